@@ -1,0 +1,1 @@
+"""The nouns, the ports, planning, the run and the store. Imports nothing else of ours."""

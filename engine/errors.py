@@ -1,0 +1,46 @@
+"""Everything this project raises on purpose.
+
+MedgenError
+├── ConfigError      the run was described wrongly; nothing has started
+├── BenchmarkError   outside data cannot become a benchmark; names file, row and sample
+├── PlanError        the plan cannot fit the cluster; carries the numbers
+├── AdapterError     a model or endpoint cannot be used at all
+├── StoreError       results cannot be read or written
+│   └── CorruptError an object's bytes are not what was written
+└── SpendingError    a spending cap was reached; everything so far is committed
+
+One bad sample is not an exception: it is a row with a status and a reason.
+Every class takes plain positional arguments, so that it survives pickling between processes.
+"""
+
+
+class MedgenError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class ConfigError(MedgenError):
+    """The run was described wrongly; nothing has started."""
+
+
+class BenchmarkError(MedgenError):
+    """Outside data cannot become a benchmark."""
+
+
+class PlanError(MedgenError):
+    """The plan cannot be carried out on this cluster."""
+
+
+class AdapterError(MedgenError):
+    """A model, weight or endpoint cannot be used at all."""
+
+
+class StoreError(MedgenError):
+    """Results cannot be read or written."""
+
+
+class CorruptError(StoreError):
+    """An object's bytes are not the bytes that were written."""
+
+
+class SpendingError(MedgenError):
+    """A spending cap was reached."""

@@ -1,0 +1,71 @@
+"""Recipes that travel between processes, and the content addresses made of them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from importlib import import_module
+from typing import Any
+
+from engine.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A recipe for building a component in another process.
+
+    `target` is `module:Class`; `kwargs` are its plain (JSON) arguments. The class is imported
+    only where it is built, so a plan never loads a vendor library.
+    """
+
+    target: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self) -> Any:
+        """Import the target and call it with the arguments.
+
+        Raises:
+            ConfigError: the target is not `module:Class`, or cannot be found.
+        """
+        module, _, name = self.target.partition(":")
+        if not module or not name:
+            raise ConfigError(f"target {self.target!r} is not of the form 'module:Class'")
+        try:
+            factory = getattr(import_module(module), name)
+        except ModuleNotFoundError as err:
+            raise ConfigError(f"target {self.target!r}: {err}") from err
+        except AttributeError as err:
+            raise ConfigError(f"target {self.target!r}: {module} has no {name!r}") from err
+        return factory(**self.kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What one worker asks of the cluster, and how many workers there may be. Never in a key."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory_gib: float = 0.0
+    workers: int = 1
+    in_flight: int = 1  # shards that one worker holds at once
+    custom: Mapping[str, float] = field(default_factory=dict)
+    runtime_env: Mapping[str, Any] = field(default_factory=dict)
+
+
+def plain(value: Any) -> Any:
+    """The JSON form of dataclasses, mappings and tuples, for hashing and storing."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, set | frozenset):
+        return sorted(plain(v) for v in value)
+    return value
+
+
+def fingerprint(*parts: Any) -> str:
+    """Content address, 16 hex digits: the same recipe always finds the same results."""
+    text = json.dumps(plain(parts), sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
