@@ -103,16 +103,28 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """What a worker is handed: a shard of a stage, or a part of one after a crash.
+class Target:
+    """One shard object to write: the stage's key, and the revision it will be.
 
-    `positions` is None for the whole shard, else the half-open range of rows to work on as a
-    part. `quarantined` maps row positions to reasons; they become rows without being tried.
+    `retry` takes the rows of the revision before that are ok from there, and repeats the rest.
+    """
+
+    key: str
+    revision: int = 0
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a worker is handed: a shard of one or more stages, or a part of it after a crash.
+
+    `positions` is None for the whole shard, else the half-open range of samples to work on as a
+    part. `quarantined` maps sample positions to reasons; they become rows without being tried.
     """
 
     group: str  # the worker group that does it
     shard: int
-    systems: tuple[str, ...] = ()
+    targets: tuple[Target, ...]
     positions: tuple[int, int] | None = None
     quarantined: Mapping[int, str] = field(default_factory=dict)
     merge: bool = False  # put the parts together and commit the shard

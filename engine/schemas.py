@@ -61,10 +61,19 @@ PREDICTION = _schema(
         *_USAGE,
     ],
 )
+# What a reader groups by, beside every score and verdict, so that no picture is read for a table.
+_CONTEXT = [
+    ("sample_id", _TEXT),
+    ("format", _TEXT),
+    ("task", _TEXT),
+    ("modality", _TEXT),
+    ("source", _TEXT),
+    ("prediction_status", _TEXT),
+]
 VERDICT = _schema(
     "verdict/1",
     [
-        ("sample_id", _TEXT),
+        *_CONTEXT,
         ("view", _TEXT),
         ("judge", _TEXT),
         ("repeat", pa.int64()),
@@ -81,7 +90,7 @@ VERDICT = _schema(
 
 def score_schema(outputs: Sequence[str]) -> pa.Schema:
     """The schema of one metric: a status and a reason, then one nullable column an output."""
-    head = [("sample_id", _TEXT), ("status", _TEXT), ("reason", _TEXT)]
+    head = [*_CONTEXT, ("status", _TEXT), ("reason", _TEXT)]
     return _schema("score/1", [*head, *((name, pa.float64()) for name in outputs)])
 
 
@@ -100,7 +109,7 @@ def check(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
     return table
 
 
-def sample_table(samples: Iterable[Sample]) -> pa.Table:
+def sample_table(samples_: Iterable[Sample]) -> pa.Table:
     """Samples as rows, images embedded."""
     rows = [
         {
@@ -117,7 +126,7 @@ def sample_table(samples: Iterable[Sample]) -> pa.Table:
             "source": s.source,
             "raw": dumps(s.raw),
         }
-        for s in samples
+        for s in samples_
     ]
     return pa.Table.from_pylist(rows, SAMPLE)
 
@@ -143,7 +152,7 @@ def samples(table: pa.Table) -> list[Sample]:
     ]
 
 
-def prediction_table(predictions: Iterable[Prediction]) -> pa.Table:
+def prediction_table(predictions_: Iterable[Prediction]) -> pa.Table:
     """Predictions as rows, images embedded."""
     rows = [
         {
@@ -156,7 +165,7 @@ def prediction_table(predictions: Iterable[Prediction]) -> pa.Table:
             "details": dumps(p.details),
             **asdict(p.usage),
         }
-        for p in predictions
+        for p in predictions_
     ]
     return pa.Table.from_pylist(rows, PREDICTION)
 
@@ -178,11 +187,29 @@ def predictions(table: pa.Table) -> list[Prediction]:
     ]
 
 
-def score_table(scores: Iterable[Score], outputs: Sequence[str]) -> pa.Table:
+Context = Mapping[str, Mapping[str, str]]
+
+
+def context(samples_: Iterable[Sample], predictions_: Iterable[Prediction]) -> Context:
+    """The grouping columns by sample id."""
+    return {
+        s.id: {
+            "sample_id": s.id,
+            "format": s.format,
+            "task": s.task,
+            "modality": s.modality,
+            "source": s.source,
+            "prediction_status": p.status,
+        }
+        for s, p in zip(samples_, predictions_, strict=True)
+    }
+
+
+def score_table(scores: Iterable[Score], outputs: Sequence[str], of: Context) -> pa.Table:
     """Scores of one metric as rows; a value that was not given is null, never 0."""
     rows = [
         {
-            "sample_id": s.sample_id,
+            **of[s.sample_id],
             "status": s.status,
             "reason": s.reason,
             **{name: s.values.get(name) for name in outputs},
@@ -192,11 +219,11 @@ def score_table(scores: Iterable[Score], outputs: Sequence[str]) -> pa.Table:
     return pa.Table.from_pylist(rows, score_schema(outputs))
 
 
-def verdict_table(verdicts: Iterable[Verdict]) -> pa.Table:
+def verdict_table(verdicts_: Iterable[Verdict], of: Context) -> pa.Table:
     """Verdicts as rows."""
     rows = [
         {
-            "sample_id": v.sample_id,
+            **of[v.sample_id],
             "view": v.view,
             "judge": v.judge,
             "repeat": v.repeat,
@@ -208,7 +235,7 @@ def verdict_table(verdicts: Iterable[Verdict]) -> pa.Table:
             "raw": v.raw,
             **asdict(v.usage),
         }
-        for v in verdicts
+        for v in verdicts_
     ]
     return pa.Table.from_pylist(rows, VERDICT)
 

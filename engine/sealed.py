@@ -21,7 +21,7 @@ def seal(table: pa.Table) -> bytes:
     footer = {b"sha256": _BLANK}
     with pa.ipc.new_file(sink, table.schema, options=_OPTIONS, metadata=footer) as writer:
         writer.write_table(table)
-    data = sink.getvalue().to_pybytes()
+    data: bytes = sink.getvalue().to_pybytes()
     at = _seal_offset(data, _BLANK)
     return data[:at] + hashlib.sha256(data).hexdigest().encode() + data[at + 64 :]
 

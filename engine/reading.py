@@ -1,0 +1,106 @@
+"""Reads a run's rows: highest revisions, checked ids, and rows for what is missing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+
+from engine import schemas
+from engine.benchmark import Benchmark
+from engine.errors import CorruptError
+from engine.nouns import Prediction, PredictionStatus, Sample
+from engine.objects import Objects
+from engine.plan import Node, Plan
+from engine.stages import Stage, concat, labels
+
+
+def part_of(samples: Sequence[Sample], split: int, index: int) -> Sequence[Sample]:
+    """The samples of stage shard `index`, when each benchmark shard is cut into `split`."""
+    piece, count = index % split, len(samples)
+    return samples[piece * count // split : (piece + 1) * count // split]
+
+
+class RunReader:
+    """The rows of one plan's stages. Listings are taken once, when a node is first read."""
+
+    def __init__(self, objects: Objects, plan: Plan) -> None:
+        """Opens the benchmark; reads nothing of the stages yet."""
+        self.objects = objects
+        self.plan = plan
+        self.benchmark = Benchmark(objects, plan.benchmark)
+        self._revisions: dict[str, dict[int, int]] = {}
+
+    def stage(self, node: Node) -> Stage:
+        """Where a node's shards are."""
+        return Stage(self.objects, node.stage, node.key)
+
+    def revisions(self, node: Node) -> Mapping[int, int]:
+        """The highest revision of each of a node's shards."""
+        if node.key not in self._revisions:
+            self._revisions[node.key] = self.stage(node).revisions()
+        return self._revisions[node.key]
+
+    def table(self, node: Node, shard: int) -> pa.Table | None:
+        """A node's rows for one benchmark shard; None when any of them is not committed."""
+        indexes = range(shard * node.split, (shard + 1) * node.split)
+        have = self.revisions(node)
+        if any(i not in have for i in indexes):
+            return None
+        return concat([self.stage(node).read(i, have[i]) for i in indexes])
+
+    def shard_labels(self, node: Node) -> dict[str, object]:
+        """The labels of any one committed shard of a node: the passport of what ran."""
+        for index, revision in self.revisions(node).items():
+            return labels(self.stage(node).read(index, revision))
+        return {}
+
+    def predictions(self, system: str, shard: int) -> list[Prediction]:
+        """One prediction for every sample of a shard that the system must answer, in order.
+
+        A row that is not in the store is `missing`.
+
+        Raises:
+            CorruptError: a stored shard has other sample ids than the benchmark.
+        """
+        formats = self.plan.system(system).formats
+        wanted = [s for s in self.benchmark.samples(shard) if s.format in formats]
+        tables = [(n, self.table(n, shard)) for n in self.plan.predictions(system)]
+        return combine(wanted, tables)
+
+
+def combine(
+    samples: Sequence[Sample], tables: Sequence[tuple[Node, pa.Table | None]]
+) -> list[Prediction]:
+    """The answer's words and the render's picture as one prediction a sample.
+
+    Raises:
+        CorruptError: a table's sample ids are not those of the benchmark.
+    """
+    merged: dict[str, Prediction] = {}
+    for node, table in tables:
+        due = [s.id for s in samples if s.format in node.formats]
+        if table is None:
+            rows = [Prediction(i, "missing", f"the {node.stage} stage has no row") for i in due]
+        else:
+            rows = schemas.predictions(schemas.check(table, schemas.PREDICTION, node.label))
+        if [r.sample_id for r in rows] != due:
+            raise CorruptError(f"{node.stage}/{node.key}: sample ids are not the benchmark's")
+        for row in rows:
+            merged[row.sample_id] = (
+                _join(merged[row.sample_id], row) if row.sample_id in merged else row
+            )
+    return [merged[s.id] for s in samples]
+
+
+def _join(answer: Prediction, render: Prediction) -> Prediction:
+    # Both halves must be there: the first failure along the way is the prediction's.
+    status: PredictionStatus = answer.status if answer.status != "ok" else render.status
+    return replace(
+        render,
+        status=status,
+        reason=answer.reason if answer.status != "ok" else render.reason,
+        text=answer.text,
+        image_prompt=answer.image_prompt,
+        images=render.images or answer.images,
+        details={**answer.details, **render.details},
+    )
