@@ -1,0 +1,131 @@
+"""What a hosted model may be asked for: pace and money. Used inside one event loop only."""
+
+import asyncio
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from engine.errors import ConfigError, SpendingError
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars per million tokens and per image made; 0 for a server of one's own."""
+
+    prompt: float = 0.0
+    cached: float | None = None  # None: cached tokens cost as much as the others
+    completion: float = 0.0
+    image: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.prompt, self.cached or 0.0, self.completion, self.image) < 0:
+            raise ConfigError(f"a price cannot be negative: {self}")
+
+    def cost(self, prompt: int = 0, completion: int = 0, cached: int = 0, images: int = 0) -> float:
+        """US dollars for one reply. `prompt` counts all prompt tokens, `cached` those among them.
+
+        Returns:
+            A finite number >= 0.
+        """
+        cached_price = self.prompt if self.cached is None else self.cached
+        tokens = (prompt - cached) * self.prompt + cached * cached_price
+        return (tokens + completion * self.completion) / 1e6 + images * self.image
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any]) -> "Prices":
+        """From configuration.
+
+        Raises:
+            ConfigError: an unknown key or a negative price.
+        """
+        unknown = sorted(set(settings) - {f.name for f in fields(cls)})
+        if unknown:
+            raise ConfigError(f"prices do not know {', '.join(unknown)}")
+        return cls(**settings)
+
+
+@dataclass(slots=True)
+class Pace:
+    """An even flow of so many units a minute; no burst, so no window is ever overfull."""
+
+    per_minute: float | None
+    _next: float = 0.0
+
+    async def take(self, amount: float = 1.0) -> None:
+        """Wait until `amount` units may be used, in order of arrival."""
+        if not self.per_minute:
+            return
+        start = max(time.monotonic(), self._next)
+        self._next = start + amount * 60.0 / self.per_minute
+        await asyncio.sleep(max(0.0, start - time.monotonic()))
+
+    def settle(self, difference: float) -> None:
+        """Correct an estimate: positive when more was used than was taken."""
+        if self.per_minute:
+            self._next += difference * 60.0 / self.per_minute
+
+
+@dataclass(slots=True)
+class Hold:
+    """Everybody waits while the server has asked for a pause."""
+
+    _until: float = 0.0
+
+    def ask(self, seconds: float) -> None:
+        """Let nobody start for so long; a shorter wish never shortens a longer one."""
+        self._until = max(self._until, time.monotonic() + seconds)
+
+    async def over(self) -> None:
+        """Wait until the pause, as prolonged meanwhile, has ended."""
+        while (left := self._until - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+
+
+@dataclass(slots=True)
+class Purse:
+    """Money spent by this process, with a cap that open requests count against too."""
+
+    cap_usd: float | None = None
+    spent_usd: float = 0.0
+    _reserved: float = field(default=0.0)
+
+    def __post_init__(self) -> None:
+        if self.cap_usd is not None and not (self.cap_usd > 0 and math.isfinite(self.cap_usd)):
+            raise ConfigError(f"a spending cap is a positive number of dollars, not {self.cap_usd}")
+
+    @contextmanager
+    def reserve(self, at_most_usd: float) -> Iterator["Reservation"]:
+        """Set money aside for one request; what it really cost is paid with `Reservation.pay`.
+
+        Raises:
+            SpendingError: the cap would be passed if the request cost `at_most_usd`.
+        """
+        if self.cap_usd is not None and self.committed + at_most_usd > self.cap_usd:
+            raise SpendingError(
+                f"spending cap of ${self.cap_usd:g} reached: ${self.spent_usd:.4f} spent, "
+                f"${self._reserved:.4f} in open requests, the next may cost ${at_most_usd:.4f}"
+            )
+        self._reserved += at_most_usd
+        try:
+            yield Reservation(self)
+        finally:
+            self._reserved -= at_most_usd
+
+    @property
+    def committed(self) -> float:
+        """US dollars spent or set aside."""
+        return self.spent_usd + self._reserved
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Money set aside for one request."""
+
+    purse: Purse
+
+    def pay(self, usd: float) -> None:
+        """Book what the request cost."""
+        self.purse.spent_usd += usd
