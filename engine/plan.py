@@ -12,7 +12,7 @@ from typing import Any, Literal
 from engine.benchmark import Manifest
 from engine.errors import ConfigError
 from engine.nouns import FORMATS, Format
-from engine.spec import Resources, Spec, fingerprint, plain
+from engine.spec import Resources, Spec, fingerprint, identity, plain
 
 StageName = Literal["answer", "render", "score", "judge"]
 
@@ -193,7 +193,7 @@ def _model_nodes(system: System, benchmark: str) -> Iterator[tuple[Node, GroupPl
         formats = _rendered(system) if stage == "render" else system.formats
         recipe = {
             "benchmark": benchmark,
-            "model": plain(model.spec),
+            "model": identity(model.spec),
             "formats": sorted(formats),
             "split": model.split,
             "upstream": upstream,
@@ -249,7 +249,7 @@ def _dependent_nodes(
         body = {
             "benchmark": benchmark,
             "name": name,
-            "spec": plain(spec),
+            "spec": identity(spec),
             "formats": sorted(system.formats),
             "upstream": upstream,
             "semantics": SEMANTICS[stage],

@@ -52,6 +52,23 @@ class Resources:
     runtime_env: Mapping[str, Any] = field(default_factory=dict)
 
 
+# Arguments that say only how or where a model is run: batch sizes, devices, limits, the endpoint.
+_HOW = frozenset({"execution", "endpoint"})
+
+
+def identity(value: Any) -> Any:
+    """The JSON form of a recipe, less what cannot change its rows: goes into keys.
+
+    Arguments named `execution` and `endpoint` are left out at every depth, so that a raised
+    spending cap, another port or another batch size finds the same results.
+    """
+    if isinstance(value, Mapping):
+        return {k: identity(v) for k, v in value.items() if k not in _HOW}
+    if isinstance(value, list):
+        return [identity(v) for v in value]
+    return value if isinstance(value, str | int | float | None) else identity(plain(value))
+
+
 def plain(value: Any) -> Any:
     """The JSON form of dataclasses, mappings and tuples, for hashing and storing."""
     if is_dataclass(value) and not isinstance(value, type):
