@@ -3,11 +3,13 @@
 MedgenError
 ├── ConfigError      the run was described wrongly; nothing has started
 ├── BenchmarkError   outside data cannot become a benchmark; names file, row and sample
+├── ImageError       bytes are not a picture that may be decoded; the caller makes it a row
 ├── PlanError        the plan cannot fit the cluster; carries the numbers
 ├── AdapterError     a model or endpoint cannot be used at all
 ├── StoreError       results cannot be read or written
 │   └── CorruptError an object's bytes are not what was written
-└── SpendingError    a spending cap was reached; everything so far is committed
+├── SpendingError    a spending cap was reached; everything so far is committed
+└── EngineDied       the model's engine in this process is dead, and so must the process be
 
 One bad sample is not an exception: it is a row with a status and a reason.
 Every class takes plain positional arguments, so that it survives pickling between processes.
@@ -24,6 +26,10 @@ class ConfigError(MedgenError):
 
 class BenchmarkError(MedgenError):
     """Outside data cannot become a benchmark."""
+
+
+class ImageError(MedgenError):
+    """Bytes from outside are not one picture of a sane size."""
 
 
 class PlanError(MedgenError):
@@ -44,3 +50,7 @@ class CorruptError(StoreError):
 
 class SpendingError(MedgenError):
     """A spending cap was reached."""
+
+
+class EngineDied(MedgenError):
+    """The model's engine in this process is dead: the process ends, nothing is committed."""

@@ -20,6 +20,11 @@ def part_of(samples: Sequence[Sample], split: int, index: int) -> Sequence[Sampl
     return samples[piece * count // split : (piece + 1) * count // split]
 
 
+def stage_shards(node: Node, shard: int) -> range:
+    """The node's own shards that make up one benchmark shard."""
+    return range(shard * node.split, (shard + 1) * node.split)
+
+
 class RunReader:
     """The rows of one plan's stages. Listings are taken once, when a node is first read."""
 
@@ -42,8 +47,8 @@ class RunReader:
 
     def table(self, node: Node, shard: int) -> pa.Table | None:
         """A node's rows for one benchmark shard; None when any of them is not committed."""
-        indexes = range(shard * node.split, (shard + 1) * node.split)
         have = self.revisions(node)
+        indexes = stage_shards(node, shard)
         if any(i not in have for i in indexes):
             return None
         return concat([self.stage(node).read(i, have[i]) for i in indexes])
