@@ -1,0 +1,53 @@
+# Every target does its own set-up: a virtual environment in .venv and small seeded weights in
+# var/weights. The first time takes some minutes, later ones well under a second.
+
+PYTHON ?= python3
+# What `make demo` runs, what `make bench` measures (all of benchmarks/ by default), and with what
+# arguments the tests are run; each can be set on the command line: make test ARGS='-m "not vllm"'.
+DEMO ?= run --config conf/demo.yaml
+BENCHMARKS ?= $(sort $(patsubst benchmarks/%/__main__.py,%,$(wildcard benchmarks/*/__main__.py)) \
+	$(patsubst benchmarks/%.py,%,$(filter-out benchmarks/_% benchmarks/soak.py,$(wildcard benchmarks/*.py))))
+ARGS ?=
+
+# Started under `uv run`, Ray would rebuild the environment in every worker.
+export RAY_ENABLE_UV_RUN_RUNTIME_ENV = 0
+export RAY_USAGE_STATS_ENABLED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup environment demo test check bench soak clean
+
+help:
+	@echo "make demo    the six controls over the miniature benchmark, with a table and pictures"
+	@echo "make test    every test, quick ones first"
+	@echo "make check   style, types and import arrows"
+	@echo "make bench   the measurements of benchmarks/ (BENCHMARKS='scale gate' for some)"
+	@echo "make soak    the long fault-injection run"
+	@echo "make clean   removes the environment, the made weights and the caches; results stay"
+
+setup:
+	@$(PYTHON) -m launch.setup_env
+
+environment:
+	@$(PYTHON) -m launch.setup_env environment
+
+demo: setup
+	.venv/bin/medgen $(DEMO)
+
+test: setup
+	.venv/bin/python -m pytest -q $(ARGS)
+
+check: environment
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: setup
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; .venv/bin/python -m benchmarks.$$name; done
+
+soak: setup
+	.venv/bin/python -m benchmarks.soak
+
+clean:
+	rm -rf .venv var/weights var/setup.log dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './.venv/*' -type d -prune -exec rm -rf {} +
