@@ -179,13 +179,19 @@ class Outcome:
     unit: Unit | None = None
     receipts: tuple[Receipt, ...] = ()
     error: str = ""
+    error_type: str = ""  # class name of what was raised
+    alone: bool = True  # the worker held nothing else, so a crash is the unit's own
 
 
 class Pool(Protocol):
     """Every worker of a run, by group. The same tests hold for the local pool and for Ray."""
 
+    def nodes(self) -> Sequence[Mapping[str, float]]:
+        """What each machine offers: `CPU`, `GPU`, `memory` (bytes) and custom resources."""
+        ...
+
     def open(self, group: Group, workers: int) -> None:
-        """Ask for the workers of a group."""
+        """Ask for workers of a group, or for more of them."""
         ...
 
     def room(self, group: str) -> int:

@@ -5,6 +5,7 @@ through the driver: they are read from the store and written to it.
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -48,7 +49,7 @@ def worker_recipe(url: str, plan: Plan, group: str) -> partial[Worker]:
     return partial(make_worker, url, plan, group)
 
 
-class StageWorker:
+class StageWorker(ABC):
     """What all stages share: parts, merging, labels, committing."""
 
     def __init__(self, url: str, plan: Plan, group: str) -> None:
@@ -71,14 +72,14 @@ class StageWorker:
             tables = self._work(unit)
         return [self._commit(unit, t, table, start) for t, table in tables.items()]
 
-    def _work(self, unit: Unit) -> dict[Target, pa.Table]:
-        raise NotImplementedError  # each stage says how
+    @abstractmethod
+    def _work(self, unit: Unit) -> dict[Target, pa.Table]: ...
 
-    def _quarantined(self, node: Node, unit: Unit) -> pa.Table:
-        raise NotImplementedError  # each stage has its own row for it
+    @abstractmethod
+    def _quarantined(self, node: Node, unit: Unit) -> pa.Table: ...
 
-    def _passport(self, node: Node) -> Mapping[str, Any]:
-        raise NotImplementedError  # each stage asks its own component
+    @abstractmethod
+    def _passport(self, node: Node) -> Mapping[str, Any]: ...
 
     def _node(self, target: Target) -> Node:
         return self.plan.nodes[target.key]

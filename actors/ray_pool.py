@@ -1,0 +1,222 @@
+"""Workers as Ray actors. The only code that knows Ray's actor calls."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray import exceptions
+
+from engine.errors import EngineDied
+from engine.fit import demand
+from engine.ports import Group, Outcome, Receipt, Unit, Worker
+from engine.spec import Resources
+
+_BACK_OFF_S = 2.0  # between a death and the next start in the same group, doubled each time
+_MAX_BACK_OFF_S = 60.0
+
+
+class Host:
+    """The actor: makes its worker once, then does units; its process ends with the engine's."""
+
+    def __init__(self, make: Callable[[], Worker]) -> None:
+        """Build the worker in this process."""
+        self._worker = make()
+
+    def node(self) -> str:
+        """Where the actor runs; answers only when the worker is made."""
+        return str(ray.get_runtime_context().get_node_id())
+
+    def work(self, unit: Unit) -> tuple[Receipt, ...]:
+        """Do a unit. Threads of one actor may do several."""
+        try:
+            return tuple(self._worker(unit))
+        except EngineDied:
+            # Nothing was committed for the unit; a fresh process gets the next attempt.
+            os._exit(1)
+
+
+@dataclass(slots=True)
+class _Actor:
+    """One actor and what it holds."""
+
+    group: str
+    handle: Any
+    node: str = ""  # empty until it is ready
+    units: dict[Any, Unit] = field(default_factory=dict)
+    alone: bool = False
+
+
+class RayPool:
+    """The pool of a Ray cluster. Actors are never restarted by Ray; this replaces them."""
+
+    def __init__(self) -> None:
+        """Needs a connected Ray."""
+        self._groups: dict[str, Group] = {}
+        self._actors: dict[Any, _Actor] = {}  # by the reference that tells of readiness
+        self._due: list[tuple[float, str]] = []  # starts that wait for their back-off
+        self._deaths: dict[str, int] = {}  # in a row, by group
+
+    def nodes(self) -> Sequence[Mapping[str, float]]:
+        """See `Pool.nodes`: the machines that are alive now."""
+        return [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+
+    def open(self, group: Group, workers: int) -> None:
+        """See `Pool.open`."""
+        self._groups[group.name] = group
+        for _ in range(workers):
+            self._start(group.name)
+
+    def _start(self, name: str) -> None:
+        group = self._groups[name]
+        host: Any = ray.remote(**_options(group.resources))(Host)
+        handle = host.remote(group.make)
+        self._actors[handle.node.remote()] = _Actor(name, handle)
+
+    def room(self, group: str) -> int:
+        """See `Pool.room`. A worker that is still starting takes nothing."""
+        limit = self._groups[group].resources.in_flight if group in self._groups else 0
+        return sum(
+            max(0, limit - len(a.units))
+            for a in self._actors.values()
+            if a.group == group and a.node and not a.alone
+        )
+
+    def submit(self, unit: Unit, alone: bool = False) -> bool:
+        """See `Pool.submit`. The emptiest worker gets it."""
+        ready = [a for a in self._actors.values() if a.group == unit.group and a.node]
+        ready = [a for a in ready if not a.alone]
+        if not ready:
+            return False
+        actor = min(ready, key=lambda a: len(a.units))
+        limit = 1 if alone else max(1, self._groups[unit.group].resources.in_flight)
+        if len(actor.units) >= limit:
+            return False
+        actor.alone = alone
+        actor.units[actor.handle.work.remote(unit)] = unit
+        return True
+
+    def wait(self, seconds: float) -> Sequence[Outcome]:
+        """See `Pool.wait`."""
+        self._start_due()
+        waiting = [ref for ref, a in self._actors.items() if not a.node]
+        waiting += [ref for a in self._actors.values() for ref in a.units]
+        if not waiting:
+            time.sleep(min(seconds, 0.05 if not self._due else 0.5))
+            return []
+        ready, _ = ray.wait(waiting, num_returns=1, timeout=seconds)
+        if ready:  # take what else is there already, without waiting for it
+            ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+        outcomes: list[Outcome] = []
+        for ref in ready:
+            outcomes += self._settle(ref)
+        return outcomes
+
+    def _settle(self, ref: Any) -> Sequence[Outcome]:
+        if ref in self._actors:
+            return self._started(ref)
+        actor_ref = next((r for r, a in self._actors.items() if ref in a.units), None)
+        if actor_ref is None:
+            return []  # its actor died earlier in this batch and told of all its units
+        actor = self._actors[actor_ref]
+        try:
+            receipts = ray.get(ref)
+        except exceptions.RayTaskError as err:
+            unit = self._finish(actor, ref)
+            cause = err.cause if isinstance(err.cause, BaseException) else err
+            kind = type(cause).__name__
+            return [Outcome("failed", actor.group, unit, (), str(cause), kind)]
+        except exceptions.RayError as err:
+            return self._died(actor_ref, err)
+        unit = self._finish(actor, ref)
+        self._deaths.pop(actor.group, None)
+        return [Outcome("finished", actor.group, unit, receipts)]
+
+    def _finish(self, actor: _Actor, ref: Any) -> Unit:
+        actor.alone = False
+        return actor.units.pop(ref)
+
+    def _started(self, ref: Any) -> Sequence[Outcome]:
+        actor = self._actors[ref]
+        try:
+            actor.node = ray.get(ref)
+        except exceptions.RayError as err:
+            del self._actors[ref]
+            ray.kill(actor.handle)
+            self._replace(actor.group)
+            if _machine_lost(err, actor.node):
+                return []
+            return [Outcome("unstarted", actor.group, error=_sentence(err))]
+        return []
+
+    def _died(self, ref: Any, err: exceptions.RayError) -> Sequence[Outcome]:
+        actor = self._actors.pop(ref)
+        ray.kill(actor.handle)
+        self._replace(actor.group)
+        kind = "lost" if _machine_lost(err, actor.node) else "crashed"
+        alone = len(actor.units) == 1
+        return [
+            Outcome(kind, actor.group, unit, (), _sentence(err), type(err).__name__, alone)  # type: ignore[arg-type]
+            for unit in actor.units.values()
+        ]
+
+    def _replace(self, group: str) -> None:
+        if group in self._groups:
+            deaths = self._deaths[group] = self._deaths.get(group, 0) + 1
+            pause = 0.0 if deaths == 1 else min(_BACK_OFF_S * 2 ** (deaths - 2), _MAX_BACK_OFF_S)
+            self._due.append((time.monotonic() + pause, group))
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        due = [group for at, group in self._due if at <= now]
+        self._due = [(at, group) for at, group in self._due if at > now]
+        for group in due:
+            if group in self._groups:
+                self._start(group)
+
+    def close(self, group: str) -> None:
+        """See `Pool.close`. Ending the process is what frees a GPU."""
+        self._groups.pop(group, None)
+        self._due = [(at, name) for at, name in self._due if name != group]
+        for ref in [r for r, a in self._actors.items() if a.group == group]:
+            ray.kill(self._actors.pop(ref).handle)
+
+    def shutdown(self) -> None:
+        """See `Pool.shutdown`. Ray itself stays connected."""
+        for group in list(self._groups):
+            self.close(group)
+
+
+def _options(resources: Resources) -> dict[str, Any]:
+    asked = demand(resources)
+    options: dict[str, Any] = {
+        "num_cpus": asked.pop("CPU", 0),
+        "num_gpus": asked.pop("GPU", 0),
+        "max_restarts": 0,
+        "max_task_retries": 0,
+        # One thread more than units, so that `node` is answered whatever the worker is doing.
+        "max_concurrency": max(1, resources.in_flight) + 1,
+    }
+    if memory := asked.pop("memory", 0):
+        options["memory"] = int(memory)
+    if asked:
+        options["resources"] = asked
+    if resources.runtime_env:
+        options["runtime_env"] = dict(resources.runtime_env)
+    return options
+
+
+def _machine_lost(err: Exception, node: str) -> bool:
+    """Whether the machine went, rather than the process on it."""
+    if isinstance(err, exceptions.ActorDiedError) and "node has died" in str(err):
+        return True
+    alive = {n["NodeID"] for n in ray.nodes() if n["Alive"]}
+    return bool(node) and node not in alive
+
+
+def _sentence(err: Exception) -> str:
+    """The last line of what Ray says: the cause without the trace."""
+    lines = [line.strip() for line in str(err).splitlines() if line.strip()]
+    return lines[-1] if lines else type(err).__name__
