@@ -127,12 +127,16 @@ def safe_path(reference: object) -> str:
     return "/".join(parts)
 
 
-def strict_json(line: bytes) -> dict[str, Any]:
+def strict_json(line: bytes | None) -> dict[str, Any]:
     """One JSON object as RFC 8259 has it: UTF-8, finite numbers, no key twice.
+
+    `line` is None when it was too long to be read.
 
     Raises:
         FaultyContent: it is anything else; says what and, where known, at which column.
     """
+    if line is None:
+        raise FaultyContent(f"the line has more than {MAX_LINE_BYTES:,} bytes; that is no record")
     if line.startswith(_BOM):
         raise FaultyContent("begins with a byte-order mark; save the file as plain UTF-8")
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from adapters.folder import FaultyContent, strict_json
+from adapters.folder import FaultyContent, Folder, safe_path, strict_json
 from engine.answers import serialize_answer
 from engine.catalog import TASKS, canonical_format, canonical_modality, canonical_task
 from engine.errors import ImageError
@@ -17,6 +17,11 @@ from engine.spec import fingerprint
 
 MAX_TEXT = 1_000_000  # characters in one field; the longest report has a few thousand
 MAX_IMAGES = 64  # a side of one sample
+# Fields whose spelling is made canonical or whose form is changed.
+_RAW = (
+    *("task", "paper_task", "category", "paper_format", "subtask", "paper_subtask"),
+    *("sub-category", "sub_category", "modality", "answer"),
+)
 # "A. text", "(B) text", "C) text", "D: text" at the beginning of a line.
 _OPTION = re.compile(r"^\s*\(?([A-Z])[.):]\s*(\S.*?)\s*$", re.MULTILINE)
 
@@ -124,11 +129,29 @@ def field_of(record: Mapping[str, Any], *names: str) -> Any:
     return next(found, None)
 
 
-def image_list(value: object) -> list[object]:
-    """A path or a list of paths, as a list; the paths are checked by `safe_path` later."""
-    if value is None or value == "":
-        return []
-    return list(value) if isinstance(value, list) else [value]
+def raw_fields(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What canonical names replace, as it came: kept with the sample."""
+    return {name: record[name] for name in _RAW if record.get(name) is not None}
+
+
+def images_below(
+    folder: Folder, place: str, references: object, faults: list[str]
+) -> tuple[Image, ...]:
+    """The pictures that a path or a list of paths names, read from below `place`."""
+    if references in (None, ""):
+        return ()
+    listed = references if isinstance(references, list) else [references]
+    if len(listed) > MAX_IMAGES:
+        faults.append(f"{len(listed)} images; at most {MAX_IMAGES} are read")
+        return ()
+    found = []
+    for reference in listed:
+        try:
+            path = safe_path(reference)
+            found.append(Image(folder.read(f"{place}/{path}" if place else path), path))
+        except FaultyContent as err:
+            faults.append(str(err))
+    return tuple(found)
 
 
 def _task(draft: Draft, faults: list[str]) -> tuple[Format, str] | None:
