@@ -1,0 +1,51 @@
+"""Several pictures as one, for models that take one: a labelled contact sheet."""
+
+import io
+import math
+from collections.abc import Sequence
+
+from PIL import Image as Pillow
+
+from engine.images import open_image
+from engine.judging.captions import write_centred
+from engine.nouns import Image
+
+_COLUMNS = 3  # at most
+_CELL = 768  # pixels, at most, on either side
+_LABEL = 44  # pixels of strip above each cell
+_QUALITY = 95
+_PAPER = (255, 255, 255)
+
+
+def contact_sheet(images: Sequence[Image], cell: int = _CELL) -> Image:
+    """Lay two or more pictures out in rows, each under a strip "Image k", as one JPEG.
+
+    Pictures larger than a cell are reduced to fit, smaller ones keep their size; both stand in the
+    middle of their cell.
+
+    Args:
+        images: at least two, in the order of their numbers.
+        cell: width and height of a cell in pixels.
+
+    Raises:
+        ImageError: one of them is not a picture of a sane size.
+        ValueError: fewer than two pictures.
+    """
+    if len(images) < 2:
+        raise ValueError("a contact sheet is for two pictures or more")
+    columns = min(_COLUMNS, math.ceil(math.sqrt(len(images))))
+    rows = math.ceil(len(images) / columns)
+    sheet = Pillow.new("RGB", (columns * cell, rows * (cell + _LABEL)), _PAPER)
+    for place, image in enumerate(images):
+        left, top = place % columns * cell, place // columns * (cell + _LABEL)
+        write_centred(sheet, f"Image {place + 1}", (left, top, left + cell, top + _LABEL))
+        picture = open_image(image.data).convert("RGB")
+        picture.thumbnail((cell, cell))
+        corner = (
+            left + (cell - picture.width) // 2,
+            top + _LABEL + (cell - picture.height) // 2,
+        )
+        sheet.paste(picture, corner)
+    sink = io.BytesIO()
+    sheet.save(sink, "JPEG", quality=_QUALITY)
+    return Image(sink.getvalue(), "contact-sheet.jpg")

@@ -1,0 +1,1 @@
+"""Judging: protocols, prompts, strict reading of replies, sentinels. Pure; no model in here."""

@@ -1,0 +1,52 @@
+"""Caption strips: a white strip with a centred label below a picture, as the judge sees it."""
+
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
+from engine.images import open_image, png
+from engine.nouns import Image
+
+_SHARE = 0.1  # of the picture's height
+_PAPER = (255, 255, 255)
+_INK = (0, 0, 0)
+_SMALLEST_LETTERS = 6  # pixels; smaller ones cannot be read
+
+
+def captioned(image: Image, label: str, floor: int = 0) -> Image:
+    """The picture as an RGB PNG with a caption strip below it.
+
+    The strip is a tenth of the picture's height, rounded down, and at least `floor` pixels. It is
+    there even when the label is empty, so that all pictures of a view are cut alike.
+
+    Raises:
+        ImageError: the bytes are not one picture of a sane size.
+    """
+    return Image(png(add_strip(open_image(image.data), label, floor)), image.path)
+
+
+def add_strip(picture: Pillow.Image, label: str, floor: int = 0) -> Pillow.Image:
+    """See `captioned`; works on a decoded picture and gives RGB."""
+    plain = picture.convert("RGB")
+    strip = max(int(plain.height * _SHARE), floor)
+    sheet = Pillow.new("RGB", (plain.width, plain.height + strip), _PAPER)
+    sheet.paste(plain, (0, 0))
+    if label:
+        write_centred(sheet, label, (0, plain.height, plain.width, plain.height + strip))
+    return sheet
+
+
+def write_centred(sheet: Pillow.Image, label: str, box: tuple[int, int, int, int]) -> None:
+    """Write a label in black in the middle of a box (left, top, right, bottom in pixels).
+
+    Letters are half as tall as the box, or less where the label would be wider than it.
+    """
+    left, top, right, bottom = box
+    draw = ImageDraw.Draw(sheet)
+    size = max(_SMALLEST_LETTERS, (bottom - top) // 2)
+    font = ImageFont.load_default(size)
+    width = draw.textlength(label, font=font)
+    if width > right - left:
+        size = max(_SMALLEST_LETTERS, int(size * (right - left) / width))
+        font = ImageFont.load_default(size)
+    middle = ((left + right) / 2, (top + bottom) / 2)
+    draw.text(middle, label, fill=_INK, font=font, anchor="mm")
