@@ -23,7 +23,12 @@ PYTHON = VENV / "bin" / "python"
 LOG = ROOT / "var" / "setup.log"
 WEIGHTS = ROOT / "var" / "weights"
 EXTRAS = ("s3", "metrics", "mini", "api", "images")
-MAKERS = ("metrics.tiny", "adapters.tiny_vlm", "adapters.tiny_diffusers")
+# Modules with a `make(directory)`, and the folder under WEIGHTS that each fills.
+MAKERS = {
+    "metrics.tiny": "tiny-metrics",
+    "adapters.tiny_vlm": "tiny-vlm",
+    "adapters.tiny_diffusers": "tiny-diffusers",
+}
 # They come with vLLM for CPU, cannot load beside a CPU PyTorch, and break transformers' imports.
 UNLOADABLE = ("torchaudio", "torchcodec")
 
@@ -118,7 +123,7 @@ def say(line: str) -> None:
 
 
 def create_venv() -> None:
-    """An empty virtual environment with a pip new enough for dependency groups.
+    """An empty virtual environment with a pip in it.
 
     Some systems split `ensurepip` off into a package of its own (Debian: python3-venv). Their
     pip can then install a pip into the new environment, so that nobody needs to be root.
@@ -129,7 +134,6 @@ def create_venv() -> None:
     else:
         step("making .venv", [*plain, "--without-pip"])
         step("fetching pip into it", [*system_pip(), "--python", str(PYTHON), "install", "pip"])
-    step("updating pip", [PYTHON, "-m", "pip", "install", "--upgrade", "pip>=25.1"])
 
 
 def system_pip() -> list[str]:
@@ -170,6 +174,8 @@ def install(kind: str) -> None:
     PyTorch goes first so that a CPU machine keeps the CPU build which vLLM for CPU asks for.
     """
     pip: list[str | Path] = [PYTHON, "-m", "pip"]
+    # The first pip that knows dependency groups.
+    step("updating pip", [*pip, "install", "--upgrade", "pip>=25.1"])
     step("installing PyTorch", [*pip, "install", torch_requirement(project())])
     extras = ",".join((*EXTRAS, kind))
     what = f"installing medgen-engine[{extras}] (some minutes, output in {LOG})"
@@ -215,7 +221,7 @@ def weights(kind: str) -> None:
 
 def make(name: str) -> None:
     """Run one maker of weights in this process; its models end with it."""
-    import_module(name).make(WEIGHTS)
+    import_module(name).make(WEIGHTS / MAKERS[name])
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,0 +1,72 @@
+"""What the documents tell a person to type, and where they send them, is there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
+
+
+def commands(document: Path) -> list[str]:
+    """Lines of the fenced blocks, without prompts, comments and continuations."""
+    text = document.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for block in FENCE.findall(text) for line in block.splitlines()]
+    return [line.strip().removeprefix("$ ").partition("  #")[0] for line in lines]
+
+
+def words(pattern: str) -> set[str]:
+    return {
+        found
+        for document in DOCUMENTS
+        for line in commands(document)
+        for found in re.findall(pattern, line)
+    }
+
+
+def test_make_targets_exist() -> None:
+    rules = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][\w-]*):", rules, re.MULTILINE))
+    named = words(r"^make ([a-z][\w-]*)")
+    assert {"test", "demo", "check"} <= named
+    assert named <= targets
+
+
+def test_medgen_verbs_exist() -> None:
+    """Asked of the command line itself, one `--help` a verb."""
+    unknown = []
+    for verb in sorted(words(r"(?:^|\s)(?:\.venv/bin/)?medgen ([a-z]+)")):
+        command = [sys.executable, "-m", "launch.cli", verb, "--help"]
+        if subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode:
+            unknown.append(verb)
+    assert unknown == []
+
+
+def test_modules_exist() -> None:
+    ours = r"python3? -m ((?:engine|actors|adapters|metrics|conf|launch|benchmarks)[\w.]*)"
+    for module in words(ours):
+        place = ROOT / module.replace(".", "/")
+        assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), module
+
+
+def test_named_configurations_exist() -> None:
+    for name in words(r"--config[ =](conf/\S+)"):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    missing = [to for to in LINK.findall(text) if not (document.parent / to).exists()]
+    assert missing == []
+
+
+def test_the_check_in_a_clean_clone_is_the_test_command() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert script[-1] == "exec make test"
+    assert "make test" in {c.strip() for c in commands(ROOT / "README.md")}
