@@ -1,0 +1,199 @@
+"""Reads YAML safely, fills groups by name, applies dotted overrides, refuses typos."""
+
+import difflib
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from conf.schema import RunConf
+
+GROUPS = ("benchmark", "system", "protocol", "judge", "cluster", "run")
+_MAX_DEPTH = 24  # of a YAML document; deeper ones are mistakes or attacks
+_MAX_VALUES = 100_000
+# `systems: [a, b]` chooses members of the group that stands under `system` once composed.
+_LISTS = {"systems": "system", "judges": "judge"}
+_SINGLES = ("benchmark", "protocol", "cluster")
+
+
+class ConfError(Exception):
+    """The configuration is wrong; the message says where and what was probably meant."""
+
+
+def load(path: str | None, overrides: Sequence[str] = ()) -> RunConf:
+    """Compose a run from a file (or a name of the `run` group) and dotted overrides.
+
+    Raises:
+        ConfError: unreadable YAML, unknown name or key, wrong type, missing value.
+    """
+    folder, body = _run_file(path)
+    chosen, dotted = _split_overrides(overrides)
+    body = {**body, **chosen}
+    composed = _compose(body, folder)
+    try:
+        conf = OmegaConf.merge(OmegaConf.structured(RunConf), OmegaConf.create(composed))
+        conf = OmegaConf.merge(conf, OmegaConf.from_dotlist(list(dotted)))
+        _refuse_interpolation(OmegaConf.to_container(conf, resolve=False))
+        return cast(RunConf, OmegaConf.to_object(conf))
+    except OmegaConfBaseException as err:
+        raise ConfError(_explained(err)) from err
+
+
+def group_names(group: str, folder: Path | None = None) -> list[str]:
+    """The names that a group offers, a user's own folder first."""
+    found = {p.name for p in files("conf").joinpath(group).iterdir()}
+    if folder is not None and (folder / group).is_dir():
+        found |= {p.name for p in (folder / group).iterdir()}
+    return sorted(n.removesuffix(".yaml") for n in found if n.endswith(".yaml"))
+
+
+def _run_file(path: str | None) -> tuple[Path | None, dict[str, Any]]:
+    if path is None:
+        return None, {}
+    if path in group_names("run"):
+        return None, read_yaml(str(files("conf").joinpath("run", f"{path}.yaml")))
+    if not Path(path).is_file():
+        hint = _did_you_mean(path, group_names("run"))
+        raise ConfError(f"no configuration file {path!r}, and no run of that name{hint}")
+    return Path(path).resolve().parent, read_yaml(path)
+
+
+def read_yaml(path: str) -> dict[str, Any]:
+    """A YAML mapping, loaded safely.
+
+    Raises:
+        ConfError: not YAML, not a mapping, too deep, too large, or refers to itself.
+    """
+    try:
+        body = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as err:
+        raise ConfError(f"{path}: {err}") from err
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise ConfError(f"{path}: a mapping is expected at the top, not {type(body).__name__}")
+    _bounded(body, path)
+    return body
+
+
+def _bounded(body: Any, path: str) -> None:
+    count, stack = 0, [(body, 0)]
+    while stack:
+        value, depth = stack.pop()
+        count += 1
+        if depth > _MAX_DEPTH or count > _MAX_VALUES:
+            raise ConfError(f"{path}: too deep or too large; does an anchor refer to itself?")
+        if isinstance(value, dict):
+            stack.extend((v, depth + 1) for v in value.values())
+        elif isinstance(value, list):
+            stack.extend((v, depth + 1) for v in value)
+
+
+def _split_overrides(overrides: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
+    chosen: dict[str, Any] = {}
+    dotted = []
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ConfError(f"override {text!r} is not of the form key.subkey=value")
+        if key in (*_LISTS, *_SINGLES):
+            chosen[key] = yaml.safe_load(value)
+        else:
+            dotted.append(text)
+    return chosen, dotted
+
+
+def _compose(body: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    composed = {k: v for k, v in body.items() if k not in _LISTS}
+    for single in _SINGLES:
+        if isinstance(value := body.get(single), str):
+            composed[single] = _member(single, value, folder)
+    for plural, group in _LISTS.items():
+        own = composed.get(group) or {}
+        members: dict[str, Any] = {}
+        for entry in _as_list(body.get(plural), plural):
+            for member in _members(group, entry, folder):
+                members[member["name"]] = member
+        composed[group] = {**members, **own}
+    return composed
+
+
+def _as_list(value: Any, key: str) -> list[Any]:
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        raise ConfError(f"{key}: a list of names is expected, not {type(value).__name__}")
+    return value
+
+
+def _members(group: str, entry: Any, folder: Path | None) -> list[dict[str, Any]]:
+    if isinstance(entry, dict):
+        if not isinstance(entry.get("name"), str):
+            raise ConfError(f"{group}: an entry written in place needs a `name`")
+        return [entry]
+    if not isinstance(entry, str):
+        raise ConfError(f"{group}: {entry!r} is neither a name nor a mapping")
+    if any(ch in entry for ch in "*?["):
+        matches = fnmatch.filter(group_names(group, folder), entry)
+        if not matches:
+            raise ConfError(f"{group}: {entry!r} matches none of {group_names(group, folder)}")
+        return [_member(group, name, folder) for name in matches]
+    return [_member(group, entry, folder)]
+
+
+def _member(group: str, name: str, folder: Path | None) -> dict[str, Any]:
+    path = _find(group, name, folder)
+    body = read_yaml(str(path))
+    body.setdefault("name", Path(name).stem)
+    return body
+
+
+def _find(group: str, name: str, folder: Path | None) -> Path:
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name) if folder is None else folder / name
+        if path.is_file():
+            return path
+        raise ConfError(f"{group}: no file {path}")
+    if name not in group_names(group, folder):
+        known = group_names(group, folder)
+        hint = _did_you_mean(name, known)
+        raise ConfError(f"no {group} named {name!r}{hint}; there are {', '.join(known)}")
+    if folder is not None and (folder / group / f"{name}.yaml").is_file():
+        return folder / group / f"{name}.yaml"
+    return Path(str(files("conf").joinpath(group, f"{name}.yaml")))
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f". Did you mean {close[0]!r}?" if close else ""
+
+
+def _refuse_interpolation(value: Any, where: str = "") -> None:
+    # A configuration is written into plans and reports, so it must not pull in what it can reach.
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _refuse_interpolation(inner, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            _refuse_interpolation(inner, f"{where}[{i}]")
+    elif isinstance(value, str) and "${" in value:
+        raise ConfError(
+            f"{where}: {value!r} is an interpolation, which is not allowed; name the environment "
+            "variable that holds a key with `api_key_env`, and write other values out"
+        )
+
+
+def _explained(err: OmegaConfBaseException) -> str:
+    text = str(err).splitlines()[0]
+    key = getattr(err, "full_key", None)
+    known = list(getattr(getattr(err, "object_type", None), "__dataclass_fields__", {}))
+    missed = getattr(err, "key", None)
+    hint = "" if missed in known or "Did you mean" in text else _did_you_mean(str(missed), known)
+    return f"{key}: {text}{hint}" if key else f"{text}{hint}"

@@ -1,0 +1,140 @@
+"""What a user may say, as typed dataclasses. Unknown keys and wrong types are refused."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class ResourcesConf:
+    """What one worker asks of the cluster, and how many workers there may be."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory_gib: float = 0.0
+    workers: int = 1
+    in_flight: int = 1
+    custom: dict[str, float] = field(default_factory=dict)
+    runtime_env: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class ModelConf:
+    """One model: the adapter's `module:Class`, its arguments, and how it is run."""
+
+    target: str = MISSING
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    resources: ResourcesConf = field(default_factory=ResourcesConf)
+    split: int = 1
+    seconds_per_sample: float = 0.0
+    tokens_per_sample: float = 0.0
+
+
+@dataclass
+class SystemConf:
+    """A system under evaluation (group `system`)."""
+
+    name: str = MISSING
+    answer: ModelConf | None = None
+    render: ModelConf | None = None
+    formats: list[str] = field(
+        default_factory=lambda: ["VQA", "ImageEditing", "MultimodalGeneration"]
+    )
+    control: bool = False
+    needs: list[str] = field(default_factory=list)  # for people: hardware, keys, licences
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class BenchmarkConf:
+    """A benchmark (group `benchmark`): its name in the store, and where it is imported from."""
+
+    name: str = MISSING
+    source: str = ""  # URL of one of the three layouts; `mini` builds the embedded one
+    layout: str = ""  # hub | directory | view; empty finds out
+    shard_size: int = 64
+    seed: int = 0
+    subset: str | None = None
+    exclude_tasks: list[str] = field(default_factory=list)
+    expected_samples: int | None = None
+
+
+@dataclass
+class MetricConf:
+    """A metric: a name of the catalogue when `target` is empty, else `module:Class`."""
+
+    target: str = ""
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class ThresholdConf:
+    """When a sample passes a metric, and which direction is better."""
+
+    pass_when: str = ">="
+    value: float | None = None
+    direction: str = "higher"
+
+
+@dataclass
+class ProtocolConf:
+    """A versioned choice of metrics, profile and thresholds (group `protocol`)."""
+
+    name: str = MISSING
+    profile: str = "compat"
+    metrics: dict[str, MetricConf] = field(default_factory=dict)
+    thresholds: dict[str, ThresholdConf] = field(default_factory=dict)
+    judging: dict[str, Any] = field(default_factory=dict)  # scale, dimensions, checklist, views
+
+
+@dataclass
+class JudgeConf:
+    """A judge (group `judge`)."""
+
+    name: str = MISSING
+    target: str = MISSING
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    resources: ResourcesConf = field(default_factory=ResourcesConf)
+    seconds_per_sample: float = 0.0
+    tokens_per_sample: float = 0.0
+    needs: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ClusterConf:
+    """Where work runs (group `cluster`). Changes no result and repeats nothing."""
+
+    name: str = MISSING
+    pool: str = "ray"  # ray | local
+    address: str | None = None  # None starts Ray here; else an address, or `auto`
+    num_cpus: int | None = None  # logical CPUs of a Ray started here
+    num_gpus: int | None = None
+    object_store_mib: int = 200
+    dashboard: bool = False  # only ever on loopback
+    grace_s: float = 30.0
+
+
+@dataclass
+class ScoringConf:
+    """The fused scoring workers."""
+
+    resources: ResourcesConf = field(default_factory=ResourcesConf)
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class RunConf:
+    """One run, or a sweep of many systems."""
+
+    name: str = "run"
+    store: str = MISSING
+    benchmark: BenchmarkConf = field(default_factory=BenchmarkConf)
+    system: dict[str, SystemConf] = field(default_factory=dict)
+    protocol: ProtocolConf = field(default_factory=ProtocolConf)
+    judge: dict[str, JudgeConf] = field(default_factory=dict)
+    cluster: ClusterConf = field(default_factory=ClusterConf)
+    scoring: ScoringConf = field(default_factory=ScoringConf)
+    allowed_failures: float = 0.0  # share of rows that may be not ok before exit code 3
+    report: bool = True

@@ -1,0 +1,109 @@
+"""A run's folder in the store: its plan, configuration, status, events and results.
+
+`<root>/runs/<run id>/{plan.json, config.yaml, status.json, events/…, summary.parquet, report/}`.
+None of it is needed to resume: what is done is what exists under `stages/`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import cattrs
+
+from engine.errors import CorruptError, StoreError
+from engine.objects import Objects
+from engine.plan import Plan
+
+RunStatus = Literal["started", "success", "partial", "error", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a run stands: enough to answer `medgen status` with nothing but the store."""
+
+    status: RunStatus
+    run_id: str
+    started: str  # ISO 8601, UTC
+    updated: str
+    done: Mapping[str, int] = field(default_factory=dict)  # stage key -> committed shards
+    rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # stage -> status -> rows
+    failed: Mapping[str, str] = field(default_factory=dict)  # group -> why it was given up
+    reason: str = ""
+    exit_code: int | None = None
+    job: str = ""  # the Ray job that drives it, where there is one
+
+
+class RunFolder:
+    """Reads and writes one run's folder."""
+
+    def __init__(self, objects: Objects, run_id: str) -> None:
+        """Nothing is read or written yet."""
+        self.objects = objects
+        self.run_id = run_id
+        self.folder = f"runs/{run_id}"
+
+    def save_plan(self, plan: Plan, config: str) -> None:
+        """Leave the plan and the configuration it was made from; the first driver's stay."""
+        data = json.dumps(cattrs.unstructure(plan), indent=1, sort_keys=True).encode()
+        self.objects.create(f"{self.folder}/plan.json", data)
+        self.objects.create(f"{self.folder}/config.yaml", config.encode())
+
+    def plan(self) -> Plan:
+        """The plan of the run.
+
+        Raises:
+            StoreError: there is no such run.
+            CorruptError: the plan cannot be read by this version.
+        """
+        name = f"{self.folder}/plan.json"
+        try:
+            data = self.objects.read(name)
+        except FileNotFoundError as err:
+            raise StoreError(
+                f"no run {self.run_id!r} in {self.objects.url}; `medgen list runs` names them"
+            ) from err
+        try:
+            return cattrs.structure(json.loads(data), Plan)
+        except (ValueError, KeyError, cattrs.BaseValidationError) as err:
+            raise CorruptError(f"{name}: not a plan of this version ({err!r})") from err
+
+    def save_status(self, status: Status) -> None:
+        """Publish where the run stands."""
+        data = json.dumps(cattrs.unstructure(status), indent=1, sort_keys=True).encode()
+        self.objects.replace(f"{self.folder}/status.json", data)
+
+    def status(self) -> Status | None:
+        """Where the run stands, as last published; None before anything was."""
+        try:
+            data = self.objects.read(f"{self.folder}/status.json")
+        except FileNotFoundError:
+            return None
+        try:
+            return cattrs.structure(json.loads(data), Status)
+        except (ValueError, KeyError, cattrs.BaseValidationError) as err:
+            raise CorruptError(f"{self.folder}/status.json: not readable ({err!r})") from err
+
+    def save_events(self, driver: str, lines: list[str]) -> None:
+        """Publish a driver's events so far; drivers of one run keep apart."""
+        text = "".join(f"{line}\n" for line in lines)
+        self.objects.replace(f"{self.folder}/events/{driver}.jsonl", text.encode())
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events of all drivers, by time."""
+        found: list[dict[str, Any]] = []
+        for name in self.objects.names(f"{self.folder}/events"):
+            text = self.objects.read(f"{self.folder}/events/{name}").decode()
+            found += [json.loads(line) for line in text.splitlines()]
+        return sorted(found, key=lambda event: str(event["time"]))
+
+
+def now() -> str:
+    """The time as it is stored: ISO 8601, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def run_ids(objects: Objects) -> list[str]:
+    """Every run in the store."""
+    return objects.names("runs")
