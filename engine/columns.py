@@ -1,0 +1,439 @@
+"""A run's values as columns: one entry for every sample that a system owes, no picture read.
+
+Shards stream through a few threads and leave only numbers and codes behind, so that memory is
+some ten bytes a sample and value. A shard that is not in the store gives `missing` rows, taken
+from the benchmark itself: every column has exactly the locked denominator's length.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine import schemas
+from engine.errors import CorruptError
+from engine.nouns import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus
+from engine.plan import Node, StageName
+from engine.reading import RunReader
+from engine.statistics import Floats, Ints
+
+PREDICTION_STATUSES: tuple[str, ...] = get_args(PredictionStatus)
+STATUSES: tuple[str, ...] = tuple(
+    dict.fromkeys((*get_args(ScoreStatus), *get_args(VerdictStatus), "missing"))
+)
+_CONTEXT = ("sample_id", "format", "task", "modality", "source", "prediction_status")
+_HEAD = (*_CONTEXT, "status", "reason")
+# Shards read at once: enough to hide the latency of object storage, few enough for memory.
+_THREADS = 8
+_BATCH = 64
+
+
+class Words:
+    """Texts as integer codes, in order of appearance."""
+
+    def __init__(self, words: Sequence[str] = ()) -> None:
+        """Begin with known words, so that their codes are known too."""
+        self._codes = {word: code for code, word in enumerate(words)}
+
+    @property
+    def all(self) -> list[str]:
+        """Every word; the code is the place."""
+        return list(self._codes)
+
+    def code(self, word: str) -> int:
+        """The code of a word, new or not."""
+        return self._codes.setdefault(word, len(self._codes))
+
+    def encode(self, column: pa.ChunkedArray) -> Ints:
+        """The codes of a text column; null is the empty text."""
+        encoded = pc.fill_null(column, "").combine_chunks().dictionary_encode()
+        lookup = np.asarray([self.code(w) for w in encoded.dictionary.to_pylist()], dtype=np.int64)
+        codes: Ints = lookup[encoded.indices.to_numpy(zero_copy_only=False)]
+        return codes
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """Texts as codes: `words[codes[i]]` is the i-th."""
+
+    words: tuple[str, ...]
+    codes: NDArray[np.integer]
+
+    def where(self, word: str) -> NDArray[np.bool_]:
+        """Which entries are that word."""
+        code = self.words.index(word) if word in self.words else -1
+        mask: NDArray[np.bool_] = self.codes == code
+        return mask
+
+    def counts(self, mask: NDArray[np.bool_] | None = None) -> dict[str, int]:
+        """How many entries (under the mask) are each word."""
+        codes = self.codes if mask is None else self.codes[mask]
+        found = np.bincount(codes, minlength=len(self.words))
+        return {word: int(found[i]) for i, word in enumerate(self.words)}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the entries of a column are grouped and paired by. `ids` only when asked for."""
+
+    format: Coded
+    task: Coded
+    modality: Coded
+    prediction: Coded
+    ids: tuple[str, ...] = ()
+    source: Coded | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One value of one system: NaN where there is none, and the status that says why.
+
+    A status of a judge's column is that of the sample in the view, over repeats and judges.
+    """
+
+    system: str
+    stage: StageName
+    label: str  # the metric or the judge, as the plan calls it
+    output: str  # the metric's value, or the judge's `dimension/view`
+    name: str
+    values: Floats
+    status: Coded
+    context: Context = field(repr=False)
+
+    def threshold_names(self) -> tuple[str, ...]:
+        """Names under which a threshold may stand, the most special first."""
+        if self.stage == "judge":
+            return (f"{self.label}.{self.output}", self.output, self.output.rpartition("/")[0])
+        return (f"{self.label}.{self.output}", self.label, self.output)
+
+
+def system_columns(reader: RunReader, system: str, ids: bool = False) -> Iterator[Column]:
+    """Every column of a system: its metrics, then its judges, then the judges' mean.
+
+    Raises:
+        CorruptError: the rows of a node are not as many as the system owes.
+    """
+    for node in reader.plan.dependents(system, "score"):
+        yield from score_columns(reader, system, node, ids)
+    judges = reader.plan.dependents(system, "judge")
+    judged = [verdict_columns(reader, system, node, ids) for node in judges]
+    for columns in judged:
+        yield from (_renamed(c, len(judged)) for c in columns)
+    if len(judged) > 1:
+        yield from judges_mean(judged)
+
+
+def _renamed(column: Column, judges: int) -> Column:
+    return column if judges == 1 else replace(column, name=f"{column.label}:{column.name}")
+
+
+# ---- scores --------------------------------------------------------------------------------
+
+
+def score_columns(
+    reader: RunReader, system: str, node: Node, ids: bool = False
+) -> tuple[Column, ...]:
+    """The columns of one metric for one system.
+
+    A null value beside the status ok is `not_applicable` (the metric says nothing about this
+    output); a value that is not finite is an `error`.
+    """
+    gather = _Gather(ids)
+    batches: list[dict[str, Floats]] = []
+    statuses: list[Ints] = []
+    for table in _stream(reader, system, node):
+        gather.add(table)
+        statuses.append(gather.statuses.encode(table["status"]))
+        batches.append(
+            {
+                name: table[name].combine_chunks().to_numpy(zero_copy_only=False)
+                for name in table.column_names
+                if name not in _HEAD
+            }
+        )
+    context = gather.context(reader, system, node)
+    status = _joined(statuses)
+    outputs = _aligned(batches, [len(s) for s in statuses]) or {
+        node.label: np.full(len(status), np.nan)
+    }
+    return tuple(
+        Column(
+            system=system,
+            stage="score",
+            label=node.label,
+            output=output,
+            name=node.label if len(outputs) == 1 else f"{node.label}.{output}",
+            values=np.where(np.isfinite(column), column, np.nan),
+            status=_foretold(_explained(status, column, gather.statuses), context),
+            context=context,
+        )
+        for output, column in outputs.items()
+    )
+
+
+def _aligned(batches: Sequence[dict[str, Floats]], sizes: Sequence[int]) -> dict[str, Floats]:
+    # A batch of nothing but gaps has no value columns.
+    names = dict.fromkeys(name for batch in batches for name in batch)
+    return {
+        name: np.concatenate(
+            [b.get(name, np.full(n, np.nan)) for b, n in zip(batches, sizes, strict=True)]
+        )
+        for name in names
+    }
+
+
+def _explained(status: Ints, values: Floats, words: Words) -> Coded:
+    ok, absent = words.code("ok"), words.code("not_applicable")
+    codes = np.where((status == ok) & np.isnan(values), absent, status)
+    codes = np.where((status == ok) & np.isinf(values), words.code("error"), codes)
+    return Coded(tuple(words.all), codes.astype(np.uint8))
+
+
+def _foretold(status: Coded, context: Context) -> Coded:
+    """Missing samples of a task of which the metric says nothing are not applicable either."""
+    words = list(status.words)
+    absent, missing = words.index("not_applicable"), words.index("missing")
+    kinds = context.format.codes.astype(np.int64) * len(context.task.words) + context.task.codes
+    silent, seen = (np.bincount(kinds, weights=w) for w in _silence(status.codes, absent, missing))
+    wholly = (silent > 0) & (seen == silent)
+    turned = (status.codes == missing) & wholly[kinds]
+    return Coded(status.words, np.where(turned, absent, status.codes).astype(np.uint8))
+
+
+def _silence(
+    codes: NDArray[np.integer], absent: int, missing: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    return codes == absent, codes != missing
+
+
+def _joined(parts: Sequence[Ints]) -> Ints:
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+
+# ---- verdicts ------------------------------------------------------------------------------
+
+
+def verdict_columns(
+    reader: RunReader, system: str, node: Node, ids: bool = False
+) -> tuple[Column, ...]:
+    """The columns of one judge for one system: one for every dimension in each view.
+
+    The declared rule: a sample's value is the mean over the repeats that are ok for each model
+    that judged, then the mean over those models. When one of them has no ok verdict the sample
+    has no value in that view, and its status is that of the first verdict which is not ok.
+    """
+    gather, judged = _Gather(ids), _Judged()
+    for table in _stream(reader, system, node):
+        codes = table["sample_id"].combine_chunks().dictionary_encode().indices
+        rows = codes.to_numpy(zero_copy_only=False)
+        first = np.flatnonzero(np.diff(rows, prepend=-1))
+        gather.add(table.take(first))
+        judged.add(table, rows, gather.statuses)
+    context = gather.context(reader, system, node)
+    return tuple(
+        Column(
+            system=system,
+            stage="judge",
+            label=node.label,
+            output=f"{dimension}/{view}",
+            name=f"{dimension}/{view}",
+            values=values,
+            status=status,
+            context=context,
+        )
+        for dimension, view, values, status in judged.columns(gather.statuses)
+    )
+
+
+class _Judged:
+    """Verdicts of many shards, reduced to means and statuses as they come."""
+
+    def __init__(self) -> None:
+        self.views, self.judges, self.dimensions = Words(VIEWS), Words(), Words()
+        self.means: list[Floats] = []  # (dimensions, views, judges, samples) so far
+        self.fallen: list[Ints] = []  # (views, samples): the first status that is not ok
+
+    def add(self, table: pa.Table, rows: Ints, statuses: Words) -> None:
+        """Take in one batch; `rows` gives the batch's sample number of every verdict."""
+        samples = int(rows[-1]) + 1 if len(rows) else 0
+        status = statuses.encode(table["status"])
+        view = self.views.encode(table["view"])
+        ok = status == statuses.code("ok")
+        self.fallen.append(self._first_fallen(status, view, rows, ok, samples, statuses))
+        scored = table.filter(pa.array(ok))
+        judge = self.judges.encode(scored["judge"])
+        cells = _entries(scored["scores"].combine_chunks())
+        entry = cells.row
+        dimension = self.dimensions.encode(cells.key)
+        shape = (len(self.dimensions.all), len(self.views.all), len(self.judges.all), samples)
+        at = np.ravel_multi_index(
+            (dimension, view[ok][entry], judge[entry], rows[ok][entry]), (*shape[:3], samples)
+        )
+        size = int(np.prod(shape))
+        sums = np.bincount(at, weights=cells.value, minlength=size)
+        counts = np.bincount(at, minlength=size)
+        mean = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
+        self.means.append(mean.reshape(shape))
+
+    def _first_fallen(
+        self,
+        status: Ints,
+        view: Ints,
+        rows: Ints,
+        ok: NDArray[np.bool_],
+        samples: int,
+        statuses: Words,
+    ) -> Ints:
+        missing = statuses.code("missing")
+        found = np.full((len(VIEWS), samples), missing, dtype=np.int64)
+        for at in range(len(VIEWS)):
+            # Backwards, so that the first verdict of a sample is the one that stays.
+            bad = np.flatnonzero((view == at) & ~ok)[::-1]
+            found[at, rows[bad]] = status[bad]
+        return found
+
+    def columns(self, statuses: Words) -> Iterator[tuple[str, str, Floats, Coded]]:
+        """Every (dimension, view) with its values and statuses."""
+        judges, dimensions = len(self.judges.all), self.dimensions.all
+        for at, view in enumerate(VIEWS):
+            fallen = np.concatenate([part[at] for part in self.fallen] or [np.zeros(0, int)])
+            present = np.zeros(len(fallen), dtype=bool)
+            values = []
+            for d in range(len(dimensions)):
+                cells = np.concatenate([_padded(m, d, at, judges) for m in self.means], axis=1)
+                present |= np.all(np.isfinite(cells), axis=0)
+                values.append(np.mean(cells, axis=0))
+            if judges == 0 or not (present.any() or _seen(fallen, statuses)):
+                continue
+            codes = np.where(present, statuses.code("ok"), fallen)
+            for dimension, column in zip(dimensions, values, strict=True):
+                yield dimension, view, column, _explained(codes, column, statuses)
+
+
+def _seen(fallen: Ints, statuses: Words) -> bool:
+    return bool(np.any(fallen != statuses.code("missing")))
+
+
+def _padded(mean: Floats, dimension: int, view: int, judges: int) -> Floats:
+    # A batch knows only the dimensions and judges met until then; the others had no value in it.
+    cells = np.full((judges, mean.shape[3]), np.nan)
+    if dimension < mean.shape[0]:
+        cells[: mean.shape[2]] = mean[dimension, view]
+    return cells
+
+
+@dataclass(frozen=True, slots=True)
+class _Entries:
+    row: Ints
+    key: pa.ChunkedArray
+    value: Floats
+
+
+def _entries(maps: pa.MapArray) -> _Entries:
+    offsets = maps.offsets.to_numpy()
+    row = np.repeat(np.arange(len(maps)), np.diff(offsets))
+    low, count = int(offsets[0]) if len(offsets) else 0, len(row)
+    value = maps.items.slice(low, count).to_numpy(zero_copy_only=False)
+    return _Entries(row, pa.chunked_array([maps.keys.slice(low, count)]), value)
+
+
+def judges_mean(judged: Sequence[Sequence[Column]]) -> Iterator[Column]:
+    """The mean of several judges, where every one of them has a value; label `judges`."""
+    for column in judged[0]:
+        others = [c for columns in judged[1:] for c in columns if c.output == column.output]
+        if len(others) < len(judged) - 1:
+            continue
+        group = [column, *others]
+        values = np.mean(np.stack([c.values for c in group]), axis=0)
+        yield replace(column, label="judges", values=values, status=_first_not_ok(group))
+
+
+def _first_not_ok(group: Sequence[Column]) -> Coded:
+    words = Words(STATUSES)
+    ok = words.code("ok")
+    codes = np.full(len(group[0].values), ok, dtype=np.int64)
+    for column in reversed(group):
+        lookup = np.asarray([words.code(w) for w in column.status.words])
+        own = lookup[column.status.codes]
+        codes = np.where(own != ok, own, codes)
+    return Coded(tuple(words.all), codes.astype(np.uint8))
+
+
+# ---- reading -------------------------------------------------------------------------------
+
+
+class _Gather:
+    """The context columns of a node, batch by batch."""
+
+    def __init__(self, ids: bool) -> None:
+        self.statuses = Words(STATUSES)
+        self._words = {n: Words() for n in ("format", "task", "modality", "source")}
+        self._words["prediction_status"] = Words(PREDICTION_STATUSES)
+        self._codes: dict[str, list[NDArray[np.integer]]] = {n: [] for n in self._words}
+        self._ids: list[str] | None = [] if ids else None
+
+    def add(self, table: pa.Table) -> None:
+        for name, words in self._words.items():
+            if name != "source" or self._ids is not None:
+                width = np.int32 if name == "source" else np.int16
+                self._codes[name].append(words.encode(table[name]).astype(width))
+        if self._ids is not None:
+            self._ids += table["sample_id"].to_pylist()
+
+    def _coded(self, name: str) -> Coded:
+        parts = self._codes[name]
+        return Coded(tuple(self._words[name].all), np.concatenate(parts or [np.zeros(0, np.int16)]))
+
+    def context(self, reader: RunReader, system: str, node: Node) -> Context:
+        made = Context(
+            format=self._coded("format"),
+            task=self._coded("task"),
+            modality=self._coded("modality"),
+            prediction=self._coded("prediction_status"),
+            ids=tuple(self._ids or ()),
+            source=self._coded("source") if self._ids is not None else None,
+        )
+        due = reader.plan.expected(system)
+        if len(made.format.codes) != due:
+            raise CorruptError(
+                f"{node.stage}/{node.key} ({node.label}) has rows for {len(made.format.codes)} "
+                f"samples of {system!r}, and should have {due}"
+            )
+        return made
+
+
+def _stream(reader: RunReader, system: str, node: Node) -> Iterator[pa.Table]:
+    """Batches of a node's rows in the benchmark's order, with `missing` rows in the gaps."""
+
+    def read(shard: int) -> pa.Table:
+        table = reader.table(node, shard)
+        if table is None:
+            return _gap(reader, system, node, shard)
+        unread = ("explanations", "raw", "expected")
+        return table.drop_columns([c for c in unread if c in table.column_names])
+
+    reader.revisions(node)  # one listing, before the threads share it
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for start in range(0, reader.plan.shards, _BATCH):
+            shards = range(start, min(start + _BATCH, reader.plan.shards))
+            tables = list(threads.map(read, shards))
+            plain = [t.replace_schema_metadata(None) for t in tables]
+            yield pa.concat_tables(plain, promote_options="default").combine_chunks()
+
+
+def _gap(reader: RunReader, system: str, node: Node, shard: int) -> pa.Table:
+    """What stands for a shard that is not there: its samples, all `missing`."""
+    whole = reader.benchmark.table(shard).select(_CONTEXT[:5])
+    formats = pa.array(reader.plan.system(system).formats)
+    table = whole.filter(pc.is_in(whole["format"], value_set=formats))
+    words = pa.array(["missing"] * len(table), pa.string())
+    table = table.append_column("prediction_status", words).append_column("status", words)
+    if node.stage == "judge":
+        for column in (schemas.VERDICT.field(n) for n in ("view", "judge", "scores")):
+            table = table.append_column(column, pa.nulls(len(table), column.type))
+    return table

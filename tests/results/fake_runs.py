@@ -1,0 +1,167 @@
+"""Small runs with known values, written straight into a store."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from PIL import Image as Pillow
+
+from engine import schemas
+from engine.benchmark import Manifest, ShardEntry, shard_name
+from engine.images import png
+from engine.nouns import VIEWS, Image, Prediction, Sample, Score, Verdict
+from engine.objects import Objects, connect
+from engine.plan import Model, Plan, Recipe, System, make_plan
+from engine.reading import RunReader
+from engine.sealed import seal
+from engine.spec import Spec
+from engine.stages import Stage, label
+
+THRESHOLDS = {
+    "psnr": {"pass_when": ">=", "value": 28, "range": [0, 100]},
+    "exact_match": {"direction": "higher", "range": [0, 1]},
+    "overall_score": {"pass_when": ">=", "value": 8, "range": [1, 10]},
+}
+
+
+def picture(grey: int) -> Image:
+    return Image(png(Pillow.new("RGB", (24, 16), (grey % 256, 40, 90))), f"{grey}.png")
+
+
+def make_samples(count: int, pictures: bool = False) -> list[Sample]:
+    """Editing, question and generation samples in turn; two from each source image."""
+    kinds = [
+        ("ImageEditing", "noise-reconstruction", "CT"),
+        ("ImageEditing", "style-transfer", "Pathology"),
+        ("VQA", "multiple-choice", "X-ray"),
+        ("MultimodalGeneration", "disease-prediction", "MRI"),
+    ]
+    samples = []
+    for i in range(count):
+        format_, task, modality = kinds[i % len(kinds)]
+        text = None if format_ == "ImageEditing" else f"answer {i}"
+        samples.append(
+            Sample(
+                id=f"s{i:05d}",
+                format=format_,
+                task=task,
+                modality=modality,
+                instruction=f"Do what is right with picture {i}",
+                input_images=(picture(i),) if pictures else (),
+                reference_text=text,
+                reference_images=(picture(i + 1),) if pictures and format_ != "VQA" else (),
+                source=f"source-{i // (2 * len(kinds))}-{i % len(kinds)}",
+            )
+        )
+    return samples
+
+
+def write_benchmark(objects: Objects, samples: Sequence[Sample], shard_size: int) -> Manifest:
+    cuts = [samples[i : i + shard_size] for i in range(0, len(samples), shard_size)]
+    sealed = [seal(schemas.sample_table(cut)) for cut in cuts]
+    entries = tuple(
+        ShardEntry(len(c), Counter(s.format for s in c), hashlib.sha256(data).hexdigest())
+        for c, data in zip(cuts, sealed, strict=True)
+    )
+    fingerprint = hashlib.sha256(b"".join(sealed)).hexdigest()[:16]
+    manifest = Manifest(
+        name="fake",
+        fingerprint=fingerprint,
+        shard_size=shard_size,
+        order_seed=0,
+        shards=entries,
+        formats=Counter(s.format for s in samples),
+        tasks=Counter(s.task for s in samples),
+        modalities=Counter(s.modality for s in samples),
+    )
+    for i, data in enumerate(sealed):
+        objects.create(shard_name(f"benchmarks/{manifest.ref}", i), data)
+    objects.create(f"benchmarks/{manifest.ref}/manifest.json", manifest.to_json())
+    return manifest
+
+
+@dataclass
+class FakeRun:
+    """What to write; `without` names (stage, label) shards that are left out."""
+
+    samples: Sequence[Sample]
+    systems: Sequence[str] = ("good", "bad")
+    metrics: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"psnr": ["psnr"]})
+    judges: Sequence[str] = ()
+    repeats: int = 1
+    shard_size: int = 8
+    name: str = "fake"
+    predict: Callable[[str, Sample], Prediction] = lambda system, s: Prediction(s.id, text="x")
+    score: Callable[[str, str, Sample, Prediction], Score] | None = None
+    judge: Callable[[str, str, Sample, str, int], Verdict] | None = None
+    without: frozenset[tuple[str, str, int]] = frozenset()
+    passports: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    thresholds: Mapping[str, object] = field(default_factory=lambda: THRESHOLDS)
+
+    def write(self, url: str) -> RunReader:
+        objects = connect(url)
+        manifest = write_benchmark(objects, self.samples, self.shard_size)
+        plan = self.plan(manifest)
+        for system in self.systems:
+            self._write_system(objects, plan, system)
+        return RunReader(objects, plan)
+
+    def plan(self, manifest: Manifest) -> Plan:
+        systems = tuple(
+            System(s, answer=Model(Spec("fake:Model", {"model": s})), control=s == "copy-input")
+            for s in self.systems
+        )
+        return make_plan(
+            Recipe(
+                self.name,
+                systems,
+                {m: Spec("fake:Metric", {"name": m}) for m in self.metrics},
+                {j: Model(Spec("fake:Judge", {"name": j})) for j in self.judges},
+                protocol="table-iv",
+                thresholds=self.thresholds,
+            ),
+            manifest,
+        )
+
+    def _write_system(self, objects: Objects, plan: Plan, system: str) -> None:
+        for start in range(0, len(self.samples), self.shard_size):
+            samples = self.samples[start : start + self.shard_size]
+            shard = start // self.shard_size
+            predictions = [self.predict(system, s) for s in samples]
+            context = schemas.context(samples, predictions)
+            made = schemas.prediction_table(predictions)
+            tables = [(node, made) for node in plan.predictions(system)]
+            for node in plan.dependents(system, "score"):
+                rows = [
+                    self.score(system, node.label, s, p)
+                    for s, p in zip(samples, predictions, strict=True)
+                ]
+                outputs = self.metrics[node.label]
+                tables.append((node, schemas.score_table(rows, outputs, context)))
+            for node in plan.dependents(system, "judge"):
+                verdicts = [
+                    self.judge(system, node.label, s, view, repeat)
+                    for s in samples
+                    for view in VIEWS
+                    for repeat in range(self.repeats)
+                ]
+                tables.append((node, schemas.verdict_table(verdicts, context)))
+            for node, table in tables:
+                if (system, node.stage, shard) not in self.without:
+                    passport = self.passports.get(node.label, self.passports.get(system, {}))
+                    labels = {"key": node.key, "passport": passport}
+                    Stage(objects, node.stage, node.key).write(shard, label(table, labels))
+
+
+def steady(values: Callable[[str, Sample], float]) -> Callable[..., Score]:
+    """A pixel metric that gives `values`, applies to pictures, and fails with the prediction."""
+
+    def score(system: str, metric: str, sample: Sample, prediction: Prediction) -> Score:
+        if sample.format == "VQA":
+            return Score(sample.id, "not_applicable", "no picture")
+        if prediction.status != "ok":
+            return Score(sample.id, "error", f"prediction is {prediction.status}")
+        return Score(sample.id, values={metric: values(system, sample)})
+
+    return score
