@@ -12,6 +12,10 @@ ARGS ?=
 # Started under `uv run`, Ray would rebuild the environment in every worker.
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV = 0
 export RAY_USAGE_STATS_ENABLED = 0
+# vLLM on the CPU compiles small functions with g++ and Python's headers; without them, do not try.
+ifeq ($(shell command -v nvidia-smi || command -v g++),)
+export TORCHDYNAMO_DISABLE = 1
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup environment demo test check bench soak clean

@@ -230,6 +230,9 @@ def main(arguments: Sequence[str]) -> int:
         say(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}. Set PYTHON=.")
         return 6
     what = arguments[0] if arguments else "all"
+    if what not in ("all", "environment", "weights", "make"):
+        say("what can be set up: all, environment, weights")
+        return 2
     try:
         if what == "make":
             make(arguments[1])
