@@ -14,12 +14,24 @@ from engine.nouns import Image, Usage
 ReplyStatus = Literal["ok", "truncated", "refused", "timeout", "rejected", "unreachable", "unsent"]
 
 
+class Drawing(Protocol):
+    """A picture that is drawn only when it is sent, so that a shard of them never lies around."""
+
+    def draw(self) -> Image:
+        """The picture; equal drawings give equal bytes.
+
+        Raises:
+            ImageError: what it is drawn from is no picture of a sane size.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn: texts and pictures in the order in which the model sees them."""
 
     role: Literal["system", "user"]
-    parts: tuple[str | Image, ...]
+    parts: tuple[str | Image | Drawing, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """Caption strips: a white strip with a centred label below a picture, as the judge sees it."""
 
+import io
+from dataclasses import dataclass
+
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from engine.images import open_image, png
+from engine.images import open_image
 from engine.nouns import Image
 
 _SHARE = 0.1  # of the picture's height
@@ -12,20 +15,33 @@ _INK = (0, 0, 0)
 _SMALLEST_LETTERS = 6  # pixels; smaller ones cannot be read
 
 
-def captioned(image: Image, label: str, floor: int = 0) -> Image:
-    """The picture as an RGB PNG with a caption strip below it.
+@dataclass(frozen=True, slots=True)
+class Captioned:
+    """A picture with a caption strip below it, drawn when it is sent to a judge."""
 
-    The strip is a tenth of the picture's height, rounded down, and at least `floor` pixels. It is
-    there even when the label is empty, so that all pictures of a view are cut alike.
+    image: Image
+    label: str
+    floor: int = 0
 
-    Raises:
-        ImageError: the bytes are not one picture of a sane size.
-    """
-    return Image(png(add_strip(open_image(image.data), label, floor)), image.path)
+    def draw(self) -> Image:
+        """The picture as an RGB PNG; see `add_strip`.
+
+        Raises:
+            ImageError: the bytes are not one picture of a sane size.
+        """
+        sink = io.BytesIO()
+        # Lightly packed: it is read once, by the server, and never stored.
+        sheet = add_strip(open_image(self.image.data), self.label, self.floor)
+        sheet.save(sink, "PNG", compress_level=1)
+        return Image(sink.getvalue(), self.image.path)
 
 
 def add_strip(picture: Pillow.Image, label: str, floor: int = 0) -> Pillow.Image:
-    """See `captioned`; works on a decoded picture and gives RGB."""
+    """The picture in RGB with a caption strip below it.
+
+    The strip is a tenth of the picture's height, rounded down, and at least `floor` pixels. It is
+    there even when the label is empty, so that all pictures of a view are cut alike.
+    """
     plain = picture.convert("RGB")
     strip = max(int(plain.height * _SHARE), floor)
     sheet = Pillow.new("RGB", (plain.width, plain.height + strip), _PAPER)

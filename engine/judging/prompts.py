@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.chat import Message
+from engine.chat import Drawing, Message
 from engine.errors import ConfigError
-from engine.judging.captions import captioned
+from engine.judging.captions import Captioned
 from engine.judging.protocols import PROTOCOLS, JudgeProtocol, Role
 from engine.nouns import Format, Image, Prediction, Sample, View
 from engine.quoting import quote, quote_key
+
+Part = str | Image | Drawing
 
 _INSTRUCTION_CHARS = 4000
 _TEXT_CHARS = 8000
@@ -106,17 +108,13 @@ def prompt_hash(prompt: str = "judge/1") -> str:
 def judge_messages(
     rubric: Rubric, sample: Sample, prediction: Prediction, view: View
 ) -> tuple[Message, ...]:
-    """The prompt for one prediction in one view.
-
-    Raises:
-        ImageError: a picture that must be shown cannot be decoded.
-    """
+    """The prompt for one prediction in one view; pictures are drawn when they are sent."""
     words = PROMPTS[rubric.prompt]
     quoted = (sample.instruction, prediction.text or "", sample.reference_text or "")
     exhibit = _Exhibit(rubric.protocol, sample, prediction, view, quote_key(quoted))
     shown = rubric.protocol.shown[sample.format][view]
     common = [role for role in shown if role != "reference"]
-    parts: list[str | Image] = [exhibit.instruction()]
+    parts: list[Part] = [exhibit.instruction()]
     for role in common:
         parts += exhibit.show(role)
     parts.append(words.views[view])
@@ -150,14 +148,14 @@ class _Exhibit:
         head = f"TASK: {self.sample.task} ({self.sample.modality})"
         return f"{head}\n{quote('INSTRUCTION', text, self.key, _INSTRUCTION_CHARS)}"
 
-    def show(self, role: Role) -> list[str | Image]:
+    def show(self, role: Role) -> list[Part]:
         pictures, text = self._content(role)
         name = role.upper()
-        parts: list[str | Image] = []
+        parts: list[Part] = []
         for number, picture in enumerate(pictures, start=1):
             # Captions are for the eye, these lines for the text side; both are ours.
             parts.append(f"{name} picture {number} of {len(pictures)}:")
-            parts.append(captioned(picture, self._label(role, number), self.protocol.caption_floor))
+            parts.append(Captioned(picture, self._label(role, number), self.protocol.caption_floor))
         if text is not None:
             parts.append(f"{name} text:\n{quote(name, text, self.key, _TEXT_CHARS)}")
         return parts or [f"{name}: nothing was given."]

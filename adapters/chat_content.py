@@ -1,0 +1,62 @@
+"""Messages in the form that OpenAI-compatible servers, vLLM among them, take."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from engine.chat import Drawing, Message
+from engine.errors import ImageError
+from engine.images import open_image, png
+from engine.nouns import Image
+
+# Formats that every server takes as they are; others are encoded anew.
+_MEDIA = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+
+
+def content(messages: Sequence[Message], named: bool) -> list[dict[str, Any]]:
+    """Turns as JSON, pictures as data URLs, in order.
+
+    Args:
+        messages: what to ask.
+        named: give each picture the digest of its bytes as `uuid`, which is all that vLLM's caches
+            compare; other servers refuse the field.
+
+    Raises:
+        ImageError: a picture is none, or is of no sane size.
+    """
+    return [{"role": m.role, "content": _parts(m, named)} for m in messages]
+
+
+def _parts(message: Message, named: bool) -> str | list[dict[str, Any]]:
+    if len(message.parts) == 1 and isinstance(message.parts[0], str):
+        return message.parts[0]
+    return [
+        {"type": "text", "text": part} if isinstance(part, str) else _picture(part, named)
+        for part in message.parts
+    ]
+
+
+def _picture(image: Image | Drawing, named: bool) -> dict[str, Any]:
+    if isinstance(image, Image):
+        data, media = _servable(image.data)
+    else:
+        data, media = image.draw().data, "image/png"
+    url = f"data:{media};base64,{base64.b64encode(data).decode()}"
+    part: dict[str, Any] = {"type": "image_url", "image_url": {"url": url}}
+    if named:
+        part["uuid"] = hashlib.blake2b(data, digest_size=16).hexdigest()
+    return part
+
+
+def _servable(data: bytes) -> tuple[bytes, str]:
+    picture = open_image(data)
+    media = _MEDIA.get(picture.format or "")
+    if media is None:
+        return png(picture), "image/png"
+    return data, media
+
+
+def unusable(err: ImageError) -> str:
+    """The reason that a row gives for an input picture that no model was shown."""
+    return f"a picture in the prompt cannot be used: {err}"

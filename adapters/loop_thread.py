@@ -1,0 +1,51 @@
+"""An event loop in a thread of its own, so that synchronous ports keep many requests in flight."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class LoopThread:
+    """Runs coroutines for any number of calling threads."""
+
+    def __init__(self, name: str) -> None:
+        """Start the thread; it never keeps the process alive."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end; whatever it raises is raised here."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def map(self, task: Callable[[T], Awaitable[U]], items: Sequence[T]) -> list[U]:
+        """Run one coroutine an item side by side, results in order; the first error ends all."""
+
+        async def one(item: T) -> U:
+            return await task(item)
+
+        async def every() -> list[U]:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(item)) for item in items]
+            return [t.result() for t in tasks]
+
+        try:
+            return self.run(every())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    def stop(self) -> None:
+        """End the loop and its thread; harmless when it was ended before."""
+        if self._loop.is_closed():
+            return
+        if threading.current_thread() is self._thread:
+            # The garbage collector may run here, and a thread cannot wait for itself.
+            self._loop.stop()
+            return
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
