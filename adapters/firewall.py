@@ -1,0 +1,186 @@
+"""The output firewall: what a model returned is decoded whole before it is stored.
+
+Every peculiarity is recorded in the row's details, and each has one declared policy. Bytes are
+never changed: what was returned is what is kept, also when the row is `invalid_image`.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
+
+from engine.errors import ConfigError, ImageError
+from engine.images import FORMATS, MAX_PIXELS, open_image
+from engine.nouns import Image, Prediction, Sample
+
+Policy = Literal["accept", "reject"]
+
+# What cannot be decoded cannot be scored: these policies are not for configuration.
+_UNDECODABLE = ("not_an_image", "damaged", "oversized", "animated")
+POLICY: Mapping[str, Policy] = {
+    "not_an_image": "reject",
+    "damaged": "reject",  # truncated files too
+    "oversized": "reject",  # more pixels than may be decoded: a bomb
+    "animated": "reject",  # no telling which frame is meant
+    "grayscale": "accept",  # metrics turn every mode into RGB
+    "palette": "accept",
+    "cmyk": "accept",
+    "deep": "accept",  # more than 8 bits a channel
+    "transparent": "accept",  # an alpha channel that hides something
+    "rotated": "accept",  # EXIF orientation; recorded, not applied, as the benchmark's evaluator
+    "wrong_size": "accept",  # metrics resize the candidate to the reference
+    "blank": "accept",  # one colour: a bad picture, which the metrics should say
+    "copy_of_input": "accept",  # doing nothing is a result, and has its own control
+}
+_EXIF_ORIENTATION = 0x0112
+_TIFF_BITS = 258
+_DEEP_MODES = {"I": 32, "F": 32}
+
+
+class Firewall:
+    """Inspects the pictures of predictions. Holds no state besides its policy."""
+
+    def __init__(
+        self, policy: Mapping[str, str] | None = None, max_pixels: int = MAX_PIXELS
+    ) -> None:
+        """`policy` overrides single cases with `accept` or `reject`.
+
+        Raises:
+            ConfigError: an unknown case or policy, or a case that can only be rejected.
+        """
+        changes = dict(policy or {})
+        for case, wish in changes.items():
+            if case not in POLICY or case in _UNDECODABLE:
+                raise ConfigError(f"the output firewall has no choice for {case!r}")
+            if wish not in ("accept", "reject"):
+                raise ConfigError(f"policy for {case!r} is accept or reject, not {wish!r}")
+        self.policy: Mapping[str, str] = {**POLICY, **changes}
+        self.max_pixels = max_pixels
+
+    def admit(
+        self, prediction: Prediction, sample: Sample, size: tuple[int, int] | None = None
+    ) -> Prediction:
+        """The prediction with the findings on each of its pictures in `details["images"]`.
+
+        The first picture is the one that is scored, so it decides the status. The number of
+        pictures is in `details["image_count"]`.
+
+        Args:
+            prediction: what the model gave, status ok.
+            sample: what it was given.
+            size: (width, height) that was asked for; None for the first input picture's size.
+        """
+        if not prediction.images:
+            return prediction
+        inputs = _decoded(sample.input_images)
+        expected = size or (inputs[0].size if inputs else None)
+        seen = [self.inspect(i.data, inputs, expected) for i in prediction.images]
+        details = {**prediction.details, "images": seen, "image_count": len(seen)}
+        rejected = [case for case in seen[0]["cases"] if self.policy[case] == "reject"]
+        if rejected and prediction.status == "ok":
+            why = seen[0].get("error") or "policy of the output firewall"
+            reason = f"{', '.join(rejected)}: {why}"
+            return replace(prediction, status="invalid_image", reason=reason, details=details)
+        return replace(prediction, details=details)
+
+    def inspect(
+        self,
+        data: bytes,
+        inputs: Sequence[Pillow.Image] = (),
+        expected: tuple[int, int] | None = None,
+    ) -> dict[str, Any]:
+        """What one picture is like, as JSON: `cases` holds keys of `POLICY`."""
+        try:
+            image = open_image(data, self.max_pixels)
+        except ImageError as err:
+            case = self._undecodable(data)
+            return {"bytes": len(data), "cases": [case], "error": str(err)}
+        bits = _bits(image, data)
+        cases = {
+            "grayscale": image.mode in ("1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L"),
+            "palette": image.mode in ("P", "PA"),
+            "cmyk": image.mode == "CMYK",
+            "deep": bits > 8,
+            "transparent": _transparent(image),
+            "rotated": image.getexif().get(_EXIF_ORIENTATION, 1) != 1,
+            "wrong_size": expected is not None and image.size != expected,
+            "blank": _blank(image),
+            "copy_of_input": any(_same(image, given) for given in inputs),
+        }
+        return {
+            "bytes": len(data),
+            "format": image.format,
+            "mode": image.mode,
+            "bits": bits,
+            "size": list(image.size),
+            "cases": [name for name, present in cases.items() if present],
+        }
+
+    def passport(self) -> dict[str, Any]:
+        """The policy that held."""
+        return {"policy": dict(self.policy), "max_pixels": self.max_pixels}
+
+    def _undecodable(self, data: bytes) -> str:
+        """Why a picture that the decoder refused was refused, from its header alone."""
+        try:
+            image = Pillow.open(io.BytesIO(data), formats=FORMATS)
+            width, height = image.size
+            frames = getattr(image, "n_frames", 1)  # only animation plugins define it
+        except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
+            return "oversized"
+        except UnidentifiedImageError:
+            return "not_an_image"
+        except Exception:  # noqa: BLE001 - hostile headers raise anything: a damaged picture
+            return "damaged"
+        if width * height > self.max_pixels:
+            return "oversized"
+        return "animated" if frames > 1 and image.format != "MPO" else "damaged"
+
+
+def _decoded(images: Sequence[Image]) -> list[Pillow.Image]:
+    """The input pictures that can be decoded; others cannot have been copied."""
+    decoded = []
+    for image in images:
+        try:
+            decoded.append(open_image(image.data))
+        except ImageError:
+            continue
+    return decoded
+
+
+def _bits(image: Pillow.Image, data: bytes) -> int:
+    """Bits a channel in the file; Pillow itself reads 16-bit RGB as 8."""
+    if image.format == "PNG":
+        return data[24]  # IHDR: signature 8, length 4, name 4, width 4, height 4, then depth
+    if image.format == "TIFF":
+        stored = image.tag_v2.get(_TIFF_BITS, (1,))  # type: ignore[attr-defined]
+        return int(max(stored) if isinstance(stored, tuple) else stored)
+    if image.mode.startswith("I;16"):
+        return 16
+    return _DEEP_MODES.get(image.mode, 1 if image.mode == "1" else 8)
+
+
+def _transparent(image: Pillow.Image) -> bool:
+    if not image.has_transparency_data:
+        return False
+    low = image.convert("RGBA").getchannel("A").getextrema()[0]
+    return isinstance(low, int | float) and low < 255
+
+
+def _blank(image: Pillow.Image) -> bool:
+    """One colour everywhere, whatever the alpha channel holds."""
+    if image.mode in ("1", "P", "PA", "LA", "RGBA", "La", "RGBa"):
+        image = image.convert("RGB")
+    extrema = image.getextrema()
+    pairs = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return all(low == high for low, high in pairs)
+
+
+def _same(image: Pillow.Image, other: Pillow.Image) -> bool:
+    """Equal pixels once both are RGB, whatever the files look like."""
+    if image.size != other.size:
+        return False
+    return image.convert("RGB").tobytes() == other.convert("RGB").tobytes()

@@ -1,0 +1,57 @@
+"""What a folder of weights is, for passports: a digest, and whether the weights are random."""
+
+import hashlib
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from adapters.tiny_vlm import random_weights
+
+# Larger files are known by size, head and tail: hashing 40 GB would cost minutes at every start.
+_WHOLE_BELOW = 64 * 2**20
+_EDGE = 2**20
+
+
+def weights(model: str) -> dict[str, Any]:
+    """Where weights come from, as JSON.
+
+    A folder gives `folder_sha256`; weights that a marker calls random give `random_weights`,
+    which every table that shows their scores must repeat.
+    """
+    found: dict[str, Any] = {}
+    if Path(model).is_dir():
+        found["folder_sha256"] = folder_digest(Path(model))
+    if marker := random_weights(model):
+        found |= {"random_weights": True, "random_seed": marker.get("seed")}
+    return found
+
+
+def folder_digest(folder: Path) -> str:
+    """64 hex digits over every file's relative name, size and content.
+
+    Of a file of 64 MiB or more only the first and the last MiB are read.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+        size = file.stat().st_size
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{size}\0".encode())
+        with file.open("rb") as source:
+            if size < _WHOLE_BELOW:
+                digest.update(source.read())
+            else:
+                digest.update(source.read(_EDGE))
+                source.seek(-_EDGE, 2)
+                digest.update(source.read(_EDGE))
+    return digest.hexdigest()
+
+
+def versions(*packages: str) -> Mapping[str, str]:
+    """Versions of those packages that are installed here."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

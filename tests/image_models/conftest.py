@@ -1,0 +1,49 @@
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from engine.nouns import Format, Image, Sample
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (32, 32), mode: str = "RGB") -> bytes:
+    """A PNG of seeded noise."""
+    shape = (size[1], size[0], 3)
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    sink = io.BytesIO()
+    Pillow.fromarray(pixels).convert(mode).save(sink, "PNG")
+    return sink.getvalue()
+
+
+@pytest.fixture(scope="session")
+def noise() -> Callable[..., bytes]:
+    return picture
+
+
+@pytest.fixture(scope="session")
+def editing_samples() -> Callable[..., list[Sample]]:
+    def make(count: int, kind: Format = "ImageEditing", size: tuple[int, int] = (32, 32)):  # type: ignore[no-untyped-def]
+        return [
+            Sample(
+                id=f"s{i:03d}",
+                format=kind,
+                task="noise-reconstruction",
+                modality="CT",
+                instruction=f"remove noise number {i}",
+                input_images=(Image(picture(i, size), f"in-{i}.png"),),
+            )
+            for i in range(count)
+        ]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_pipelines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("diffusers", reason="the extra 'images' is not installed")
+    from adapters.tiny_diffusers import make
+
+    return make(tmp_path_factory.mktemp("tiny-diffusers"))
