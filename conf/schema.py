@@ -47,17 +47,27 @@ class SystemConf:
 
 
 @dataclass
+class SubsetConf:
+    """A named part of a benchmark: a filter, and the count that it must give."""
+
+    name: str = MISSING
+    expected_count: int = MISSING
+    tasks: list[str] = field(default_factory=list)
+    without_tasks: list[str] = field(default_factory=list)
+    modalities: list[str] = field(default_factory=list)
+
+
+@dataclass
 class BenchmarkConf:
     """A benchmark (group `benchmark`): its name in the store, and where it is imported from."""
 
     name: str = MISSING
     source: str = ""  # URL of one of the three layouts; `mini` builds the embedded one
-    layout: str = ""  # hub | directory | view; empty finds out
+    layout: str | None = None  # hub | directory | view; None finds out
     shard_size: int = 64
     seed: int = 0
-    subset: str | None = None
-    exclude_tasks: list[str] = field(default_factory=list)
-    expected_samples: int | None = None
+    subset: SubsetConf | None = None
+    expected_count: int | None = None
 
 
 @dataclass
@@ -70,11 +80,12 @@ class MetricConf:
 
 @dataclass
 class ThresholdConf:
-    """When a sample passes a metric, and which direction is better."""
+    """When a value passes, which direction is better, and its smallest and largest value."""
 
-    pass_when: str = ">="
+    pass_when: str | None = None
     value: float | None = None
-    direction: str = "higher"
+    direction: str | None = None
+    range: list[float] | None = None
 
 
 @dataclass

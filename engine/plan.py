@@ -196,7 +196,7 @@ def _model_nodes(system: System, benchmark: str) -> Iterator[tuple[Node, GroupPl
             "model": identity(model.spec),
             "formats": sorted(formats),
             "split": model.split,
-            "upstream": upstream,
+            "upstream": list(upstream),
             "semantics": SEMANTICS[stage],
         }
         key = fingerprint(stage, recipe)
@@ -251,7 +251,7 @@ def _dependent_nodes(
             "name": name,
             "spec": identity(spec),
             "formats": sorted(system.formats),
-            "upstream": upstream,
+            "upstream": list(upstream),
             "semantics": SEMANTICS[stage],
         }
         key = fingerprint(stage, body)

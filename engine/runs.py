@@ -46,7 +46,7 @@ class RunFolder:
 
     def save_plan(self, plan: Plan, config: str) -> None:
         """Leave the plan and the configuration it was made from; the first driver's stay."""
-        data = json.dumps(cattrs.unstructure(plan), indent=1, sort_keys=True).encode()
+        data = json.dumps(cattrs.unstructure(plan), indent=1).encode()
         self.objects.create(f"{self.folder}/plan.json", data)
         self.objects.create(f"{self.folder}/config.yaml", config.encode())
 

@@ -1,0 +1,75 @@
+"""Connecting to Ray, or starting one on this machine, and leaving nothing behind."""
+
+import logging
+import os
+from types import TracebackType
+from typing import Any
+
+import ray
+
+from actors.ray_pool import RayPool
+from engine.errors import PlanError
+
+
+class RaySession:
+    """A connection to Ray as a context: a cluster that it started ends with it."""
+
+    def __init__(
+        self,
+        address: str | None = None,
+        num_cpus: int | None = None,
+        num_gpus: int | None = None,
+        object_store_mib: int = 200,
+        dashboard: bool = False,
+    ) -> None:
+        """`address` None starts Ray here. Rows stay out of its object store, so that is small."""
+        self._options: dict[str, Any] = {
+            "address": address,
+            "include_dashboard": dashboard,
+            "dashboard_host": "127.0.0.1",
+            "log_to_driver": False,
+            "logging_level": logging.ERROR,
+            "configure_logging": True,
+        }
+        if address is None:
+            self._options["address"] = "local"
+            self._options["num_cpus"] = num_cpus
+            self._options["num_gpus"] = num_gpus
+            self._options["object_store_memory"] = object_store_mib * 1024**2
+        else:
+            del self._options["include_dashboard"], self._options["dashboard_host"]
+        self._started = False
+
+    def __enter__(self) -> RayPool:
+        """Connect.
+
+        Raises:
+            PlanError: there is no Ray at the address, or none can be started.
+        """
+        # Started under `uv run`, Ray would rebuild the environment for every worker.
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if not ray.is_initialized():
+            try:
+                ray.init(**self._options)
+            except (ConnectionError, OSError, RuntimeError, ValueError) as err:
+                where = self._options["address"]
+                raise PlanError(
+                    f"no Ray at {where!r}: {err}. Start one with `ray start --head`, or leave "
+                    "`cluster.address` out to start it on this machine"
+                ) from err
+            self._started = True
+        self._pool = RayPool()
+        return self._pool
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the workers, and the cluster if it was started here."""
+        self._pool.shutdown()
+        if self._started:
+            ray.shutdown()

@@ -1,0 +1,99 @@
+"""The command line. Heavy things are imported by the command that needs them."""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+# name -> (module under launch.commands, one-line help). A table, so that help imports nothing.
+COMMANDS = {
+    "run": ("running", "Predict, score, judge and report; starts where the last run stopped."),
+    "plan": ("running", "Show what a run would do, and whether it fits, without doing it."),
+    "score": ("running", "Score the predictions that exist; no model is run."),
+    "judge": ("running", "Judge the predictions that exist; no model but the judge is run."),
+    "status": ("results", "Show where a run stands, from the store alone."),
+    "report": ("results", "Write tables, pictures and a Markdown report of a run."),
+    "export": ("results", "Write a run as Parquet, CSV or the authors' JSONL."),
+    "compare": ("comparing", "Compare two systems, or one system in two runs."),
+    "gate": ("comparing", "Pass or fail a run against a baseline (exit 0, 4 or 5)."),
+    "import": ("data", "Read a benchmark from any of its three layouts into the store."),
+    "validate": ("data", "List every problem of a benchmark without writing anything."),
+    "build": ("data", "Make the embedded miniature benchmark, or tiny random weights."),
+    "list": ("data", "List runs, benchmarks, systems, metrics, protocols …"),
+    "weights": ("machine", "List, fetch or check the weights that metrics need."),
+    "doctor": ("machine", "Say what this machine can run, and how to get the rest."),
+}
+
+
+class Lazy(click.Group):
+    """Loads a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command, loaded now."""
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"launch.commands.{COMMANDS[name][0]}")
+        command: click.Command = getattr(module, f"{name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands, without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(
+    cls=Lazy, context_settings={"auto_envvar_prefix": "MEDGEN", "max_content_width": 100}
+)
+@click.version_option(package_name="medgen-engine", prog_name="medgen")
+def cli() -> None:
+    """Evaluate multimodal medical models on MedGEN-Bench, on a laptop or a Ray cluster.
+
+    Every option can also be given in the environment, e.g. MEDGEN_RUN_STORE=s3://bucket/path.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; turn errors raised on purpose into a sentence and an exit code."""
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    try:
+        sys.exit(cli.main(args=arguments, prog_name="medgen", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as err:
+        click.echo(err.ctx.get_help())
+        sys.exit(0)
+    except click.ClickException as err:
+        err.show()
+        sys.exit(err.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; everything committed so far is kept", err=True)
+        sys.exit(130)
+    except Exception as err:  # a purposeful error becomes a sentence; others keep their trace
+        code = _code(err)
+        if code is None:
+            raise
+        click.echo(f"medgen: {err}", err=True)
+        sys.exit(code)
+
+
+def _code(err: Exception) -> int | None:
+    from conf.loading import ConfError
+    from engine import errors
+    from launch import exits
+
+    codes: list[tuple[Any, int]] = [
+        ((ConfError, errors.ConfigError, errors.BenchmarkError), exits.USAGE),
+        ((errors.PlanError, errors.AdapterError, errors.StoreError), exits.PREFLIGHT),
+        (errors.SpendingError, exits.INCOMPLETE),
+        (errors.MedgenError, exits.INTERNAL),
+    ]
+    return next((code for kinds, code in codes if isinstance(err, kinds)), None)
+
+
+if __name__ == "__main__":
+    main()

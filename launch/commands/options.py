@@ -1,0 +1,55 @@
+"""Options that several commands share, and how they become a configuration."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from conf import RunConf
+
+Command = Callable[..., Any]
+
+
+def composed(command: Command) -> Command:
+    """`--config`, `--store` and dotted overrides."""
+    decorators = [
+        click.option("--config", "-c", help="YAML file, or a name of the `run` group."),
+        click.option("--store", help="Where results live: a directory or any fsspec URL."),
+        click.argument("overrides", nargs=-1),
+    ]
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
+def stored(command: Command) -> Command:
+    """`--store` alone, for commands that only read."""
+    return click.option(
+        "--store", default="var/store", show_default=True, help="Where results live."
+    )(command)
+
+
+def as_json(command: Command) -> Command:
+    """`--json`: JSON lines on standard output, for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="JSON lines on stdout.")(command)
+
+
+def configuration(config: str | None, store: str | None, overrides: tuple[str, ...]) -> "RunConf":
+    """The composed configuration.
+
+    Raises:
+        ConfError: it is wrong; the message says where.
+    """
+    from conf import load
+
+    own = (f"store={store}",) if store else ()
+    return load(config, (*overrides, *own))
+
+
+def emit(event: str, **fields: Any) -> None:
+    """One JSON line on standard output."""
+    sys.stdout.write(json.dumps({"event": event, **fields}, default=str) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,129 @@
+"""`medgen run`, `plan`, `score` and `judge`."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from launch.commands.options import as_json, composed, configuration, emit
+
+if TYPE_CHECKING:
+    from engine.plan import StageName
+    from engine.run import Event
+
+Overrides = tuple[str, ...]
+
+
+def _again(command: Any) -> Any:
+    return click.option(
+        "--retry-errors", is_flag=True, help="Repeat the rows that are not ok, and only those."
+    )(command)
+
+
+@click.command("run")
+@composed
+@_again
+@as_json
+def run_command(
+    config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
+) -> int:
+    """Predict, score, judge and report; starts where the last run stopped.
+
+    OVERRIDES are dotted settings: `systems=[oracle,blank] protocol=table-iv cluster.num_cpus=8`.
+    """
+    from launch.evaluation import ALL_STAGES
+
+    return _carry_out(config, store, overrides, ALL_STAGES, retry_errors, as_json)
+
+
+@click.command("score")
+@composed
+@_again
+@as_json
+def score_command(
+    config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
+) -> int:
+    """Score the predictions that exist; no model is run."""
+    return _carry_out(config, store, overrides, ("score",), retry_errors, as_json)
+
+
+@click.command("judge")
+@composed
+@_again
+@as_json
+def judge_command(
+    config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
+) -> int:
+    """Judge the predictions that exist; no model but the judge is run."""
+    return _carry_out(config, store, overrides, ("judge",), retry_errors, as_json)
+
+
+def _carry_out(
+    config: str | None,
+    store: str | None,
+    overrides: Overrides,
+    stages: "tuple[StageName, ...]",
+    retry_errors: bool,
+    as_json: bool,
+) -> int:
+    from launch.evaluation import Stop, Wish, evaluate, exit_code
+    from launch.progress import line
+    from launch.publishing import publish
+
+    conf = configuration(config, store, overrides)
+    stop = Stop()
+    if as_json:
+        emit("launch", store=conf.store, systems=list(conf.system), stages=list(stages))
+
+    def tell(event: "Event") -> None:
+        if as_json:
+            body = line(event)
+            emit(body.pop("event"), **body)
+
+    done = evaluate(conf, Wish(stages, retry_errors, quiet=as_json), stop, tell)
+    summary = publish(done, conf, shown=not as_json)
+    code = exit_code(done, summary, conf.allowed_failures, stop)
+    for group, reason in done.ending.failed.items():
+        click.echo(f"given up: {group}: {reason}", err=True)
+    if as_json:
+        emit(
+            "done", run=done.plan.run_id, exit_code=code, complete=done.complete,
+            seconds=round(done.seconds, 3), failed=dict(done.ending.failed),
+        )  # fmt: skip
+    else:
+        click.echo(f"run {done.plan.run_id} in {conf.store}: exit code {code}", err=True)
+    return code
+
+
+@click.command("plan")
+@composed
+@as_json
+@click.option("--mermaid", is_flag=True, help="The stage graph as Mermaid text.")
+def plan_command(
+    config: str | None, store: str | None, overrides: Overrides, as_json: bool, mermaid: bool
+) -> int:
+    """Show stages, shards done and to do, resources and estimates; refuse what cannot fit."""
+    import cattrs
+
+    from engine import graph
+    from engine.reading import RunReader
+    from engine.survey import survey
+    from launch.evaluation import planned
+    from launch.planning import check_cluster, plan_table
+
+    conf = configuration(config, store, overrides)
+    objects, plan = planned(conf)
+    todo = survey(RunReader(objects, plan))
+    if as_json:
+        left = {key: len(targets) for key, targets in todo.targets.items()}
+        emit("plan", plan=cattrs.unstructure(plan), shards_to_do=left)
+    elif mermaid:
+        sys.stdout.write(graph.mermaid(plan) + "\n")
+    else:
+        from rich.console import Console
+
+        console = Console()
+        console.print(graph.text(plan), markup=False, highlight=False)
+        console.print(plan_table(plan, todo))
+    check_cluster(plan, conf.cluster)
+    return 0

@@ -1,0 +1,171 @@
+"""From what a user said to what the engine does: configuration to recipe, benchmark and pool."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from conf import RunConf
+from conf.schema import BenchmarkConf, ClusterConf, ModelConf, ResourcesConf, SystemConf
+from engine.benchmark import Manifest, benchmark_refs, find_benchmark
+from engine.catalog import canonical_format
+from engine.errors import BenchmarkError, ConfigError, PlanError
+from engine.importing import ImportOptions, Subset, import_benchmark
+from engine.objects import Objects
+from engine.plan import Model, Recipe, System
+from engine.ports import Pool, Source
+from engine.spec import Resources, Spec
+
+
+def recipe(conf: RunConf) -> Recipe:
+    """Everything a plan needs besides the benchmark.
+
+    Raises:
+        ConfigError: an unknown metric, format, or a judge without a protocol to follow.
+    """
+    return Recipe(
+        name=conf.name,
+        systems=tuple(_system(s) for s in conf.system.values()),
+        metrics=_metrics(conf),
+        judges={name: _judge(conf, name) for name in conf.judge},
+        protocol=conf.protocol.name,
+        thresholds={name: _set(asdict(t)) for name, t in conf.protocol.thresholds.items()},
+        scoring=_resources(conf.scoring.resources),
+        scorer=Spec("metrics.fused:FusedScorer", dict(conf.scoring.kwargs)),
+    )
+
+
+def _set(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def _system(conf: SystemConf) -> System:
+    formats = []
+    for name in conf.formats:
+        if (known := canonical_format(name)) is None:
+            raise ConfigError(f"system {conf.name!r}: unknown format {name!r}")
+        formats.append(known)
+    return System(
+        name=conf.name,
+        answer=_model(conf.answer) if conf.answer else None,
+        render=_model(conf.render) if conf.render else None,
+        formats=tuple(formats),
+        control=conf.control,
+        notes=(*conf.needs, *conf.notes),
+    )
+
+
+def _model(conf: ModelConf) -> Model:
+    return Model(
+        Spec(conf.target, conf.kwargs),
+        _resources(conf.resources),
+        conf.split,
+        conf.seconds_per_sample,
+        conf.tokens_per_sample,
+    )
+
+
+def _resources(conf: ResourcesConf) -> Resources:
+    return Resources(**asdict(conf))
+
+
+def _judge(conf: RunConf, name: str) -> Model:
+    judge = conf.judge[name]
+    kwargs = {**judge.kwargs, "name": name}
+    if conf.protocol.judging:
+        kwargs.setdefault("protocol", conf.protocol.judging)
+    return Model(
+        Spec(judge.target, kwargs),
+        _resources(judge.resources),
+        1,
+        judge.seconds_per_sample,
+        judge.tokens_per_sample,
+    )
+
+
+def _metrics(conf: RunConf) -> dict[str, Spec]:
+    from metrics.catalogue import metric_spec
+
+    specs = {}
+    for name, metric in conf.protocol.metrics.items():
+        kwargs = {"profile": conf.protocol.profile, **metric.kwargs}
+        if metric.target:
+            specs[name] = Spec(metric.target, metric.kwargs)
+        else:
+            specs[name] = metric_spec(name, kwargs)
+    return specs
+
+
+def ensure_benchmark(objects: Objects, conf: BenchmarkConf) -> Manifest:
+    """The benchmark in the store, imported first when the configuration says from where.
+
+    Raises:
+        BenchmarkError: it is not there and cannot be made.
+    """
+    with contextlib.suppress(BenchmarkError):
+        return find_benchmark(objects, conf.name).manifest
+    named = [r for r in benchmark_refs(objects) if r.rpartition("-")[0] == conf.name]
+    if named or not conf.source:
+        return find_benchmark(objects, conf.name).manifest  # raises, and says what to do
+    return import_benchmark(source_of(conf), objects, import_options(conf))
+
+
+def source_of(conf: BenchmarkConf) -> Source:
+    """The outside data that a benchmark is imported from."""
+    if conf.source == "mini":
+        from adapters.mini import build_mini
+
+        return build_mini()
+    from adapters.layouts import open_source
+
+    return open_source(conf.source, conf.layout)
+
+
+def import_options(conf: BenchmarkConf) -> ImportOptions:
+    """How it is imported."""
+    subset = None
+    if conf.subset is not None:
+        subset = Subset(
+            conf.subset.name,
+            conf.subset.expected_count,
+            tuple(conf.subset.tasks),
+            tuple(conf.subset.without_tasks),
+            tuple(conf.subset.modalities),
+        )
+    return ImportOptions(
+        name=conf.name,
+        shard_size=conf.shard_size,
+        seed=conf.seed,
+        subset=subset,
+        expected_count=conf.expected_count,
+    )
+
+
+@contextlib.contextmanager
+def open_pool(conf: ClusterConf, store: str) -> Iterator[Pool]:
+    """The pool that a cluster configuration names; everything it started ends with it.
+
+    Raises:
+        PlanError: the store cannot be seen from other processes.
+        ConfigError: no such kind of pool.
+    """
+    if conf.pool == "local":
+        from actors.local_pool import LocalPool
+
+        pool: Pool = LocalPool()
+        try:
+            yield pool
+        finally:
+            pool.shutdown()
+    elif conf.pool == "ray":
+        if store.startswith("memory:"):
+            raise PlanError("a memory:// store is of one process; use `cluster=in-process` with it")
+        from actors.session import RaySession
+
+        session = RaySession(
+            conf.address, conf.num_cpus, conf.num_gpus, conf.object_store_mib, conf.dashboard
+        )
+        with session as pool:
+            yield pool
+    else:
+        raise ConfigError(f"cluster.pool is {conf.pool!r}; it is `ray` or `local`")

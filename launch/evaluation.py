@@ -1,0 +1,187 @@
+"""One run from configuration to results: what `medgen run`, `score` and `judge` have in common."""
+
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import pyarrow as pa
+import yaml
+from rich.console import Console
+
+from conf import RunConf
+from engine.errors import MedgenError
+from engine.objects import Objects, connect
+from engine.plan import Plan, StageName, make_plan
+from engine.reading import RunReader
+from engine.run import Ending, Event, Options, carry_out
+from engine.runs import RunFolder, RunStatus
+from engine.spec import plain
+from engine.survey import Todo, survey
+from launch import compose, exits
+from launch.progress import Bars, Lines, Recorder
+
+ALL_STAGES: tuple[StageName, ...] = ("answer", "render", "score", "judge")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to do beyond the configuration."""
+
+    stages: tuple[StageName, ...] = ALL_STAGES
+    retry_errors: bool = False
+    quiet: bool = False
+    job: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command needs to know of a run that is over."""
+
+    plan: Plan
+    reader: RunReader
+    ending: Ending
+    complete: bool  # every row that was asked for exists
+    seconds: float
+
+
+class Stop:
+    """Turns SIGINT and SIGTERM into a request to drain; a second one ends at once."""
+
+    def __init__(self) -> None:
+        """No signal yet."""
+        self.signal: int | None = None
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self.signal is not None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen for both signals; only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {s: signal.signal(s, self._heard) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number
+
+
+def planned(conf: RunConf, objects: Objects | None = None) -> tuple[Objects, Plan]:
+    """The store and the plan of a configuration; imports the benchmark when that is asked."""
+    objects = objects or connect(conf.store)
+    manifest = compose.ensure_benchmark(objects, conf.benchmark)
+    return objects, make_plan(compose.recipe(conf), manifest)
+
+
+def evaluate(conf: RunConf, wish: Wish, stop: Stop, tell: Callable[[Event], None]) -> Done:
+    """Carry a run out, as far as it can be, and publish its status.
+
+    Raises:
+        MedgenError: nothing could be started, or the store is gone. All that was committed stays.
+    """
+    start = time.monotonic()
+    objects, plan = planned(conf)
+    folder = RunFolder(objects, plan.run_id)
+    folder.save_plan(plan, config_text(conf))
+    reader = RunReader(objects, plan)
+    todo = restrict(survey(reader, wish.retry_errors), plan, wish.stages)
+    recorder = Recorder(folder, plan, todo, _driver_name())
+    recorder.publish(job=wish.job)
+    try:
+        ending = _work(conf, wish, reader, todo, [recorder, tell], stop)
+    except (MedgenError, KeyboardInterrupt) as err:
+        recorder.publish(status="error", reason=str(err) or type(err).__name__)
+        raise
+    reader = RunReader(objects, plan)  # what was listed before is out of date
+    complete = not survey(reader).shards
+    status: RunStatus = "success" if complete else "partial"
+    if ending.stopped:
+        status = "cancelled"
+    recorder.publish(status=status, failed=ending.failed)
+    return Done(plan, reader, ending, complete, time.monotonic() - start)
+
+
+def restrict(todo: Todo, plan: Plan, stages: Sequence[StageName]) -> Todo:
+    """Leave out the stages that a command does not do, and what cannot be done without them."""
+    for key, node in plan.nodes.items():
+        if node.stage not in stages:
+            todo.targets[key] = {}
+            continue
+        for shard in list(todo.targets[key]):
+            inputs = (plan.nodes[k] for k in node.upstream)
+            if not all(_there(todo, u.key, shard // node.split, u.split) for u in inputs):
+                del todo.targets[key][shard]
+    return todo
+
+
+def _there(todo: Todo, key: str, shard: int, split: int) -> bool:
+    indexes = range(shard * split, (shard + 1) * split)
+    return all(i in todo.targets[key] or i in todo.revisions[key] for i in indexes)
+
+
+def _work(
+    conf: RunConf,
+    wish: Wish,
+    reader: RunReader,
+    todo: Todo,
+    watchers: Sequence[Callable[[Event], None]],
+    stop: Stop,
+) -> Ending:
+    if not todo.shards:
+        return Ending(stopped=False, failed={})  # nothing to do starts nothing
+    console = Console(stderr=True)
+    shown: Any = Bars(reader.plan, todo, console) if console.is_terminal else Lines()
+    everyone = [*watchers] if wish.quiet else [*watchers, shown]
+
+    def watch(event: Event) -> None:
+        for watcher in everyone:
+            watcher(event)
+
+    with compose.open_pool(conf.cluster, conf.store) as pool, stop.listening(), shown:
+        return carry_out(reader, todo, pool, Options(stop, watch, conf.cluster.grace_s))
+
+
+def config_text(conf: RunConf) -> str:
+    """The configuration as YAML. It names environment variables for keys and holds none."""
+    return yaml.safe_dump(plain(conf), sort_keys=False)
+
+
+def exit_code(done: Done, summary: pa.Table, allowed_failures: float, stop: Stop) -> int:
+    """0 complete, 3 rows are missing or not ok beyond the allowed share, 128 + signal."""
+    if stop.signal is not None:
+        return 128 + stop.signal
+    if not done.complete or failed_share(summary) > allowed_failures:
+        return exits.INCOMPLETE
+    return exits.OK
+
+
+def failed_share(summary: pa.Table) -> float:
+    """The largest share, over systems and values, of samples with neither value nor verdict.
+
+    An answer that cannot be parsed is the model's own and no failure of the run.
+    """
+    worst = 0.0
+    for row in summary.to_pylist():
+        if row["group_kind"] == "all" and row["expected"]:
+            settled = row["n"] + row["not_applicable"] + (row.get("status_unparseable") or 0)
+            worst = max(worst, 1 - settled / row["expected"])
+    return worst
+
+
+def _driver_name() -> str:
+    return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"

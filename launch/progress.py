@@ -1,0 +1,153 @@
+"""What a person or a program sees while a run goes on, and what is left of it afterwards."""
+
+import json
+import logging
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict, replace
+from typing import Any, Protocol, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from engine.plan import Plan
+from engine.run import Event
+from engine.runs import RunFolder, Status, now
+from engine.survey import Todo
+
+log = logging.getLogger("medgen")
+_STATUS_EVERY_S = 5.0
+_EVENTS_EVERY_S = 30.0
+
+
+class Watcher(Protocol):
+    """Told of every event of a run."""
+
+    def __call__(self, event: Event) -> None: ...
+
+
+def line(event: Event) -> dict[str, Any]:
+    """An event as one JSON object."""
+    body: dict[str, Any] = {"event": event.kind, "time": now(), "group": event.group}
+    if event.receipt is not None:
+        body |= asdict(event.receipt)
+    return body | dict(event.details)
+
+
+class Bars:
+    """A bar for each stage, on a terminal."""
+
+    def __init__(self, plan: Plan, todo: Todo, console: Console) -> None:
+        """Shards that exist already count as done."""
+        self._progress = Progress(
+            TextColumn("{task.description:<7}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("shards"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._rows: dict[str, Counter[str]] = {}
+        self._tokens: Counter[str] = Counter()
+        self._start = time.monotonic()
+        for stage in ("answer", "render", "score", "judge"):
+            nodes = [n for n in plan.nodes.values() if n.stage == stage]
+            total = sum(plan.shards * n.split for n in nodes)
+            left = sum(len(todo.targets[n.key]) for n in nodes)
+            if total:
+                task = self._progress.add_task(stage, total=total, completed=total - left, note="")
+                self._tasks[stage], self._rows[stage] = task, Counter()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Advance, or say what happened."""
+        receipt = event.receipt
+        if receipt is None:
+            if event.kind in ("trouble", "gave_up", "draining"):
+                words = " ".join(f"{k}={v}" for k, v in event.details.items())
+                self._progress.console.print(f"{event.kind} {event.group}: {words}", markup=False)
+            return
+        if receipt.part is None:
+            self._progress.advance(self._tasks[receipt.stage])
+        self._rows[receipt.stage].update(receipt.rows)
+        self._tokens["out"] += receipt.completion_tokens
+        self._tokens["in"] += receipt.prompt_tokens
+        self._tokens["cached"] += receipt.cached_tokens
+        self._progress.update(self._tasks[receipt.stage], note=self._note(receipt.stage))
+
+    def _note(self, stage: str) -> str:
+        counts = " ".join(f"{s} {n}" for s, n in self._rows[stage].most_common())
+        if stage not in ("answer", "judge") or not self._tokens["in"]:
+            return counts
+        rate = self._tokens["out"] / (time.monotonic() - self._start)
+        hits = self._tokens["cached"] / self._tokens["in"]
+        return f"{counts} | {rate:.0f} tokens/s, {hits:.0%} of prompts from cache"
+
+
+class Lines:
+    """One JSON line an event, where there is no terminal."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def __call__(self, event: Event) -> None:
+        """Write the event to standard error."""
+        sys.stderr.write(json.dumps(line(event)) + "\n")
+        sys.stderr.flush()
+
+
+class Recorder:
+    """Keeps `status.json` and the event log of a run up to date in the store."""
+
+    def __init__(self, folder: RunFolder, plan: Plan, todo: Todo, driver: str) -> None:
+        """`driver` names this process among several that may drive the same run."""
+        self.folder = folder
+        self.driver = driver
+        self._lines: list[str] = []
+        self._rows: dict[str, Counter[str]] = {}
+        total = {key: plan.shards * node.split for key, node in plan.nodes.items()}
+        self._done = {key: total[key] - len(todo.targets[key]) for key in plan.nodes}
+        self._written = self._logged = 0.0
+        self.status = Status("started", plan.run_id, now(), now(), dict(self._done))
+
+    def __call__(self, event: Event) -> None:
+        """Count a receipt, keep the line, publish now and then."""
+        self._lines.append(json.dumps(line(event)))
+        if (receipt := event.receipt) is not None and receipt.part is None:
+            self._done[receipt.key] += 1
+            self._rows.setdefault(receipt.stage, Counter()).update(receipt.rows)
+        if time.monotonic() - self._written > _STATUS_EVERY_S:
+            self.publish()
+
+    def publish(self, **changes: Any) -> None:
+        """Write the status, and the events when they are due or the run is over."""
+        rows = {stage: dict(counts) for stage, counts in self._rows.items()}
+        self.status = replace(
+            self.status, updated=now(), done=dict(self._done), rows=rows, **changes
+        )
+        self.folder.save_status(self.status)
+        self._written = time.monotonic()
+        if changes or self._written - self._logged > _EVENTS_EVERY_S:
+            self.folder.save_events(self.driver, self._lines)
+            self._logged = self._written

@@ -1,0 +1,28 @@
+"""What is left of a run when it is over: summary, report, and a table on the terminal."""
+
+import pyarrow as pa
+from rich.console import Console
+
+from conf import RunConf
+from engine.runs import RunFolder
+from engine.summary import summarize, write_summary
+from launch.evaluation import Done
+
+
+def publish(done: Done, conf: RunConf, shown: bool) -> pa.Table:
+    """Write `summary.parquet` and the report beside the plan; print the table when shown."""
+    from launch.report import write_report
+    from launch.tables import terminal_tables
+
+    summary = summarize(done.reader)
+    folder = RunFolder(done.reader.objects, done.plan.run_id)
+    folder.objects.replace(f"{folder.folder}/summary.parquet", write_summary(summary))
+    if shown:
+        console = Console()
+        for table in terminal_tables(summary):
+            console.print(table)
+    if conf.report:
+        where = write_report(done.reader, summary)
+        if shown:
+            console.print(f"report: {where}", highlight=False, soft_wrap=True)
+    return summary
