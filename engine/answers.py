@@ -1,45 +1,59 @@
-"""Answers that are objects of report sections, as the text that metrics compare."""
+"""Reference answers as text: reports that come as nested sections become one string.
+
+The order of sections and the layout follow the authors' evaluator (`tests/goldens/serialize.json`
+holds what it gives), so that a serialised reference means the same here and there.
+"""
 
 from collections.abc import Mapping
+from typing import Any
 
-# The order in which a radiology report is read; a name's case does not matter.
-SECTIONS = (
-    "study",
-    "examination",
-    "modality",
-    "history",
-    "indication",
-    "technique",
-    "comparison",
-    "findings",
-    "impression",
-    "recommendation",
-    "notification",
+_SECTIONS = (
+    "STUDY",
+    "EXAMINATION",
+    "MODALITY",
+    "CLINICAL_HISTORY",
+    "INDICATION",
+    "HISTORY",
+    "TECHNIQUE",
+    "COMPARISON",
+    "FINDINGS",
+    "IMPRESSION",
+    "RECOMMENDATION",
+    "NOTIFICATION",
 )
-_RANK = {name: rank for rank, name in enumerate(SECTIONS)}
+_RANK = {name: rank for rank, name in enumerate(_SECTIONS)}
 
 
-def serialize_answer(value: object) -> str:
-    """One `NAME: text` a line, sections in reading order, then the other names A-Z.
+def answer_text(answer: Any) -> str:
+    """One string for an answer of any JSON shape.
 
-    An object within a section is indented by two spaces, a list is joined with `; `. What is not
-    an object is its own text.
+    A string keeps its words, white space collapsed. An object becomes one line a section in the
+    order of a report, then the other keys A-Z; inner objects are indented by two spaces, lists
+    are joined with semicolons, empty values leave no line.
     """
-    return "\n".join(_lines(value, "")) if isinstance(value, Mapping) else str(value)
+    if isinstance(answer, Mapping):
+        return "\n".join(_lines(answer, 0))
+    return _squeeze(answer)
 
 
-def _lines(sections: Mapping[str, object], indent: str) -> list[str]:
-    lines: list[str] = []
-    for name in sorted(sections, key=_reading_order):
-        value = sections[name]
+def _lines(sections: Mapping[Any, Any], depth: int) -> list[str]:
+    lines = []
+    for key in sorted(sections, key=_order):
+        value, head = sections[key], f"{'  ' * depth}{key}:"
         if isinstance(value, Mapping):
-            lines += [f"{indent}{name}:", *_lines(value, indent + "  ")]
-        elif isinstance(value, list):
-            lines.append(f"{indent}{name}: {'; '.join(map(str, value))}")
-        else:
-            lines.append(f"{indent}{name}: {value}")
+            lines += [head, *_lines(value, depth + 1)]
+            continue
+        text = "; ".join(map(_squeeze, value)) if isinstance(value, list) else _squeeze(value)
+        # A list of empty strings still shows that the section was there; an empty list does not.
+        if text or (isinstance(value, list) and value):
+            lines.append(f"{head} {text}")
     return lines
 
 
-def _reading_order(name: str) -> tuple[int, str, str]:
-    return _RANK.get(name.strip().lower(), len(SECTIONS)), name.lower(), name
+def _order(key: Any) -> tuple[int, str]:
+    name = str(key)
+    return _RANK.get(name.upper(), len(_SECTIONS)), name.lower()
+
+
+def _squeeze(value: Any) -> str:
+    return " ".join(str(value).split())

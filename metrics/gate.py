@@ -1,0 +1,92 @@
+"""Which pairs a metric gets to see; every other pair becomes a row with its reason here."""
+
+import math
+from collections.abc import Sequence
+
+from engine.errors import MedgenError
+from engine.nouns import Score
+from metrics.batch import Pair, ScoringBatch
+from metrics.pictures import DecodeError
+from metrics.port import Metric
+
+_REASON_LIMIT = 300  # characters of a foreign exception that are kept
+
+
+def score_pairs(metric: Metric, batch: ScoringBatch) -> list[Score]:
+    """One score a pair, whatever happens: this is how every metric is called.
+
+    A pair the metric does not apply to is `not_applicable`; a prediction that is not ok, or
+    lacks the text or picture, is an `error` whose reason starts with "prediction"; a pair on
+    which the metric raises is an `error` of its own and leaves the others as they were.
+    """
+    rows: list[Score | None] = [_refused(metric, batch, i) for i in range(len(batch))]
+    open_pairs = [i for i, row in enumerate(rows) if row is None]
+    for index, score in zip(open_pairs, _scored(metric, batch.select(open_pairs)), strict=True):
+        rows[index] = score
+    return [row for row in rows if row is not None]
+
+
+def without_weights(metric: Metric, batch: ScoringBatch, reason: str) -> list[Score]:
+    """The rows of a metric whose weights are not on this machine."""
+    return [
+        _unsuitable(metric, pair) or Score(pair.sample.id, "missing_weights", reason)
+        for pair in batch.pairs
+    ]
+
+
+def _unsuitable(metric: Metric, pair: Pair) -> Score | None:
+    """The row of a pair that cannot be scored, from what is known without decoding."""
+    sample, prediction = pair.sample, pair.prediction
+    if reason := metric.applies(sample):
+        return Score(sample.id, "not_applicable", reason)
+    if prediction.status != "ok":
+        return Score(sample.id, "error", f"prediction: {prediction.status}")
+    if metric.tier == "text" and prediction.text is None:
+        return Score(sample.id, "error", "prediction: no text")
+    if metric.tier == "image" and not prediction.images:
+        return Score(sample.id, "error", "prediction: no image")
+    return None
+
+
+def _refused(metric: Metric, batch: ScoringBatch, index: int) -> Score | None:
+    pair = batch.pairs[index]
+    if row := _unsuitable(metric, pair):
+        return row
+    if metric.tier == "text":
+        return None
+    for look, whose in ((batch.reference, "reference"), (batch.as_sent, "prediction")):
+        try:
+            look(index, metric.policy)
+        except DecodeError as err:
+            return Score(pair.sample.id, "error", f"{whose}: image {err}")
+    return None
+
+
+def _scored(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:
+    """The metric's scores; after an exception both halves are tried, down to the one pair."""
+    if not len(batch):
+        return []
+    try:
+        scores = [_checked(metric, score) for score in metric.score(batch)]
+        if [s.sample_id for s in scores] != [p.sample.id for p in batch.pairs]:
+            raise ValueError("the scores are not those of the pairs, in their order")
+        return scores
+    except MedgenError:
+        raise
+    except Exception as err:  # noqa: BLE001 - one pair's failure becomes its row
+        if len(batch) == 1:
+            reason = f"{type(err).__name__}: {err}"[:_REASON_LIMIT]
+            return [Score(batch.pairs[0].sample.id, "error", reason)]
+    middle = len(batch) // 2
+    parts = range(middle), range(middle, len(batch))
+    return [score for part in parts for score in _scored(metric, batch.select(part))]
+
+
+def _checked(metric: Metric, score: Score) -> Score:
+    """The score, when its values can be stored; otherwise an error that says which cannot."""
+    names = {output.name for output in metric.outputs}
+    if unknown := set(score.values) - names:
+        return Score(score.sample_id, "error", f"values that are no outputs: {sorted(unknown)}")
+    if bad := [name for name, value in score.values.items() if not math.isfinite(value)]:
+        return Score(score.sample_id, "error", f"not a finite number: {', '.join(sorted(bad))}")
+    return score

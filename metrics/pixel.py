@@ -1,0 +1,177 @@
+"""PSNR, SSIM and MS-SSIM: what the pixels of two pictures say, without a network."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from engine.nouns import Score
+from metrics import ssim
+from metrics.batch import ScoringBatch
+from metrics.pictures import COLOUR, Policy
+from metrics.port import Golden, ImageMetric, Output
+from metrics.profiles import FOLLOWS, Profile, chosen, policy_of
+from metrics.samples import image_pair
+from metrics.versions import installed
+
+_RESIZE = "candidate to the reference's size, Lanczos"
+# The mean square error that rounding to whole grey levels alone causes (uniform, one level wide).
+_ROUNDING_ERROR = 1 / 12
+_IDENTICAL_DB = 100.0
+_ROWS = 256  # rows squared at a time: bounds the 16-bit copies of a large picture
+
+
+class PSNR(ImageMetric):
+    """Peak signal-to-noise ratio of RGB, in dB, peak 255.
+
+    compat: 100 dB for identical pictures. strict: the error never counts as less than that of
+    rounding to whole levels (58.92 dB), so identical pictures do not outweigh all others in a
+    mean; pictures are decoded with orientation, alpha and depth honoured.
+    """
+
+    name = "psnr"
+    outputs = (Output("psnr", unit="dB", high=_IDENTICAL_DB),)
+
+    def __init__(self, profile: str = "compat") -> None:
+        """`profile` is compat or strict."""
+        self.profile: Profile = chosen(self.name, profile, "compat", "strict")
+        self.policy = policy_of(self.profile)
+
+    def score(self, batch: ScoringBatch) -> list[Score]:
+        """See `Metric.score`."""
+        scores = []
+        for index, pair in enumerate(batch.pairs):
+            candidate, reference = (
+                picture.rgb.to(self.device)
+                for picture in (
+                    batch.candidate(index, self.policy),
+                    batch.reference(index, self.policy),
+                )
+            )
+            value = decibels(mean_square_error(candidate, reference), self.profile)
+            scores.append(Score(pair.sample.id, values={"psnr": value}))
+        return scores
+
+    def golden(self) -> Sequence[Golden]:
+        """See `Metric.golden`."""
+        sample, prediction = image_pair()
+        return (Golden(sample, prediction, {"psnr": 15.652017432345978}, ("pillow", "torch")),)
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Metric.passport`."""
+        return {
+            **_passport(self.profile, self.policy),
+            "range": "0 to 255",
+            "identical": "100 dB" if self.profile == "compat" else "58.92 dB, the rounding floor",
+        }
+
+
+def mean_square_error(first: torch.Tensor, second: torch.Tensor) -> float:
+    """Mean of squared differences, exact before the division.
+
+    Args:
+        first: uint8 [height, width, channels].
+        second: the same shape.
+    """
+    total = 0
+    for top in range(0, first.shape[0], _ROWS):
+        part = slice(top, top + _ROWS)
+        difference = first[part].int() - second[part].int()
+        total += int((difference * difference).sum(dtype=torch.int64))
+    return total / first.numel()
+
+
+def decibels(error: float, profile: Profile) -> float:
+    """PSNR in dB of a mean square error in squared grey levels."""
+    if profile == "strict":
+        error = max(error, _ROUNDING_ERROR)
+    return _IDENTICAL_DB if error == 0 else 10 * math.log10(255.0**2 / error)
+
+
+class _Structural(ImageMetric):
+    """What SSIM and MS-SSIM share: luma in, a window that must fit, one value out."""
+
+    profile: Profile
+    side: int
+    compare: Callable[[torch.Tensor, torch.Tensor], float]
+    window: str
+    expected: float  # for the golden pair
+
+    def score(self, batch: ScoringBatch) -> list[Score]:
+        """See `Metric.score`."""
+        return [self._one(batch, index) for index in range(len(batch))]
+
+    def _one(self, batch: ScoringBatch, index: int) -> Score:
+        name = batch.pairs[index].sample.id
+        reference = batch.reference(index, self.policy)
+        if min(reference.size) < self.side:
+            width, height = reference.size
+            reason = f"the reference is {width} x {height}, less than {self.side} pixels a side"
+            return Score(name, "not_applicable", reason)
+        luma = batch.candidate(index, self.policy).luma.to(self.device)
+        value = self.compare(luma, reference.luma.to(self.device))
+        return Score(name, values={self.name: value})
+
+    def golden(self) -> Sequence[Golden]:
+        """See `Metric.golden`."""
+        sample, prediction = image_pair(side=max(48, self.side))
+        return (Golden(sample, prediction, {self.name: self.expected}, ("pillow", "torch")),)
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Metric.passport`."""
+        shared = _passport(self.profile, self.policy)
+        return {**shared, "channel": "8-bit luma, ITU-R 601-2", "range": 255, "window": self.window}
+
+
+class SSIM(_Structural):
+    """Structural similarity of 8-bit luma, data range 255.
+
+    compat: scikit-image's default, a 7 x 7 box window with sample covariance. strict: the
+    Gaussian window of 11 x 11 and sigma 1.5 of the method's paper.
+    """
+
+    name = "ssim"
+    outputs = (Output("ssim", low=-1.0),)
+
+    def __init__(self, profile: str = "compat") -> None:
+        """`profile` is compat or strict."""
+        self.profile = chosen(self.name, profile, "compat", "strict")
+        self.policy = policy_of(self.profile)
+        if self.profile == "compat":
+            self.side, self.compare = ssim.BOX, ssim.box_ssim
+            self.expected = 0.6212177373064453
+            self.window = "7 x 7 box, sample covariance"
+        else:
+            self.side, self.compare = ssim.GAUSSIAN, ssim.gaussian_ssim
+            self.expected = 0.643060525126523
+            self.window = "11 x 11 Gaussian, sigma 1.5, population covariance"
+
+
+class MSSSIM(_Structural):
+    """Multi-scale SSIM of 8-bit luma: five scales, Gaussian window, weights of the 2003 paper.
+
+    The benchmark authors' evaluator has no such metric, so there is one profile, strict.
+    """
+
+    name = "ms_ssim"
+    outputs = (Output("ms_ssim"),)
+    side = ssim.MULTI_SCALE_SIDE
+    window = "11 x 11 Gaussian, sigma 1.5, five scales halved by 2 x 2 means"
+    expected = 0.17821870030280726
+
+    def __init__(self, profile: str = "strict") -> None:
+        """`profile` can only be strict."""
+        self.profile = chosen(self.name, profile, "strict")
+        self.policy = policy_of(self.profile)
+        self.compare = ssim.multi_scale_ssim
+
+
+def _passport(profile: Profile, policy: Policy) -> dict[str, Any]:
+    return {
+        "profile": profile,
+        "follows": FOLLOWS[profile],
+        "versions": installed("torch", "pillow"),
+        "resize": _RESIZE,
+        "colour": COLOUR[policy],
+    }

@@ -1,0 +1,175 @@
+"""What a metric is: the port that built-in and outside metrics implement alike.
+
+A metric is built from plain keyword arguments, loads its weights in `load`, and scores batches
+of (sample, prediction) pairs that are known to be scorable: predictions that failed, formats
+that a metric does not apply to and pictures that cannot be decoded never reach it. Its tier
+says what it reads, so a text metric never causes a picture to be decoded.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from engine.nouns import Format, Prediction, Sample, Score
+from metrics.batch import ScoringBatch
+from metrics.pictures import Policy
+
+Tier = Literal["image", "text"]
+
+# Which formats have a reference of which kind (design of the benchmark, not of a metric).
+IMAGE_FORMATS: tuple[Format, ...] = ("ImageEditing", "MultimodalGeneration")
+TEXT_FORMATS: tuple[Format, ...] = ("VQA", "MultimodalGeneration")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One value of a metric: its column, its direction, its unit and its range."""
+
+    name: str
+    higher_is_better: bool = True
+    unit: str = ""
+    low: float | None = 0.0  # None: unbounded
+    high: float | None = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A pair with a known answer, checked before a worker scores anything.
+
+    `libraries` are named when the numbers differ: one of them most probably moved.
+    """
+
+    sample: Sample
+    prediction: Prediction
+    values: Mapping[str, float] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
+    tolerance: float = 1e-6
+
+
+class Metric(Protocol):
+    """A metric over pairs of a sample and a prediction.
+
+    Laws (`metrics.laws`): one score a pair in the order of the batch; a value does not depend
+    on order, batch size or the other pairs; every value given is finite and named in `outputs`.
+    """
+
+    name: str
+    tier: Tier
+    policy: Policy  # how the pictures it reads are decoded; text metrics never look
+    outputs: tuple[Output, ...]
+
+    def load(self, device: str) -> None:
+        """Load weights onto `cpu` or `cuda`; called once, before the first score.
+
+        Raises:
+            MissingWeightsError: they are not on this machine; says how to fetch them.
+        """
+        ...
+
+    def applies(self, sample: Sample) -> str:
+        """Empty when the metric can be computed for the sample, else the reason it cannot."""
+        ...
+
+    def score(self, batch: ScoringBatch) -> Sequence[Score]:
+        """One score a pair. An exception makes the scorer find the pair that caused it."""
+        ...
+
+    def golden(self) -> Sequence[Golden]:
+        """Pairs with known values for the start-up check; may be empty."""
+        ...
+
+    def passport(self) -> Mapping[str, Any]:
+        """What ran: implementation, profile, versions, weights, resize, range, colour (JSON)."""
+        ...
+
+
+class TextMetric(ABC):
+    """What metrics of two texts share: where they apply, and nothing to load."""
+
+    name: str
+    outputs: tuple[Output, ...]
+    tier: Tier = "text"
+    policy: Policy = "compat"
+
+    def load(self, device: str) -> None:
+        """Remember the device; a subclass with a library or weights loads them here."""
+        self.device = device
+
+    def applies(self, sample: Sample) -> str:
+        """Reports and answers, where there is a reference text."""
+        return text_gap(sample)
+
+    def golden(self) -> Sequence[Golden]:
+        """No golden pairs unless a subclass says so."""
+        return ()
+
+    @abstractmethod
+    def score(self, batch: ScoringBatch) -> list[Score]:
+        """See `Metric.score`."""
+
+    @abstractmethod
+    def passport(self) -> Mapping[str, Any]:
+        """See `Metric.passport`."""
+
+
+class PairwiseText(TextMetric):
+    """A metric of two texts that looks at one pair at a time: a subclass gives `values`."""
+
+    def score(self, batch: ScoringBatch) -> list[Score]:
+        """See `Metric.score`. Equal pairs of texts are computed once."""
+        known: dict[tuple[str, str], Mapping[str, float]] = {}
+        scores = []
+        for index, pair in enumerate(batch.pairs):
+            texts = batch.text(index), batch.reference_text(index)
+            if texts not in known:
+                known[texts] = self.values(*texts)
+            scores.append(Score(pair.sample.id, values=known[texts]))
+        return scores
+
+    @abstractmethod
+    def values(self, text: str, reference: str) -> Mapping[str, float]:
+        """The values of one pair of texts, by output name."""
+
+
+class ImageMetric(ABC):
+    """What metrics of two pictures share: where they apply."""
+
+    name: str
+    outputs: tuple[Output, ...]
+    tier: Tier = "image"
+    policy: Policy = "compat"
+
+    def load(self, device: str) -> None:
+        """Remember where tensors go; a subclass with weights loads them here."""
+        self.device = device
+
+    def applies(self, sample: Sample) -> str:
+        """Editing and generation, where there is a reference picture."""
+        return image_gap(sample)
+
+    def golden(self) -> Sequence[Golden]:
+        """No golden pairs unless a subclass says so."""
+        return ()
+
+    @abstractmethod
+    def score(self, batch: ScoringBatch) -> list[Score]:
+        """See `Metric.score`."""
+
+    @abstractmethod
+    def passport(self) -> Mapping[str, Any]:
+        """See `Metric.passport`."""
+
+
+def text_gap(sample: Sample) -> str:
+    """Why text metrics do not apply to a sample; empty when they do."""
+    if sample.format not in TEXT_FORMATS:
+        return f"text metrics do not apply to {sample.format}"
+    return "" if sample.reference_text is not None else "the sample has no reference text"
+
+
+def image_gap(sample: Sample) -> str:
+    """Why image metrics do not apply to a sample; empty when they do."""
+    if sample.format not in IMAGE_FORMATS:
+        return f"image metrics do not apply to {sample.format}"
+    return "" if sample.reference_images else "the sample has no reference image"

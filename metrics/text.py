@@ -1,0 +1,203 @@
+"""BLEU, ROUGE-L, chrF and token F1: overlap of words between an answer and its reference."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from metrics.port import Golden, Output, PairwiseText
+from metrics.profiles import FOLLOWS, Profile, chosen
+from metrics.samples import text_pair
+from metrics.versions import installed
+
+_WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)?")
+
+
+def squeezed(text: str) -> str:
+    """Lower case, white space collapsed."""
+    return " ".join(text.split()).lower()
+
+
+def words(text: str) -> list[str]:
+    """Runs of a-z and 0-9, one inner apostrophe allowed, of the lower-cased text."""
+    return _WORD.findall(squeezed(text))
+
+
+def token_f1(text: str, reference: str) -> float:
+    """F1 of the bags of words; 1 when both have none, 0 when one has none.
+
+    Rajpurkar et al., "SQuAD", EMNLP 2016, with the tokens of `words`.
+    """
+    ours, theirs = words(text), words(reference)
+    if not ours or not theirs:
+        return float(ours == theirs)
+    shared = sum((Counter(ours) & Counter(theirs)).values())
+    if not shared:
+        return 0.0
+    precision, recall = shared / len(ours), shared / len(theirs)
+    return 2 * precision * recall / (precision + recall)
+
+
+class TokenF1(PairwiseText):
+    """Bag-of-words F1, and whether the texts are equal but for case and white space."""
+
+    name = "token_f1"
+    outputs = (Output("token_f1"), Output("text_em"))
+
+    def __init__(self, profile: str = "compat") -> None:
+        """`profile` can only be compat: the method's authors have no other definition."""
+        self.profile: Profile = chosen(self.name, profile, "compat")
+
+    def values(self, text: str, reference: str) -> Mapping[str, float]:
+        """See `PairwiseText.values`."""
+        equal = float(squeezed(text) == squeezed(reference))
+        return {"token_f1": token_f1(text, reference), "text_em": equal}
+
+    def golden(self) -> Sequence[Golden]:
+        """See `Metric.golden`."""
+        return (Golden(*text_pair(), {"token_f1": 22 / 29, "text_em": 0.0}, ()),)
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Metric.passport`."""
+        tokens = "a-z, 0-9 and one inner apostrophe, lower case"
+        return _passport(self.profile) | {"tokens": tokens}
+
+
+class BLEU(PairwiseText):
+    """Sentence BLEU of up to four words.
+
+    compat: NLTK, white-space tokens, smoothing method 1 (a missing n-gram order counts 0.1).
+    strict: sacreBLEU's sentence BLEU, 13a tokens, exponential smoothing and effective order, so
+    punctuation does not spoil words and answers of fewer than four words are not punished for
+    the orders they cannot have.
+    """
+
+    name = "bleu"
+    outputs = (Output("bleu"),)
+
+    def __init__(self, profile: str = "compat") -> None:
+        """`profile` is compat or strict."""
+        self.profile: Profile = chosen(self.name, profile, "compat", "strict")
+
+    def load(self, device: str) -> None:
+        """Import the library that the profile names."""
+        if self.profile == "strict":
+            from sacrebleu.metrics.bleu import BLEU as SacreBLEU
+
+            self._strict = SacreBLEU(effective_order=True)
+        else:
+            from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+
+            self._sentence_bleu, self._smoothing = sentence_bleu, SmoothingFunction().method1
+
+    def values(self, text: str, reference: str) -> Mapping[str, float]:
+        """See `PairwiseText.values`."""
+        if self.profile == "strict":
+            return {"bleu": self._strict.sentence_score(text, [reference]).score / 100}
+        value = self._sentence_bleu(
+            [reference.split()], text.split(), smoothing_function=self._smoothing
+        )
+        return {"bleu": float(value)}
+
+    def golden(self) -> Sequence[Golden]:
+        """See `Metric.golden`."""
+        library, value = (
+            ("sacrebleu", 0.42088563602621726)
+            if self.profile == "strict"
+            else ("nltk", 0.37732135663544075)
+        )
+        return (Golden(*text_pair(), {"bleu": value}, (library,)),)
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Metric.passport`."""
+        if self.profile == "strict":
+            how = {"tokens": "13a", "smoothing": "exponential", "order": "effective, at most 4"}
+            return _passport(self.profile, "sacrebleu") | how
+        how = {"tokens": "white space", "smoothing": "method 1, epsilon 0.1", "order": "4"}
+        return _passport(self.profile, "nltk") | how
+
+
+class RougeL(PairwiseText):
+    """ROUGE-L: F1, precision and recall of the longest common subsequence of words.
+
+    Lin, "ROUGE", 2004, as the `rouge-score` package computes it, without stemming. The
+    benchmark authors' evaluator has no such metric; the profile is strict.
+    """
+
+    name = "rouge_l"
+    outputs = (Output("rouge_l"), Output("rouge_l_precision"), Output("rouge_l_recall"))
+
+    def __init__(self, profile: str = "strict", stemmer: bool = False) -> None:
+        """`stemmer` reduces words to Porter stems first."""
+        self.profile: Profile = chosen(self.name, profile, "strict")
+        self.stemmer = stemmer
+
+    def load(self, device: str) -> None:
+        """Import rouge-score."""
+        from rouge_score.rouge_scorer import RougeScorer
+
+        self._scorer = RougeScorer(["rougeL"], use_stemmer=self.stemmer)
+
+    def values(self, text: str, reference: str) -> Mapping[str, float]:
+        """See `PairwiseText.values`."""
+        found = self._scorer.score(reference, text)["rougeL"]
+        return {
+            "rouge_l": found.fmeasure,
+            "rouge_l_precision": found.precision,
+            "rouge_l_recall": found.recall,
+        }
+
+    def golden(self) -> Sequence[Golden]:
+        """See `Metric.golden`."""
+        if self.stemmer:
+            return ()
+        return (Golden(*text_pair(), {"rouge_l": 22 / 29}, ("rouge_score",)),)
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Metric.passport`."""
+        tokens = "a-z and 0-9, lower case" + (", Porter stems" if self.stemmer else "")
+        return _passport(self.profile, "rouge_score") | {"tokens": tokens}
+
+
+class ChrF(PairwiseText):
+    """chrF2: F-score (recall counts twice) of character n-grams up to six.
+
+    Popovic, "chrF", WMT 2015, as sacreBLEU computes it, in [0, 1]. The benchmark authors'
+    evaluator has no such metric; the profile is strict.
+    """
+
+    name = "chrf"
+    outputs = (Output("chrf"),)
+
+    def __init__(self, profile: str = "strict", word_order: int = 0) -> None:
+        """`word_order` 2 gives chrF++."""
+        self.profile: Profile = chosen(self.name, profile, "strict")
+        self.word_order = word_order
+
+    def load(self, device: str) -> None:
+        """Import sacreBLEU."""
+        from sacrebleu.metrics.chrf import CHRF
+
+        self._scorer = CHRF(word_order=self.word_order)
+
+    def values(self, text: str, reference: str) -> Mapping[str, float]:
+        """See `PairwiseText.values`."""
+        return {"chrf": self._scorer.sentence_score(text, [reference]).score / 100}
+
+    def golden(self) -> Sequence[Golden]:
+        """See `Metric.golden`."""
+        if self.word_order:
+            return ()
+        return (Golden(*text_pair(), {"chrf": 0.6386816508443687}, ("sacrebleu",)),)
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Metric.passport`."""
+        return _passport(self.profile, "sacrebleu") | {"beta": 2, "word_order": self.word_order}
+
+
+def _passport(profile: Profile, *libraries: str) -> dict[str, Any]:
+    return {
+        "profile": profile,
+        "follows": FOLLOWS[profile],
+        "versions": installed(*libraries),
+    }
