@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapters.folder import FaultyContent, Folder, safe_path, strict_json
-from engine.answers import serialize_answer
+from engine.answers import answer_text
 from engine.catalog import TASKS, canonical_format, canonical_modality, canonical_task
 from engine.errors import ImageError
 from engine.images import open_image
@@ -195,7 +195,7 @@ def _choices(value: object, faults: list[str]) -> tuple[str, ...]:
 def _answer(value: object, kind: Format, task: str, faults: list[str]) -> str | None:
     if isinstance(value, str | dict | None) and len(value or "") <= MAX_TEXT:
         sections = _sections(value) if task == "report-generation" else value
-        text = serialize_answer(sections) if sections else ""
+        text = answer_text(sections) if isinstance(sections, dict) else sections or ""
         if not text.strip() and kind != "ImageEditing":
             faults.append(f"no answer; an item of {kind} is scored by its text")
         return text if text.strip() else None
@@ -204,7 +204,7 @@ def _answer(value: object, kind: Format, task: str, faults: list[str]) -> str | 
     return None
 
 
-def _sections(answer: object) -> object:
+def _sections(answer: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
     # The table layout can hold an object of report sections only as its JSON text.
     if isinstance(answer, str) and answer.lstrip().startswith("{"):
         try:

@@ -25,6 +25,7 @@ from engine.spec import fingerprint
 from engine.spool import Entry, Spool
 
 _LISTED = 1000  # problems in one error message; `validate` gives them all
+_GOLDEN = 0x9E3779B97F4A7C15  # the golden ratio's fraction, in units of 2**-64
 log = logging.getLogger("medgen")
 
 
@@ -94,26 +95,21 @@ def import_benchmark(source: Source, objects: Objects, options: ImportOptions) -
 def stratified(entries: list[Entry], seed: int) -> list[Entry]:
     """A seeded order in which every prefix is an unbiased sample.
 
-    Within a stratum (task x modality) the order is random; the j-th of its n members stands at
-    (j + u) / n with one random u a stratum, and members are merged by where they stand
-    (systematic sampling). A prefix so holds of every stratum its share, give or take one. Random
-    numbers are hashes of the seed and the id: equal on every machine, whatever the order of the
-    input.
+    Entries are sorted by format, task and modality, at random within; the i-th then stands at
+    the fraction of u + i x golden ratio, with one random u. Multiples of the golden ratio fall
+    evenly over every run of entries, so a prefix holds its share of every format, task and
+    stratum, give or take one or two; and u being uniform, every sample is as likely as any other
+    to be in it. Random numbers are hashes of the seed and the id: equal on every machine,
+    whatever the order of the input.
     """
-    strata: dict[str, list[Entry]] = {}
-    for entry in entries:
-        strata.setdefault(entry.stratum, []).append(entry)
-    placed = []
-    for stratum, members in strata.items():
-        members.sort(key=lambda entry: _draw(seed, "order", entry.id))
-        start = int.from_bytes(_draw(seed, "start", stratum)[:6]) / 2**48
-        placed += [((j + start) / len(members), stratum, m) for j, m in enumerate(members)]
-    placed.sort(key=lambda place: place[:2])
-    return [entry for _, _, entry in placed]
+    ranked = sorted(entries, key=lambda e: (e.format, e.task, e.modality, _draw(seed, e.id)))
+    start = int.from_bytes(_draw(seed, "")[:8])
+    places = {entry.id: (start + i * _GOLDEN) % 2**64 for i, entry in enumerate(ranked)}
+    return sorted(ranked, key=lambda entry: places[entry.id])
 
 
-def _draw(seed: int, purpose: str, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}/{purpose}/{name}".encode()).digest()
+def _draw(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}/{name}".encode()).digest()
 
 
 def _refuse_options(options: ImportOptions) -> None:

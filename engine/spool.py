@@ -22,11 +22,6 @@ class Entry:
     offset: int
     sizes: tuple[int, ...]  # bytes of the fields, then of each picture
 
-    @property
-    def stratum(self) -> str:
-        """What the order is balanced over."""
-        return f"{self.task}/{self.modality}"
-
 
 class Spool:
     """Appends samples, and gives any of them back."""
