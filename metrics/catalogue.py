@@ -1,0 +1,112 @@
+"""Every built-in metric by name, and the metrics of other packages that are installed.
+
+Names are what protocols and YAML files refer to; a name with `@profile` asks for that profile.
+Reading the table loads no library: a target is imported only where a scorer is built.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any
+
+from engine.errors import ConfigError
+
+# The door for metrics of other packages: `[project.entry-points."medgen.metrics"]`.
+ENTRY_POINTS = "medgen.metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A metric that can be asked for by name."""
+
+    target: str
+    tier: str
+    profiles: tuple[str, ...]  # the first is the default
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    weights: tuple[str, ...] = ()  # names in `metrics.weights`
+    extra: str = "metrics"  # the optional dependency group that it needs
+
+
+_ALL = ("compat", "compat-newer", "strict")
+CATALOGUE: dict[str, Entry] = {
+    "psnr": Entry("metrics.pixel:PSNR", "image", ("compat", "strict")),
+    "ssim": Entry("metrics.pixel:SSIM", "image", ("compat", "strict")),
+    "ms_ssim": Entry("metrics.pixel:MSSSIM", "image", ("strict",)),
+    "lpips": Entry(
+        "metrics.perceptual:LPIPS", "image", _ALL, {"net": "alex"}, ("lpips-alex-trunk",)
+    ),
+    "lpips_vgg": Entry(
+        "metrics.perceptual:LPIPS", "image", _ALL, {"net": "vgg"}, ("lpips-vgg-trunk",)
+    ),
+    "embedding_similarity": Entry(
+        "metrics.embedding:EmbeddingSimilarity",
+        "image",
+        ("compat", "strict"),
+        {"model": "rad-dino"},
+        ("rad-dino",),
+    ),
+    "medimageinsight_similarity": Entry(
+        "metrics.embedding:EmbeddingSimilarity",
+        "image",
+        ("compat", "strict"),
+        {"model": "medimageinsight", "encoder": "medimageinsight"},
+        ("medimageinsight",),
+    ),
+    "bleu": Entry("metrics.text:BLEU", "text", ("compat", "strict")),
+    "rouge_l": Entry("metrics.text:RougeL", "text", ("strict",)),
+    "chrf": Entry("metrics.text:ChrF", "text", ("strict",)),
+    "token_f1": Entry("metrics.text:TokenF1", "text", ("compat",)),
+    "bertscore": Entry(
+        "metrics.bertscore:BERTScore",
+        "text",
+        _ALL,
+        {"model": "pubmedbert", "layer": 12},
+        ("pubmedbert",),
+    ),
+    "exact_match": Entry("metrics.closed_form:ExactMatch", "text", ("compat", "strict")),
+    "task_accuracy": Entry("metrics.closed_form:TaskAccuracy", "text", ("compat",)),
+    "clinical_entities": Entry("metrics.clinical:ClinicalEntities", "text", ("compat", "strict")),
+    "radgraph_f1": Entry(
+        "metrics.report_graph:RadGraphF1",
+        "text",
+        ("compat",),
+        {},
+        ("radgraph-xl",),
+        extra="radgraph",
+    ),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Built-in names, then those of installed packages, each A-Z."""
+    return (*sorted(CATALOGUE), *sorted(_outside()))
+
+
+def recipe(name: str, **kwargs: Any) -> dict[str, Any]:
+    """What `FusedScorer` needs to build a metric: {"target": …, "kwargs": {…}}.
+
+    Args:
+        name: a catalogue name, optionally with `@profile`; the name of an entry point of an
+            installed package; or a `module:Class` target.
+        kwargs: plain arguments that go over the defaults of the name.
+
+    Raises:
+        ConfigError: nobody has the name, or the metric lacks the profile.
+    """
+    plain, _, profile = name.partition("@")
+    if profile:
+        kwargs = {"profile": profile} | kwargs
+    if entry := CATALOGUE.get(plain):
+        if kwargs.get("profile", entry.profiles[0]) not in entry.profiles:
+            known = ", ".join(entry.profiles)
+            raise ConfigError(f"metric {plain} has no profile {kwargs['profile']!r}, only {known}")
+        asked = {"profile": entry.profiles[0], **entry.kwargs, **kwargs}
+        return {"target": entry.target, "kwargs": asked}
+    target = plain if ":" in plain else _outside().get(plain)
+    if target is None:
+        raise ConfigError(f"no metric {plain!r}; there are {', '.join(names())}")
+    return {"target": target, "kwargs": kwargs}
+
+
+def _outside() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
