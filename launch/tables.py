@@ -11,6 +11,7 @@ from rich.text import Text
 
 from engine.columns import PREDICTION_STATUSES, STATUSES
 from engine.nouns import FORMATS
+from launch.escaping import visible
 
 PLUMBING = "random weights: plumbing, not results"
 _VIEW_NAMES = {"reference_based": "with reference", "reference_free": "without reference"}
@@ -21,38 +22,75 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One system in one format: its cells by metric, failures, and whether it is plumbing."""
+    """One system in one format: its cells by metric, and its predictions by status."""
 
     system: str
     cells: Mapping[str, Row]
     failures: Mapping[str, int]
     expected: int
-    random_weights: bool
+
+    @property
+    def random_weights(self) -> bool:
+        """Whether nothing in this line is a result."""
+        return all(row["random_weights"] for row in self.cells.values())
 
 
 @dataclass(frozen=True, slots=True)
 class FormatTable:
     """The manuscript's table for one format: metrics across, systems down."""
 
-    format: str
-    metrics: tuple[str, ...]
-    titles: Mapping[str, str]
+    title: str
+    titles: Mapping[str, str]  # heading by column
     lines: tuple[Line, ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The columns, in the plan's order."""
+        return tuple(self.titles)
+
+    @property
+    def random_weights(self) -> bool:
+        """Whether anything in the table is not a result."""
+        return any(r["random_weights"] for line in self.lines for r in line.cells.values())
 
 
 def format_tables(summary: pa.Table) -> list[FormatTable]:
-    """The whole-format rows of a summary as tables, formats in their usual order."""
+    """The whole-format rows of a summary as tables, formats in their usual order.
+
+    A format has one table of its metrics and the judge's overall scores, and one of the judge's
+    other dimensions when there are any.
+    """
     rows = summary.filter(pc.equal(summary["group_kind"], "all")).to_pylist()
     found = {row["format"] for row in rows}
-    order = [*(f for f in FORMATS if f in found), *sorted(found - set(FORMATS))]
-    return [_format_table(f, [r for r in rows if r["format"] == f]) for f in order]
+    tables = []
+    for name in (*(f for f in FORMATS if f in found), *sorted(found - set(FORMATS))):
+        own = [r for r in rows if r["format"] == name]
+        details = [r for r in own if _is_detail(r)]
+        main = [r for r in own if not _is_detail(r)]
+        tables += [_format_table(name, main)] if main else []
+        tables += [_format_table(f"{name}: judge's dimensions", details)] if details else []
+    return tables
 
 
-def _format_table(name: str, rows: Sequence[Row]) -> FormatTable:
+def _is_detail(row: Row) -> bool:
+    return row["stage"] == "judge" and not str(row["output"]).startswith("overall")
+
+
+def _format_table(title: str, rows: Sequence[Row]) -> FormatTable:
     titles = {column_key(r): metric_title(r) for r in rows}
     systems = dict.fromkeys(r["system"] for r in rows)
     lines = tuple(_line(s, [r for r in rows if r["system"] == s]) for s in systems)
-    return FormatTable(name, tuple(titles), titles, lines)
+    return FormatTable(title, titles, lines)
+
+
+def _line(system: str, rows: Sequence[Row]) -> Line:
+    return Line(
+        system=system,
+        cells={column_key(r): r for r in rows},
+        # A score that is not there yet hides its prediction: the fullest row knows best.
+        failures=prediction_failures(min(rows, key=lambda r: int(r["prediction_missing"]))),
+        expected=rows[0]["expected"],
+    )
 
 
 def column_key(row: Row) -> str:
@@ -66,16 +104,6 @@ def metric_title(row: Row) -> str:
     shown = f"{name} {_VIEW_NAMES[view]}" if view in _VIEW_NAMES else str(row["metric"])
     mark = "" if row["threshold"] is None else f"\npass {row['pass_when']} {row['threshold']:g}"
     return shown.replace("_", " ") + _ARROWS.get(row["direction"], "") + mark
-
-
-def _line(system: str, rows: Sequence[Row]) -> Line:
-    return Line(
-        system=system,
-        cells={column_key(r): r for r in rows},
-        failures=prediction_failures(rows[0]),
-        expected=rows[0]["expected"],
-        random_weights=any(r["random_weights"] for r in rows),
-    )
 
 
 def prediction_failures(row: Row) -> dict[str, int]:
@@ -101,43 +129,56 @@ def share(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
-def cell_lines(row: Row | None) -> list[str]:
-    """A cell: mean, interval, pass rate, n of N, and why values are absent."""
+def cell_lines(line: Line, column: str) -> list[str]:
+    """A cell: mean, interval, pass rate, n of N, and why values are absent.
+
+    A dagger marks a cell that is not a result, in a line of which others are.
+    """
+    row = line.cells.get(column)
     if row is None:
         return ["-"]
-    applicable = row["expected"] - row["not_applicable"]
     lines = [number(row["mean"])]
     if row["n"]:
         lines[0] += f" [{number(row['ci_low'])}, {number(row['ci_high'])}]"
+    if row["random_weights"] and not line.random_weights:
+        lines[0] += " †"
     if row["pass_rate"] is not None:
         lines.append(f"pass {share(row['pass_rate'])}")
-    lines.append(f"n {row['n']}/{applicable}")
+    lines.append(f"n {row['n']}/{row['expected'] - row['not_applicable']}")
     lines += [f"{count} {status}" for status, count in score_failures(row).items()]
     return lines
 
 
 def terminal_tables(summary: pa.Table) -> list[Table]:
-    """The tables to print, one a format."""
+    """The tables to print, one or two a format."""
     return [_terminal_table(t) for t in format_tables(summary)]
 
 
 def _terminal_table(shape: FormatTable) -> Table:
     note = "mean [95 % CI], pass rate, n of applicable samples, failures by status"
-    table = Table(title=shape.format, caption=note, show_lines=True, title_justify="left")
+    if shape.random_weights:
+        note += f"\n† {PLUMBING}"
+    table = Table(
+        title=Text(visible(shape.title)),
+        caption=Text(note),
+        show_lines=True,
+        title_justify="left",
+        caption_justify="left",
+    )
     table.add_column("system")
-    for key in shape.metrics:
-        table.add_column(Text(shape.titles[key]))
+    for title in shape.titles.values():
+        table.add_column(Text(visible(title, lines=True)))
     table.add_column("predictions")
     for line in shape.lines:
-        cells = [Text("\n".join(cell_lines(line.cells.get(key)))) for key in shape.metrics]
+        cells = [Text("\n".join(cell_lines(line, key))) for key in shape.titles]
         table.add_row(_system_cell(line), *cells, Text("\n".join(prediction_lines(line))))
     return table
 
 
 def _system_cell(line: Line) -> Text:
-    text = Text(line.system, style="bold")
+    text = Text(visible(line.system), style="bold")
     if line.random_weights:
-        text.append(f"\n{PLUMBING}", style="yellow not bold")
+        text.append(f"\n† {PLUMBING}", style="yellow not bold")
     return text
 
 

@@ -1,0 +1,237 @@
+"""The report of a run: `index.md`, `index.html` and pictures, written into the store.
+
+Everything in it comes from the store, so a report can be made again at any time, of a run that
+is complete or not. Benchmark text and model output are escaped; secrets are in no row.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jinja2
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.graph import mermaid, stages_saved
+from engine.nouns import FORMATS, Prediction, Sample
+from engine.plan import Node
+from engine.reading import RunReader
+from engine.summary import has_random_weights
+from launch import escaping
+from launch.pictures import Panel, contact_sheet
+from launch.tables import (
+    PLUMBING,
+    FormatTable,
+    cell_lines,
+    format_tables,
+    number,
+    prediction_lines,
+    share,
+)
+
+# Six pictures show something of every format; shards are stratified, so few need be read.
+_SHOWN = 6
+_SHARDS_READ = 4
+_INPUTS_SHOWN = 4
+_FORMAT_ORDER = ("ImageEditing", "MultimodalGeneration", "VQA")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One sample in the report: its sheet, and every system's words for it."""
+
+    sample: Sample
+    picture: str
+    predictions: tuple[tuple[str, Prediction], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageLine:
+    """One stage as it stands in the store."""
+
+    node: Node
+    done: int
+    shards: int
+    passport: dict[str, Any]
+    random_weights: bool
+
+    @property
+    def passport_text(self) -> str:
+        """The passport as indented JSON."""
+        return json.dumps(self.passport, indent=1, sort_keys=True, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the templates show."""
+
+    run_id: str
+    benchmark: str
+    protocol: str
+    notes: tuple[str, ...]
+    samples: int
+    tables: tuple[FormatTable, ...]
+    breakdown: tuple[dict[str, Any], ...]
+    shown: tuple[Shown, ...]
+    stages: tuple[StageLine, ...]
+    saved: int
+    graph: str
+    plumbing: bool
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+
+def write_report(reader: RunReader, summary: pa.Table) -> list[str]:
+    """Write the report beside the run; returns the paths of its objects, the pages first.
+
+    Raises:
+        StoreError: rows cannot be read, or the report cannot be written.
+    """
+    report = make_report(reader, summary)
+    folder = f"runs/{report.run_id}/report"
+    pages = {
+        "index.md": render(report, "index.md.j2"),
+        "index.html": render(report, "index.html.j2"),
+    }
+    # Pictures first: a page never points at one that is not there yet.
+    objects = report.pictures | {name: text.encode() for name, text in pages.items()}
+    for name, content in objects.items():
+        reader.objects.replace(f"{folder}/{name}", content)
+    return [f"{folder}/{name}" for name in (*pages, *report.pictures)]
+
+
+def make_report(reader: RunReader, summary: pa.Table) -> Report:
+    """Collect what the report shows."""
+    plan, manifest = reader.plan, reader.benchmark.manifest
+    stages = tuple(_stage_line(reader, node) for node in plan.nodes.values())
+    pictures: dict[str, bytes] = {}
+    shown = tuple(_show(reader, pictures))
+    return Report(
+        run_id=plan.run_id,
+        benchmark=plan.benchmark,
+        protocol=plan.protocol,
+        notes=tuple(manifest.notes),
+        samples=manifest.samples,
+        tables=tuple(format_tables(summary)),
+        breakdown=tuple(_breakdown(summary)),
+        shown=shown,
+        stages=stages,
+        saved=stages_saved(plan)[1],
+        graph=mermaid(plan),
+        plumbing=any(line.random_weights for line in stages),
+        pictures=pictures,
+    )
+
+
+def _breakdown(summary: pa.Table) -> Iterator[dict[str, Any]]:
+    rows = summary.filter(pc.not_equal(summary["group_kind"], "all")).to_pylist()
+    order = {name: at for at, name in enumerate(FORMATS)}
+    yield from sorted(
+        rows,
+        key=lambda r: (order.get(r["format"], 9), r["group_kind"], r["group"], r["metric"]),
+    )
+
+
+def _stage_line(reader: RunReader, node: Node) -> StageLine:
+    labels = reader.shard_labels(node)
+    passport = labels.get("passport")
+    return StageLine(
+        node=node,
+        done=len(reader.revisions(node)),
+        shards=reader.plan.shards * node.split,
+        passport=dict(passport) if isinstance(passport, dict) else {},
+        random_weights=has_random_weights(labels),
+    )
+
+
+# ---- six samples ---------------------------------------------------------------------------
+
+
+def _show(reader: RunReader, pictures: dict[str, bytes]) -> Iterator[Shown]:
+    chosen = _chosen(reader)
+    rows = _predictions(reader, chosen)
+    for at, (_, sample) in enumerate(chosen, start=1):
+        given = [(system, found[sample.id]) for system, found in rows.items() if sample.id in found]
+        name = f"pictures/sample-{at}.png"
+        pictures[name] = contact_sheet(list(_panels(sample, given)))
+        yield Shown(sample, name, tuple(given))
+
+
+def _predictions(
+    reader: RunReader, chosen: Sequence[tuple[int, Sample]]
+) -> dict[str, dict[str, Prediction]]:
+    """What each system gave for the chosen samples; each shard is read once and let go."""
+    wanted = {sample.id for _, sample in chosen}
+    shards = sorted({shard for shard, _ in chosen})
+    return {
+        system.name: {
+            p.sample_id: p
+            for shard in shards
+            for p in reader.predictions(system.name, shard)
+            if p.sample_id in wanted
+        }
+        for system in reader.plan.systems
+    }
+
+
+def _chosen(reader: RunReader) -> list[tuple[int, Sample]]:
+    """Six samples from the first shards: formats in turn, no task twice while others are left."""
+    pools: dict[str, list[tuple[int, Sample]]] = {name: [] for name in _FORMAT_ORDER}
+    for shard in range(min(_SHARDS_READ, reader.plan.shards)):
+        for sample in reader.benchmark.samples(shard):
+            pools[sample.format].append((shard, sample))
+    chosen: list[tuple[int, Sample]] = []
+    tasks: set[str] = set()
+    while len(chosen) < _SHOWN and any(pools.values()):
+        for pool in (p for p in pools.values() if p):
+            new = (i for i, (_, s) in enumerate(pool) if s.task not in tasks)
+            shard, sample = pool.pop(next(new, 0))
+            tasks.add(sample.task)
+            chosen.append((shard, sample))
+    return sorted(chosen[:_SHOWN], key=lambda pair: pair[0])
+
+
+def _panels(sample: Sample, given: Sequence[tuple[str, Prediction]]) -> Iterator[Panel]:
+    for at, picture in enumerate(sample.input_images[:_INPUTS_SHOWN], start=1):
+        count = len(sample.input_images)
+        yield Panel("input" if count == 1 else f"input {at} of {count}", picture)
+    for picture in sample.reference_images[:1]:
+        yield Panel("reference", picture)
+    if not sample.reference_images:
+        yield Panel("reference", text=sample.reference_text or "(no reference)")
+    for system, prediction in given:
+        image = prediction.images[0] if prediction.images else None
+        if prediction.status == "ok":
+            yield Panel(system, image, prediction.text or "(no text)")
+        else:
+            yield Panel(system, text=f"{prediction.status}: {prediction.reason}")
+
+
+# ---- pages ---------------------------------------------------------------------------------
+
+
+def render(report: Report, template: str) -> str:
+    """One page of the report."""
+    found = _environment().get_template(template)
+    return found.render(report=report, plumbing=PLUMBING) + "\n"
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("launch", "templates"),
+        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "md": escaping.markdown,
+        "fenced": escaping.fenced,
+        "shortened": escaping.shortened,
+        "visible": escaping.visible,
+        "number": number,
+        "share": share,
+        "cell": cell_lines,
+        "prediction_lines": prediction_lines,
+    }
+    return environment
