@@ -8,12 +8,12 @@ many requests in flight. It knows HTTP and no vendor: adapters make the bodies a
 """
 
 import asyncio
+import contextlib
 import random
-import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from adapters.http_endpoint import (
@@ -27,6 +27,7 @@ from adapters.http_endpoint import (
     retry_after,
 )
 from adapters.http_limits import Hold, Pace, Purse
+from adapters.loop_thread import LoopThread
 from engine.errors import AdapterError, SpendingError
 
 T = TypeVar("T")
@@ -46,34 +47,6 @@ class _Attempt:
     connected: bool = True
 
 
-@dataclass(slots=True)
-class _Loop:
-    """An event loop in a daemon thread."""
-
-    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-    thread: threading.Thread = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.thread = threading.Thread(target=self.loop.run_forever, name="http", daemon=True)
-        self.thread.start()
-
-    def run(self, work: Awaitable[T]) -> T:
-        async def wrap() -> T:
-            return await work
-
-        return asyncio.run_coroutine_threadsafe(wrap(), self.loop).result()
-
-    def stop(self, http: Any) -> None:
-        if threading.current_thread() is self.thread:
-            # The garbage collector may run in the loop's own thread, which cannot wait for itself.
-            self.loop.stop()
-            return
-        self.run(http.aclose())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
-        self.loop.close()
-
-
 class HttpClient:
     """A client of one endpoint. Safe to use from several threads; limits hold for all of them."""
 
@@ -90,7 +63,7 @@ class HttpClient:
         self.endpoint = endpoint
         self._httpx = httpx
         self._secret = endpoint.read_key()
-        self._worker = _Loop()
+        self._loop = LoopThread("http")
         self._http = httpx.AsyncClient(
             follow_redirects=False,
             trust_env=endpoint.proxy_from_env,
@@ -105,7 +78,7 @@ class HttpClient:
         self._hold = Hold()
         self.purse = Purse(endpoint.spending_cap_usd)
         self._unconnected = 0
-        self._finalizer = weakref.finalize(self, self._worker.stop, self._http)
+        self._finalizer = weakref.finalize(self, _end, self._loop, self._http)
 
     def close(self) -> None:
         """End the thread and the connections. The client cannot be used afterwards."""
@@ -121,16 +94,7 @@ class HttpClient:
             SpendingError: the cap let not a single item through.
             AdapterError: the endpoint cannot be used at all.
         """
-
-        async def all_of_them() -> list[U]:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(_one(task, item)) for item in items]
-            return [t.result() for t in tasks]
-
-        try:
-            results = self._worker.run(all_of_them())
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+        results = self._loop.map(task, items)
         if results and all(isinstance(r, Failure) and r.kind == "cap" for r in results):
             raise SpendingError(results[0].reason)  # type: ignore[attr-defined]
         return results
@@ -270,5 +234,12 @@ class HttpClient:
             raise AdapterError(f"{url} cannot be reached: {outcome.reason}. Is the server up?")
 
 
-async def _one(task: Callable[[T], Awaitable[U]], item: T) -> U:
-    return await task(item)
+def _end(loop: LoopThread, http: Any) -> None:
+    """Close the connections in their own loop, then end it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        with contextlib.suppress(RuntimeError):  # closed before
+            loop.run(http.aclose())
+    # Else the garbage collector runs inside a loop, which cannot wait for itself.
+    loop.stop()
