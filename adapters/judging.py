@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from adapters.contact_sheet import contact_sheet
 from engine.chat import Chat, ChatReply, ChatRequest, Sampling, seed_for
-from engine.errors import ConfigError
+from engine.errors import ConfigError, ImageError
 from engine.judging.expected import expected_scores
 from engine.judging.prompts import (
     Bounds,
@@ -62,6 +63,7 @@ class ChatJudge:
         retries: int = 0,
         expected: bool = False,
         constrained: bool = True,
+        images: int = 10,
     ) -> None:
         """Build the chat model when only its recipe is given.
 
@@ -78,13 +80,15 @@ class ChatJudge:
                 Pointless at temperature 0 on hardware that repeats itself.
             expected: also give expected scores, from the probabilities of the digits.
             constrained: hold replies to the JSON schema.
+            images: how many pictures one prompt may hold. Inputs that would not fit beside
+                candidate and reference are shown as one contact sheet.
 
         Raises:
             ConfigError: an unknown protocol, prompt, sampling or bounds field.
             AdapterError: the model cannot be used.
         """
         self.name, self._repeats, self._retries = name, repeats, retries
-        self._expected, self._constrained = expected, constrained
+        self._expected, self._constrained, self._images = expected, constrained, images
         try:
             self._rubric = Rubric(protocol_of(protocol, captions), prompt, Bounds(**bounds or {}))
             self._sampling = Sampling(**{"max_tokens": 2048, **(sampling or {})})
@@ -139,9 +143,18 @@ class ChatJudge:
     def _request(self, case: Case, attempt: int) -> ChatRequest:
         place = (case.sample.id, case.view, str(case.repeat), str(attempt))
         sampling = replace(self._sampling, seed=seed_for(self._sampling.seed, "judge", *place))
-        messages = judge_messages(self._rubric, case.sample, case.prediction, case.view)
+        sample = self._fitting(case.sample)
+        messages = judge_messages(self._rubric, sample, case.prediction, case.view)
         schema = reply_schema(self._rubric, case.sample.format) if self._constrained else None
         return ChatRequest(messages, sampling, schema)
+
+    def _fitting(self, sample: Sample) -> Sample:
+        if len(sample.input_images) + 2 <= self._images or len(sample.input_images) < 2:
+            return sample
+        try:
+            return replace(sample, input_images=(contact_sheet(sample.input_images),))
+        except ImageError:
+            return sample  # sent as it is, so that the row says which picture is none
 
     def _verdict(self, case: Case, reply: ChatReply) -> Verdict:
         verdict = read_verdict(case, reply, self._rubric, self.name)

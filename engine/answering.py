@@ -15,7 +15,7 @@ from engine.catalog import TASKS
 from engine.chat import ChatReply, ChatRequest, Message, Sampling
 from engine.errors import ConfigError
 from engine.nouns import Image, Prediction, PredictionStatus, Sample
-from engine.quoting import defang
+from engine.quoting import defang, storable
 
 # vqa: text for every sample. compositional: text, and for samples whose answer is a picture also
 # the prompt for the image model that follows.
@@ -206,7 +206,7 @@ def _schema(key: str) -> dict[str, Any]:
 def _fields(text: str, key: str) -> tuple[str, str] | str:
     """Text and image prompt, or what is wrong with the reply."""
     try:
-        found = json.loads(_unfenced(text))
+        found = json.loads(_unfenced(text), strict=False)
     except (ValueError, RecursionError):
         return f"the reply is not the JSON object with output_text and {key} that was asked for"
     if not isinstance(found, dict):
@@ -214,7 +214,7 @@ def _fields(text: str, key: str) -> tuple[str, str] | str:
     values = [found.get("output_text"), found.get(key)]
     if not all(isinstance(v, str) and v.strip() for v in values):
         return f"the reply lacks output_text or {key}"
-    return str(values[0]), str(values[1])
+    return storable(str(values[0])), storable(str(values[1]))
 
 
 def _unfenced(text: str) -> str:

@@ -44,6 +44,11 @@ def _visible(ch: str) -> str:
     return ch
 
 
+def storable(text: str) -> str:
+    """The text without the lone surrogates that JSON may smuggle in and no file can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def quote_key(texts: Sequence[str]) -> str:
     """A key that stands in none of the texts; 64 bits of a digest of them."""
     joined = "\x1f".join(texts)

@@ -43,7 +43,7 @@ _SHOWN: Mapping[Format, Mapping[View, tuple[Role, ...]]] = {
     for f in FORMATS
 }
 
-OVERALL = "overall"
+OVERALL = "overall_score"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,12 @@ from typing import Any, Literal
 from engine.judging.prompts import Rubric
 from engine.judging.protocols import OVERALL
 from engine.nouns import Format
+from engine.quoting import storable
 
 _LONGEST = 200_000  # characters; no honest reply comes near
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 _FENCE = re.compile(r"\A```(?:json)?[ \t]*\n(.*)\n[ \t]*```\Z", re.DOTALL)
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _CHECKS = ("yes", "no", "not_applicable")
 
 
@@ -31,7 +33,7 @@ def read_reply(text: str, rubric: Rubric, format_: Format) -> Reading:
     """Read a reply.
 
     The reply is one JSON object. Around it only white space, one code fence, and one closed block
-    of reasoning before it are allowed. Double keys, NaN and infinity are no JSON. Strings that are
+    of reasoning before it are allowed, and control characters inside strings. Double keys, NaN and infinity are no JSON. Strings that are
     longer than agreed are cut; everything else must fit the schema. Scores are whole numbers on
     the scale: never read from a string, never rounded, never filled in. A mean `overall` is made
     from the dimensions.
@@ -57,6 +59,8 @@ def _parse(text: str) -> dict[str, Any]:
     fenced = _FENCE.match(bare)
     found = json.loads(
         fenced[1] if fenced else bare,
+        # Decoders held to a schema let control characters into strings; they harm no number.
+        strict=False,
         object_pairs_hook=_unique,
         parse_constant=_no_constant,
     )
@@ -122,7 +126,7 @@ def _same_keys(found: Iterable[str], keys: list[str], where: str) -> None:
 def _string(value: Any, name: str, longest: int) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{name} is not a string")
-    return value[:longest]
+    return _CONTROLS.sub(" ", storable(value))[:longest]
 
 
 def _score(value: Any, name: str, low: int, high: int) -> float:
