@@ -39,7 +39,7 @@ def _parts(message: Message, named: bool) -> str | list[dict[str, Any]]:
 
 def _picture(image: Image | Drawing, named: bool) -> dict[str, Any]:
     if isinstance(image, Image):
-        data, media = _servable(image.data)
+        data, media = servable(image.data)
     else:
         data, media = image.draw().data, "image/png"
     url = f"data:{media};base64,{base64.b64encode(data).decode()}"
@@ -49,7 +49,12 @@ def _picture(image: Image | Drawing, named: bool) -> dict[str, Any]:
     return part
 
 
-def _servable(data: bytes) -> tuple[bytes, str]:
+def servable(data: bytes) -> tuple[bytes, str]:
+    """A picture in a format that every server takes, and its media type.
+
+    Raises:
+        ImageError: it is no picture, or is of no sane size.
+    """
     picture = open_image(data)
     media = _MEDIA.get(picture.format or "")
     if media is None:
