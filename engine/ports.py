@@ -7,8 +7,9 @@ gives a row with a status for anything that is wrong with one sample.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
+from engine.benchmark import Benchmark
 from engine.nouns import Format, Prediction, Request, Sample, Score, Verdict
 from engine.spec import Resources
 
@@ -26,6 +27,19 @@ class Generator(Protocol):
 
     def passport(self) -> Mapping[str, Any]:
         """What really ran: model, revision, library versions, environment lock (JSON)."""
+        ...
+
+
+@runtime_checkable
+class UsesBenchmark(Protocol):
+    """A generator that looks at more of the benchmark than the requests it is handed.
+
+    The worker that holds it calls `use` once, before the first `predict`. The benchmark is part
+    of every stage's key already, so such a generator needs no argument that names it.
+    """
+
+    def use(self, benchmark: Benchmark) -> None:
+        """Read what is needed; must not depend on the shard that the worker does first."""
         ...
 
 

@@ -20,7 +20,7 @@ from engine.errors import AdapterError, StoreError
 from engine.nouns import Prediction, Request, Sample, Score, Verdict
 from engine.objects import connect
 from engine.plan import Node, Plan, StageName
-from engine.ports import Generator, Judge, Receipt, Scorer, Target, Unit, Worker
+from engine.ports import Generator, Judge, Receipt, Scorer, Target, Unit, UsesBenchmark, Worker
 from engine.reading import combine, part_of, stage_shards
 from engine.stages import Stage, concat, label
 
@@ -171,6 +171,8 @@ class PredictWorker(StageWorker):
         """See `StageWorker`."""
         super().__init__(url, plan, group)
         self.generator: Generator = self.group.spec.build()
+        if isinstance(self.generator, UsesBenchmark):
+            self.generator.use(self.benchmark)
 
     def _work(self, unit: Unit) -> dict[Target, pa.Table]:
         (target,) = unit.targets
