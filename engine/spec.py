@@ -52,15 +52,15 @@ class Resources:
     runtime_env: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Arguments that say only how or where a model is run: batch sizes, devices, limits, the endpoint.
-_HOW = frozenset({"execution", "endpoint"})
+# Arguments that say only how, where or for how much a model is run: batch sizes, devices, limits.
+_HOW = frozenset({"execution", "endpoint", "prices"})
 
 
 def identity(value: Any) -> Any:
     """The JSON form of a recipe, less what cannot change its rows: goes into keys.
 
-    Arguments named `execution` and `endpoint` are left out at every depth, so that a raised
-    spending cap, another port or another batch size finds the same results.
+    Arguments named `execution`, `endpoint` and `prices` are left out at every depth, so that a
+    raised spending cap, another port or another batch size finds the same results.
     """
     if isinstance(value, Mapping):
         return {k: identity(v) for k, v in value.items() if k not in _HOW}
