@@ -1,6 +1,7 @@
 """Workers as Ray actors. The only code that knows Ray's actor calls."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -217,6 +218,7 @@ def _machine_lost(err: Exception, node: str) -> bool:
 
 
 def _sentence(err: Exception) -> str:
-    """The last line of what Ray says: the cause without the trace."""
+    """The last line of what Ray says: the cause without the trace or the class's module."""
     lines = [line.strip() for line in str(err).splitlines() if line.strip()]
-    return lines[-1] if lines else type(err).__name__
+    last = lines[-1] if lines else type(err).__name__
+    return re.sub(r"^(?:\w+\.)+(\w+: )", r"\1", last)

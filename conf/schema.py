@@ -72,7 +72,7 @@ class BenchmarkConf:
 
 @dataclass
 class MetricConf:
-    """A metric: a name of the catalogue when `target` is empty, else `module:Class`."""
+    """A metric. `target` is a name of the catalogue or `module:Class`; empty means the key."""
 
     target: str = ""
     kwargs: dict[str, Any] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class ProtocolConf:
     profile: str = "compat"
     metrics: dict[str, MetricConf] = field(default_factory=dict)
     thresholds: dict[str, ThresholdConf] = field(default_factory=dict)
-    judging: dict[str, Any] = field(default_factory=dict)  # scale, dimensions, checklist, views
+    judging: str = ""  # what judges follow, e.g. `table-iv/1`
 
 
 @dataclass

@@ -84,15 +84,17 @@ def _judge(conf: RunConf, name: str) -> Model:
 
 
 def _metrics(conf: RunConf) -> dict[str, Spec]:
-    from metrics.catalogue import metric_spec
+    from metrics.catalogue import CATALOGUE
+    from metrics.catalogue import recipe as metric_recipe
 
     specs = {}
     for name, metric in conf.protocol.metrics.items():
-        kwargs = {"profile": conf.protocol.profile, **metric.kwargs}
-        if metric.target:
-            specs[name] = Spec(metric.target, metric.kwargs)
-        else:
-            specs[name] = metric_spec(name, kwargs)
+        target = metric.target or name
+        known = CATALOGUE.get(target)
+        kwargs = dict(metric.kwargs)
+        if known is not None and conf.protocol.profile in known.profiles:
+            kwargs.setdefault("profile", conf.protocol.profile)
+        specs[name] = Spec(**metric_recipe(target, **kwargs))
     return specs
 
 

@@ -22,7 +22,8 @@ def publish(done: Done, conf: RunConf, shown: bool) -> pa.Table:
         for table in terminal_tables(summary):
             console.print(table)
     if conf.report:
-        where = write_report(done.reader, summary)
+        written = write_report(done.reader, summary)
         if shown:
-            console.print(f"report: {where}", highlight=False, soft_wrap=True)
+            where = f"{done.reader.objects.url}/{written[0]}"
+            Console().print(f"report: {where}", highlight=False, soft_wrap=True)
     return summary

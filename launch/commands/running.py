@@ -8,7 +8,7 @@ import click
 from launch.commands.options import as_json, composed, configuration, emit
 
 if TYPE_CHECKING:
-    from engine.plan import StageName
+    from engine.plan import Plan, StageName
     from engine.run import Event
 
 Overrides = tuple[str, ...]
@@ -84,7 +84,7 @@ def _carry_out(
     summary = publish(done, conf, shown=not as_json)
     code = exit_code(done, summary, conf.allowed_failures, stop)
     for group, reason in done.ending.failed.items():
-        click.echo(f"given up: {group}: {reason}", err=True)
+        click.echo(f"given up: {_who(done.plan, group)}: {reason}", err=True)
     if as_json:
         emit(
             "done", run=done.plan.run_id, exit_code=code, complete=done.complete,
@@ -93,6 +93,12 @@ def _carry_out(
     else:
         click.echo(f"run {done.plan.run_id} in {conf.store}: exit code {code}", err=True)
     return code
+
+
+def _who(plan: "Plan", group: str) -> str:
+    nodes = [n for n in plan.nodes.values() if n.group == group]
+    systems = sorted({name for n in nodes for name in n.systems})
+    return f"{nodes[0].stage} of {', '.join(systems)} ({nodes[0].label})"
 
 
 @click.command("plan")
@@ -123,7 +129,7 @@ def plan_command(
         from rich.console import Console
 
         console = Console()
-        console.print(graph.text(plan), markup=False, highlight=False)
+        console.print(graph.terminal(plan), markup=False, highlight=False)
         console.print(plan_table(plan, todo))
     check_cluster(plan, conf.cluster)
     return 0
