@@ -1,19 +1,25 @@
 """Control systems: the ceiling, the floor and the no-op that a table of models needs.
 
-They need no weights, read nothing but the sample (`Unrelated` reads one more shard), and give
-what the sample's format is scored by: text, an image, or both.
+They need no weights, look at nothing but the sample (`Unrelated`: at the benchmark's first shards
+too), and give what the sample's format is scored by: text, an image, or both.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 from PIL import Image as Pillow
 
-from engine.errors import ImageError
+from adapters.classical_text import answered
+from engine.benchmark import Benchmark
+from engine.errors import AdapterError, ImageError
 from engine.images import open_image, png
-from engine.nouns import Image, Prediction, Request, Sample
+from engine.nouns import FORMATS, Format, Image, Prediction, Request, Sample
+from engine.spec import fingerprint
 
 MID_GREY = (128, 128, 128)
+DONORS = 16  # samples of each format that `Unrelated` may borrow from
 
 
 class Oracle:
@@ -54,6 +60,98 @@ class Blank:
     def passport(self) -> Mapping[str, Any]:
         """See `engine.ports.Generator`."""
         return _passport("blank")
+
+
+class Unrelated:
+    """Gives the reference of another sample, made of another source picture.
+
+    Donors come from the first shards of the benchmark, which are an unbiased sample of it by the
+    way it is ordered. Each sample takes the donor of its own format that a hash of both ids
+    ranks first: the choice depends on nothing else, neither on batches, shards nor workers.
+    """
+
+    def __init__(self) -> None:
+        """`use` must be called before `predict`."""
+        self._donors: dict[Format, list[Sample]] = {}
+
+    def use(self, benchmark: Benchmark) -> None:
+        """Read shards until every format has its donors; keeps their references only."""
+        wanted = {
+            kind: min(DONORS, count) for kind, count in benchmark.manifest.formats.items() if count
+        }
+        donors: dict[Format, list[Sample]] = {kind: [] for kind in FORMATS}
+        for number, shard in enumerate(benchmark.manifest.shards):
+            short = {kind for kind, count in wanted.items() if len(donors[kind]) < count}  # type: ignore[index]
+            if short & set(shard.formats):
+                for sample in benchmark.samples(number):
+                    donors[sample.format].append(replace(sample, input_images=()))
+        self._donors = donors
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """See `engine.ports.Generator`."""
+        return [self._borrowed(request.sample) for request in requests]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `engine.ports.Generator`."""
+        return _passport("unrelated")
+
+    def _borrowed(self, sample: Sample) -> Prediction:
+        others = [d for d in self._donors.get(sample.format, ()) if d.source != sample.source]
+        if not others:
+            reason = f"no {sample.format} sample with another source picture to borrow from"
+            return Prediction(sample.id, "model_error", reason)
+        donor = min(others, key=lambda d: fingerprint(sample.id, d.id))
+        borrowed = _reference(sample, donor)
+        return replace(borrowed, details={"donor": donor.id})
+
+
+class Classical:
+    """Classical image processing by task, and answers that the question gives away."""
+
+    def __init__(self) -> None:
+        """Loads scikit-image.
+
+        Raises:
+            AdapterError: it is not installed.
+        """
+        try:
+            from adapters import classical
+        except ImportError as err:
+            raise AdapterError(f"the classical control needs the extra 'mini' ({err})") from err
+        self._rules = classical
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """See `engine.ports.Generator`."""
+        return [self._processed(request.sample) for request in requests]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `engine.ports.Generator`."""
+        return _passport("classical") | {"scikit-image": version("scikit-image")}
+
+    def _processed(self, sample: Sample) -> Prediction:
+        text = answered(sample) if gives_text(sample) else None
+        if not gives_image(sample):
+            return Prediction(sample.id, text=text)
+        try:
+            inputs = [self._rules.decoded(image.data) for image in sample.input_images]
+            output = self._rules.edited(sample.task, inputs, sample.instruction)
+        except Exception as err:  # noqa: BLE001 - what a rule meets in one picture is that row's
+            reason = f"{type(err).__name__}: {err}"
+            return Prediction(sample.id, "model_error", reason, text=text)
+        image = Image(self._rules.encoded(output), "classical.png")
+        return Prediction(sample.id, text=text, images=(image,))
+
+
+class Null:
+    """Answers at once with nothing but an empty text: measures the engine itself."""
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """See `engine.ports.Generator`."""
+        return [Prediction(request.sample.id, text="") for request in requests]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `engine.ports.Generator`."""
+        return _passport("null")
 
 
 def gives_text(sample: Sample) -> bool:

@@ -62,7 +62,7 @@ class MiniSource:
 
     def describe(self) -> Mapping[str, Any]:
         """See `engine.ports.Source`."""
-        return {"layout": "mini", "version": VERSION}
+        return {"layout": "mini", "version": VERSION, "notes": NOTES}
 
 
 def build_mini() -> Source:

@@ -235,6 +235,8 @@ class _Writer:
     def _manifest(self, source: Source, shards: tuple[ShardEntry, ...]) -> Manifest:
         options = self._options
         modalities = _counts(entry.modality for entry in self._order)
+        described = dict(source.describe())
+        said = tuple(str(note) for note in described.pop("notes", ()))
         return Manifest(
             name=options.name,
             fingerprint=self._fingerprint,
@@ -244,9 +246,9 @@ class _Writer:
             formats=_counts(entry.format for entry in self._order),
             tasks=_counts(entry.task for entry in self._order),
             modalities=modalities,
-            source=dict(source.describe()),
+            source=described,
             subset=options.subset.name if options.subset else None,
-            notes=(*options.notes, *_unknown_modalities(modalities)),
+            notes=(*said, *options.notes, *_unknown_modalities(modalities)),
         )
 
 

@@ -112,7 +112,10 @@ class Source(Protocol):
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """Layout, URL without credentials, revision: kept in the manifest (JSON)."""
+        """Layout, URL without credentials, revision: kept in the manifest (JSON).
+
+        An entry `notes`, a list of sentences, joins the manifest's notes.
+        """
         ...
 
 
