@@ -85,7 +85,7 @@ class Context:
     task: Coded
     modality: Coded
     prediction: Coded
-    ids: tuple[str, ...] = ()
+    ids: pa.ChunkedArray | None = None
     source: Coded | None = None
 
 
@@ -375,7 +375,7 @@ class _Gather:
         self._words = {n: Words() for n in ("format", "task", "modality", "source")}
         self._words["prediction_status"] = Words(PREDICTION_STATUSES)
         self._codes: dict[str, list[NDArray[np.integer]]] = {n: [] for n in self._words}
-        self._ids: list[str] | None = [] if ids else None
+        self._ids: list[pa.Array] | None = [] if ids else None
 
     def add(self, table: pa.Table) -> None:
         for name, words in self._words.items():
@@ -383,7 +383,7 @@ class _Gather:
                 width = np.int32 if name == "source" else np.int16
                 self._codes[name].append(words.encode(table[name]).astype(width))
         if self._ids is not None:
-            self._ids += table["sample_id"].to_pylist()
+            self._ids += table["sample_id"].chunks
 
     def _coded(self, name: str) -> Coded:
         parts = self._codes[name]
@@ -395,7 +395,7 @@ class _Gather:
             task=self._coded("task"),
             modality=self._coded("modality"),
             prediction=self._coded("prediction_status"),
-            ids=tuple(self._ids or ()),
+            ids=None if self._ids is None else pa.chunked_array(self._ids, pa.string()),
             source=self._coded("source") if self._ids is not None else None,
         )
         due = reader.plan.expected(system)

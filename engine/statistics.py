@@ -6,7 +6,7 @@ whatever else is computed beside them. `scipy` and `statsmodels` are imported wh
 a summary needs neither.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -35,7 +35,7 @@ class Interval:
     mean: float | None
     low: float | None
     high: float | None
-    method: str = "none"  # bootstrap, clustered bootstrap, normal, none
+    method: str = "none"  # bootstrap, normal, either of them clustered, none
 
 
 def finite(values: Iterable[float]) -> Floats:
@@ -127,12 +127,16 @@ def clustered_draws(
 def clustered_mean(
     values: Floats, clusters: Ints, resamples: int = RESAMPLES, seed: int = SEED
 ) -> Interval:
-    """Mean and 95 % percentile interval over clusters; `bootstrap_mean` when all are singles."""
+    """Mean and 95 % interval with whole clusters drawn; normal-theory above `BOOTSTRAP_LIMIT`."""
     if len(values) == 0:
         return Interval(None, None, None)
+    mean = float(np.mean(values))
+    if len(np.unique(clusters)) > BOOTSTRAP_LIMIT:
+        residuals = _cluster_sums(values - mean, clusters)
+        half = _NORMAL_95 * float(np.sqrt(np.square(residuals).sum())) / len(values)
+        return Interval(mean, mean - half, mean + half, "clustered normal")
     draws = clustered_draws(values, clusters, resamples, seed)
     low, high = np.percentile(draws, [2.5, 97.5])
-    mean = float(np.mean(values))
     return Interval(mean, float(low), float(high), "clustered bootstrap")
 
 
@@ -159,50 +163,75 @@ def wilcoxon(differences: Floats) -> Paired | None:
     return Paired(float(result.statistic), float(result.pvalue))
 
 
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """P values of a sign-flip permutation test of the mean difference against zero."""
+
+    low: float  # that it is so low or lower
+    high: float  # that it is so high or higher
+    p_value: float  # two-sided
+
+
 def sign_flip(
     differences: Floats, clusters: Ints | None = None, flips: int = FLIPS, seed: int = SEED
-) -> float | None:
-    """Two-sided p of the sign-flip permutation test of a zero mean difference.
+) -> Flips | None:
+    """Permutation test: were the two sides of a pair exchangeable, its sign would be a coin's.
 
     With `clusters`, the sign of a whole cluster is flipped, since its samples move together. Every
     sign pattern is tried when there are no more than `flips` of them; else that many are drawn,
-    and the observed one counts as one more (p is never 0). None below two units.
+    and the observed one counts as one more (p is never 0). Above `BOOTSTRAP_LIMIT` units the
+    limiting normal distribution is used. None below two units. Exact for exchangeable sides,
+    whatever the distribution. Source: Fisher, The Design of Experiments, 1935, section 21.
     """
-    units = differences
-    if clusters is not None:
-        _, codes = np.unique(clusters, return_inverse=True)
-        units = np.bincount(codes, weights=differences).astype(np.float64)
+    units = _cluster_sums(differences, clusters)
     if len(units) < 2:
         return None
-    if not np.any(units):
-        return 1.0
-    if 2 ** min(len(units), 60) <= flips:
-        return _every_flip(units)
+    if len(units) > BOOTSTRAP_LIMIT:
+        return _normal_flips(units)
+    total = float(units.sum())
+    slack = 1e-12 * float(np.abs(units).sum())
+    counts = np.zeros(3, dtype=np.int64)
+    for sums in _flipped_sums(units, flips, seed):
+        tails = (sums <= total + slack, sums >= total - slack, np.abs(sums) >= abs(total) - slack)
+        counts += [int(np.count_nonzero(tail)) for tail in tails]
+    patterns = 2 ** min(len(units), 60)
+    exact = patterns <= flips
+    chances = counts / patterns if exact else (counts + 1) / (flips + 1)
+    return Flips(*(float(c) for c in chances))
+
+
+def _cluster_sums(values: Floats, clusters: Ints | None) -> Floats:
+    if clusters is None:
+        return values
+    _, codes = np.unique(clusters, return_inverse=True)
+    return np.bincount(codes, weights=values).astype(np.float64)
+
+
+def _flipped_sums(units: Floats, flips: int, seed: int) -> Iterator[Floats]:
     # One random bit a sign: SciPy's permutation test draws a float each, and takes ten times
     # as long for the same null distribution.
-    rng = np.random.default_rng(seed)
-    width, total = -(-len(units) // 8), float(units.sum())
-    reach, at_once = abs(total) * (1 - 1e-12), max(1, 4 * _BLOCK // len(units))
-    extreme = 0
-    for start in range(0, flips, at_once):
-        rows = min(at_once, flips - start)
-        packed = np.frombuffer(rng.bytes(rows * width), dtype=np.uint8).reshape(rows, width)
-        kept = np.unpackbits(packed, axis=1, count=len(units)).astype(np.float64)
-        extreme += int(np.count_nonzero(np.abs(2 * (kept @ units) - total) >= reach))
-    return (extreme + 1) / (flips + 1)
+    size, total = len(units), float(units.sum())
+    patterns = 2 ** min(size, 60)
+    every = patterns <= flips
+    rng, width = np.random.default_rng(seed), -(-size // 8)
+    count, at_once = patterns if every else flips, max(1, 4 * _BLOCK // size)
+    for start in range(0, count, at_once):
+        rows = min(at_once, count - start)
+        kept: NDArray[Any]
+        if every:
+            kept = (np.arange(start, start + rows)[:, None] >> np.arange(size)) & 1
+        else:
+            packed = np.frombuffer(rng.bytes(rows * width), dtype=np.uint8)
+            kept = np.unpackbits(packed.reshape(rows, width), axis=1, count=size)
+        yield 2 * (kept.astype(np.float64) @ units) - total
 
 
-def _every_flip(units: Floats) -> float:
-    from scipy.stats import permutation_test
+def _normal_flips(units: Floats) -> Flips:
+    from scipy.stats import norm
 
-    result = permutation_test(
-        (units,),
-        lambda x, axis: np.mean(x, axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=np.inf,
-    )
-    return float(result.pvalue)
+    spread = float(np.sqrt(np.square(units).sum()))
+    z = float(units.sum()) / spread if spread else 0.0
+    return Flips(float(norm.cdf(z)), float(norm.sf(z)), min(1.0, 2 * float(norm.sf(abs(z)))))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
