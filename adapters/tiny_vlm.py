@@ -6,6 +6,8 @@ loads them repeats it in its passport.
 
 import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -76,6 +78,28 @@ def make(directory: str | Path, seed: int = 20251122) -> Path:
     _model(seed).save_pretrained(folder)
     (folder / MARKER).write_text(json.dumps(marker, sort_keys=True), encoding="utf-8")
     return folder
+
+
+def cached(seed: int = 20251122) -> Path:
+    """The model in the user's cache folder, made there once; safe when several workers start.
+
+    The folder is `$MEDGEN_CACHE`, else `$XDG_CACHE_HOME/medgen`, else `~/.cache/medgen`.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    root = Path(os.environ.get("MEDGEN_CACHE") or Path(home) / "medgen")
+    place = root / f"tiny-vlm-{_recipe()}-{seed}"
+    if random_weights(place):
+        return place
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root) as scratch:
+        fresh = make(Path(scratch) / "made", seed)
+        try:
+            fresh.rename(place)
+        except OSError:
+            # Another worker was first; the same recipe gives the same bytes.
+            if not random_weights(place):
+                raise
+    return place
 
 
 def random_weights(directory: str | Path) -> Mapping[str, Any] | None:

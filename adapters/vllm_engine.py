@@ -19,6 +19,7 @@ from adapters.answering import Answers
 from adapters.chat_content import content, unusable
 from adapters.loop_thread import LoopThread
 from adapters.provenance import versions, weights
+from adapters.vlm_families import advice
 from engine.chat import ChatReply, ChatRequest, ReplyStatus, Token
 from engine.errors import AdapterError, ConfigError, EngineDied, ImageError
 from engine.nouns import Usage
@@ -94,7 +95,9 @@ class VLLMChat:
             self._engine = self._loop.run(self._start())
         except Exception as err:  # whatever vLLM raises, it means that this model cannot be used
             self._loop.stop()
-            raise AdapterError(f"vLLM could not serve {model!r}: {err}") from err
+            known = advice(model)
+            hint = f". {known}" if known else ""
+            raise AdapterError(f"vLLM could not serve {model!r}: {err}{hint}") from err
         self._closing = weakref.finalize(self, _close, self._engine, self._loop)
 
     def chat(self, chains: Sequence[Sequence[ChatRequest]]) -> list[list[ChatReply]]:
@@ -313,8 +316,15 @@ def _prepare(execution: Execution) -> None:
 
 
 def _close(engine: Any, loop: LoopThread) -> None:
+    loop.run(_unhear(engine))
     engine.shutdown()
     loop.stop()
+
+
+async def _unhear(engine: Any) -> None:
+    # Still listening when its engine goes away, vLLM would report a death that is wanted.
+    if engine.output_handler is not None:
+        engine.output_handler.cancel()
 
 
 def _read(final: Any, request: ChatRequest) -> ChatReply:

@@ -33,10 +33,10 @@ def read_reply(text: str, rubric: Rubric, format_: Format) -> Reading:
     """Read a reply.
 
     The reply is one JSON object. Around it only white space, one code fence, and one closed block
-    of reasoning before it are allowed, and control characters inside strings. Double keys, NaN and infinity are no JSON. Strings that are
-    longer than agreed are cut; everything else must fit the schema. Scores are whole numbers on
-    the scale: never read from a string, never rounded, never filled in. A mean `overall` is made
-    from the dimensions.
+    of reasoning before it are allowed. Double keys, NaN and infinity are no JSON; control
+    characters in strings are let through as blanks. Strings that are longer than agreed are cut;
+    everything else must fit the schema. Scores are whole numbers on the scale: never read from a
+    string, never rounded, never filled in. A mean overall score is made from the dimensions.
 
     Returns:
         A reading with status ok; parse_error when it is not such an object; schema_error when it
