@@ -13,16 +13,22 @@ from engine.errors import ConfigError, SpendingError
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """US dollars per million tokens and per image made; 0 for a server of one's own."""
+    """US dollars per million tokens and per image made; 0 for a server of one's own.
+
+    `request` is the most that one request can cost, for models whose use cannot be foreseen. A
+    spending cap sets so much aside for every open request.
+    """
 
     prompt: float = 0.0
     cached: float | None = None  # None: cached tokens cost as much as the others
     completion: float = 0.0
     image: float = 0.0
+    request: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.prompt, self.cached or 0.0, self.completion, self.image) < 0:
-            raise ConfigError(f"a price cannot be negative: {self}")
+        given = (self.prompt, self.cached, self.completion, self.image, self.request)
+        if any(price is not None and not 0 <= price < math.inf for price in given):
+            raise ConfigError(f"a price is a number of dollars, 0 or more: {self}")
 
     def cost(self, prompt: int = 0, completion: int = 0, cached: int = 0, images: int = 0) -> float:
         """US dollars for one reply. `prompt` counts all prompt tokens, `cached` those among them.
@@ -33,6 +39,19 @@ class Prices:
         cached_price = self.prompt if self.cached is None else self.cached
         tokens = (prompt - cached) * self.prompt + cached * cached_price
         return (tokens + completion * self.completion) / 1e6 + images * self.image
+
+    def most_for_image(self, cap_usd: float | None) -> float:
+        """US dollars to set aside for a request that makes one image.
+
+        Raises:
+            ConfigError: there is a cap, and it could be passed unseen: without `request` the
+                image must be all that is paid for.
+        """
+        if self.request is not None:
+            return self.request
+        if cap_usd is not None and (self.prompt or self.completion or not self.image):
+            raise ConfigError("a spending cap needs prices.request, the most one request can cost")
+        return self.image
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> "Prices":

@@ -307,8 +307,17 @@ def test_prices_are_per_million_tokens_and_per_picture() -> None:
     prices = Prices.parse({"prompt": 2.0, "cached": 0.5, "completion": 10.0, "image": 0.04})
     cost = prices.cost(prompt=1_000_000, completion=100_000, cached=400_000, images=2)
     assert cost == pytest.approx(0.6 * 2.0 + 0.4 * 0.5 + 1.0 + 0.08)
-    with pytest.raises(ConfigError, match="imgae"):
-        Prices.parse({"imgae": 1.0})
+    for wrong in ({"imgae": 1.0}, {"image": -1.0}, {"prompt": float("nan")}):
+        with pytest.raises(ConfigError):
+            Prices.parse(wrong)
+
+
+def test_a_cap_needs_to_know_what_a_picture_can_cost() -> None:
+    assert Prices(image=0.04).most_for_image(1.0) == 0.04
+    assert Prices(completion=40.0, request=0.3).most_for_image(1.0) == 0.3
+    assert Prices(completion=40.0).most_for_image(None) == 0.0
+    with pytest.raises(ConfigError, match=r"prices\.request"):
+        Prices(completion=40.0, image=0.01).most_for_image(1.0)
 
 
 def test_retry_after_is_a_number_or_a_date() -> None:
