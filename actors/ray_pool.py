@@ -30,6 +30,10 @@ class Host:
         """Where the actor runs; answers only when the worker is made."""
         return str(ray.get_runtime_context().get_node_id())
 
+    def pid(self) -> int:
+        """The process that holds the worker."""
+        return os.getpid()
+
     def work(self, unit: Unit) -> tuple[Receipt, ...]:
         """Do a unit. Threads of one actor may do several."""
         try:
