@@ -18,6 +18,7 @@ from engine.errors import BenchmarkError
 # The longest report of the benchmark is a few kilobytes; a line of 4 MiB is no record.
 MAX_LINE_BYTES = 4 * 2**20
 MAX_FILE_BYTES = 64 * 2**20
+MAX_DEPTH = 32
 _BLOCK = 2**20
 _BOM = b"\xef\xbb\xbf"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -63,14 +64,17 @@ class Folder:
 
         Raises:
             FaultyContent: it is missing, leads out of the root, or is no ordinary file.
+            BenchmarkError: the place as a whole cannot be reached.
         """
         full = self._inside(path) if self._local else self._full(path)
         try:
             return self._fs.open(full, "rb")
         except FileNotFoundError as err:
             raise FaultyContent(f"file {path!r} is missing; was the copy complete?") from err
-        except OSError as err:
+        except (IsADirectoryError, PermissionError) as err:
             raise FaultyContent(f"file {path!r} cannot be read ({err})") from err
+        except Exception as err:  # fsspec back ends raise whatever their vendor does
+            raise BenchmarkError(f"cannot read {self.url}: {err}. Is the place reachable?") from err
 
     def read(self, path: str, limit: int = MAX_FILE_BYTES) -> bytes:
         """A whole file.
@@ -139,6 +143,7 @@ def strict_json(line: bytes | None) -> dict[str, Any]:
         raise FaultyContent(f"the line has more than {MAX_LINE_BYTES:,} bytes; that is no record")
     if line.startswith(_BOM):
         raise FaultyContent("begins with a byte-order mark; save the file as plain UTF-8")
+    _refuse_depth(line)
     try:
         value = json.loads(
             line.decode("utf-8"),
@@ -178,6 +183,17 @@ def _lines(file: Any) -> Iterator[tuple[int, int, bytes | None]]:
             skipped, held = skipped + len(held), b""
     if held or skipped:
         yield number, offset, None if skipped else held
+
+
+def _refuse_depth(line: bytes) -> None:
+    # Records are two or three levels deep. Brackets inside texts are counted too, which only makes
+    # the limit stricter for lines that open and never close them.
+    depth = deepest = 0
+    for sign in re.findall(rb"[\[\]{}]", line):
+        depth += 1 if sign in b"[{" else -1
+        deepest = max(deepest, depth)
+    if deepest > MAX_DEPTH:
+        raise FaultyContent(f"objects and lists lie {deepest} deep, more than {MAX_DEPTH}")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
