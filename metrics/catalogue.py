@@ -1,7 +1,7 @@
 """Every built-in metric by name, and the metrics of other packages that are installed.
 
-Names are what protocols and YAML files refer to; a name with `@profile` asks for that profile.
-Reading the table loads no library: a target is imported only where a scorer is built.
+Names are what protocols and YAML files refer to. Reading the table loads no library: a target is
+imported only where a scorer is built.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from engine.errors import ConfigError
+from engine.spec import Spec
 
 # The door for metrics of other packages: `[project.entry-points."medgen.metrics"]`.
 ENTRY_POINTS = "medgen.metrics"
@@ -82,30 +83,36 @@ def names() -> tuple[str, ...]:
     return (*sorted(CATALOGUE), *sorted(_outside()))
 
 
-def recipe(name: str, **kwargs: Any) -> dict[str, Any]:
-    """What `FusedScorer` needs to build a metric: {"target": …, "kwargs": {…}}.
+def metric_spec(name: str, kwargs: Mapping[str, Any] | None = None) -> Spec:
+    """The recipe of a metric.
 
     Args:
-        name: a catalogue name, optionally with `@profile`; the name of an entry point of an
-            installed package; or a `module:Class` target.
-        kwargs: plain arguments that go over the defaults of the name.
+        name: a catalogue name, the name of an entry point of an installed package, or a
+            `module:Class` target.
+        kwargs: plain arguments, which go over the defaults of the name. `profile` is asked
+            for where a metric has it; a metric with one definition keeps that.
 
     Raises:
-        ConfigError: nobody has the name, or the metric lacks the profile.
+        ConfigError: nobody has the name, or the profile is none at all.
     """
-    plain, _, profile = name.partition("@")
-    if profile:
-        kwargs = {"profile": profile} | kwargs
-    if entry := CATALOGUE.get(plain):
-        if kwargs.get("profile", entry.profiles[0]) not in entry.profiles:
-            known = ", ".join(entry.profiles)
-            raise ConfigError(f"metric {plain} has no profile {kwargs['profile']!r}, only {known}")
-        asked = {"profile": entry.profiles[0], **entry.kwargs, **kwargs}
-        return {"target": entry.target, "kwargs": asked}
-    target = plain if ":" in plain else _outside().get(plain)
+    asked = dict(kwargs or {})
+    if entry := CATALOGUE.get(name):
+        profile = asked.get("profile", entry.profiles[0])
+        if profile not in _ALL:
+            raise ConfigError(f"metric {name}: profile {profile!r} is none of {', '.join(_ALL)}")
+        asked["profile"] = _nearest(entry, profile)
+        return Spec(entry.target, {**entry.kwargs, **asked})
+    target = name if ":" in name else _outside().get(name)
     if target is None:
-        raise ConfigError(f"no metric {plain!r}; there are {', '.join(names())}")
-    return {"target": target, "kwargs": kwargs}
+        raise ConfigError(f"no metric {name!r}; there are {', '.join(names())}")
+    return Spec(target, asked)
+
+
+def _nearest(entry: Entry, profile: str) -> str:
+    """The profile, or what stands for it: the newer state is the first where they agree."""
+    if profile not in entry.profiles and profile == "compat-newer":
+        profile = "compat"
+    return profile if profile in entry.profiles else entry.profiles[0]
 
 
 def _outside() -> dict[str, str]:

@@ -1,0 +1,218 @@
+"""LPIPS: the distance of two pictures in the feature maps of a trained network.
+
+Zhang, Isola, Efros, Shechtman, Wang, "The unreasonable effectiveness of deep features as a
+perceptual metric", CVPR 2018; version 0.1 with the linear layers that the `lpips` package ships.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from PIL.Image import Resampling
+
+from engine.errors import AdapterError, ConfigError
+from engine.nouns import Prediction, Score
+from metrics import weights
+from metrics.batch import ScoringBatch
+from metrics.pictures import COLOUR, Picture, decode
+from metrics.port import Golden, ImageMetric, Output
+from metrics.profiles import FOLLOWS, Profile, chosen, policy_of
+from metrics.samples import image_pair, pattern
+from metrics.versions import installed
+
+Net = Literal["alex", "vgg"]
+SIDE = 256  # pixels: both pictures are brought to this square
+_TRUNKS: dict[str, tuple[str, str]] = {
+    "alex": ("lpips-alex-trunk", "alexnet-owt-7be5be79.pth"),
+    "vgg": ("lpips-vgg-trunk", "vgg16-397923af.pth"),
+}
+# The network's own guard against dividing by the norm of an empty feature vector.
+_TINY = 1e-10
+Features = list[torch.Tensor]
+
+
+class LPIPS(ImageMetric):
+    """Learned perceptual image patch similarity at 256 x 256; 0 for equal pictures.
+
+    compat: pixels go in as [0, 1], although the network expects [-1, 1], as the benchmark
+    authors' first state does; a candidate of another size goes through Lanczos first.
+    compat-newer: [-1, 1], and the candidate straight to 256 x 256. strict: as compat-newer,
+    with pictures decoded in full (orientation, alpha, depth).
+    """
+
+    def __init__(
+        self,
+        profile: str = "compat",
+        net: str = "alex",
+        weights: str | None = None,
+        batch_size: int = 8,
+    ) -> None:
+        """`weights` is a directory with the trunk's checkpoint in place of the known one.
+
+        Raises:
+            ConfigError: the net or the profile is unknown, or the batch size is not positive.
+        """
+        if net not in _TRUNKS or batch_size < 1:
+            raise ConfigError(f"LPIPS has the nets {', '.join(_TRUNKS)} and a batch size of 1 up")
+        self.name = "lpips" if net == "alex" else f"lpips_{net}"
+        self.outputs = (Output(self.name, higher_is_better=False, high=None),)
+        self.profile: Profile = chosen("lpips", profile, "compat", "compat-newer", "strict")
+        self.policy = policy_of(self.profile)
+        self.net, self.batch_size = net, batch_size
+        self._weights = weights or _TRUNKS[net][0]
+        self._identity: dict[str, Any] = {}
+
+    def load(self, device: str) -> None:
+        """Load the trunk from the weights' directory, the linear layers from the package."""
+        super().load(device)
+        here = weights.locate(self._weights)
+        self._identity = weights.identity(here)
+        self._model = _network(self.net, _trunk(here, _TRUNKS[self.net][1])).to(device).eval()
+        # Non-negative by training, so their roots can scale the features instead.
+        self._roots = [
+            layer.model[-1].weight.detach().clamp_min(0).sqrt() for layer in self._model.lins
+        ]
+
+    def score(self, batch: ScoringBatch) -> list[Score]:
+        """See `Metric.score`. A reference's features are made once and stay with its picture."""
+        references = [batch.reference(i, self.policy) for i in range(len(batch))]
+        self._prepare(references)
+        scores = []
+        for part in _parts(range(len(batch)), self.batch_size):
+            candidates = [self._square(self._candidate(batch, i)) for i in part]
+            mine = self._features(torch.stack(candidates))
+            theirs = [self._kept(references[i]) for i in part]
+            values = _distances(mine, [torch.stack(layer) for layer in zip(*theirs, strict=True)])
+            for index, value in zip(part, values, strict=True):
+                scores.append(Score(batch.pairs[index].sample.id, values={self.name: value}))
+        return scores
+
+    def _candidate(self, batch: ScoringBatch, index: int) -> Picture:
+        if self.profile == "compat":
+            return batch.candidate(index, self.policy)
+        return batch.as_sent(index, self.policy)
+
+    @property
+    def _key(self) -> tuple[str, int]:
+        return "lpips", id(self)
+
+    def _kept(self, reference: Picture) -> Features:
+        kept: Features | None = reference.kept(self._key)
+        return kept or [layer[0] for layer in self._features(self._square(reference)[None])]
+
+    def _prepare(self, references: Sequence[Picture]) -> None:
+        fresh = list({id(r): r for r in references if r.kept(self._key) is None}.values())
+        for part in _parts(fresh, self.batch_size):
+            features = self._features(torch.stack([self._square(r) for r in part]))
+            for row, reference in enumerate(part):
+                # A copy, so that the batch it was cut from can be freed.
+                reference.keep(self._key, [layer[row].clone() for layer in features])
+
+    def _square(self, picture: Picture) -> torch.Tensor:
+        """The picture at 256 x 256, float32 [3, 256, 256] in the range of the profile."""
+        small = picture.resized((SIDE, SIDE), Resampling.BILINEAR).rgb
+        unit = small.to(self.device).permute(2, 0, 1).float() / 255
+        return unit if self.profile == "compat" else 2 * unit - 1
+
+    @torch.inference_mode()
+    def _features(self, squares: torch.Tensor) -> Features:
+        """Five feature maps [batch, channels, height, width], of unit length at each place.
+
+        Each channel is scaled by the root of its trained weight, so that a plain squared
+        distance of two such maps is the weighted one.
+        """
+        outs = self._model.net(self._model.scaling_layer(squares))
+        return [
+            out / (out.square().sum(1, keepdim=True).sqrt() + _TINY) * root
+            for out, root in zip(outs, self._roots, strict=True)
+        ]
+
+    def golden(self) -> Sequence[Golden]:
+        """Equal pictures have distance 0; the linear layers are checked against the package."""
+        self._agree_with_package()
+        sample, _ = image_pair()
+        same = Prediction(sample.id, images=sample.reference_images)
+        return (Golden(sample, same, {self.name: 0.0}, ("lpips", "torch", "torchvision")),)
+
+    def _agree_with_package(self) -> None:
+        """Compare our distance with that of the package's own forward pass.
+
+        Raises:
+            AdapterError: they differ, so one of the libraries has moved.
+        """
+        pictures = (decode(pattern(64, 64, seed), self.policy) for seed in (0, 3))
+        first, second = (self._square(picture)[None] for picture in pictures)
+        with torch.inference_mode():
+            theirs = float(self._model(first, second).item())
+        ours = _distances(self._features(first), self._features(second))[0]
+        if abs(ours - theirs) > 1e-6 + 1e-4 * abs(theirs):
+            versions = installed("lpips", "torch", "torchvision")
+            raise AdapterError(f"LPIPS is {ours!r} here and {theirs!r} in lpips: {versions} moved")
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Metric.passport`."""
+        first = "candidate to the reference's size with Lanczos, then "
+        return {
+            "profile": self.profile,
+            "follows": FOLLOWS[self.profile],
+            "net": self.net,
+            "linear_layers": "lpips v0.1",
+            "versions": installed("lpips", "torch", "torchvision", "pillow"),
+            "resize": (first if self.profile == "compat" else "")
+            + "both to 256 x 256, bilinear with antialiasing",
+            "range": "[0, 1]" if self.profile == "compat" else "[-1, 1]",
+            "colour": COLOUR[self.policy],
+            **self._identity,
+        }
+
+
+def _distances(first: Features, second: Features) -> list[float]:
+    """Mean squared difference over places, summed over layers, for each row of the batch."""
+    layers = [
+        (a - b).square_().flatten(1).sum(1) / (a.shape[-1] * a.shape[-2])
+        for a, b in zip(first, second, strict=True)
+    ]
+    values: list[float] = torch.stack(layers).sum(0).tolist()
+    return values
+
+
+def _parts(items: Sequence[Any], size: int) -> Iterator[Any]:
+    return (items[i : i + size] for i in range(0, len(items), size))
+
+
+def _trunk(here: Path, name: str) -> Mapping[str, torch.Tensor]:
+    """The convolutions of a torchvision checkpoint, loaded without unpickling anything else."""
+    found = sorted(here.glob("*.pth"))
+    path = here / name if (here / name).exists() else (found[0] if found else here / name)
+    try:
+        state: Mapping[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as err:
+        raise weights.MissingWeightsError(f"no checkpoint {name} in {here}") from err
+    except Exception as err:  # a damaged checkpoint raises what its reader likes
+        raise AdapterError(f"{path} is not a PyTorch checkpoint: {err}") from err
+    return {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
+
+
+def _network(net: str, trunk: Mapping[str, torch.Tensor]) -> Any:
+    """The package's LPIPS with our trunk in it; nothing is downloaded."""
+    import lpips
+
+    with warnings.catch_warnings():
+        # lpips builds its trunk with an argument that torchvision has renamed.
+        warnings.filterwarnings("ignore", message=".*'pretrained'.*|.*Arguments other than.*")
+        model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
+    # The slices hold the layers of `features` under their own numbers.
+    ours = {
+        f"{slice_name}.{number}.{kind}": trunk[f"{number}.{kind}"]
+        for slice_name, number, kind in (
+            key.split(".") for key in model.net.state_dict() if key.startswith("slice")
+        )
+        if f"{number}.{kind}" in trunk
+    }
+    try:
+        model.net.load_state_dict(ours, strict=True)
+    except RuntimeError as err:
+        raise AdapterError(f"the checkpoint is not a {net} trunk: {err}") from err
+    return model.requires_grad_(False)

@@ -1,0 +1,106 @@
+"""Small weights made under a fixed seed, for tests and the demonstration.
+
+They go through the same loading code as trained ones. What they give is plumbing, not a result:
+a mark beside them makes every passport say `random_weights`.
+"""
+
+import json
+import string
+from pathlib import Path
+
+from metrics.clinical import LEXICON
+from metrics.weights import mark_random
+
+SEED = 20251122
+
+
+def make(directory: Path) -> None:
+    """Make every set of weights that the demonstration's metrics need, by their known names.
+
+    Point `$MEDGEN_WEIGHTS` at the directory to use them.
+    """
+    make_alexnet(directory / "lpips-alex-trunk")
+    make_vision_encoder(directory / "rad-dino")
+    make_text_encoder(directory / "pubmedbert")
+
+
+def make_alexnet(directory: Path, seed: int = SEED) -> None:
+    """The convolutions of an AlexNet as torchvision initialises it, as a checkpoint."""
+    _make_trunk("alexnet", directory / "alexnet-owt-7be5be79.pth", seed)
+
+
+def make_vgg(directory: Path, seed: int = SEED) -> None:
+    """The convolutions of a VGG-16 as torchvision initialises it, as a checkpoint."""
+    _make_trunk("vgg16", directory / "vgg16-397923af.pth", seed)
+
+
+def _make_trunk(architecture: str, path: Path, seed: int) -> None:
+    import torch
+    from torchvision import models
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = models.get_model(architecture, weights=None)
+    trunk = {k: v for k, v in network.state_dict().items() if k.startswith("features.")}
+    torch.save(trunk, path)
+    mark_random(path.parent, seed)
+
+
+def make_vision_encoder(directory: Path, seed: int = SEED) -> None:
+    """A small vision transformer of RAD-DINO's family, with its preprocessing."""
+    import torch
+    from transformers import BitImageProcessor, Dinov2Config, Dinov2Model
+
+    directory.mkdir(parents=True, exist_ok=True)
+    config = Dinov2Config(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=56, patch_size=14
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        Dinov2Model(config).save_pretrained(directory)
+    processor = BitImageProcessor(size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56})
+    processor.save_pretrained(directory)
+    mark_random(directory, seed)
+
+
+def make_text_encoder(directory: Path, seed: int = SEED, layers: int = 12) -> None:
+    """A small BERT with a vocabulary of the clinical lexicon, letters and digits."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    directory.mkdir(parents=True, exist_ok=True)
+    vocabulary = _vocabulary()
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        intermediate_size=64,
+        # The usual 0.02 leaves all texts nearly alike in so narrow a network.
+        initializer_range=0.1,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        BertModel(config).save_pretrained(directory)
+    (directory / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    tokenizer = {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": True,
+        "model_max_length": config.max_position_embeddings,
+    }
+    text = json.dumps(tokenizer, indent=1)
+    (directory / "tokenizer_config.json").write_text(text, encoding="utf-8")
+    mark_random(directory, seed)
+
+
+def _vocabulary() -> list[str]:
+    """Special marks, letters, digits and marks alone and inside words, and words of the lexicon."""
+    signs = [*string.ascii_lowercase, *string.digits]
+    words = sorted({word for names in LEXICON.values() for word in names.replace("|", " ").split()})
+    common = ["the", "of", "is", "in", "and", "no", "with", "are", "seen", "left", "right"]
+    plain = [word for word in [*common, "normal", "clear", *words] if word.isalpha()]
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    return list(
+        dict.fromkeys([*special, *signs, *(f"##{s}" for s in signs), *string.punctuation, *plain])
+    )
