@@ -11,7 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from conf.schema import RunConf
+from conf.schema import BenchmarkConf, GateConf, RunConf
 
 GROUPS = ("benchmark", "system", "protocol", "judge", "cluster", "run")
 _MAX_DEPTH = 24  # of a YAML document; deeper ones are mistakes or attacks
@@ -50,6 +50,38 @@ def group_names(group: str, folder: Path | None = None) -> list[str]:
     if folder is not None and (folder / group).is_dir():
         found |= {p.name for p in (folder / group).iterdir()}
     return sorted(n.removesuffix(".yaml") for n in found if n.endswith(".yaml"))
+
+
+def benchmark_conf(name: str) -> BenchmarkConf | None:
+    """A member of the `benchmark` group; None when there is none of that name.
+
+    Raises:
+        ConfError: the file breaks the schema.
+    """
+    if name not in group_names("benchmark"):
+        return None
+    body = _member("benchmark", name, None)
+    try:
+        conf = OmegaConf.merge(OmegaConf.structured(BenchmarkConf), OmegaConf.create(body))
+        return cast(BenchmarkConf, OmegaConf.to_object(conf))
+    except OmegaConfBaseException as err:
+        raise ConfError(_explained(err)) from err
+
+
+def gate_rules(path: str) -> dict[str, Any]:
+    """The tolerances of a gate from a YAML file: fields of `GateConf`, only those given.
+
+    Raises:
+        ConfError: unknown key, wrong type, or unreadable file.
+    """
+    body = read_yaml(path)
+    try:
+        conf = OmegaConf.merge(OmegaConf.structured(GateConf), OmegaConf.create(body))
+        _refuse_interpolation(OmegaConf.to_container(conf, resolve=False))
+        whole = cast(GateConf, OmegaConf.to_object(conf))
+    except OmegaConfBaseException as err:
+        raise ConfError(_explained(err)) from err
+    return {key: getattr(whole, key) for key in body}
 
 
 def _run_file(path: str | None) -> tuple[Path | None, dict[str, Any]]:

@@ -136,6 +136,22 @@ class ScoringConf:
 
 
 @dataclass
+class GateConf:
+    """What a gate tolerates; see `engine.gate.GateRules`."""
+
+    alpha: float = 0.05
+    margins: dict[str, float] = field(default_factory=dict)
+    margin_sd: float = 0.1
+    directions: dict[str, str] = field(default_factory=dict)
+    metrics: list[str] = field(default_factory=list)
+    ignore: list[str] = field(default_factory=list)
+    by_task: bool = True
+    least_pairs: int = 30
+    least_clusters: int = 10
+    least_coverage: float = 0.95
+
+
+@dataclass
 class RunConf:
     """One run, or a sweep of many systems."""
 

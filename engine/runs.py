@@ -107,3 +107,23 @@ def now() -> str:
 def run_ids(objects: Objects) -> list[str]:
     """Every run in the store."""
     return objects.names("runs")
+
+
+def find_run(objects: Objects, name: str | None) -> str:
+    """A run id from the whole of it, a unique beginning, or None for the last one updated.
+
+    Raises:
+        StoreError: there is none, or several begin so.
+    """
+    ids = run_ids(objects)
+    if name is None:
+        updated = {i: s.updated for i in ids if (s := RunFolder(objects, i).status())}
+        if not updated:
+            raise StoreError(f"no run in {objects.url}; `medgen run` makes one")
+        return max(updated, key=updated.__getitem__)
+    matches = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
+    if len(matches) != 1:
+        known = ", ".join(matches or ids) or "none"
+        count = len(matches) or "no"
+        raise StoreError(f"{count} runs in {objects.url} begin with {name!r}; there are {known}")
+    return matches[0]

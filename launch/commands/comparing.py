@@ -1,0 +1,92 @@
+"""`medgen compare` and `gate`."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from launch.commands.options import as_json, stored
+from launch.commands.results import open_run
+
+if TYPE_CHECKING:
+    from engine.comparison import Side
+
+_SIDE_HELP = "`system`, or `run/system` to take it from another run."
+
+
+def _side(text: str, store: str, run: str | None) -> "Side":
+    from engine.comparison import Side
+    from engine.errors import ConfigError
+
+    other, slash, system = text.rpartition("/")
+    reader = open_run(store, other if slash else run)
+    names = [s.name for s in reader.plan.systems]
+    if system not in names:
+        raise ConfigError(f"run {reader.plan.run_id} has no system {system!r}: {', '.join(names)}")
+    return Side(reader, system)
+
+
+@click.command("compare")
+@click.argument("left")
+@click.argument("right")
+@click.option("--run", help="The run that plain system names belong to; by default the last one.")
+@click.option("--markdown", is_flag=True, help="As Markdown.")
+@stored
+@as_json
+def compare_command(
+    left: str, right: str, run: str | None, markdown: bool, store: str, as_json: bool
+) -> int:
+    """Compare two systems, paired on sample ids.
+
+    LEFT and RIGHT are system names, or `run/system`.
+    """
+    from rich.console import Console
+
+    from engine.comparison import compare
+    from launch import verdicts
+
+    found = compare(_side(left, store, run), _side(right, store, run))
+    if as_json:
+        sys.stdout.write(verdicts.comparison_json(found) + "\n")
+    elif markdown:
+        sys.stdout.write(verdicts.comparison_markdown(found))
+    else:
+        for table in verdicts.comparison_tables(found):
+            Console().print(table)
+    return 0
+
+
+@click.command("gate")
+@click.argument("baseline")
+@click.argument("candidate")
+@click.option("--run", help="The run that plain system names belong to; by default the last one.")
+@click.option("--rules", type=click.Path(dir_okay=False), help="YAML with tolerances.")
+@click.option("--markdown", type=click.Path(dir_okay=False), help="Write the verdict there too.")
+@stored
+@as_json
+def gate_command(
+    baseline: str,
+    candidate: str,
+    run: str | None,
+    rules: str | None,
+    markdown: str | None,
+    store: str,
+    as_json: bool,
+) -> int:
+    """Pass (0), fail (4) or leave open (5) a candidate against a baseline.
+
+    BASELINE and CANDIDATE are system names, or `run/system`.
+    """
+    from pathlib import Path
+
+    from conf.loading import gate_rules
+    from engine.gate import GateRules, gate
+    from launch import verdicts
+
+    given = GateRules(**gate_rules(rules)) if rules else GateRules()
+    verdict = gate(_side(baseline, store, run), _side(candidate, store, run), given)
+    text = verdicts.gate_markdown(verdict)
+    if markdown:
+        Path(markdown).write_text(text, encoding="utf-8")
+    sys.stdout.write((verdicts.gate_json(verdict) + "\n") if as_json else text)
+    return verdict.exit_code

@@ -1,0 +1,200 @@
+"""`medgen import`, `validate`, `build` and `list`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from launch.commands.options import as_json, emit, stored
+
+if TYPE_CHECKING:
+    from conf.schema import BenchmarkConf
+
+_KINDS = (
+    "runs",
+    "benchmarks",
+    "systems",
+    "judges",
+    "protocols",
+    "metrics",
+    "tasks",
+    "configs",
+    "clusters",
+)
+
+
+def _conf(source: str, name: str | None, layout: str | None) -> "BenchmarkConf":
+    """A source is a name of the `benchmark` group or the URL of one of the layouts."""
+    from conf.loading import benchmark_conf
+    from conf.schema import BenchmarkConf
+
+    if conf := benchmark_conf(source):
+        return conf
+    stem = source.rstrip("/").rpartition("/")[2] or "benchmark"
+    return BenchmarkConf(name=name or stem, source=source, layout=layout)
+
+
+@click.command("import")
+@click.argument("source")
+@click.option("--name", help="Name in the store; by default the last part of the URL.")
+@click.option("--layout", type=click.Choice(["hub", "directory", "view"]), help="If ambiguous.")
+@click.option("--shard-size", type=click.IntRange(1, 4096), help="Samples in a shard (64).")
+@click.option("--seed", type=int, help="Seed of the stratified shard order (0).")
+@click.option("--expect", type=int, help="Refuse the source unless it has so many samples.")
+@stored
+@as_json
+def import_command(
+    source: str,
+    name: str | None,
+    layout: str | None,
+    shard_size: int | None,
+    seed: int | None,
+    expect: int | None,
+    store: str,
+    as_json: bool,
+) -> int:
+    """Read a benchmark into the store, whole or not at all.
+
+    SOURCE is the URL of one of the three layouts (a directory, s3:// …), or a name of the
+    `benchmark` group such as `mini` or a named subset.
+    """
+    from dataclasses import replace
+
+    from engine.importing import import_benchmark
+    from engine.objects import connect
+    from launch.compose import import_options, source_of
+
+    conf = _conf(source, name, layout)
+    if name:
+        conf.name = name
+    options = import_options(conf)
+    given = {"shard_size": shard_size, "seed": seed, "expected_count": expect}
+    options = replace(options, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    manifest = import_benchmark(source_of(conf), connect(store), options)
+    if as_json:
+        emit("imported", benchmark=manifest.ref, samples=manifest.samples, tasks=manifest.tasks)
+        return 0
+    click.echo(f"{manifest.ref}: {manifest.samples} samples in {len(manifest.shards)} shards")
+    for title, counts in (("formats", manifest.formats), ("tasks", manifest.tasks)):
+        click.echo(f"{title}: " + ", ".join(f"{k} {n}" for k, n in sorted(counts.items())))
+    click.echo("modalities: " + ", ".join(f"{k} {n}" for k, n in manifest.modalities.items()))
+    for note in manifest.notes:
+        click.echo(f"note: {note}")
+    return 0
+
+
+@click.command("validate")
+@click.argument("source")
+@click.option("--layout", type=click.Choice(["hub", "directory", "view"]), help="If ambiguous.")
+@click.option("--expect", type=int, help="Samples that there should be.")
+@as_json
+def validate_command(source: str, layout: str | None, expect: int | None, as_json: bool) -> int:
+    """List every problem of a benchmark: file, line or row, sample, what is wrong."""
+    from dataclasses import asdict, replace
+
+    from engine.importing import validate
+    from launch import exits
+    from launch.compose import import_options, source_of
+
+    conf = _conf(source, None, layout)
+    options = replace(import_options(conf), expected_count=expect or conf.expected_count)
+    problems = validate(source_of(conf), options)
+    for problem in problems:
+        if as_json:
+            emit("problem", **asdict(problem))
+        else:
+            click.echo(str(problem))
+    click.echo(f"{source}: {len(problems) or 'no'} problem(s)", err=True)
+    return exits.USAGE if problems else exits.OK
+
+
+@click.command("build")
+@click.argument("what", type=click.Choice(["mini", "layouts", "weights"]))
+@click.option("--to", type=click.Path(file_okay=False), help="Directory, for layouts and weights.")
+@stored
+def build_command(what: str, to: str | None, store: str) -> int:
+    """Make the miniature benchmark, its three outside layouts, or tiny random weights.
+
+    `mini` puts it into the store; `layouts` writes it to a directory in the layouts that
+    `medgen import` reads; `weights` makes the seeded weights that tests and the demo use.
+    """
+    if what == "mini":
+        from conf.loading import benchmark_conf
+        from engine.importing import import_benchmark
+        from engine.objects import connect
+        from launch.compose import import_options, source_of
+
+        conf = benchmark_conf("mini")
+        assert conf is not None, "the miniature benchmark is part of the package"
+        manifest = import_benchmark(source_of(conf), connect(store), import_options(conf))
+        click.echo(f"{manifest.ref}: {manifest.samples} samples")
+    elif what == "layouts":
+        from adapters.mini import build_mini
+        from adapters.mini_layouts import write_layouts
+        from engine.nouns import Sample
+
+        samples = [item for item in build_mini() if isinstance(item, Sample)]
+        for layout, path in write_layouts(Path(to or "var/mini"), samples).items():
+            click.echo(f"{layout}: {path}")
+    else:
+        from launch.setup_env import MAKERS
+        from launch.tiny import make_all
+
+        for path in make_all(Path(to or "var/weights"), MAKERS):
+            click.echo(str(path))
+    return 0
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(_KINDS))
+@stored
+@as_json
+def list_command(kind: str, store: str, as_json: bool) -> int:
+    """List what there is of a kind."""
+    for name, words in _listing(kind, store):
+        if as_json:
+            emit("item", kind=kind, name=name, about=words)
+        else:
+            sys.stdout.write(f"{name:<32} {words}".rstrip() + "\n")
+    return 0
+
+
+def _listing(kind: str, store: str) -> list[tuple[str, str]]:
+    from conf.loading import group_names
+    from engine.catalog import TASKS
+
+    groups = {
+        "systems": "system",
+        "judges": "judge",
+        "protocols": "protocol",
+        "configs": "run",
+        "clusters": "cluster",
+    }
+    if kind in groups:
+        return [(name, "") for name in group_names(groups[kind])]
+    if kind == "tasks":
+        return [(task, str(kind_)) for task, kind_ in TASKS.items()]
+    if kind == "metrics":
+        from metrics.catalogue import CATALOGUE, names
+
+        return [(n, ", ".join(CATALOGUE[n].profiles) if n in CATALOGUE else "") for n in names()]
+    return _stored_listing(kind, store)
+
+
+def _stored_listing(kind: str, store: str) -> list[tuple[str, str]]:
+    from engine.benchmark import Benchmark, benchmark_refs
+    from engine.objects import connect
+    from engine.runs import RunFolder, run_ids
+
+    objects = connect(store)
+    if kind == "benchmarks":
+        return [
+            (ref, f"{Benchmark(objects, ref).manifest.samples} samples")
+            for ref in benchmark_refs(objects)
+        ]
+    found = []
+    for run_id in run_ids(objects):
+        status = RunFolder(objects, run_id).status()
+        found.append((run_id, f"{status.status}, {status.updated}" if status else "not started"))
+    return found

@@ -1,0 +1,89 @@
+"""`medgen status`, `report` and `export`: from the store alone."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from launch.commands.options import as_json, emit, stored
+
+if TYPE_CHECKING:
+    from engine.reading import RunReader
+
+
+def open_run(store: str, run: str | None) -> "RunReader":
+    """A run by its id, a unique beginning of it, or the one most recently updated.
+
+    Raises:
+        StoreError: there is none, or several begin so.
+    """
+    from engine.objects import connect
+    from engine.reading import RunReader
+    from engine.runs import RunFolder, find_run
+
+    objects = connect(store)
+    return RunReader(objects, RunFolder(objects, find_run(objects, run)).plan())
+
+
+@click.command("status")
+@click.argument("run", required=False)
+@stored
+@as_json
+def status_command(run: str | None, store: str, as_json: bool) -> int:
+    """Show where a run stands. RUN is its id or the beginning of it; by default the last one."""
+    import cattrs
+    from rich.console import Console
+
+    from engine.runs import RunFolder
+    from engine.survey import survey
+    from launch.standing import standing_table
+
+    reader = open_run(store, run)
+    status = RunFolder(reader.objects, reader.plan.run_id).status()
+    todo = survey(reader)
+    if as_json:
+        left = {key: len(targets) for key, targets in todo.targets.items()}
+        known = cattrs.unstructure(status) if status else {}
+        emit("status", run=reader.plan.run_id, shards_to_do=left, **known)
+        return 0
+    Console().print(standing_table(reader.plan, todo, status))
+    return 0
+
+
+@click.command("report")
+@click.argument("run", required=False)
+@stored
+def report_command(run: str | None, store: str) -> int:
+    """Print the tables of a run, complete or not, and write its report."""
+    from rich.console import Console
+
+    from engine.runs import RunFolder
+    from engine.summary import summarize, write_summary
+    from launch.report import write_report
+    from launch.tables import terminal_tables
+
+    reader = open_run(store, run)
+    summary = summarize(reader)
+    folder = RunFolder(reader.objects, reader.plan.run_id).folder
+    reader.objects.replace(f"{folder}/summary.parquet", write_summary(summary))
+    for table in terminal_tables(summary):
+        Console().print(table)
+    for path in write_report(reader, summary):
+        sys.stdout.write(f"{reader.objects.url}/{path}\n")
+    return 0
+
+
+@click.command("export")
+@click.argument("run", required=False)
+@click.option("--format", "kind", type=click.Choice(["parquet", "csv", "jsonl"]), default="parquet")
+@click.option("--to", required=True, type=click.Path(file_okay=False), help="A new directory.")
+@stored
+def export_command(run: str | None, kind: str, to: str, store: str) -> int:
+    """Write every row of a run: Parquet, CSV, or JSONL with the authors' names."""
+    from pathlib import Path
+
+    from launch.export import export_run
+
+    for path in export_run(open_run(store, run), kind, Path(to)):
+        sys.stdout.write(f"{path}\n")
+    return 0

@@ -1,0 +1,33 @@
+"""What `medgen status` shows."""
+
+from rich.table import Table
+
+from engine.plan import Plan
+from engine.runs import Status
+from engine.survey import Todo
+
+
+def standing_table(plan: Plan, todo: Todo, status: Status | None) -> Table:
+    """One row a stage: shards committed, and the rows by status that this run added."""
+    title = f"{plan.run_id} on {plan.benchmark}"
+    if status is not None:
+        title += f": {status.status}, updated {status.updated}"
+    table = Table(title=title, caption=_caption(status))
+    for column in ("stage", "what", "systems", "shards"):
+        table.add_column(column)
+    for key, node in plan.nodes.items():
+        total = plan.shards * node.split
+        done = total - len(todo.targets[key])
+        table.add_row(node.stage, node.label, ", ".join(node.systems), f"{done}/{total}")
+    return table
+
+
+def _caption(status: Status | None) -> str:
+    if status is None:
+        return "no driver has published a status yet"
+    rows = [
+        f"{stage}: " + ", ".join(f"{word} {n}" for word, n in counts.items())
+        for stage, counts in status.rows.items()
+    ]
+    given_up = [f"given up: {group}: {reason}" for group, reason in status.failed.items()]
+    return "\n".join([*rows, *given_up, status.reason]).strip()
