@@ -1,0 +1,108 @@
+"""Manifests for Kubernetes, Ray's own launcher, Slurm and Docker, from one description.
+
+The templates are in `launch/cluster/`. Values enter YAML as JSON strings and shell as quoted
+words, so that no value can become syntax.
+"""
+
+import importlib.metadata
+import shlex
+from importlib.resources import files
+from typing import Any, Literal, get_args
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from engine.errors import ConfigError
+from launch.setup_env import EXTRAS, UNLOADABLE
+from launch.sites import NodeConf, SiteConf, check
+
+Kind = Literal["kuberay", "ray", "slurm", "docker-cpu", "docker-gpu"]
+DISTRIBUTION = "medgen-engine"
+PACKAGES = ("engine", "actors", "adapters", "metrics", "conf", "launch")
+
+# Template -> name of the file; `{name}` is the site's.
+_FILES: dict[str, dict[str, str]] = {
+    "kuberay": {
+        "kuberay/raycluster.yaml.j2": "raycluster.yaml",
+        "kuberay/rayjob.yaml.j2": "rayjob.yaml",
+        "kuberay/raycronjob.yaml.j2": "raycronjob.yaml",
+        "kuberay/cronjob.yaml.j2": "cronjob.yaml",
+        "kuberay/networkpolicy.yaml.j2": "networkpolicy.yaml",
+    },
+    "ray": {"ray/cluster.yaml.j2": "cluster.yaml"},
+    "slurm": {"slurm/medgen.sbatch.j2": "{name}.sbatch"},
+    "docker-cpu": {
+        "docker/Dockerfile.j2": "Dockerfile.cpu",
+        "docker/Dockerfile.dockerignore.j2": "Dockerfile.cpu.dockerignore",
+    },
+    "docker-gpu": {
+        "docker/Dockerfile.j2": "Dockerfile.gpu",
+        "docker/Dockerfile.dockerignore.j2": "Dockerfile.gpu.dockerignore",
+    },
+}
+
+
+def render(kind: Kind, site: SiteConf) -> dict[str, str]:
+    """The text of every file of a kind, by file name.
+
+    Raises:
+        ConfigError: the kind is unknown, or the site holds what no cluster would take.
+    """
+    if kind not in get_args(Kind):
+        raise ConfigError(f"cannot render {kind!r}; known: {', '.join(get_args(Kind))}")
+    check(site)
+    environment = _environment()
+    given = _given(kind, site)
+    rendered = {}
+    for template, file in _FILES[kind].items():
+        name = file.format(name=site.name)
+        rendered[name] = environment.get_template(template).render(given, file=name).rstrip() + "\n"
+    return rendered
+
+
+def _given(kind: Kind, site: SiteConf) -> dict[str, Any]:
+    """What the templates may name."""
+    build = kind.removeprefix("docker-") if kind.startswith("docker-") else "cpu"
+    images = {flavour: f"{site.image}:{site.tag}-{flavour}" for flavour in ("cpu", "gpu")}
+    store = [f"store={site.store}", "cluster=ray"]
+    return {
+        "site": site,
+        "kind": build,
+        "images": images,
+        "image": images[build],
+        "base": site.base,
+        "workers": _workers(site),
+        "commands": {
+            "run": [*site.program, *site.run, *store],
+            "nightly": [*site.program, *site.nightly, *store],
+        },
+        "ray_version": importlib.metadata.version("ray"),
+        "torch": _torch(),
+        "extras": (*EXTRAS, build),
+        "unloadable": UNLOADABLE,
+        "packages": PACKAGES,
+    }
+
+
+def _workers(site: SiteConf) -> dict[str, NodeConf]:
+    groups = {"cpu": site.cpu, "gpu": site.gpu}
+    return {name: node for name, node in groups.items() if node.most}
+
+
+def _torch() -> str:
+    """The exact PyTorch that this distribution asks for."""
+    wanted = importlib.metadata.requires(DISTRIBUTION) or []
+    return next(line.partition(";")[0].strip() for line in wanted if line.startswith("torch=="))
+
+
+def _environment() -> Environment:
+    root = files("launch").joinpath("cluster")
+    environment = Environment(
+        loader=FunctionLoader(lambda name: root.joinpath(name).read_text(encoding="utf-8")),
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["quote"] = shlex.quote
+    environment.filters["shell_join"] = shlex.join
+    return environment
