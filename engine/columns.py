@@ -5,10 +5,10 @@ some ten bytes a sample and value. A shard that is not in the store gives `missi
 from the benchmark itself: every column has exactly the locked denominator's length.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from engine.nouns import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus
 from engine.plan import Node, StageName
 from engine.reading import RunReader
 from engine.statistics import Floats, Ints
+from engine.thresholds import Threshold, threshold
 
 PREDICTION_STATUSES: tuple[str, ...] = get_args(PredictionStatus)
 STATUSES: tuple[str, ...] = tuple(
@@ -110,6 +111,17 @@ class Column:
         if self.stage == "judge":
             return (f"{self.label}.{self.output}", self.output, self.output.rpartition("/")[0])
         return (f"{self.label}.{self.output}", self.label, self.output)
+
+    def threshold(self, thresholds: Mapping[str, Any]) -> Threshold:
+        """How the value is read; a judge's dimension without an entry is better when higher.
+
+        Raises:
+            ConfigError: the entry cannot be read.
+        """
+        found = threshold(thresholds, *self.threshold_names())
+        if self.stage == "judge" and found.direction is None:
+            return replace(found, direction="higher", assumed=True)
+        return found
 
 
 def system_columns(reader: RunReader, system: str, ids: bool = False) -> Iterator[Column]:

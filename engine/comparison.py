@@ -31,7 +31,7 @@ from engine.statistics import (
     wilcoxon,
 )
 from engine.summary import Group, groups, random_labels
-from engine.thresholds import Direction, Threshold, threshold
+from engine.thresholds import Direction, Threshold
 
 ALPHA = 0.05
 ANSWERED = "answered"
@@ -48,6 +48,11 @@ class Side:
     def name(self) -> str:
         """`run id / system`."""
         return f"{self.reader.plan.run_id} / {self.system}"
+
+    @property
+    def random_weights(self) -> bool:
+        """Whether any part of it ran on random weights."""
+        return any(random_labels(self.reader, self.system).values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +163,7 @@ def compare(left: Side, right: Side, flips: int = FLIPS) -> Comparison:
         left_only=left.reader.plan.expected(left.system) - shared,
         right_only=right.reader.plan.expected(right.system) - shared,
         contrasts=tuple(adjusted),
-        random_weights=any(
-            random for s in (left, right) for random in random_labels(s.reader, s.system).values()
-        ),
+        random_weights=left.random_weights or right.random_weights,
     )
 
 
@@ -180,7 +183,7 @@ def paired_columns(left: Side, right: Side) -> Iterator[PairedColumn]:
             continue
         found += 1
         mine, other = _aligned(ours, theirs)
-        mark = threshold(left.reader.plan.thresholds, *mine.threshold_names())
+        mark = mine.threshold(left.reader.plan.thresholds)
         if mine.label == ANSWERED and mine.stage == "answer":
             mark = Threshold(direction="higher", lowest=0.0, highest=1.0)
         yield PairedColumn(mine, other, _clusters(mine.context), mark)

@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine.comparison import ANSWERED, Cell, Side, cells, paired_columns
+from engine.comparison import ANSWERED, Cell, PairedColumn, Side, cells, paired_columns
 from engine.errors import ConfigError
 from engine.statistics import FLIPS, holm, sign_flip
 from engine.thresholds import Direction
@@ -96,6 +96,7 @@ class GateVerdict:
     reasons: tuple[str, ...]
     findings: tuple[Finding, ...]
     not_gated: tuple[str, ...]  # values without a direction
+    random_weights: bool = False  # something behind it has random weights: not a result
     schema: str = "gate/1"
 
     @property
@@ -123,14 +124,17 @@ def gate(baseline: Side, candidate: Side, rules: GateRules | None = None) -> Gat
     for column in paired_columns(baseline, candidate):
         if not _wanted(column.left.threshold_names(), rules):
             continue
-        if _direction(column.left.threshold_names(), column.threshold.direction, rules) is None:
+        if _direction(column, rules) is None:
             not_gated.append(column.left.name)
             continue
         kinds = ("all", "task") if rules.by_task else ("all",)
         tested += [c for c in cells(column) if c.group.kind in kinds]
-    found = decide(tested, rules)
     return replace(
-        found, baseline=baseline.name, candidate=candidate.name, not_gated=tuple(not_gated)
+        decide(tested, rules),
+        baseline=baseline.name,
+        candidate=candidate.name,
+        not_gated=tuple(not_gated),
+        random_weights=baseline.random_weights or candidate.random_weights,
     )
 
 
@@ -154,9 +158,12 @@ def _wanted(names: Sequence[str], rules: GateRules) -> bool:
     return not rules.metrics or ANSWERED in names or any(n in rules.metrics for n in names)
 
 
-def _direction(
-    names: Sequence[str], planned: Direction | None, rules: GateRules
-) -> Direction | None:
+def _direction(column: PairedColumn, rules: GateRules) -> Direction | None:
+    """The direction that somebody wrote down; an assumed one only gates what was asked for."""
+    names, mark = column.left.threshold_names(), column.threshold
+    planned = mark.direction
+    if mark.assumed and not any(n in rules.metrics for n in names):
+        planned = None
     return next((rules.directions[n] for n in names if n in rules.directions), planned)
 
 
@@ -170,8 +177,7 @@ def _margin(cell: Cell, rules: GateRules) -> float:
 
 
 def _finding(cell: Cell, rules: GateRules, flips: int) -> Finding:
-    names = cell.column.left.threshold_names()
-    direction = _direction(names, cell.column.threshold.direction, rules) or "higher"
+    direction = _direction(cell.column, rules) or "higher"
     complete, margin = cell.complete, _margin(cell, rules)
     gains = cell.differences if direction == "higher" else -cell.differences
     clusters = cell.clusters[complete]
@@ -187,7 +193,7 @@ def _finding(cell: Cell, rules: GateRules, flips: int) -> Finding:
         clusters=units,
         baseline=float(np.mean(cell.left[complete])) if len(gains) else None,
         candidate=float(np.mean(cell.right[complete])) if len(gains) else None,
-        loss=-float(np.mean(gains)) if len(gains) else None,
+        loss=0.0 - float(np.mean(gains)) if len(gains) else None,
         margin=margin,
         regression_p=None,
     )

@@ -33,7 +33,7 @@ from engine.columns import (
 from engine.plan import Plan
 from engine.reading import RunReader
 from engine.statistics import Floats, bootstrap_means
-from engine.thresholds import Threshold, threshold
+from engine.thresholds import Threshold
 
 _TEXT, _COUNT, _NUMBER = pa.string(), pa.int64(), pa.float64()
 SUMMARY = pa.schema(
@@ -116,7 +116,7 @@ def _interval(waiting: list[tuple[Row, Floats]]) -> None:
 def _column_rows(
     plan: Plan, column: Column, random: Mapping[str, bool]
 ) -> Iterator[tuple[Row, Floats]]:
-    mark = threshold(plan.thresholds, *column.threshold_names())
+    mark = column.threshold(plan.thresholds)
     for group in groups(column):
         statuses = column.status.counts(group.mask)
         expected = int(np.count_nonzero(group.mask))

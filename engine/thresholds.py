@@ -31,6 +31,7 @@ class Threshold:
     value: float | None = None
     lowest: float | None = None
     highest: float | None = None
+    assumed: bool = False  # nobody wrote an entry; a judge's scales all rise with quality
 
     def passed(self, values: Floats) -> int | None:
         """How many values pass; None without a pass mark."""
@@ -56,7 +57,7 @@ def _parse(name: str, entry: Any) -> Threshold:
         pass_when, direction = entry.get("pass_when"), entry.get("direction")
         low, high = entry.get("range") or (None, None)
         value = entry.get("value")
-        numbers = [None if x is None else float(x) for x in (value, low, high)]
+        value, low, high = (None if x is None else float(x) for x in (value, low, high))
     except (TypeError, ValueError, AttributeError) as err:
         raise ConfigError(f"threshold {name!r}: {entry!r} is not an entry ({err})") from err
     if unknown or pass_when not in (None, "<=", ">=") or direction not in (None, "higher", "lower"):
@@ -68,4 +69,4 @@ def _parse(name: str, entry: Any) -> Threshold:
         raise ConfigError(f"threshold {name!r}: pass_when and value come together")
     if direction is None and pass_when is not None:
         direction = "lower" if pass_when == "<=" else "higher"
-    return Threshold(direction, pass_when, *numbers)
+    return Threshold(direction, pass_when, value, low, high)

@@ -7,8 +7,8 @@ formula, a control sequence or a path. HTML is escaped by the template engine.
 import hashlib
 import re
 
-# Every sign that begins or ends markup within a line; the dot only where it would make a link.
-_MARKDOWN = re.compile(r"([\\`*_\[\]#!|~:@$]|(?i:(?<=www))\.)")
+# Every sign that begins or ends markup within a line; dot and colon only where they make a link.
+_MARKDOWN = re.compile(r"([\\`*_\[\]#!|~@$]|:(?=//)|(?i:(?<=www))\.)")
 _UNSAFE_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 # What spreadsheet programs read as the start of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import jinja2
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,17 +17,8 @@ from engine.nouns import FORMATS, Prediction, Sample
 from engine.plan import Node
 from engine.reading import RunReader
 from engine.summary import has_random_weights
-from launch import escaping
 from launch.pictures import Panel, contact_sheet
-from launch.tables import (
-    PLUMBING,
-    FormatTable,
-    cell_lines,
-    format_tables,
-    number,
-    prediction_lines,
-    share,
-)
+from launch.tables import FormatTable, format_tables
 
 # Six pictures show something of every format; shards are stratified, so few need be read.
 _SHOWN = 6
@@ -89,10 +79,7 @@ def write_report(reader: RunReader, summary: pa.Table) -> list[str]:
     """
     report = make_report(reader, summary)
     folder = f"runs/{report.run_id}/report"
-    pages = {
-        "index.md": render(report, "index.md.j2"),
-        "index.html": render(report, "index.html.j2"),
-    }
+    pages = {name: page(f"{name}.j2", report=report) for name in ("index.md", "index.html")}
     # Pictures first: a page never points at one that is not there yet.
     objects = report.pictures | {name: text.encode() for name, text in pages.items()}
     for name, content in objects.items():
@@ -205,33 +192,3 @@ def _panels(sample: Sample, given: Sequence[tuple[str, Prediction]]) -> Iterator
             yield Panel(system, image, prediction.text or "(no text)")
         else:
             yield Panel(system, text=f"{prediction.status}: {prediction.reason}")
-
-
-# ---- pages ---------------------------------------------------------------------------------
-
-
-def render(report: Report, template: str) -> str:
-    """One page of the report."""
-    found = _environment().get_template(template)
-    return found.render(report=report, plumbing=PLUMBING) + "\n"
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("launch", "templates"),
-        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "md": escaping.markdown,
-        "fenced": escaping.fenced,
-        "shortened": escaping.shortened,
-        "visible": escaping.visible,
-        "number": number,
-        "share": share,
-        "cell": cell_lines,
-        "prediction_lines": prediction_lines,
-    }
-    return environment

@@ -1,0 +1,184 @@
+"""The benchmark authors' result records: their field names, as their statistics script reads them.
+
+Names and rules follow the later of the two states of their evaluator: a judge's result counts
+only when every dimension and the overall score are numbers on the scale; it adds the failure
+modes of the earlier state that rest on clinical entities, which the later one dropped. What the
+evaluator does wrong is not repeated: a failed judge call has no record and no number.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from engine.nouns import Format, Prediction, Sample, View
+
+CATEGORIES: Mapping[Format, str] = {
+    "VQA": "VQA",
+    "ImageEditing": "ImageEdit",
+    "MultimodalGeneration": "MMGeneration",
+}
+FOLDERS: Mapping[Format, str] = {
+    "VQA": "vqa",
+    "ImageEditing": "edit",
+    "MultimodalGeneration": "gen",
+}
+METRIC_NAMES = {
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "lpips": "LPIPS",
+    "embedding_similarity": "Anatomical_Embedding_Similarity",
+    "medimageinsight_similarity": "MedImageInsight_Similarity",
+    "bleu": "BLEU",
+    "bertscore": "BERT_Score",
+    "exact_match": "Exact_Match",
+    "task_accuracy": "Task_Accuracy",
+    "token_f1.token_f1": "Text_F1",
+    "token_f1.text_em": "Text_EM",
+    "clinical_entities.entity_precision": "Clinical_Entity_P",
+    "clinical_entities.entity_recall": "Clinical_Entity_R",
+    "clinical_entities.entity_f1": "Clinical_Entity_F1",
+    "clinical_entities.hallucination": "Entity_Hallucination_Rate",
+    "clinical_entities.omission": "Entity_Omission_Rate",
+    "clinical_entities.factual_precision": "Entity_Factual_Precision",
+    "radgraph_f1": "RadGraph_F1",
+}
+SUFFIXES: Mapping[View, str] = {"reference_based": "W_GT", "reference_free": "WO_GT"}
+RESULTS: Mapping[View, str] = {
+    "reference_based": "vlm_judge_w_gt_result",
+    "reference_free": "vlm_judge_wo_gt_result",
+}
+_CLINICAL = {
+    "anatomical_accuracy": "VLM_Anatomical_Accuracy",
+    "clinical_finding_accuracy": "VLM_Clinical_Finding_Accuracy",
+    "instruction_compliance": "VLM_Instruction_Compliance",
+    "cross_modal_consistency": "VLM_Cross_Modal_Consistency",
+    "hallucination_omission_control": "VLM_Hallucination_Omission_Control",
+}
+_PAPER = {
+    "content_accuracy": "VLM_Content_Accuracy",
+    "relevance_and_responsiveness": "VLM_Relevance",
+    "consistency": "VLM_Consistency",
+}
+_PAPER_GENERATION = {
+    "coherence": "VLM_Coherence",
+    "visual_textual_alignment": "VLM_Visual_Textual_Alignment",
+}
+# Our spelling of a dimension, theirs.
+_DIMENSIONS = {"relevance_responsiveness": "relevance_and_responsiveness"}
+OVERALL = "overall_score"
+# Below this a judge's score on the scale of ten is a failure mode.
+_LOW = 6
+
+
+def metric_name(name: str) -> str:
+    """Their name for a value of ours; one that they lack keeps ours, in letters they allow."""
+    return METRIC_NAMES.get(name) or re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
+
+
+def record(sample: Sample, prediction: Prediction, images: Mapping[str, Sequence[str]]) -> Any:
+    """What is known of a sample before scores: `images` names the files written beside it.
+
+    Its keys are input, reference and output.
+    """
+    inputs, references = list(images["input"]), list(images["reference"])
+    outputs = list(images["output"])
+    made: dict[str, Any] = {
+        "sample_id": sample.id,
+        "category": CATEGORIES[sample.format],
+        "paper_format": sample.format,
+        "paper_task": sample.task,
+        "sub-category": sample.subtask or sample.task,
+        "modality": sample.modality,
+        "instruction": sample.instruction,
+        "answer": sample.raw.get("answer", sample.reference_text or ""),
+        "input_image": inputs[0] if inputs else "",
+        "input_images": inputs,
+        "response": prediction.text or "",
+        "raw_response": prediction.text or "",
+        "prediction_status": prediction.status,
+        "prediction_reason": prediction.reason,
+    }
+    if sample.choices:
+        made["choice"] = list(sample.choices)
+    if references:
+        made |= {"ground_truth_image": references[0], "ground_truth_images": references}
+    if outputs:
+        made |= {"output_image": outputs[0], "output_images": outputs}
+    return made
+
+
+def judge_result(scores: Mapping[str, float], explanations: Mapping[str, str]) -> dict[str, Any]:
+    """A verdict as they store it: dimensions with score and explanation, overall as a number."""
+    found: dict[str, Any] = {}
+    for name, score in scores.items():
+        if name == OVERALL:
+            found[OVERALL] = score
+        else:
+            explanation = explanations.get(name, "")
+            found[_DIMENSIONS.get(name, name)] = {"score": score, "explanation": explanation}
+    return found
+
+
+def judge_metrics(judge: Any, suffix: str) -> dict[str, float]:
+    """The numbers of a judge's result, by their names; empty when it is not a valid one."""
+    if not isinstance(judge, Mapping):
+        return {}
+    clinical = any(name in judge for name in _CLINICAL)
+    needed = _CLINICAL if clinical else _PAPER
+    names = dict(needed)
+    if not clinical:
+        names |= {k: v for k, v in _PAPER_GENERATION.items() if k in judge}
+    scores: dict[str, Any] = {name: _score(judge.get(name)) for name in names}
+    overall: Any = judge.get(OVERALL)
+    if not _valid(overall) or not all(map(_valid, scores.values())):
+        return {}
+    found = {f"{names[name]}_{suffix}": float(score) for name, score in scores.items()}
+    return {**found, f"VLM_Overall_Score_{suffix}": float(overall)}
+
+
+def _score(entry: Any) -> Any:
+    return entry.get("score") if isinstance(entry, Mapping) else None
+
+
+def _valid(score: Any) -> bool:
+    return _is_number(score) and 1 <= score <= 10
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def record_metrics(made: Mapping[str, Any]) -> dict[str, float]:
+    """Every number of a record by name: metrics, then the judge's two views."""
+    found = {
+        name: float(made[name]) for name in METRIC_NAMES.values() if _is_number(made.get(name))
+    }
+    for view, suffix in SUFFIXES.items():
+        found |= judge_metrics(made.get(RESULTS[view]), suffix)
+    return found
+
+
+def failure_modes(made: Mapping[str, Any]) -> list[str]:
+    """Interpretable failures of one record, from entities and from the judge with reference."""
+    return list(_failures(made))
+
+
+def _failures(made: Mapping[str, Any]) -> Iterator[str]:
+    for name, mode in (
+        ("Entity_Hallucination_Rate", "entity_hallucination"),
+        ("Entity_Omission_Rate", "entity_omission"),
+    ):
+        if _is_number(made.get(name)) and made[name] > 0:
+            yield mode
+    judge = made.get(RESULTS["reference_based"])
+    if not isinstance(judge, Mapping):
+        return
+    for name, mode in (
+        ("clinical_finding_accuracy", "low_clinical_finding_accuracy"),
+        ("hallucination_omission_control", "judge_detected_hallucination_or_omission"),
+        ("instruction_compliance", "low_instruction_compliance"),
+    ):
+        score = _score(judge.get(name))
+        if _is_number(score) and score < _LOW:
+            yield mode

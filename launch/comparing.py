@@ -1,0 +1,121 @@
+"""How `compare` and `gate` are shown: a table on the terminal, Markdown, JSON."""
+
+import json
+from collections.abc import Iterable
+
+from rich.table import Table
+from rich.text import Text
+
+from engine.comparison import Comparison, Contrast
+from engine.gate import GateVerdict
+from engine.spec import plain
+from launch.escaping import visible
+from launch.pages import page
+from launch.tables import PLUMBING, number
+
+_HEADINGS = {
+    "all": "By format",
+    "task": "By task",
+    "modality": "By modality",
+}
+# A comment on a pull request has a limit of 65,536 characters; a reader has less patience.
+_FINDINGS_SHOWN = 40
+
+
+def comparison_json(comparison: Comparison) -> str:
+    """Everything, as one JSON object."""
+    return json.dumps(plain(comparison), indent=1, allow_nan=False)
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """Tables by format, task and modality."""
+    kinds = [
+        (heading, [c for c in comparison.contrasts if c.kind == kind])
+        for kind, heading in _HEADINGS.items()
+    ]
+    return page("compare.md.j2", comparison=comparison, kinds=kinds)
+
+
+def comparison_table(comparison: Comparison, kinds: Iterable[str] = ("all",)) -> Table:
+    """Paired differences as a table; `kinds` picks all, task or modality rows."""
+    note = "difference right - left over complete pairs; p adjusted by Holm's method"
+    if comparison.random_weights:
+        note += f"\n{PLUMBING}"
+    table = Table(
+        title=Text(visible(f"{comparison.right} (right) against {comparison.left} (left)")),
+        caption=Text(note),
+        title_justify="left",
+        caption_justify="left",
+    )
+    for name in ("format", "group", "metric", "pairs", "left", "right", "difference [95 % CI]"):
+        table.add_column(name)
+    for name in ("Wilcoxon p", "sign-flip p", "d", "if missing were worst, best", "better"):
+        table.add_column(name)
+    wanted = set(kinds)
+    for contrast in comparison.contrasts:
+        if contrast.kind in wanted:
+            table.add_row(*(Text(visible(cell)) for cell in contrast_cells(contrast)))
+    return table
+
+
+def contrast_cells(contrast: Contrast) -> list[str]:
+    """One contrast as the cells of a row."""
+    return [
+        contrast.format,
+        contrast.group,
+        contrast.metric,
+        f"{contrast.n}/{contrast.applicable}",
+        number(contrast.left_mean),
+        number(contrast.right_mean),
+        f"{number(contrast.difference)} [{number(contrast.ci_low)}, {number(contrast.ci_high)}]",
+        number(contrast.wilcoxon_holm),
+        number(contrast.sign_flip_holm),
+        number(contrast.cohen_dz),
+        f"{number(contrast.lowest)}, {number(contrast.highest)}",
+        contrast.better,
+    ]
+
+
+def gate_json(verdict: GateVerdict) -> str:
+    """Everything, as one JSON object."""
+    whole = {**plain(verdict), "exit_code": verdict.exit_code}
+    return json.dumps(whole, indent=1, allow_nan=False)
+
+
+def gate_markdown(verdict: GateVerdict) -> str:
+    """The verdict, its reasons, and the cells behind them: short enough for a pull request."""
+    order = {"regressed": 0, "open": 1, "not tested": 2, "sound": 3}
+    findings = sorted(verdict.findings, key=lambda f: (order[f.word], f.kind != "all"))
+    return page(
+        "gate.md.j2",
+        verdict=verdict,
+        findings=findings[:_FINDINGS_SHOWN],
+        hidden=max(0, len(findings) - _FINDINGS_SHOWN),
+        reasons=verdict.reasons[:_FINDINGS_SHOWN],
+    )
+
+
+def gate_table(verdict: GateVerdict) -> Table:
+    """The cells of a gate's verdict as a table."""
+    colour = {"pass": "green", "regression": "red", "inconclusive": "yellow"}[verdict.word]
+    table = Table(
+        title=Text(f"gate: {verdict.word}", style=colour),
+        caption=Text(visible(f"{verdict.candidate} against {verdict.baseline}")),
+        title_justify="left",
+        caption_justify="left",
+    )
+    for name in ("format", "group", "metric", "pairs", "loss", "tolerated", "p (Holm)", "finding"):
+        table.add_column(name)
+    for finding in verdict.findings:
+        cells = [
+            finding.format,
+            finding.group,
+            finding.metric,
+            f"{finding.n}/{finding.applicable}",
+            number(finding.loss),
+            number(finding.margin),
+            number(finding.regression_holm),
+            f"{finding.word} {finding.why}".strip(),
+        ]
+        table.add_row(*(Text(visible(cell)) for cell in cells))
+    return table

@@ -1,0 +1,35 @@
+"""Markdown and HTML pages from templates; foreign text is escaped on its way in."""
+
+from typing import Any
+
+import jinja2
+
+from launch import escaping
+from launch.tables import PLUMBING, cell_lines, number, prediction_lines, share
+
+
+def page(template: str, **shown: Any) -> str:
+    """One page. A template that names something it was not given raises."""
+    text = _environment().get_template(template).render(plumbing=PLUMBING, **shown)
+    return text.rstrip("\n") + "\n"
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("launch", "templates"),
+        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "md": escaping.markdown,
+        "fenced": escaping.fenced,
+        "shortened": escaping.shortened,
+        "visible": escaping.visible,
+        "number": number,
+        "share": share,
+        "cell": cell_lines,
+        "prediction_lines": prediction_lines,
+    }
+    return environment
