@@ -17,6 +17,7 @@ from engine.nouns import FORMATS, Prediction, Sample
 from engine.plan import Node
 from engine.reading import RunReader
 from engine.summary import has_random_weights
+from launch.pages import page
 from launch.pictures import Panel, contact_sheet
 from launch.tables import FormatTable, format_tables
 
