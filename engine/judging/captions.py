@@ -52,17 +52,21 @@ def add_strip(picture: Pillow.Image, label: str, floor: int = 0) -> Pillow.Image
 
 
 def write_centred(sheet: Pillow.Image, label: str, box: tuple[int, int, int, int]) -> None:
-    """Write a label in black in the middle of a box (left, top, right, bottom in pixels).
+    """Write a label in black on white in the middle of a box (left, top, right, bottom in pixels).
 
     Letters are half as tall as the box, or less where the label would be wider than it.
     """
     left, top, right, bottom = box
-    draw = ImageDraw.Draw(sheet)
+    if bottom <= top:
+        return  # a picture under ten pixels has a strip of none
+    # On a strip of its own: letters that are too tall for it must not reach into the picture.
+    strip = Pillow.new("RGB", (right - left, bottom - top), _PAPER)
+    draw = ImageDraw.Draw(strip)
     size = max(_SMALLEST_LETTERS, (bottom - top) // 2)
     font = ImageFont.load_default(size)
     width = draw.textlength(label, font=font)
     if width > right - left:
         size = max(_SMALLEST_LETTERS, int(size * (right - left) / width))
         font = ImageFont.load_default(size)
-    middle = ((left + right) / 2, (top + bottom) / 2)
-    draw.text(middle, label, fill=_INK, font=font, anchor="mm")
+    draw.text((strip.width / 2, strip.height / 2), label, fill=_INK, font=font, anchor="mm")
+    sheet.paste(strip, (left, top))

@@ -110,7 +110,14 @@ def judge_messages(
 ) -> tuple[Message, ...]:
     """The prompt for one prediction in one view; pictures are drawn when they are sent."""
     words = PROMPTS[rubric.prompt]
-    quoted = (sample.instruction, prediction.text or "", sample.reference_text or "")
+    quoted = (
+        sample.task,
+        sample.modality,
+        sample.instruction,
+        *sample.choices,
+        prediction.text or "",
+        sample.reference_text or "",
+    )
     exhibit = _Exhibit(rubric.protocol, sample, prediction, view, quote_key(quoted))
     shown = rubric.protocol.shown[sample.format][view]
     common = [role for role in shown if role != "reference"]
@@ -144,9 +151,9 @@ class _Exhibit:
 
     def instruction(self) -> str:
         choices = [f"{chr(65 + i)}. {c}" for i, c in enumerate(self.sample.choices)]
-        text = "\n".join([self.sample.instruction, *choices])
-        head = f"TASK: {self.sample.task} ({self.sample.modality})"
-        return f"{head}\n{quote('INSTRUCTION', text, self.key, _INSTRUCTION_CHARS)}"
+        about = f"Task: {self.sample.task}. Modality: {self.sample.modality}."
+        text = "\n".join([about, self.sample.instruction, *choices])
+        return quote("INSTRUCTION", text, self.key, _INSTRUCTION_CHARS)
 
     def show(self, role: Role) -> list[Part]:
         pictures, text = self._content(role)

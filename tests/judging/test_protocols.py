@@ -1,0 +1,87 @@
+"""The protocols hold the benchmark's facts, and their words never change under a version."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from engine.errors import ConfigError
+from engine.judging.prompts import Rubric, prompt_hash
+from engine.judging.protocols import PROTOCOLS, find_protocol, protocol_from_plain
+from engine.nouns import FORMATS
+
+CLINICAL = (
+    "anatomical_accuracy",
+    "clinical_finding_accuracy",
+    "instruction_compliance",
+    "cross_modal_consistency",
+    "hallucination_omission_control",
+)
+
+
+def names(protocol: str, format_: Any) -> tuple[str, ...]:
+    return tuple(d.name for d in PROTOCOLS[protocol].asked(format_))
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_dimensions_are_the_benchmarks(format_: Any) -> None:
+    assert names("table-iv/1", format_) == (*CLINICAL, "overall_score")
+    assert names("manuscript/1", format_) == CLINICAL
+    generation = format_ == "MultimodalGeneration"
+    assert ("coherence" in names("paper-v1/1", format_)) is generation
+    assert ("visual_textual_alignment" in names("paper-v1/1", format_)) is generation
+    always = {"content_accuracy", "relevance_responsiveness", "consistency", "overall_score"}
+    assert always <= set(names("paper-v1/1", format_))
+
+
+def test_scales_are_the_benchmarks() -> None:
+    scales = {key: (p.low, p.high) for key, p in PROTOCOLS.items()}
+    assert scales == {"paper-v1/1": (1, 10), "table-iv/1": (1, 10), "manuscript/1": (1, 5)}
+
+
+def test_only_table_iv_has_a_checklist_and_it_has_one_for_each_format() -> None:
+    assert set(PROTOCOLS["table-iv/1"].checklist) == set(FORMATS)
+    assert not PROTOCOLS["paper-v1/1"].checklist
+    assert not PROTOCOLS["manuscript/1"].checklist
+
+
+@pytest.mark.parametrize("key", PROTOCOLS)
+def test_a_protocol_survives_the_way_through_a_recipe(key: str) -> None:
+    plain = json.loads(json.dumps(PROTOCOLS[key].to_plain()))
+    again = protocol_from_plain(plain)
+    assert again.fingerprint() == PROTOCOLS[key].fingerprint()
+    assert again.asked("VQA") == PROTOCOLS[key].asked("VQA")
+
+
+def test_names_find_protocols_and_typos_do_not() -> None:
+    assert find_protocol("table-iv") == find_protocol("table-iv/1") == PROTOCOLS["table-iv/1"]
+    assert find_protocol("table-iv", "shared") != PROTOCOLS["table-iv/1"]
+    for wrong in ("table-v", "table-iv/2", ""):
+        with pytest.raises(ConfigError, match="paper-v1/1"):
+            find_protocol(wrong)
+    with pytest.raises(ConfigError, match="captions"):
+        find_protocol("table-iv", "loud")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"low": 5, "high": 5}, {"dimensions": []}, {"overall": "best"}, {"shown": {}}, {"mood": 1}],
+)
+def test_a_protocol_of_ones_own_must_make_sense(change: dict[str, Any]) -> None:
+    plain = PROTOCOLS["table-iv/1"].to_plain()
+    with pytest.raises(ConfigError):
+        protocol_from_plain({**plain, **change})
+
+
+def test_every_word_counts_in_the_fingerprint() -> None:
+    base = Rubric(PROTOCOLS["table-iv/1"])
+    other = replace(base.protocol, anchors={**base.protocol.anchors, "5": "so so"})
+    assert Rubric(other).fingerprint() != base.fingerprint()
+    longer = replace(base.bounds, analysis=base.bounds.analysis + 1)
+    assert replace(base, bounds=longer).fingerprint() != base.fingerprint()
+
+
+def test_words_change_only_with_their_version() -> None:
+    """These digests address stored verdicts. New words need a new version, not a new digest."""
+    assert prompt_hash("judge/1") == "171799f0568a6bbc"
