@@ -79,8 +79,8 @@ def bootstrap_means(
 
 
 def _row_means(rows: Floats, indices: Ints) -> Floats:
-    means: Floats = rows[:, indices].mean(axis=-1)
-    return means
+    # Row by row: NumPy orders a joint gather, and so its sums, by what else is in it.
+    return np.stack([row[indices].mean(axis=-1) for row in rows])
 
 
 def _resampled(
