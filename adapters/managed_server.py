@@ -33,11 +33,16 @@ _TAIL_LINES = 25
 _TAIL_BYTES = 32 * 1024
 _PORT_ATTEMPTS = 3
 _LOCK_TIMEOUT_S = 60.0
-# What an environment holds, printed by its own interpreter; pip need not be installed in it.
-_FREEZE = (
-    "import importlib.metadata as m, json, platform; print(json.dumps([platform.python_version(), "
-    "sorted({f\"{d.metadata['Name']}=={d.version}\" for d in m.distributions()})]))"
-)
+# What an environment holds, printed by its own interpreter; pip need not be installed in it. Of a
+# package that is there twice, the one found first is the one that is imported.
+_FREEZE = """
+import importlib.metadata, json, platform
+found = {}
+for each in importlib.metadata.distributions():
+    name = (each.metadata["Name"] or "").lower().replace("_", "-").replace(".", "-")
+    found.setdefault(name, f"{name}=={each.version}")
+print(json.dumps([platform.python_version(), sorted(found.values())]))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,9 @@ class ManagedServer:
             lines = written.read().decode("utf-8", "replace").splitlines()
         return "\n".join(_without_secrets(line, self._secrets()) for line in lines[-_TAIL_LINES:])
 
+    def _name(self) -> str:
+        return _fill(self._command[0], {"{python}": self._python()})
+
     def _python(self) -> str:
         python = self.execution.python or sys.executable
         if not os.access(python, os.X_OK):
@@ -174,7 +182,7 @@ class ManagedServer:
                 taken = "address already in use" in self.log().lower()
                 if not taken or attempt == _PORT_ATTEMPTS:
                     raise AdapterError(
-                        f"{self._command[0]} ended with code {guard.returncode} before it was "
+                        f"{self._name()} ended with code {guard.returncode} before it was "
                         f"healthy; its last words:\n{self.log()}"
                     )
         raise AssertionError("the last attempt returns or raises")
@@ -217,7 +225,7 @@ class ManagedServer:
             time.sleep(wait)
             wait = min(1.0, wait * 1.5)
         raise AdapterError(
-            f"{self._command[0]} was not healthy within {self.execution.start_timeout_s:g} s; "
+            f"{self._name()} was not healthy within {self.execution.start_timeout_s:g} s; "
             f"its last words:\n{self.log()}"
         )
 
