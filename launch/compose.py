@@ -84,17 +84,13 @@ def _judge(conf: RunConf, name: str) -> Model:
 
 
 def _metrics(conf: RunConf) -> dict[str, Spec]:
-    from metrics.catalogue import CATALOGUE
-    from metrics.catalogue import recipe as metric_recipe
+    from metrics.catalogue import CATALOGUE, metric_spec
 
     specs = {}
     for name, metric in conf.protocol.metrics.items():
         target = metric.target or name
-        known = CATALOGUE.get(target)
-        kwargs = dict(metric.kwargs)
-        if known is not None and conf.protocol.profile in known.profiles:
-            kwargs.setdefault("profile", conf.protocol.profile)
-        specs[name] = Spec(**metric_recipe(target, **kwargs))
+        profile = {"profile": conf.protocol.profile} if target in CATALOGUE else {}
+        specs[name] = metric_spec(target, {**profile, **metric.kwargs})
     return specs
 
 
