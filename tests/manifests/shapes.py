@@ -1,164 +1,194 @@
 """Checks manifests against Kubernetes' own types, and against the fields of KubeRay's.
 
-Kubernetes' Python client carries strict types of its whole API. KubeRay's resources are not in
-it: their fields (ray.io/v1 as of KubeRay 1.6) are listed here, and end in Kubernetes' types. A
-field that neither knows is one that a cluster would ignore or refuse.
+Kubernetes' Python client carries the type of every field of its API. KubeRay's resources are not
+in it: their fields (ray.io/v1 as of KubeRay 1.6) are listed here in the same notation. A field
+that neither knows is one that a cluster would ignore or refuse.
 """
 
-from typing import Annotated, Any, Literal
+import re
+from collections.abc import Iterable
+from typing import Any
 
 from kubernetes import client
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic.alias_generators import to_camel
 
-Count = Annotated[int, Field(strict=True, ge=0)]
-Words = dict[str, Annotated[str, Field(strict=True)]]
-# How the API server reads an amount of CPU, memory or devices.
-Amount = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
+META, TEMPLATE = "V1ObjectMeta", "V1PodTemplateSpec"
+WORDS = "dict[str, str]"
 
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
-
-
-class AuthOptions(Strict):
-    mode: Literal["disabled", "token"] = "token"
-    secret_name: str = ""
-    enable_k8s_token_auth: bool = Field(False, alias="enableK8sTokenAuth")
-
-
-class AutoscalerOptions(Strict):
-    args: list[str] = []
-    command: list[str] = []
-    env: list[client.V1EnvVar] = []
-    env_from: list[client.V1EnvFromSource] = []
-    idle_timeout_seconds: Count = 60
-    image: str = ""
-    image_pull_policy: str = ""
-    resources: client.V1ResourceRequirements | None = None
-    security_context: client.V1SecurityContext | None = None
-    upscaling_mode: Literal["Default", "Aggressive", "Conservative"] = "Default"
-    version: Literal["v1", "v2"] = "v2"
-    volume_mounts: list[client.V1VolumeMount] = []
-
-
-class Group(Strict):
-    labels: Words = {}
-    ray_start_params: Words = {}
-    resources: Words = {}
-    template: client.V1PodTemplateSpec
-
-
-class HeadGroupSpec(Group):
-    enable_ingress: bool = False
-    head_service: client.V1Service | None = None
-    service_type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
-
-
-class WorkerGroupSpec(Group):
-    group_name: str
-    idle_timeout_seconds: Count = 60
-    max_replicas: Count
-    min_replicas: Count
-    num_of_hosts: Count = 1
-    replicas: Count = 0
-    scale_strategy: dict[str, Any] = {}
-    suspend: bool = False
-
-
-class RayClusterSpec(Strict):
-    auth_options: AuthOptions | None = None
-    autoscaler_options: AutoscalerOptions | None = None
-    enable_in_tree_autoscaling: bool = False
-    gcs_fault_tolerance_options: dict[str, Any] = {}
-    head_group_spec: HeadGroupSpec
-    head_service_annotations: Words = {}
-    managed_by: str = ""
-    ray_version: str = ""
-    suspend: bool = False
-    worker_group_specs: list[WorkerGroupSpec] = []
-
-
-class RayJobSpec(Strict):
-    active_deadline_seconds: Count = 0
-    backoff_limit: Count = 0
-    cluster_selector: Words = {}
-    deletion_strategy: dict[str, Any] = {}
-    entrypoint: str
-    entrypoint_num_cpus: float = 0
-    entrypoint_num_gpus: float = 0
-    entrypoint_resources: str = ""
-    job_id: str = ""
-    managed_by: str = ""
-    metadata: Words = {}
-    pre_running_deadline_seconds: Count = 0
-    ray_cluster_spec: RayClusterSpec | None = None
-    runtime_env_yaml: str = Field("", alias="runtimeEnvYAML")
-    shutdown_after_job_finishes: bool = False
-    submission_mode: Literal["K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"]
-    submitter_config: dict[str, Any] = {}
-    submitter_pod_template: client.V1PodTemplateSpec | None = None
-    suspend: bool = False
-    ttl_seconds_after_finished: Count = 0
-
-
-class RayCronJobSpec(Strict):
-    job_template: RayJobSpec
-    schedule: str
-    suspend: bool = False
-    time_zone: str = Field(min_length=1)
-
-
-class RayKind(Strict):
-    api_version: Literal["ray.io/v1"]
-    metadata: client.V1ObjectMeta
-
-
-class RayCluster(RayKind):
-    kind: Literal["RayCluster"]
-    spec: RayClusterSpec
-
-
-class RayJob(RayKind):
-    kind: Literal["RayJob"]
-    spec: RayJobSpec
-
-
-class RayCronJob(RayKind):
-    kind: Literal["RayCronJob"]
-    spec: RayCronJobSpec
-
-
-KINDS: dict[str, tuple[str, Any]] = {
-    "CronJob": ("batch/v1", client.V1CronJob),
-    "NetworkPolicy": ("networking.k8s.io/v1", client.V1NetworkPolicy),
-    "RayCluster": ("ray.io/v1", RayCluster),
-    "RayJob": ("ray.io/v1", RayJob),
-    "RayCronJob": ("ray.io/v1", RayCronJob),
+_KIND = {"apiVersion": "str", "kind": "str", "metadata": META}
+KUBERAY: dict[str, dict[str, str]] = {
+    "RayCluster": {**_KIND, "spec": "RayClusterSpec"},
+    "RayJob": {**_KIND, "spec": "RayJobSpec"},
+    "RayCronJob": {**_KIND, "spec": "RayCronJobSpec"},
+    "RayClusterSpec": {
+        "authOptions": "AuthOptions",
+        "autoscalerOptions": "AutoscalerOptions",
+        "enableInTreeAutoscaling": "bool",
+        "gcsFaultToleranceOptions": "object",
+        "headGroupSpec": "HeadGroupSpec",
+        "headServiceAnnotations": WORDS,
+        "managedBy": "str",
+        "rayVersion": "str",
+        "suspend": "bool",
+        "workerGroupSpecs": "list[WorkerGroupSpec]",
+    },
+    "AuthOptions": {"mode": "str", "secretName": "str", "enableK8sTokenAuth": "bool"},
+    "AutoscalerOptions": {
+        "args": "list[str]",
+        "command": "list[str]",
+        "env": "list[V1EnvVar]",
+        "envFrom": "list[V1EnvFromSource]",
+        "idleTimeoutSeconds": "int",
+        "image": "str",
+        "imagePullPolicy": "str",
+        "resources": "V1ResourceRequirements",
+        "securityContext": "V1SecurityContext",
+        "upscalingMode": "str",
+        "version": "str",
+        "volumeMounts": "list[V1VolumeMount]",
+    },
+    "HeadGroupSpec": {
+        "enableIngress": "bool",
+        "headService": "V1Service",
+        "labels": WORDS,
+        "rayStartParams": WORDS,
+        "resources": WORDS,
+        "serviceType": "str",
+        "template": TEMPLATE,
+    },
+    "WorkerGroupSpec": {
+        "groupName": "str",
+        "idleTimeoutSeconds": "int",
+        "labels": WORDS,
+        "maxReplicas": "int",
+        "minReplicas": "int",
+        "numOfHosts": "int",
+        "rayStartParams": WORDS,
+        "replicas": "int",
+        "resources": WORDS,
+        "scaleStrategy": "object",
+        "suspend": "bool",
+        "template": TEMPLATE,
+    },
+    "RayJobSpec": {
+        "activeDeadlineSeconds": "int",
+        "backoffLimit": "int",
+        "clusterSelector": WORDS,
+        "deletionStrategy": "object",
+        "entrypoint": "str",
+        "entrypointNumCpus": "float",
+        "entrypointNumGpus": "float",
+        "entrypointResources": "str",
+        "jobId": "str",
+        "managedBy": "str",
+        "metadata": WORDS,
+        "preRunningDeadlineSeconds": "int",
+        "rayClusterSpec": "RayClusterSpec",
+        "runtimeEnvYAML": "str",
+        "shutdownAfterJobFinishes": "bool",
+        "submissionMode": "str",
+        "submitterConfig": "object",
+        "submitterPodTemplate": TEMPLATE,
+        "suspend": "bool",
+        "ttlSecondsAfterFinished": "int",
+    },
+    "RayCronJobSpec": {
+        "jobTemplate": "RayJobSpec",
+        "schedule": "str",
+        "suspend": "bool",
+        "timeZone": "str",
+    },
 }
+REQUIRED = {
+    "RayCluster": ("metadata", "spec"),
+    "RayClusterSpec": ("headGroupSpec",),
+    "HeadGroupSpec": ("template",),
+    "WorkerGroupSpec": ("groupName", "template", "maxReplicas", "minReplicas"),
+    "RayJobSpec": ("entrypoint",),
+    "RayCronJobSpec": ("jobTemplate", "schedule"),
+}
+CHOICES = {
+    ("AuthOptions", "mode"): ("disabled", "token"),
+    ("AutoscalerOptions", "version"): ("v1", "v2"),
+    ("AutoscalerOptions", "upscalingMode"): ("Default", "Aggressive", "Conservative"),
+    ("HeadGroupSpec", "serviceType"): ("ClusterIP", "NodePort", "LoadBalancer"),
+    ("RayJobSpec", "submissionMode"): ("K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"),
+}
+KINDS = {
+    "CronJob": ("batch/v1", "V1CronJob"),
+    "NetworkPolicy": ("networking.k8s.io/v1", "V1NetworkPolicy"),
+    "RayCluster": ("ray.io/v1", "RayCluster"),
+    "RayJob": ("ray.io/v1", "RayJob"),
+    "RayCronJob": ("ray.io/v1", "RayCronJob"),
+}
+# How the API server reads an amount of CPU, memory or devices.
+AMOUNT = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?")
+PLAIN: dict[str, Any] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
 
 
 def problems(manifest: dict[str, Any]) -> list[str]:
     """Everything in a manifest that its kind does not know, or that has another type."""
-    version, model = KINDS[manifest["kind"]]
+    version, kind = KINDS[manifest["kind"]]
     found = [] if manifest["apiVersion"] == version else [f"apiVersion is not {version}"]
-    try:
-        TypeAdapter(model).validate_python(manifest)
-    except ValidationError as err:
-        found += [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in err.errors()]
-    return found + amounts(manifest)
+    return found + _check(manifest, kind, manifest["kind"])
 
 
-def amounts(value: Any) -> list[str]:
-    """Requests and limits, anywhere, that are no amounts."""
+def _check(value: Any, kind: str, where: str) -> list[str]:
+    if kind == "object":  # any type, such as a port's number or name
+        return []
+    if kind in PLAIN:
+        right = isinstance(value, PLAIN[kind]) and (kind == "bool") == isinstance(value, bool)
+        return [] if right else [f"{where} is {value!r}, not {kind}"]
+    listed, mapped = re.fullmatch(r"list\[(.*)\]", kind), re.fullmatch(r"dict\[str, (.*)\]", kind)
+    if not isinstance(value, list if listed else dict):
+        return [f"{where} is {value!r}, not {kind}"]
+    if listed:
+        return _each(enumerate(value), listed[1], where)
+    if mapped:
+        return _each(value.items(), mapped[1], where)
+    return _fields(value, kind, where)
+
+
+def _each(entries: Iterable[tuple[Any, Any]], kind: str, where: str) -> list[str]:
     found = []
-    entries = value.items() if isinstance(value, dict) else enumerate(value)
-    for name, inner in entries if isinstance(value, dict | list) else ():
-        if name in ("requests", "limits"):
-            try:
-                TypeAdapter(dict[str, Amount]).validate_python(inner)
-            except ValidationError as err:
-                found += [f"{name}: {e['msg']}" for e in err.errors()]
-        elif isinstance(inner, dict | list):
-            found += amounts(inner)
+    for key, value in entries:
+        found += _check(value, kind, f"{where}[{key}]")
+        if where.endswith((".requests", ".limits")) and not AMOUNT.fullmatch(str(value)):
+            found.append(f"{where}[{key}] is no amount: {value!r}")
     return found
+
+
+def _fields(value: dict[str, Any], kind: str, where: str) -> list[str]:
+    types, required = _known(kind)
+    found = [f"{where} has no {name}" for name in required if value.get(name) is None]
+    for name, inner in value.items():
+        if name not in types:
+            found.append(f"{where}.{name} is not a field of {kind}")
+        else:
+            found += _check(inner, types[name], f"{where}.{name}")
+        if inner not in CHOICES.get((kind, name), (inner,)):
+            found.append(f"{where}.{name} is {inner!r}")
+    return found
+
+
+def _known(kind: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Types by field, and the fields that must be there."""
+    if kind in KUBERAY:
+        return KUBERAY[kind], REQUIRED.get(kind, ())
+    model: Any = getattr(client, kind)
+    types = {model.attribute_map[name]: said for name, said in model.openapi_types.items()}
+    return types, tuple(model.attribute_map[n] for n in types_required(model))
+
+
+def types_required(model: Any) -> list[str]:
+    """The fields that the client's own validation refuses to be without."""
+    lenient, strict = client.Configuration(), client.Configuration()
+    lenient.client_side_validation, strict.client_side_validation = False, True
+    bare = model(local_vars_configuration=lenient)
+    bare.local_vars_configuration = strict
+    refused = []
+    for name in model.attribute_map:
+        try:
+            setattr(bare, name, None)
+        except ValueError:
+            refused.append(name)
+    return refused

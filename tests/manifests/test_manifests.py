@@ -74,6 +74,7 @@ def test_kubernetes_knows_every_field(site: SiteConf) -> None:
         (["spec", "headGroupSpec", "template", "spec", "container"], []),
         (["spec", "headGroupSpec", "template", "spec", "containers", 0, "name"], None),
         (["spec", "workerGroupSpecs", 0, "group_name"], "cpu"),
+        (["spec", "headGroupSpec", "template", "spec", "host_ipc"], True),
         (["apiVersion"], "ray.io/v1alpha1"),
     ],
 )
