@@ -49,6 +49,7 @@ class Done:
     ending: Ending
     complete: bool  # every row that was asked for exists
     seconds: float
+    work_seconds: float  # of these, between the first worker asked for and the last receipt
 
 
 class Stop:
@@ -102,18 +103,20 @@ def evaluate(conf: RunConf, wish: Wish, stop: Stop, tell: Callable[[Event], None
     todo = restrict(survey(reader, wish.retry_errors), plan, wish.stages)
     recorder = Recorder(folder, plan, todo, _driver_name())
     recorder.publish(job=wish.job)
+    begun = time.monotonic()
     try:
         ending = _work(conf, wish, reader, todo, [recorder, tell], stop)
     except (MedgenError, KeyboardInterrupt) as err:
         recorder.publish(status="error", reason=str(err) or type(err).__name__)
         raise
+    worked = time.monotonic() - begun
     reader = RunReader(objects, plan)  # what was listed before is out of date
     complete = not survey(reader).shards
     status: RunStatus = "success" if complete else "partial"
     if ending.stopped:
         status = "cancelled"
     recorder.publish(status=status, failed=ending.failed)
-    return Done(plan, reader, ending, complete, time.monotonic() - start)
+    return Done(plan, reader, ending, complete, time.monotonic() - start, worked)
 
 
 def restrict(todo: Todo, plan: Plan, stages: Sequence[StageName]) -> Todo:

@@ -88,7 +88,8 @@ def _carry_out(
     if as_json:
         emit(
             "done", run=done.plan.run_id, exit_code=code, complete=done.complete,
-            seconds=round(done.seconds, 3), failed=dict(done.ending.failed),
+            seconds=round(done.seconds, 3), work_seconds=round(done.work_seconds, 3),
+            failed=dict(done.ending.failed),
         )  # fmt: skip
     else:
         click.echo(f"run {done.plan.run_id} in {conf.store}: exit code {code}", err=True)

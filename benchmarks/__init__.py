@@ -1,0 +1,1 @@
+"""Measurements that stand beside the claims of the documentation: `python -m benchmarks.NAME`."""
