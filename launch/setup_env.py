@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +220,9 @@ def weights(kind: str) -> None:
 
 def make(name: str) -> None:
     """Run one maker of weights in this process; its models end with it."""
-    import_module(name).make(WEIGHTS / MAKERS[name])
+    from launch.tiny import make_all
+
+    list(make_all(WEIGHTS, {name: MAKERS[name]}))
 
 
 def main(arguments: Sequence[str]) -> int:
