@@ -1,0 +1,221 @@
+"""What a model is asked for a sample, and what becomes of its reply."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from judging.attacks import CONTROL_TOKENS, HIDDEN
+from judging.cases import EDIT, GENERATION, SAMPLES, VQA, ScriptedChat, picture, said, words
+
+from adapters.answering import Answers
+from engine.answering import AnswerStyle, answer, is_refusal, prompt_hash
+from engine.chat import ChatReply, Message
+from engine.errors import ConfigError
+from engine.nouns import Image, Request
+
+TEXT = {"output_text": "An effusion.", "edit_prompt": "Remove it.", "generate_prompt": "A chest."}
+COMPOSITIONAL = AnswerStyle("compositional")
+
+
+def asked(sample: Any, **style: Any) -> tuple[Message, ...]:
+    chat = ScriptedChat(lambda _: said("yes"))
+    Answers(chat, **style).predict([Request(sample)])
+    ((request,),) = chat.chains
+    return request.messages
+
+
+def pictures(messages: tuple[Message, ...]) -> list[Any]:
+    return [p for m in messages for p in m.parts if not isinstance(p, str)]
+
+
+def test_words_change_only_with_their_version() -> None:
+    """This digest addresses stored answers. New words need a new version, not a new digest."""
+    assert prompt_hash("answer/1") == "7ec75970cc7a54ea"
+
+
+def test_every_request_gives_one_prediction_in_order_whatever_the_batch() -> None:
+    answers = Answers(ScriptedChat(lambda r: said(words(r)[-40:])), mode="vqa")
+    requests = [Request(s) for s in SAMPLES]
+    whole = list(answers.predict(requests))
+    assert [p.sample_id for p in whole] == [s.id for s in SAMPLES]
+    assert whole == [p for r in requests for p in answers.predict([r])]
+    assert list(answers.predict([])) == []
+
+
+def test_pictures_go_in_order_and_before_the_words() -> None:
+    messages = asked(VQA, images=2)
+    assert pictures(messages) == list(VQA.input_images)
+    assert isinstance(messages[1].parts[-1], str)
+    assert "Which organ is enlarged?" in messages[1].parts[-1]
+    assert "A. liver\nB. spleen" in messages[1].parts[-1]
+
+
+def test_choices_that_the_instruction_lists_are_not_listed_twice() -> None:
+    listed = replace(VQA, instruction="Enlarged: (A) liver (B) spleen?")
+    assert "Choices:" not in str(asked(listed))
+
+
+def test_too_many_pictures_become_one_contact_sheet() -> None:
+    (sheet,) = pictures(asked(VQA, images=1))
+    assert sheet.path == "contact-sheet.jpg"
+    assert pictures(asked(EDIT, images=1)) == list(EDIT.input_images)
+
+
+def test_a_picture_that_cannot_be_laid_out_is_its_rows_failure_alone() -> None:
+    broken = replace(VQA, id="broken", input_images=(picture(), Image(b"no picture")))
+    chat = ScriptedChat(lambda _: said("yes"))
+    first, second = Answers(chat, images=1).predict([Request(broken), Request(EDIT)])
+    assert (first.sample_id, first.status) == ("broken", "model_error")
+    assert "contact sheet" in first.reason
+    assert (second.sample_id, second.status) == ("edit-1", "ok")
+
+
+@pytest.mark.parametrize("attack", [*CONTROL_TOKENS, *HIDDEN])
+def test_an_instruction_brings_no_control_tokens(attack: str) -> None:
+    text = words_of(asked(replace(VQA, instruction=attack, choices=(attack,))))
+    assert "<|" not in text
+    assert "[INST]" not in text
+    assert "\u200b" not in text
+
+
+def words_of(messages: tuple[Message, ...]) -> str:
+    return "\n".join(p for m in messages for p in m.parts if isinstance(p, str))
+
+
+@pytest.mark.parametrize(
+    ("sample", "key"), [(VQA, None), (EDIT, "edit_prompt"), (GENERATION, "generate_prompt")]
+)
+def test_a_compositional_system_is_asked_for_the_prompt_its_task_needs(
+    sample: Any, key: str | None
+) -> None:
+    chat = ScriptedChat(lambda _: said(TEXT))
+    Answers(chat, mode="compositional").predict([Request(sample)])
+    ((request,),) = chat.chains
+    if key is None:
+        assert request.schema is None
+        return
+    assert request.schema is not None
+    assert list(request.schema["properties"]) == ["output_text", key]
+    assert all("maxLength" in p for p in request.schema["properties"].values())
+    assert f'"{key}"' in words(request)
+
+
+def test_vqa_is_asked_alike_in_both_modes() -> None:
+    """So that one answer stage serves every pairing with a model."""
+    assert asked(VQA, mode="vqa") == asked(VQA, mode="compositional")
+
+
+@pytest.mark.parametrize("wrap", ["{}", "```json\n{}\n```", " {}\n"])
+def test_text_and_image_prompt_are_taken_from_the_object(wrap: str) -> None:
+    reply = said(wrap.replace("{}", json.dumps(TEXT)))
+    made = answer(EDIT, reply, COMPOSITIONAL)
+    assert (made.status, made.text, made.image_prompt) == ("ok", "An effusion.", "Remove it.")
+    assert answer(GENERATION, reply, COMPOSITIONAL).image_prompt == "A chest."
+    assert answer(VQA, said("B"), COMPOSITIONAL).text == "B"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Here: {}", "[]", '"x"', '{"output_text": "a"}', '{"output_text": 1, "edit_prompt": "b"}',
+     '{"output_text": "a", "edit_prompt": "  "}', "[" * 50_000, "Remove the artifact."],
+)  # fmt: skip
+def test_a_reply_without_the_prompt_is_a_failure_that_keeps_its_words(text: str) -> None:
+    made = answer(EDIT, said(text), COMPOSITIONAL)
+    assert made.status == "model_error"
+    assert made.reason
+    assert made.text == text
+    assert made.image_prompt is None
+
+
+def test_words_that_no_file_can_hold_are_replaced() -> None:
+    reply = said('{"output_text": "a\\ud800b", "edit_prompt": "c\\udfffd"}')
+    made = answer(EDIT, reply, COMPOSITIONAL)
+    assert (made.text, made.image_prompt) == ("a?b", "c?d")
+
+
+@pytest.mark.parametrize(
+    ("status", "want"),
+    [
+        ("truncated", "truncated"),
+        ("refused", "refused"),
+        ("timeout", "timeout"),
+        ("rejected", "model_error"),
+        ("unreachable", "model_error"),
+        ("unsent", "missing"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["vqa", "compositional"])
+def test_every_way_to_fail_has_its_status(status: Any, want: str, mode: Any) -> None:
+    made = answer(EDIT, ChatReply(status, "why", "half an ans"), AnswerStyle(mode))
+    assert (made.status, made.reason, made.text) == (want, "why", "half an ans")
+    assert made.image_prompt is None
+
+
+def test_an_empty_reply_is_no_answer() -> None:
+    made = answer(VQA, said(" \n"), AnswerStyle())
+    assert (made.status, made.reason) == ("model_error", "the reply is empty")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm sorry, but I can't assist with that request.",
+        "I\u2019m sorry, I cannot provide a medical diagnosis.",
+        "I cannot interpret medical images.",
+        "I am very sorry but I am unable to help.",
+        "As an AI language model, I cannot diagnose.",
+    ],
+)
+def test_a_refusal_is_no_answer(text: str) -> None:
+    assert is_refusal(text)
+    assert answer(VQA, said(text), AnswerStyle()).status == "refused"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "B. I cannot see a fracture.",
+        "The patient is sorry that she cannot come.",
+        "I can see consolidation.",
+        "I cannot help noticing " + "the effusion, which is large " * 20,
+        "No.",
+    ],
+)
+def test_an_answer_that_hedges_is_an_answer(text: str) -> None:
+    assert answer(VQA, said(text), AnswerStyle()).status == "ok"
+
+
+def test_each_sample_has_a_seed_of_its_own_that_stays() -> None:
+    def seeds(seed: int) -> list[int]:
+        chat = ScriptedChat(lambda _: said("yes"))
+        Answers(chat, sampling={"seed": seed}).predict([Request(s) for s in SAMPLES])
+        return [request.sampling.seed for (request,) in chat.chains]
+
+    assert seeds(1) == seeds(1)
+    assert len(set(seeds(1) + seeds(2))) == 6
+    assert all(0 <= s < 2**31 for s in seeds(1))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"mode": "both"}, {"prompt": "answer/0"}, {"sampling": {"heat": 2}}]
+)
+def test_a_misspelt_setting_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Answers(ScriptedChat(lambda _: said("")), **wrong)
+
+
+@given(st.text())
+def test_no_reply_breaks_the_reader(text: str) -> None:
+    for sample in SAMPLES:
+        made = answer(sample, said(text), COMPOSITIONAL)
+        assert made.status in ("ok", "model_error", "refused")
+
+
+def test_the_passport_names_the_words() -> None:
+    passport = Answers(ScriptedChat(lambda _: said("")), mode="vqa").passport()
+    assert passport["prompt"] == "answer/1"
+    assert passport["prompt_hash"] == prompt_hash("answer/1")
+    assert passport["model"] == "scripted"

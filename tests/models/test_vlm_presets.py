@@ -1,0 +1,122 @@
+"""Presets name models that this vLLM serves, and arguments that it and our adapters know."""
+
+import dataclasses
+import inspect
+from typing import Any
+
+import pytest
+
+from adapters.answering import Answers
+from adapters.judging import ChatJudge
+from adapters.openai_api import OpenAIEndpoint
+from adapters.tiny_served import TinyVLMChat
+from adapters.vllm_engine import Execution, VLLMChat
+from adapters.vlm_families import ADVICE, ARCHITECTURES, advice, architectures
+from conf.loading import group_names, load
+
+pytestmark = [pytest.mark.vllm, pytest.mark.slow]  # importing vLLM takes its time
+
+
+def presets() -> list[tuple[str, str, dict[str, Any]]]:
+    """(name, target, arguments) of everything that serves a vision-language model."""
+    found = []
+    for name in group_names("system"):
+        conf = load(None, ["store=/s", "benchmark=mini", "cluster=local", f"systems=[{name}]"])
+        system = next(iter(conf.system.values()))
+        if system.answer is not None:
+            found.append((f"system {name}", system.answer.target, system.answer.kwargs))
+    for name in group_names("judge"):
+        conf = load(None, ["store=/s", "benchmark=mini", "cluster=local", f"judges=[{name}]"])
+        judge = next(iter(conf.judge.values()))
+        found.append((f"judge {name}", judge.target, judge.kwargs))
+        if "chat" in judge.kwargs:
+            chat = judge.kwargs["chat"]
+            found.append((f"chat of judge {name}", chat["target"], chat["kwargs"]))
+    return found
+
+
+PRESETS = presets()
+ENGINES = [p for p in PRESETS if p[1].startswith("adapters.vllm_engine:")]
+SERVED: dict[str, Any] = {
+    "adapters.vllm_engine:VLLMEngine": VLLMChat,
+    "adapters.vllm_engine:VLLMChat": VLLMChat,
+    "adapters.tiny_served:TinyVLMEngine": VLLMChat,
+    "adapters.tiny_served:TinyVLMChat": VLLMChat,
+    "adapters.openai_api:OpenAIChat": OpenAIEndpoint,
+    "adapters.openai_api:OpenAIEndpoint": OpenAIEndpoint,
+    "adapters.judging:ChatJudge": ChatJudge,
+}
+
+
+def names(preset: Any) -> str:
+    return str(preset[0])
+
+
+def parameters(made: Any) -> set[str]:
+    return set(inspect.signature(made.__init__).parameters) - {"self"}
+
+
+@pytest.mark.parametrize("preset", ENGINES, ids=names)
+def test_the_architecture_is_in_the_registry(preset: Any) -> None:
+    from vllm import ModelRegistry
+
+    model = preset[2]["model"]
+    assert model in ARCHITECTURES, "say what its config.json names"
+    assert ARCHITECTURES[model] in ModelRegistry.get_supported_archs()
+
+
+@pytest.mark.parametrize("preset", ENGINES, ids=names)
+def test_engine_arguments_are_vllms(preset: Any) -> None:
+    from vllm.engine.arg_utils import AsyncEngineArgs
+
+    known = {f.name for f in dataclasses.fields(AsyncEngineArgs)}
+    execution = Execution(**preset[2].get("execution", {}))
+    assert set(preset[2].get("engine", {})) <= known
+    assert set(execution.engine) <= known
+    # What changes answers belongs to the identity, what only runs them does not.
+    assert not set(execution.engine) & {"dtype", "quantization", "max_model_len", "seed"}
+
+
+@pytest.mark.parametrize("preset", ENGINES, ids=names)
+def test_gpus_match_the_parallel_sizes(preset: Any) -> None:
+    kind, _, name = preset[0].rpartition(" ")
+    group = "system" if kind == "system" else "judge"
+    extra = [f"{group}s=[{name}]"]
+    conf = load(None, ["store=/s", "benchmark=mini", "cluster=local", *extra])
+    if group == "system":
+        model = conf.system[name].answer
+        assert model is not None
+        resources = model.resources
+    else:
+        resources = conf.judge[name].resources
+    engine = preset[2]["execution"]["engine"]
+    sizes = [engine.get(f"{k}_parallel_size", 1) for k in ("tensor", "pipeline")]
+    assert resources.gpus == sizes[0] * sizes[1]
+    assert 2 <= resources.in_flight <= 4, "continuous batching wants several shards at once"
+
+
+@pytest.mark.parametrize("preset", [p for p in PRESETS if p[1] in SERVED], ids=names)
+def test_arguments_are_ones_that_the_adapter_takes(preset: Any) -> None:
+    _, target, kwargs = preset
+    taken = parameters(SERVED[target]) | {"style", "seed"}
+    given = set(kwargs) | ({"model"} if target.startswith("adapters.tiny_served") else set())
+    assert given <= taken
+    assert set(kwargs.get("style", {})) <= parameters(Answers)
+
+
+def test_there_is_a_preset_for_every_known_model() -> None:
+    assert {p[2]["model"] for p in ENGINES} == set(ARCHITECTURES)
+    families = ("Qwen3-VL", "Qwen2.5-VL", "medgemma", "InternVL", "Lingshu", "HuatuoGPT", "llava")
+    for family in families:
+        assert any(family in model for model in ARCHITECTURES), family
+
+
+def test_dead_ends_are_dead_and_come_with_advice(tmp_path: Any) -> None:
+    from vllm import ModelRegistry
+
+    assert not set(ADVICE) & set(ModelRegistry.get_supported_archs())
+    (tmp_path / "config.json").write_text('{"architectures": ["LlavaMistralForCausalLM"]}')
+    assert architectures(str(tmp_path)) == ("LlavaMistralForCausalLM",)
+    assert "convert" in advice(str(tmp_path))
+    assert advice("Qwen/Qwen3-VL-8B-Instruct") == ""
+    assert parameters(TinyVLMChat) == {"seed", "served"}
