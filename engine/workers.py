@@ -7,7 +7,7 @@ through the driver: they are read from the store and written to it.
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -62,6 +62,7 @@ class StageWorker(ABC):
         self.group = plan.groups[group]
         self.objects = connect(url)
         self.benchmark = Benchmark(self.objects, plan.benchmark)
+        self._read: tuple[int, list[Sample]] = (-1, [])
 
     def __call__(self, unit: Unit) -> Sequence[Receipt]:
         """Do a unit and commit it."""
@@ -87,10 +88,17 @@ class StageWorker(ABC):
     def _stage(self, node: Node) -> Stage:
         return Stage(self.objects, node.stage, node.key)
 
+    def _shard(self, shard: int) -> list[Sample]:
+        # A unit reads its shard more than once; one tuple, so that threads cannot mix two.
+        read = self._read
+        if read[0] != shard:
+            read = self._read = (shard, self.benchmark.samples(shard))
+        return read[1]
+
     def _samples(self, unit: Unit) -> Sequence[Sample]:
         """The unit's samples, whatever their format."""
         split = self._node(unit.targets[0]).split
-        samples = part_of(self.benchmark.samples(unit.shard // split), split, unit.shard)
+        samples = part_of(self._shard(unit.shard // split), split, unit.shard)
         low, high = unit.positions or (0, len(samples))
         return samples[low:high]
 
@@ -111,7 +119,7 @@ class StageWorker(ABC):
     ) -> dict[str, Prediction]:
         """The upstream predictions of the node's samples, by sample id."""
         shard = unit.shard // node.split
-        whole = [s for s in self.benchmark.samples(shard) if s.format in node.formats]
+        whole = [s for s in self._shard(shard) if s.format in node.formats]
         upstream = [self.plan.nodes[key] for key in node.upstream]
         rows = combine(whole, [(n, self._rows(n, shard, unit)) for n in upstream])
         wanted = {s.id for s in samples}
@@ -160,7 +168,7 @@ class StageWorker(ABC):
             "revision": target.revision,
             "inputs": {k: r for k, r in unit.inputs.items() if k.split("/")[0] in node.upstream},
             "passport": self._passport(node),
-            "engine": version("medgen-engine"),
+            "engine": _version(),
         }
 
 
@@ -298,6 +306,11 @@ class JudgeWorker(StageWorker):
 
     def _passport(self, node: Node) -> Mapping[str, Any]:
         return self.judge.passport()
+
+
+@cache
+def _version() -> str:
+    return version("medgen-engine")
 
 
 def _asked(node: Node) -> tuple[str, str]:
