@@ -6,16 +6,24 @@ loads them repeats it in its passport.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapters.tiny_vlm import MARKER, random_weights
+from adapters.diffusers_pipeline import DiffusersPipeline, Mode
+from adapters.tiny_vlm import MARKER, placed, random_weights
 
 # Folder -> pipeline class of diffusers. The editor's U-Net also sees the picture's 4 latents.
 PIPELINES = {
     "text_to_image": ("StableDiffusionPipeline", 4),
     "image_to_image": ("StableDiffusionImg2ImgPipeline", 4),
     "edit": ("StableDiffusionInstructPix2PixPipeline", 8),
+}
+# Few steps and small pictures: enough to go through every line of the pipelines.
+_SAMPLING: Mapping[str, Mapping[str, Any]] = {
+    "text_to_image": {"steps": 2, "call": {"height": 64, "width": 64}},
+    "image_to_image": {"steps": 2, "max_side": 128, "call": {"strength": 1.0}},
+    "edit": {"steps": 2, "max_side": 128},
 }
 _CORPUS = (
     "remove the noise and the artifact from the scan, raise the contrast, mark the lesion, "
@@ -38,8 +46,7 @@ def make(directory: str | Path, seed: int = 20251122) -> Path:
         The directory.
     """
     root = Path(directory)
-    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
-    marker = {"random_weights": True, "seed": seed, "recipe": recipe}
+    marker = {"random_weights": True, "seed": seed, "recipe": _recipe()}
     for name, (pipeline, channels) in PIPELINES.items():
         folder = root / name
         if random_weights(folder) == marker:
@@ -47,7 +54,31 @@ def make(directory: str | Path, seed: int = 20251122) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         _pipeline(pipeline, channels, seed).save_pretrained(folder, safe_serialization=True)
         (folder / MARKER).write_text(json.dumps(marker, sort_keys=True), encoding="utf-8")
+    (root / MARKER).write_text(json.dumps(marker, sort_keys=True), encoding="utf-8")
     return root
+
+
+class TinyPipeline(DiffusersPipeline):
+    """A tiny pipeline from the user's cache, made there once.
+
+    Recipes name no folder, so they give the same keys on every machine.
+    """
+
+    def __init__(self, mode: Mode, *, seed: int = 20251122, **drawn: Any) -> None:
+        """Make the weights unless they are there, and load them.
+
+        Args:
+            mode: which of `PIPELINES`.
+            seed: of the weights.
+            drawn: everything else that `DiffusersPipeline` takes.
+        """
+        root = placed(f"tiny-diffusers-{_recipe()}-{seed}", lambda folder: make(folder, seed))
+        given = {**drawn, "sampling": {**_SAMPLING.get(mode, {}), **(drawn.get("sampling") or {})}}
+        super().__init__(str(root / mode), mode, **given)
+
+
+def _recipe() -> str:
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
 
 
 def _pipeline(name: str, channels: int, seed: int) -> Any:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -85,14 +85,23 @@ def cached(seed: int = 20251122) -> Path:
 
     The folder is `$MEDGEN_CACHE`, else `$XDG_CACHE_HOME/medgen`, else `~/.cache/medgen`.
     """
+    return placed(f"tiny-vlm-{_recipe()}-{seed}", lambda folder: make(folder, seed))
+
+
+def placed(name: str, make_in: Callable[[Path], object]) -> Path:
+    """A folder of weights with a marker in the user's cache, made by `make_in` unless it is there.
+
+    Of several workers that start at once the first to finish wins; the others' work is dropped.
+    """
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     root = Path(os.environ.get("MEDGEN_CACHE") or Path(home) / "medgen")
-    place = root / f"tiny-vlm-{_recipe()}-{seed}"
+    place = root / name
     if random_weights(place):
         return place
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root) as scratch:
-        fresh = make(Path(scratch) / "made", seed)
+        fresh = Path(scratch) / "made"
+        make_in(fresh)
         try:
             fresh.rename(place)
         except OSError:

@@ -278,3 +278,15 @@ def test_a_hub_model_needs_a_revision() -> None:
 def test_weights_that_are_not_there_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="Are its weights"):
         DiffusersPipeline(str(tmp_path), "edit")
+
+
+def test_tiny_pipelines_come_from_the_cache(
+    editing_samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from adapters.tiny_diffusers import TinyPipeline
+
+    monkeypatch.setenv("MEDGEN_CACHE", str(tmp_path))
+    samples = editing_samples(1)
+    first, again = (pictures(run(TinyPipeline("edit"), samples)) for _ in range(2))
+    assert first == again
+    assert len(list(tmp_path.iterdir())) == 1
