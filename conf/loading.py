@@ -169,7 +169,7 @@ def _members(group: str, entry: Any, folder: Path | None) -> list[dict[str, Any]
     if isinstance(entry, dict):
         if not isinstance(entry.get("name"), str):
             raise ConfError(f"{group}: an entry written in place needs a `name`")
-        return [entry]
+        return [_with_halves(entry, folder) if group == "system" else entry]
     if not isinstance(entry, str):
         raise ConfError(f"{group}: {entry!r} is neither a name nor a mapping")
     if any(ch in entry for ch in "*?["):
@@ -183,7 +183,8 @@ def _members(group: str, entry: Any, folder: Path | None) -> list[dict[str, Any]
 def _member(group: str, name: str, folder: Path | None) -> dict[str, Any]:
     path = _find(group, name, folder)
     body = read_yaml(str(path))
-    body.setdefault("name", Path(name).stem)
+    # Not `stem`, which would cut a name at its first dot.
+    body.setdefault("name", Path(name).name.removesuffix(".yaml").removesuffix(".yml"))
     return body
 
 
