@@ -38,7 +38,7 @@ class GateRules:
     """
 
     alpha: float = 0.05
-    margins: Mapping[str, float] = field(default_factory=lambda: {ANSWERED: 0.01})
+    margins: Mapping[str, float] = field(default_factory=lambda: {ANSWERED: 0.02})
     margin_sd: float = 0.1
     directions: Mapping[str, Direction] = field(default_factory=dict)  # beside the plan's
     metrics: tuple[str, ...] = ()  # empty: all that have a direction
@@ -47,6 +47,7 @@ class GateRules:
     least_pairs: int = 30  # complete pairs that a whole format must have
     least_clusters: int = 10  # independent units below which a cell is not tested
     least_coverage: float = 0.95  # complete of applicable pairs
+    flips: int | None = None  # draws of a test; None: enough for Holm's smallest threshold
 
     def __post_init__(self) -> None:
         """Refuse rules that no gate can keep.
@@ -140,8 +141,8 @@ def gate(baseline: Side, candidate: Side, rules: GateRules | None = None) -> Gat
 
 def decide(tested: Sequence[Cell], rules: GateRules) -> GateVerdict:
     """The verdict on cells that were already paired."""
-    # Holm's smallest threshold is alpha / cells: the draws must be able to go below it.
-    flips = max(FLIPS, int(20 * len(tested) / rules.alpha))
+    # Holm's smallest threshold is alpha / cells: the draws must be able to go well below it.
+    flips = rules.flips or max(FLIPS, int(10 * len(tested) / rules.alpha))
     findings = [_finding(cell, rules, flips) for cell in tested]
     adjusted = holm([f.regression_p for f in findings])
     findings = [
