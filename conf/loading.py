@@ -181,6 +181,34 @@ def _members(group: str, entry: Any, folder: Path | None) -> list[dict[str, Any]
 
 
 def _member(group: str, name: str, folder: Path | None) -> dict[str, Any]:
+    if group != "system":
+        return _read_member(group, name, folder)
+    answer, plus, render = name.partition("+")
+    if plus and not name.endswith((".yaml", ".yml")):
+        return _with_halves({"name": name, "answer": answer, "render": render}, folder)
+    return _with_halves(_read_member(group, name, folder), folder)
+
+
+def _with_halves(body: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+    """A system whose `answer` or `render` is the name of another gets that one's model.
+
+    So every pairing with a model has the very same recipe for it, and shares its stage.
+    """
+    whole = dict(body)
+    for half in ("answer", "render"):
+        if not isinstance(name := body.get(half), str):
+            continue
+        other = _read_member("system", name, folder)
+        if not isinstance(other.get(half), dict):
+            raise ConfError(f"system {body['name']!r}: {name!r} has no {half} model of its own")
+        whole[half] = other[half]
+        for words in ("needs", "notes"):
+            have = list(whole.get(words) or ())
+            whole[words] = have + [w for w in other.get(words) or () if w not in have]
+    return whole
+
+
+def _read_member(group: str, name: str, folder: Path | None) -> dict[str, Any]:
     path = _find(group, name, folder)
     body = read_yaml(str(path))
     # Not `stem`, which would cut a name at its first dot.
