@@ -91,7 +91,8 @@ class ManagedServer:
         """Start the server and wait until it is healthy.
 
         Args:
-            command: the server's command line; `{python}` and `{port}` are filled in.
+            command: the server's command line; `{python}`, `{bin}` (the interpreter's folder)
+                and `{port}` are filled in.
             inner: `target` and `kwargs` of the adapter that speaks to it; its `endpoint` is
                 given the server's URL.
             path: what follows host and port in that URL.
@@ -154,7 +155,11 @@ class ManagedServer:
         return "\n".join(_without_secrets(line, self._secrets()) for line in lines[-_TAIL_LINES:])
 
     def _name(self) -> str:
-        return _fill(self._command[0], {"{python}": self._python()})
+        return self._filled(self._command[0])
+
+    def _filled(self, word: str) -> str:
+        python = self._python()
+        return word.replace("{python}", python).replace("{bin}", os.path.dirname(python))
 
     def _python(self) -> str:
         python = self.execution.python or sys.executable
@@ -188,8 +193,7 @@ class ManagedServer:
         raise AssertionError("the last attempt returns or raises")
 
     def _spawn(self, port: int) -> "subprocess.Popen[bytes]":
-        filled = {"{python}": self._python(), "{port}": str(port)}
-        command = [_fill(word, filled) for word in self._command]
+        command = [self._filled(word).replace("{port}", str(port)) for word in self._command]
         grace = str(self.execution.grace_s)
         with open(self._log.name, "ab") as log:
             return subprocess.Popen(
@@ -263,12 +267,6 @@ def _answers(url: str) -> bool:
             return bool(200 <= response.status < 300)
     except (urllib.error.URLError, http.client.HTTPException, OSError):
         return False
-
-
-def _fill(word: str, filled: Mapping[str, str]) -> str:
-    for name, value in filled.items():
-        word = word.replace(name, value)
-    return word
 
 
 def _environment(python: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Served by commercial APIs and by vLLM-Omni. One request makes one picture.
 """
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +22,12 @@ from adapters.provenance import versions
 from engine.errors import ConfigError, ImageError
 from engine.nouns import Image, Prediction, Request, Usage
 
-Mode = Literal["generate", "edit"]
-_PATHS = {"generate": "images/generations", "edit": "images/edits"}
+Mode = Literal["generate", "edit", "edit_inline"]
+_PATHS = {
+    "generate": "images/generations",
+    "edit": "images/edits",
+    "edit_inline": "images/generations",
+}
 _OURS = frozenset({"model", "prompt", "image", "image[]", "n", "size", "seed", "response_format"})
 
 
@@ -56,7 +61,8 @@ class OpenAIImages:
 
         Args:
             model: the name that the server knows.
-            mode: `generate` sends the prompt, `edit` the sample's pictures with it.
+            mode: `generate` sends the prompt; `edit` uploads the sample's pictures with it;
+                `edit_inline` puts them into the JSON of a generation (`image`), as Seedream does.
             endpoint: fields of `adapters.http_endpoint.Endpoint`.
             size: "1024x1024", "auto" …; None lets the server choose.
             extra: sent as it is (`quality`, `num_inference_steps`, `guidance_scale` …).
@@ -72,7 +78,7 @@ class OpenAIImages:
             AdapterError: the key is not set, or httpx is not installed.
         """
         if mode not in _PATHS or images < 1:
-            raise ConfigError("mode is generate or edit, and images at least 1")
+            raise ConfigError(f"mode is one of {sorted(_PATHS)}, and images at least 1")
         if taken := sorted(_OURS & set(extra or {})):
             raise ConfigError(f"extra may not set {', '.join(taken)}")
         self.model, self.mode, self.seed = model, mode, seed
@@ -92,7 +98,7 @@ class OpenAIImages:
             AdapterError: the endpoint cannot be used at all.
             SpendingError: the cap let not a single request through.
         """
-        make = partial(image_job, seed=self.seed or 0, needs_input=self.mode == "edit")
+        make = partial(image_job, seed=self.seed or 0, needs_input=self.mode != "generate")
         return in_order(requests, make, self._draw_all)
 
     def passport(self) -> Mapping[str, Any]:
@@ -129,9 +135,14 @@ class OpenAIImages:
         if self.mode == "generate":
             return Call(json=fields, at_most_usd=self._most, price=self._price)
         try:
-            files = [self._upload(i, image) for i, image in enumerate(self._inputs(job))]
+            inputs = [servable(image.data) for image in self._inputs(job)]
         except ImageError as err:
             return Failure("client", f"input: {err}", attempts=0)
+        if self.mode == "edit_inline":
+            links = [f"data:{m};base64,{base64.b64encode(d).decode()}" for d, m in inputs]
+            fields["image"] = links if len(links) > 1 else links[0]
+            return Call(json=fields, at_most_usd=self._most, price=self._price)
+        files = [self._upload(i, data, media) for i, (data, media) in enumerate(inputs)]
         form = {k: v if isinstance(v, str) else json.dumps(v) for k, v in fields.items()}
         return Call(form=form, files=files, at_most_usd=self._most, price=self._price)
 
@@ -139,8 +150,7 @@ class OpenAIImages:
         too_many = len(job.inputs) > self._images
         return [contact_sheet(job.inputs)] if too_many else job.inputs
 
-    def _upload(self, index: int, image: Image) -> tuple[str, tuple[str, bytes, str]]:
-        data, media = servable(image.data)
+    def _upload(self, index: int, data: bytes, media: str) -> tuple[str, tuple[str, bytes, str]]:
         return self._field, (f"input-{index}.{media.rpartition('/')[2]}", data, media)
 
     def _price(self, reply: Reply) -> tuple[int, float]:
@@ -214,8 +224,12 @@ def _usage(reply: Reply) -> tuple[int, int, int]:
     try:
         usage = reply.json()["usage"]
         details = usage.get("input_tokens_details") or {}
-        counts = (usage["input_tokens"], usage["output_tokens"], details.get("cached_tokens") or 0)
-        return int(counts[0]), int(counts[1]), int(counts[2])
+        counts = (
+            usage.get("input_tokens"),
+            usage.get("output_tokens"),
+            details.get("cached_tokens"),
+        )
+        return int(counts[0] or 0), int(counts[1] or 0), int(counts[2] or 0)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return 0, 0, 0
 

@@ -132,6 +132,21 @@ def test_several_pictures_go_up_as_they_are_or_as_one_sheet(
     assert Pillow.open(io.BytesIO(one.get_payload(decode=True))).width > 32  # type: ignore[arg-type]
 
 
+def test_an_edit_may_carry_its_pictures_inside(
+    images: Callable[..., OpenAIImages], noise: Callable[..., bytes]
+) -> None:
+    given = tuple(Image(noise(i)) for i in range(2))
+    two = Sample("m", "ImageEditing", "style-transfer", "CT", "merge", input_images=given)
+    one = Sample("n", "ImageEditing", "style-transfer", "CT", "mend", input_images=given[:1])
+    with serve(lambda _: Answer(as_json(noise(7)))) as server:
+        painter = images(server.url, "edit_inline", images=2)
+        assert [r.status for r in painter.predict([Request(two), Request(one)])] == ["ok", "ok"]
+        assert {a.path for a in server.asked} == {"/v1/images/generations"}
+        sent = {a.json()["prompt"]: a.json()["image"] for a in server.asked}
+    links = ["data:image/png;base64," + base64.b64encode(i.data).decode() for i in given]
+    assert sent == {"merge": links, "mend": links[0]}
+
+
 def misbehave(asked: Asked, good: bytes, seen: dict[str, int], url: str) -> Answer:
     """One fault for each sample, chosen by the last word of its instruction."""
     if asked.method == "GET":
@@ -193,7 +208,7 @@ RIGHT = {
 }
 
 
-@pytest.mark.parametrize("mode", ["edit", "generate"])
+@pytest.mark.parametrize("mode", ["edit", "generate", "edit_inline"])
 def test_a_misbehaving_server_gives_every_sample_its_row(
     images: Callable[..., OpenAIImages], noise: Callable[..., bytes], mode: str
 ) -> None:
