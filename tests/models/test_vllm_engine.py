@@ -18,7 +18,13 @@ from engine.judging.prompts import Bounds, Rubric, judge_messages, reply_schema
 from engine.judging.protocols import find_protocol
 from engine.nouns import Image, Prediction, Request
 
-pytestmark = [pytest.mark.vllm, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.slow,
+    # What vLLM's own libraries find old-fashioned in each other is not ours to mend.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
 
 SHORT = {"max_tokens": 24}
 TINY_WORDS = {"analysis": 24, "explanation": 12}
@@ -120,9 +126,8 @@ def test_verdicts_are_read_from_constrained_replies(vllm_chat: VLLMChat, protoco
     assert {v.status for v in verdicts} == {"ok"}
     scale = find_protocol(protocol)
     assert all(scale.low <= s <= scale.high for v in verdicts for s in v.scores.values())
-    assert list(verdicts) == list(verdicts)
     raw = json.loads(verdicts[0].raw, strict=False)
-    assert list(raw)[0] == "analysis"
+    assert next(iter(raw)) == "analysis"
     assert list(raw)[-1] == "scores"
 
 

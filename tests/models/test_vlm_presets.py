@@ -17,16 +17,23 @@ from conf.loading import group_names, load
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]  # importing vLLM takes its time
 
 
+BASE = ("store=/s", "benchmark=mini", "cluster=local", "protocol=table-iv")
+
+
+def composed(*overrides: str) -> Any:
+    return load(None, [*BASE, *overrides])
+
+
 def presets() -> list[tuple[str, str, dict[str, Any]]]:
     """(name, target, arguments) of everything that serves a vision-language model."""
     found = []
     for name in group_names("system"):
-        conf = load(None, ["store=/s", "benchmark=mini", "cluster=local", f"systems=[{name}]"])
+        conf = composed(f'systems=["{name}"]')
         system = next(iter(conf.system.values()))
         if system.answer is not None:
             found.append((f"system {name}", system.answer.target, system.answer.kwargs))
     for name in group_names("judge"):
-        conf = load(None, ["store=/s", "benchmark=mini", "cluster=local", f"judges=[{name}]"])
+        conf = composed(f'judges=["{name}"]')
         judge = next(iter(conf.judge.values()))
         found.append((f"judge {name}", judge.target, judge.kwargs))
         if "chat" in judge.kwargs:
@@ -81,8 +88,8 @@ def test_engine_arguments_are_vllms(preset: Any) -> None:
 def test_gpus_match_the_parallel_sizes(preset: Any) -> None:
     kind, _, name = preset[0].rpartition(" ")
     group = "system" if kind == "system" else "judge"
-    extra = [f"{group}s=[{name}]"]
-    conf = load(None, ["store=/s", "benchmark=mini", "cluster=local", *extra])
+    extra = [f'{group}s=["{name}"]']
+    conf = composed(*extra)
     if group == "system":
         model = conf.system[name].answer
         assert model is not None
