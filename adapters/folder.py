@@ -143,7 +143,6 @@ def strict_json(line: bytes | None) -> dict[str, Any]:
         raise FaultyContent(f"the line has more than {MAX_LINE_BYTES:,} bytes; that is no record")
     if line.startswith(_BOM):
         raise FaultyContent("begins with a byte-order mark; save the file as plain UTF-8")
-    _refuse_depth(line)
     try:
         value = json.loads(
             line.decode("utf-8"),
@@ -157,6 +156,7 @@ def strict_json(line: bytes | None) -> dict[str, Any]:
         raise FaultyContent(f"not UTF-8 text ({err.reason} at byte {err.start})") from err
     except (ValueError, RecursionError) as err:
         raise FaultyContent(f"not JSON ({err})") from err
+    _refuse_depth(value)
     if not isinstance(value, dict):
         raise FaultyContent(f"a record is a JSON object, this is {type(value).__name__}")
     return value
@@ -185,15 +185,17 @@ def _lines(file: Any) -> Iterator[tuple[int, int, bytes | None]]:
         yield number, offset, None if skipped else held
 
 
-def _refuse_depth(line: bytes) -> None:
-    # Records are two or three levels deep. Brackets inside texts are counted too, which only makes
-    # the limit stricter for lines that open and never close them.
-    depth = deepest = 0
-    for sign in re.findall(rb"[\[\]{}]", line):
-        depth += 1 if sign in b"[{" else -1
-        deepest = max(deepest, depth)
-    if deepest > MAX_DEPTH:
-        raise FaultyContent(f"objects and lists lie {deepest} deep, more than {MAX_DEPTH}")
+def _refuse_depth(value: object) -> None:
+    # Records are two or three levels deep; what follows them walks by recursion.
+    layer, depth = [value], 0
+    while layer:
+        inner: list[object] = []
+        for node in layer:
+            if isinstance(node, dict | list):
+                inner += node.values() if isinstance(node, dict) else node
+        layer, depth = inner, depth + 1
+        if depth > MAX_DEPTH:
+            raise FaultyContent(f"objects and lists lie more than {MAX_DEPTH} deep")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

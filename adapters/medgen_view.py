@@ -60,10 +60,11 @@ class ViewSource:
         inputs = field_of(record, "input_images", "input_image")
         references = field_of(record, "ground_truth_images", "ground_truth_image")
         draft = Draft(
-            sample_id=record.get("sample_id", ""),
+            sample_id="" if record.get("sample_id") is None else record["sample_id"],
             format=FILES[file],
             task=field_of(record, "paper_task", "task", "category"),
-            subtask=field_of(record, "paper_subtask", "sub-category", "sub_category", "subtask"),
+            subtask=field_of(record, "paper_subtask", "subtask"),
+            sub_category=field_of(record, "sub-category", "sub_category"),
             modality=record.get("modality"),
             instruction=record.get("instruction"),
             answer=record.get("answer"),

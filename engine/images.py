@@ -41,6 +41,8 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pillow.Image:
         if getattr(image, "is_animated", False) and image.format != "MPO":
             raise ImageError(f"animated or paged {image.format}; give one picture")
         image.load()
+        if image.format == "PNG":  # whose decoder is content with the pixels, without the end
+            Pillow.open(io.BytesIO(data), formats=("PNG",)).verify()
     except ImageError:
         raise
     except Exception as err:  # as above: this is where truncated and damaged files end

@@ -131,17 +131,27 @@ def _checked(source: Source, options: ImportOptions) -> Iterator[Sample | Proble
             yield item
             continue
         counts[item.format, item.task] += 1
-        seen[item.id] += 1
-        sample = item
-        if seen[item.id] > 1 and not options.number_repeats:
+        sample = _distinct(item, seen, options)
+        if sample is None:
             what = "the id occurs again; make ids unique, or allow repeats to be numbered"
             yield Problem(item.task, None, item.id, what)
-        elif seen[item.id] > 1:
-            sample = replace(item, id=f"{item.id}-{seen[item.id]}")
+            continue
         if options.subset is None or options.subset.holds(sample):
             kept += 1
             yield sample
     yield from _miscounted(source, options, counts, kept)
+
+
+def _distinct(sample: Sample, seen: Counter[str], options: ImportOptions) -> Sample | None:
+    """The sample under an id that no other has; None when there is none to give."""
+    seen[sample.id] += 1
+    if seen[sample.id] == 1:
+        return sample
+    numbered = f"{sample.id}-{seen[sample.id]}"
+    if not options.number_repeats or numbered in seen:
+        return None
+    seen[numbered] += 1
+    return replace(sample, id=numbered)
 
 
 def _miscounted(

@@ -1,0 +1,191 @@
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from benchmarks_in.outside import bomb, picture
+
+from adapters.replay import Replay
+from engine.errors import AdapterError
+from engine.nouns import Prediction, Request, Sample
+
+GREEN = picture((0, 200, 0))
+
+
+def _sample(name: str, kind: Any = "MultimodalGeneration") -> Sample:
+    return Sample(name, kind, "instruction-editing", "CT", "Do it.")
+
+
+def _file(folder: Path, *records: object) -> str:
+    (folder / "out").mkdir(exist_ok=True)
+    (folder / "out/green.png").write_bytes(GREEN)
+    lines = [r if isinstance(r, str) else json.dumps(r) for r in records]
+    (folder / "predictions.jsonl").write_text("\n".join(lines) + "\n")
+    return str(folder / "predictions.jsonl")
+
+
+def _one(folder: Path, kind: Any = "MultimodalGeneration", **fields: object) -> Prediction:
+    whole = {"response": "words", "output_image": "out/green.png"} | fields
+    record = {"sample_id": "a"} | {n: v for n, v in whole.items() if v is not None}
+    (given,) = Replay(_file(folder, record)).predict([Request(_sample("a", kind))])
+    return given
+
+
+def test_text_and_picture_are_given_as_they_stand(tmp_path: Path) -> None:
+    given = _one(tmp_path, raw_response='{"output_text": "words"}', category="MMGeneration")
+    assert (given.status, given.text) == ("ok", "words")
+    assert [(i.data, i.path) for i in given.images] == [(GREEN, "out/green.png")]
+    assert given.details == {"raw_response": '{"output_text": "words"}'}
+
+
+def test_order_and_ids_are_those_of_the_requests(tmp_path: Path) -> None:
+    records = [{"sample_id": f"s{n}", "response": f"text {n} é"} for n in range(50)]
+    replay = Replay(_file(tmp_path, *records))
+    order = [7, 3, 49, 0, 7]
+    given = replay.predict([Request(_sample(f"s{n}", "VQA")) for n in order])
+    assert [p.sample_id for p in given] == [f"s{n}" for n in order]
+    assert [p.text for p in given] == [f"text {n} é" for n in order]
+    assert replay.predict([]) == []
+
+
+def test_a_sample_that_the_file_has_not_is_missing(tmp_path: Path) -> None:
+    replay = Replay(_file(tmp_path, {"sample_id": "b", "response": "x"}, "{broken"))
+    (given,) = replay.predict([Request(_sample("a"))])
+    assert (given.status, given.text, given.images) == ("missing", None, ())
+    assert "not in predictions.jsonl" in given.reason
+    assert "1 of its lines are unreadable, first line 2: not JSON" in given.reason
+
+
+@pytest.mark.parametrize(
+    ("marks", "status", "reason"),
+    [
+        ({"error": "HTTP 500"}, "model_error", "HTTP 500"),
+        ({"error": {"code": 429}}, "model_error", "{'code': 429}"),
+        ({"status": "error"}, "model_error", "marked as error"),
+        ({"status": "failed", "reason": "quota"}, "model_error", "quota"),
+        ({"status": "timeout"}, "timeout", "marked as timeout"),
+        ({"status": "refused"}, "refused", "marked as refused"),
+        ({"success": False}, "model_error", "marked as failed"),
+        ({"status": "ok", "error": "late"}, "model_error", "late"),
+    ],
+)
+def test_a_marked_error_is_never_an_answer(
+    tmp_path: Path, marks: dict[str, object], status: str, reason: str
+) -> None:
+    given = _one(tmp_path, response="API error: quota exceeded", **marks)
+    assert (given.status, given.text, given.images) == (status, None, ())
+    assert reason in given.reason
+
+
+@pytest.mark.parametrize("marks", [{"status": "ok"}, {"status": "Success"}, {"success": True}])
+def test_a_mark_of_success_is_no_error(tmp_path: Path, marks: dict[str, object]) -> None:
+    assert _one(tmp_path, **marks).status == "ok"
+    assert _one(tmp_path, error="").status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/etc/hostname", "absolute"),
+        ("../secret.png", "'..'"),
+        ("file:///etc/hostname", "absolute"),
+        ("data:image/png;base64,AAAA", "absolute"),
+        ("out/none.png", "missing"),
+        ("link.png", "leaves"),
+        ("out/text.png", "not a picture"),
+        ("out/bomb.png", "pixels"),
+        ("out/cut.png", "truncated"),
+        (7, "not a file name"),
+    ],
+)
+def test_a_bad_picture_is_a_row_and_keeps_the_text(
+    tmp_path: Path, path: object, reason: str
+) -> None:
+    _file(tmp_path)
+    (tmp_path.parent / "secret.png").write_bytes(GREEN)
+    (tmp_path / "link.png").symlink_to(tmp_path.parent / "secret.png")
+    (tmp_path / "out/text.png").write_text("sorry")
+    (tmp_path / "out/bomb.png").write_bytes(bomb())
+    (tmp_path / "out/cut.png").write_bytes(GREEN[:60])
+    given = _one(tmp_path, output_image=path)
+    assert (given.status, given.text, given.images) == ("invalid_image", "words", ())
+    assert reason in given.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "status"),
+    [
+        ("VQA", {"output_image": None}, "ok"),
+        ("VQA", {"response": None, "output_image": None}, "missing"),
+        ("ImageEditing", {"response": None}, "ok"),
+        ("ImageEditing", {"response": None, "output_image": None}, "missing"),
+        ("MultimodalGeneration", {"output_image": None}, "invalid_image"),
+        ("MultimodalGeneration", {"output_image": []}, "invalid_image"),
+        ("VQA", {"response": 7}, "model_error"),
+    ],
+)
+def test_what_a_format_needs(
+    tmp_path: Path, kind: Any, fields: dict[str, object], status: str
+) -> None:
+    given = _one(tmp_path, kind, **fields)
+    assert given.status == status
+    assert bool(given.reason) == (status != "ok")
+
+
+def test_an_object_as_response_is_read_as_text(tmp_path: Path) -> None:
+    given = _one(tmp_path, response={"IMPRESSION": "fine", "FINDINGS": "none"})
+    assert given.text == "FINDINGS: none\nIMPRESSION: fine"
+
+
+def test_an_id_that_stands_twice_is_no_answer(tmp_path: Path) -> None:
+    replay = Replay(_file(tmp_path, *({"sample_id": "a", "response": r} for r in "xy")))
+    (given,) = replay.predict([Request(_sample("a", "VQA"))])
+    assert (given.status, given.text) == ("model_error", None)
+    assert "lines 1 and 2" in given.reason
+
+
+def test_a_file_that_changes_under_the_run_is_noticed(tmp_path: Path) -> None:
+    url = _file(tmp_path, {"sample_id": "a", "response": "x"}, {"sample_id": "b", "response": "y"})
+    replay = Replay(url)
+    _file(tmp_path, {"sample_id": "b", "response": "x"}, {"sample_id": "a", "response": "y"})
+    given = replay.predict([Request(_sample("a", "VQA"))])
+    assert [p.status for p in given] == ["model_error"]
+    assert "changed" in given[0].reason
+
+
+def test_the_digest_names_the_file_and_can_be_asked_for(tmp_path: Path) -> None:
+    url = _file(tmp_path, {"sample_id": "a", "response": "x"})
+    digest = hashlib.sha256(Path(url).read_bytes()).hexdigest()
+    assert Replay(url, sha256=digest).passport()["sha256"] == digest
+    with pytest.raises(AdapterError, match="edited"):
+        Replay(url, sha256="0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [([], "it is empty"), (["{", "[1]"], "line 1: not JSON"), ([{"id": 1}], "no sample_id")],
+)
+def test_a_file_without_any_prediction_is_refused(
+    tmp_path: Path, records: list[object], said: str
+) -> None:
+    with pytest.raises(AdapterError, match=said):
+        Replay(_file(tmp_path, *records))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="no predictions at"):
+        Replay(str(tmp_path / "none.jsonl"))
+
+
+def test_it_can_lie_in_any_place(store_url: str) -> None:
+    fs, root = fsspec.core.url_to_fs(store_url)
+    fs.makedirs(f"{root}/out", exist_ok=True)
+    record = {"sample_id": "a", "response": "x", "output_image": "out/green.png"}
+    fs.pipe_file(f"{root}/predictions.jsonl", json.dumps(record).encode())
+    fs.pipe_file(f"{root}/out/green.png", GREEN)
+    replay = Replay(f"{store_url}/predictions.jsonl")
+    (given,) = replay.predict([Request(_sample("a"))])
+    assert (given.status, given.text, given.images[0].data) == ("ok", "x", GREEN)
+    assert replay.passport()["records"] == 1
