@@ -1,0 +1,233 @@
+"""Presets of image models can be built as they are written, and pairings share their stages."""
+
+import dataclasses
+import inspect
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.diffusers_pipeline import DiffusersPipeline, Execution, Sampling
+from adapters.managed_server import Execution as ServerExecution
+from adapters.managed_server import ManagedServer
+from adapters.openai_images import OpenAIImages
+from adapters.tiny_diffusers import PIPELINES, TinyPipeline
+from adapters.unified import UnifiedChat, UnifiedInProcess
+from conf.loading import ConfError, group_names, load
+from conf.schema import ModelConf, SystemConf
+from engine.benchmark import Manifest, ShardEntry
+from engine.errors import AdapterError
+from engine.plan import Plan, make_plan
+from engine.spec import Spec
+
+OURS: dict[str, Any] = {
+    f"{kind.__module__}:{kind.__name__}": kind
+    for kind in (
+        DiffusersPipeline,
+        ManagedServer,
+        OpenAIImages,
+        TinyPipeline,
+        UnifiedChat,
+        UnifiedInProcess,
+    )
+}
+HOSTED = ("ARK_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY")
+
+
+def composed(*systems: Any) -> dict[str, SystemConf]:
+    import json
+
+    base = ("store=/s", "benchmark=mini", "cluster=local", "protocol=weight-free")
+    return load(None, [*base, f"systems={json.dumps(systems)}"]).system
+
+
+def models() -> dict[str, ModelConf]:
+    """The model of every preset that one of our adapters runs."""
+    found = {}
+    for name in group_names("system"):
+        system = composed(name)[name]
+        for model in (system.answer, system.render):
+            if model is not None and model.target in OURS:
+                found[name] = model
+    return found
+
+
+MODELS = models()
+PUBLISHED = {
+    *("seedream-4", "dall-e-3", "imagen-4", "gpt-image-1", "qwen-image-edit", "instruct-pix2pix"),
+    *("gemini-25-flash-image", "show-o", "ming-univision"),
+}
+
+
+def test_the_published_image_models_have_presets() -> None:
+    assert set(MODELS) >= PUBLISHED
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_arguments_are_ones_that_the_adapter_takes(name: str) -> None:
+    model = MODELS[name]
+    inspect.signature(OURS[model.target]).bind(**model.kwargs)
+    assert composed(name)[name].needs or "127.0.0.1" in str(model.kwargs) or name[:5] == "tiny-"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_http_adapters_start_as_they_are_written(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in HOSTED:
+        monkeypatch.setenv(key, "sk-nothing")
+    target, kwargs = MODELS[name].target, dict(MODELS[name].kwargs)
+    if target == "adapters.managed_server:ManagedServer":
+        inner = kwargs["inner"]
+        ServerExecution.parse(kwargs["execution"])
+        target, kwargs = inner["target"], dict(inner["kwargs"])
+        kwargs["endpoint"] = {**kwargs["endpoint"], "base_url": "http://127.0.0.1:1/v1"}
+    if target in ("adapters.openai_images:OpenAIImages", "adapters.unified:UnifiedChat"):
+        made = Spec(target, kwargs).build()
+        made.passport()
+        made.close()
+
+
+@pytest.mark.parametrize("name", [n for n in MODELS if n in PUBLISHED])
+def test_a_hosted_model_has_a_key_a_cap_and_a_price(name: str) -> None:
+    kwargs = MODELS[name].kwargs
+    if "endpoint" in kwargs:
+        assert kwargs["endpoint"]["api_key_env"] in HOSTED
+        assert kwargs["endpoint"]["spending_cap_usd"] > 0
+        assert sum(kwargs["prices"].values()) > 0
+        assert kwargs["endpoint"]["api_key_env"] in " ".join(composed(name)[name].needs)
+    else:
+        assert MODELS[name].resources.gpus == 1
+        assert "GPU" in " ".join(composed(name)[name].needs)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, m in MODELS.items() if m.target.endswith(":DiffusersPipeline")]
+)
+def test_pipelines_take_what_they_are_given(name: str) -> None:
+    import diffusers
+
+    kwargs = MODELS[name].kwargs
+    sampling = Sampling(**kwargs.get("sampling", {}))
+    kind = getattr(diffusers, kwargs["pipeline"])
+    taken = set(inspect.signature(kind.__call__).parameters)
+    assert set(sampling.call or {}) <= taken
+    assert {"prompt", "image", "generator", "num_inference_steps"} <= taken
+    assert kwargs["load"]["revision"]
+    assert {f.name for f in dataclasses.fields(Execution)} >= set(kwargs.get("execution", {}))
+
+
+def test_every_tiny_pipeline_has_a_preset_that_says_what_it_is() -> None:
+    tiny = {n: composed(n)[n] for n in MODELS if n.startswith("tiny-")}
+    assert {s.render.kwargs["mode"] for s in tiny.values() if s.render} == set(PIPELINES)
+    assert all("random weights" in s.notes[0] for s in tiny.values())
+
+
+def test_a_missing_class_of_the_authors_is_named() -> None:
+    from engine.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="show_o_replier"):
+        Spec(MODELS["show-o"].target, MODELS["show-o"].kwargs).build()
+
+
+def test_a_missing_environment_is_named() -> None:
+    with pytest.raises(AdapterError, match="/opt/envs/vllm-omni"):
+        Spec(MODELS["qwen-image-edit-omni"].target, MODELS["qwen-image-edit-omni"].kwargs).build()
+
+
+def test_a_pair_takes_one_half_of_each() -> None:
+    pair = composed("gpt-4o+seedream-4")["gpt-4o+seedream-4"]
+    assert pair.answer == composed("gpt-4o")["gpt-4o"].answer
+    assert pair.render == MODELS["seedream-4"]
+    assert {"OPENAI_API_KEY", "ARK_API_KEY"} <= set(" ".join(pair.needs).split())
+    assert len(pair.formats) == 3
+    own = composed({"name": "mine", "answer": "gpt-4o", "render": "seedream-4"})["mine"]
+    assert (own.answer, own.render) == (pair.answer, pair.render)
+
+
+@pytest.mark.parametrize(
+    ("system", "words"),
+    [
+        ("gpt-4o+gpt-4o", "no render model"),
+        ("seedream-4+seedream-4", "no answer model"),
+        ("gpt-4o+seedraem-4", "seedream-4"),
+        ("+seedream-4", "no system named ''"),
+    ],
+)
+def test_a_pair_that_cannot_be_is_refused(system: str, words: str) -> None:
+    with pytest.raises(ConfError, match=words):
+        composed(system)
+
+
+def manifest(samples: int, size: int) -> Manifest:
+    """Of the published size; no sample stands behind it."""
+    formats = {"VQA": 0.17, "ImageEditing": 0.6, "MultimodalGeneration": 0.23}
+    counts = {name: round(samples * share) for name, share in formats.items()}
+    shards = tuple(ShardEntry(size, {}, "") for _ in range(samples // size))
+    return Manifest("published", "0" * 16, size, 0, shards, counts, {}, {})
+
+
+def line_up() -> Plan:
+    from launch.compose import recipe
+
+    return make_plan(recipe(load("line-up")), manifest(6422, 64))
+
+
+def test_the_published_line_up_shares_its_stages() -> None:
+    plan = line_up()
+    stages = [n.stage for n in plan.nodes.values()]
+    unshared = sum((s.answer is not None) + (s.render is not None) for s in plan.systems)
+    assert len(plan.systems) == 25
+    assert (stages.count("answer"), stages.count("render")) == (4 + 3, 20 + 2)
+    assert unshared - (stages.count("answer") + stages.count("render")) == 16
+    shared = sorted(len(n.systems) for n in plan.nodes.values() if n.stage == "answer")
+    assert shared == [1, 1, 1, 5, 5, 5, 5]
+
+
+def test_the_published_line_up_is_planned_without_any_model() -> None:
+    script = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from image_models.test_image_presets import load, make_plan, manifest\n"
+        "before = set(sys.modules)\n"
+        "import time; start = time.perf_counter()\n"
+        "from launch.compose import recipe\n"
+        "make_plan(recipe(load('line-up')), manifest(6422, 64))\n"
+        "print(time.perf_counter() - start)\n"
+        "heavy = {'torch', 'vllm', 'diffusers', 'transformers', 'ray'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    assert float(done.stdout) < 2.0
+
+
+def test_settings_that_change_no_picture_change_no_key() -> None:
+    def keys(**changes: Any) -> set[str]:
+        from launch.compose import recipe
+
+        base = ["store=/s", "benchmark=mini", "cluster=local", "protocol=weight-free"]
+        base += ["systems=[gpt-image-1]"]
+        where = "system.gpt-image-1.render"
+        base += [f"{where}.{k.replace('__', '.')}={v}" for k, v in changes.items()]
+        plan = make_plan(recipe(load(None, base)), manifest(640, 64))
+        return {k for k, n in plan.nodes.items() if n.stage == "render"}
+
+    start = time.perf_counter()
+    same = keys(
+        kwargs__endpoint__spending_cap_usd=500,
+        kwargs__endpoint__concurrency=1,
+        kwargs__prices__image=1.0,
+        resources__workers=3,
+    )
+    assert same == keys()
+    assert keys(kwargs__size="1024x1024") != keys()
+    assert time.perf_counter() - start < 30
