@@ -4,7 +4,7 @@
 PYTHON ?= python3
 # What `make demo` runs, what `make bench` measures (all of benchmarks/ by default), and with what
 # arguments the tests are run; each can be set on the command line: make test ARGS='-m "not vllm"'.
-DEMO ?= run --config conf/demo.yaml
+DEMO ?= run --config demo
 BENCHMARKS ?= $(sort $(patsubst benchmarks/%/__main__.py,%,$(wildcard benchmarks/*/__main__.py)) \
 	$(patsubst benchmarks/%.py,%,$(filter-out benchmarks/_% benchmarks/soak.py,$(wildcard benchmarks/*.py))))
 ARGS ?=
