@@ -96,6 +96,12 @@ class Folder:
         with self.open(path) as file:
             yield from _lines(file)
 
+    def records(self, path: str) -> Iterator[tuple[int, bytes | None]]:
+        """Every line that is not blank, with its number; None when it is overlong."""
+        for row, _, line in self.lines(path):
+            if line is None or line.strip():
+                yield row, line
+
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root
 

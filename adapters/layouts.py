@@ -23,6 +23,8 @@ def open_source(url: str, layout: str | None = None) -> Source:
     """
     if layout is not None and layout not in LAYOUTS:
         raise BenchmarkError(f"layout {layout!r} is not one of {', '.join(LAYOUTS)}")
+    if not url:
+        raise BenchmarkError("no source was given; name the URL of one of the layouts")
     folder = Folder(url)
     try:
         found = [layout] if layout else _layouts(folder)

@@ -1,10 +1,11 @@
 """The canonical directory: a manifest, and a `data.jsonl` in a folder for every task."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from adapters.folder import FaultyContent, Folder, safe_path, strict_json
-from adapters.records import Checker, Draft, field_of, images_below, raw_fields
+from adapters.records import Checker, Draft, ahead, field_of, images_below, raw_fields
 from engine.catalog import canonical_format, canonical_task
 from engine.nouns import Format, Sample
 from engine.ports import Problem
@@ -84,26 +85,25 @@ class DirectorySource:
     def _task(self, place: str, task: str, checker: Checker) -> Iterator[Sample | Problem]:
         file = f"{place}/data.jsonl"
         try:
-            for row, _, line in self._folder.lines(file):
-                if line is None or line.strip():
-                    yield from self._record(place, row, line, task, checker)
+            read = partial(self._record, place, task, checker)
+            yield from ahead(read, self._folder.records(file))
         except FaultyContent as err:
             yield Problem(file, None, None, str(err))
 
     def _record(
-        self, place: str, row: int, line: bytes | None, task: str, checker: Checker
-    ) -> Iterator[Sample | Problem]:
-        file = f"{place}/data.jsonl"
+        self, place: str, task: str, checker: Checker, numbered: tuple[int, bytes | None]
+    ) -> list[Sample | Problem]:
+        file, (row, line) = f"{place}/data.jsonl", numbered
         try:
             record = strict_json(line)
         except FaultyContent as err:
-            yield Problem(file, row, None, str(err))
-            return
+            return [Problem(file, row, None, str(err))]
         faults: list[str] = []
         draft = Draft(
             task=field_of(record, "task", "paper_task"),
             folder_task=task,
-            subtask=field_of(record, "subtask", "sub-category", "sub_category", "paper_subtask"),
+            subtask=field_of(record, "subtask", "paper_subtask"),
+            sub_category=field_of(record, "sub-category", "sub_category"),
             modality=record.get("modality"),
             instruction=record.get("instruction"),
             answer=record.get("answer"),
@@ -115,7 +115,7 @@ class DirectorySource:
             faults=tuple(faults),
             raw=raw_fields(record),
         )
-        yield from checker.results(draft, file, row)
+        return list(checker.results(draft, file, row))
 
 
 def _format_and_task(place: str) -> tuple[Format, str] | None:

@@ -1,10 +1,11 @@
 """The evaluation view: `vqa.jsonl`, `edit.jsonl` and `gen.jsonl`, one record a line."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from adapters.folder import FaultyContent, Folder, strict_json
-from adapters.records import Checker, Draft, field_of, images_below, raw_fields
+from adapters.records import Checker, Draft, ahead, field_of, images_below, raw_fields
 from engine.catalog import canonical_format
 from engine.nouns import Format, Sample
 from engine.ports import Problem
@@ -30,9 +31,8 @@ class ViewSource:
             if not self._folder.exists(file):
                 continue
             try:
-                for row, _, line in self._folder.lines(file):
-                    if line is None or line.strip():
-                        yield from self._record(file, row, line, checker)
+                read = partial(self._record, file, checker)
+                yield from ahead(read, self._folder.records(file))
             except FaultyContent as err:
                 yield Problem(file, None, None, str(err))
 
@@ -45,13 +45,13 @@ class ViewSource:
         return {"layout": "view", "url": self._folder.url}
 
     def _record(
-        self, file: str, row: int, line: bytes | None, checker: Checker
-    ) -> Iterator[Sample | Problem]:
+        self, file: str, checker: Checker, place: tuple[int, bytes | None]
+    ) -> list[Sample | Problem]:
+        row, line = place
         try:
             record = strict_json(line)
         except FaultyContent as err:
-            yield Problem(file, row, None, str(err))
-            return
+            return [Problem(file, row, None, str(err))]
         faults: list[str] = []
         kind = field_of(record, "paper_format", "category")
         if kind is not None and canonical_format(str(kind)) != FILES[file]:
@@ -74,4 +74,4 @@ class ViewSource:
             faults=tuple(faults),
             raw=raw_fields(record),
         )
-        yield from checker.results(draft, file, row)
+        return list(checker.results(draft, file, row))

@@ -2,9 +2,11 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from adapters.folder import FaultyContent, Folder, safe_path, strict_json
 from engine.answers import answer_text
@@ -17,6 +19,9 @@ from engine.spec import fingerprint
 
 MAX_TEXT = 1_000_000  # characters in one field; the longest report has a few thousand
 MAX_IMAGES = 64  # a side of one sample
+_THREADS = 8
+_Place = TypeVar("_Place")
+_Read = TypeVar("_Read")
 # Fields whose spelling is made canonical or whose form is changed.
 _RAW = (
     *("task", "paper_task", "category", "paper_format", "subtask", "paper_subtask"),
@@ -38,6 +43,7 @@ class Draft:
     answer: object = None
     choices: object = None
     subtask: object = None
+    sub_category: object = None  # holds the task when `task` is a generic name
     format: object = None  # a category spelling; None when the task alone decides
     folder_task: str | None = None  # the task that the record's folder stands for
     sample_id: object = None  # None: made from the content
@@ -65,7 +71,8 @@ class Checker:
         named = _task(draft, faults)
         instruction = _text(draft.instruction, "instruction", faults)
         modality = _text(draft.modality, "modality", faults)
-        subtask = _text(draft.subtask, "subtask", faults) if draft.subtask else None
+        given = draft.subtask or draft.sub_category
+        subtask = _text(given, "subtask", faults) if given else None
         choices = _choices(draft.choices, faults)
         self._check_images(draft.input_images, "input image", faults)
         self._check_images(draft.reference_images, "reference image", faults)
@@ -109,6 +116,26 @@ class Checker:
                 self._decoded.add(digest)
             except ImageError as err:
                 faults.append(f"{what} {image.path!r}: {err}; replace or drop it")
+
+
+def ahead(read: Callable[[_Place], list[_Read]], places: Iterable[_Place]) -> Iterator[_Read]:
+    """What `read` gives for each place, in order, read by a few threads a little ahead.
+
+    Pictures come one by one from a disk or an object store: waiting and decoding overlap, while
+    no more than a handful of records is held.
+    """
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting: deque[Future[list[_Read]]] = deque()
+        try:
+            for place in places:
+                waiting.append(pool.submit(read, place))
+                if len(waiting) > 2 * _THREADS:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def choices_in(instruction: str) -> tuple[str, ...]:
@@ -156,15 +183,16 @@ def images_below(
 
 def _task(draft: Draft, faults: list[str]) -> tuple[Format, str] | None:
     named = draft.task if isinstance(draft.task, str) else ""
-    sub = draft.subtask if isinstance(draft.subtask, str) else None
-    task = canonical_task(named, sub)
+    subs = [sub for sub in (draft.sub_category, draft.subtask) if isinstance(sub, str)]
+    known = (canonical_task(named, sub) for sub in [*subs, None])
+    task = next((name for name in known if name), None)
     if draft.folder_task is not None:
         if task not in (None, draft.folder_task):
             faults.append(f"task {named!r} in the folder of {draft.folder_task!r}; move it")
         task = draft.folder_task
     if task is None:
-        known = ", ".join(TASKS)
-        faults.append(f"unknown task {draft.task!r} (sub-category {sub!r}); known are {known}")
+        names = ", ".join(TASKS)
+        faults.append(f"unknown task {draft.task!r} (sub-category {subs}); known are {names}")
         return None
     if draft.format is not None and canonical_format(str(draft.format)) != TASKS[task]:
         faults.append(f"task {task!r} belongs to {TASKS[task]}, not to {draft.format!r}")

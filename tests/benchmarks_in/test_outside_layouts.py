@@ -1,4 +1,6 @@
+import itertools
 import json
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,8 +14,10 @@ from benchmarks_in.outside import RECORDS, write_directory, write_hub, write_vie
 from adapters.layouts import LAYOUTS, open_source
 from adapters.mini import build_mini
 from adapters.mini_layouts import write_layouts
-from adapters.records import choices_in
+from adapters.records import ahead, choices_in
+from conf.loading import benchmark_conf
 from engine.answers import answer_text
+from engine.catalog import TASKS
 from engine.importing import ImportOptions, import_benchmark, validate
 from engine.nouns import Sample
 from engine.objects import connect
@@ -216,3 +220,29 @@ def test_equal_samples_differ_by_their_picture_only_in_id(hub_layout: Path) -> N
         source=second.source,
     )
     assert alike == second
+
+
+@pytest.mark.parametrize(("name", "count"), [("paper-6422", 6422), ("table-iv-6623", 6623)])
+def test_the_named_subsets_are_settings(name: str, count: int) -> None:
+    conf = benchmark_conf(name)
+    assert conf is not None
+    assert conf.subset is not None
+    assert (conf.name, conf.subset.name, conf.subset.expected_count) == (name, name, count)
+    assert set(conf.subset.without_tasks) <= set(TASKS)
+
+
+def test_threads_keep_the_order_and_pass_errors_on() -> None:
+    def read(number: int) -> list[int]:
+        time.sleep(0.002 * (number % 3))
+        if number == 70:
+            raise OSError("gone")
+        return [number] * (number % 3)
+
+    assert list(ahead(read, range(60))) == [n for n in range(60) for _ in range(n % 3)]
+    with pytest.raises(OSError, match="gone"):
+        list(ahead(read, range(100)))
+    asked = []
+    few = ahead(lambda number: asked.append(number) or [number], itertools.count())  # type: ignore[func-returns-value]
+    assert list(itertools.islice(few, 5)) == [0, 1, 2, 3, 4]
+    few.close()  # type: ignore[attr-defined]
+    assert len(asked) < 60
