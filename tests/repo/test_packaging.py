@@ -83,15 +83,16 @@ def test_the_arrows_between_folders_hold() -> None:
     assert checked.returncode == 0, checked.stdout[-3000:]
 
 
-def test_the_wheel_holds_the_configuration_and_no_tests() -> None:
+def test_the_wheel_holds_configuration_and_templates_and_no_tests() -> None:
     with tempfile.TemporaryDirectory() as folder:
         script = "import sys, hatchling.build as b; print(b.build_wheel(sys.argv[1]))"
         command = [sys.executable, "-c", script, folder]
         built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         with zipfile.ZipFile(Path(folder, built.stdout.split()[-1])) as wheel:
             inside = set(wheel.namelist())
-    wanted = {p.relative_to(ROOT).as_posix() for p in (ROOT / "conf").rglob("*.yaml")}
-    assert wanted
+    files = [*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "launch").rglob("*.j2")]
+    wanted = {file.relative_to(ROOT).as_posix() for file in files}
+    assert len(wanted) > 20
     assert wanted <= inside
     tops = {name.partition("/")[0] for name in inside}
     assert {top for top in tops if not top.startswith("medgen_engine-")} <= set(OURS)
