@@ -139,7 +139,7 @@ def gpu() -> Iterator[Finding]:
     listed = _output([tool, *query]) if tool else ""
     if not listed:
         what = "No NVIDIA GPU answers; models run on the CPU, or behind an HTTP endpoint"
-        yield Finding("gpu", "warn", what, "choose systems of kind http, or a machine with a GPU")
+        yield Finding("gpu", "warn", what, "choose a served system, or a machine with a GPU")
         return
     for number, line in enumerate(listed.splitlines()):
         name, total, used, driver = (part.strip() for part in line.split(","))
