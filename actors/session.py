@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from types import TracebackType
 from typing import Any
 
@@ -51,6 +52,7 @@ class RaySession:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         if not ray.is_initialized():
+            _check_reachable(str(self._options["address"]))
             try:
                 ray.init(**self._options)
             except (ConnectionError, OSError, RuntimeError, ValueError) as err:
@@ -73,3 +75,17 @@ class RaySession:
         self._pool.shutdown()
         if self._started:
             ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try an address that nobody answers at for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return  # `local`, `auto`: Ray finds out at once
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as err:
+        raise PlanError(
+            f"no Ray at {address!r}: {err}. Start one with `ray start --head`, or leave "
+            "`cluster.address` out to start it on this machine"
+        ) from err

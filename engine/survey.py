@@ -27,6 +27,14 @@ class Todo:
         """How many shards are to be written."""
         return sum(len(targets) for targets in self.targets.values())
 
+    def leave(self, key: str, shard: int) -> None:
+        """Do not write this shard after all; it keeps the revision that it has, if any."""
+        target = self.targets[key].pop(shard)
+        if target.revision:
+            self.revisions[key][shard] = target.revision - 1
+        else:
+            del self.revisions[key][shard]
+
     def inputs(self, plan: Plan, node: Node, shard: int) -> dict[str, int]:
         """The revisions, where not 0, of what a benchmark shard of the node is made from."""
         given = {}

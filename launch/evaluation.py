@@ -18,8 +18,8 @@ from rich.console import Console
 from conf import RunConf
 from engine.errors import MedgenError
 from engine.objects import Objects, connect
-from engine.plan import Plan, StageName, make_plan
-from engine.reading import RunReader
+from engine.plan import Node, Plan, StageName, make_plan
+from engine.reading import RunReader, stage_shards
 from engine.run import Ending, Event, Options, carry_out
 from engine.runs import RunFolder, RunStatus
 from engine.spec import plain
@@ -122,19 +122,16 @@ def evaluate(conf: RunConf, wish: Wish, stop: Stop, tell: Callable[[Event], None
 def restrict(todo: Todo, plan: Plan, stages: Sequence[StageName]) -> Todo:
     """Leave out the stages that a command does not do, and what cannot be done without them."""
     for key, node in plan.nodes.items():
-        if node.stage not in stages:
-            todo.targets[key] = {}
-            continue
+        inputs = [plan.nodes[k] for k in node.upstream]
         for shard in list(todo.targets[key]):
-            inputs = (plan.nodes[k] for k in node.upstream)
-            if not all(_there(todo, u.key, shard // node.split, u.split) for u in inputs):
-                del todo.targets[key][shard]
+            there = all(_there(todo, u, shard // node.split) for u in inputs)
+            if node.stage not in stages or not there:
+                todo.leave(key, shard)
     return todo
 
 
-def _there(todo: Todo, key: str, shard: int, split: int) -> bool:
-    indexes = range(shard * split, (shard + 1) * split)
-    return all(i in todo.targets[key] or i in todo.revisions[key] for i in indexes)
+def _there(todo: Todo, node: Node, shard: int) -> bool:
+    return all(i in todo.revisions[node.key] for i in stage_shards(node, shard))
 
 
 def _work(
