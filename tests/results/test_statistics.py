@@ -36,6 +36,16 @@ def test_wilcoxon_gives_the_golden_tests(case):
     assert found.p_value == pytest.approx(case["value"]["p_value"], abs=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_wilcoxon_with_few_tied_ranks_is_scipys(seed):
+    rng = np.random.default_rng(seed)
+    differences = rng.integers(-3, 5, size=int(rng.integers(2, 10))).astype(float)
+    differences[0] = 2.0
+    want = scipy.stats.wilcoxon(differences, zero_method="wilcox")
+    found = st.wilcoxon(differences)
+    assert (found.statistic, found.p_value) == pytest.approx((want.statistic, want.pvalue))
+
+
 def test_an_interval_does_not_depend_on_what_is_computed_beside_it():
     rng = np.random.default_rng(0)
     columns = [rng.normal(size=n) for n in (5, 300, 5, 1, 0, 300)]

@@ -1,0 +1,172 @@
+import json
+import random
+
+import numpy as np
+import pytest
+from results.fake_runs import FakeRun, make_samples, steady
+
+from engine.comparison import Side, compare, pairing_effects
+from engine.errors import ConfigError
+from engine.nouns import Prediction, Score, Verdict
+from launch.comparing import comparison_json, comparison_markdown, comparison_table
+
+
+def noise(sample, name):
+    return random.Random(f"{sample.id}/{name}").gauss(0, 1)
+
+
+def value(system, sample):
+    worse = 1.5 if system == "bad" else 0.0
+    return 30.0 + 3 * noise(sample, "difficulty") + noise(sample, system) - worse
+
+
+def contrast(found, **where):
+    (hit,) = [c for c in found.contrasts if all(getattr(c, k) == v for k, v in where.items())]
+    return hit
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    run = FakeRun(make_samples(160), systems=("one", "two", "bad"), score=steady(value))
+    return run.write(str(tmp_path_factory.mktemp("runs")))
+
+
+def test_a_planted_loss_is_found_and_named(reader):
+    found = compare(Side(reader, "one"), Side(reader, "bad"))
+    row = contrast(found, format="ImageEditing", kind="all", metric="psnr")
+    assert (row.n, row.applicable, row.clusters) == (80, 80, 40)
+    assert row.ci_low < row.difference < row.ci_high < 0
+    assert row.difference == pytest.approx(row.right_mean - row.left_mean)
+    assert max(row.wilcoxon_holm, row.sign_flip_holm) < 0.05
+    assert row.cohen_dz < -0.5
+    assert row.rank_biserial < -0.5
+    assert row.better == "left"
+    tasks = [c for c in found.contrasts if c.kind == "task" and c.metric == "psnr"]
+    assert {c.group for c in tasks} == {
+        "noise-reconstruction",
+        "style-transfer",
+        "disease-prediction",
+    }
+
+
+def test_swapping_the_sides_mirrors_everything(reader):
+    there = compare(Side(reader, "one"), Side(reader, "bad"))
+    back = compare(Side(reader, "bad"), Side(reader, "one"))
+    for left, right in zip(there.contrasts, back.contrasts, strict=True):
+        assert left.difference == pytest.approx(-right.difference)
+        assert left.ci_low == pytest.approx(-right.ci_high)
+        assert left.wilcoxon_p == pytest.approx(right.wilcoxon_p)
+        assert left.sign_flip_p == pytest.approx(right.sign_flip_p)
+        assert left.lowest == pytest.approx(-right.highest)
+
+
+def test_a_system_equals_itself(reader):
+    found = compare(Side(reader, "one"), Side(reader, "one"))
+    assert {c.difference for c in found.contrasts} == {0.0}
+    assert {c.better for c in found.contrasts} == {"neither shown"}
+
+
+def test_holm_is_over_all_cells_of_a_kind(reader):
+    found = compare(Side(reader, "one"), Side(reader, "bad"))
+    for kind in ("all", "task", "modality"):
+        family = [c for c in found.contrasts if c.kind == kind]
+        smallest = min(family, key=lambda c: c.wilcoxon_p)
+        assert smallest.wilcoxon_holm == pytest.approx(min(1, smallest.wilcoxon_p * len(family)))
+
+
+def test_incomplete_pairs_are_left_out_and_bounded(tmp_path):
+    def predict(system, sample):
+        failed = system == "bad" and int(sample.id[1:]) % 16 == 0
+        return Prediction(sample.id, "timeout", "slow") if failed else Prediction(sample.id)
+
+    run = FakeRun(make_samples(160), systems=("one", "bad"), score=steady(value), predict=predict)
+    run.without = frozenset({("one", "score", 1)})
+    reader = run.write(str(tmp_path))
+    found = compare(Side(reader, "one"), Side(reader, "bad"))
+    row = contrast(found, group="noise-reconstruction", metric="psnr")
+    assert (row.applicable, row.left_missing, row.right_missing, row.n) == (40, 2, 10, 28)
+    assert row.bounds == "declared"
+    assert row.lowest < row.ci_low < row.ci_high < row.highest
+    answered = contrast(found, group="noise-reconstruction", metric="answered")
+    assert (answered.n, answered.left_missing) == (38, 2)
+    assert answered.difference == pytest.approx(-10 / 38)
+
+
+def test_runs_are_paired_by_id_whatever_their_order(tmp_path):
+    samples = make_samples(64)
+    one = FakeRun(samples, systems=("one",), score=steady(value)).write(str(tmp_path / "a"))
+    turned = [*reversed(samples[8:])]
+    two = FakeRun(turned, systems=("bad",), score=steady(value)).write(str(tmp_path / "b"))
+    found = compare(Side(one, "one"), Side(two, "bad"))
+    assert (found.shared, found.left_only, found.right_only) == (56, 8, 0)
+    assert len(found.benchmarks) == 2
+    kept = [s for s in samples[8:] if s.format == "ImageEditing"]
+    row = contrast(found, format="ImageEditing", kind="all", metric="psnr")
+    expected = np.mean([value("bad", s) - value("one", s) for s in kept])
+    assert row.difference == pytest.approx(expected)
+
+
+def test_sides_with_nothing_in_common_are_refused(tmp_path):
+    def renamed(samples):
+        return [type(s)(f"other-{s.id}", s.format, s.task, s.modality, "x") for s in samples]
+
+    samples = make_samples(16)
+    score = steady(lambda system, sample: 1.0)
+    one = FakeRun(samples, systems=("one",), score=score).write(str(tmp_path / "a"))
+    two = FakeRun(renamed(samples), systems=("one",), score=score).write(str(tmp_path / "b"))
+    with pytest.raises(ConfigError, match="share no sample id"):
+        compare(Side(one, "one"), Side(two, "one"))
+
+
+def test_a_metric_without_a_direction_has_no_winner(tmp_path):
+    def score(system, metric, sample, prediction):
+        return Score(sample.id, values={"x": value(system, sample)})
+
+    run = FakeRun(make_samples(80), systems=("one", "bad"), metrics={"x": ["x"]}, score=score)
+    found = compare(*(Side(run.write(str(tmp_path)), s) for s in run.systems))
+    row = contrast(found, format="VQA", kind="all", metric="x")
+    assert (row.better, row.bounds) == ("unknown direction", "observed")
+
+
+def test_judges_are_compared_too(tmp_path):
+    def judge(system, label, sample, view, repeat):
+        score = 8.0 if system == "one" else 6.0
+        return Verdict(sample.id, view, label, scores={"overall_score": score + (view[-1] == "d")})
+
+    run = FakeRun(make_samples(160), systems=("one", "bad"), metrics={}, judges=("q",), judge=judge)
+    found = compare(*(Side(run.write(str(tmp_path)), s) for s in run.systems))
+    row = contrast(found, format="VQA", kind="all", metric="overall_score/reference_based")
+    assert (row.difference, row.better, row.cohen_dz) == (-2.0, "left", None)
+
+
+def test_it_can_be_shown_and_stored(reader):
+    from rich.console import Console
+
+    found = compare(Side(reader, "one"), Side(reader, "bad"))
+    stored = json.loads(comparison_json(found))
+    assert stored["schema"] == "comparison/1"
+    assert len(stored["contrasts"]) == len(found.contrasts)
+    text = comparison_markdown(found)
+    assert "## By task" in text
+    assert "| ImageEditing | all | psnr | 80/80 |" in text
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        console.print(comparison_table(found, ("all", "task")))
+        assert "style-transfer" in console.export_text()
+
+
+def test_pairing_effects_leave_incomplete_pairs_out():
+    correct = {f"s{i}": 4.0 + (i % 2) for i in range(40)}
+    controls = {
+        "blank": {k: v - 2.0 - (int(k[1:]) % 3) for k, v in correct.items()},
+        "shuffled": {k: v for k, v in correct.items() if int(k[1:]) < 30},
+        "broken": {},
+    }
+    blank, shuffled, broken = pairing_effects(correct, controls)
+    assert (blank.n, blank.excluded) == (40, 0)
+    assert blank.delta == pytest.approx(2.0 + np.mean([i % 3 for i in range(40)]))
+    assert blank.ci_low > 2.0
+    assert blank.wilcoxon_holm == pytest.approx(2 * blank.wilcoxon_p)
+    assert (shuffled.n, shuffled.excluded, shuffled.delta) == (30, 10, 0.0)
+    assert shuffled.wilcoxon_holm == 1.0
+    assert (broken.n, broken.delta, broken.wilcoxon_p) == (0, None, None)

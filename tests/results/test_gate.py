@@ -1,0 +1,131 @@
+import json
+import random
+
+import numpy as np
+import pytest
+from results.fake_runs import FakeRun, make_samples, steady
+
+from benchmarks.gate import SCENARIOS, Scenario, measure
+from engine.comparison import Side
+from engine.errors import ConfigError
+from engine.gate import GateRules, gate
+from engine.nouns import Prediction
+from launch.comparing import gate_json, gate_markdown, gate_table
+
+LOSSES = {"monday": 0.0, "tuesday": 0.0, "wednesday": 2.5}
+
+
+def value(system, sample):
+    """Night after night the same system, but for one answer in eight; on Wednesday it is worse."""
+    steady_part = 30.0 + 3 * random.Random(sample.id).gauss(0, 1)
+    number = random.Random(f"{sample.id}/{system}")
+    jitter = number.gauss(0, 0.5) if number.random() < 0.125 else 0.0
+    hurt = LOSSES.get(system, 0.0) if sample.task == "style-transfer" else 0.0
+    return steady_part + jitter - hurt
+
+
+def nights(count, tmp_path, **more):
+    run = FakeRun(make_samples(count), systems=tuple(LOSSES), score=steady(value), **more)
+    reader = run.write(str(tmp_path))
+    return [Side(reader, night) for night in LOSSES]
+
+
+def test_three_nights_with_a_planted_regression_in_the_third(tmp_path):
+    monday, tuesday, wednesday = nights(480, tmp_path)
+    good, bad = gate(monday, tuesday), gate(tuesday, wednesday)
+    assert (good.word, good.exit_code) == ("pass", 0)
+    assert (bad.word, bad.exit_code) == ("regression", 4)
+    assert {(f.group, f.metric) for f in bad.regressed if f.kind == "task"} == {
+        ("style-transfer", "psnr")
+    }
+    assert any("style-transfer, psnr: the loss is beyond" in r for r in bad.reasons)
+
+
+def test_too_few_samples_are_inconclusive(tmp_path):
+    monday, tuesday, _ = nights(16, tmp_path)
+    verdict = gate(monday, tuesday)
+    assert (verdict.word, verdict.exit_code) == ("inconclusive", 5)
+    assert "independent pairs, 10 needed" in verdict.reasons[0]
+
+
+def test_better_is_never_a_regression(tmp_path):
+    _, tuesday, wednesday = nights(480, tmp_path)
+    assert gate(wednesday, tuesday).word == "pass"
+
+
+def test_a_declared_tolerance_decides(tmp_path):
+    _, tuesday, wednesday = nights(480, tmp_path)
+    assert gate(tuesday, wednesday, GateRules(margins={"psnr": 4.0})).word == "pass"
+
+
+def test_direction_turns_the_verdict(tmp_path):
+    _, tuesday, wednesday = nights(480, tmp_path)
+    turned = GateRules(directions={"psnr": "lower"})
+    assert gate(tuesday, wednesday, turned).word == "pass"
+    assert gate(wednesday, tuesday, turned).word == "regression"
+
+
+def test_more_failures_are_a_regression_though_the_rest_scores_the_same(tmp_path):
+    def predict(system, sample):
+        failed = system == "wednesday" and int(sample.id[1:]) % 5 == 0
+        return Prediction(sample.id, "model_error", "boom") if failed else Prediction(sample.id)
+
+    losses = steady(lambda system, sample: 30.0 + random.Random(sample.id).gauss(0, 1))
+    run = FakeRun(make_samples(480), systems=tuple(LOSSES), score=losses, predict=predict)
+    reader = run.write(str(tmp_path))
+    verdict = gate(Side(reader, "tuesday"), Side(reader, "wednesday"))
+    assert verdict.word == "regression"
+    assert {f.metric for f in verdict.regressed} == {"answered"}
+
+
+def test_missing_rows_make_it_inconclusive_not_passed(tmp_path):
+    gone = frozenset(("tuesday", "score", shard) for shard in range(0, 60, 8))
+    monday, tuesday, _ = nights(480, tmp_path, without=gone)
+    verdict = gate(monday, tuesday)
+    assert verdict.word == "inconclusive"
+    assert any("of the pairs are complete" in reason for reason in verdict.reasons)
+
+
+def test_nothing_to_gate_is_inconclusive(tmp_path):
+    monday, tuesday, _ = nights(48, tmp_path, thresholds={})
+    verdict = gate(monday, tuesday, GateRules(ignore=("answered",)))
+    assert (verdict.word, verdict.not_gated) == ("inconclusive", ("psnr",))
+
+
+def test_rules_that_make_no_sense_are_refused():
+    for wrong in ({"alpha": 0.0}, {"least_coverage": 2.0}, {"margins": {"psnr": -1.0}}):
+        with pytest.raises(ConfigError, match="gate"):
+            GateRules(**wrong)
+
+
+def test_verdict_can_be_shown_and_stored(tmp_path):
+    from io import StringIO
+
+    from rich.console import Console
+
+    _, tuesday, wednesday = nights(480, tmp_path)
+    verdict = gate(tuesday, wednesday)
+    stored = json.loads(gate_json(verdict))
+    assert (stored["schema"], stored["exit_code"], stored["word"]) == ("gate/1", 4, "regression")
+    text = gate_markdown(verdict)
+    assert text.startswith("## Gate: regression\n")
+    assert len(text) < 65_536
+    sink = StringIO()
+    Console(file=sink, width=180).print(gate_table(verdict))
+    assert "regressed" in sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    "scenario", [s for s in SCENARIOS if s.samples == 480 and s.loss <= 1.0], ids=lambda s: s.name
+)
+def test_false_alarms_stay_within_the_level(scenario):
+    """A small version of `benchmarks/gate`: more than 8 alarms of 50 has a chance below 0.1 %."""
+    found = measure(scenario, 50, None, np.random.default_rng(3))
+    assert found["pairs"] == 50
+    assert found["verdicts"].get("regression", 0) <= 8
+
+
+def test_a_large_planted_loss_is_found_where_it_was_planted():
+    scenario = Scenario("planted", 960, loss=12.0, task="noise-reconstruction")
+    found = measure(scenario, 10, None, np.random.default_rng(4))
+    assert found["names_the_planted_cell"] >= 0.8
