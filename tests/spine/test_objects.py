@@ -1,0 +1,134 @@
+"""Laws of every kind of store, and of sealed tables."""
+
+import threading
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.errors import CorruptError, StoreError
+from engine.objects import connect
+from engine.sealed import seal, unseal
+from engine.stages import Stage, concat, label, labels
+
+
+def test_an_object_is_created_once_and_read_whole(store_url: str) -> None:
+    objects = connect(store_url)
+    assert objects.names("a") == []
+    assert objects.create("a/b/one", b"first")
+    assert not objects.create("a/b/one", b"second")
+    assert objects.read("a/b/one") == b"first"
+    assert objects.create("a/two", b"")
+    assert objects.names("a") == ["b", "two"]
+    assert objects.names("a/b") == ["one"]
+
+
+def test_replacing_and_deleting(store_url: str) -> None:
+    objects = connect(store_url)
+    objects.replace("x/status", b"1")
+    objects.replace("x/status", b"22")
+    assert objects.read("x/status") == b"22"
+    objects.create("x/parts/p1", b"p")
+    objects.delete("x/parts")
+    assert objects.names("x") == ["status"]
+    objects.delete("x/parts")
+    objects.delete("x/status")
+    with pytest.raises(FileNotFoundError):
+        objects.read("x/status")
+
+
+def test_of_many_creators_one_wins_and_its_bytes_stay(store_url: str) -> None:
+    objects = connect(store_url)
+    won: list[int] = []
+    start = threading.Barrier(8)
+
+    def race(number: int) -> None:
+        mine = connect(store_url)
+        start.wait()
+        if mine.create("race/one", f"writer {number}".encode()):
+            won.append(number)
+
+    threads = [threading.Thread(target=race, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert objects.read("race/one") == f"writer {won[0]}".encode()
+    assert objects.names("race") == ["one"], "no temporary object is left"
+
+
+def test_what_another_process_wrote_is_listed_at_once(shared_url: str) -> None:
+    one, other = connect(shared_url), connect(shared_url)
+    assert other.names("stages") == []
+    one.create("stages/s1", b"x")
+    assert other.names("stages") == ["s1"]
+
+
+def test_a_store_of_no_known_kind_is_refused_by_name() -> None:
+    with pytest.raises(StoreError, match="nosuch"):
+        connect("nosuch://bucket/path")
+
+
+def table(rows: int = 5) -> pa.Table:
+    return pa.table({"id": [f"s{i}" for i in range(rows)], "x": [i / 3 for i in range(rows)]})
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_changed_byte_of_a_sealed_table_is_found(data: st.DataObject) -> None:
+    sealed = seal(table())
+    at = data.draw(st.integers(0, len(sealed) - 1))
+    flip = data.draw(st.integers(1, 255))
+    damaged = sealed[:at] + bytes([sealed[at] ^ flip]) + sealed[at + 1 :]
+    with pytest.raises(CorruptError, match="shard-7"):
+        unseal(damaged, "shard-7")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2000))
+def test_a_truncated_table_is_found(length: int) -> None:
+    sealed = seal(table())
+    with pytest.raises(CorruptError):
+        unseal(sealed[: min(length, len(sealed) - 1)], "shard")
+
+
+def test_a_sealed_table_reads_back_and_any_arrow_reader_takes_it() -> None:
+    sealed = seal(table())
+    assert unseal(sealed, "x").equals(table())
+    assert pa.ipc.open_file(sealed).read_all().equals(table())
+
+
+def test_a_table_that_was_never_sealed_is_refused() -> None:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table().schema) as writer:
+        writer.write_table(table())
+    with pytest.raises(CorruptError, match="no checksum"):
+        unseal(sink.getvalue().to_pybytes(), "x")
+
+
+def test_a_stage_reads_its_highest_revision_and_refuses_another_key(store_url: str) -> None:
+    objects = connect(store_url)
+    stage = Stage(objects, "score", "k1")
+    stage.write(0, label(table(2), {"key": "k1"}))
+    stage.write(0, label(table(3), {"key": "k1"}), revision=2)
+    stage.write(100_000, label(table(1), {"key": "k1"}))
+    assert stage.revisions() == {0: 2, 100_000: 0}
+    assert stage.read(0, 2).num_rows == 3
+    assert labels(stage.read(0)) == {"key": "k1"}
+    stage.write(1, label(table(1), {"key": "another"}))
+    with pytest.raises(CorruptError, match="holds rows of key another"):
+        stage.read(1)
+
+
+def test_parts_of_a_shard_are_found_and_dropped(store_url: str) -> None:
+    stage = Stage(connect(store_url), "answer", "k")
+    stage.write_part(4, (0, 2), table(2), 0)
+    stage.write_part(4, (2, 5), table(3), 0)
+    parts = stage.read_parts(4, 0)
+    assert [span for span, _ in parts] == [(0, 2), (2, 5)]
+    assert concat([t for _, t in parts]).num_rows == 5
+    assert stage.revisions() == {}, "a part is not a shard"
+    stage.drop_parts(4, 0)
+    assert stage.read_parts(4, 0) == []
