@@ -7,6 +7,7 @@ MedgenError
 ├── PlanError        the plan cannot fit the cluster; carries the numbers
 ├── AdapterError     a model or endpoint cannot be used at all
 ├── StoreError       results cannot be read or written
+│   ├── BusyError    the store did not answer properly; asking again may help
 │   └── CorruptError an object's bytes are not what was written
 ├── SpendingError    a spending cap was reached; everything so far is committed
 └── EngineDied       the model's engine in this process is dead, and so must the process be
@@ -42,6 +43,10 @@ class AdapterError(MedgenError):
 
 class StoreError(MedgenError):
     """Results cannot be read or written."""
+
+
+class BusyError(StoreError):
+    """The store did not answer properly; asking again may help."""
 
 
 class CorruptError(StoreError):

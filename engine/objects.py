@@ -6,16 +6,38 @@ publishes a truncated object when an exception passes through it.
 """
 
 import contextlib
+import errno
 import os
+import random
+import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import fsspec
 
-from engine.errors import StoreError
+from engine.errors import BusyError, StoreError
+
+T = TypeVar("T")
+
+# What asking again cannot help, whatever the vendor: rights, names, arguments.
+_FINAL = (PermissionError, FileNotFoundError, FileExistsError, TypeError, ValueError, ImportError)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FINAL_CODES = _FULL | {
+    *(errno.ENOSYS, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EMSGSIZE),
+}
+_FINAL_WORDS = ("Credential", "NoRegion", "Profile")
+# The client of S3 would try up to 25 times on its own, for minutes; `Patient` decides instead.
+_S3_OPTIONS = {
+    "config_kwargs": {
+        "connect_timeout": 10,
+        "read_timeout": 30,
+        "retries": {"mode": "standard", "total_max_attempts": 2},
+    }
+}
 
 
 class Objects(Protocol):
@@ -24,7 +46,11 @@ class Objects(Protocol):
     url: str
 
     def create(self, path: str, data: bytes) -> bool:
-        """Publish an object; False when it already existed, and is then left as it was."""
+        """Publish an object; False when another stands there, which is then left as it was.
+
+        Object storage cannot always tell who was first: an object that is there with the very
+        same bytes may count as created.
+        """
         ...
 
     def replace(self, path: str, data: bytes) -> None:
@@ -52,23 +78,91 @@ class Objects(Protocol):
 def connect(url: str) -> Objects:
     """The objects under a directory path or any fsspec URL (`s3://`, `memory://` …).
 
+    A URL of the form `chaos:<settings>::<url>` is the second one with faults put in.
+
     Raises:
         StoreError: the protocol is unknown or its package is not installed.
+        ConfigError: the settings of the faults cannot be read.
     """
+    settings, chained, inner = url.partition("::")
+    if chained and settings.startswith("chaos:"):
+        from engine.chaos import ChaoticObjects, parse_chaos  # which is made of objects itself
+
+        chaos = parse_chaos(settings.removeprefix("chaos:"))
+        return Patient(ChaoticObjects(connect(inner), chaos), pause_s=0.001)
     scheme = urlsplit(url).scheme
     if scheme in ("", "file"):
         return PosixObjects(url.removeprefix("file://"))
-    return RemoteObjects(url)
+    return Patient(RemoteObjects(url))
 
 
 @contextlib.contextmanager
 def _explained(action: str, where: str) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, StoreError):
         raise
     except Exception as err:  # fsspec back ends raise whatever their vendor does
-        raise StoreError(f"cannot {action} {where}: {err}. Is the store reachable?") from err
+        raise _refusal(action, where, err) from err
+
+
+def _refusal(action: str, where: str, err: Exception) -> StoreError:
+    final = isinstance(err, _FINAL) or any(w in type(err).__name__ for w in _FINAL_WORDS)
+    code = err.errno if isinstance(err, OSError) else None
+    why = str(err) or type(err).__name__
+    if isinstance(err, PermissionError) or code == errno.EROFS:
+        return StoreError(f"cannot {action} {where}: {why}. Has this user the right to?")
+    if code in _FULL:
+        return StoreError(f"cannot {action} {where}: {why}. Is the disk full?")
+    if final or code in _FINAL_CODES:
+        return StoreError(f"cannot {action} {where}: {why}")
+    return BusyError(f"cannot {action} {where}: {why}. Is the store reachable?")
+
+
+class Patient:
+    """Objects of a place that may fail for a moment: every call is tried again for a while.
+
+    All calls can be repeated: an object is created once, and replacing or deleting twice is the
+    same as once.
+    """
+
+    def __init__(
+        self, inner: Objects, tries: int = 6, pause_s: float = 0.5, longest_s: float = 120.0
+    ) -> None:
+        """Pauses double from `pause_s`, with jitter; nothing is tried anew after `longest_s`."""
+        self.inner, self.url = inner, inner.url
+        self._tries, self._pause_s, self._longest_s = tries, pause_s, longest_s
+
+    def create(self, path: str, data: bytes) -> bool:
+        """See `Objects.create`."""
+        return self._persist(lambda: self.inner.create(path, data))
+
+    def replace(self, path: str, data: bytes) -> None:
+        """See `Objects.replace`."""
+        self._persist(lambda: self.inner.replace(path, data))
+
+    def read(self, path: str) -> bytes:
+        """See `Objects.read`."""
+        return self._persist(lambda: self.inner.read(path))
+
+    def names(self, folder: str) -> list[str]:
+        """See `Objects.names`."""
+        return self._persist(lambda: self.inner.names(folder))
+
+    def delete(self, path: str) -> None:
+        """See `Objects.delete`."""
+        self._persist(lambda: self.inner.delete(path))
+
+    def _persist(self, call: Callable[[], T]) -> T:
+        until = time.monotonic() + self._longest_s
+        for number in range(1, self._tries):
+            try:
+                return call()
+            except BusyError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(self._pause_s * 2 ** (number - 1) * random.uniform(0.5, 1.0))
+        return call()
 
 
 class PosixObjects:
@@ -129,23 +223,31 @@ class PosixObjects:
         target = self.root / path
         with _explained("delete", str(target)):
             if target.is_dir():
-                for name in os.listdir(target):
-                    self.delete(f"{path}/{name}")
-                target.rmdir()
+                shutil.rmtree(target, ignore_errors=True)  # another may be removing it as well
+                if target.is_dir():
+                    target.rmdir()  # says why it is still there
             else:
                 target.unlink(missing_ok=True)
 
 
 class RemoteObjects:
-    """Objects behind an fsspec file system: S3 and its kin, and `memory://`."""
+    """Objects behind an fsspec file system: S3 and its kin, and `memory://`.
+
+    Every call is one attempt; `Patient` makes more of it.
+    """
 
     def __init__(self, url: str) -> None:
         """Connect with the usual environment variables or fsspec profiles; reads nothing yet."""
+        options = _S3_OPTIONS if urlsplit(url).scheme in ("s3", "s3a") else {}
         try:
-            self.fs, self.root = fsspec.core.url_to_fs(url)
+            # A cached listing would hide what other processes have written since.
+            self.fs, self.root = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
         except (ImportError, ValueError) as err:
             raise StoreError(f"cannot use the store {url!r}: {err}") from err
+        if options:
+            self.fs.retries = 1
         self.url = url.rstrip("/")
+        self._conditional = True
 
     def _path(self, path: str) -> str:
         return f"{self.root.rstrip('/')}/{path}" if path else self.root
@@ -154,18 +256,38 @@ class RemoteObjects:
         """See `Objects.create`.
 
         After any error the object is read back: a PUT that was answered too late may have won,
-        and stores differ in how they refuse a second one.
+        and stores differ in how they refuse a second one. A store that does not know conditional
+        PUTs (501) is asked whether the object is there instead; two writers at the same moment
+        then both write, each a whole object of the same rows.
         """
-        full = self._path(path)
+        full, where = self._path(path), f"{self.url}/{path}"
+        if not self._conditional:
+            return self._create_unless_there(full, data, where)
         try:
             self.fs.pipe_file(full, data, mode="create")
-        except Exception as err:  # whatever the vendor raises; the read below decides
-            with _explained("read back", f"{self.url}/{path}"):
-                self.fs.invalidate_cache()
-                if not self.fs.exists(full):
-                    raise StoreError(f"cannot write {self.url}/{path}: {err}") from err
-                # Ours or another driver's: the address is the identity, either will do.
-                return bool(self.fs.cat_file(full) == data and not isinstance(err, FileExistsError))
+        except Exception as err:
+            if isinstance(err, OSError) and err.errno == errno.ENOSYS:
+                self._conditional = False
+                return self._create_unless_there(full, data, where)
+            stored = self._standing(full, where)
+            if stored is None:
+                raise _refusal("write", where, err) from err
+            # Ours or another driver's: the address is the identity, either will do.
+            return stored == data and not isinstance(err, FileExistsError)
+        return True
+
+    def _standing(self, full: str, where: str) -> bytes | None:
+        with _explained("read back", where):
+            try:
+                return bytes(self.fs.cat_file(full))
+            except FileNotFoundError:
+                return None
+
+    def _create_unless_there(self, full: str, data: bytes, where: str) -> bool:
+        with _explained("write", where):
+            if self.fs.exists(full):
+                return False
+            self.fs.pipe_file(full, data)
         return True
 
     def replace(self, path: str, data: bytes) -> None:
@@ -181,7 +303,6 @@ class RemoteObjects:
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
         with _explained("list", f"{self.url}/{folder}"):
-            self.fs.invalidate_cache()
             try:
                 found: list[Any] = self.fs.ls(self._path(folder), detail=False)
             except FileNotFoundError:
@@ -192,7 +313,7 @@ class RemoteObjects:
 
     def delete(self, path: str) -> None:
         """See `Objects.delete`."""
-        with _explained("delete", f"{self.url}/{path}"):
+        with _explained("delete", f"{self.url}/{path}"), contextlib.suppress(FileNotFoundError):
             full = self._path(path)
             if self.fs.exists(full):
                 self.fs.rm(full, recursive=True)
