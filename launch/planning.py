@@ -1,36 +1,44 @@
 """What `medgen plan` shows: stages, shards, resources, estimates, and whether it all fits."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 from rich.table import Table
 
 from conf.schema import ClusterConf
 from engine.fit import check_fit
-from engine.plan import GroupPlan, Plan
+from engine.plan import GroupPlan, Node, Plan
 from engine.survey import Todo
 
 _GIB = 1024**3
 
 
 def plan_table(plan: Plan, todo: Todo) -> Table:
-    """One row a stage: who shares it, shards to do, what a worker asks, what is estimated."""
+    """One row a stage, the metrics of a system together: shards to do, resources, estimate."""
     table = Table(title=f"{plan.run_id} on {plan.benchmark}")
     for column in ("stage", "what", "systems", "shards to do", "a worker asks", "estimate"):
         table.add_column(column)
-    for key, node in plan.nodes.items():
-        group = plan.groups[node.group]
-        shards = plan.shards * node.split
-        left = len(todo.targets[key])
+    for nodes in together(plan):
+        group = plan.groups[nodes[0].group]
+        shards = sum(plan.shards * n.split for n in nodes)
+        left = sum(len(todo.targets[n.key]) for n in nodes)
+        samples = sum(plan.samples.get(f, 0) for f in nodes[0].formats) * left / shards
         table.add_row(
-            node.stage,
-            node.label,
-            ", ".join(node.systems),
+            nodes[0].stage,
+            ", ".join(n.label for n in nodes),
+            ", ".join(nodes[0].systems),
             f"{left} of {shards}",
             _asks(group),
-            _estimate(group, sum(plan.samples.get(f, 0) for f in node.formats) * left / shards),
+            _estimate(group, samples),
         )
     return table
+
+
+def together(plan: Plan) -> Iterator[list[Node]]:
+    """Nodes that a person reads as one: the metrics of a system."""
+    for _, nodes in groupby(plan.nodes.values(), lambda n: (n.stage, n.group, n.systems)):
+        yield list(nodes)
 
 
 def _asks(group: GroupPlan) -> str:

@@ -5,6 +5,7 @@ from rich.table import Table
 from engine.plan import Plan
 from engine.runs import Status
 from engine.survey import Todo
+from launch.planning import together
 
 
 def standing_table(plan: Plan, todo: Todo, status: Status | None) -> Table:
@@ -15,10 +16,11 @@ def standing_table(plan: Plan, todo: Todo, status: Status | None) -> Table:
     table = Table(title=title, caption=_caption(status))
     for column in ("stage", "what", "systems", "shards"):
         table.add_column(column)
-    for key, node in plan.nodes.items():
-        total = plan.shards * node.split
-        done = total - len(todo.targets[key])
-        table.add_row(node.stage, node.label, ", ".join(node.systems), f"{done}/{total}")
+    for nodes in together(plan):
+        total = sum(plan.shards * n.split for n in nodes)
+        done = total - sum(len(todo.targets[n.key]) for n in nodes)
+        what = ", ".join(n.label for n in nodes)
+        table.add_row(nodes[0].stage, what, ", ".join(nodes[0].systems), f"{done}/{total}")
     return table
 
 
