@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from PIL import Image as Pillow
 
+from adapters.contact_sheet import contact_sheet
 from adapters.firewall import Firewall
 from adapters.image_jobs import ImageJob, image_job, in_order
 from adapters.provenance import versions, weights
@@ -29,14 +30,15 @@ class Sampling:
     """How a picture is drawn. Everything here can change pixels, so it is part of the key.
 
     `call` goes to the pipeline as it is (`strength`, `image_guidance_scale`, `true_cfg_scale`,
-    `negative_prompt`, `height`, `width` …). `max_side` shrinks input pictures (in pixels, aspect
+    `negative_prompt`, `height`, `width` …). Of several pictures, `inputs` gives the pipeline one
+    contact sheet, the first, or all as a list. `max_side` shrinks input pictures (in pixels, aspect
     kept); their sides are then cut to a multiple of `multiple_of`.
     """
 
     steps: int | None = None  # None: the pipeline's own default
     guidance: float | None = None
     seed: int = 0
-    inputs: Literal["first", "all"] = "first"
+    inputs: Literal["sheet", "first", "all"] = "sheet"
     max_side: int | None = None
     multiple_of: int = 8
     call: Mapping[str, Any] | None = None
@@ -128,6 +130,8 @@ class DiffusersPipeline:
         }
 
     def _check(self) -> None:
+        if self.sampling.inputs not in ("sheet", "first", "all"):
+            raise ConfigError(f"inputs is sheet, first or all, not {self.sampling.inputs!r}")
         unknown = sorted(set(self._load) - {"dtype", "revision", "variant"})
         if unknown or self._load["dtype"] not in _DTYPES:
             raise ConfigError(f"load takes dtype ({', '.join(_DTYPES)}), revision and variant")
@@ -207,7 +211,11 @@ class DiffusersPipeline:
     def _inputs(self, job: ImageJob) -> list[Pillow.Image]:
         if self.mode == "text_to_image":
             return []
-        wanted = job.inputs if self.sampling.inputs == "all" else job.inputs[:1]
+        wanted: Sequence[Image] = job.inputs
+        if self.sampling.inputs == "first":
+            wanted = wanted[:1]
+        elif self.sampling.inputs == "sheet" and len(wanted) > 1:
+            wanted = [contact_sheet(wanted)]
         return [self._fitted(open_image(i.data).convert("RGB")) for i in wanted]
 
     def _fitted(self, image: Pillow.Image) -> Pillow.Image:

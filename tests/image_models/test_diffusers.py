@@ -186,6 +186,21 @@ def test_large_inputs_are_shrunk(
     assert rows[0].details["images"][0]["size"] == [48, 24]
 
 
+def test_several_pictures_are_one_sheet_unless_said_otherwise(
+    load: Callable[..., DiffusersPipeline],
+) -> None:
+    from image_models.conftest import picture
+
+    given = tuple(Image(picture(i)) for i in range(2))
+    one = Sample("m", "ImageEditing", "style-transfer", "CT", "merge", input_images=given[:1])
+    two = Sample("m", "ImageEditing", "style-transfer", "CT", "merge", input_images=given)
+    sheet = run(load("edit", sampling={"max_side": 64}), [two])[0]
+    first = run(load("edit", sampling={"max_side": 64, "inputs": "first"}), [two])[0]
+    alone = run(load("edit", sampling={"max_side": 64}), [one])[0]
+    assert (sheet.details["images"][0]["size"], sheet.details["inputs_given"]) == ([64, 32], 2)
+    assert first.images == alone.images != sheet.images
+
+
 class Stubborn:
     """A pipeline in place of the loaded one, which fails on a word and blackens another."""
 
@@ -257,6 +272,7 @@ def test_weights_are_made_once(tiny_pipelines: Path) -> None:
         ({"sampling": {"call": {"no_such_knob": 1}}}, "no_such_knob"),
         ({"sampling": {"call": {"generator": 1}}}, "generator"),
         ({"sampling": {"stepz": 1}}, "stepz"),
+        ({"sampling": {"inputs": "some"}}, "inputs"),
         ({"execution": {"batchsize": 2}}, "batchsize"),
         ({"execution": {"offload": "model"}}, "offload"),
         ({"pipeline": "NoSuchPipeline"}, "NoSuchPipeline"),
