@@ -1,0 +1,241 @@
+"""Tables, report and escaping, with text that wants to be something else."""
+
+import io
+import re
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+from results.fake_runs import FakeRun, make_samples, picture, steady
+from rich.console import Console
+
+from engine.graph import mermaid, stages_saved, terminal
+from engine.images import open_image
+from engine.nouns import Image, Prediction, Verdict
+from engine.summary import summarize
+from launch.escaping import fenced, file_name, markdown, shortened, spreadsheet, visible
+from launch.pages import page
+from launch.pictures import Panel, contact_sheet
+from launch.report import make_report, write_report
+from launch.tables import PLUMBING, format_tables, terminal_tables
+
+HOSTILE = (
+    "</pre><script>alert(1)</script> ```\n# Owned\n[x](http://evil.example) ![p](//evil.example/p)"
+    " | cell | \x1b[31mred \u202e reversed {{ 7 * 7 }} <img src=x onerror=alert(1)>"
+)
+
+
+def predict(system, sample):
+    if system == "bad" and sample.format == "VQA":
+        return Prediction(sample.id, "refused", HOSTILE)
+    images = (picture(int(sample.id[1:])),) if sample.format != "VQA" else ()
+    return Prediction(sample.id, text=HOSTILE, images=images)
+
+
+def judge(system, label, sample, view, repeat):
+    scores = {"overall_score": 7.0, "instruction_compliance": 5.0}
+    return Verdict(sample.id, view, label, scores=scores)
+
+
+def value(system, sample):
+    return 20.0 + int(sample.id[1:])
+
+
+@pytest.fixture
+def run():
+    samples = make_samples(24, pictures=True)
+    hostile = [
+        type(s)(**{n: getattr(s, n) for n in s.__slots__} | {"instruction": HOSTILE})
+        for s in samples
+    ]
+    return FakeRun(hostile, predict=predict, score=steady(value), judges=("q",), judge=judge)
+
+
+def printed(tables):
+    sink = io.StringIO()
+    console = Console(file=sink, width=200)
+    for table in tables:
+        console.print(table)
+    return sink.getvalue()
+
+
+def test_a_terminal_table_never_shows_a_mean_without_its_n(run, tmp_path):
+    run.without = frozenset({("bad", "score", 1)})
+    text = printed(terminal_tables(summarize(run.write(str(tmp_path)))))
+    assert "ImageEditing" in text
+    assert "MultimodalGeneration: judge's dimensions" in text
+    assert "pass >= 28" in text
+    assert "n 8/12" in text
+    assert "4 missing" in text
+    assert "n 12/12" in text
+    assert text.index("overall score with reference") > 0
+
+
+def test_every_mean_cell_names_its_n(run, tmp_path):
+    from launch.tables import cell_lines
+
+    for table in format_tables(summarize(run.write(str(tmp_path)))):
+        for line in table.lines:
+            for key in table.metrics:
+                cell = "\n".join(cell_lines(line, key))
+                assert cell == "-" or re.search(r"^n \d+/\d+$", cell, re.MULTILINE)
+
+
+def test_plumbing_is_labelled_wherever_it_is_shown(run, tmp_path):
+    run.passports = {"Model(bad)": {"weights": {"random_weights": True}}}
+    reader = run.write(str(tmp_path))
+    summary = summarize(reader)
+    assert "random weights" in printed(terminal_tables(summary))
+    report = make_report(reader, summary)
+    for template in ("index.md.j2", "index.html.j2"):
+        text = page(template, report=report)
+        assert PLUMBING in text
+        assert "bad †" in text or "† " + PLUMBING in text
+
+
+def test_the_report_stands_in_the_store_with_six_pictures(run, store_url):
+    reader = run.write(store_url)
+    paths = write_report(reader, summarize(reader))
+    folder = f"runs/{reader.plan.run_id}/report"
+    assert paths[:2] == [f"{folder}/index.md", f"{folder}/index.html"]
+    assert len(paths) == 8
+    text = reader.objects.read(paths[0]).decode()
+    for path in paths[2:]:
+        sheet = open_image(reader.objects.read(path))
+        assert sheet.width > sheet.height > 200
+        assert f"]({path.removeprefix(f'{folder}/')})" in text
+    assert text.count("### s0") == 6
+    shown = {line.split(": ")[1].split(",")[0] for line in text.splitlines() if "### s0" in line}
+    assert len(shown) == 4  # every task of this benchmark
+    again = write_report(reader, summarize(reader))
+    assert again == paths
+    assert reader.objects.read(paths[0]).decode() == text
+
+
+def outside_fences(text):
+    """The Markdown that is not inside a code block."""
+    kept, fence = [], None
+    for line in text.splitlines():
+        opened = re.match(r"`{3,}", line)
+        if fence is None and opened:
+            fence = opened[0]
+        elif fence is not None and line == fence:
+            fence = None
+        elif fence is None:
+            kept.append(line)
+    assert fence is None
+    return "\n".join(kept)
+
+
+def test_hostile_text_stays_text_in_the_markdown(run, tmp_path):
+    reader = run.write(str(tmp_path))
+    text = page("index.md.j2", report=make_report(reader, summarize(reader)))
+    assert "alert" in text
+    plain = outside_fences(text)
+    assert "<script" not in plain
+    assert "<img" not in plain
+    assert "# Owned" not in plain.splitlines()
+    assert not re.search(r"(?<!\\)\]\(http", plain)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
+def test_hostile_text_stays_text_in_the_page(run, tmp_path):
+    reader = run.write(str(tmp_path))
+    text = page("index.html.j2", report=make_report(reader, summarize(reader)))
+    assert "&lt;script&gt;" in text
+    assert "<script" not in text
+    assert "onerror=alert(1)>" not in text
+    assert "{{ 7 * 7 }}" in text
+    assert "default-src 'none'" in text
+    assert "\x1b" not in text
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200))
+def test_a_fence_cannot_be_closed_from_inside(text):
+    block = fenced(text)
+    lines = block.split("\n")
+    fence = re.match(r"`+", lines[0])[0]
+    assert lines[-1] == fence
+    assert all(line.strip() != fence for line in lines[1:-1])
+    assert len(fence) > max((len(r) for r in re.findall("`+", text)), default=0)
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200))
+def test_markdown_is_one_line_without_tags_or_open_cells(text):
+    line = markdown(text)
+    assert "\n" not in line
+    assert "<" not in line
+    assert not re.search(r"(?<!\\)(?:\\\\)*\|", line)
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200))
+def test_visible_text_steers_no_terminal(text):
+    assert visible(text).isprintable()
+
+
+@given(st.text(max_size=100), st.text(max_size=100))
+def test_file_names_are_plain_and_differ_when_texts_differ(one, other):
+    allowed = set(string.ascii_letters + string.digits + "_-")
+    assert set(file_name(one)) <= allowed
+    assert 0 < len(file_name(one)) <= 71
+    assert (file_name(one) == file_name(other)) == (one == other)
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "  =cmd|' /C calc'!A0"])
+def test_spreadsheets_see_no_formula(cell):
+    assert spreadsheet(cell) == f"'{cell}"
+    assert spreadsheet("plain = text") == "plain = text"
+
+
+def test_long_text_says_what_was_cut():
+    assert shortened("x" * 30, 10) == "x" * 10 + " … (20 more characters)"
+
+
+def encoded(image, kind="PNG"):
+    sink = io.BytesIO()
+    image.save(sink, kind)
+    return Image(sink.getvalue())
+
+
+def test_every_kind_of_picture_fits_a_panel():
+    gradient = Pillow.linear_gradient("L")
+    shapes = [
+        gradient.convert("I;16"),
+        gradient.convert("1"),
+        gradient.convert("RGBA"),
+        gradient.convert("P"),
+        Pillow.new("LA", (3, 900), (10, 40)),
+        gradient.resize((900, 3)),
+    ]
+    panels = [Panel(image.mode, encoded(image)) for image in shapes]
+    sheet = open_image(contact_sheet(panels))
+    assert sheet.mode == "RGB"
+    assert len(sheet.getcolors(10**6)) > 50
+
+
+def test_a_broken_picture_becomes_words():
+    broken = contact_sheet([Panel("a", Image(b"\x89PNG not really"))])
+    blank = contact_sheet([Panel("a", text="")])
+    assert broken != blank
+
+
+def test_the_graph_shows_sharing(run, tmp_path):
+    plan = run.write(str(tmp_path)).plan
+    text = mermaid(plan)
+    assert text.startswith("flowchart LR\n")
+    assert text.count("-->") == len(plan.nodes)
+    stages, saved = stages_saved(plan)
+    assert (stages, saved) == (6, 0)
+    assert terminal(plan).endswith("6 stages; sharing saves 0")
+
+
+def test_names_cannot_break_the_graph(tmp_path):
+    names = ('a"]; click x "javascript:alert(1)"', "b</br><script>")
+    run = FakeRun(make_samples(8), systems=names, score=steady(value))
+    text = mermaid(run.write(str(tmp_path)).plan)
+    assert "<script" not in text
+    for line in text.splitlines()[2:]:
+        assert re.fullmatch(r'  n\w+\["[^"]*"\]|  \w+ --> n\w+', line)
