@@ -8,7 +8,7 @@ MedgenError
 ├── AdapterError     a model or endpoint cannot be used at all
 ├── StoreError       results cannot be read or written
 │   ├── BusyError    the store did not answer properly; asking again may help
-│   └── CorruptError an object's bytes are not what was written
+│   └── CorruptError an object is not what was written, or in no form that this version reads
 ├── SpendingError    a spending cap was reached; everything so far is committed
 └── EngineDied       the model's engine in this process is dead, and so must the process be
 
@@ -50,7 +50,7 @@ class BusyError(StoreError):
 
 
 class CorruptError(StoreError):
-    """An object's bytes are not the bytes that were written."""
+    """An object is not what was written there, or in no form that this version reads."""
 
 
 class SpendingError(MedgenError):

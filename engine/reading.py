@@ -11,7 +11,7 @@ from engine.errors import CorruptError
 from engine.nouns import Prediction, PredictionStatus, Sample
 from engine.objects import Objects
 from engine.plan import Node, Plan
-from engine.stages import Stage, concat, labels
+from engine.stages import Listing, Stage, concat, labels
 
 
 def part_of(samples: Sequence[Sample], split: int, index: int) -> Sequence[Sample]:
@@ -33,17 +33,21 @@ class RunReader:
         self.objects = objects
         self.plan = plan
         self.benchmark = Benchmark(objects, plan.benchmark)
-        self._revisions: dict[str, dict[int, int]] = {}
+        self._listings: dict[str, Listing] = {}
 
     def stage(self, node: Node) -> Stage:
         """Where a node's shards are."""
         return Stage(self.objects, node.stage, node.key)
 
+    def listing(self, node: Node) -> Listing:
+        """What there is of a node's shards."""
+        if node.key not in self._listings:
+            self._listings[node.key] = self.stage(node).listing()
+        return self._listings[node.key]
+
     def revisions(self, node: Node) -> Mapping[int, int]:
         """The highest revision of each of a node's shards."""
-        if node.key not in self._revisions:
-            self._revisions[node.key] = self.stage(node).revisions()
-        return self._revisions[node.key]
+        return self.listing(node).revisions
 
     def table(self, node: Node, shard: int) -> pa.Table | None:
         """A node's rows for one benchmark shard; None when any of them is not committed."""

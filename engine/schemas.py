@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from engine.errors import StoreError
+from engine.errors import CorruptError
 from engine.nouns import Image, Prediction, Sample, Score, Usage, Verdict
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -86,6 +86,13 @@ VERDICT = _schema(
         *_USAGE,
     ],
 )
+# What the shards of each stage say that they hold.
+STAGE_SCHEMAS = {
+    "answer": "prediction/1",
+    "render": "prediction/1",
+    "score": "score/1",
+    "judge": "verdict/1",
+}
 
 
 def score_schema(outputs: Sequence[str]) -> pa.Schema:
@@ -98,15 +105,24 @@ def check(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
     """The table, when it keeps the contract.
 
     Raises:
-        StoreError: it has another version or other columns; both are printed.
+        CorruptError: it has another version or other columns; both are printed.
     """
     want = schema.metadata[b"medgen.schema"].decode()
-    have = (table.schema.metadata or {}).get(b"medgen.schema", b"none").decode()
-    if have != want:
-        raise StoreError(f"{name} holds schema {have}, this version reads {want}")
+    check_name(table, want, name)
     if not table.schema.equals(schema):
-        raise StoreError(f"{name} breaks schema {want}: {table.schema} is not {schema}")
+        raise CorruptError(f"{name} breaks schema {want}: {table.schema} is not {schema}")
     return table
+
+
+def check_name(table: pa.Table, want: str, name: str) -> None:
+    """Refuse a table that says it keeps another contract.
+
+    Raises:
+        CorruptError: it has another version; both are printed.
+    """
+    have = (table.schema.metadata or {}).get(b"medgen.schema", b"none").decode("utf-8", "replace")
+    if have != want:
+        raise CorruptError(f"{name} holds schema {have}, this version reads {want}")
 
 
 def sample_table(samples_: Iterable[Sample]) -> pa.Table:

@@ -3,21 +3,36 @@
 An object that exists is complete. Retried error rows are a later revision of the same shard;
 readers take the highest. What a shard was made from stands in its metadata, so that a shard
 made from an older revision of its input is known to be stale.
+
+A damaged object is moved to `quarantine/` beside the shards. Its revision stays taken: what takes
+its place is the next one, so that whatever was made from the damaged one is stale as well.
 """
 
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from engine import schemas
 from engine.benchmark import shard_name
 from engine.errors import CorruptError
 from engine.objects import Objects
 from engine.sealed import seal, unseal
+from engine.spec import fingerprint
 
 _SHARD = re.compile(r"shard-(\d{5,})(?:-r(\d+))?\.arrow")
+QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A stage's shards, by number, with their highest revisions."""
+
+    revisions: Mapping[int, int]
+    lost: Mapping[int, int]  # the highest revision is in quarantine
 
 
 class Stage:
@@ -35,14 +50,18 @@ class Stage:
         data = json.dumps(recipe, indent=1, sort_keys=True, allow_nan=False).encode()
         self.objects.create(f"{self.folder}/stage.json", data)
 
+    def listing(self) -> Listing:
+        """What is committed, and what is in quarantine with nothing in its place yet."""
+        names = self.objects.names(self.folder)
+        have, lost = _highest(names), {}
+        if QUARANTINE in names:  # a second listing only when there is something to list
+            lost = _highest(self.objects.names(f"{self.folder}/{QUARANTINE}"))
+            lost = {shard: r for shard, r in lost.items() if r >= have.get(shard, 0)}
+        return Listing({s: r for s, r in have.items() if s not in lost}, lost)
+
     def revisions(self) -> dict[int, int]:
-        """The highest committed revision of every shard that exists, from one listing."""
-        found: dict[int, int] = {}
-        for name in self.objects.names(self.folder):
-            if match := _SHARD.fullmatch(name):
-                shard, revision = int(match[1]), int(match[2] or 0)
-                found[shard] = max(revision, found.get(shard, 0))
-        return found
+        """The highest committed revision of every shard that is there."""
+        return dict(self.listing().revisions)
 
     def write(self, shard: int, table: pa.Table, revision: int = 0) -> int:
         """Commit a shard whole; harmless when another worker was first. Returns bytes."""
@@ -51,41 +70,72 @@ class Stage:
         return len(data)
 
     def read(self, shard: int, revision: int = 0) -> pa.Table:
-        """One shard, proven whole.
+        """One shard, proven whole and in its place.
 
         Raises:
             FileNotFoundError: that revision was not committed.
-            CorruptError: the bytes are not what was written.
+            CorruptError: the bytes are not what was written, or belong elsewhere.
         """
         name = shard_name(self.folder, shard, revision)
-        table = unseal(self.objects.read(name), name)
-        if (stands_for := labels(table).get("key")) not in (None, self.key):
-            raise CorruptError(f"{name} holds rows of key {stands_for}")
+        table = self.proven(name)
+        said = labels(table)
+        for what, stands_for in (("key", self.key), ("shard", shard)):
+            if said.get(what, stands_for) != stands_for:
+                raise CorruptError(f"{name} holds rows of {what} {said[what]}")
         return table
 
-    def _part(self, shard: int, part: tuple[int, int], revision: int) -> str:
-        suffix = f"-r{revision}" if revision else ""
-        return f"{self.folder}/parts-{shard:05d}{suffix}/{part[0]:05d}-{part[1]:05d}.arrow"
+    def proven(self, name: str) -> pa.Table:
+        """The table of an object of this stage, its checksum and schema proven."""
+        table = unseal(self.objects.read(name), name)
+        schemas.check_name(table, schemas.STAGE_SCHEMAS[self.stage], name)
+        return table
 
-    def write_part(self, shard: int, part: tuple[int, int], table: pa.Table, revision: int) -> int:
-        """Commit some rows of a shard that could not be done in one go."""
+    def parts(self, shard: int, revision: int, made_from: Mapping[str, int]) -> "Parts":
+        """Where the parts of a shard lie until they are put together."""
+        suffix = f"-r{revision}" if revision else ""
+        # Parts that an earlier driver left may be made from older inputs: they lie elsewhere.
+        inputs = f"-{fingerprint(made_from)}" if made_from else ""
+        return Parts(self, f"{self.folder}/parts-{shard:05d}{suffix}{inputs}")
+
+
+class Parts:
+    """Pieces of a shard that could not be done in one go, under one folder."""
+
+    def __init__(self, stage: Stage, folder: str) -> None:
+        """Nothing is read or written yet."""
+        self._stage, self.folder = stage, folder
+
+    def write(self, part: tuple[int, int], table: pa.Table) -> int:
+        """Commit the rows of some positions; harmless when it was done before. Returns bytes."""
         data = seal(table)
-        self.objects.create(self._part(shard, part, revision), data)
+        self._stage.objects.create(f"{self.folder}/{part[0]:05d}-{part[1]:05d}.arrow", data)
         return len(data)
 
-    def read_parts(self, shard: int, revision: int) -> list[tuple[tuple[int, int], pa.Table]]:
-        """The committed parts of a shard, by position."""
-        folder = self._part(shard, (0, 0), revision).rpartition("/")[0]
+    def read(self) -> list[tuple[tuple[int, int], pa.Table]]:
+        """The committed parts, by position.
+
+        Raises:
+            CorruptError: one is not what was written.
+        """
         parts = []
-        for name in self.objects.names(folder):
+        for name in self._stage.objects.names(self.folder):
             low, _, high = name.removesuffix(".arrow").partition("-")
-            table = unseal(self.objects.read(f"{folder}/{name}"), f"{folder}/{name}")
+            table = self._stage.proven(f"{self.folder}/{name}")
             parts.append(((int(low), int(high)), table))
         return parts
 
-    def drop_parts(self, shard: int, revision: int) -> None:
-        """Remove the parts of a shard that is now whole."""
-        self.objects.delete(self._part(shard, (0, 0), revision).rpartition("/")[0])
+    def drop(self) -> None:
+        """Remove them: the shard is whole."""
+        self._stage.objects.delete(self.folder)
+
+
+def _highest(names: Sequence[str]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for name in names:
+        if match := _SHARD.fullmatch(name):
+            shard, revision = int(match[1]), int(match[2] or 0)
+            found[shard] = max(revision, found.get(shard, 0))
+    return found
 
 
 def label(table: pa.Table, labels_: Mapping[str, Any]) -> pa.Table:

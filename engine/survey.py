@@ -50,12 +50,16 @@ def survey(reader: RunReader, retry_errors: bool = False) -> Todo:
     plan, todo = reader.plan, Todo()
     nodes = list(plan.nodes.values())
     with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as threads:
-        listed = dict(zip(plan.nodes, threads.map(reader.revisions, nodes), strict=True))
+        listed = dict(zip(plan.nodes, threads.map(reader.listing, nodes), strict=True))
     for key, node in plan.nodes.items():
-        have = dict(listed[key])
+        have = dict(listed[key].revisions)
         targets: dict[int, Target] = {}
         for shard in range(plan.shards * node.split):
-            if target := _target(reader, todo, node, shard, have.get(shard), retry_errors):
+            if shard in listed[key].lost:
+                target: Target | None = Target(key, listed[key].lost[shard] + 1)
+            else:
+                target = _target(reader, todo, node, shard, have.get(shard), retry_errors)
+            if target:
                 targets[shard] = target
                 have[shard] = target.revision
         todo.targets[key], todo.revisions[key] = targets, have

@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +22,7 @@ from engine.objects import connect
 from engine.plan import Node, Plan, StageName
 from engine.ports import Generator, Judge, Receipt, Scorer, Target, Unit, UsesBenchmark, Worker
 from engine.reading import combine, part_of, stage_shards
-from engine.stages import Stage, concat, label
+from engine.stages import Parts, Stage, concat, label
 
 # Rows of these kinds are what they are; `--retry-errors` repeats the others.
 SETTLED = {
@@ -136,7 +136,11 @@ class StageWorker(ABC):
 
     def _merged(self, unit: Unit, target: Target) -> pa.Table:
         node = self._node(target)
-        parts = self._stage(node).read_parts(unit.shard, target.revision)
+        try:
+            # A worker that died after it had put the parts together may have dropped them, too.
+            return self._stage(node).read(unit.shard, target.revision)
+        except FileNotFoundError:
+            parts = self._parts(node, unit, target).read()
         samples = self._samples(unit)
         for position in unit.quarantined:
             lone = Unit(
@@ -150,15 +154,18 @@ class StageWorker(ABC):
         return concat([table for _, table in _tiling(parts, len(samples), node)])
 
     def _commit(self, unit: Unit, target: Target, table: pa.Table, start: float) -> Receipt:
-        node, stage = self._node(target), self._stage(self._node(target))
+        node = self._node(target)
         if unit.positions is not None:
-            size = stage.write_part(unit.shard, unit.positions, table, target.revision)
+            size = self._parts(node, unit, target).write(unit.positions, table)
         else:
             table = label(table, self._labels(node, unit, target))
-            size = stage.write(unit.shard, table, target.revision)
+            size = self._stage(node).write(unit.shard, table, target.revision)
         if unit.merge:
-            stage.drop_parts(unit.shard, target.revision)
+            self._parts(node, unit, target).drop()
         return _receipt(node, unit, table, size, time.monotonic() - start)
+
+    def _parts(self, node: Node, unit: Unit, target: Target) -> Parts:
+        return self._stage(node).parts(unit.shard, target.revision, _made_from(node, unit))
 
     def _labels(self, node: Node, unit: Unit, target: Target) -> dict[str, Any]:
         return {
@@ -166,7 +173,7 @@ class StageWorker(ABC):
             "key": node.key,
             "shard": unit.shard,
             "revision": target.revision,
-            "inputs": {k: r for k, r in unit.inputs.items() if k.split("/")[0] in node.upstream},
+            "inputs": _made_from(node, unit),
             "passport": self._passport(node),
             "engine": _version(),
         }
@@ -310,7 +317,14 @@ class JudgeWorker(StageWorker):
 
 @cache
 def _version() -> str:
-    return version("medgen-engine")
+    try:
+        return version("medgen-engine")
+    except PackageNotFoundError:  # the code came as an upload and was never installed
+        return "not installed"
+
+
+def _made_from(node: Node, unit: Unit) -> dict[str, int]:
+    return {k: r for k, r in unit.inputs.items() if k.split("/")[0] in node.upstream}
 
 
 def _asked(node: Node) -> tuple[str, str]:

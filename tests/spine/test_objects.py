@@ -72,7 +72,8 @@ def test_a_store_of_no_known_kind_is_refused_by_name() -> None:
 
 
 def table(rows: int = 5) -> pa.Table:
-    return pa.table({"id": [f"s{i}" for i in range(rows)], "x": [i / 3 for i in range(rows)]})
+    columns = {"id": [f"s{i}" for i in range(rows)], "x": [i / 3 for i in range(rows)]}
+    return pa.table(columns, metadata={"medgen.schema": "score/1"})
 
 
 @settings(max_examples=200, deadline=None)
@@ -123,12 +124,14 @@ def test_a_stage_reads_its_highest_revision_and_refuses_another_key(store_url: s
 
 
 def test_parts_of_a_shard_are_found_and_dropped(store_url: str) -> None:
-    stage = Stage(connect(store_url), "answer", "k")
-    stage.write_part(4, (0, 2), table(2), 0)
-    stage.write_part(4, (2, 5), table(3), 0)
-    parts = stage.read_parts(4, 0)
+    stage = Stage(connect(store_url), "score", "k")
+    pieces = stage.parts(4, 0, {})
+    pieces.write((0, 2), table(2))
+    pieces.write((2, 5), table(3))
+    parts = pieces.read()
     assert [span for span, _ in parts] == [(0, 2), (2, 5)]
     assert concat([t for _, t in parts]).num_rows == 5
     assert stage.revisions() == {}, "a part is not a shard"
-    stage.drop_parts(4, 0)
-    assert stage.read_parts(4, 0) == []
+    assert stage.parts(4, 0, {"input/4": 1}).read() == [], "made from another input"
+    pieces.drop()
+    assert pieces.read() == []
