@@ -22,6 +22,7 @@ class Answers:
         sampling: Mapping[str, Any] | None = None,
         images: int = 8,
         constrained: bool = True,
+        letters: Sequence[int] = (),
     ) -> None:
         """Nothing is asked yet.
 
@@ -34,6 +35,8 @@ class Answers:
             images: how many pictures one prompt may hold. A sample with more is shown as one
                 contact sheet.
             constrained: hold replies to the JSON schema, where there is one.
+            letters: the most that the schema allows for the text and for the image prompt, where
+                the usual bounds are too wide.
 
         Raises:
             ConfigError: an unknown mode, prompt or sampling field.
@@ -44,7 +47,8 @@ class Answers:
             drawn = Sampling(**sampling or {})
         except TypeError as err:
             raise ConfigError(f"sampling: {err}") from err
-        self._style = AnswerStyle(mode, prompt, drawn, constrained)  # type: ignore[arg-type]
+        bounds = {"letters": tuple(letters)} if letters else {}
+        self._style = AnswerStyle(mode, prompt, drawn, constrained, **bounds)  # type: ignore[arg-type]
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
         """See `Generator.predict`."""

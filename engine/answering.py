@@ -91,18 +91,25 @@ _STATUS: Mapping[str, PredictionStatus] = {
 
 @dataclass(frozen=True, slots=True)
 class AnswerStyle:
-    """How a system answers: the mode, the prompt's version, how many pictures a prompt takes."""
+    """How a system answers: the mode, the prompt's version, how replies are drawn and held.
+
+    `letters` bounds the text and the image prompt of a constrained reply; a model whose words mean
+    nothing would never end them by itself.
+    """
 
     mode: Mode = "vqa"
     prompt: str = "answer/1"
     sampling: Sampling = field(default_factory=Sampling)
     constrained: bool = True  # the server holds replies to the JSON schema
+    letters: tuple[int, int] = (_TEXT_CHARS, _PROMPT_CHARS)
 
     def __post_init__(self) -> None:
         if self.prompt not in PROMPTS:
             raise ConfigError(f"no answer prompt {self.prompt!r}; there are {sorted(PROMPTS)}")
         if self.mode not in ("vqa", "compositional"):
             raise ConfigError(f"mode is vqa or compositional, not {self.mode!r}")
+        if len(self.letters) != 2 or min(self.letters) < 1:
+            raise ConfigError(f"letters are two positive numbers, not {self.letters}")
 
 
 def prompt_hash(version: str) -> str:
@@ -133,7 +140,7 @@ def answer_request(
         style.sampling.max_tokens, style.sampling.temperature, style.sampling.top_p, seed
     )
     messages = (Message("system", (prompt.system,)), Message("user", (*images, text)))
-    schema = _schema(key) if key and style.constrained else None
+    schema = _schema(key, style.letters) if key and style.constrained else None
     return ChatRequest(messages, sampling, schema)
 
 
@@ -191,12 +198,12 @@ def _lists(sample: Sample) -> bool:
     return all(c in sample.instruction for c in sample.choices)
 
 
-def _schema(key: str) -> dict[str, Any]:
+def _schema(key: str, letters: tuple[int, int] = (_TEXT_CHARS, _PROMPT_CHARS)) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            "output_text": {"type": "string", "maxLength": _TEXT_CHARS},
-            key: {"type": "string", "maxLength": _PROMPT_CHARS},
+            "output_text": {"type": "string", "maxLength": letters[0]},
+            key: {"type": "string", "maxLength": letters[1]},
         },
         "required": ["output_text", key],
         "additionalProperties": False,
