@@ -1,0 +1,135 @@
+"""Whole runs with image models: shared answers, a server that misbehaves, statuses to the end."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fakes import SMALL, echo, recipe
+from image_models.loopback import serve
+from image_models.test_openai_images import RIGHT, huge_png, misbehave
+
+from actors.local_pool import LocalPool
+from engine.importing import ImportOptions, import_benchmark
+from engine.nouns import Image, Prediction, Sample
+from engine.objects import Objects, connect
+from engine.plan import Model, Plan, System, make_plan
+from engine.ports import Problem
+from engine.reading import RunReader
+from engine.run import Options, carry_out
+from engine.spec import Spec
+from engine.stages import labels
+from engine.survey import survey
+
+
+class Pictures:
+    """A source of editing samples with one picture each."""
+
+    def __init__(self, samples: list[Sample]) -> None:
+        self.samples = samples
+
+    def __iter__(self) -> Iterator[Sample | Problem]:
+        yield from self.samples
+
+    def expected(self) -> dict[object, int]:
+        return {}
+
+    def describe(self) -> dict[str, str]:
+        return {"layout": "pictures"}
+
+
+def carried_out(objects: Objects, plan: Plan) -> RunReader:
+    """The plan done in this process, and a fresh look at what it left."""
+    reader, pool = RunReader(objects, plan), LocalPool()
+    assert carry_out(reader, survey(reader), pool, Options()).failed == {}
+    pool.shutdown()
+    return RunReader(objects, plan)
+
+
+def predictions(reader: RunReader, system: str) -> dict[str, Prediction]:
+    shards = range(reader.plan.shards)
+    rows = [p for shard in shards for p in reader.predictions(system, shard)]
+    assert len({p.sample_id for p in rows}) == len(rows) == reader.plan.expected(system)
+    return {p.sample_id: p for p in rows}
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> Objects:
+    return connect(str(tmp_path / "store"))
+
+
+@pytest.mark.slow
+def test_one_writer_serves_three_image_models_and_an_editor_needs_none(
+    objects: Objects,
+    editing_samples: Callable[..., list[Sample]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MEDGEN_CACHE", str(tmp_path / "cache"))
+    calls = tmp_path / "calls"
+    writer = echo(execution={"calls": str(calls)})
+
+    def tiny(mode: str) -> Model:
+        return Model(Spec("adapters.tiny_diffusers:TinyPipeline", {"mode": mode}), SMALL, split=2)
+
+    pairs = [
+        System(f"writer+{mode}", writer, tiny(mode), ("ImageEditing",))
+        for mode in ("text_to_image", "image_to_image", "edit")
+    ]
+    editor = System("editor", None, tiny("edit"), ("ImageEditing",))
+    stored = import_benchmark(Pictures(editing_samples(4)), objects, ImportOptions("p", 2))
+    plan = make_plan(recipe(*pairs, editor), stored)
+    reader = carried_out(objects, plan)
+    assert sorted(calls.read_text().split()) == [f"s{i:03d}" for i in range(4)]
+    found = {s.name: predictions(reader, s.name) for s in (*pairs, editor)}
+    assert {p.status for given in found.values() for p in given.values()} == {"ok"}
+    assert found["writer+edit"]["s001"].image_prompt == "draw s001"
+    assert found["editor"]["s001"].image_prompt == "remove noise number 1"
+    assert len({given["s001"].images[0].data for given in found.values()}) == 4
+    for node in plan.nodes.values():
+        if node.stage == "render":
+            passport = labels(reader.stage(node).read(0))["passport"]
+            assert passport["random_weights"] is True
+
+
+def test_a_misbehaving_server_leaves_a_whole_run_with_the_right_rows(
+    objects: Objects, noise: Callable[..., bytes]
+) -> None:
+    good, seen, place = noise(7), dict[str, int](), [""]
+    huge_png()
+    samples = [
+        Sample(
+            f"s-{fault}",
+            "ImageEditing",
+            "style-transfer",
+            "CT",
+            f"draw this: {fault}",
+            input_images=(Image(noise(1)),),
+        )
+        for fault in RIGHT
+    ]
+    stored = import_benchmark(Pictures(samples), objects, ImportOptions("p", 8))
+    with serve(lambda asked: misbehave(asked, good, seen, place[0])) as server:
+        place[0] = server.url
+        endpoint = {
+            "base_url": f"{server.url}/v1",
+            **{"backoff_s": 0.01, "backoff_max_s": 0.02, "timeout_s": 2.0},
+            **{"attempts": 2, "timeout_attempts": 1, "retry_after_max_s": 5.0},
+        }
+        painter = Spec(
+            "adapters.openai_images:OpenAIImages",
+            {"model": "painter", "mode": "edit", "endpoint": endpoint},
+        )
+        system = System("painter", None, Model(painter, SMALL), ("ImageEditing",))
+        plan = make_plan(recipe(system), stored)
+        reader = carried_out(objects, plan)
+    given = predictions(reader, "painter")
+    assert {i.removeprefix("s-"): p.status for i, p in given.items()} == {
+        fault: status for fault, (status, _) in RIGHT.items()
+    }
+    (node,) = plan.dependents("painter", "score")
+    scored = [reader.table(node, shard) for shard in range(plan.shards)]
+    rows = [row for table in scored if table is not None for row in table.to_pylist()]
+    assert {r["sample_id"] for r in rows if r["status"] == "ok"} == {
+        i for i, p in given.items() if p.status == "ok"
+    }
+    assert all(r["length"] is None for r in rows if r["status"] != "ok")
