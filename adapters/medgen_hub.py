@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adapters.folder import FaultyContent, Folder
+from adapters.folder import MAX_FILE_BYTES, FaultyContent, Folder
 from adapters.records import Checker, Draft, raw_fields
 from engine.nouns import Format, Image, Sample
 from engine.ports import Problem
@@ -102,6 +102,8 @@ def _images(
         if cell is None or cell["bytes"] is None:
             # A path alone points to a file of whoever wrote the table; it is never followed.
             faults.append(f"{column}[{number}] holds no bytes; only embedded images are read")
+        elif len(cell["bytes"]) > MAX_FILE_BYTES:
+            faults.append(f"{column}[{number}] has more than {MAX_FILE_BYTES:,} bytes")
         else:
             images.append(Image(cell["bytes"], cell["path"] or ""))
     return tuple(images)

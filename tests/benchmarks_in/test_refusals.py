@@ -23,7 +23,7 @@ from benchmarks_in.outside import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.folder import MAX_LINE_BYTES, FaultyContent, safe_path, strict_json
+from adapters.folder import MAX_FILE_BYTES, MAX_LINE_BYTES, FaultyContent, safe_path, strict_json
 from adapters.layouts import open_source
 from engine.errors import BenchmarkError
 from engine.importing import ImportOptions, import_benchmark, validate
@@ -330,6 +330,22 @@ def test_a_cell_is_named_by_its_row(hub_layout: Path) -> None:
     assert "only embedded images" in problems[0].what
     assert "no ground-truth image" in problems[1].what
     assert "truncated" in problems[2].what
+
+
+def test_a_cell_that_is_far_too_large_is_refused(hub_layout: Path) -> None:
+    rows = hub_rows()
+    rows[1]["input_images"][0]["bytes"] = bytes(MAX_FILE_BYTES + 1)
+    write_hub(hub_layout, rows)
+    (problem,) = validate(open_source(str(hub_layout)))
+    assert (problem.row, "more than 67,108,864 bytes" in problem.what) == (2, True)
+
+
+def test_a_file_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
+    write_view(tmp_path, RECORDS)
+    with (tmp_path / "images/in1.png").open("r+b") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+    (problem,) = validate(open_source(str(tmp_path)))
+    assert (problem.row, "more than 67,108,864 bytes" in problem.what) == (2, True)
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -50])
