@@ -21,6 +21,7 @@ class Todo:
 
     targets: dict[str, dict[int, Target]] = field(default_factory=dict)
     revisions: dict[str, dict[int, int]] = field(default_factory=dict)
+    existing: dict[str, Mapping[int, int]] = field(default_factory=dict)  # before this run
 
     @property
     def shards(self) -> int:
@@ -29,11 +30,9 @@ class Todo:
 
     def leave(self, key: str, shard: int) -> None:
         """Do not write this shard after all; it keeps the revision that it has, if any."""
-        target = self.targets[key].pop(shard)
-        if target.revision:
-            self.revisions[key][shard] = target.revision - 1
-        else:
-            del self.revisions[key][shard]
+        del self.targets[key][shard], self.revisions[key][shard]
+        if shard in self.existing[key]:
+            self.revisions[key][shard] = self.existing[key][shard]
 
     def inputs(self, plan: Plan, node: Node, shard: int) -> dict[str, int]:
         """The revisions, where not 0, of what a benchmark shard of the node is made from."""
@@ -51,14 +50,17 @@ def survey(reader: RunReader, retry_errors: bool = False) -> Todo:
     nodes = list(plan.nodes.values())
     with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as threads:
         listed = dict(zip(plan.nodes, threads.map(reader.listing, nodes), strict=True))
+    surveyor = _Surveyor(reader, todo, retry_errors)
     for key, node in plan.nodes.items():
-        have = dict(listed[key].revisions)
-        targets: dict[int, Target] = {}
+        todo.existing[key] = listed[key].revisions
+        have, targets = dict(listed[key].revisions), {}
         for shard in range(plan.shards * node.split):
-            if shard in listed[key].lost:
-                target: Target | None = Target(key, listed[key].lost[shard] + 1)
-            else:
-                target = _target(reader, todo, node, shard, have.get(shard), retry_errors)
+            lost = listed[key].lost.get(shard)
+            target = (
+                surveyor.target(node, shard, have.get(shard))
+                if lost is None
+                else Target(key, lost + 1)
+            )
             if target:
                 targets[shard] = target
                 have[shard] = target.revision
@@ -66,28 +68,32 @@ def survey(reader: RunReader, retry_errors: bool = False) -> Todo:
     return todo
 
 
-def _target(
-    reader: RunReader, todo: Todo, node: Node, shard: int, have: int | None, retry: bool
-) -> Target | None:
-    if have is None:
-        return Target(node.key)
-    if _stale(reader, todo, node, shard, have):
-        return Target(node.key, have + 1)
-    if retry and _unsettled(reader, node, shard, have):
-        return Target(node.key, have + 1, retry=True)
-    return None
+@dataclass(frozen=True, slots=True)
+class _Surveyor:
+    """Decides for one shard at a time, upstream nodes first."""
 
+    reader: RunReader
+    todo: Todo
+    retry: bool
 
-def _stale(reader: RunReader, todo: Todo, node: Node, shard: int, have: int) -> bool:
-    """Whether the shard was made from other revisions of its inputs than there are now."""
-    inputs = todo.inputs(reader.plan, node, shard // node.split)
-    if not inputs:
-        return False  # every input is the first revision: nothing can be stale, nothing is read
-    made_from: Mapping[str, int] = labels(reader.stage(node).read(shard, have)).get("inputs", {})
-    return dict(made_from) != inputs
+    def target(self, node: Node, shard: int, have: int | None) -> Target | None:
+        if have is None:
+            return Target(node.key)
+        if self._stale(node, shard, have):
+            return Target(node.key, have + 1)
+        if self.retry and self._unsettled(node, shard, have):
+            return Target(node.key, have + 1, retry=True)
+        return None
 
+    def _stale(self, node: Node, shard: int, have: int) -> bool:
+        """Whether the shard was made from other revisions of its inputs than there are now."""
+        inputs = self.todo.inputs(self.reader.plan, node, shard // node.split)
+        if not inputs:
+            return False  # every input is the first revision: nothing can be stale
+        table = self.reader.stage(node).read(shard, have)
+        return dict(labels(table).get("inputs", {})) != inputs
 
-def _unsettled(reader: RunReader, node: Node, shard: int, have: int) -> bool:
-    status = reader.stage(node).read(shard, have)["status"]
-    settled: Sequence[str] = SETTLED[node.stage]
-    return any(value not in settled for value in pc.unique(status).to_pylist())
+    def _unsettled(self, node: Node, shard: int, have: int) -> bool:
+        status = self.reader.stage(node).read(shard, have)["status"]
+        settled: Sequence[str] = SETTLED[node.stage]
+        return any(value not in settled for value in pc.unique(status).to_pylist())
