@@ -37,6 +37,12 @@ _REFUSAL_CODES = (
     "prohibited_content",
     "data_inspection_failed",
 )
+_OPTIONAL = frozenset({"requests_per_minute", "tokens_per_minute", "spending_cap_usd"})
+_POSITIVE = (
+    *("timeout_s", "attempts", "timeout_attempts", "backoff_s", "backoff_max_s"),
+    *("retry_after_max_s", "concurrency", "max_response_mib", "give_up_after"),
+    *sorted(_OPTIONAL),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +86,12 @@ class Endpoint:
             raise ConfigError(f"base_url {self.base_url!r} is not an http(s) URL")
         if url.username or url.password or url.query or url.fragment:
             raise ConfigError("base_url may hold no credentials and no query; use api_key_env")
-        positive = (self.timeout_s, self.attempts, self.concurrency, self.max_response_mib)
-        if min(positive) <= 0 or self.timeout_attempts <= 0 or self.give_up_after <= 0:
-            raise ConfigError("time-outs, attempts, concurrency and sizes must be positive")
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is None and name in _OPTIONAL:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise ConfigError(f"endpoint.{name} must be a positive number, not {value!r}")
 
     def read_key(self) -> str | None:
         """The secret key, from the environment; None when the endpoint needs none.

@@ -73,7 +73,8 @@ class Execution:
 # Enough for Python, CUDA and caches; keys and tokens of the owner are not passed on by default.
 _USUAL = re.compile(
     r"PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|CUDA_\w+|NVIDIA_\w+|NCCL_\w+|HF_HOME|"
-    r"HF_HUB_OFFLINE|HF_HUB_CACHE|TRANSFORMERS_OFFLINE|XDG_CACHE_HOME|VLLM_\w+|OMP_NUM_THREADS"
+    r"HF_HUB_OFFLINE|HF_HUB_CACHE|TRANSFORMERS_OFFLINE|XDG_CACHE_HOME|VLLM_(?!API_KEY)\w+|"
+    r"OMP_NUM_THREADS"
 )
 
 

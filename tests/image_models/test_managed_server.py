@@ -234,7 +234,8 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(
 def test_secrets_of_the_owner_are_not_passed_on(
     server: Callable[..., ManagedServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TOY_SECRET", "hush-hush-0123456789")
+    for name in ("TOY_SECRET", "VLLM_API_KEY", "HF_TOKEN"):
+        monkeypatch.setenv(name, "hush-hush-0123456789")
     one = server(env={"TOY_SETTING": "1"})
     (child,) = Path(f"/proc/{one._guard.pid}/task/{one._guard.pid}/children").read_text().split()
     for pid in (one._guard.pid, int(child)):
