@@ -1,10 +1,12 @@
 """A run's folder in the store: its plan, configuration, status, events and results.
 
-`<root>/runs/<run id>/{plan.json, config.yaml, status.json, events/…, summary.parquet, report/}`.
+`<root>/runs/<run id>/{plan.json, config.yaml, status.json, events/…, summary.parquet, report/}`,
+and `cancel.json` while somebody asks the driver to stop.
 None of it is needed to resume: what is done is what exists under `stages/`.
 """
 
 import json
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,6 +35,7 @@ class Status:
     reason: str = ""
     exit_code: int | None = None
     job: str = ""  # the Ray job that drives it, where there is one
+    code: str = ""  # which code drives it: a commit, an upload
 
 
 class RunFolder:
@@ -84,6 +87,22 @@ class RunFolder:
             return cattrs.structure(json.loads(data), Status)
         except (ValueError, KeyError, cattrs.BaseValidationError) as err:
             raise CorruptError(f"{self.folder}/status.json: not readable ({err!r})") from err
+
+    def ask_to_stop(self, why: str) -> None:
+        """Ask the driver, wherever it runs, to stop; it looks every few seconds."""
+        request = {"id": uuid.uuid4().hex, "time": now(), "why": why}
+        self.objects.replace(f"{self.folder}/cancel.json", json.dumps(request).encode())
+
+    def asked_to_stop(self) -> str:
+        """The request to stop as it stands in the store; empty when there is none."""
+        try:
+            return self.objects.read(f"{self.folder}/cancel.json").decode()
+        except FileNotFoundError:
+            return ""
+
+    def withdraw_stop(self) -> None:
+        """Take a request to stop back, before the run is driven again."""
+        self.objects.delete(f"{self.folder}/cancel.json")
 
     def save_events(self, driver: str, lines: list[str]) -> None:
         """Publish a driver's events so far; drivers of one run keep apart."""

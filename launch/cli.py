@@ -3,7 +3,6 @@
 import importlib
 import os
 import sys
-from typing import Any
 
 import click
 
@@ -74,25 +73,13 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("interrupted; everything committed so far is kept", err=True)
         sys.exit(130)
     except Exception as err:  # a purposeful error becomes a sentence; others keep their trace
-        code = _code(err)
+        from launch.exits import code_of
+
+        code = code_of(err)
         if code is None:
             raise
         click.echo(f"medgen: {err}", err=True)
         sys.exit(code)
-
-
-def _code(err: Exception) -> int | None:
-    from conf.loading import ConfError
-    from engine import errors
-    from launch import exits
-
-    codes: list[tuple[Any, int]] = [
-        ((ConfError, errors.ConfigError, errors.BenchmarkError), exits.USAGE),
-        ((errors.PlanError, errors.AdapterError, errors.StoreError), exits.PREFLIGHT),
-        (errors.SpendingError, exits.INCOMPLETE),
-        (errors.MedgenError, exits.INTERNAL),
-    ]
-    return next((code for kinds, code in codes if isinstance(err, kinds)), None)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """From what a user said to what the engine does: configuration to recipe, benchmark and pool."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -12,9 +12,11 @@ from engine.catalog import canonical_format
 from engine.errors import BenchmarkError, ConfigError, PlanError
 from engine.importing import ImportOptions, Subset, import_benchmark
 from engine.objects import Objects
-from engine.plan import Model, Recipe, System
+from engine.plan import Model, Plan, Recipe, System
 from engine.ports import Pool, Source
+from engine.run import Event
 from engine.spec import Resources, Spec
+from engine.survey import Todo
 
 
 def recipe(conf: RunConf) -> Recipe:
@@ -137,6 +139,15 @@ def import_options(conf: BenchmarkConf) -> ImportOptions:
         subset=subset,
         expected_count=conf.expected_count,
     )
+
+
+def telemetry(conf: ClusterConf, plan: Plan, todo: Todo) -> list[Callable[[Event], None]]:
+    """What exports a run's numbers; a pool without Ray has no exporter."""
+    if conf.pool != "ray":
+        return []
+    from actors.telemetry import Telemetry
+
+    return [Telemetry(plan, todo)]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
 
@@ -16,16 +16,19 @@ import yaml
 from rich.console import Console
 
 from conf import RunConf
-from engine.errors import MedgenError
 from engine.objects import Objects, connect
 from engine.plan import Node, Plan, StageName, make_plan
 from engine.reading import RunReader, stage_shards
 from engine.run import Ending, Event, Options, carry_out
-from engine.runs import RunFolder, RunStatus
+from engine.runs import RunFolder, RunStatus, now
 from engine.spec import plain
 from engine.survey import Todo, survey
 from launch import compose, exits
+from launch.exits import code_of
+from launch.jobs import Job, current_job
+from launch.parcel import code_identity
 from launch.progress import Bars, Lines, Recorder
+from launch.pulse import Pulse
 
 ALL_STAGES: tuple[StageName, ...] = ("answer", "render", "score", "judge")
 
@@ -37,7 +40,7 @@ class Wish:
     stages: tuple[StageName, ...] = ALL_STAGES
     retry_errors: bool = False
     quiet: bool = False
-    job: str = ""
+    job: Job = field(default_factory=current_job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,10 @@ class Stop:
     def __call__(self) -> bool:
         """Whether to stop."""
         return self.signal is not None
+
+    def ask(self) -> None:
+        """Stop as after SIGTERM, which a request from outside stands for."""
+        self.signal = self.signal or signal.SIGTERM
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -102,12 +109,15 @@ def evaluate(conf: RunConf, wish: Wish, stop: Stop, tell: Callable[[Event], None
     reader = RunReader(objects, plan)
     todo = restrict(survey(reader, wish.retry_errors), plan, wish.stages)
     recorder = Recorder(folder, plan, todo, _driver_name())
-    recorder.publish(job=wish.job)
+    recorder.publish(job=wish.job.id, code=code_identity())
+    pulse = Pulse(stop, recorder, obey_present=wish.job.submitted)
     begun = time.monotonic()
     try:
-        ending = _work(conf, wish, reader, todo, [recorder, tell], stop)
-    except (MedgenError, KeyboardInterrupt) as err:
-        recorder.publish(status="error", reason=str(err) or type(err).__name__)
+        ending = _work(conf, wish, reader, todo, Ears((recorder, tell), pulse, stop))
+    except BaseException as err:
+        code = 130 if isinstance(err, KeyboardInterrupt) else code_of(err) or exits.INTERNAL
+        reason = str(err) or type(err).__name__
+        recorder.publish(status="error", reason=reason, exit_code=code)
         raise
     worked = time.monotonic() - begun
     reader = RunReader(objects, plan)  # what was listed before is out of date
@@ -134,26 +144,29 @@ def _there(todo: Todo, node: Node, shard: int) -> bool:
     return all(i in todo.revisions[node.key] for i in stage_shards(node, shard))
 
 
-def _work(
-    conf: RunConf,
-    wish: Wish,
-    reader: RunReader,
-    todo: Todo,
-    watchers: Sequence[Callable[[Event], None]],
-    stop: Stop,
-) -> Ending:
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who is told of events, who is asked whether to stop, and who hears signals."""
+
+    watchers: Sequence[Callable[[Event], None]]
+    pulse: Callable[[], bool]
+    stop: Stop
+
+
+def _work(conf: RunConf, wish: Wish, reader: RunReader, todo: Todo, ears: Ears) -> Ending:
     if not todo.shards:
         return Ending(stopped=False, failed={})  # nothing to do starts nothing
     console = Console(stderr=True)
     shown: Any = Bars(reader.plan, todo, console) if console.is_terminal else Lines()
-    everyone = [*watchers] if wish.quiet else [*watchers, shown]
+    everyone = [*ears.watchers] if wish.quiet else [*ears.watchers, shown]
 
     def watch(event: Event) -> None:
         for watcher in everyone:
             watcher(event)
 
-    with compose.open_pool(conf.cluster, conf.store) as pool, stop.listening(), shown:
-        return carry_out(reader, todo, pool, Options(stop, watch, conf.cluster.grace_s))
+    with compose.open_pool(conf.cluster, conf.store) as pool, ears.stop.listening(), shown:
+        everyone += compose.telemetry(conf.cluster, reader.plan, todo)
+        return carry_out(reader, todo, pool, Options(ears.pulse, watch, conf.cluster.grace_s))
 
 
 def config_text(conf: RunConf) -> str:
@@ -168,6 +181,13 @@ def exit_code(done: Done, summary: pa.Table, allowed_failures: float, stop: Stop
     if not done.complete or failed_share(summary) > allowed_failures:
         return exits.INCOMPLETE
     return exits.OK
+
+
+def finish(done: Done, code: int) -> None:
+    """Publish the exit code, which says that results and report are there as well."""
+    folder = RunFolder(done.reader.objects, done.plan.run_id)
+    if (status := folder.status()) is not None:
+        folder.save_status(replace(status, updated=now(), exit_code=code))
 
 
 def failed_share(summary: pa.Table) -> float:

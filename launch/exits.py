@@ -7,3 +7,17 @@ INCOMPLETE = 3  # some rows are not ok beyond the allowed share
 REGRESSION = 4
 INCONCLUSIVE = 5
 PREFLIGHT = 6  # the plan cannot fit, or the store cannot be used
+
+
+def code_of(err: BaseException) -> int | None:
+    """The exit code of an error that was raised on purpose; None for any other."""
+    from conf.loading import ConfError
+    from engine import errors
+
+    codes: list[tuple[tuple[type[Exception], ...], int]] = [
+        ((ConfError, errors.ConfigError, errors.BenchmarkError), USAGE),
+        ((errors.PlanError, errors.AdapterError, errors.StoreError), PREFLIGHT),
+        ((errors.SpendingError,), INCOMPLETE),
+        ((errors.MedgenError,), INTERNAL),
+    ]
+    return next((code for kinds, code in codes if isinstance(err, kinds)), None)

@@ -26,7 +26,8 @@ from engine.survey import Todo
 
 log = logging.getLogger("medgen")
 _STATUS_EVERY_S = 5.0
-_EVENTS_EVERY_S = 30.0
+_EVENTS_EVERY_S = 10.0
+_BEAT_EVERY_S = 20.0  # who follows a run from the store takes silence for a driver that is gone
 
 
 class Watcher(Protocol):
@@ -138,6 +139,11 @@ class Recorder:
             self._done[receipt.key] += 1
             self._rows.setdefault(receipt.stage, Counter()).update(receipt.rows)
         if time.monotonic() - self._written > _STATUS_EVERY_S:
+            self.publish()
+
+    def beat(self) -> None:
+        """Publish when nothing has been for a while: the driver is alive, whatever it waits for."""
+        if time.monotonic() - self._written > _BEAT_EVERY_S:
             self.publish()
 
     def publish(self, **changes: Any) -> None:

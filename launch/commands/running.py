@@ -66,7 +66,7 @@ def _carry_out(
     retry_errors: bool,
     as_json: bool,
 ) -> int:
-    from launch.evaluation import Stop, Wish, evaluate, exit_code
+    from launch.evaluation import Stop, Wish, evaluate, exit_code, finish
     from launch.progress import line
     from launch.publishing import publish
 
@@ -83,6 +83,7 @@ def _carry_out(
     done = evaluate(conf, Wish(stages, retry_errors, quiet=as_json), stop, tell)
     summary = publish(done, conf, shown=not as_json)
     code = exit_code(done, summary, conf.allowed_failures, stop)
+    finish(done, code)
     for group, reason in done.ending.failed.items():
         click.echo(f"given up: {_who(done.plan, group)}: {reason}", err=True)
     if as_json:

@@ -1,0 +1,153 @@
+"""Ray's job API: who drives this process, and what the cluster knows of a run's jobs.
+
+Nothing here is needed to know where a run stands: that is in the store.
+"""
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import ConfigError, StoreError
+
+_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
+MARK = "medgen"  # in a job's metadata: submitted by us, so old requests to stop were taken back
+TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
+HERE = "http://127.0.0.1:8265"
+_NO_TOKEN = (
+    "the cluster asks for a token ({status}). Set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH "
+    "(a file with the token) or RAY_AUTH_TOKEN; whoever runs the cluster has it: `ray "
+    "get-auth-token` on its head, or the Secret of KubeRay's cluster"
+)
+
+
+class NoDashboard(StoreError):
+    """The job API of a cluster cannot be used; the store still can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The Ray job that this process drives; empty outside of one."""
+
+    id: str = ""
+    submitted: bool = False  # by `medgen submit`
+
+
+def current_job() -> Job:
+    """The job of this process, as Ray tells it."""
+    try:
+        metadata = json.loads(os.environ.get(_JOB_CONFIG, "{}")).get("metadata", {})
+    except ValueError:
+        return Job()
+    return Job(metadata.get("job_submission_id", ""), MARK in metadata)
+
+
+def address(given: str | None) -> str:
+    """The URL of the job API: as given, from the environment, or a port-forward to here.
+
+    Raises:
+        ConfigError: the address is no URL of a dashboard.
+    """
+    ray_address = os.environ.get("RAY_ADDRESS", "")
+    found = given or os.environ.get("RAY_API_SERVER_ADDRESS")
+    found = found or (ray_address if ray_address.startswith("http") else HERE)
+    if not found.startswith(("http://", "https://")):
+        raise ConfigError(f"{found!r} is no address of the job API, such as {HERE}")
+    return found
+
+
+class Cluster:
+    """A cluster's jobs."""
+
+    def __init__(self, url: str) -> None:
+        """Connect.
+
+        Raises:
+            NoDashboard: nobody answers, or the token is missing or wrong.
+        """
+        from ray.job_submission import JobSubmissionClient
+
+        # What Ray would log there, the errors below say.
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        self.url = url
+        with _explained(url):
+            self._client = JobSubmissionClient(url)
+
+    def submit(self, job: str, entrypoint: str, env: dict[str, Any], cpus: float) -> bool:
+        """Start a job; False when there is one of that id.
+
+        Raises:
+            NoDashboard: the cluster does not take it.
+        """
+        with _explained(self.url):
+            try:
+                self._client.submit_job(
+                    entrypoint=entrypoint,
+                    submission_id=job,
+                    runtime_env=env,
+                    metadata={MARK: "1"},
+                    entrypoint_num_cpus=cpus,
+                )
+            except RuntimeError as err:
+                if "already exists" in str(err):
+                    return False
+                raise
+        return True
+
+    def jobs(self, run: str) -> dict[str, str]:
+        """The run's jobs in the order of their attempts, with Ray's word for their state."""
+        with _explained(self.url):
+            listed = {str(j.submission_id): str(j.status.value) for j in self._client.list_jobs()}
+        mine = [j for j in listed if j == run or j.startswith(f"{run}--")]
+        return {j: listed[j] for j in sorted(mine, key=attempt)}
+
+    def state(self, job: str) -> tuple[str, int | None]:
+        """Ray's word for a job's state, and its driver's exit code when it has one."""
+        with _explained(self.url):
+            details = self._client.get_job_info(job)
+        return str(details.status.value), details.driver_exit_code
+
+    def stop(self, job: str) -> None:
+        """Have Ray end the driver: SIGTERM, and SIGKILL a few seconds later."""
+        with _explained(self.url):
+            self._client.stop_job(job)
+
+    async def tail(self, job: str) -> AsyncIterator[str]:
+        """Pieces of what the driver writes, until it ends."""
+        with _explained(self.url):
+            async for piece in self._client.tail_job_logs(job):
+                yield piece
+
+
+def attempt(job: str) -> int:
+    """Which attempt at its run a job is: `<run id>`, `<run id>--2` and so on."""
+    number = job.rpartition("--")[2]
+    return int(number) if number.isdigit() and "--" in job else 1
+
+
+@contextlib.contextmanager
+def _explained(url: str) -> Iterator[None]:
+    import aiohttp
+    import requests
+    from ray.exceptions import AuthenticationError
+
+    try:
+        yield
+    except AuthenticationError as err:
+        refused = "403: the one given is wrong" if "failed" in str(err)[:30] else "401"
+        raise NoDashboard(f"{url}: {_NO_TOKEN.format(status=refused)}") from err
+    except (ConnectionError, requests.RequestException, aiohttp.ClientError, OSError) as err:
+        raise NoDashboard(
+            f"no job API answers at {url}: {_line(err)}. Forward a port to the dashboard of the "
+            "cluster's head, or name it with --address"
+        ) from err
+    except RuntimeError as err:
+        raise NoDashboard(f"the job API at {url} refuses: {_line(err)}") from err
+
+
+def _line(err: Exception) -> str:
+    lines = str(err).strip().splitlines()
+    return lines[0][:300] if lines else type(err).__name__

@@ -1,0 +1,183 @@
+"""The working directory that a job is given: code and configuration, and nothing else.
+
+What goes in is listed, not what stays out: the six packages, by kind of file, and what the
+configuration includes by name. The archive is the same byte for byte whenever its content is, so
+that its hash names it and Ray uploads it once.
+"""
+
+import hashlib
+import importlib.metadata
+import io
+import json
+import os
+import re
+import subprocess
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from engine.errors import ConfigError
+
+PACKAGES = ("engine", "actors", "adapters", "metrics", "conf", "launch")
+DISTRIBUTION = "medgen-engine"
+LABEL = "medgen-parcel.json"
+RUN_FILE = "medgen-run.yaml"
+MIB = 2**20
+_KINDS = {".py", ".pyi", ".yaml", ".yml", ".json", ".j2", ".toml", ".txt", ".md", ".cfg", ".ttf"}
+_SKIPPED = {"__pycache__", ".git"}
+_SECRET_FILE = re.compile(
+    r"(^|/)(\.env(\..*)?|\.netrc|\.npmrc|\.pypirc|id_(rsa|dsa|ecdsa|ed25519)|.*\.(pem|key|p12|pfx)"
+    r"|.*(credential|secret|password|auth_token).*\.(json|ya?ml|txt|toml|cfg))$",
+    re.IGNORECASE,
+)
+_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+_SHORTEST_SECRET = 12  # characters; shorter values would be found everywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A working directory as one archive."""
+
+    content: Mapping[str, bytes]  # path -> bytes
+    digest: str  # sha256 of paths and contents, 16 hex digits
+
+    @property
+    def size(self) -> int:
+        """Bytes before compression."""
+        return sum(len(data) for data in self.content.values())
+
+    def archive(self) -> bytes:
+        """A zip file; the same content gives the same bytes."""
+        sink = io.BytesIO()
+        with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(self.content):
+                entry = zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0))
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, self.content[path])
+        return sink.getvalue()
+
+
+def pack(config: str, include: Sequence[str], most_mib: float, root: Path | None = None) -> Parcel:
+    """Collect the code, the composed configuration and the files included by name.
+
+    Args:
+        config: YAML of the run; named environment variables, no keys.
+        include: files or directories relative to `root` that the run's own adapters need.
+        most_mib: refuse more than this, before compression.
+        root: where includes are looked up; by default the current directory.
+
+    Raises:
+        ConfigError: an include leaves the root, looks like a secret or holds one, or all is too
+            large; the largest files are named.
+    """
+    content = dict(_code())
+    content |= _included(root or Path.cwd(), include)
+    content |= {RUN_FILE: config.encode()} | _metadata()
+    _refuse_secrets(content)
+    digest = _digest(content)
+    label = {"digest": digest, "code": code_identity()}
+    parcel = Parcel(content | {LABEL: json.dumps(label).encode()}, digest)
+    if parcel.size > most_mib * MIB:
+        largest = sorted(content, key=lambda p: -len(content[p]))[:5]
+        named = ", ".join(f"{p} {len(content[p]) / MIB:.1f} MiB" for p in largest)
+        raise ConfigError(
+            f"the working directory is {parcel.size / MIB:.1f} MiB, more than "
+            f"submit.most_mib={most_mib:g}; the largest: {named}. Data and weights belong into the "
+            "store or on the cluster's disks"
+        )
+    return parcel
+
+
+def code_identity(root: Path | None = None) -> str:
+    """Which code this is: the commit of a clone, or the label of an upload; empty otherwise."""
+    root = root or Path(__file__).resolve().parents[1]
+    label = root / LABEL
+    if label.is_file():
+        said = json.loads(label.read_text(encoding="utf-8"))
+        return f"upload {said['digest']} {said['code']}".strip()
+    if not (root / ".git").exists():
+        return ""
+    commit = _git(root, "rev-parse", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *PACKAGES)
+    return f"commit {commit}{' with changes' if changed else ''}" if commit else ""
+
+
+def _git(root: Path, *words: str) -> str:
+    try:
+        said = subprocess.run(
+            ["git", "-C", str(root), *words],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return said.stdout.strip() if said.returncode == 0 else ""
+
+
+def _code() -> Iterator[tuple[str, bytes]]:
+    root = Path(__file__).resolve().parents[1]
+    for package in PACKAGES:
+        for file in _files(root / package):
+            if file.suffix in _KINDS or file.name == "py.typed":
+                yield file.relative_to(root).as_posix(), file.read_bytes()
+
+
+def _files(place: Path) -> Iterator[Path]:
+    """Plain files below a place, sorted; links are not followed out of it."""
+    for folder, folders, names in os.walk(place):
+        folders[:] = sorted(f for f in folders if f not in _SKIPPED)
+        for name in sorted(names):
+            file = Path(folder, name)
+            if file.is_file() and not file.is_symlink():
+                yield file
+
+
+def _included(root: Path, include: Sequence[str]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for name in include:
+        place = (root / name).resolve()
+        if not place.is_relative_to(root.resolve()) or ".." in PurePosixPath(name).parts:
+            raise ConfigError(f"submit.include: {name!r} is outside of {root}")
+        if not place.exists():
+            raise ConfigError(f"submit.include: there is no {name!r} in {root}")
+        for file in [place] if place.is_file() else _files(place):
+            found[file.relative_to(root.resolve()).as_posix()] = file.read_bytes()
+    return found
+
+
+def _metadata() -> dict[str, bytes]:
+    """What the installed distribution says of itself, so that versions are known over there."""
+    try:
+        found = importlib.metadata.distribution(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return {}
+    folder = f"{DISTRIBUTION.replace('-', '_')}-{found.version}.dist-info"
+    return {f"{folder}/METADATA": (found.read_text("METADATA") or "").encode()}
+
+
+def _refuse_secrets(content: Mapping[str, bytes]) -> None:
+    values = {
+        name: value.encode()
+        for name, value in os.environ.items()
+        if SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET and not Path(value).exists()
+    }
+    for path, data in content.items():
+        if _SECRET_FILE.search(path):
+            raise ConfigError(f"{path} looks like a secret and is not uploaded; take it out")
+        if _PRIVATE_KEY.search(data) and not path.startswith("launch/"):
+            raise ConfigError(f"{path} holds a private key and is not uploaded")
+        if name := next((n for n, value in values.items() if value in data), None):
+            raise ConfigError(f"{path} holds the value of {name}; name the variable instead")
+
+
+def _digest(content: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(content):
+        digest.update(f"{path}\0{len(content[path])}\0".encode())
+        digest.update(content[path])
+    return digest.hexdigest()[:16]
