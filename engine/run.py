@@ -171,10 +171,12 @@ class Driver:
             self.board.committed(unit)
         elif then.kind == "again":
             (queue.suspects if then.alone else queue.fresh).extend(then.units)
-        elif outcome.error_type == "StoreError":
+        elif outcome.error_type in ("StoreError", "BusyError"):
             raise StoreError(then.reason)
         else:
-            self._give_up(outcome.group, then.reason)
+            cure = "; `medgen run --repair` finds and replaces it"
+            damaged = outcome.error_type == "CorruptError"
+            self._give_up(outcome.group, then.reason + (cure if damaged else ""))
 
     def _not_started(self, outcome: Outcome) -> None:
         if outcome.group in self.board.failed:
