@@ -157,10 +157,10 @@ def score_columns(
     """
     gather = _Gather(ids)
     batches: list[dict[str, Floats]] = []
-    statuses: list[Ints] = []
+    statuses: list[NDArray[np.uint8]] = []
     for table in _stream(reader, system, node):
         gather.add(table)
-        statuses.append(gather.statuses.encode(table["status"]))
+        statuses.append(gather.statuses.encode(table["status"]).astype(np.uint8))
         batches.append(
             {
                 name: table[name].combine_chunks().to_numpy(zero_copy_only=False)
@@ -169,7 +169,7 @@ def score_columns(
             }
         )
     context = gather.context(reader, system, node)
-    status = _joined(statuses)
+    status = np.concatenate(statuses or [np.zeros(0, np.uint8)])
     outputs = _aligned(batches, [len(s) for s in statuses]) or {
         node.label: np.full(len(status), np.nan)
     }
@@ -199,32 +199,26 @@ def _aligned(batches: Sequence[dict[str, Floats]], sizes: Sequence[int]) -> dict
     }
 
 
-def _explained(status: Ints, values: Floats, words: Words) -> Coded:
-    ok, absent = words.code("ok"), words.code("not_applicable")
-    codes = np.where((status == ok) & np.isnan(values), absent, status)
-    codes = np.where((status == ok) & np.isinf(values), words.code("error"), codes)
-    return Coded(tuple(words.all), codes.astype(np.uint8))
+def _explained(status: NDArray[np.integer], values: Floats, words: Words) -> Coded:
+    ok = status == words.code("ok")
+    codes = status.astype(np.uint8)
+    codes[ok & np.isnan(values)] = words.code("not_applicable")
+    codes[ok & np.isinf(values)] = words.code("error")
+    return Coded(tuple(words.all), codes)
 
 
 def _foretold(status: Coded, context: Context) -> Coded:
     """Missing samples of a task of which the metric says nothing are not applicable either."""
-    words = list(status.words)
-    absent, missing = words.index("not_applicable"), words.index("missing")
-    kinds = context.format.codes.astype(np.int64) * len(context.task.words) + context.task.codes
-    silent, seen = (np.bincount(kinds, weights=w) for w in _silence(status.codes, absent, missing))
+    absent, missing = status.where("not_applicable"), status.where("missing")
+    tasks = len(context.task.words)
+    kinds = context.format.codes.astype(np.int32) * tasks + context.task.codes
+    size = len(context.format.words) * tasks
+    silent = np.bincount(kinds[absent], minlength=size)
+    seen = np.bincount(kinds[~missing], minlength=size)
     wholly = (silent > 0) & (seen == silent)
-    turned = (status.codes == missing) & wholly[kinds]
-    return Coded(status.words, np.where(turned, absent, status.codes).astype(np.uint8))
-
-
-def _silence(
-    codes: NDArray[np.integer], absent: int, missing: int
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    return codes == absent, codes != missing
-
-
-def _joined(parts: Sequence[Ints]) -> Ints:
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+    codes = status.codes.copy()
+    codes[missing & wholly[kinds]] = status.words.index("not_applicable")
+    return Coded(status.words, codes)
 
 
 # ---- verdicts ------------------------------------------------------------------------------

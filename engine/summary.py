@@ -68,7 +68,7 @@ SUMMARY = pa.schema(
     metadata={"medgen.schema": "summary/1"},
 )
 # Values that wait for a common bootstrap; results do not depend on where the cut falls.
-_WAITING = 1_000_000
+_WAITING = 250_000
 
 Row = dict[str, Any]
 
@@ -98,8 +98,8 @@ def summarize(reader: RunReader) -> pa.Table:
             for row, values in _column_rows(reader.plan, column, random):
                 rows.append(row)
                 waiting.append((row, values))
-            if sum(len(values) for _, values in waiting) > _WAITING:
-                _interval(waiting)
+                if sum(len(kept) for _, kept in waiting) > _WAITING:
+                    _interval(waiting)
     _interval(waiting)
     return pa.Table.from_pylist(rows, SUMMARY)
 
