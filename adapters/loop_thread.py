@@ -5,6 +5,8 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+_PATIENCE_S = 5.0
+
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -38,6 +40,14 @@ class LoopThread:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
+    async def _wind_down(self) -> None:
+        # Tasks that are still there belong to libraries; each gets the chance to clean up.
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=_PATIENCE_S)
+
     def stop(self) -> None:
         """End the loop and its thread; harmless when it was ended before."""
         if self._loop.is_closed():
@@ -46,6 +56,7 @@ class LoopThread:
             # The garbage collector may run here, and a thread cannot wait for itself.
             self._loop.stop()
             return
+        self.run(self._wind_down())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -56,6 +56,34 @@ _CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
+# Weights are drawn so widely that the answer depends on the prompt.
+_TEXT: Mapping[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": _CONTEXT,
+    # The three sections (time, height, width) must sum to half the head's 32.
+    "rope_parameters": {
+        "rope_type": "default",
+        "rope_theta": 10000.0,
+        "mrope_section": [4, 6, 6],
+    },
+    "initializer_range": 0.2,
+}
+_VISION: Mapping[str, Any] = {
+    "depth": 2,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_heads": 2,
+    "out_hidden_size": 64,
+    "patch_size": 14,
+    "window_size": 56,
+    "fullatt_block_indexes": [1],
+    "initializer_range": 0.2,
+}
+
 
 def make(directory: str | Path, seed: int = 20251122) -> Path:
     """Write the model, its tokenizer and processor, and the marker; same seed, same bytes.
@@ -192,36 +220,13 @@ def _model(seed: int) -> Any:
     )
     config = transformers.Qwen2_5_VLConfig(
         text_config={
+            **_TEXT,
             "vocab_size": len(tokenizer),
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 2,
-            "max_position_embeddings": _CONTEXT,
-            # The three sections (time, height, width) must sum to half the head's 32.
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 10000.0,
-                "mrope_section": [4, 6, 6],
-            },
             "bos_token_id": pad,
             "eos_token_id": stop,
             "pad_token_id": pad,
-            # Wide enough that the answer depends on the prompt.
-            "initializer_range": 0.2,
         },
-        vision_config={
-            "depth": 2,
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_heads": 2,
-            "out_hidden_size": 64,
-            "patch_size": 14,
-            "window_size": 56,
-            "fullatt_block_indexes": [1],
-            "initializer_range": 0.2,
-        },
+        vision_config=dict(_VISION),
         image_token_id=image,
         video_token_id=video,
         vision_start_token_id=start,

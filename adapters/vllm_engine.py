@@ -319,6 +319,8 @@ def _close(engine: Any, loop: LoopThread) -> None:
     loop.run(_unhear(engine))
     engine.shutdown()
     loop.stop()
+    # vLLM closes its sockets on the loop, but leaves what they belonged to open.
+    engine.engine_core.resources.ctx.destroy(linger=0)
 
 
 async def _unhear(engine: Any) -> None:

@@ -1,0 +1,240 @@
+"""What does the engine cost on top of bare vLLM?
+
+The same prompts go through `LLM.chat`, with its messages made beforehand, and through an answer
+worker of the engine: shards read from the store, several in flight, rows committed. Both servers
+stay up and take turns, so that whatever else the machine does hits both alike. Prefix and picture
+caches are off, or every round after the first would measure them.
+
+    python -m benchmarks.vllm_overhead                         the tiny model on CPU, some minutes
+    python -m benchmarks.vllm_overhead --model DIR --engine '{"load_format": "dummy"}' --name gpu
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from adapters.chat_content import content
+from adapters.provenance import weights
+from adapters.tiny_vlm import cached
+from benchmarks._records import keep
+from engine.answering import AnswerStyle, answer_request
+from engine.chat import Sampling, seed_for
+from engine.images import png
+from engine.importing import ImportOptions, import_benchmark
+from engine.nouns import Image, Sample
+from engine.objects import connect
+from engine.plan import Model, Recipe, System, make_plan
+from engine.ports import Problem, Target, Unit
+from engine.spec import Resources, Spec
+from engine.workers import make_worker
+
+_ENGINE = {"enable_prefix_caching": False, "mm_processor_cache_gb": 0, "seed": 0}
+_SMALL = {"dtype": "float32", "max_model_len": 2048, "enforce_eager": True, "max_num_seqs": 32}
+_WORDS = "Which structure is marked, is it enlarged, and what does that mean for the patient?"
+
+
+class Questions:
+    """Samples with one picture of noise each."""
+
+    def __init__(self, count: int, side: int) -> None:
+        self.count, self.side = count, side
+
+    def __iter__(self) -> Iterator[Sample | Problem]:
+        import numpy as np
+        from PIL import Image as Pillow
+
+        draw = np.random.default_rng(0)
+        for n in range(self.count):
+            noise = draw.integers(0, 256, (self.side, self.side, 3), dtype=np.uint8)
+            image = Image(png(Pillow.fromarray(noise)), f"{n}.png")
+            task = "question-answering"
+            yield Sample(f"s{n:05d}", "VQA", task, "CT", f"{n}. {_WORDS}", input_images=(image,))
+
+    def expected(self) -> dict[Any, int]:
+        return {}
+
+    def describe(self) -> dict[str, Any]:
+        return {"layout": "made for a measurement"}
+
+
+def settings() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--model", default="", help="folder or hub name; empty: the tiny model")
+    parser.add_argument("--engine", default="{}", help="more vLLM engine arguments, JSON")
+    parser.add_argument("--samples", type=int, default=192)
+    parser.add_argument("--shard", type=int, default=32)
+    parser.add_argument("--in-flight", type=int, default=3)
+    parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--side", type=int, default=112, help="of the pictures, in pixels")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--name", default="", help="suffix of the stored result")
+    parser.add_argument("--serve", choices=["bare", "engine"], help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def arguments(asked: argparse.Namespace) -> dict[str, Any]:
+    """Engine arguments, the same for both."""
+    small = {} if asked.model else _SMALL
+    return {**_ENGINE, **small, **json.loads(asked.engine)}
+
+
+def bare(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Rounds through `LLM.chat`."""
+    from vllm import LLM, SamplingParams
+
+    model = asked.model or str(cached())
+    limits = {"image": 8, "video": 0}
+    llm = LLM(model=model, limit_mm_per_prompt=limits, **arguments(asked))
+    style = AnswerStyle(sampling=Sampling(max_tokens=asked.max_tokens))
+    messages, parameters = [], []
+    for sample in Questions(asked.samples, asked.side):
+        assert isinstance(sample, Sample)
+        seed = seed_for(0, "answer", sample.id)
+        request = answer_request(sample, sample.input_images, style, seed)
+        messages.append(content(request.messages, named=False))
+        drawn = SamplingParams(max_tokens=asked.max_tokens, temperature=0.0, seed=seed)
+        parameters.append(drawn)
+    while True:
+        start = time.monotonic()
+        outputs = llm.chat(messages, parameters, use_tqdm=False)
+        seconds = time.monotonic() - start
+        yield {
+            "seconds": seconds,
+            "prompt_tokens": sum(len(o.prompt_token_ids or ()) for o in outputs),
+            "completion_tokens": sum(len(o.outputs[0].token_ids) for o in outputs),
+        }
+
+
+def engine(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Rounds through an answer worker: read, answer, commit."""
+    target = "adapters.vllm_engine:VLLMEngine"
+    model = asked.model or str(cached())
+    style = {"sampling": {"max_tokens": asked.max_tokens}}
+    spec = Spec(target, {"model": model, "style": style, "engine": arguments(asked)})
+    with tempfile.TemporaryDirectory() as store:
+        objects = connect(store)
+        source, options = Questions(asked.samples, asked.side), ImportOptions("noise", asked.shard)
+        manifest = import_benchmark(source, objects, options)
+        system = System("vlm", Model(spec, Resources()), formats=("VQA",))
+        plan = make_plan(Recipe("overhead", (system,), metrics={}), manifest)
+        (node,) = plan.nodes.values()
+        worker = make_worker(store, plan, node.group)
+        for turn in range(10**6):
+            # A later revision each time, so that every round commits.
+            units = [
+                Unit(node.group, shard, (Target(node.key, revision=turn),))
+                for shard in range(plan.shards)
+            ]
+            start = time.monotonic()
+            with ThreadPoolExecutor(asked.in_flight) as pool:
+                receipts = [r for unit in pool.map(worker, units) for r in unit]
+            seconds = time.monotonic() - start
+            yield {
+                "seconds": seconds,
+                "prompt_tokens": sum(r.prompt_tokens for r in receipts),
+                "completion_tokens": sum(r.completion_tokens for r in receipts),
+            }
+
+
+def serve(rounds: Iterator[dict[str, Any]]) -> None:
+    """Do a round for every line on standard input; results on the original standard output."""
+    import os
+
+    wire = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # vLLM prints
+    for _ in sys.stdin:
+        wire.write(json.dumps(next(rounds)) + "\n")
+        wire.flush()
+
+
+class Server:
+    """One of the two, in a process of its own."""
+
+    def __init__(self, kind: str) -> None:
+        command = [sys.executable, "-m", "benchmarks.vllm_overhead", *sys.argv[1:], "--serve", kind]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+    def round(self) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("a server ended; its own words are above")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(60)
+
+
+def measure(asked: argparse.Namespace) -> dict[str, Any]:
+    """Alternate the two; the first round of each warms up and is not counted."""
+    servers = {kind: Server(kind) for kind in ("bare", "engine")}
+    for server in servers.values():
+        server.round()
+    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in servers}
+    for turn in range(asked.rounds):
+        order = list(servers) if turn % 2 == 0 else list(servers)[::-1]
+        for kind in order:
+            found[kind].append(servers[kind].round())
+    for server in servers.values():
+        server.end()
+    return summary(asked, found)
+
+
+def summary(asked: argparse.Namespace, found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Rates, and the median of the ratios of rounds that stood side by side."""
+    pairs = zip(found["bare"], found["engine"], strict=True)
+    ratios = [b["seconds"] / e["seconds"] for b, e in pairs]
+    model = asked.model or "the tiny Qwen2.5-VL"
+    random = bool(weights(asked.model or str(cached())).get("random_weights"))
+    dummy = arguments(asked).get("load_format") == "dummy"
+    rates = {
+        kind: {
+            "tokens_per_s": round(median(r["completion_tokens"] / r["seconds"] for r in rounds), 1),
+            "samples_per_s": round(asked.samples / median(r["seconds"] for r in rounds), 2),
+            "seconds": [round(r["seconds"], 2) for r in rounds],
+            "prompt_tokens": rounds[0]["prompt_tokens"],
+            "completion_tokens": rounds[0]["completion_tokens"],
+        }
+        for kind, rounds in found.items()
+    }
+    return {
+        "model": Path(model).name,
+        "random_weights": random or dummy,
+        "samples": asked.samples,
+        "max_tokens": asked.max_tokens,
+        "in_flight": asked.in_flight,
+        **rates,
+        "ratio": round(median(ratios), 3),
+        "ratios": [round(r, 3) for r in ratios],
+    }
+
+
+def main() -> None:
+    asked = settings()
+    if asked.serve:
+        serve(bare(asked) if asked.serve == "bare" else engine(asked))
+        return
+    found = measure(asked)
+    suffix = f"_{asked.name}" if asked.name else ""
+    path = keep(f"vllm_overhead{suffix}", found)
+    print(json.dumps(found, indent=1))
+    print(f"engine / bare: {found['ratio']:.3f} (kept in {path.name})")
+
+
+if __name__ == "__main__":
+    main()

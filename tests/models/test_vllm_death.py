@@ -1,0 +1,171 @@
+"""The vLLM engine's process is killed: nothing false is committed, and the run completes."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import Lines, recipe
+from judging.cases import VQA, picture
+
+from adapters.answering import Answers
+from adapters.vllm_engine import VLLMChat, VLLMEngine
+from engine.errors import EngineDied
+from engine.importing import ImportOptions, import_benchmark
+from engine.nouns import Request, Sample
+from engine.objects import connect
+from engine.plan import Model, System, make_plan
+from engine.reading import RunReader
+from engine.run import Options, carry_out
+from engine.spec import Resources, Spec
+from engine.survey import survey
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    # What vLLM's own libraries find old-fashioned in each other is not ours to mend.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
+ENGINE = {"dtype": "float32", "max_model_len": 2048, "enforce_eager": True}
+RUN = {"cpu_kv_cache_gib": 1, "engine": {"max_num_seqs": 16}}
+STYLE = {"sampling": {"max_tokens": 96}}
+
+
+class Questions(Lines):
+    """Samples with a picture, answered in words."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for found in super().__iter__():
+            assert isinstance(found, Sample)
+            yield replace(found, format="VQA", task="question-answering",
+                          input_images=(picture((len(found.id), 9, 9)),))  # fmt: skip
+
+
+def engine_cores(root: int) -> list[int]:
+    """Processes under `root` that vLLM calls its engine core."""
+    found = []
+    for pid in _descendants(root):
+        try:
+            name = (
+                Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/comm").read_bytes()
+            )
+        except OSError:
+            continue
+        if b"EngineCore" in name or b"VLLM::Engin" in name:
+            found.append(pid)
+    return found
+
+
+def _descendants(root: int) -> set[int]:
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    under = {root}
+    while more := {p for p, parent in parents.items() if parent in under} - under:
+        under |= more
+    return under - {root}
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_dead_engine_raises_and_leaves_no_process(tiny_vlm: Path) -> None:
+    before = set(engine_cores(os.getpid()))
+    system = VLLMEngine(str(tiny_vlm), style=STYLE, engine=ENGINE, execution=RUN)
+    (core,) = set(engine_cores(os.getpid())) - before
+    asked = [Request(replace(VQA, id=f"s{n}", input_images=(picture(),))) for n in range(64)]
+    assert len(system.predict(asked[:2])) == 2
+    raised: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            system.predict(asked)
+        except EngineDied as err:
+            raised.append(err)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    os.kill(core, signal.SIGKILL)
+    for thread in threads:
+        thread.join(30)
+    assert len(raised) == 2, "everything that was in flight says so, in every thread"
+    assert "died" in str(raised[0])
+    with pytest.raises(EngineDied):
+        system.predict(asked[:1])
+    chat = system._chat
+    assert isinstance(chat, VLLMChat)
+    chat.close()
+    assert not alive(core)
+    assert set(engine_cores(os.getpid())) == before
+
+
+@contextmanager
+def assassin(reader: RunReader) -> Iterator[list[int]]:
+    """Kills the engines that others hold, once, when the first shard has been committed."""
+    (node,) = reader.plan.nodes.values()
+    own, stop, killed = set(engine_cores(os.getpid())), threading.Event(), []
+
+    def lie_in_wait() -> None:
+        while not stop.wait(0.05):
+            names = reader.objects.names(f"stages/answer/{node.key}")
+            if not killed and any(n.endswith(".arrow") for n in names):
+                # Ray's workers are children of its raylet, which this process started.
+                killed.extend(set(engine_cores(os.getpid())) - own)
+                for pid in killed:
+                    os.kill(pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=lie_in_wait)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.cluster
+def test_a_run_whose_engine_is_killed_completes_with_the_same_rows(
+    local_ray: str, tiny_vlm: Path, vllm_chat: VLLMChat, tmp_path: Path
+) -> None:
+    from actors.ray_pool import RayPool
+
+    kwargs = {"model": str(tiny_vlm), "style": STYLE, "engine": ENGINE, "execution": RUN}
+    spec = Spec("adapters.vllm_engine:VLLMEngine", kwargs)
+    model = Model(spec, Resources(cpus=1, in_flight=2))
+    objects = connect(str(tmp_path / "store"))
+    manifest = import_benchmark(Questions(96), objects, ImportOptions("questions", 16))
+    plan = make_plan(recipe(System("vlm", model, formats=("VQA",)), metrics=()), manifest)
+    reader = RunReader(objects, plan)
+    pool = RayPool()
+    with assassin(reader) as killed:
+        ending = carry_out(reader, survey(reader), pool, Options())
+    pool.shutdown()
+    assert killed, "the engine was killed while the run was on"
+    assert ending.failed == {}
+    reader = RunReader(objects, plan)
+    found = [p for shard in range(plan.shards) for p in reader.predictions("vlm", shard)]
+    samples = [s for shard in range(plan.shards) for s in reader.benchmark.samples(shard)]
+    assert [p.sample_id for p in found] == [s.id for s in samples]
+    assert {p.status for p in found} <= {"ok", "truncated"}
+    undisturbed = Answers(vllm_chat, **STYLE).predict([Request(s) for s in samples])
+    assert [(p.status, p.text) for p in found] == [(p.status, p.text) for p in undisturbed]

@@ -1,0 +1,118 @@
+"""A real `vllm serve` on loopback, reached over HTTP: the same model, the same answers."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from judging.cases import EDIT, PREDICTIONS, SAMPLES, VQA, picture
+
+from adapters.answering import Answers
+from adapters.judging import ChatJudge
+from adapters.openai_api import OpenAIChat, OpenAIEndpoint
+from adapters.vllm_engine import VLLMChat
+from engine.errors import AdapterError
+from engine.nouns import Request
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    # What vLLM's own libraries find old-fashioned in each other is not ours to mend.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+START_S = 240
+
+
+@pytest.fixture(scope="module")
+def server(tiny_vlm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base URL of a server that serves the tiny model as `tiny`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("serve") / "log"
+    command = [
+        *(str(Path(sys.executable).with_name("vllm")), "serve", str(tiny_vlm)),
+        *("--host", "127.0.0.1", "--port", str(port), "--served-model-name", "tiny"),
+        *("--dtype", "float32", "--max-model-len", "8192", "--enforce-eager"),
+        *("--max-num-seqs", "16", "--limit-mm-per-prompt", '{"image": 4, "video": 0}'),
+        "--structured-outputs-config",
+        '{"backend": "xgrammar", "disable_any_whitespace": true}',
+        "--enable-prompt-tokens-details",
+    ]
+    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command, stdout=sink, stderr=sink, env=environment, start_new_session=True
+        )
+    try:
+        _await(f"http://127.0.0.1:{port}/health", process, log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+
+def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        assert process.poll() is None, log.read_text(errors="replace")[-3000:]
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(1.0)
+    raise AssertionError(f"no health within {START_S} s: {log.read_text(errors='replace')[-3000:]}")
+
+
+def test_a_server_answers_as_the_engine_does(server: str, vllm_chat: VLLMChat) -> None:
+    style = {"sampling": {"max_tokens": 24}}
+    requests = [Request(s) for s in (VQA, replace(EDIT, id="e2"))]
+    over_http = OpenAIChat("tiny", endpoint={"base_url": server}, style=style).predict(requests)
+    in_process = Answers(vllm_chat, **style).predict(requests)
+    assert [(p.status, p.text) for p in over_http] == [(p.status, p.text) for p in in_process]
+    for http, here in zip(over_http, in_process, strict=True):
+        assert http.usage.prompt_tokens == here.usage.prompt_tokens
+        assert http.usage.finish_reason == here.usage.finish_reason
+
+
+def test_structured_verdicts_over_http(server: str) -> None:
+    chat = OpenAIEndpoint("tiny", endpoint={"base_url": server})
+    words = {"analysis": 24, "explanation": 12}
+    judge = ChatJudge(
+        chat, name="tiny", protocol="manuscript", captions="shared", bounds=words, expected=True
+    )
+    verdicts = judge.judge(SAMPLES, PREDICTIONS)
+    assert {v.status for v in verdicts} == {"ok"}
+    assert all(v.expected.keys() == v.scores.keys() for v in verdicts)
+    second = [v.usage for v in verdicts if v.view == "reference_based"]
+    assert sum(u.cached_tokens for u in second) / sum(u.prompt_tokens for u in second) > 0.7
+
+
+def test_what_the_server_refuses_is_one_row(server: str) -> None:
+    long = replace(VQA, id="long", instruction="word " * 20_000)
+    crowded = replace(VQA, id="crowded", input_images=(picture(),) * 7)
+    style = {"sampling": {"max_tokens": 8}}
+    system = OpenAIChat("tiny", endpoint={"base_url": server}, style=style)
+    made = system.predict([Request(s) for s in (VQA, long, crowded)])
+    assert [p.status for p in made][1:] == ["model_error"] * 2
+    assert made[0].status in ("ok", "truncated")
+    assert "HTTP 400" in made[1].reason
+
+
+def test_a_model_that_is_not_served_ends_the_stage(server: str) -> None:
+    system = OpenAIChat("other", endpoint={"base_url": server})
+    with pytest.raises(AdapterError, match="no such path or model"):
+        system.predict([Request(VQA)])
