@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ import pyarrow as pa
 
 from engine import schemas
 from engine.columns import system_columns
+from engine.errors import ConfigError
 from engine.nouns import Image, Prediction, Sample, Verdict, View
-from engine.objects import Objects
+from engine.objects import Objects, connect
 from engine.reading import RunReader
 from engine.statistics import bootstrap_mean
 from engine.summary import random_labels, summarize, write_summary
@@ -63,6 +65,19 @@ def values_table(reader: RunReader, system: str) -> pa.Table:
 def _texts(words: Sequence[str], codes: Any) -> pa.Array:
     found = pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(list(words)))
     return found.cast(pa.string())
+
+
+def export_run(reader: RunReader, kind: str, to: Path) -> list[str]:
+    """Write a run as `parquet`, `csv` or the authors' `jsonl` under a directory; returns the paths.
+
+    Raises:
+        ConfigError: there is no such kind.
+        StoreError: rows cannot be read, or nothing can be written there.
+    """
+    writers = {"parquet": export_parquet, "csv": export_csv, "jsonl": export_authors}
+    if kind not in writers:
+        raise ConfigError(f"cannot export as {kind!r}; there are {', '.join(writers)}")
+    return [str(to / path) for path in writers[kind](reader, connect(str(to)))]
 
 
 def export_parquet(reader: RunReader, into: Objects) -> list[str]:

@@ -1,14 +1,16 @@
+import io
 import json
 import random
 
 import numpy as np
 import pytest
 from results.fake_runs import FakeRun, make_samples, steady
+from rich.console import Console
 
 from engine.comparison import Side, compare, pairing_effects
 from engine.errors import ConfigError
 from engine.nouns import Prediction, Score, Verdict
-from launch.comparing import comparison_json, comparison_markdown, comparison_table
+from launch.verdicts import comparison_json, comparison_markdown, comparison_tables
 
 
 def noise(sample, name):
@@ -140,8 +142,6 @@ def test_judges_are_compared_too(tmp_path):
 
 
 def test_it_can_be_shown_and_stored(reader):
-    from rich.console import Console
-
     found = compare(Side(reader, "one"), Side(reader, "bad"))
     stored = json.loads(comparison_json(found))
     assert stored["schema"] == "comparison/1"
@@ -149,10 +149,10 @@ def test_it_can_be_shown_and_stored(reader):
     text = comparison_markdown(found)
     assert "## By task" in text
     assert "| ImageEditing | all | psnr | 80/80 |" in text
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    with console.file:
-        console.print(comparison_table(found, ("all", "task")))
-        assert "style-transfer" in console.export_text()
+    sink = io.StringIO()
+    for table in comparison_tables(found):
+        Console(file=sink, width=200).print(table)
+    assert "style-transfer" in sink.getvalue()
 
 
 def test_pairing_effects_leave_incomplete_pairs_out():

@@ -8,10 +8,18 @@ import pyarrow.parquet as pq
 import pytest
 from results.fake_runs import FakeRun, make_samples, picture, steady
 
+from engine.errors import ConfigError
 from engine.nouns import Prediction, Verdict
 from engine.objects import connect
 from launch import authors
-from launch.export import csv_bytes, export_authors, export_csv, export_parquet, values_table
+from launch.export import (
+    csv_bytes,
+    export_authors,
+    export_csv,
+    export_parquet,
+    export_run,
+    values_table,
+)
 
 GOLDENS = json.loads((Path(__file__).parents[1] / "goldens" / "judge_records.json").read_text())
 DIMENSIONS = (
@@ -181,3 +189,12 @@ def test_plumbing_is_said_in_the_aggregate(tmp_path):
     into = connect(str(tmp_path / "out"))
     export_authors(run.write(str(tmp_path / "store")), into)
     assert "random weights" in json.loads(into.read("edit/a_results.json"))["Note"]
+
+
+def test_a_run_is_exported_by_the_name_of_the_kind(reader, tmp_path):
+    for kind, name in (("parquet", "summary.parquet"), ("csv", "summary.csv"), ("jsonl", "images")):
+        written = export_run(reader, kind, tmp_path / kind)
+        assert all(Path(path).is_file() for path in written)
+        assert (tmp_path / kind / name).exists()
+    with pytest.raises(ConfigError, match="there are parquet, csv, jsonl"):
+        export_run(reader, "xlsx", tmp_path)

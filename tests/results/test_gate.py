@@ -10,7 +10,7 @@ from engine.comparison import Side
 from engine.errors import ConfigError
 from engine.gate import GateRules, gate
 from engine.nouns import Prediction
-from launch.comparing import gate_json, gate_markdown, gate_table
+from launch.verdicts import gate_json, gate_markdown, gate_table
 
 LOSSES = {"monday": 0.0, "tuesday": 0.0, "wednesday": 2.5}
 

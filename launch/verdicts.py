@@ -1,7 +1,6 @@
 """How `compare` and `gate` are shown: a table on the terminal, Markdown, JSON."""
 
 import json
-from collections.abc import Iterable
 
 from rich.table import Table
 from rich.text import Text
@@ -36,8 +35,12 @@ def comparison_markdown(comparison: Comparison) -> str:
     return page("compare.md.j2", comparison=comparison, kinds=kinds)
 
 
-def comparison_table(comparison: Comparison, kinds: Iterable[str] = ("all",)) -> Table:
-    """Paired differences as a table; `kinds` picks all, task or modality rows."""
+def comparison_tables(comparison: Comparison) -> list[Table]:
+    """Paired differences as tables: by format, then by task."""
+    return [_comparison_table(comparison, kind) for kind in ("all", "task")]
+
+
+def _comparison_table(comparison: Comparison, kind: str) -> Table:
     note = "difference right - left over complete pairs; p adjusted by Holm's method"
     if comparison.random_weights:
         note += f"\n{PLUMBING}"
@@ -51,9 +54,8 @@ def comparison_table(comparison: Comparison, kinds: Iterable[str] = ("all",)) ->
         table.add_column(name)
     for name in ("Wilcoxon p", "sign-flip p", "d", "if missing were worst, best", "better"):
         table.add_column(name)
-    wanted = set(kinds)
     for contrast in comparison.contrasts:
-        if contrast.kind in wanted:
+        if contrast.kind == kind:
             table.add_row(*(Text(visible(cell)) for cell in contrast_cells(contrast)))
     return table
 
