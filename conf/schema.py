@@ -152,6 +152,52 @@ class GateConf:
 
 
 @dataclass
+class SubmitConf:
+    """How a run is given to a cluster as a job. Variables are named, never given."""
+
+    address: str = ""  # of the job API; empty: RAY_API_SERVER_ADDRESS, or a port-forward to here
+    env: list[str] = field(default_factory=list)  # variables of this machine that the job gets
+    allow_secret_env: list[str] = field(default_factory=list)  # of these, those named like keys
+    include: list[str] = field(default_factory=list)  # files beside the code, relative to here
+    most_mib: float = 16.0  # of the working directory, before compression
+    install: str = "never"  # never | auto | cpu | gpu: packages that the job installs
+    driver_cpus: float = 0.0
+
+
+@dataclass
+class RetentionConf:
+    """Which nights stay: the last `keep`, the last good one and the baseline, with their stages."""
+
+    keep: int = 14
+    apply: bool = False  # false only says what would go
+
+
+@dataclass
+class NightlyConf:
+    """What a night does beyond its run."""
+
+    systems: list[str] = field(default_factory=list)  # gated ones; empty: all but the controls
+    baseline: str = ""  # id of a run; empty: the last good night
+    fresh: bool = False  # run every model again, although nothing about it has changed
+    time_zone: str = "Etc/UTC"  # in which a night has its date
+    every_days: int = 1  # between nights; more days without one are missed nights
+    lease_s: float = 900.0  # how long a night that dies keeps others out
+    webhook_env: str = ""  # variable with the URL that is told of every night
+    judge_tolerance: float = 0.0  # change of a judge's score of a control that counts as none
+    gate: GateConf = field(default_factory=GateConf)
+    retention: RetentionConf = field(default_factory=RetentionConf)
+
+
+@dataclass
+class TrackingConf:
+    """Experiment trackers that are told of a run; their own variables say where they are."""
+
+    mlflow: bool = False
+    wandb: bool = False
+    experiment: str = "medgen"
+
+
+@dataclass
 class RunConf:
     """One run, or a sweep of many systems."""
 
@@ -165,3 +211,7 @@ class RunConf:
     scoring: ScoringConf = field(default_factory=ScoringConf)
     allowed_failures: float = 0.0  # share of rows that may be not ok before exit code 3
     report: bool = True
+    nonce: str = ""  # part of every model's and judge's key: another one runs them again
+    submit: SubmitConf = field(default_factory=SubmitConf)
+    nightly: NightlyConf = field(default_factory=NightlyConf)
+    tracking: TrackingConf = field(default_factory=TrackingConf)

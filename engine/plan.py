@@ -55,6 +55,7 @@ class Recipe:
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     scoring: Resources = field(default_factory=Resources)
     scorer: Spec = field(default_factory=lambda: Spec("metrics.fused:FusedScorer"))
+    nonce: str = ""  # enters the keys of models and judges: another one runs them again
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def make_plan(recipe: Recipe, manifest: Manifest) -> Plan:
     groups: dict[str, GroupPlan] = {}
     for system in recipe.systems:
         upstream: tuple[str, ...] = ()
-        for node, group in _model_nodes(system, manifest.ref):
+        for node, group in _model_nodes(system, manifest.ref, recipe.nonce):
             upstream = (*upstream, node.key)
             groups.setdefault(group.name, group)
             _share(nodes, node)
@@ -181,7 +182,9 @@ def _fields(node: Node) -> dict[str, Any]:
     return {name: getattr(node, name) for name in Node.__slots__}
 
 
-def _model_nodes(system: System, benchmark: str) -> Iterator[tuple[Node, GroupPlan]]:
+def _model_nodes(
+    system: System, benchmark: str, nonce: str = ""
+) -> Iterator[tuple[Node, GroupPlan]]:
     upstream: tuple[str, ...] = ()
     stages: list[tuple[StageName, Model | None]] = [
         ("answer", system.answer),
@@ -198,6 +201,7 @@ def _model_nodes(system: System, benchmark: str) -> Iterator[tuple[Node, GroupPl
             "split": model.split,
             "upstream": list(upstream),
             "semantics": SEMANTICS[stage],
+            **({"nonce": nonce} if nonce else {}),
         }
         key = fingerprint(stage, recipe)
         group = f"{stage}/{key}"
@@ -254,6 +258,8 @@ def _dependent_nodes(
             "upstream": list(upstream),
             "semantics": SEMANTICS[stage],
         }
+        if recipe.nonce and stage == "judge":
+            body["nonce"] = recipe.nonce
         key = fingerprint(stage, body)
         yield Node(
             stage=stage,

@@ -109,12 +109,19 @@ class RunFolder:
         text = "".join(f"{line}\n" for line in lines)
         self.objects.replace(f"{self.folder}/events/{driver}.jsonl", text.encode())
 
-    def events(self) -> list[dict[str, Any]]:
-        """The events of all drivers, by time."""
-        found: list[dict[str, Any]] = []
+    def logs(self) -> dict[str, list[str]]:
+        """The lines (JSON) of each driver's event log."""
+        found = {}
         for name in self.objects.names(f"{self.folder}/events"):
             text = self.objects.read(f"{self.folder}/events/{name}").decode()
-            found += [json.loads(line) for line in text.splitlines()]
+            found[name.removesuffix(".jsonl")] = text.splitlines()
+        return found
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events of all drivers, by time."""
+        found: list[dict[str, Any]] = [
+            json.loads(line) for lines in self.logs().values() for line in lines
+        ]
         return sorted(found, key=lambda event: str(event["time"]))
 
 

@@ -34,6 +34,7 @@ def recipe(conf: RunConf) -> Recipe:
         thresholds={name: _set(asdict(t)) for name, t in conf.protocol.thresholds.items()},
         scoring=_resources(conf.scoring.resources),
         scorer=Spec("metrics.fused:FusedScorer", dict(conf.scoring.kwargs)),
+        nonce=conf.nonce,
     )
 
 
