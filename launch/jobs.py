@@ -115,6 +115,11 @@ class Cluster:
         with _explained(self.url):
             self._client.stop_job(job)
 
+    def log(self, job: str) -> str:
+        """All that a job's driver has written."""
+        with _explained(self.url):
+            return str(self._client.get_job_logs(job))
+
     async def tail(self, job: str) -> AsyncIterator[str]:
         """Pieces of what the driver writes, until it ends."""
         with _explained(self.url):

@@ -1,0 +1,221 @@
+"""`medgen submit`, `logs`, `cancel` and `attach`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from launch.commands.options import as_json, composed, configuration, emit, stored
+
+if TYPE_CHECKING:
+    from engine.runs import RunFolder
+    from launch.following import Tell
+    from launch.jobs import Cluster
+
+_KINDS = ["kuberay", "ray", "slurm", "docker-cpu", "docker-gpu"]
+
+
+def _addressed(command: Any) -> Any:
+    return click.option(
+        "--address", help="URL of the job API; else RAY_API_SERVER_ADDRESS, or a port-forward."
+    )(command)
+
+
+def _say(as_json: bool) -> "Tell":
+    def tell(line: str) -> None:
+        if as_json:
+            emit("log", line=line)
+        else:
+            click.echo(line)
+
+    return tell
+
+
+@click.command("submit")
+@composed
+@_addressed
+@click.option("--wait", is_flag=True, help="Stream the log and end with the run's exit code.")
+@click.option("--retry-errors", is_flag=True, help="Repeat the rows that are not ok.")
+@click.option("--render", type=click.Choice(_KINDS), help="Write a cluster's manifests instead.")
+@click.option("--site", type=click.Path(dir_okay=False), help="With --render: its description.")
+@click.option("--to", type=click.Path(file_okay=False), default=".", help="With --render: where.")
+@as_json
+def submit_command(config: str | None, store: str | None, **given: Any) -> int:
+    """Give a run to a Ray cluster as a job; the same plan is the same run.
+
+    A plan that was submitted before is attached to; one that stopped goes on. With --render it
+    writes the manifests of a cluster, and OVERRIDES are settings of the site.
+    """
+    if given["render"]:
+        return _render(given)
+    from launch.following import Follower
+    from launch.submitting import submit
+
+    conf = configuration(config, store, given["overrides"])
+    conf.submit.address = given["address"] or conf.submit.address
+    done = submit(conf, given["retry_errors"])
+    run = done.plan.run_id
+    if given["as_json"]:
+        emit("submitted", run=run, job=done.job, started=done.started, store=done.objects.url)
+    else:
+        word = "submitted" if done.started else "attached to" if done.job else "over already:"
+        click.echo(f"{word} {run}: medgen attach {run} --store {done.objects.url}", err=True)
+    from engine.runs import RunFolder
+
+    folder = RunFolder(done.objects, run)
+    if not given["wait"]:
+        return 0
+    follower = Follower(folder, _say(given["as_json"]), done.cluster, done.job)
+    return _to_the_end(follower, given["as_json"])
+
+
+def _render(given: dict[str, Any]) -> int:
+    from launch.render import render
+    from launch.sites import read_site
+
+    path = given["site"] or ("site.yaml" if Path("site.yaml").is_file() else None)
+    folder = Path(given["to"])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in render(given["render"], read_site(path, given["overrides"])).items():
+        (folder / name).write_text(text, encoding="utf-8")
+        click.echo(str(folder / name))
+    return 0
+
+
+def _to_the_end(follower: Any, as_json: bool) -> int:
+    """Follow, then show the table and end with the run's exit code."""
+    folder = follower.folder
+    try:
+        code: int = follower.follow()
+    except KeyboardInterrupt:
+        click.echo(f"the run goes on: medgen attach {folder.run_id}", err=True)
+        return 130
+    if as_json:
+        emit("done", run=folder.run_id, exit_code=code)
+    else:
+        _show_tables(folder)
+        click.echo(f"run {folder.run_id}: exit code {code}", err=True)
+    return code
+
+
+def _show_tables(folder: "RunFolder") -> None:
+    from rich.console import Console
+
+    from engine.summary import read_summary
+    from launch.tables import terminal_tables
+
+    try:
+        summary = read_summary(folder.objects.read(f"{folder.folder}/summary.parquet"))
+    except FileNotFoundError:
+        return
+    for table in terminal_tables(summary):
+        Console().print(table)
+
+
+def _known(store: str, run: str | None, address: str | None) -> "tuple[RunFolder, Cluster | None]":
+    """A run's folder, and its cluster when the job API answers; the store is enough."""
+    from engine.objects import connect
+    from engine.runs import RunFolder, find_run
+    from launch import jobs
+
+    objects = connect(store)
+    folder = RunFolder(objects, find_run(objects, run))
+    try:
+        return folder, jobs.Cluster(jobs.address(address))
+    except jobs.NoDashboard as err:
+        click.echo(f"from the store alone: {err}", err=True)
+        return folder, None
+
+
+def _job(folder: "RunFolder", cluster: "Cluster | None") -> str:
+    """The run's last job as the cluster or, failing that, the store knows it."""
+    if cluster is not None and (jobs := cluster.jobs(folder.run_id)):
+        return list(jobs)[-1]
+    return ""
+
+
+@click.command("attach")
+@click.argument("run", required=False)
+@stored
+@_addressed
+@as_json
+def attach_command(run: str | None, store: str, address: str | None, as_json: bool) -> int:
+    """Follow a run to its end, show its table, and end with its exit code.
+
+    RUN is its id or the beginning of it; by default the last one.
+    """
+    from launch.following import Follower
+
+    folder, cluster = _known(store, run, address)
+    job = _job(folder, cluster)
+    return _to_the_end(Follower(folder, _say(as_json), cluster if job else None, job), as_json)
+
+
+@click.command("logs")
+@click.argument("run", required=False)
+@click.option("--follow", is_flag=True, help="Until the run ends; then with its exit code.")
+@click.option("--driver", is_flag=True, help="What the driver wrote, from the job API.")
+@stored
+@_addressed
+def logs_command(
+    run: str | None, follow: bool, driver: bool, store: str, address: str | None
+) -> int:
+    """Show what happened in a run, from the store alone.
+
+    RUN is its id or the beginning of it; by default the last one.
+    """
+    from engine.objects import connect
+    from engine.runs import RunFolder, find_run
+    from launch.following import Follower, StoredLog
+
+    objects = connect(store)
+    folder = RunFolder(objects, find_run(objects, run))
+    if driver:
+        return _driver_log(folder, address)
+    if follow:
+        return Follower(folder, click.echo).follow()
+    for line in StoredLog(folder).news():
+        click.echo(line)
+    return 0
+
+
+def _driver_log(folder: "RunFolder", address: str | None) -> int:
+    from engine.errors import StoreError
+    from launch import jobs
+
+    cluster = jobs.Cluster(jobs.address(address))
+    job = _job(folder, cluster)
+    if not job:
+        raise StoreError(f"{cluster.url} knows no job of run {folder.run_id}")
+    click.echo(cluster.log(job), nl=False)
+    return 0
+
+
+@click.command("cancel")
+@click.argument("run", required=False)
+@click.option("--now", is_flag=True, help="Have Ray end the driver, too; it cannot drain then.")
+@stored
+@_addressed
+@as_json
+def cancel_command(
+    run: str | None, now: bool, store: str, address: str | None, as_json: bool
+) -> int:
+    """Ask a run to stop, through the store: running shards finish, everything committed stays.
+
+    RUN is its id or the beginning of it; by default the last one.
+    """
+    folder, cluster = _known(store, run, address)
+    status = folder.status()
+    job = _job(folder, cluster)
+    state = cluster.state(job)[0] if cluster and job else ""
+    over = status is not None and status.exit_code is not None and job in ("", status.job)
+    if not over:
+        folder.ask_to_stop("medgen cancel")
+        if cluster and (now or state == "PENDING"):
+            cluster.stop(job)
+    words = "is over already" if over else "is asked to stop; it drains within its grace time"
+    if as_json:
+        emit("cancel", run=folder.run_id, job=job, over=over)
+    else:
+        click.echo(f"run {folder.run_id} {words}", err=True)
+    return 0

@@ -1,0 +1,134 @@
+"""Following a run to its end: through the job API while it answers, else from the store alone."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.runs import RunFolder, Status
+from launch import exits
+from launch.jobs import TERMINAL, Cluster, NoDashboard
+
+Tell = Callable[[str], None]
+_LOOK_EVERY_S = 2.0
+_SILENCE_S = 300.0  # a driver publishes three times a minute at least
+_ENDING_S = 30.0  # from the end of the log to Ray's word that the job is over
+_SIGTERM_CODE = 143
+
+
+def sentence(event: Mapping[str, Any]) -> str:
+    """An event of the log as a line for people."""
+    at = str(event.get("time", ""))[11:19]
+    kind, group = str(event.get("event", "")), str(event.get("group", ""))
+    if kind == "receipt":
+        rows = ", ".join(f"{status} {n}" for status, n in dict(event["rows"]).items())
+        words = f"{event['stage']} {event['key']} shard {event['shard']}: {rows}"
+        return f"{at} {words} ({float(event['seconds']):.1f} s)"
+    known = ("event", "time", "group")
+    rest = " ".join(f"{k}={v}" for k, v in event.items() if k not in known)
+    return " ".join(word for word in (at, kind, group, rest) if word)
+
+
+def readable(line: str) -> str:
+    """A line of a driver's output: events as sentences, everything else as it is."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return line
+    return sentence(event) if isinstance(event, dict) and "event" in event else line
+
+
+@dataclass(slots=True)
+class StoredLog:
+    """The events in a run's folder, each told once."""
+
+    folder: RunFolder
+    _told: dict[str, int] = field(default_factory=dict)  # driver -> lines
+
+    def news(self) -> list[str]:
+        """What is there that was not told before, as sentences in the order of time."""
+        fresh: list[dict[str, Any]] = []
+        for driver, lines in self.folder.logs().items():
+            fresh += [json.loads(line) for line in lines[self._told.get(driver, 0) :]]
+            self._told[driver] = len(lines)
+        return [sentence(e) for e in sorted(fresh, key=lambda e: str(e["time"]))]
+
+
+@dataclass(slots=True)
+class Follower:
+    """One run, watched from outside."""
+
+    folder: RunFolder
+    tell: Tell
+    cluster: Cluster | None = None
+    job: str = ""  # whose ending counts; empty: whatever driver there is
+    silence_s: float = _SILENCE_S
+
+    def follow(self) -> int:
+        """Tell what happens until the run ends; its exit code.
+
+        A driver of which nothing is heard for too long is gone: exit code 3, and the next
+        submission goes on where it stopped.
+        """
+        if self.cluster is not None and self.job:
+            try:
+                asyncio.run(self._tail(self.cluster))
+                code = self._ended(self.cluster)
+            except NoDashboard as err:
+                self.tell(f"the job is out of sight ({err}); following the store")
+                self.cluster = None
+            else:
+                if code is not None:
+                    return code
+        return self._follow_store()
+
+    async def _tail(self, cluster: Cluster) -> None:
+        rest = ""
+        async for piece in cluster.tail(self.job):
+            *lines, rest = (rest + piece).split("\n")
+            for line in lines:
+                self.tell(readable(line))
+        if rest:
+            self.tell(readable(rest))
+
+    def _ended(self, cluster: Cluster) -> int | None:
+        """The exit code when Ray says that the job is over; None when it does not."""
+        until = time.monotonic() + _ENDING_S
+        while time.monotonic() < until:
+            state, code = cluster.state(self.job)
+            if state in TERMINAL:
+                return self._code(state, code)
+            time.sleep(_LOOK_EVERY_S / 4)
+        return None
+
+    def _code(self, state: str, driver: int | None) -> int:
+        status = self.folder.status()
+        if status is not None and status.job == self.job and status.exit_code is not None:
+            return status.exit_code
+        if state == "STOPPED":
+            return _SIGTERM_CODE
+        return exits.INTERNAL if driver is None else driver
+
+    def _follow_store(self) -> int:
+        log, heard, updated = StoredLog(self.folder), time.monotonic(), ""
+        while True:
+            status = self.folder.status()
+            for line in log.news():
+                self.tell(line)
+            if status is not None and self._over(status):
+                return exits.INTERNAL if status.exit_code is None else status.exit_code
+            if status is not None and status.updated != updated:
+                heard, updated = time.monotonic(), status.updated
+            if time.monotonic() - heard > self.silence_s:
+                self.tell(
+                    f"nothing was heard of the run for {self.silence_s:.0f} s: its driver is gone. "
+                    "Everything committed is kept; submit it again to go on"
+                )
+                return exits.INCOMPLETE
+            time.sleep(_LOOK_EVERY_S)
+
+    def _over(self, status: Status) -> bool:
+        # An exit code of an earlier attempt is no news of this one.
+        return status.exit_code is not None and self.job in ("", status.job)
