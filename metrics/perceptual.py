@@ -69,11 +69,13 @@ class LPIPS(ImageMetric):
         super().load(device)
         here = weights.locate(self._weights)
         self._identity = weights.identity(here)
-        self._model = _network(self.net, _trunk(here, _TRUNKS[self.net][1])).to(device).eval()
-        # Non-negative by training, so their roots can scale the features instead.
-        self._roots = [
-            layer.model[-1].weight.detach().clamp_min(0).sqrt() for layer in self._model.lins
-        ]
+        model = _network(self.net, _trunk(here, _TRUNKS[self.net][1])).to(device).eval()
+        # Pixels lie in memory channel by channel: convolutions take them as they are.
+        self._model = model.to(memory_format=torch.channels_last)
+        self._layer_weights = [layer.model[-1].weight.detach().flatten() for layer in model.lins]
+        shift, scale = (x.flatten() for x in (model.scaling_layer.shift, model.scaling_layer.scale))
+        low, high = (0.0, 1.0) if self.profile == "compat" else (-1.0, 1.0)
+        self._slope, self._offset = (high - low) / 255 / scale, (low - shift) / scale
 
     def score(self, batch: ScoringBatch) -> list[Score]:
         """See `Metric.score`. A reference's features are made once and stay with its picture."""
@@ -84,8 +86,7 @@ class LPIPS(ImageMetric):
             candidates = [self._square(self._candidate(batch, i)) for i in part]
             mine = self._features(torch.stack(candidates))
             theirs = [self._kept(references[i]) for i in part]
-            values = _distances(mine, [torch.stack(layer) for layer in zip(*theirs, strict=True)])
-            for index, value in zip(part, values, strict=True):
+            for index, value in zip(part, self._distances(mine, theirs), strict=True):
                 scores.append(Score(batch.pairs[index].sample.id, values={self.name: value}))
         return scores
 
@@ -111,23 +112,38 @@ class LPIPS(ImageMetric):
                 reference.keep(self._key, [layer[row].clone() for layer in features])
 
     def _square(self, picture: Picture) -> torch.Tensor:
-        """The picture at 256 x 256, float32 [3, 256, 256] in the range of the profile."""
+        """The picture at 256 x 256, float32 [3, 256, 256], ready for the first convolution.
+
+        The range of the profile and the network's own shift and scale are one step.
+        """
         small = picture.resized((SIDE, SIDE), Resampling.BILINEAR).rgb
-        unit = small.to(self.device).permute(2, 0, 1).float() / 255
-        return unit if self.profile == "compat" else 2 * unit - 1
+        pixels = small.to(self.device).float()
+        return pixels.mul_(self._slope).add_(self._offset).permute(2, 0, 1)
 
     @torch.inference_mode()
     def _features(self, squares: torch.Tensor) -> Features:
-        """Five feature maps [batch, channels, height, width], of unit length at each place.
-
-        Each channel is scaled by the root of its trained weight, so that a plain squared
-        distance of two such maps is the weighted one.
-        """
-        outs = self._model.net(self._model.scaling_layer(squares))
+        """Five feature maps [batch, channels, height, width], of unit length at each place."""
+        outs: Features = list(self._model.net(squares))
+        # The maps are ours alone, so they are scaled in place.
         return [
-            out / (out.square().sum(1, keepdim=True).sqrt() + _TINY) * root
-            for out, root in zip(outs, self._roots, strict=True)
+            out.div_(torch.linalg.vector_norm(out, dim=1, keepdim=True).add_(_TINY)) for out in outs
         ]
+
+    @torch.inference_mode()
+    def _distances(self, ours: Features, theirs: Sequence[Features]) -> list[float]:
+        """Weighted mean squared difference of features, summed over layers, a row each.
+
+        `ours` is used up: the differences are made in its place.
+        """
+        totals = []
+        for row, reference in enumerate(theirs):
+            layers = [
+                mine[row].sub_(other).square_().sum((1, 2)).dot(weight) / mine[row][0].numel()
+                for mine, other, weight in zip(ours, reference, self._layer_weights, strict=True)
+            ]
+            totals.append(torch.stack(layers).sum())
+        values: list[float] = torch.stack(totals).tolist()
+        return values
 
     def golden(self) -> Sequence[Golden]:
         """Equal pictures have distance 0; the linear layers are checked against the package."""
@@ -145,8 +161,12 @@ class LPIPS(ImageMetric):
         pictures = (decode(pattern(64, 64, seed), self.policy) for seed in (0, 3))
         first, second = (self._square(picture)[None] for picture in pictures)
         with torch.inference_mode():
-            theirs = float(self._model(first, second).item())
-        ours = _distances(self._features(first), self._features(second))[0]
+            # Its forward pass scales by itself, so ours is undone first.
+            scaling = self._model.scaling_layer
+            raw = (x * scaling.scale + scaling.shift for x in (first, second))
+            theirs = float(self._model(*raw).item())
+        other = [layer[0] for layer in self._features(second)]
+        ours = self._distances(self._features(first), [other])[0]
         if abs(ours - theirs) > 1e-6 + 1e-4 * abs(theirs):
             versions = installed("lpips", "torch", "torchvision")
             raise AdapterError(f"LPIPS is {ours!r} here and {theirs!r} in lpips: {versions} moved")
@@ -166,16 +186,6 @@ class LPIPS(ImageMetric):
             "colour": COLOUR[self.policy],
             **self._identity,
         }
-
-
-def _distances(first: Features, second: Features) -> list[float]:
-    """Mean squared difference over places, summed over layers, for each row of the batch."""
-    layers = [
-        (a - b).square_().flatten(1).sum(1) / (a.shape[-1] * a.shape[-2])
-        for a, b in zip(first, second, strict=True)
-    ]
-    values: list[float] = torch.stack(layers).sum(0).tolist()
-    return values
 
 
 def _parts(items: Sequence[Any], size: int) -> Iterator[Any]:

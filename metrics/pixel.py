@@ -19,7 +19,8 @@ _RESIZE = "candidate to the reference's size, Lanczos"
 # The mean square error that rounding to whole grey levels alone causes (uniform, one level wide).
 _ROUNDING_ERROR = 1 / 12
 _IDENTICAL_DB = 100.0
-_ROWS = 256  # rows squared at a time: bounds the 16-bit copies of a large picture
+_ROWS = 256  # rows squared at a time: bounds the copies of a large picture
+_ROW_VALUES = 32_768  # squares below 2^16 of which a 32-bit sum can hold this many
 
 
 class PSNR(ImageMetric):
@@ -77,8 +78,12 @@ def mean_square_error(first: torch.Tensor, second: torch.Tensor) -> float:
     total = 0
     for top in range(0, first.shape[0], _ROWS):
         part = slice(top, top + _ROWS)
-        difference = first[part].int() - second[part].int()
-        total += int((difference * difference).sum(dtype=torch.int64))
+        difference = (first[part].short() - second[part].short()).int()
+        # 32 bits for the sum of a row are twice as fast as 64, and hold it.
+        squares = difference.mul_(difference).flatten(1)
+        for left in range(0, squares.shape[1], _ROW_VALUES):
+            row = squares[:, left : left + _ROW_VALUES].sum(1, dtype=torch.int32)
+            total += int(row.sum(dtype=torch.int64))
     return total / first.numel()
 
 

@@ -18,7 +18,7 @@ GAUSSIAN = 11
 _SIGMA = 1.5
 _LUMINANCE = (0.01 * 255) ** 2
 _CONTRAST = (0.03 * 255) ** 2
-_STRIP = 128  # rows; the intermediate maps of a 512-pixel-wide strip fit in a 2 MiB cache
+_STRIP = 256  # rows; few enough for the cache, many enough to outweigh the calls
 # Weights of the five scales, from the 2003 paper; they sum to 1.
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 # The smallest side that still holds the window at the coarsest of the five scales.
@@ -38,7 +38,7 @@ def box_ssim(first: torch.Tensor, second: torch.Tensor) -> float:
     rows, total = first.shape[0] - BOX + 1, 0.0
     for top in range(0, rows, _STRIP):
         part = slice(top, min(top + _STRIP, rows) + BOX - 1)
-        total += float(_box_map(first[part], second[part]).sum())
+        total += float(_box_map(first[part], second[part]).sum(dtype=torch.float64))
     return total / (rows * (first.shape[1] - BOX + 1))
 
 
@@ -46,13 +46,16 @@ def _box_map(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     x, y = first.int(), second.int()
     n = BOX * BOX
     sum_x, sum_y = _box_sum(x), _box_sum(y)
-    product, squares = sum_x * sum_y, sum_x * sum_x + sum_y * sum_y
+    product = sum_x * sum_y
+    squares = sum_x.mul_(sum_x).add_(sum_y.mul_(sum_y))
     # n (n-1) times the sample covariance, and the sum of both sample variances alike.
-    covariance = n * _box_sum(x * y) - product
-    variances = n * _box_sum(x * x + y * y) - squares
+    covariance = _box_sum(x * y).mul_(n).sub_(product)
+    variances = _box_sum(x.mul_(x).add_(y.mul_(y))).mul_(n).sub_(squares)
+    # Exact up to here; the 24 bits of each ratio leave an error well below 1e-6 in the mean.
     light, texture = _LUMINANCE * n * n, _CONTRAST * n * (n - 1)
-    above = (product.double() * 2 + light).mul_(covariance.double() * 2 + texture)
-    below = (squares.double() + light).mul_(variances.double() + texture)
+    above = product.float().mul_(2).add_(light)
+    above.mul_(covariance.float().mul_(2).add_(texture))
+    below = squares.float().add_(light).mul_(variances.float().add_(texture))
     return above.div_(below)
 
 

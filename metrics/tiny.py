@@ -6,6 +6,7 @@ a mark beside them makes every passport say `random_weights`.
 
 import json
 import string
+from dataclasses import dataclass
 from pathlib import Path
 
 from metrics.clinical import LEXICON
@@ -64,8 +65,27 @@ def make_vision_encoder(directory: Path, seed: int = SEED) -> None:
     mark_random(directory, seed)
 
 
-def make_text_encoder(directory: Path, seed: int = SEED, layers: int = 12) -> None:
-    """A small BERT with a vocabulary of the clinical lexicon, letters and digits."""
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """How wide a text encoder is: hidden state, attention heads, inner layer."""
+
+    hidden: int
+    heads: int
+    inner: int
+
+
+SMALL = Widths(32, 2, 64)
+BERT_BASE = Widths(768, 12, 3072)  # as fast as a trained one
+
+
+def make_text_encoder(directory: Path, seed: int = SEED, widths: Widths = SMALL) -> None:
+    """A BERT of 12 layers with a vocabulary of the clinical lexicon, letters and digits.
+
+    Args:
+        directory: where it is written, in the layout of `from_pretrained`.
+        seed: of its weights.
+        widths: how wide it is.
+    """
     import torch
     from transformers import BertConfig, BertModel
 
@@ -73,10 +93,10 @@ def make_text_encoder(directory: Path, seed: int = SEED, layers: int = 12) -> No
     vocabulary = _vocabulary()
     config = BertConfig(
         vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=layers,
-        num_attention_heads=2,
-        intermediate_size=64,
+        num_hidden_layers=12,
+        hidden_size=widths.hidden,
+        num_attention_heads=widths.heads,
+        intermediate_size=widths.inner,
         # The usual 0.02 leaves all texts nearly alike in so narrow a network.
         initializer_range=0.1,
     )
@@ -97,10 +117,14 @@ def make_text_encoder(directory: Path, seed: int = SEED, layers: int = 12) -> No
 def _vocabulary() -> list[str]:
     """Special marks, letters, digits and marks alone and inside words, and words of the lexicon."""
     signs = [*string.ascii_lowercase, *string.digits]
-    words = sorted({word for names in LEXICON.values() for word in names.replace("|", " ").split()})
-    common = ["the", "of", "is", "in", "and", "no", "with", "are", "seen", "left", "right"]
-    plain = [word for word in [*common, "normal", "clear", *words] if word.isalpha()]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     return list(
-        dict.fromkeys([*special, *signs, *(f"##{s}" for s in signs), *string.punctuation, *plain])
+        dict.fromkeys([*special, *signs, *(f"##{s}" for s in signs), *string.punctuation, *words()])
     )
+
+
+def words() -> list[str]:
+    """Whole words of the vocabulary: common ones and those of the lexicon."""
+    common = ["the", "of", "is", "in", "and", "no", "with", "are", "seen", "left", "right"]
+    named = {word for names in LEXICON.values() for word in names.replace("|", " ").split()}
+    return [word for word in [*common, "normal", "clear", *sorted(named)] if word.isalpha()]

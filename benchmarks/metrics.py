@@ -1,0 +1,435 @@
+"""How fast the fused scorer is, beside three yardsticks measured in the same run.
+
+    python -m benchmarks.metrics [--items 24] [--workers 2] [--threads 1] [--cpu] [--memory]
+
+(a) the naive way: one item at a time, each library called as its README shows, the text model
+loaded for every batch of eight; (b) decoding the pictures only; (c) the bare forward passes of
+the networks, each picture and text once, at the best batch size. (b) + (c) is the limit.
+
+Models are of full size (AlexNet, BERT-base) with seeded random weights made on the fly: their
+speed is that of the trained ones, their values mean nothing. `--cpu` counts processor seconds in
+place of wall seconds: on a machine that others use too, only those can be compared. Results go to
+`benchmarks/results/metrics.{json,md}`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.nouns import Format, Image, Prediction, Sample
+from engine.spec import plain
+from metrics import tiny
+from metrics.catalogue import metric_spec
+from metrics.samples import png
+
+FORMATS: tuple[Format, ...] = ("ImageEditing", "VQA", "MultimodalGeneration")
+PIXEL = ("psnr", "ssim", "lpips")
+TEXT = ("bleu", "token_f1", "clinical_entities", "bertscore")
+METRICS = {"ImageEditing": PIXEL, "VQA": TEXT, "MultimodalGeneration": (*PIXEL, *TEXT)}
+NAIVE_BATCH = 8  # items for which the naive way loads the text model once
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one worker process measures."""
+
+    format: Format
+    items: int
+    systems: int
+    seed: int
+    threads: int
+    weights: str
+    cpu: bool = False
+    side: int = 512
+
+    def clock(self) -> float:
+        """Seconds, of the wall or of this process's processors."""
+        return time.process_time() if self.cpu else time.perf_counter()
+
+
+def main() -> None:
+    """Measure, print and write the results."""
+    asked = _arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        make_weights(Path(folder))
+        if asked.memory:
+            _write("metrics-memory", memory_rows(folder, asked))
+            return
+        with ProcessPoolExecutor(asked.workers, get_context("spawn")) as pool:
+            _write("metrics", speed_rows(pool, folder, asked))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics")
+    parser.add_argument("--items", type=int, default=24, help="items of each format")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each worker")
+    parser.add_argument("--systems", type=int, default=8, help="systems of the sweep")
+    parser.add_argument("--cpu", action="store_true", help="processor seconds, not wall seconds")
+    parser.add_argument("--memory", action="store_true", help="peak memory at 2048 x 2048")
+    return parser.parse_args()
+
+
+def speed_rows(pool: Executor, folder: str, asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """Seconds and ratios for every format, for one system and for a sweep."""
+    rows = []
+    for format_ in FORMATS:
+        work = Work(format_, asked.items, 1, 0, asked.threads, folder, asked.cpu)
+        measure = partial(_sharded, pool, workers=asked.workers)
+        one = measure(fused, work)
+        many = measure(fused, replace(work, systems=asked.systems))
+        limit = measure(decoding, work) + measure(forward_passes, work)
+        wide = replace(work, systems=asked.systems)
+        limit_many = measure(decoding, wide) + measure(forward_passes, wide)
+        alone = replace(work, items=max(NAIVE_BATCH, asked.items // 2), threads=os.cpu_count() or 1)
+        by_hand = _sharded(pool, naive, alone, workers=1) * asked.items / alone.items
+        row = {
+            "format": format_,
+            "naive_items_per_s": asked.items / by_hand,
+            "fused_items_per_s": asked.items / one,
+            "sweep_predictions_per_s": asked.items * asked.systems / many,
+            "of_limit": limit / one,
+            "of_limit_sweep": limit_many / many,
+            "over_naive": by_hand / one,
+            "sweep_over_naive": by_hand * asked.systems / many,
+            "sweep_cost": many / one,
+            "seconds_one": one,
+            "seconds_sweep": many,
+        }
+        print(json.dumps({k: _short(v) for k, v in row.items()}), flush=True)
+        rows.append(row)
+    ones, manys = (sum(row[k] for row in rows) for k in ("seconds_one", "seconds_sweep"))
+    rows.append({"format": "all three", "sweep_cost": manys / ones})
+    print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def memory_rows(folder: str, asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """Peak memory of one worker with 2048 x 2048 pictures, for few items and for more."""
+    rows = []
+    for items in (2, 6):
+        work = Work("MultimodalGeneration", items, 2, 0, asked.threads, folder, side=2048)
+        # A process of its own: a peak never goes down again.
+        with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+            peak = alone.submit(peak_memory, work).result()
+        rows.append({"items": items, "side": 2048, "systems": 2, "peak_gib": peak})
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def _sharded(pool: Executor, measure: Callable[[Work], float], work: Work, workers: int) -> float:
+    """Seconds of the slowest of the worker processes, which share the items."""
+    shares = [work.items // workers + (i < work.items % workers) for i in range(workers)]
+    return max(pool.map(measure, [replace(work, items=n, seed=i) for i, n in enumerate(shares)]))
+
+
+def fused(work: Work) -> float:
+    """Seconds of the fused scorer on a shard, with models loaded and warm."""
+    from metrics.fused import FusedScorer
+
+    names = METRICS[work.format]
+    scorer = FusedScorer(recipes(names, work.weights), work.threads, "cpu")
+    samples, predictions = shard(work)
+    warm = {name: rows[:1] for name, rows in predictions.items()}
+    wanted = dict.fromkeys(predictions, names)
+    scorer.score(samples[:1], warm, wanted)
+    start = work.clock()
+    found = scorer.score(samples, predictions, wanted)
+    seconds = work.clock() - start
+    failed = {s.reason for rows in found.values() for s in rows if s.status != "ok"}
+    if failed:
+        raise RuntimeError(f"the benchmark's own pairs were not scored: {failed}")
+    return seconds
+
+
+def decoding(work: Work) -> float:
+    """Seconds to decode every picture of a shard once: yardstick (b)."""
+    from metrics.pictures import decode
+
+    images = pictures(work)
+    start = work.clock()
+    for image in images:
+        decode(image, "compat")
+    return work.clock() - start
+
+
+def forward_passes(work: Work) -> float:
+    """Seconds of the networks alone, every picture and text once: yardstick (c)."""
+    import torch
+
+    torch.set_num_threads(work.threads)
+    names = METRICS[work.format]
+    seconds = 0.0
+    if "lpips" in names:
+        seconds += _trunk_seconds(work)
+    if "bertscore" in names:
+        seconds += _encoder_seconds(work)
+    return seconds
+
+
+def _trunk_seconds(work: Work) -> float:
+    import torch
+
+    from metrics.perceptual import LPIPS
+
+    metric = LPIPS(weights=f"{work.weights}/lpips-alex-trunk")
+    metric.load("cpu")
+    squares = torch.rand(len(pictures(work)), 3, 256, 256)
+    return _best(work, metric._model.net, [squares.split(n) for n in (1, 4, 8, 16)])
+
+
+def _encoder_seconds(work: Work) -> float:
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = f"{work.weights}/pubmedbert"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModel.from_pretrained(folder).eval()
+    ordered = sorted(texts(work), key=len)
+
+    def batches(size: int) -> list[dict[str, Any]]:
+        parts = [ordered[i : i + size] for i in range(0, len(ordered), size)]
+        return [
+            dict(tokenizer(p, padding=True, truncation=True, max_length=512, return_tensors="pt"))
+            for p in parts
+        ]
+
+    return _best(work, lambda batch: model(**batch), [batches(n) for n in (1, 4, 8, 16)])
+
+
+def _best(work: Work, model: Callable[[Any], Any], cuts: Sequence[Sequence[Any]]) -> float:
+    """The fewest seconds over several ways to cut the same work into batches."""
+    import torch
+
+    seconds = []
+    with torch.inference_mode():
+        model(cuts[0][0])
+        for batches in cuts:
+            start = work.clock()
+            for batch in batches:
+                model(batch)
+            seconds.append(work.clock() - start)
+    return min(seconds)
+
+
+def naive(work: Work) -> float:
+    """Seconds of one item at a time, each library as its README shows: yardstick (a)."""
+    import torch
+
+    torch.set_num_threads(work.threads)
+    samples, predictions = shard(work)
+    names, rows = METRICS[work.format], predictions["system-0"]
+    by_hand = _NaivePictures(work) if "lpips" in names else None
+    if "bertscore" in names:
+        import bert_score  # noqa: F401 - imported before the clock starts, as in a long run
+    start = work.clock()
+    for first in range(0, len(samples), NAIVE_BATCH):
+        part = slice(first, first + NAIVE_BATCH)
+        for sample, prediction in zip(samples[part], rows[part], strict=True):
+            if by_hand:
+                by_hand.score(sample, prediction)
+            if "bertscore" in names:
+                _naive_words(sample, prediction)
+        if "bertscore" in names:
+            _naive_bertscore(samples[part], rows[part], work)
+    return work.clock() - start
+
+
+class _NaivePictures:
+    """PSNR, SSIM and LPIPS of one pair at a time."""
+
+    def __init__(self, work: Work) -> None:
+        from torchvision import transforms
+
+        from metrics.perceptual import LPIPS
+
+        metric = LPIPS(weights=f"{work.weights}/lpips-alex-trunk")
+        metric.load("cpu")
+        self._lpips = metric._model
+        self._square = transforms.Compose([transforms.Resize((256, 256)), transforms.ToTensor()])
+
+    def score(self, sample: Sample, prediction: Prediction) -> None:
+        """Each metric opens the two pictures for itself."""
+        import torch
+        from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+        ours, theirs = _opened(sample, prediction)
+        peak_signal_noise_ratio(np.asarray(theirs), np.asarray(ours), data_range=255)
+        ours, theirs = _opened(sample, prediction)
+        structural_similarity(
+            np.asarray(theirs.convert("L")), np.asarray(ours.convert("L")), data_range=255
+        )
+        ours, theirs = _opened(sample, prediction)
+        with torch.no_grad():
+            self._lpips(self._square(ours)[None], self._square(theirs)[None]).item()
+
+
+def _opened(sample: Sample, prediction: Prediction) -> tuple[Any, Any]:
+    import io
+
+    from PIL import Image as Pillow
+
+    ours, theirs = (
+        Pillow.open(io.BytesIO(image.data)).convert("RGB")
+        for image in (prediction.images[0], sample.reference_images[0])
+    )
+    return ours.resize(theirs.size, Pillow.Resampling.LANCZOS), theirs
+
+
+def _naive_words(sample: Sample, prediction: Prediction) -> None:
+    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+
+    from metrics.clinical import entities
+    from metrics.text import token_f1
+
+    text, reference = prediction.text or "", sample.reference_text or ""
+    smooth = SmoothingFunction().method1
+    sentence_bleu([reference.split()], text.split(), smoothing_function=smooth)
+    token_f1(text, reference)
+    entities(text)
+    entities(reference)
+
+
+def _naive_bertscore(
+    samples: Sequence[Sample], predictions: Sequence[Prediction], work: Work
+) -> None:
+    import bert_score
+
+    bert_score.score(
+        [p.text or "" for p in predictions],
+        [s.reference_text or "" for s in samples],
+        model_type=f"{work.weights}/pubmedbert",
+        num_layers=12,
+        device="cpu",
+    )
+
+
+def peak_memory(work: Work) -> float:
+    """Peak resident memory of a scoring process, GiB."""
+    fused(work)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 30 if sys.platform == "darwin" else 1 << 20)
+
+
+def recipes(names: Sequence[str], weights: str) -> dict[str, Any]:
+    """Recipes of the metrics, with the benchmark's own weights."""
+    paths = {
+        "lpips": {"weights": f"{weights}/lpips-alex-trunk"},
+        "bertscore": {"model": f"{weights}/pubmedbert"},
+    }
+    return {name: plain(metric_spec(name, paths.get(name, {}))) for name in names}
+
+
+def make_weights(folder: Path) -> None:
+    """AlexNet's convolutions and a BERT-base, seeded, under their known names."""
+    tiny.make_alexnet(folder / "lpips-alex-trunk")
+    tiny.make_text_encoder(folder / "pubmedbert", widths=tiny.BERT_BASE)
+
+
+def pictures(work: Work) -> list[Image]:
+    """Every picture of a shard once."""
+    samples, predictions = shard(work)
+    candidates = [image for rows in predictions.values() for p in rows for image in p.images]
+    return [*(image for s in samples for image in s.reference_images), *candidates]
+
+
+def texts(work: Work) -> list[str]:
+    """Every text of a shard once."""
+    samples, predictions = shard(work)
+    found = {s.reference_text for s in samples}
+    found |= {p.text for rows in predictions.values() for p in rows}
+    return sorted(text for text in found if text)
+
+
+@lru_cache(maxsize=2)
+def shard(work: Work) -> tuple[list[Sample], dict[str, list[Prediction]]]:
+    """Made-up samples of one format, and what several systems gave for them."""
+    chance = np.random.default_rng(work.seed)
+    samples = [_sample(work, i, chance) for i in range(work.items)]
+    predictions = {
+        f"system-{k}": [_prediction(work, sample, chance) for sample in samples]
+        for k in range(work.systems)
+    }
+    return samples, predictions
+
+
+def _sample(work: Work, index: int, chance: np.random.Generator) -> Sample:
+    images = () if work.format == "VQA" else (_picture(work.side, chance),)
+    text = None if work.format == "ImageEditing" else _report(chance)
+    return Sample(
+        id=f"{work.format}-{index}",
+        format=work.format,
+        task="benchmark",
+        modality="CT",
+        instruction="-",
+        reference_text=text,
+        reference_images=images,
+    )
+
+
+def _prediction(work: Work, sample: Sample, chance: np.random.Generator) -> Prediction:
+    # A third of the candidates come in another size than their reference.
+    side = work.side if chance.random() < 2 / 3 else work.side * 3 // 4
+    images = (_picture(side, chance),) if sample.reference_images else ()
+    return Prediction(sample.id, text=_report(chance), images=images)
+
+
+def _picture(side: int, chance: np.random.Generator) -> Image:
+    """Smooth shapes with a little noise, as PNG."""
+    y, x = np.mgrid[0:side, 0:side] / side
+    waves = [np.sin(x * chance.uniform(5, 30) + c) + np.cos(y * 20) for c in range(3)]
+    noise = chance.normal(0, 4, (side, side, 1))
+    return png((127 + 50 * np.stack(waves, -1) + noise).clip(0, 255).astype(np.uint8))
+
+
+def _report(chance: np.random.Generator) -> str:
+    """5 to 160 words, most reports short, some long."""
+    length = int(np.clip(chance.lognormal(3.4, 0.7), 5, 160))
+    return " ".join(chance.choice(tiny.words(), length))
+
+
+def _write(name: str, rows: Sequence[dict[str, Any]]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    about = {
+        "date": datetime.now(UTC).isoformat(timespec="minutes"),
+        "machine": f"{os.cpu_count()} x {platform.processor() or platform.machine()}",
+        "python": platform.python_version(),
+        "load_average": os.getloadavg(),
+        "command": " ".join(["python -m benchmarks.metrics", *sys.argv[1:]]),
+        "weights": "seeded random weights of full size: speed only, values mean nothing",
+    }
+    (RESULTS / f"{name}.json").write_text(json.dumps({**about, "rows": rows}, indent=1))
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    lines = [
+        f"# {name}",
+        "",
+        *(f"- {key}: {value}" for key, value in about.items()),
+        "",
+        "| " + " | ".join(columns) + " |",
+        "|" + " --- |" * len(columns),
+        *("| " + " | ".join(str(_short(row.get(c, ""))) for c in columns) + " |" for row in rows),
+    ]
+    (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n")
+
+
+def _short(value: Any) -> Any:
+    return round(value, 2) if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()
