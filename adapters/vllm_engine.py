@@ -8,7 +8,6 @@ is raised and nothing may be committed: the process has to end, which also frees
 import asyncio
 import itertools
 import os
-import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -88,7 +87,6 @@ class VLLMChat:
         self._arguments = self._merged(engine or {}, images)
         self._names = itertools.count()
         self._late = 0  # time-outs since the last reply
-        self._lock = threading.Lock()
         self._slots = asyncio.Semaphore(self._execution.concurrency)
         self._loop = LoopThread("vllm")
         try:
@@ -98,6 +96,8 @@ class VLLMChat:
             known = advice(model)
             hint = f". {known}" if known else ""
             raise AdapterError(f"vLLM could not serve {model!r}: {err}{hint}") from err
+        # Once: every shard carries it, and the weights are hashed for it.
+        self._passport = self._describe()
         self._closing = weakref.finalize(self, _close, self._engine, self._loop)
 
     def chat(self, chains: Sequence[Sequence[ChatRequest]]) -> list[list[ChatReply]]:
@@ -106,6 +106,9 @@ class VLLMChat:
 
     def passport(self) -> Mapping[str, Any]:
         """What serves, as JSON."""
+        return self._passport
+
+    def _describe(self) -> dict[str, Any]:
         found = weights(self._model)
         if self._arguments.get("load_format") == "dummy":
             found["random_weights"] = True
@@ -271,8 +274,16 @@ class _Vendor:
 
     async def render(self, engine: Any, messages: Any, template: Mapping[str, Any]) -> Any:
         from vllm.renderers.params import ChatParams
+        from vllm.utils.mistral import is_mistral_tokenizer
 
-        parameters = ChatParams(**template)
+        # Left to itself, the renderer does not open the model's own turn.
+        opened = {
+            "add_generation_prompt": True,
+            "continue_final_message": False,
+            "tokenize": is_mistral_tokenizer(engine.renderer.tokenizer),
+            **template.get("chat_template_kwargs", {}),
+        }
+        parameters = ChatParams(**{**template, "chat_template_kwargs": opened})
         _, (prompt,) = await engine.renderer.render_chat_async([messages], parameters)
         return prompt
 

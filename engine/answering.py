@@ -80,6 +80,8 @@ _REFUSAL = re.compile(
     r"|as an ai\b.{0,80}\b(can'?t|cannot|unable|not able)"
 )
 _REFUSAL_CHARS = 400
+# What a model that reasons aloud puts before its answer, when the server leaves it there.
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 
 _STATUS: Mapping[str, PredictionStatus] = {
     "truncated": "truncated",
@@ -153,14 +155,18 @@ def wanted_prompt(sample: Sample, style: AnswerStyle) -> str | None:
 
 
 def answer(sample: Sample, reply: ChatReply, style: AnswerStyle) -> Prediction:
-    """The prediction that a reply makes; what the model wrote is never lost."""
+    """The prediction that a reply makes.
+
+    The text is kept whatever the status; only a closed block of reasoning before it is left out.
+    """
     details = {"prompt": style.prompt, "prompt_hash": prompt_hash(style.prompt)}
     key = wanted_prompt(sample, style)
-    text, image_prompt, status, reason = reply.text, None, _status(reply), reply.reason
-    if status == "ok" and not reply.text.strip():
+    text, image_prompt = _THOUGHT.sub("", reply.text, count=1), None
+    status, reason = _status(reply, text), reply.reason
+    if status == "ok" and not text.strip():
         status, reason = "model_error", "the reply is empty"
     if status == "ok" and key is not None:
-        found = _fields(reply.text, key)
+        found = _fields(text, key)
         if isinstance(found, str):
             status, reason = "model_error", found
         else:
@@ -182,9 +188,9 @@ def is_refusal(text: str) -> bool:
     return len(start) <= _REFUSAL_CHARS and bool(_REFUSAL.match(start))
 
 
-def _status(reply: ChatReply) -> PredictionStatus:
+def _status(reply: ChatReply, text: str) -> PredictionStatus:
     if reply.status == "ok":
-        return "refused" if is_refusal(reply.text) else "ok"
+        return "refused" if is_refusal(text) else "ok"
     return _STATUS.get(reply.status, "model_error")
 
 

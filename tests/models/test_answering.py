@@ -108,6 +108,20 @@ def test_vqa_is_asked_alike_in_both_modes() -> None:
     assert asked(VQA, mode="vqa") == asked(VQA, mode="compositional")
 
 
+@pytest.mark.parametrize("thought", ["", "<think>{B?} hm\n</think>\n", " <think></think>"])
+def test_reasoning_before_the_answer_is_left_out(thought: str) -> None:
+    assert answer(VQA, said(f"{thought}B. spleen"), AnswerStyle()).text == "B. spleen"
+    made = answer(EDIT, said(f"{thought}{json.dumps(TEXT)}"), COMPOSITIONAL)
+    assert (made.status, made.image_prompt) == ("ok", "Remove it.")
+
+
+def test_reasoning_that_never_ends_is_kept_and_is_no_answer() -> None:
+    made = answer(VQA, ChatReply("truncated", "cut", "<think>B or"), AnswerStyle())
+    assert (made.status, made.text) == ("truncated", "<think>B or")
+    only = answer(VQA, said("<think>B</think>"), AnswerStyle())
+    assert (only.status, only.reason) == ("model_error", "the reply is empty")
+
+
 @pytest.mark.parametrize("wrap", ["{}", "```json\n{}\n```", " {}\n"])
 def test_text_and_image_prompt_are_taken_from_the_object(wrap: str) -> None:
     reply = said(wrap.replace("{}", json.dumps(TEXT)))
