@@ -62,6 +62,7 @@ SCENARIOS = (
     Scenario("equal", 6422, share=0.2),
     Scenario("equal, run again", 480, again=True),
     Scenario("equal, nothing tolerated", 480, tolerated=0.0),
+    Scenario("equal, nothing tolerated", 1920, tolerated=0.0),
     Scenario("loss as large as tolerated", 480, loss=1.0),
     *(
         Scenario("planted everywhere", n, loss=k, share=0.3)

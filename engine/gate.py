@@ -147,7 +147,8 @@ def decide(tested: Sequence[Cell], rules: GateRules) -> GateVerdict:
     """The verdict on cells that were already paired."""
     # Holm's smallest threshold is alpha / cells: the draws must be able to go well below it.
     flips = rules.flips or max(FLIPS, int(10 * len(tested) / rules.alpha))
-    findings = [_finding(cell, rules, flips) for cell in tested]
+    least = _least_clusters(tested, rules)
+    findings = [_finding(cell, rules, flips, least) for cell in tested]
     adjusted = holm([f.regression_p for f in findings])
     findings = [
         _worded(replace(f, regression_holm=p), rules)
@@ -155,6 +156,20 @@ def decide(tested: Sequence[Cell], rules: GateRules) -> GateVerdict:
     ]
     word, reasons = _verdict(findings)
     return GateVerdict(word, "", "", rules.alpha, tuple(reasons), tuple(findings), ())
+
+
+def _least_clusters(tested: Sequence[Cell], rules: GateRules) -> int:
+    """How many independent pairs a cell needs so that Holm's correction leaves it a chance.
+
+    With c of them no chance is below 2^-c. A cell that could not regress even as the worst of all
+    would only make the others' correction harsher. This looks at sizes, never at values, so the
+    level stays what it is (after Tarone, Biometrics 1990, 46:515).
+    """
+    sizes = sorted((len(np.unique(c.clusters[c.complete])) for c in tested), reverse=True)
+    sizes = [size for size in sizes if size >= rules.least_clusters]
+    while sizes and 2.0 ** -sizes[-1] > rules.alpha / len(sizes):
+        sizes = [size for size in sizes if size > sizes[-1]]
+    return sizes[-1] if sizes else rules.least_clusters
 
 
 def _wanted(names: Sequence[str], rules: GateRules) -> bool:
@@ -183,7 +198,7 @@ def _margin(cell: Cell, rules: GateRules) -> float:
     return rules.margin_sd * float(np.std(values)) if len(values) else 0.0
 
 
-def _finding(cell: Cell, rules: GateRules, flips: int) -> Finding:
+def _finding(cell: Cell, rules: GateRules, flips: int, least: int) -> Finding:
     direction = _direction(cell.column, rules) or "higher"
     complete, margin = cell.complete, _margin(cell, rules)
     gains = cell.differences if direction == "higher" else -cell.differences
@@ -204,8 +219,8 @@ def _finding(cell: Cell, rules: GateRules, flips: int) -> Finding:
         margin=margin,
         regression_p=None,
     )
-    if units < rules.least_clusters:
-        return replace(finding, why=f"{units} independent pairs, {rules.least_clusters} needed")
+    if units < least:
+        return replace(finding, why=f"{units} independent pairs, {least} needed")
     test = _looked(gains + margin, clusters, flips)
     if test is None:
         return replace(finding, why="fewer than two independent pairs")
