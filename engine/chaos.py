@@ -2,7 +2,7 @@
 
     store_errors   calls to the store that fail before or after they took effect
     slow_store     calls to the store that take 20 ms longer
-    worker_kill    shards whose worker dies just before or just after it writes them, once
+    worker_kill    shards whose worker dies just before or just after it writes them
     node_loss      shards whose machine is said to be lost when they are finished, once
     corrupt_image  predictions whose picture comes back damaged
     api_errors     predictions and verdicts whose endpoint fails to the end
@@ -14,6 +14,7 @@ models and judges they strike (`struck`): such rows have keys of their own, and 
 the same faults ever meets them.
 """
 
+import re
 import time
 from dataclasses import dataclass, fields, replace
 from uuid import uuid4
@@ -25,6 +26,7 @@ from engine.spec import Spec, fingerprint
 
 _SLOW_S = 0.02
 _MARKS = "chaos"  # folder of the deaths that have happened
+_COMMIT = re.compile(r"stages/(\w+)/\w+/(shard|parts)-(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +175,14 @@ class ChaoticObjects:
     def _death(self, moment: str, path: str) -> None:
         """End this process at a shard's commit, if it is to happen and has not happened yet.
 
-        The moment is drawn for each shard. The mark in the store is what makes it happen once.
+        The moment is drawn for each shard. Marks in the store make it happen twice at most, once
+        to the whole and once to a part, so that no single sample is blamed for it.
         """
-        if not path.startswith("stages/") or not path.endswith(".arrow"):
+        if (match := _COMMIT.match(path)) is None:
             return
         mine = "before" if draw(self.chaos.seed, "moment", path) < 0.5 else "after"
-        if mine != moment or not self.chaos.strikes("worker_kill", path):
+        if mine != moment or not self.chaos.strikes("worker_kill", *match.groups()):
             return
-        mark = f"{_MARKS}/{fingerprint(str(self.chaos), path)}"
+        mark = f"{_MARKS}/{fingerprint(str(self.chaos), *match.groups())}"
         if self.inner.create(mark, uuid4().hex.encode()):
             raise EngineDied(f"chaos: killed {moment} writing {path}")

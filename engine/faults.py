@@ -25,6 +25,7 @@ class _Split:
 
     whole: Unit
     waiting: int = 0  # parts not yet committed
+    done: list[tuple[int, int]] = field(default_factory=list)  # parts that are
     quarantined: dict[int, str] = field(default_factory=dict)
 
 
@@ -111,13 +112,20 @@ class FaultPolicy:
         if split is None or unit.merge:
             self._splits.pop(_work(unit), None)
             return Next("done")
+        if unit.positions is not None:
+            split.done.append(unit.positions)
         return self._part_over(split)
 
     def _part_over(self, split: _Split) -> Next:
         split.waiting -= 1
         if split.waiting:
             return Next("again")
-        merge = replace(split.whole, merge=True, quarantined=dict(split.quarantined))
+        merge = replace(
+            split.whole,
+            merge=True,
+            parts=tuple(sorted(split.done)),
+            quarantined=dict(split.quarantined),
+        )
         return Next("again", (merge,))
 
 

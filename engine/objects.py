@@ -89,7 +89,9 @@ def connect(url: str) -> Objects:
         from engine.chaos import ChaoticObjects, parse_chaos  # which is made of objects itself
 
         chaos = parse_chaos(settings.removeprefix("chaos:"))
-        return Patient(ChaoticObjects(connect(inner), chaos), pause_s=0.001)
+        rehearsed = Patient(ChaoticObjects(connect(inner), chaos))
+        rehearsed.pause_s = 0.001  # whose answers need no time to become better
+        return rehearsed
     scheme = urlsplit(url).scheme
     if scheme in ("", "file"):
         return PosixObjects(url.removeprefix("file://"))
@@ -126,12 +128,13 @@ class Patient:
     same as once.
     """
 
-    def __init__(
-        self, inner: Objects, tries: int = 6, pause_s: float = 0.5, longest_s: float = 120.0
-    ) -> None:
-        """Pauses double from `pause_s`, with jitter; nothing is tried anew after `longest_s`."""
+    tries = 6
+    pause_s = 0.5  # before the second try, doubled each time, with jitter
+    longest_s = 120.0  # nothing is tried anew after so long
+
+    def __init__(self, inner: Objects) -> None:
+        """Calls nothing yet."""
         self.inner, self.url = inner, inner.url
-        self._tries, self._pause_s, self._longest_s = tries, pause_s, longest_s
 
     def create(self, path: str, data: bytes) -> bool:
         """See `Objects.create`."""
@@ -154,14 +157,14 @@ class Patient:
         self._persist(lambda: self.inner.delete(path))
 
     def _persist(self, call: Callable[[], T]) -> T:
-        until = time.monotonic() + self._longest_s
-        for number in range(1, self._tries):
+        until = time.monotonic() + self.longest_s
+        for number in range(1, self.tries):
             try:
                 return call()
             except BusyError:
                 if time.monotonic() > until:
                     raise
-            time.sleep(self._pause_s * 2 ** (number - 1) * random.uniform(0.5, 1.0))
+            time.sleep(self.pause_s * 2 ** (number - 1) * random.uniform(0.5, 1.0))
         return call()
 
 
@@ -273,7 +276,7 @@ class RemoteObjects:
             if stored is None:
                 raise _refusal("write", where, err) from err
             # Ours or another driver's: the address is the identity, either will do.
-            return stored == data and not isinstance(err, FileExistsError)
+            return stored == data
         return True
 
     def _standing(self, full: str, where: str) -> bytes | None:

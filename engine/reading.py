@@ -34,6 +34,7 @@ class RunReader:
         self.plan = plan
         self.benchmark = Benchmark(objects, plan.benchmark)
         self._listings: dict[str, Listing] = {}
+        self._told: dict[str, dict[int, int]] = {}  # key -> shard -> revision
 
     def stage(self, node: Node) -> Stage:
         """Where a node's shards are."""
@@ -42,12 +43,23 @@ class RunReader:
     def listing(self, node: Node) -> Listing:
         """What there is of a node's shards."""
         if node.key not in self._listings:
-            self._listings[node.key] = self.stage(node).listing()
+            listed = self.stage(node).listing()
+            self._listings[node.key] = listed.joined(self._told.get(node.key, {}))
         return self._listings[node.key]
 
     def revisions(self, node: Node) -> Mapping[int, int]:
         """The highest revision of each of a node's shards."""
         return self.listing(node).revisions
+
+    def committed(self, key: str, shard: int, revision: int) -> None:
+        """Remember a commit that was heard of: a listing may lag behind."""
+        self._told.setdefault(key, {})[shard] = revision
+
+    def anew(self) -> "RunReader":
+        """A reader that lists again, and remembers what this one heard of."""
+        reader = RunReader(self.objects, self.plan)
+        reader._told = self._told
+        return reader
 
     def table(self, node: Node, shard: int) -> pa.Table | None:
         """A node's rows for one benchmark shard; None when any of them is not committed."""
@@ -72,15 +84,18 @@ class RunReader:
             CorruptError: a stored shard has other sample ids than the benchmark.
         """
         formats = self.plan.system(system).formats
-        wanted = [s for s in self.benchmark.samples(shard) if s.format in formats]
+        samples = self.benchmark.samples(shard)
         tables = [(n, self.table(n, shard)) for n in self.plan.predictions(system)]
-        return combine(wanted, tables)
+        rows = combine(samples, tables)
+        return [rows[s.id] for s in samples if s.format in formats]
 
 
 def combine(
     samples: Sequence[Sample], tables: Sequence[tuple[Node, pa.Table | None]]
-) -> list[Prediction]:
-    """The answer's words and the render's picture as one prediction a sample.
+) -> dict[str, Prediction]:
+    """The answer's words and the render's picture as one prediction, by sample id.
+
+    `samples` are all of a benchmark shard, whatever their format.
 
     Raises:
         CorruptError: a table's sample ids are not those of the benchmark.
@@ -98,7 +113,7 @@ def combine(
             merged[row.sample_id] = (
                 _join(merged[row.sample_id], row) if row.sample_id in merged else row
             )
-    return [merged[s.id] for s in samples]
+    return merged
 
 
 def _join(answer: Prediction, render: Prediction) -> Prediction:

@@ -12,7 +12,7 @@ from engine.board import Board
 from engine.errors import PlanError, StoreError
 from engine.faults import FaultPolicy
 from engine.fit import Ledger, check_fit
-from engine.plan import GroupPlan, Plan
+from engine.plan import GroupPlan
 from engine.ports import Group, Outcome, Pool, Receipt, Unit
 from engine.reading import RunReader
 from engine.survey import Todo
@@ -71,7 +71,7 @@ class Driver:
 
     def __init__(self, reader: RunReader, todo: Todo, pool: Pool, options: Options) -> None:
         """Nothing is started yet."""
-        self.plan: Plan = reader.plan
+        self.reader, self.plan = reader, reader.plan
         self.url = reader.objects.url
         self.sizes = [shard.samples for shard in reader.benchmark.manifest.shards]
         self.pool, self.options = pool, options
@@ -169,6 +169,8 @@ class Driver:
         queue = self.board.queues[outcome.group]
         if then.kind == "done":
             self.board.committed(unit)
+            for target in unit.targets:
+                self.reader.committed(target.key, unit.shard, target.revision)
         elif then.kind == "again":
             (queue.suspects if then.alone else queue.fresh).extend(then.units)
         elif outcome.error_type in ("StoreError", "BusyError"):

@@ -34,6 +34,13 @@ class Listing:
     revisions: Mapping[int, int]
     lost: Mapping[int, int]  # the highest revision is in quarantine
 
+    def joined(self, told: Mapping[int, int]) -> "Listing":
+        """With commits that were heard of otherwise."""
+        seen = {**self.revisions, **self.lost}
+        newer = {shard: r for shard, r in told.items() if r > seen.get(shard, -1)}
+        lost = {shard: r for shard, r in self.lost.items() if shard not in newer}
+        return Listing({**self.revisions, **newer}, lost)
+
 
 class Stage:
     """Reads and writes `<root>/stages/<stage>/<key>/`."""
@@ -108,21 +115,20 @@ class Parts:
     def write(self, part: tuple[int, int], table: pa.Table) -> int:
         """Commit the rows of some positions; harmless when it was done before. Returns bytes."""
         data = seal(table)
-        self._stage.objects.create(f"{self.folder}/{part[0]:05d}-{part[1]:05d}.arrow", data)
+        self._stage.objects.create(self._name(part), data)
         return len(data)
 
-    def read(self) -> list[tuple[tuple[int, int], pa.Table]]:
-        """The committed parts, by position.
+    def read(self, part: tuple[int, int]) -> pa.Table:
+        """The rows of some positions. Read by name: a listing may lag behind.
 
         Raises:
-            CorruptError: one is not what was written.
+            FileNotFoundError: that part was not committed, or was dropped.
+            CorruptError: it is not what was written.
         """
-        parts = []
-        for name in self._stage.objects.names(self.folder):
-            low, _, high = name.removesuffix(".arrow").partition("-")
-            table = self._stage.proven(f"{self.folder}/{name}")
-            parts.append(((int(low), int(high)), table))
-        return parts
+        return self._stage.proven(self._name(part))
+
+    def _name(self, part: tuple[int, int]) -> str:
+        return f"{self.folder}/{part[0]:05d}-{part[1]:05d}.arrow"
 
     def drop(self) -> None:
         """Remove them: the shard is whole."""

@@ -119,11 +119,10 @@ class StageWorker(ABC):
     ) -> dict[str, Prediction]:
         """The upstream predictions of the node's samples, by sample id."""
         shard = unit.shard // node.split
-        whole = [s for s in self._shard(shard) if s.format in node.formats]
         upstream = [self.plan.nodes[key] for key in node.upstream]
-        rows = combine(whole, [(n, self._rows(n, shard, unit)) for n in upstream])
-        wanted = {s.id for s in samples}
-        return {p.sample_id: p for p in rows if p.sample_id in wanted}
+        tables = [(n, self._rows(n, shard, unit)) for n in upstream]
+        rows = combine(self._shard(shard), tables)
+        return {s.id: rows[s.id] for s in samples if s.format in node.formats}
 
     def _previous(
         self, node: Node, target: Target, unit: Unit, samples: Sequence[Sample]
@@ -140,7 +139,8 @@ class StageWorker(ABC):
             # A worker that died after it had put the parts together may have dropped them, too.
             return self._stage(node).read(unit.shard, target.revision)
         except FileNotFoundError:
-            parts = self._parts(node, unit, target).read()
+            committed = self._parts(node, unit, target)
+        parts = [(span, committed.read(span)) for span in unit.parts]
         samples = self._samples(unit)
         for position in unit.quarantined:
             lone = Unit(
@@ -372,21 +372,20 @@ def _in_order(samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> Sequenc
 def _tiling(
     parts: Iterable[tuple[tuple[int, int], pa.Table]], count: int, node: Node
 ) -> list[tuple[tuple[int, int], pa.Table]]:
-    """Parts that cover 0..count once each, the widest first where a split left both sizes.
+    """The parts in order, when they cover 0..count once each.
 
     Raises:
-        StoreError: a stretch of rows has no part.
+        StoreError: a stretch of rows has no part, or two.
     """
-    widest = sorted(parts, key=lambda p: (p[0][0], -p[0][1]))
-    chosen: list[tuple[tuple[int, int], pa.Table]] = []
+    ordered = sorted(parts, key=lambda part: part[0])
     at = 0
-    for (low, high), table in widest:
-        if low == at:
-            chosen.append(((low, high), table))
-            at = high
+    for (low, high), _ in ordered:
+        if low != at:
+            break
+        at = high
     if at != count:
         raise StoreError(f"stages/{node.stage}/{node.key}: no part begins at row {at} of {count}")
-    return chosen
+    return ordered
 
 
 def _receipt(node: Node, unit: Unit, table: pa.Table, size: int, seconds: float) -> Receipt:

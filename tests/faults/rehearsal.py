@@ -1,0 +1,58 @@
+"""The miniature benchmark, one system and a judge by rule: a whole run without any weights."""
+
+import shutil
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+
+from actors.chaos import ChaoticPool
+from actors.local_pool import LocalPool
+from conf import load
+from engine.benchmark import find_benchmark
+from engine.chaos import Chaos, chaotic_url, struck
+from engine.objects import connect
+from engine.plan import Plan, Recipe, make_plan
+from engine.reading import RunReader
+from engine.run import Ending, Options, carry_out
+from engine.survey import survey
+from launch import compose
+
+Tables = dict[str, pa.Table]
+
+
+@cache
+def recipe() -> Recipe:
+    wishes = ["systems=[copy-input]", "protocol=weight-free", "judges=[rule]", "store=none"]
+    return compose.recipe(load("demo", wishes))
+
+
+def carry(root: Path, chaos: Chaos) -> tuple[Ending, Plan]:
+    """A run over the store at `root`, with faults."""
+    objects = connect(chaotic_url(str(root), chaos))
+    plan = make_plan(struck(recipe(), chaos), find_benchmark(objects, "mini").manifest)
+    reader = RunReader(objects, plan)
+    pool = ChaoticPool(LocalPool(), chaos)
+    try:
+        return carry_out(reader, survey(reader), pool, Options()), plan
+    finally:
+        pool.shutdown()
+
+
+def tables(root: Path, plan: Plan) -> Tables:
+    """All rows of a run by stage, read without faults: what it cost in time is left out."""
+    reader = RunReader(connect(str(root)), plan)
+    found = {}
+    for node in plan.nodes.values():
+        parts = [reader.table(node, shard) for shard in range(plan.shards)]
+        assert all(part is not None for part in parts), f"{node.stage} {node.label} has gaps"
+        table = pa.concat_tables(parts)
+        timed = [name for name in ("seconds",) if name in table.column_names]
+        found[f"{node.stage} {node.label}"] = table.drop_columns(timed)
+    return found
+
+
+def copy_of(calm: Path, root: Path) -> Path:
+    """A store with the benchmark and nothing else."""
+    shutil.copytree(calm / "benchmarks", root / "benchmarks")
+    return root
