@@ -268,6 +268,13 @@ class DiffusersPipeline:
         flags = output.get("nsfw_content_detected") or [False] * len(batch)
         return list(output.images), [bool(f) for f in flags]
 
+    def _cuts(self, prompt: str) -> bool:
+        """Whether the pipeline's tokenizer reads only the beginning of the prompt (CLIP: 77)."""
+        tokenizer = self._pipe.components.get("tokenizer")
+        if tokenizer is None:
+            return False
+        return bool(len(tokenizer(prompt, verbose=False).input_ids) > tokenizer.model_max_length)
+
     def _row(
         self, job: ImageJob, picture: Pillow.Image, stopped: bool, seconds: float
     ) -> Prediction:
@@ -275,7 +282,11 @@ class DiffusersPipeline:
             job.sample.id,
             image_prompt=job.prompt,
             usage=Usage(seconds=seconds),
-            details={"seed": job.seed, "inputs_given": len(job.inputs)},
+            details={
+                "seed": job.seed,
+                "inputs_given": len(job.inputs),
+                "prompt_cut": self._cuts(job.prompt),
+            },
         )
         if stopped:
             reason = "the pipeline's safety checker stopped it"

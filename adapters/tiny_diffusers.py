@@ -22,8 +22,8 @@ PIPELINES = {
 # Few steps and small pictures: enough to go through every line of the pipelines.
 _SAMPLING: Mapping[str, Mapping[str, Any]] = {
     "text_to_image": {"steps": 2, "call": {"height": 64, "width": 64}},
-    "image_to_image": {"steps": 2, "max_side": 128, "call": {"strength": 1.0}},
-    "edit": {"steps": 2, "max_side": 128},
+    "image_to_image": {"steps": 2, "max_side": 64, "call": {"strength": 1.0}},
+    "edit": {"steps": 2, "max_side": 64},
 }
 _CORPUS = (
     "remove the noise and the artifact from the scan, raise the contrast, mark the lesion, "

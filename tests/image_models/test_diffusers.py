@@ -11,6 +11,7 @@ from adapters.diffusers_pipeline import DiffusersPipeline
 from engine.errors import AdapterError, ConfigError, EngineDied
 from engine.nouns import Image, Prediction, Request, Sample
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 MODES = ("text_to_image", "image_to_image", "edit")
 # Other batch sizes are other orders of summing; float64 keeps that out of the 8 bits of a PNG.
 EXACT = {"dtype": "float64"}
@@ -74,7 +75,7 @@ def test_bytes_do_not_depend_on_the_batch_size(
 _ELSEWHERE = """
 import json, sys, torch
 from pathlib import Path
-torch.set_num_threads(1)
+torch.set_num_threads(2)
 from adapters.diffusers_pipeline import DiffusersPipeline
 from engine.nouns import Image, Request, Sample
 
@@ -201,11 +202,22 @@ def test_several_pictures_are_one_sheet_unless_said_otherwise(
     assert first.images == alone.images != sheet.images
 
 
+def test_a_prompt_that_is_read_in_part_is_recorded(
+    load: Callable[..., DiffusersPipeline], editing_samples: Samples
+) -> None:
+    (sample,) = editing_samples(1)
+    prompts = ["remove the noise", "remove the noise " * 60]
+    answers = [Prediction(sample.id, image_prompt=prompt) for prompt in prompts]
+    rows = [load("edit").predict([Request(sample, a)])[0] for a in answers]
+    assert [r.details["prompt_cut"] for r in rows] == [False, True]
+
+
 class Stubborn:
     """A pipeline in place of the loaded one, which fails on a word and blackens another."""
 
     def __init__(self, real: Any, fatal: bool = False) -> None:
         self.real, self.fatal = real, fatal
+        self.components = real.components
 
     def __call__(self, prompt: str | list[str], **given: Any) -> Any:
         import torch

@@ -58,6 +58,7 @@ def objects(tmp_path: Path) -> Objects:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_one_writer_serves_three_image_models_and_an_editor_needs_none(
     objects: Objects,
     editing_samples: Callable[..., list[Sample]],
