@@ -1,9 +1,12 @@
 """From what a user said to what the engine does: configuration to recipe, benchmark and pool."""
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
+
+import fsspec
 
 from conf import RunConf
 from conf.schema import BenchmarkConf, ClusterConf, ModelConf, ResourcesConf, SystemConf
@@ -17,6 +20,8 @@ from engine.ports import Pool, Source
 from engine.run import Event
 from engine.spec import Resources, Spec
 from engine.survey import Todo
+
+REPLAY = "adapters.replay:Replay"
 
 
 def recipe(conf: RunConf) -> Recipe:
@@ -59,13 +64,32 @@ def _system(conf: SystemConf) -> System:
 
 
 def _model(conf: ModelConf) -> Model:
+    kwargs = dict(conf.kwargs)
+    if conf.target == REPLAY and "sha256" not in kwargs:
+        kwargs["sha256"] = _digest(str(kwargs.get("url", "")))
     return Model(
-        Spec(conf.target, conf.kwargs),
+        Spec(conf.target, kwargs),
         _resources(conf.resources),
         conf.split,
         conf.seconds_per_sample,
         conf.tokens_per_sample,
     )
+
+
+def _digest(url: str) -> str:
+    """The sha256 of a predictions file: an edited file is another system, with other keys.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    digest = hashlib.sha256()
+    try:
+        with fsspec.open(url, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except (OSError, ValueError) as err:
+        raise ConfigError(f"replay: cannot read the predictions file {url!r}: {err}") from err
+    return digest.hexdigest()
 
 
 def _resources(conf: ResourcesConf) -> Resources:

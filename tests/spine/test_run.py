@@ -142,6 +142,16 @@ def test_a_vlm_that_systems_share_answers_once(
         assert all(p.images for p in given.values())
 
 
+def test_a_pair_answers_questions_in_words_and_draws_the_rest(objects: Objects, pool: Pool) -> None:
+    work = plan(objects, System("pair", echo(), echo(prefix="drawn ")))
+    assert go(objects, work, pool).failed == {}
+    assert len(predictions(objects, work, "pair")) == 24
+    (render,) = (n for n in work.nodes.values() if n.stage == "render")
+    drawn = [RunReader(objects, work).table(render, s) for s in range(work.shards)]
+    assert sum(t.num_rows for t in drawn if t is not None) == 16
+    assert len(rows(objects, work, "score")) == 24
+
+
 def test_stage_shards_may_be_cut_finer_than_the_benchmark(objects: Objects, pool: Pool) -> None:
     fine = Model(Spec("fakes:Echo", {"prefix": "fine "}), Resources(cpus=0.1), split=3)
     work = plan(objects, System("pair", echo(), fine, ("ImageEditing",)))
