@@ -10,6 +10,7 @@ import ray
 
 from actors.ray_pool import RayPool
 from engine.errors import PlanError
+from engine.fit import logical_cpus
 
 
 class RaySession:
@@ -34,7 +35,7 @@ class RaySession:
         }
         if address is None:
             self._options["address"] = "local"
-            self._options["num_cpus"] = num_cpus
+            self._options["num_cpus"] = num_cpus or logical_cpus()
             self._options["num_gpus"] = num_gpus
             self._options["object_store_memory"] = object_store_mib * 1024**2
         else:

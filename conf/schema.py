@@ -120,7 +120,7 @@ class ClusterConf:
     name: str = MISSING
     pool: str = "ray"  # ray | local
     address: str | None = None  # None starts Ray here; else an address, or `auto`
-    num_cpus: int | None = None  # logical CPUs of a Ray started here
+    num_cpus: int | None = None  # of a Ray started here; None: all cores, at least 4
     num_gpus: int | None = None
     object_store_mib: int = 200
     dashboard: bool = False  # only ever on loopback

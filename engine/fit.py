@@ -1,5 +1,6 @@
 """Which workers fit on which machines: refusing early, with numbers, instead of hanging."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,15 @@ from engine.spec import Resources
 
 _GIB = 1024**3
 _SLACK = 1e-6  # fractions of a CPU add up with rounding
+
+
+def logical_cpus() -> int:
+    """CPUs that a Ray started here offers when nobody says: at least four.
+
+    On a machine of two cores a model, its scoring and a judge still run side by side; they wait
+    more than they compute.
+    """
+    return max(4, os.cpu_count() or 1)
 
 
 def demand(resources: Resources) -> dict[str, float]:

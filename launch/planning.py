@@ -7,7 +7,7 @@ from itertools import groupby
 from rich.table import Table
 
 from conf.schema import ClusterConf
-from engine.fit import check_fit
+from engine.fit import check_fit, logical_cpus
 from engine.plan import GroupPlan, Node, Plan
 from engine.survey import Todo
 
@@ -74,7 +74,7 @@ def local_nodes(conf: ClusterConf) -> Sequence[Mapping[str, float]]:
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return [
         {
-            "CPU": float(conf.num_cpus or os.cpu_count() or 1),
+            "CPU": float(conf.num_cpus or logical_cpus()),
             "GPU": float(conf.num_gpus if conf.num_gpus is not None else _gpus()),
             "memory": float(pages - conf.object_store_mib * 1024**2) * 0.7,
         }
