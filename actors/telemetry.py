@@ -19,7 +19,11 @@ SECONDS = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 300, 600, 1800)  # a 
 # name -> (kind, tags, what it says)
 METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "medgen_rows_total": ("counter", ("run", "stage", "status"), "Rows committed"),
-    "medgen_tokens_total": ("counter", ("run", "stage", "kind"), "Tokens: prompt, completion, cached"),
+    "medgen_tokens_total": (
+        "counter",
+        ("run", "stage", "kind"),
+        "Prompt, completion, cached tokens",
+    ),
     "medgen_bytes_total": ("counter", ("run", "stage"), "Bytes committed"),
     "medgen_cost_usd_total": ("counter", ("run", "stage"), "What hosted models charged, in USD"),
     "medgen_trouble_total": ("counter", ("run", "stage", "what"), "Units that did not finish"),
