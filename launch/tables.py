@@ -77,10 +77,20 @@ def _is_detail(row: Row) -> bool:
 
 
 def _format_table(title: str, rows: Sequence[Row]) -> FormatTable:
-    titles = {column_key(r): metric_title(r) for r in rows}
+    told = {column_key(r) for r in rows if _is_told(r)}
+    titles = {column_key(r): metric_title(r) for r in rows if column_key(r) in told or not told}
     systems = dict.fromkeys(r["system"] for r in rows)
     lines = tuple(_line(s, [r for r in rows if r["system"] == s]) for s in systems)
     return FormatTable(title, titles, lines)
+
+
+def _is_told(row: Row) -> bool:
+    """Whether the row says more of its metric than that a system has no rows yet.
+
+    Of a system without any row nobody can say to which formats a metric applies.
+    """
+    silent = row["status_missing"] + row["not_applicable"]
+    return bool(row["expected"] > silent)
 
 
 def _line(system: str, rows: Sequence[Row]) -> Line:

@@ -73,6 +73,15 @@ def test_a_terminal_table_never_shows_a_mean_without_its_n(run, tmp_path):
     assert text.index("overall score with reference") > 0
 
 
+def test_a_system_without_rows_adds_no_columns(run, tmp_path):
+    run.without = frozenset((system, "score", n) for system in ("bad",) for n in range(3))
+    tables = {t.title: t for t in format_tables(summarize(run.write(str(tmp_path))))}
+    assert all("psnr" not in title for title in tables["VQA"].titles.values())
+    (line,) = [x for x in tables["ImageEditing"].lines if x.system == "bad"]
+    assert "score/psnr/psnr" in tables["ImageEditing"].metrics
+    assert line.cells["score/psnr/psnr"]["status_missing"] == 12
+
+
 def test_every_mean_cell_names_its_n(run, tmp_path):
     from launch.tables import cell_lines
 
