@@ -73,16 +73,23 @@ def test_one_writer_serves_three_image_models_and_an_editor_needs_none(
         return Model(Spec("adapters.tiny_diffusers:TinyPipeline", {"mode": mode}), SMALL, split=2)
 
     pairs = [
-        System(f"writer+{mode}", writer, tiny(mode), ("ImageEditing",))
+        System(f"writer+{mode}", writer, tiny(mode), ("VQA", "ImageEditing"))
         for mode in ("text_to_image", "image_to_image", "edit")
     ]
     editor = System("editor", None, tiny("edit"), ("ImageEditing",))
-    stored = import_benchmark(Pictures(editing_samples(4)), objects, ImportOptions("p", 2))
+    # A question is answered in words: it stands in the answer stage, and not in the render stage.
+    question = Sample(
+        "q", "VQA", "question-answering", "CT", "what is it?", reference_text="a cyst"
+    )
+    samples = [*editing_samples(4), question]
+    stored = import_benchmark(Pictures(samples), objects, ImportOptions("p", 5))
     plan = make_plan(recipe(*pairs, editor), stored)
     reader = carried_out(objects, plan)
-    assert sorted(calls.read_text().split()) == [f"s{i:03d}" for i in range(4)]
+    assert sorted(calls.read_text().split()) == ["q", *(f"s{i:03d}" for i in range(4))]
     found = {s.name: predictions(reader, s.name) for s in (*pairs, editor)}
     assert {p.status for given in found.values() for p in given.values()} == {"ok"}
+    assert found["writer+edit"]["q"].text == "what is it?"
+    assert "q" not in found["editor"]
     assert found["writer+edit"]["s001"].image_prompt == "draw s001"
     assert found["editor"]["s001"].image_prompt == "remove noise number 1"
     assert len({given["s001"].images[0].data for given in found.values()}) == 4
