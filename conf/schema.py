@@ -101,9 +101,10 @@ class ProtocolConf:
 
 @dataclass
 class JudgeConf:
-    """A judge (group `judge`)."""
+    """A judge (group `judge`). `systems` are patterns of the systems that it judges."""
 
     name: str = MISSING
+    systems: list[str] = field(default_factory=lambda: ["*"])
     target: str = MISSING
     kwargs: dict[str, Any] = field(default_factory=dict)
     resources: ResourcesConf = field(default_factory=ResourcesConf)

@@ -7,6 +7,7 @@ A stage's key covers everything its rows depend on and nothing else:
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from engine.benchmark import Manifest
@@ -51,6 +52,7 @@ class Recipe:
     systems: tuple[System, ...]
     metrics: Mapping[str, Spec]
     judges: Mapping[str, Model] = field(default_factory=dict)
+    judged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # judge -> name patterns
     protocol: str = ""
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     scoring: Resources = field(default_factory=Resources)
@@ -248,7 +250,11 @@ def _dependent_nodes(
     asked: list[tuple[StageName, str, Spec, str]] = [
         ("score", name, spec, "score") for name, spec in recipe.metrics.items()
     ]
-    asked += [("judge", name, model.spec, f"judge/{name}") for name, model in recipe.judges.items()]
+    asked += [
+        ("judge", name, model.spec, f"judge/{name}")
+        for name, model in recipe.judges.items()
+        if any(fnmatchcase(system.name, p) for p in recipe.judged.get(name, ("*",)))
+    ]
     for stage, name, spec, group in asked:
         body = {
             "benchmark": benchmark,

@@ -35,6 +35,7 @@ def recipe(conf: RunConf) -> Recipe:
         systems=tuple(_system(s) for s in conf.system.values()),
         metrics=_metrics(conf),
         judges={name: _judge(conf, name) for name in conf.judge},
+        judged={name: tuple(judge.systems) for name, judge in conf.judge.items()},
         protocol=conf.protocol.name,
         thresholds={name: _set(asdict(t)) for name, t in conf.protocol.thresholds.items()},
         scoring=_resources(conf.scoring.resources),

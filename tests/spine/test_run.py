@@ -142,6 +142,16 @@ def test_a_vlm_that_systems_share_answers_once(
         assert all(p.images for p in given.values())
 
 
+def test_a_judge_may_be_asked_of_some_systems_only(objects: Objects) -> None:
+    judge = Model(Spec("fakes:FixedJudge", {"name": "dear"}), Resources(cpus=0.1))
+    systems = [System(name, echo(prefix=name)) for name in ("model-a", "model-b", "blank")]
+    work = plan(objects, *systems, judges={"dear": judge}, judged={"dear": ("model-*",)})
+    assert [n.systems for n in work.nodes.values() if n.stage == "judge"] == [
+        ("model-a",),
+        ("model-b",),
+    ]
+
+
 def test_a_pair_answers_questions_in_words_and_draws_the_rest(objects: Objects, pool: Pool) -> None:
     work = plan(objects, System("pair", echo(), echo(prefix="drawn ")))
     assert go(objects, work, pool).failed == {}
