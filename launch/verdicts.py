@@ -49,31 +49,30 @@ def _comparison_table(comparison: Comparison, kind: str) -> Table:
         caption=Text(note),
         title_justify="left",
         caption_justify="left",
+        show_lines=True,
     )
-    for name in ("format", "group", "metric", "pairs", "left", "right", "difference [95 % CI]"):
-        table.add_column(name)
-    for name in ("Wilcoxon p", "sign-flip p", "d", "if missing were worst, best", "better"):
+    for name in ("where", "metric", "left, right", "difference [95 % CI]", "evidence", "better"):
         table.add_column(name)
     for contrast in comparison.contrasts:
         if contrast.kind == kind:
-            table.add_row(*(Text(visible(cell)) for cell in contrast_cells(contrast)))
+            table.add_row(*(Text(visible(c, lines=True)) for c in contrast_cells(contrast)))
     return table
 
 
 def contrast_cells(contrast: Contrast) -> list[str]:
-    """One contrast as the cells of a row."""
+    """One contrast as the cells of a row, narrow enough for a terminal of 80 columns."""
+    where = contrast.format if contrast.kind == "all" else f"{contrast.format}\n{contrast.group}"
+    interval = f"[{number(contrast.ci_low)}, {number(contrast.ci_high)}]"
+    missing = contrast.applicable - contrast.n
+    bounds = f"\nif known: {number(contrast.lowest)} to {number(contrast.highest)}"
     return [
-        contrast.format,
-        contrast.group,
+        where,
         contrast.metric,
-        f"{contrast.n}/{contrast.applicable}",
-        number(contrast.left_mean),
-        number(contrast.right_mean),
-        f"{number(contrast.difference)} [{number(contrast.ci_low)}, {number(contrast.ci_high)}]",
-        number(contrast.wilcoxon_holm),
-        number(contrast.sign_flip_holm),
-        number(contrast.cohen_dz),
-        f"{number(contrast.lowest)}, {number(contrast.highest)}",
+        f"{number(contrast.left_mean)}, {number(contrast.right_mean)}\n"
+        f"n {contrast.n}/{contrast.applicable}",
+        f"{number(contrast.difference)}\n{interval}" + (bounds if missing else ""),
+        f"Wilcoxon p {number(contrast.wilcoxon_holm)}\n"
+        f"sign-flip p {number(contrast.sign_flip_holm)}\nd {number(contrast.cohen_dz)}",
         contrast.better,
     ]
 
