@@ -56,6 +56,7 @@ _CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
+_LOUD = 3.0
 # Weights are drawn so widely that the answer depends on the prompt.
 _TEXT: Mapping[str, Any] = {
     "hidden_size": 64,
@@ -236,6 +237,8 @@ def _model(seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = transformers.Qwen2_5_VLForConditionalGeneration(config).to(torch.float32).eval()
+        # Left as drawn, it would never end a turn; so loud, it ends most within forty tokens.
+        model.lm_head.weight.data[stop] *= _LOUD
     model.generation_config = transformers.GenerationConfig(
         bos_token_id=pad, eos_token_id=[stop, pad], pad_token_id=pad
     )

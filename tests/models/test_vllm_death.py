@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fakes import Lines, recipe
-from judging.cases import VQA, picture
+from judging.cases import EDIT, picture
 
 from adapters.answering import Answers
 from adapters.vllm_engine import VLLMChat, VLLMEngine
@@ -89,9 +89,11 @@ def alive(pid: int) -> bool:
 
 def test_a_dead_engine_raises_and_leaves_no_process(tiny_vlm: Path) -> None:
     before = set(engine_cores(os.getpid()))
-    system = VLLMEngine(str(tiny_vlm), style=STYLE, engine=ENGINE, execution=RUN)
+    # Held to a schema of long strings, so that everything is still being written when it happens.
+    long = {"mode": "compositional", "letters": [2000, 500], "sampling": {"max_tokens": 900}}
+    system = VLLMEngine(str(tiny_vlm), style=long, engine=ENGINE, execution=RUN)
     (core,) = set(engine_cores(os.getpid())) - before
-    asked = [Request(replace(VQA, id=f"s{n}", input_images=(picture(),))) for n in range(64)]
+    asked = [Request(replace(EDIT, id=f"s{n}")) for n in range(64)]
     assert len(system.predict(asked[:2])) == 2
     raised: list[BaseException] = []
 
