@@ -70,11 +70,12 @@ class Cluster:
         """
         from ray.job_submission import JobSubmissionClient
 
-        # What Ray would log there, the errors below say.
-        logging.getLogger("ray").setLevel(logging.ERROR)
         self.url = url
         with _explained(url):
             self._client = JobSubmissionClient(url)
+        # Ray tells of uploads and sockets; what matters of these, the errors here say.
+        for name in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
+            logging.getLogger(name).setLevel(logging.ERROR)
 
     def submit(self, job: str, entrypoint: str, env: dict[str, Any], cpus: float) -> bool:
         """Start a job; False when there is one of that id.

@@ -51,7 +51,8 @@ def submit_command(config: str | None, store: str | None, **given: Any) -> int:
     from launch.following import Follower
     from launch.submitting import submit
 
-    conf = configuration(config, store, given["overrides"])
+    # Wherever the file would run it, a job runs on the cluster that it is a job of.
+    conf = configuration(config, store, ("cluster=ray", *given["overrides"]))
     conf.submit.address = given["address"] or conf.submit.address
     done = submit(conf, given["retry_errors"])
     run = done.plan.run_id
