@@ -143,6 +143,7 @@ class GateConf:
     alpha: float = 0.05
     margins: dict[str, float] = field(default_factory=dict)
     margin_sd: float = 0.1
+    margin_answered: float = 0.02
     directions: dict[str, str] = field(default_factory=dict)
     metrics: list[str] = field(default_factory=list)
     ignore: list[str] = field(default_factory=list)
