@@ -38,7 +38,7 @@ class _Embedded:
 
 
 class BERTScore(TextMetric):
-    """Precision, recall and F1 of matched word pieces (`bertscore` is the F1).
+    """F1 of greedily matched word pieces.
 
     compat: as `bert-score` computes it for the benchmark authors: the sentence marks [CLS] and
     [SEP] carry no weight but can be matched, and a text that spells such a mark is read as the
@@ -48,11 +48,7 @@ class BERTScore(TextMetric):
     """
 
     name = "bertscore"
-    outputs = (
-        Output("bertscore", low=-1.0),
-        Output("bertscore_precision", low=-1.0),
-        Output("bertscore_recall", low=-1.0),
-    )
+    outputs = (Output("bertscore", low=-1.0),)
 
     def __init__(
         self,
@@ -168,8 +164,7 @@ class BERTScore(TextMetric):
         recall = float(cosines.amax(0)[theirs.weighted].mean())
         both = precision + recall
         f1 = 2 * precision * recall / both if both else 0.0
-        values = {"bertscore": f1, "bertscore_precision": precision, "bertscore_recall": recall}
-        return Score(name, values=values)
+        return Score(name, values={self.name: f1})
 
     def golden(self) -> Sequence[Golden]:
         """Equal texts have F1 1, whatever the weights."""

@@ -56,6 +56,7 @@ CATALOGUE: dict[str, Entry] = {
     "bleu": Entry("metrics.text:BLEU", "text", ("compat", "strict")),
     "rouge_l": Entry("metrics.text:RougeL", "text", ("strict",)),
     "chrf": Entry("metrics.text:ChrF", "text", ("strict",)),
+    "text_em": Entry("metrics.text:TextExactMatch", "text", ("compat",)),
     "token_f1": Entry("metrics.text:TokenF1", "text", ("compat",)),
     "bertscore": Entry(
         "metrics.bertscore:BERTScore",

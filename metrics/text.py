@@ -1,4 +1,4 @@
-"""BLEU, ROUGE-L, chrF and token F1: overlap of words between an answer and its reference."""
+"""BLEU, ROUGE-L, chrF, token F1 and equality: the words of an answer and its reference."""
 
 import re
 from collections import Counter
@@ -39,10 +39,10 @@ def token_f1(text: str, reference: str) -> float:
 
 
 class TokenF1(PairwiseText):
-    """Bag-of-words F1, and whether the texts are equal but for case and white space."""
+    """F1 of the bags of words of two texts, see `token_f1`."""
 
     name = "token_f1"
-    outputs = (Output("token_f1"), Output("text_em"))
+    outputs = (Output("token_f1"),)
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` can only be compat: the method's authors have no other definition."""
@@ -50,17 +50,39 @@ class TokenF1(PairwiseText):
 
     def values(self, text: str, reference: str) -> Mapping[str, float]:
         """See `PairwiseText.values`."""
-        equal = float(squeezed(text) == squeezed(reference))
-        return {"token_f1": token_f1(text, reference), "text_em": equal}
+        return {self.name: token_f1(text, reference)}
 
     def golden(self) -> Sequence[Golden]:
         """See `Metric.golden`."""
-        return (Golden(*text_pair(), {"token_f1": 22 / 29, "text_em": 0.0}, ()),)
+        return (Golden(*text_pair(), {self.name: 22 / 29}),)
 
     def passport(self) -> Mapping[str, Any]:
         """See `Metric.passport`."""
         tokens = "a-z, 0-9 and one inner apostrophe, lower case"
         return _passport(self.profile) | {"tokens": tokens}
+
+
+class TextExactMatch(PairwiseText):
+    """Whether two texts are equal but for case and white space."""
+
+    name = "text_em"
+    outputs = (Output("text_em"),)
+
+    def __init__(self, profile: str = "compat") -> None:
+        """`profile` can only be compat."""
+        self.profile: Profile = chosen(self.name, profile, "compat")
+
+    def values(self, text: str, reference: str) -> Mapping[str, float]:
+        """See `PairwiseText.values`."""
+        return {self.name: float(squeezed(text) == squeezed(reference))}
+
+    def golden(self) -> Sequence[Golden]:
+        """See `Metric.golden`."""
+        return (Golden(*text_pair("An  Edema.", "an edema."), {self.name: 1.0}),)
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Metric.passport`."""
+        return _passport(self.profile)
 
 
 class BLEU(PairwiseText):
@@ -118,14 +140,14 @@ class BLEU(PairwiseText):
 
 
 class RougeL(PairwiseText):
-    """ROUGE-L: F1, precision and recall of the longest common subsequence of words.
+    """ROUGE-L: F1 of the longest common subsequence of words.
 
     Lin, "ROUGE", 2004, as the `rouge-score` package computes it, without stemming. The
     benchmark authors' evaluator has no such metric; the profile is strict.
     """
 
     name = "rouge_l"
-    outputs = (Output("rouge_l"), Output("rouge_l_precision"), Output("rouge_l_recall"))
+    outputs = (Output("rouge_l"),)
 
     def __init__(self, profile: str = "strict", stemmer: bool = False) -> None:
         """`stemmer` reduces words to Porter stems first."""
@@ -140,12 +162,7 @@ class RougeL(PairwiseText):
 
     def values(self, text: str, reference: str) -> Mapping[str, float]:
         """See `PairwiseText.values`."""
-        found = self._scorer.score(reference, text)["rougeL"]
-        return {
-            "rouge_l": found.fmeasure,
-            "rouge_l_precision": found.precision,
-            "rouge_l_recall": found.recall,
-        }
+        return {"rouge_l": self._scorer.score(reference, text)["rougeL"].fmeasure}
 
     def golden(self) -> Sequence[Golden]:
         """See `Metric.golden`."""

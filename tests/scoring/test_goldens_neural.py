@@ -101,6 +101,5 @@ def test_bertscore_equals_the_library(recwarn: pytest.WarningsRecorder) -> None:
         device="cpu",
     )
     ours = scored(BERTScore(model=folder, layer=4), pairs)
-    names = ("bertscore_precision", "bertscore_recall", "bertscore")
-    found = torch.tensor([[s.values[name] for name in names] for s in ours])
-    assert torch.allclose(found, theirs, atol=5e-6)
+    found = torch.tensor([score.values["bertscore"] for score in ours])
+    assert torch.allclose(found, theirs[:, 2], atol=5e-6)

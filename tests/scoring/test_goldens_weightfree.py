@@ -15,7 +15,7 @@ from metrics.closed_form import ExactMatch, TaskAccuracy, parse_compat
 from metrics.gate import score_pairs
 from metrics.pixel import PSNR, SSIM
 from metrics.port import Metric
-from metrics.text import BLEU, TokenF1
+from metrics.text import BLEU, TextExactMatch, TokenF1
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 
@@ -61,10 +61,8 @@ def test_psnr_and_ssim(row: dict[str, Any]) -> None:
 def test_words_and_entities(row: dict[str, Any]) -> None:
     case, head = text_case(row), row["head"]
     assert one(BLEU(), *case).values["bleu"] == pytest.approx(head["bleu"], abs=1e-12)
-    assert one(TokenF1(), *case).values == {
-        "token_f1": head["text_f1"],
-        "text_em": head["text_em"],
-    }
+    assert one(TokenF1(), *case).values == {"token_f1": head["text_f1"]}
+    assert one(TextExactMatch(), *case).values == {"text_em": head["text_em"]}
     assert one(ClinicalEntities(), *case).values == {
         "entity_precision": head["entity_p"],
         "entity_recall": head["entity_r"],
