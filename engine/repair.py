@@ -1,7 +1,7 @@
 """Finds damaged objects of a run and puts them aside, so that the run makes them anew.
 
 A run proves every object that it reads, and stops at one that is damaged; it does not read what
-it does not need. `repair` reads everything that the plan names. What is damaged is moved to a
+it does not need. These functions read everything that a plan names. What is damaged is moved to a
 `quarantine/` folder beside it: nothing is destroyed, and nothing of it is ever read as rows.
 """
 
@@ -24,29 +24,28 @@ class Damage:
     why: str
 
 
-def damaged(objects: Objects, plan: Plan) -> Iterator[Damage]:
-    """Every damaged object of a plan: the benchmark's shards, then the highest of each stage.
+def damaged_samples(objects: Objects, ref: str) -> Iterator[Damage]:
+    """Every shard of a benchmark that is damaged or missing.
 
     Raises:
         BenchmarkError: the benchmark's manifest is missing.
         CorruptError: the benchmark's manifest is damaged.
     """
-    yield from damaged_samples(objects, plan.benchmark)
-    reader = RunReader(objects, plan)
-    for node in plan.nodes.values():
-        for shard, revision in sorted(reader.revisions(node).items()):
-            if found := _shard_damage(reader, node, shard, revision):
-                yield found
-
-
-def damaged_samples(objects: Objects, ref: str) -> Iterator[Damage]:
-    """Every damaged shard of a benchmark, missing ones among them; see `damaged`."""
     benchmark = Benchmark(objects, ref)
     for shard in range(len(benchmark.manifest.shards)):
         try:
             benchmark.table(shard)
         except CorruptError as err:
             yield Damage(shard_name(f"benchmarks/{ref}", shard), str(err))
+
+
+def damaged_stages(objects: Objects, plan: Plan) -> Iterator[Damage]:
+    """Every damaged shard of a plan's stages, at the revision that is read."""
+    reader = RunReader(objects, plan)
+    for node in plan.nodes.values():
+        for shard, revision in sorted(reader.revisions(node).items()):
+            if found := _shard_damage(reader, node, shard, revision):
+                yield found
 
 
 def _shard_damage(reader: RunReader, node: Node, shard: int, revision: int) -> Damage | None:

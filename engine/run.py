@@ -22,7 +22,16 @@ MAX_STARTS = 3  # failed starts in a row that end a group
 PATIENCE_S = 5.0  # how long idle scoring waits for slower systems before it goes ahead
 STALL_S = 900.0  # nothing running and nothing starting for so long is a hang; say so instead
 
-EventKind = Literal["opened", "closed", "receipt", "trouble", "gave_up", "draining"]
+EventKind = Literal[
+    "opened",
+    "closed",
+    "receipt",
+    "trouble",
+    "gave_up",
+    "draining",
+    "quarantined",  # before a run: a damaged object was put aside
+    "chaos",  # before a run: it is a rehearsal with faults
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,8 @@ class Options:
     stop: Callable[[], bool] = lambda: False
     watch: Callable[[Event], None] = lambda event: None
     grace_s: float = 30.0  # after a stop, how long running shards may take to finish
+    session: str = ""  # names this driver's run, for judges' sentinels; begins with the time
+    discreet: bool = False  # say of errors only their kind: their words may quote samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +132,7 @@ class Driver:
         return max(1, min(group.resources.workers, needed))
 
     def _open(self, group: GroupPlan, workers: int) -> None:
-        make = worker_recipe(self.url, self.plan, group.name)
+        make = worker_recipe(self.url, self.plan, group.name, self.options.session)
         self.pool.open(Group(group.name, make, group.resources), workers)
         self.open[group.name] = self.open.get(group.name, 0) + workers
         self.moved = time.monotonic()
@@ -144,6 +155,8 @@ class Driver:
     def _act(self, outcomes: list[Outcome] | Any) -> None:
         for outcome in outcomes:
             self.moved = time.monotonic()
+            if self.options.discreet:
+                outcome = _discreet(outcome)
             if outcome.unit is None:
                 self._not_started(outcome)
                 continue
@@ -237,6 +250,16 @@ class Driver:
 
     def _tell(self, kind: EventKind, group: str, **details: Any) -> None:
         self.options.watch(Event(kind, group, details=details))
+
+
+# Errors whose words are ours, about places and numbers.
+_OF_NO_SAMPLE = ("StoreError", "BusyError", "CorruptError", "PlanError", "SpendingError")
+
+
+def _discreet(outcome: Outcome) -> Outcome:
+    if not outcome.error or outcome.error_type in _OF_NO_SAMPLE:
+        return outcome
+    return replace(outcome, error=f"{outcome.error_type or outcome.kind} (words withheld)")
 
 
 def stopping_after(options: Options, receipts: int) -> Options:

@@ -1,5 +1,6 @@
 """One run from configuration to results: what `medgen run`, `score` and `judge` have in common."""
 
+import contextlib
 import signal
 import socket
 import threading
@@ -15,7 +16,10 @@ import pyarrow as pa
 import yaml
 from rich.console import Console
 
+from actors.chaos import ChaoticPool
 from conf import RunConf
+from engine.chaos import Chaos, chaotic_url, forget_deaths, struck
+from engine.errors import StoreError
 from engine.objects import Objects, connect
 from engine.plan import Node, Plan, StageName, make_plan
 from engine.reading import RunReader, stage_shards
@@ -29,6 +33,7 @@ from launch.jobs import Job, current_job
 from launch.parcel import code_identity
 from launch.progress import Bars, Lines, Recorder
 from launch.pulse import Pulse
+from launch.repairing import mend_benchmark, mend_run
 
 ALL_STAGES: tuple[StageName, ...] = ("answer", "render", "score", "judge")
 
@@ -41,6 +46,9 @@ class Wish:
     retry_errors: bool = False
     quiet: bool = False
     job: Job = field(default_factory=current_job)
+    repair: bool = False  # prove everything first, and replace what is damaged
+    chaos: Chaos | None = None  # a rehearsal with these faults
+    discreet: bool = False  # no words of samples in logs, events and status
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +97,12 @@ class Stop:
         self.signal = number
 
 
-def planned(conf: RunConf, objects: Objects | None = None) -> tuple[Objects, Plan]:
+def planned(conf: RunConf, chaos: Chaos | None = None) -> tuple[Objects, Plan]:
     """The store and the plan of a configuration; imports the benchmark when that is asked."""
-    objects = objects or connect(conf.store)
+    objects = connect(chaotic_url(conf.store, chaos) if chaos else conf.store)
     manifest = compose.ensure_benchmark(objects, conf.benchmark)
-    return objects, make_plan(compose.recipe(conf), manifest)
+    recipe = compose.recipe(conf)
+    return objects, make_plan(struck(recipe, chaos) if chaos else recipe, manifest)
 
 
 def evaluate(conf: RunConf, wish: Wish, stop: Stop, tell: Callable[[Event], None]) -> Done:
@@ -103,12 +112,16 @@ def evaluate(conf: RunConf, wish: Wish, stop: Stop, tell: Callable[[Event], None
         MedgenError: nothing could be started, or the store is gone. All that was committed stays.
     """
     start = time.monotonic()
-    objects, plan = planned(conf)
+    told: list[Event] = []  # before there is a record to write to
+    objects, plan = _prepared(conf, wish, told.append)
     folder = RunFolder(objects, plan.run_id)
     folder.save_plan(plan, config_text(conf))
     reader = RunReader(objects, plan)
     todo = restrict(survey(reader, wish.retry_errors), plan, wish.stages)
     recorder = Recorder(folder, plan, todo, _driver_name())
+    for event in told:
+        recorder(event)
+        tell(event)
     recorder.publish(job=wish.job.id, code=code_identity())
     pulse = Pulse(stop, recorder, obey_present=wish.job.submitted)
     begun = time.monotonic()
@@ -117,16 +130,30 @@ def evaluate(conf: RunConf, wish: Wish, stop: Stop, tell: Callable[[Event], None
     except BaseException as err:
         code = 130 if isinstance(err, KeyboardInterrupt) else code_of(err) or exits.INTERNAL
         reason = str(err) or type(err).__name__
-        recorder.publish(status="error", reason=reason, exit_code=code)
+        with contextlib.suppress(StoreError):  # the error above is what is to be said
+            recorder.publish(status="error", reason=reason, exit_code=code)
         raise
     worked = time.monotonic() - begun
-    reader = RunReader(objects, plan)  # what was listed before is out of date
+    reader = reader.anew()  # what was listed before is out of date
     complete = not survey(reader).shards
     status: RunStatus = "success" if complete else "partial"
     if ending.stopped:
         status = "cancelled"
     recorder.publish(status=status, failed=ending.failed)
     return Done(plan, reader, ending, complete, time.monotonic() - start, worked)
+
+
+def _prepared(conf: RunConf, wish: Wish, tell: Callable[[Event], None]) -> tuple[Objects, Plan]:
+    """The store and the plan, repaired or with faults put in where that is wished."""
+    if wish.chaos is not None:
+        tell(Event("chaos", "", details={"settings": str(wish.chaos)}))
+        forget_deaths(connect(conf.store))
+    if wish.repair:
+        mend_benchmark(connect(conf.store), conf.benchmark, tell)
+    objects, plan = planned(conf, wish.chaos)
+    if wish.repair:
+        mend_run(objects, plan, tell)
+    return objects, plan
 
 
 def restrict(todo: Todo, plan: Plan, stages: Sequence[StageName]) -> Todo:
@@ -164,9 +191,11 @@ def _work(conf: RunConf, wish: Wish, reader: RunReader, todo: Todo, ears: Ears) 
         for watcher in everyone:
             watcher(event)
 
+    options = Options(ears.pulse, watch, conf.cluster.grace_s, wish.discreet)
     with compose.open_pool(conf.cluster, conf.store) as pool, ears.stop.listening(), shown:
         everyone += compose.telemetry(conf.cluster, reader.plan, todo)
-        return carry_out(reader, todo, pool, Options(ears.pulse, watch, conf.cluster.grace_s))
+        faulty = ChaoticPool(pool, wish.chaos) if wish.chaos else pool
+        return carry_out(reader, todo, faulty, options)
 
 
 def config_text(conf: RunConf) -> str:

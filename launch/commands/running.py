@@ -8,8 +8,10 @@ import click
 from launch.commands.options import as_json, composed, configuration, emit
 
 if TYPE_CHECKING:
-    from engine.plan import Plan, StageName
+    from conf import RunConf
+    from engine.plan import Plan
     from engine.run import Event
+    from launch.evaluation import Wish
 
 Overrides = tuple[str, ...]
 
@@ -24,16 +26,37 @@ def _again(command: Any) -> Any:
 @composed
 @_again
 @as_json
+@click.option("--repair", is_flag=True, help="Prove every object first; replace damaged ones.")
+@click.option("--chaos", help="Rehearse faults: seed=1,worker_kill=0.2,store_errors=0.1 …")
+@click.option("--protected", is_flag=True, help="No sample's words in logs; no unlisted endpoint.")
+@click.option("--allow-endpoint", multiple=True, help="A host that --protected lets models reach.")
 def run_command(
-    config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
+    config: str | None,
+    store: str | None,
+    overrides: Overrides,
+    retry_errors: bool,
+    as_json: bool,
+    repair: bool,
+    chaos: str | None,
+    protected: bool,
+    allow_endpoint: tuple[str, ...],
 ) -> int:
     """Predict, score, judge and report; starts where the last run stopped.
 
     OVERRIDES are dotted settings: `systems=[oracle,blank] protocol=table-iv cluster.num_cpus=8`.
     """
-    from launch.evaluation import ALL_STAGES
+    from engine.chaos import parse_chaos
+    from launch.evaluation import Wish
+    from launch.protecting import protect
 
-    return _carry_out(config, store, overrides, ALL_STAGES, retry_errors, as_json)
+    conf = configuration(config, store, overrides)
+    if protected:
+        protect(conf, allow_endpoint)
+    faults = parse_chaos(chaos) if chaos else None
+    wish = Wish(
+        retry_errors=retry_errors, quiet=as_json, repair=repair, chaos=faults, discreet=protected
+    )
+    return _carry_out(conf, wish)
 
 
 @click.command("score")
@@ -44,7 +67,11 @@ def score_command(
     config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
 ) -> int:
     """Score the predictions that exist; no model is run."""
-    return _carry_out(config, store, overrides, ("score",), retry_errors, as_json)
+    from launch.evaluation import Wish
+
+    return _carry_out(
+        configuration(config, store, overrides), Wish(("score",), retry_errors, quiet=as_json)
+    )
 
 
 @click.command("judge")
@@ -55,32 +82,31 @@ def judge_command(
     config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
 ) -> int:
     """Judge the predictions that exist; no model but the judge is run."""
-    return _carry_out(config, store, overrides, ("judge",), retry_errors, as_json)
+    from launch.evaluation import Wish
+
+    return _carry_out(
+        configuration(config, store, overrides), Wish(("judge",), retry_errors, quiet=as_json)
+    )
 
 
-def _carry_out(
-    config: str | None,
-    store: str | None,
-    overrides: Overrides,
-    stages: "tuple[StageName, ...]",
-    retry_errors: bool,
-    as_json: bool,
-) -> int:
-    from launch.evaluation import Stop, Wish, evaluate, exit_code, finish
+def _carry_out(conf: "RunConf", wish: "Wish") -> int:
+    from launch.evaluation import Stop, evaluate, exit_code, finish
     from launch.progress import line
     from launch.publishing import publish
 
-    conf = configuration(config, store, overrides)
+    as_json = wish.quiet
     stop = Stop()
     if as_json:
-        emit("launch", store=conf.store, systems=list(conf.system), stages=list(stages))
+        emit("launch", store=conf.store, systems=list(conf.system), stages=list(wish.stages))
 
     def tell(event: "Event") -> None:
         if as_json:
             body = line(event)
             emit(body.pop("event"), **body)
+        elif event.kind in ("quarantined", "chaos"):
+            click.echo(f"{event.kind}: {': '.join(event.details.values())}", err=True)
 
-    done = evaluate(conf, Wish(stages, retry_errors, quiet=as_json), stop, tell)
+    done = evaluate(conf, wish, stop, tell)
     summary = publish(done, conf, shown=not as_json)
     code = exit_code(done, summary, conf.allowed_failures, stop)
     finish(done, code)

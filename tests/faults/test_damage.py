@@ -1,0 +1,208 @@
+"""A damaged store: found by checksum when it is read, named, and replaced under --repair."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import yaml
+from fakes import Lines
+
+from engine.errors import CorruptError, MedgenError
+from engine.importing import ImportOptions, import_benchmark
+from engine.objects import connect
+from engine.plan import Plan
+from engine.reading import RunReader
+from engine.run import Event
+from engine.sealed import seal, unseal
+from engine.stages import labels
+from engine.summary import summarize
+from launch.commands.options import configuration
+from launch.evaluation import Done, Stop, Wish, evaluate
+from launch.repairing import mend_benchmark
+
+Spoil = Callable[[Path], object]
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 0x10
+    file.write_bytes(content)
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-40])
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def foreign(file: Path) -> None:
+    """Another version's rows, whole and sealed."""
+    table = unseal(file.read_bytes(), "x")
+    metadata = {**table.schema.metadata, b"medgen.schema": b"prediction/99"}
+    file.write_bytes(seal(table.replace_schema_metadata(metadata)))
+
+
+def of_another_shard(file: Path) -> None:
+    file.write_bytes(file.with_name("shard-00001.arrow").read_bytes())
+
+
+def unsealed(file: Path) -> None:
+    """The same rows, written by somebody else."""
+    table = unseal(file.read_bytes(), "x")
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+SPOILS = (flip, truncate, empty, foreign, of_another_shard, unsealed)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A configuration whose run is over."""
+    store = tmp_path / "store"
+    import_benchmark(Lines(12), connect(str(store)), ImportOptions("fake", 4))
+    body = {
+        "name": "damaged",
+        "store": str(store),
+        "benchmark": {"name": "fake"},
+        "systems": [{"name": "echo", "answer": {"target": "fakes:Echo"}}],
+        "protocol": {"name": "text", "metrics": {"bleu": {}}},
+        "cluster": {"name": "here", "pool": "local"},
+        "report": False,
+    }
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(body))
+    assert again(path)[0].complete
+    return path
+
+
+def again(path: Path, **wish: Any) -> tuple[Done, list[Event]]:
+    conf, heard = configuration(str(path), None, ()), []
+    return evaluate(conf, Wish(quiet=True, **wish), Stop(), heard.append), heard
+
+
+def folder(path: Path, stage: str) -> Path:
+    (found,) = (path.parent / "store" / "stages" / stage).iterdir()
+    return found
+
+
+def rows(plan: Plan, path: Path, stage: str) -> list[dict[str, Any]]:
+    reader = RunReader(connect(str(path.parent / "store")), plan)
+    (node,) = (n for n in plan.nodes.values() if n.stage == stage)
+    tables = [reader.table(node, shard) for shard in range(plan.shards)]
+    assert all(table is not None for table in tables)
+    return [row for table in tables for row in table.to_pylist()]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("spoil", SPOILS, ids=lambda spoil: spoil.__name__)
+def test_a_damaged_prediction_is_named_and_replaced_with_all_that_was_made_of_it(
+    run: Path, spoil: Spoil
+) -> None:
+    plan = again(run)[0].plan
+    before = {stage: rows(plan, run, stage) for stage in ("answer", "score")}
+    victim = folder(run, "answer") / "shard-00000.arrow"
+    spoil(victim)
+    content = victim.read_bytes()
+    with pytest.raises(CorruptError, match=r"shard-00000\.arrow"):
+        rows(plan, run, "answer")
+    done, heard = again(run, repair=True)
+    assert done.complete
+    quarantined = [e for e in heard if e.kind == "quarantined"]
+    assert [e.details["path"].rpartition("/")[2] for e in quarantined] == ["shard-00000.arrow"]
+    assert (folder(run, "answer") / "quarantine" / "shard-00000.arrow").read_bytes() == content
+    receipts = sorted((e.receipt.stage, e.receipt.shard) for e in heard if e.receipt is not None)
+    assert receipts == [("answer", 0), ("score", 0)], "only what was damaged, and what reads it"
+    assert {stage: rows(plan, run, stage) for stage in before} == before
+    names = {p.name for p in folder(run, "answer").iterdir()} - {"stage.json", "quarantine"}
+    assert names == {"shard-00000-r1.arrow", "shard-00001.arrow", "shard-00002.arrow"}
+    remade = unseal((folder(run, "score") / "shard-00000-r1.arrow").read_bytes(), "x")
+    assert list(labels(remade)["inputs"].values()) == [1]
+    assert not [e for e in again(run, repair=True)[1] if e.kind == "quarantined"]
+
+
+@pytest.mark.parametrize("spoil", SPOILS, ids=lambda spoil: spoil.__name__)
+def test_damaged_scores_make_no_table(run: Path, spoil: Spoil) -> None:
+    done = again(run)[0]
+    spoil(folder(run, "score") / "shard-00000.arrow")
+    with pytest.raises(CorruptError, match=r"shard-00000\.arrow"):
+        summarize(RunReader(done.reader.objects, done.plan))
+    before = folder(run, "score") / "shard-00000.arrow"
+    assert again(run, repair=True)[0].complete
+    assert not before.exists()
+    assert summarize(RunReader(done.reader.objects, done.plan)).num_rows
+
+
+def test_a_run_that_needs_a_damaged_shard_ends_that_system_and_says_the_cure(run: Path) -> None:
+    flip(folder(run, "answer") / "shard-00001.arrow")
+    (folder(run, "score") / "shard-00001.arrow").unlink()
+    done, _ = again(run)
+    assert not done.complete
+    (reason,) = done.ending.failed.values()
+    assert "shard-00001.arrow" in reason
+    assert "--repair" in reason
+    assert again(run, repair=True)[0].complete
+
+
+def test_a_damaged_retry_is_replaced_by_a_third_revision(run: Path) -> None:
+    conf = yaml.safe_load(run.read_text())
+    once = run.parent / "once"
+    once.mkdir()
+    conf["systems"][0]["answer"]["kwargs"] = {
+        "faults": {"s0001": "error"}, "execution": {"once": str(once)}
+    }  # fmt: skip
+    run.write_text(yaml.safe_dump(conf))
+    plan = again(run)[0].plan
+    assert again(run, retry_errors=True)[0].complete
+    (retried,) = (run.parent / "store" / "stages" / "answer").glob("*/shard-*-r1.arrow")
+    truncate(retried)
+    assert again(run, repair=True)[0].complete
+    assert retried.with_name(retried.name.replace("-r1", "-r2")).exists()
+    objects = connect(str(run.parent / "store"))
+    found = [p for i in range(plan.shards) for p in RunReader(objects, plan).predictions("echo", i)]
+    assert {p.status for p in found} == {"ok"}, "the row from before the retry is not read again"
+
+
+def test_a_damaged_plan_in_the_store_is_replaced(run: Path) -> None:
+    (stored,) = (run.parent / "store" / "runs").glob("*/plan.json")
+    whole = json.loads(stored.read_bytes())
+    stored.write_bytes(stored.read_bytes()[:100])
+    again(run, repair=True)
+    assert json.loads(stored.read_bytes()) == whole
+
+
+@pytest.mark.parametrize("spoil", [flip, truncate, empty, Path.unlink], ids=lambda s: s.__name__)
+@pytest.mark.parametrize("name", ["manifest.json", "shard-00000.arrow"])
+def test_a_damaged_benchmark_is_named_and_imported_again(
+    mini_store: Path, spoil: Spoil, name: str
+) -> None:
+    objects = connect(str(mini_store))
+    conf = configuration("demo", str(mini_store), ()).benchmark
+    (victim,) = (mini_store / "benchmarks").glob(f"*/{name}")
+    whole, heard = victim.read_bytes(), []
+    spoil(victim)
+    changed = not victim.exists() or victim.read_bytes() != whole
+    assert changed
+    mend_benchmark(objects, conf, heard.append)
+    assert victim.read_bytes() == whole
+    assert len(heard) == 1
+
+
+@pytest.fixture
+def mini_store(tmp_path: Path) -> Path:
+    from launch import compose
+
+    store = tmp_path / "store"
+    compose.ensure_benchmark(connect(str(store)), configuration("demo", None, ()).benchmark)
+    return store
+
+
+def test_a_damaged_benchmark_of_unknown_origin_is_refused_by_name(run: Path) -> None:
+    (victim,) = (run.parent / "store" / "benchmarks").glob("*/shard-00002.arrow")
+    flip(victim)
+    with pytest.raises(MedgenError, match=r"shard-00002\.arrow.*medgen import"):
+        again(run, repair=True)
