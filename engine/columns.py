@@ -270,7 +270,11 @@ class _Judged:
         status = statuses.encode(table["status"])
         view = self.views.encode(table["view"])
         ok = status == statuses.code("ok")
-        self.fallen.append(self._first_fallen(status, view, rows, ok, samples, statuses))
+        # Backwards, so that the first verdict of a sample that is not ok is the one that stays.
+        bad = np.flatnonzero(~ok & (view < len(VIEWS)))[::-1]
+        fallen = np.full((len(VIEWS), samples), statuses.code("missing"), dtype=np.int64)
+        fallen[view[bad], rows[bad]] = status[bad]
+        self.fallen.append(fallen)
         scored = table.filter(pa.array(ok))
         judge = self.judges.encode(scored["judge"])
         cells = _entries(scored["scores"].combine_chunks())
@@ -285,23 +289,6 @@ class _Judged:
         counts = np.bincount(at, minlength=size)
         mean = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
         self.means.append(mean.reshape(shape))
-
-    def _first_fallen(
-        self,
-        status: Ints,
-        view: Ints,
-        rows: Ints,
-        ok: NDArray[np.bool_],
-        samples: int,
-        statuses: Words,
-    ) -> Ints:
-        missing = statuses.code("missing")
-        found = np.full((len(VIEWS), samples), missing, dtype=np.int64)
-        for at in range(len(VIEWS)):
-            # Backwards, so that the first verdict of a sample is the one that stays.
-            bad = np.flatnonzero((view == at) & ~ok)[::-1]
-            found[at, rows[bad]] = status[bad]
-        return found
 
     def columns(self, statuses: Words) -> Iterator[tuple[str, str, Floats, Coded]]:
         """Every (dimension, view) with its values and statuses."""
