@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 import time
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ def models() -> dict[str, ModelConf]:
     """The model of every preset that one of our adapters runs."""
     found = {}
     for name in group_names("system"):
+        text = files("conf").joinpath("system", f"{name}.yaml").read_text(encoding="utf-8")
+        if not any(target in text for target in OURS):
+            continue
         system = composed(name)[name]
         for model in (system.answer, system.render):
             if model is not None and model.target in OURS:
@@ -192,10 +196,11 @@ def test_the_published_line_up_is_planned_without_any_model() -> None:
         "import sys; sys.path.insert(0, 'tests')\n"
         "from image_models.test_image_presets import load, make_plan, manifest\n"
         "before = set(sys.modules)\n"
-        "import time; start = time.perf_counter()\n"
+        # Of the processor, so that a busy machine does not fail the test.
+        "import time; start = time.process_time()\n"
         "from launch.compose import recipe\n"
         "make_plan(recipe(load('line-up')), manifest(6422, 64))\n"
-        "print(time.perf_counter() - start)\n"
+        "print(time.process_time() - start)\n"
         "heavy = {'torch', 'vllm', 'diffusers', 'transformers', 'ray'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
