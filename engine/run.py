@@ -51,8 +51,8 @@ class Options:
     stop: Callable[[], bool] = lambda: False
     watch: Callable[[Event], None] = lambda event: None
     grace_s: float = 30.0  # after a stop, how long running shards may take to finish
-    session: str = ""  # names this driver's run, for judges' sentinels; begins with the time
     discreet: bool = False  # say of errors only their kind: their words may quote samples
+    session: str = ""  # names this driver's run, for judges' sentinels; begins with the time
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from engine.objects import connect
 from engine.plan import Node, Plan, StageName
 from engine.ports import Generator, Judge, Receipt, Scorer, Target, Unit, UsesBenchmark, Worker
 from engine.reading import combine, part_of, stage_shards
+from engine.sentries import stand_guard
 from engine.stages import Parts, Stage, concat, label
 
 # Rows of these kinds are what they are; `--retry-errors` repeats the others.
@@ -33,20 +34,26 @@ SETTLED = {
 }
 
 
-def make_worker(url: str, plan: Plan, group: str) -> Worker:
-    """Build the worker of a group in this process."""
+def make_worker(url: str, plan: Plan, group: str, session: str = "") -> Worker:
+    """Build the worker of a group in this process.
+
+    In a session, which one driver names, a judge first judges the benchmark's sentinels.
+    """
     kinds: dict[StageName, type[StageWorker]] = {
         "answer": PredictWorker,
         "render": PredictWorker,
         "score": ScoreWorker,
         "judge": JudgeWorker,
     }
-    return kinds[plan.groups[group].stage](url, plan, group)
+    worker = kinds[plan.groups[group].stage](url, plan, group)
+    if isinstance(worker, JudgeWorker) and session:
+        stand_guard(worker.objects, plan, worker.group, worker.judge, session)
+    return worker
 
 
-def worker_recipe(url: str, plan: Plan, group: str) -> partial[Worker]:
+def worker_recipe(url: str, plan: Plan, group: str, session: str = "") -> partial[Worker]:
     """How another process makes the worker."""
-    return partial(make_worker, url, plan, group)
+    return partial(make_worker, url, plan, group, session)
 
 
 class StageWorker(ABC):

@@ -1,14 +1,16 @@
 """One run from configuration to results: what `medgen run`, `score` and `judge` have in common."""
 
 import contextlib
+import json
 import signal
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
@@ -20,11 +22,13 @@ from actors.chaos import ChaoticPool
 from conf import RunConf
 from engine.chaos import Chaos, chaotic_url, forget_deaths, struck
 from engine.errors import StoreError
+from engine.judging.sentinels import Drift
 from engine.objects import Objects, connect
 from engine.plan import Node, Plan, StageName, make_plan
 from engine.reading import RunReader, stage_shards
 from engine.run import Ending, Event, Options, carry_out
 from engine.runs import RunFolder, RunStatus, now
+from engine.sentries import drifts
 from engine.spec import plain
 from engine.survey import Todo, survey
 from launch import compose, exits
@@ -49,6 +53,7 @@ class Wish:
     repair: bool = False  # prove everything first, and replace what is damaged
     chaos: Chaos | None = None  # a rehearsal with these faults
     discreet: bool = False  # no words of samples in logs, events and status
+    session: str = ""  # names this driver; given when empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class Done:
     complete: bool  # every row that was asked for exists
     seconds: float
     work_seconds: float  # of these, between the first worker asked for and the last receipt
+    drifts: Mapping[str, Drift] = field(default_factory=dict)  # by group: has the judge moved?
 
 
 class Stop:
@@ -118,7 +124,8 @@ def evaluate(conf: RunConf, wish: Wish, stop: Stop, tell: Callable[[Event], None
     folder.save_plan(plan, config_text(conf))
     reader = RunReader(objects, plan)
     todo = restrict(survey(reader, wish.retry_errors), plan, wish.stages)
-    recorder = Recorder(folder, plan, todo, _driver_name())
+    wish = replace(wish, session=wish.session or _session())
+    recorder = Recorder(folder, plan, todo, wish.session)
     for event in told:
         recorder(event)
         tell(event)
@@ -136,11 +143,24 @@ def evaluate(conf: RunConf, wish: Wish, stop: Stop, tell: Callable[[Event], None
     worked = time.monotonic() - begun
     reader = reader.anew()  # what was listed before is out of date
     complete = not survey(reader).shards
-    status: RunStatus = "success" if complete else "partial"
+    recorder.publish(status=_word(ending, complete), failed=ending.failed)
+    moved = judge_drifts(folder, plan, wish.session)
+    return Done(plan, reader, ending, complete, time.monotonic() - start, worked, moved)
+
+
+def _word(ending: Ending, complete: bool) -> RunStatus:
     if ending.stopped:
-        status = "cancelled"
-    recorder.publish(status=status, failed=ending.failed)
-    return Done(plan, reader, ending, complete, time.monotonic() - start, worked)
+        return "cancelled"
+    return "success" if complete else "partial"
+
+
+def judge_drifts(folder: RunFolder, plan: Plan, session: str) -> Mapping[str, Drift]:
+    """Whether judges moved since they were last seen; kept as `sentinels.json` beside the plan."""
+    found = drifts(folder.objects, plan, session)
+    if found:
+        text = json.dumps({"session": session, "judges": plain(found)}, indent=1)
+        folder.objects.replace(f"{folder.folder}/sentinels.json", text.encode())
+    return found
 
 
 def _prepared(conf: RunConf, wish: Wish, tell: Callable[[Event], None]) -> tuple[Objects, Plan]:
@@ -191,7 +211,7 @@ def _work(conf: RunConf, wish: Wish, reader: RunReader, todo: Todo, ears: Ears) 
         for watcher in everyone:
             watcher(event)
 
-    options = Options(ears.pulse, watch, conf.cluster.grace_s, wish.discreet)
+    options = Options(ears.pulse, watch, conf.cluster.grace_s, wish.discreet, wish.session)
     with compose.open_pool(conf.cluster, conf.store) as pool, ears.stop.listening(), shown:
         everyone += compose.telemetry(conf.cluster, reader.plan, todo)
         faulty = ChaoticPool(pool, wish.chaos) if wish.chaos else pool
@@ -232,5 +252,7 @@ def failed_share(summary: pa.Table) -> float:
     return worst
 
 
-def _driver_name() -> str:
-    return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+def _session() -> str:
+    """Names this driver among several of one run; in the order of time."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    return f"{stamp}-{socket.gethostname()}-{uuid.uuid4().hex[:8]}"

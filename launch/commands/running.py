@@ -112,6 +112,8 @@ def _carry_out(conf: "RunConf", wish: "Wish") -> int:
     finish(done, code)
     for group, reason in done.ending.failed.items():
         click.echo(f"given up: {_who(done.plan, group)}: {reason}", err=True)
+    for group, drift in done.drifts.items():
+        click.echo(f"{group}: {drift.words}", err=True)
     if as_json:
         emit(
             "done", run=done.plan.run_id, exit_code=code, complete=done.complete,
