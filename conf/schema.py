@@ -185,7 +185,6 @@ class NightlyConf:
     every_days: int = 1  # between nights; more days without one are missed nights
     lease_s: float = 900.0  # how long a night that dies keeps others out
     webhook_env: str = ""  # variable with the URL that is told of every night
-    judge_tolerance: float = 0.0  # change of a judge's score of a control that counts as none
     gate: GateConf = field(default_factory=GateConf)
     retention: RetentionConf = field(default_factory=RetentionConf)
 

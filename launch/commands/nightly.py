@@ -1,0 +1,93 @@
+"""`medgen nightly`."""
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from launch.commands.options import as_json, composed, configuration, emit
+
+if TYPE_CHECKING:
+    from conf import RunConf
+    from engine.run import Event
+    from launch.nightly_history import Night
+
+
+@click.command("nightly")
+@composed
+@click.option("--date", "day", help="Of the night, e.g. 2026-01-31; by default today.")
+@click.option("--history", is_flag=True, help="Show the nights so far, and run none.")
+@click.option("--prune", is_flag=True, help="Say what retention would remove, and run none.")
+@click.option("--apply", "really", is_flag=True, help="With --prune: remove it.")
+@as_json
+def nightly_command(config: str | None, store: str | None, **given: Any) -> int:
+    """Run, gate against the last good night, publish, tell a webhook (exit 0, 3, 4 or 5).
+
+    A retry on the same date goes on where the night stopped. OVERRIDES are dotted settings.
+    """
+    conf = configuration(config, store, given["overrides"])
+    if given["history"]:
+        return _history(conf, given["as_json"])
+    if given["prune"]:
+        return _prune(conf, given["really"])
+    from launch.evaluation import Stop
+    from launch.nightly import Evening, run_night, today
+    from launch.nightly_notice import text
+    from launch.progress import line
+
+    def tell(event: "Event") -> None:
+        if given["as_json"]:
+            body = line(event)
+            emit(body.pop("event"), **body)
+
+    evening = Evening(conf, given["day"] or today(conf), tell, quiet=given["as_json"])
+    night = run_night(evening, Stop())
+    if given["as_json"]:
+        emit("done", **asdict(night))
+    else:
+        sys.stdout.write(text(night) + "\n")
+        if night.notified.startswith("not"):
+            click.echo(f"webhook: {night.notified}", err=True)
+    return night.exit_code
+
+
+def _history(conf: "RunConf", as_json: bool) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from engine.objects import connect
+    from launch.nightly_history import History
+
+    nights = History(connect(conf.store), conf.name, conf.nightly.every_days).whole()
+    if as_json:
+        for night in nights:
+            emit("night", **asdict(night))
+        return 0
+    table = Table(title=f"nights of {conf.name}")
+    for column in ("date", "night", "run", "against", "systems", "why"):
+        table.add_column(column, overflow="fold")
+    for night in nights:
+        table.add_row(*_cells(night))
+    Console().print(table)
+    return 0
+
+
+def _cells(night: "Night") -> list[str]:
+    systems = ", ".join(f"{name} {word}" for name, word in night.verdicts.items())
+    why = "; ".join(night.reasons[:2])
+    return [night.date, night.word, night.run_id, night.baseline, systems, why]
+
+
+def _prune(conf: "RunConf", really: bool) -> int:
+    from engine.objects import connect
+    from launch.lease import Lease
+    from launch.nightly import tidy
+    from launch.nightly_history import History
+
+    objects = connect(conf.store)
+    history = History(objects, conf.name, conf.nightly.every_days)
+    lease = Lease(objects, f"{history.folder}/lease", conf.nightly.lease_s)
+    with lease.kept(lambda: None):
+        click.echo(tidy(history, conf, apply=really) or "nothing may go")
+    return 0

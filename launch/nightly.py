@@ -1,0 +1,253 @@
+"""A night: lease, run, gate against the last good night, publish, tell, tidy up."""
+
+import zoneinfo
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+
+from conf import RunConf
+from conf.schema import GateConf
+from engine.comparison import Side
+from engine.errors import ConfigError, MedgenError, StoreError
+from engine.gate import GateRules, GateVerdict, gate
+from engine.objects import Objects, connect
+from engine.reading import RunReader
+from engine.run import Event
+from engine.runs import RunFolder, now
+from launch import exits
+from launch.evaluation import Done, Stop, Wish, evaluate, exit_code, finish
+from launch.exits import code_of
+from launch.lease import Lease, LeaseHeld
+from launch.nightly_history import History, Night, Word
+from launch.nightly_notice import notify
+from launch.publishing import publish
+from launch.retention import removable, remove
+from launch.verdicts import gate_markdown
+
+_ORDER: tuple[Word, ...] = ("regression", "inconclusive", "first", "pass")  # the worst is said
+_CODES: dict[Word, int] = {
+    "regression": exits.REGRESSION,
+    "inconclusive": exits.INCONCLUSIVE,
+    "first": exits.OK,
+    "pass": exits.OK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evening:
+    """What a night is started with."""
+
+    conf: RunConf  # as the user wrote it
+    day: str  # ISO 8601
+    tell: Callable[[Event], None]
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the gates say of one night's systems, together."""
+
+    word: Word
+    verdicts: dict[str, str]
+    reasons: tuple[str, ...]
+    pages: tuple[str, ...] = ()
+
+
+def today(conf: RunConf) -> str:
+    """The date in the configured time zone.
+
+    Raises:
+        ConfigError: there is no such zone.
+    """
+    try:
+        zone = zoneinfo.ZoneInfo(conf.nightly.time_zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as err:
+        raise ConfigError(f"nightly.time_zone {conf.nightly.time_zone!r} is unknown") from err
+    return datetime.now(zone).date().isoformat()
+
+
+def tonight(conf: RunConf, day: str) -> RunConf:
+    """The night's run: its id is the date and a hash of the rest, so a retry resumes it.
+
+    Raises:
+        ConfigError: the date is none, or there is no system to gate.
+    """
+    try:
+        compact = date.fromisoformat(day).strftime("%Y%m%d")
+    except ValueError as err:
+        raise ConfigError(f"{day!r} is no date such as 2026-01-31") from err
+    if unknown := set(conf.nightly.systems) - set(conf.system):
+        raise ConfigError(f"nightly.systems: no system {', '.join(sorted(unknown))}")
+    if not _gated(conf):
+        raise ConfigError("nightly: nothing to gate; name a control in nightly.systems, or add one")
+    nonce = day if conf.nightly.fresh else conf.nonce
+    return replace(conf, name=f"{conf.name}-{compact}", nonce=nonce)
+
+
+def run_night(evening: Evening, stop: Stop) -> Night:
+    """Carry a night out and leave its record, whatever becomes of it.
+
+    Raises:
+        LeaseHeld: the night before is still running; said in the history and to the webhook.
+        MedgenError: the run could not be carried out; recorded as well.
+    """
+    conf = tonight(evening.conf, evening.day)
+    objects = connect(conf.store)
+    history = History(objects, evening.conf.name, conf.nightly.every_days)
+    lease = Lease(objects, f"{history.folder}/lease", conf.nightly.lease_s)
+    night = Night(
+        evening.conf.name,
+        evening.day,
+        "error",
+        exits.INTERNAL,
+        missed=history.missed_before(evening.day),
+        started=now(),
+    )
+    try:
+        with lease.kept(stop.ask):
+            return _held(evening, conf, history, night, stop)
+    except LeaseHeld as err:
+        _kept_out(history, replace(night, reasons=(str(err),)), conf.nightly.webhook_env)
+        raise
+    except BaseException as err:
+        code = code_of(err) or exits.INTERNAL
+        failed = replace(night, exit_code=code, reasons=(str(err) or type(err).__name__,))
+        with suppress(StoreError):  # the error itself matters more than its record
+            history.save(failed)
+        notify(failed, conf.nightly.webhook_env)
+        raise
+
+
+def _kept_out(history: History, night: Night, variable: str) -> None:
+    night = replace(night, word="kept out", exit_code=exits.PREFLIGHT)
+    if all(n.date != night.date for n in history.nights()):  # else it is a second start of it
+        history.save(night)
+    notify(night, variable)
+
+
+def _held(evening: Evening, conf: RunConf, history: History, night: Night, stop: Stop) -> Night:
+    computed = 0
+
+    def tell(event: Event) -> None:
+        nonlocal computed
+        computed += event.receipt is not None and event.receipt.part is None
+        evening.tell(event)
+
+    done = evaluate(conf, Wish(quiet=evening.quiet), stop, tell)
+    summary = publish(done, conf, shown=not evening.quiet)
+    code = exit_code(done, summary, conf.allowed_failures, stop)
+    finish(done, code)
+    seconds = round(done.seconds, 3)
+    night = replace(night, run_id=done.plan.run_id, seconds=seconds, computed=computed)
+    night, judged = _concluded(night, code, done, conf, history)
+    history.save(night, "\n".join(judged.pages))
+    night = replace(night, retention=tidy(history, conf))
+    return history.note(night, notify(night, conf.nightly.webhook_env))
+
+
+def _concluded(
+    night: Night, code: int, done: Done, conf: RunConf, history: History
+) -> tuple[Night, Judged]:
+    """The night with its word: a regression is said before gaps, gaps before doubts."""
+    if code > 128:
+        stopped = replace(night, word="stopped", exit_code=code, reasons=("the run was stopped",))
+        return stopped, Judged("inconclusive", {}, ())
+    baseline = _baseline(conf, history, night)
+    judged = _judge(done.reader, baseline, conf)
+    moved = "; ".join(f"{group}: {d.words}" for group, d in done.drifts.items() if d.moved)
+    word, reasons = judged.word, judged.reasons
+    if word == "pass" and moved:
+        # Scores of a judge that moved say nothing of the systems, for better or for worse.
+        word, reasons = "inconclusive", (moved, *reasons)
+    final = _CODES[word]
+    if code == exits.INCOMPLETE and word != "regression":
+        gaps = [f"{_who(done, g)} was given up: {why}" for g, why in done.ending.failed.items()]
+        missing = "rows are missing or not ok beyond the allowed share"
+        word, final, reasons = "partial", code, (missing, *gaps, *reasons)
+    concluded = replace(
+        night,
+        word=word,
+        exit_code=final,
+        reasons=reasons,
+        verdicts=judged.verdicts,
+        judge=moved,
+        baseline=baseline.plan.run_id if baseline else "",
+    )
+    return concluded, judged
+
+
+def _who(done: Done, group: str) -> str:
+    nodes = [n for n in done.plan.nodes.values() if n.group == group]
+    return f"{nodes[0].stage} of {', '.join(sorted({s for n in nodes for s in n.systems}))}"
+
+
+def _baseline(conf: RunConf, history: History, night: Night) -> RunReader | None:
+    """The run to compare with; None when there was no good night before."""
+    run = conf.nightly.baseline
+    if not run:
+        good = history.last_good(night.date)
+        run = good.run_id if good else ""
+    if not run:
+        return None
+    return RunReader(history.objects, RunFolder(history.objects, run).plan())
+
+
+def _gated(conf: RunConf) -> list[str]:
+    return conf.nightly.systems or [s.name for s in conf.system.values() if not s.control]
+
+
+def _judge(reader: RunReader, baseline: RunReader | None, conf: RunConf) -> Judged:
+    """Every gated system against itself in the baseline."""
+    if baseline is None:
+        return Judged("first", {}, ("no good night before: nothing to compare with",))
+    before = {s.name for s in baseline.plan.systems}
+    found: dict[str, GateVerdict | str] = {}
+    for system in _gated(conf):
+        if system not in before:
+            found[system] = "new"
+            continue
+        try:
+            rules = rules_of(conf.nightly.gate)
+            found[system] = gate(Side(baseline, system), Side(reader, system), rules)
+        except ConfigError as err:  # nothing in common with the baseline
+            found[system] = f"inconclusive: {err}"
+    return _together(found, baseline.plan.benchmark != reader.plan.benchmark)
+
+
+def _together(found: dict[str, GateVerdict | str], other_benchmark: bool) -> Judged:
+    said = {s: v if isinstance(v, str) else v.word for s, v in found.items()}
+    seen = {"first" if w == "new" else w.partition(":")[0] for w in said.values()}
+    word = next(w for w in _ORDER if w in seen)
+    reasons = [f"{s}: {v}" for s, v in found.items() if isinstance(v, str)]
+    for system, verdict in found.items():
+        if isinstance(verdict, GateVerdict):
+            reasons += [f"{system}: {reason}" for reason in verdict.reasons]
+    if other_benchmark:
+        reasons.append("the benchmark is another than the baseline's; shared samples were paired")
+    pages = [gate_markdown(v) for v in found.values() if isinstance(v, GateVerdict)]
+    return Judged(
+        word, {s: w.partition(":")[0] for s, w in said.items()}, tuple(reasons), tuple(pages)
+    )
+
+
+def rules_of(conf: GateConf) -> GateRules:
+    """The rules with what the configuration changes of them."""
+    unchanged = asdict(GateConf())
+    given = {k: v for k, v in asdict(conf).items() if v != unchanged[k]}
+    lists = {k: tuple(v) for k, v in given.items() if isinstance(v, list)}
+    return GateRules(**{**given, **lists})
+
+
+def tidy(history: History, conf: RunConf, apply: bool = False) -> str:
+    """Remove old nights, or only say what would go, in words."""
+    rule = conf.nightly.retention
+    objects: Objects = history.objects
+    also = [conf.nightly.baseline] if conf.nightly.baseline else []
+    try:
+        removal = removable(objects, history.nights(), rule.keep, also)
+        if not (apply or rule.apply):
+            return f"would remove {removal.words}" if removal.runs else ""
+        return f"removed {remove(objects, removal).words}" if removal.runs else ""
+    except MedgenError as err:  # results are safe; tidying can wait for somebody to look
+        return str(err)

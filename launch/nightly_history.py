@@ -1,0 +1,147 @@
+"""What the nights were: one record each in the store, a table of all, and the gaps between.
+
+`<root>/nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json}`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Literal
+
+import cattrs
+import pyarrow as pa
+
+from engine.errors import CorruptError
+from engine.objects import Objects
+
+# `first` had nothing to be compared with; `missed` is made up when the table is read.
+Word = Literal[
+    "first", "pass", "regression", "inconclusive", "partial", "stopped", "error", "kept out",
+    "missed",
+]  # fmt: skip
+GOOD: tuple[Word, ...] = ("first", "pass")
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """One night."""
+
+    name: str
+    date: str  # ISO 8601
+    word: Word
+    exit_code: int
+    run_id: str = ""
+    baseline: str = ""  # run that it was compared with
+    reasons: tuple[str, ...] = ()
+    verdicts: Mapping[str, str] = field(default_factory=dict)  # system -> pass, regression …
+    judge: str = ""  # whether the judge moved, in words
+    missed: tuple[str, ...] = ()  # dates without a night since the one before
+    computed: int = 0  # shards that this night wrote; 0: everything was there before
+    started: str = ""
+    seconds: float = 0.0
+    notified: str = ""
+    retention: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether later nights may be compared with it."""
+        return self.word in GOOD
+
+
+HISTORY = pa.schema(
+    [
+        ("date", pa.string()),
+        ("word", pa.string()),
+        ("exit_code", pa.int64()),
+        ("run_id", pa.string()),
+        ("baseline", pa.string()),
+        ("reasons", pa.list_(pa.string())),
+        ("verdicts", pa.map_(pa.string(), pa.string())),
+        ("judge", pa.string()),
+        ("computed", pa.int64()),
+        ("started", pa.string()),
+        ("seconds", pa.float64()),
+    ],
+    metadata={"medgen.schema": "nights/1"},
+)
+
+
+class History:
+    """The nights of one name."""
+
+    def __init__(self, objects: Objects, name: str, every_days: int = 1) -> None:
+        """Nothing is read yet."""
+        self.objects, self.name, self.every_days = objects, name, every_days
+        self.folder = f"nightly/{name}"
+
+    def nights(self) -> list[Night]:
+        """Every recorded night, by date.
+
+        Raises:
+            CorruptError: a record cannot be read.
+        """
+        found = []
+        for file in self.objects.names(f"{self.folder}/nights"):
+            if file.endswith(".json"):
+                found.append(self._read(f"{self.folder}/nights/{file}"))
+        return sorted(found, key=lambda night: night.date)
+
+    def _read(self, path: str) -> Night:
+        try:
+            return cattrs.structure(json.loads(self.objects.read(path)), Night)
+        except (ValueError, KeyError, cattrs.BaseValidationError) as err:
+            raise CorruptError(f"{path}: not the record of a night ({err!r})") from err
+
+    def last_good(self, before: str) -> Night | None:
+        """The last good night before a date."""
+        good = [n for n in self.nights() if n.good and n.date < before]
+        return good[-1] if good else None
+
+    def missed_before(self, day: str) -> tuple[str, ...]:
+        """Dates on which there should have been a night between the last one and this."""
+        earlier = [n.date for n in self.nights() if n.date < day]
+        return tuple(_between(earlier[-1], day, self.every_days)) if earlier else ()
+
+    def whole(self) -> list[Night]:
+        """Every night, those that were missed among them."""
+        recorded = self.nights()
+        found: list[Night] = []
+        for night in recorded:
+            if found:
+                gap = _between(found[-1].date, night.date, self.every_days)
+                found += [Night(self.name, day, "missed", 0) for day in gap]
+            found.append(night)
+        return found
+
+    def save(self, night: Night, page: str = "") -> None:
+        """Leave a night's record, its page, the table of all, and `latest.json`."""
+        body = json.dumps(cattrs.unstructure(night), indent=1, sort_keys=True).encode()
+        self.objects.replace(f"{self.folder}/nights/{night.date}.json", body)
+        if page:
+            self.objects.replace(f"{self.folder}/nights/{night.date}.md", page.encode())
+        self.objects.replace(f"{self.folder}/history.parquet", _parquet(self.whole()))
+        if night.date == max(n.date for n in self.nights()):
+            self.objects.replace(f"{self.folder}/latest.json", body)
+
+    def note(self, night: Night, notified: str) -> Night:
+        """Add to a saved record what came of telling others."""
+        noted = replace(night, notified=notified)
+        self.save(noted)
+        return noted
+
+
+def _between(first: str, last: str, every: int) -> Iterator[str]:
+    day, end = date.fromisoformat(first), date.fromisoformat(last)
+    while (day := day + timedelta(days=every)) < end:
+        yield day.isoformat()
+
+
+def _parquet(nights: Sequence[Night]) -> bytes:
+    import pyarrow.parquet as pq
+
+    rows = [{**cattrs.unstructure(n), "verdicts": list(n.verdicts.items())} for n in nights]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows, HISTORY), sink, compression="zstd")
+    written: bytes = sink.getvalue().to_pybytes()
+    return written

@@ -1,0 +1,71 @@
+"""Telling a webhook of a night. Its URL is a secret: it is read when needed and written nowhere."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import urlsplit
+
+from launch.nightly_history import Night
+
+TRIES = 4
+TIMEOUT_S = 10.0
+_FIRST_PAUSE_S = 1.0  # doubled each time
+_WORTH_ANOTHER = (408, 425, 429, 500, 502, 503, 504)
+
+
+def text(night: Night) -> str:
+    """A night in a few lines: the verdict, what was missed, the reasons."""
+    lines = [f"{night.name} {night.date}: {night.word} (exit code {night.exit_code})"]
+    if night.missed:
+        lines.append(f"no night on {', '.join(night.missed)}")
+    lines += [f"- {reason}" for reason in night.reasons[:10]]
+    if len(night.reasons) > 10:
+        lines.append(f"- and {len(night.reasons) - 10} more")
+    if night.judge:
+        lines.append(f"judge: {night.judge}")
+    return "\n".join(lines)
+
+
+def notify(night: Night, variable: str, sleep: Callable[[float], None] = time.sleep) -> str:
+    """POST the night as JSON to the URL in an environment variable.
+
+    A night is not lost for want of a listener: whatever goes wrong is returned in words, without
+    the URL. Redirects are not followed.
+
+    Args:
+        night: to tell of; the body is `{"text": …, "night": {…}}`.
+        variable: name of the environment variable; empty tells nobody.
+        sleep: waits so many seconds between tries.
+    """
+    if not variable:
+        return ""
+    url = os.environ.get(variable, "")
+    if urlsplit(url).scheme not in ("http", "https"):
+        return f"not told: {variable} holds no http or https URL"
+    try:
+        import httpx
+    except ImportError:
+        return "not told: the extra 'api' (httpx) is not installed"
+    body = {"text": text(night), "night": asdict(night)}
+    for number in range(TRIES):
+        if number:
+            sleep(_FIRST_PAUSE_S * 2 ** (number - 1))
+        said, again = _post(httpx, url, body)
+        if not again:
+            break
+    return said if said.startswith("told") else f"not told: {said} after {number + 1} tries"
+
+
+def _post(httpx: Any, url: str, body: dict[str, Any]) -> tuple[str, bool]:
+    """What came of one try, and whether another is worth it."""
+    try:
+        answer = httpx.post(url, json=body, timeout=TIMEOUT_S, follow_redirects=False)
+    except httpx.HTTPError as err:
+        return type(err).__name__, True
+    except httpx.InvalidURL:
+        return "the URL is not valid", False
+    if answer.is_success:
+        return f"told, answer {answer.status_code}", False
+    return f"answer {answer.status_code}", answer.status_code in _WORTH_ANOTHER
