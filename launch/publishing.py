@@ -19,7 +19,7 @@ def publish(done: Done, conf: RunConf, shown: bool) -> pa.Table:
     folder.objects.replace(f"{folder.folder}/summary.parquet", write_summary(summary))
     if shown:
         console = Console()
-        for table in terminal_tables(summary):
+        for table in terminal_tables(summary, Console().width):
             console.print(table)
     if conf.report:
         written = write_report(done.reader, summary)

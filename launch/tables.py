@@ -110,8 +110,10 @@ def column_key(row: Row) -> str:
 
 def metric_title(row: Row) -> str:
     """A metric's heading: name, view, direction and pass mark."""
-    name, _, view = str(row["metric"]).rpartition("/")
-    shown = f"{name} {_VIEW_NAMES[view]}" if view in _VIEW_NAMES else str(row["metric"])
+    # An output's own name is enough under its metric; a judge's says the view as well.
+    full = str(row["metric"]) if row["stage"] == "judge" else str(row["output"])
+    name, _, view = full.rpartition("/")
+    shown = f"{name} {_VIEW_NAMES[view]}" if view in _VIEW_NAMES else full
     mark = "" if row["threshold"] is None else f"\npass {row['pass_when']} {row['threshold']:g}"
     return shown.replace("_", " ") + _ARROWS.get(row["direction"], "") + mark
 
@@ -148,10 +150,10 @@ def cell_lines(line: Line, column: str) -> list[str]:
     if row is None:
         return ["-"]
     lines = [number(row["mean"])]
-    if row["n"]:
-        lines[0] += f" [{number(row['ci_low'])}, {number(row['ci_high'])}]"
     if row["random_weights"] and not line.random_weights:
         lines[0] += " †"
+    if row["n"]:
+        lines.append(f"[{number(row['ci_low'])}, {number(row['ci_high'])}]")
     if row["pass_rate"] is not None:
         lines.append(f"pass {share(row['pass_rate'])}")
     lines.append(f"n {row['n']}/{row['expected'] - row['not_applicable']}")
@@ -159,29 +161,56 @@ def cell_lines(line: Line, column: str) -> list[str]:
     return lines
 
 
-def terminal_tables(summary: pa.Table) -> list[Table]:
-    """The tables to print, one or two a format."""
-    return [_terminal_table(t) for t in format_tables(summary)]
+def terminal_tables(summary: pa.Table, width: int) -> list[Table]:
+    """The tables to print: the headline values of each format, cut into tables that fit.
+
+    A metric's headline values are its first output and those with a pass mark; the report shows
+    all of them.
+    """
+    tables = []
+    for shape in format_tables(summary):
+        columns = _headlines(shape)
+        fitting = max(1, (width - _SYSTEM_WIDTH - _CELL_WIDTH) // _CELL_WIDTH)
+        cuts = [columns[at : at + fitting] for at in range(0, len(columns), fitting)]
+        tables += [_terminal_table(shape, cut, last=cut is cuts[-1]) for cut in cuts]
+    return tables
 
 
-def _terminal_table(shape: FormatTable) -> Table:
-    note = "mean [95 % CI], pass rate, n of applicable samples, failures by status"
+# Characters with padding and border: "[0.1234, 0.5678]" is the widest usual line of a cell.
+_CELL_WIDTH = 19
+_SYSTEM_WIDTH = 24
+
+
+def _headlines(shape: FormatTable) -> list[str]:
+    first: dict[str, str] = {}
+    for column in shape.titles:
+        first.setdefault(column.rpartition("/")[0], column)
+    rows = [row for line in shape.lines for row in line.cells.values()]
+    marked = {column_key(row) for row in rows if row["threshold"] is not None}
+    details = {column_key(row) for row in rows if row["stage"] == "judge"}
+    return [c for c in shape.titles if c in first.values() or c in marked or c in details]
+
+
+def _terminal_table(shape: FormatTable, columns: Sequence[str], last: bool) -> Table:
+    note = "mean, 95 % interval, pass rate, n of applicable samples, failures by status"
     if shape.random_weights:
         note += f"\n† {PLUMBING}"
     table = Table(
         title=Text(visible(shape.title)),
-        caption=Text(note),
+        caption=Text(note) if last else None,
         show_lines=True,
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("system")
-    for title in shape.titles.values():
-        table.add_column(Text(visible(title, lines=True)))
-    table.add_column("predictions")
+    table.add_column("system", width=_SYSTEM_WIDTH - 3, overflow="fold")
+    for column in columns:
+        table.add_column(Text(visible(shape.titles[column], lines=True)))
+    if last:
+        table.add_column("predictions")
     for line in shape.lines:
-        cells = [Text("\n".join(cell_lines(line, key))) for key in shape.titles]
-        table.add_row(_system_cell(line), *cells, Text("\n".join(prediction_lines(line))))
+        cells = [Text("\n".join(cell_lines(line, key))) for key in columns]
+        ending = [Text("\n".join(prediction_lines(line)))] if last else []
+        table.add_row(_system_cell(line), *cells, *ending)
     return table
 
 

@@ -109,7 +109,7 @@ def _show_tables(folder: "RunFolder") -> None:
         summary = read_summary(folder.objects.read(f"{folder.folder}/summary.parquet"))
     except FileNotFoundError:
         return
-    for table in terminal_tables(summary):
+    for table in terminal_tables(summary, Console().width):
         Console().print(table)
 
 

@@ -66,7 +66,7 @@ def report_command(run: str | None, store: str) -> int:
     summary = summarize(reader)
     folder = RunFolder(reader.objects, reader.plan.run_id).folder
     reader.objects.replace(f"{folder}/summary.parquet", write_summary(summary))
-    for table in terminal_tables(summary):
+    for table in terminal_tables(summary, Console().width):
         Console().print(table)
     for path in write_report(reader, summary):
         sys.stdout.write(f"{reader.objects.url}/{path}\n")

@@ -63,7 +63,7 @@ def printed(tables):
 
 def test_a_terminal_table_never_shows_a_mean_without_its_n(run, tmp_path):
     run.without = frozenset({("bad", "score", 1)})
-    text = printed(terminal_tables(summarize(run.write(str(tmp_path)))))
+    text = printed(terminal_tables(summarize(run.write(str(tmp_path))), 160))
     assert "ImageEditing" in text
     assert "MultimodalGeneration: judge's dimensions" in text
     assert "pass >= 28" in text
@@ -96,7 +96,7 @@ def test_plumbing_is_labelled_wherever_it_is_shown(run, tmp_path):
     run.passports = {"Model(bad)": {"weights": {"random_weights": True}}}
     reader = run.write(str(tmp_path))
     summary = summarize(reader)
-    assert "random weights" in printed(terminal_tables(summary))
+    assert "random weights" in printed(terminal_tables(summary, 160))
     report = make_report(reader, summary)
     for template in ("index.md.j2", "index.html.j2"):
         text = page(template, report=report)
