@@ -64,6 +64,8 @@ class FusedScorer:
         if threads < 1:
             raise ConfigError(f"threads is {threads}, a worker needs at least 1")
         torch.set_num_threads(threads)
+        # Convolutions on a GPU would otherwise round to 10 bits, and differ from those on a CPU.
+        torch.backends.cudnn.allow_tf32 = False
         self.device = _device(device)
         self._limits = _limits(limits or {})
         self.metrics: dict[str, Metric] = {
