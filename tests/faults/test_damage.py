@@ -8,8 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import yaml
+from benchmarks_in.outside import RECORDS, write_directory
 from fakes import Lines
 
+from conf.schema import BenchmarkConf
+from engine.benchmark import Benchmark
 from engine.errors import CorruptError, MedgenError
 from engine.importing import ImportOptions, import_benchmark
 from engine.objects import connect
@@ -19,6 +22,7 @@ from engine.run import Event
 from engine.sealed import seal, unseal
 from engine.stages import labels
 from engine.summary import summarize
+from launch import compose
 from launch.commands.options import configuration
 from launch.evaluation import Done, Stop, Wish, evaluate
 from launch.repairing import mend_benchmark
@@ -178,27 +182,20 @@ def test_a_damaged_plan_in_the_store_is_replaced(run: Path) -> None:
 @pytest.mark.parametrize("spoil", [flip, truncate, empty, Path.unlink], ids=lambda s: s.__name__)
 @pytest.mark.parametrize("name", ["manifest.json", "shard-00000.arrow"])
 def test_a_damaged_benchmark_is_named_and_imported_again(
-    mini_store: Path, spoil: Spoil, name: str
+    tmp_path: Path, spoil: Spoil, name: str
 ) -> None:
-    objects = connect(str(mini_store))
-    conf = configuration("demo", str(mini_store), ()).benchmark
-    (victim,) = (mini_store / "benchmarks").glob(f"*/{name}")
+    outside, store = tmp_path / "outside", tmp_path / "store"
+    write_directory(outside, RECORDS)
+    conf, objects = BenchmarkConf(name="tiny", source=str(outside)), connect(str(store))
+    compose.ensure_benchmark(objects, conf)
+    (victim,) = (store / "benchmarks").glob(f"*/{name}")
     whole, heard = victim.read_bytes(), []
     spoil(victim)
-    changed = not victim.exists() or victim.read_bytes() != whole
-    assert changed
+    with pytest.raises(MedgenError, match=f"{name}|no benchmark"):
+        Benchmark(objects, victim.parent.name).samples(0)
     mend_benchmark(objects, conf, heard.append)
     assert victim.read_bytes() == whole
     assert len(heard) == 1
-
-
-@pytest.fixture
-def mini_store(tmp_path: Path) -> Path:
-    from launch import compose
-
-    store = tmp_path / "store"
-    compose.ensure_benchmark(connect(str(store)), configuration("demo", None, ()).benchmark)
-    return store
 
 
 def test_a_damaged_benchmark_of_unknown_origin_is_refused_by_name(run: Path) -> None:

@@ -1,0 +1,90 @@
+"""A driver that kills itself at one step of committing one shard: started as a program.
+
+    python -m faults.stumbling <store> <step> <stage>
+
+`step` is a call on the way of a commit (`before`, `during`, `after`); the death is SIGKILL, so
+nothing is flushed, closed or caught.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from fakes import echo, plan
+
+from actors.local_pool import LocalPool
+from engine.objects import PosixObjects, RemoteObjects, connect
+from engine.plan import System
+from engine.reading import RunReader
+from engine.run import Options, carry_out
+from engine.survey import survey
+
+COUNT, VICTIM = 12, "shard-00001.arrow"
+
+
+def die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("SIGKILL was survived")
+
+
+def stumble(step: str, stage: str) -> None:
+    """Arrange for the death, on a disk and on object storage."""
+    for kind, halfway in ((PosixObjects, tear), (RemoteObjects, half_a_request)):
+        kind.create = mortal(kind.create, halfway, step, stage)  # type: ignore[method-assign]
+
+
+def mortal(create: Any, halfway: Any, step: str, stage: str) -> Any:
+    """A `create` that does not survive the victim's."""
+
+    def attempt(self: Any, path: str, data: bytes) -> bool:
+        meant = path.startswith(f"stages/{stage}/") and path.endswith(VICTIM)
+        if meant and step == "before":
+            die()
+        if meant and step == "during":
+            halfway(self, path, data)
+        created: bool = create(self, path, data)
+        if meant and step == "after":
+            die()
+        return created
+
+    return attempt
+
+
+def tear(objects: PosixObjects, path: str, data: bytes) -> NoReturn:
+    """Die with half of the temporary file written, as a full write would be interrupted."""
+    target = Path(objects.root, path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_name(f".{target.name}.torn").open("xb") as sink:
+        sink.write(data[: len(data) // 2])
+        sink.flush()
+        die()
+
+
+def half_a_request(objects: RemoteObjects, path: str, data: bytes) -> NoReturn:
+    """Die with half of the PUT sent."""
+    import http.client
+    from urllib.parse import urlsplit
+
+    address = urlsplit(os.environ["AWS_ENDPOINT_URL"]).netloc
+    connection = http.client.HTTPConnection(address)
+    connection.putrequest("PUT", f"/{objects.root}/{path}")
+    connection.putheader("Content-Length", str(len(data)))
+    connection.endheaders()
+    connection.send(data[: len(data) // 2])
+    die()
+
+
+def main(store: str, step: str, stage: str) -> None:
+    """Run until the death; without a step, to the end."""
+    stumble(step, stage)
+    objects = connect(store)
+    work = plan(objects, System("echo", echo()), count=COUNT)
+    reader = RunReader(objects, work)
+    ending = carry_out(reader, survey(reader), LocalPool(), Options())
+    sys.exit(0 if not ending.failed else 1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
