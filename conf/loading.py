@@ -151,8 +151,20 @@ def _compose(body: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
         for entry in _as_list(body.get(plural), plural):
             for member in _members(group, entry, folder):
                 members[member["name"]] = member
-        composed[group] = {**members, **own}
+        composed[group] = {
+            name: _over(members.get(name, {"name": name}), own.get(name) or {})
+            for name in (*members, *(n for n in own if n not in members))
+        }
     return composed
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's file says of a member goes over what the member's own file says."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _over(merged[key], value) if both else value
+    return merged
 
 
 def _as_list(value: Any, key: str) -> list[Any]:
