@@ -168,6 +168,6 @@ def test_a_run_whose_engine_is_killed_completes_with_the_same_rows(
     found = [p for shard in range(plan.shards) for p in reader.predictions("vlm", shard)]
     samples = [s for shard in range(plan.shards) for s in reader.benchmark.samples(shard)]
     assert [p.sample_id for p in found] == [s.id for s in samples]
-    assert {p.status for p in found} <= {"ok", "truncated"}
+    assert all(p.usage.completion_tokens for p in found), "every row was really answered"
     undisturbed = Answers(vllm_chat, **STYLE).predict([Request(s) for s in samples])
     assert [(p.status, p.text) for p in found] == [(p.status, p.text) for p in undisturbed]

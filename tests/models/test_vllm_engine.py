@@ -82,7 +82,9 @@ def test_a_bad_sample_costs_its_own_row(vllm_chat: VLLMChat) -> None:
     assert "context length" in made["long"].reason
     assert made["crowded"].status == "model_error"
     assert "image" in made["crowded"].reason
-    assert made["poison"].status in ("ok", "truncated"), "control tokens were taken out"
+    assert made["poison"].usage.completion_tokens > 0, (
+        "control tokens were taken out: it was served"
+    )
 
 
 def test_the_order_of_pictures_matters_to_the_model(vllm_chat: VLLMChat) -> None:
