@@ -62,17 +62,17 @@ class Telemetry:
 
     def _committed(self, receipt: Receipt) -> None:
         stage = receipt.stage
+        tags = {"run": self._run, "stage": stage}
+        self._metrics["medgen_shard_seconds"].observe(receipt.seconds, tags)
+        if receipt.part is not None:
+            return  # parts are put together again, and come once more with the whole
         self._add("medgen_bytes_total", stage, receipt.size)
         self._add("medgen_cost_usd_total", stage, receipt.cost_usd)
         self._count_tokens(receipt)
-        self._metrics["medgen_shard_seconds"].observe(
-            receipt.seconds, {"run": self._run, "stage": stage}
-        )
-        if receipt.part is None:  # parts are put together again: their rows come once more
-            for status, rows in receipt.rows.items():
-                self._add("medgen_rows_total", stage, rows, status=status)
-            self._left[stage] -= 1
-            self._set("medgen_queue_depth", stage, self._left[stage])
+        for status, rows in receipt.rows.items():
+            self._add("medgen_rows_total", stage, rows, status=status)
+        self._left[stage] -= 1
+        self._set("medgen_queue_depth", stage, self._left[stage])
 
     def _count_tokens(self, receipt: Receipt) -> None:
         counts = {

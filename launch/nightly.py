@@ -42,6 +42,7 @@ class Evening:
     day: str  # ISO 8601
     tell: Callable[[Event], None]
     quiet: bool = False
+    retry_errors: bool = False  # of an earlier try of the same night
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,8 @@ def _held(evening: Evening, conf: RunConf, history: History, night: Night, stop:
         computed += event.receipt is not None and event.receipt.part is None
         evening.tell(event)
 
-    done = evaluate(conf, Wish(quiet=evening.quiet), stop, tell)
+    wish = Wish(retry_errors=evening.retry_errors, quiet=evening.quiet)
+    done = evaluate(conf, wish, stop, tell)
     summary = publish(done, conf, shown=not evening.quiet)
     code = exit_code(done, summary, conf.allowed_failures, stop)
     finish(done, code)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.command("nightly")
 @composed
 @click.option("--date", "day", help="Of the night, e.g. 2026-01-31; by default today.")
+@click.option("--retry-errors", is_flag=True, help="Repeat the night's rows that are not ok.")
 @click.option("--history", is_flag=True, help="Show the nights so far, and run none.")
 @click.option("--prune", is_flag=True, help="Say what retention would remove, and run none.")
 @click.option("--apply", "really", is_flag=True, help="With --prune: remove it.")
@@ -41,7 +42,8 @@ def nightly_command(config: str | None, store: str | None, **given: Any) -> int:
             body = line(event)
             emit(body.pop("event"), **body)
 
-    evening = Evening(conf, given["day"] or today(conf), tell, quiet=given["as_json"])
+    day = given["day"] or today(conf)
+    evening = Evening(conf, day, tell, given["as_json"], given["retry_errors"])
     night = run_night(evening, Stop())
     if given["as_json"]:
         emit("done", **asdict(night))

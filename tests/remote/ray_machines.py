@@ -1,0 +1,151 @@
+"""A Ray head and a second machine by `ray start`: token on, loopback, ports and folders its own."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+STARTS_IN_S = 120
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def bare_python(folder: Path) -> Path:
+    """An interpreter with every dependency and without our packages.
+
+    Its only path entry is the folder of the installed packages. What lies there in `.pth` files,
+    such as the way to an editable install, is not read through an entry.
+    """
+    venv.create(folder, with_pip=False, symlinks=True)
+    installed = next(p for p in sys.path if p.endswith("site-packages"))
+    (own,) = folder.glob("lib/python*/site-packages")
+    (own / "dependencies.pth").write_text(installed + "\n")
+    return folder / "bin" / "python"
+
+
+@dataclass(frozen=True)
+class Machines:
+    """A running cluster."""
+
+    url: str  # of the job API
+    gcs: str
+    metrics: str  # of the head's exporter
+    python: Path
+    token: Path
+    folder: Path
+
+    def environment(self, token: bool = True) -> dict[str, str]:
+        """What a laptop's shell would have set."""
+        named = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MEDGEN_"))}
+        named |= {"RAY_API_SERVER_ADDRESS": self.url, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+        if token:
+            named |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token)}
+        else:
+            named |= {"RAY_AUTH_MODE": "disabled"}
+        return named
+
+
+def _start(
+    python: Path, words: list[str], env: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    command = [
+        str(python),
+        "-m",
+        "ray.scripts.scripts",
+        "start",
+        "--block",
+        "--disable-usage-stats",
+    ]
+    with log.open("wb") as sink:
+        return subprocess.Popen(
+            [*command, "--node-ip-address", "127.0.0.1", *words],
+            env=env, cwd="/", stdout=sink, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask, then force; the whole group, which is ours alone."""
+    process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(30)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _wait_for_two(url: str, headers: Mapping[str, str]) -> None:
+    until = time.monotonic() + STARTS_IN_S
+    while time.monotonic() < until:
+        with contextlib.suppress(requests.RequestException):
+            said = requests.get(f"{url}/nodes?view=summary", headers=headers, timeout=5)
+            nodes = said.json()["data"]["summary"] if said.ok else []
+            if sum(n["raylet"].get("state") == "ALIVE" for n in nodes) == 2:
+                return
+        time.sleep(0.5)
+    raise TimeoutError(f"the cluster at {url} has no two machines after {STARTS_IN_S} s")
+
+
+@contextlib.contextmanager
+def machines() -> Iterator[Machines]:
+    """Two machines of 4 logical CPUs each; both end with the context.
+
+    Each has a folder of its own, as real ones do: two that share one unpack uploads over each
+    other's while they are in use.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="mg-two-", dir="/tmp"))  # short: Ray puts sockets there
+    python = bare_python(folder / "py")
+    token = folder / "token"
+    token.write_text(secrets.token_hex(32))
+    token.chmod(0o600)
+    gcs, dashboard, agent, client, metrics, metrics2, agent2 = free_ports(7)
+    env = {k: v for k, v in os.environ.items() if not k.startswith("RAY_") and k != "PYTHONPATH"}
+    env |= {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_metrics_report_interval_ms": "1000",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    size = ["--num-cpus", "4", "--object-store-memory", str(100 * 2**20)]
+    first = [
+        "--head", "--port", str(gcs), "--dashboard-host", "127.0.0.1",
+        "--dashboard-port", str(dashboard), "--dashboard-agent-listen-port", str(agent),
+        "--ray-client-server-port", str(client), "--metrics-export-port", str(metrics),
+        "--temp-dir", str(folder / "ray"),
+    ]  # fmt: skip
+    second = [
+        "--address", f"127.0.0.1:{gcs}", "--metrics-export-port", str(metrics2),
+        "--dashboard-agent-listen-port", str(agent2), "--temp-dir", str(folder / "ray2"),
+    ]  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        head = _start(python, [*first, *size], env, folder / "head.log")
+        stack.callback(_end, head)
+        url = f"http://127.0.0.1:{dashboard}"
+        time.sleep(4)
+        other = _start(python, [*second, *size], env, folder / "second.log")
+        stack.callback(_end, other)
+        _wait_for_two(url, {"Authorization": f"Bearer {token.read_text()}"})
+        yield Machines(
+            url, f"127.0.0.1:{gcs}", f"http://127.0.0.1:{metrics}/metrics", python, token, folder
+        )

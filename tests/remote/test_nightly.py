@@ -1,0 +1,212 @@
+"""A rehearsal of nights, one of them with a worse system, through the command line."""
+
+import json
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from fakes import Lines
+
+from engine.importing import ImportOptions, import_benchmark
+from engine.objects import connect
+from engine.runs import run_ids
+from launch.cli import main
+from launch.lease import Lease
+from launch.nightly_history import History, Night
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+class Board(ThreadingHTTPServer):
+    """Takes posts; the first answers are as told, later ones 200."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Post)
+        self.posts: list[dict[str, Any]] = []
+        self.answers: list[int] = []
+
+
+class _Post(BaseHTTPRequestHandler):
+    server: Board
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.posts.append(json.loads(body))
+        self.send_response(self.server.answers.pop(0) if self.server.answers else 200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        return None
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
+    server = Board()
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("NIGHT_BOARD", f"http://127.0.0.1:{server.server_port}/hook?secret=s3cr3t")
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Nights:
+    """A store with a benchmark, and a configuration to change between nights."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.folder, self.store = folder, str(folder / "store")
+        import_benchmark(Lines(count), connect(self.store), ImportOptions("fake", 24))
+        self.history = History(connect(self.store), "full")
+
+    def run(self, day: str, wrong: float, *overrides: str, **more: Any) -> int:
+        """The exit code of one night; `more` are arguments of the system."""
+        kwargs = {"wrong": wrong, "calls": str(self.folder / "calls"), **more}
+        body = {
+            "name": "full",
+            "store": self.store,
+            "benchmark": {"name": "fake"},
+            "systems": [{"name": "cand", "formats": ["VQA"], "answer": _model(kwargs)}],
+            "protocol": {
+                "name": "words",
+                "metrics": {"token_f1": {}},
+                "thresholds": {"token_f1": {"direction": "higher", "range": [0, 1]}},
+            },
+            "cluster": "in-process",
+            "nightly": {"fresh": True, "webhook_env": "NIGHT_BOARD", "retention": {"keep": 2}},
+            "report": False,
+        }
+        path = self.folder / "night.yaml"
+        path.write_text(yaml.safe_dump(body))
+        with pytest.raises(SystemExit) as end:
+            main(["nightly", "--config", str(path), "--date", day, "--json", *overrides])
+        return int(str(end.value.code))
+
+    def night(self, day: str) -> Night:
+        (found,) = [n for n in self.history.nights() if n.date == day]
+        return found
+
+    def asked(self) -> int:
+        return len((self.folder / "calls").read_text().split())
+
+
+def _model(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "target": "remote.candidates:Candidate",
+        "kwargs": dict(kwargs),
+        "resources": {"cpus": 0.5},
+    }
+
+
+def the_third_is_told(nights: Nights, told: str) -> None:
+    assert "no night on 2026-01-03" in told
+    assert "question-answering" in told, "the task is named"
+    assert "token" in told, "the metric is named"
+    page = nights.history.objects.read("nightly/full/nights/2026-01-04.md").decode()
+    assert "regression" in page
+    latest = json.loads(nights.history.objects.read("nightly/full/latest.json"))
+    assert (latest["date"], latest["exit_code"]) == ("2026-01-04", 4)
+
+
+def test_three_nights_with_a_worse_system_in_the_third(tmp_path: Path, board: Board) -> None:
+    nights = Nights(tmp_path, 360)
+    assert nights.run("2026-01-01", 0.10) == 0
+    assert nights.night("2026-01-01").word == "first"
+
+    board.answers = [503]  # the first try is refused for the moment
+    assert nights.run("2026-01-02", 0.10) == 0
+    second = nights.night("2026-01-02")
+    assert second.word == "pass"
+    assert second.baseline == nights.night("2026-01-01").run_id
+    assert second.notified == "told, answer 200"
+    assert nights.asked() == 240, "a fresh night asks the model again"
+
+    # A night is missing here, and the system got worse.
+    assert nights.run("2026-01-04", 0.45) == 4
+    third = nights.night("2026-01-04")
+    assert third.word == "regression"
+    assert third.verdicts == {"cand": "regression"}
+    assert third.baseline == second.run_id
+    assert third.missed == ("2026-01-03",)
+    the_third_is_told(nights, board.posts[-1]["text"])
+
+    # The next good night is held against the last good one, not against the bad one.
+    assert nights.run("2026-01-05", 0.10) == 0
+    assert nights.night("2026-01-05").baseline == second.run_id
+    table = pq.read_table(Path(nights.store, "nightly/full/history.parquet")).to_pylist()
+    words = ["first", "pass", "missed", "regression", "pass"]
+    assert [row["word"] for row in table] == words
+    assert nights.night("2026-01-05").retention.startswith("would remove 2 runs")
+    assert len(run_ids(nights.history.objects)) == 4, "a dry run removes nothing"
+    everything = b"".join(p.read_bytes() for p in Path(nights.store).rglob("*") if p.is_file())
+    assert b"s3cr3t" not in everything, "the webhook's URL is written nowhere"
+
+
+def test_too_few_samples_are_inconclusive(tmp_path: Path, board: Board) -> None:
+    nights = Nights(tmp_path, 24)
+    assert nights.run("2026-01-01", 0.10) == 0
+    assert nights.run("2026-01-02", 0.10) == 5
+    assert "needed" in " ".join(nights.night("2026-01-02").reasons)
+    # An open night is no baseline.
+    assert nights.history.last_good("2026-01-03") == nights.night("2026-01-01")
+
+
+def test_a_partial_night_is_said_and_is_no_baseline(tmp_path: Path, board: Board) -> None:
+    nights = Nights(tmp_path, 360)
+    assert nights.run("2026-01-01", 0.10) == 0
+    assert nights.run("2026-01-02", 0.10, broken=0.01) == 3
+    partial = nights.night("2026-01-02")
+    assert partial.word == "partial"
+    assert "missing or not ok" in partial.reasons[0]
+    good = nights.history.last_good("2026-01-03")
+    assert good is not None
+    assert good.date == "2026-01-01"
+    # The same night again, when the cause is gone, is whole.
+    assert nights.run("2026-01-02", 0.10) == 0
+    assert nights.night("2026-01-02").word == "pass"
+
+
+def test_the_same_night_twice_computes_once(tmp_path: Path, board: Board) -> None:
+    nights = Nights(tmp_path, 48)
+    nights.run("2026-01-01", 0.10)
+    asked = nights.asked()
+    nights.run("2026-01-01", 0.10)
+    assert nights.asked() == asked
+    assert nights.night("2026-01-01").computed == 0
+    assert len(run_ids(nights.history.objects)) == 1
+    # Without `fresh`, a night on which nothing changed finds everything there, and says so.
+    nights.run("2026-01-02", 0.10, "nightly.fresh=false")
+    nights.run("2026-01-03", 0.10, "nightly.fresh=false")
+    assert nights.night("2026-01-03").computed == 0
+
+
+def test_two_nights_are_kept_apart_and_it_is_said(tmp_path: Path, board: Board) -> None:
+    nights = Nights(tmp_path, 24)
+    other = Lease(nights.history.objects, "nightly/full/lease", 600)
+    other.take()
+    assert nights.run("2026-01-01", 0.10) == 6
+    assert nights.night("2026-01-01").word == "kept out"
+    assert other.holder in board.posts[-1]["text"]
+    assert run_ids(nights.history.objects) == []
+    other.release()
+    assert nights.run("2026-01-01", 0.10) == 0
+    assert nights.night("2026-01-01").word == "first"
+
+
+def test_an_error_is_a_night_too(tmp_path: Path, board: Board) -> None:
+    nights = Nights(tmp_path, 24)
+    assert nights.run("2026-01-01", 0.10, "benchmark.name=absent") == 2
+    assert nights.night("2026-01-01").word == "error"
+    assert "absent" in board.posts[-1]["text"]
+
+
+def test_nothing_to_gate_is_refused(tmp_path: Path, board: Board) -> None:
+    nights = Nights(tmp_path, 24)
+    assert nights.run("2026-01-01", 0.10, "system.cand.control=true") == 2
+    assert nights.run("2026-02-31", 0.10) == 2
+    assert nights.history.nights() == []

