@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fakes import Lines, recipe
-from judging.cases import EDIT, picture
+from judging.cases import EDIT
 
 from adapters.answering import Answers
 from adapters.vllm_engine import VLLMChat, VLLMEngine
@@ -37,17 +37,17 @@ pytestmark = [
 
 ENGINE = {"dtype": "float32", "max_model_len": 2048, "enforce_eager": True}
 RUN = {"cpu_kv_cache_gib": 1, "engine": {"max_num_seqs": 16}}
-STYLE = {"sampling": {"max_tokens": 96}}
+# Held to a schema of long strings, so that there is always something being written.
+STYLE = {"mode": "compositional", "letters": [2000, 500], "sampling": {"max_tokens": 120}}
 
 
-class Questions(Lines):
-    """Samples with a picture, answered in words."""
+class Edits(Lines):
+    """Samples with a picture to edit."""
 
     def __iter__(self) -> Iterator[Any]:
         for found in super().__iter__():
             assert isinstance(found, Sample)
-            yield replace(found, format="VQA", task="question-answering",
-                          input_images=(picture((len(found.id), 9, 9)),))  # fmt: skip
+            yield replace(EDIT, id=found.id, instruction=found.instruction)
 
 
 def engine_cores(root: int) -> list[int]:
@@ -89,8 +89,7 @@ def alive(pid: int) -> bool:
 
 def test_a_dead_engine_raises_and_leaves_no_process(tiny_vlm: Path) -> None:
     before = set(engine_cores(os.getpid()))
-    # Held to a schema of long strings, so that everything is still being written when it happens.
-    long = {"mode": "compositional", "letters": [2000, 500], "sampling": {"max_tokens": 900}}
+    long = {**STYLE, "sampling": {"max_tokens": 900}}
     system = VLLMEngine(str(tiny_vlm), style=long, engine=ENGINE, execution=RUN)
     (core,) = set(engine_cores(os.getpid())) - before
     asked = [Request(replace(EDIT, id=f"s{n}")) for n in range(64)]
@@ -155,8 +154,8 @@ def test_a_run_whose_engine_is_killed_completes_with_the_same_rows(
     spec = Spec("adapters.vllm_engine:VLLMEngine", kwargs)
     model = Model(spec, Resources(cpus=1, in_flight=2))
     objects = connect(str(tmp_path / "store"))
-    manifest = import_benchmark(Questions(96), objects, ImportOptions("questions", 16))
-    plan = make_plan(recipe(System("vlm", model, formats=("VQA",)), metrics=()), manifest)
+    manifest = import_benchmark(Edits(96), objects, ImportOptions("edits", 16))
+    plan = make_plan(recipe(System("vlm", model, formats=("ImageEditing",)), metrics=()), manifest)
     reader = RunReader(objects, plan)
     pool = RayPool()
     with assassin(reader) as killed:
