@@ -151,7 +151,10 @@ class Reply:
         Raises:
             ValueError: it is not JSON.
         """
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError as err:  # lists in lists without end
+            raise ValueError("nested too deep") from err
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,7 @@ def is_refusal(body: bytes) -> bool:
     """
     try:
         error = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     error = error.get("error", error) if isinstance(error, dict) else {}
     if not isinstance(error, dict):

@@ -34,6 +34,7 @@ _FINISHED: Mapping[str, ReplyStatus] = {
 }
 # A body that is no JSON was cut on its way, most likely; asked for once more, and paid for again.
 _MALFORMED_ATTEMPTS = 2
+_MOST_TOKENS = 2**40  # in one reply; what says more cannot count
 _LETTERS_PER_TOKEN = 4  # a rough mean of English; only for pace and for money set aside
 
 
@@ -170,12 +171,15 @@ class OpenAIEndpoint:
         try:
             body = outcome.json()
             choice = body["choices"][0]
-            message, reason = choice["message"], str(choice.get("finish_reason") or "stop")
+            message, reason = (
+                choice["message"],
+                storable(str(choice.get("finish_reason") or "stop")),
+            )
             text = storable(message.get("content") or "")
             refusal = storable(message.get("refusal") or "")
             tokens = _tokens(choice)
             name = body.get("model")
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError):
             return None
         usage = self._spent(outcome, reason)
         if name is not None and not any(fnmatch.fnmatch(str(name), p) for p in self._patterns):
@@ -224,13 +228,15 @@ def _usage(reply: Reply) -> Usage | None:
     try:
         counted = reply.json()["usage"]
         details = counted.get("prompt_tokens_details") or {}
-        return Usage(
+        usage = Usage(
             prompt_tokens=int(counted["prompt_tokens"]),
             completion_tokens=int(counted.get("completion_tokens") or 0),
             cached_tokens=int(details.get("cached_tokens") or 0),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
+    counts = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+    return usage if all(0 <= count < _MOST_TOKENS for count in counts) else None
 
 
 def _tokens(choice: Mapping[str, Any]) -> tuple[Token, ...]:

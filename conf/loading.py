@@ -103,8 +103,10 @@ def read_yaml(path: str) -> dict[str, Any]:
     """
     try:
         body = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as err:
+    except (yaml.YAMLError, OSError, ValueError) as err:  # a date that is none is a ValueError
         raise ConfError(f"{path}: {err}") from err
+    except RecursionError as err:
+        raise ConfError(f"{path}: too deep") from err
     if body is None:
         return {}
     if not isinstance(body, dict):

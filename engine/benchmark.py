@@ -72,7 +72,7 @@ def manifest_from_json(data: bytes, name: str) -> Manifest:
         fields["shards"] = tuple(ShardEntry(**entry) for entry in fields["shards"])
         fields["notes"] = tuple(fields["notes"])
         return Manifest(**fields)
-    except (ValueError, KeyError, TypeError) as err:
+    except (ValueError, KeyError, TypeError, RecursionError) as err:
         raise CorruptError(f"{name}: not a manifest of this version ({err!r})") from err
 
 

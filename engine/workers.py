@@ -6,10 +6,10 @@ through the driver: they are read from the store and written to it.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,6 +32,10 @@ SETTLED = {
     "score": ("ok", "not_applicable", "unparseable"),
     "judge": ("ok", "skipped"),
 }
+
+# What Arrow and JSON raise for values that they cannot hold.
+_UNSTORABLE = (pa.ArrowException, UnicodeError, OverflowError, ValueError, TypeError)
+Row = TypeVar("Row", Prediction, Verdict)
 
 
 def make_worker(url: str, plan: Plan, group: str, session: str = "") -> Worker:
@@ -206,7 +210,8 @@ class PredictWorker(StageWorker):
         answers = self._predictions(node, unit, samples) if node.upstream else {}
         requests = [Request(s, answers.get(s.id)) for s in samples if s.id not in done]
         fresh = {p.sample_id: p for p in self._predict(requests)}
-        return {target: schemas.prediction_table((done | fresh)[s.id] for s in samples)}
+        rows = [(done | fresh)[s.id] for s in samples]
+        return {target: _tabled(rows, schemas.prediction_table, _unstorable_prediction)}
 
     def _predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
         if not requests:
@@ -304,7 +309,8 @@ class JudgeWorker(StageWorker):
         again = samples if before is None else _unsettled(samples, before)
         verdicts = self.judge.judge(again, [given[s.id] for s in again]) if again else []
         context = schemas.context(samples, [given[s.id] for s in samples])
-        table = schemas.verdict_table(_in_order(again, verdicts), context)
+        rows = _in_order(again, verdicts)
+        table = _tabled(rows, lambda v: schemas.verdict_table(v, context), _unstorable_verdict)
         return {target: table if before is None else _replacing(before, table, samples)}
 
     def _quarantined(self, node: Node, unit: Unit) -> pa.Table:
@@ -328,6 +334,37 @@ def _version() -> str:
         return version("medgen-engine")
     except PackageNotFoundError:  # the code came as an upload and was never installed
         return "not installed"
+
+
+def _tabled(
+    rows: Sequence[Row],
+    table: Callable[[Sequence[Row]], pa.Table],
+    blank: Callable[[Row, str], Row],
+) -> pa.Table:
+    """The rows as a table; one that no table can hold becomes a row that says so.
+
+    Half a surrogate pair, NaN among details, a count of tokens beyond 64 bits: adapters keep them
+    out, but one that does not must cost its sample and not the shard.
+    """
+    try:
+        return table(rows)
+    except _UNSTORABLE:
+        sound = []
+    for row in rows:
+        try:
+            table([row])
+            sound.append(row)
+        except _UNSTORABLE as err:
+            sound.append(blank(row, f"cannot be stored ({type(err).__name__})"))
+    return table(sound)
+
+
+def _unstorable_prediction(row: Prediction, why: str) -> Prediction:
+    return Prediction(row.sample_id, "model_error", why)
+
+
+def _unstorable_verdict(row: Verdict, why: str) -> Verdict:
+    return Verdict(row.sample_id, row.view, row.judge, row.repeat, "schema_error", why)
 
 
 def _made_from(node: Node, unit: Unit) -> dict[str, int]:

@@ -1,0 +1,180 @@
+"""What reads outside bytes, each with the only ways in which it may end.
+
+A target takes any bytes and returns; whatever it raises is a defect. The quick tests feed them
+from a grammar of JSON and mutations, the long run with a fuzzer that watches coverage.
+"""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from adapters.folder import FaultyContent, safe_path, strict_json
+from adapters.http_endpoint import Reply, is_refusal, retry_after
+from adapters.medgen_view import ViewSource
+from adapters.openai_api import OpenAIEndpoint
+from adapters.records import Checker
+from conf.loading import ConfError, read_yaml
+from engine import schemas
+from engine.answering import AnswerStyle, answer
+from engine.benchmark import manifest_from_json
+from engine.chat import ChatReply
+from engine.errors import CorruptError, ImageError
+from engine.images import open_image
+from engine.judging.prompts import Rubric
+from engine.judging.protocols import PROTOCOLS
+from engine.judging.replies import read_reply
+from engine.nouns import FORMATS, Image, Sample, Verdict
+from engine.sealed import unseal
+from metrics.closed_form import parse_compat, parse_strict
+
+SAMPLE = Sample(
+    "s1", "MultimodalGeneration", "report-generation", "CT", "Say what this is.",
+    choices=("first", "second"), reference_text="lungs", input_images=(Image(b"x", "x.png"),),
+)  # fmt: skip
+Target = Callable[[bytes], None]
+
+
+def records(data: bytes) -> None:
+    """A line of a benchmark becomes samples or problems that can be stored and told."""
+    source, checker = _source()
+    for item in source._record("edit.jsonl", checker, (1, data)):
+        if isinstance(item, Sample):
+            schemas.sample_table([item])
+        else:
+            str(item).encode()
+
+
+@cache
+def _source() -> tuple[ViewSource, Checker]:
+    folder = Path(tempfile.mkdtemp(prefix="medgen-hostile-"))
+    (folder / "edit.jsonl").touch()
+    return ViewSource(str(folder)), Checker()
+
+
+def json_lines(data: bytes) -> None:
+    """A line is an object of plain JSON, or is refused."""
+    with contextlib.suppress(FaultyContent):
+        json.dumps(strict_json(data), allow_nan=False).encode()
+
+
+def paths(data: bytes) -> None:
+    """A path is refused, or leads below its folder."""
+    text = data.decode("utf-8", "surrogateescape")
+    with contextlib.suppress(FaultyContent):
+        found = safe_path(text)
+        assert ".." not in found.split("/")
+        assert not found.startswith(("/", "~"))
+        assert "\0" not in found
+
+
+def answers(data: bytes) -> None:
+    """What a model says becomes a row that can be stored."""
+    text = data.decode("utf-8", "surrogatepass") if _decodes(data) else data.decode("latin-1")
+    for mode in ("vqa", "compositional"):
+        row = answer(SAMPLE, ChatReply(text=text.encode("utf-8", "replace").decode()), _style(mode))
+        assert row.status in ("ok", "refused", "model_error")
+        schemas.prediction_table([row])
+
+
+@cache
+def _style(mode: Any) -> AnswerStyle:
+    return AnswerStyle(mode=mode)
+
+
+def _decodes(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def judge_replies(data: bytes) -> None:
+    """A judge's words become scores on the scale, or no number at all."""
+    text = data.decode("utf-8", "replace")
+    for rubric in _rubrics():
+        for format_ in FORMATS:
+            reading = read_reply(text, rubric, format_)
+            assert bool(reading.scores) == (reading.status == "ok")
+            low, high = rubric.protocol.low, rubric.protocol.high
+            assert all(low <= score <= high for score in reading.scores.values())
+            verdict = Verdict(
+                SAMPLE.id, "reference_free", "j", status=reading.status, reason=reading.reason,
+                scores=reading.scores, explanations=reading.explanations, raw=text,
+            )  # fmt: skip
+            schemas.verdict_table([verdict], {SAMPLE.id: _CONTEXT})
+
+
+_CONTEXT = dict.fromkeys(
+    ("sample_id", "format", "task", "modality", "source", "prediction_status"), ""
+)
+
+
+@cache
+def _rubrics() -> tuple[Rubric, ...]:
+    return tuple(Rubric(protocol) for protocol in PROTOCOLS.values())
+
+
+def api_replies(data: bytes) -> None:
+    """What an endpoint sends becomes a row that can be stored, or is asked for again."""
+    outcome = Reply(200, data, {})
+    reply = _endpoint()._read(outcome)
+    if reply is not None:
+        schemas.prediction_table([answer(SAMPLE, reply, _style("vqa"))])
+    is_refusal(data)
+    wait = retry_after(data.decode("latin-1"))
+    assert wait is None or wait >= 0
+
+
+@cache
+def _endpoint() -> OpenAIEndpoint:
+    return OpenAIEndpoint("m", endpoint={"base_url": "http://127.0.0.1:1/v1"})
+
+
+def configurations(data: bytes) -> None:
+    """A configuration is a mapping of bounded size, or is refused."""
+    file = _scratch()
+    file.write_bytes(data)
+    with contextlib.suppress(ConfError):
+        assert isinstance(read_yaml(str(file)), dict)
+
+
+@cache
+def _scratch() -> Path:
+    return Path(tempfile.mkdtemp(prefix="medgen-hostile-")) / "run.yaml"
+
+
+def pictures(data: bytes) -> None:
+    """Bytes are one picture of a sane size, or are refused."""
+    with contextlib.suppress(ImageError):
+        image = open_image(data, max_pixels=2**16)
+        assert 0 < image.width * image.height <= 2**16
+
+
+def shards(data: bytes) -> None:
+    """Stored bytes are what was written, or are refused."""
+    with contextlib.suppress(CorruptError):
+        unseal(data, "shard")
+    with contextlib.suppress(CorruptError):
+        manifest_from_json(data, "manifest.json")
+
+
+def choices(data: bytes) -> None:
+    """An answer to a closed question is a letter, a set of words, or unparseable."""
+    text = data.decode("utf-8", "replace")
+    for task in ("multiple-choice", "blank-filling"):
+        parse_compat(text, ("first", "second"), task)
+        parse_strict(text, ("first", "second"), task)
+
+
+TARGETS: Mapping[str, Target] = {
+    target.__name__: target
+    for target in (
+        records, json_lines, paths, answers, judge_replies, api_replies, configurations, pictures,
+        shards, choices,
+    )
+}  # fmt: skip
