@@ -7,6 +7,7 @@ from conf import RunConf
 from engine.runs import RunFolder
 from engine.summary import summarize, write_summary
 from launch.evaluation import Done
+from launch.tracking import track
 
 
 def publish(done: Done, conf: RunConf, shown: bool) -> pa.Table:
@@ -26,4 +27,6 @@ def publish(done: Done, conf: RunConf, shown: bool) -> pa.Table:
         if shown:
             where = f"{done.reader.objects.url}/{written[0]}"
             Console().print(f"report: {where}", highlight=False, soft_wrap=True)
+    for problem in track(conf.tracking, done.plan, summary):
+        Console(stderr=True).print(problem, markup=False, highlight=False, soft_wrap=True)
     return summary

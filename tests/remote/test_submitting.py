@@ -1,0 +1,239 @@
+"""Submitting from a separate process to a real cluster that has no code of ours."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from remote.ray_machines import ROOT, Machines
+
+from actors.telemetry import METRICS
+from engine.objects import connect
+from engine.reading import RunReader
+from engine.runs import RunFolder, Status, find_run
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(400)]
+
+# Answers slowly, says which engine it runs with, and leaves a line for every sample asked.
+SLOW = """
+import time
+from pathlib import Path
+import engine
+from engine.nouns import Prediction, Usage
+
+USAGE = Usage(prompt_tokens=100, completion_tokens=7, cached_tokens=60, cost_usd=0.001)
+
+class Slow:
+    def __init__(self, execution):
+        self.how = execution
+
+    def predict(self, requests):
+        answers = []
+        for request in requests:
+            time.sleep(float(self.how["pause"]))
+            with Path(self.how["calls"]).open("a") as log:
+                log.write(request.sample.id + "\\n")
+            place = {"from": engine.__file__}
+            text = request.sample.reference_text
+            answers.append(Prediction(request.sample.id, text=text, usage=USAGE, details=place))
+        return answers
+
+    def passport(self):
+        return {"system": "slow"}
+"""
+
+
+def describe(folder: Path, name: str, pause: float) -> Path:
+    """A run of a system that only the submitting folder knows."""
+    (folder / "slow_system.py").write_text(SLOW)
+    answer = {
+        "target": "slow_system:Slow",
+        "kwargs": {"execution": {"pause": pause, "calls": str(folder / "calls")}},
+        "resources": {"cpus": 1.0, "workers": 2},
+    }
+    body = {
+        "name": name,
+        "store": str(folder / "store"),
+        "benchmark": "mini",
+        "systems": [{"name": "slow", "formats": ["VQA"], "answer": answer}],
+        "protocol": {"name": "words", "metrics": {"bleu": {}, "token_f1": {}}},
+        "submit": {"include": ["slow_system.py"], "env": ["GREETING"]},
+        "report": False,
+    }
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(body))
+    return path
+
+
+def start(folder: Path, env: dict[str, str], *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "launch.cli", *words],
+        cwd=folder,
+        env={**env, "PYTHONPATH": str(ROOT), "GREETING": "hello"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def medgen(folder: Path, env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    process = start(folder, env, *words)
+    out, error = process.communicate(timeout=200)
+    return subprocess.CompletedProcess(words, process.returncode, out, error)
+
+
+def run_folder(folder: Path, name: str) -> RunFolder:
+    objects = connect(str(folder / "store"))
+    return RunFolder(objects, find_run(objects, name))
+
+
+def status(folder: Path, name: str) -> Status:
+    found = run_folder(folder, name).status()
+    assert found is not None
+    return found
+
+
+def answers(folder: Path, name: str) -> dict[str, dict[str, Any]]:
+    """Every committed row of the answer stage, by sample id."""
+    run = run_folder(folder, name)
+    reader = RunReader(run.objects, run.plan())
+    (node,) = reader.plan.predictions("slow")
+    found = {}
+    for shard in reader.revisions(node):
+        for row in reader.stage(node).read(shard).to_pylist():
+            found[row["sample_id"]] = row
+    return found
+
+
+def wait_for(what: Callable[[], bool], client: subprocess.Popen[str] | None = None) -> None:
+    until = time.monotonic() + 120
+    while not what():
+        assert time.monotonic() < until, "it did not come about in time"
+        assert client is None or client.poll() is None, client.communicate()
+        time.sleep(0.5)
+
+
+def committed(folder: Path) -> int:
+    stages = folder / "store" / "stages" / "answer"
+    return len(list(stages.glob("*/shard-*.arrow")))
+
+
+def exported(cluster: Machines) -> set[str]:
+    """Names of the series that the head's exporter shows now."""
+    text = requests.get(cluster.metrics, timeout=10).text
+    return {line.partition("{")[0] for line in text.splitlines() if line.startswith("ray_medgen")}
+
+
+def test_the_cluster_has_no_code_of_ours(two_machines: Machines) -> None:
+    said = subprocess.run(
+        [two_machines.python, "-c", "import ray, engine"], cwd="/", capture_output=True, text=True
+    )
+    assert "No module named 'engine'" in said.stderr
+
+
+def test_a_lost_client_loses_nothing(two_machines: Machines, tmp_path: Path) -> None:
+    config, env = describe(tmp_path, "lost", 0.8), two_machines.environment()
+    client = start(tmp_path, env, "submit", "--config", str(config), "--wait")
+    wait_for(lambda: committed(tmp_path) >= 1, client)
+    # While the driver lives its gauges are exported; of troubles there are none to count.
+    shown = {
+        f"ray_{name}{'_bucket' if METRICS[name][0] == 'histogram' else ''}" for name in METRICS
+    }
+    shown -= {"ray_medgen_trouble_total"}
+    wait_for(lambda: shown <= exported(two_machines), client)
+    client.send_signal(signal.SIGKILL)
+    client.communicate()
+    assert status(tmp_path, "lost").exit_code is None, "the client was lost after the run's end"
+
+    again = medgen(tmp_path, env, "submit", "--config", str(config), "--json")
+    said = json.loads(again.stdout.splitlines()[-1])
+    assert (said["event"], said["started"]) == ("submitted", False)
+    attached = medgen(tmp_path, env, "attach", said["run"], "--store", str(tmp_path / "store"))
+    assert attached.returncode == 0, attached.stderr
+    assert "slow" in attached.stdout
+    assert "pass" in attached.stdout or "32/32" in attached.stdout
+    assert "exit code 0" in attached.stderr
+
+    over = status(tmp_path, "lost")
+    assert (over.status, over.exit_code, over.job) == ("success", 0, said["run"])
+    assert over.code.startswith("upload ")
+    # Every worker imported the uploaded engine, on whichever machine it was.
+    places = {json.loads(row["details"])["from"] for row in answers(tmp_path, "lost").values()}
+    assert places
+    assert all("runtime_resources" in place and "working_dir" in place for place in places)
+    # Each sample was asked once, although the plan was submitted twice.
+    assert set(Counter((tmp_path / "calls").read_text().split()).values()) == {1}
+    third = medgen(tmp_path, env, "submit", "--config", str(config), "--wait")
+    assert third.returncode == 0
+    assert "over already" in third.stderr
+
+
+def test_a_cancelled_run_keeps_what_it_committed(two_machines: Machines, tmp_path: Path) -> None:
+    config, env = describe(tmp_path, "stopped", 0.6), two_machines.environment()
+    store = ("--store", str(tmp_path / "store"))
+    first = medgen(tmp_path, env, "submit", "--config", str(config), "--json")
+    run = json.loads(first.stdout.splitlines()[-1])["run"]
+    wait_for(lambda: committed(tmp_path) >= 1)
+
+    # Nobody answers at this address: the store alone must do.
+    away = {**env, "RAY_API_SERVER_ADDRESS": "http://127.0.0.1:9"}
+    cancelled = medgen(tmp_path, away, "cancel", run, *store)
+    assert cancelled.returncode == 0
+    assert "from the store alone" in cancelled.stderr
+    ended = medgen(tmp_path, away, "attach", run, *store)
+    assert ended.returncode == 143, ended.stderr
+    logs = medgen(tmp_path, away, "logs", run, *store)
+    assert "receipt" in logs.stdout or "shard" in logs.stdout
+    shown = medgen(tmp_path, away, "status", run, *store)
+    assert "cancelled" in shown.stdout
+
+    before = answers(tmp_path, "stopped")
+    assert before
+    assert {row["status"] for row in before.values()} == {"ok"}
+    asked = len((tmp_path / "calls").read_text().split())
+    resumed = medgen(tmp_path, env, "submit", "--config", str(config), "--wait")
+    assert resumed.returncode == 0, resumed.stderr
+    after = answers(tmp_path, "stopped")
+    assert len(after) == 32
+    assert {key: after[key] for key in before} == before
+    anew = (tmp_path / "calls").read_text().split()[asked:]
+    assert not set(anew) & set(before), "a committed sample was asked again"
+    assert status(tmp_path, "stopped").job == f"{run}--2"
+
+
+def test_the_absence_of_a_token_is_explained(two_machines: Machines, tmp_path: Path) -> None:
+    config = describe(tmp_path, "refused", 0.1)
+    env = two_machines.environment(token=False)
+    refused = medgen(tmp_path, env, "submit", "--config", str(config))
+    assert refused.returncode == 6
+    assert "401" in refused.stderr
+    assert "RAY_AUTH_TOKEN_PATH" in refused.stderr
+    wrong = tmp_path / "wrong"
+    wrong.write_text("0" * 64)
+    env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(wrong)}
+    refused = medgen(tmp_path, env, "submit", "--config", str(config))
+    assert refused.returncode == 6
+    assert "403" in refused.stderr
+
+
+def test_rays_own_submit_works_from_a_clone(two_machines: Machines, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    words = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--working-dir", "."]
+    words += ["--", "python", "-m", "launch.cli", "run", "benchmark=mini", "systems=[oracle]"]
+    words += ["protocol=weight-free", "cluster=ray", "report=false", "--store", str(store)]
+    env = {**two_machines.environment(), "RAY_ADDRESS": two_machines.url}
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    found = RunFolder(connect(str(store)), find_run(connect(str(store)), None)).status()
+    assert found is not None
+    assert (found.status, found.exit_code) == ("success", 0)
+    assert os.listdir(store / "stages" / "score")
