@@ -164,11 +164,11 @@ def cell_lines(line: Line, column: str) -> list[str]:
 def terminal_tables(summary: pa.Table, width: int) -> list[Table]:
     """The tables to print: the headline values of each format, cut into tables that fit.
 
-    A metric's headline values are its first output and those with a pass mark; the report shows
-    all of them.
+    A metric's headline values are its first output and those with a pass mark; of a judge, its
+    overall scores. The report shows all of them.
     """
     tables = []
-    for shape in format_tables(summary):
+    for shape in (t for t in format_tables(summary) if t.title in FORMATS):
         columns = _headlines(shape)
         fitting = max(1, (width - _SYSTEM_WIDTH - _CELL_WIDTH) // _CELL_WIDTH)
         cuts = [columns[at : at + fitting] for at in range(0, len(columns), fitting)]
@@ -204,7 +204,9 @@ def _terminal_table(shape: FormatTable, columns: Sequence[str], last: bool) -> T
     )
     table.add_column("system", width=_SYSTEM_WIDTH - 3, overflow="fold")
     for column in columns:
-        table.add_column(Text(visible(shape.titles[column], lines=True)))
+        table.add_column(
+            Text(visible(shape.titles[column], lines=True)), max_width=_CELL_WIDTH, overflow="fold"
+        )
     if last:
         table.add_column("predictions")
     for line in shape.lines:
