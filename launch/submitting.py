@@ -63,7 +63,8 @@ def submit(conf: RunConf, retry_errors: bool = False) -> Submission:
         return Submission(plan, objects, cluster, active[-1], started=False)
     folder = RunFolder(objects, plan.run_id)
     status = folder.status()
-    if status is not None and status.status == "success" and not retry_errors:
+    over = status is not None and status.status == "success" and status.exit_code is not None
+    if over and not retry_errors:
         return Submission(plan, objects, cluster, "", started=False)
     folder.save_plan(plan, config_text(conf))
     folder.withdraw_stop()

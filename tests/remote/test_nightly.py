@@ -1,16 +1,15 @@
 """A rehearsal of nights, one of them with a worse system, through the command line."""
 
 import json
-from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from fakes import Lines
+from remote.webhooks import Board
 
 from engine.importing import ImportOptions, import_benchmark
 from engine.objects import connect
@@ -20,40 +19,6 @@ from launch.lease import Lease
 from launch.nightly_history import History, Night
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-class Board(ThreadingHTTPServer):
-    """Takes posts; the first answers are as told, later ones 200."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Post)
-        self.posts: list[dict[str, Any]] = []
-        self.answers: list[int] = []
-
-
-class _Post(BaseHTTPRequestHandler):
-    server: Board
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.posts.append(json.loads(body))
-        self.send_response(self.server.answers.pop(0) if self.server.answers else 200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        return None
-
-
-@pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
-    server = Board()
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("NIGHT_BOARD", f"http://127.0.0.1:{server.server_port}/hook?secret=s3cr3t")
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 class Nights:

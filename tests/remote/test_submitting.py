@@ -210,6 +210,23 @@ def test_a_cancelled_run_keeps_what_it_committed(two_machines: Machines, tmp_pat
     assert status(tmp_path, "stopped").job == f"{run}--2"
 
 
+def test_a_driver_is_ended_at_once_when_that_is_asked(
+    two_machines: Machines, tmp_path: Path
+) -> None:
+    config, env = describe(tmp_path, "ended", 3.0), two_machines.environment()
+    store = ("--store", str(tmp_path / "store"))
+    run = json.loads(
+        medgen(tmp_path, env, "submit", "--config", str(config), "--json").stdout.splitlines()[-1]
+    )["run"]
+    wait_for(lambda: run_folder(tmp_path, run).status() is not None)
+    assert medgen(tmp_path, env, "cancel", run, "--now", *store).returncode == 0
+    assert medgen(tmp_path, env, "attach", run, *store).returncode == 143
+    said = medgen(tmp_path, env, "logs", run, "--driver", *store)
+    assert '"event": "launch"' in said.stdout
+    again = medgen(tmp_path, env, "cancel", run, *store)
+    assert "is over already" in again.stderr
+
+
 def test_the_absence_of_a_token_is_explained(two_machines: Machines, tmp_path: Path) -> None:
     config = describe(tmp_path, "refused", 0.1)
     env = two_machines.environment(token=False)

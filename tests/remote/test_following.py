@@ -1,0 +1,165 @@
+"""Following and stopping a run through its folder in the store, with no cluster at all."""
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import plan
+
+from engine.objects import connect
+from engine.plan import Plan
+from engine.ports import Receipt
+from engine.run import Event
+from engine.runs import RunFolder, Status, now
+from engine.survey import Todo
+from launch import jobs
+from launch.evaluation import Stop
+from launch.following import Follower, StoredLog, readable, sentence
+from launch.progress import Recorder
+from launch.pulse import Pulse
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Plan:
+    return plan(connect(str(tmp_path / "store")))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, work: Plan) -> RunFolder:
+    return RunFolder(connect(str(tmp_path / "store")), work.run_id)
+
+
+@pytest.fixture
+def recorder(folder: RunFolder, work: Plan) -> Recorder:
+    return Recorder(folder, work, Todo({key: {} for key in work.nodes}, {}), "driver-1")
+
+
+def pulse(recorder: Recorder, stop: Stop, submitted: bool) -> Pulse:
+    return Pulse(stop, recorder, obey_present=submitted)
+
+
+def test_a_request_to_stop_is_heard(folder: RunFolder, recorder: Recorder) -> None:
+    stop = Stop()
+    beat = pulse(recorder, stop, submitted=False)
+    assert not beat()
+    folder.ask_to_stop("enough")
+    beat._looked = 0.0  # as if the few seconds between two looks had passed
+    assert beat()
+    assert stop.signal == 15, "so that the run ends with 143, drained"
+
+
+def test_an_old_request_is_not_for_a_new_driver(folder: RunFolder, recorder: Recorder) -> None:
+    folder.ask_to_stop("the driver of yesterday")
+    stop = Stop()
+    beat = pulse(recorder, stop, submitted=False)
+    assert not beat()
+    folder.ask_to_stop("this one, too")
+    beat._looked = 0.0
+    assert beat()
+
+
+def test_a_request_before_a_submitted_driver_starts_is_for_it(
+    folder: RunFolder, recorder: Recorder
+) -> None:
+    folder.ask_to_stop("while the job was waiting for a machine")
+    assert pulse(recorder, Stop(), submitted=True)()
+    folder.withdraw_stop()
+    assert not pulse(recorder, Stop(), submitted=True)()
+
+
+def test_a_silent_driver_still_beats(folder: RunFolder, recorder: Recorder) -> None:
+    recorder.publish()
+    first = folder.status()
+    assert first is not None
+    recorder.beat()
+    assert folder.status() == first, "it was published a moment ago"
+    recorder._written -= 60
+    recorder.beat()
+    second = folder.status()
+    assert second is not None
+    assert second.updated > first.updated
+
+
+def ended(folder: RunFolder, code: int, job: str = "") -> None:
+    words = Status("success", folder.run_id, now(), now())
+    folder.save_status(replace(words, exit_code=code, job=job))
+
+
+def test_the_exit_code_is_the_runs_own(folder: RunFolder) -> None:
+    ended(folder, 3)
+    assert Follower(folder, lambda line: None).follow() == 3
+
+
+def test_an_earlier_attempts_code_is_not_taken(folder: RunFolder) -> None:
+    ended(folder, 143, "run-1")
+    told: list[str] = []
+    follower = Follower(folder, told.append, job="run-1--2", silence_s=60)
+    timer = threading.Timer(1.0, ended, (folder, 0, "run-1--2"))
+    timer.start()
+    assert follower.follow() == 0
+    timer.join()
+
+
+def test_a_driver_of_which_nothing_is_heard_is_gone(folder: RunFolder) -> None:
+    folder.save_status(Status("started", folder.run_id, now(), now()))
+    told: list[str] = []
+    assert Follower(folder, told.append, silence_s=0.5).follow() == 3
+    assert "its driver is gone" in told[-1]
+
+
+def test_events_are_told_once_each_as_sentences(folder: RunFolder) -> None:
+    log = StoredLog(folder)
+    lines = [event("opened", "2026-01-01T01:00:00"), event("closed", "2026-01-01T01:00:09")]
+    folder.save_events("a", lines[:1])
+    assert log.news() == ["01:00:00 opened answer/k"]
+    folder.save_events("a", lines)
+    folder.save_events("b", [event("draining", "2026-01-01T01:00:05")])
+    assert log.news() == ["01:00:05 draining answer/k", "01:00:09 closed answer/k"]
+    assert log.news() == []
+
+
+def event(kind: str, time: str, **more: Any) -> str:
+    return json.dumps({"event": kind, "time": time, "group": "answer/k", **more})
+
+
+def test_what_a_driver_writes_is_readable(recorder: Recorder, work: Plan) -> None:
+    (node,) = work.predictions("echo")
+    recorder(Event("receipt", node.group, Receipt("answer", node.key, 7, {"ok": 4}, 10, 1.25)))
+    said = readable(recorder._lines[-1])
+    assert said.endswith(f"answer {node.key} shard 7: ok 4 (1.2 s)")
+    assert readable("Traceback: [1, 2]") == "Traceback: [1, 2]"
+    assert readable("[1, 2]") == "[1, 2]"
+    assert sentence({"event": "trouble", "what": "crashed"}) == "trouble what=crashed"
+
+
+def test_the_job_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
+    assert jobs.current_job() == jobs.Job()
+    for marked in (True, False):
+        metadata = {"job_submission_id": "run-1", **({jobs.MARK: "1"} if marked else {})}
+        monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps({"metadata": metadata}))
+        assert jobs.current_job() == jobs.Job("run-1", marked)
+
+
+def test_attempts_are_in_order() -> None:
+    names = ["n-1--10", "n-1", "n-1--2"]
+    assert sorted(names, key=jobs.attempt) == ["n-1", "n-1--2", "n-1--10"]
+
+
+def test_where_the_job_api_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert jobs.address("") == jobs.HERE, "an address of the cluster is none of its job API"
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "https://there")
+    assert jobs.address("") == "https://there"
+    assert jobs.address("http://given") == "http://given"
+    with pytest.raises(Exception, match="no address of the job API"):
+        jobs.address("ray://10.0.0.1:10001")
+
+
+def test_nobody_at_the_job_api_is_explained() -> None:
+    with pytest.raises(jobs.NoDashboard, match="Forward a port"):
+        jobs.Cluster("http://127.0.0.1:9")
