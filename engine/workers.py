@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from engine import schemas
 from engine.benchmark import Benchmark
 from engine.errors import AdapterError, StoreError
-from engine.nouns import Prediction, Request, Sample, Score, Verdict
+from engine.nouns import VIEWS, Prediction, Request, Sample, Score, Verdict
 from engine.objects import connect
 from engine.plan import Node, Plan, StageName
 from engine.ports import Generator, Judge, Receipt, Scorer, Target, Unit, UsesBenchmark, Worker
@@ -317,10 +317,12 @@ class JudgeWorker(StageWorker):
         samples = [s for s in self._samples(unit) if s.format in node.formats]
         given = self._predictions(node, unit, samples)
         (reason,) = unit.quarantined.values()
+        repeats = int(self.group.spec.kwargs.get("repeats", 1))
         rows = [
-            Verdict(s.id, view, node.label, status="skipped", reason=reason)
+            Verdict(s.id, view, node.label, repeat, status="skipped", reason=reason)
             for s in samples
-            for view in ("reference_free", "reference_based")
+            for repeat in range(repeats)
+            for view in VIEWS
         ]
         return schemas.verdict_table(rows, schemas.context(samples, [given[s.id] for s in samples]))
 

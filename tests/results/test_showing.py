@@ -70,7 +70,7 @@ def test_a_terminal_table_never_shows_a_mean_without_its_n(run, tmp_path):
     assert "n 8/12" in text
     assert "4 missing" in text
     assert "n 12/12" in text
-    assert text.index("overall score with reference") > 0
+    assert "overall score" in text
 
 
 def test_a_system_without_rows_adds_no_columns(run, tmp_path):
