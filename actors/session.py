@@ -34,6 +34,8 @@ class RaySession:
             "configure_logging": True,
         }
         if address is None:
+            # Other users of this machine could submit work to a Ray without a token.
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
             self._options["address"] = "local"
             self._options["num_cpus"] = num_cpus or logical_cpus()
             self._options["num_gpus"] = num_gpus

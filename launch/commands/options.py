@@ -1,9 +1,10 @@
 """Options that several commands share, and how they become a configuration."""
 
+import contextlib
 import json
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -49,7 +50,22 @@ def configuration(config: str | None, store: str | None, overrides: tuple[str, .
     return load(config, (*overrides, *own))
 
 
+_OUTPUTS: list[TextIO] = []  # the real standard output, while `ours_alone` keeps it
+
+
+@contextlib.contextmanager
+def ours_alone() -> Iterator[None]:
+    """Keep standard output for `emit`: what Ray and others print meanwhile goes to stderr."""
+    _OUTPUTS.append(sys.stdout)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _OUTPUTS.pop()
+
+
 def emit(event: str, **fields: Any) -> None:
     """One JSON line on standard output."""
-    sys.stdout.write(json.dumps({"event": event, **fields}, default=str) + "\n")
-    sys.stdout.flush()
+    output = _OUTPUTS[-1] if _OUTPUTS else sys.stdout
+    output.write(json.dumps({"event": event, **fields}, default=str) + "\n")
+    output.flush()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from launch.commands.options import as_json, composed, configuration, emit
+from launch.commands.options import as_json, composed, configuration, emit, ours_alone
 
 if TYPE_CHECKING:
     from conf import RunConf
@@ -106,7 +106,8 @@ def _carry_out(conf: "RunConf", wish: "Wish") -> int:
         elif event.kind in ("quarantined", "chaos"):
             click.echo(f"{event.kind}: {': '.join(event.details.values())}", err=True)
 
-    done = evaluate(conf, wish, stop, tell)
+    with ours_alone():
+        done = evaluate(conf, wish, stop, tell)
     summary = publish(done, conf, shown=not as_json)
     code = exit_code(done, summary, conf.allowed_failures, stop)
     finish(done, code)
