@@ -67,7 +67,7 @@ def _history(conf: "RunConf", as_json: bool) -> int:
             emit("night", **asdict(night))
         return 0
     table = Table(title=f"nights of {conf.name}")
-    for column in ("date", "night", "run", "against", "systems", "why"):
+    for column in ("date", "night", "systems", "run, against, and why"):
         table.add_column(column, overflow="fold")
     for night in nights:
         table.add_row(*_cells(night))
@@ -76,9 +76,9 @@ def _history(conf: "RunConf", as_json: bool) -> int:
 
 
 def _cells(night: "Night") -> list[str]:
-    systems = ", ".join(f"{name} {word}" for name, word in night.verdicts.items())
-    why = "; ".join(night.reasons[:2])
-    return [night.date, night.word, night.run_id, night.baseline, systems, why]
+    systems = "\n".join(f"{name} {word}" for name, word in night.verdicts.items())
+    against = f"{night.run_id} against {night.baseline}" if night.baseline else night.run_id
+    return [night.date, night.word, systems, "\n".join((against, *night.reasons[:2])).strip()]
 
 
 def _prune(conf: "RunConf", really: bool) -> int:

@@ -205,11 +205,20 @@ def cancel_command(
 
     RUN is its id or the beginning of it; by default the last one.
     """
+    from launch.jobs import TERMINAL
+
     folder, cluster = _known(store, run, address)
     status = folder.status()
     job = _job(folder, cluster)
     state = cluster.state(job)[0] if cluster and job else ""
-    over = status is not None and status.exit_code is not None and job in ("", status.job)
+    over = (
+        status is not None
+        and job in ("", status.job)
+        and (
+            status.exit_code is not None
+            or state in TERMINAL  # a driver that was killed says nothing
+        )
+    )
     if not over:
         folder.ask_to_stop("medgen cancel")
         if cluster and (now or state == "PENDING"):
