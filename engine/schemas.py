@@ -92,6 +92,7 @@ STAGE_SCHEMAS = {
     "render": "prediction/1",
     "score": "score/1",
     "judge": "verdict/1",
+    "sets": "set-features/1",  # pictures as vectors, for distances between sets
 }
 
 

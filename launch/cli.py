@@ -18,6 +18,7 @@ COMMANDS = {
     "logs": ("remote", "Show what happened in a run."),
     "cancel": ("remote", "Ask a run to stop; everything committed stays."),
     "report": ("results", "Write tables, pictures and a Markdown report of a run."),
+    "sets": ("results", "FID and KID of every system's pictures."),
     "export": ("results", "Write a run as Parquet, CSV or the authors' JSONL."),
     "compare": ("comparing", "Compare two systems, or one system in two runs."),
     "gate": ("comparing", "Pass or fail a run against a baseline (exit 0, 4 or 5)."),

@@ -73,6 +73,41 @@ def report_command(run: str | None, store: str) -> int:
     return 0
 
 
+@click.command("sets")
+@click.argument("run", required=False)
+@click.option("--model", default="rad-dino", show_default=True, help="Known weights, or a folder.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@stored
+@as_json
+def sets_command(run: str | None, model: str, device: str, store: str, as_json: bool) -> int:
+    """FID and KID of every system's pictures against the references.
+
+    Features are kept in the store, so a second call only merges them.
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from launch.sets import set_rows
+    from launch.tables import PLUMBING, number
+    from metrics.sets import SetFeatures
+
+    reader = open_run(store, run)
+    table = Table(title=f"{reader.plan.run_id}: encoder {model}")
+    for column in ("system", "FID", "KID", "KID sd", "pairs", "left out", ""):
+        table.add_column(column)
+    for row in set_rows(reader, SetFeatures(model, device=device)):
+        if as_json:
+            emit("set", **asdict(row))
+        cells = [number((row.values or {}).get(name)) for name in ("fid", "kid", "kid_sd")]
+        note = PLUMBING if row.random_weights else ""
+        table.add_row(row.system, *cells, str(row.pairs), str(row.left_out), note)
+    if not as_json:
+        Console().print(table)
+    return 0
+
+
 @click.command("export")
 @click.argument("run", required=False)
 @click.option("--format", "kind", type=click.Choice(["parquet", "csv", "jsonl"]), default="parquet")
