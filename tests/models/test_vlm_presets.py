@@ -28,6 +28,8 @@ def presets() -> list[tuple[str, str, dict[str, Any]]]:
     """(name, target, arguments) of everything that serves a vision-language model."""
     found = []
     for name in group_names("system"):
+        if name == "replay":
+            continue  # serves no model, and wants the file that it replays
         conf = composed(f'systems=["{name}"]')
         system = next(iter(conf.system.values()))
         if system.answer is not None:
