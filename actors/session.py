@@ -24,7 +24,10 @@ class RaySession:
         object_store_mib: int = 200,
         dashboard: bool = False,
     ) -> None:
-        """`address` None starts Ray here. Rows stay out of its object store, so that is small."""
+        """`address` None starts Ray here. Rows stay out of its object store, so that is small.
+
+        Ray turns its tokens on for a cluster that it starts so, unless `RAY_AUTH_MODE` forbids it.
+        """
         self._options: dict[str, Any] = {
             "address": address,
             "include_dashboard": dashboard,
@@ -34,8 +37,6 @@ class RaySession:
             "configure_logging": True,
         }
         if address is None:
-            # Other users of this machine could submit work to a Ray without a token.
-            os.environ.setdefault("RAY_AUTH_MODE", "token")
             self._options["address"] = "local"
             self._options["num_cpus"] = num_cpus or logical_cpus()
             self._options["num_gpus"] = num_gpus
