@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
+
 from engine.errors import ConfigError, StoreError
 
 _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
@@ -21,6 +23,13 @@ _NO_TOKEN = (
     "the cluster asks for a token ({status}). Set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH "
     "(a file with the token) or RAY_AUTH_TOKEN; whoever runs the cluster has it: `ray "
     "get-auth-token` on its head, or the Secret of KubeRay's cluster"
+)
+# In its first seconds a cluster has nobody who starts jobs yet, and says so with an error.
+_WHEN_READY = Retrying(
+    stop=stop_after_delay(60),
+    wait=wait_fixed(2),
+    retry=retry_if_exception(lambda err: "available agent" in str(err)),
+    reraise=True,
 )
 
 
@@ -85,12 +94,15 @@ class Cluster:
         """
         with _explained(self.url):
             try:
-                self._client.submit_job(
-                    entrypoint=entrypoint,
-                    submission_id=job,
-                    runtime_env=env,
-                    metadata={MARK: "1"},
-                    entrypoint_num_cpus=cpus,
+                # Ray works on the environment it is given, so each try gets its own.
+                _WHEN_READY(
+                    lambda: self._client.submit_job(
+                        entrypoint=entrypoint,
+                        submission_id=job,
+                        runtime_env=dict(env),
+                        metadata={MARK: "1"},
+                        entrypoint_num_cpus=cpus,
+                    )
                 )
             except RuntimeError as err:
                 if "already exists" in str(err):

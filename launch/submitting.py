@@ -5,6 +5,7 @@ import re
 import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from launch.evaluation import config_text, planned
 from launch.jobs import TERMINAL, Cluster, address, attempt
 from launch.parcel import DISTRIBUTION, RUN_FILE, SECRET_NAME, Parcel, pack
 
+_RUN = ("python", "-m", "launch.cli", "run", "--config", RUN_FILE, "--json")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The set of packages that an adapter's module needs; `device` is `cpu` or `gpu`.
 _EXTRA_OF = {
@@ -68,29 +70,29 @@ def submit(conf: RunConf, retry_errors: bool = False) -> Submission:
         return Submission(plan, objects, cluster, "", started=False)
     folder.save_plan(plan, config_text(conf))
     folder.withdraw_stop()
-    last = max((attempt(job) for job in known), default=0)
-    job = plan.run_id if not last else f"{plan.run_id}--{last + 1}"
-    env: dict[str, Any] = {"env_vars": variables, **installs(conf, plan)}
-    started = _start(cluster, job, parcel, env, conf, retry_errors)
+    job = next_attempt(plan.run_id, list(known))
+    words = (*_RUN, "--retry-errors") if retry_errors else _RUN
+    env = {"env_vars": variables, **installs(conf, plan)}
+    with as_file(parcel) as archive:
+        env["working_dir"] = str(archive)
+        # False: somebody submitted the same plan a moment ago, and theirs is attached to.
+        started = cluster.submit(job, shlex.join(words), env, conf.submit.driver_cpus)
     return Submission(plan, objects, cluster, job, started)
 
 
-def _start(
-    cluster: Cluster,
-    job: str,
-    parcel: Parcel,
-    env: dict[str, Any],
-    conf: RunConf,
-    retry_errors: bool,
-) -> bool:
-    words = ["python", "-m", "launch.cli", "run", "--config", RUN_FILE, "--json"]
-    words += ["--retry-errors"] if retry_errors else []
+def next_attempt(run: str, known: Sequence[str]) -> str:
+    """The id of the run's next job: the run's own for the first, numbered afterwards."""
+    last = max((attempt(job) for job in known), default=0)
+    return f"{run}--{last + 1}" if last else run
+
+
+@contextmanager
+def as_file(parcel: Parcel) -> Iterator[Path]:
+    """The parcel's archive as a file, for as long as it takes to upload it."""
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder, f"medgen-{parcel.digest}.zip")
         archive.write_bytes(parcel.archive())
-        env = {**env, "working_dir": str(archive)}
-        # False: somebody submitted the same plan a moment ago, and theirs is attached to.
-        return cluster.submit(job, shlex.join(words), env, conf.submit.driver_cpus)
+        yield archive
 
 
 def for_cluster(conf: RunConf) -> RunConf:

@@ -11,11 +11,15 @@ import yaml
 from fakes import Lines
 from remote.webhooks import Board
 
+from conf import load
+from engine.errors import ConfigError
+from engine.gate import GateRules
 from engine.importing import ImportOptions, import_benchmark
 from engine.objects import connect
 from engine.runs import run_ids
 from launch.cli import main
 from launch.lease import Lease
+from launch.nightly import rules_of, today, tonight
 from launch.nightly_history import History, Night
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -175,3 +179,21 @@ def test_nothing_to_gate_is_refused(tmp_path: Path, board: Board) -> None:
     assert nights.run("2026-01-01", 0.10, "system.cand.control=true") == 2
     assert nights.run("2026-02-31", 0.10) == 2
     assert nights.history.nights() == []
+
+
+def test_the_night_to_copy_is_valid() -> None:
+    conf = tonight(load("nightly", ["store=x"]), "2026-01-31")
+    assert (conf.name, conf.nonce) == ("nightly-20260131", "2026-01-31")
+    rules = rules_of(conf.nightly.gate)
+    assert "psnr" in rules.metrics
+    # What the file does not say keeps the gate's own default.
+    assert rules.margins == GateRules().margins
+    assert rules.least_pairs == GateRules().least_pairs
+
+
+def test_the_date_is_that_of_the_zone() -> None:
+    conf = load("nightly", ["store=x", "nightly.time_zone=Pacific/Kiritimati"])
+    far = load("nightly", ["store=x", "nightly.time_zone=Etc/GMT+12"])
+    assert today(conf) > today(far), "these zones are 26 hours apart"
+    with pytest.raises(ConfigError, match="time_zone"):
+        today(load("nightly", ["store=x", "nightly.time_zone=Nowhere/Land"]))

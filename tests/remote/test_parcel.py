@@ -19,7 +19,14 @@ from engine.plan import Model, System
 from engine.spec import Resources, Spec
 from launch.evaluation import config_text, planned
 from launch.parcel import PACKAGES, RUN_FILE, Parcel, code_identity, pack
-from launch.submitting import environment, extras, for_cluster, installs, requirements
+from launch.submitting import (
+    environment,
+    extras,
+    for_cluster,
+    installs,
+    next_attempt,
+    requirements,
+)
 
 MOST = 16.0
 
@@ -154,6 +161,12 @@ def test_requirements_hold_one_build_of_vllm_and_never_ray() -> None:
     assert "vllm" not in names
     assert "ray" not in names
     assert "click" in names
+
+
+def test_attempts_are_numbered_on() -> None:
+    assert next_attempt("run-1", []) == "run-1"
+    assert next_attempt("run-1", ["run-1"]) == "run-1--2"
+    assert next_attempt("run-1", ["run-1", "run-1--2", "run-1--10"]) == "run-1--11"
 
 
 def test_a_clone_names_its_commit() -> None:
