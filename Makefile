@@ -21,7 +21,7 @@ endif
 .PHONY: help setup environment demo test check bench soak clean
 
 help:
-	@echo "make demo    the six controls over the miniature benchmark, with a table and pictures"
+	@echo "make demo    controls and tiny models over the miniature benchmark: tables and pictures"
 	@echo "make test    every test, quick ones first"
 	@echo "make check   style, types and import arrows"
 	@echo "make bench   the measurements of benchmarks/ (BENCHMARKS='scale gate' for some)"
@@ -34,8 +34,9 @@ setup:
 environment:
 	@$(PYTHON) -m launch.setup_env environment
 
+# The demo's encoders have random weights; yours are elsewhere, and stay out of it.
 demo: setup
-	.venv/bin/medgen $(DEMO)
+	MEDGEN_WEIGHTS=$(CURDIR)/var/weights/tiny-metrics .venv/bin/medgen $(DEMO)
 
 test: setup
 	.venv/bin/python -m pytest -q $(ARGS)
