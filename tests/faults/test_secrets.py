@@ -1,0 +1,177 @@
+"""Keys and protected data: what a run leaves behind and what it says holds none of them."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fakes import Lines
+from image_models.loopback import Answer, Asked, serve
+
+from engine.errors import ConfigError
+from engine.importing import ImportOptions, import_benchmark
+from engine.objects import connect
+from launch.commands.options import configuration
+from launch.protecting import OFFLINE, protect
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "sk-live-4f9d2c7ab1e8036d5577"
+
+
+def written(folder: Path, system: dict[str, Any], pool: str = "local") -> Path:
+    store = str(folder / "store")
+    import_benchmark(Lines(12), connect(store), ImportOptions("fake", 4))
+    body = {
+        "name": "quiet",
+        "store": store,
+        "benchmark": {"name": "fake"},
+        "systems": [{"name": "asked", "formats": ["VQA"], "answer": system}],
+        "protocol": {"name": "text", "metrics": {"token_f1": {}}},
+        "cluster": {"name": "here", "pool": pool, "num_cpus": 4},
+    }
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(body))
+    return path
+
+
+def medgen(path: Path, *more: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    inherited = {k: v for k, v in os.environ.items() if k != "RAY_AUTH_MODE"}
+    return subprocess.run(
+        [sys.executable, "-m", "launch.cli", "run", "--config", str(path), *more],
+        env={**inherited, "PYTHONPATH": paths, **variables},
+        cwd=ROOT, capture_output=True, timeout=200, check=False,
+    )  # fmt: skip
+
+
+def endpoint(url: str) -> dict[str, Any]:
+    kwargs = {
+        "model": "m",
+        "endpoint": {
+            "base_url": f"{url}/v1", "api_key_env": "SECRET_OF_A_TEST", "attempts": 2,
+            "backoff_s": 0.01,
+        },
+    }  # fmt: skip
+    return {"target": "adapters.openai_api:OpenAIChat", "kwargs": kwargs}
+
+
+def gossip(asked: Asked) -> Answer:
+    """An endpoint that repeats the key it was given, in replies, errors and headers."""
+    heard = asked.headers.get("Authorization", "")
+    assert KEY in heard, "the key does arrive"
+    if "say 3" in asked.body.decode():
+        return Answer({"error": {"message": f"bad request by {heard}"}}, 400, {"X-Key": heard})
+    if "say 6" in asked.body.decode():
+        return Answer({"error": {"message": f"overloaded, {heard}"}}, 503)
+    message = {"role": "assistant", "content": "fine"}
+    return Answer({"model": "m", "choices": [{"message": message, "finish_reason": "stop"}]})
+
+
+def files_with(folder: Path, secret: bytes) -> list[str]:
+    return [
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and secret in path.read_bytes()
+    ]
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short name, for Ray puts sockets below it."""
+    with tempfile.TemporaryDirectory(prefix="mg-", dir="/tmp") as place:
+        yield Path(place)
+
+
+@pytest.mark.parametrize("pool", ["local", pytest.param("ray", marks=pytest.mark.cluster)])
+def test_a_key_is_nowhere_in_what_a_run_leaves(short: Path, pool: str) -> None:
+    with serve(gossip) as server:
+        path = written(short, endpoint(server.url), pool)
+        home = short / "home"
+        home.mkdir()
+        done = medgen(path, "--json", SECRET_OF_A_TEST=KEY, RAY_TMPDIR=str(short), HOME=str(home))
+    assert done.returncode == 3, done.stderr[-1500:]
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = [e["rows"] for e in events if e["event"] == "receipt" and e["stage"] == "answer"]
+    assert sum(row.get("model_error", 0) for row in rows) == 2
+    assert sum(row.get("ok", 0) for row in rows) == 2
+    assert KEY.encode() not in done.stdout + done.stderr
+    assert files_with(short, KEY.encode()) == []
+    stored = connect(str(short / "store"))
+    reasons = _texts(short / "store")
+    assert b"bad request by Bearer ***" in reasons, "the reason is kept without the key"
+    assert stored.names("runs")
+    if pool == "ray":
+        assert list(home.rglob("auth_token")), "Ray was started with a token"
+
+
+def _texts(store: Path) -> bytes:
+    """The reasons of all predictions."""
+    import pyarrow as pa
+
+    tables = [pa.ipc.open_file(p).read_all() for p in store.glob("stages/answer/*/shard-*.arrow")]
+    return "\n".join(r or "" for t in tables for r in t["reason"].to_pylist()).encode()
+
+
+def test_a_protected_run_says_nothing_of_its_samples(short: Path) -> None:
+    path = written(short, {"target": "faults.talkative:Talkative"})
+    open_ = medgen(path, "--json")
+    assert b"say 3" in open_.stdout + open_.stderr, "errors quote samples"
+    for file in (short / "store" / "runs").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    done = medgen(path, "--json", "--protected")
+    assert done.returncode == 3
+    assert b"say 3" not in done.stdout + done.stderr
+    assert b"ValueError (words withheld)" in done.stdout
+    for name in ("status.json", "events"):
+        found = [p for p in (short / "store" / "runs").rglob("*") if name in str(p) and p.is_file()]
+        assert found
+        assert not [p for p in found if b"say 3" in p.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed", "fine"),
+    [
+        ("http://127.0.0.1:8000/v1", [], True),
+        ("http://localhost:8000/v1", [], True),
+        ("http://[::1]:8000/v1", [], True),
+        ("https://api.example.org/v1", [], False),
+        ("https://api.example.org/v1", ["api.example.org"], True),
+        ("https://API.example.org/v1", ["api.example.org"], True),
+        ("https://api.example.org.evil.net/v1", ["api.example.org"], False),
+        ("https://127.0.0.1.evil.net/v1", [], False),
+        ("HTTPS://api.example.org/v1", [], False),
+        ("http://10.0.0.7/v1", [], False),
+    ],
+)
+def test_a_protected_run_reaches_listed_hosts_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, allowed: list[str], fine: bool
+) -> None:
+    for name in OFFLINE:
+        monkeypatch.setenv(name, "0")
+    system = {"target": "adapters.openai_api:OpenAIChat", "kwargs": {"endpoint": {"base_url": url}}}
+    conf = configuration(str(written(tmp_path, system)), None, ())
+    if fine:
+        protect(conf, allowed)
+        assert os.environ["HF_HUB_OFFLINE"] == "1"
+        answer = conf.system["asked"].answer
+        assert answer is not None
+        assert OFFLINE.items() <= answer.resources.runtime_env["env_vars"].items()
+        assert OFFLINE.items() <= conf.scoring.resources.runtime_env["env_vars"].items()
+    else:
+        with pytest.raises(ConfigError, match="--allow-endpoint"):
+            protect(conf, allowed)
+
+
+def test_an_image_host_of_a_reply_counts_as_an_endpoint(tmp_path: Path) -> None:
+    settings = {"base_url": "http://127.0.0.1:1/v1", "allowed_hosts": ["cdn.example.org"]}
+    system = {"target": "adapters.openai_images:X", "kwargs": {"endpoint": settings}}
+    conf = configuration(str(written(tmp_path, system)), None, ())
+    with pytest.raises(ConfigError, match=r"cdn\.example\.org"):
+        protect(conf, [])
