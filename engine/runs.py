@@ -7,7 +7,7 @@ None of it is needed to resume: what is done is what exists under `stages/`.
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -17,6 +17,8 @@ import cattrs
 from engine.errors import CorruptError, StoreError
 from engine.objects import Objects
 from engine.plan import Plan
+
+LOG_CHUNK = 2000  # lines or more; a long run rewrites the last chunk of its log, not the whole
 
 RunStatus = Literal["started", "success", "partial", "error", "cancelled"]
 
@@ -104,17 +106,22 @@ class RunFolder:
         """Take a request to stop back, before the run is driven again."""
         self.objects.delete(f"{self.folder}/cancel.json")
 
-    def save_events(self, driver: str, lines: list[str]) -> None:
-        """Publish a driver's events so far; drivers of one run keep apart."""
+    def save_events(self, chunk: str, lines: list[str]) -> None:
+        """Publish a chunk of a driver's event log, as far as it is filled."""
         text = "".join(f"{line}\n" for line in lines)
-        self.objects.replace(f"{self.folder}/events/{driver}.jsonl", text.encode())
+        self.objects.replace(f"{self.folder}/events/{chunk}.jsonl", text.encode())
 
-    def logs(self) -> dict[str, list[str]]:
-        """The lines (JSON) of each driver's event log."""
+    def logs(self, but: Container[str] = ()) -> dict[str, list[str]]:
+        """The lines (JSON) of each chunk of each driver's log, by the chunk's name.
+
+        Args:
+            but: chunks not to read; one of `LOG_CHUNK` lines or more never changes.
+        """
         found = {}
         for name in self.objects.names(f"{self.folder}/events"):
-            text = self.objects.read(f"{self.folder}/events/{name}").decode()
-            found[name.removesuffix(".jsonl")] = text.splitlines()
+            if name not in but:
+                text = self.objects.read(f"{self.folder}/events/{name}").decode()
+                found[name] = text.splitlines()
         return found
 
     def events(self) -> list[dict[str, Any]]:

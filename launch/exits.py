@@ -6,11 +6,14 @@ USAGE = 2
 INCOMPLETE = 3  # some rows are not ok beyond the allowed share
 REGRESSION = 4
 INCONCLUSIVE = 5
+INTERRUPTED = 130
 PREFLIGHT = 6  # the plan cannot fit, or the store cannot be used
 
 
 def code_of(err: BaseException) -> int | None:
-    """The exit code of an error that was raised on purpose; None for any other."""
+    """The exit code of an error that was raised on purpose, or of Ctrl-C; None for any other."""
+    if isinstance(err, KeyboardInterrupt):
+        return INTERRUPTED
     from conf.loading import ConfError
     from engine import errors
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.runs import RunFolder, Status
+from engine.runs import LOG_CHUNK, RunFolder, Status
 from launch import exits
 from launch.jobs import TERMINAL, Cluster, NoDashboard
 
@@ -45,14 +45,15 @@ class StoredLog:
     """The events in a run's folder, each told once."""
 
     folder: RunFolder
-    _told: dict[str, int] = field(default_factory=dict)  # driver -> lines
+    _told: dict[str, int] = field(default_factory=dict)  # chunk of a log -> lines
 
     def news(self) -> list[str]:
         """What is there that was not told before, as sentences in the order of time."""
+        full = {name for name, lines in self._told.items() if lines >= LOG_CHUNK}
         fresh: list[dict[str, Any]] = []
-        for driver, lines in self.folder.logs().items():
-            fresh += [json.loads(line) for line in lines[self._told.get(driver, 0) :]]
-            self._told[driver] = len(lines)
+        for name, lines in self.folder.logs(but=full).items():
+            fresh += [json.loads(line) for line in lines[self._told.get(name, 0) :]]
+            self._told[name] = len(lines)
         return [sentence(e) for e in sorted(fresh, key=lambda e: str(e["time"]))]
 
 

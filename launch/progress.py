@@ -21,7 +21,7 @@ from rich.progress import (
 
 from engine.plan import Plan
 from engine.run import Event
-from engine.runs import RunFolder, Status, now
+from engine.runs import LOG_CHUNK, RunFolder, Status, now
 from engine.survey import Todo
 
 log = logging.getLogger("medgen")
@@ -125,7 +125,7 @@ class Recorder:
         """`driver` names this process among several that may drive the same run."""
         self.folder = folder
         self.driver = driver
-        self._lines: list[str] = []
+        self._lines: list[str] = []  # of the chunk that is being filled
         self._rows: dict[str, Counter[str]] = {}
         total = {key: plan.shards * node.split for key, node in plan.nodes.items()}
         self._done = {key: total[key] - len(todo.targets[key]) for key in plan.nodes}
@@ -155,5 +155,8 @@ class Recorder:
         self.folder.save_status(self.status)
         self._written = time.monotonic()
         if changes or self._written - self._logged > _EVENTS_EVERY_S:
-            self.folder.save_events(self.driver, self._lines)
+            self.folder.save_events(f"{self.driver}-{self._chunk:05d}", self._lines)
             self._logged = self._written
+            # Else a long run would write all of it again and again.
+            if len(self._lines) >= LOG_CHUNK:
+                self._chunk, self._lines = self._chunk + 1, []

@@ -13,7 +13,7 @@ from engine.objects import connect
 from engine.plan import Plan
 from engine.ports import Receipt
 from engine.run import Event
-from engine.runs import RunFolder, Status, now
+from engine.runs import LOG_CHUNK, RunFolder, Status, now
 from engine.survey import Todo
 from launch import jobs
 from launch.evaluation import Stop
@@ -119,6 +119,22 @@ def test_events_are_told_once_each_as_sentences(folder: RunFolder) -> None:
     folder.save_events("b", [event("draining", "2026-01-01T01:00:05")])
     assert log.news() == ["01:00:05 draining answer/k", "01:00:09 closed answer/k"]
     assert log.news() == []
+
+
+def test_a_long_log_is_kept_in_chunks(folder: RunFolder, recorder: Recorder, work: Plan) -> None:
+    (node,) = work.predictions("echo")
+    log, told = StoredLog(folder), 0
+    for number in range(2 * LOG_CHUNK + 5):
+        recorder(Event("opened", node.group, details={"workers": number}))
+        if number % 1500 == 0:
+            recorder.publish(reason="a look in between")
+            told += len(log.news())
+    recorder.publish(status="success")
+    assert len(recorder._lines) < LOG_CHUNK, "memory is flat"
+    told += len(log.news())
+    assert told == 2 * LOG_CHUNK + 5
+    assert [e["workers"] for e in folder.events()] == list(range(2 * LOG_CHUNK + 5))
+    assert len(folder.logs()) > 1
 
 
 def event(kind: str, time: str, **more: Any) -> str:
