@@ -49,7 +49,7 @@ class SiteConf:
     store: str = "s3://medgen/store"
     program: list[str] = field(default_factory=lambda: ["python", "-m", "launch.cli"])
     run: list[str] = field(default_factory=lambda: ["run", "--config", "demo"])
-    nightly: list[str] = field(default_factory=lambda: ["nightly", "--config", "demo"])
+    nightly: list[str] = field(default_factory=lambda: ["nightly", "--config", "nightly"])
     image: str = "medgen-engine"  # repository; tags are `<tag>-cpu` and `<tag>-gpu`
     tag: str = "0.1.0"
     base: str = "python:3.11-slim-bookworm"  # wheels bring CUDA along; the driver is the host's
