@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from hostile.sound import INPUTS
 from hostile.targets import TARGETS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -67,3 +68,13 @@ BYTES = (
 @given(data=BYTES)
 def test_any_bytes_end_well(name: str, data: bytes) -> None:
     TARGETS[name](data)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_sound_bytes_with_a_wound_end_well(name: str, data: st.DataObject) -> None:
+    whole = data.draw(st.sampled_from(INPUTS[name]))
+    TARGETS[name](whole)
+    low, high = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
+    TARGETS[name](whole[:low] + data.draw(st.binary(max_size=12)) + whole[high:])
