@@ -51,6 +51,10 @@ class Board:
         """Whether nothing is left that can still be done."""
         return not any(self._open[n.key] for n in self.plan.nodes.values() if not self._lost(n))
 
+    def over(self, system: str) -> bool:
+        """Whether every shard of every stage of a system is committed."""
+        return not any(self._open[n.key] for n in self.plan.nodes.values() if system in n.systems)
+
     def samples(self, unit: Unit, sizes: list[int]) -> int:
         """How many samples a unit's shard holds; `sizes` are those of the benchmark's shards."""
         split = self.plan.nodes[unit.targets[0].key].split

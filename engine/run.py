@@ -29,6 +29,7 @@ EventKind = Literal[
     "trouble",
     "gave_up",
     "draining",
+    "system_finished",  # every row of a system is there
     "quarantined",  # before a run: a damaged object was put aside
     "chaos",  # before a run: it is a rehearsal with faults
 ]
@@ -181,9 +182,7 @@ class Driver:
         then = self.faults.after(outcome, self.board.samples(unit, self.sizes))
         queue = self.board.queues[outcome.group]
         if then.kind == "done":
-            self.board.committed(unit)
-            for target in unit.targets:
-                self.reader.committed(target.key, unit.shard, target.revision)
+            self._committed(unit)
         elif then.kind == "again":
             (queue.suspects if then.alone else queue.fresh).extend(then.units)
         elif outcome.error_type in ("StoreError", "BusyError"):
@@ -192,6 +191,14 @@ class Driver:
             cure = "; `medgen run --repair` finds and replaces it"
             damaged = outcome.error_type == "CorruptError"
             self._give_up(outcome.group, then.reason + (cure if damaged else ""))
+
+    def _committed(self, unit: Unit) -> None:
+        self.board.committed(unit)
+        for target in unit.targets:
+            self.reader.committed(target.key, unit.shard, target.revision)
+        shared = {s for target in unit.targets for s in self.plan.nodes[target.key].systems}
+        for system in sorted(s for s in shared if self.board.over(s)):
+            self._tell("system_finished", "", system=system)
 
     def _not_started(self, outcome: Outcome) -> None:
         if outcome.group in self.board.failed:

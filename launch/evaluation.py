@@ -33,6 +33,7 @@ from engine.spec import plain
 from engine.survey import Todo, survey
 from launch import compose, exits
 from launch.exits import code_of
+from launch.finished import with_means
 from launch.jobs import Job, current_job
 from launch.parcel import code_identity
 from launch.progress import Bars, Lines, Recorder
@@ -208,6 +209,7 @@ def _work(conf: RunConf, wish: Wish, reader: RunReader, todo: Todo, ears: Ears) 
     everyone = [*ears.watchers] if wish.quiet else [*ears.watchers, shown]
 
     def watch(event: Event) -> None:
+        event = with_means(reader, event)
         for watcher in everyone:
             watcher(event)
 

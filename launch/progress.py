@@ -23,6 +23,7 @@ from engine.plan import Plan
 from engine.run import Event
 from engine.runs import LOG_CHUNK, RunFolder, Status, now
 from engine.survey import Todo
+from launch.finished import sentence
 
 log = logging.getLogger("medgen")
 _STATUS_EVERY_S = 5.0
@@ -85,6 +86,8 @@ class Bars:
             if event.kind in ("trouble", "gave_up", "draining"):
                 words = " ".join(f"{k}={v}" for k, v in event.details.items())
                 self._progress.console.print(f"{event.kind} {event.group}: {words}", markup=False)
+            elif event.kind == "system_finished":
+                self._progress.console.print(sentence(event), markup=False, highlight=False)
             return
         if receipt.part is None:
             self._progress.advance(self._tasks[receipt.stage])
@@ -125,6 +128,7 @@ class Recorder:
         """`driver` names this process among several that may drive the same run."""
         self.folder = folder
         self.driver = driver
+        self._chunk = 0
         self._lines: list[str] = []  # of the chunk that is being filled
         self._rows: dict[str, Counter[str]] = {}
         total = {key: plan.shards * node.split for key, node in plan.nodes.items()}

@@ -15,7 +15,7 @@ from engine.objects import Objects, connect
 from engine.plan import Model, Plan, System
 from engine.ports import Group, Pool
 from engine.reading import RunReader
-from engine.run import Ending, Options, carry_out, stopping_after
+from engine.run import Ending, Event, Options, carry_out, stopping_after
 from engine.spec import Resources, Spec
 from engine.survey import survey
 
@@ -275,6 +275,18 @@ def test_scoring_sees_all_systems_of_a_shard_at_once(
     )
     go(objects, work, pool)
     assert calls.read_text().splitlines() == ["['a', 'b'] ['length']"] * 6
+
+
+def test_a_system_is_told_of_once_all_of_it_is_there(objects: Objects, pool: Pool) -> None:
+    told: list[str] = []
+    systems = [System("sound", echo()), System("broken", echo(faults={"start": "yes"}))]
+
+    def watch(event: Event) -> None:
+        if event.kind == "system_finished":
+            told.append(str(event.details["system"]))
+
+    go(objects, plan(objects, *systems), pool, watch=watch)
+    assert told == ["sound"]
 
 
 def test_a_plan_that_cannot_fit_is_refused_with_numbers(objects: Objects) -> None:
