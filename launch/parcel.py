@@ -32,7 +32,10 @@ _SECRET_FILE = re.compile(
     re.IGNORECASE,
 )
 _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
-SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+# Not TOKENIZERS_PARALLELISM, GIT_AUTHOR_NAME and their like, whose values are in many files.
+SECRET_NAME = re.compile(
+    r"KEY(?!BOARD)|TOKEN(?!IZER)|SECRET|PASSW|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE
+)
 _SHORTEST_SECRET = 12  # characters; shorter values would be found everywhere
 
 

@@ -18,7 +18,7 @@ from engine.objects import connect
 from engine.plan import Model, System
 from engine.spec import Resources, Spec
 from launch.evaluation import config_text, planned
-from launch.parcel import PACKAGES, RUN_FILE, Parcel, code_identity, pack
+from launch.parcel import PACKAGES, RUN_FILE, SECRET_NAME, Parcel, code_identity, pack
 from launch.submitting import (
     environment,
     extras,
@@ -91,6 +91,26 @@ def test_contents_that_are_secrets_are_refused(
     with pytest.raises(ConfigError, match="holds the value of SOME_API_KEY") as refused:
         packed(tmp_path, "mine.py")
     assert "sk-0123" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("AWS_ACCESS_KEY_ID", True),
+        ("AWS_SECRET_ACCESS_KEY", True),
+        ("HF_TOKEN", True),
+        ("RAY_AUTH_TOKEN", True),
+        ("PGPASSWORD", True),
+        ("GOOGLE_APPLICATION_CREDENTIALS", True),
+        ("proxy_auth", True),
+        ("AWS_ENDPOINT_URL", False),
+        ("HF_HOME", False),
+        ("TOKENIZERS_PARALLELISM", False),
+        ("GIT_AUTHOR_NAME", False),
+    ],
+)
+def test_names_of_secrets_are_known(name: str, secret: bool) -> None:
+    assert bool(SECRET_NAME.search(name)) is secret
 
 
 @pytest.mark.parametrize("name", ["../outside.py", "/etc/hostname", "absent.py", "link.py"])

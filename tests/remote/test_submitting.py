@@ -242,11 +242,18 @@ def test_the_absence_of_a_token_is_explained(two_machines: Machines, tmp_path: P
     assert "403" in refused.stderr
 
 
-def test_rays_own_submit_works_from_a_clone(two_machines: Machines, tmp_path: Path) -> None:
+RUN = ("run", "benchmark=mini", "systems=[oracle]", "protocol=weight-free")
+NIGHT = ("nightly", "--config", "nightly", "--date", "2026-01-31", "systems=[classical]")
+
+
+@pytest.mark.parametrize("what", [RUN, NIGHT], ids=["run", "night"])
+def test_rays_own_submit_works_from_a_clone(
+    two_machines: Machines, tmp_path: Path, what: tuple[str, ...]
+) -> None:
     store = tmp_path / "store"
     words = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--working-dir", "."]
-    words += ["--", "python", "-m", "launch.cli", "run", "benchmark=mini", "systems=[oracle]"]
-    words += ["protocol=weight-free", "cluster=ray", "report=false", "--store", str(store)]
+    words += ["--", "python", "-m", "launch.cli", *what]
+    words += ["cluster=ray", "report=false", "--store", str(store)]
     env = {**two_machines.environment(), "RAY_ADDRESS": two_machines.url}
     done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -254,3 +261,6 @@ def test_rays_own_submit_works_from_a_clone(two_machines: Machines, tmp_path: Pa
     assert found is not None
     assert (found.status, found.exit_code) == ("success", 0)
     assert os.listdir(store / "stages" / "score")
+    if what == NIGHT:
+        latest = json.loads((store / "nightly" / "nightly" / "latest.json").read_text())
+        assert (latest["word"], latest["run_id"]) == ("first", found.run_id)
