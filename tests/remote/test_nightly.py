@@ -16,10 +16,12 @@ from engine.errors import ConfigError
 from engine.gate import GateRules
 from engine.importing import ImportOptions, import_benchmark
 from engine.objects import connect
+from engine.run import Event
 from engine.runs import run_ids
 from launch.cli import main
+from launch.evaluation import Stop
 from launch.lease import Lease
-from launch.nightly import rules_of, today, tonight
+from launch.nightly import Evening, rules_of, run_night, today, tonight
 from launch.nightly_history import History, Night
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -52,6 +54,7 @@ class Nights:
         }
         path = self.folder / "night.yaml"
         path.write_text(yaml.safe_dump(body))
+        self.file = str(path)
         with pytest.raises(SystemExit) as end:
             main(["nightly", "--config", str(path), "--date", day, "--json", *overrides])
         return int(str(end.value.code))
@@ -172,6 +175,26 @@ def test_an_error_is_a_night_too(tmp_path: Path, board: Board) -> None:
     assert nights.run("2026-01-01", 0.10, "benchmark.name=absent") == 2
     assert nights.night("2026-01-01").word == "error"
     assert "absent" in board.posts[-1]["text"]
+
+
+def test_a_stopped_night_goes_on_at_the_next_start(tmp_path: Path, board: Board) -> None:
+    nights = Nights(tmp_path, 360)
+    assert nights.run("2026-01-01", 0.10) == 0
+    stop = Stop()
+
+    def tell(event: Event) -> None:
+        if event.receipt is not None:
+            stop.ask()  # as SIGTERM, `medgen cancel` or a lost lease would
+
+    evening = Evening(load(nights.file), "2026-01-02", tell, quiet=True)
+    stopped = run_night(evening, stop)
+    assert (stopped.word, stopped.exit_code) == ("stopped", 143)
+    assert nights.history.last_good("2026-01-03") == nights.night("2026-01-01")
+    asked = nights.asked()
+    assert asked < 240
+    assert nights.run("2026-01-02", 0.10) == 0
+    assert nights.night("2026-01-02").word == "pass"
+    assert nights.asked() == 240, "what was committed before the stop is not asked again"
 
 
 def test_nothing_to_gate_is_refused(tmp_path: Path, board: Board) -> None:
