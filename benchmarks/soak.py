@@ -138,13 +138,12 @@ def _runs(text: str) -> int:
 def rehearse_all(count: int, folder: Path) -> dict[str, Any]:
     """Whole runs of the miniature benchmark under faults, each compared with the calm one."""
     sys.path.insert(0, str(TESTS))
-    from faults.rehearsal import carry, copy_of, tables
+    from faults.rehearsal import carry, configured, copy_of, tables
 
-    from conf import load
     from launch import compose
 
     calm = folder / "calm"
-    compose.ensure_benchmark(connect(str(calm)), load("demo").benchmark)
+    compose.ensure_benchmark(connect(str(calm)), configured().benchmark)
     expected = tables(calm, carry(calm, Chaos())[1])
     for seed in range(1000, 1000 + count):
         drawn = random.Random(seed)

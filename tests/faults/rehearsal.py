@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from actors.chaos import ChaoticPool
 from actors.local_pool import LocalPool
-from conf import load
+from conf import RunConf, load
 from engine.benchmark import find_benchmark
 from engine.chaos import Chaos, chaotic_url, struck
 from engine.objects import connect
@@ -22,9 +22,14 @@ Tables = dict[str, pa.Table]
 
 
 @cache
+def configured() -> RunConf:
+    wishes = ["systems=[copy-input]", "protocol=weight-free", "judges=[rule]", "benchmark=mini"]
+    return load(None, [*wishes, "cluster=in-process", "store=none"])
+
+
+@cache
 def recipe() -> Recipe:
-    wishes = ["systems=[copy-input]", "protocol=weight-free", "judges=[rule]", "store=none"]
-    return compose.recipe(load("demo", wishes))
+    return compose.recipe(configured())
 
 
 def carry(root: Path, chaos: Chaos) -> tuple[Ending, Plan]:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from faults.rehearsal import Tables, carry, copy_of, recipe, tables
+from faults.rehearsal import Tables, carry, configured, copy_of, recipe, tables
 
 from adapters.chaos import API_ERROR
-from conf import load
 from engine.chaos import Chaos, chaotic_url, draw, parse_chaos, struck
 from engine.errors import ConfigError
 from engine.objects import connect
@@ -21,7 +20,7 @@ from launch import compose
 def calm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tables]:
     """The store of an undisturbed run, and its rows."""
     root = tmp_path_factory.mktemp("calm")
-    compose.ensure_benchmark(connect(str(root)), load("demo").benchmark)
+    compose.ensure_benchmark(connect(str(root)), configured().benchmark)
     ending, plan = carry(root, Chaos())
     assert ending == Ending(False, {})
     return root, tables(root, plan)
