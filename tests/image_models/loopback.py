@@ -45,6 +45,16 @@ class Server:
     most_at_once: list[int]
 
 
+def send(handler: http.server.BaseHTTPRequestHandler, answer: Answer) -> None:
+    data = answer.encoded()
+    handler.send_response(answer.status)
+    for name, value in answer.headers.items():
+        handler.send_header(name, value)
+    handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    handler.wfile.write(data if answer.hang_up_after is None else data[: answer.hang_up_after])
+
+
 @contextlib.contextmanager
 def serve(script: Callable[[Asked], Answer]) -> Iterator[Server]:
     """A server on a free port for as long as the context lasts."""
@@ -72,16 +82,8 @@ def serve(script: Callable[[Asked], Answer]) -> Iterator[Server]:
 
         def _write(self, answer: Answer) -> None:
             over.wait(answer.pause_s)
-            data = answer.encoded()
             with contextlib.suppress(OSError):  # the client may have left
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(
-                    data if answer.hang_up_after is None else data[: answer.hang_up_after]
-                )
+                send(self, answer)
             if answer.hang_up_after is not None:
                 self.close_connection = True
 

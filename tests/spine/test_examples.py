@@ -1,0 +1,28 @@
+"""The examples of the documentation are what the engine takes."""
+
+from pathlib import Path
+
+import pytest
+
+from conf import load
+from engine.benchmark import Manifest, ShardEntry
+from engine.graph import stages_saved
+from engine.plan import make_plan
+from launch.compose import recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+FORMATS = {"VQA": 20, "ImageEditing": 30, "MultimodalGeneration": 14}
+MANIFEST = Manifest("medgen", "0" * 16, 64, 0, (ShardEntry(64, FORMATS, ""),), FORMATS, {}, {})
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)
+def test_an_example_becomes_a_plan(path: Path) -> None:
+    plan = make_plan(recipe(load(str(path))), MANIFEST)
+    assert len(plan.systems) > 1
+    assert {n.stage for n in plan.nodes.values()} == {"answer", "render", "score", "judge"}
+    assert sum(stages_saved(plan)) > 0
+
+
+def test_the_readme_shows_the_example_as_it_is() -> None:
+    _, *lines = (ROOT / "examples" / "sweep.yaml").read_text(encoding="utf-8").splitlines()
+    assert "\n".join(lines) in (ROOT / "README.md").read_text(encoding="utf-8")
