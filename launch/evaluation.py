@@ -21,6 +21,7 @@ from rich.console import Console
 from actors.chaos import ChaoticPool
 from conf import RunConf
 from engine.chaos import Chaos, chaotic_url, forget_deaths, struck
+from engine.columns import system_columns
 from engine.errors import StoreError
 from engine.judging.sentinels import Drift
 from engine.objects import Objects, connect
@@ -229,7 +230,8 @@ def exit_code(done: Done, summary: pa.Table, allowed_failures: float, stop: Stop
     """0 complete, 3 rows are missing or not ok beyond the allowed share, 128 + signal."""
     if stop.signal is not None:
         return 128 + stop.signal
-    if not done.complete or failed_share(summary) > allowed_failures:
+    worst = max(failed_share(summary), failed_predictions(done.reader))
+    if not done.complete or worst > allowed_failures:
         return exits.INCOMPLETE
     return exits.OK
 
@@ -239,6 +241,16 @@ def finish(done: Done, code: int) -> None:
     folder = RunFolder(done.reader.objects, done.plan.run_id)
     if (status := folder.status()) is not None:
         folder.save_status(replace(status, updated=now(), exit_code=code))
+
+
+def failed_predictions(reader: RunReader) -> float:
+    """The largest share, over systems, of predictions that are not ok; no metric need apply."""
+    worst = 0.0
+    for system in reader.plan.systems:
+        column = next(system_columns(reader, system.name), None)
+        if column is not None and column.values.size:
+            worst = max(worst, 1 - column.context.prediction.counts()["ok"] / column.values.size)
+    return worst
 
 
 def failed_share(summary: pa.Table) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from fakes import SMALL, echo, recipe
 from image_models.loopback import serve
 from image_models.test_openai_images import RIGHT, huge_png, misbehave
@@ -19,6 +20,7 @@ from engine.run import Options, carry_out
 from engine.spec import Spec
 from engine.stages import labels
 from engine.survey import survey
+from launch.cli import main
 
 
 class Pictures:
@@ -99,8 +101,26 @@ def test_one_writer_serves_three_image_models_and_an_editor_needs_none(
             assert passport["random_weights"] is True
 
 
+def command_line(objects: Objects, painter: Spec, folder: Path) -> int | str | None:
+    """The exit code of `medgen run` with the painter over the stored benchmark."""
+    render = {"target": painter.target, "kwargs": dict(painter.kwargs)}
+    body = {
+        "store": objects.url,
+        "benchmark": {"name": "p"},
+        "systems": [{"name": "painter", "formats": ["ImageEditing"], "render": render}],
+        "protocol": {"name": "pixels", "metrics": {"psnr": {}}},
+        "cluster": "in-process",
+        "report": False,
+    }
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(body))
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--config", str(path)])
+    return ended.value.code
+
+
 def test_a_misbehaving_server_leaves_a_whole_run_with_the_right_rows(
-    objects: Objects, noise: Callable[..., bytes]
+    objects: Objects, noise: Callable[..., bytes], tmp_path: Path
 ) -> None:
     good, seen, place = noise(7), dict[str, int](), [""]
     huge_png()
@@ -130,6 +150,7 @@ def test_a_misbehaving_server_leaves_a_whole_run_with_the_right_rows(
         system = System("painter", None, Model(painter, SMALL), ("ImageEditing",))
         plan = make_plan(recipe(system), stored)
         reader = carried_out(objects, plan)
+        assert command_line(objects, painter, tmp_path) == 3
     given = predictions(reader, "painter")
     assert {i.removeprefix("s-"): p.status for i, p in given.items()} == {
         fault: status for fault, (status, _) in RIGHT.items()
