@@ -33,8 +33,8 @@ def load(path: str | None, overrides: Sequence[str] = ()) -> RunConf:
     """
     folder, body = _run_file(path)
     chosen, dotted = _split_overrides(overrides)
-    body = {**body, **chosen}
-    composed = _compose(body, folder)
+    composed = _compose({**body, **chosen}, folder, listed=frozenset(chosen))
+    _refuse_unchosen(dotted, composed)
     try:
         conf = OmegaConf.merge(OmegaConf.structured(RunConf), OmegaConf.create(composed))
         conf = OmegaConf.merge(conf, OmegaConf.from_dotlist(list(dotted)))
@@ -142,22 +142,76 @@ def _split_overrides(overrides: Iterable[str]) -> tuple[dict[str, Any], list[str
     return chosen, dotted
 
 
-def _compose(body: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+def _compose(
+    body: Mapping[str, Any], folder: Path | None, listed: frozenset[str]
+) -> dict[str, Any]:
+    """Names filled in. `listed` are the keys that the command line gave in place of the file's."""
     composed = {k: v for k, v in body.items() if k not in _LISTS}
     for single in _SINGLES:
         if isinstance(value := body.get(single), str):
             composed[single] = _member(single, value, folder)
     for plural, group in _LISTS.items():
-        own = composed.get(group) or {}
         members: dict[str, Any] = {}
         for entry in _as_list(body.get(plural), plural):
             for member in _members(group, entry, folder):
                 members[member["name"]] = member
+        own = _settings(group, composed.get(group) or {}, members, plural in listed)
         composed[group] = {
             name: _over(members.get(name, {"name": name}), own.get(name) or {})
             for name in (*members, *(n for n in own if n not in members))
         }
     return composed
+
+
+def _settings(
+    group: str, own: Mapping[str, Any], members: Mapping[str, Any], listed: bool
+) -> dict[str, Any]:
+    """What a run's file says of single members, each of which is chosen or written out whole.
+
+    When the command line has chosen others, what the file says of its own choice is left out.
+
+    Raises:
+        ConfError: settings of a member that nobody chose.
+    """
+    kept = {}
+    for name, body in own.items():
+        if name in members or _whole(body):
+            kept[name] = body
+        elif not listed:
+            raise ConfError(_not_chosen(group, name, members))
+    return kept
+
+
+def _whole(body: Any) -> bool:
+    """Whether a system or judge is written out, rather than only some settings of it."""
+    if not isinstance(body, dict):
+        return False
+    return "target" in body or any(
+        isinstance(body.get(h), dict) and "target" in body[h] for h in ("answer", "render")
+    )
+
+
+def _refuse_unchosen(dotted: Sequence[str], composed: Mapping[str, Any]) -> None:
+    """Settings on the command line must be those of systems and judges that the run has.
+
+    Raises:
+        ConfError: there is no such system or judge; says which there are.
+    """
+    keys = {text.partition("=")[0] for text in dotted}
+    for key in sorted(keys):
+        group, _, rest = key.partition(".")
+        name = rest.partition(".")[0]
+        if group not in _LISTS.values() or not name or f"{group}.{name}.name" in keys:
+            continue
+        if name not in composed[group]:
+            raise ConfError(_not_chosen(group, name, composed[group]))
+
+
+def _not_chosen(group: str, name: str, chosen: Iterable[str]) -> str:
+    known = list(chosen)
+    have = f"`{group}s` has {', '.join(known)}" if known else f"`{group}s` is empty"
+    close = _did_you_mean(name, known)
+    return f"{group}.{name}: no {group} of that name is chosen; {have}{close}"
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

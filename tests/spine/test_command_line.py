@@ -115,6 +115,8 @@ def test_a_system_given_up_is_named_with_its_reason(store: str, tmp_path: Path) 
     ("override", "words"),
     [
         ("systems=[orcale]", "Did you mean 'oracle'?"),
+        ("system.eco.answer.resources.cpus=1", "`systems` has echo. Did you mean 'echo'?"),
+        ("judge.rule.kwargs.x=1", "no judge of that name is chosen; `judges` is empty"),
         ("benchmark.nmae=x", "Did you mean: 'name'?"),
         ("cluster.num_cpus=many", "could not be converted to Integer"),
         ("protocol.metrics.psrn.kwargs={}", "no metric 'psrn'"),
