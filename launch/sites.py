@@ -61,6 +61,7 @@ class SiteConf:
     environment: dict[str, str] = field(default_factory=dict)  # plain settings, no secrets
     weights_claim: str = ""  # PersistentVolumeClaim mounted on /weights, where HF_HOME points
     operator_namespace: str = "kuberay-operator"
+    monitoring_namespace: str = ""  # where Prometheus runs, which may then read the metrics
     schedule: str = "0 1 * * *"
     time_zone: str = "Etc/UTC"
     hours: int = 12
@@ -103,14 +104,17 @@ def check(site: SiteConf) -> None:
         raise ConfigError("the site cannot be rendered: " + "; ".join(problems))
 
 
-# RFC 1123 labels; short enough that `<name>-nightly` and what KubeRay appends still fit.
-_LABEL = r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?"
+# Labels of RFC 1035. `<name>-nightly` is the longest that is made of a name, and KubeRay takes no
+# more than 36 characters of a RayCronJob, so that what it appends still fits.
+_NAME = r"[a-z]([a-z0-9-]{0,26}[a-z0-9])?"
+_LABEL = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 _IMAGE = r"[a-z0-9]([a-z0-9._/:-]*[a-z0-9])?"
 _SLURM = r"[A-Za-z0-9_.,-]*"
 _NAMES = {
-    "name": _LABEL,
+    "name": _NAME,
     "namespace": _LABEL,
     "operator_namespace": _LABEL,
+    "monitoring_namespace": f"({_LABEL})?",
     "secret": f"({_LABEL})?",
     "weights_claim": f"({_LABEL})?",
     "image": _IMAGE,

@@ -1,12 +1,13 @@
 """Checks manifests against Kubernetes' own types, and against the fields of KubeRay's.
 
 Kubernetes' Python client carries the type of every field of its API. KubeRay's resources are not
-in it: their fields (ray.io/v1 as of KubeRay 1.6) are listed here in the same notation. A field
-that neither knows is one that a cluster would ignore or refuse.
+in it: their fields are listed here in the same notation, all that the API reference of KubeRay
+1.7.0 has under ray.io/v1, and since when where that matters. A field that neither knows is one
+that a cluster would ignore or refuse. What KubeRay's operator refuses beyond types is in `refused`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kubernetes import client
@@ -26,9 +27,13 @@ KUBERAY: dict[str, dict[str, str]] = {
         "gcsFaultToleranceOptions": "object",
         "headGroupSpec": "HeadGroupSpec",
         "headServiceAnnotations": WORDS,
+        "historyServerOptions": "object",
         "managedBy": "str",
+        "networkPolicy": "object",
         "rayVersion": "str",
         "suspend": "bool",
+        "tlsOptions": "object",
+        "upgradeStrategy": "object",
         "workerGroupSpecs": "list[WorkerGroupSpec]",
     },
     "AuthOptions": {"mode": "str", "secretName": "str", "enableK8sTokenAuth": "bool"},
@@ -49,6 +54,7 @@ KUBERAY: dict[str, dict[str, str]] = {
     "HeadGroupSpec": {
         "enableIngress": "bool",
         "headService": "V1Service",
+        "ingressOptions": "object",
         "labels": WORDS,
         "rayStartParams": WORDS,
         "resources": WORDS,
@@ -62,6 +68,7 @@ KUBERAY: dict[str, dict[str, str]] = {
         "maxReplicas": "int",
         "minReplicas": "int",
         "numOfHosts": "int",
+        "priority": "int",
         "rayStartParams": WORDS,
         "replicas": "int",
         "resources": WORDS,
@@ -98,6 +105,7 @@ KUBERAY: dict[str, dict[str, str]] = {
         "timeZone": "str",
     },
 }
+# Under `required` in the definitions; but the entry point, which only interactive jobs lack.
 REQUIRED = {
     "RayCluster": ("metadata", "spec"),
     "RayClusterSpec": ("headGroupSpec",),
@@ -113,6 +121,26 @@ CHOICES = {
     ("HeadGroupSpec", "serviceType"): ("ClusterIP", "NodePort", "LoadBalancer"),
     ("RayJobSpec", "submissionMode"): ("K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"),
 }
+# The first KubeRay that knows them. 1.4.0 knows every other field that is rendered.
+SINCE: dict[tuple[str, str], tuple[int, int, int]] = {
+    ("RayClusterSpec", "authOptions"): (1, 5, 1),
+    ("RayCronJob", "spec"): (1, 6, 0),
+    ("AuthOptions", "secretName"): (1, 6, 0),
+    ("AuthOptions", "enableK8sTokenAuth"): (1, 6, 0),
+    ("RayJobSpec", "preRunningDeadlineSeconds"): (1, 6, 0),
+    ("RayCronJobSpec", "timeZone"): (1, 7, 0),
+    ("AutoscalerOptions", "command"): (1, 7, 0),
+    ("AutoscalerOptions", "args"): (1, 7, 0),
+    ("HeadGroupSpec", "ingressOptions"): (1, 7, 0),
+    ("WorkerGroupSpec", "priority"): (1, 7, 0),
+    ("RayClusterSpec", "historyServerOptions"): (1, 7, 0),
+    ("RayClusterSpec", "networkPolicy"): (1, 7, 0),
+    ("RayClusterSpec", "tlsOptions"): (1, 7, 0),
+}
+# Letters in a name: a service, a cluster or a job whose name is longer gets none.
+LONGEST = {"RayCluster": 53, "RayJob": 47, "RayCronJob": 36, "CronJob": 52, "NetworkPolicy": 63}
+DRAWN = 5  # letters that the API server appends to `generateName`
+TOKENS_SINCE = (2, 52)  # of Ray
 KINDS = {
     "CronJob": ("batch/v1", "V1CronJob"),
     "NetworkPolicy": ("networking.k8s.io/v1", "V1NetworkPolicy"),
@@ -192,3 +220,61 @@ def types_required(model: Any) -> list[str]:
         except ValueError:
             refused.append(name)
     return refused
+
+
+def needs(manifest: dict[str, Any]) -> tuple[int, int, int]:
+    """The first KubeRay that knows every field of one of its resources."""
+    return max(_since(manifest, manifest["kind"]), default=(1, 4, 0))
+
+
+def _since(value: Any, kind: str) -> Iterator[tuple[int, int, int]]:
+    listed = re.fullmatch(r"list\[(.*)\]", kind)
+    if listed:
+        for inner in value:
+            yield from _since(inner, listed[1])
+    elif kind in KUBERAY:
+        for name, inner in value.items():
+            if (kind, name) in SINCE:
+                yield SINCE[kind, name]
+            yield from _since(inner, KUBERAY[kind][name])
+
+
+def refused(manifest: dict[str, Any]) -> list[str]:
+    """What the API server or KubeRay's operator would refuse although the types are right."""
+    kind, meta, spec = manifest["kind"], manifest["metadata"], manifest["spec"]
+    letters = len(meta.get("name") or meta["generateName"]) + (0 if "name" in meta else DRAWN)
+    found = [f"the name has {letters} letters"] if letters > LONGEST[kind] else []
+    if kind == "RayCluster":
+        found += _refused_cluster(spec)
+    if kind == "RayJob":
+        found += _refused_job(spec)
+    if kind == "RayCronJob":
+        found += _refused_job(spec["jobTemplate"])
+        found += ["a time zone in the schedule"] if "TZ" in spec["schedule"] else []
+        found += ["an empty time zone"] if spec.get("timeZone") == "" else []
+    return found
+
+
+def _refused_job(job: dict[str, Any]) -> Iterator[str]:
+    if job.get("ttlSecondsAfterFinished") and not job.get("shutdownAfterJobFinishes"):
+        yield "a time to live of a cluster that stays"
+    if job.get("activeDeadlineSeconds", 1) < 1 or job.get("backoffLimit", 0) < 0:
+        yield "a time or number that is not positive"
+    if job.get("submissionMode") == "SidecarMode" and "submitterPodTemplate" in job:
+        yield "a submitter's pod where there is none"
+    yield from _refused_cluster(job["rayClusterSpec"])
+
+
+def _refused_cluster(cluster: dict[str, Any]) -> Iterator[str]:
+    version = tuple(int(part) for part in cluster.get("rayVersion", "0").split(".")[:2])
+    if cluster.get("authOptions", {}).get("mode") == "token" and version < TOKENS_SINCE:
+        yield f"a token of Ray {version}"
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    for group in groups:
+        told = group.get("rayStartParams", {})
+        if "labels" in told or ("resources" in group and "num-cpus" in told):
+            yield "labels or resources that are said in two places"
+        if group["template"]["spec"].get("restartPolicy", "Never") != "Never":
+            yield "pods that come back under the autoscaler v2"
+        if not 0 <= group.get("minReplicas", 0) <= group.get("maxReplicas", 0):
+            yield "fewest above most"

@@ -1,18 +1,21 @@
 """Rendered manifests are what Kubernetes, KubeRay, Ray, Slurm and Docker take."""
 
 import copy
+import json
 import os
 import re
 import shlex
 import stat
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
+import jsonschema
 import pytest
 import yaml
-from manifests.shapes import problems
+from manifests.shapes import LONGEST, needs, problems, refused
 
 from engine.errors import ConfigError
 from launch.render import Kind, render
@@ -88,6 +91,59 @@ def test_a_mistake_would_be_seen(path: list[Any], value: Any) -> None:
     assert problems(manifest) != []
 
 
+def test_the_operator_would_take_them(site: SiteConf) -> None:
+    assert [r for manifest in objects(site).values() for r in refused(manifest)] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "value"),
+    [
+        ("raycluster.yaml", ["metadata", "name"], "m" * 54),
+        ("raycluster.yaml", ["spec", "rayVersion"], "2.51.0"),
+        ("raycluster.yaml", ["spec", "workerGroupSpecs", 0, "minReplicas"], 99),
+        ("raycluster.yaml", ["spec", "headGroupSpec", "rayStartParams", "labels"], "a=b"),
+        (
+            "raycluster.yaml",
+            ["spec", "headGroupSpec", "template", "spec", "restartPolicy"],
+            "Always",
+        ),
+        ("rayjob.yaml", ["metadata", "generateName"], "m" * 43),
+        ("rayjob.yaml", ["spec", "shutdownAfterJobFinishes"], False),
+        ("rayjob.yaml", ["spec", "activeDeadlineSeconds"], 0),
+        ("raycronjob.yaml", ["metadata", "name"], "m" * 37),
+        ("raycronjob.yaml", ["spec", "schedule"], "CRON_TZ=Etc/UTC 0 1 * * *"),
+    ],
+)
+def test_a_refusal_would_be_seen(file: str, path: list[Any], value: Any) -> None:
+    manifest = objects(read_site())[file]
+    place: Any = manifest
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    assert refused(manifest) != []
+
+
+def test_the_longest_name_of_a_site_fits() -> None:
+    longest = "m" * (LONGEST["RayCronJob"] - len("-nightly"))
+    every = objects(read_site(None, [f"name={longest}"])).values()
+    assert [r for manifest in every for r in refused(manifest)] == []
+    with pytest.raises(ConfigError, match="name"):
+        read_site(None, [f"name={longest}m"])
+
+
+def test_every_file_says_which_kuberay_it_needs(site: SiteConf) -> None:
+    said = {}
+    for name, text in render("kuberay", site).items():
+        if version := re.search(r"\(KubeRay (\d+)\.(\d+)(?:\.(\d+))? or newer", text):
+            said[name] = tuple(int(part or 0) for part in version.groups())
+    ours = {n: m for n, m in objects(site).items() if m["apiVersion"] == "ray.io/v1"}
+    assert said == {name: needs(manifest) for name, manifest in ours.items()}
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    for name, version in said.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}`")]
+        assert f"KubeRay {'.'.join(map(str, version)).removesuffix('.0')} |" in row
+
+
 def test_a_wrong_amount_would_be_seen() -> None:
     manifest = objects(read_site())["cronjob.yaml"]
     pod = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]
@@ -115,6 +171,32 @@ def test_no_pod_has_more_rights_than_it_needs(site: SiteConf) -> None:
                 assert container["resources"]["limits"] == container["resources"]["requests"]
         for group in spec["workerGroupSpecs"]:
             assert group["template"]["spec"]["automountServiceAccountToken"] is False
+
+
+def test_who_submits_is_confined_as_well(site: SiteConf) -> None:
+    every = objects(site)
+    night = every["cronjob.yaml"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    for pod in (night, every["rayjob.yaml"]["spec"]["submitterPodTemplate"]["spec"]):
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["automountServiceAccountToken"] is False
+        for container in pod["containers"]:
+            assert not container["securityContext"]["allowPrivilegeEscalation"]
+
+
+def test_metrics_are_scraped_from_where_the_site_says() -> None:
+    def ports(*overrides: str) -> dict[str, list[int]]:
+        rules = objects(read_site(None, overrides))["networkpolicy.yaml"]["spec"]["ingress"]
+        return {
+            next(iter(r["from"][0]["namespaceSelector"]["matchLabels"].values())): [
+                p["port"] for p in r["ports"]
+            ]
+            for r in rules
+            if "namespaceSelector" in r["from"][0]
+        }
+
+    assert ports() == {"kuberay-operator": [8265, 52365]}
+    watched = ports("monitoring_namespace=watch")
+    assert watched == {"kuberay-operator": [8265, 52365], "watch": [8080]}
 
 
 def test_ray_is_told_what_the_pods_have(site: SiteConf) -> None:
@@ -166,23 +248,27 @@ def test_ray_accepts_its_own_kind(site: SiteConf) -> None:
     from ray.autoscaler._private.util import prepare_config, validate_config
 
     (text,) = render("ray", site).values()
+    schema = json.loads(files("ray.autoscaler").joinpath("ray-schema.json").read_text())
+    jsonschema.validate(yaml.safe_load(text), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(text) | {"max_wokers": 2}, schema)
     prepared = prepare_config(yaml.safe_load(text))
     validate_config(prepared)
     node = prepared["available_node_types"]["local.cluster.node"]
-    assert node["max_workers"] == len(site.machines) - 1
+    assert node["min_workers"] == node["max_workers"] == len(site.machines) - 1
     assert all("RAY_AUTH_MODE=token" in c for c in prepared["head_start_ray_commands"][1:])
 
 
 @pytest.mark.parametrize("kind", ["docker-cpu", "docker-gpu"])
 def test_images_copy_what_is_there_and_run_as_nobody_special(kind: Kind, site: SiteConf) -> None:
-    files = render(kind, site)
+    rendered = render(kind, site)
     name = f"Dockerfile.{kind.removeprefix('docker-')}"
-    lines = files[name].replace("\\\n", " ").splitlines()
+    lines = rendered[name].replace("\\\n", " ").splitlines()
     steps = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
     known = {"FROM", "ARG", "ENV", "RUN", "WORKDIR", "COPY", "USER", "CMD"}
     assert {step for step, _ in steps} <= known
     copied = [word for step, rest in steps if step == "COPY" for word in rest.split()[:-1]]
-    kept = {line[1:] for line in files[f"{name}.dockerignore"].splitlines() if line[0] == "!"}
+    kept = {line[1:] for line in rendered[f"{name}.dockerignore"].splitlines() if line[0] == "!"}
     assert set(copied) == kept
     assert {"engine", "launch", "pyproject.toml"} <= kept
     assert all((ROOT / word).exists() for word in copied if word != "README.md")
@@ -190,7 +276,7 @@ def test_images_copy_what_is_there_and_run_as_nobody_special(kind: Kind, site: S
     for step, rest in steps:
         if step == "RUN":
             subprocess.run(["bash", "-n", "-c", rest], check=True)
-    assert f",{kind.removeprefix('docker-')}]" in files[name]
+    assert f",{kind.removeprefix('docker-')}]" in rendered[name]
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
