@@ -9,8 +9,7 @@ import yaml
 from conf import load
 from conf.loading import ConfError
 
-
-HEAD = {"store": "memory://x", "benchmark": "mini", "protocol": "table-iv"}
+HEAD = {"store": "memory://x", "benchmark": "mini", "protocol": "table-iv", "cluster": "local"}
 
 
 def run_file(tmp_path: Path, **body: Any) -> str:
