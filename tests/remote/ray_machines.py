@@ -32,13 +32,15 @@ def free_ports(count: int) -> list[int]:
 def bare_python(folder: Path) -> Path:
     """An interpreter with every dependency and without our packages.
 
-    Its only path entry is the folder of the installed packages. What lies there in `.pth` files,
-    such as the way to an editable install, is not read through an entry.
+    Its only path entry is the folder of the installed packages. Of the `.pth` files there it has
+    the lines that start something, and no place: not the way to an editable install.
     """
     venv.create(folder, with_pip=False, symlinks=True)
-    installed = next(p for p in sys.path if p.endswith("site-packages"))
+    installed = Path(next(p for p in sys.path if p.endswith("site-packages")))
     (own,) = folder.glob("lib/python*/site-packages")
-    (own / "dependencies.pth").write_text(installed + "\n")
+    lines = [line for f in sorted(installed.glob("*.pth")) for line in f.read_text().splitlines()]
+    starts = [line for line in lines if line.startswith("import ")]
+    (own / "dependencies.pth").write_text("\n".join([str(installed), *starts]) + "\n")
     return folder / "bin" / "python"
 
 
@@ -117,7 +119,8 @@ def machines() -> Iterator[Machines]:
     token.write_text(secrets.token_hex(32))
     token.chmod(0o600)
     gcs, dashboard, agent, client, metrics, metrics2, agent2 = free_ports(7)
-    env = {k: v for k, v in os.environ.items() if not k.startswith("RAY_") and k != "PYTHONPATH"}
+    ours = ("RAY_", "MEDGEN_", "PYTHONPATH")  # what a job has of these, it was given
+    env = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     env |= {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),

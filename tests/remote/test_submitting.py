@@ -2,29 +2,27 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 import yaml
+from remote.clients import committed, exported, medgen, run_folder, status, wait_for
 from remote.ray_machines import ROOT, Machines
 
 from actors.telemetry import METRICS
 from engine.objects import connect
 from engine.reading import RunReader
-from engine.runs import RunFolder, Status, find_run
+from engine.runs import RunFolder, find_run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(400)]
 
 # Answers slowly, says which engine it runs with, and leaves a line for every sample asked.
 SLOW = """
+import os
 import time
 from pathlib import Path
 import engine
@@ -42,7 +40,7 @@ class Slow:
             time.sleep(float(self.how["pause"]))
             with Path(self.how["calls"]).open("a") as log:
                 log.write(request.sample.id + "\\n")
-            place = {"from": engine.__file__}
+            place = {"from": engine.__file__, "greeting": os.environ.get("GREETING", "")}
             text = request.sample.reference_text
             answers.append(Prediction(request.sample.id, text=text, usage=USAGE, details=place))
         return answers
@@ -74,34 +72,6 @@ def describe(folder: Path, name: str, pause: float) -> Path:
     return path
 
 
-def start(folder: Path, env: dict[str, str], *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "launch.cli", *words],
-        cwd=folder,
-        env={**env, "PYTHONPATH": str(ROOT), "GREETING": "hello"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def medgen(folder: Path, env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    process = start(folder, env, *words)
-    out, error = process.communicate(timeout=200)
-    return subprocess.CompletedProcess(words, process.returncode, out, error)
-
-
-def run_folder(folder: Path, name: str) -> RunFolder:
-    objects = connect(str(folder / "store"))
-    return RunFolder(objects, find_run(objects, name))
-
-
-def status(folder: Path, name: str) -> Status:
-    found = run_folder(folder, name).status()
-    assert found is not None
-    return found
-
-
 def answers(folder: Path, name: str) -> dict[str, dict[str, Any]]:
     """Every committed row of the answer stage, by sample id."""
     run = run_folder(folder, name)
@@ -114,25 +84,6 @@ def answers(folder: Path, name: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def wait_for(what: Callable[[], bool], client: subprocess.Popen[str] | None = None) -> None:
-    until = time.monotonic() + 120
-    while not what():
-        assert time.monotonic() < until, "it did not come about in time"
-        assert client is None or client.poll() is None, client.communicate()
-        time.sleep(0.5)
-
-
-def committed(folder: Path) -> int:
-    stages = folder / "store" / "stages" / "answer"
-    return len(list(stages.glob("*/shard-*.arrow")))
-
-
-def exported(cluster: Machines) -> set[str]:
-    """Names of the series that the head's exporter shows now."""
-    text = requests.get(cluster.metrics, timeout=10).text
-    return {line.partition("{")[0] for line in text.splitlines() if line.startswith("ray_medgen")}
-
-
 def test_the_cluster_has_no_code_of_ours(two_machines: Machines) -> None:
     said = subprocess.run(
         [two_machines.python, "-c", "import ray, engine"], cwd="/", capture_output=True, text=True
@@ -140,45 +91,45 @@ def test_the_cluster_has_no_code_of_ours(two_machines: Machines) -> None:
     assert "No module named 'engine'" in said.stderr
 
 
-def test_a_lost_client_loses_nothing(two_machines: Machines, tmp_path: Path) -> None:
-    config, env = describe(tmp_path, "lost", 0.8), two_machines.environment()
-    client = start(tmp_path, env, "submit", "--config", str(config), "--wait")
-    wait_for(lambda: committed(tmp_path) >= 1, client)
+def test_the_same_plan_is_the_same_run(two_machines: Machines, tmp_path: Path) -> None:
+    config, env = describe(tmp_path, "twice", 0.8), two_machines.environment()
+    env |= {"GREETING": "hello", "ANOTHER": "not for the cluster"}
+    first, again = (
+        json.loads(
+            medgen(tmp_path, env, "submit", "--config", str(config), "--json").stdout.splitlines()[
+                -1
+            ]
+        )
+        for _ in range(2)
+    )
+    assert (first["started"], again["started"]) == (True, False)
+    assert first["run"] == again["run"]
     # While the driver lives its gauges are exported; of troubles there are none to count.
     shown = {
         f"ray_{name}{'_bucket' if METRICS[name][0] == 'histogram' else ''}" for name in METRICS
     }
     shown -= {"ray_medgen_trouble_total"}
-    wait_for(lambda: shown <= exported(two_machines), client)
-    client.send_signal(signal.SIGKILL)
-    client.communicate()
-    assert status(tmp_path, "lost").exit_code is None, "the client was lost after the run's end"
-
-    again = medgen(tmp_path, env, "submit", "--config", str(config), "--json")
-    said = json.loads(again.stdout.splitlines()[-1])
-    assert (said["event"], said["started"]) == ("submitted", False)
-    attached = medgen(tmp_path, env, "attach", said["run"], "--store", str(tmp_path / "store"))
-    assert attached.returncode == 0, attached.stderr
-    assert "slow" in attached.stdout
-    assert "pass" in attached.stdout or "32/32" in attached.stdout
-    assert "exit code 0" in attached.stderr
-
-    over = status(tmp_path, "lost")
-    assert (over.status, over.exit_code, over.job) == ("success", 0, said["run"])
-    assert over.code.startswith("upload ")
-    # Every worker imported the uploaded engine, on whichever machine it was.
-    places = {json.loads(row["details"])["from"] for row in answers(tmp_path, "lost").values()}
-    assert places
-    assert all("runtime_resources" in place and "working_dir" in place for place in places)
-    # Each sample was asked once, although the plan was submitted twice.
+    wait_for(lambda: shown <= exported(two_machines))
+    waited = medgen(tmp_path, env, "submit", "--config", str(config), "--wait")
+    assert waited.returncode == 0, waited.stderr
+    assert "attached to" in waited.stderr
+    assert status(tmp_path, "twice").code.startswith("upload ")
+    # Every worker had the uploaded engine and the declared variable, on whichever machine it was.
+    rows = answers(tmp_path, "twice").values()
+    told = [json.loads(row["details"]) for row in rows]
+    assert told
+    assert all("runtime_resources" in d["from"] and "working_dir" in d["from"] for d in told)
+    assert {d["greeting"] for d in told} == {"hello"}
+    # Each sample was asked once, although the plan was submitted three times.
     assert set(Counter((tmp_path / "calls").read_text().split()).values()) == {1}
-    third = medgen(tmp_path, env, "submit", "--config", str(config), "--wait")
-    assert third.returncode == 0
-    assert "over already" in third.stderr
+    over = medgen(tmp_path, env, "submit", "--config", str(config), "--wait")
+    assert over.returncode == 0
+    assert "over already" in over.stderr
 
 
 def test_a_cancelled_run_keeps_what_it_committed(two_machines: Machines, tmp_path: Path) -> None:
     config, env = describe(tmp_path, "stopped", 0.6), two_machines.environment()
+    env["GREETING"] = "hello"
     store = ("--store", str(tmp_path / "store"))
     first = medgen(tmp_path, env, "submit", "--config", str(config), "--json")
     run = json.loads(first.stdout.splitlines()[-1])["run"]
@@ -214,6 +165,7 @@ def test_a_driver_is_ended_at_once_when_that_is_asked(
     two_machines: Machines, tmp_path: Path
 ) -> None:
     config, env = describe(tmp_path, "ended", 3.0), two_machines.environment()
+    env["GREETING"] = "hello"
     store = ("--store", str(tmp_path / "store"))
     run = json.loads(
         medgen(tmp_path, env, "submit", "--config", str(config), "--json").stdout.splitlines()[-1]
@@ -229,7 +181,7 @@ def test_a_driver_is_ended_at_once_when_that_is_asked(
 
 def test_the_absence_of_a_token_is_explained(two_machines: Machines, tmp_path: Path) -> None:
     config = describe(tmp_path, "refused", 0.1)
-    env = two_machines.environment(token=False)
+    env = two_machines.environment(token=False) | {"GREETING": "hello"}
     refused = medgen(tmp_path, env, "submit", "--config", str(config))
     assert refused.returncode == 6
     assert "401" in refused.stderr

@@ -1,0 +1,67 @@
+"""The demo as a user submits it: the client is lost in mid-run, and another one takes over."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from remote.clients import committed, medgen, run_folder, start, status, wait_for
+from remote.ray_machines import Machines
+
+from conf import load
+from engine.summary import read_summary
+from metrics import tiny
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.vllm,
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where no process looks that was not told to."""
+    folder = tmp_path_factory.mktemp("weights")
+    tiny.make(folder)
+    return folder
+
+
+def check(folder: Path, run: str, systems: list[str]) -> None:
+    """What the run left in the store is whole."""
+    over = status(folder, "demo")
+    assert (over.status, over.exit_code, over.job) == ("success", 0, run)
+    assert over.failed == {}
+    assert over.code.startswith("upload ")
+    kept = run_folder(folder, "demo")
+    summary = read_summary(kept.objects.read(f"{kept.folder}/summary.parquet")).to_pylist()
+    assert {row["system"] for row in summary} == set(systems)
+    # The declared variable led to the weights: such metrics have values, and say of what kind.
+    encoded = [r for r in summary if r["label"] == "lpips" and r["group_kind"] == "all" and r["n"]]
+    assert encoded
+    assert all(row["random_weights"] for row in encoded)
+    assert {row["system"] for row in summary if row["stage"] == "judge" and row["n"]}
+
+
+def test_the_demo_outlives_its_client(
+    two_machines: Machines, tmp_path: Path, weights: Path
+) -> None:
+    env = two_machines.environment() | {"MEDGEN_WEIGHTS": str(weights), "COLUMNS": "200"}
+    store = ("--store", str(tmp_path / "store"))
+    words = ("submit", "--config", "demo", *store, "submit.env=[MEDGEN_WEIGHTS]")
+    client = start(tmp_path, env, *words, "--wait")
+    wait_for(lambda: committed(tmp_path) >= 1, client)
+    client.send_signal(signal.SIGKILL)
+    client.communicate()
+    assert status(tmp_path, "demo").exit_code is None, "the client was lost after the run's end"
+
+    again = medgen(tmp_path, env, *words, "--json")
+    said = json.loads(again.stdout.splitlines()[-1])
+    assert (said["event"], said["started"]) == ("submitted", False)
+    attached = medgen(tmp_path, env, "attach", said["run"], *store, within=1000)
+    assert attached.returncode == 0, attached.stderr
+    assert "exit code 0" in attached.stderr
+    systems = load("demo").system
+    assert [name for name in systems if name not in attached.stdout] == []
+    check(tmp_path, said["run"], list(systems))
