@@ -211,6 +211,7 @@ class RunConf:
     cluster: ClusterConf = field(default_factory=ClusterConf)
     scoring: ScoringConf = field(default_factory=ScoringConf)
     allowed_failures: float = 0.0  # share of rows that may be not ok before exit code 3
+    spending_cap_usd: float | None = None  # of one start, over all systems and judges
     report: bool = True
     nonce: str = ""  # part of every model's and judge's key: another one runs them again
     submit: SubmitConf = field(default_factory=SubmitConf)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from engine.board import Board
+from engine.budget import Budget, charging
 from engine.errors import PlanError, StoreError
 from engine.faults import FaultPolicy
 from engine.fit import Ledger, check_fit
@@ -53,6 +54,7 @@ class Options:
     watch: Callable[[Event], None] = lambda event: None
     grace_s: float = 30.0  # after a stop, how long running shards may take to finish
     discreet: bool = False  # say of errors only their kind: their words may quote samples
+    spending_cap_usd: float | None = None  # of this start, over all systems and judges
     session: str = ""  # names this driver's run, for judges' sentinels; begins with the time
 
 
@@ -68,6 +70,7 @@ def carry_out(reader: RunReader, todo: Todo, pool: Pool, options: Options) -> En
     """Do what is left of a plan.
 
     Raises:
+        ConfigError: the spending cap is no positive number.
         PlanError: a group fits no machine, or no worker could be placed for too long.
         StoreError: results can no longer be written. Everything committed stays.
     """
@@ -89,6 +92,7 @@ class Driver:
         self.pool, self.options = pool, options
         self.board = Board(self.plan, todo)
         self.faults = FaultPolicy()
+        self.budget, self.charging = Budget(options.spending_cap_usd), charging(self.plan)
         self.ledger = Ledger([dict(node) for node in pool.nodes()])
         self.open: dict[str, int] = {}  # group -> workers asked for
         self.running: dict[str, int] = {}  # group -> units out
@@ -98,6 +102,7 @@ class Driver:
     def run(self) -> Ending:
         """Loop until nothing is left, or until told to stop."""
         while not self.board.finished() and not self.options.stop():
+            self._end_unaffordable()
             self._open_groups()
             self._feed()
             self._act(self.pool.wait(1.0))
@@ -148,10 +153,23 @@ class Driver:
                 queue.fresh.popleft()
 
     def _submit(self, unit: Unit, alone: bool = False) -> bool:
-        if not self.pool.submit(unit, alone):
+        if not self._affordable(unit.group) or not self.pool.submit(unit, alone):
             return False
         self.running[unit.group] = self.running.get(unit.group, 0) + 1
         return True
+
+    def _affordable(self, group: str) -> bool:
+        if group not in self.charging:
+            return True
+        return self.budget.allows(group, {g: self.running.get(g, 0) for g in self.charging})
+
+    def _end_unaffordable(self) -> None:
+        """Give up what the cap allows no more; not before every open shard's cost is known."""
+        if any(self.running.get(group) for group in self.charging):
+            return
+        for group in sorted(self.charging - self.board.failed.keys()):
+            if self._queued(group) and not self._affordable(group):
+                self._give_up(group, self.budget.reached())
 
     def _act(self, outcomes: list[Outcome] | Any) -> None:
         for outcome in outcomes:
@@ -176,6 +194,8 @@ class Driver:
     def _report(self, outcome: Outcome) -> None:
         self.unstarted.pop(outcome.group, None)
         for receipt in outcome.receipts:
+            if outcome.group in self.charging:
+                self.budget.paid(outcome.group, receipt.cost_usd)
             self.options.watch(Event("receipt", outcome.group, receipt))
 
     def _follow(self, outcome: Outcome, unit: Unit) -> None:

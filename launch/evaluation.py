@@ -214,7 +214,14 @@ def _work(conf: RunConf, wish: Wish, reader: RunReader, todo: Todo, ears: Ears) 
         for watcher in everyone:
             watcher(event)
 
-    options = Options(ears.pulse, watch, conf.cluster.grace_s, wish.discreet, wish.session)
+    options = Options(
+        ears.pulse,
+        watch,
+        conf.cluster.grace_s,
+        wish.discreet,
+        conf.spending_cap_usd,
+        wish.session,
+    )
     with compose.open_pool(conf.cluster, conf.store) as pool, ears.stop.listening(), shown:
         everyone += compose.telemetry(conf.cluster, reader.plan, todo)
         faulty = ChaoticPool(pool, wish.chaos) if wish.chaos else pool

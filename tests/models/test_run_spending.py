@@ -1,0 +1,116 @@
+"""A run's spending cap: over all systems, stopping cleanly, and gone on from by another start."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fakes import Lines
+from image_models.loopback import Answer, Asked, Server, serve
+
+from engine.budget import Budget
+from engine.errors import ConfigError
+from engine.importing import ImportOptions, import_benchmark
+from engine.objects import connect
+
+ROOT = Path(__file__).resolve().parents[2]
+REPLY = {
+    "model": "vlm",
+    "choices": [{"message": {"content": "reference"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 10, "completion_tokens": 500_000},  # half a dollar
+}
+
+
+def reply(_: Asked) -> Answer:
+    return Answer(REPLY)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Server]:
+    with serve(reply) as server:
+        yield server
+
+
+def system(name: str, server: Server, **prices: float) -> dict[str, Any]:
+    kwargs = {"model": "vlm", "endpoint": {"base_url": f"{server.url}/v1"}, "prices": prices}
+    kwargs["style"] = {"prompt": "answer/1", "sampling": {"seed": len(name)}}  # another key each
+    return {"name": name, "answer": {"target": "adapters.openai_api:OpenAIChat", "kwargs": kwargs}}
+
+
+def run(tmp_path: Path, systems: list[dict[str, Any]], *overrides: str) -> Any:
+    """`medgen run` over twelve samples in three shards, and what it said."""
+    store = str(tmp_path / "store")
+    import_benchmark(Lines(12), connect(store), ImportOptions("fake", 4))
+    body = {
+        "name": "spending",
+        "store": store,
+        "benchmark": {"name": "fake"},
+        "systems": systems,
+        "protocol": {"name": "text", "metrics": {"token_f1": {}}},
+        "cluster": "in-process",
+        "report": False,
+    }
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(body))
+    command = [sys.executable, "-m", "launch.cli", "run", "--config", str(tmp_path / "run.yaml")]
+    return subprocess.run(
+        [*command, *overrides],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_cap_holds_over_all_systems_and_every_start_goes_on(
+    endpoint: Server, tmp_path: Path
+) -> None:
+    systems = [system(name, endpoint, completion=1.0) for name in ("a", "bb")]
+    systems.append(system("free", endpoint))
+    asked = []
+    for start in range(3):
+        done = run(tmp_path, systems, "spending_cap_usd=5")
+        asked.append(len(endpoint.asked))
+        assert "Traceback" not in done.stderr
+        assert done.returncode == (0 if start == 2 else 3), done.stderr
+        if start < 2:
+            assert "spending cap of $5 is reached: $4.0000 were spent" in done.stderr
+    # Two dollars a shard: two shards fit at each start, a third would not. The free one goes on.
+    assert asked == [8 + 12, 16 + 12, 24 + 12]
+
+
+def test_without_a_cap_the_run_goes_through(endpoint: Server, tmp_path: Path) -> None:
+    done = run(tmp_path, [system("a", endpoint, completion=1.0)])
+    assert done.returncode == 0, done.stderr
+    assert len(endpoint.asked) == 12
+
+
+def test_a_cap_is_a_positive_number(endpoint: Server, tmp_path: Path) -> None:
+    done = run(tmp_path, [system("a", endpoint, completion=1.0)], "spending_cap_usd=-1")
+    assert done.returncode == 2
+    assert "spending_cap_usd is a positive number" in done.stderr
+    assert not endpoint.asked
+    for cap in (0.0, float("nan"), float("inf")):
+        with pytest.raises(ConfigError):
+            Budget(cap)
+
+
+def test_open_shards_count_like_the_dearest_so_far() -> None:
+    budget = Budget(10.0)
+    assert budget.allows("a", {}), "nothing is known yet"
+    assert not budget.allows("a", {"a": 1}), "one goes first, to find out"
+    budget.paid("a", 3.0)
+    budget.paid("a", 2.0)
+    assert budget.allows("a", {}), "5 spent, 3 more fit"
+    assert not budget.allows("a", {"a": 1}), "5 spent, 3 open, 3 more do not fit"
+    assert budget.allows("b", {}), "unknown, so priced like a"
+    assert not budget.allows("b", {"a": 1})
+    budget.paid("b", 5.0)
+    assert not budget.allows("c", {}), "spent to the last cent"
+    assert Budget(None).allows("a", {"a": 99})
+    assert "higher `spending_cap_usd`" in budget.reached()
