@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -56,16 +56,17 @@ def _system(conf: SystemConf) -> System:
         formats.append(known)
     return System(
         name=conf.name,
-        answer=_model(conf.answer) if conf.answer else None,
-        render=_model(conf.render) if conf.render else None,
+        answer=_model(conf.name, conf.answer) if conf.answer else None,
+        render=_model(conf.name, conf.render) if conf.render else None,
         formats=tuple(formats),
         control=conf.control,
         notes=(*conf.needs, *conf.notes),
     )
 
 
-def _model(conf: ModelConf) -> Model:
+def _model(system: str, conf: ModelConf) -> Model:
     kwargs = dict(conf.kwargs)
+    _check_spread(f"system {system!r}", kwargs, conf.resources)
     if conf.target == REPLAY and "sha256" not in kwargs:
         kwargs["sha256"] = _digest(str(kwargs.get("url", "")))
     return Model(
@@ -75,6 +76,26 @@ def _model(conf: ModelConf) -> Model:
         conf.seconds_per_sample,
         conf.tokens_per_sample,
     )
+
+
+def _check_spread(who: str, kwargs: Mapping[str, Any], asked: ResourcesConf) -> None:
+    """A model spread over GPUs must have been given as many; it would fail only once it starts.
+
+    Raises:
+        ConfigError: it has not. Without GPUs the parts are processes on the CPU.
+    """
+    served = (kwargs.get("chat") or {}).get("kwargs") or kwargs  # of a judge, its chat's
+    given = {
+        **(served.get("engine") or {}),
+        **((served.get("execution") or {}).get("engine") or {}),
+    }
+    sizes = (given.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline"))
+    tensor, pipeline = (size if isinstance(size, int) else 1 for size in sizes)
+    if tensor * pipeline > 1 and asked.gpus > 0 and asked.gpus != tensor * pipeline:
+        raise ConfigError(
+            f"{who}: tensor_parallel_size {tensor} x pipeline_parallel_size {pipeline} is "
+            f"{tensor * pipeline} GPUs a worker, and `resources.gpus` is {asked.gpus:g}"
+        )
 
 
 def _digest(url: str) -> str:
@@ -100,6 +121,7 @@ def _resources(conf: ResourcesConf) -> Resources:
 def _judge(conf: RunConf, name: str) -> Model:
     judge = conf.judge[name]
     kwargs = {**judge.kwargs, "name": name}
+    _check_spread(f"judge {name!r}", kwargs, judge.resources)
     if conf.protocol.judging:
         kwargs.setdefault("protocol", conf.protocol.judging)
     return Model(

@@ -8,6 +8,8 @@ import yaml
 
 from conf import load
 from conf.loading import ConfError
+from engine.errors import ConfigError
+from launch.compose import recipe
 
 HEAD = {"store": "memory://x", "benchmark": "mini", "protocol": "table-iv", "cluster": "local"}
 
@@ -55,3 +57,23 @@ def test_a_whole_system_may_stand_on_the_command_line(tmp_path: Path) -> None:
     assert "new" in load(run_file(tmp_path, systems=["oracle"]), words).system
     with pytest.raises(ConfError, match="no system of that name is chosen"):
         load(run_file(tmp_path, systems=["oracle"]), words[1:])
+
+
+SPREAD = "execution.engine={tensor_parallel_size: 2, pipeline_parallel_size: 2}"
+
+
+@pytest.mark.parametrize(
+    ("member", "model"),
+    [
+        ("systems=[qwen3-vl-8b]", "system.qwen3-vl-8b.answer"),
+        ("judges=[qwen3-vl-8b]", "judge.qwen3-vl-8b"),
+    ],
+)
+def test_a_spread_model_needs_as_many_gpus(member: str, model: str, tmp_path: Path) -> None:
+    path = run_file(tmp_path)
+    kwargs = "kwargs.chat.kwargs" if "judge" in member else "kwargs"
+    overrides = [member, f"{model}.{kwargs}.{SPREAD}"]
+    with pytest.raises(ConfigError, match=r"2 x pipeline_parallel_size 2 is 4 GPUs a worker"):
+        recipe(load(path, overrides))
+    recipe(load(path, [*overrides, f"{model}.resources.gpus=4"]))
+    recipe(load(path, [*overrides, f"{model}.resources.gpus=0"]))  # processes on the CPU
