@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from launch.jobs import TERMINAL, Cluster, NoDashboard
 Tell = Callable[[str], None]
 _LOOK_EVERY_S = 2.0
 _SILENCE_S = 300.0  # a driver publishes three times a minute at least
+_DOUBT_S = 20.0  # of a driver's silence, before it is asked whether it lives
 _ENDING_S = 30.0  # from the end of the log to Ray's word that the job is over
 _SIGTERM_CODE = 143
 
@@ -66,6 +67,7 @@ class Follower:
     cluster: Cluster | None = None
     job: str = ""  # whose ending counts; empty: whatever driver there is
     silence_s: float = _SILENCE_S
+    doubt_s: float = _DOUBT_S
 
     def follow(self) -> int:
         """Tell what happens until the run ends; its exit code.
@@ -87,12 +89,34 @@ class Follower:
 
     async def _tail(self, cluster: Cluster) -> None:
         rest = ""
-        async for piece in cluster.tail(self.job):
+        async for piece in self._pieces(cluster):
             *lines, rest = (rest + piece).split("\n")
             for line in lines:
                 self.tell(readable(line))
         if rest:
             self.tell(readable(rest))
+
+    async def _pieces(self, cluster: Cluster) -> AsyncIterator[str]:
+        """What the driver writes, until it ends.
+
+        A connection that was lost looks like a driver that is silent, so after a while of silence
+        the job API is asked.
+        """
+        source = cluster.tail(self.job)
+        coming = asyncio.ensure_future(anext(source, None))
+        try:
+            while True:
+                if not (await asyncio.wait({coming}, timeout=self.doubt_s))[0]:
+                    state, _ = await asyncio.to_thread(cluster.state, self.job)
+                    if state in TERMINAL:
+                        return
+                    continue
+                if (piece := coming.result()) is None:
+                    return
+                yield piece
+                coming = asyncio.ensure_future(anext(source, None))
+        finally:
+            coming.cancel()
 
     def _ended(self, cluster: Cluster) -> int | None:
         """The exit code when Ray says that the job is over; None when it does not."""

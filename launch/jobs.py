@@ -24,6 +24,8 @@ _NO_TOKEN = (
     "(a file with the token) or RAY_AUTH_TOKEN; whoever runs the cluster has it: `ray "
     "get-auth-token` on its head, or the Secret of KubeRay's cluster"
 )
+# Seconds to connect, and to wait for an answer: a forwarded port may lead nowhere.
+_PATIENCE_S = (5.0, 30.0)
 # In its first seconds a cluster has nobody who starts jobs yet, and says so with an error.
 _WHEN_READY = Retrying(
     stop=stop_after_delay(60),
@@ -77,11 +79,12 @@ class Cluster:
         Raises:
             NoDashboard: nobody answers, or the token is missing or wrong.
         """
-        from ray.job_submission import JobSubmissionClient
-
         self.url = url
-        with _explained(url):
-            self._client = JobSubmissionClient(url)
+        try:
+            with _explained(url):
+                self._client = _client(url)
+        except (KeyError, TypeError, ValueError) as err:
+            raise NoDashboard(f"what answers at {url} is no job API") from err
         # Ray tells of uploads and sockets; what matters of these, the errors here say.
         for name in ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
             logging.getLogger(name).setLevel(logging.ERROR)
@@ -144,6 +147,18 @@ def attempt(job: str) -> int:
     """Which attempt at its run a job is: `<run id>`, `<run id>--2` and so on."""
     number = job.rpartition("--")[2]
     return int(number) if number.isdigit() and "--" in job else 1
+
+
+def _client(url: str) -> Any:
+    from ray.job_submission import JobSubmissionClient
+
+    class Patient(JobSubmissionClient):
+        """Ray's client, which would wait for an answer for ever."""
+
+        def _do_request(self, *given: Any, **named: Any) -> Any:
+            return super()._do_request(*given, **{"timeout": _PATIENCE_S, **named})
+
+    return Patient(url)
 
 
 @contextlib.contextmanager

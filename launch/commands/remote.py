@@ -1,5 +1,6 @@
 """`medgen submit`, `logs`, `cancel` and `attach`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,8 +114,18 @@ def _show_tables(folder: "RunFolder") -> None:
         Console().print(table)
 
 
-def _known(store: str, run: str | None, address: str | None) -> "tuple[RunFolder, Cluster | None]":
-    """A run's folder, and its cluster when the job API answers; the store is enough."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A run, and what the job API says of its last job; empty when it is away or knows none."""
+
+    folder: "RunFolder"
+    cluster: "Cluster | None"
+    job: str
+    state: str
+
+
+def _known(store: str, run: str | None, address: str | None) -> _Known:
+    """A run and its last job; the store is enough."""
     from engine.objects import connect
     from engine.runs import RunFolder, find_run
     from launch import jobs
@@ -122,17 +133,13 @@ def _known(store: str, run: str | None, address: str | None) -> "tuple[RunFolder
     objects = connect(store)
     folder = RunFolder(objects, find_run(objects, run))
     try:
-        return folder, jobs.Cluster(jobs.address(address))
+        cluster = jobs.Cluster(jobs.address(address))
+        known = cluster.jobs(folder.run_id)
     except jobs.NoDashboard as err:
         click.echo(f"from the store alone: {err}", err=True)
-        return folder, None
-
-
-def _job(folder: "RunFolder", cluster: "Cluster | None") -> str:
-    """The run's last job as the cluster or, failing that, the store knows it."""
-    if cluster is not None and (jobs := cluster.jobs(folder.run_id)):
-        return list(jobs)[-1]
-    return ""
+        return _Known(folder, None, "", "")
+    job = list(known)[-1] if known else ""
+    return _Known(folder, cluster, job, known.get(job, ""))
 
 
 @click.command("attach")
@@ -147,9 +154,9 @@ def attach_command(run: str | None, store: str, address: str | None, as_json: bo
     """
     from launch.following import Follower
 
-    folder, cluster = _known(store, run, address)
-    job = _job(folder, cluster)
-    return _to_the_end(Follower(folder, _say(as_json), cluster if job else None, job), as_json)
+    known = _known(store, run, address)
+    cluster = known.cluster if known.job else None
+    return _to_the_end(Follower(known.folder, _say(as_json), cluster, known.job), as_json)
 
 
 @click.command("logs")
@@ -185,10 +192,10 @@ def _driver_log(folder: "RunFolder", address: str | None) -> int:
     from launch import jobs
 
     cluster = jobs.Cluster(jobs.address(address))
-    job = _job(folder, cluster)
-    if not job:
+    known = list(cluster.jobs(folder.run_id))
+    if not known:
         raise StoreError(f"{cluster.url} knows no job of run {folder.run_id}")
-    click.echo(cluster.log(job), nl=False)
+    click.echo(cluster.log(known[-1]), nl=False)
     return 0
 
 
@@ -207,25 +214,23 @@ def cancel_command(
     """
     from launch.jobs import TERMINAL
 
-    folder, cluster = _known(store, run, address)
-    status = folder.status()
-    job = _job(folder, cluster)
-    state = cluster.state(job)[0] if cluster and job else ""
+    known = _known(store, run, address)
+    status = known.folder.status()
     over = (
         status is not None
-        and job in ("", status.job)
+        and known.job in ("", status.job)
         and (
             status.exit_code is not None
-            or state in TERMINAL  # a driver that was killed says nothing
+            or known.state in TERMINAL  # a driver that was killed says nothing
         )
     )
     if not over:
-        folder.ask_to_stop("medgen cancel")
-        if cluster and (now or state == "PENDING"):
-            cluster.stop(job)
+        known.folder.ask_to_stop("medgen cancel")
+        if known.cluster and known.job and (now or known.state == "PENDING"):
+            known.cluster.stop(known.job)
     words = "is over already" if over else "is asked to stop; it drains within its grace time"
     if as_json:
-        emit("cancel", run=folder.run_id, job=job, over=over)
+        emit("cancel", run=known.folder.run_id, job=known.job, over=over)
     else:
-        click.echo(f"run {folder.run_id} {words}", err=True)
+        click.echo(f"run {known.folder.run_id} {words}", err=True)
     return 0

@@ -1,7 +1,11 @@
 """Following and stopping a run through its folder in the store, with no cluster at all."""
 
+import asyncio
+import contextlib
 import json
+import socket
 import threading
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -179,3 +183,62 @@ def test_where_the_job_api_is(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nobody_at_the_job_api_is_explained() -> None:
     with pytest.raises(jobs.NoDashboard, match="Forward a port"):
         jobs.Cluster("http://127.0.0.1:9")
+
+
+def listener(answer: bytes) -> socket.socket:
+    """Takes connections; says `answer` to each, or nothing."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        held = []
+        with contextlib.suppress(OSError):  # closed by the test
+            while True:
+                client, _ = server.accept()
+                held.append(client)
+                if answer:
+                    client.recv(2**16)
+                    client.sendall(answer)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return server
+
+
+def test_a_port_that_leads_nowhere_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_PATIENCE_S", (1.0, 1.0))
+    with listener(b"") as server, pytest.raises(jobs.NoDashboard, match="no job API answers"):
+        jobs.Cluster(f"http://127.0.0.1:{server.getsockname()[1]}")
+
+
+def test_another_service_is_no_job_api() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+    with listener(answer) as server, pytest.raises(jobs.NoDashboard, match="is no job API"):
+        jobs.Cluster(f"http://127.0.0.1:{server.getsockname()[1]}")
+
+
+class Lost:
+    """A cluster whose connection breaks after a line, without a word."""
+
+    def __init__(self, state: str | None) -> None:
+        self._state = state  # None: the job API is away as well
+
+    async def tail(self, job: str) -> AsyncIterator[str]:
+        yield "one line\n"
+        await asyncio.Event().wait()
+
+    def state(self, job: str) -> tuple[str, int | None]:
+        if self._state is None:
+            raise jobs.NoDashboard("away")
+        return self._state, 4
+
+
+@pytest.mark.parametrize("state", [None, "FAILED"])
+def test_a_lost_connection_does_not_hide_the_end(folder: RunFolder, state: str | None) -> None:
+    told: list[str] = []
+    cluster: Any = Lost(state)
+    follower = Follower(folder, told.append, cluster, "run-1", doubt_s=0.2)
+    timer = threading.Timer(1.0, ended, (folder, 4, "run-1"))
+    timer.start()
+    assert follower.follow() == 4
+    timer.join()
+    assert told[0] == "one line"
+    assert any("out of sight" in line for line in told) == (state is None)
