@@ -60,18 +60,6 @@ def test_bytes_do_not_depend_on_company(
     assert len(set(every.values())) == 5
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("mode", MODES)
-def test_bytes_do_not_depend_on_the_batch_size(
-    load: Callable[..., DiffusersPipeline], editing_samples: Samples, mode: str
-) -> None:
-    samples = editing_samples(5)
-    one = pictures(run(load(mode, load=EXACT), samples))
-    for size in (2, 5):
-        pipeline = load(mode, load=EXACT, execution={"batch_size": size})
-        assert pictures(run(pipeline, samples)) == one
-
-
 _ELSEWHERE = """
 import json, sys, torch
 from pathlib import Path
