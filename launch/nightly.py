@@ -143,9 +143,22 @@ def _held(evening: Evening, conf: RunConf, history: History, night: Night, stop:
     seconds = round(done.seconds, 3)
     night = replace(night, run_id=done.plan.run_id, seconds=seconds, computed=computed)
     night, judged = _concluded(night, code, done, conf, history)
+    told = _told_before(night, history)
     history.save(night, "\n".join(judged.pages))
     night = replace(night, retention=tidy(history, conf))
-    return history.note(night, notify(night, conf.nightly.webhook_env))
+    return history.note(night, told or notify(night, conf.nightly.webhook_env))
+
+
+def _told_before(night: Night, history: History) -> str:
+    """What came of telling of this very night: whoever starts a failed job again hears it once."""
+    same = [n for n in history.nights() if n.date == night.date and n.run_id == night.run_id]
+    if (
+        same
+        and not night.computed
+        and (same[0].word, same[0].reasons) == (night.word, night.reasons)
+    ):
+        return same[0].notified if same[0].notified.startswith("told") else ""
+    return ""
 
 
 def _concluded(

@@ -145,10 +145,16 @@ def test_a_partial_night_is_said_and_is_no_baseline(tmp_path: Path, board: Board
 
 def test_the_same_night_twice_computes_once(tmp_path: Path, board: Board) -> None:
     nights = Nights(tmp_path, 48)
+    board.answers = [500] * 4  # nobody hears of it at first
     nights.run("2026-01-01", 0.10)
-    asked = nights.asked()
+    asked, posts = nights.asked(), len(board.posts)
+    assert nights.night("2026-01-01").notified.startswith("not told")
     nights.run("2026-01-01", 0.10)
     assert nights.asked() == asked
+    assert len(board.posts) == posts + 1
+    nights.run("2026-01-01", 0.10)
+    assert len(board.posts) == posts + 1, "who starts it again is not told the same twice"
+    assert nights.night("2026-01-01").notified == "told, answer 200"
     assert nights.night("2026-01-01").computed == 0
     assert len(run_ids(nights.history.objects)) == 1
     # Without `fresh`, a night on which nothing changed finds everything there, and says so.
