@@ -22,7 +22,10 @@ from engine.errors import CorruptError, PlanError, StoreError
 from engine.objects import Objects
 
 _NAME = re.compile(r"lease-(\d{6,})\.json")
+_LOOK_EVERY_S = 10.0
 _KEPT = 3  # old holdings that stay, so that numbers only grow
+
+Tell = Callable[[str], None]
 
 
 class LeaseHeld(PlanError):
@@ -65,16 +68,35 @@ class Lease:
         """
         numbers = self._numbers()
         last = numbers[-1] if numbers else 0
-        if last:
-            held = self._read(last)
-            if not held.released and held.until > self.clock():
-                raise LeaseHeld(self._words(held))
+        if held := self._holder():
+            raise LeaseHeld(self._words(held))
         mine = json.dumps(self._holding()).encode()
         if not self.objects.create(self._path(last + 1), mine):
             raise LeaseHeld(self._words(self._read(last + 1)))
         self.number = last + 1
         for number in numbers[:-_KEPT]:
             self.objects.delete(self._path(number))
+
+    def outlive(self, tell: Tell, pause: Callable[[float], None] = time.sleep) -> None:
+        """Become the holder; wait for the end of one that has died.
+
+        Who lives renews in a third of the lease's time, so this ends by then or by the lease's end.
+
+        Args:
+            tell: is told once why it takes a while.
+            pause: waits so many seconds between two looks.
+
+        Raises:
+            LeaseHeld: the holder lives, or another was a moment faster.
+        """
+        first = self._holder()
+        if first is not None:
+            tell(f"{self._words(first)}; waiting to see whether that one lives")
+        while (held := self._holder()) is not None:
+            if held != first:
+                raise LeaseHeld(self._words(held))
+            pause(min(self.seconds / 30, _LOOK_EVERY_S))
+        self.take()
 
     def renew(self) -> None:
         """Hold it for another `seconds`.
@@ -95,13 +117,20 @@ class Lease:
         self.number = 0
 
     @contextlib.contextmanager
-    def kept(self, lost: Callable[[], None]) -> Iterator[None]:
-        """Take it, renew it in the background, release it; `lost` is called when it is lost.
+    def kept(self, lost: Callable[[], None], tell: Tell | None = None) -> Iterator[None]:
+        """Take it, renew it in the background, release it.
+
+        Args:
+            lost: is called when it is lost.
+            tell: given, a holder that has died is waited for (`outlive`).
 
         Raises:
             LeaseHeld: another holds it.
         """
-        self.take()
+        if tell is None:
+            self.take()
+        else:
+            self.outlive(tell)
         over = threading.Event()
         thread = threading.Thread(target=self._keep, args=(over, lost), daemon=True)
         thread.start()
@@ -130,6 +159,12 @@ class Lease:
     def _holding(self, released: bool = False) -> dict[str, object]:
         until = self.clock() + self.seconds
         return {"holder": self.holder, "until": until, "released": released}
+
+    def _holder(self) -> Holding | None:
+        """Who holds it now."""
+        numbers = self._numbers()
+        held = self._read(numbers[-1]) if numbers else None
+        return held if held and not held.released and held.until > self.clock() else None
 
     def _numbers(self) -> list[int]:
         names = self.objects.names(self.folder)

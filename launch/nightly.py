@@ -43,6 +43,7 @@ class Evening:
     tell: Callable[[Event], None]
     quiet: bool = False
     retry_errors: bool = False  # of an earlier try of the same night
+    say: Callable[[str], None] = lambda line: None  # of what takes a while before it begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ def run_night(evening: Evening, stop: Stop) -> Night:
         started=now(),
     )
     try:
-        with lease.kept(stop.ask):
+        # Started again after its machine died, a night finds its own lease: it is waited out.
+        with lease.kept(stop.ask, evening.say):
             return _held(evening, conf, history, night, stop)
     except LeaseHeld as err:
         _kept_out(history, replace(night, reasons=(str(err),)), conf.nightly.webhook_env)

@@ -43,7 +43,11 @@ def nightly_command(config: str | None, store: str | None, **given: Any) -> int:
             emit(body.pop("event"), **body)
 
     day = given["day"] or today(conf)
-    evening = Evening(conf, day, tell, given["as_json"], given["retry_errors"])
+
+    def say(words: str) -> None:
+        click.echo(words, err=True)
+
+    evening = Evening(conf, day, tell, given["as_json"], given["retry_errors"], say)
     night = run_night(evening, Stop())
     if given["as_json"]:
         emit("done", **asdict(night))

@@ -53,6 +53,45 @@ def test_it_is_taken_over_after_its_end_and_not_before(store_url: str, clock: Cl
         lease(store_url, clock).take()
 
 
+def test_a_holder_that_died_is_outlived(store_url: str, clock: Clock) -> None:
+    lease(store_url, clock).take()
+    start, told = clock.now, []
+
+    def pause(seconds: float) -> None:
+        clock.now += seconds
+
+    heir = lease(store_url, clock)
+    heir.outlive(told.append, pause)
+    assert 60 <= clock.now - start <= 63
+    assert "waiting to see" in told[0]
+    assert len(told) == 1
+    with pytest.raises(LeaseHeld, match=heir.holder):
+        lease(store_url, clock).take()
+
+
+def test_a_holder_that_lives_is_given_way_to(store_url: str, clock: Clock) -> None:
+    holder = lease(store_url, clock)
+    holder.take()
+    start = clock.now
+
+    def pause(seconds: float) -> None:
+        clock.now += seconds
+        if clock.now - start >= 20:
+            holder.renew()
+
+    with pytest.raises(LeaseHeld, match=holder.holder):
+        lease(store_url, clock).outlive(lambda words: None, pause)
+    assert clock.now - start < 25
+
+
+def test_one_that_is_released_meanwhile_is_taken(store_url: str, clock: Clock) -> None:
+    holder = lease(store_url, clock)
+    holder.take()
+    told: list[str] = []
+    lease(store_url, clock).outlive(told.append, lambda seconds: holder.release())
+    assert len(told) == 1
+
+
 def test_renewing_keeps_it(store_url: str, clock: Clock) -> None:
     holder = lease(store_url, clock)
     holder.take()

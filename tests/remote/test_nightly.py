@@ -165,14 +165,20 @@ def test_the_same_night_twice_computes_once(tmp_path: Path, board: Board) -> Non
 
 def test_two_nights_are_kept_apart_and_it_is_said(tmp_path: Path, board: Board) -> None:
     nights = Nights(tmp_path, 24)
-    other = Lease(nights.history.objects, "nightly/full/lease", 600)
-    other.take()
-    assert nights.run("2026-01-01", 0.10) == 6
+    other = Lease(nights.history.objects, "nightly/full/lease", 6)
+    with other.kept(lambda: None):  # it lives: it renews
+        assert nights.run("2026-01-01", 0.10, "nightly.lease_s=6") == 6
     assert nights.night("2026-01-01").word == "kept out"
     assert other.holder in board.posts[-1]["text"]
     assert run_ids(nights.history.objects) == []
-    other.release()
     assert nights.run("2026-01-01", 0.10) == 0
+    assert nights.night("2026-01-01").word == "first"
+
+
+def test_a_night_that_died_is_outlived_by_its_next_start(tmp_path: Path, board: Board) -> None:
+    nights = Nights(tmp_path, 24)
+    Lease(nights.history.objects, "nightly/full/lease", 3).take()  # and is never heard of again
+    assert nights.run("2026-01-01", 0.10, "nightly.lease_s=6") == 0
     assert nights.night("2026-01-01").word == "first"
 
 
