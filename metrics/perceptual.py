@@ -21,6 +21,7 @@ from metrics.port import Golden, ImageMetric, Output
 from metrics.profiles import FOLLOWS, Profile, chosen, policy_of
 from metrics.samples import image_pair, pattern
 from metrics.versions import installed
+from metrics.winograd import with_fewer_products
 
 Net = Literal["alex", "vgg"]
 SIDE = 256  # pixels: both pictures are brought to this square
@@ -70,8 +71,11 @@ class LPIPS(ImageMetric):
         here = weights.locate(self._weights)
         self._identity = weights.identity(here)
         model = _network(self.net, _trunk(here, _TRUNKS[self.net][1])).to(device).eval()
-        # Pixels lie in memory channel by channel: convolutions take them as they are.
+        # The channels of a pixel lie together in memory: convolutions take them as they are.
         self._model = model.to(memory_format=torch.channels_last)
+        # VGG's layers are so wide that moving tiles costs what the fewer products save.
+        lean = self.net == "alex" and torch.device(device).type == "cpu"
+        self._trunk = with_fewer_products(model.net) if lean else model.net
         self._layer_weights = [layer.model[-1].weight.detach().flatten() for layer in model.lins]
         shift, scale = (x.flatten() for x in (model.scaling_layer.shift, model.scaling_layer.scale))
         low, high = (0.0, 1.0) if self.profile == "compat" else (-1.0, 1.0)
@@ -83,8 +87,7 @@ class LPIPS(ImageMetric):
         self._prepare(references)
         scores = []
         for part in _parts(range(len(batch)), self.batch_size):
-            candidates = [self._square(self._candidate(batch, i)) for i in part]
-            mine = self._features(torch.stack(candidates))
+            mine = self._features(self._squares([self._candidate(batch, i) for i in part]))
             theirs = [self._kept(references[i]) for i in part]
             for index, value in zip(part, self._distances(mine, theirs), strict=True):
                 scores.append(Score(batch.pairs[index].sample.id, values={self.name: value}))
@@ -101,29 +104,28 @@ class LPIPS(ImageMetric):
 
     def _kept(self, reference: Picture) -> Features:
         kept: Features | None = reference.kept(self._key)
-        return kept or [layer[0] for layer in self._features(self._square(reference)[None])]
+        return kept or [layer[0] for layer in self._features(self._squares([reference]))]
 
     def _prepare(self, references: Sequence[Picture]) -> None:
         fresh = list({id(r): r for r in references if r.kept(self._key) is None}.values())
         for part in _parts(fresh, self.batch_size):
-            features = self._features(torch.stack([self._square(r) for r in part]))
+            features = self._features(self._squares(part))
             for row, reference in enumerate(part):
-                # A copy, so that the batch it was cut from can be freed.
-                reference.keep(self._key, [layer[row].clone() for layer in features])
+                reference.keep(self._key, [layer[row] for layer in features])
 
-    def _square(self, picture: Picture) -> torch.Tensor:
-        """The picture at 256 x 256, float32 [3, 256, 256], ready for the first convolution.
+    def _squares(self, pictures: Sequence[Picture]) -> torch.Tensor:
+        """Pictures at 256 x 256, float32 [batch, 3, 256, 256], ready for the first convolution.
 
         The range of the profile and the network's own shift and scale are one step.
         """
-        small = picture.resized((SIDE, SIDE), Resampling.BILINEAR).rgb
-        pixels = small.to(self.device).float()
-        return pixels.mul_(self._slope).add_(self._offset).permute(2, 0, 1)
+        small = [picture.resized((SIDE, SIDE), Resampling.BILINEAR).rgb for picture in pictures]
+        pixels = torch.stack(small).to(self.device).float()
+        return pixels.mul_(self._slope).add_(self._offset).permute(0, 3, 1, 2)
 
     @torch.inference_mode()
     def _features(self, squares: torch.Tensor) -> Features:
         """Five feature maps [batch, channels, height, width], of unit length at each place."""
-        outs: Features = list(self._model.net(squares))
+        outs: Features = list(self._trunk(squares))
         # The maps are ours alone, so they are scaled in place.
         return [
             out.div_(torch.linalg.vector_norm(out, dim=1, keepdim=True).add_(_TINY)) for out in outs
@@ -159,7 +161,7 @@ class LPIPS(ImageMetric):
             AdapterError: they differ, so one of the libraries has moved.
         """
         pictures = (decode(pattern(64, 64, seed), self.policy) for seed in (0, 3))
-        first, second = (self._square(picture)[None] for picture in pictures)
+        first, second = torch.tensor_split(self._squares([*pictures]), 2)
         with torch.inference_mode():
             # Its forward pass scales by itself, so ours is undone first.
             scaling = self._model.scaling_layer
