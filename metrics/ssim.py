@@ -43,29 +43,37 @@ def box_ssim(first: torch.Tensor, second: torch.Tensor) -> float:
 
 
 def _box_map(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    x, y = first.int(), second.int()
+    """SSIM at every place of the window, float32.
+
+    From the sums of u = x + y and v = x - y: 4 x y = u^2 - v^2 and 2 (x^2 + y^2) = u^2 + v^2, so
+    two sums of values and two of squares are all it takes, and no product of both pictures.
+    """
+    x, y = first.short(), second.short()
+    mixed = torch.stack((x + y, x.sub_(y)))
     n = BOX * BOX
-    sum_x, sum_y = _box_sum(x), _box_sum(y)
-    product = sum_x * sum_y
-    squares = sum_x.mul_(sum_x).add_(sum_y.mul_(sum_y))
-    # n (n-1) times the sample covariance, and the sum of both sample variances alike.
-    covariance = _box_sum(x * y).mul_(n).sub_(product)
-    variances = _box_sum(x.mul_(x).add_(y.mul_(y))).mul_(n).sub_(squares)
+    sums = _box_sum(mixed).int()  # at most 49 * 510: 16 bits hold it
+    squares = mixed.int()
+    spread = _box_sum(squares.mul_(squares)).mul_(n)
+    # n^2 times the squared means, and n (n-1) times the sample variances, of u and of v.
+    means = sums.mul_(sums)
+    spread.sub_(means)
     # Exact up to here; the 24 bits of each ratio leave an error well below 1e-6 in the mean.
-    light, texture = _LUMINANCE * n * n, _CONTRAST * n * (n - 1)
-    above = product.float().mul_(2).add_(light)
-    above.mul_(covariance.float().mul_(2).add_(texture))
-    below = squares.float().add_(light).mul_(variances.float().add_(texture))
+    light, texture = 2 * _LUMINANCE * n * n, 2 * _CONTRAST * n * (n - 1)
+    above = (means[0] - means[1]).float().add_(light)
+    above.mul_((spread[0] - spread[1]).float().add_(texture))
+    below = means[0].add_(means[1]).float().add_(light)
+    below.mul_(spread[0].add_(spread[1]).float().add_(texture))
     return above.div_(below)
 
 
 def _box_sum(x: torch.Tensor) -> torch.Tensor:
+    """Sums over the window in the last two directions, which change places twice."""
     # 7 = 4 + 2 + 1: four additions a direction in place of six.
     for _ in range(2):
-        width = x.shape[1] - BOX + 1
-        two = x[:, :-1] + x[:, 1:]
-        four = two[:, :-2] + two[:, 2:]
-        x = (four[:, :width] + two[:, 4 : 4 + width] + x[:, 6:]).T
+        width = x.shape[-1] - BOX + 1
+        two = x[..., :-1] + x[..., 1:]
+        four = two[..., :width] + two[..., 2 : 2 + width]
+        x = four.add_(two[..., 4 : 4 + width]).add_(x[..., 6:]).mT
     return x
 
 
