@@ -74,8 +74,8 @@ class Coded:
     def counts(self, mask: NDArray[np.bool_] | None = None) -> dict[str, int]:
         """How many entries (under the mask) are each word."""
         codes = self.codes if mask is None else self.codes[mask]
-        found = np.bincount(codes, minlength=len(self.words))
-        return {word: int(found[i]) for i, word in enumerate(self.words)}
+        # Word by word: a joint count would widen every code to eight bytes.
+        return {word: int(np.count_nonzero(codes == i)) for i, word in enumerate(self.words)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,48 +155,26 @@ def score_columns(
     A null value beside the status ok is `not_applicable` (the metric says nothing about this
     output); a value that is not finite is an `error`.
     """
-    gather = _Gather(ids)
-    batches: list[dict[str, Floats]] = []
-    statuses: list[NDArray[np.uint8]] = []
+    gather = _Gather(reader, system, node, ids)
+    status = np.zeros(gather.due, np.uint8)
+    outputs: dict[str, Floats] = {}
     for table in _stream(reader, system, node):
-        gather.add(table)
-        statuses.append(gather.statuses.encode(table["status"]).astype(np.uint8))
-        batches.append(
-            {
-                name: table[name].combine_chunks().to_numpy(zero_copy_only=False)
-                for name in table.column_names
-                if name not in _HEAD
-            }
+        place = gather.add(table)
+        status[place] = gather.statuses.encode(table["status"])
+        for name in (n for n in table.column_names if n not in _HEAD):
+            if name not in outputs:  # a batch of nothing but gaps has no value columns
+                outputs[name] = np.full(gather.due, np.nan)
+            outputs[name][place] = table[name].to_numpy()
+    context = gather.context()
+    columns = []
+    for output, values in (outputs or {node.label: np.full(gather.due, np.nan)}).items():
+        said = _foretold(_explained(status, values, gather.statuses), context)
+        values[~np.isfinite(values)] = np.nan
+        name = node.label if len(outputs) < 2 else f"{node.label}.{output}"
+        columns.append(
+            Column(system, "score", node.label, output, name, values, said, context=context)
         )
-    context = gather.context(reader, system, node)
-    status = np.concatenate(statuses or [np.zeros(0, np.uint8)])
-    outputs = _aligned(batches, [len(s) for s in statuses]) or {
-        node.label: np.full(len(status), np.nan)
-    }
-    return tuple(
-        Column(
-            system=system,
-            stage="score",
-            label=node.label,
-            output=output,
-            name=node.label if len(outputs) == 1 else f"{node.label}.{output}",
-            values=np.where(np.isfinite(column), column, np.nan),
-            status=_foretold(_explained(status, column, gather.statuses), context),
-            context=context,
-        )
-        for output, column in outputs.items()
-    )
-
-
-def _aligned(batches: Sequence[dict[str, Floats]], sizes: Sequence[int]) -> dict[str, Floats]:
-    # A batch of nothing but gaps has no value columns.
-    names = dict.fromkeys(name for batch in batches for name in batch)
-    return {
-        name: np.concatenate(
-            [b.get(name, np.full(n, np.nan)) for b, n in zip(batches, sizes, strict=True)]
-        )
-        for name in names
-    }
+    return tuple(columns)
 
 
 def _explained(status: NDArray[np.integer], values: Floats, words: Words) -> Coded:
@@ -233,14 +211,14 @@ def verdict_columns(
     that judged, then the mean over those models. When one of them has no ok verdict the sample
     has no value in that view, and its status is that of the first verdict which is not ok.
     """
-    gather, judged = _Gather(ids), _Judged()
+    gather, judged = _Gather(reader, system, node, ids), _Judged()
     for table in _stream(reader, system, node):
         codes = table["sample_id"].combine_chunks().dictionary_encode().indices
         rows = codes.to_numpy(zero_copy_only=False)
         first = np.flatnonzero(np.diff(rows, prepend=-1))
         gather.add(table.take(first))
         judged.add(table, rows, gather.statuses)
-    context = gather.context(reader, system, node)
+    context = gather.context()
     return tuple(
         Column(
             system=system,
@@ -361,29 +339,46 @@ def _first_not_ok(group: Sequence[Column]) -> Coded:
 
 
 class _Gather:
-    """The context columns of a node, batch by batch."""
+    """The context columns of a node, filled batch by batch: their length is known beforehand."""
 
-    def __init__(self, ids: bool) -> None:
+    def __init__(self, reader: RunReader, system: str, node: Node, ids: bool) -> None:
+        self.due = reader.plan.expected(system)
         self.statuses = Words(STATUSES)
-        self._words = {n: Words() for n in ("format", "task", "modality", "source")}
+        self._of = f"{node.stage}/{node.key} ({node.label})", system
+        self._words = {n: Words() for n in ("format", "task", "modality")}
+        self._words |= {"source": Words()} if ids else {}
         self._words["prediction_status"] = Words(PREDICTION_STATUSES)
-        self._codes: dict[str, list[NDArray[np.integer]]] = {n: [] for n in self._words}
+        self._codes: dict[str, NDArray[np.integer]] = {
+            n: np.zeros(self.due, np.int32 if n == "source" else np.int16) for n in self._words
+        }
         self._ids: list[pa.Array] | None = [] if ids else None
+        self._rows = 0
 
-    def add(self, table: pa.Table) -> None:
+    def add(self, table: pa.Table) -> slice:
+        """Take in a batch; the places of its rows in the column.
+
+        Raises:
+            CorruptError: there are more rows than the system owes.
+        """
+        place = slice(self._rows, self._rows + len(table))
+        self._rows = place.stop
+        if self._rows > self.due:
+            raise self._wrong()
         for name, words in self._words.items():
-            if name != "source" or self._ids is not None:
-                width = np.int32 if name == "source" else np.int16
-                self._codes[name].append(words.encode(table[name]).astype(width))
+            self._codes[name][place] = words.encode(table[name])
         if self._ids is not None:
             self._ids += table["sample_id"].chunks
+        return place
 
-    def _coded(self, name: str) -> Coded:
-        parts = self._codes[name]
-        return Coded(tuple(self._words[name].all), np.concatenate(parts or [np.zeros(0, np.int16)]))
+    def context(self) -> Context:
+        """What was gathered.
 
-    def context(self, reader: RunReader, system: str, node: Node) -> Context:
-        made = Context(
+        Raises:
+            CorruptError: there are fewer rows than the system owes.
+        """
+        if self._rows != self.due:
+            raise self._wrong()
+        return Context(
             format=self._coded("format"),
             task=self._coded("task"),
             modality=self._coded("modality"),
@@ -391,13 +386,17 @@ class _Gather:
             ids=None if self._ids is None else pa.chunked_array(self._ids, pa.string()),
             source=self._coded("source") if self._ids is not None else None,
         )
-        due = reader.plan.expected(system)
-        if len(made.format.codes) != due:
-            raise CorruptError(
-                f"{node.stage}/{node.key} ({node.label}) has rows for {len(made.format.codes)} "
-                f"samples of {system!r}, and should have {due}"
-            )
-        return made
+
+    def _coded(self, name: str) -> Coded:
+        return Coded(tuple(self._words[name].all), self._codes[name])
+
+    def _wrong(self) -> CorruptError:
+        what, system = self._of
+        more = " or more" if self._rows > self.due else ""
+        return CorruptError(
+            f"{what} has rows for {self._rows}{more} samples of {system!r}, "
+            f"and should have {self.due}"
+        )
 
 
 def _stream(reader: RunReader, system: str, node: Node) -> Iterator[pa.Table]:

@@ -28,11 +28,11 @@ def stage_shards(node: Node, shard: int) -> range:
 class RunReader:
     """The rows of one plan's stages. Listings are taken once, when a node is first read."""
 
-    def __init__(self, objects: Objects, plan: Plan) -> None:
-        """Opens the benchmark; reads nothing of the stages yet."""
+    def __init__(self, objects: Objects, plan: Plan, benchmark: Benchmark | None = None) -> None:
+        """Opens the benchmark, unless it is open; reads nothing of the stages yet."""
         self.objects = objects
         self.plan = plan
-        self.benchmark = Benchmark(objects, plan.benchmark)
+        self.benchmark = benchmark or Benchmark(objects, plan.benchmark)
         self._listings: dict[str, Listing] = {}
         self._told: dict[str, dict[int, int]] = {}  # key -> shard -> revision
 
@@ -55,9 +55,12 @@ class RunReader:
         """Remember a commit that was heard of: a listing may lag behind."""
         self._told.setdefault(key, {})[shard] = revision
 
-    def anew(self) -> "RunReader":
-        """A reader that lists again, and remembers what this one heard of."""
-        reader = RunReader(self.objects, self.plan)
+    def anew(self, plan: Plan | None = None) -> "RunReader":
+        """A reader that lists again, and remembers what this one heard of.
+
+        It may read another plan over the same benchmark.
+        """
+        reader = RunReader(self.objects, plan or self.plan, self.benchmark)
         reader._told = self._told
         return reader
 

@@ -122,8 +122,7 @@ def _column_rows(
         expected = int(np.count_nonzero(group.mask))
         if statuses["not_applicable"] == expected:
             continue
-        values = column.values[group.mask]
-        values = values[np.isfinite(values)]
+        values = column.values[group.mask & np.isfinite(column.values)]
         row: Row = {
             "system": column.system,
             "control": plan.system(column.system).control,

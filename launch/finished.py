@@ -16,7 +16,7 @@ def with_means(reader: RunReader, event: Event) -> Event:
         return event
     plan = reader.plan
     own = replace(plan, systems=(plan.system(str(event.details["system"])),))
-    summary = summarize(RunReader(reader.objects, own))
+    summary = summarize(reader.anew(own))
     whole = summary.filter(pc.equal(summary["group_kind"], "all"))
     means: dict[str, Any] = {}
     for row in whole.to_pylist():
