@@ -20,10 +20,11 @@ import urllib.request
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from adapters import server_guard
+from engine import environment
 from engine.errors import AdapterError, ConfigError, EngineDied
 from engine.nouns import Prediction, Request
 from engine.ports import Generator
@@ -33,16 +34,6 @@ _TAIL_LINES = 25
 _TAIL_BYTES = 32 * 1024
 _PORT_ATTEMPTS = 3
 _LOCK_TIMEOUT_S = 60.0
-# What an environment holds, printed by its own interpreter; pip need not be installed in it. Of a
-# package that is there twice, the one found first is the one that is imported.
-_FREEZE = """
-import importlib.metadata, json, platform
-found = {}
-for each in importlib.metadata.distributions():
-    name = (each.metadata["Name"] or "").lower().replace("_", "-").replace(".", "-")
-    found.setdefault(name, f"{name}=={each.version}")
-print(json.dumps([platform.python_version(), sorted(found.values())]))
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,24 +262,23 @@ def _answers(url: str) -> bool:
 
 
 def _environment(python: str) -> dict[str, Any]:
-    """The lock of an interpreter's environment: every distribution as `name==version`.
+    """`engine.environment.environment_lock` of another interpreter's environment.
 
     Raises:
         AdapterError: the interpreter does not run.
     """
     try:
         done = subprocess.run(
-            [python, "-c", _FREEZE],
+            [python, "-c", Path(environment.__file__).read_text(encoding="utf-8")],
             capture_output=True,
             timeout=_LOCK_TIMEOUT_S,
             check=True,
             env={k: v for k, v in os.environ.items() if _USUAL.fullmatch(k)},
         )
-        version, packages = json.loads(done.stdout)
+        lock: dict[str, Any] = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as err:
         raise AdapterError(f"{python} cannot say what its environment holds: {err}") from err
-    digest = sha256("\n".join(packages).encode()).hexdigest()
-    return {"python": version, "sha256": digest, "packages": packages}
+    return lock
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from engine import schemas
 from engine.benchmark import Benchmark
+from engine.environment import environment_lock
 from engine.errors import AdapterError, StoreError
 from engine.nouns import VIEWS, Prediction, Request, Sample, Score, Verdict
 from engine.objects import connect
@@ -231,6 +232,10 @@ class PredictWorker(StageWorker):
 
     def _passport(self, node: Node) -> Mapping[str, Any]:
         return self.generator.passport()
+
+    def _labels(self, node: Node, unit: Unit, target: Target) -> dict[str, Any]:
+        # A system may run its workers in an environment of its own, so its rows say what it holds.
+        return super()._labels(node, unit, target) | {"environment": environment_lock()}
 
 
 class ScoreWorker(StageWorker):
