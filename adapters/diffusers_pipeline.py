@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from PIL import Image as Pillow
@@ -94,10 +95,11 @@ class DiffusersPipeline:
         self.execution = _fill(Execution, execution)
         self.firewall = Firewall(firewall)
         self._load = {"dtype": "float32", **(load or {})}
-        self._weights = weights(model)
         self._check()
         self._lock = threading.Lock()
         self._pipe = self._loaded(pipeline)
+        # Once: every shard carries it, and a folder is hashed for it.
+        self._weights = weights(model, self._load.get("revision"))
         self._arguments = self._call_arguments()
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
@@ -135,7 +137,7 @@ class DiffusersPipeline:
         unknown = sorted(set(self._load) - {"dtype", "revision", "variant"})
         if unknown or self._load["dtype"] not in _DTYPES:
             raise ConfigError(f"load takes dtype ({', '.join(_DTYPES)}), revision and variant")
-        if "folder_sha256" not in self._weights and not self._load.get("revision"):
+        if not Path(self.model).is_dir() and not self._load.get("revision"):
             raise ConfigError(
                 f"{self.model!r} is no folder here; name the hub revision in load.revision, "
                 "for the results' address must say which weights made them"

@@ -1,6 +1,7 @@
 """What a folder of weights is, for passports: a digest, and whether the weights are random."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,18 +14,39 @@ _WHOLE_BELOW = 64 * 2**20
 _EDGE = 2**20
 
 
-def weights(model: str) -> dict[str, Any]:
-    """Where weights come from, as JSON.
+def weights(model: str, revision: str | None = None) -> dict[str, Any]:
+    """Where weights come from, as JSON. Ask after they were loaded.
 
-    A folder gives `folder_sha256`; weights that a marker calls random give `random_weights`,
-    which every table that shows their scores must repeat.
+    A folder gives `folder_sha256`, a hub name the `commit` that its revision stood for when it
+    was loaded; weights that a marker calls random give `random_weights`, which every table that
+    shows their scores must repeat.
     """
     found: dict[str, Any] = {}
     if Path(model).is_dir():
         found["folder_sha256"] = folder_digest(Path(model))
+    elif known := _commit(model, revision):
+        found["commit"] = known
     if marker := random_weights(model):
         found |= {"random_weights": True, "random_seed": marker.get("seed")}
     return found
+
+
+def _commit(model: str, revision: str | None) -> str | None:
+    """The commit behind a hub name, from the hub's cache here; None where that is not known."""
+    if re.fullmatch("[0-9a-f]{40}", revision or ""):
+        return revision
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return None
+    for file in ("model_index.json", "config.json"):
+        try:
+            found = try_to_load_from_cache(model, file, revision=revision)
+        except ValueError:  # no name that the hub could have
+            return None
+        if isinstance(found, str):
+            return Path(found).parent.name
+    return None
 
 
 def folder_digest(folder: Path) -> str:

@@ -202,7 +202,7 @@ class UnifiedInProcess:
             "target": self._target,
             "model": self._model,
             "load": self._load,
-            **weights(self._model),
+            **weights(self._model, self._load.get("revision")),
             "prompt": self._style.prompt,
             "firewall": self._firewall.passport(),
             "versions": versions(package, "torch", "transformers", "diffusers"),

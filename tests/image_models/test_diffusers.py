@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -289,6 +291,43 @@ def test_a_wrong_setting_is_named(
 def test_a_hub_model_needs_a_revision() -> None:
     with pytest.raises(ConfigError, match="revision"):
         DiffusersPipeline("someone/some-model", "edit")
+
+
+_FROM_THE_HUB = """
+import json
+from adapters.diffusers_pipeline import DiffusersPipeline
+passport = DiffusersPipeline("someone/tiny", "edit", load={"revision": "main"}).passport()
+print(json.dumps([passport["revision"], passport["commit"]]))
+"""
+
+
+@pytest.mark.slow
+def test_the_commit_behind_a_branch_is_in_the_passport(
+    tiny_pipelines: Path, tmp_path: Path
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cached = tmp_path / "hub" / "models--someone--tiny"
+    shutil.copytree(tiny_pipelines / "edit", cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(commit)
+    done = subprocess.run(
+        [sys.executable, "-c", _FROM_THE_HUB],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=True,
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == ["main", commit]
+
+
+def test_a_commit_that_was_named_is_known_without_a_cache() -> None:
+    from adapters.provenance import weights
+
+    assert weights("someone/tiny", "f" * 40) == {"commit": "f" * 40}
+    assert weights("someone/tiny", "main") == {}
+    assert weights("no/such/name here", "main") == {}
 
 
 def test_weights_that_are_not_there_say_what_to_do(tmp_path: Path) -> None:
