@@ -1,6 +1,8 @@
 """Makes `.venv` and the small seeded weights; done once, then only looked at.
 
-    python3 -m launch.setup_env [all | environment | weights]
+    python3 -m launch.setup_env [all | environment | weights | second]
+
+`second` is for the tests: an environment beside `.venv` with an older transformers.
 
 Runs on the system's own Python, so it uses the standard library only. A stamp keyed by what the
 environment is made from tells whether there is anything to do.
@@ -21,6 +23,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOG = ROOT / "var" / "setup.log"
 WEIGHTS = ROOT / "var" / "weights"
+SECOND_VENV = ROOT / "var" / "environments" / "second"
 EXTRAS = ("s3", "metrics", "mini", "api", "images")
 # Modules with a `make(directory)`, and the folder under WEIGHTS that each fills.
 MAKERS = {
@@ -28,6 +31,8 @@ MAKERS = {
     "adapters.tiny_vlm": "tiny-vlm",
     "adapters.tiny_diffusers": "tiny-diffusers",
 }
+# Another major release of transformers, with what it insists on; all else is `.venv`'s.
+SECOND = ("transformers==4.57.6", "huggingface-hub==0.36.2", "tokenizers==0.22.2")
 # They come with vLLM for CPU, cannot load beside a CPU PyTorch, and break transformers' imports.
 UNLOADABLE = ("torchaudio", "torchcodec")
 
@@ -187,9 +192,7 @@ def cure_torchvision() -> None:
     """Make torchvision importable, see `launch.torchvision_cure`."""
     from launch.torchvision_cure import cure
 
-    query = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    found = subprocess.run([PYTHON, "-c", query], capture_output=True, text=True, check=True)
-    say(cure(Path(found.stdout.strip()), str(PYTHON)))
+    say(cure(purelib(PYTHON), str(PYTHON)))
 
 
 def environment(kind: str) -> None:
@@ -218,6 +221,51 @@ def weights(kind: str) -> None:
     stamp.write_text(key, encoding="utf-8")
 
 
+def second(prefix: Path) -> Path:
+    """Make the second environment, unless it is there already; about 100 MB.
+
+    It holds `SECOND`, and finds everything else in the first environment, whose packages come
+    behind its own.
+
+    Args:
+        prefix: the first environment.
+
+    Returns:
+        The second environment's interpreter.
+
+    Raises:
+        SetupError: no package index gives `SECOND`, or the environment cannot be made.
+    """
+    folder = SECOND_VENV
+    first, python, stamp = (prefix / "bin/python", folder / "bin/python", folder / ".stamp")
+    key = digest([Path(__file__), prefix / "pyvenv.cfg"], SECOND, str(prefix))
+    if is_stamped(stamp, key):
+        return python
+    stamp.unlink(missing_ok=True)
+    step("making a second environment", [first, "-m", "venv", "--clear", "--without-pip", folder])
+    pip: list[str | Path] = [first, "-m", "pip", "--python", python, "install", "--no-compile"]
+    try:
+        step(f"installing {SECOND[0]} into it", [*pip, "--no-deps", *SECOND])
+    except SetupError as err:
+        say(str(err))
+        raise SetupError(
+            f"No package index gave {', '.join(SECOND)}, so the test of two environments in one "
+            "sweep cannot run; connect this machine to one, or set PIP_INDEX_URL."
+        ) from err
+    shared = purelib(first)
+    line = f"import site; site.addsitedir({str(shared)!r})\n"
+    (purelib(python) / "first_environment.pth").write_text(line, encoding="utf-8")
+    stamp.write_text(key, encoding="utf-8")
+    return python
+
+
+def purelib(python: Path) -> Path:
+    """The folder where an interpreter's packages are."""
+    query = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    found = subprocess.run([python, "-c", query], capture_output=True, text=True, check=True)
+    return Path(found.stdout.strip())
+
+
 def make(name: str) -> None:
     """Run one maker of weights in this process; its models end with it."""
     from launch.tiny import make_all
@@ -231,12 +279,15 @@ def main(arguments: Sequence[str]) -> int:
         say(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}. Set PYTHON=.")
         return 6
     what = arguments[0] if arguments else "all"
-    if what not in ("all", "environment", "weights", "make"):
-        say("what can be set up: all, environment, weights")
+    if what not in ("all", "environment", "weights", "second", "make"):
+        say("what can be set up: all, environment, weights, second")
         return 2
     try:
         if what == "make":
             make(arguments[1])
+            return 0
+        if what == "second":
+            second(VENV)
             return 0
         kind = accelerator()
         if what in ("all", "environment"):

@@ -133,6 +133,20 @@ def test_an_environment_is_made_without_ensurepip(
     assert setup_env.runs([setup_env.PYTHON, "-m", "pip", "--version"])
 
 
+def test_without_an_index_the_second_environment_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(setup_env, "SECOND_VENV", tmp_path / "second")
+    monkeypatch.setattr(setup_env, "VENV", Path(sys.prefix))
+    monkeypatch.setattr(setup_env, "LOG", tmp_path / "log")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
+    assert setup_env.main(["second"]) == 6
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"setup: No package index gave {setup_env.SECOND[0]}")
+    assert not (tmp_path / "second" / ".stamp").exists()
+
+
 def test_an_older_python_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 10, 0))
     assert setup_env.main(["environment"]) == 6

@@ -1,0 +1,129 @@
+"""One sweep over models that no single environment can hold: two releases of transformers."""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import echo, plan, recipe
+from image_models.conftest import picture
+from image_models.test_image_runs import Pictures, carried_out, predictions
+
+from actors.ray_pool import RayPool
+from engine.environment import environment_lock
+from engine.importing import ImportOptions, import_benchmark
+from engine.nouns import Image, Sample
+from engine.objects import connect
+from engine.plan import Model, System, make_plan
+from engine.reading import RunReader
+from engine.run import Options, carry_out
+from engine.spec import Resources, Spec
+from engine.stages import labels
+from engine.survey import survey
+from launch import setup_env
+
+SERVER = str(Path(__file__).with_name("older_server.py"))
+OLDER = setup_env.SECOND[0]
+NEWER = f"transformers=={version('transformers')}"
+
+
+@pytest.fixture(scope="module")
+def second() -> str:
+    """The interpreter of an environment with an older transformers, made once a checkout."""
+    return str(setup_env.second(Path(sys.prefix)))
+
+
+def in_process(family: str, name: str, python: str = "") -> System:
+    """A system whose worker loads one of `two_families`, with the interpreter named."""
+    spec = Spec(
+        "adapters.unified:UnifiedInProcess",
+        {"target": f"image_models.two_families:{family}", "model": name},
+    )
+    environment = {"py_executable": python} if python else {}
+    return System(name, Model(spec, Resources(cpus=0.5, runtime_env=environment)), None, ("VQA",))
+
+
+def served(python: str) -> System:
+    """The older family behind a server in its own environment."""
+    inner = {
+        "target": "adapters.openai_api:OpenAIChat",
+        "kwargs": {"model": "older", "style": {"mode": "vqa", "prompt": "answer/1"}},
+    }
+    spec = Spec(
+        "adapters.managed_server:ManagedServer",
+        {
+            "command": ["{python}", SERVER, "--port", "{port}"],
+            "inner": inner,
+            "execution": {"python": python, "start_timeout_s": 120.0, "grace_s": 2.0},
+        },
+    )
+    return System("older-served", Model(spec, Resources(cpus=0.5)), None, ("VQA",))
+
+
+def releases(environment: dict[str, Any]) -> set[str]:
+    return {p for p in environment["packages"] if p.startswith("transformers==")}
+
+
+def test_the_lock_of_the_workers_environment_is_with_the_rows(tmp_path: Path) -> None:
+    objects = connect(str(tmp_path / "store"))
+    work = plan(objects, System("echo", echo()), count=4)
+    reader = carried_out(objects, work)
+    (node,) = (n for n in work.nodes.values() if n.stage == "answer")
+    found = labels(reader.stage(node).read(0))["environment"]
+    assert found == environment_lock()
+    assert {NEWER, f"pytest=={version('pytest')}"} <= set(found["packages"])
+    assert len(found["sha256"]) == 64
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_two_releases_of_transformers_run_in_one_sweep(
+    second: str, local_ray: str, tmp_path: Path
+) -> None:
+    systems = [
+        in_process("Newer", "newer"),
+        in_process("Older", "older", second),
+        served(second),
+        in_process("Older", "older-in-the-wrong-place"),
+        in_process("Newer", "newer-in-the-wrong-place", second),
+    ]
+    samples = [
+        Sample(
+            f"s{i}", "VQA", "question-answering", "CT", "what is it?", f"r{i}",
+            input_images=(Image(picture(i), f"in-{i}.png"),),
+        )
+        for i in range(4)
+    ]  # fmt: skip
+    objects = connect(str(tmp_path / "store"))
+    stored = import_benchmark(Pictures(samples), objects, ImportOptions("p", 2))
+    sweep = make_plan(recipe(*systems), stored)
+    reader, pool = RunReader(objects, sweep), RayPool()
+    ending = carry_out(reader, survey(reader), pool, Options())
+    pool.shutdown()
+    # What each family needs is not in the other's environment; that ends these two, and no other.
+    reasons = " ".join(ending.failed.values())
+    assert len(ending.failed) == 2, ending.failed
+    assert "AutoModelForVision2Seq" in reasons
+    assert "TokenizersBackend" in reasons
+
+    reader, told = RunReader(objects, sweep), {}
+    for system in ("newer", "older", "older-served"):
+        rows = predictions(reader, system)
+        assert {p.status for p in rows.values()} == {"ok"}, rows
+        assert all(len(p.text) == 8 for p in rows.values())
+        told[system] = {i: p.text for i, p in rows.items()}
+    assert told["older"] == told["older-served"]
+
+    locks = {
+        node.systems[0]: [labels(reader.stage(node).read(i)) for i in range(sweep.shards)]
+        for node in sweep.nodes.values()
+        if node.stage == "answer" and node.systems[0] in told
+    }
+    for system, release in (("newer", NEWER), ("older", OLDER)):
+        for found in locks[system]:
+            assert releases(found["environment"]) == {release}
+            assert f"transformers=={found['passport']['versions']['transformers']}" == release
+    for found in locks["older-served"]:
+        assert releases(found["passport"]["server"]["environment"]) == {OLDER}
+        assert releases(found["environment"]) == {NEWER}
