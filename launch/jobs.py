@@ -113,12 +113,19 @@ class Cluster:
                 raise
         return True
 
-    def jobs(self, run: str) -> dict[str, str]:
-        """The run's jobs in the order of their attempts, with Ray's word for their state."""
+    def jobs(self, run: str, other: str = "") -> dict[str, str]:
+        """The run's jobs in the order of their attempts, with Ray's word for their state.
+
+        Args:
+            run: its id, from which our jobs have theirs.
+            other: a job that drove it but is not of ours; counts when there is none of ours.
+        """
         with _explained(self.url):
             listed = {str(j.submission_id): str(j.status.value) for j in self._client.list_jobs()}
         mine = [j for j in listed if j == run or j.startswith(f"{run}--")]
-        return {j: listed[j] for j in sorted(mine, key=attempt)}
+        return {
+            j: listed[j] for j in sorted(mine, key=attempt) or [o for o in listed if o == other]
+        }
 
     def state(self, job: str) -> tuple[str, int | None]:
         """Ray's word for a job's state, and its driver's exit code when it has one."""

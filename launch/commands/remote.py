@@ -134,12 +134,18 @@ def _known(store: str, run: str | None, address: str | None) -> _Known:
     folder = RunFolder(objects, find_run(objects, run))
     try:
         cluster = jobs.Cluster(jobs.address(address))
-        known = cluster.jobs(folder.run_id)
+        known = cluster.jobs(folder.run_id, _driver(folder))
     except jobs.NoDashboard as err:
         click.echo(f"from the store alone: {err}", err=True)
         return _Known(folder, None, "", "")
     job = list(known)[-1] if known else ""
     return _Known(folder, cluster, job, known.get(job, ""))
+
+
+def _driver(folder: "RunFolder") -> str:
+    """The job that the run itself says drives it, which may be one of `ray job submit`."""
+    status = folder.status()
+    return status.job if status else ""
 
 
 @click.command("attach")
@@ -192,7 +198,7 @@ def _driver_log(folder: "RunFolder", address: str | None) -> int:
     from launch import jobs
 
     cluster = jobs.Cluster(jobs.address(address))
-    known = list(cluster.jobs(folder.run_id))
+    known = list(cluster.jobs(folder.run_id, _driver(folder)))
     if not known:
         raise StoreError(f"{cluster.url} knows no job of run {folder.run_id}")
     click.echo(cluster.log(known[-1]), nl=False)

@@ -1,6 +1,7 @@
 """The demo as a user submits it: the client is lost in mid-run, and another one takes over."""
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -47,9 +48,11 @@ def check(folder: Path, run: str, systems: list[str]) -> None:
 def test_the_demo_outlives_its_client(
     two_machines: Machines, tmp_path: Path, weights: Path
 ) -> None:
-    env = two_machines.environment() | {"MEDGEN_WEIGHTS": str(weights), "COLUMNS": "200"}
+    cache = tmp_path / "cache"
+    env = {"MEDGEN_WEIGHTS": str(weights), "MEDGEN_CACHE": str(cache), "COLUMNS": "200"}
+    env = two_machines.environment() | env
     store = ("--store", str(tmp_path / "store"))
-    words = ("submit", "--config", "demo", *store, "submit.env=[MEDGEN_WEIGHTS]")
+    words = ("submit", "--config", "demo", *store, "submit.env=[MEDGEN_WEIGHTS,MEDGEN_CACHE]")
     client = start(tmp_path, env, *words, "--wait")
     wait_for(lambda: committed(tmp_path) >= 1, client)
     client.send_signal(signal.SIGKILL)
@@ -64,4 +67,5 @@ def test_the_demo_outlives_its_client(
     assert "exit code 0" in attached.stderr
     systems = load("demo").system
     assert [name for name in systems if name not in attached.stdout] == []
+    assert os.listdir(cache), "the job made its tiny models where it was told to"
     check(tmp_path, said["run"], list(systems))

@@ -40,7 +40,8 @@ class Slow:
             time.sleep(float(self.how["pause"]))
             with Path(self.how["calls"]).open("a") as log:
                 log.write(request.sample.id + "\\n")
-            place = {"from": engine.__file__, "greeting": os.environ.get("GREETING", "")}
+            place = {"from": engine.__file__}
+            place |= {name: os.environ.get(name) for name in ("GREETING", "ANOTHER")}
             text = request.sample.reference_text
             answers.append(Prediction(request.sample.id, text=text, usage=USAGE, details=place))
         return answers
@@ -114,12 +115,12 @@ def test_the_same_plan_is_the_same_run(two_machines: Machines, tmp_path: Path) -
     assert waited.returncode == 0, waited.stderr
     assert "attached to" in waited.stderr
     assert status(tmp_path, "twice").code.startswith("upload ")
-    # Every worker had the uploaded engine and the declared variable, on whichever machine it was.
+    # Every worker had the uploaded engine, and of variables the declared one, wherever it was.
     rows = answers(tmp_path, "twice").values()
     told = [json.loads(row["details"]) for row in rows]
     assert told
     assert all("runtime_resources" in d["from"] and "working_dir" in d["from"] for d in told)
-    assert {d["greeting"] for d in told} == {"hello"}
+    assert {(d["GREETING"], d["ANOTHER"]) for d in told} == {("hello", None)}
     # Each sample was asked once, although the plan was submitted three times.
     assert set(Counter((tmp_path / "calls").read_text().split()).values()) == {1}
     over = medgen(tmp_path, env, "submit", "--config", str(config), "--wait")
@@ -213,6 +214,9 @@ def test_rays_own_submit_works_from_a_clone(
     assert found is not None
     assert (found.status, found.exit_code) == ("success", 0)
     assert os.listdir(store / "stages" / "score")
+    # The job's id is Ray's; the run knows it.
+    said = medgen(tmp_path, env, "logs", found.run_id, "--driver", "--store", str(store))
+    assert "exit code 0" in said.stdout, said.stderr
     if what == NIGHT:
         latest = json.loads((store / "nightly" / "nightly" / "latest.json").read_text())
         assert (latest["word"], latest["run_id"]) == ("first", found.run_id)
