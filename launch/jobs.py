@@ -26,6 +26,7 @@ _NO_TOKEN = (
 )
 # Seconds to connect, and to wait for an answer: a forwarded port may lead nowhere.
 _PATIENCE_S = (5.0, 30.0)
+_UPLOAD_S = 600.0  # sending a whole body counts as connecting; a laptop's way out may be slow
 # In its first seconds a cluster has nobody who starts jobs yet, and says so with an error.
 _WHEN_READY = Retrying(
     stop=stop_after_delay(60),
@@ -163,7 +164,8 @@ def _client(url: str) -> Any:
         """Ray's client, which would wait for an answer for ever."""
 
         def _do_request(self, *given: Any, **named: Any) -> Any:
-            return super()._do_request(*given, **{"timeout": _PATIENCE_S, **named})
+            patience = _UPLOAD_S if named.get("data") else _PATIENCE_S
+            return super()._do_request(*given, **{"timeout": patience, **named})
 
     return Patient(url)
 
