@@ -191,6 +191,15 @@ def test_the_published_line_up_shares_its_stages() -> None:
     assert shared == [1, 1, 1, 5, 5, 5, 5]
 
 
+def test_the_published_line_up_says_what_it_will_take() -> None:
+    plan = line_up()
+    for group in plan.groups.values():
+        if group.stage != "score":
+            assert group.seconds_per_sample > 0, group.name
+        if group.spec.target.endswith((":VLLMEngine", ":OpenAIChat", ":ChatJudge")):
+            assert group.tokens_per_sample > 0, group.name
+
+
 def test_the_published_line_up_is_planned_without_any_model() -> None:
     script = (
         "import sys; sys.path.insert(0, 'tests')\n"
