@@ -73,7 +73,7 @@ def _given(kind: Kind, site: SiteConf) -> dict[str, Any]:
         "workers": _workers(site),
         "commands": {
             "run": [*site.program, *site.run, *store],
-            "nightly": [*site.program, *site.nightly, *store],
+            "nightly": [*site.program, *_nightly(site), *store],
         },
         "ray_version": importlib.metadata.version("ray"),
         "torch": _torch(),
@@ -81,6 +81,13 @@ def _given(kind: Kind, site: SiteConf) -> dict[str, Any]:
         "unloadable": UNLOADABLE,
         "packages": PACKAGES,
     }
+
+
+def _nightly(site: SiteConf) -> list[str]:
+    """The night's command; its date is that of the schedule's zone unless the site says another."""
+    zone = "nightly.time_zone="
+    said = any(word.startswith(zone) for word in site.nightly)
+    return site.nightly if said else [*site.nightly, f"{zone}{site.time_zone}"]
 
 
 def _workers(site: SiteConf) -> dict[str, NodeConf]:

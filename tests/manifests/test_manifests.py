@@ -230,6 +230,22 @@ def test_commands_arrive_as_they_were_said(tmp_path: Path) -> None:
     assert "{{ e }}" in given["MEDGEN_NOTE"]
 
 
+def test_a_night_has_the_date_of_its_schedules_zone() -> None:
+    def command(*overrides: str) -> list[str]:
+        every = objects(read_site(None, ["time_zone=Asia/Tokyo", *overrides]))
+        pod = every["cronjob.yaml"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        assert every["raycronjob.yaml"]["spec"]["timeZone"] == "Asia/Tokyo"
+        (container,) = pod["containers"]
+        words: list[str] = container["command"]
+        entry = every["raycronjob.yaml"]["spec"]["jobTemplate"]["entrypoint"]
+        assert shlex.split(entry) == words[words.index("--") + 1 :]
+        return words
+
+    assert "nightly.time_zone=Asia/Tokyo" in command()
+    own = command("nightly=[nightly,nightly.time_zone=Etc/UTC]")
+    assert [w for w in own if "time_zone" in w] == ["nightly.time_zone=Etc/UTC"]
+
+
 def test_the_network_policy_covers_every_pod(site: SiteConf) -> None:
     every = objects(site)
     label = every["networkpolicy.yaml"]["spec"]["podSelector"]["matchLabels"]
