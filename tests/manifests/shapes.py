@@ -120,6 +120,15 @@ CHOICES = {
     ("AutoscalerOptions", "upscalingMode"): ("Default", "Aggressive", "Conservative"),
     ("HeadGroupSpec", "serviceType"): ("ClusterIP", "NodePort", "LoadBalancer"),
     ("RayJobSpec", "submissionMode"): ("K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"),
+    ("V1CronJobSpec", "concurrencyPolicy"): ("Allow", "Forbid", "Replace"),
+    ("V1PodSpec", "restartPolicy"): ("Always", "OnFailure", "Never"),
+    ("V1Container", "imagePullPolicy"): ("Always", "IfNotPresent", "Never"),
+    ("V1ContainerPort", "protocol"): ("TCP", "UDP", "SCTP"),
+    ("V1NetworkPolicyPort", "protocol"): ("TCP", "UDP", "SCTP"),
+    ("V1SeccompProfile", "type"): ("Localhost", "RuntimeDefault", "Unconfined"),
+    ("V1Toleration", "operator"): ("Exists", "Equal"),
+    ("V1Toleration", "effect"): ("NoSchedule", "PreferNoSchedule", "NoExecute"),
+    ("V1EmptyDirVolumeSource", "medium"): ("", "Memory"),
 }
 # The first KubeRay that knows them. 1.4.0 knows every other field that is rendered.
 SINCE: dict[tuple[str, str], tuple[int, int, int]] = {

@@ -151,6 +151,12 @@ def test_a_wrong_amount_would_be_seen() -> None:
     assert problems(manifest) != []
 
 
+def test_a_word_that_kubernetes_does_not_know_would_be_seen() -> None:
+    manifest = objects(read_site())["cronjob.yaml"]
+    manifest["spec"]["concurrencyPolicy"] = "Forbidden"
+    assert problems(manifest) == ["CronJob.spec.concurrencyPolicy is 'Forbidden'"]
+
+
 def test_every_ray_asks_for_a_token(site: SiteConf) -> None:
     for spec in ray_specs(site):
         assert spec["authOptions"]["mode"] == "token"
