@@ -71,14 +71,16 @@ class VLLMChat:
             engine: vLLM engine arguments that belong to the model's identity (`dtype`,
                 `quantization`, `max_model_len`, `load_format`, `seed`, `mm_processor_kwargs` …),
                 passed through untouched.
-            lora: `name` and `path` of a LoRA adapter that every request uses.
+            lora: `name` and `path` (a folder) of a LoRA adapter that every request uses.
             template: `chat_template` and `chat_template_kwargs`, where the model's own will not do.
             execution: fields of `Execution`.
 
         Raises:
             ConfigError: an argument that neither vLLM nor `Execution` knows.
-            AdapterError: vLLM is not installed, or cannot serve the model.
+            AdapterError: vLLM is not installed, or cannot serve the model or load the adapter.
         """
+        if lora and set(lora) != {"name", "path"}:
+            raise ConfigError(f"lora takes `name` and `path`, not {', '.join(sorted(lora))}")
         self._execution = _execution(execution or {})
         _prepare(self._execution)
         self._vllm = _Vendor.load()
@@ -95,7 +97,7 @@ class VLLMChat:
             self._loop.stop()
             known = advice(model)
             hint = f". {known}" if known else ""
-            raise AdapterError(f"vLLM could not serve {model!r}: {err}{hint}") from err
+            raise AdapterError(f"vLLM could not serve {model!r}: {_cause(err)}{hint}") from err
         # Once: every shard carries it, and the weights are hashed for it.
         self._passport = self._describe()
         self._closing = weakref.finalize(self, _close, self._engine, self._loop)
@@ -117,7 +119,7 @@ class VLLMChat:
             "revision": self._revision,
             **found,
             "engine": {k: v for k, v in self._arguments.items() if k != "model"},
-            "lora": self._lora or None,
+            "lora": {**self._lora, **weights(self._lora["path"])} if self._lora else None,
             "template": self._template or None,
             "device": self._vllm.device(),
             "batch_invariant": os.environ.get("VLLM_BATCH_INVARIANT", "0") == "1",
@@ -136,20 +138,48 @@ class VLLMChat:
             # By name: a weak model fills its budget with the white space that JSON allows.
             "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
             "enable_lora": bool(self._lora),
+            # Nobody reads them here, and they cost time at every step; usage comes with each reply.
+            "disable_log_stats": True,
             **engine,
             **self._execution.engine,
         }
-        shards = [arguments.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline")]
-        if max(shards) > 1:
-            # Left alone, vLLM asks Ray for the very GPUs that this actor holds, and waits for ever.
-            arguments.setdefault("distributed_executor_backend", "mp")
+        self._spread(arguments)
         unknown = sorted(set(arguments) - self._vllm.argument_names)
         if unknown:
             raise ConfigError(f"vLLM has no engine arguments named {', '.join(unknown)}")
         return {"model": self._model, **arguments}
 
+    def _spread(self, arguments: dict[str, Any]) -> None:
+        """What a model that is spread over several processes needs besides.
+
+        Raises:
+            ConfigError: vLLM would start it, and die at the first request.
+        """
+        pipeline = arguments.get("pipeline_parallel_size", 1)
+        if max(arguments.get("tensor_parallel_size", 1), pipeline) == 1:
+            return
+        # Left alone, vLLM asks Ray for the very GPUs that this actor holds, and waits for ever.
+        arguments.setdefault("distributed_executor_backend", "mp")
+        # Its CPU build would bind each process to a memory node of its own, and refuse to start
+        # where there are fewer; unbound, they take the threads that the actor has.
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+        if pipeline > 1 and arguments.get("enforce_eager") and self._vllm.device() == "cpu":
+            # What later stages receive into is made by the warm-up, which it then leaves out.
+            raise ConfigError(
+                "vLLM's CPU build cannot run a pipeline with enforce_eager; give it "
+                "`compilation_config: {mode: 2, backend: eager}` instead"
+            )
+
     async def _start(self) -> Any:
-        return self._vllm.start(self._arguments)
+        engine = self._vllm.start(self._arguments)
+        if adapter := self._vllm.lora(self._lora):
+            try:
+                # Now: one that cannot be loaded would fail every request, each as a row.
+                await engine.add_lora(adapter)
+            except Exception:
+                engine.shutdown()
+                raise
+        return engine
 
     async def _chain(self, requests: Sequence[ChatRequest]) -> list[ChatReply]:
         return [await self._ask(request) for request in requests]
@@ -324,6 +354,12 @@ def _prepare(execution: Execution) -> None:
         os.environ.setdefault(name, value)
     if execution.cpu_kv_cache_gib is not None:
         os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(execution.cpu_kv_cache_gib)
+
+
+def _cause(err: Exception) -> str:
+    """What vLLM says; where its process failed, it only points to what that has written."""
+    where = "its process wrote why to standard error (under Ray, to the session's worker logs)."
+    return str(err).replace("See root cause above.", where)
 
 
 def _close(engine: Any, loop: LoopThread) -> None:

@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fakes import Lines, recipe
+from fakes import recipe
 from judging.cases import EDIT
+from models.edits import ENGINE, RUN, Edits
+from models.vllm_processes import alive, engine_cores
 
 from adapters.answering import Answers
 from adapters.vllm_engine import VLLMChat, VLLMEngine
 from engine.errors import EngineDied
 from engine.importing import ImportOptions, import_benchmark
-from engine.nouns import Request, Sample
+from engine.nouns import Request
 from engine.objects import connect
 from engine.plan import Model, System, make_plan
 from engine.reading import RunReader
@@ -35,56 +36,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 
-ENGINE = {"dtype": "float32", "max_model_len": 2048, "enforce_eager": True}
-RUN = {"cpu_kv_cache_gib": 1, "engine": {"max_num_seqs": 16}}
 # Held to a schema of long strings, so that there is always something being written.
 STYLE = {"mode": "compositional", "letters": [2000, 500], "sampling": {"max_tokens": 120}}
-
-
-class Edits(Lines):
-    """Samples with a picture to edit."""
-
-    def __iter__(self) -> Iterator[Any]:
-        for found in super().__iter__():
-            assert isinstance(found, Sample)
-            yield replace(EDIT, id=found.id, instruction=found.instruction)
-
-
-def engine_cores(root: int) -> list[int]:
-    """Processes under `root` that vLLM calls its engine core."""
-    found = []
-    for pid in _descendants(root):
-        try:
-            name = (
-                Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/comm").read_bytes()
-            )
-        except OSError:
-            continue
-        if b"EngineCore" in name or b"VLLM::Engin" in name:
-            found.append(pid)
-    return found
-
-
-def _descendants(root: int) -> set[int]:
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-            except OSError:
-                continue
-            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
-    under = {root}
-    while more := {p for p, parent in parents.items() if parent in under} - under:
-        under |= more
-    return under - {root}
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_a_dead_engine_raises_and_leaves_no_process(tiny_vlm: Path) -> None:

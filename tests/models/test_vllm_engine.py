@@ -200,6 +200,9 @@ def test_the_passport_owns_up_to_random_weights(vllm_chat: VLLMChat, tiny_vlm: P
 def test_arguments_that_nobody_knows_are_refused_before_anything_is_loaded(tiny_vlm: Path) -> None:
     with pytest.raises(ConfigError, match="tensor_paralel_size"):
         VLLMChat(str(tiny_vlm), execution={"engine": {"tensor_paralel_size": 2}})
+    pipeline = {"pipeline_parallel_size": 2, "enforce_eager": True}
+    with pytest.raises(ConfigError, match="cannot run a pipeline with enforce_eager"):
+        VLLMChat(str(tiny_vlm), execution={"engine": pipeline})
     with pytest.raises(ConfigError, match="execution"):
         VLLMChat(str(tiny_vlm), execution={"patience": 2})
     with pytest.raises(ConfigError, match="mode"):

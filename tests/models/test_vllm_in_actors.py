@@ -1,0 +1,151 @@
+"""Models in Ray actors: one that is spread over processes, and two that follow each other."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import recipe
+from models.edits import ENGINE, RUN, Edits
+from models.vllm_processes import (
+    alive,
+    descendants,
+    engine_cores,
+    engine_workers,
+    private_mib,
+)
+
+from adapters.answering import Answers
+from adapters.tiny_vlm import make
+from adapters.vllm_engine import VLLMChat
+from engine.importing import ImportOptions, import_benchmark
+from engine.nouns import Prediction, Request
+from engine.objects import connect
+from engine.plan import Model, System, make_plan
+from engine.reading import RunReader
+from engine.run import Event, Options, carry_out
+from engine.spec import Resources, Spec
+from engine.survey import survey
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    # What vLLM's own libraries find old-fashioned in each other is not ours to mend.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
+STYLE = {"sampling": {"max_tokens": 16}}
+TARGET = "adapters.vllm_engine:VLLMEngine"
+CPUS = 8  # all that the tests' Ray has: one worker that asks for them is alone
+
+
+@dataclass
+class Witness:
+    """Looks at the processes under this one, those left out that were there before."""
+
+    before: set[int] = field(default_factory=lambda: descendants(os.getpid()))
+    told: list[tuple[str, str]] = field(default_factory=list)  # (event, group)
+    cores: dict[str, set[int]] = field(default_factory=dict)  # group -> engine cores
+    workers: dict[str, set[int]] = field(default_factory=dict)  # group -> model processes
+    memory: dict[str, float] = field(default_factory=dict)  # group -> MiB of all of these
+
+    def __call__(self, event: Event) -> None:
+        self.told.append((event.kind, event.group))
+        if event.kind == "receipt" and event.group not in self.cores:
+            self.cores[event.group] = self.new(engine_cores(os.getpid()))
+            self.workers[event.group] = self.new(engine_workers(os.getpid()))
+            held = self.cores[event.group] | self.workers[event.group]
+            self.memory[event.group] = private_mib(held)
+
+    def new(self, pids: list[int]) -> set[int]:
+        return set(pids) - self.before
+
+
+def carried_out(tmp_path: Path, systems: Mapping[str, Model], witness: Witness) -> RunReader:
+    from actors.ray_pool import RayPool
+
+    objects = connect(str(tmp_path / "store"))
+    manifest = import_benchmark(Edits(16), objects, ImportOptions("edits", 8))
+    named = [System(name, m, formats=("ImageEditing",)) for name, m in systems.items()]
+    plan = make_plan(recipe(*named, metrics=()), manifest)
+    reader, pool = RunReader(objects, plan), RayPool()
+    ending = carry_out(reader, survey(reader), pool, Options(watch=witness))
+    pool.shutdown()
+    assert ending.failed == {}
+    return RunReader(objects, plan)
+
+
+# In place of `enforce_eager`, with which the CPU build runs no pipeline; compiles nothing either.
+EAGER = {"mode": 2, "backend": "eager"}
+
+
+def model(folder: Path, resources: Resources, **engine: Any) -> Model:
+    execution = {**RUN, "engine": {**RUN["engine"], **engine}}
+    kwargs = {"model": str(folder), "style": STYLE, "engine": ENGINE, "execution": execution}
+    return Model(Spec(TARGET, kwargs), resources)
+
+
+def predictions(reader: RunReader, system: str) -> list[Prediction]:
+    return [p for n in range(reader.plan.shards) for p in reader.predictions(system, n)]
+
+
+def gone(pids: set[int], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while any(alive(pid) for pid in pids) and time.monotonic() < until:
+        time.sleep(0.1)
+    return not any(alive(pid) for pid in pids)
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {"tensor_parallel_size": 2},
+        {"pipeline_parallel_size": 2, "enforce_eager": False, "compilation_config": EAGER},
+    ],
+    ids=["tensor", "pipeline"],
+)
+def test_a_model_spread_over_two_processes_answers_like_a_whole_one(
+    engine: dict[str, Any], local_ray: str, tiny_vlm: Path, vllm_chat: VLLMChat, tmp_path: Path
+) -> None:
+    witness = Witness()
+    spread = model(tiny_vlm, Resources(cpus=2), **engine)
+    reader = carried_out(tmp_path, {"spread": spread}, witness)
+    (workers,) = witness.workers.values()
+    assert len(workers) == 2
+    samples = [s for n in range(reader.plan.shards) for s in reader.benchmark.samples(n)]
+    whole = Answers(vllm_chat, **STYLE).predict([Request(s) for s in samples])
+    found = predictions(reader, "spread")
+    assert all(p.usage.completion_tokens for p in found)
+    assert [(p.status, p.text) for p in found] == [(p.status, p.text) for p in whole]
+    assert len({p.text for p in whole}) > 1, "the answers say something about their prompts"
+    (cores,) = witness.cores.values()
+    assert gone(cores | workers, 20), "a pool that is shut down leaves no process"
+
+
+def test_the_first_of_two_models_is_gone_before_the_second_answers(
+    local_ray: str, tiny_vlm: Path, tmp_path: Path
+) -> None:
+    other = make(tmp_path / "other", seed=1)
+    alone = Resources(cpus=CPUS)
+    witness = Witness()
+    systems = {"one": model(tiny_vlm, alone), "two": model(other, alone)}
+    reader = carried_out(tmp_path, systems, witness)
+    opened = [group for kind, group in witness.told if kind == "opened"]
+    first, second = opened
+    order = [told for told in witness.told if told[0] in ("opened", "closed")]
+    assert order == [(k, g) for g in (first, second) for k in ("opened", "closed")]
+    assert len(witness.cores[first]) == len(witness.workers[first]) == 1
+    assert not witness.cores[second] & witness.cores[first]
+    assert len(witness.workers[second]) == 1, "only its own was there at its first answer"
+    assert witness.memory[second] < 1.3 * witness.memory[first], "the first gave its memory back"
+    everything = set().union(*witness.cores.values(), *witness.workers.values())
+    assert gone(everything, 20)
+    assert [p.text for p in predictions(reader, "one")] != [
+        p.text for p in predictions(reader, "two")
+    ]
