@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 from adapters.chat_content import content
@@ -85,12 +85,12 @@ def settings() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--model", default="", help="folder or hub name; empty: the tiny model")
     parser.add_argument("--engine", default="{}", help="more vLLM engine arguments, JSON")
-    parser.add_argument("--samples", type=int, default=96)
-    parser.add_argument("--shard", type=int, default=16)
+    parser.add_argument("--samples", type=int, default=256)
+    parser.add_argument("--shard", type=int, default=64)
     parser.add_argument("--in-flight", type=int, default=3)
-    parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument("--max-tokens", type=int, default=128)
     parser.add_argument("--side", type=int, default=112, help="of the pictures, in pixels")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--name", default="", help="suffix of the stored result")
     parser.add_argument("--serve", choices=["bare", "engine"], help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -221,7 +221,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def summary(asked: argparse.Namespace, found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Rates, and the median of the ratios of rounds that stood side by side."""
+    """Rates, and the median and quartiles of the ratios of rounds that stood side by side."""
     pairs = zip(found["bare"], found["engine"], strict=True)
     ratios = [b["seconds"] / e["seconds"] for b, e in pairs]
     model = asked.model or "the tiny Qwen2.5-VL"
@@ -245,6 +245,7 @@ def summary(asked: argparse.Namespace, found: dict[str, list[dict[str, Any]]]) -
         "in_flight": asked.in_flight,
         **rates,
         "ratio": round(median(ratios), 3),
+        "quartiles": [round(q, 3) for q in quantiles(ratios, n=4, method="inclusive")[::2]],
         "ratios": [round(r, 3) for r in ratios],
     }
 
