@@ -98,9 +98,10 @@ class VLLMChat:
             known = advice(model)
             hint = f". {known}" if known else ""
             raise AdapterError(f"vLLM could not serve {model!r}: {_cause(err)}{hint}") from err
+        self._closing = weakref.finalize(self, _close, self._engine, self._loop)
+        self._adapt()
         # Once: every shard carries it, and the weights are hashed for it.
         self._passport = self._describe()
-        self._closing = weakref.finalize(self, _close, self._engine, self._loop)
 
     def chat(self, chains: Sequence[Sequence[ChatRequest]]) -> list[list[ChatReply]]:
         """See `engine.chat.Chat`."""
@@ -171,15 +172,21 @@ class VLLMChat:
             )
 
     async def _start(self) -> Any:
-        engine = self._vllm.start(self._arguments)
-        if adapter := self._vllm.lora(self._lora):
-            try:
-                # Now: one that cannot be loaded would fail every request, each as a row.
-                await engine.add_lora(adapter)
-            except Exception:
-                engine.shutdown()
-                raise
-        return engine
+        return self._vllm.start(self._arguments)
+
+    def _adapt(self) -> None:
+        """Load the LoRA adapter now: one that is none would fail every request, each as a row.
+
+        Raises:
+            AdapterError: it cannot.
+        """
+        if (adapter := self._vllm.lora(self._lora)) is None:
+            return
+        try:
+            self._loop.run(self._engine.add_lora(adapter))
+        except Exception as err:  # whatever vLLM raises, it means that it cannot be used
+            self.close()
+            raise AdapterError(f"vLLM could not load the adapter {self._lora}: {err}") from err
 
     async def _chain(self, requests: Sequence[ChatRequest]) -> list[ChatReply]:
         return [await self._ask(request) for request in requests]
