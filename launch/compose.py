@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -68,7 +68,7 @@ def _model(system: str, conf: ModelConf) -> Model:
     kwargs = dict(conf.kwargs)
     _check_spread(f"system {system!r}", kwargs, conf.resources)
     if conf.target == REPLAY and "sha256" not in kwargs:
-        kwargs["sha256"] = _digest(str(kwargs.get("url", "")))
+        kwargs["sha256"] = _digest(kwargs.get("url", ""))
     return Model(
         Spec(conf.target, kwargs),
         _resources(conf.resources),
@@ -98,19 +98,20 @@ def _check_spread(who: str, kwargs: Mapping[str, Any], asked: ResourcesConf) -> 
         )
 
 
-def _digest(url: str) -> str:
-    """The sha256 of a predictions file: an edited file is another system, with other keys.
+def _digest(urls: str | Sequence[str]) -> str:
+    """The sha256 of predictions files in a row: an edited file is another system, with other keys.
 
     Raises:
         ConfigError: there is no such file.
     """
     digest = hashlib.sha256()
-    try:
-        with fsspec.open(url, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except (OSError, ValueError) as err:
-        raise ConfigError(f"replay: cannot read the predictions file {url!r}: {err}") from err
+    for url in [urls] if isinstance(urls, str) else urls:
+        try:
+            with fsspec.open(url, "rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except (OSError, ValueError) as err:
+            raise ConfigError(f"replay: cannot read the predictions file {url!r}: {err}") from err
     return digest.hexdigest()
 
 

@@ -143,7 +143,31 @@ def test_an_id_that_stands_twice_is_no_answer(tmp_path: Path) -> None:
     replay = Replay(_file(tmp_path, *({"sample_id": "a", "response": r} for r in "xy")))
     (given,) = replay.predict([Request(_sample("a", "VQA"))])
     assert (given.status, given.text) == ("model_error", None)
-    assert "lines 1 and 2" in given.reason
+    assert given.reason == (
+        "stands twice: line 1 of predictions.jsonl and line 2 of predictions.jsonl"
+    )
+
+
+def test_several_files_are_one_system_with_one_folder_of_pictures(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/green.png").write_bytes(GREEN)
+    for name, record in (
+        ("vqa", {"sample_id": "a", "response": "words"}),
+        ("edit", {"sample_id": "b", "output_image": "out/green.png"}),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.jsonl").write_text(json.dumps(record) + "\n")
+    urls = [f"{tmp_path}/{name}/model.jsonl" for name in ("vqa", "edit")]
+    requests = [Request(_sample("b", "ImageEditing")), Request(_sample("a", "VQA"))]
+    second, first = Replay(urls, images=str(tmp_path)).predict(requests)
+    assert (first.status, first.text) == ("ok", "words")
+    assert (second.status, [i.data for i in second.images]) == ("ok", [GREEN])
+    (lost,) = Replay(urls).predict(requests[:1])
+    assert (lost.status, lost.images) == ("invalid_image", ())
+    both = b"".join(Path(url).read_bytes() for url in urls)
+    assert Replay(urls).passport()["sha256"] == hashlib.sha256(both).hexdigest()
+    twice = Replay([urls[0], urls[0]]).predict(requests[1:])[0]
+    assert (twice.status, twice.text) == ("model_error", None)
 
 
 def test_a_file_that_changes_under_the_run_is_noticed(tmp_path: Path) -> None:
