@@ -1,5 +1,6 @@
-# Every target does its own set-up: a virtual environment in .venv and small seeded weights in
-# var/weights. The first time takes some minutes, later ones well under a second.
+# Every target does its own set-up: a virtual environment in .venv, small seeded weights in
+# var/weights, predictions to replay in var/predictions. The first time takes some minutes, later
+# ones well under a second.
 
 PYTHON ?= python3
 # What `make demo` runs, what `make bench` measures (all of benchmarks/ by default), and with what

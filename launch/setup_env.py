@@ -1,6 +1,6 @@
-"""Makes `.venv` and the small seeded weights; done once, then only looked at.
+"""Makes `.venv`, the small seeded weights and predictions to replay; done once, then looked at.
 
-    python3 -m launch.setup_env [all | environment | weights | second]
+    python3 -m launch.setup_env [all | environment | weights | predictions | second]
 
 `second` is for the tests: an environment beside `.venv` with an older transformers.
 
@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOG = ROOT / "var" / "setup.log"
 WEIGHTS = ROOT / "var" / "weights"
+PREDICTIONS = ROOT / "var" / "predictions"
 SECOND_VENV = ROOT / "var" / "environments" / "second"
 EXTRAS = ("s3", "metrics", "mini", "api", "images")
 # Modules with a `make(directory)`, and the folder under WEIGHTS that each fills.
@@ -221,6 +223,23 @@ def weights(kind: str) -> None:
     stamp.write_text(key, encoding="utf-8")
 
 
+def predictions(kind: str) -> None:
+    """Export a control's predictions for the demo to replay, unless they are there already."""
+    sources = [*ROOT.glob("adapters/classical*.py"), *ROOT.glob("adapters/mini*.py")]
+    key, stamp = digest(sorted(sources), environment_key(kind)), PREDICTIONS / ".stamp"
+    if is_stamped(stamp, key):
+        return
+    shutil.rmtree(PREDICTIONS, ignore_errors=True)
+    medgen: list[str | Path] = [PYTHON, "-m", "launch.cli"]
+    with tempfile.TemporaryDirectory() as store:
+        asked = ("benchmark=mini", "systems=[classical]", "protocol=weight-free")
+        how = ("cluster=in-process", "report=false", f"store={store}")
+        step("making predictions to replay", [*medgen, "run", *asked, *how])
+        where = ("--store", store, "--to", PREDICTIONS)
+        step("exporting them", [*medgen, "export", "--format", "jsonl", *where])
+    stamp.write_text(key, encoding="utf-8")
+
+
 def second(prefix: Path) -> Path:
     """Make the second environment, unless it is there already; about 100 MB.
 
@@ -273,27 +292,27 @@ def make(name: str) -> None:
     list(make_all(WEIGHTS, {name: MAKERS[name]}))
 
 
+STEPS = {"environment": environment, "weights": weights, "predictions": predictions}
+
+
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line says; 0 when everything is in place."""
     if sys.version_info < (3, 11):  # noqa: UP036 - the system's own Python may be older
         say(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}. Set PYTHON=.")
         return 6
     what = arguments[0] if arguments else "all"
-    if what not in ("all", "environment", "weights", "second", "make"):
-        say("what can be set up: all, environment, weights, second")
+    if what not in ("all", *STEPS, "second", "make"):
+        say(f"what can be set up: all, {', '.join(STEPS)}, second")
         return 2
     try:
         if what == "make":
             make(arguments[1])
-            return 0
-        if what == "second":
+        elif what == "second":
             second(VENV)
-            return 0
-        kind = accelerator()
-        if what in ("all", "environment"):
-            environment(kind)
-        if what in ("all", "weights"):
-            weights(kind)
+        else:
+            kind = accelerator()
+            for name in STEPS if what == "all" else (what,):
+                STEPS[name](kind)
     except (SetupError, RuntimeError, OSError) as err:
         say(str(err))
         return 6

@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 from remote.clients import committed, medgen, run_folder, start, status, wait_for
-from remote.ray_machines import Machines
+from remote.ray_machines import ROOT, Machines
 
 from conf import load
 from engine.summary import read_summary
@@ -43,6 +44,13 @@ def check(folder: Path, run: str, systems: list[str]) -> None:
     assert encoded
     assert all(row["random_weights"] for row in encoded)
     assert {row["system"] for row in summary if row["stage"] == "judge" and row["n"]}
+    # What one control said, exported and replayed, is scored as when it was said.
+    made, replayed = (
+        [{k: v for k, v in row.items() if k != "system"} for row in summary if row["system"] == who]
+        for who in ("classical", "replay")
+    )
+    assert made
+    assert replayed == made
 
 
 def test_the_demo_outlives_its_client(
@@ -52,7 +60,11 @@ def test_the_demo_outlives_its_client(
     env = {"MEDGEN_WEIGHTS": str(weights), "MEDGEN_CACHE": str(cache), "COLUMNS": "200"}
     env = two_machines.environment() | env
     store = ("--store", str(tmp_path / "store"))
-    words = ("submit", "--config", "demo", *store, "submit.env=[MEDGEN_WEIGHTS,MEDGEN_CACHE]")
+    for part in ("vqa", "edit", "gen", "outputs"):
+        there = f"var/predictions/{part}"
+        shutil.copytree(ROOT / there, tmp_path / there)
+    asked = ("submit.env=[MEDGEN_WEIGHTS,MEDGEN_CACHE]", "submit.include=[var/predictions]")
+    words = ("submit", "--config", "demo", *store, *asked)
     client = start(tmp_path, env, *words, "--wait")
     wait_for(lambda: committed(tmp_path) >= 1, client)
     client.send_signal(signal.SIGKILL)
