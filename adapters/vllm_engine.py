@@ -112,7 +112,7 @@ class VLLMChat:
         return self._passport
 
     def _describe(self) -> dict[str, Any]:
-        found = weights(self._model)
+        found = weights(self._model, self._revision)
         if self._arguments.get("load_format") == "dummy":
             found["random_weights"] = True
         return {
