@@ -3,7 +3,7 @@
 The driver learns what a shard cost when it is committed. So it hands out a shard only while what
 is open and this one still fit, each priced like the dearest shard of its group so far. Of a group
 that nothing is known of, one shard goes first, priced like the dearest of any; only such first
-shards, at most one a group, can pass the cap unseen. The cap of an endpoint
+shards, at most one a group, and a judge's sentinels can pass the cap unseen. The cap of an endpoint
 (`endpoint.spending_cap_usd`) is exact, and counts for one worker.
 """
 
