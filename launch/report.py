@@ -7,7 +7,7 @@ is complete or not. Benchmark text and model output are escaped; secrets are in 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +20,9 @@ from engine.summary import has_random_weights
 from launch.pages import page
 from launch.pictures import Panel, contact_sheet
 from launch.tables import FormatTable, format_tables
+
+if TYPE_CHECKING:
+    from launch.sets import SetRow
 
 # Six pictures show something of every format; shards are stratified, so few need be read.
 _SHOWN = 6
@@ -63,6 +66,7 @@ class Report:
     notes: tuple[str, ...]
     samples: int
     tables: tuple[FormatTable, ...]
+    sets: tuple["SetRow", ...]
     breakdown: tuple[dict[str, Any], ...]
     shown: tuple[Shown, ...]
     stages: tuple[StageLine, ...]
@@ -92,6 +96,7 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
     """Collect what the report shows."""
     plan, manifest = reader.plan, reader.benchmark.manifest
     stages = tuple(_stage_line(reader, node) for node in plan.nodes.values())
+    sets = _sets(reader)
     pictures: dict[str, bytes] = {}
     shown = tuple(_show(reader, pictures))
     return Report(
@@ -101,14 +106,25 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
         notes=tuple(manifest.notes),
         samples=manifest.samples,
         tables=tuple(format_tables(summary)),
+        sets=sets,
         breakdown=tuple(_breakdown(summary)),
         shown=shown,
         stages=stages,
         saved=stages_saved(plan)[1],
         graph=mermaid(plan),
-        plumbing=any(line.random_weights for line in stages),
+        plumbing=any(x.random_weights for x in stages) or any(x.random_weights for x in sets),
         pictures=pictures,
     )
+
+
+def _sets(reader: RunReader) -> tuple["SetRow", ...]:
+    """FID and KID of the systems for which `medgen sets` has stored what it takes."""
+    if not reader.objects.names(f"runs/{reader.plan.run_id}/sets"):
+        return ()
+    # torch comes with it, which most reports can do without.
+    from launch.sets import stored_rows
+
+    return tuple(stored_rows(reader))
 
 
 def _breakdown(summary: pa.Table) -> Iterator[dict[str, Any]]:

@@ -1,15 +1,24 @@
-"""FID and KID of a run's systems: states are made shard by shard, kept in the store, and merged."""
+"""FID and KID of a run's systems: states are made shard by shard, kept in the store, and merged.
 
-from collections.abc import Iterator, Mapping
+Which encoders a run was looked at with is noted beside it, so that its report can show what is
+stored without an encoder.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import ConfigError
+from engine.nouns import Prediction, Sample
 from engine.plan import System
 from engine.reading import RunReader
+from engine.schemas import dumps
 from engine.spec import fingerprint
 from engine.stages import Stage
 from metrics.sets import SetFeatures, SetState, from_table
+
+MakeState = Callable[[Sequence[Sample], Sequence[Prediction]], SetState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +30,7 @@ class SetRow:
     pairs: int
     left_out: int  # without two pictures that can be decoded
     random_weights: bool
+    encoder: str
 
 
 def set_rows(reader: RunReader, features: SetFeatures) -> Iterator[SetRow]:
@@ -29,23 +39,55 @@ def set_rows(reader: RunReader, features: SetFeatures) -> Iterator[SetRow]:
     Raises:
         MissingWeightsError: the encoder's weights are not on this machine.
     """
-    random = bool(features.passport.get("random_weights"))
+    passport = dict(features.passport)
+    note = f"{_folder(reader)}/{fingerprint(passport)}.json"
+    reader.objects.replace(note, dumps(passport).encode())
     for system in reader.plan.systems:
-        state = system_state(reader, system, features)
-        if state is None:
-            continue
-        try:
-            values: Mapping[str, float] | None = state.values()
-        except ConfigError:  # fewer than two pairs: nothing can be said of such a set
-            values = None
-        yield SetRow(system.name, values, len(state.rows), state.left_out, random)
+        state = system_state(reader, system, passport, features.state)
+        if state is not None:
+            yield _row(system, state, passport)
 
 
-def system_state(reader: RunReader, system: System, features: SetFeatures) -> SetState | None:
-    """The merged state over every shard whose predictions exist; None when there is none."""
+def stored_rows(reader: RunReader) -> Iterator[SetRow]:
+    """The rows that need no encoder: of systems whose states are stored for all they predicted."""
+    folder = _folder(reader)
+    for name in sorted(reader.objects.names(folder)):
+        passport = json.loads(reader.objects.read(f"{folder}/{name}"))
+        for system in reader.plan.systems:
+            state = system_state(reader, system, passport)
+            if state is not None:
+                yield _row(system, state, passport)
+
+
+def _folder(reader: RunReader) -> str:
+    return f"runs/{reader.plan.run_id}/sets"
+
+
+def _row(system: System, state: SetState, passport: Mapping[str, Any]) -> SetRow:
+    try:
+        values: Mapping[str, float] | None = state.values()
+    except ConfigError:  # fewer than two pairs: nothing can be said of such a set
+        values = None
+    return SetRow(
+        system=system.name,
+        values=values,
+        pairs=len(state.rows),
+        left_out=state.left_out,
+        random_weights=bool(passport.get("random_weights")),
+        encoder=str(passport.get("model", "")),
+    )
+
+
+def system_state(
+    reader: RunReader, system: System, passport: Mapping[str, Any], make: MakeState | None = None
+) -> SetState | None:
+    """The merged state over every shard whose predictions exist; None when there is none.
+
+    Without `make` also None when the state of one of these shards is not stored.
+    """
     nodes = reader.plan.predictions(system.name)
     revisions = {n.key: dict(reader.revisions(n)) for n in nodes}
-    recipe: dict[str, Any] = {"passport": dict(features.passport), "of": [n.key for n in nodes]}
+    recipe: dict[str, Any] = {"passport": dict(passport), "of": [n.key for n in nodes]}
     merged: SetState | None = None
     for shard in range(reader.plan.shards):
         if any(reader.table(n, shard) is None for n in nodes):
@@ -56,18 +98,17 @@ def system_state(reader: RunReader, system: System, features: SetFeatures) -> Se
             for i in range(shard * n.split, (shard + 1) * n.split)
         ]
         stage = Stage(reader.objects, "sets", fingerprint(recipe, made_of))
-        state = _shard_state(reader, system, features, stage, shard)
+        if shard in stage.revisions():
+            state = from_table(stage.read(shard))
+        elif make is None:
+            return None
+        else:
+            state = make(*_pairs(reader, system, shard))
+            stage.write(shard, state.table())
         merged = state if merged is None else merged.merge(state)
     return merged
 
 
-def _shard_state(
-    reader: RunReader, system: System, features: SetFeatures, stage: Stage, shard: int
-) -> SetState:
-    if shard in stage.revisions():
-        return from_table(stage.read(shard))
+def _pairs(reader: RunReader, system: System, shard: int) -> tuple[list[Sample], list[Prediction]]:
     samples = [s for s in reader.benchmark.samples(shard) if s.format in system.formats]
-    predictions = reader.predictions(system.name, shard)
-    state = features.state(samples, predictions)
-    stage.write(shard, state.table())
-    return state
+    return samples, reader.predictions(system.name, shard)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from fakes import plan
 
@@ -13,8 +14,11 @@ from engine.plan import Model, Recipe, System, make_plan
 from engine.reading import RunReader
 from engine.run import Options, carry_out
 from engine.spec import Spec
+from engine.summary import summarize
 from engine.survey import survey
-from launch.sets import set_rows
+from launch.report import write_report
+from launch.sets import set_rows, stored_rows
+from launch.tables import PLUMBING, number
 from metrics.sets import SetFeatures
 from metrics.tiny import make_vision_encoder
 
@@ -48,6 +52,41 @@ def test_the_reference_is_nearest_to_itself(reader: RunReader, tmp_path: Path) -
     again = list(set_rows(reader, features))
     assert again == [oracle, copied]
     assert sorted(reader.objects.names("stages/sets")) == before
+
+
+def test_the_report_shows_what_is_stored(reader: RunReader, tmp_path: Path) -> None:
+    summary = summarize(reader)
+    reader.objects.delete(f"runs/{reader.plan.run_id}/sets")
+    assert "FID" not in written(reader, summary)["index.md"]
+    make_vision_encoder(tmp_path / "encoder")
+    rows = list(set_rows(reader, SetFeatures(str(tmp_path / "encoder"))))
+    assert list(stored_rows(reader)) == rows
+    pages = written(reader, summary)
+    for row in rows:
+        assert row.values is not None
+        shown = (number(row.values["fid"]), number(row.values["kid"]), "48", "0")
+        assert " | ".join(shown) in pages["index.md"]
+        assert "".join(f"<td>{cell}</td>" for cell in shown) in pages["index.html"]
+    assert f"comes from {PLUMBING}" in pages["index.md"]
+
+
+def test_the_report_shows_no_part_of_a_set(reader: RunReader, tmp_path: Path) -> None:
+    make_vision_encoder(tmp_path / "encoder", seed=5)
+    features = SetFeatures(str(tmp_path / "encoder"))
+    reader.objects.delete(f"runs/{reader.plan.run_id}/sets")
+    before = set(reader.objects.names("stages/sets"))
+    oracle, _ = set_rows(reader, features)
+    new = set(reader.objects.names("stages/sets")) - before
+    assert [row.system for row in stored_rows(reader)] == ["oracle", "copy-input"]
+    reader.objects.delete(f"stages/sets/{min(new)}")
+    assert len(list(stored_rows(reader))) == 1
+    assert oracle in set_rows(reader, features)
+
+
+def written(reader: RunReader, summary: pa.Table) -> dict[str, str]:
+    """The pages of the report, by name."""
+    paths = write_report(reader, summary)[:2]
+    return {path.rsplit("/", 1)[1]: reader.objects.read(path).decode() for path in paths}
 
 
 def test_a_run_without_pictures_gives_nothing_to_say(tmp_path: Path) -> None:
