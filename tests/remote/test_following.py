@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -213,6 +214,24 @@ def test_another_service_is_no_job_api() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
     with listener(answer) as server, pytest.raises(jobs.NoDashboard, match="is no job API"):
         jobs.Cluster(f"http://127.0.0.1:{server.getsockname()[1]}")
+
+
+@pytest.mark.parametrize(
+    ("listed", "found"),
+    [
+        (["raysubmit_1", "run-1--2", "run-1", "run-11"], ["run-1", "run-1--2"]),
+        (["raysubmit_1", "raysubmit_2", "run-11"], ["raysubmit_1"]),
+        (["raysubmit_2"], []),
+    ],
+)
+def test_a_runs_jobs_are_ours_or_the_one_that_it_names(listed: list[str], found: list[str]) -> None:
+    said = [
+        SimpleNamespace(submission_id=j, status=SimpleNamespace(value="RUNNING")) for j in listed
+    ]
+    cluster = object.__new__(jobs.Cluster)
+    cluster.url = "http://here"
+    cluster._client = SimpleNamespace(list_jobs=lambda: said)
+    assert list(cluster.jobs("run-1", "raysubmit_1")) == found
 
 
 class Lost:
