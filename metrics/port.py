@@ -84,33 +84,48 @@ class Metric(Protocol):
         ...
 
 
-class TextMetric(ABC):
-    """What metrics of two texts share: where they apply, and nothing to load."""
+class _Plain(ABC):
+    """What metrics share unless they say otherwise: nothing to load, no golden pairs."""
 
     name: str
     outputs: tuple[Output, ...]
-    tier: Tier = "text"
     policy: Policy = "compat"
 
     def load(self, device: str) -> None:
         """Remember the device; a subclass with a library or weights loads them here."""
         self.device = device
 
-    def applies(self, sample: Sample) -> str:
-        """Reports and answers, where there is a reference text."""
-        return text_gap(sample)
+    @abstractmethod
+    def score(self, batch: ScoringBatch) -> list[Score]:
+        """See `Metric.score`."""
 
     def golden(self) -> Sequence[Golden]:
         """No golden pairs unless a subclass says so."""
         return ()
 
     @abstractmethod
-    def score(self, batch: ScoringBatch) -> list[Score]:
-        """See `Metric.score`."""
-
-    @abstractmethod
     def passport(self) -> Mapping[str, Any]:
         """See `Metric.passport`."""
+
+
+class TextMetric(_Plain):
+    """A metric of two texts: reports and answers."""
+
+    tier: Tier = "text"
+
+    def applies(self, sample: Sample) -> str:
+        """Where there is a reference text."""
+        return text_gap(sample)
+
+
+class ImageMetric(_Plain):
+    """A metric of two pictures: editing and generation."""
+
+    tier: Tier = "image"
+
+    def applies(self, sample: Sample) -> str:
+        """Where there is a reference picture."""
+        return image_gap(sample)
 
 
 class PairwiseText(TextMetric):
@@ -130,35 +145,6 @@ class PairwiseText(TextMetric):
     @abstractmethod
     def values(self, text: str, reference: str) -> Mapping[str, float]:
         """The values of one pair of texts, by output name."""
-
-
-class ImageMetric(ABC):
-    """What metrics of two pictures share: where they apply."""
-
-    name: str
-    outputs: tuple[Output, ...]
-    tier: Tier = "image"
-    policy: Policy = "compat"
-
-    def load(self, device: str) -> None:
-        """Remember where tensors go; a subclass with weights loads them here."""
-        self.device = device
-
-    def applies(self, sample: Sample) -> str:
-        """Editing and generation, where there is a reference picture."""
-        return image_gap(sample)
-
-    def golden(self) -> Sequence[Golden]:
-        """No golden pairs unless a subclass says so."""
-        return ()
-
-    @abstractmethod
-    def score(self, batch: ScoringBatch) -> list[Score]:
-        """See `Metric.score`."""
-
-    @abstractmethod
-    def passport(self) -> Mapping[str, Any]:
-        """See `Metric.passport`."""
 
 
 def text_gap(sample: Sample) -> str:
