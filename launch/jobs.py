@@ -160,14 +160,13 @@ def attempt(job: str) -> int:
 def _client(url: str) -> Any:
     from ray.job_submission import JobSubmissionClient
 
-    class Patient(JobSubmissionClient):
-        """Ray's client, which would wait for an answer for ever."""
+    def ask(client: Any, *given: Any, **named: Any) -> Any:
+        patience = _UPLOAD_S if named.get("data") else _PATIENCE_S
+        return JobSubmissionClient._do_request(client, *given, **{"timeout": patience, **named})
 
-        def _do_request(self, *given: Any, **named: Any) -> Any:
-            patience = _UPLOAD_S if named.get("data") else _PATIENCE_S
-            return super()._do_request(*given, **{"timeout": patience, **named})
-
-    return Patient(url)
+    # Ray's client would wait for an answer for ever, beginning in its constructor.
+    patient = type("Patient", (JobSubmissionClient,), {"_do_request": ask})
+    return patient(url)
 
 
 @contextlib.contextmanager
