@@ -19,8 +19,8 @@ _RESIZE = "candidate to the reference's size, Lanczos"
 # The mean square error that rounding to whole grey levels alone causes (uniform, one level wide).
 _ROUNDING_ERROR = 1 / 12
 _IDENTICAL_DB = 100.0
-_ROWS = 256  # rows squared at a time: bounds the copies of a large picture
-_ROW_VALUES = 32_768  # squares below 2^16 of which a 32-bit sum can hold this many
+_EXACT = 256  # squares below 2^16 whose sum a float32 holds without rounding
+_AT_ONCE = 1024 * _EXACT  # values squared at a time: bounds the copies of a large picture
 
 
 class PSNR(ImageMetric):
@@ -75,15 +75,14 @@ def mean_square_error(first: torch.Tensor, second: torch.Tensor) -> float:
         first: uint8 [height, width, channels].
         second: the same shape.
     """
-    total = 0
-    for top in range(0, first.shape[0], _ROWS):
-        part = slice(top, top + _ROWS)
-        difference = (first[part].short() - second[part].short()).int()
-        # 32 bits for the sum of a row are twice as fast as 64, and hold it.
-        squares = difference.mul_(difference).flatten(1)
-        for left in range(0, squares.shape[1], _ROW_VALUES):
-            row = squares[:, left : left + _ROW_VALUES].sum(1, dtype=torch.int32)
-            total += int(row.sum(dtype=torch.int64))
+    total = 0.0
+    parts = (torch.split(picture.flatten(), _AT_ONCE) for picture in (first, second))
+    for ours, theirs in zip(*parts, strict=True):
+        difference = torch.maximum(ours, theirs).sub_(torch.minimum(ours, theirs)).float()
+        squares = difference.mul_(difference)
+        whole = len(squares) - len(squares) % _EXACT
+        for sums in (squares[:whole].view(-1, _EXACT).sum(1), squares[whole:].sum()):
+            total += float(sums.sum(dtype=torch.float64))
     return total / first.numel()
 
 
