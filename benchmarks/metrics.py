@@ -420,7 +420,8 @@ def _prediction(work: Work, sample: Sample, chance: np.random.Generator) -> Pred
     # A third of the candidates come in another size than their reference.
     side = work.side if chance.random() < 2 / 3 else work.side * 3 // 4
     images = (_picture(side, chance),) if sample.reference_images else ()
-    return Prediction(sample.id, text=_text(work, chance), images=images)
+    text = _text(work, chance) if sample.reference_text else None
+    return Prediction(sample.id, text=text, images=images)
 
 
 def _picture(side: int, chance: np.random.Generator) -> Image:

@@ -67,15 +67,16 @@ def make_vision_encoder(directory: Path, seed: int = SEED) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """How wide a text encoder is: hidden state, attention heads, inner layer."""
+    """How wide a text encoder is: hidden state, attention heads, inner layer, vocabulary."""
 
     hidden: int
     heads: int
     inner: int
+    pieces: int = 0  # word pieces, filled up with unused ones; 0: no more than there are words
 
 
 SMALL = Widths(32, 2, 64)
-BERT_BASE = Widths(768, 12, 3072)  # as fast as a trained one
+BERT_BASE = Widths(768, 12, 3072, 30_522)  # as slow to load and to run as a trained one
 
 
 def make_text_encoder(directory: Path, seed: int = SEED, widths: Widths = SMALL) -> None:
@@ -91,6 +92,7 @@ def make_text_encoder(directory: Path, seed: int = SEED, widths: Widths = SMALL)
 
     directory.mkdir(parents=True, exist_ok=True)
     vocabulary = _vocabulary()
+    vocabulary += [f"[unused{n}]" for n in range(widths.pieces - len(vocabulary))]
     config = BertConfig(
         vocab_size=len(vocabulary),
         num_hidden_layers=12,
