@@ -29,6 +29,12 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
+def elsewhere() -> dict[str, str]:
+    """The environment of a machine that knows nothing of us; what a job has more, it was given."""
+    ours = ("RAY_", "MEDGEN_", "PYTHONPATH")
+    return {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+
+
 def bare_python(folder: Path) -> Path:
     """An interpreter with every dependency and without our packages.
 
@@ -57,7 +63,7 @@ class Machines:
 
     def environment(self, token: bool = True) -> dict[str, str]:
         """What a laptop's shell would have set."""
-        named = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MEDGEN_"))}
+        named = elsewhere()
         named |= {"RAY_API_SERVER_ADDRESS": self.url, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
         if token:
             named |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token)}
@@ -119,9 +125,7 @@ def machines() -> Iterator[Machines]:
     token.write_text(secrets.token_hex(32))
     token.chmod(0o600)
     gcs, dashboard, agent, client, metrics, metrics2, agent2 = free_ports(7)
-    ours = ("RAY_", "MEDGEN_", "PYTHONPATH")  # what a job has of these, it was given
-    env = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    env |= {
+    env = elsewhere() | {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_metrics_report_interval_ms": "1000",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from remote.clients import committed, exported, medgen, run_folder, status, wait_for
-from remote.ray_machines import ROOT, Machines
+from remote.ray_machines import ROOT, Machines, elsewhere
 
 from actors.telemetry import METRICS
 from engine.objects import connect
@@ -86,9 +86,8 @@ def answers(folder: Path, name: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_cluster_has_no_code_of_ours(two_machines: Machines) -> None:
-    said = subprocess.run(
-        [two_machines.python, "-c", "import ray, engine"], cwd="/", capture_output=True, text=True
-    )
+    look = [two_machines.python, "-c", "import ray, engine"]
+    said = subprocess.run(look, cwd="/", env=elsewhere(), capture_output=True, text=True)
     assert "No module named 'engine'" in said.stderr
 
 
