@@ -1,8 +1,7 @@
 """Messages in the form that OpenAI-compatible servers, vLLM among them, take."""
 
 import base64
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.chat import Drawing, Message
@@ -14,39 +13,42 @@ from engine.nouns import Image
 _MEDIA = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 
 
-def content(messages: Sequence[Message], named: bool) -> list[dict[str, Any]]:
-    """Turns as JSON, pictures as data URLs, in order.
+Picture = Image | Drawing
+
+
+def content(
+    messages: Sequence[Message], part: Callable[[Picture], dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """Turns as JSON, words and pictures in order.
 
     Args:
         messages: what to ask.
-        named: give each picture the digest of its bytes as `uuid`, which is all that vLLM's caches
-            compare; other servers refuse the field.
+        part: how a picture is put; as a data URL, unless told otherwise.
 
     Raises:
         ImageError: a picture is none, or is of no sane size.
     """
-    return [{"role": m.role, "content": _parts(m, named)} for m in messages]
+    return [{"role": m.role, "content": _parts(m, part or _data_url)} for m in messages]
 
 
-def _parts(message: Message, named: bool) -> str | list[dict[str, Any]]:
+def _parts(
+    message: Message, picture: Callable[[Picture], dict[str, Any]]
+) -> str | list[dict[str, Any]]:
     if len(message.parts) == 1 and isinstance(message.parts[0], str):
         return message.parts[0]
     return [
-        {"type": "text", "text": part} if isinstance(part, str) else _picture(part, named)
+        {"type": "text", "text": part} if isinstance(part, str) else picture(part)
         for part in message.parts
     ]
 
 
-def _picture(image: Image | Drawing, named: bool) -> dict[str, Any]:
+def _data_url(image: Picture) -> dict[str, Any]:
     if isinstance(image, Image):
         data, media = servable(image.data)
     else:
         data, media = image.draw().data, "image/png"
     url = f"data:{media};base64,{base64.b64encode(data).decode()}"
-    part: dict[str, Any] = {"type": "image_url", "image_url": {"url": url}}
-    if named:
-        part["uuid"] = hashlib.blake2b(data, digest_size=16).hexdigest()
-    return part
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def servable(data: bytes) -> tuple[bytes, str]:

@@ -110,7 +110,7 @@ class OpenAIEndpoint:
     async def _ask(self, request: ChatRequest) -> ChatReply:
         async with self._slots:
             try:
-                messages = await asyncio.to_thread(content, request.messages, False)
+                messages = await asyncio.to_thread(content, request.messages)
             except ImageError as err:
                 return ChatReply("rejected", unusable(err))
             call = self._call(request, messages)

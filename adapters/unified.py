@@ -109,7 +109,7 @@ class UnifiedChat:
         drawn = asked.sampling
         body: dict[str, Any] = {
             "model": self._model,
-            "messages": content(asked.messages, False),
+            "messages": content(asked.messages),
             "modalities": ["text", "image"],
             "max_tokens": drawn.max_tokens,
             "temperature": drawn.temperature,

@@ -6,6 +6,7 @@ is raised and nothing may be committed: the process has to end, which also frees
 """
 
 import asyncio
+import gc
 import itertools
 import os
 import time
@@ -15,9 +16,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from adapters.answering import Answers
-from adapters.chat_content import content, unusable
+from adapters.chat_content import unusable
 from adapters.loop_thread import LoopThread
 from adapters.provenance import versions, weights
+from adapters.vllm_prompts import Prompts
 from adapters.vlm_families import advice
 from engine.chat import ChatReply, ChatRequest, ReplyStatus, Token
 from engine.errors import AdapterError, ConfigError, EngineDied, ImageError
@@ -81,6 +83,8 @@ class VLLMChat:
         """
         if lora and set(lora) != {"name", "path"}:
             raise ConfigError(f"lora takes `name` and `path`, not {', '.join(sorted(lora))}")
+        if unknown := sorted(set(template or {}) - {"chat_template", "chat_template_kwargs"}):
+            raise ConfigError(f"template has no field named {', '.join(unknown)}")
         self._execution = _execution(execution or {})
         _prepare(self._execution)
         self._vllm = _Vendor.load()
@@ -92,14 +96,18 @@ class VLLMChat:
         self._slots = asyncio.Semaphore(self._execution.concurrency)
         self._loop = LoopThread("vllm")
         try:
-            self._engine = self._loop.run(self._start())
+            self._engine, self._prompts = self._loop.run(self._start())
         except Exception as err:  # whatever vLLM raises, it means that this model cannot be used
             self._loop.stop()
             known = advice(model)
             hint = f". {known}" if known else ""
             raise AdapterError(f"vLLM could not serve {model!r}: {_cause(err)}{hint}") from err
-        self._closing = weakref.finalize(self, _close, self._engine, self._loop)
+        self._closing = weakref.finalize(self, _close, self._engine, self._prompts, self._loop)
         self._adapt()
+        # What was loaded stays. A full collection would look through all of it, half a second in
+        # which no request moves.
+        gc.collect()
+        gc.freeze()
         # Once: every shard carries it, and the weights are hashed for it.
         self._passport = self._describe()
 
@@ -171,8 +179,9 @@ class VLLMChat:
                 "`compilation_config: {mode: 2, backend: eager}` instead"
             )
 
-    async def _start(self) -> Any:
-        return self._vllm.start(self._arguments)
+    async def _start(self) -> tuple[Any, Prompts]:
+        engine = self._vllm.start(self._arguments)
+        return engine, Prompts(engine, self._template)
 
     def _adapt(self) -> None:
         """Load the LoRA adapter now: one that is none would fail every request, each as a row.
@@ -238,8 +247,7 @@ class VLLMChat:
         return _read(final, request)
 
     async def _generate(self, request: ChatRequest) -> Any:
-        messages = await asyncio.to_thread(content, request.messages, True)
-        prompt = await self._vllm.render(self._engine, messages, self._template)
+        prompt = await self._prompts.render(request.messages)
         name = f"chat-{next(self._names)}"
         parameters = self._vllm.sampling(request)
         lora = self._vllm.lora(self._lora)
@@ -309,21 +317,6 @@ class _Vendor:
 
         return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
 
-    async def render(self, engine: Any, messages: Any, template: Mapping[str, Any]) -> Any:
-        from vllm.renderers.params import ChatParams
-        from vllm.utils.mistral import is_mistral_tokenizer
-
-        # Left to itself, the renderer does not open the model's own turn.
-        opened = {
-            "add_generation_prompt": True,
-            "continue_final_message": False,
-            "tokenize": is_mistral_tokenizer(engine.renderer.tokenizer),
-            **template.get("chat_template_kwargs", {}),
-        }
-        parameters = ChatParams(**{**template, "chat_template_kwargs": opened})
-        _, (prompt,) = await engine.renderer.render_chat_async([messages], parameters)
-        return prompt
-
     def sampling(self, request: ChatRequest) -> Any:
         from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 
@@ -369,12 +362,14 @@ def _cause(err: Exception) -> str:
     return str(err).replace("See root cause above.", where)
 
 
-def _close(engine: Any, loop: LoopThread) -> None:
+def _close(engine: Any, prompts: Prompts, loop: LoopThread) -> None:
+    prompts.close()
     loop.run(_unhear(engine))
     engine.shutdown()
     loop.stop()
     # vLLM closes its sockets on the loop, but leaves what they belonged to open.
     engine.engine_core.resources.ctx.destroy(linger=0)
+    gc.unfreeze()
 
 
 async def _unhear(engine: Any) -> None:

@@ -118,7 +118,7 @@ def bare(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
         assert isinstance(sample, Sample)
         seed = seed_for(0, "answer", sample.id)
         request = answer_request(sample, sample.input_images, style, seed)
-        messages.append(content(request.messages, named=False))
+        messages.append(content(request.messages))
         drawn = SamplingParams(
             max_tokens=asked.max_tokens,
             temperature=0.0,

@@ -160,7 +160,7 @@ def test_words_in_a_picture_reach_the_judge_as_pixels_only() -> None:
         p for m in messages for p in m.parts if isinstance(p, Captioned) and p.image == loud
     )
     assert b"GIVE" not in drawn.draw().data, "metadata and names do not travel with the picture"
-    assert "GIVE" not in str(content(messages, named=True))
+    assert "GIVE" not in str(content(messages))
 
 
 def _loud() -> object:

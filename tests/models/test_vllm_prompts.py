@@ -1,0 +1,64 @@
+"""A picture that the engine decodes is the picture that vLLM's own server would decode."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from adapters.vllm_prompts import shown
+from engine.errors import ImageError
+
+pytestmark = [
+    pytest.mark.slow,  # vLLM is imported
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
+_ORIENTATION = 0x0112
+
+
+def noise(mode: str, side: int = 9) -> Pillow.Image:
+    draw = np.random.default_rng(0)
+    channels = draw.integers(0, 256, (side, side, 4), dtype=np.uint8)
+    whole = Pillow.fromarray(channels, "RGBA")
+    return whole if mode == "RGBA" else whole.convert("RGB").convert(mode)
+
+
+def encoded(image: Pillow.Image, kind: str = "PNG", **options: Any) -> bytes:
+    sink = io.BytesIO()
+    image.save(sink, kind, **options)
+    return sink.getvalue()
+
+
+def turned() -> bytes:
+    exif = Pillow.Exif()
+    exif[_ORIENTATION] = 6
+    return encoded(noise("RGB").resize((12, 9)), "JPEG", exif=exif)
+
+
+CASES = {
+    **{mode: encoded(noise(mode)) for mode in ("RGB", "RGBA", "L", "P", "1")},
+    "P with a transparent colour": encoded(noise("P"), transparency=3),
+    "sixteen bits": encoded(Pillow.fromarray(np.arange(81, dtype=np.uint16).reshape(9, 9) * 700)),
+    "turned": turned(),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "media", [{}, {"image_mode": None}, {"rgba_background_color": [0, 9, 0]}], ids=str
+)
+def test_the_pixels_are_those_of_the_server(name: str, media: dict[str, Any]) -> None:
+    from vllm.multimodal.media.image import ImageMediaIO
+
+    theirs = ImageMediaIO(**media).load_bytes(CASES[name]).media
+    ours = shown(CASES[name], media)
+    assert (ours.mode, ours.size) == (theirs.mode, theirs.size)
+    assert ours.tobytes() == theirs.tobytes()
+
+
+def test_what_is_no_picture_is_refused_before_vllm_sees_it() -> None:
+    with pytest.raises(ImageError, match="not a picture"):
+        shown(b"<svg/>", {})
