@@ -313,9 +313,13 @@ class _Vendor:
 
     def start(self, arguments: Mapping[str, Any]) -> Any:
         from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        # Sizes of batches for work that lies ready; for a server's they would be smaller, and for
+        # an engine of no known use the smallest.
+        use = UsageContext.LLM_CLASS
+        return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), usage_context=use)
 
     def sampling(self, request: ChatRequest) -> Any:
         from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams

@@ -2,9 +2,9 @@
 
     python -m benchmarks.metrics [--reports] [--items 32] [--threads 1] [--cpu] [--memory]
 
-(a) the naive way: one item at a time, each library called as its README shows, on all cores, the
-text model loaded at every call of its library, which gets one item, and beside it a less naive way
-that gives it eight; (b) decoding the pictures only; (c) the bare
+(a) the naive way: one item at a time, each library called as its README shows, on all cores.
+`bert_score.score` loads the text model at every call, so it does so for every item; "by eight" is
+a less naive way that calls it for eight items. (b) decoding the pictures only; (c) the bare
 forward passes of the networks as their libraries give them, each picture and text once, at the
 best batch size and memory layout. (b) + (c) is the limit: what remains is resizing, SSIM, PSNR,
 tokens, distances and matching.
