@@ -44,7 +44,10 @@ class Prompts:
         multimodal = engine.model_config.multimodal_config
         self._media = multimodal.media_io_kwargs.get("image", {}) if multimodal else {}
         # More than there are cores would only take turns with the engine's own loop.
-        self._decoders = ThreadPoolExecutor(min(8, os.cpu_count() or 1), "vllm-pictures")
+        decoders = min(8, os.cpu_count() or 1)
+        self._decoders = ThreadPoolExecutor(decoders, "vllm-pictures")
+        # A decoded picture takes up to 256 MiB, so few wait for their turn to be rendered.
+        self._decoded = asyncio.Semaphore(4 * decoders)
         # One thread: the engine's picture cache has to see pictures in the order of the requests.
         self._thread = ThreadPoolExecutor(1, "vllm-prompts")
 
@@ -55,8 +58,9 @@ class Prompts:
             ImageError: a picture is none, or is of no sane size.
         """
         loop = asyncio.get_running_loop()
-        turns = await loop.run_in_executor(self._decoders, content, messages, self._picture)
-        return await loop.run_in_executor(self._thread, self._render, turns)
+        async with self._decoded:
+            turns = await loop.run_in_executor(self._decoders, content, messages, self._picture)
+            return await loop.run_in_executor(self._thread, self._render, turns)
 
     def close(self) -> None:
         """End the threads."""

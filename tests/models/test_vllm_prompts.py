@@ -1,14 +1,18 @@
 """A picture that the engine decodes is the picture that vLLM's own server would decode."""
 
+import asyncio
 import io
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from adapters.vllm_prompts import shown
+from adapters.vllm_prompts import Prompts, shown
+from engine.chat import Message
 from engine.errors import ImageError
+from engine.nouns import Image
 
 pytestmark = [
     pytest.mark.slow,  # vLLM is imported
@@ -62,3 +66,45 @@ def test_the_pixels_are_those_of_the_server(name: str, media: dict[str, Any]) ->
 def test_what_is_no_picture_is_refused_before_vllm_sees_it() -> None:
     with pytest.raises(ImageError, match="not a picture"):
         shown(b"<svg/>", {})
+
+
+class Counted:
+    """A picture that counts how often it was asked for."""
+
+    def __init__(self) -> None:
+        self.drawn = 0
+
+    def draw(self) -> Image:
+        self.drawn += 1
+        return Image(CASES["RGB"])
+
+
+class Held:
+    """In the place of vLLM's engine and renderer: it renders once it is let go."""
+
+    def __init__(self) -> None:
+        self.renderer, self.tokenizer = self, None
+        self.model_config, self.multimodal_config = self, None
+        self.going = threading.Event()
+
+    def render_chat(self, turns: Any, parameters: Any) -> Any:
+        assert self.going.wait(60)
+        return turns, [turns]
+
+
+def test_few_pictures_are_decoded_before_their_turn_whatever_is_in_flight() -> None:
+    async def ask(picture: Counted, engine: Held) -> tuple[int, list[Any]]:
+        prompts = Prompts(engine, {})
+        message = Message("user", ("What is it?", picture))
+        asked = [asyncio.create_task(prompts.render([message])) for _ in range(200)]
+        await asyncio.sleep(1)
+        early = picture.drawn
+        engine.going.set()
+        rendered = await asyncio.gather(*asked)
+        prompts.close()
+        return early, rendered
+
+    picture = Counted()
+    early, rendered = asyncio.run(ask(picture, Held()))
+    assert 0 < early <= 32
+    assert picture.drawn == len(rendered) == 200
