@@ -12,7 +12,6 @@ from engine.nouns import Image
 # Formats that every server takes as they are; others are encoded anew.
 _MEDIA = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 
-
 Picture = Image | Drawing
 
 

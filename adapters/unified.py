@@ -246,7 +246,7 @@ def _built(target: str, model: str, load: Mapping[str, Any]) -> Replier:
         built: Replier = kind(model, **load)
     except MedgenError:
         raise
-    except Exception as err:
+    except Exception as err:  # a user's class raises what it likes; the model cannot be used
         raise AdapterError(f"{target} could not load {model!r}: {err}") from err
     return built
 
