@@ -16,6 +16,7 @@ from engine.errors import AdapterError, ConfigError
 from engine.nouns import Score
 from metrics import weights
 from metrics.batch import ScoringBatch
+from metrics.packed_linear import pack_linear
 from metrics.port import Golden, Output, TextMetric
 from metrics.profiles import FOLLOWS, Profile, chosen
 from metrics.samples import REPORT, text_pair
@@ -72,7 +73,7 @@ class BERTScore(TextMetric):
 
         Raises:
             MissingWeightsError: the model is not on this machine.
-            AdapterError: it cannot be loaded, or has fewer layers.
+            AdapterError: it cannot be loaded, has fewer layers, or is multiplied wrongly.
         """
         super().load(device)
         here = weights.locate(self.model)
@@ -90,6 +91,8 @@ class BERTScore(TextMetric):
         if self.layer > layers:
             raise AdapterError(f"{here} has {layers} layers; layer {self.layer} was asked for")
         self._model = model.to(device).eval()
+        if torch.device(device).type == "cpu":
+            pack_linear(self._model)
         self._longest = min(self._tokenizer.model_max_length, config.max_position_embeddings)
 
     def score(self, batch: ScoringBatch) -> list[Score]:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image as Pillow
 
 from engine.errors import AdapterError, ConfigError
+from metrics.packed_linear import pack_linear
 from metrics.versions import installed
 
 KINDS = ("transformers", "medimageinsight")
@@ -60,7 +61,7 @@ class TransformersEncoder:
         """Load model and preprocessing; nothing is downloaded and no foreign code is run.
 
         Raises:
-            AdapterError: they cannot be loaded.
+            AdapterError: they cannot be loaded, or are multiplied wrongly.
         """
         from transformers import AutoImageProcessor, AutoModel
 
@@ -71,6 +72,8 @@ class TransformersEncoder:
         except Exception as err:  # the loaders raise many kinds; none concerns a sample
             raise AdapterError(f"no image encoder can be loaded from {here}: {err}") from err
         self._model = model.to(device).eval()
+        if torch.device(device).type == "cpu":
+            pack_linear(self._model)
         self._device = device
 
     @torch.inference_mode()
