@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import yaml
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from conf.schema import BenchmarkConf, GateConf, RunConf
 
@@ -293,7 +293,7 @@ def _find(group: str, name: str, folder: Path | None) -> Path:
     if name not in group_names(group, folder):
         known = group_names(group, folder)
         hint = _did_you_mean(name, known)
-        raise ConfError(f"no {group} named {name!r}{hint}; there are {', '.join(known)}")
+        raise ConfError(f"no {group} named {name!r}; there are {', '.join(known)}{hint}")
     if folder is not None and (folder / group / f"{name}.yaml").is_file():
         return folder / group / f"{name}.yaml"
     return Path(str(files("conf").joinpath(group, f"{name}.yaml")))
@@ -322,6 +322,8 @@ def _refuse_interpolation(value: Any, where: str = "") -> None:
 def _explained(err: OmegaConfBaseException) -> str:
     text = str(err).splitlines()[0]
     key = getattr(err, "full_key", None)
+    if isinstance(err, MissingMandatoryValue):
+        return f"{key} has no value; write it in the file, or `{key}=…` on the command line"
     known = list(getattr(getattr(err, "object_type", None), "__dataclass_fields__", {}))
     missed = getattr(err, "key", None)
     hint = "" if missed in known or "Did you mean" in text else _did_you_mean(str(missed), known)

@@ -122,6 +122,7 @@ def test_a_system_given_up_is_named_with_its_reason(store: str, tmp_path: Path) 
         ("protocol.metrics.psrn.kwargs={}", "no metric 'psrn'"),
         ("name=${oc.env:HOME}", "is an interpolation, which is not allowed"),
         ("benchmark.name=absent", "no benchmark 'absent'"),
+        ("benchmark.subset.tasks=[a]", "benchmark.subset.name has no value; write it in the"),
         ("novalue", "is not of the form key.subkey=value"),
     ],
 )
