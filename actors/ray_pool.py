@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray import exceptions
 
-from engine.errors import EngineDied
+from engine.errors import EngineDied, PlanError
 from engine.fit import demand
 from engine.ports import Group, Outcome, Receipt, Unit, Worker
 from engine.spec import Resources
@@ -57,8 +57,9 @@ class _Actor:
 class RayPool:
     """The pool of a Ray cluster. Actors are never restarted by Ray; this replaces them."""
 
-    def __init__(self) -> None:
-        """Needs a connected Ray."""
+    def __init__(self, growing: bool = True) -> None:
+        """Needs a connected Ray; `growing` where machines that are lost may be replaced."""
+        self._growing = growing
         self._groups: dict[str, Group] = {}
         self._actors: dict[Any, _Actor] = {}  # by the reference that tells of readiness
         self._due: list[tuple[float, str]] = []  # starts that wait for their back-off
@@ -104,7 +105,11 @@ class RayPool:
         return True
 
     def wait(self, seconds: float) -> Sequence[Outcome]:
-        """See `Pool.wait`."""
+        """See `Pool.wait`.
+
+        Raises:
+            PlanError: Ray's only machine is lost.
+        """
         self._start_due()
         waiting = [ref for ref, a in self._actors.items() if not a.node]
         waiting += [ref for a in self._actors.values() for ref in a.units]
@@ -114,6 +119,11 @@ class RayPool:
         ready, _ = ray.wait(waiting, num_returns=1, timeout=seconds)
         if ready:  # take what else is there already, without waiting for it
             ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+        elif not self._growing and not self.nodes():
+            raise PlanError(
+                "Ray has died on this machine, perhaps for want of memory; what was committed "
+                "stays, so run again"
+            )
         outcomes: list[Outcome] = []
         for ref in ready:
             outcomes += self._settle(ref)

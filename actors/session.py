@@ -61,12 +61,10 @@ class RaySession:
                 ray.init(**self._options)
             except (ConnectionError, OSError, RuntimeError, ValueError) as err:
                 where = self._options["address"]
-                raise PlanError(
-                    f"no Ray at {where!r}: {err}. Start one with `ray start --head`, or leave "
-                    "`cluster.address` out to start it on this machine"
-                ) from err
+                raise PlanError(_nobody(where, err)) from err
             self._started = True
-        self._pool = RayPool()
+        alone = self._started and self._options["address"] == "local"
+        self._pool = RayPool(growing=not alone)
         return self._pool
 
     def __exit__(
@@ -89,7 +87,12 @@ def _check_reachable(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as err:
-        raise PlanError(
-            f"no Ray at {address!r}: {err}. Start one with `ray start --head`, or leave "
-            "`cluster.address` out to start it on this machine"
-        ) from err
+        raise PlanError(_nobody(address, err)) from err
+
+
+def _nobody(address: str, err: Exception) -> str:
+    why = str(err).rstrip(".")
+    return (
+        f"no Ray at {address!r}: {why}. Start one with `ray start --head`, or leave "
+        "`cluster.address` out to start it on this machine"
+    )

@@ -142,3 +142,30 @@ def test_kills_of_a_driver_of_ray_change_no_row(tmp_path: Path) -> None:
     moments = random_moments(4, 12.0, seed=2)
     found: Any = kill_and_finish(tmp_path, str(tmp_path / "store"), "ray", moments)
     assert found.equals(expected)
+
+
+def raylets(driver: int) -> list[int]:
+    """The Ray node that a driver started."""
+    lists = Path(f"/proc/{driver}/task").glob("*/children")
+    children = [int(pid) for found in lists for pid in found.read_text().split()]
+    return [pid for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == "raylet"]
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_ray_of_this_machine_alone_that_dies_is_not_waited_for(tmp_path: Path) -> None:
+    expected = undisturbed(tmp_path / "calm", "local")
+    store = str(tmp_path / "store")
+    import_benchmark(Lines(COUNT), connect(store), ImportOptions("fake", SHARD))
+    process = start(path := config(tmp_path, store, "ray"))
+    until = time.monotonic() + 120
+    while not asked(tmp_path) and time.monotonic() < until:
+        time.sleep(0.05)
+    (raylet,) = raylets(process.pid)
+    os.kill(raylet, signal.SIGKILL)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 6
+    assert "Ray has died on this machine" in error.decode()
+    finish(path)
+    assert summary(store).equals(expected)
