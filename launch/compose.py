@@ -10,6 +10,7 @@ import fsspec
 
 from conf import RunConf
 from conf.schema import BenchmarkConf, ClusterConf, ModelConf, ResourcesConf, SystemConf
+from engine.arguments import check_arguments
 from engine.benchmark import Manifest, benchmark_refs, find_benchmark
 from engine.catalog import canonical_format
 from engine.errors import BenchmarkError, ConfigError, PlanError
@@ -28,9 +29,9 @@ def recipe(conf: RunConf) -> Recipe:
     """Everything a plan needs besides the benchmark.
 
     Raises:
-        ConfigError: an unknown metric, format, or a judge without a protocol to follow.
+        ConfigError: an unknown metric, format or argument, or a judge without a protocol to follow.
     """
-    return Recipe(
+    composed = Recipe(
         name=conf.name,
         systems=tuple(_system(s) for s in conf.system.values()),
         metrics=_metrics(conf),
@@ -42,6 +43,22 @@ def recipe(conf: RunConf) -> Recipe:
         scorer=Spec("metrics.fused:FusedScorer", dict(conf.scoring.kwargs)),
         nonce=conf.nonce,
     )
+    for who, spec in _specs(composed):
+        check_arguments(who, spec)
+    return composed
+
+
+def _specs(composed: Recipe) -> Iterator[tuple[str, Spec]]:
+    for system in composed.systems:
+        for stage, model in (("answer", system.answer), ("render", system.render)):
+            if model:
+                yield f"system {system.name!r}, {stage}", model.spec
+    for name, metric in composed.metrics.items():
+        yield f"metric {name!r}", metric
+    for name, judge in composed.judges.items():
+        yield f"judge {name!r}", judge.spec
+    # The plan adds the metrics.
+    yield "scoring", Spec(composed.scorer.target, {**composed.scorer.kwargs, "metrics": {}})
 
 
 def _set(entry: dict[str, Any]) -> dict[str, Any]:
