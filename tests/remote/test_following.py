@@ -5,7 +5,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -186,34 +186,39 @@ def test_nobody_at_the_job_api_is_explained() -> None:
         jobs.Cluster("http://127.0.0.1:9")
 
 
-def listener(answer: bytes) -> socket.socket:
-    """Takes connections; says `answer` to each, or nothing."""
+@contextlib.contextmanager
+def listener(answer: bytes) -> Iterator[str]:
+    """An address that takes connections; says `answer` to each, or nothing."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
-        held = []
-        with contextlib.suppress(OSError):  # closed by the test
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
             while True:
-                client, _ = server.accept()
-                held.append(client)
+                client = held.enter_context(server.accept()[0])
                 if answer:
                     client.recv(2**16)
                     client.sendall(answer)
 
-    threading.Thread(target=serve, daemon=True).start()
-    return server
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+    finally:
+        server.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        thread.join()
+        server.close()
 
 
 def test_a_port_that_leads_nowhere_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "_PATIENCE_S", (1.0, 1.0))
-    with listener(b"") as server, pytest.raises(jobs.NoDashboard, match="no job API answers"):
-        jobs.Cluster(f"http://127.0.0.1:{server.getsockname()[1]}")
+    with listener(b"") as there, pytest.raises(jobs.NoDashboard, match="no job API answers"):
+        jobs.Cluster(there)
 
 
 def test_another_service_is_no_job_api() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
-    with listener(answer) as server, pytest.raises(jobs.NoDashboard, match="is no job API"):
-        jobs.Cluster(f"http://127.0.0.1:{server.getsockname()[1]}")
+    with listener(answer) as there, pytest.raises(jobs.NoDashboard, match="is no job API"):
+        jobs.Cluster(there)
 
 
 @pytest.mark.parametrize(
