@@ -31,7 +31,7 @@ def check_arguments(who: str, spec: Spec) -> None:
 
 
 def _compare(who: str, signature: ast.arguments, given: Mapping[str, Any]) -> None:
-    named = [a.arg for a in signature.args[1:]]
+    named = [a.arg for a in (*signature.posonlyargs, *signature.args)[1:]]
     needed = named[: len(named) - len(signature.defaults)]
     for keyword, default in zip(signature.kwonlyargs, signature.kw_defaults, strict=True):
         named.append(keyword.arg)
@@ -56,8 +56,8 @@ def _signature(target: str) -> ast.arguments | None:
         raise ConfigError(f"{target}: {source}:{err.lineno}: {err.msg}") from err
     classes = (n for n in tree.body if isinstance(n, ast.ClassDef))
     bodies = (node for c in classes if c.name == name for node in c.body)
-    found = (n for n in bodies if isinstance(n, ast.FunctionDef) and n.name == "__init__")
-    return next((init.args for init in found), None)
+    found = [n for n in bodies if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+    return found[-1].args if found else None  # the ones before it are overloads
 
 
 def _source(module: str) -> Path | None:

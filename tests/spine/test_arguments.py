@@ -24,6 +24,12 @@ class Open:
     def __init__(self, model, **others):
         ...
 
+class Overloaded:
+    @overload
+    def __init__(self, model): ...
+    def __init__(self, /, model, size=1):
+        ...
+
 class Inherits(Plain):
     pass
 
@@ -49,6 +55,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         ("Plain", {"model": "m", "seed": 0}),
         ("Plain", {"model": "m", "seed": 0, "size": 2, "deep": {"target": 5}}),
         ("Open", {"model": "m", "anything": 1}),
+        ("Overloaded", {"model": "m", "size": 2}),
         ("Inherits", {"anything": 1}),
         ("made", {"anything": 1}),
         ("Absent", {"anything": 1}),
