@@ -2,9 +2,29 @@
 
 from pathlib import Path
 
+# A process that vLLM starts gives itself a title in place of its command line, and cannot when
+# the first variable of its environment has been set anew: it then still looks as it was started.
+_MARKS = (b"VLLM::", b"multiprocessing.spawn")
+
 
 def descendants(root: int) -> set[int]:
     """Every process under `root`, itself left out."""
+    return _under(root, _parents())
+
+
+def engine_cores(root: int) -> list[int]:
+    """Processes under `root` that vLLM calls its engine core."""
+    parents, marked = _marked(root)
+    return sorted(pid for pid in marked if parents[pid] not in marked)
+
+
+def engine_workers(root: int) -> list[int]:
+    """Processes under `root` that hold a model, or a part of one: an engine core's own."""
+    parents, marked = _marked(root)
+    return sorted(pid for pid in marked if parents[pid] in marked)
+
+
+def _parents() -> dict[int, int]:
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -13,34 +33,27 @@ def descendants(root: int) -> set[int]:
             except OSError:
                 continue
             parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    return parents
+
+
+def _under(root: int, parents: dict[int, int]) -> set[int]:
     under = {root}
     while more := {p for p, parent in parents.items() if parent in under} - under:
         under |= more
     return under - {root}
 
 
-def engine_cores(root: int) -> list[int]:
-    """Processes under `root` that vLLM calls its engine core."""
-    return _named(root, b"EngineCore", b"VLLM::Engin")
-
-
-def engine_workers(root: int) -> list[int]:
-    """Processes under `root` that hold a model, or a part of one."""
-    return _named(root, b"VLLM::Worker")
-
-
-def _named(root: int, *marks: bytes) -> list[int]:
-    found = []
-    for pid in sorted(descendants(root)):
+def _marked(root: int) -> tuple[dict[int, int], set[int]]:
+    """Everybody's parent, and those under `root` that `multiprocessing` started."""
+    parents, marked = _parents(), set()
+    for pid in _under(root, parents):
         try:
-            name = (
-                Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/comm").read_bytes()
-            )
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
-        if any(mark in name for mark in marks):
-            found.append(pid)
-    return found
+        if any(mark in line for mark in _MARKS):
+            marked.add(pid)
+    return parents, marked
 
 
 def alive(pid: int) -> bool:
