@@ -144,11 +144,18 @@ def test_kills_of_a_driver_of_ray_change_no_row(tmp_path: Path) -> None:
     assert found.equals(expected)
 
 
+def name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:  # ended meanwhile
+        return ""
+
+
 def raylets(driver: int) -> list[int]:
     """The Ray node that a driver started."""
     lists = Path(f"/proc/{driver}/task").glob("*/children")
     children = [int(pid) for found in lists for pid in found.read_text().split()]
-    return [pid for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == "raylet"]
+    return [pid for pid in children if name_of(pid) == "raylet"]
 
 
 @pytest.mark.cluster
