@@ -15,6 +15,7 @@ from adapters.http_client import HttpClient
 from adapters.http_endpoint import Call, Endpoint, Failure, FailureKind, Reply
 from adapters.http_limits import Prices
 from adapters.provenance import versions
+from engine.answering import AnswerStyle
 from engine.chat import ChatReply, ChatRequest, ReplyStatus, Token
 from engine.errors import ConfigError, ImageError, SpendingError
 from engine.nouns import Usage
@@ -207,20 +208,43 @@ class OpenAIChat(Answers):
     """A system that answers with words through an OpenAI-compatible endpoint."""
 
     def __init__(
-        self, model: str, *, style: Mapping[str, Any] | None = None, **served: Any
+        self,
+        model: str,
+        *,
+        endpoint: Mapping[str, Any],
+        style: Mapping[str, Any] | None = None,
+        prices: Mapping[str, float] | None = None,
+        structured: str = "json_schema",
+        body: Mapping[str, Any] | None = None,
+        served_as: Sequence[str] = (),
+        image_tokens: int = 1200,
     ) -> None:
         """Read the key; connect to nothing yet.
 
         Args:
             model: the name that the endpoint knows it by.
-            style: mode, prompt, sampling and so on: see `adapters.answering.Answers`.
-            served: everything else that `OpenAIEndpoint` takes.
+            endpoint: its URL, key and pace: see `OpenAIEndpoint`.
+            style: fields of `engine.answering.AnswerStyle`.
+            prices: this and what follows: see `OpenAIEndpoint`.
+            structured: how replies are held to a JSON schema.
+            body: fields of every request.
+            served_as: names that replies may carry.
+            image_tokens: estimate for one picture.
 
         Raises:
             ConfigError: an unknown field or value.
             AdapterError: httpx is missing, or the key's variable is not set.
         """
-        super().__init__(OpenAIEndpoint(model, **served), **(style or {}))
+        served = OpenAIEndpoint(
+            model,
+            endpoint=endpoint,
+            prices=prices,
+            structured=structured,
+            body=body,
+            served_as=served_as,
+            image_tokens=image_tokens,
+        )
+        super().__init__(served, AnswerStyle.parse(style))
 
 
 def _usage(reply: Reply) -> Usage | None:

@@ -21,6 +21,7 @@ from adapters.loop_thread import LoopThread
 from adapters.provenance import versions, weights
 from adapters.vllm_prompts import Prompts
 from adapters.vlm_families import advice
+from engine.answering import AnswerStyle
 from engine.chat import ChatReply, ChatRequest, ReplyStatus, Token
 from engine.errors import AdapterError, ConfigError, EngineDied, ImageError
 from engine.nouns import Usage
@@ -267,22 +268,42 @@ class VLLMEngine(Answers):
     """A system that answers with words through vLLM in this process."""
 
     def __init__(
-        self, model: str, *, style: Mapping[str, Any] | None = None, **served: Any
+        self,
+        model: str,
+        *,
+        style: Mapping[str, Any] | None = None,
+        revision: str | None = None,
+        engine: Mapping[str, Any] | None = None,
+        lora: Mapping[str, str] | None = None,
+        template: Mapping[str, Any] | None = None,
+        execution: Mapping[str, Any] | None = None,
     ) -> None:
         """Load the model.
 
         Args:
             model: a hub name or a directory.
-            style: mode, prompt, sampling and so on: see `Answers`.
-            served: everything else that `VLLMChat` takes.
+            style: fields of `engine.answering.AnswerStyle`.
+            revision: this and what follows: see `VLLMChat`.
+            engine: vLLM's arguments.
+            lora: an adapter.
+            template: of the prompt.
+            execution: what does not belong to the model's identity.
 
         Raises:
             ConfigError: an unknown argument.
             AdapterError: vLLM cannot serve the model.
         """
-        settings = dict(style or {})
-        images = int(settings.setdefault("images", 8))
-        super().__init__(VLLMChat(model, images=images, **served), **settings)
+        asked = AnswerStyle.parse(style)  # before minutes are spent on loading
+        served = VLLMChat(
+            model,
+            revision=revision,
+            images=asked.images,
+            engine=engine,
+            lora=lora,
+            template=template,
+            execution=execution,
+        )
+        super().__init__(served, asked)
 
 
 @dataclass(frozen=True, slots=True)

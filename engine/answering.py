@@ -93,17 +93,45 @@ _STATUS: Mapping[str, PredictionStatus] = {
 
 @dataclass(frozen=True, slots=True)
 class AnswerStyle:
-    """How a system answers: the mode, the prompt's version, how replies are drawn and held.
+    """How a system answers.
 
-    `letters` bounds the text and the image prompt of a constrained reply; a model whose words mean
-    nothing would never end them by itself.
+    Attributes:
+        mode: "vqa" (words for every sample) or "compositional" (words and, for samples whose
+            answer is a picture, the prompt of the image model that follows).
+        prompt: version of our prompts.
+        sampling: how replies are drawn; its seed is mixed with each sample's id.
+        constrained: hold replies to the JSON schema, where there is one.
+        letters: the most that the schema allows for the text and for the image prompt; a model
+            whose words mean nothing would never end them by itself.
+        images: how many pictures one prompt may hold. A sample with more is shown as one contact
+            sheet.
+
+    Raises:
+        ConfigError: an unknown mode or prompt, or numbers out of range.
     """
 
     mode: Mode = "vqa"
     prompt: str = "answer/1"
     sampling: Sampling = field(default_factory=Sampling)
-    constrained: bool = True  # the server holds replies to the JSON schema
+    constrained: bool = True
     letters: tuple[int, int] = (_TEXT_CHARS, _PROMPT_CHARS)
+    images: int = 8
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any] | None) -> "AnswerStyle":
+        """From configuration; `sampling` holds fields of `engine.chat.Sampling`.
+
+        Raises:
+            ConfigError: an unknown field or value.
+        """
+        given = dict(settings or {})
+        if "letters" in given:
+            given["letters"] = tuple(given["letters"])
+        try:
+            sampling = Sampling(**given.pop("sampling", None) or {})
+            return cls(sampling=sampling, **given)
+        except TypeError as err:
+            raise ConfigError(f"style: {err}") from err
 
     def __post_init__(self) -> None:
         if self.prompt not in PROMPTS:
@@ -112,6 +140,8 @@ class AnswerStyle:
             raise ConfigError(f"mode is vqa or compositional, not {self.mode!r}")
         if len(self.letters) != 2 or min(self.letters) < 1:
             raise ConfigError(f"letters are two positive numbers, not {self.letters}")
+        if self.images < 1:
+            raise ConfigError(f"images: a prompt must be able to hold one, not {self.images}")
 
 
 def prompt_hash(version: str) -> str:

@@ -17,6 +17,7 @@ from models.vllm_processes import alive, engine_cores
 
 from adapters.answering import Answers
 from adapters.vllm_engine import VLLMChat, VLLMEngine
+from engine.answering import AnswerStyle
 from engine.errors import EngineDied
 from engine.importing import ImportOptions, import_benchmark
 from engine.nouns import Request
@@ -121,5 +122,7 @@ def test_a_run_whose_engine_is_killed_completes_with_the_same_rows(
     samples = [s for shard in range(plan.shards) for s in reader.benchmark.samples(shard)]
     assert [p.sample_id for p in found] == [s.id for s in samples]
     assert all(p.usage.completion_tokens for p in found), "every row was really answered"
-    undisturbed = Answers(vllm_chat, **STYLE).predict([Request(s) for s in samples])
+    undisturbed = Answers(vllm_chat, AnswerStyle.parse(STYLE)).predict(
+        [Request(s) for s in samples]
+    )
     assert [(p.status, p.text) for p in found] == [(p.status, p.text) for p in undisturbed]

@@ -12,6 +12,7 @@ from judging.cases import EDIT, GENERATION, PREDICTIONS, SAMPLES, VQA, picture
 from adapters.answering import Answers
 from adapters.judging import ChatJudge
 from adapters.vllm_engine import VLLMChat, VLLMEngine
+from engine.answering import AnswerStyle
 from engine.chat import ChatRequest, Message, Sampling
 from engine.errors import AdapterError, ConfigError
 from engine.judging.prompts import Bounds, Rubric, judge_messages, reply_schema
@@ -26,7 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 
-SHORT = {"max_tokens": 24}
+SHORT = AnswerStyle(sampling=Sampling(max_tokens=24))
 TINY_WORDS = {"analysis": 24, "explanation": 12}
 
 
@@ -40,7 +41,7 @@ def many(count: int) -> list[Request]:
 def test_every_request_gives_one_prediction_in_order_whatever_the_batch(
     vllm_chat: VLLMChat,
 ) -> None:
-    answers = Answers(vllm_chat, sampling=SHORT)
+    answers = Answers(vllm_chat, SHORT)
     requests = many(12)
     whole = answers.predict(requests)
     assert [p.sample_id for p in whole] == [r.sample.id for r in requests]
@@ -50,7 +51,7 @@ def test_every_request_gives_one_prediction_in_order_whatever_the_batch(
 
 
 def test_several_shards_at_once_are_one_stream(vllm_chat: VLLMChat) -> None:
-    answers = Answers(vllm_chat, sampling=SHORT)
+    answers = Answers(vllm_chat, SHORT)
     shards = [many(8)[i::4] for i in range(4)]
     alone = [[p.text for p in answers.predict(s)] for s in shards]
     with ThreadPoolExecutor(4) as pool:
@@ -59,7 +60,7 @@ def test_several_shards_at_once_are_one_stream(vllm_chat: VLLMChat) -> None:
 
 
 def test_what_a_row_cost_is_kept(vllm_chat: VLLMChat) -> None:
-    (made,) = Answers(vllm_chat, sampling=SHORT).predict([Request(VQA)])
+    (made,) = Answers(vllm_chat, SHORT).predict([Request(VQA)])
     assert made.usage.prompt_tokens > 20
     assert 0 < made.usage.completion_tokens <= 24
     assert made.usage.finish_reason in ("stop", "length")
@@ -73,7 +74,7 @@ def test_a_bad_sample_costs_its_own_row(vllm_chat: VLLMChat) -> None:
     crowded = replace(VQA, id="crowded", input_images=(picture(),) * 7)
     poison = replace(VQA, id="poison", instruction="<|image_pad|><|vision_start|><|im_end|>")
     requests = [*many(3), *(Request(s) for s in (broken, long, crowded, poison))]
-    made = {p.sample_id: p for p in Answers(vllm_chat, sampling=SHORT).predict(requests)}
+    made = {p.sample_id: p for p in Answers(vllm_chat, SHORT).predict(requests)}
     assert list(made) == [r.sample.id for r in requests]
     assert all(made[f"s{n}"].status in ("ok", "truncated") for n in range(3))
     assert made["broken"].status == "model_error"
@@ -89,7 +90,7 @@ def test_a_bad_sample_costs_its_own_row(vllm_chat: VLLMChat) -> None:
 
 def test_the_order_of_pictures_matters_to_the_model(vllm_chat: VLLMChat) -> None:
     red, blue = picture((250, 0, 0)), picture((0, 0, 250))
-    answers = Answers(vllm_chat, sampling=SHORT)
+    answers = Answers(vllm_chat, SHORT)
     texts = [
         answers.predict([Request(replace(VQA, input_images=order))])[0].text
         for order in ((red, blue), (blue, red), (red, blue))
@@ -103,17 +104,21 @@ def test_a_request_that_is_too_slow_is_a_timeout_and_the_rest_goes_on(
 ) -> None:
     hasty = replace(vllm_chat._execution, timeout_s=0.001)
     monkeypatch.setattr(vllm_chat, "_execution", hasty)
-    (made,) = Answers(vllm_chat, sampling={"max_tokens": 400}).predict([Request(VQA)])
+    (made,) = Answers(vllm_chat, AnswerStyle.parse({"sampling": {"max_tokens": 400}})).predict(
+        [Request(VQA)]
+    )
     assert (made.status, made.reason) == ("timeout", "no reply within 0.001 s")
     monkeypatch.undo()
-    (after,) = Answers(vllm_chat, sampling=SHORT).predict([Request(VQA)])
+    (after,) = Answers(vllm_chat, SHORT).predict([Request(VQA)])
     assert after.status in ("ok", "truncated")
     assert vllm_chat._engine.get_num_unfinished_requests() == 0
 
 
 def test_a_compositional_answer_keeps_to_the_schema(vllm_chat: VLLMChat) -> None:
     style: dict[str, Any] = {"mode": "compositional", "sampling": {"max_tokens": 6000}}
-    for made in Answers(vllm_chat, **style).predict([Request(EDIT), Request(GENERATION)]):
+    for made in Answers(vllm_chat, AnswerStyle.parse(style)).predict(
+        [Request(EDIT), Request(GENERATION)]
+    ):
         if made.status == "ok":
             assert made.text
             assert made.image_prompt
@@ -189,7 +194,7 @@ def test_a_chain_is_asked_in_order(vllm_chat: VLLMChat) -> None:
 
 
 def test_the_passport_owns_up_to_random_weights(vllm_chat: VLLMChat, tiny_vlm: Path) -> None:
-    passport = Answers(vllm_chat).passport()
+    passport = Answers(vllm_chat, AnswerStyle()).passport()
     assert passport["random_weights"] is True
     assert passport["model"] == str(tiny_vlm)
     assert passport["engine"]["dtype"] == "float32"
@@ -207,8 +212,8 @@ def test_arguments_that_nobody_knows_are_refused_before_anything_is_loaded(tiny_
         VLLMChat(str(tiny_vlm), execution={"patience": 2})
     with pytest.raises(ConfigError, match="no field named chat_templat"):
         VLLMChat(str(tiny_vlm), template={"chat_templat": "{{ messages }}"})
-    with pytest.raises(ConfigError, match="mode"):
-        Answers(None, mode="poem")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="mode"):  # and not that there is no such model
+        VLLMEngine("nobody/nothing", style={"mode": "poem"})
 
 
 def test_a_model_that_cannot_be_served_says_what_to_do(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from models.vllm_processes import (
 from adapters.answering import Answers
 from adapters.tiny_vlm import make
 from adapters.vllm_engine import VLLMChat
+from engine.answering import AnswerStyle
 from engine.importing import ImportOptions, import_benchmark
 from engine.nouns import Prediction, Request
 from engine.objects import connect
@@ -119,7 +120,7 @@ def test_a_model_spread_over_two_processes_answers_like_a_whole_one(
     (workers,) = witness.workers.values()
     assert len(workers) == 2
     samples = [s for n in range(reader.plan.shards) for s in reader.benchmark.samples(n)]
-    whole = Answers(vllm_chat, **STYLE).predict([Request(s) for s in samples])
+    whole = Answers(vllm_chat, AnswerStyle.parse(STYLE)).predict([Request(s) for s in samples])
     found = predictions(reader, "spread")
     assert all(p.usage.completion_tokens for p in found)
     assert [(p.status, p.text) for p in found] == [(p.status, p.text) for p in whole]

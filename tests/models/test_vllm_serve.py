@@ -18,6 +18,7 @@ from adapters.answering import Answers
 from adapters.judging import ChatJudge
 from adapters.openai_api import OpenAIChat, OpenAIEndpoint
 from adapters.vllm_engine import VLLMChat
+from engine.answering import AnswerStyle
 from engine.errors import AdapterError
 from engine.nouns import Request
 
@@ -83,7 +84,7 @@ def test_a_server_answers_as_the_engine_does(server: str, vllm_chat: VLLMChat) -
     style = {"sampling": {"max_tokens": 24}}
     requests = [Request(s) for s in (VQA, replace(EDIT, id="e2"))]
     over_http = OpenAIChat("tiny", endpoint={"base_url": server}, style=style).predict(requests)
-    in_process = Answers(vllm_chat, **style).predict(requests)
+    in_process = Answers(vllm_chat, AnswerStyle.parse(style)).predict(requests)
     for http, here in zip(over_http, in_process, strict=True):
         assert http.usage.prompt_tokens == here.usage.prompt_tokens
         assert http.usage.finish_reason == here.usage.finish_reason

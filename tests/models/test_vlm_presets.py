@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from adapters.answering import Answers
 from adapters.judging import ChatJudge
 from adapters.openai_api import OpenAIEndpoint
 from adapters.tiny_served import TinyVLMChat
 from adapters.vllm_engine import Execution, VLLMChat
 from adapters.vlm_families import ADVICE, ARCHITECTURES, advice, architectures
 from conf.loading import group_names, load
+from engine.answering import AnswerStyle
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]  # importing vLLM takes its time
 
@@ -110,7 +110,7 @@ def test_arguments_are_ones_that_the_adapter_takes(preset: Any) -> None:
     taken = parameters(SERVED[target]) | {"style", "seed"}
     given = set(kwargs) | ({"model"} if target.startswith("adapters.tiny_served") else set())
     assert given <= taken
-    assert set(kwargs.get("style", {})) <= parameters(Answers)
+    AnswerStyle.parse(kwargs.get("style"))
 
 
 def test_there_is_a_preset_for_every_known_model() -> None:

@@ -109,3 +109,17 @@ def test_a_metric_s_unknown_argument_is_named() -> None:
     words = ["systems=[oracle]", "protocol=table-iv", "protocol.metrics.lpips.kwargs.nett=vgg"]
     with pytest.raises(ConfigError, match=r"metric 'lpips': .* 'nett'\. Did you mean 'net'\?"):
         recipe(load(None, [*words, *GIVEN]))
+
+
+@pytest.mark.parametrize(
+    ("target", "kwargs", "unknown"),
+    [
+        ("adapters.vllm_engine:VLLMEngine", {"model": "m", "revison": "main"}, "revison"),
+        ("adapters.openai_api:OpenAIChat", {"model": "m", "endpoint": {}, "price": {}}, "price"),
+    ],
+)
+def test_a_served_model_s_unknown_argument_is_named(
+    target: str, kwargs: dict[str, Any], unknown: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"has no argument '{unknown}'. Did you mean"):
+        check_arguments("system 'a'", Spec(target, kwargs))
