@@ -4,10 +4,10 @@ import inspect
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from PIL import Image as Pillow
 
@@ -18,8 +18,8 @@ from adapters.provenance import versions, weights
 from engine.errors import AdapterError, ConfigError, EngineDied, ImageError
 from engine.images import open_image, png
 from engine.nouns import Image, Prediction, Request, Usage
+from engine.settings import read_settings
 
-T = TypeVar("T")
 Mode = Literal["text_to_image", "image_to_image", "edit"]
 _DTYPES = ("float64", "float32", "float16", "bfloat16")
 # The adapter's own arguments of a pipeline call.
@@ -91,8 +91,8 @@ class DiffusersPipeline:
         if mode not in ("text_to_image", "image_to_image", "edit"):
             raise ConfigError(f"mode is text_to_image, image_to_image or edit, not {mode!r}")
         self.model, self.mode = model, mode
-        self.sampling = _fill(Sampling, sampling)
-        self.execution = _fill(Execution, execution)
+        self.sampling = read_settings(Sampling, sampling, "sampling")
+        self.execution = read_settings(Execution, execution, "execution")
         self.firewall = Firewall(firewall)
         self._load = {"dtype": "float32", **(load or {})}
         self._check()
@@ -307,10 +307,3 @@ def _batches(
     for alike in by_size.values():
         for start in range(0, len(alike), size):
             yield alike[start : start + size]
-
-
-def _fill(kind: type[T], settings: Mapping[str, Any] | None) -> T:
-    unknown = sorted(set(settings or {}) - {f.name for f in fields(kind)})  # type: ignore[arg-type]
-    if unknown:
-        raise ConfigError(f"{kind.__name__.lower()} does not know {', '.join(unknown)}")
-    return kind(**(settings or {}))

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from engine.errors import AdapterError, ConfigError
 from engine.nouns import PredictionStatus
+from engine.settings import read_settings
 
 FailureKind = Literal[
     "timeout",  # no whole reply in time, in every attempt
@@ -74,11 +75,7 @@ class Endpoint:
         Raises:
             ConfigError: an unknown key, a value out of range, or a URL that cannot be used.
         """
-        unknown = sorted(set(settings) - {f.name for f in fields(cls)})
-        if unknown or "base_url" not in settings:
-            raise ConfigError(f"an endpoint needs base_url and does not know {unknown}")
-        given = dict(settings)
-        return cls(**given | {"allowed_hosts": tuple(given.get("allowed_hosts", ()))})
+        return read_settings(cls, settings, "endpoint", allowed_hosts=tuple)
 
     def __post_init__(self) -> None:
         url = urlsplit(self.base_url)

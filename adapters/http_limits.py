@@ -5,10 +5,11 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.errors import ConfigError, SpendingError
+from engine.settings import read_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,7 @@ class Prices:
         Raises:
             ConfigError: an unknown key or a negative price.
         """
-        unknown = sorted(set(settings) - {f.name for f in fields(cls)})
-        if unknown:
-            raise ConfigError(f"prices do not know {', '.join(unknown)}")
-        return cls(**settings)
+        return read_settings(cls, settings, "prices")
 
 
 @dataclass(slots=True)

@@ -7,10 +7,11 @@ from typing import Any
 from adapters.contact_sheet import contact_sheet
 from adapters.firewall import Firewall
 from engine.answering import AnswerStyle, answer_request, is_refusal
-from engine.chat import ChatRequest, Message, Sampling, seed_for
+from engine.chat import ChatRequest, Message, Sampling, read_sampling, seed_for
 from engine.errors import ConfigError
 from engine.nouns import Image, Prediction, PredictionStatus, Sample, Usage
 from engine.quoting import storable
+from engine.settings import read_settings
 
 # Added to the question of `engine.answering`, by format. A version never changes its words.
 ORDERS: Mapping[str, Mapping[str, str]] = {
@@ -49,12 +50,7 @@ class UnifiedStyle:
         Raises:
             ConfigError: an unknown field or prompt.
         """
-        given = dict(settings or {})
-        try:
-            sampling = Sampling(**given.pop("sampling", {}))
-            return cls(sampling=sampling, **given)
-        except TypeError as err:
-            raise ConfigError(f"style: {err}") from err
+        return read_settings(cls, settings, "style", sampling=read_sampling)
 
 
 @dataclass(frozen=True, slots=True)

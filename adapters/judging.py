@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from adapters.contact_sheet import contact_sheet
-from engine.chat import Chat, ChatReply, ChatRequest, Sampling, seed_for
+from engine.chat import Chat, ChatReply, ChatRequest, read_sampling, seed_for
 from engine.errors import ConfigError, ImageError
 from engine.judging.expected import expected_scores
 from engine.judging.prompts import (
@@ -22,6 +22,7 @@ from engine.judging.prompts import (
 from engine.judging.protocols import JudgeProtocol, find_protocol, protocol_from_plain
 from engine.judging.replies import read_reply
 from engine.nouns import VIEWS, Prediction, Sample, Verdict, VerdictStatus, View
+from engine.settings import read_settings
 from engine.spec import Spec
 
 _STATUS: Mapping[str, VerdictStatus] = {"refused": "refused", "truncated": "parse_error"}
@@ -89,11 +90,9 @@ class ChatJudge:
         """
         self.name, self._repeats, self._retries = name, repeats, retries
         self._expected, self._constrained, self._images = expected, constrained, images
-        try:
-            self._rubric = Rubric(protocol_of(protocol, captions), prompt, Bounds(**bounds or {}))
-            self._sampling = Sampling(**{"max_tokens": 2048, **(sampling or {})})
-        except TypeError as err:
-            raise ConfigError(f"judge {name!r}: {err}") from err
+        held = read_settings(Bounds, bounds, "bounds")
+        self._rubric = Rubric(protocol_of(protocol, captions), prompt, held)
+        self._sampling = read_sampling({"max_tokens": 2048, **(sampling or {})})
         if expected and not self._sampling.logprobs:
             # All points of the longest scale have their first digit among so many.
             self._sampling = replace(self._sampling, logprobs=12)

@@ -19,7 +19,7 @@ import urllib.error
 import urllib.request
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from engine import environment
 from engine.errors import AdapterError, ConfigError, EngineDied
 from engine.nouns import Prediction, Request
 from engine.ports import Generator
+from engine.settings import read_settings
 from engine.spec import Spec
 
 _TAIL_LINES = 25
@@ -55,10 +56,7 @@ class Execution:
         Raises:
             ConfigError: an unknown key.
         """
-        given = dict(settings or {})
-        if unknown := sorted(set(given) - {f.name for f in fields(cls)}):
-            raise ConfigError(f"execution does not know {', '.join(unknown)}")
-        return cls(**given | {"pass_env": tuple(given.get("pass_env", ()))})
+        return read_settings(cls, settings, "execution", pass_env=tuple)
 
 
 # Enough for Python, CUDA and caches; keys and tokens of the owner are not passed on by default.

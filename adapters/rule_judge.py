@@ -14,10 +14,11 @@ import numpy as np
 
 from adapters.judging import Case, cases_in_order, protocol_of, read_verdict, skip
 from engine.chat import ChatReply, seed_for
-from engine.errors import ConfigError, ImageError
+from engine.errors import ImageError
 from engine.images import open_image
 from engine.judging.prompts import Rubric
 from engine.nouns import Image, Prediction, Sample, Usage, Verdict
+from engine.settings import read_settings
 
 _SIDE = 64  # pixels: pictures are compared at this size, in grey
 _WORD = re.compile(r"[^\W_]+")
@@ -61,10 +62,7 @@ class RuleJudge:
         """
         self.name, self._repeats = name, repeats
         self._rubric = Rubric(protocol_of(protocol, "literal"))
-        try:
-            self._faults = Faults(**execution or {})
-        except TypeError as err:
-            raise ConfigError(f"judge {name!r}: {err}") from err
+        self._faults = read_settings(Faults, execution, "execution")
 
     def judge(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction]

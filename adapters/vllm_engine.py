@@ -25,6 +25,7 @@ from engine.answering import AnswerStyle
 from engine.chat import ChatReply, ChatRequest, ReplyStatus, Token
 from engine.errors import AdapterError, ConfigError, EngineDied, ImageError
 from engine.nouns import Usage
+from engine.settings import read_settings
 
 # Set before vLLM is imported, unless the environment has its own: no reports to its makers, child
 # processes that inherit no locks, and a log of what went wrong only.
@@ -86,7 +87,7 @@ class VLLMChat:
             raise ConfigError(f"lora takes `name` and `path`, not {', '.join(sorted(lora))}")
         if unknown := sorted(set(template or {}) - {"chat_template", "chat_template_kwargs"}):
             raise ConfigError(f"template has no field named {', '.join(unknown)}")
-        self._execution = _execution(execution or {})
+        self._execution = read_settings(Execution, execution, "execution")
         _prepare(self._execution)
         self._vllm = _Vendor.load()
         self._model, self._revision = model, revision
@@ -365,13 +366,6 @@ class _Vendor:
         from vllm.platforms import current_platform
 
         return str(current_platform.get_device_name())
-
-
-def _execution(given: Mapping[str, Any]) -> Execution:
-    try:
-        return Execution(**given)
-    except TypeError as err:
-        raise ConfigError(f"execution: {err}") from err
 
 
 def _prepare(execution: Execution) -> None:

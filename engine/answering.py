@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from engine.catalog import TASKS
-from engine.chat import ChatReply, ChatRequest, Message, Sampling
+from engine.chat import ChatReply, ChatRequest, Message, Sampling, read_sampling
 from engine.errors import ConfigError
 from engine.nouns import Image, Prediction, PredictionStatus, Sample
 from engine.quoting import defang, storable
+from engine.settings import read_settings
 
 # vqa: text for every sample. compositional: text, and for samples whose answer is a picture also
 # the prompt for the image model that follows.
@@ -124,14 +125,7 @@ class AnswerStyle:
         Raises:
             ConfigError: an unknown field or value.
         """
-        given = dict(settings or {})
-        if "letters" in given:
-            given["letters"] = tuple(given["letters"])
-        try:
-            sampling = Sampling(**given.pop("sampling", None) or {})
-            return cls(sampling=sampling, **given)
-        except TypeError as err:
-            raise ConfigError(f"style: {err}") from err
+        return read_settings(cls, settings, "style", sampling=read_sampling, letters=tuple)
 
     def __post_init__(self) -> None:
         if self.prompt not in PROMPTS:

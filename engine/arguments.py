@@ -4,13 +4,13 @@ The signature is read from the source, because importing it would load a vendor'
 """
 
 import ast
-import difflib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError
+from engine.settings import check_names
 from engine.spec import Spec
 
 
@@ -36,11 +36,8 @@ def _compare(who: str, signature: ast.arguments, given: Mapping[str, Any]) -> No
     for keyword, default in zip(signature.kwonlyargs, signature.kw_defaults, strict=True):
         named.append(keyword.arg)
         needed += [keyword.arg] if default is None else []
-    unknown = [] if signature.kwarg else [name for name in given if name not in named]
-    if unknown:
-        close = difflib.get_close_matches(unknown[0], named, n=1)
-        hint = f"Did you mean {close[0]!r}?" if close else f"It takes {', '.join(named)}"
-        raise ConfigError(f"{who} has no argument {unknown[0]!r}. {hint}")
+    if not signature.kwarg:
+        check_names(f"{who} has no argument", given, named)
     if missing := [name for name in needed if name not in given]:
         raise ConfigError(f"{who} needs the argument {missing[0]!r}")
 

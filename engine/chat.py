@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from engine.nouns import Image, Usage
+from engine.settings import read_settings
 
 # ok: a whole reply. truncated: it ended at the token limit. refused: the model or its filter
 # declined. timeout: no whole reply in time. rejected: the model cannot take this request (context
@@ -46,6 +47,15 @@ class Sampling:
     top_p: float = 1.0
     seed: int = 0
     logprobs: int = 0
+
+
+def read_sampling(given: Mapping[str, Any] | None) -> Sampling:
+    """From configuration.
+
+    Raises:
+        ConfigError: an unknown field.
+    """
+    return read_settings(Sampling, given, "sampling")
 
 
 @dataclass(frozen=True, slots=True)
