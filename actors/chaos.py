@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from engine.chaos import Chaos
-from engine.ports import Group, Outcome, Pool, Unit
+from medgen.engine.chaos import Chaos
+from medgen.engine.ports import Group, Outcome, Pool, Unit
 
 
 class ChaoticPool:

@@ -4,8 +4,8 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from engine.errors import EngineDied
-from engine.ports import Group, Outcome, Unit, Worker
+from medgen.engine.errors import EngineDied
+from medgen.engine.ports import Group, Outcome, Unit, Worker
 
 
 class LocalPool:

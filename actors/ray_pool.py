@@ -10,10 +10,10 @@ from typing import Any
 import ray
 from ray import exceptions
 
-from engine.errors import EngineDied, PlanError
-from engine.fit import demand
-from engine.ports import Group, Outcome, Receipt, Unit, Worker
-from engine.spec import Resources
+from medgen.engine.errors import EngineDied, PlanError
+from medgen.engine.fit import demand
+from medgen.engine.ports import Group, Outcome, Receipt, Unit, Worker
+from medgen.engine.spec import Resources
 
 _BACK_OFF_S = 2.0  # between a death and the next start in the same group, doubled each time
 _MAX_BACK_OFF_S = 60.0

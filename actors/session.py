@@ -8,9 +8,9 @@ from typing import Any
 
 import ray
 
-from actors.ray_pool import RayPool
-from engine.errors import PlanError
-from engine.fit import logical_cpus
+from medgen.actors.ray_pool import RayPool
+from medgen.engine.errors import PlanError
+from medgen.engine.fit import logical_cpus
 
 
 class RaySession:

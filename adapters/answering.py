@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.contact_sheet import contact_sheet
-from engine.answering import AnswerStyle, answer, answer_request, prompt_hash
-from engine.chat import Chat, ChatReply, ChatRequest, seed_for
-from engine.errors import ImageError
-from engine.nouns import Image, Prediction, Request, Sample
+from medgen.adapters.contact_sheet import contact_sheet
+from medgen.engine.answering import AnswerStyle, answer, answer_request, prompt_hash
+from medgen.engine.chat import Chat, ChatReply, ChatRequest, seed_for
+from medgen.engine.errors import ImageError
+from medgen.engine.nouns import Image, Prediction, Request, Sample
 
 
 class Answers:

@@ -1,18 +1,18 @@
-"""Models and judges of which some replies are spoilt on purpose; see `engine.chaos`."""
+"""Models and judges of which some replies are spoilt on purpose; see `medgen.engine.chaos`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from adapters.firewall import Firewall
-from adapters.judging import Case, protocol_of, read_verdict
-from engine.benchmark import Benchmark
-from engine.chaos import Chaos, draw
-from engine.chat import ChatReply
-from engine.judging.prompts import Rubric
-from engine.nouns import Image, Prediction, Request, Sample, Usage, Verdict
-from engine.ports import Generator, Judge, UsesBenchmark
-from engine.spec import Spec
+from medgen.adapters.firewall import Firewall
+from medgen.adapters.judging import Case, protocol_of, read_verdict
+from medgen.engine.benchmark import Benchmark
+from medgen.engine.chaos import Chaos, draw
+from medgen.engine.chat import ChatReply
+from medgen.engine.judging.prompts import Rubric
+from medgen.engine.nouns import Image, Prediction, Request, Sample, Usage, Verdict
+from medgen.engine.ports import Generator, Judge, UsesBenchmark
+from medgen.engine.spec import Spec
 
 API_ERROR = "chaos: HTTP 503 to the end"
 # A judge that rambles, breaks off, begins a list, forgets its keys or says nothing.
@@ -28,12 +28,12 @@ class ChaoticGenerator:
         self._chaos, self._firewall = Chaos(**chaos), Firewall()
 
     def use(self, benchmark: Benchmark) -> None:
-        """See `engine.ports.UsesBenchmark`."""
+        """See `medgen.engine.ports.UsesBenchmark`."""
         if isinstance(self._inner, UsesBenchmark):
             self._inner.use(benchmark)
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `engine.ports.Generator`. A request whose endpoint fails is not handed on."""
+        """See `medgen.engine.ports.Generator`. A request whose endpoint fails is not handed on."""
         failed = {r.sample.id for r in requests if self._chaos.strikes("api_errors", r.sample.id)}
         through = [r for r in requests if r.sample.id not in failed]
         given = iter(self._inner.predict(through) if through else ())
@@ -52,7 +52,7 @@ class ChaoticGenerator:
         return self._firewall.admit(replace(prediction, images=(broken, *others)), sample)
 
     def passport(self) -> Mapping[str, Any]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return {**self._inner.passport(), "chaos": str(self._chaos)}
 
 
@@ -69,7 +69,7 @@ class ChaoticJudge:
     def judge(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction]
     ) -> Sequence[Verdict]:
-        """See `engine.ports.Judge`. Rubbish goes through the same reading as any reply."""
+        """See `medgen.engine.ports.Judge`. Rubbish goes through the same reading as any reply."""
         pairs = {s.id: (s, p) for s, p in zip(samples, predictions, strict=True)}
         verdicts = self._inner.judge(samples, predictions)
         return [self._spoilt(v, *pairs[v.sample_id]) for v in verdicts]
@@ -89,7 +89,7 @@ class ChaoticJudge:
         return read_verdict(case, ChatReply(text=said), self._rubric, verdict.judge)
 
     def passport(self) -> Mapping[str, Any]:
-        """See `engine.ports.Judge`."""
+        """See `medgen.engine.ports.Judge`."""
         return {**self._inner.passport(), "chaos": str(self._chaos)}
 
 

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from scipy import ndimage
 from skimage import color, exposure, filters, measure, restoration, segmentation
 
-from engine.images import open_image, png
+from medgen.engine.images import open_image, png
 
 Pixels = NDArray[np.float64]
 Rule = Callable[[Sequence[Pixels], str], Pixels]

@@ -11,12 +11,12 @@ from typing import Any
 
 from PIL import Image as Pillow
 
-from adapters.classical_text import answered
-from engine.benchmark import Benchmark
-from engine.errors import AdapterError, ImageError
-from engine.images import open_image, png
-from engine.nouns import FORMATS, Format, Image, Prediction, Request, Sample
-from engine.spec import fingerprint
+from medgen.adapters.classical_text import answered
+from medgen.engine.benchmark import Benchmark
+from medgen.engine.errors import AdapterError, ImageError
+from medgen.engine.images import open_image, png
+from medgen.engine.nouns import FORMATS, Format, Image, Prediction, Request, Sample
+from medgen.engine.spec import fingerprint
 
 MID_GREY = (128, 128, 128)
 DONORS = 16  # samples of each format that `Unrelated` may borrow from
@@ -26,11 +26,11 @@ class Oracle:
     """Gives the reference itself: the best that any metric can show."""
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return [_reference(request.sample, request.sample) for request in requests]
 
     def passport(self) -> Mapping[str, Any]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return _passport("oracle")
 
 
@@ -38,11 +38,11 @@ class CopyInput:
     """Gives the first input image unchanged, and the instruction as its text: the no-op."""
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return [_copy(request.sample) for request in requests]
 
     def passport(self) -> Mapping[str, Any]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return _passport("copy-input")
 
 
@@ -54,11 +54,11 @@ class Blank:
     """
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return [_blank(request.sample) for request in requests]
 
     def passport(self) -> Mapping[str, Any]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return _passport("blank")
 
 
@@ -88,11 +88,11 @@ class Unrelated:
         self._donors = donors
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return [self._borrowed(request.sample) for request in requests]
 
     def passport(self) -> Mapping[str, Any]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return _passport("unrelated")
 
     def _borrowed(self, sample: Sample) -> Prediction:
@@ -115,17 +115,17 @@ class Classical:
             AdapterError: it is not installed.
         """
         try:
-            from adapters import classical
+            from medgen.adapters import classical
         except ImportError as err:
             raise AdapterError(f"the classical control needs the extra 'mini' ({err})") from err
         self._rules = classical
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return [self._processed(request.sample) for request in requests]
 
     def passport(self) -> Mapping[str, Any]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return _passport("classical") | {"scikit-image": version("scikit-image")}
 
     def _processed(self, sample: Sample) -> Prediction:
@@ -146,11 +146,11 @@ class Null:
     """Answers at once with nothing but an empty text: measures the engine itself."""
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return [Prediction(request.sample.id, text="") for request in requests]
 
     def passport(self) -> Mapping[str, Any]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return _passport("null")
 
 

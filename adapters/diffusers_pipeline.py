@@ -11,14 +11,14 @@ from typing import Any, Literal
 
 from PIL import Image as Pillow
 
-from adapters.contact_sheet import contact_sheet
-from adapters.firewall import Firewall
-from adapters.image_jobs import ImageJob, image_job, in_order
-from adapters.provenance import versions, weights
-from engine.errors import AdapterError, ConfigError, EngineDied, ImageError
-from engine.images import open_image, png
-from engine.nouns import Image, Prediction, Request, Usage
-from engine.settings import read_settings
+from medgen.adapters.contact_sheet import contact_sheet
+from medgen.adapters.firewall import Firewall
+from medgen.adapters.image_jobs import ImageJob, image_job, in_order
+from medgen.adapters.provenance import versions, weights
+from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError
+from medgen.engine.images import open_image, png
+from medgen.engine.nouns import Image, Prediction, Request, Usage
+from medgen.engine.settings import read_settings
 
 Mode = Literal["text_to_image", "image_to_image", "edit"]
 _DTYPES = ("float64", "float32", "float16", "bfloat16")

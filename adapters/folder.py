@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import fsspec
 
-from engine.errors import BenchmarkError
+from medgen.engine.errors import BenchmarkError
 
 # The longest report of the benchmark is a few kilobytes; a line of 4 MiB is no record.
 MAX_LINE_BYTES = 4 * 2**20

@@ -3,7 +3,7 @@
 `HttpClient` runs one event loop in a thread of its own, so that the synchronous ports can keep
 many requests in flight. It knows HTTP and no vendor: adapters make the bodies and read them.
 
-    client = HttpClient(Endpoint.parse(settings))  # of adapters.http_endpoint
+    client = HttpClient(Endpoint.parse(settings))  # of medgen.adapters.http_endpoint
     replies = client.map(lambda body: client.post("chat/completions", Call(json=body)), bodies)
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from adapters.http_endpoint import (
+from medgen.adapters.http_endpoint import (
     Call,
     Endpoint,
     Failure,
@@ -26,9 +26,9 @@ from adapters.http_endpoint import (
     is_refusal,
     retry_after,
 )
-from adapters.http_limits import Hold, Pace, Purse
-from adapters.loop_thread import LoopThread
-from engine.errors import AdapterError, SpendingError
+from medgen.adapters.http_limits import Hold, Pace, Purse
+from medgen.adapters.loop_thread import LoopThread
+from medgen.engine.errors import AdapterError, SpendingError
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -9,9 +9,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from engine.errors import AdapterError, ConfigError
-from engine.nouns import PredictionStatus
-from engine.settings import read_settings
+from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.nouns import PredictionStatus
+from medgen.engine.settings import read_settings
 
 FailureKind = Literal[
     "timeout",  # no whole reply in time, in every attempt

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.errors import ConfigError, SpendingError
-from engine.settings import read_settings
+from medgen.engine.errors import ConfigError, SpendingError
+from medgen.engine.settings import read_settings
 
 
 @dataclass(frozen=True, slots=True)

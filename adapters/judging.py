@@ -8,22 +8,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adapters.contact_sheet import contact_sheet
-from engine.chat import Chat, ChatReply, ChatRequest, read_sampling, seed_for
-from engine.errors import ConfigError, ImageError
-from engine.judging.expected import expected_scores
-from engine.judging.prompts import (
+from medgen.adapters.contact_sheet import contact_sheet
+from medgen.engine.chat import Chat, ChatReply, ChatRequest, read_sampling, seed_for
+from medgen.engine.errors import ConfigError, ImageError
+from medgen.engine.judging.expected import expected_scores
+from medgen.engine.judging.prompts import (
     Bounds,
     Rubric,
     has_reference,
     judge_messages,
     reply_schema,
 )
-from engine.judging.protocols import JudgeProtocol, find_protocol, protocol_from_plain
-from engine.judging.replies import read_reply
-from engine.nouns import VIEWS, Prediction, Sample, Verdict, VerdictStatus, View
-from engine.settings import read_settings
-from engine.spec import Spec
+from medgen.engine.judging.protocols import JudgeProtocol, find_protocol, protocol_from_plain
+from medgen.engine.judging.replies import read_reply
+from medgen.engine.nouns import VIEWS, Prediction, Sample, Verdict, VerdictStatus, View
+from medgen.engine.settings import read_settings
+from medgen.engine.spec import Spec
 
 _STATUS: Mapping[str, VerdictStatus] = {"refused": "refused", "truncated": "parse_error"}
 _TRIED_AGAIN = ("parse_error", "schema_error")
@@ -73,9 +73,10 @@ class ChatJudge:
             name: stands in every verdict.
             protocol: "table-iv/1" and so on, or a whole protocol as JSON.
             prompt: version of our prompts.
-            captions: "literal" or "shared"; see `engine.judging.protocols.find_protocol`.
-            bounds: fields of `engine.judging.prompts.Bounds`.
-            sampling: fields of `engine.chat.Sampling`; its seed is mixed with each verdict's place.
+            captions: "literal" or "shared"; see `medgen.engine.judging.protocols.find_protocol`.
+            bounds: fields of `medgen.engine.judging.prompts.Bounds`.
+            sampling: fields of `medgen.engine.chat.Sampling`; its seed is mixed with each
+                verdict's place.
             repeats: verdicts in each view.
             retries: how often a reply that cannot be read is asked for again, with another seed.
                 Pointless at temperature 0 on hardware that repeats itself.
@@ -101,7 +102,7 @@ class ChatJudge:
     def judge(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction]
     ) -> Sequence[Verdict]:
-        """See `engine.ports.Judge`."""
+        """See `medgen.engine.ports.Judge`."""
         cases = cases_in_order(samples, predictions, self._repeats)
         verdicts = {i: skip(c, self.name) for i, c in enumerate(cases) if c.skipped()}
         open_ = [i for i in range(len(cases)) if i not in verdicts]
@@ -111,7 +112,7 @@ class ChatJudge:
         return [verdicts[i] for i in range(len(cases))]
 
     def passport(self) -> Mapping[str, Any]:
-        """See `engine.ports.Judge`."""
+        """See `medgen.engine.ports.Judge`."""
         return {
             **self._chat.passport(),
             "judge": self.name,

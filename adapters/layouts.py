@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from adapters import medgen_directory, medgen_hub, medgen_view
-from adapters.folder import Folder
-from engine.errors import BenchmarkError
-from engine.ports import Source
+from medgen.adapters import medgen_directory, medgen_hub, medgen_view
+from medgen.adapters.folder import Folder
+from medgen.engine.errors import BenchmarkError
+from medgen.engine.ports import Source
 
 LAYOUTS: Mapping[str, Any] = {
     "hub": medgen_hub.HubSource,

@@ -23,13 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adapters import server_guard
-from engine import environment
-from engine.errors import AdapterError, ConfigError, EngineDied
-from engine.nouns import Prediction, Request
-from engine.ports import Generator
-from engine.settings import read_settings
-from engine.spec import Spec
+from medgen.adapters import server_guard
+from medgen.engine import environment
+from medgen.engine.errors import AdapterError, ConfigError, EngineDied
+from medgen.engine.nouns import Prediction, Request
+from medgen.engine.ports import Generator
+from medgen.engine.settings import read_settings
+from medgen.engine.spec import Spec
 
 _TAIL_LINES = 25
 _TAIL_BYTES = 32 * 1024
@@ -260,7 +260,7 @@ def _answers(url: str) -> bool:
 
 
 def _environment(python: str) -> dict[str, Any]:
-    """`engine.environment.environment_lock` of another interpreter's environment.
+    """`medgen.engine.environment.environment_lock` of another interpreter's environment.
 
     Raises:
         AdapterError: the interpreter does not run.

@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adapters.folder import MAX_FILE_BYTES, FaultyContent, Folder
-from adapters.records import Checker, Draft, raw_fields
-from engine.nouns import Format, Image, Sample
-from engine.ports import Problem
+from medgen.adapters.folder import MAX_FILE_BYTES, FaultyContent, Folder
+from medgen.adapters.records import Checker, Draft, raw_fields
+from medgen.engine.nouns import Format, Image, Sample
+from medgen.engine.ports import Problem
 
 FOLDERS: Mapping[str, Format] = {
     "image_editing": "ImageEditing",
@@ -39,7 +39,7 @@ class HubSource:
         self._below = "parquet/" if self._folder.exists("parquet") else ""
 
     def __iter__(self) -> Iterator[Sample | Problem]:
-        """See `engine.ports.Source`."""
+        """See `medgen.engine.ports.Source`."""
         checker = Checker()
         for name, kind in FOLDERS.items():
             files = [n for n in self._folder.names(self._below + name) if n.endswith(".parquet")]
@@ -60,7 +60,7 @@ class HubSource:
         return {}
 
     def describe(self) -> Mapping[str, Any]:
-        """See `engine.ports.Source`."""
+        """See `medgen.engine.ports.Source`."""
         return {"layout": "hub", "url": self._folder.url}
 
     def _file(self, path: str, kind: Format, checker: Checker) -> Iterator[Sample | Problem]:

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from adapters.folder import FaultyContent, Folder, strict_json
-from adapters.records import Checker, Draft, ahead, field_of, images_below, raw_fields
-from engine.catalog import canonical_format
-from engine.nouns import Format, Sample
-from engine.ports import Problem
+from medgen.adapters.folder import FaultyContent, Folder, strict_json
+from medgen.adapters.records import Checker, Draft, ahead, field_of, images_below, raw_fields
+from medgen.engine.catalog import canonical_format
+from medgen.engine.nouns import Format, Sample
+from medgen.engine.ports import Problem
 
 FILES: Mapping[str, Format] = {
     "vqa.jsonl": "VQA",
@@ -25,7 +25,7 @@ class ViewSource:
         self._folder = Folder(url)
 
     def __iter__(self) -> Iterator[Sample | Problem]:
-        """See `engine.ports.Source`."""
+        """See `medgen.engine.ports.Source`."""
         checker = Checker()
         for file in FILES:
             if not self._folder.exists(file):
@@ -41,7 +41,7 @@ class ViewSource:
         return {}
 
     def describe(self) -> Mapping[str, Any]:
-        """See `engine.ports.Source`."""
+        """See `medgen.engine.ports.Source`."""
         return {"layout": "view", "url": self._folder.url}
 
     def _record(

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from adapters import mini_editing, mini_generation, mini_text
-from adapters.mini_items import Item, Scene
-from adapters.mini_pictures import Picture, pictures
-from adapters.mini_synthesis import encoded
-from engine.answers import answer_text
-from engine.catalog import MODALITIES, TASKS
-from engine.nouns import Format, Image, Sample
-from engine.ports import Problem, Source
+from medgen.adapters import mini_editing, mini_generation, mini_text
+from medgen.adapters.mini_items import Item, Scene
+from medgen.adapters.mini_pictures import Picture, pictures
+from medgen.adapters.mini_synthesis import encoded
+from medgen.engine.answers import answer_text
+from medgen.engine.catalog import MODALITIES, TASKS
+from medgen.engine.nouns import Format, Image, Sample
+from medgen.engine.ports import Problem, Source
 
 NAME = "mini"
 # Raised when the items change, so that nobody compares results across the change.
@@ -48,7 +48,7 @@ class MiniSource:
     """Makes the samples anew each time it is read; equal bytes each time."""
 
     def __iter__(self) -> Iterator[Sample | Problem]:
-        """See `engine.ports.Source`."""
+        """See `medgen.engine.ports.Source`."""
         gallery = pictures()
         for place, task in enumerate(TASKS):
             for number in range(_EACH):
@@ -61,7 +61,7 @@ class MiniSource:
         return {(kind, task): _EACH for task, kind in TASKS.items()}
 
     def describe(self) -> Mapping[str, Any]:
-        """See `engine.ports.Source`."""
+        """See `medgen.engine.ports.Source`."""
         return {"layout": "mini", "version": VERSION, "notes": NOTES}
 
 

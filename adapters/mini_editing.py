@@ -1,7 +1,7 @@
 """The six image editing tasks of the miniature benchmark: an input, and the picture wanted."""
 
-from adapters import mini_synthesis as change
-from adapters.mini_items import Item, Scene
+from medgen.adapters import mini_synthesis as change
+from medgen.adapters.mini_items import Item, Scene
 
 _NOISES = {
     "Ultrasound": ("speckle", change.speckle),

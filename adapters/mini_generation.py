@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from adapters import mini_synthesis as change
-from adapters.mini_items import Item, Scene
-from adapters.mini_pictures import frames
+from medgen.adapters import mini_synthesis as change
+from medgen.adapters.mini_items import Item, Scene
+from medgen.adapters.mini_pictures import frames
 
 
 def disease_prediction(scene: Scene) -> Item:

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.random import Generator
 
-from adapters.mini_pictures import Picture, Pixels
+from medgen.adapters.mini_pictures import Picture, Pixels
 
 
 @dataclass(frozen=True, slots=True)

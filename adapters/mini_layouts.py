@@ -8,12 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adapters.medgen_hub import FOLDERS
-from adapters.medgen_view import FILES
-from adapters.mini import build_mini
-from engine.nouns import FORMATS, Image, Sample
-from engine.schemas import IMAGE
-from engine.spec import plain
+from medgen.adapters.medgen_hub import FOLDERS
+from medgen.adapters.medgen_view import FILES
+from medgen.adapters.mini import build_mini
+from medgen.engine.nouns import FORMATS, Image, Sample
+from medgen.engine.schemas import IMAGE
+from medgen.engine.spec import plain
 
 _ROW_GROUP = 16
 _TASK_SPELLINGS = {

@@ -11,8 +11,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from adapters.mini_pictures import Picture, Pixels, Region, tapered
-from engine.images import png
+from medgen.adapters.mini_pictures import Picture, Pixels, Region, tapered
+from medgen.engine.images import png
 
 GREEN = (0, 230, 60)
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from numpy.random import Generator
 
-from adapters import mini_synthesis as change
-from adapters.mini_items import Item, Scene
-from adapters.mini_pictures import Pixels
-from engine.catalog import MODALITIES
+from medgen.adapters import mini_synthesis as change
+from medgen.adapters.mini_items import Item, Scene
+from medgen.adapters.mini_pictures import Pixels
+from medgen.engine.catalog import MODALITIES
 
 _PLACES = ("upper left", "upper right", "lower left", "lower right", "centre", "middle right")
 _CHANGES: Mapping[str, Callable[[Pixels, Generator], Pixels]] = {

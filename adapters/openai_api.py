@@ -1,7 +1,7 @@
 """Any OpenAI-compatible chat endpoint: `vllm serve`, a gateway, a commercial API.
 
-Pace, retries, time-outs, money and the key are `adapters.http_client`'s; this module makes the
-bodies and reads the replies.
+Pace, retries, time-outs, money and the key are `medgen.adapters.http_client`'s; this module makes
+the bodies and reads the replies.
 """
 
 import asyncio
@@ -9,17 +9,17 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.answering import Answers
-from adapters.chat_content import content, unusable
-from adapters.http_client import HttpClient
-from adapters.http_endpoint import Call, Endpoint, Failure, FailureKind, Reply
-from adapters.http_limits import Prices
-from adapters.provenance import versions
-from engine.answering import AnswerStyle
-from engine.chat import ChatReply, ChatRequest, ReplyStatus, Token
-from engine.errors import ConfigError, ImageError, SpendingError
-from engine.nouns import Usage
-from engine.quoting import storable
+from medgen.adapters.answering import Answers
+from medgen.adapters.chat_content import content, unusable
+from medgen.adapters.http_client import HttpClient
+from medgen.adapters.http_endpoint import Call, Endpoint, Failure, FailureKind, Reply
+from medgen.adapters.http_limits import Prices
+from medgen.adapters.provenance import versions
+from medgen.engine.answering import AnswerStyle
+from medgen.engine.chat import ChatReply, ChatRequest, ReplyStatus, Token
+from medgen.engine.errors import ConfigError, ImageError, SpendingError
+from medgen.engine.nouns import Usage
+from medgen.engine.quoting import storable
 
 _PATH = "chat/completions"
 _STATUS: Mapping[FailureKind, ReplyStatus] = {
@@ -57,9 +57,10 @@ class OpenAIEndpoint:
 
         Args:
             model: the name that the endpoint knows it by.
-            endpoint: fields of `adapters.http_endpoint.Endpoint`: URL, name of the environment
-                variable with the key, pace, time-outs, retries, spending cap.
-            prices: fields of `adapters.http_limits.Prices`, in US dollars per million tokens.
+            endpoint: fields of `medgen.adapters.http_endpoint.Endpoint`: URL, name of the
+                environment variable with the key, pace, time-outs, retries, spending cap.
+            prices: fields of `medgen.adapters.http_limits.Prices`, in US dollars per million
+                tokens.
             structured: how the endpoint is held to a JSON schema: "json_schema", "json_object"
                 (some JSON), or "none".
             body: fields that replace or join those of every request; null leaves one out
@@ -84,7 +85,7 @@ class OpenAIEndpoint:
         self._slots = asyncio.Semaphore(self._client.endpoint.concurrency)
 
     def chat(self, chains: Sequence[Sequence[ChatRequest]]) -> list[list[ChatReply]]:
-        """See `engine.chat.Chat`."""
+        """See `medgen.engine.chat.Chat`."""
         replies = self._client.map(self._chain, chains)
         every = [reply for chain in replies for reply in chain]
         if every and all(reply.status == "unsent" for reply in every):
@@ -224,7 +225,7 @@ class OpenAIChat(Answers):
         Args:
             model: the name that the endpoint knows it by.
             endpoint: its URL, key and pace: see `OpenAIEndpoint`.
-            style: fields of `engine.answering.AnswerStyle`.
+            style: fields of `medgen.engine.answering.AnswerStyle`.
             prices: this and what follows: see `OpenAIEndpoint`.
             structured: how replies are held to a JSON schema.
             body: fields of every request.

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from adapters.chat_content import servable
-from adapters.contact_sheet import contact_sheet
-from adapters.firewall import Firewall
-from adapters.http_client import HttpClient
-from adapters.http_endpoint import Call, Endpoint, Failure, Reply, is_refusal
-from adapters.http_limits import Prices
-from adapters.image_jobs import ImageJob, image_job, in_order
-from adapters.picture_links import resolve
-from adapters.provenance import versions
-from engine.errors import ConfigError, ImageError
-from engine.nouns import Image, Prediction, Request, Usage
+from medgen.adapters.chat_content import servable
+from medgen.adapters.contact_sheet import contact_sheet
+from medgen.adapters.firewall import Firewall
+from medgen.adapters.http_client import HttpClient
+from medgen.adapters.http_endpoint import Call, Endpoint, Failure, Reply, is_refusal
+from medgen.adapters.http_limits import Prices
+from medgen.adapters.image_jobs import ImageJob, image_job, in_order
+from medgen.adapters.picture_links import resolve
+from medgen.adapters.provenance import versions
+from medgen.engine.errors import ConfigError, ImageError
+from medgen.engine.nouns import Image, Prediction, Request, Usage
 
 Mode = Literal["generate", "edit", "edit_inline"]
 _PATHS = {
@@ -63,7 +63,7 @@ class OpenAIImages:
             model: the name that the server knows.
             mode: `generate` sends the prompt; `edit` uploads the sample's pictures with it;
                 `edit_inline` puts them into the JSON of a generation (`image`), as Seedream does.
-            endpoint: fields of `adapters.http_endpoint.Endpoint`.
+            endpoint: fields of `medgen.adapters.http_endpoint.Endpoint`.
             size: "1024x1024", "auto" …; None lets the server choose.
             extra: sent as it is (`quality`, `num_inference_steps`, `guidance_scale` …).
             seed: of the run, mixed with each sample's id; None for servers that take no seed.
@@ -71,7 +71,7 @@ class OpenAIImages:
             image_field: name of the upload; `image[]` for those that take several.
             images: how many pictures an edit takes; a sample with more is one contact sheet.
             firewall: changes to the output firewall's policy.
-            prices: fields of `adapters.http_limits.Prices`.
+            prices: fields of `medgen.adapters.http_limits.Prices`.
 
         Raises:
             ConfigError: an impossible argument.

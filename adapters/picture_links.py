@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
-from adapters.http_client import HttpClient
-from adapters.http_endpoint import Failure, Reply
+from medgen.adapters.http_client import HttpClient
+from medgen.adapters.http_endpoint import Failure, Reply
 
 _DATA_URL = re.compile(r"data:([\w.+/-]*)((?:;[\w.=+-]+)*),", re.ASCII)
 

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from adapters.tiny_vlm import random_weights
+from medgen.adapters.tiny_vlm import random_weights
 
 # Larger files are known by size, head and tail: hashing 40 GB would cost minutes at every start.
 _WHOLE_BELOW = 64 * 2**20

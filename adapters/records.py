@@ -8,14 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from adapters.folder import FaultyContent, Folder, safe_path, strict_json
-from engine.answers import answer_text
-from engine.catalog import TASKS, canonical_format, canonical_modality, canonical_task
-from engine.errors import ImageError
-from engine.images import open_image
-from engine.nouns import Format, Image, Sample
-from engine.ports import Problem
-from engine.spec import fingerprint
+from medgen.adapters.folder import FaultyContent, Folder, safe_path, strict_json
+from medgen.engine.answers import answer_text
+from medgen.engine.catalog import TASKS, canonical_format, canonical_modality, canonical_task
+from medgen.engine.errors import ImageError
+from medgen.engine.images import open_image
+from medgen.engine.nouns import Format, Image, Sample
+from medgen.engine.ports import Problem
+from medgen.engine.spec import fingerprint
 
 MAX_TEXT = 1_000_000  # characters in one field; the longest report has a few thousand
 MAX_IMAGES = 64  # a side of one sample

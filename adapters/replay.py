@@ -6,12 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
-from adapters.folder import FaultyContent, Folder, public_url, strict_json
-from adapters.records import field_of, images_below
-from engine.answers import answer_text
-from engine.errors import AdapterError, ImageError
-from engine.images import open_image
-from engine.nouns import Image, Prediction, PredictionStatus, Request, Sample
+from medgen.adapters.folder import FaultyContent, Folder, public_url, strict_json
+from medgen.adapters.records import field_of, images_below
+from medgen.engine.answers import answer_text
+from medgen.engine.errors import AdapterError, ImageError
+from medgen.engine.images import open_image
+from medgen.engine.nouns import Image, Prediction, PredictionStatus, Request, Sample
 
 _STATUSES: tuple[PredictionStatus, ...] = get_args(PredictionStatus)
 _FINE = frozenset({"ok", "success", "succeeded", "completed", "complete", "done"})
@@ -76,13 +76,13 @@ class Replay:
             raise AdapterError(f"{self._where} holds no prediction ({self._first_unread})")
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         with ExitStack() as opened:
             files = [opened.enter_context(f.folder.open(f.name)) for f in self._files]
             return [self._prediction(request.sample, files) for request in requests]
 
     def passport(self) -> Mapping[str, Any]:
-        """See `engine.ports.Generator`."""
+        """See `medgen.engine.ports.Generator`."""
         return {
             "system": "replay",
             "url": self._where,

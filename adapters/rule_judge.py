@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from adapters.judging import Case, cases_in_order, protocol_of, read_verdict, skip
-from engine.chat import ChatReply, seed_for
-from engine.errors import ImageError
-from engine.images import open_image
-from engine.judging.prompts import Rubric
-from engine.nouns import Image, Prediction, Sample, Usage, Verdict
-from engine.settings import read_settings
+from medgen.adapters.judging import Case, cases_in_order, protocol_of, read_verdict, skip
+from medgen.engine.chat import ChatReply, seed_for
+from medgen.engine.errors import ImageError
+from medgen.engine.images import open_image
+from medgen.engine.judging.prompts import Rubric
+from medgen.engine.nouns import Image, Prediction, Sample, Usage, Verdict
+from medgen.engine.settings import read_settings
 
 _SIDE = 64  # pixels: pictures are compared at this size, in grey
 _WORD = re.compile(r"[^\W_]+")
@@ -52,7 +52,7 @@ class RuleJudge:
 
         Args:
             name: stands in every verdict.
-            protocol: as for `adapters.judging.ChatJudge`.
+            protocol: as for `medgen.adapters.judging.ChatJudge`.
             repeats: verdicts in each view; all alike.
             execution: fields of `Faults`. They stand for what goes wrong while judging, so they
                 are no part of the judge's identity, and a retry without them finds the same rows.
@@ -67,11 +67,11 @@ class RuleJudge:
     def judge(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction]
     ) -> Sequence[Verdict]:
-        """See `engine.ports.Judge`."""
+        """See `medgen.engine.ports.Judge`."""
         return [self._verdict(c) for c in cases_in_order(samples, predictions, self._repeats)]
 
     def passport(self) -> Mapping[str, Any]:
-        """See `engine.ports.Judge`."""
+        """See `medgen.engine.ports.Judge`."""
         return {
             "judge": self.name,
             "rule": "resemblance/1",

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapters.diffusers_pipeline import DiffusersPipeline, Mode
-from adapters.tiny_vlm import MARKER, placed, random_weights
+from medgen.adapters.diffusers_pipeline import DiffusersPipeline, Mode
+from medgen.adapters.tiny_vlm import MARKER, placed, random_weights
 
 # Folder -> pipeline class of diffusers. The editor's U-Net also sees the picture's 4 latents.
 PIPELINES = {

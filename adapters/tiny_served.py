@@ -6,8 +6,8 @@ Recipes name no folder, so they give the same keys on every machine.
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.tiny_vlm import cached
-from adapters.vllm_engine import VLLMChat, VLLMEngine
+from medgen.adapters.tiny_vlm import cached
+from medgen.adapters.vllm_engine import VLLMChat, VLLMEngine
 
 _SEED = 20251122
 # Small enough for two cores and a laptop's memory; eager, because compiling takes longer than use.

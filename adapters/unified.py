@@ -8,17 +8,17 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Protocol
 
-from adapters.chat_content import content, servable, unusable
-from adapters.firewall import Firewall
-from adapters.http_client import HttpClient
-from adapters.http_endpoint import Call, Endpoint, Failure, Reply
-from adapters.http_limits import Prices
-from adapters.interleaved import Interleaved, UnifiedStyle, prediction, question
-from adapters.picture_links import resolve
-from adapters.provenance import versions, weights
-from engine.chat import ChatRequest
-from engine.errors import AdapterError, ConfigError, EngineDied, ImageError, MedgenError
-from engine.nouns import Image, Prediction, PredictionStatus, Request, Usage
+from medgen.adapters.chat_content import content, servable, unusable
+from medgen.adapters.firewall import Firewall
+from medgen.adapters.http_client import HttpClient
+from medgen.adapters.http_endpoint import Call, Endpoint, Failure, Reply
+from medgen.adapters.http_limits import Prices
+from medgen.adapters.interleaved import Interleaved, UnifiedStyle, prediction, question
+from medgen.adapters.picture_links import resolve
+from medgen.adapters.provenance import versions, weights
+from medgen.engine.chat import ChatRequest
+from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError, MedgenError
+from medgen.engine.nouns import Image, Prediction, PredictionStatus, Request, Usage
 
 _OURS = frozenset({"model", "messages"})
 # A picture that a gateway has put into the text as Markdown.
@@ -50,10 +50,10 @@ class UnifiedChat:
 
         Args:
             model: the name that the server knows.
-            endpoint: fields of `adapters.http_endpoint.Endpoint`.
-            style: fields of `adapters.interleaved.UnifiedStyle`.
+            endpoint: fields of `medgen.adapters.http_endpoint.Endpoint`.
+            style: fields of `medgen.adapters.interleaved.UnifiedStyle`.
             body: fields that replace or join those of every request; null leaves one out.
-            prices: fields of `adapters.http_limits.Prices`.
+            prices: fields of `medgen.adapters.http_limits.Prices`.
             firewall: changes to the output firewall's policy.
 
         Raises:
@@ -177,7 +177,7 @@ class UnifiedInProcess:
             target: `module:Class` of a `Replier`; called with `model` and what `load` holds.
             model: folder or hub name of the weights.
             load: further arguments of the class (`revision`, `dtype` …).
-            style: fields of `adapters.interleaved.UnifiedStyle`.
+            style: fields of `medgen.adapters.interleaved.UnifiedStyle`.
             firewall: changes to the output firewall's policy.
 
         Raises:

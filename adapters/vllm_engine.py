@@ -15,17 +15,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from adapters.answering import Answers
-from adapters.chat_content import unusable
-from adapters.loop_thread import LoopThread
-from adapters.provenance import versions, weights
-from adapters.vllm_prompts import Prompts
-from adapters.vlm_families import advice
-from engine.answering import AnswerStyle
-from engine.chat import ChatReply, ChatRequest, ReplyStatus, Token
-from engine.errors import AdapterError, ConfigError, EngineDied, ImageError
-from engine.nouns import Usage
-from engine.settings import read_settings
+from medgen.adapters.answering import Answers
+from medgen.adapters.chat_content import unusable
+from medgen.adapters.loop_thread import LoopThread
+from medgen.adapters.provenance import versions, weights
+from medgen.adapters.vllm_prompts import Prompts
+from medgen.adapters.vlm_families import advice
+from medgen.engine.answering import AnswerStyle
+from medgen.engine.chat import ChatReply, ChatRequest, ReplyStatus, Token
+from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError
+from medgen.engine.nouns import Usage
+from medgen.engine.settings import read_settings
 
 # Set before vLLM is imported, unless the environment has its own: no reports to its makers, child
 # processes that inherit no locks, and a log of what went wrong only.
@@ -114,7 +114,7 @@ class VLLMChat:
         self._passport = self._describe()
 
     def chat(self, chains: Sequence[Sequence[ChatRequest]]) -> list[list[ChatReply]]:
-        """See `engine.chat.Chat`."""
+        """See `medgen.engine.chat.Chat`."""
         return self._loop.map(self._chain, chains)
 
     def passport(self) -> Mapping[str, Any]:
@@ -283,7 +283,7 @@ class VLLMEngine(Answers):
 
         Args:
             model: a hub name or a directory.
-            style: fields of `engine.answering.AnswerStyle`.
+            style: fields of `medgen.engine.answering.AnswerStyle`.
             revision: this and what follows: see `VLLMChat`.
             engine: vLLM's arguments.
             lora: an adapter.

@@ -13,10 +13,10 @@ from typing import Any
 
 from PIL import Image as Pillow
 
-from adapters.chat_content import Picture, content
-from engine.chat import Message
-from engine.images import open_image
-from engine.nouns import Image
+from medgen.adapters.chat_content import Picture, content
+from medgen.engine.chat import Message
+from medgen.engine.images import open_image
+from medgen.engine.nouns import Image
 
 
 class Prompts:

@@ -20,13 +20,13 @@ from typing import Any
 
 import yaml
 
-from adapters.openai_api import OpenAIChat
-from adapters.synthetic import SyntheticSource
 from benchmarks._records import keep
 from benchmarks.scale import configuration
-from engine.importing import ImportOptions, import_benchmark
-from engine.nouns import Request, Sample
-from engine.objects import connect
+from medgen.adapters.openai_api import OpenAIChat
+from medgen.adapters.synthetic import SyntheticSource
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.nouns import Request, Sample
+from medgen.engine.objects import connect
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_MIB = 1024  # of the importing process and of driver with worker in one process
@@ -115,7 +115,7 @@ def samples(count: int, folder: Path) -> dict[str, Any]:
     arguments = ["-m", "benchmarks.load", "import", str(count), store]
     import_s, import_mib = measured(arguments, folder / "import.log")
     run_s, run_mib = measured(
-        ["-m", "launch.cli", "run", "--config", str(path), "--json"], folder / "run.log"
+        ["-m", "medgen", "run", "--config", str(path), "--json"], folder / "run.log"
     )
     return {
         "samples": count,

@@ -42,11 +42,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.nouns import Format, Image, Prediction, Sample
-from engine.spec import plain
-from metrics import tiny
-from metrics.catalogue import metric_spec
-from metrics.samples import png
+from medgen.engine.nouns import Format, Image, Prediction, Sample
+from medgen.engine.spec import plain
+from medgen.metrics import tiny
+from medgen.metrics.catalogue import metric_spec
+from medgen.metrics.samples import png
 
 FORMATS: tuple[Format, ...] = ("ImageEditing", "VQA", "MultimodalGeneration")
 PIXEL = ("psnr", "ssim", "lpips")
@@ -188,7 +188,7 @@ def _sharded(pool: Executor, measure: Callable[[Work], float], work: Work, worke
 
 def fused(work: Work) -> float:
     """Seconds of the fused scorer on a shard, with models loaded and warm."""
-    from metrics.fused import FusedScorer
+    from medgen.metrics.fused import FusedScorer
 
     names = METRICS[work.format]
     scorer = FusedScorer(recipes(names, work.weights), work.threads, "cpu")
@@ -207,7 +207,7 @@ def fused(work: Work) -> float:
 
 def decoding(work: Work) -> float:
     """Seconds to decode every picture of a shard once: yardstick (b)."""
-    from metrics.pictures import decode
+    from medgen.metrics.pictures import decode
 
     images = pictures(work)
     start = work.clock()
@@ -233,7 +233,7 @@ def forward_passes(work: Work) -> float:
 def _trunk_seconds(work: Work) -> float:
     import torch
 
-    from metrics.perceptual import LPIPS
+    from medgen.metrics.perceptual import LPIPS
 
     metric = LPIPS(weights=f"{work.weights}/lpips-alex-trunk")
     metric.load("cpu")
@@ -307,7 +307,7 @@ class _NaivePictures:
     def __init__(self, work: Work) -> None:
         from torchvision import transforms
 
-        from metrics.perceptual import LPIPS
+        from medgen.metrics.perceptual import LPIPS
 
         metric = LPIPS(weights=f"{work.weights}/lpips-alex-trunk")
         metric.load("cpu")
@@ -345,8 +345,8 @@ def _opened(sample: Sample, prediction: Prediction) -> tuple[Any, Any]:
 def _naive_words(sample: Sample, prediction: Prediction) -> None:
     from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-    from metrics.clinical import entities
-    from metrics.text import token_f1
+    from medgen.metrics.clinical import entities
+    from medgen.metrics.text import token_f1
 
     text, reference = prediction.text or "", sample.reference_text or ""
     smooth = SmoothingFunction().method1

@@ -13,13 +13,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from adapters.controls import Classical, Unrelated
-from adapters.mini import build_mini
-from engine.nouns import Request, Sample, Score
-from engine.spec import plain
-from metrics import tiny
-from metrics.catalogue import CATALOGUE, metric_spec
-from metrics.fused import FusedScorer
+from medgen.adapters.controls import Classical, Unrelated
+from medgen.adapters.mini import build_mini
+from medgen.engine.nouns import Request, Sample, Score
+from medgen.engine.spec import plain
+from medgen.metrics import tiny
+from medgen.metrics.catalogue import CATALOGUE, metric_spec
+from medgen.metrics.fused import FusedScorer
 
 RESULTS = Path(__file__).parent / "results" / "metrics-profiles.md"
 _ELSEWHERE = ("radgraph_f1", "medimageinsight_similarity", "lpips_vgg")

@@ -20,10 +20,10 @@ from typing import Any
 
 import yaml
 
-from adapters.synthetic import SyntheticSource
 from benchmarks._records import keep
-from engine.importing import ImportOptions, import_benchmark
-from engine.objects import connect
+from medgen.adapters.synthetic import SyntheticSource
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.objects import connect
 
 SIZES = (6_422, 64_220, 642_200)
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def configuration(store: str) -> dict[str, Any]:
     """The null system and one text metric, two workers each."""
     two = {"cpus": 1.0, "workers": 2}
-    null = {"target": "adapters.controls:Null", "resources": two}
+    null = {"target": "medgen.adapters.controls:Null", "resources": two}
     return {
         "name": "scale",
         "store": store,
@@ -50,7 +50,7 @@ def command(config: Path, log: Path) -> tuple[float, int, dict[str, Any]]:
     start = time.monotonic()
     with log.open("wb") as sink:
         child = subprocess.Popen(
-            [sys.executable, "-m", "launch.cli", "run", "--config", str(config), "--json"],
+            [sys.executable, "-m", "medgen", "run", "--config", str(config), "--json"],
             stdout=sink,
             cwd=ROOT,
         )

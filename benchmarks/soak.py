@@ -23,12 +23,12 @@ from typing import Any
 
 import yaml
 
-from adapters.synthetic import SyntheticSource
 from benchmarks._records import keep
-from engine.chaos import Chaos, parse_chaos
-from engine.importing import ImportOptions, import_benchmark
-from engine.objects import connect
-from engine.run import Event
+from medgen.adapters.synthetic import SyntheticSource
+from medgen.engine.chaos import Chaos, parse_chaos
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.objects import connect
+from medgen.engine.run import Event
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
@@ -85,8 +85,8 @@ def now() -> dict[str, float]:
 
 def steady(shards: int, folder: Path) -> dict[str, Any]:
     """A whole run in this process, of so many shards a stage."""
-    from launch.commands.options import configuration
-    from launch.evaluation import Stop, Wish, evaluate
+    from medgen.launch.commands.options import configuration
+    from medgen.launch.evaluation import Stop, Wish, evaluate
 
     folder.mkdir(parents=True)
     store = str(folder / "store")
@@ -97,7 +97,7 @@ def steady(shards: int, folder: Path) -> dict[str, Any]:
         "name": "soak",
         "store": store,
         "benchmark": {"name": "synthetic"},
-        "systems": [{"name": "null", "answer": {"target": "adapters.controls:Null"}}],
+        "systems": [{"name": "null", "answer": {"target": "medgen.adapters.controls:Null"}}],
         "protocol": {"name": "text", "metrics": {"token_f1": {}}},
         "cluster": {"name": "here", "pool": "local"},
         "report": False,
@@ -140,7 +140,7 @@ def rehearse_all(count: int, folder: Path) -> dict[str, Any]:
     sys.path.insert(0, str(TESTS))
     from faults.rehearsal import carry, configured, copy_of, tables
 
-    from launch import compose
+    from medgen.launch import compose
 
     calm = folder / "calm"
     compose.ensure_benchmark(connect(str(calm)), configured().benchmark)

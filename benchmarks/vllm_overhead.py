@@ -25,20 +25,20 @@ from typing import Any
 import numpy as np
 from scipy.stats import bootstrap
 
-from adapters.chat_content import content
-from adapters.provenance import weights
-from adapters.tiny_vlm import cached
 from benchmarks._records import keep
-from engine.answering import AnswerStyle, answer_request
-from engine.chat import Sampling, seed_for
-from engine.images import png
-from engine.importing import ImportOptions, import_benchmark
-from engine.nouns import Image, Sample
-from engine.objects import connect
-from engine.plan import Model, Recipe, System, make_plan
-from engine.ports import Problem, Target, Unit
-from engine.spec import Resources, Spec
-from engine.workers import make_worker
+from medgen.adapters.chat_content import content
+from medgen.adapters.provenance import weights
+from medgen.adapters.tiny_vlm import cached
+from medgen.engine.answering import AnswerStyle, answer_request
+from medgen.engine.chat import Sampling, seed_for
+from medgen.engine.images import png
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.nouns import Image, Sample
+from medgen.engine.objects import connect
+from medgen.engine.plan import Model, Recipe, System, make_plan
+from medgen.engine.ports import Problem, Target, Unit
+from medgen.engine.spec import Resources, Spec
+from medgen.engine.workers import make_worker
 
 _ENGINE = {
     "enable_prefix_caching": False,
@@ -141,7 +141,7 @@ def bare(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def engine(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Rounds through an answer worker: read, answer, commit."""
-    target = "adapters.vllm_engine:VLLMEngine"
+    target = "medgen.adapters.vllm_engine:VLLMEngine"
     model = asked.model or str(cached())
     style = {
         "mode": "compositional",

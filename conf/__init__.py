@@ -3,7 +3,11 @@
 `load` is the only door. Past it, nobody sees OmegaConf.
 """
 
-from conf.loading import group_names, load
-from conf.schema import RunConf
+# A second copy under its bare name would give every class twice.
+if not __name__.startswith("medgen."):
+    raise ImportError(f"import medgen.{__name__} instead")
+
+from medgen.conf.loading import group_names, load
+from medgen.conf.schema import RunConf
 
 __all__ = ["RunConf", "group_names", "load"]

@@ -11,7 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from conf.schema import BenchmarkConf, GateConf, RunConf
+from medgen.conf.schema import BenchmarkConf, GateConf, RunConf
 
 GROUPS = ("benchmark", "system", "protocol", "judge", "cluster", "run")
 _MAX_DEPTH = 24  # of a YAML document; deeper ones are mistakes or attacks
@@ -46,7 +46,7 @@ def load(path: str | None, overrides: Sequence[str] = ()) -> RunConf:
 
 def group_names(group: str, folder: Path | None = None) -> list[str]:
     """The names that a group offers, a user's own folder first."""
-    found = {p.name for p in files("conf").joinpath(group).iterdir()}
+    found = {p.name for p in files("medgen.conf").joinpath(group).iterdir()}
     if folder is not None and (folder / group).is_dir():
         found |= {p.name for p in (folder / group).iterdir()}
     return sorted(n.removesuffix(".yaml") for n in found if n.endswith(".yaml"))
@@ -88,7 +88,7 @@ def _run_file(path: str | None) -> tuple[Path | None, dict[str, Any]]:
     if path is None:
         return None, {}
     if path in group_names("run"):
-        return None, read_yaml(str(files("conf").joinpath("run", f"{path}.yaml")))
+        return None, read_yaml(str(files("medgen.conf").joinpath("run", f"{path}.yaml")))
     if not Path(path).is_file():
         hint = _did_you_mean(path, group_names("run"))
         raise ConfError(f"no configuration file {path!r}, and no run of that name{hint}")
@@ -296,7 +296,7 @@ def _find(group: str, name: str, folder: Path | None) -> Path:
         raise ConfError(f"no {group} named {name!r}; there are {', '.join(known)}{hint}")
     if folder is not None and (folder / group / f"{name}.yaml").is_file():
         return folder / group / f"{name}.yaml"
-    return Path(str(files("conf").joinpath(group, f"{name}.yaml")))
+    return Path(str(files("medgen.conf").joinpath(group, f"{name}.yaml")))
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:

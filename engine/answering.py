@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from engine.catalog import TASKS
-from engine.chat import ChatReply, ChatRequest, Message, Sampling, read_sampling
-from engine.errors import ConfigError
-from engine.nouns import Image, Prediction, PredictionStatus, Sample
-from engine.quoting import defang, storable
-from engine.settings import read_settings
+from medgen.engine.catalog import TASKS
+from medgen.engine.chat import ChatReply, ChatRequest, Message, Sampling, read_sampling
+from medgen.engine.errors import ConfigError
+from medgen.engine.nouns import Image, Prediction, PredictionStatus, Sample
+from medgen.engine.quoting import defang, storable
+from medgen.engine.settings import read_settings
 
 # vqa: text for every sample. compositional: text, and for samples whose answer is a picture also
 # the prompt for the image model that follows.
@@ -120,7 +120,7 @@ class AnswerStyle:
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any] | None) -> "AnswerStyle":
-        """From configuration; `sampling` holds fields of `engine.chat.Sampling`.
+        """From configuration; `sampling` holds fields of `medgen.engine.chat.Sampling`.
 
         Raises:
             ConfigError: an unknown field or value.

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.errors import ConfigError
-from engine.settings import check_names
-from engine.spec import Spec
+from medgen.engine.errors import ConfigError
+from medgen.engine.settings import check_names
+from medgen.engine.spec import Spec
 
 
 def check_arguments(who: str, spec: Spec) -> None:

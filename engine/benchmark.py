@@ -8,12 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from engine import schemas
-from engine.errors import BenchmarkError, CorruptError
-from engine.nouns import Sample
-from engine.objects import Objects
-from engine.sealed import unseal
-from engine.spec import plain
+from medgen.engine import schemas
+from medgen.engine.errors import BenchmarkError, CorruptError
+from medgen.engine.nouns import Sample
+from medgen.engine.objects import Objects
+from medgen.engine.sealed import unseal
+from medgen.engine.spec import plain
 
 MANIFEST_VERSION = "benchmark/1"
 

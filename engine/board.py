@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from engine.plan import Node, Plan
-from engine.ports import Target, Unit
-from engine.reading import stage_shards
-from engine.survey import Todo
+from medgen.engine.plan import Node, Plan
+from medgen.engine.ports import Target, Unit
+from medgen.engine.reading import stage_shards
+from medgen.engine.survey import Todo
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.errors import ConfigError
-from engine.plan import Plan
+from medgen.engine.errors import ConfigError
+from medgen.engine.plan import Plan
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ Source: arXiv 2511.13135 and the public dataset card. Counts are never fixed her
 is what its manifest says.
 """
 
-from engine.nouns import Format
+from medgen.engine.nouns import Format
 
 TASKS: dict[str, Format] = {
     "multiple-choice": "VQA",

@@ -19,10 +19,10 @@ import time
 from dataclasses import dataclass, fields, replace
 from uuid import uuid4
 
-from engine.errors import BusyError, ConfigError, EngineDied
-from engine.objects import Objects
-from engine.plan import Model, Recipe
-from engine.spec import Spec, fingerprint
+from medgen.engine.errors import BusyError, ConfigError, EngineDied
+from medgen.engine.objects import Objects
+from medgen.engine.plan import Model, Recipe
+from medgen.engine.spec import Spec, fingerprint
 
 _SLOW_S = 0.02
 _MARKS = "chaos"  # folder of the deaths that have happened
@@ -80,7 +80,7 @@ def parse_chaos(text: str) -> Chaos:
 
 
 def chaotic_url(url: str, chaos: Chaos) -> str:
-    """The URL of the same store with these faults, for `engine.objects.connect`."""
+    """The URL of the same store with these faults, for `medgen.engine.objects.connect`."""
     return f"chaos:{chaos}::{url}"
 
 
@@ -110,7 +110,7 @@ def _faulty(model: Model, kind: str, chaos: Chaos) -> Model:
         return model
     inner = {"target": model.spec.target, "kwargs": dict(model.spec.kwargs)}
     kwargs = {"inner": inner, "chaos": {"seed": chaos.seed, **faults}}
-    return replace(model, spec=Spec(f"adapters.chaos:{kind}", kwargs))
+    return replace(model, spec=Spec(f"medgen.adapters.chaos:{kind}", kwargs))
 
 
 class ChaoticObjects:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from engine.nouns import Image, Usage
-from engine.settings import read_settings
+from medgen.engine.nouns import Image, Usage
+from medgen.engine.settings import read_settings
 
 # ok: a whole reply. truncated: it ended at the token limit. refused: the model or its filter
 # declined. timeout: no whole reply in time. rejected: the model cannot take this request (context

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine import schemas
-from engine.errors import CorruptError
-from engine.nouns import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus
-from engine.plan import Node, StageName
-from engine.reading import RunReader
-from engine.statistics import Floats, Ints
-from engine.thresholds import Threshold, threshold
+from medgen.engine import schemas
+from medgen.engine.errors import CorruptError
+from medgen.engine.nouns import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus
+from medgen.engine.plan import Node, StageName
+from medgen.engine.reading import RunReader
+from medgen.engine.statistics import Floats, Ints
+from medgen.engine.thresholds import Threshold, threshold
 
 PREDICTION_STATUSES: tuple[str, ...] = get_args(PredictionStatus)
 STATUSES: tuple[str, ...] = tuple(

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.columns import Coded, Column, Context, system_columns
-from engine.errors import ConfigError
-from engine.reading import RunReader
-from engine.statistics import (
+from medgen.engine.columns import Coded, Column, Context, system_columns
+from medgen.engine.errors import ConfigError
+from medgen.engine.reading import RunReader
+from medgen.engine.statistics import (
     FLIPS,
     Floats,
     Interval,
@@ -30,8 +30,8 @@ from engine.statistics import (
     sign_flip,
     wilcoxon,
 )
-from engine.summary import Group, groups, random_labels
-from engine.thresholds import Direction, Threshold
+from medgen.engine.summary import Group, groups, random_labels
+from medgen.engine.thresholds import Direction, Threshold
 
 ALPHA = 0.05
 ANSWERED = "answered"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from engine.ports import Outcome, Target, Unit
+from medgen.engine.ports import Outcome, Target, Unit
 
 MAX_FAILURES = 3  # our errors on one unit
 MAX_LOSSES = 20  # machines lost under one unit

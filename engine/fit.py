@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.errors import PlanError
-from engine.plan import GroupPlan, Plan
-from engine.spec import Resources
+from medgen.engine.errors import PlanError
+from medgen.engine.plan import GroupPlan, Plan
+from medgen.engine.spec import Resources
 
 _GIB = 1024**3
 _SLACK = 1e-6  # fractions of a CPU add up with rounding

@@ -20,10 +20,10 @@ from typing import Literal
 
 import numpy as np
 
-from engine.comparison import ANSWERED, Cell, PairedColumn, Side, cells, paired_columns
-from engine.errors import ConfigError
-from engine.statistics import FLIPS, Flips, Floats, Ints, holm, sign_flip
-from engine.thresholds import Direction
+from medgen.engine.comparison import ANSWERED, Cell, PairedColumn, Side, cells, paired_columns
+from medgen.engine.errors import ConfigError
+from medgen.engine.statistics import FLIPS, Flips, Floats, Ints, holm, sign_flip
+from medgen.engine.thresholds import Direction
 
 Word = Literal["pass", "regression", "inconclusive"]
 # Draws of a first look, and the chance up to which it is followed by all of them.

@@ -3,7 +3,7 @@
 Every node is drawn once however many systems share it, which is what sharing saves.
 """
 
-from engine.plan import Node, Plan
+from medgen.engine.plan import Node, Plan
 
 
 def stages_saved(plan: Plan) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import io
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
-from engine.errors import ImageError
+from medgen.engine.errors import ImageError
 
 # 8192 x 8192: larger than any picture of the benchmark, 256 MiB when decoded to RGBA.
 MAX_PIXELS = 64 * 2**20

@@ -13,16 +13,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from engine import schemas
-from engine.benchmark import Manifest, ShardEntry, manifest_from_json, shard_name
-from engine.catalog import MODALITIES
-from engine.errors import BenchmarkError, CorruptError
-from engine.nouns import Format, Sample
-from engine.objects import Objects
-from engine.ports import Problem, Source
-from engine.sealed import seal, unseal
-from engine.spec import fingerprint
-from engine.spool import Entry, Spool
+from medgen.engine import schemas
+from medgen.engine.benchmark import Manifest, ShardEntry, manifest_from_json, shard_name
+from medgen.engine.catalog import MODALITIES
+from medgen.engine.errors import BenchmarkError, CorruptError
+from medgen.engine.nouns import Format, Sample
+from medgen.engine.objects import Objects
+from medgen.engine.ports import Problem, Source
+from medgen.engine.sealed import seal, unseal
+from medgen.engine.spec import fingerprint
+from medgen.engine.spool import Entry, Spool
 
 _LISTED = 1000  # problems in one error message; `validate` gives them all
 _GOLDEN = 0x9E3779B97F4A7C15  # the golden ratio's fraction, in units of 2**-64

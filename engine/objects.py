@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import fsspec
 
-from engine.errors import BusyError, StoreError
+from medgen.engine.errors import BusyError, StoreError
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ def connect(url: str) -> Objects:
     """
     settings, chained, inner = url.partition("::")
     if chained and settings.startswith("chaos:"):
-        from engine.chaos import ChaoticObjects, parse_chaos  # which is made of objects itself
+        from medgen.engine.chaos import ChaoticObjects, parse_chaos
 
         chaos = parse_chaos(settings.removeprefix("chaos:"))
         rehearsed = Patient(ChaoticObjects(connect(inner), chaos))

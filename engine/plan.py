@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from engine.benchmark import Manifest
-from engine.errors import ConfigError
-from engine.nouns import FORMATS, Format
-from engine.spec import Resources, Spec, fingerprint, identity, plain
+from medgen.engine.benchmark import Manifest
+from medgen.engine.errors import ConfigError
+from medgen.engine.nouns import FORMATS, Format
+from medgen.engine.spec import Resources, Spec, fingerprint, identity, plain
 
 StageName = Literal["answer", "render", "score", "judge"]
 
@@ -56,7 +56,7 @@ class Recipe:
     protocol: str = ""
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     scoring: Resources = field(default_factory=Resources)
-    scorer: Spec = field(default_factory=lambda: Spec("metrics.fused:FusedScorer"))
+    scorer: Spec = field(default_factory=lambda: Spec("medgen.metrics.fused:FusedScorer"))
     nonce: str = ""  # enters the keys of models and judges: another one runs them again
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from engine.benchmark import Benchmark
-from engine.nouns import Format, Prediction, Request, Sample, Score, Verdict
-from engine.spec import Resources
+from medgen.engine.benchmark import Benchmark
+from medgen.engine.nouns import Format, Prediction, Request, Sample, Score, Verdict
+from medgen.engine.spec import Resources
 
 
 class Generator(Protocol):

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from engine import schemas
-from engine.benchmark import Benchmark
-from engine.errors import CorruptError
-from engine.nouns import Prediction, PredictionStatus, Sample
-from engine.objects import Objects
-from engine.plan import Node, Plan
-from engine.stages import Listing, Stage, concat, labels
+from medgen.engine import schemas
+from medgen.engine.benchmark import Benchmark
+from medgen.engine.errors import CorruptError
+from medgen.engine.nouns import Prediction, PredictionStatus, Sample
+from medgen.engine.objects import Objects
+from medgen.engine.plan import Node, Plan
+from medgen.engine.stages import Listing, Stage, concat, labels
 
 
 def part_of(samples: Sequence[Sample], split: int, index: int) -> Sequence[Sample]:

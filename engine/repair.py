@@ -8,12 +8,12 @@ it does not need. These functions read everything that a plan names. What is dam
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.benchmark import Benchmark, shard_name
-from engine.errors import CorruptError
-from engine.objects import Objects
-from engine.plan import Node, Plan
-from engine.reading import RunReader
-from engine.stages import QUARANTINE
+from medgen.engine.benchmark import Benchmark, shard_name
+from medgen.engine.errors import CorruptError
+from medgen.engine.objects import Objects
+from medgen.engine.plan import Node, Plan
+from medgen.engine.reading import RunReader
+from medgen.engine.stages import QUARANTINE
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from engine.board import Board
-from engine.budget import Budget, charging
-from engine.errors import PlanError, StoreError
-from engine.faults import FaultPolicy
-from engine.fit import Ledger, check_fit
-from engine.plan import GroupPlan
-from engine.ports import Group, Outcome, Pool, Receipt, Unit
-from engine.reading import RunReader
-from engine.survey import Todo
-from engine.workers import worker_recipe
+from medgen.engine.board import Board
+from medgen.engine.budget import Budget, charging
+from medgen.engine.errors import PlanError, StoreError
+from medgen.engine.faults import FaultPolicy
+from medgen.engine.fit import Ledger, check_fit
+from medgen.engine.plan import GroupPlan
+from medgen.engine.ports import Group, Outcome, Pool, Receipt, Unit
+from medgen.engine.reading import RunReader
+from medgen.engine.survey import Todo
+from medgen.engine.workers import worker_recipe
 
 MAX_STARTS = 3  # failed starts in a row that end a group
 PATIENCE_S = 5.0  # how long idle scoring waits for slower systems before it goes ahead

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import cattrs
 
-from engine.errors import CorruptError, StoreError
-from engine.objects import Objects
-from engine.plan import Plan
+from medgen.engine.errors import CorruptError, StoreError
+from medgen.engine.objects import Objects
+from medgen.engine.plan import Plan
 
 LOG_CHUNK = 2000  # lines or more; a long run rewrites the last chunk of its log, not the whole
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from engine.errors import CorruptError
-from engine.nouns import Image, Prediction, Sample, Score, Usage, Verdict
+from medgen.engine.errors import CorruptError
+from medgen.engine.nouns import Image, Prediction, Sample, Score, Usage, Verdict
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _VALUES = pa.map_(pa.string(), pa.float64())

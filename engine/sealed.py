@@ -9,7 +9,7 @@ import hashlib
 
 import pyarrow as pa
 
-from engine.errors import CorruptError
+from medgen.engine.errors import CorruptError
 
 _BLANK = b"0" * 64
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")

@@ -10,13 +10,18 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from engine.benchmark import Benchmark
-from engine.judging.sentinels import Drift, choose_sentinels, compare_sentinels, sentinel_table
-from engine.nouns import Sample
-from engine.objects import Objects
-from engine.plan import GroupPlan, Plan
-from engine.ports import Judge
-from engine.spec import fingerprint, identity
+from medgen.engine.benchmark import Benchmark
+from medgen.engine.judging.sentinels import (
+    Drift,
+    choose_sentinels,
+    compare_sentinels,
+    sentinel_table,
+)
+from medgen.engine.nouns import Sample
+from medgen.engine.objects import Objects
+from medgen.engine.plan import GroupPlan, Plan
+from medgen.engine.ports import Judge
+from medgen.engine.spec import fingerprint, identity
 
 _SHARDS = 4  # of a seeded order: enough samples to draw a dozen even cases from
 

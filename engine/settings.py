@@ -5,7 +5,7 @@ import difflib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
-from engine.errors import ConfigError
+from medgen.engine.errors import ConfigError
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from importlib import import_module
 from typing import Any
 
-from engine.errors import ConfigError
+from medgen.engine.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)

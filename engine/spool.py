@@ -5,9 +5,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-from engine.nouns import Image, Sample
-from engine.schemas import dumps
-from engine.spec import plain
+from medgen.engine.nouns import Image, Sample
+from medgen.engine.schemas import dumps
+from medgen.engine.spec import plain
 
 
 @dataclass(frozen=True, slots=True)

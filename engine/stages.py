@@ -16,12 +16,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from engine import schemas
-from engine.benchmark import shard_name
-from engine.errors import CorruptError
-from engine.objects import Objects
-from engine.sealed import seal, unseal
-from engine.spec import fingerprint
+from medgen.engine import schemas
+from medgen.engine.benchmark import shard_name
+from medgen.engine.errors import CorruptError
+from medgen.engine.objects import Objects
+from medgen.engine.sealed import seal, unseal
+from medgen.engine.spec import fingerprint
 
 _SHARD = re.compile(r"shard-(\d{5,})(?:-r(\d+))?\.arrow")
 QUARANTINE = "quarantine"

@@ -23,17 +23,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.columns import (
-    PREDICTION_STATUSES,
-    STATUSES,
-    Coded,
-    Column,
-    system_columns,
-)
-from engine.plan import Plan
-from engine.reading import RunReader
-from engine.statistics import Floats, bootstrap_means
-from engine.thresholds import Threshold
+from medgen.engine.columns import PREDICTION_STATUSES, STATUSES, Coded, Column, system_columns
+from medgen.engine.plan import Plan
+from medgen.engine.reading import RunReader
+from medgen.engine.statistics import Floats, bootstrap_means
+from medgen.engine.thresholds import Threshold
 
 _TEXT, _COUNT, _NUMBER = pa.string(), pa.int64(), pa.float64()
 SUMMARY = pa.schema(

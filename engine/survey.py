@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import pyarrow.compute as pc
 
-from engine.plan import Node, Plan
-from engine.ports import Target
-from engine.reading import RunReader, stage_shards
-from engine.stages import labels
-from engine.workers import SETTLED
+from medgen.engine.plan import Node, Plan
+from medgen.engine.ports import Target
+from medgen.engine.reading import RunReader, stage_shards
+from medgen.engine.stages import labels
+from medgen.engine.workers import SETTLED
 
 _LISTINGS_AT_ONCE = 16  # object storage answers listings slowly, but many at once
 

@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.errors import ConfigError
-from engine.statistics import Floats
+from medgen.engine.errors import ConfigError
+from medgen.engine.statistics import Floats
 
 Direction = Literal["higher", "lower"]
 

@@ -14,17 +14,26 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine import schemas
-from engine.benchmark import Benchmark
-from engine.environment import environment_lock
-from engine.errors import AdapterError, StoreError
-from engine.nouns import VIEWS, Prediction, Request, Sample, Score, Verdict
-from engine.objects import connect
-from engine.plan import Node, Plan, StageName
-from engine.ports import Generator, Judge, Receipt, Scorer, Target, Unit, UsesBenchmark, Worker
-from engine.reading import combine, part_of, stage_shards
-from engine.sentries import stand_guard
-from engine.stages import Parts, Stage, concat, label
+from medgen.engine import schemas
+from medgen.engine.benchmark import Benchmark
+from medgen.engine.environment import environment_lock
+from medgen.engine.errors import AdapterError, StoreError
+from medgen.engine.nouns import VIEWS, Prediction, Request, Sample, Score, Verdict
+from medgen.engine.objects import connect
+from medgen.engine.plan import Node, Plan, StageName
+from medgen.engine.ports import (
+    Generator,
+    Judge,
+    Receipt,
+    Scorer,
+    Target,
+    Unit,
+    UsesBenchmark,
+    Worker,
+)
+from medgen.engine.reading import combine, part_of, stage_shards
+from medgen.engine.sentries import stand_guard
+from medgen.engine.stages import Parts, Stage, concat, label
 
 # Rows of these kinds are what they are; `--retry-errors` repeats the others.
 SETTLED = {

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-# name -> (module under launch.commands, one-line help). A table, so that help imports nothing.
+# name -> (module in launch/commands, one-line help). A table, so that help imports nothing.
 COMMANDS = {
     "run": ("running", "Predict, score, judge and report; starts where the last run stopped."),
     "plan": ("running", "Show what a run would do, and whether it fits, without doing it."),
@@ -43,7 +43,7 @@ class Lazy(click.Group):
         """The command, loaded now."""
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"launch.commands.{COMMANDS[name][0]}")
+        module = importlib.import_module(f"medgen.launch.commands.{COMMANDS[name][0]}")
         command: click.Command = getattr(module, f"{name}_command")
         return command
 
@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("interrupted; everything committed so far is kept", err=True)
         sys.exit(130)
     except Exception as err:  # a purposeful error becomes a sentence; others keep their trace
-        from launch.exits import code_of
+        from medgen.launch.exits import code_of
 
         code = code_of(err)
         if code is None:

@@ -8,21 +8,21 @@ from typing import Any
 
 import fsspec
 
-from conf import RunConf
-from conf.schema import BenchmarkConf, ClusterConf, ModelConf, ResourcesConf, SystemConf
-from engine.arguments import check_arguments
-from engine.benchmark import Manifest, benchmark_refs, find_benchmark
-from engine.catalog import canonical_format
-from engine.errors import BenchmarkError, ConfigError, PlanError
-from engine.importing import ImportOptions, Subset, import_benchmark
-from engine.objects import Objects
-from engine.plan import Model, Plan, Recipe, System
-from engine.ports import Pool, Source
-from engine.run import Event
-from engine.spec import Resources, Spec
-from engine.survey import Todo
+from medgen.conf import RunConf
+from medgen.conf.schema import BenchmarkConf, ClusterConf, ModelConf, ResourcesConf, SystemConf
+from medgen.engine.arguments import check_arguments
+from medgen.engine.benchmark import Manifest, benchmark_refs, find_benchmark
+from medgen.engine.catalog import canonical_format
+from medgen.engine.errors import BenchmarkError, ConfigError, PlanError
+from medgen.engine.importing import ImportOptions, Subset, import_benchmark
+from medgen.engine.objects import Objects
+from medgen.engine.plan import Model, Plan, Recipe, System
+from medgen.engine.ports import Pool, Source
+from medgen.engine.run import Event
+from medgen.engine.spec import Resources, Spec
+from medgen.engine.survey import Todo
 
-REPLAY = "adapters.replay:Replay"
+REPLAY = "medgen.adapters.replay:Replay"
 
 
 def recipe(conf: RunConf) -> Recipe:
@@ -40,7 +40,7 @@ def recipe(conf: RunConf) -> Recipe:
         protocol=conf.protocol.name,
         thresholds={name: _set(asdict(t)) for name, t in conf.protocol.thresholds.items()},
         scoring=_resources(conf.scoring.resources),
-        scorer=Spec("metrics.fused:FusedScorer", dict(conf.scoring.kwargs)),
+        scorer=Spec("medgen.metrics.fused:FusedScorer", dict(conf.scoring.kwargs)),
         nonce=conf.nonce,
     )
     for who, spec in _specs(composed):
@@ -152,7 +152,7 @@ def _judge(conf: RunConf, name: str) -> Model:
 
 
 def _metrics(conf: RunConf) -> dict[str, Spec]:
-    from metrics.catalogue import CATALOGUE, metric_spec
+    from medgen.metrics.catalogue import CATALOGUE, metric_spec
 
     specs = {}
     for name, metric in conf.protocol.metrics.items():
@@ -179,10 +179,10 @@ def ensure_benchmark(objects: Objects, conf: BenchmarkConf) -> Manifest:
 def source_of(conf: BenchmarkConf) -> Source:
     """The outside data that a benchmark is imported from."""
     if conf.source == "mini":
-        from adapters.mini import build_mini
+        from medgen.adapters.mini import build_mini
 
         return build_mini()
-    from adapters.layouts import open_source
+    from medgen.adapters.layouts import open_source
 
     return open_source(conf.source, conf.layout)
 
@@ -211,7 +211,7 @@ def telemetry(conf: ClusterConf, plan: Plan, todo: Todo) -> list[Callable[[Event
     """What exports a run's numbers; a pool without Ray has no exporter."""
     if conf.pool != "ray":
         return []
-    from actors.telemetry import Telemetry
+    from medgen.actors.telemetry import Telemetry
 
     return [Telemetry(plan, todo)]
 
@@ -225,7 +225,7 @@ def open_pool(conf: ClusterConf, store: str) -> Iterator[Pool]:
         ConfigError: no such kind of pool.
     """
     if conf.pool == "local":
-        from actors.local_pool import LocalPool
+        from medgen.actors.local_pool import LocalPool
 
         pool: Pool = LocalPool()
         try:
@@ -235,7 +235,7 @@ def open_pool(conf: ClusterConf, store: str) -> Iterator[Pool]:
     elif conf.pool == "ray":
         if store.startswith("memory:"):
             raise PlanError("a memory:// store is of one process; use `cluster=in-process` with it")
-        from actors.session import RaySession
+        from medgen.actors.session import RaySession
 
         session = RaySession(
             conf.address, conf.num_cpus, conf.num_gpus, conf.object_store_mib, conf.dashboard

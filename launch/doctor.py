@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from engine.errors import StoreError
-from engine.objects import Objects, connect
+from medgen.engine.errors import StoreError
+from medgen.engine.objects import Objects, connect
 
 State = Literal["ok", "warn", "missing"]
 

@@ -18,28 +18,28 @@ import pyarrow as pa
 import yaml
 from rich.console import Console
 
-from actors.chaos import ChaoticPool
-from conf import RunConf
-from engine.chaos import Chaos, chaotic_url, forget_deaths, struck
-from engine.columns import system_columns
-from engine.errors import StoreError
-from engine.judging.sentinels import Drift
-from engine.objects import Objects, connect
-from engine.plan import Node, Plan, StageName, make_plan
-from engine.reading import RunReader, stage_shards
-from engine.run import Ending, Event, Options, carry_out
-from engine.runs import RunFolder, RunStatus, now
-from engine.sentries import drifts
-from engine.spec import plain
-from engine.survey import Todo, survey
-from launch import compose, exits
-from launch.exits import code_of
-from launch.finished import with_means
-from launch.jobs import Job, current_job
-from launch.parcel import code_identity
-from launch.progress import Bars, Lines, Recorder
-from launch.pulse import Pulse
-from launch.repairing import mend_benchmark, mend_run
+from medgen.actors.chaos import ChaoticPool
+from medgen.conf import RunConf
+from medgen.engine.chaos import Chaos, chaotic_url, forget_deaths, struck
+from medgen.engine.columns import system_columns
+from medgen.engine.errors import StoreError
+from medgen.engine.judging.sentinels import Drift
+from medgen.engine.objects import Objects, connect
+from medgen.engine.plan import Node, Plan, StageName, make_plan
+from medgen.engine.reading import RunReader, stage_shards
+from medgen.engine.run import Ending, Event, Options, carry_out
+from medgen.engine.runs import RunFolder, RunStatus, now
+from medgen.engine.sentries import drifts
+from medgen.engine.spec import plain
+from medgen.engine.survey import Todo, survey
+from medgen.launch import compose, exits
+from medgen.launch.exits import code_of
+from medgen.launch.finished import with_means
+from medgen.launch.jobs import Job, current_job
+from medgen.launch.parcel import code_identity
+from medgen.launch.progress import Bars, Lines, Recorder
+from medgen.launch.pulse import Pulse
+from medgen.launch.repairing import mend_benchmark, mend_run
 
 ALL_STAGES: tuple[StageName, ...] = ("answer", "render", "score", "judge")
 

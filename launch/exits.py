@@ -14,8 +14,8 @@ def code_of(err: BaseException) -> int | None:
     """The exit code of an error that was raised on purpose, or of Ctrl-C; None for any other."""
     if isinstance(err, KeyboardInterrupt):
         return INTERRUPTED
-    from conf.loading import ConfError
-    from engine import errors
+    from medgen.conf.loading import ConfError
+    from medgen.engine import errors
 
     codes: list[tuple[tuple[type[Exception], ...], int]] = [
         ((ConfError, errors.ConfigError, errors.BenchmarkError), USAGE),

@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from engine import schemas
-from engine.columns import system_columns
-from engine.errors import ConfigError
-from engine.nouns import Image, Prediction, Sample, Verdict, View
-from engine.objects import Objects, connect
-from engine.reading import RunReader
-from engine.statistics import bootstrap_mean
-from engine.summary import random_labels, summarize, write_summary
-from engine.thresholds import threshold
-from launch import authors
-from launch.escaping import file_name, spreadsheet
-from launch.tables import PLUMBING
+from medgen.engine import schemas
+from medgen.engine.columns import system_columns
+from medgen.engine.errors import ConfigError
+from medgen.engine.nouns import Image, Prediction, Sample, Verdict, View
+from medgen.engine.objects import Objects, connect
+from medgen.engine.reading import RunReader
+from medgen.engine.statistics import bootstrap_mean
+from medgen.engine.summary import random_labels, summarize, write_summary
+from medgen.engine.thresholds import threshold
+from medgen.launch import authors
+from medgen.launch.escaping import file_name, spreadsheet
+from medgen.launch.tables import PLUMBING
 
 # What the first bytes of a picture say it is; anything else keeps no usual ending.
 _ENDINGS = (

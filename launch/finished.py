@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from engine.reading import RunReader
-from engine.run import Event
-from engine.summary import summarize
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Event
+from medgen.engine.summary import summarize
 
 
 def with_means(reader: RunReader, event: Event) -> Event:

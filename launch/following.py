@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.runs import LOG_CHUNK, RunFolder, Status
-from launch import exits
-from launch.jobs import TERMINAL, Cluster, NoDashboard
+from medgen.engine.runs import LOG_CHUNK, RunFolder, Status
+from medgen.launch import exits
+from medgen.launch.jobs import TERMINAL, Cluster, NoDashboard
 
 Tell = Callable[[str], None]
 _LOOK_EVERY_S = 2.0

@@ -13,7 +13,7 @@ from typing import Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
-from engine.errors import ConfigError, StoreError
+from medgen.engine.errors import ConfigError, StoreError
 
 _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
 MARK = "medgen"  # in a job's metadata: submitted by us, so old requests to stop were taken back

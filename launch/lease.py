@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from engine.errors import CorruptError, PlanError, StoreError
-from engine.objects import Objects
+from medgen.engine.errors import CorruptError, PlanError, StoreError
+from medgen.engine.objects import Objects
 
 _NAME = re.compile(r"lease-(\d{6,})\.json")
 _LOOK_EVERY_S = 10.0

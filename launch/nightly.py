@@ -6,24 +6,24 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 
-from conf import RunConf
-from conf.schema import GateConf
-from engine.comparison import Side
-from engine.errors import ConfigError, MedgenError, StoreError
-from engine.gate import GateRules, GateVerdict, gate
-from engine.objects import Objects, connect
-from engine.reading import RunReader
-from engine.run import Event
-from engine.runs import RunFolder, now
-from launch import exits
-from launch.evaluation import Done, Stop, Wish, evaluate, exit_code, finish
-from launch.exits import code_of
-from launch.lease import Lease, LeaseHeld
-from launch.nightly_history import History, Night, Word
-from launch.nightly_notice import notify
-from launch.publishing import publish
-from launch.retention import removable, remove
-from launch.verdicts import gate_markdown
+from medgen.conf import RunConf
+from medgen.conf.schema import GateConf
+from medgen.engine.comparison import Side
+from medgen.engine.errors import ConfigError, MedgenError, StoreError
+from medgen.engine.gate import GateRules, GateVerdict, gate
+from medgen.engine.objects import Objects, connect
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Event
+from medgen.engine.runs import RunFolder, now
+from medgen.launch import exits
+from medgen.launch.evaluation import Done, Stop, Wish, evaluate, exit_code, finish
+from medgen.launch.exits import code_of
+from medgen.launch.lease import Lease, LeaseHeld
+from medgen.launch.nightly_history import History, Night, Word
+from medgen.launch.nightly_notice import notify
+from medgen.launch.publishing import publish
+from medgen.launch.retention import removable, remove
+from medgen.launch.verdicts import gate_markdown
 
 _ORDER: tuple[Word, ...] = ("regression", "inconclusive", "first", "pass")  # the worst is said
 _CODES: dict[Word, int] = {

@@ -12,8 +12,8 @@ from typing import Literal
 import cattrs
 import pyarrow as pa
 
-from engine.errors import CorruptError
-from engine.objects import Objects
+from medgen.engine.errors import CorruptError
+from medgen.engine.objects import Objects
 
 # `first` had nothing to be compared with; `missed` is made up when the table is read.
 Word = Literal[

@@ -4,8 +4,8 @@ from typing import Any
 
 import jinja2
 
-from launch import escaping
-from launch.tables import PLUMBING, cell_lines, number, prediction_lines, share
+from medgen.launch import escaping
+from medgen.launch.tables import PLUMBING, cell_lines, number, prediction_lines, share
 
 
 def page(template: str, **shown: Any) -> str:
@@ -16,7 +16,7 @@ def page(template: str, **shown: Any) -> str:
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("launch", "templates"),
+        loader=jinja2.PackageLoader("medgen.launch", "templates"),
         autoescape=lambda name: bool(name and name.endswith(".html.j2")),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -1,6 +1,6 @@
 """The working directory that a job is given: code and configuration, and nothing else.
 
-What goes in is listed, not what stays out: the six packages, by kind of file, and what the
+What goes in is listed, not what stays out: the package, by kind of file, and what the
 configuration includes by name. The archive is the same byte for byte whenever its content is, so
 that its hash names it and Ray uploads it once.
 """
@@ -17,7 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from engine.errors import ConfigError
+import medgen
+from medgen.engine.errors import ConfigError
 
 PACKAGES = ("engine", "actors", "adapters", "metrics", "conf", "launch")
 DISTRIBUTION = "medgen-engine"
@@ -96,7 +97,7 @@ def pack(config: str, include: Sequence[str], most_mib: float, root: Path | None
 
 def code_identity(root: Path | None = None) -> str:
     """Which code this is: the commit of a clone, or the label of an upload; empty otherwise."""
-    root = root or Path(__file__).resolve().parents[1]
+    root = root or _home().parent
     label = root / LABEL
     if label.is_file():
         said = json.loads(label.read_text(encoding="utf-8"))
@@ -123,11 +124,18 @@ def _git(root: Path, *words: str) -> str:
 
 
 def _code() -> Iterator[tuple[str, bytes]]:
-    root = Path(__file__).resolve().parents[1]
+    home = _home()
+    places = [Path(name) for name in ("__init__.py", "__main__.py", "py.typed")]
     for package in PACKAGES:
-        for file in _files(root / package):
-            if file.suffix in _KINDS or file.name == "py.typed":
-                yield file.relative_to(root).as_posix(), file.read_bytes()
+        places += [file.relative_to(home) for file in _files(home / package)]
+    for place in places:
+        if place.suffix in _KINDS or place.name == "py.typed":
+            yield f"medgen/{place.as_posix()}", (home / place).read_bytes()
+
+
+def _home() -> Path:
+    """The folder `medgen`: of links to the six in a clone, with the six in it elsewhere."""
+    return Path(medgen.__file__).parent
 
 
 def _files(place: Path) -> Iterator[Path]:
@@ -172,7 +180,7 @@ def _refuse_secrets(content: Mapping[str, bytes]) -> None:
     for path, data in content.items():
         if _SECRET_FILE.search(path):
             raise ConfigError(f"{path} looks like a secret and is not uploaded; take it out")
-        if _PRIVATE_KEY.search(data) and not path.startswith("launch/"):
+        if _PRIVATE_KEY.search(data) and not path.startswith("medgen/launch/"):
             raise ConfigError(f"{path} holds a private key and is not uploaded")
         if name := next((n for n, value in values.items() if value in data), None):
             raise ConfigError(f"{path} holds the value of {name}; name the variable instead")

@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont, ImageOps
 
-from engine.errors import ImageError
-from engine.images import open_image, png
-from engine.nouns import Image
-from launch.escaping import shortened, visible
+from medgen.engine.errors import ImageError
+from medgen.engine.images import open_image, png
+from medgen.engine.nouns import Image
+from medgen.launch.escaping import shortened, visible
 
 _SIDE = 224  # pixels of a panel's picture
 _CAPTION = 36

@@ -6,10 +6,10 @@ from itertools import groupby
 
 from rich.table import Table
 
-from conf.schema import ClusterConf
-from engine.fit import check_fit, logical_cpus
-from engine.plan import GroupPlan, Node, Plan
-from engine.survey import Todo
+from medgen.conf.schema import ClusterConf
+from medgen.engine.fit import check_fit, logical_cpus
+from medgen.engine.plan import GroupPlan, Node, Plan
+from medgen.engine.survey import Todo
 
 _GIB = 1024**3
 

@@ -19,11 +19,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from engine.plan import Plan
-from engine.run import Event
-from engine.runs import LOG_CHUNK, RunFolder, Status, now
-from engine.survey import Todo
-from launch.finished import sentence
+from medgen.engine.plan import Plan
+from medgen.engine.run import Event
+from medgen.engine.runs import LOG_CHUNK, RunFolder, Status, now
+from medgen.engine.survey import Todo
+from medgen.launch.finished import sentence
 
 log = logging.getLogger("medgen")
 _STATUS_EVERY_S = 5.0

@@ -11,10 +11,10 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from conf import RunConf
-from conf.schema import ResourcesConf
-from engine.errors import ConfigError
-from engine.spec import plain
+from medgen.conf import RunConf
+from medgen.conf.schema import ResourcesConf
+from medgen.engine.errors import ConfigError
+from medgen.engine.spec import plain
 
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",

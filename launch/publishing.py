@@ -3,17 +3,17 @@
 import pyarrow as pa
 from rich.console import Console
 
-from conf import RunConf
-from engine.runs import RunFolder
-from engine.summary import summarize, write_summary
-from launch.evaluation import Done
-from launch.tracking import track
+from medgen.conf import RunConf
+from medgen.engine.runs import RunFolder
+from medgen.engine.summary import summarize, write_summary
+from medgen.launch.evaluation import Done
+from medgen.launch.tracking import track
 
 
 def publish(done: Done, conf: RunConf, shown: bool) -> pa.Table:
     """Write `summary.parquet` and the report beside the plan; print the table when shown."""
-    from launch.report import write_report
-    from launch.tables import terminal_tables
+    from medgen.launch.report import write_report
+    from medgen.launch.tables import terminal_tables
 
     summary = summarize(done.reader)
     folder = RunFolder(done.reader.objects, done.plan.run_id)

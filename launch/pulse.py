@@ -4,11 +4,11 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from engine.errors import StoreError
-from launch.progress import Recorder
+from medgen.engine.errors import StoreError
+from medgen.launch.progress import Recorder
 
 if TYPE_CHECKING:
-    from launch.evaluation import Stop
+    from medgen.launch.evaluation import Stop
 
 _LOOK_EVERY_S = 2.0
 

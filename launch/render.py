@@ -11,13 +11,13 @@ from typing import Any, Literal, get_args
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from engine.errors import ConfigError
-from launch.setup_env import EXTRAS, UNLOADABLE
-from launch.sites import NodeConf, SiteConf, check
+from medgen.engine.errors import ConfigError
+from medgen.launch.setup_env import EXTRAS, UNLOADABLE
+from medgen.launch.sites import NodeConf, SiteConf, check
 
 Kind = Literal["kuberay", "ray", "slurm", "docker-cpu", "docker-gpu"]
 DISTRIBUTION = "medgen-engine"
-PACKAGES = ("engine", "actors", "adapters", "metrics", "conf", "launch")
+PACKAGES = ("medgen", "engine", "actors", "adapters", "metrics", "conf", "launch")
 
 # Template -> name of the file; `{name}` is the site's.
 _FILES: dict[str, dict[str, str]] = {
@@ -102,7 +102,7 @@ def _torch() -> str:
 
 
 def _environment() -> Environment:
-    root = files("launch").joinpath("cluster")
+    root = files("medgen.launch").joinpath("cluster")
     environment = Environment(
         loader=FunctionLoader(lambda name: root.joinpath(name).read_text(encoding="utf-8")),
         autoescape=False,

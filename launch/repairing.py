@@ -7,16 +7,16 @@ imported again from where its configuration says it comes from, and must come ou
 from collections.abc import Callable
 from itertools import chain
 
-from conf.schema import BenchmarkConf
-from engine.benchmark import benchmark_refs, find_benchmark
-from engine.errors import BenchmarkError, CorruptError
-from engine.importing import import_benchmark
-from engine.objects import Objects
-from engine.plan import Plan
-from engine.repair import Damage, damaged_samples, damaged_stages, quarantine
-from engine.run import Event
-from engine.runs import RunFolder, run_ids
-from launch import compose
+from medgen.conf.schema import BenchmarkConf
+from medgen.engine.benchmark import benchmark_refs, find_benchmark
+from medgen.engine.errors import BenchmarkError, CorruptError
+from medgen.engine.importing import import_benchmark
+from medgen.engine.objects import Objects
+from medgen.engine.plan import Plan
+from medgen.engine.repair import Damage, damaged_samples, damaged_stages, quarantine
+from medgen.engine.run import Event
+from medgen.engine.runs import RunFolder, run_ids
+from medgen.launch import compose
 
 Tell = Callable[[Event], None]
 

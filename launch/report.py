@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.graph import mermaid, stages_saved
-from engine.nouns import FORMATS, Prediction, Sample
-from engine.plan import Node
-from engine.reading import RunReader
-from engine.summary import has_random_weights
-from launch.pages import page
-from launch.pictures import Panel, contact_sheet
-from launch.tables import FormatTable, format_tables
+from medgen.engine.graph import mermaid, stages_saved
+from medgen.engine.nouns import FORMATS, Prediction, Sample
+from medgen.engine.plan import Node
+from medgen.engine.reading import RunReader
+from medgen.engine.summary import has_random_weights
+from medgen.launch.pages import page
+from medgen.launch.pictures import Panel, contact_sheet
+from medgen.launch.tables import FormatTable, format_tables
 
 if TYPE_CHECKING:
-    from launch.sets import SetRow
+    from medgen.launch.sets import SetRow
 
 # Six pictures show something of every format; shards are stratified, so few need be read.
 _SHOWN = 6
@@ -122,7 +122,7 @@ def _sets(reader: RunReader) -> tuple["SetRow", ...]:
     if not reader.objects.names(f"runs/{reader.plan.run_id}/sets"):
         return ()
     # torch comes with it, which most reports can do without.
-    from launch.sets import stored_rows
+    from medgen.launch.sets import stored_rows
 
     return tuple(stored_rows(reader))
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.errors import StoreError
-from engine.objects import Objects
-from engine.runs import RunFolder, run_ids
-from launch.nightly_history import Night
+from medgen.engine.errors import StoreError
+from medgen.engine.objects import Objects
+from medgen.engine.runs import RunFolder, run_ids
+from medgen.launch.nightly_history import Night
 
 Address = tuple[str, str]  # stage, key
 

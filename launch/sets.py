@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import ConfigError
-from engine.nouns import Prediction, Sample
-from engine.plan import System
-from engine.reading import RunReader
-from engine.schemas import dumps
-from engine.spec import fingerprint
-from engine.stages import Stage
-from metrics.sets import SetFeatures, SetState, from_table
+from medgen.engine.errors import ConfigError
+from medgen.engine.nouns import Prediction, Sample
+from medgen.engine.plan import System
+from medgen.engine.reading import RunReader
+from medgen.engine.schemas import dumps
+from medgen.engine.spec import fingerprint
+from medgen.engine.stages import Stage
+from medgen.metrics.sets import SetFeatures, SetState, from_table
 
 MakeState = Callable[[Sequence[Sample], Sequence[Prediction]], SetState]
 

@@ -1,6 +1,6 @@
 """Makes `.venv`, the small seeded weights and predictions to replay; done once, then looked at.
 
-    python3 -m launch.setup_env [all | environment | weights | predictions | second]
+    python3 -m medgen.launch.setup_env [all | environment | weights | predictions | second]
 
 `second` is for the tests: an environment beside `.venv` with an older transformers.
 
@@ -29,9 +29,9 @@ SECOND_VENV = ROOT / "var" / "environments" / "second"
 EXTRAS = ("s3", "metrics", "mini", "api", "images")
 # Modules with a `make(directory)`, and the folder under WEIGHTS that each fills.
 MAKERS = {
-    "metrics.tiny": "tiny-metrics",
-    "adapters.tiny_vlm": "tiny-vlm",
-    "adapters.tiny_diffusers": "tiny-diffusers",
+    "medgen.metrics.tiny": "tiny-metrics",
+    "medgen.adapters.tiny_vlm": "tiny-vlm",
+    "medgen.adapters.tiny_diffusers": "tiny-diffusers",
 }
 # Another major release of transformers, with what it insists on; all else is `.venv`'s.
 SECOND = ("transformers==4.57.6", "huggingface-hub==0.36.2", "tokenizers==0.22.2")
@@ -191,8 +191,8 @@ def install(kind: str) -> None:
 
 
 def cure_torchvision() -> None:
-    """Make torchvision importable, see `launch.torchvision_cure`."""
-    from launch.torchvision_cure import cure
+    """Make torchvision importable, see `medgen.launch.torchvision_cure`."""
+    from medgen.launch.torchvision_cure import cure
 
     say(cure(purelib(PYTHON), str(PYTHON)))
 
@@ -219,7 +219,7 @@ def weights(kind: str) -> None:
     stamp.unlink(missing_ok=True)
     WEIGHTS.mkdir(parents=True, exist_ok=True)
     for name in MAKERS:
-        step(f"making weights with {name}", [PYTHON, "-m", "launch.setup_env", "make", name])
+        step(f"making weights with {name}", [PYTHON, "-m", "medgen.launch.setup_env", "make", name])
     stamp.write_text(key, encoding="utf-8")
 
 
@@ -230,7 +230,7 @@ def predictions(kind: str) -> None:
     if is_stamped(stamp, key):
         return
     shutil.rmtree(PREDICTIONS, ignore_errors=True)
-    medgen: list[str | Path] = [PYTHON, "-m", "launch.cli"]
+    medgen: list[str | Path] = [PYTHON, "-m", "medgen"]
     with tempfile.TemporaryDirectory() as store:
         asked = ("benchmark=mini", "systems=[classical]", "protocol=weight-free")
         how = ("cluster=in-process", "report=false", f"store={store}")
@@ -287,7 +287,7 @@ def purelib(python: Path) -> Path:
 
 def make(name: str) -> None:
     """Run one maker of weights in this process; its models end with it."""
-    from launch.tiny import make_all
+    from medgen.launch.tiny import make_all
 
     list(make_all(WEIGHTS, {name: MAKERS[name]}))
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from conf.loading import ConfError, read_yaml
-from engine.errors import ConfigError
+from medgen.conf.loading import ConfError, read_yaml
+from medgen.engine.errors import ConfigError
 
 
 @dataclass
@@ -47,7 +47,7 @@ class SiteConf:
     name: str = "medgen"
     namespace: str = "medgen"
     store: str = "s3://medgen/store"
-    program: list[str] = field(default_factory=lambda: ["python", "-m", "launch.cli"])
+    program: list[str] = field(default_factory=lambda: ["python", "-m", "medgen"])
     run: list[str] = field(default_factory=lambda: ["run", "--config", "demo"])
     nightly: list[str] = field(default_factory=lambda: ["nightly", "--config", "nightly"])
     image: str = "medgen-engine"  # repository; tags are `<tag>-cpu` and `<tag>-gpu`

@@ -2,10 +2,10 @@
 
 from rich.table import Table
 
-from engine.plan import Plan
-from engine.runs import Status
-from engine.survey import Todo
-from launch.planning import together
+from medgen.engine.plan import Plan
+from medgen.engine.runs import Status
+from medgen.engine.survey import Todo
+from medgen.launch.planning import together
 
 
 def standing_table(plan: Plan, todo: Todo, status: Status | None) -> Table:

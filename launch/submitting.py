@@ -11,28 +11,28 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from conf import RunConf
-from conf.schema import ClusterConf, SubmitConf
-from engine.errors import ConfigError
-from engine.objects import Objects
-from engine.plan import Plan
-from engine.runs import RunFolder
-from launch.evaluation import config_text, planned
-from launch.jobs import TERMINAL, Cluster, address, attempt
-from launch.parcel import DISTRIBUTION, RUN_FILE, SECRET_NAME, Parcel, pack
+from medgen.conf import RunConf
+from medgen.conf.schema import ClusterConf, SubmitConf
+from medgen.engine.errors import ConfigError
+from medgen.engine.objects import Objects
+from medgen.engine.plan import Plan
+from medgen.engine.runs import RunFolder
+from medgen.launch.evaluation import config_text, planned
+from medgen.launch.jobs import TERMINAL, Cluster, address, attempt
+from medgen.launch.parcel import DISTRIBUTION, RUN_FILE, SECRET_NAME, Parcel, pack
 
-_RUN = ("python", "-m", "launch.cli", "run", "--config", RUN_FILE, "--json")
+_RUN = ("python", "-m", "medgen", "run", "--config", RUN_FILE, "--json")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The set of packages that an adapter's module needs; `device` is `cpu` or `gpu`.
 _EXTRA_OF = {
-    "adapters.vllm_engine": "device",
-    "adapters.tiny_served": "device",
-    "adapters.openai_api": "api",
-    "adapters.http_endpoint": "api",
-    "adapters.openai_images": "api",
-    "adapters.managed_server": "api",
-    "adapters.diffusers_pipeline": "images",
-    "adapters.controls": "mini",
+    "medgen.adapters.vllm_engine": "device",
+    "medgen.adapters.tiny_served": "device",
+    "medgen.adapters.openai_api": "api",
+    "medgen.adapters.http_endpoint": "api",
+    "medgen.adapters.openai_images": "api",
+    "medgen.adapters.managed_server": "api",
+    "medgen.adapters.diffusers_pipeline": "images",
+    "medgen.adapters.controls": "mini",
 }
 
 

@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 from rich.table import Table
 from rich.text import Text
 
-from engine.columns import PREDICTION_STATUSES, STATUSES
-from engine.nouns import FORMATS
-from launch.escaping import visible
+from medgen.engine.columns import PREDICTION_STATUSES, STATUSES
+from medgen.engine.nouns import FORMATS
+from medgen.launch.escaping import visible
 
 PLUMBING = "random weights: plumbing, not results"
 _VIEW_NAMES = {"reference_based": "with reference", "reference_free": "without reference"}

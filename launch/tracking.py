@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from conf.schema import TrackingConf
-from engine.errors import AdapterError
-from engine.plan import Plan
+from medgen.conf.schema import TrackingConf
+from medgen.engine.errors import AdapterError
+from medgen.engine.plan import Plan
 
 _FOREIGN = re.compile(r"[^A-Za-z0-9_./ -]")  # what MLflow refuses in a metric's name
 _BATCH = 1000  # metrics that MLflow takes at once

@@ -5,12 +5,12 @@ import json
 from rich.table import Table
 from rich.text import Text
 
-from engine.comparison import Comparison, Contrast
-from engine.gate import GateVerdict
-from engine.spec import plain
-from launch.escaping import visible
-from launch.pages import page
-from launch.tables import PLUMBING, number
+from medgen.engine.comparison import Comparison, Contrast
+from medgen.engine.gate import GateVerdict
+from medgen.engine.spec import plain
+from medgen.launch.escaping import visible
+from medgen.launch.pages import page
+from medgen.launch.tables import PLUMBING, number
 
 _HEADINGS = {
     "all": "By format",

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from PIL.Image import Resampling
 
-from engine.nouns import Image, Prediction, Sample
-from metrics.pictures import PIXEL_LIMIT, DecodeError, Picture, Policy, decode
+from medgen.engine.nouns import Image, Prediction, Sample
+from medgen.metrics.pictures import PIXEL_LIMIT, DecodeError, Picture, Policy, decode
 
 
 @dataclass(frozen=True, slots=True)

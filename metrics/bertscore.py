@@ -12,15 +12,15 @@ from typing import Any
 
 import torch
 
-from engine.errors import AdapterError, ConfigError
-from engine.nouns import Score
-from metrics import weights
-from metrics.batch import ScoringBatch
-from metrics.packed_linear import pack_linear
-from metrics.port import Golden, Output, TextMetric
-from metrics.profiles import FOLLOWS, Profile, chosen
-from metrics.samples import REPORT, text_pair
-from metrics.versions import installed
+from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.nouns import Score
+from medgen.metrics import weights
+from medgen.metrics.batch import ScoringBatch
+from medgen.metrics.packed_linear import pack_linear
+from medgen.metrics.port import Golden, Output, TextMetric
+from medgen.metrics.profiles import FOLLOWS, Profile, chosen
+from medgen.metrics.samples import REPORT, text_pair
+from medgen.metrics.versions import installed
 
 # Word pieces whose embeddings are held at once: 100 MB at 768 floats each.
 _HELD_PIECES = 32_000

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
 
-from engine.errors import ConfigError
-from engine.spec import Spec
+from medgen.engine.errors import ConfigError
+from medgen.engine.spec import Spec
 
 # The door for metrics of other packages: `[project.entry-points."medgen.metrics"]`.
 ENTRY_POINTS = "medgen.metrics"
@@ -24,52 +24,54 @@ class Entry:
     tier: str
     profiles: tuple[str, ...]  # the first is the default
     kwargs: Mapping[str, Any] = field(default_factory=dict)
-    weights: tuple[str, ...] = ()  # names in `metrics.weights`
+    weights: tuple[str, ...] = ()  # names in `medgen.metrics.weights`
     extra: str = "metrics"  # the optional dependency group that it needs
 
 
 _ALL = ("compat", "compat-newer", "strict")
 CATALOGUE: dict[str, Entry] = {
-    "psnr": Entry("metrics.pixel:PSNR", "image", ("compat", "strict")),
-    "ssim": Entry("metrics.pixel:SSIM", "image", ("compat", "strict")),
-    "ms_ssim": Entry("metrics.pixel:MSSSIM", "image", ("strict",)),
+    "psnr": Entry("medgen.metrics.pixel:PSNR", "image", ("compat", "strict")),
+    "ssim": Entry("medgen.metrics.pixel:SSIM", "image", ("compat", "strict")),
+    "ms_ssim": Entry("medgen.metrics.pixel:MSSSIM", "image", ("strict",)),
     "lpips": Entry(
-        "metrics.perceptual:LPIPS", "image", _ALL, {"net": "alex"}, ("lpips-alex-trunk",)
+        "medgen.metrics.perceptual:LPIPS", "image", _ALL, {"net": "alex"}, ("lpips-alex-trunk",)
     ),
     "lpips_vgg": Entry(
-        "metrics.perceptual:LPIPS", "image", _ALL, {"net": "vgg"}, ("lpips-vgg-trunk",)
+        "medgen.metrics.perceptual:LPIPS", "image", _ALL, {"net": "vgg"}, ("lpips-vgg-trunk",)
     ),
     "embedding_similarity": Entry(
-        "metrics.embedding:EmbeddingSimilarity",
+        "medgen.metrics.embedding:EmbeddingSimilarity",
         "image",
         ("compat", "strict"),
         {"model": "rad-dino"},
         ("rad-dino",),
     ),
     "medimageinsight_similarity": Entry(
-        "metrics.embedding:EmbeddingSimilarity",
+        "medgen.metrics.embedding:EmbeddingSimilarity",
         "image",
         ("compat", "strict"),
         {"model": "medimageinsight", "encoder": "medimageinsight"},
         ("medimageinsight",),
     ),
-    "bleu": Entry("metrics.text:BLEU", "text", ("compat", "strict")),
-    "rouge_l": Entry("metrics.text:RougeL", "text", ("strict",)),
-    "chrf": Entry("metrics.text:ChrF", "text", ("strict",)),
-    "text_em": Entry("metrics.text:TextExactMatch", "text", ("compat",)),
-    "token_f1": Entry("metrics.text:TokenF1", "text", ("compat",)),
+    "bleu": Entry("medgen.metrics.text:BLEU", "text", ("compat", "strict")),
+    "rouge_l": Entry("medgen.metrics.text:RougeL", "text", ("strict",)),
+    "chrf": Entry("medgen.metrics.text:ChrF", "text", ("strict",)),
+    "text_em": Entry("medgen.metrics.text:TextExactMatch", "text", ("compat",)),
+    "token_f1": Entry("medgen.metrics.text:TokenF1", "text", ("compat",)),
     "bertscore": Entry(
-        "metrics.bertscore:BERTScore",
+        "medgen.metrics.bertscore:BERTScore",
         "text",
         _ALL,
         {"model": "pubmedbert", "layer": 12},
         ("pubmedbert",),
     ),
-    "exact_match": Entry("metrics.closed_form:ExactMatch", "text", ("compat", "strict")),
-    "task_accuracy": Entry("metrics.closed_form:TaskAccuracy", "text", ("compat",)),
-    "clinical_entities": Entry("metrics.clinical:ClinicalEntities", "text", ("compat", "strict")),
+    "exact_match": Entry("medgen.metrics.closed_form:ExactMatch", "text", ("compat", "strict")),
+    "task_accuracy": Entry("medgen.metrics.closed_form:TaskAccuracy", "text", ("compat",)),
+    "clinical_entities": Entry(
+        "medgen.metrics.clinical:ClinicalEntities", "text", ("compat", "strict")
+    ),
     "radgraph_f1": Entry(
-        "metrics.report_graph:RadGraphF1",
+        "medgen.metrics.report_graph:RadGraphF1",
         "text",
         ("compat",),
         {},

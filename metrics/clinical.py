@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
 
-from engine.nouns import Score
-from engine.spec import fingerprint
-from metrics.batch import ScoringBatch
-from metrics.port import Golden, Output, PairwiseText
-from metrics.profiles import FOLLOWS, Profile, chosen
-from metrics.samples import text_pair
-from metrics.text import squeezed
+from medgen.engine.nouns import Score
+from medgen.engine.spec import fingerprint
+from medgen.metrics.batch import ScoringBatch
+from medgen.metrics.port import Golden, Output, PairwiseText
+from medgen.metrics.profiles import FOLLOWS, Profile, chosen
+from medgen.metrics.samples import text_pair
+from medgen.metrics.text import squeezed
 
 # entity: its spellings, "|"-separated. The vocabulary is that of the benchmark authors' evaluator.
 LEXICON = {

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.nouns import Sample, Score
-from metrics.batch import ScoringBatch
-from metrics.port import Golden, Output, TextMetric, text_gap
-from metrics.profiles import FOLLOWS, Profile, chosen
-from metrics.samples import choice_pair
-from metrics.text import squeezed
+from medgen.engine.nouns import Sample, Score
+from medgen.metrics.batch import ScoringBatch
+from medgen.metrics.port import Golden, Output, TextMetric, text_gap
+from medgen.metrics.profiles import FOLLOWS, Profile, chosen
+from medgen.metrics.samples import choice_pair
+from medgen.metrics.text import squeezed
 
 TASKS = ("multiple-choice", "blank-filling")
 _SHORT = 20  # words: a longer last line of a blank-filling answer is an explanation

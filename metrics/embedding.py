@@ -5,15 +5,15 @@ from typing import Any
 
 import torch
 
-from engine.errors import ConfigError
-from engine.nouns import Prediction, Score
-from metrics import weights
-from metrics.batch import ScoringBatch
-from metrics.encoders import KINDS, Encoder, open_encoder
-from metrics.pictures import COLOUR, Picture
-from metrics.port import Golden, ImageMetric, Output
-from metrics.profiles import FOLLOWS, Profile, chosen, policy_of
-from metrics.samples import image_pair
+from medgen.engine.errors import ConfigError
+from medgen.engine.nouns import Prediction, Score
+from medgen.metrics import weights
+from medgen.metrics.batch import ScoringBatch
+from medgen.metrics.encoders import KINDS, Encoder, open_encoder
+from medgen.metrics.pictures import COLOUR, Picture
+from medgen.metrics.port import Golden, ImageMetric, Output
+from medgen.metrics.profiles import FOLLOWS, Profile, chosen, policy_of
+from medgen.metrics.samples import image_pair
 
 
 class Embedder:

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import torch
 from PIL import Image as Pillow
 
-from engine.errors import AdapterError, ConfigError
-from metrics.packed_linear import pack_linear
-from metrics.versions import installed
+from medgen.engine.errors import AdapterError, ConfigError
+from medgen.metrics.packed_linear import pack_linear
+from medgen.metrics.versions import installed
 
 KINDS = ("transformers", "medimageinsight")
 

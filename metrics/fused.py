@@ -12,15 +12,15 @@ from typing import Any
 
 import torch
 
-from engine.errors import ConfigError
-from engine.nouns import Prediction, Sample, Score
-from engine.spec import Spec, plain
-from metrics.batch import Album, Pair, ScoringBatch
-from metrics.gate import score_pairs, without_weights
-from metrics.pictures import PIXEL_LIMIT, dimensions
-from metrics.port import Metric
-from metrics.selftest import check
-from metrics.weights import MissingWeightsError
+from medgen.engine.errors import ConfigError
+from medgen.engine.nouns import Prediction, Sample, Score
+from medgen.engine.spec import Spec, plain
+from medgen.metrics.batch import Album, Pair, ScoringBatch
+from medgen.metrics.gate import score_pairs, without_weights
+from medgen.metrics.pictures import PIXEL_LIMIT, dimensions
+from medgen.metrics.port import Metric
+from medgen.metrics.selftest import check
+from medgen.metrics.weights import MissingWeightsError
 
 # Pixels decoded at a time. A pixel costs about 20 bytes in all its forms, so a block of 16
 # megapixels needs some 320 MB beside the models; it holds 60 pictures of 512 x 512.
@@ -36,7 +36,10 @@ class _Place:
 
 
 class FusedScorer:
-    """All metrics of a scoring worker, built from plain arguments. See `engine.ports.Scorer`."""
+    """All metrics of a scoring worker, built from plain arguments.
+
+    See `medgen.engine.ports.Scorer`.
+    """
 
     def __init__(
         self,
@@ -109,7 +112,7 @@ class FusedScorer:
         predictions: Mapping[str, Sequence[Prediction]],
         wanted: Mapping[str, Sequence[str]],
     ) -> Mapping[tuple[str, str], Sequence[Score]]:
-        """See `engine.ports.Scorer.score`.
+        """See `medgen.engine.ports.Scorer.score`.
 
         Raises:
             ConfigError: a metric is not known, or predictions do not match the samples.

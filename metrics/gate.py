@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from engine.errors import MedgenError
-from engine.nouns import Score
-from metrics.batch import Pair, ScoringBatch
-from metrics.pictures import DecodeError
-from metrics.port import Metric
+from medgen.engine.errors import MedgenError
+from medgen.engine.nouns import Score
+from medgen.metrics.batch import Pair, ScoringBatch
+from medgen.metrics.pictures import DecodeError
+from medgen.metrics.port import Metric
 
 _REASON_LIMIT = 300  # characters of a foreign exception that are kept
 

@@ -1,6 +1,6 @@
 """Laws that every metric keeps, as plain functions: for our tests and for yours.
 
-    from metrics.laws import hold
+    from medgen.metrics.laws import hold
     def test_my_metric(): hold(MyMetric(), my_pairs)
 
 Each law raises `BrokenLawError` with the pair and both values. The pairs should be ones the
@@ -10,13 +10,13 @@ metric can score; `hold` adds ones it cannot.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.errors import MedgenError
-from engine.nouns import Image, Score
-from engine.schemas import dumps
-from metrics.batch import Pair, ScoringBatch
-from metrics.gate import score_pairs
-from metrics.port import Metric
-from metrics.selftest import check
+from medgen.engine.errors import MedgenError
+from medgen.engine.nouns import Image, Score
+from medgen.engine.schemas import dumps
+from medgen.metrics.batch import Pair, ScoringBatch
+from medgen.metrics.gate import score_pairs
+from medgen.metrics.port import Metric
+from medgen.metrics.selftest import check
 
 SMALL = 1e-6  # allowed difference of a value that no network makes
 NEURAL = 1e-4  # allowed difference of one that a network makes

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.errors import AdapterError
+from medgen.engine.errors import AdapterError
 
 
 def pack_linear(network: nn.Module) -> None:

@@ -12,16 +12,16 @@ from typing import Any, Literal
 import torch
 from PIL.Image import Resampling
 
-from engine.errors import AdapterError, ConfigError
-from engine.nouns import Prediction, Score
-from metrics import weights
-from metrics.batch import ScoringBatch
-from metrics.pictures import COLOUR, Picture, decode
-from metrics.port import Golden, ImageMetric, Output
-from metrics.profiles import FOLLOWS, Profile, chosen, policy_of
-from metrics.samples import image_pair, pattern
-from metrics.versions import installed
-from metrics.winograd import with_fewer_products
+from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.nouns import Prediction, Score
+from medgen.metrics import weights
+from medgen.metrics.batch import ScoringBatch
+from medgen.metrics.pictures import COLOUR, Picture, decode
+from medgen.metrics.port import Golden, ImageMetric, Output
+from medgen.metrics.profiles import FOLLOWS, Profile, chosen, policy_of
+from medgen.metrics.samples import image_pair, pattern
+from medgen.metrics.versions import installed
+from medgen.metrics.winograd import with_fewer_products
 
 Net = Literal["alex", "vgg"]
 SIDE = 256  # pixels: both pictures are brought to this square

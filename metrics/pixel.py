@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 
-from engine.nouns import Score
-from metrics import ssim
-from metrics.batch import ScoringBatch
-from metrics.pictures import COLOUR, Policy
-from metrics.port import Golden, ImageMetric, Output
-from metrics.profiles import FOLLOWS, Profile, chosen, policy_of
-from metrics.samples import image_pair
-from metrics.versions import installed
+from medgen.engine.nouns import Score
+from medgen.metrics import ssim
+from medgen.metrics.batch import ScoringBatch
+from medgen.metrics.pictures import COLOUR, Policy
+from medgen.metrics.port import Golden, ImageMetric, Output
+from medgen.metrics.profiles import FOLLOWS, Profile, chosen, policy_of
+from medgen.metrics.samples import image_pair
+from medgen.metrics.versions import installed
 
 _RESIZE = "candidate to the reference's size, Lanczos"
 # The mean square error that rounding to whole grey levels alone causes (uniform, one level wide).

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from engine.nouns import Format, Prediction, Sample, Score
-from metrics.batch import ScoringBatch
-from metrics.pictures import Policy
+from medgen.engine.nouns import Format, Prediction, Sample, Score
+from medgen.metrics.batch import ScoringBatch
+from medgen.metrics.pictures import Policy
 
 Tier = Literal["image", "text"]
 
@@ -50,8 +50,9 @@ class Golden:
 class Metric(Protocol):
     """A metric over pairs of a sample and a prediction.
 
-    Laws (`metrics.laws`): one score a pair in the order of the batch; a value does not depend
-    on order, batch size or the other pairs; every value given is finite and named in `outputs`.
+    Laws (`medgen.metrics.laws`): one score a pair in the order of the batch; a value does not
+    depend on order, batch size or the other pairs; every value given is finite and named in
+    `outputs`.
     """
 
     name: str

@@ -7,8 +7,8 @@ what the method's own authors intend. A metric refuses a profile it does not hav
 
 from typing import Literal
 
-from engine.errors import ConfigError
-from metrics.pictures import Policy
+from medgen.engine.errors import ConfigError
+from medgen.metrics.pictures import Policy
 
 Profile = Literal["compat", "compat-newer", "strict"]
 FOLLOWS = {

@@ -10,14 +10,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from engine.errors import AdapterError
-from engine.nouns import Score
-from metrics import weights
-from metrics.batch import ScoringBatch
-from metrics.port import Output, TextMetric
-from metrics.profiles import FOLLOWS, Profile, chosen
-from metrics.text import words
-from metrics.versions import installed
+from medgen.engine.errors import AdapterError
+from medgen.engine.nouns import Score
+from medgen.metrics import weights
+from medgen.metrics.batch import ScoringBatch
+from medgen.metrics.port import Output, TextMetric
+from medgen.metrics.profiles import FOLLOWS, Profile, chosen
+from medgen.metrics.text import words
+from medgen.metrics.versions import installed
 
 _SHORTEST = 4  # words; below, the benchmark authors find a report too short to be tagged
 _RG_ER = 1  # its place among the package's three rewards

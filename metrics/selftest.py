@@ -4,11 +4,11 @@ A library that moves (a new resampling filter, another tokenizer) would otherwis
 benchmark silently between two runs, or between two machines of one run.
 """
 
-from engine.errors import AdapterError
-from metrics.batch import Pair, ScoringBatch
-from metrics.gate import score_pairs
-from metrics.port import Golden, Metric
-from metrics.versions import installed
+from medgen.engine.errors import AdapterError
+from medgen.metrics.batch import Pair, ScoringBatch
+from medgen.metrics.gate import score_pairs
+from medgen.metrics.port import Golden, Metric
+from medgen.metrics.versions import installed
 
 
 def check(name: str, metric: Metric) -> None:

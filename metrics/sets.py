@@ -16,15 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine.errors import ConfigError
-from engine.nouns import Prediction, Sample
-from engine.schemas import dumps
-from metrics import weights
-from metrics.batch import Pair, ScoringBatch
-from metrics.embedding import Embedder
-from metrics.encoders import open_encoder
-from metrics.pictures import PIXEL_LIMIT, DecodeError
-from metrics.port import image_gap
+from medgen.engine.errors import ConfigError
+from medgen.engine.nouns import Prediction, Sample
+from medgen.engine.schemas import dumps
+from medgen.metrics import weights
+from medgen.metrics.batch import Pair, ScoringBatch
+from medgen.metrics.embedding import Embedder
+from medgen.metrics.encoders import open_encoder
+from medgen.metrics.pictures import PIXEL_LIMIT, DecodeError
+from medgen.metrics.port import image_gap
 
 Vectors = npt.NDArray[np.float64]
 # KID's usual block: its value and spread come from this many pictures at a time.
@@ -58,7 +58,7 @@ class SetState:
         return SetState(self.recipe, both, self.left_out + other.left_out)
 
     def table(self) -> pa.Table:
-        """The state as an Arrow table, for `engine.sealed.seal`."""
+        """The state as an Arrow table, for `medgen.engine.sealed.seal`."""
         ids = sorted(self.rows)
         columns = {
             "sample_id": pa.array(ids, pa.string()),

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from metrics.port import Golden, Output, PairwiseText
-from metrics.profiles import FOLLOWS, Profile, chosen
-from metrics.samples import text_pair
-from metrics.versions import installed
+from medgen.metrics.port import Golden, Output, PairwiseText
+from medgen.metrics.profiles import FOLLOWS, Profile, chosen
+from medgen.metrics.samples import text_pair
+from medgen.metrics.versions import installed
 
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)?")
 

@@ -9,8 +9,8 @@ import string
 from dataclasses import dataclass
 from pathlib import Path
 
-from metrics.clinical import LEXICON
-from metrics.weights import mark_random
+from medgen.metrics.clinical import LEXICON
+from medgen.metrics.weights import mark_random
 
 SEED = 20251122
 

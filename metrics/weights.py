@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import fsspec
 
-from engine.errors import AdapterError, ConfigError
+from medgen.engine.errors import AdapterError, ConfigError
 
 DEFAULT_FOLDER = "~/.cache/medgen/weights"
 LOCK = "medgen-weights.json"  # size and sha256 of what was fetched, and from where

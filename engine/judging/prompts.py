@@ -1,7 +1,8 @@
 """The judge's prompt: rubric, input, candidate, and the reference last.
 
 What both views of one prediction show comes first and is the same to the byte, so a server that
-caches prefixes reads it once. Everything from outside stands in quotations (`engine.quoting`).
+caches prefixes reads it once. Everything from outside stands in quotations
+(`medgen.engine.quoting`).
 """
 
 import hashlib
@@ -10,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.chat import Drawing, Message
-from engine.errors import ConfigError
-from engine.judging.captions import Captioned
-from engine.judging.protocols import PROTOCOLS, JudgeProtocol, Role
-from engine.nouns import Format, Image, Prediction, Sample, View
-from engine.quoting import quote, quote_key
+from medgen.engine.chat import Drawing, Message
+from medgen.engine.errors import ConfigError
+from medgen.engine.judging.captions import Captioned
+from medgen.engine.judging.protocols import PROTOCOLS, JudgeProtocol, Role
+from medgen.engine.nouns import Format, Image, Prediction, Sample, View
+from medgen.engine.quoting import quote, quote_key
 
 Part = str | Image | Drawing
 

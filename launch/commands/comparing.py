@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from launch.commands.options import as_json, stored
-from launch.commands.results import open_run
+from medgen.launch.commands.options import as_json, stored
+from medgen.launch.commands.results import open_run
 
 if TYPE_CHECKING:
-    from engine.comparison import Side
+    from medgen.engine.comparison import Side
 
 _SIDE_HELP = "`system`, or `run/system` to take it from another run."
 
 
 def _side(text: str, store: str, run: str | None) -> "Side":
-    from engine.comparison import Side
-    from engine.errors import ConfigError
+    from medgen.engine.comparison import Side
+    from medgen.engine.errors import ConfigError
 
     other, slash, system = text.rpartition("/")
     reader = open_run(store, other if slash else run)
@@ -42,8 +42,8 @@ def compare_command(
     """
     from rich.console import Console
 
-    from engine.comparison import compare
-    from launch import verdicts
+    from medgen.engine.comparison import compare
+    from medgen.launch import verdicts
 
     found = compare(_side(left, store, run), _side(right, store, run))
     if as_json:
@@ -79,9 +79,9 @@ def gate_command(
     """
     from pathlib import Path
 
-    from conf.loading import gate_rules
-    from engine.gate import GateRules, gate
-    from launch import verdicts
+    from medgen.conf.loading import gate_rules
+    from medgen.engine.gate import GateRules, gate
+    from medgen.launch import verdicts
 
     given = GateRules(**gate_rules(rules)) if rules else GateRules()
     verdict = gate(_side(baseline, store, run), _side(candidate, store, run), given)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from launch.commands.options import as_json, emit, stored
+from medgen.launch.commands.options import as_json, emit, stored
 
 if TYPE_CHECKING:
-    from conf.schema import BenchmarkConf
+    from medgen.conf.schema import BenchmarkConf
 
 _KINDS = (
     "runs",
@@ -26,8 +26,8 @@ _KINDS = (
 
 def _conf(source: str, name: str | None, layout: str | None) -> "BenchmarkConf":
     """A source is a name of the `benchmark` group or the URL of one of the layouts."""
-    from conf.loading import benchmark_conf
-    from conf.schema import BenchmarkConf
+    from medgen.conf.loading import benchmark_conf
+    from medgen.conf.schema import BenchmarkConf
 
     if conf := benchmark_conf(source):
         return conf
@@ -61,9 +61,9 @@ def import_command(
     """
     from dataclasses import replace
 
-    from engine.importing import import_benchmark
-    from engine.objects import connect
-    from launch.compose import import_options, source_of
+    from medgen.engine.importing import import_benchmark
+    from medgen.engine.objects import connect
+    from medgen.launch.compose import import_options, source_of
 
     conf = _conf(source, name, layout)
     if name:
@@ -93,9 +93,9 @@ def validate_command(source: str, layout: str | None, expect: int | None, as_jso
     """List every problem of a benchmark: file, line or row, sample, what is wrong."""
     from dataclasses import asdict, replace
 
-    from engine.importing import validate
-    from launch import exits
-    from launch.compose import import_options, source_of
+    from medgen.engine.importing import validate
+    from medgen.launch import exits
+    from medgen.launch.compose import import_options, source_of
 
     conf = _conf(source, None, layout)
     options = replace(import_options(conf), expected_count=expect or conf.expected_count)
@@ -120,26 +120,26 @@ def build_command(what: str, to: str | None, store: str) -> int:
     `medgen import` reads; `weights` makes the seeded weights that tests and the demo use.
     """
     if what == "mini":
-        from conf.loading import benchmark_conf
-        from engine.importing import import_benchmark
-        from engine.objects import connect
-        from launch.compose import import_options, source_of
+        from medgen.conf.loading import benchmark_conf
+        from medgen.engine.importing import import_benchmark
+        from medgen.engine.objects import connect
+        from medgen.launch.compose import import_options, source_of
 
         conf = benchmark_conf("mini")
         assert conf is not None, "the miniature benchmark is part of the package"
         manifest = import_benchmark(source_of(conf), connect(store), import_options(conf))
         click.echo(f"{manifest.ref}: {manifest.samples} samples")
     elif what == "layouts":
-        from adapters.mini import build_mini
-        from adapters.mini_layouts import write_layouts
-        from engine.nouns import Sample
+        from medgen.adapters.mini import build_mini
+        from medgen.adapters.mini_layouts import write_layouts
+        from medgen.engine.nouns import Sample
 
         samples = [item for item in build_mini() if isinstance(item, Sample)]
         for layout, path in write_layouts(Path(to or "var/mini"), samples).items():
             click.echo(f"{layout}: {path}")
     else:
-        from launch.setup_env import MAKERS
-        from launch.tiny import make_all
+        from medgen.launch.setup_env import MAKERS
+        from medgen.launch.tiny import make_all
 
         for path in make_all(Path(to or "var/weights"), MAKERS):
             click.echo(str(path))
@@ -161,8 +161,8 @@ def list_command(kind: str, store: str, as_json: bool) -> int:
 
 
 def _listing(kind: str, store: str) -> list[tuple[str, str]]:
-    from conf.loading import group_names
-    from engine.catalog import TASKS
+    from medgen.conf.loading import group_names
+    from medgen.engine.catalog import TASKS
 
     groups = {
         "systems": "system",
@@ -176,16 +176,16 @@ def _listing(kind: str, store: str) -> list[tuple[str, str]]:
     if kind == "tasks":
         return [(task, str(kind_)) for task, kind_ in TASKS.items()]
     if kind == "metrics":
-        from metrics.catalogue import CATALOGUE, names
+        from medgen.metrics.catalogue import CATALOGUE, names
 
         return [(n, ", ".join(CATALOGUE[n].profiles) if n in CATALOGUE else "") for n in names()]
     return _stored_listing(kind, store)
 
 
 def _stored_listing(kind: str, store: str) -> list[tuple[str, str]]:
-    from engine.benchmark import Benchmark, benchmark_refs
-    from engine.objects import connect
-    from engine.runs import RunFolder, run_ids
+    from medgen.engine.benchmark import Benchmark, benchmark_refs
+    from medgen.engine.objects import connect
+    from medgen.engine.runs import RunFolder, run_ids
 
     objects = connect(store)
     if kind == "benchmarks":

@@ -2,7 +2,7 @@
 
 import click
 
-from launch.commands.options import as_json, emit
+from medgen.launch.commands.options import as_json, emit
 
 
 @click.command("weights")
@@ -14,7 +14,7 @@ def weights_command(action: str, names: tuple[str, ...]) -> int:
     They lie under MEDGEN_WEIGHTS; with MEDGEN_WEIGHTS_MIRROR set to a directory or URL they are
     fetched from there, so that a machine without internet can have them.
     """
-    from metrics import weights
+    from medgen.metrics import weights
 
     if action == "list":
         for found in weights.listing():
@@ -43,7 +43,7 @@ def doctor_command(store: str, as_json: bool) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from launch.doctor import examine
+    from medgen.launch.doctor import examine
 
     findings = examine(store)
     if as_json:

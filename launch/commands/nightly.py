@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from launch.commands.options import as_json, composed, configuration, emit
+from medgen.launch.commands.options import as_json, composed, configuration, emit
 
 if TYPE_CHECKING:
-    from conf import RunConf
-    from engine.run import Event
-    from launch.nightly_history import Night
+    from medgen.conf import RunConf
+    from medgen.engine.run import Event
+    from medgen.launch.nightly_history import Night
 
 
 @click.command("nightly")
@@ -32,10 +32,10 @@ def nightly_command(config: str | None, store: str | None, **given: Any) -> int:
         return _history(conf, given["as_json"])
     if given["prune"]:
         return _prune(conf, given["really"])
-    from launch.evaluation import Stop
-    from launch.nightly import Evening, run_night, today
-    from launch.nightly_notice import text
-    from launch.progress import line
+    from medgen.launch.evaluation import Stop
+    from medgen.launch.nightly import Evening, run_night, today
+    from medgen.launch.nightly_notice import text
+    from medgen.launch.progress import line
 
     def tell(event: "Event") -> None:
         if given["as_json"]:
@@ -62,8 +62,8 @@ def _history(conf: "RunConf", as_json: bool) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from engine.objects import connect
-    from launch.nightly_history import History
+    from medgen.engine.objects import connect
+    from medgen.launch.nightly_history import History
 
     nights = History(connect(conf.store), conf.name, conf.nightly.every_days).whole()
     if as_json:
@@ -86,10 +86,10 @@ def _cells(night: "Night") -> list[str]:
 
 
 def _prune(conf: "RunConf", really: bool) -> int:
-    from engine.objects import connect
-    from launch.lease import Lease
-    from launch.nightly import tidy
-    from launch.nightly_history import History
+    from medgen.engine.objects import connect
+    from medgen.launch.lease import Lease
+    from medgen.launch.nightly import tidy
+    from medgen.launch.nightly_history import History
 
     objects = connect(conf.store)
     history = History(objects, conf.name, conf.nightly.every_days)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 if TYPE_CHECKING:
-    from conf import RunConf
+    from medgen.conf import RunConf
 
 Command = Callable[..., Any]
 
@@ -44,7 +44,7 @@ def configuration(config: str | None, store: str | None, overrides: tuple[str, .
     Raises:
         ConfError: it is wrong; the message says where.
     """
-    from conf import load
+    from medgen.conf import load
 
     own = (f"store={store}",) if store else ()
     return load(config, (*overrides, *own))

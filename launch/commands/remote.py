@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from launch.commands.options import as_json, composed, configuration, emit, stored
+from medgen.launch.commands.options import as_json, composed, configuration, emit, stored
 
 if TYPE_CHECKING:
-    from engine.runs import RunFolder
-    from launch.following import Tell
-    from launch.jobs import Cluster
+    from medgen.engine.runs import RunFolder
+    from medgen.launch.following import Tell
+    from medgen.launch.jobs import Cluster
 
 _KINDS = ["kuberay", "ray", "slurm", "docker-cpu", "docker-gpu"]
 
@@ -49,8 +49,8 @@ def submit_command(config: str | None, store: str | None, **given: Any) -> int:
     """
     if given["render"]:
         return _render(given)
-    from launch.following import Follower
-    from launch.submitting import submit
+    from medgen.launch.following import Follower
+    from medgen.launch.submitting import submit
 
     # Wherever the file would run it, a job runs on the cluster that it is a job of.
     conf = configuration(config, store, ("cluster=ray", *given["overrides"]))
@@ -62,7 +62,7 @@ def submit_command(config: str | None, store: str | None, **given: Any) -> int:
     else:
         word = "submitted" if done.started else "attached to" if done.job else "over already:"
         click.echo(f"{word} {run}: medgen attach {run} --store {done.objects.url}", err=True)
-    from engine.runs import RunFolder
+    from medgen.engine.runs import RunFolder
 
     folder = RunFolder(done.objects, run)
     if not given["wait"]:
@@ -72,8 +72,8 @@ def submit_command(config: str | None, store: str | None, **given: Any) -> int:
 
 
 def _render(given: dict[str, Any]) -> int:
-    from launch.render import render
-    from launch.sites import read_site
+    from medgen.launch.render import render
+    from medgen.launch.sites import read_site
 
     path = given["site"] or ("site.yaml" if Path("site.yaml").is_file() else None)
     folder = Path(given["to"])
@@ -103,8 +103,8 @@ def _to_the_end(follower: Any, as_json: bool) -> int:
 def _show_tables(folder: "RunFolder") -> None:
     from rich.console import Console
 
-    from engine.summary import read_summary
-    from launch.tables import terminal_tables
+    from medgen.engine.summary import read_summary
+    from medgen.launch.tables import terminal_tables
 
     try:
         summary = read_summary(folder.objects.read(f"{folder.folder}/summary.parquet"))
@@ -126,9 +126,9 @@ class _Known:
 
 def _known(store: str, run: str | None, address: str | None) -> _Known:
     """A run and its last job; the store is enough."""
-    from engine.objects import connect
-    from engine.runs import RunFolder, find_run
-    from launch import jobs
+    from medgen.engine.objects import connect
+    from medgen.engine.runs import RunFolder, find_run
+    from medgen.launch import jobs
 
     objects = connect(store)
     folder = RunFolder(objects, find_run(objects, run))
@@ -158,7 +158,7 @@ def attach_command(run: str | None, store: str, address: str | None, as_json: bo
 
     RUN is its id or the beginning of it; by default the last one.
     """
-    from launch.following import Follower
+    from medgen.launch.following import Follower
 
     known = _known(store, run, address)
     cluster = known.cluster if known.job else None
@@ -178,9 +178,9 @@ def logs_command(
 
     RUN is its id or the beginning of it; by default the last one.
     """
-    from engine.objects import connect
-    from engine.runs import RunFolder, find_run
-    from launch.following import Follower, StoredLog
+    from medgen.engine.objects import connect
+    from medgen.engine.runs import RunFolder, find_run
+    from medgen.launch.following import Follower, StoredLog
 
     objects = connect(store)
     folder = RunFolder(objects, find_run(objects, run))
@@ -194,8 +194,8 @@ def logs_command(
 
 
 def _driver_log(folder: "RunFolder", address: str | None) -> int:
-    from engine.errors import StoreError
-    from launch import jobs
+    from medgen.engine.errors import StoreError
+    from medgen.launch import jobs
 
     cluster = jobs.Cluster(jobs.address(address))
     known = list(cluster.jobs(folder.run_id, _driver(folder)))
@@ -218,7 +218,7 @@ def cancel_command(
 
     RUN is its id or the beginning of it; by default the last one.
     """
-    from launch.jobs import TERMINAL
+    from medgen.launch.jobs import TERMINAL
 
     known = _known(store, run, address)
     status = known.folder.status()

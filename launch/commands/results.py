@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from launch.commands.options import as_json, emit, stored
+from medgen.launch.commands.options import as_json, emit, stored
 
 if TYPE_CHECKING:
-    from engine.reading import RunReader
+    from medgen.engine.reading import RunReader
 
 
 def open_run(store: str, run: str | None) -> "RunReader":
@@ -17,9 +17,9 @@ def open_run(store: str, run: str | None) -> "RunReader":
     Raises:
         StoreError: there is none, or several begin so.
     """
-    from engine.objects import connect
-    from engine.reading import RunReader
-    from engine.runs import RunFolder, find_run
+    from medgen.engine.objects import connect
+    from medgen.engine.reading import RunReader
+    from medgen.engine.runs import RunFolder, find_run
 
     objects = connect(store)
     return RunReader(objects, RunFolder(objects, find_run(objects, run)).plan())
@@ -34,9 +34,9 @@ def status_command(run: str | None, store: str, as_json: bool) -> int:
     import cattrs
     from rich.console import Console
 
-    from engine.runs import RunFolder
-    from engine.survey import survey
-    from launch.standing import standing_table
+    from medgen.engine.runs import RunFolder
+    from medgen.engine.survey import survey
+    from medgen.launch.standing import standing_table
 
     reader = open_run(store, run)
     status = RunFolder(reader.objects, reader.plan.run_id).status()
@@ -57,10 +57,10 @@ def report_command(run: str | None, store: str) -> int:
     """Print the tables of a run, complete or not, and write its report."""
     from rich.console import Console
 
-    from engine.runs import RunFolder
-    from engine.summary import summarize, write_summary
-    from launch.report import write_report
-    from launch.tables import terminal_tables
+    from medgen.engine.runs import RunFolder
+    from medgen.engine.summary import summarize, write_summary
+    from medgen.launch.report import write_report
+    from medgen.launch.tables import terminal_tables
 
     reader = open_run(store, run)
     summary = summarize(reader)
@@ -89,9 +89,9 @@ def sets_command(run: str | None, model: str, device: str, store: str, as_json: 
     from rich.console import Console
     from rich.table import Table
 
-    from launch.sets import set_rows
-    from launch.tables import PLUMBING, number
-    from metrics.sets import SetFeatures
+    from medgen.launch.sets import set_rows
+    from medgen.launch.tables import PLUMBING, number
+    from medgen.metrics.sets import SetFeatures
 
     reader = open_run(store, run)
     table = Table(title=f"{reader.plan.run_id}: encoder {model}")
@@ -117,7 +117,7 @@ def export_command(run: str | None, kind: str, to: str, store: str) -> int:
     """Write every row of a run: Parquet, CSV, or JSONL with the authors' names."""
     from pathlib import Path
 
-    from launch.export import export_run
+    from medgen.launch.export import export_run
 
     for path in export_run(open_run(store, run), kind, Path(to)):
         sys.stdout.write(f"{path}\n")

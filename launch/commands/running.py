@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from launch.commands.options import as_json, composed, configuration, emit, ours_alone
+from medgen.launch.commands.options import as_json, composed, configuration, emit, ours_alone
 
 if TYPE_CHECKING:
-    from conf import RunConf
-    from engine.plan import Plan
-    from engine.run import Event
-    from launch.evaluation import Wish
+    from medgen.conf import RunConf
+    from medgen.engine.plan import Plan
+    from medgen.engine.run import Event
+    from medgen.launch.evaluation import Wish
 
 Overrides = tuple[str, ...]
 
@@ -45,9 +45,9 @@ def run_command(
 
     OVERRIDES are dotted settings: `systems=[oracle,blank] protocol=table-iv cluster.num_cpus=8`.
     """
-    from engine.chaos import parse_chaos
-    from launch.evaluation import Wish
-    from launch.protecting import protect
+    from medgen.engine.chaos import parse_chaos
+    from medgen.launch.evaluation import Wish
+    from medgen.launch.protecting import protect
 
     conf = configuration(config, store, overrides)
     if protected:
@@ -67,7 +67,7 @@ def score_command(
     config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
 ) -> int:
     """Score the predictions that exist; no model is run."""
-    from launch.evaluation import Wish
+    from medgen.launch.evaluation import Wish
 
     return _carry_out(
         configuration(config, store, overrides), Wish(("score",), retry_errors, quiet=as_json)
@@ -82,7 +82,7 @@ def judge_command(
     config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
 ) -> int:
     """Judge the predictions that exist; no model but the judge is run."""
-    from launch.evaluation import Wish
+    from medgen.launch.evaluation import Wish
 
     return _carry_out(
         configuration(config, store, overrides), Wish(("judge",), retry_errors, quiet=as_json)
@@ -90,9 +90,9 @@ def judge_command(
 
 
 def _carry_out(conf: "RunConf", wish: "Wish") -> int:
-    from launch.evaluation import Stop, evaluate, exit_code, finish
-    from launch.progress import line
-    from launch.publishing import publish
+    from medgen.launch.evaluation import Stop, evaluate, exit_code, finish
+    from medgen.launch.progress import line
+    from medgen.launch.publishing import publish
 
     as_json = wish.quiet
     stop = Stop()
@@ -142,11 +142,11 @@ def plan_command(
     """Show stages, shards done and to do, resources and estimates; refuse what cannot fit."""
     import cattrs
 
-    from engine import graph
-    from engine.reading import RunReader
-    from engine.survey import survey
-    from launch.evaluation import planned
-    from launch.planning import check_cluster, plan_table
+    from medgen.engine import graph
+    from medgen.engine.reading import RunReader
+    from medgen.engine.survey import survey
+    from medgen.launch.evaluation import planned
+    from medgen.launch.planning import check_cluster, plan_table
 
     conf = configuration(config, store, overrides)
     objects, plan = planned(conf)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from benchmarks_in.outside import RECORDS, write_directory, write_hub, write_view
 
-from adapters.mini import build_mini
-from adapters.mini_layouts import write_layouts
-from engine.nouns import Sample
+from medgen.adapters.mini import build_mini
+from medgen.adapters.mini_layouts import write_layouts
+from medgen.engine.nouns import Sample
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.synthetic import SyntheticSource
-from engine.benchmark import Benchmark, Manifest, benchmark_refs, find_benchmark
-from engine.errors import BenchmarkError, StoreError
-from engine.importing import ImportOptions, Subset, import_benchmark, stratified, validate
-from engine.nouns import Format, Image, Sample
-from engine.objects import Objects, connect
-from engine.ports import Problem
-from engine.spool import Entry
+from medgen.adapters.synthetic import SyntheticSource
+from medgen.engine.benchmark import Benchmark, Manifest, benchmark_refs, find_benchmark
+from medgen.engine.errors import BenchmarkError, StoreError
+from medgen.engine.importing import ImportOptions, Subset, import_benchmark, stratified, validate
+from medgen.engine.nouns import Format, Image, Sample
+from medgen.engine.objects import Objects, connect
+from medgen.engine.ports import Problem
+from medgen.engine.spool import Entry
 
 
 class Given:

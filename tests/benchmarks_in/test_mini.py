@@ -4,14 +4,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from adapters.mini import NOTES, build_mini
-from adapters.mini_pictures import pictures
-from adapters.synthetic import SyntheticSource
-from engine.catalog import MODALITIES, TASKS
-from engine.images import open_image
-from engine.importing import ImportOptions, import_benchmark, validate
-from engine.nouns import Sample
-from engine.objects import connect
+from medgen.adapters.mini import NOTES, build_mini
+from medgen.adapters.mini_pictures import pictures
+from medgen.adapters.synthetic import SyntheticSource
+from medgen.engine.catalog import MODALITIES, TASKS
+from medgen.engine.images import open_image
+from medgen.engine.importing import ImportOptions, import_benchmark, validate
+from medgen.engine.nouns import Sample
+from medgen.engine.objects import connect
 
 
 def test_it_is_whole_and_balanced(mini_samples: list[Sample]) -> None:

@@ -11,16 +11,16 @@ import pyarrow as pa
 import pytest
 from benchmarks_in.outside import RECORDS, write_directory, write_hub, write_view
 
-from adapters.layouts import LAYOUTS, open_source
-from adapters.mini import build_mini
-from adapters.mini_layouts import write_layouts
-from adapters.records import ahead, choices_in
-from conf.loading import benchmark_conf
-from engine.answers import answer_text
-from engine.catalog import TASKS
-from engine.importing import ImportOptions, import_benchmark, validate
-from engine.nouns import Sample
-from engine.objects import connect
+from medgen.adapters.layouts import LAYOUTS, open_source
+from medgen.adapters.mini import build_mini
+from medgen.adapters.mini_layouts import write_layouts
+from medgen.adapters.records import ahead, choices_in
+from medgen.conf.loading import benchmark_conf
+from medgen.engine.answers import answer_text
+from medgen.engine.catalog import TASKS
+from medgen.engine.importing import ImportOptions, import_benchmark, validate
+from medgen.engine.nouns import Sample
+from medgen.engine.objects import connect
 
 
 def _samples(url: object) -> list[Sample]:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.errors import ImageError
-from engine.images import MAX_PIXELS, open_image, png
+from medgen.engine.errors import ImageError
+from medgen.engine.images import MAX_PIXELS, open_image, png
 
 
 def _saved(kind: str, **options: object) -> bytes:

@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adapters.controls import Blank, Classical, CopyInput, Null, Oracle, Unrelated
-from adapters.mini import build_mini
-from adapters.synthetic import SyntheticSource
-from engine.benchmark import Benchmark
-from engine.images import open_image
-from engine.importing import ImportOptions, import_benchmark
-from engine.nouns import Image, Prediction, Request, Sample
-from engine.objects import connect
-from engine.ports import Generator, UsesBenchmark
+from medgen.adapters.controls import Blank, Classical, CopyInput, Null, Oracle, Unrelated
+from medgen.adapters.mini import build_mini
+from medgen.adapters.synthetic import SyntheticSource
+from medgen.engine.benchmark import Benchmark
+from medgen.engine.images import open_image
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.nouns import Image, Prediction, Request, Sample
+from medgen.engine.objects import connect
+from medgen.engine.ports import Generator, UsesBenchmark
 
 CONTROLS: tuple[Callable[[], Generator], ...] = (
     Oracle,

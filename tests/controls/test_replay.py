@@ -7,9 +7,9 @@ import fsspec
 import pytest
 from benchmarks_in.outside import bomb, picture
 
-from adapters.replay import Replay
-from engine.errors import AdapterError
-from engine.nouns import Prediction, Request, Sample
+from medgen.adapters.replay import Replay
+from medgen.engine.errors import AdapterError
+from medgen.engine.nouns import Prediction, Request, Sample
 
 GREEN = picture((0, 200, 0))
 

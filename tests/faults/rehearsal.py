@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from actors.chaos import ChaoticPool
-from actors.local_pool import LocalPool
-from conf import RunConf, load
-from engine.benchmark import find_benchmark
-from engine.chaos import Chaos, chaotic_url, struck
-from engine.objects import connect
-from engine.plan import Plan, Recipe, make_plan
-from engine.reading import RunReader
-from engine.run import Ending, Options, carry_out
-from engine.survey import survey
-from launch import compose
+from medgen.actors.chaos import ChaoticPool
+from medgen.actors.local_pool import LocalPool
+from medgen.conf import RunConf, load
+from medgen.engine.benchmark import find_benchmark
+from medgen.engine.chaos import Chaos, chaotic_url, struck
+from medgen.engine.objects import connect
+from medgen.engine.plan import Plan, Recipe, make_plan
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Ending, Options, carry_out
+from medgen.engine.survey import survey
+from medgen.launch import compose
 
 Tables = dict[str, pa.Table]
 

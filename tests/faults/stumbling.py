@@ -14,12 +14,12 @@ from typing import Any, NoReturn
 
 from fakes import echo, plan
 
-from actors.local_pool import LocalPool
-from engine.objects import PosixObjects, RemoteObjects, connect
-from engine.plan import System
-from engine.reading import RunReader
-from engine.run import Options, carry_out
-from engine.survey import survey
+from medgen.actors.local_pool import LocalPool
+from medgen.engine.objects import PosixObjects, RemoteObjects, connect
+from medgen.engine.plan import System
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Options, carry_out
+from medgen.engine.survey import survey
 
 COUNT, VICTIM = 12, "shard-00001.arrow"
 

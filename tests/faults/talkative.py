@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fakes import Echo
 
-from engine.nouns import Prediction, Request
+from medgen.engine.nouns import Prediction, Request
 
 
 class Talkative(Echo):

@@ -7,13 +7,13 @@ import pyarrow as pa
 import pytest
 from faults.rehearsal import Tables, carry, configured, copy_of, recipe, tables
 
-from adapters.chaos import API_ERROR
-from engine.chaos import Chaos, chaotic_url, draw, parse_chaos, struck
-from engine.errors import ConfigError
-from engine.objects import connect
-from engine.plan import make_plan
-from engine.run import Ending
-from launch import compose
+from medgen.adapters.chaos import API_ERROR
+from medgen.engine.chaos import Chaos, chaotic_url, draw, parse_chaos, struck
+from medgen.engine.errors import ConfigError
+from medgen.engine.objects import connect
+from medgen.engine.plan import make_plan
+from medgen.engine.run import Ending
+from medgen.launch import compose
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def _check_verdicts(chaos: Chaos, verdicts: pa.Table, predicted: dict[str, str])
 
 
 def test_chaos_that_changes_rows_has_keys_of_its_own(calm: tuple[Path, Tables]) -> None:
-    from engine.benchmark import find_benchmark
+    from medgen.engine.benchmark import find_benchmark
 
     manifest = find_benchmark(connect(str(calm[0])), "mini").manifest
     sound = make_plan(recipe(), manifest)

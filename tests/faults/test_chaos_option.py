@@ -11,10 +11,10 @@ import pytest
 import yaml
 from fakes import Lines
 
-from engine.importing import ImportOptions, import_benchmark
-from engine.objects import connect
-from engine.runs import RunFolder, find_run
-from engine.summary import read_summary
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.objects import connect
+from medgen.engine.runs import RunFolder, find_run
+from medgen.engine.summary import read_summary
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTS = "seed=5,worker_kill=0.3,node_loss=0.3,store_errors=0.1,slow_store=0.05"
@@ -23,7 +23,7 @@ FAULTS = "seed=5,worker_kill=0.3,node_loss=0.3,store_errors=0.1,slow_store=0.05"
 def medgen(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     return subprocess.run(
-        [sys.executable, "-m", "launch.cli", "run", "--config", str(folder / "run.yaml"), "--json",
+        [sys.executable, "-m", "medgen", "run", "--config", str(folder / "run.yaml"), "--json",
          *arguments],
         env={**os.environ, "PYTHONPATH": paths, "RAY_AUTH_MODE": "disabled", **environment},
         cwd=ROOT, capture_output=True, text=True, timeout=200, check=False,

@@ -11,21 +11,21 @@ import yaml
 from benchmarks_in.outside import RECORDS, write_directory
 from fakes import Lines
 
-from conf.schema import BenchmarkConf
-from engine.benchmark import Benchmark
-from engine.errors import CorruptError, MedgenError
-from engine.importing import ImportOptions, import_benchmark
-from engine.objects import connect
-from engine.plan import Plan
-from engine.reading import RunReader
-from engine.run import Event
-from engine.sealed import seal, unseal
-from engine.stages import labels
-from engine.summary import summarize
-from launch import compose
-from launch.commands.options import configuration
-from launch.evaluation import Done, Stop, Wish, evaluate
-from launch.repairing import mend_benchmark
+from medgen.conf.schema import BenchmarkConf
+from medgen.engine.benchmark import Benchmark
+from medgen.engine.errors import CorruptError, MedgenError
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.objects import connect
+from medgen.engine.plan import Plan
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Event
+from medgen.engine.sealed import seal, unseal
+from medgen.engine.stages import labels
+from medgen.engine.summary import summarize
+from medgen.launch import compose
+from medgen.launch.commands.options import configuration
+from medgen.launch.evaluation import Done, Stop, Wish, evaluate
+from medgen.launch.repairing import mend_benchmark
 
 Spoil = Callable[[Path], object]
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from fakes import echo, plan
 
-from actors.local_pool import LocalPool
-from engine.errors import EngineDied
-from engine.objects import connect
-from engine.plan import System
-from engine.reading import RunReader
-from engine.run import Ending, Options, carry_out
-from engine.stages import Parts, Stage
-from engine.survey import survey
+from medgen.actors.local_pool import LocalPool
+from medgen.engine.errors import EngineDied
+from medgen.engine.objects import connect
+from medgen.engine.plan import System
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Ending, Options, carry_out
+from medgen.engine.stages import Parts, Stage
+from medgen.engine.survey import survey
 
 
 @pytest.mark.parametrize("dropped", [0, 1, 4])

@@ -9,15 +9,15 @@ import s3fs
 from fakes import echo, plan
 from faults.proxy import Script, Seen, Traffic, between
 
-from actors.local_pool import LocalPool
-from engine import objects as objects_module
-from engine.errors import BusyError, StoreError
-from engine.objects import Objects, Patient, connect
-from engine.plan import Model, Plan, System
-from engine.reading import RunReader
-from engine.run import Ending, Options, carry_out
-from engine.spec import Resources, Spec
-from engine.survey import survey
+from medgen.actors.local_pool import LocalPool
+from medgen.engine import objects as objects_module
+from medgen.engine.errors import BusyError, StoreError
+from medgen.engine.objects import Objects, Patient, connect
+from medgen.engine.plan import Model, Plan, System
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Ending, Options, carry_out
+from medgen.engine.spec import Resources, Spec
+from medgen.engine.survey import survey
 
 Proxied = Callable[[Script], Traffic]
 Rows = dict[str, list[dict[str, object]]]

@@ -16,11 +16,11 @@ import yaml
 from fakes import Lines, echo, plan
 from faults.stumbling import COUNT, VICTIM
 
-from engine.importing import ImportOptions, import_benchmark
-from engine.objects import connect
-from engine.plan import Plan, System
-from engine.reading import RunReader
-from engine.survey import survey
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.objects import connect
+from medgen.engine.plan import Plan, System
+from medgen.engine.reading import RunReader
+from medgen.engine.survey import survey
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,7 +91,7 @@ def config(folder: Path, store: str, **more: Any) -> Path:
 
 def medgen(path: Path, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "launch.cli", "run", "--config", str(path), "--json"],
+        [sys.executable, "-m", "medgen", "run", "--config", str(path), "--json"],
         env=environment(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=before,
     )  # fmt: skip

@@ -14,11 +14,11 @@ import yaml
 from fakes import Lines
 from image_models.loopback import Answer, Asked, serve
 
-from engine.errors import ConfigError
-from engine.importing import ImportOptions, import_benchmark
-from engine.objects import connect
-from launch.commands.options import configuration
-from launch.protecting import OFFLINE, protect
+from medgen.engine.errors import ConfigError
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.objects import connect
+from medgen.launch.commands.options import configuration
+from medgen.launch.protecting import OFFLINE, protect
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-live-4f9d2c7ab1e8036d5577"
@@ -44,7 +44,7 @@ def medgen(path: Path, *more: str, **variables: str) -> subprocess.CompletedProc
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     inherited = {k: v for k, v in os.environ.items() if k != "RAY_AUTH_MODE"}
     return subprocess.run(
-        [sys.executable, "-m", "launch.cli", "run", "--config", str(path), *more],
+        [sys.executable, "-m", "medgen", "run", "--config", str(path), *more],
         env={**inherited, "PYTHONPATH": paths, **variables},
         cwd=ROOT, capture_output=True, timeout=200, check=False,
     )  # fmt: skip
@@ -58,7 +58,7 @@ def endpoint(url: str) -> dict[str, Any]:
             "backoff_s": 0.01,
         },
     }  # fmt: skip
-    return {"target": "adapters.openai_api:OpenAIChat", "kwargs": kwargs}
+    return {"target": "medgen.adapters.openai_api:OpenAIChat", "kwargs": kwargs}
 
 
 def gossip(asked: Asked) -> Answer:
@@ -137,7 +137,7 @@ def test_a_protected_run_says_nothing_of_its_samples(short: Path, pool: str) -> 
 
 
 def test_the_dashboard_is_only_ever_on_loopback() -> None:
-    from actors.session import RaySession
+    from medgen.actors.session import RaySession
 
     assert RaySession(dashboard=True)._options["dashboard_host"] == "127.0.0.1"
     assert not RaySession()._options["include_dashboard"]
@@ -163,7 +163,10 @@ def test_a_protected_run_reaches_listed_hosts_only(
 ) -> None:
     for name in OFFLINE:
         monkeypatch.setenv(name, "0")
-    system = {"target": "adapters.openai_api:OpenAIChat", "kwargs": {"endpoint": {"base_url": url}}}
+    system = {
+        "target": "medgen.adapters.openai_api:OpenAIChat",
+        "kwargs": {"endpoint": {"base_url": url}},
+    }
     conf = configuration(str(written(tmp_path, system)), None, ())
     if fine:
         protect(conf, allowed)
@@ -179,7 +182,7 @@ def test_a_protected_run_reaches_listed_hosts_only(
 
 def test_an_image_host_of_a_reply_counts_as_an_endpoint(tmp_path: Path) -> None:
     settings = {"base_url": "http://127.0.0.1:1/v1", "allowed_hosts": ["cdn.example.org"]}
-    system = {"target": "adapters.openai_images:X", "kwargs": {"endpoint": settings}}
+    system = {"target": "medgen.adapters.openai_images:X", "kwargs": {"endpoint": settings}}
     conf = configuration(str(written(tmp_path, system)), None, ())
     with pytest.raises(ConfigError, match=r"cdn\.example\.org"):
         protect(conf, [])

@@ -6,13 +6,13 @@ import pytest
 from fakes import SMALL, plan
 from faults.unstorable import KINDS
 
-from actors.local_pool import LocalPool
-from engine.objects import connect
-from engine.plan import Model, System
-from engine.reading import RunReader
-from engine.run import Ending, Options, carry_out
-from engine.spec import Spec
-from engine.survey import survey
+from medgen.actors.local_pool import LocalPool
+from medgen.engine.objects import connect
+from medgen.engine.plan import Model, System
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Ending, Options, carry_out
+from medgen.engine.spec import Spec
+from medgen.engine.survey import survey
 
 
 @pytest.mark.parametrize("kind", KINDS)

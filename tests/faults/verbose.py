@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from fakes import Echo
 
-from engine.nouns import Prediction, Request
+from medgen.engine.nouns import Prediction, Request
 
 
 class Verbose(Echo):

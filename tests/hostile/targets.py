@@ -12,24 +12,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from adapters.folder import FaultyContent, safe_path, strict_json
-from adapters.http_endpoint import Reply, is_refusal, retry_after
-from adapters.medgen_view import ViewSource
-from adapters.openai_api import OpenAIEndpoint
-from adapters.records import Checker
-from conf.loading import ConfError, read_yaml
-from engine import schemas
-from engine.answering import AnswerStyle, answer
-from engine.benchmark import manifest_from_json
-from engine.chat import ChatReply
-from engine.errors import CorruptError, ImageError
-from engine.images import open_image
-from engine.judging.prompts import Rubric
-from engine.judging.protocols import PROTOCOLS
-from engine.judging.replies import read_reply
-from engine.nouns import FORMATS, Image, Sample, Verdict
-from engine.sealed import unseal
-from metrics.closed_form import parse_compat, parse_strict
+from medgen.adapters.folder import FaultyContent, safe_path, strict_json
+from medgen.adapters.http_endpoint import Reply, is_refusal, retry_after
+from medgen.adapters.medgen_view import ViewSource
+from medgen.adapters.openai_api import OpenAIEndpoint
+from medgen.adapters.records import Checker
+from medgen.conf.loading import ConfError, read_yaml
+from medgen.engine import schemas
+from medgen.engine.answering import AnswerStyle, answer
+from medgen.engine.benchmark import manifest_from_json
+from medgen.engine.chat import ChatReply
+from medgen.engine.errors import CorruptError, ImageError
+from medgen.engine.images import open_image
+from medgen.engine.judging.prompts import Rubric
+from medgen.engine.judging.protocols import PROTOCOLS
+from medgen.engine.judging.replies import read_reply
+from medgen.engine.nouns import FORMATS, Image, Sample, Verdict
+from medgen.engine.sealed import unseal
+from medgen.metrics.closed_form import parse_compat, parse_strict
 
 SAMPLE = Sample(
     "s1", "MultimodalGeneration", "report-generation", "CT", "Say what this is.",

@@ -10,19 +10,19 @@ from benchmarks_in.outside import RECORDS, write_view
 from hostile.corpus import _KINDS, Entry, entries
 from hostile.targets import SAMPLE
 
-from adapters.folder import FaultyContent, safe_path, strict_json
-from adapters.http_endpoint import Reply
-from adapters.layouts import open_source
-from adapters.openai_api import OpenAIEndpoint
-from conf.loading import ConfError, load
-from engine.answering import AnswerStyle, answer
-from engine.errors import ImageError, MedgenError
-from engine.images import open_image
-from engine.importing import validate
-from engine.judging.prompts import Rubric
-from engine.judging.protocols import PROTOCOLS
-from engine.judging.replies import read_reply
-from engine.nouns import FORMATS
+from medgen.adapters.folder import FaultyContent, safe_path, strict_json
+from medgen.adapters.http_endpoint import Reply
+from medgen.adapters.layouts import open_source
+from medgen.adapters.openai_api import OpenAIEndpoint
+from medgen.conf.loading import ConfError, load
+from medgen.engine.answering import AnswerStyle, answer
+from medgen.engine.errors import ImageError, MedgenError
+from medgen.engine.images import open_image
+from medgen.engine.importing import validate
+from medgen.engine.judging.prompts import Rubric
+from medgen.engine.judging.protocols import PROTOCOLS
+from medgen.engine.judging.replies import read_reply
+from medgen.engine.nouns import FORMATS
 
 
 def each(kind: str) -> pytest.MarkDecorator:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from engine.nouns import Format, Image, Sample
+from medgen.engine.nouns import Format, Image, Sample
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (32, 32), mode: str = "RGB") -> bytes:
@@ -55,6 +55,6 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_pipelines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("diffusers", reason="the extra 'images' is not installed")
-    from adapters.tiny_diffusers import make
+    from medgen.adapters.tiny_diffusers import make
 
     return make(tmp_path_factory.mktemp("tiny-diffusers"))

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from adapters.diffusers_pipeline import DiffusersPipeline
-from engine.errors import AdapterError, ConfigError, EngineDied
-from engine.nouns import Image, Prediction, Request, Sample
+from medgen.adapters.diffusers_pipeline import DiffusersPipeline
+from medgen.engine.errors import AdapterError, ConfigError, EngineDied
+from medgen.engine.nouns import Image, Prediction, Request, Sample
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 MODES = ("text_to_image", "image_to_image", "edit")
@@ -66,8 +66,8 @@ _ELSEWHERE = """
 import json, sys, torch
 from pathlib import Path
 torch.set_num_threads(2)
-from adapters.diffusers_pipeline import DiffusersPipeline
-from engine.nouns import Image, Request, Sample
+from medgen.adapters.diffusers_pipeline import DiffusersPipeline
+from medgen.engine.nouns import Image, Request, Sample
 
 def sample(index, file):
     return Sample(f"s{index:03d}", "ImageEditing", "noise-reconstruction", "CT",
@@ -259,8 +259,8 @@ def test_random_weights_are_called_so(load: Callable[..., DiffusersPipeline]) ->
 
 
 def test_weights_are_made_once(tiny_pipelines: Path) -> None:
-    from adapters.provenance import folder_digest
-    from adapters.tiny_diffusers import make
+    from medgen.adapters.provenance import folder_digest
+    from medgen.adapters.tiny_diffusers import make
 
     before = folder_digest(tiny_pipelines / "edit")
     make(tiny_pipelines)
@@ -295,7 +295,7 @@ def test_a_hub_model_needs_a_revision() -> None:
 
 _FROM_THE_HUB = """
 import json
-from adapters.diffusers_pipeline import DiffusersPipeline
+from medgen.adapters.diffusers_pipeline import DiffusersPipeline
 passport = DiffusersPipeline("someone/tiny", "edit", load={"revision": "main"}).passport()
 print(json.dumps([passport["revision"], passport["commit"]]))
 """
@@ -323,7 +323,7 @@ def test_the_commit_behind_a_branch_is_in_the_passport(
 
 
 def test_a_commit_that_was_named_is_known_without_a_cache() -> None:
-    from adapters.provenance import weights
+    from medgen.adapters.provenance import weights
 
     assert weights("someone/tiny", "f" * 40) == {"commit": "f" * 40}
     assert weights("someone/tiny", "main") == {}
@@ -338,7 +338,7 @@ def test_weights_that_are_not_there_say_what_to_do(tmp_path: Path) -> None:
 def test_tiny_pipelines_come_from_the_cache(
     editing_samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from adapters.tiny_diffusers import TinyPipeline
+    from medgen.adapters.tiny_diffusers import TinyPipeline
 
     monkeypatch.setenv("MEDGEN_CACHE", str(tmp_path))
     samples = editing_samples(1)

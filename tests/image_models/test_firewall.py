@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from adapters.firewall import POLICY, Firewall
-from engine.errors import ConfigError
-from engine.nouns import Image, Prediction, Sample
+from medgen.adapters.firewall import POLICY, Firewall
+from medgen.engine.errors import ConfigError
+from medgen.engine.nouns import Image, Prediction, Sample
 
 SIZE = (24, 16)
 

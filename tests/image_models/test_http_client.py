@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from image_models.loopback import Answer, Asked, serve
 
-from adapters.http_client import HttpClient
-from adapters.http_endpoint import Call, Endpoint, Failure, Reply, is_refusal, retry_after
-from adapters.http_limits import Prices, Purse
-from engine.errors import AdapterError, ConfigError, SpendingError
+from medgen.adapters.http_client import HttpClient
+from medgen.adapters.http_endpoint import Call, Endpoint, Failure, Reply, is_refusal, retry_after
+from medgen.adapters.http_limits import Prices, Purse
+from medgen.engine.errors import AdapterError, ConfigError, SpendingError
 
 QUICK: dict[str, Any] = {"backoff_s": 0.01, "backoff_max_s": 0.05, "timeout_s": 5.0}
 Script = Callable[[Asked], Answer]

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from adapters.diffusers_pipeline import DiffusersPipeline, Execution, Sampling
-from adapters.managed_server import Execution as ServerExecution
-from adapters.managed_server import ManagedServer
-from adapters.openai_images import OpenAIImages
-from adapters.tiny_diffusers import PIPELINES, TinyPipeline
-from adapters.unified import UnifiedChat, UnifiedInProcess
-from conf.loading import ConfError, group_names, load
-from conf.schema import ModelConf, SystemConf
-from engine.benchmark import Manifest, ShardEntry
-from engine.errors import AdapterError
-from engine.plan import Plan, make_plan
-from engine.spec import Spec
+from medgen.adapters.diffusers_pipeline import DiffusersPipeline, Execution, Sampling
+from medgen.adapters.managed_server import Execution as ServerExecution
+from medgen.adapters.managed_server import ManagedServer
+from medgen.adapters.openai_images import OpenAIImages
+from medgen.adapters.tiny_diffusers import PIPELINES, TinyPipeline
+from medgen.adapters.unified import UnifiedChat, UnifiedInProcess
+from medgen.conf.loading import ConfError, group_names, load
+from medgen.conf.schema import ModelConf, SystemConf
+from medgen.engine.benchmark import Manifest, ShardEntry
+from medgen.engine.errors import AdapterError
+from medgen.engine.plan import Plan, make_plan
+from medgen.engine.spec import Spec
 
 OURS: dict[str, Any] = {
     f"{kind.__module__}:{kind.__name__}": kind
@@ -49,7 +49,7 @@ def models() -> dict[str, ModelConf]:
     """The model of every preset that one of our adapters runs."""
     found = {}
     for name in group_names("system"):
-        text = files("conf").joinpath("system", f"{name}.yaml").read_text(encoding="utf-8")
+        text = files("medgen.conf").joinpath("system", f"{name}.yaml").read_text(encoding="utf-8")
         if not any(target in text for target in OURS):
             continue
         system = composed(name)[name]
@@ -84,12 +84,15 @@ def test_http_adapters_start_as_they_are_written(
     for key in HOSTED:
         monkeypatch.setenv(key, "sk-nothing")
     target, kwargs = MODELS[name].target, dict(MODELS[name].kwargs)
-    if target == "adapters.managed_server:ManagedServer":
+    if target == "medgen.adapters.managed_server:ManagedServer":
         inner = kwargs["inner"]
         ServerExecution.parse(kwargs["execution"])
         target, kwargs = inner["target"], dict(inner["kwargs"])
         kwargs["endpoint"] = {**kwargs["endpoint"], "base_url": "http://127.0.0.1:1/v1"}
-    if target in ("adapters.openai_images:OpenAIImages", "adapters.unified:UnifiedChat"):
+    if target in (
+        "medgen.adapters.openai_images:OpenAIImages",
+        "medgen.adapters.unified:UnifiedChat",
+    ):
         made = Spec(target, kwargs).build()
         made.passport()
         made.close()
@@ -131,7 +134,7 @@ def test_every_tiny_pipeline_has_a_preset_that_says_what_it_is() -> None:
 
 
 def test_a_missing_class_of_the_authors_is_named() -> None:
-    from engine.errors import ConfigError
+    from medgen.engine.errors import ConfigError
 
     with pytest.raises(ConfigError, match="show_o_replier"):
         Spec(MODELS["show-o"].target, MODELS["show-o"].kwargs).build()
@@ -175,7 +178,7 @@ def manifest(samples: int, size: int) -> Manifest:
 
 
 def line_up() -> Plan:
-    from launch.compose import recipe
+    from medgen.launch.compose import recipe
 
     return make_plan(recipe(load("line-up")), manifest(6422, 64))
 
@@ -207,7 +210,7 @@ def test_the_published_line_up_is_planned_without_any_model() -> None:
         "before = set(sys.modules)\n"
         # Of the processor, so that a busy machine does not fail the test.
         "import time; start = time.process_time()\n"
-        "from launch.compose import recipe\n"
+        "from medgen.launch.compose import recipe\n"
         "make_plan(recipe(load('line-up')), manifest(6422, 64))\n"
         "print(time.process_time() - start)\n"
         "heavy = {'torch', 'vllm', 'diffusers', 'transformers', 'ray'} & set(sys.modules)\n"
@@ -226,7 +229,7 @@ def test_the_published_line_up_is_planned_without_any_model() -> None:
 
 def test_settings_that_change_no_picture_change_no_key() -> None:
     def keys(**changes: Any) -> set[str]:
-        from launch.compose import recipe
+        from medgen.launch.compose import recipe
 
         base = ["store=/s", "benchmark=mini", "cluster=local", "protocol=weight-free"]
         base += ["systems=[gpt-image-1]"]

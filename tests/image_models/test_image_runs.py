@@ -9,18 +9,18 @@ from fakes import SMALL, echo, recipe
 from image_models.loopback import serve
 from image_models.test_openai_images import RIGHT, huge_png, misbehave
 
-from actors.local_pool import LocalPool
-from engine.importing import ImportOptions, import_benchmark
-from engine.nouns import Image, Prediction, Sample
-from engine.objects import Objects, connect
-from engine.plan import Model, Plan, System, make_plan
-from engine.ports import Problem
-from engine.reading import RunReader
-from engine.run import Options, carry_out
-from engine.spec import Spec
-from engine.stages import labels
-from engine.survey import survey
-from launch.cli import main
+from medgen.actors.local_pool import LocalPool
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.nouns import Image, Prediction, Sample
+from medgen.engine.objects import Objects, connect
+from medgen.engine.plan import Model, Plan, System, make_plan
+from medgen.engine.ports import Problem
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Options, carry_out
+from medgen.engine.spec import Spec
+from medgen.engine.stages import labels
+from medgen.engine.survey import survey
+from medgen.launch.cli import main
 
 
 class Pictures:
@@ -72,7 +72,9 @@ def test_one_writer_serves_three_image_models_and_an_editor_needs_none(
     writer = echo(execution={"calls": str(calls)})
 
     def tiny(mode: str) -> Model:
-        return Model(Spec("adapters.tiny_diffusers:TinyPipeline", {"mode": mode}), SMALL, split=2)
+        return Model(
+            Spec("medgen.adapters.tiny_diffusers:TinyPipeline", {"mode": mode}), SMALL, split=2
+        )
 
     pairs = [
         System(f"writer+{mode}", writer, tiny(mode), ("VQA", "ImageEditing"))
@@ -144,7 +146,7 @@ def test_a_misbehaving_server_leaves_a_whole_run_with_the_right_rows(
             **{"attempts": 2, "timeout_attempts": 1, "retry_after_max_s": 5.0},
         }
         painter = Spec(
-            "adapters.openai_images:OpenAIImages",
+            "medgen.adapters.openai_images:OpenAIImages",
             {"model": "painter", "mode": "edit", "endpoint": endpoint},
         )
         system = System("painter", None, Model(painter, SMALL), ("ImageEditing",))

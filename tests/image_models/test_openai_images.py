@@ -12,9 +12,9 @@ import pytest
 from image_models.loopback import Answer, Asked, serve
 from PIL import Image as Pillow
 
-from adapters.openai_images import OpenAIImages
-from engine.errors import ConfigError, SpendingError
-from engine.nouns import Image, Prediction, Request, Sample
+from medgen.adapters.openai_images import OpenAIImages
+from medgen.engine.errors import ConfigError, SpendingError
+from medgen.engine.nouns import Image, Prediction, Request, Sample
 
 Samples = Callable[..., list[Sample]]
 QUICK: dict[str, Any] = {

@@ -11,16 +11,16 @@ from fakes import recipe
 from image_models.conftest import picture
 from image_models.test_image_runs import Pictures, predictions
 
-from actors.ray_pool import RayPool
-from conf.loading import load
-from engine.importing import ImportOptions, import_benchmark
-from engine.nouns import Image, Prediction, Request, Sample
-from engine.objects import connect
-from engine.plan import Model, System, make_plan
-from engine.reading import RunReader
-from engine.run import Options, carry_out
-from engine.spec import Resources, Spec
-from engine.survey import survey
+from medgen.actors.ray_pool import RayPool
+from medgen.conf.loading import load
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.nouns import Image, Prediction, Request, Sample
+from medgen.engine.objects import connect
+from medgen.engine.plan import Model, System, make_plan
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Options, carry_out
+from medgen.engine.spec import Resources, Spec
+from medgen.engine.survey import survey
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESETS = ("tiny-text-to-image", "tiny-image-to-image", "tiny-edit")

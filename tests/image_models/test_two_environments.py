@@ -10,18 +10,18 @@ from fakes import echo, plan, recipe
 from image_models.conftest import picture
 from image_models.test_image_runs import Pictures, carried_out, predictions
 
-from actors.ray_pool import RayPool
-from engine.environment import environment_lock
-from engine.importing import ImportOptions, import_benchmark
-from engine.nouns import Image, Sample
-from engine.objects import connect
-from engine.plan import Model, System, make_plan
-from engine.reading import RunReader
-from engine.run import Options, carry_out
-from engine.spec import Resources, Spec
-from engine.stages import labels
-from engine.survey import survey
-from launch import setup_env
+from medgen.actors.ray_pool import RayPool
+from medgen.engine.environment import environment_lock
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.nouns import Image, Sample
+from medgen.engine.objects import connect
+from medgen.engine.plan import Model, System, make_plan
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Options, carry_out
+from medgen.engine.spec import Resources, Spec
+from medgen.engine.stages import labels
+from medgen.engine.survey import survey
+from medgen.launch import setup_env
 
 SERVER = str(Path(__file__).with_name("older_server.py"))
 OLDER = setup_env.SECOND[0]
@@ -37,7 +37,7 @@ def second() -> str:
 def in_process(family: str, name: str, python: str = "") -> System:
     """A system whose worker loads one of `two_families`, with the interpreter named."""
     spec = Spec(
-        "adapters.unified:UnifiedInProcess",
+        "medgen.adapters.unified:UnifiedInProcess",
         {"target": f"image_models.two_families:{family}", "model": name},
     )
     environment = {"py_executable": python} if python else {}
@@ -47,11 +47,11 @@ def in_process(family: str, name: str, python: str = "") -> System:
 def served(python: str) -> System:
     """The older family behind a server in its own environment."""
     inner = {
-        "target": "adapters.openai_api:OpenAIChat",
+        "target": "medgen.adapters.openai_api:OpenAIChat",
         "kwargs": {"model": "older", "style": {"mode": "vqa", "prompt": "answer/1"}},
     }
     spec = Spec(
-        "adapters.managed_server:ManagedServer",
+        "medgen.adapters.managed_server:ManagedServer",
         {
             "command": ["{python}", SERVER, "--port", "{port}"],
             "inner": inner,

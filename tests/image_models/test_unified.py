@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from image_models.loopback import Answer, Asked, serve
 
-from adapters.unified import UnifiedChat, UnifiedInProcess
-from engine.errors import AdapterError, ConfigError
-from engine.nouns import Format, Image, Request, Sample
+from medgen.adapters.unified import UnifiedChat, UnifiedInProcess
+from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.nouns import Format, Image, Request, Sample
 
 Samples = Callable[..., list[Sample]]
 QUICK = {"backoff_s": 0.01, "backoff_max_s": 0.02, "timeout_s": 2.0, "attempts": 2}

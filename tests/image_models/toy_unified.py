@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from image_models.conftest import picture
 
-from engine.errors import AdapterError
+from medgen.engine.errors import AdapterError
 
 
 class Toy:

@@ -10,11 +10,11 @@ import pytest
 from judging.cases import picture
 from PIL import Image as Pillow
 
-from adapters.contact_sheet import contact_sheet
-from engine.errors import ImageError
-from engine.images import png
-from engine.judging.captions import Captioned, add_strip
-from engine.nouns import Image
+from medgen.adapters.contact_sheet import contact_sheet
+from medgen.engine.errors import ImageError
+from medgen.engine.images import png
+from medgen.engine.judging.captions import Captioned, add_strip
+from medgen.engine.nouns import Image
 
 GOLDENS = json.loads(
     (Path(__file__).parents[1] / "goldens" / "geometry.json").read_text(encoding="utf-8")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from engine.errors import ConfigError
-from engine.judging.combine import RULES, combine
-from engine.nouns import Verdict
+from medgen.engine.errors import ConfigError
+from medgen.engine.judging.combine import RULES, combine
+from medgen.engine.nouns import Verdict
 
 
 def verdicts(*scores: float | None, judge: str = "a") -> list[Verdict]:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging.cases import valid_reply
 
-from engine.chat import Token
-from engine.judging.expected import expected_scores
-from engine.judging.prompts import Rubric
-from engine.judging.protocols import PROTOCOLS
+from medgen.engine.chat import Token
+from medgen.engine.judging.expected import expected_scores
+from medgen.engine.judging.prompts import Rubric
+from medgen.engine.judging.protocols import PROTOCOLS
 
 FIVE, TEN = Rubric(PROTOCOLS["manuscript/1"]), Rubric(PROTOCOLS["table-iv/1"])
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from judging.cases import PREDICTIONS, SAMPLES, VQA, ScriptedChat, picture, said, valid_reply, words
 
-from adapters.judging import ChatJudge
-from adapters.rule_judge import RuleJudge
-from engine import schemas
-from engine.chat import ChatReply, ChatRequest
-from engine.errors import ConfigError
-from engine.judging.prompts import Rubric
-from engine.judging.protocols import PROTOCOLS
-from engine.nouns import VIEWS, Prediction
+from medgen.adapters.judging import ChatJudge
+from medgen.adapters.rule_judge import RuleJudge
+from medgen.engine import schemas
+from medgen.engine.chat import ChatReply, ChatRequest
+from medgen.engine.errors import ConfigError
+from medgen.engine.judging.prompts import Rubric
+from medgen.engine.judging.protocols import PROTOCOLS
+from medgen.engine.nouns import VIEWS, Prediction
 
 RUBRIC = Rubric(PROTOCOLS["table-iv/1"])
 

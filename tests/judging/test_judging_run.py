@@ -5,18 +5,18 @@ from typing import Any
 
 from fakes import SMALL, Lines, echo, recipe
 
-from actors.local_pool import LocalPool
-from adapters.judging import cases_in_order
-from adapters.rule_judge import Faults
-from engine import schemas
-from engine.importing import ImportOptions, import_benchmark
-from engine.nouns import Prediction, Sample, Verdict
-from engine.objects import Objects, connect
-from engine.plan import Model, Plan, System, make_plan
-from engine.reading import RunReader
-from engine.run import Options, carry_out
-from engine.spec import Spec
-from engine.survey import survey
+from medgen.actors.local_pool import LocalPool
+from medgen.adapters.judging import cases_in_order
+from medgen.adapters.rule_judge import Faults
+from medgen.engine import schemas
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.nouns import Prediction, Sample, Verdict
+from medgen.engine.objects import Objects, connect
+from medgen.engine.plan import Model, Plan, System, make_plan
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Options, carry_out
+from medgen.engine.spec import Spec
+from medgen.engine.survey import survey
 
 RUBBISH = {"rubbish": 0.3, "seed": 7}
 
@@ -30,7 +30,7 @@ class Questions(Lines):
 
 def planned(objects: Objects, execution: dict[str, float]) -> Plan:
     kwargs = {"name": "rule", "protocol": "table-iv/1", "repeats": 2, "execution": execution}
-    judges = {"rule": Model(Spec("adapters.rule_judge:RuleJudge", kwargs), SMALL)}
+    judges = {"rule": Model(Spec("medgen.adapters.rule_judge:RuleJudge", kwargs), SMALL)}
     manifest = import_benchmark(Questions(180), objects, ImportOptions("questions", 16))
     return make_plan(recipe(System("echo", echo(), formats=("VQA",)), judges=judges), manifest)
 

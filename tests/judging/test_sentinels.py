@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 from judging.cases import EDIT, GENERATION, VQA
 
-from adapters.rule_judge import RuleJudge
-from engine.errors import CorruptError
-from engine.judging.sentinels import (
+from medgen.adapters.rule_judge import RuleJudge
+from medgen.engine.errors import CorruptError
+from medgen.engine.judging.sentinels import (
     Sentinel,
     choose_sentinels,
     compare_sentinels,
     sentinel_table,
 )
-from engine.nouns import Sample
+from medgen.engine.nouns import Sample
 
 SAMPLES = [
     replace(s, id=f"{s.id}-{n}", reference_text=s.reference_text and f"{s.reference_text} {n}")

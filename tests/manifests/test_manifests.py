@@ -17,9 +17,9 @@ import pytest
 import yaml
 from manifests.shapes import LONGEST, needs, problems, refused
 
-from engine.errors import ConfigError
-from launch.render import Kind, render
-from launch.sites import SiteConf, read_site
+from medgen.engine.errors import ConfigError
+from medgen.launch.render import Kind, render
+from medgen.launch.sites import SiteConf, read_site
 
 ROOT = Path(__file__).resolve().parents[2]
 SITES: dict[str, dict[str, Any]] = {

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.tiny_vlm import make
-from adapters.vllm_engine import VLLMChat
+from medgen.adapters.tiny_vlm import make
+from medgen.adapters.vllm_engine import VLLMChat
 
 CONTEXT = 8192
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from judging.attacks import CONTROL_TOKENS, HIDDEN
 from judging.cases import EDIT, GENERATION, SAMPLES, VQA, ScriptedChat, picture, said, words
 
-from adapters.answering import Answers
-from engine.answering import AnswerStyle, answer, is_refusal, prompt_hash
-from engine.chat import ChatReply, Message
-from engine.errors import ConfigError
-from engine.nouns import Image, Request
+from medgen.adapters.answering import Answers
+from medgen.engine.answering import AnswerStyle, answer, is_refusal, prompt_hash
+from medgen.engine.chat import ChatReply, Message
+from medgen.engine.errors import ConfigError
+from medgen.engine.nouns import Image, Request
 
 TEXT = {"output_text": "An effusion.", "edit_prompt": "Remove it.", "generate_prompt": "A chest."}
 COMPOSITIONAL = AnswerStyle("compositional")

@@ -12,10 +12,10 @@ import pytest
 from image_models.loopback import Answer, Asked, serve
 from judging.cases import EDIT, GENERATION, SAMPLES, VQA, picture
 
-from adapters.judging import ChatJudge
-from adapters.openai_api import OpenAIChat, OpenAIEndpoint
-from engine.errors import AdapterError, ConfigError, SpendingError
-from engine.nouns import Image, Prediction, Request
+from medgen.adapters.judging import ChatJudge
+from medgen.adapters.openai_api import OpenAIChat, OpenAIEndpoint
+from medgen.engine.errors import AdapterError, ConfigError, SpendingError
+from medgen.engine.nouns import Image, Prediction, Request
 
 QUICK = {"backoff_s": 0.01, "backoff_max_s": 0.02, "timeout_s": 5.0, "attempts": 3}
 
@@ -299,7 +299,7 @@ def test_a_judge_works_over_an_endpoint_with_expected_scores() -> None:
 
     with serve(script) as server:
         chat = {
-            "target": "adapters.openai_api:OpenAIEndpoint",
+            "target": "medgen.adapters.openai_api:OpenAIEndpoint",
             "kwargs": {"model": "vlm", "endpoint": {"base_url": server.url, **QUICK}},
         }
         judge = ChatJudge(chat, name="j", protocol="manuscript/1", expected=True)

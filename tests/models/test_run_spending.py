@@ -12,10 +12,10 @@ import yaml
 from fakes import Lines
 from image_models.loopback import Answer, Asked, Server, serve
 
-from engine.budget import Budget
-from engine.errors import ConfigError
-from engine.importing import ImportOptions, import_benchmark
-from engine.objects import connect
+from medgen.engine.budget import Budget
+from medgen.engine.errors import ConfigError
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.objects import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 REPLY = {
@@ -38,7 +38,10 @@ def endpoint() -> Iterator[Server]:
 def system(name: str, server: Server, **prices: float) -> dict[str, Any]:
     kwargs = {"model": "vlm", "endpoint": {"base_url": f"{server.url}/v1"}, "prices": prices}
     kwargs["style"] = {"prompt": "answer/1", "sampling": {"seed": len(name)}}  # another key each
-    return {"name": name, "answer": {"target": "adapters.openai_api:OpenAIChat", "kwargs": kwargs}}
+    return {
+        "name": name,
+        "answer": {"target": "medgen.adapters.openai_api:OpenAIChat", "kwargs": kwargs},
+    }
 
 
 def run(tmp_path: Path, systems: list[dict[str, Any]], *overrides: str) -> Any:
@@ -55,7 +58,7 @@ def run(tmp_path: Path, systems: list[dict[str, Any]], *overrides: str) -> Any:
         "report": False,
     }
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(body))
-    command = [sys.executable, "-m", "launch.cli", "run", "--config", str(tmp_path / "run.yaml")]
+    command = [sys.executable, "-m", "medgen", "run", "--config", str(tmp_path / "run.yaml")]
     return subprocess.run(
         [*command, *overrides],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.provenance import weights
-from adapters.tiny_vlm import MARKER, cached, make, random_weights
+from medgen.adapters.provenance import weights
+from medgen.adapters.tiny_vlm import MARKER, cached, make, random_weights
 
 pytestmark = pytest.mark.slow
 

@@ -15,18 +15,18 @@ from judging.cases import EDIT
 from models.edits import ENGINE, RUN, Edits
 from models.vllm_processes import alive, engine_cores
 
-from adapters.answering import Answers
-from adapters.vllm_engine import VLLMChat, VLLMEngine
-from engine.answering import AnswerStyle
-from engine.errors import EngineDied
-from engine.importing import ImportOptions, import_benchmark
-from engine.nouns import Request
-from engine.objects import connect
-from engine.plan import Model, System, make_plan
-from engine.reading import RunReader
-from engine.run import Options, carry_out
-from engine.spec import Resources, Spec
-from engine.survey import survey
+from medgen.adapters.answering import Answers
+from medgen.adapters.vllm_engine import VLLMChat, VLLMEngine
+from medgen.engine.answering import AnswerStyle
+from medgen.engine.errors import EngineDied
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.nouns import Request
+from medgen.engine.objects import connect
+from medgen.engine.plan import Model, System, make_plan
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Options, carry_out
+from medgen.engine.spec import Resources, Spec
+from medgen.engine.survey import survey
 
 pytestmark = [
     pytest.mark.vllm,
@@ -102,10 +102,10 @@ def assassin(reader: RunReader) -> Iterator[list[int]]:
 def test_a_run_whose_engine_is_killed_completes_with_the_same_rows(
     local_ray: str, tiny_vlm: Path, vllm_chat: VLLMChat, tmp_path: Path
 ) -> None:
-    from actors.ray_pool import RayPool
+    from medgen.actors.ray_pool import RayPool
 
     kwargs = {"model": str(tiny_vlm), "style": STYLE, "engine": ENGINE, "execution": RUN}
-    spec = Spec("adapters.vllm_engine:VLLMEngine", kwargs)
+    spec = Spec("medgen.adapters.vllm_engine:VLLMEngine", kwargs)
     model = Model(spec, Resources(cpus=1, in_flight=2))
     objects = connect(str(tmp_path / "store"))
     manifest = import_benchmark(Edits(96), objects, ImportOptions("edits", 16))

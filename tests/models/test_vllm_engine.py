@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from judging.cases import EDIT, GENERATION, PREDICTIONS, SAMPLES, VQA, picture
 
-from adapters.answering import Answers
-from adapters.judging import ChatJudge
-from adapters.vllm_engine import VLLMChat, VLLMEngine
-from engine.answering import AnswerStyle
-from engine.chat import ChatRequest, Message, Sampling
-from engine.errors import AdapterError, ConfigError
-from engine.judging.prompts import Bounds, Rubric, judge_messages, reply_schema
-from engine.judging.protocols import find_protocol
-from engine.nouns import Image, Prediction, Request
+from medgen.adapters.answering import Answers
+from medgen.adapters.judging import ChatJudge
+from medgen.adapters.vllm_engine import VLLMChat, VLLMEngine
+from medgen.engine.answering import AnswerStyle
+from medgen.engine.chat import ChatRequest, Message, Sampling
+from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.judging.prompts import Bounds, Rubric, judge_messages, reply_schema
+from medgen.engine.judging.protocols import find_protocol
+from medgen.engine.nouns import Image, Prediction, Request
 
 pytestmark = [
     pytest.mark.vllm,

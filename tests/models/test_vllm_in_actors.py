@@ -18,18 +18,18 @@ from models.vllm_processes import (
     private_mib,
 )
 
-from adapters.answering import Answers
-from adapters.tiny_vlm import make
-from adapters.vllm_engine import VLLMChat
-from engine.answering import AnswerStyle
-from engine.importing import ImportOptions, import_benchmark
-from engine.nouns import Prediction, Request
-from engine.objects import connect
-from engine.plan import Model, System, make_plan
-from engine.reading import RunReader
-from engine.run import Event, Options, carry_out
-from engine.spec import Resources, Spec
-from engine.survey import survey
+from medgen.adapters.answering import Answers
+from medgen.adapters.tiny_vlm import make
+from medgen.adapters.vllm_engine import VLLMChat
+from medgen.engine.answering import AnswerStyle
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.nouns import Prediction, Request
+from medgen.engine.objects import connect
+from medgen.engine.plan import Model, System, make_plan
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Event, Options, carry_out
+from medgen.engine.spec import Resources, Spec
+from medgen.engine.survey import survey
 
 pytestmark = [
     pytest.mark.vllm,
@@ -42,7 +42,7 @@ pytestmark = [
 ]
 
 STYLE = {"sampling": {"max_tokens": 16}}
-TARGET = "adapters.vllm_engine:VLLMEngine"
+TARGET = "medgen.adapters.vllm_engine:VLLMEngine"
 CPUS = 8  # all that the tests' Ray has: one worker that asks for them is alone
 
 
@@ -69,7 +69,7 @@ class Witness:
 
 
 def carried_out(tmp_path: Path, systems: Mapping[str, Model], witness: Witness) -> RunReader:
-    from actors.ray_pool import RayPool
+    from medgen.actors.ray_pool import RayPool
 
     objects = connect(str(tmp_path / "store"))
     manifest = import_benchmark(Edits(16), objects, ImportOptions("edits", 8))

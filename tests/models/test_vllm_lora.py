@@ -11,10 +11,10 @@ import pytest
 from judging.cases import picture
 from models.edits import ENGINE, RUN
 
-from adapters.vllm_engine import VLLMChat
-from engine.chat import ChatReply, ChatRequest, Message, Sampling
-from engine.errors import AdapterError, ConfigError
-from engine.spec import Spec
+from medgen.adapters.vllm_engine import VLLMChat
+from medgen.engine.chat import ChatReply, ChatRequest, Message, Sampling
+from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.spec import Spec
 
 pytestmark = [
     pytest.mark.vllm,
@@ -83,7 +83,7 @@ def merged(tiny_vlm: Path, adapter: Path, tmp_path_factory: pytest.TempPathFacto
 def served(model: Path, **more: Any) -> Iterator[VLLMChat]:
     """A chat made from a spec, as a worker makes it."""
     kwargs = {"model": str(model), "images": 4, "engine": ENGINE, "execution": RUN, **more}
-    chat = Spec("adapters.vllm_engine:VLLMChat", kwargs).build()
+    chat = Spec("medgen.adapters.vllm_engine:VLLMChat", kwargs).build()
     try:
         yield chat
     finally:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from adapters.vllm_prompts import Prompts, shown
-from engine.chat import Message
-from engine.errors import ImageError
-from engine.nouns import Image
+from medgen.adapters.vllm_prompts import Prompts, shown
+from medgen.engine.chat import Message
+from medgen.engine.errors import ImageError
+from medgen.engine.nouns import Image
 
 pytestmark = [
     pytest.mark.slow,  # vLLM is imported

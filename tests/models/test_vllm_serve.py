@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from judging.cases import EDIT, PREDICTIONS, SAMPLES, VQA, picture
 
-from adapters.answering import Answers
-from adapters.judging import ChatJudge
-from adapters.openai_api import OpenAIChat, OpenAIEndpoint
-from adapters.vllm_engine import VLLMChat
-from engine.answering import AnswerStyle
-from engine.errors import AdapterError
-from engine.nouns import Request
+from medgen.adapters.answering import Answers
+from medgen.adapters.judging import ChatJudge
+from medgen.adapters.openai_api import OpenAIChat, OpenAIEndpoint
+from medgen.adapters.vllm_engine import VLLMChat
+from medgen.engine.answering import AnswerStyle
+from medgen.engine.errors import AdapterError
+from medgen.engine.nouns import Request
 
 pytestmark = [
     pytest.mark.vllm,

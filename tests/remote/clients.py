@@ -9,13 +9,13 @@ from pathlib import Path
 import requests
 from remote.ray_machines import ROOT, Machines
 
-from engine.objects import connect
-from engine.runs import RunFolder, Status, find_run
+from medgen.engine.objects import connect
+from medgen.engine.runs import RunFolder, Status, find_run
 
 
 def start(folder: Path, env: dict[str, str], *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "launch.cli", *words],
+        [sys.executable, "-m", "medgen", *words],
         cwd=folder,
         env={**env, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
-from actors.telemetry import METRICS
-from engine.plan import Plan
-from engine.ports import Receipt, Target
-from engine.run import Event
-from engine.survey import Todo
+from medgen.actors.telemetry import METRICS
+from medgen.engine.plan import Plan
+from medgen.engine.ports import Receipt, Target
+from medgen.engine.run import Event
+from medgen.engine.survey import Todo
 
 BOARD: dict[str, Any] = json.loads(
-    files("launch").joinpath("cluster", "grafana-dashboard.json").read_text(encoding="utf-8")
+    files("medgen.launch").joinpath("cluster", "grafana-dashboard.json").read_text(encoding="utf-8")
 )
 _SERIES = re.compile(r"ray_(medgen_\w+)(\{[^}]*\})?")
 
@@ -64,7 +64,7 @@ def test_counters_are_named_as_prometheus_has_it() -> None:
 
 def test_what_is_counted(small_plan: Plan) -> None:
     """Rows once, though a shard was committed in parts; the queue empties; tokens add up."""
-    from actors.telemetry import Telemetry
+    from medgen.actors.telemetry import Telemetry
 
     (node,) = small_plan.predictions("echo")
     todo = Todo({k: {} for k in small_plan.nodes}, {})

@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 from fakes import plan
 
-from engine.objects import connect
-from engine.plan import Plan
-from engine.ports import Receipt
-from engine.run import Event
-from engine.runs import LOG_CHUNK, RunFolder, Status, now
-from engine.survey import Todo
-from launch import jobs
-from launch.evaluation import Stop
-from launch.following import Follower, StoredLog, readable, sentence
-from launch.progress import Recorder
-from launch.pulse import Pulse
+from medgen.engine.objects import connect
+from medgen.engine.plan import Plan
+from medgen.engine.ports import Receipt
+from medgen.engine.run import Event
+from medgen.engine.runs import LOG_CHUNK, RunFolder, Status, now
+from medgen.engine.survey import Todo
+from medgen.launch import jobs
+from medgen.launch.evaluation import Stop
+from medgen.launch.following import Follower, StoredLog, readable, sentence
+from medgen.launch.progress import Recorder
+from medgen.launch.pulse import Pulse
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from threading import Event
 
 import pytest
 
-from engine.objects import connect
-from launch.lease import Lease, LeaseHeld, LeaseLost
+from medgen.engine.objects import connect
+from medgen.launch.lease import Lease, LeaseHeld, LeaseLost
 
 FOLDER = "nightly/x/lease"
 

@@ -11,18 +11,18 @@ import yaml
 from fakes import Lines
 from remote.webhooks import Board
 
-from conf import load
-from engine.errors import ConfigError
-from engine.gate import GateRules
-from engine.importing import ImportOptions, import_benchmark
-from engine.objects import connect
-from engine.run import Event
-from engine.runs import run_ids
-from launch.cli import main
-from launch.evaluation import Stop
-from launch.lease import Lease
-from launch.nightly import Evening, rules_of, run_night, today, tonight
-from launch.nightly_history import History, Night
+from medgen.conf import load
+from medgen.engine.errors import ConfigError
+from medgen.engine.gate import GateRules
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.objects import connect
+from medgen.engine.run import Event
+from medgen.engine.runs import run_ids
+from medgen.launch.cli import main
+from medgen.launch.evaluation import Stop
+from medgen.launch.lease import Lease
+from medgen.launch.nightly import Evening, rules_of, run_night, today, tonight
+from medgen.launch.nightly_history import History, Night
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

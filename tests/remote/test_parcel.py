@@ -11,15 +11,15 @@ from fakes import echo, plan
 from packaging.requirements import Requirement
 from remote.candidates import Candidate
 
-from conf import load
-from conf.schema import SubmitConf
-from engine.errors import ConfigError
-from engine.objects import connect
-from engine.plan import Model, System
-from engine.spec import Resources, Spec
-from launch.evaluation import config_text, planned
-from launch.parcel import PACKAGES, RUN_FILE, SECRET_NAME, Parcel, code_identity, pack
-from launch.submitting import (
+from medgen.conf import load
+from medgen.conf.schema import SubmitConf
+from medgen.engine.errors import ConfigError
+from medgen.engine.objects import connect
+from medgen.engine.plan import Model, System
+from medgen.engine.spec import Resources, Spec
+from medgen.launch.evaluation import config_text, planned
+from medgen.launch.parcel import PACKAGES, RUN_FILE, SECRET_NAME, Parcel, code_identity, pack
+from medgen.launch.submitting import (
     environment,
     extras,
     for_cluster,
@@ -46,8 +46,22 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_only_code_and_configuration_are_in_it(tmp_path: Path) -> None:
     parcel = packed(tmp_path)
     tops = {path.partition("/")[0] for path in parcel.content}
-    assert {t for t in tops if "." not in t} == set(PACKAGES)
-    assert {Path(p).suffix for p in parcel.content} <= {".py", ".yaml", ".json", ".j2", ".md", ""}
+    assert {t for t in tops if "." not in t} == {"medgen"}
+    assert {p.split("/")[1] for p in parcel.content if p.startswith("medgen/")} == {
+        *PACKAGES,
+        "__init__.py",
+        "__main__.py",
+        "py.typed",
+    }
+    assert {Path(p).suffix for p in parcel.content} <= {
+        ".py",
+        ".yaml",
+        ".json",
+        ".j2",
+        ".md",
+        ".typed",
+        "",
+    }
     assert not [p for p in parcel.content if ".git" in p or p.startswith(("var", "tests"))]
     assert parcel.content[RUN_FILE] == b"name: x\n"
 
@@ -55,12 +69,12 @@ def test_only_code_and_configuration_are_in_it(tmp_path: Path) -> None:
 def test_it_runs_where_nothing_is_installed(tmp_path: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(packed(tmp_path).archive())) as archive:
         archive.extractall(tmp_path / "there")
-    script = "import engine, launch.parcel as p; print(engine.__file__, p.code_identity())"
+    script = "import medgen, medgen.launch.parcel as p; print(medgen.__file__, p.code_identity())"
     said = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path / "there", capture_output=True, text=True
     )
     place, _, identity = said.stdout.strip().partition(" ")
-    assert place == str(tmp_path / "there" / "engine" / "__init__.py"), said.stderr
+    assert place == str(tmp_path / "there" / "medgen" / "__init__.py"), said.stderr
     assert identity.startswith("upload ")
 
 
@@ -163,7 +177,7 @@ def test_extras_follow_the_plan(tmp_path: Path) -> None:
     objects = connect(str(tmp_path / "store"))
     fake = plan(objects, System("echo", echo()))
     assert extras(fake, "s3://bucket") == ("metrics", "s3")
-    spec = Spec("adapters.vllm_engine:VLLMEngine", {"model": "m"})
+    spec = Spec("medgen.adapters.vllm_engine:VLLMEngine", {"model": "m"})
     served = plan(objects, System("vlm", Model(spec, Resources(gpus=1))))
     assert extras(served, "/disk") == ("gpu", "metrics")
     assert extras(served, "/disk", "cpu") == ("cpu", "metrics")
@@ -198,7 +212,7 @@ def test_the_candidate_is_as_wrong_as_told() -> None:
     """The rehearsal's planted regression is there at all."""
     from fakes import Lines
 
-    from engine.nouns import Request, Sample
+    from medgen.engine.nouns import Request, Sample
 
     samples = [s for s in Lines(300) if isinstance(s, Sample)]
     for wrong in (0.1, 0.45):

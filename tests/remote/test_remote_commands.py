@@ -7,10 +7,10 @@ import pytest
 import yaml
 from fakes import benchmark, echo, plan, recipe
 
-from engine.objects import connect
-from engine.plan import Model, System, make_plan
-from engine.runs import RunFolder, Status, now
-from launch.cli import main
+from medgen.engine.objects import connect
+from medgen.engine.plan import Model, System, make_plan
+from medgen.engine.runs import RunFolder, Status, now
+from medgen.launch.cli import main
 
 
 def medgen(*words: str) -> int:

@@ -3,12 +3,12 @@
 import pytest
 from fakes import benchmark, echo, recipe
 
-from engine.errors import StoreError
-from engine.objects import Objects, connect
-from engine.plan import System, make_plan
-from engine.runs import RunFolder, RunStatus, Status, now, run_ids
-from launch.nightly_history import Night
-from launch.retention import removable, remove
+from medgen.engine.errors import StoreError
+from medgen.engine.objects import Objects, connect
+from medgen.engine.plan import System, make_plan
+from medgen.engine.runs import RunFolder, RunStatus, Status, now, run_ids
+from medgen.launch.nightly_history import Night
+from medgen.launch.retention import removable, remove
 
 
 @pytest.fixture

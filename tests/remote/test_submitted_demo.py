@@ -10,9 +10,9 @@ import pytest
 from remote.clients import committed, medgen, run_folder, start, status, wait_for
 from remote.ray_machines import ROOT, Machines
 
-from conf import load
-from engine.summary import read_summary
-from metrics import tiny
+from medgen.conf import load
+from medgen.engine.summary import read_summary
+from medgen.metrics import tiny
 
 pytestmark = [
     pytest.mark.cluster,

@@ -13,10 +13,10 @@ import yaml
 from remote.clients import committed, exported, medgen, run_folder, status, wait_for
 from remote.ray_machines import ROOT, Machines, elsewhere
 
-from actors.telemetry import METRICS
-from engine.objects import connect
-from engine.reading import RunReader
-from engine.runs import RunFolder, find_run
+from medgen.actors.telemetry import METRICS
+from medgen.engine.objects import connect
+from medgen.engine.reading import RunReader
+from medgen.engine.runs import RunFolder, find_run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -25,8 +25,8 @@ SLOW = """
 import os
 import time
 from pathlib import Path
-import engine
-from engine.nouns import Prediction, Usage
+import medgen
+from medgen.engine.nouns import Prediction, Usage
 
 USAGE = Usage(prompt_tokens=100, completion_tokens=7, cached_tokens=60, cost_usd=0.001)
 
@@ -40,7 +40,7 @@ class Slow:
             time.sleep(float(self.how["pause"]))
             with Path(self.how["calls"]).open("a") as log:
                 log.write(request.sample.id + "\\n")
-            place = {"from": engine.__file__}
+            place = {"from": medgen.__file__}
             place |= {name: os.environ.get(name) for name in ("GREETING", "ANOTHER")}
             text = request.sample.reference_text
             answers.append(Prediction(request.sample.id, text=text, usage=USAGE, details=place))
@@ -88,7 +88,7 @@ def answers(folder: Path, name: str) -> dict[str, dict[str, Any]]:
 def test_the_cluster_has_no_code_of_ours(two_machines: Machines) -> None:
     look = [two_machines.python, "-c", "import ray, engine"]
     said = subprocess.run(look, cwd="/", env=elsewhere(), capture_output=True, text=True)
-    assert "No module named 'engine'" in said.stderr
+    assert "No module named 'medgen'" in said.stderr
 
 
 def test_the_same_plan_is_the_same_run(two_machines: Machines, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_rays_own_submit_works_from_a_clone(
 ) -> None:
     store = tmp_path / "store"
     words = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--working-dir", "."]
-    words += ["--", "python", "-m", "launch.cli", *what]
+    words += ["--", "python", "-m", "medgen", *what]
     words += ["cluster=ray", "report=false", "--store", str(store)]
     env = {**two_machines.environment(), "RAY_ADDRESS": two_machines.url}
     done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from fakes import echo, plan
 
-from conf.schema import TrackingConf
-from engine.objects import connect
-from engine.plan import Plan, System
-from engine.summary import SUMMARY
-from launch.tracking import entry, track
+from medgen.conf.schema import TrackingConf
+from medgen.engine.objects import connect
+from medgen.engine.plan import Plan, System
+from medgen.engine.summary import SUMMARY
+from medgen.launch.tracking import entry, track
 
 
 def summary(mean: float | None) -> pa.Table:

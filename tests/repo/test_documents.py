@@ -41,14 +41,14 @@ def test_medgen_verbs_exist() -> None:
     """Asked of the command line itself, one `--help` a verb."""
     unknown = []
     for verb in sorted(words(r"(?:^|\s)(?:\.venv/bin/)?medgen ([a-z]+)")):
-        command = [sys.executable, "-m", "launch.cli", verb, "--help"]
+        command = [sys.executable, "-m", "medgen", verb, "--help"]
         if subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode:
             unknown.append(verb)
     assert unknown == []
 
 
 def test_modules_exist() -> None:
-    ours = r"python3? -m ((?:engine|actors|adapters|metrics|conf|launch|benchmarks)[\w.]*)"
+    ours = r"python3? -m ((?:medgen|benchmarks)[\w.]*)"
     for module in words(ours):
         place = ROOT / module.replace(".", "/")
         assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), module

@@ -1,12 +1,13 @@
 """What is installed, what it pulls in, and whose names it uses."""
 
+import importlib
 import importlib.metadata
 import json
 import os
 import re
 import subprocess
 import sys
-import tempfile
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -18,29 +19,41 @@ HEAVY = ("ray", "torch", "vllm", "transformers", "diffusers")
 HELP_SECONDS = 0.5
 
 
-def test_nobody_else_ships_our_names() -> None:
+def test_nobody_else_ships_our_name() -> None:
     owners = importlib.metadata.packages_distributions()
-    assert {n: owners[n] for n in OURS if set(owners.get(n, [])) - {"medgen-engine"}} == {}
+    assert set(owners.get("medgen", [])) <= {"medgen-engine"}
 
 
-@pytest.mark.parametrize("module", OURS)
-def test_our_names_lead_to_this_tree(module: str) -> None:
+@pytest.mark.parametrize("folder", OURS)
+def test_our_name_leads_to_this_tree(folder: str) -> None:
     """Also from another folder and without the test runner's paths: what a user's shell sees."""
     where = subprocess.run(
-        [sys.executable, "-P", "-c", f"import {module}; print({module}.__file__)"],
+        [sys.executable, "-P", "-c", f"import medgen.{folder} as m; print(m.__file__)"],
         cwd="/",
         env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert Path(where.stdout.strip()).resolve() == ROOT / module / "__init__.py"
+    assert Path(where.stdout.strip()).resolve() == ROOT / folder / "__init__.py"
+
+
+@pytest.mark.parametrize("folder", OURS)
+def test_a_folder_is_not_imported_by_its_bare_name(folder: str) -> None:
+    """It would be a second copy of every class."""
+    with pytest.raises(ImportError, match=f"import medgen.{folder} instead"):
+        importlib.import_module(folder)
+
+
+def test_in_a_clone_the_package_is_six_links() -> None:
+    links = {p.name: p.readlink() for p in (ROOT / "medgen").iterdir() if p.is_symlink()}
+    assert links == {folder: Path("..", folder) for folder in OURS}
 
 
 def _help() -> subprocess.CompletedProcess[str]:
     script = (
         "import json, sys\n"
-        "from launch.cli import main\n"
+        "from medgen.launch.cli import main\n"
         "sys.argv = ['medgen', '--help']\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n    assert not end.code, end.code\n"
@@ -55,13 +68,13 @@ def test_help_loads_nothing_heavy() -> None:
     answer = _help()
     assert "Usage" in answer.stdout
     loaded = set(json.loads(answer.stderr.splitlines()[-1]))
-    assert "launch" in loaded
+    assert "medgen" in loaded
     assert loaded & set(HEAVY) == set()
 
 
 def test_help_answers_at_once() -> None:
     """Best of five, as processor time of the child: a busy machine makes nothing slower."""
-    command = [sys.executable, "-m", "launch.cli", "--help"]
+    command = [sys.executable, "-m", "medgen", "--help"]
     spent = []
     for _ in range(5):
         before = os.times()
@@ -83,20 +96,43 @@ def test_the_arrows_between_folders_hold() -> None:
     assert checked.returncode == 0, checked.stdout[-3000:]
 
 
-def test_the_wheel_holds_configuration_and_templates_and_no_tests() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        script = "import sys, hatchling.build as b; print(b.build_wheel(sys.argv[1]))"
-        command = [sys.executable, "-c", script, folder]
-        built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        with zipfile.ZipFile(Path(folder, built.stdout.split()[-1])) as wheel:
-            inside = set(wheel.namelist())
-    files = [*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "launch").rglob("*.j2")]
-    wanted = {file.relative_to(ROOT).as_posix() for file in files}
-    assert len(wanted) > 20
-    assert wanted <= inside
+def _built(kind: str, root: Path, folder: Path) -> Path:
+    """A distribution of the tree at `root`: `wheel` or `sdist`."""
+    script = f"import sys, hatchling.build as b; print(b.build_{kind}(sys.argv[1]))"
+    command = [sys.executable, "-c", script, str(folder)]
+    built = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    return folder / built.stdout.split()[-1]
+
+
+def _content(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_the_wheel_holds_one_name_with_configuration_and_templates(tmp_path: Path) -> None:
+    inside = _content(_built("wheel", ROOT, tmp_path))
     tops = {name.partition("/")[0] for name in inside}
-    assert {top for top in tops if not top.startswith("medgen_engine-")} <= set(OURS)
-    assert not {"tests", "benchmarks", "var"} & tops
+    assert {top for top in tops if not top.startswith("medgen_engine-")} == {"medgen"}
+    data = [*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "launch").rglob("*.j2")]
+    code = [file for folder in OURS for file in (ROOT / folder).rglob("*.py")]
+    wanted = {f"medgen/{file.relative_to(ROOT).as_posix()}" for file in data + code}
+    assert len(wanted) > 200
+    assert {name for name in inside if name.startswith("medgen/")} == wanted | {
+        "medgen/__init__.py",
+        "medgen/__main__.py",
+        "medgen/py.typed",
+        *(n for n in inside if n.endswith(".json")),
+    }
+
+
+def test_a_wheel_from_the_sdist_is_the_wheel(tmp_path: Path) -> None:
+    """A build backend that follows links only once would lose whole folders from the sdist."""
+    direct, archive = _built("wheel", ROOT, tmp_path), _built("sdist", ROOT, tmp_path)
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path / "sdist", filter="data")
+    (unpacked,) = (tmp_path / "sdist").iterdir()
+    (tmp_path / "again").mkdir()
+    assert _content(_built("wheel", unpacked, tmp_path / "again")) == _content(direct)
 
 
 def test_every_dependency_has_its_reason() -> None:

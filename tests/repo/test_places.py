@@ -7,7 +7,7 @@ import sys
 import pytest
 import ray
 
-from engine.objects import connect
+from medgen.engine.objects import connect
 
 
 def test_every_place_keeps_the_first_of_two_writes(store_url: str) -> None:
@@ -20,7 +20,8 @@ def test_every_place_keeps_the_first_of_two_writes(store_url: str) -> None:
 
 def test_other_processes_see_the_shared_places(shared_url: str) -> None:
     script = (
-        "import sys; from engine.objects import connect; connect(sys.argv[1]).create('a', b'b')"
+        "import sys; from medgen.engine.objects import connect\n"
+        "connect(sys.argv[1]).create('a', b'b')"
     )
     subprocess.run([sys.executable, "-c", script, shared_url], check=True, timeout=60)
     assert connect(shared_url).read("a") == b"b"

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 from PIL import Image as Pillow
 
-from engine import schemas
-from engine.benchmark import Manifest, ShardEntry, shard_name
-from engine.images import png
-from engine.nouns import VIEWS, Image, Prediction, Sample, Score, Verdict
-from engine.objects import Objects, connect
-from engine.plan import Model, Plan, Recipe, System, make_plan
-from engine.reading import RunReader
-from engine.sealed import seal
-from engine.spec import Spec
-from engine.stages import Stage, label
+from medgen.engine import schemas
+from medgen.engine.benchmark import Manifest, ShardEntry, shard_name
+from medgen.engine.images import png
+from medgen.engine.nouns import VIEWS, Image, Prediction, Sample, Score, Verdict
+from medgen.engine.objects import Objects, connect
+from medgen.engine.plan import Model, Plan, Recipe, System, make_plan
+from medgen.engine.reading import RunReader
+from medgen.engine.sealed import seal
+from medgen.engine.spec import Spec
+from medgen.engine.stages import Stage, label
 
 THRESHOLDS = {
     "psnr": {"pass_when": ">=", "value": 28, "range": [0, 100]},

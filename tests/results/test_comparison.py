@@ -7,10 +7,10 @@ import pytest
 from results.fake_runs import FakeRun, make_samples, steady
 from rich.console import Console
 
-from engine.comparison import Side, compare, pairing_effects
-from engine.errors import ConfigError
-from engine.nouns import Prediction, Score, Verdict
-from launch.verdicts import comparison_json, comparison_markdown, comparison_tables
+from medgen.engine.comparison import Side, compare, pairing_effects
+from medgen.engine.errors import ConfigError
+from medgen.engine.nouns import Prediction, Score, Verdict
+from medgen.launch.verdicts import comparison_json, comparison_markdown, comparison_tables
 
 
 def noise(sample, name):

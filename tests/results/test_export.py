@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from results.fake_runs import FakeRun, make_samples, picture, steady
 
-from engine.errors import ConfigError
-from engine.nouns import Prediction, Verdict
-from engine.objects import connect
-from launch import authors
-from launch.export import (
+from medgen.engine.errors import ConfigError
+from medgen.engine.nouns import Prediction, Verdict
+from medgen.engine.objects import connect
+from medgen.launch import authors
+from medgen.launch.export import (
     csv_bytes,
     export_authors,
     export_csv,

@@ -7,11 +7,11 @@ import pytest
 from results.fake_runs import FakeRun, make_samples, steady
 
 from benchmarks.gate import SCENARIOS, Scenario, measure
-from engine.comparison import Side
-from engine.errors import ConfigError
-from engine.gate import GateRules, gate
-from engine.nouns import Prediction
-from launch.verdicts import gate_json, gate_markdown, gate_table
+from medgen.engine.comparison import Side
+from medgen.engine.errors import ConfigError
+from medgen.engine.gate import GateRules, gate
+from medgen.engine.nouns import Prediction
+from medgen.launch.verdicts import gate_json, gate_markdown, gate_table
 
 LOSSES = {"monday": 0.0, "tuesday": 0.0, "wednesday": 2.5}
 

@@ -6,21 +6,21 @@ import pyarrow as pa
 import pytest
 from fakes import plan
 
-from actors.local_pool import LocalPool
-from adapters.mini import build_mini
-from engine.importing import ImportOptions, import_benchmark
-from engine.objects import connect
-from engine.plan import Model, Recipe, System, make_plan
-from engine.reading import RunReader
-from engine.run import Options, carry_out
-from engine.spec import Spec
-from engine.summary import summarize
-from engine.survey import survey
-from launch.report import write_report
-from launch.sets import set_rows, stored_rows
-from launch.tables import PLUMBING, number
-from metrics.sets import SetFeatures
-from metrics.tiny import make_vision_encoder
+from medgen.actors.local_pool import LocalPool
+from medgen.adapters.mini import build_mini
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.objects import connect
+from medgen.engine.plan import Model, Recipe, System, make_plan
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Options, carry_out
+from medgen.engine.spec import Spec
+from medgen.engine.summary import summarize
+from medgen.engine.survey import survey
+from medgen.launch.report import write_report
+from medgen.launch.sets import set_rows, stored_rows
+from medgen.launch.tables import PLUMBING, number
+from medgen.metrics.sets import SetFeatures
+from medgen.metrics.tiny import make_vision_encoder
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> RunReader:
     objects = connect(str(tmp_path_factory.mktemp("store")))
     manifest = import_benchmark(build_mini(), objects, ImportOptions("mini", 32))
     systems = [
-        System(name, Model(Spec(f"adapters.controls:{target}")), formats=("ImageEditing",))
+        System(name, Model(Spec(f"medgen.adapters.controls:{target}")), formats=("ImageEditing",))
         for name, target in (("oracle", "Oracle"), ("copy-input", "CopyInput"))
     ]
     work = make_plan(Recipe("sets", tuple(systems), {}), manifest)

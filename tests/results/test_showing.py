@@ -11,15 +11,15 @@ from PIL import Image as Pillow
 from results.fake_runs import FakeRun, make_samples, picture, steady
 from rich.console import Console
 
-from engine.graph import mermaid, stages_saved, terminal
-from engine.images import open_image
-from engine.nouns import Image, Prediction, Verdict
-from engine.summary import summarize
-from launch.escaping import fenced, file_name, markdown, shortened, spreadsheet, visible
-from launch.pages import page
-from launch.pictures import Panel, contact_sheet
-from launch.report import make_report, write_report
-from launch.tables import PLUMBING, format_tables, terminal_tables
+from medgen.engine.graph import mermaid, stages_saved, terminal
+from medgen.engine.images import open_image
+from medgen.engine.nouns import Image, Prediction, Verdict
+from medgen.engine.summary import summarize
+from medgen.launch.escaping import fenced, file_name, markdown, shortened, spreadsheet, visible
+from medgen.launch.pages import page
+from medgen.launch.pictures import Panel, contact_sheet
+from medgen.launch.report import make_report, write_report
+from medgen.launch.tables import PLUMBING, format_tables, terminal_tables
 
 HOSTILE = (
     "</pre><script>alert(1)</script> ```\n# Owned\n[x](http://evil.example) ![p](//evil.example/p)"
@@ -83,7 +83,7 @@ def test_a_system_without_rows_adds_no_columns(run, tmp_path):
 
 
 def test_every_mean_cell_names_its_n(run, tmp_path):
-    from launch.tables import cell_lines
+    from medgen.launch.tables import cell_lines
 
     for table in format_tables(summarize(run.write(str(tmp_path)))):
         for line in table.lines:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.errors import ConfigError
-from engine.thresholds import Threshold, threshold
+from medgen.engine.errors import ConfigError
+from medgen.engine.thresholds import Threshold, threshold
 
 GOLDENS = json.loads((Path(__file__).parents[1] / "goldens" / "stats.json").read_text())
 TABLE_IV = {

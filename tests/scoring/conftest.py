@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from metrics import tiny
+from medgen.metrics import tiny
 
 
 @pytest.fixture(scope="session", autouse=True)

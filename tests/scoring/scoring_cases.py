@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from metrics.batch import Pair
-from metrics.samples import choice_pair, image_pair, pattern, text_pair
+from medgen.metrics.batch import Pair
+from medgen.metrics.samples import choice_pair, image_pair, pattern, text_pair
 
 REPORTS = (
     ("Clear lungs, no effusion.", "The lungs are clear. No pleural effusion."),

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from engine.spec import plain
-from metrics.catalogue import metric_spec, names
-from metrics.fused import FusedScorer
-from metrics.samples import text_pair
+from medgen.engine.spec import plain
+from medgen.metrics.catalogue import metric_spec, names
+from medgen.metrics.fused import FusedScorer
+from medgen.metrics.samples import text_pair
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "add-a-metric.md").read_text()

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from engine.errors import AdapterError, ConfigError
-from engine.nouns import Image, Prediction, Sample, Score
-from metrics.batch import ScoringBatch
-from metrics.fused import FusedScorer
-from metrics.pixel import PSNR
-from metrics.samples import image_pair, pattern, text_pair
+from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.nouns import Image, Prediction, Sample, Score
+from medgen.metrics.batch import ScoringBatch
+from medgen.metrics.fused import FusedScorer
+from medgen.metrics.pixel import PSNR
+from medgen.metrics.samples import image_pair, pattern, text_pair
 
 RECIPES = {
-    "psnr": {"target": "metrics.pixel:PSNR"},
-    "ssim": {"target": "metrics.pixel:SSIM", "kwargs": {"profile": "strict"}},
-    "bleu": {"target": "metrics.text:BLEU"},
+    "psnr": {"target": "medgen.metrics.pixel:PSNR"},
+    "ssim": {"target": "medgen.metrics.pixel:SSIM", "kwargs": {"profile": "strict"}},
+    "bleu": {"target": "medgen.metrics.text:BLEU"},
 }
 ALL = list(RECIPES)
 
@@ -154,11 +154,19 @@ def test_a_metric_that_loses_rows_is_found_out_at_the_start() -> None:
 @pytest.mark.parametrize(
     ("recipes", "threads", "message"),
     [
-        ({"x": {"target": "metrics.pixel:PSNR", "kwargs": {"profil": "compat"}}}, 1, "profil"),
-        ({"x": {"target": "metrics.pixel:PSNR", "kwargs": {"profile": "lax"}}}, 1, "no profile"),
-        ({"x": {"target": "metrics.pixel:Nope"}}, 1, "has no 'Nope'"),
+        (
+            {"x": {"target": "medgen.metrics.pixel:PSNR", "kwargs": {"profil": "compat"}}},
+            1,
+            "profil",
+        ),
+        (
+            {"x": {"target": "medgen.metrics.pixel:PSNR", "kwargs": {"profile": "lax"}}},
+            1,
+            "no profile",
+        ),
+        ({"x": {"target": "medgen.metrics.pixel:Nope"}}, 1, "has no 'Nope'"),
         ({"x": {"kwargs": {}}}, 1, "no target"),
-        ({"x": {"target": "metrics.pixel:PSNR", "args": 1}}, 1, "unknown keys args"),
+        ({"x": {"target": "medgen.metrics.pixel:PSNR", "args": 1}}, 1, "unknown keys args"),
         ({}, 0, "threads"),
     ],
 )
@@ -178,7 +186,7 @@ def test_misaligned_predictions_are_refused(scorer: FusedScorer) -> None:
 
 def test_passports_say_what_ran(scorer: FusedScorer) -> None:
     passport = scorer.passport("ssim")
-    assert passport["implementation"] == "metrics.pixel:SSIM"
+    assert passport["implementation"] == "medgen.metrics.pixel:SSIM"
     assert passport["profile"] == "strict"
     assert {"resize", "range", "colour", "versions", "window", "device"} <= set(passport)
     assert scorer.outputs("bleu") == ("bleu",)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from engine.nouns import Image, Prediction, Sample, Score
-from metrics.batch import Pair, ScoringBatch
-from metrics.bertscore import BERTScore
-from metrics.gate import score_pairs
-from metrics.perceptual import LPIPS
-from metrics.port import Metric
+from medgen.engine.nouns import Image, Prediction, Sample, Score
+from medgen.metrics.batch import Pair, ScoringBatch
+from medgen.metrics.bertscore import BERTScore
+from medgen.metrics.gate import score_pairs
+from medgen.metrics.perceptual import LPIPS
+from medgen.metrics.port import Metric
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 IMAGES: list[dict[str, Any]] = json.loads((GOLDENS / "image_pairs.json").read_text())

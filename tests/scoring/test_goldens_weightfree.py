@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from engine.answers import answer_text
-from engine.nouns import Image, Prediction, Sample, Score
-from metrics.batch import Pair, ScoringBatch
-from metrics.clinical import ClinicalEntities, entities
-from metrics.closed_form import ExactMatch, TaskAccuracy, parse_compat
-from metrics.gate import score_pairs
-from metrics.pixel import PSNR, SSIM
-from metrics.port import Metric
-from metrics.text import BLEU, TextExactMatch, TokenF1
+from medgen.engine.answers import answer_text
+from medgen.engine.nouns import Image, Prediction, Sample, Score
+from medgen.metrics.batch import Pair, ScoringBatch
+from medgen.metrics.clinical import ClinicalEntities, entities
+from medgen.metrics.closed_form import ExactMatch, TaskAccuracy, parse_compat
+from medgen.metrics.gate import score_pairs
+from medgen.metrics.pixel import PSNR, SSIM
+from medgen.metrics.port import Metric
+from medgen.metrics.text import BLEU, TextExactMatch, TokenF1
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 

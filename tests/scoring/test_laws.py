@@ -10,16 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scoring.scoring_cases import choice_cases, image_cases, text_cases
 
-from engine.errors import ConfigError
-from engine.nouns import Score
-from engine.spec import plain
-from metrics.batch import Pair, ScoringBatch
-from metrics.catalogue import CATALOGUE, metric_spec, names
-from metrics.fused import FusedScorer, build_metric
-from metrics.gate import score_pairs
-from metrics.laws import NEURAL, SMALL, BrokenLawError, hold
-from metrics.pixel import PSNR
-from metrics.port import Metric
+from medgen.engine.errors import ConfigError
+from medgen.engine.nouns import Score
+from medgen.engine.spec import plain
+from medgen.metrics.batch import Pair, ScoringBatch
+from medgen.metrics.catalogue import CATALOGUE, metric_spec, names
+from medgen.metrics.fused import FusedScorer, build_metric
+from medgen.metrics.gate import score_pairs
+from medgen.metrics.laws import NEURAL, SMALL, BrokenLawError, hold
+from medgen.metrics.pixel import PSNR
+from medgen.metrics.port import Metric
 
 # Metrics whose libraries or weights cannot be had here have tests of their own.
 ELSEWHERE = {"radgraph_f1", "medimageinsight_similarity", "lpips_vgg"}

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.errors import AdapterError
-from engine.nouns import Prediction
-from metrics import tiny
-from metrics.batch import Pair, ScoringBatch
-from metrics.gate import score_pairs
-from metrics.perceptual import LPIPS
-from metrics.samples import image_pair
-from metrics.weights import MissingWeightsError
+from medgen.engine.errors import AdapterError
+from medgen.engine.nouns import Prediction
+from medgen.metrics import tiny
+from medgen.metrics.batch import Pair, ScoringBatch
+from medgen.metrics.gate import score_pairs
+from medgen.metrics.perceptual import LPIPS
+from medgen.metrics.samples import image_pair
+from medgen.metrics.weights import MissingWeightsError
 
 
 @pytest.mark.slow

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from scoring.scoring_cases import image_cases
 
-from engine.errors import AdapterError, ConfigError
-from engine.spec import plain
-from metrics.batch import Pair, ScoringBatch
-from metrics.catalogue import metric_spec
-from metrics.embedding import EmbeddingSimilarity
-from metrics.fused import FusedScorer
-from metrics.gate import score_pairs
-from metrics.laws import NEURAL, hold
-from metrics.report_graph import RadGraphF1
-from metrics.samples import text_pair
-from metrics.weights import MissingWeightsError
+from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.spec import plain
+from medgen.metrics.batch import Pair, ScoringBatch
+from medgen.metrics.catalogue import metric_spec
+from medgen.metrics.embedding import EmbeddingSimilarity
+from medgen.metrics.fused import FusedScorer
+from medgen.metrics.gate import score_pairs
+from medgen.metrics.laws import NEURAL, hold
+from medgen.metrics.report_graph import RadGraphF1
+from medgen.metrics.samples import text_pair
+from medgen.metrics.weights import MissingWeightsError
 
 TAGGER = '''
 class RadGraph:

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from transformers import AutoModel
 
-from engine.errors import AdapterError
-from metrics import packed_linear, tiny
-from metrics.packed_linear import PackedLinear, pack_linear
+from medgen.engine.errors import AdapterError
+from medgen.metrics import packed_linear, tiny
+from medgen.metrics.packed_linear import PackedLinear, pack_linear
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from engine.nouns import Image, Prediction, Sample
-from metrics.batch import Album, Pair, ScoringBatch
-from metrics.gate import score_pairs
-from metrics.pictures import DecodeError, Policy, decode, dimensions
-from metrics.pixel import PSNR
-from metrics.samples import pattern
+from medgen.engine.nouns import Image, Prediction, Sample
+from medgen.metrics.batch import Album, Pair, ScoringBatch
+from medgen.metrics.gate import score_pairs
+from medgen.metrics.pictures import DecodeError, Policy, decode, dimensions
+from medgen.metrics.pixel import PSNR
+from medgen.metrics.samples import pattern
 
 
 def encoded(image: Pillow.Image, kind: str = "PNG", **how: object) -> Image:
@@ -107,7 +107,7 @@ def test_each_picture_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append(image.data)
         return decode(image, policy, limit)
 
-    monkeypatch.setattr("metrics.batch.decode", counting)
+    monkeypatch.setattr("medgen.metrics.batch.decode", counting)
     sample = Sample(
         "s", "ImageEditing", "style-transfer", "CT", "-", reference_images=(pattern(40, 40),)
     )

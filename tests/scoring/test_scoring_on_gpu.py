@@ -6,10 +6,10 @@ import pytest
 import torch
 from scoring.scoring_cases import image_cases, text_cases
 
-from engine.spec import plain
-from metrics.catalogue import metric_spec
-from metrics.fused import FusedScorer
-from metrics.laws import NEURAL
+from medgen.engine.spec import plain
+from medgen.metrics.catalogue import metric_spec
+from medgen.metrics.fused import FusedScorer
+from medgen.metrics.laws import NEURAL
 
 WANTED = ["psnr", "ssim", "ms_ssim", "lpips", "embedding_similarity", "bleu", "bertscore"]
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from engine.errors import AdapterError, ConfigError
-from engine.spec import plain
-from metrics import weights
-from metrics.batch import Pair
-from metrics.catalogue import CATALOGUE, metric_spec
-from metrics.fused import FusedScorer
-from metrics.samples import image_pair, text_pair
-from metrics.weights import KNOWN, MissingWeightsError, WeightFile, Weights
+from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.spec import plain
+from medgen.metrics import weights
+from medgen.metrics.batch import Pair
+from medgen.metrics.catalogue import CATALOGUE, metric_spec
+from medgen.metrics.fused import FusedScorer
+from medgen.metrics.samples import image_pair, text_pair
+from medgen.metrics.weights import KNOWN, MissingWeightsError, WeightFile, Weights
 
 
 @pytest.fixture

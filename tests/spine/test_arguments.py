@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from conf import load
-from conf.loading import group_names
-from engine.arguments import check_arguments
-from engine.errors import ConfigError
-from engine.spec import Spec
-from launch.compose import recipe
+from medgen.conf import load
+from medgen.conf.loading import group_names
+from medgen.engine.arguments import check_arguments
+from medgen.engine.errors import ConfigError
+from medgen.engine.spec import Spec
+from medgen.launch.compose import recipe
 
 SOURCE = """
 import no_such_vendor
@@ -114,8 +114,12 @@ def test_a_metric_s_unknown_argument_is_named() -> None:
 @pytest.mark.parametrize(
     ("target", "kwargs", "unknown"),
     [
-        ("adapters.vllm_engine:VLLMEngine", {"model": "m", "revison": "main"}, "revison"),
-        ("adapters.openai_api:OpenAIChat", {"model": "m", "endpoint": {}, "price": {}}, "price"),
+        ("medgen.adapters.vllm_engine:VLLMEngine", {"model": "m", "revison": "main"}, "revison"),
+        (
+            "medgen.adapters.openai_api:OpenAIChat",
+            {"model": "m", "endpoint": {}, "price": {}},
+            "price",
+        ),
     ],
 )
 def test_a_served_model_s_unknown_argument_is_named(

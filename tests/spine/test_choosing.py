@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from conf import load
-from conf.loading import ConfError
-from engine.errors import ConfigError
-from launch.compose import recipe
+from medgen.conf import load
+from medgen.conf.loading import ConfError
+from medgen.engine.errors import ConfigError
+from medgen.launch.compose import recipe
 
 HEAD = {"store": "memory://x", "benchmark": "mini", "protocol": "table-iv", "cluster": "local"}
 

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from fakes import Lines
 
-from engine.importing import ImportOptions, import_benchmark
-from engine.objects import connect
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.objects import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def medgen(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     return subprocess.run(
-        [sys.executable, "-m", "launch.cli", *arguments],
+        [sys.executable, "-m", "medgen", *arguments],
         env={**os.environ, "PYTHONPATH": paths, "RAY_AUTH_MODE": "disabled", **environment},
         cwd=ROOT,
         capture_output=True,
@@ -178,7 +178,7 @@ def test_a_signal_drains_and_the_next_run_finishes(
     body["systems"][0]["answer"]["kwargs"] = {"execution": {"pause": "0.2"}}
     Path(config).write_text(yaml.safe_dump(body))
     child = subprocess.Popen(
-        [sys.executable, "-m", "launch.cli", "run", "-c", config, "--store", store, "--json"],
+        [sys.executable, "-m", "medgen", "run", "-c", config, "--store", store, "--json"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])},
         cwd=ROOT,
         stdout=subprocess.PIPE,

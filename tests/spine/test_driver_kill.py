@@ -14,12 +14,12 @@ import pytest
 import yaml
 from fakes import Lines
 
-from engine.benchmark import find_benchmark
-from engine.importing import ImportOptions, import_benchmark
-from engine.objects import connect
-from engine.reading import RunReader
-from engine.runs import RunFolder, find_run
-from engine.summary import read_summary
+from medgen.engine.benchmark import find_benchmark
+from medgen.engine.importing import ImportOptions, import_benchmark
+from medgen.engine.objects import connect
+from medgen.engine.reading import RunReader
+from medgen.engine.runs import RunFolder, find_run
+from medgen.engine.summary import read_summary
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNT, SHARD = 48, 4
@@ -56,7 +56,7 @@ def start(path: Path) -> subprocess.Popen[bytes]:
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     environment = {**os.environ, "PYTHONPATH": paths, "RAY_AUTH_MODE": "disabled"}
     return subprocess.Popen(
-        [sys.executable, "-m", "launch.cli", "run", "--config", str(path), "--json"],
+        [sys.executable, "-m", "medgen", "run", "--config", str(path), "--json"],
         env=environment,
         cwd=ROOT,
         stdout=subprocess.DEVNULL,

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from conf import load
-from engine.benchmark import Manifest, ShardEntry
-from engine.graph import stages_saved
-from engine.plan import make_plan
-from launch.compose import recipe
+from medgen.conf import load
+from medgen.engine.benchmark import Manifest, ShardEntry
+from medgen.engine.graph import stages_saved
+from medgen.engine.plan import make_plan
+from medgen.launch.compose import recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMATS = {"VQA": 20, "ImageEditing": 30, "MultimodalGeneration": 14}

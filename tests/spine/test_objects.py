@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import CorruptError, StoreError
-from engine.objects import connect
-from engine.sealed import seal, unseal
-from engine.stages import Stage, concat, label, labels
+from medgen.engine.errors import CorruptError, StoreError
+from medgen.engine.objects import connect
+from medgen.engine.sealed import seal, unseal
+from medgen.engine.stages import Stage, concat, label, labels
 
 
 def test_an_object_is_created_once_and_read_whole(store_url: str) -> None:

@@ -12,13 +12,13 @@ import pytest
 import ray
 from fakes import SMALL, echo, plan
 
-from actors.ray_pool import RayPool
-from engine.objects import Objects, connect
-from engine.plan import Model, Plan, System
-from engine.reading import RunReader
-from engine.run import Event, Options, carry_out
-from engine.spec import Resources, Spec
-from engine.survey import survey
+from medgen.actors.ray_pool import RayPool
+from medgen.engine.objects import Objects, connect
+from medgen.engine.plan import Model, Plan, System
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Event, Options, carry_out
+from medgen.engine.spec import Resources, Spec
+from medgen.engine.survey import survey
 
 pytestmark = pytest.mark.cluster
 
@@ -110,7 +110,7 @@ def test_a_machine_that_goes_away_in_mid_run_changes_no_row(
     assert ending.failed == {}
     undisturbed = connect(str(tmp_path / "other"))
     same = plan(undisturbed, System("echo", Model(Spec("fakes:Echo", {}), SMALL)), count=144)
-    from actors.local_pool import LocalPool
+    from medgen.actors.local_pool import LocalPool
 
     before = RunReader(undisturbed, same)
     carry_out(before, survey(before), LocalPool(), Options())

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from fakes import echo, plan
 
-from actors.local_pool import LocalPool
-from engine.errors import PlanError, StoreError
-from engine.nouns import Prediction
-from engine.objects import Objects, connect
-from engine.plan import Model, Plan, System
-from engine.ports import Group, Pool
-from engine.reading import RunReader
-from engine.run import Ending, Event, Options, carry_out, stopping_after
-from engine.spec import Resources, Spec
-from engine.survey import survey
+from medgen.actors.local_pool import LocalPool
+from medgen.engine.errors import PlanError, StoreError
+from medgen.engine.nouns import Prediction
+from medgen.engine.objects import Objects, connect
+from medgen.engine.plan import Model, Plan, System
+from medgen.engine.ports import Group, Pool
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Ending, Event, Options, carry_out, stopping_after
+from medgen.engine.spec import Resources, Spec
+from medgen.engine.survey import survey
 
 
 @pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.cluster)])
@@ -27,7 +27,7 @@ def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
         made: Pool = LocalPool()
     else:
         request.getfixturevalue("local_ray")
-        from actors.ray_pool import RayPool
+        from medgen.actors.ray_pool import RayPool
 
         made = RayPool()
     yield made
@@ -326,7 +326,7 @@ def test_groups_that_do_not_fit_together_run_one_after_another(objects: Objects)
 def test_a_store_that_cannot_be_written_ends_the_run_and_keeps_what_is_there(
     objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.stages import Stage
+    from medgen.engine.stages import Stage
 
     work = plan(objects)
     write, written = Stage.write, []

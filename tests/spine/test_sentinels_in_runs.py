@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from fakes import FixedJudge, echo, plan
 
-from actors.local_pool import LocalPool
-from engine.nouns import Prediction, Sample, Verdict
-from engine.objects import Objects, connect
-from engine.plan import Model, Plan, System
-from engine.reading import RunReader
-from engine.run import Options, carry_out
-from engine.sentries import drifts
-from engine.spec import Spec
-from engine.survey import survey
+from medgen.actors.local_pool import LocalPool
+from medgen.engine.nouns import Prediction, Sample, Verdict
+from medgen.engine.objects import Objects, connect
+from medgen.engine.plan import Model, Plan, System
+from medgen.engine.reading import RunReader
+from medgen.engine.run import Options, carry_out
+from medgen.engine.sentries import drifts
+from medgen.engine.spec import Spec
+from medgen.engine.survey import survey
 
 
 def judged(objects: Objects, prefix: str, session: str) -> Plan:

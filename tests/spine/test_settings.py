@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from engine.errors import ConfigError
-from engine.settings import read_settings
+from medgen.engine.errors import ConfigError
+from medgen.engine.settings import read_settings
 
 
 @dataclass(frozen=True)
