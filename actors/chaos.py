@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from medgen.engine.chaos import Chaos
-from medgen.engine.ports import Group, Outcome, Pool, Unit
+from medgen.engine.run.pool import Group, Outcome, Pool, Unit
+from medgen.engine.store.chaos import Chaos
 
 
 class ChaoticPool:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from medgen.engine.errors import EngineDied
-from medgen.engine.ports import Group, Outcome, Unit, Worker
+from medgen.engine.run.pool import Group, Outcome, Unit, Worker
 
 
 class LocalPool:

@@ -11,9 +11,9 @@ import ray
 from ray import exceptions
 
 from medgen.engine.errors import EngineDied, PlanError
-from medgen.engine.fit import demand
-from medgen.engine.ports import Group, Outcome, Receipt, Unit, Worker
-from medgen.engine.spec import Resources
+from medgen.engine.plan.identity import Resources
+from medgen.engine.run.fit import demand
+from medgen.engine.run.pool import Group, Outcome, Receipt, Unit, Worker
 
 _BACK_OFF_S = 2.0  # between a death and the next start in the same group, doubled each time
 _MAX_BACK_OFF_S = 60.0

@@ -10,7 +10,7 @@ import ray
 
 from medgen.actors.ray_pool import RayPool
 from medgen.engine.errors import PlanError
-from medgen.engine.fit import logical_cpus
+from medgen.engine.run.fit import logical_cpus
 
 
 class RaySession:

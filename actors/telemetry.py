@@ -9,10 +9,10 @@ from typing import Any
 
 from ray.util import metrics
 
-from medgen.engine.plan import Plan
-from medgen.engine.ports import Receipt
-from medgen.engine.run import Event
-from medgen.engine.survey import Todo
+from medgen.engine.plan.plan import Plan
+from medgen.engine.run.driver import Event
+from medgen.engine.run.pool import Receipt
+from medgen.engine.run.survey import Todo
 
 SECONDS = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 300, 600, 1800)  # a shard is 30-60 s
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medgen.adapters.contact_sheet import contact_sheet
-from medgen.engine.answering import AnswerStyle, answer, answer_request, prompt_hash
-from medgen.engine.chat import Chat, ChatReply, ChatRequest, seed_for
+from medgen.engine.chat.answering import AnswerStyle, answer, answer_request, prompt_hash
+from medgen.engine.chat.messages import Chat, ChatReply, ChatRequest, seed_for
+from medgen.engine.data import Image, Prediction, Request, Sample
 from medgen.engine.errors import ImageError
-from medgen.engine.nouns import Image, Prediction, Request, Sample
 
 
 class Answers:

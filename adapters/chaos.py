@@ -1,4 +1,4 @@
-"""Models and judges of which some replies are spoilt on purpose; see `medgen.engine.chaos`."""
+"""Models and judges of which some replies are spoilt on purpose (`medgen.engine.store.chaos`)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,13 +6,14 @@ from typing import Any
 
 from medgen.adapters.firewall import Firewall
 from medgen.adapters.judging import Case, protocol_of, read_verdict
-from medgen.engine.benchmark import Benchmark
-from medgen.engine.chaos import Chaos, draw
-from medgen.engine.chat import ChatReply
+from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.benchmark.source import UsesBenchmark
+from medgen.engine.chat.messages import ChatReply
+from medgen.engine.data import Image, Prediction, Request, Sample, Usage, Verdict
 from medgen.engine.judging.prompts import Rubric
-from medgen.engine.nouns import Image, Prediction, Request, Sample, Usage, Verdict
-from medgen.engine.ports import Generator, Judge, UsesBenchmark
-from medgen.engine.spec import Spec
+from medgen.engine.plan.identity import Spec
+from medgen.engine.ports import Generator, Judge
+from medgen.engine.store.chaos import Chaos, draw
 
 API_ERROR = "chaos: HTTP 503 to the end"
 # A judge that rambles, breaks off, begins a list, forgets its keys or says nothing.
@@ -28,7 +29,7 @@ class ChaoticGenerator:
         self._chaos, self._firewall = Chaos(**chaos), Firewall()
 
     def use(self, benchmark: Benchmark) -> None:
-        """See `medgen.engine.ports.UsesBenchmark`."""
+        """See `medgen.engine.benchmark.source.UsesBenchmark`."""
         if isinstance(self._inner, UsesBenchmark):
             self._inner.use(benchmark)
 

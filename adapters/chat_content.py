@@ -4,10 +4,10 @@ import base64
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from medgen.engine.chat import Drawing, Message
+from medgen.engine.chat.messages import Drawing, Message
+from medgen.engine.data import Image
 from medgen.engine.errors import ImageError
 from medgen.engine.images import open_image, png
-from medgen.engine.nouns import Image
 
 # Formats that every server takes as they are; others are encoded anew.
 _MEDIA = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}

@@ -2,7 +2,7 @@
 
 import re
 
-from medgen.engine.nouns import Sample
+from medgen.engine.data import Sample
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _STOP = frozenset(

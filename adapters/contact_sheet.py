@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from PIL import Image as Pillow
 
+from medgen.engine.data import Image
 from medgen.engine.images import open_image
 from medgen.engine.judging.captions import write_centred
-from medgen.engine.nouns import Image
 
 _COLUMNS = 3  # at most
 _CELL = 768  # pixels, at most, on either side

@@ -12,11 +12,11 @@ from typing import Any
 from PIL import Image as Pillow
 
 from medgen.adapters.classical_text import answered
-from medgen.engine.benchmark import Benchmark
+from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.codec import fingerprint
+from medgen.engine.data import FORMATS, Format, Image, Prediction, Request, Sample
 from medgen.engine.errors import AdapterError, ImageError
 from medgen.engine.images import open_image, png
-from medgen.engine.nouns import FORMATS, Format, Image, Prediction, Request, Sample
-from medgen.engine.spec import fingerprint
 
 MID_GREY = (128, 128, 128)
 DONORS = 16  # samples of each format that `Unrelated` may borrow from

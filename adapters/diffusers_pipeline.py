@@ -15,9 +15,9 @@ from medgen.adapters.contact_sheet import contact_sheet
 from medgen.adapters.firewall import Firewall
 from medgen.adapters.image_jobs import ImageJob, image_job, in_order
 from medgen.adapters.provenance import versions, weights
+from medgen.engine.data import Image, Prediction, Request, Usage
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError
 from medgen.engine.images import open_image, png
-from medgen.engine.nouns import Image, Prediction, Request, Usage
 from medgen.engine.settings import read_settings
 
 Mode = Literal["text_to_image", "image_to_image", "edit"]

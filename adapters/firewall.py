@@ -12,9 +12,9 @@ from typing import Any, Literal
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
+from medgen.engine.data import Image, Prediction, Sample
 from medgen.engine.errors import ConfigError, ImageError
 from medgen.engine.images import FORMATS, MAX_PIXELS, open_image
-from medgen.engine.nouns import Image, Prediction, Sample
 
 Policy = Literal["accept", "reject"]
 

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from medgen.engine.data import PredictionStatus
 from medgen.engine.errors import AdapterError, ConfigError
-from medgen.engine.nouns import PredictionStatus
 from medgen.engine.settings import read_settings
 
 FailureKind = Literal[

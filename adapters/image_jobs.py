@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from medgen.engine.chat import seed_for
-from medgen.engine.nouns import Image, Prediction, Request, Sample
+from medgen.engine.chat.messages import seed_for
+from medgen.engine.data import Image, Prediction, Request, Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ from typing import Any
 
 from medgen.adapters.contact_sheet import contact_sheet
 from medgen.adapters.firewall import Firewall
-from medgen.engine.answering import AnswerStyle, answer_request, is_refusal
-from medgen.engine.chat import ChatRequest, Message, Sampling, read_sampling, seed_for
+from medgen.engine.chat.answering import AnswerStyle, answer_request, is_refusal
+from medgen.engine.chat.messages import ChatRequest, Message, Sampling, read_sampling, seed_for
+from medgen.engine.chat.quoting import storable
+from medgen.engine.data import Image, Prediction, PredictionStatus, Sample, Usage
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import Image, Prediction, PredictionStatus, Sample, Usage
-from medgen.engine.quoting import storable
 from medgen.engine.settings import read_settings
 
-# Added to the question of `medgen.engine.answering`, by format. A version never changes its words.
+# Added to the question of `medgen.engine.chat.answering`, by format. A version never changes its
+# words.
 ORDERS: Mapping[str, Mapping[str, str]] = {
     "unified/1": {
         "VQA": "",
@@ -45,7 +46,7 @@ class UnifiedStyle:
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any] | None) -> "UnifiedStyle":
-        """From configuration; `sampling` holds fields of `medgen.engine.chat.Sampling`.
+        """From configuration; `sampling` holds fields of `medgen.engine.chat.messages.Sampling`.
 
         Raises:
             ConfigError: an unknown field or prompt.

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from medgen.adapters.contact_sheet import contact_sheet
-from medgen.engine.chat import Chat, ChatReply, ChatRequest, read_sampling, seed_for
+from medgen.engine.chat.messages import Chat, ChatReply, ChatRequest, read_sampling, seed_for
+from medgen.engine.data import VIEWS, Prediction, Sample, Verdict, VerdictStatus, View
 from medgen.engine.errors import ConfigError, ImageError
 from medgen.engine.judging.expected import expected_scores
 from medgen.engine.judging.prompts import (
@@ -21,9 +22,8 @@ from medgen.engine.judging.prompts import (
 )
 from medgen.engine.judging.protocols import JudgeProtocol, find_protocol, protocol_from_plain
 from medgen.engine.judging.replies import read_reply
-from medgen.engine.nouns import VIEWS, Prediction, Sample, Verdict, VerdictStatus, View
+from medgen.engine.plan.identity import Spec
 from medgen.engine.settings import read_settings
-from medgen.engine.spec import Spec
 
 _STATUS: Mapping[str, VerdictStatus] = {"refused": "refused", "truncated": "parse_error"}
 _TRIED_AGAIN = ("parse_error", "schema_error")
@@ -75,7 +75,7 @@ class ChatJudge:
             prompt: version of our prompts.
             captions: "literal" or "shared"; see `medgen.engine.judging.protocols.find_protocol`.
             bounds: fields of `medgen.engine.judging.prompts.Bounds`.
-            sampling: fields of `medgen.engine.chat.Sampling`; its seed is mixed with each
+            sampling: fields of `medgen.engine.chat.messages.Sampling`; its seed is mixed with each
                 verdict's place.
             repeats: verdicts in each view.
             retries: how often a reply that cannot be read is asked for again, with another seed.

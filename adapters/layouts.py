@@ -5,8 +5,8 @@ from typing import Any
 
 from medgen.adapters import medgen_directory, medgen_hub, medgen_view
 from medgen.adapters.folder import Folder
+from medgen.engine.benchmark.source import Source
 from medgen.engine.errors import BenchmarkError
-from medgen.engine.ports import Source
 
 LAYOUTS: Mapping[str, Any] = {
     "hub": medgen_hub.HubSource,

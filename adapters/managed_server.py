@@ -25,11 +25,11 @@ from typing import Any
 
 from medgen.adapters import server_guard
 from medgen.engine import environment
+from medgen.engine.data import Prediction, Request
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied
-from medgen.engine.nouns import Prediction, Request
+from medgen.engine.plan.identity import Spec
 from medgen.engine.ports import Generator
 from medgen.engine.settings import read_settings
-from medgen.engine.spec import Spec
 
 _TAIL_LINES = 25
 _TAIL_BYTES = 32 * 1024

@@ -6,9 +6,9 @@ from typing import Any
 
 from medgen.adapters.folder import FaultyContent, Folder, safe_path, strict_json
 from medgen.adapters.records import Checker, Draft, ahead, field_of, images_below, raw_fields
-from medgen.engine.catalog import canonical_format, canonical_task
-from medgen.engine.nouns import Format, Sample
-from medgen.engine.ports import Problem
+from medgen.engine.benchmark.source import Problem
+from medgen.engine.benchmark.vocabulary import canonical_format, canonical_task
+from medgen.engine.data import Format, Sample
 
 MANIFEST = "manifest.json"
 
@@ -21,7 +21,7 @@ class DirectorySource:
         self._folder = Folder(url)
 
     def __iter__(self) -> Iterator[Sample | Problem]:
-        """See `medgen.engine.ports.Source`. Tasks come in the order of their names."""
+        """See `medgen.engine.benchmark.source.Source`. Tasks come in the order of their names."""
         try:
             tasks = self._tasks()
         except FaultyContent as err:
@@ -46,7 +46,7 @@ class DirectorySource:
         return counts
 
     def describe(self) -> Mapping[str, Any]:
-        """See `medgen.engine.ports.Source`."""
+        """See `medgen.engine.benchmark.source.Source`."""
         return {"layout": "directory", "url": self._folder.url}
 
     def _tasks(self) -> dict[str, int]:

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 
 from medgen.adapters.folder import MAX_FILE_BYTES, FaultyContent, Folder
 from medgen.adapters.records import Checker, Draft, raw_fields
-from medgen.engine.nouns import Format, Image, Sample
-from medgen.engine.ports import Problem
+from medgen.engine.benchmark.source import Problem
+from medgen.engine.data import Format, Image, Sample
 
 FOLDERS: Mapping[str, Format] = {
     "image_editing": "ImageEditing",
@@ -39,7 +39,7 @@ class HubSource:
         self._below = "parquet/" if self._folder.exists("parquet") else ""
 
     def __iter__(self) -> Iterator[Sample | Problem]:
-        """See `medgen.engine.ports.Source`."""
+        """See `medgen.engine.benchmark.source.Source`."""
         checker = Checker()
         for name, kind in FOLDERS.items():
             files = [n for n in self._folder.names(self._below + name) if n.endswith(".parquet")]
@@ -60,7 +60,7 @@ class HubSource:
         return {}
 
     def describe(self) -> Mapping[str, Any]:
-        """See `medgen.engine.ports.Source`."""
+        """See `medgen.engine.benchmark.source.Source`."""
         return {"layout": "hub", "url": self._folder.url}
 
     def _file(self, path: str, kind: Format, checker: Checker) -> Iterator[Sample | Problem]:

@@ -6,9 +6,9 @@ from typing import Any
 
 from medgen.adapters.folder import FaultyContent, Folder, strict_json
 from medgen.adapters.records import Checker, Draft, ahead, field_of, images_below, raw_fields
-from medgen.engine.catalog import canonical_format
-from medgen.engine.nouns import Format, Sample
-from medgen.engine.ports import Problem
+from medgen.engine.benchmark.source import Problem
+from medgen.engine.benchmark.vocabulary import canonical_format
+from medgen.engine.data import Format, Sample
 
 FILES: Mapping[str, Format] = {
     "vqa.jsonl": "VQA",
@@ -25,7 +25,7 @@ class ViewSource:
         self._folder = Folder(url)
 
     def __iter__(self) -> Iterator[Sample | Problem]:
-        """See `medgen.engine.ports.Source`."""
+        """See `medgen.engine.benchmark.source.Source`."""
         checker = Checker()
         for file in FILES:
             if not self._folder.exists(file):
@@ -41,7 +41,7 @@ class ViewSource:
         return {}
 
     def describe(self) -> Mapping[str, Any]:
-        """See `medgen.engine.ports.Source`."""
+        """See `medgen.engine.benchmark.source.Source`."""
         return {"layout": "view", "url": self._folder.url}
 
     def _record(

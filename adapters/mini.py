@@ -9,10 +9,10 @@ from medgen.adapters import mini_editing, mini_generation, mini_text
 from medgen.adapters.mini_items import Item, Scene
 from medgen.adapters.mini_pictures import Picture, pictures
 from medgen.adapters.mini_synthesis import encoded
-from medgen.engine.answers import answer_text
-from medgen.engine.catalog import MODALITIES, TASKS
-from medgen.engine.nouns import Format, Image, Sample
-from medgen.engine.ports import Problem, Source
+from medgen.engine.benchmark.reference import answer_text
+from medgen.engine.benchmark.source import Problem, Source
+from medgen.engine.benchmark.vocabulary import MODALITIES, TASKS
+from medgen.engine.data import Format, Image, Sample
 
 NAME = "mini"
 # Raised when the items change, so that nobody compares results across the change.
@@ -48,7 +48,7 @@ class MiniSource:
     """Makes the samples anew each time it is read; equal bytes each time."""
 
     def __iter__(self) -> Iterator[Sample | Problem]:
-        """See `medgen.engine.ports.Source`."""
+        """See `medgen.engine.benchmark.source.Source`."""
         gallery = pictures()
         for place, task in enumerate(TASKS):
             for number in range(_EACH):
@@ -61,7 +61,7 @@ class MiniSource:
         return {(kind, task): _EACH for task, kind in TASKS.items()}
 
     def describe(self) -> Mapping[str, Any]:
-        """See `medgen.engine.ports.Source`."""
+        """See `medgen.engine.benchmark.source.Source`."""
         return {"layout": "mini", "version": VERSION, "notes": NOTES}
 
 

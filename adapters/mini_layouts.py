@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from medgen.adapters.medgen_hub import FOLDERS
 from medgen.adapters.medgen_view import FILES
 from medgen.adapters.mini import build_mini
-from medgen.engine.nouns import FORMATS, Image, Sample
-from medgen.engine.schemas import IMAGE
-from medgen.engine.spec import plain
+from medgen.engine.codec import plain
+from medgen.engine.data import FORMATS, Image, Sample
+from medgen.engine.store.schemas import IMAGE
 
 _ROW_GROUP = 16
 _TASK_SPELLINGS = {

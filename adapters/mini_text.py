@@ -8,7 +8,7 @@ from numpy.random import Generator
 from medgen.adapters import mini_synthesis as change
 from medgen.adapters.mini_items import Item, Scene
 from medgen.adapters.mini_pictures import Pixels
-from medgen.engine.catalog import MODALITIES
+from medgen.engine.benchmark.vocabulary import MODALITIES
 
 _PLACES = ("upper left", "upper right", "lower left", "lower right", "centre", "middle right")
 _CHANGES: Mapping[str, Callable[[Pixels, Generator], Pixels]] = {

@@ -15,11 +15,11 @@ from medgen.adapters.http_client import HttpClient
 from medgen.adapters.http_endpoint import Call, Endpoint, Failure, FailureKind, Reply
 from medgen.adapters.http_limits import Prices
 from medgen.adapters.provenance import versions
-from medgen.engine.answering import AnswerStyle
-from medgen.engine.chat import ChatReply, ChatRequest, ReplyStatus, Token
+from medgen.engine.chat.answering import AnswerStyle
+from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Token
+from medgen.engine.chat.quoting import storable
+from medgen.engine.data import Usage
 from medgen.engine.errors import ConfigError, ImageError, SpendingError
-from medgen.engine.nouns import Usage
-from medgen.engine.quoting import storable
 
 _PATH = "chat/completions"
 _STATUS: Mapping[FailureKind, ReplyStatus] = {
@@ -85,7 +85,7 @@ class OpenAIEndpoint:
         self._slots = asyncio.Semaphore(self._client.endpoint.concurrency)
 
     def chat(self, chains: Sequence[Sequence[ChatRequest]]) -> list[list[ChatReply]]:
-        """See `medgen.engine.chat.Chat`."""
+        """See `medgen.engine.chat.messages.Chat`."""
         replies = self._client.map(self._chain, chains)
         every = [reply for chain in replies for reply in chain]
         if every and all(reply.status == "unsent" for reply in every):
@@ -225,7 +225,7 @@ class OpenAIChat(Answers):
         Args:
             model: the name that the endpoint knows it by.
             endpoint: its URL, key and pace: see `OpenAIEndpoint`.
-            style: fields of `medgen.engine.answering.AnswerStyle`.
+            style: fields of `medgen.engine.chat.answering.AnswerStyle`.
             prices: this and what follows: see `OpenAIEndpoint`.
             structured: how replies are held to a JSON schema.
             body: fields of every request.

@@ -19,8 +19,8 @@ from medgen.adapters.http_limits import Prices
 from medgen.adapters.image_jobs import ImageJob, image_job, in_order
 from medgen.adapters.picture_links import resolve
 from medgen.adapters.provenance import versions
+from medgen.engine.data import Image, Prediction, Request, Usage
 from medgen.engine.errors import ConfigError, ImageError
-from medgen.engine.nouns import Image, Prediction, Request, Usage
 
 Mode = Literal["generate", "edit", "edit_inline"]
 _PATHS = {

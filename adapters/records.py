@@ -9,13 +9,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from medgen.adapters.folder import FaultyContent, Folder, safe_path, strict_json
-from medgen.engine.answers import answer_text
-from medgen.engine.catalog import TASKS, canonical_format, canonical_modality, canonical_task
+from medgen.engine.benchmark.reference import answer_text
+from medgen.engine.benchmark.source import Problem
+from medgen.engine.benchmark.vocabulary import (
+    TASKS,
+    canonical_format,
+    canonical_modality,
+    canonical_task,
+)
+from medgen.engine.codec import fingerprint
+from medgen.engine.data import Format, Image, Sample
 from medgen.engine.errors import ImageError
 from medgen.engine.images import open_image
-from medgen.engine.nouns import Format, Image, Sample
-from medgen.engine.ports import Problem
-from medgen.engine.spec import fingerprint
 
 MAX_TEXT = 1_000_000  # characters in one field; the longest report has a few thousand
 MAX_IMAGES = 64  # a side of one sample

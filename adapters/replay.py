@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 from medgen.adapters.folder import FaultyContent, Folder, public_url, strict_json
 from medgen.adapters.records import field_of, images_below
-from medgen.engine.answers import answer_text
+from medgen.engine.benchmark.reference import answer_text
+from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Sample
 from medgen.engine.errors import AdapterError, ImageError
 from medgen.engine.images import open_image
-from medgen.engine.nouns import Image, Prediction, PredictionStatus, Request, Sample
 
 _STATUSES: tuple[PredictionStatus, ...] = get_args(PredictionStatus)
 _FINE = frozenset({"ok", "success", "succeeded", "completed", "complete", "done"})

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from medgen.adapters.judging import Case, cases_in_order, protocol_of, read_verdict, skip
-from medgen.engine.chat import ChatReply, seed_for
+from medgen.engine.chat.messages import ChatReply, seed_for
+from medgen.engine.data import Image, Prediction, Sample, Usage, Verdict
 from medgen.engine.errors import ImageError
 from medgen.engine.images import open_image
 from medgen.engine.judging.prompts import Rubric
-from medgen.engine.nouns import Image, Prediction, Sample, Usage, Verdict
 from medgen.engine.settings import read_settings
 
 _SIDE = 64  # pixels: pictures are compared at this size, in grey

@@ -6,10 +6,10 @@ from typing import Any
 
 from PIL import Image as Pillow
 
-from medgen.engine.catalog import MODALITIES, TASKS
+from medgen.engine.benchmark.source import Problem
+from medgen.engine.benchmark.vocabulary import MODALITIES, TASKS
+from medgen.engine.data import Format, Image, Sample
 from medgen.engine.images import png
-from medgen.engine.nouns import Format, Image, Sample
-from medgen.engine.ports import Problem
 
 
 class SyntheticSource:
@@ -24,7 +24,7 @@ class SyntheticSource:
         self._count, self._seed, self._images = count, seed, images
 
     def __iter__(self) -> Iterator[Sample | Problem]:
-        """See `medgen.engine.ports.Source`."""
+        """See `medgen.engine.benchmark.source.Source`."""
         tasks = list(TASKS)
         for number in range(self._count):
             task = tasks[number % len(tasks)]
@@ -37,7 +37,7 @@ class SyntheticSource:
         return {place: count for place, count in counts.items() if count}
 
     def describe(self) -> Mapping[str, Any]:
-        """See `medgen.engine.ports.Source`."""
+        """See `medgen.engine.benchmark.source.Source`."""
         return {
             "layout": "synthetic",
             "count": self._count,

@@ -16,9 +16,9 @@ from medgen.adapters.http_limits import Prices
 from medgen.adapters.interleaved import Interleaved, UnifiedStyle, prediction, question
 from medgen.adapters.picture_links import resolve
 from medgen.adapters.provenance import versions, weights
-from medgen.engine.chat import ChatRequest
+from medgen.engine.chat.messages import ChatRequest
+from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Usage
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError, MedgenError
-from medgen.engine.nouns import Image, Prediction, PredictionStatus, Request, Usage
 
 _OURS = frozenset({"model", "messages"})
 # A picture that a gateway has put into the text as Markdown.

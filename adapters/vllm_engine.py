@@ -21,10 +21,10 @@ from medgen.adapters.loop_thread import LoopThread
 from medgen.adapters.provenance import versions, weights
 from medgen.adapters.vllm_prompts import Prompts
 from medgen.adapters.vlm_families import advice
-from medgen.engine.answering import AnswerStyle
-from medgen.engine.chat import ChatReply, ChatRequest, ReplyStatus, Token
+from medgen.engine.chat.answering import AnswerStyle
+from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Token
+from medgen.engine.data import Usage
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError
-from medgen.engine.nouns import Usage
 from medgen.engine.settings import read_settings
 
 # Set before vLLM is imported, unless the environment has its own: no reports to its makers, child
@@ -114,7 +114,7 @@ class VLLMChat:
         self._passport = self._describe()
 
     def chat(self, chains: Sequence[Sequence[ChatRequest]]) -> list[list[ChatReply]]:
-        """See `medgen.engine.chat.Chat`."""
+        """See `medgen.engine.chat.messages.Chat`."""
         return self._loop.map(self._chain, chains)
 
     def passport(self) -> Mapping[str, Any]:
@@ -283,7 +283,7 @@ class VLLMEngine(Answers):
 
         Args:
             model: a hub name or a directory.
-            style: fields of `medgen.engine.answering.AnswerStyle`.
+            style: fields of `medgen.engine.chat.answering.AnswerStyle`.
             revision: this and what follows: see `VLLMChat`.
             engine: vLLM's arguments.
             lora: an adapter.

@@ -14,9 +14,9 @@ from typing import Any
 from PIL import Image as Pillow
 
 from medgen.adapters.chat_content import Picture, content
-from medgen.engine.chat import Message
+from medgen.engine.chat.messages import Message
+from medgen.engine.data import Image
 from medgen.engine.images import open_image
-from medgen.engine.nouns import Image
 
 
 class Prompts:

@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks._records import keep
-from medgen.engine.catalog import TASKS
-from medgen.engine.columns import Coded, Column, Context
-from medgen.engine.comparison import ANSWERED, Cell, PairedColumn, cells
-from medgen.engine.gate import GateRules, GateVerdict, decide
-from medgen.engine.statistics import Floats, binomial_interval
-from medgen.engine.thresholds import Threshold
+from medgen.engine.benchmark.vocabulary import TASKS
+from medgen.engine.results.columns import Coded, Column, Context
+from medgen.engine.results.comparison import ANSWERED, Cell, PairedColumn, cells
+from medgen.engine.results.gate import GateRules, GateVerdict, decide
+from medgen.engine.results.statistics import Floats, binomial_interval
+from medgen.engine.results.thresholds import Threshold
 
 SEED = 20_251_122
 TASK_NAMES = tuple(TASKS)

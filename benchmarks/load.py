@@ -24,9 +24,9 @@ from benchmarks._records import keep
 from benchmarks.scale import configuration
 from medgen.adapters.openai_api import OpenAIChat
 from medgen.adapters.synthetic import SyntheticSource
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.nouns import Request, Sample
-from medgen.engine.objects import connect
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.data import Request, Sample
+from medgen.engine.store.connect import connect
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_MIB = 1024  # of the importing process and of driver with worker in one process

@@ -42,8 +42,8 @@ from typing import Any
 
 import numpy as np
 
-from medgen.engine.nouns import Format, Image, Prediction, Sample
-from medgen.engine.spec import plain
+from medgen.engine.codec import plain
+from medgen.engine.data import Format, Image, Prediction, Sample
 from medgen.metrics import tiny
 from medgen.metrics.catalogue import metric_spec
 from medgen.metrics.samples import png

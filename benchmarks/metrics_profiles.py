@@ -15,8 +15,8 @@ from pathlib import Path
 
 from medgen.adapters.controls import Classical, Unrelated
 from medgen.adapters.mini import build_mini
-from medgen.engine.nouns import Request, Sample, Score
-from medgen.engine.spec import plain
+from medgen.engine.codec import plain
+from medgen.engine.data import Request, Sample, Score
 from medgen.metrics import tiny
 from medgen.metrics.catalogue import CATALOGUE, metric_spec
 from medgen.metrics.fused import FusedScorer

@@ -22,8 +22,8 @@ import yaml
 
 from benchmarks._records import keep
 from medgen.adapters.synthetic import SyntheticSource
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.objects import connect
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.store.connect import connect
 
 SIZES = (6_422, 64_220, 642_200)
 ROOT = Path(__file__).resolve().parents[1]

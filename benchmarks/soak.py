@@ -25,10 +25,10 @@ import yaml
 
 from benchmarks._records import keep
 from medgen.adapters.synthetic import SyntheticSource
-from medgen.engine.chaos import Chaos, parse_chaos
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.objects import connect
-from medgen.engine.run import Event
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.run.driver import Event
+from medgen.engine.store.chaos import Chaos, parse_chaos
+from medgen.engine.store.connect import connect
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"

@@ -29,16 +29,17 @@ from benchmarks._records import keep
 from medgen.adapters.chat_content import content
 from medgen.adapters.provenance import weights
 from medgen.adapters.tiny_vlm import cached
-from medgen.engine.answering import AnswerStyle, answer_request
-from medgen.engine.chat import Sampling, seed_for
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.benchmark.source import Problem
+from medgen.engine.chat.answering import AnswerStyle, answer_request
+from medgen.engine.chat.messages import Sampling, seed_for
+from medgen.engine.data import Image, Sample
 from medgen.engine.images import png
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.nouns import Image, Sample
-from medgen.engine.objects import connect
-from medgen.engine.plan import Model, Recipe, System, make_plan
-from medgen.engine.ports import Problem, Target, Unit
-from medgen.engine.spec import Resources, Spec
-from medgen.engine.workers import make_worker
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, Recipe, System, make_plan
+from medgen.engine.run.pool import Target, Unit
+from medgen.engine.run.stages import make_worker
+from medgen.engine.store.connect import connect
 
 _ENGINE = {
     "enable_prefix_caching": False,

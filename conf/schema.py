@@ -138,7 +138,7 @@ class ScoringConf:
 
 @dataclass
 class GateConf:
-    """What a gate tolerates; see `medgen.engine.gate.GateRules`."""
+    """What a gate tolerates; see `medgen.engine.results.gate.GateRules`."""
 
     alpha: float = 0.05
     margins: dict[str, float] = field(default_factory=dict)

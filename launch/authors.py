@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from medgen.engine.nouns import Format, Prediction, Sample, View
+from medgen.engine.data import Format, Prediction, Sample, View
 
 CATEGORIES: Mapping[Format, str] = {
     "VQA": "VQA",

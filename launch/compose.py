@@ -10,17 +10,18 @@ import fsspec
 
 from medgen.conf import RunConf
 from medgen.conf.schema import BenchmarkConf, ClusterConf, ModelConf, ResourcesConf, SystemConf
-from medgen.engine.arguments import check_arguments
-from medgen.engine.benchmark import Manifest, benchmark_refs, find_benchmark
-from medgen.engine.catalog import canonical_format
+from medgen.engine.benchmark.importing import ImportOptions, Subset, import_benchmark
+from medgen.engine.benchmark.manifest import Manifest, benchmark_refs, find_benchmark
+from medgen.engine.benchmark.source import Source
+from medgen.engine.benchmark.vocabulary import canonical_format
 from medgen.engine.errors import BenchmarkError, ConfigError, PlanError
-from medgen.engine.importing import ImportOptions, Subset, import_benchmark
-from medgen.engine.objects import Objects
-from medgen.engine.plan import Model, Plan, Recipe, System
-from medgen.engine.ports import Pool, Source
-from medgen.engine.run import Event
-from medgen.engine.spec import Resources, Spec
-from medgen.engine.survey import Todo
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, Plan, Recipe, System
+from medgen.engine.run.driver import Event
+from medgen.engine.run.pool import Pool
+from medgen.engine.run.survey import Todo
+from medgen.engine.settings import check_arguments
+from medgen.engine.store.objects import Objects
 
 REPLAY = "medgen.adapters.replay:Replay"
 

@@ -22,7 +22,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from medgen.engine.errors import StoreError
-from medgen.engine.objects import Objects, connect
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
 
 State = Literal["ok", "warn", "missing"]
 

@@ -20,18 +20,20 @@ from rich.console import Console
 
 from medgen.actors.chaos import ChaoticPool
 from medgen.conf import RunConf
-from medgen.engine.chaos import Chaos, chaotic_url, forget_deaths, struck
-from medgen.engine.columns import system_columns
+from medgen.engine.codec import plain
 from medgen.engine.errors import StoreError
 from medgen.engine.judging.sentinels import Drift
-from medgen.engine.objects import Objects, connect
-from medgen.engine.plan import Node, Plan, StageName, make_plan
-from medgen.engine.reading import RunReader, stage_shards
-from medgen.engine.run import Ending, Event, Options, carry_out
-from medgen.engine.runs import RunFolder, RunStatus, now
-from medgen.engine.sentries import drifts
-from medgen.engine.spec import plain
-from medgen.engine.survey import Todo, survey
+from medgen.engine.plan.faulty import struck
+from medgen.engine.plan.plan import Node, Plan, StageName, make_plan
+from medgen.engine.results.columns import system_columns
+from medgen.engine.run.driver import Ending, Event, Options, carry_out
+from medgen.engine.run.folder import RunFolder, RunStatus, now
+from medgen.engine.run.reader import RunReader, stage_shards
+from medgen.engine.run.sentinels import drifts
+from medgen.engine.run.survey import Todo, survey
+from medgen.engine.store.chaos import Chaos, chaotic_url, forget_deaths
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
 from medgen.launch import compose, exits
 from medgen.launch.exits import code_of
 from medgen.launch.finished import with_means

@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from medgen.engine import schemas
-from medgen.engine.columns import system_columns
+from medgen.engine.data import Image, Prediction, Sample, Verdict, View
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import Image, Prediction, Sample, Verdict, View
-from medgen.engine.objects import Objects, connect
-from medgen.engine.reading import RunReader
-from medgen.engine.statistics import bootstrap_mean
-from medgen.engine.summary import random_labels, summarize, write_summary
-from medgen.engine.thresholds import threshold
+from medgen.engine.results.columns import system_columns
+from medgen.engine.results.statistics import bootstrap_mean
+from medgen.engine.results.summary import random_labels, summarize, write_summary
+from medgen.engine.results.thresholds import threshold
+from medgen.engine.run.reader import RunReader
+from medgen.engine.store import schemas
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
 from medgen.launch import authors
 from medgen.launch.escaping import file_name, spreadsheet
 from medgen.launch.tables import PLUMBING

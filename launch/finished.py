@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Event
-from medgen.engine.summary import summarize
+from medgen.engine.results.summary import summarize
+from medgen.engine.run.driver import Event
+from medgen.engine.run.reader import RunReader
 
 
 def with_means(reader: RunReader, event: Event) -> Event:

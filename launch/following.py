@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from medgen.engine.runs import LOG_CHUNK, RunFolder, Status
+from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status
 from medgen.launch import exits
 from medgen.launch.jobs import TERMINAL, Cluster, NoDashboard
 

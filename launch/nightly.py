@@ -6,19 +6,21 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 
+from medgen.engine.store.lease import Lease, LeaseHeld
+
 from medgen.conf import RunConf
 from medgen.conf.schema import GateConf
-from medgen.engine.comparison import Side
 from medgen.engine.errors import ConfigError, MedgenError, StoreError
-from medgen.engine.gate import GateRules, GateVerdict, gate
-from medgen.engine.objects import Objects, connect
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Event
-from medgen.engine.runs import RunFolder, now
+from medgen.engine.results.comparison import Side
+from medgen.engine.results.gate import GateRules, GateVerdict, gate
+from medgen.engine.run.driver import Event
+from medgen.engine.run.folder import RunFolder, now
+from medgen.engine.run.reader import RunReader
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
 from medgen.launch import exits
 from medgen.launch.evaluation import Done, Stop, Wish, evaluate, exit_code, finish
 from medgen.launch.exits import code_of
-from medgen.launch.lease import Lease, LeaseHeld
 from medgen.launch.nightly_history import History, Night, Word
 from medgen.launch.nightly_notice import notify
 from medgen.launch.publishing import publish

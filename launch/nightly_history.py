@@ -13,7 +13,7 @@ import cattrs
 import pyarrow as pa
 
 from medgen.engine.errors import CorruptError
-from medgen.engine.objects import Objects
+from medgen.engine.store.objects import Objects
 
 # `first` had nothing to be compared with; `missed` is made up when the table is read.
 Word = Literal[

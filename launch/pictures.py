@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont, ImageOps
 
+from medgen.engine.data import Image
 from medgen.engine.errors import ImageError
 from medgen.engine.images import open_image, png
-from medgen.engine.nouns import Image
 from medgen.launch.escaping import shortened, visible
 
 _SIDE = 224  # pixels of a panel's picture

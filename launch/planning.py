@@ -7,9 +7,9 @@ from itertools import groupby
 from rich.table import Table
 
 from medgen.conf.schema import ClusterConf
-from medgen.engine.fit import check_fit, logical_cpus
-from medgen.engine.plan import GroupPlan, Node, Plan
-from medgen.engine.survey import Todo
+from medgen.engine.plan.plan import GroupPlan, Node, Plan
+from medgen.engine.run.fit import check_fit, logical_cpus
+from medgen.engine.run.survey import Todo
 
 _GIB = 1024**3
 

@@ -19,10 +19,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from medgen.engine.plan import Plan
-from medgen.engine.run import Event
-from medgen.engine.runs import LOG_CHUNK, RunFolder, Status, now
-from medgen.engine.survey import Todo
+from medgen.engine.plan.plan import Plan
+from medgen.engine.run.driver import Event
+from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, now
+from medgen.engine.run.survey import Todo
 from medgen.launch.finished import sentence
 
 log = logging.getLogger("medgen")

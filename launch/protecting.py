@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from medgen.conf import RunConf
 from medgen.conf.schema import ResourcesConf
+from medgen.engine.codec import plain
 from medgen.engine.errors import ConfigError
-from medgen.engine.spec import plain
 
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",

@@ -4,8 +4,8 @@ import pyarrow as pa
 from rich.console import Console
 
 from medgen.conf import RunConf
-from medgen.engine.runs import RunFolder
-from medgen.engine.summary import summarize, write_summary
+from medgen.engine.results.summary import summarize, write_summary
+from medgen.engine.run.folder import RunFolder
 from medgen.launch.evaluation import Done
 from medgen.launch.tracking import track
 

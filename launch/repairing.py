@@ -8,14 +8,14 @@ from collections.abc import Callable
 from itertools import chain
 
 from medgen.conf.schema import BenchmarkConf
-from medgen.engine.benchmark import benchmark_refs, find_benchmark
+from medgen.engine.benchmark.importing import import_benchmark
+from medgen.engine.benchmark.manifest import benchmark_refs, find_benchmark
 from medgen.engine.errors import BenchmarkError, CorruptError
-from medgen.engine.importing import import_benchmark
-from medgen.engine.objects import Objects
-from medgen.engine.plan import Plan
-from medgen.engine.repair import Damage, damaged_samples, damaged_stages, quarantine
-from medgen.engine.run import Event
-from medgen.engine.runs import RunFolder, run_ids
+from medgen.engine.plan.plan import Plan
+from medgen.engine.run.driver import Event
+from medgen.engine.run.folder import RunFolder, run_ids
+from medgen.engine.run.repair import Damage, damaged_samples, damaged_stages, quarantine
+from medgen.engine.store.objects import Objects
 from medgen.launch import compose
 
 Tell = Callable[[Event], None]

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from medgen.engine.graph import mermaid, stages_saved
-from medgen.engine.nouns import FORMATS, Prediction, Sample
-from medgen.engine.plan import Node
-from medgen.engine.reading import RunReader
-from medgen.engine.summary import has_random_weights
+from medgen.engine.data import FORMATS, Prediction, Sample
+from medgen.engine.plan.graph import mermaid, stages_saved
+from medgen.engine.plan.plan import Node
+from medgen.engine.results.summary import has_random_weights
+from medgen.engine.run.reader import RunReader
 from medgen.launch.pages import page
 from medgen.launch.pictures import Panel, contact_sheet
 from medgen.launch.tables import FormatTable, format_tables

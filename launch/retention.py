@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medgen.engine.errors import StoreError
-from medgen.engine.objects import Objects
-from medgen.engine.runs import RunFolder, run_ids
+from medgen.engine.run.folder import RunFolder, run_ids
+from medgen.engine.store.objects import Objects
 from medgen.launch.nightly_history import Night
 
 Address = tuple[str, str]  # stage, key

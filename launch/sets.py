@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from medgen.engine.codec import fingerprint
+from medgen.engine.data import Prediction, Sample
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import Prediction, Sample
-from medgen.engine.plan import System
-from medgen.engine.reading import RunReader
-from medgen.engine.schemas import dumps
-from medgen.engine.spec import fingerprint
-from medgen.engine.stages import Stage
+from medgen.engine.plan.plan import System
+from medgen.engine.run.reader import RunReader
+from medgen.engine.store.schemas import dumps
+from medgen.engine.store.shards import Stage
 from medgen.metrics.sets import SetFeatures, SetState, from_table
 
 MakeState = Callable[[Sequence[Sample], Sequence[Prediction]], SetState]

@@ -2,9 +2,9 @@
 
 from rich.table import Table
 
-from medgen.engine.plan import Plan
-from medgen.engine.runs import Status
-from medgen.engine.survey import Todo
+from medgen.engine.plan.plan import Plan
+from medgen.engine.run.folder import Status
+from medgen.engine.run.survey import Todo
 from medgen.launch.planning import together
 
 

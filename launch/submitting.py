@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from medgen.conf import RunConf
 from medgen.conf.schema import ClusterConf, SubmitConf
 from medgen.engine.errors import ConfigError
-from medgen.engine.objects import Objects
-from medgen.engine.plan import Plan
-from medgen.engine.runs import RunFolder
+from medgen.engine.plan.plan import Plan
+from medgen.engine.run.folder import RunFolder
+from medgen.engine.store.objects import Objects
 from medgen.launch.evaluation import config_text, planned
 from medgen.launch.jobs import TERMINAL, Cluster, address, attempt
 from medgen.launch.parcel import DISTRIBUTION, RUN_FILE, SECRET_NAME, Parcel, pack

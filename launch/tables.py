@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from rich.table import Table
 from rich.text import Text
 
-from medgen.engine.columns import PREDICTION_STATUSES, STATUSES
-from medgen.engine.nouns import FORMATS
+from medgen.engine.data import FORMATS
+from medgen.engine.results.columns import PREDICTION_STATUSES, STATUSES
 from medgen.launch.escaping import visible
 
 PLUMBING = "random weights: plumbing, not results"

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from medgen.conf.schema import TrackingConf
 from medgen.engine.errors import AdapterError
-from medgen.engine.plan import Plan
+from medgen.engine.plan.plan import Plan
 
 _FOREIGN = re.compile(r"[^A-Za-z0-9_./ -]")  # what MLflow refuses in a metric's name
 _BATCH = 1000  # metrics that MLflow takes at once

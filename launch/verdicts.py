@@ -5,9 +5,9 @@ import json
 from rich.table import Table
 from rich.text import Text
 
-from medgen.engine.comparison import Comparison, Contrast
-from medgen.engine.gate import GateVerdict
-from medgen.engine.spec import plain
+from medgen.engine.codec import plain
+from medgen.engine.results.comparison import Comparison, Contrast
+from medgen.engine.results.gate import GateVerdict
 from medgen.launch.escaping import visible
 from medgen.launch.pages import page
 from medgen.launch.tables import PLUMBING, number

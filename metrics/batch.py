@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from PIL.Image import Resampling
 
-from medgen.engine.nouns import Image, Prediction, Sample
+from medgen.engine.data import Image, Prediction, Sample
 from medgen.metrics.pictures import PIXEL_LIMIT, DecodeError, Picture, Policy, decode
 
 

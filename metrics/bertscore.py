@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from medgen.engine.data import Score
 from medgen.engine.errors import AdapterError, ConfigError
-from medgen.engine.nouns import Score
 from medgen.metrics import weights
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.packed_linear import pack_linear

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from medgen.engine.errors import ConfigError
-from medgen.engine.spec import Spec
+from medgen.engine.plan.identity import Spec
 
 # The door for metrics of other packages: `[project.entry-points."medgen.metrics"]`.
 ENTRY_POINTS = "medgen.metrics"

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
 
-from medgen.engine.nouns import Score
-from medgen.engine.spec import fingerprint
+from medgen.engine.codec import fingerprint
+from medgen.engine.data import Score
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, PairwiseText
 from medgen.metrics.profiles import FOLLOWS, Profile, chosen

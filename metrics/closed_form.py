@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medgen.engine.nouns import Sample, Score
+from medgen.engine.data import Sample, Score
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, TextMetric, text_gap
 from medgen.metrics.profiles import FOLLOWS, Profile, chosen

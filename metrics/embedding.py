@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
+from medgen.engine.data import Prediction, Score
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import Prediction, Score
 from medgen.metrics import weights
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.encoders import KINDS, Encoder, open_encoder

@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
+from medgen.engine.codec import plain
+from medgen.engine.data import Prediction, Sample, Score
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import Prediction, Sample, Score
-from medgen.engine.spec import Spec, plain
+from medgen.engine.plan.identity import Spec
 from medgen.metrics.batch import Album, Pair, ScoringBatch
 from medgen.metrics.gate import score_pairs, without_weights
 from medgen.metrics.pictures import PIXEL_LIMIT, dimensions

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from medgen.engine.data import Score
 from medgen.engine.errors import MedgenError
-from medgen.engine.nouns import Score
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.pictures import DecodeError
 from medgen.metrics.port import Metric

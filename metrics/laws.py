@@ -10,9 +10,9 @@ metric can score; `hold` adds ones it cannot.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from medgen.engine.data import Image, Score
 from medgen.engine.errors import MedgenError
-from medgen.engine.nouns import Image, Score
-from medgen.engine.schemas import dumps
+from medgen.engine.store.schemas import dumps
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.gate import score_pairs
 from medgen.metrics.port import Metric

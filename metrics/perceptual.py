@@ -12,8 +12,8 @@ from typing import Any, Literal
 import torch
 from PIL.Image import Resampling
 
+from medgen.engine.data import Prediction, Score
 from medgen.engine.errors import AdapterError, ConfigError
-from medgen.engine.nouns import Prediction, Score
 from medgen.metrics import weights
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.pictures import COLOUR, Picture, decode

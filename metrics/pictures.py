@@ -15,7 +15,7 @@ import torch
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from medgen.engine.nouns import Image
+from medgen.engine.data import Image
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from medgen.engine.nouns import Score
+from medgen.engine.data import Score
 from medgen.metrics import ssim
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.pictures import COLOUR, Policy

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from medgen.engine.nouns import Format, Prediction, Sample, Score
+from medgen.engine.data import Format, Prediction, Sample, Score
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.pictures import Policy
 

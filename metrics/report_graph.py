@@ -10,8 +10,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from medgen.engine.data import Score
 from medgen.engine.errors import AdapterError
-from medgen.engine.nouns import Score
 from medgen.metrics import weights
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Output, TextMetric

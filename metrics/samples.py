@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image as Pillow
 
-from medgen.engine.nouns import Image, Prediction, Sample
+from medgen.engine.data import Image, Prediction, Sample
 
 REPORT = "The lungs are clear. No pleural effusion or pneumothorax is seen in the left chest."
 ANSWER = "Lungs are clear, but a small pleural effusion is seen in the left chest."

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from medgen.engine.data import Prediction, Sample
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import Prediction, Sample
-from medgen.engine.schemas import dumps
+from medgen.engine.store.schemas import dumps
 from medgen.metrics import weights
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.embedding import Embedder
@@ -58,7 +58,7 @@ class SetState:
         return SetState(self.recipe, both, self.left_out + other.left_out)
 
     def table(self) -> pa.Table:
-        """The state as an Arrow table, for `medgen.engine.sealed.seal`."""
+        """The state as an Arrow table, for `medgen.engine.store.sealed.seal`."""
         ids = sorted(self.rows)
         columns = {
             "sample_id": pa.array(ids, pa.string()),

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medgen.engine.benchmark import Manifest
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.benchmark.manifest import Manifest
+from medgen.engine.benchmark.source import Problem
+from medgen.engine.data import FORMATS, Image, Prediction, Request, Sample, Score, Usage, Verdict
 from medgen.engine.errors import AdapterError, EngineDied
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.nouns import FORMATS, Image, Prediction, Request, Sample, Score, Usage, Verdict
-from medgen.engine.objects import Objects
-from medgen.engine.plan import Model, Plan, Recipe, System, make_plan
-from medgen.engine.ports import Problem
-from medgen.engine.spec import Resources, Spec
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
+from medgen.engine.store.objects import Objects
 
 SMALL = Resources(cpus=0.1)
 TASKS = {

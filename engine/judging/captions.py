@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
+from medgen.engine.data import Image
 from medgen.engine.images import open_image
-from medgen.engine.nouns import Image
 
 _SHARE = 0.1  # of the picture's height
 _PAPER = (255, 255, 255)

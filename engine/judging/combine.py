@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median, pstdev
 
+from medgen.engine.data import Verdict, View
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import Verdict, View
 
 RULES = ("mean", "median", "min", "majority")
 

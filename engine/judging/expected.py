@@ -8,10 +8,10 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from medgen.engine.chat import Token
+from medgen.engine.chat.messages import Token
+from medgen.engine.data import Format
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.replies import with_overall
-from medgen.engine.nouns import Format
 
 _SCORES = re.compile(r'"scores"\s*:\s*\{')
 # Mass that may hide behind a digit which could begin two different scores (1 and 10).

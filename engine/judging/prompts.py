@@ -2,7 +2,7 @@
 
 What both views of one prediction show comes first and is the same to the byte, so a server that
 caches prefixes reads it once. Everything from outside stands in quotations
-(`medgen.engine.quoting`).
+(`medgen.engine.chat.quoting`).
 """
 
 import hashlib
@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medgen.engine.chat import Drawing, Message
+from medgen.engine.chat.messages import Drawing, Message
+from medgen.engine.chat.quoting import quote, quote_key
+from medgen.engine.data import Format, Image, Prediction, Sample, View
 from medgen.engine.errors import ConfigError
 from medgen.engine.judging.captions import Captioned
 from medgen.engine.judging.protocols import PROTOCOLS, JudgeProtocol, Role
-from medgen.engine.nouns import Format, Image, Prediction, Sample, View
-from medgen.engine.quoting import quote, quote_key
 
 Part = str | Image | Drawing
 

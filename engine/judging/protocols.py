@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
+from medgen.engine.codec import plain
+from medgen.engine.data import FORMATS, VIEWS, Format, View
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import FORMATS, VIEWS, Format, View
-from medgen.engine.spec import plain
 
 Role = Literal["input", "candidate", "reference"]
 Captions = Mapping[View, Mapping[Role, str]]

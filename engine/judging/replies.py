@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Literal
 
+from medgen.engine.chat.quoting import storable
+from medgen.engine.data import Format
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.protocols import OVERALL
-from medgen.engine.nouns import Format
-from medgen.engine.quoting import storable
 
 _LONGEST = 200_000  # characters; no honest reply comes near
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from medgen.engine.data import FORMATS, Prediction, Sample, Verdict
 from medgen.engine.errors import CorruptError
-from medgen.engine.nouns import FORMATS, Prediction, Sample, Verdict
 
 Kind = Literal["reference", "unrelated", "input"]
 _KINDS: tuple[Kind, ...] = ("reference", "unrelated", "input")

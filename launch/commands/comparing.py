@@ -9,14 +9,14 @@ from medgen.launch.commands.options import as_json, stored
 from medgen.launch.commands.results import open_run
 
 if TYPE_CHECKING:
-    from medgen.engine.comparison import Side
+    from medgen.engine.results.comparison import Side
 
 _SIDE_HELP = "`system`, or `run/system` to take it from another run."
 
 
 def _side(text: str, store: str, run: str | None) -> "Side":
-    from medgen.engine.comparison import Side
     from medgen.engine.errors import ConfigError
+    from medgen.engine.results.comparison import Side
 
     other, slash, system = text.rpartition("/")
     reader = open_run(store, other if slash else run)
@@ -42,7 +42,7 @@ def compare_command(
     """
     from rich.console import Console
 
-    from medgen.engine.comparison import compare
+    from medgen.engine.results.comparison import compare
     from medgen.launch import verdicts
 
     found = compare(_side(left, store, run), _side(right, store, run))
@@ -80,7 +80,7 @@ def gate_command(
     from pathlib import Path
 
     from medgen.conf.loading import gate_rules
-    from medgen.engine.gate import GateRules, gate
+    from medgen.engine.results.gate import GateRules, gate
     from medgen.launch import verdicts
 
     given = GateRules(**gate_rules(rules)) if rules else GateRules()

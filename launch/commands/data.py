@@ -61,8 +61,8 @@ def import_command(
     """
     from dataclasses import replace
 
-    from medgen.engine.importing import import_benchmark
-    from medgen.engine.objects import connect
+    from medgen.engine.benchmark.importing import import_benchmark
+    from medgen.engine.store.connect import connect
     from medgen.launch.compose import import_options, source_of
 
     conf = _conf(source, name, layout)
@@ -93,7 +93,7 @@ def validate_command(source: str, layout: str | None, expect: int | None, as_jso
     """List every problem of a benchmark: file, line or row, sample, what is wrong."""
     from dataclasses import asdict, replace
 
-    from medgen.engine.importing import validate
+    from medgen.engine.benchmark.importing import validate
     from medgen.launch import exits
     from medgen.launch.compose import import_options, source_of
 
@@ -121,8 +121,8 @@ def build_command(what: str, to: str | None, store: str) -> int:
     """
     if what == "mini":
         from medgen.conf.loading import benchmark_conf
-        from medgen.engine.importing import import_benchmark
-        from medgen.engine.objects import connect
+        from medgen.engine.benchmark.importing import import_benchmark
+        from medgen.engine.store.connect import connect
         from medgen.launch.compose import import_options, source_of
 
         conf = benchmark_conf("mini")
@@ -132,7 +132,7 @@ def build_command(what: str, to: str | None, store: str) -> int:
     elif what == "layouts":
         from medgen.adapters.mini import build_mini
         from medgen.adapters.mini_layouts import write_layouts
-        from medgen.engine.nouns import Sample
+        from medgen.engine.data import Sample
 
         samples = [item for item in build_mini() if isinstance(item, Sample)]
         for layout, path in write_layouts(Path(to or "var/mini"), samples).items():
@@ -162,7 +162,7 @@ def list_command(kind: str, store: str, as_json: bool) -> int:
 
 def _listing(kind: str, store: str) -> list[tuple[str, str]]:
     from medgen.conf.loading import group_names
-    from medgen.engine.catalog import TASKS
+    from medgen.engine.benchmark.vocabulary import TASKS
 
     groups = {
         "systems": "system",
@@ -183,9 +183,9 @@ def _listing(kind: str, store: str) -> list[tuple[str, str]]:
 
 
 def _stored_listing(kind: str, store: str) -> list[tuple[str, str]]:
-    from medgen.engine.benchmark import Benchmark, benchmark_refs
-    from medgen.engine.objects import connect
-    from medgen.engine.runs import RunFolder, run_ids
+    from medgen.engine.benchmark.manifest import Benchmark, benchmark_refs
+    from medgen.engine.run.folder import RunFolder, run_ids
+    from medgen.engine.store.connect import connect
 
     objects = connect(store)
     if kind == "benchmarks":

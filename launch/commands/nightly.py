@@ -10,7 +10,7 @@ from medgen.launch.commands.options import as_json, composed, configuration, emi
 
 if TYPE_CHECKING:
     from medgen.conf import RunConf
-    from medgen.engine.run import Event
+    from medgen.engine.run.driver import Event
     from medgen.launch.nightly_history import Night
 
 
@@ -62,7 +62,7 @@ def _history(conf: "RunConf", as_json: bool) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from medgen.engine.objects import connect
+    from medgen.engine.store.connect import connect
     from medgen.launch.nightly_history import History
 
     nights = History(connect(conf.store), conf.name, conf.nightly.every_days).whole()
@@ -86,8 +86,9 @@ def _cells(night: "Night") -> list[str]:
 
 
 def _prune(conf: "RunConf", really: bool) -> int:
-    from medgen.engine.objects import connect
-    from medgen.launch.lease import Lease
+    from medgen.engine.store.lease import Lease
+
+    from medgen.engine.store.connect import connect
     from medgen.launch.nightly import tidy
     from medgen.launch.nightly_history import History
 

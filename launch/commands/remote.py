@@ -9,7 +9,7 @@ import click
 from medgen.launch.commands.options import as_json, composed, configuration, emit, stored
 
 if TYPE_CHECKING:
-    from medgen.engine.runs import RunFolder
+    from medgen.engine.run.folder import RunFolder
     from medgen.launch.following import Tell
     from medgen.launch.jobs import Cluster
 
@@ -62,7 +62,7 @@ def submit_command(config: str | None, store: str | None, **given: Any) -> int:
     else:
         word = "submitted" if done.started else "attached to" if done.job else "over already:"
         click.echo(f"{word} {run}: medgen attach {run} --store {done.objects.url}", err=True)
-    from medgen.engine.runs import RunFolder
+    from medgen.engine.run.folder import RunFolder
 
     folder = RunFolder(done.objects, run)
     if not given["wait"]:
@@ -103,7 +103,7 @@ def _to_the_end(follower: Any, as_json: bool) -> int:
 def _show_tables(folder: "RunFolder") -> None:
     from rich.console import Console
 
-    from medgen.engine.summary import read_summary
+    from medgen.engine.results.summary import read_summary
     from medgen.launch.tables import terminal_tables
 
     try:
@@ -126,8 +126,8 @@ class _Known:
 
 def _known(store: str, run: str | None, address: str | None) -> _Known:
     """A run and its last job; the store is enough."""
-    from medgen.engine.objects import connect
-    from medgen.engine.runs import RunFolder, find_run
+    from medgen.engine.run.folder import RunFolder, find_run
+    from medgen.engine.store.connect import connect
     from medgen.launch import jobs
 
     objects = connect(store)
@@ -178,8 +178,8 @@ def logs_command(
 
     RUN is its id or the beginning of it; by default the last one.
     """
-    from medgen.engine.objects import connect
-    from medgen.engine.runs import RunFolder, find_run
+    from medgen.engine.run.folder import RunFolder, find_run
+    from medgen.engine.store.connect import connect
     from medgen.launch.following import Follower, StoredLog
 
     objects = connect(store)

@@ -8,7 +8,7 @@ import click
 from medgen.launch.commands.options import as_json, emit, stored
 
 if TYPE_CHECKING:
-    from medgen.engine.reading import RunReader
+    from medgen.engine.run.reader import RunReader
 
 
 def open_run(store: str, run: str | None) -> "RunReader":
@@ -17,9 +17,9 @@ def open_run(store: str, run: str | None) -> "RunReader":
     Raises:
         StoreError: there is none, or several begin so.
     """
-    from medgen.engine.objects import connect
-    from medgen.engine.reading import RunReader
-    from medgen.engine.runs import RunFolder, find_run
+    from medgen.engine.run.folder import RunFolder, find_run
+    from medgen.engine.run.reader import RunReader
+    from medgen.engine.store.connect import connect
 
     objects = connect(store)
     return RunReader(objects, RunFolder(objects, find_run(objects, run)).plan())
@@ -34,8 +34,8 @@ def status_command(run: str | None, store: str, as_json: bool) -> int:
     import cattrs
     from rich.console import Console
 
-    from medgen.engine.runs import RunFolder
-    from medgen.engine.survey import survey
+    from medgen.engine.run.folder import RunFolder
+    from medgen.engine.run.survey import survey
     from medgen.launch.standing import standing_table
 
     reader = open_run(store, run)
@@ -57,8 +57,8 @@ def report_command(run: str | None, store: str) -> int:
     """Print the tables of a run, complete or not, and write its report."""
     from rich.console import Console
 
-    from medgen.engine.runs import RunFolder
-    from medgen.engine.summary import summarize, write_summary
+    from medgen.engine.results.summary import summarize, write_summary
+    from medgen.engine.run.folder import RunFolder
     from medgen.launch.report import write_report
     from medgen.launch.tables import terminal_tables
 

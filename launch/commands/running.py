@@ -9,8 +9,8 @@ from medgen.launch.commands.options import as_json, composed, configuration, emi
 
 if TYPE_CHECKING:
     from medgen.conf import RunConf
-    from medgen.engine.plan import Plan
-    from medgen.engine.run import Event
+    from medgen.engine.plan.plan import Plan
+    from medgen.engine.run.driver import Event
     from medgen.launch.evaluation import Wish
 
 Overrides = tuple[str, ...]
@@ -45,7 +45,7 @@ def run_command(
 
     OVERRIDES are dotted settings: `systems=[oracle,blank] protocol=table-iv cluster.num_cpus=8`.
     """
-    from medgen.engine.chaos import parse_chaos
+    from medgen.engine.store.chaos import parse_chaos
     from medgen.launch.evaluation import Wish
     from medgen.launch.protecting import protect
 
@@ -142,9 +142,9 @@ def plan_command(
     """Show stages, shards done and to do, resources and estimates; refuse what cannot fit."""
     import cattrs
 
-    from medgen.engine import graph
-    from medgen.engine.reading import RunReader
-    from medgen.engine.survey import survey
+    from medgen.engine.plan import graph
+    from medgen.engine.run.reader import RunReader
+    from medgen.engine.run.survey import survey
     from medgen.launch.evaluation import planned
     from medgen.launch.planning import check_cluster, plan_table
 

@@ -9,7 +9,7 @@ from benchmarks_in.outside import RECORDS, write_directory, write_hub, write_vie
 
 from medgen.adapters.mini import build_mini
 from medgen.adapters.mini_layouts import write_layouts
-from medgen.engine.nouns import Sample
+from medgen.engine.data import Sample
 
 
 @pytest.fixture(scope="session")

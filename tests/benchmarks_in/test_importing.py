@@ -10,13 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medgen.adapters.synthetic import SyntheticSource
-from medgen.engine.benchmark import Benchmark, Manifest, benchmark_refs, find_benchmark
+from medgen.engine.benchmark.importing import (
+    ImportOptions,
+    Subset,
+    import_benchmark,
+    stratified,
+    validate,
+)
+from medgen.engine.benchmark.manifest import Benchmark, Manifest, benchmark_refs, find_benchmark
+from medgen.engine.benchmark.source import Problem
+from medgen.engine.benchmark.spool import Entry
+from medgen.engine.data import Format, Image, Sample
 from medgen.engine.errors import BenchmarkError, StoreError
-from medgen.engine.importing import ImportOptions, Subset, import_benchmark, stratified, validate
-from medgen.engine.nouns import Format, Image, Sample
-from medgen.engine.objects import Objects, connect
-from medgen.engine.ports import Problem
-from medgen.engine.spool import Entry
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
 
 
 class Given:

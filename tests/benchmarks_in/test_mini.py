@@ -7,11 +7,11 @@ import pytest
 from medgen.adapters.mini import NOTES, build_mini
 from medgen.adapters.mini_pictures import pictures
 from medgen.adapters.synthetic import SyntheticSource
-from medgen.engine.catalog import MODALITIES, TASKS
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark, validate
+from medgen.engine.benchmark.vocabulary import MODALITIES, TASKS
+from medgen.engine.data import Sample
 from medgen.engine.images import open_image
-from medgen.engine.importing import ImportOptions, import_benchmark, validate
-from medgen.engine.nouns import Sample
-from medgen.engine.objects import connect
+from medgen.engine.store.connect import connect
 
 
 def test_it_is_whole_and_balanced(mini_samples: list[Sample]) -> None:

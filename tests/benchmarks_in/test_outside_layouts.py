@@ -16,11 +16,11 @@ from medgen.adapters.mini import build_mini
 from medgen.adapters.mini_layouts import write_layouts
 from medgen.adapters.records import ahead, choices_in
 from medgen.conf.loading import benchmark_conf
-from medgen.engine.answers import answer_text
-from medgen.engine.catalog import TASKS
-from medgen.engine.importing import ImportOptions, import_benchmark, validate
-from medgen.engine.nouns import Sample
-from medgen.engine.objects import connect
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark, validate
+from medgen.engine.benchmark.reference import answer_text
+from medgen.engine.benchmark.vocabulary import TASKS
+from medgen.engine.data import Sample
+from medgen.engine.store.connect import connect
 
 
 def _samples(url: object) -> list[Sample]:

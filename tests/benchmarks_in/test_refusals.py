@@ -31,10 +31,10 @@ from medgen.adapters.folder import (
     strict_json,
 )
 from medgen.adapters.layouts import open_source
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark, validate
+from medgen.engine.data import Sample
 from medgen.engine.errors import BenchmarkError
-from medgen.engine.importing import ImportOptions, import_benchmark, validate
-from medgen.engine.nouns import Sample
-from medgen.engine.objects import connect
+from medgen.engine.store.connect import connect
 
 Record = dict[str, Any]
 

@@ -10,12 +10,13 @@ import pytest
 from medgen.adapters.controls import Blank, Classical, CopyInput, Null, Oracle, Unrelated
 from medgen.adapters.mini import build_mini
 from medgen.adapters.synthetic import SyntheticSource
-from medgen.engine.benchmark import Benchmark
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.benchmark.source import UsesBenchmark
+from medgen.engine.data import Image, Prediction, Request, Sample
 from medgen.engine.images import open_image
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.nouns import Image, Prediction, Request, Sample
-from medgen.engine.objects import connect
-from medgen.engine.ports import Generator, UsesBenchmark
+from medgen.engine.ports import Generator
+from medgen.engine.store.connect import connect
 
 CONTROLS: tuple[Callable[[], Generator], ...] = (
     Oracle,

@@ -8,8 +8,8 @@ import pytest
 from benchmarks_in.outside import bomb, picture
 
 from medgen.adapters.replay import Replay
+from medgen.engine.data import Prediction, Request, Sample
 from medgen.engine.errors import AdapterError
-from medgen.engine.nouns import Prediction, Request, Sample
 
 GREEN = picture((0, 200, 0))
 

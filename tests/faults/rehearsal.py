@@ -9,13 +9,14 @@ import pyarrow as pa
 from medgen.actors.chaos import ChaoticPool
 from medgen.actors.local_pool import LocalPool
 from medgen.conf import RunConf, load
-from medgen.engine.benchmark import find_benchmark
-from medgen.engine.chaos import Chaos, chaotic_url, struck
-from medgen.engine.objects import connect
-from medgen.engine.plan import Plan, Recipe, make_plan
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Ending, Options, carry_out
-from medgen.engine.survey import survey
+from medgen.engine.benchmark.manifest import find_benchmark
+from medgen.engine.plan.faulty import struck
+from medgen.engine.plan.plan import Plan, Recipe, make_plan
+from medgen.engine.run.driver import Ending, Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.chaos import Chaos, chaotic_url
+from medgen.engine.store.connect import connect
 from medgen.launch import compose
 
 Tables = dict[str, pa.Table]

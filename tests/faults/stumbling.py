@@ -15,11 +15,12 @@ from typing import Any, NoReturn
 from fakes import echo, plan
 
 from medgen.actors.local_pool import LocalPool
-from medgen.engine.objects import PosixObjects, RemoteObjects, connect
-from medgen.engine.plan import System
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Options, carry_out
-from medgen.engine.survey import survey
+from medgen.engine.plan.plan import System
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import PosixObjects, RemoteObjects
 
 COUNT, VICTIM = 12, "shard-00001.arrow"
 

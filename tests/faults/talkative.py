@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fakes import Echo
 
-from medgen.engine.nouns import Prediction, Request
+from medgen.engine.data import Prediction, Request
 
 
 class Talkative(Echo):

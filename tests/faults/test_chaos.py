@@ -8,11 +8,12 @@ import pytest
 from faults.rehearsal import Tables, carry, configured, copy_of, recipe, tables
 
 from medgen.adapters.chaos import API_ERROR
-from medgen.engine.chaos import Chaos, chaotic_url, draw, parse_chaos, struck
 from medgen.engine.errors import ConfigError
-from medgen.engine.objects import connect
-from medgen.engine.plan import make_plan
-from medgen.engine.run import Ending
+from medgen.engine.plan.faulty import struck
+from medgen.engine.plan.plan import make_plan
+from medgen.engine.run.driver import Ending
+from medgen.engine.store.chaos import Chaos, chaotic_url, draw, parse_chaos
+from medgen.engine.store.connect import connect
 from medgen.launch import compose
 
 
@@ -114,7 +115,7 @@ def _check_verdicts(chaos: Chaos, verdicts: pa.Table, predicted: dict[str, str])
 
 
 def test_chaos_that_changes_rows_has_keys_of_its_own(calm: tuple[Path, Tables]) -> None:
-    from medgen.engine.benchmark import find_benchmark
+    from medgen.engine.benchmark.manifest import find_benchmark
 
     manifest = find_benchmark(connect(str(calm[0])), "mini").manifest
     sound = make_plan(recipe(), manifest)

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from fakes import Lines
 
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.objects import connect
-from medgen.engine.runs import RunFolder, find_run
-from medgen.engine.summary import read_summary
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.results.summary import read_summary
+from medgen.engine.run.folder import RunFolder, find_run
+from medgen.engine.store.connect import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTS = "seed=5,worker_kill=0.3,node_loss=0.3,store_errors=0.1,slow_store=0.05"

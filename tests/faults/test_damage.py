@@ -12,16 +12,16 @@ from benchmarks_in.outside import RECORDS, write_directory
 from fakes import Lines
 
 from medgen.conf.schema import BenchmarkConf
-from medgen.engine.benchmark import Benchmark
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.errors import CorruptError, MedgenError
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.objects import connect
-from medgen.engine.plan import Plan
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Event
-from medgen.engine.sealed import seal, unseal
-from medgen.engine.stages import labels
-from medgen.engine.summary import summarize
+from medgen.engine.plan.plan import Plan
+from medgen.engine.results.summary import summarize
+from medgen.engine.run.driver import Event
+from medgen.engine.run.reader import RunReader
+from medgen.engine.store.connect import connect
+from medgen.engine.store.sealed import seal, unseal
+from medgen.engine.store.shards import labels
 from medgen.launch import compose
 from medgen.launch.commands.options import configuration
 from medgen.launch.evaluation import Done, Stop, Wish, evaluate

@@ -7,12 +7,12 @@ from fakes import echo, plan
 
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.errors import EngineDied
-from medgen.engine.objects import connect
-from medgen.engine.plan import System
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Ending, Options, carry_out
-from medgen.engine.stages import Parts, Stage
-from medgen.engine.survey import survey
+from medgen.engine.plan.plan import System
+from medgen.engine.run.driver import Ending, Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
+from medgen.engine.store.shards import Parts, Stage
 
 
 @pytest.mark.parametrize("dropped", [0, 1, 4])

@@ -10,14 +10,15 @@ from fakes import echo, plan
 from faults.proxy import Script, Seen, Traffic, between
 
 from medgen.actors.local_pool import LocalPool
-from medgen.engine import objects as objects_module
 from medgen.engine.errors import BusyError, StoreError
-from medgen.engine.objects import Objects, Patient, connect
-from medgen.engine.plan import Model, Plan, System
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Ending, Options, carry_out
-from medgen.engine.spec import Resources, Spec
-from medgen.engine.survey import survey
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, Plan, System
+from medgen.engine.run.driver import Ending, Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store import objects as objects_module
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects, Patient
 
 Proxied = Callable[[Script], Traffic]
 Rows = dict[str, list[dict[str, object]]]

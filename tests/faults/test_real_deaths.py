@@ -16,11 +16,11 @@ import yaml
 from fakes import Lines, echo, plan
 from faults.stumbling import COUNT, VICTIM
 
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.objects import connect
-from medgen.engine.plan import Plan, System
-from medgen.engine.reading import RunReader
-from medgen.engine.survey import survey
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.plan.plan import Plan, System
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,9 +14,9 @@ import yaml
 from fakes import Lines
 from image_models.loopback import Answer, Asked, serve
 
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.errors import ConfigError
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.objects import connect
+from medgen.engine.store.connect import connect
 from medgen.launch.commands.options import configuration
 from medgen.launch.protecting import OFFLINE, protect
 

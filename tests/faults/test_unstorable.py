@@ -7,12 +7,12 @@ from fakes import SMALL, plan
 from faults.unstorable import KINDS
 
 from medgen.actors.local_pool import LocalPool
-from medgen.engine.objects import connect
-from medgen.engine.plan import Model, System
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Ending, Options, carry_out
-from medgen.engine.spec import Spec
-from medgen.engine.survey import survey
+from medgen.engine.plan.identity import Spec
+from medgen.engine.plan.plan import Model, System
+from medgen.engine.run.driver import Ending, Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fakes import Echo, FixedJudge
 
-from medgen.engine.nouns import Prediction, Request, Sample, Usage, Verdict
+from medgen.engine.data import Prediction, Request, Sample, Usage, Verdict
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "half a surrogate pair": {"text": "\ud800", "reason": "\udfff"},

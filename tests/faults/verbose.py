@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from fakes import Echo
 
-from medgen.engine.nouns import Prediction, Request
+from medgen.engine.data import Prediction, Request
 
 
 class Verbose(Echo):

@@ -8,10 +8,10 @@ from benchmarks_in.outside import RECORDS
 from hostile.corpus import entries
 from judging.cases import valid_reply
 
+from medgen.engine.data import FORMATS
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.protocols import PROTOCOLS
-from medgen.engine.nouns import FORMATS
-from medgen.engine.sealed import seal
+from medgen.engine.store.sealed import seal
 
 
 def _json(value: object) -> bytes:

@@ -18,17 +18,17 @@ from medgen.adapters.medgen_view import ViewSource
 from medgen.adapters.openai_api import OpenAIEndpoint
 from medgen.adapters.records import Checker
 from medgen.conf.loading import ConfError, read_yaml
-from medgen.engine import schemas
-from medgen.engine.answering import AnswerStyle, answer
-from medgen.engine.benchmark import manifest_from_json
-from medgen.engine.chat import ChatReply
+from medgen.engine.benchmark.manifest import manifest_from_json
+from medgen.engine.chat.answering import AnswerStyle, answer
+from medgen.engine.chat.messages import ChatReply
+from medgen.engine.data import FORMATS, Image, Sample, Verdict
 from medgen.engine.errors import CorruptError, ImageError
 from medgen.engine.images import open_image
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.protocols import PROTOCOLS
 from medgen.engine.judging.replies import read_reply
-from medgen.engine.nouns import FORMATS, Image, Sample, Verdict
-from medgen.engine.sealed import unseal
+from medgen.engine.store import schemas
+from medgen.engine.store.sealed import unseal
 from medgen.metrics.closed_form import parse_compat, parse_strict
 
 SAMPLE = Sample(

@@ -15,14 +15,14 @@ from medgen.adapters.http_endpoint import Reply
 from medgen.adapters.layouts import open_source
 from medgen.adapters.openai_api import OpenAIEndpoint
 from medgen.conf.loading import ConfError, load
-from medgen.engine.answering import AnswerStyle, answer
+from medgen.engine.benchmark.importing import validate
+from medgen.engine.chat.answering import AnswerStyle, answer
+from medgen.engine.data import FORMATS
 from medgen.engine.errors import ImageError, MedgenError
 from medgen.engine.images import open_image
-from medgen.engine.importing import validate
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.protocols import PROTOCOLS
 from medgen.engine.judging.replies import read_reply
-from medgen.engine.nouns import FORMATS
 
 
 def each(kind: str) -> pytest.MarkDecorator:

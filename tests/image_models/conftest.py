@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from medgen.engine.nouns import Format, Image, Sample
+from medgen.engine.data import Format, Image, Sample
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (32, 32), mode: str = "RGB") -> bytes:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from medgen.adapters.diffusers_pipeline import DiffusersPipeline
+from medgen.engine.data import Image, Prediction, Request, Sample
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied
-from medgen.engine.nouns import Image, Prediction, Request, Sample
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 MODES = ("text_to_image", "image_to_image", "edit")
@@ -67,7 +67,7 @@ import json, sys, torch
 from pathlib import Path
 torch.set_num_threads(2)
 from medgen.adapters.diffusers_pipeline import DiffusersPipeline
-from medgen.engine.nouns import Image, Request, Sample
+from medgen.engine.data import Image, Request, Sample
 
 def sample(index, file):
     return Sample(f"s{index:03d}", "ImageEditing", "noise-reconstruction", "CT",

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image as Pillow
 
 from medgen.adapters.firewall import POLICY, Firewall
+from medgen.engine.data import Image, Prediction, Sample
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import Image, Prediction, Sample
 
 SIZE = (24, 16)
 

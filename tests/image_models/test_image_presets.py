@@ -19,10 +19,10 @@ from medgen.adapters.tiny_diffusers import PIPELINES, TinyPipeline
 from medgen.adapters.unified import UnifiedChat, UnifiedInProcess
 from medgen.conf.loading import ConfError, group_names, load
 from medgen.conf.schema import ModelConf, SystemConf
-from medgen.engine.benchmark import Manifest, ShardEntry
+from medgen.engine.benchmark.manifest import Manifest, ShardEntry
 from medgen.engine.errors import AdapterError
-from medgen.engine.plan import Plan, make_plan
-from medgen.engine.spec import Spec
+from medgen.engine.plan.identity import Spec
+from medgen.engine.plan.plan import Plan, make_plan
 
 OURS: dict[str, Any] = {
     f"{kind.__module__}:{kind.__name__}": kind

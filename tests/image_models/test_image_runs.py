@@ -10,16 +10,17 @@ from image_models.loopback import serve
 from image_models.test_openai_images import RIGHT, huge_png, misbehave
 
 from medgen.actors.local_pool import LocalPool
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.nouns import Image, Prediction, Sample
-from medgen.engine.objects import Objects, connect
-from medgen.engine.plan import Model, Plan, System, make_plan
-from medgen.engine.ports import Problem
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Options, carry_out
-from medgen.engine.spec import Spec
-from medgen.engine.stages import labels
-from medgen.engine.survey import survey
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.benchmark.source import Problem
+from medgen.engine.data import Image, Prediction, Sample
+from medgen.engine.plan.identity import Spec
+from medgen.engine.plan.plan import Model, Plan, System, make_plan
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
+from medgen.engine.store.shards import labels
 from medgen.launch.cli import main
 
 

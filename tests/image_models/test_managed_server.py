@@ -18,8 +18,8 @@ from PIL import Image as Pillow
 
 from medgen.adapters import managed_server
 from medgen.adapters.managed_server import ManagedServer
+from medgen.engine.data import Request, Sample
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied
-from medgen.engine.nouns import Request, Sample
 
 SERVER = str(Path(__file__).with_name("toy_server.py"))
 ROOT = Path(__file__).resolve().parents[2]

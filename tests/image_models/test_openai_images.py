@@ -13,8 +13,8 @@ from image_models.loopback import Answer, Asked, serve
 from PIL import Image as Pillow
 
 from medgen.adapters.openai_images import OpenAIImages
+from medgen.engine.data import Image, Prediction, Request, Sample
 from medgen.engine.errors import ConfigError, SpendingError
-from medgen.engine.nouns import Image, Prediction, Request, Sample
 
 Samples = Callable[..., list[Sample]]
 QUICK: dict[str, Any] = {

@@ -13,14 +13,14 @@ from image_models.test_image_runs import Pictures, predictions
 
 from medgen.actors.ray_pool import RayPool
 from medgen.conf.loading import load
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.nouns import Image, Prediction, Request, Sample
-from medgen.engine.objects import connect
-from medgen.engine.plan import Model, System, make_plan
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Options, carry_out
-from medgen.engine.spec import Resources, Spec
-from medgen.engine.survey import survey
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.data import Image, Prediction, Request, Sample
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, System, make_plan
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESETS = ("tiny-text-to-image", "tiny-image-to-image", "tiny-edit")

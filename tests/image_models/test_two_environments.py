@@ -11,16 +11,16 @@ from image_models.conftest import picture
 from image_models.test_image_runs import Pictures, carried_out, predictions
 
 from medgen.actors.ray_pool import RayPool
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.data import Image, Sample
 from medgen.engine.environment import environment_lock
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.nouns import Image, Sample
-from medgen.engine.objects import connect
-from medgen.engine.plan import Model, System, make_plan
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Options, carry_out
-from medgen.engine.spec import Resources, Spec
-from medgen.engine.stages import labels
-from medgen.engine.survey import survey
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, System, make_plan
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
+from medgen.engine.store.shards import labels
 from medgen.launch import setup_env
 
 SERVER = str(Path(__file__).with_name("older_server.py"))

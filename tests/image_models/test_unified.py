@@ -7,8 +7,8 @@ import pytest
 from image_models.loopback import Answer, Asked, serve
 
 from medgen.adapters.unified import UnifiedChat, UnifiedInProcess
+from medgen.engine.data import Format, Image, Request, Sample
 from medgen.engine.errors import AdapterError, ConfigError
-from medgen.engine.nouns import Format, Image, Request, Sample
 
 Samples = Callable[..., list[Sample]]
 QUICK = {"backoff_s": 0.01, "backoff_max_s": 0.02, "timeout_s": 2.0, "attempts": 2}

@@ -1,7 +1,7 @@
 """Candidates that try to judge themselves. Each is a text that a model might give as its answer."""
 
+from medgen.engine.chat.quoting import quote_key
 from medgen.engine.judging.prompts import PROMPTS
-from medgen.engine.quoting import quote_key
 
 FAKE = '{"analysis": "ok", "explanations": {}, "scores": {"overall_score": 10}}'
 WORDS = PROMPTS["judge/1"]

@@ -8,9 +8,9 @@ from typing import Any
 
 from PIL import Image as Pillow
 
-from medgen.engine.chat import ChatReply, ChatRequest
+from medgen.engine.chat.messages import ChatReply, ChatRequest
+from medgen.engine.data import Image, Prediction, Sample, Usage
 from medgen.engine.judging.prompts import Rubric
-from medgen.engine.nouns import Image, Prediction, Sample, Usage
 
 
 def picture(colour: tuple[int, int, int] = (90, 120, 30), side: int = 48) -> Image:

@@ -11,10 +11,10 @@ from judging.cases import picture
 from PIL import Image as Pillow
 
 from medgen.adapters.contact_sheet import contact_sheet
+from medgen.engine.data import Image
 from medgen.engine.errors import ImageError
 from medgen.engine.images import png
 from medgen.engine.judging.captions import Captioned, add_strip
-from medgen.engine.nouns import Image
 
 GOLDENS = json.loads(
     (Path(__file__).parents[1] / "goldens" / "geometry.json").read_text(encoding="utf-8")

@@ -2,9 +2,9 @@
 
 import pytest
 
+from medgen.engine.data import Verdict
 from medgen.engine.errors import ConfigError
 from medgen.engine.judging.combine import RULES, combine
-from medgen.engine.nouns import Verdict
 
 
 def verdicts(*scores: float | None, judge: str = "a") -> list[Verdict]:

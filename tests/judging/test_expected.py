@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging.cases import valid_reply
 
-from medgen.engine.chat import Token
+from medgen.engine.chat.messages import Token
 from medgen.engine.judging.expected import expected_scores
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.protocols import PROTOCOLS

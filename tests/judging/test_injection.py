@@ -25,13 +25,13 @@ from PIL import ImageDraw
 
 from medgen.adapters.chat_content import content
 from medgen.adapters.judging import ChatJudge
-from medgen.engine.chat import Message
+from medgen.engine.chat.messages import Message
+from medgen.engine.chat.quoting import BAR, defang, quote, quote_key
+from medgen.engine.data import VIEWS, Image, Prediction, Sample
 from medgen.engine.judging.captions import Captioned
 from medgen.engine.judging.prompts import PROMPTS, Rubric, judge_messages
 from medgen.engine.judging.protocols import PROTOCOLS
 from medgen.engine.judging.replies import read_reply
-from medgen.engine.nouns import VIEWS, Image, Prediction, Sample
-from medgen.engine.quoting import BAR, defang, quote, quote_key
 
 RUBRIC = Rubric(PROTOCOLS["table-iv/1"])
 OPENING = re.compile(r"=== BEGIN (\w+) ([0-9a-f]{16})(?:, first \d+ of \d+ characters)? ===")

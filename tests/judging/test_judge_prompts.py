@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from judging.cases import EDIT, GENERATION, INPUT, OUTPUT, PREDICTIONS, SAMPLES, TRUTH, VQA, picture
 
-from medgen.engine.chat import Message
+from medgen.engine.chat.messages import Message
+from medgen.engine.data import VIEWS, Image, Prediction
 from medgen.engine.judging.captions import Captioned
 from medgen.engine.judging.prompts import Rubric, has_reference, judge_messages
 from medgen.engine.judging.protocols import PROTOCOLS, find_protocol
-from medgen.engine.nouns import VIEWS, Image, Prediction
 
 RUBRIC = Rubric(PROTOCOLS["table-iv/1"])
 PAIRS = list(zip(SAMPLES, PREDICTIONS, strict=True))

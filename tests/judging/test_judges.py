@@ -10,12 +10,12 @@ from judging.cases import PREDICTIONS, SAMPLES, VQA, ScriptedChat, picture, said
 
 from medgen.adapters.judging import ChatJudge
 from medgen.adapters.rule_judge import RuleJudge
-from medgen.engine import schemas
-from medgen.engine.chat import ChatReply, ChatRequest
+from medgen.engine.chat.messages import ChatReply, ChatRequest
+from medgen.engine.data import VIEWS, Prediction
 from medgen.engine.errors import ConfigError
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.protocols import PROTOCOLS
-from medgen.engine.nouns import VIEWS, Prediction
+from medgen.engine.store import schemas
 
 RUBRIC = Rubric(PROTOCOLS["table-iv/1"])
 

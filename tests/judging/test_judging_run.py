@@ -8,15 +8,16 @@ from fakes import SMALL, Lines, echo, recipe
 from medgen.actors.local_pool import LocalPool
 from medgen.adapters.judging import cases_in_order
 from medgen.adapters.rule_judge import Faults
-from medgen.engine import schemas
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.nouns import Prediction, Sample, Verdict
-from medgen.engine.objects import Objects, connect
-from medgen.engine.plan import Model, Plan, System, make_plan
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Options, carry_out
-from medgen.engine.spec import Spec
-from medgen.engine.survey import survey
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.data import Prediction, Sample, Verdict
+from medgen.engine.plan.identity import Spec
+from medgen.engine.plan.plan import Model, Plan, System, make_plan
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store import schemas
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
 
 RUBBISH = {"rubbish": 0.3, "seed": 7}
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from medgen.engine.data import FORMATS
 from medgen.engine.errors import ConfigError
 from medgen.engine.judging.prompts import Rubric, prompt_hash
 from medgen.engine.judging.protocols import PROTOCOLS, find_protocol, protocol_from_plain
-from medgen.engine.nouns import FORMATS
 
 CLINICAL = (
     "anatomical_accuracy",

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging.cases import valid_reply
 
+from medgen.engine.data import FORMATS
 from medgen.engine.judging.prompts import Rubric, reply_schema
 from medgen.engine.judging.protocols import PROTOCOLS
 from medgen.engine.judging.replies import read_reply
-from medgen.engine.nouns import FORMATS
 
 TABLE, PAPER, MANUSCRIPT = (
     Rubric(PROTOCOLS[f"{name}/1"]) for name in ("table-iv", "paper-v1", "manuscript")

@@ -8,6 +8,7 @@ import pytest
 from judging.cases import EDIT, GENERATION, VQA
 
 from medgen.adapters.rule_judge import RuleJudge
+from medgen.engine.data import Sample
 from medgen.engine.errors import CorruptError
 from medgen.engine.judging.sentinels import (
     Sentinel,
@@ -15,7 +16,6 @@ from medgen.engine.judging.sentinels import (
     compare_sentinels,
     sentinel_table,
 )
-from medgen.engine.nouns import Sample
 
 SAMPLES = [
     replace(s, id=f"{s.id}-{n}", reference_text=s.reference_text and f"{s.reference_text} {n}")

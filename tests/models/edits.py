@@ -7,7 +7,7 @@ from typing import Any
 from fakes import Lines
 from judging.cases import EDIT
 
-from medgen.engine.nouns import Sample
+from medgen.engine.data import Sample
 
 ENGINE = {"dtype": "float32", "max_model_len": 2048, "enforce_eager": True}
 RUN: dict[str, Any] = {"cpu_kv_cache_gib": 1, "engine": {"max_num_seqs": 16}}

@@ -11,10 +11,10 @@ from judging.attacks import CONTROL_TOKENS, HIDDEN
 from judging.cases import EDIT, GENERATION, SAMPLES, VQA, ScriptedChat, picture, said, words
 
 from medgen.adapters.answering import Answers
-from medgen.engine.answering import AnswerStyle, answer, is_refusal, prompt_hash
-from medgen.engine.chat import ChatReply, Message
+from medgen.engine.chat.answering import AnswerStyle, answer, is_refusal, prompt_hash
+from medgen.engine.chat.messages import ChatReply, Message
+from medgen.engine.data import Image, Request
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import Image, Request
 
 TEXT = {"output_text": "An effusion.", "edit_prompt": "Remove it.", "generate_prompt": "A chest."}
 COMPOSITIONAL = AnswerStyle("compositional")

@@ -14,8 +14,8 @@ from judging.cases import EDIT, GENERATION, SAMPLES, VQA, picture
 
 from medgen.adapters.judging import ChatJudge
 from medgen.adapters.openai_api import OpenAIChat, OpenAIEndpoint
+from medgen.engine.data import Image, Prediction, Request
 from medgen.engine.errors import AdapterError, ConfigError, SpendingError
-from medgen.engine.nouns import Image, Prediction, Request
 
 QUICK = {"backoff_s": 0.01, "backoff_max_s": 0.02, "timeout_s": 5.0, "attempts": 3}
 

@@ -12,10 +12,10 @@ import yaml
 from fakes import Lines
 from image_models.loopback import Answer, Asked, Server, serve
 
-from medgen.engine.budget import Budget
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.errors import ConfigError
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.objects import connect
+from medgen.engine.run.budget import Budget
+from medgen.engine.store.connect import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 REPLY = {

@@ -17,16 +17,16 @@ from models.vllm_processes import alive, engine_cores
 
 from medgen.adapters.answering import Answers
 from medgen.adapters.vllm_engine import VLLMChat, VLLMEngine
-from medgen.engine.answering import AnswerStyle
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.chat.answering import AnswerStyle
+from medgen.engine.data import Request
 from medgen.engine.errors import EngineDied
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.nouns import Request
-from medgen.engine.objects import connect
-from medgen.engine.plan import Model, System, make_plan
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Options, carry_out
-from medgen.engine.spec import Resources, Spec
-from medgen.engine.survey import survey
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, System, make_plan
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
 
 pytestmark = [
     pytest.mark.vllm,

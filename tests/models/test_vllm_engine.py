@@ -12,12 +12,12 @@ from judging.cases import EDIT, GENERATION, PREDICTIONS, SAMPLES, VQA, picture
 from medgen.adapters.answering import Answers
 from medgen.adapters.judging import ChatJudge
 from medgen.adapters.vllm_engine import VLLMChat, VLLMEngine
-from medgen.engine.answering import AnswerStyle
-from medgen.engine.chat import ChatRequest, Message, Sampling
+from medgen.engine.chat.answering import AnswerStyle
+from medgen.engine.chat.messages import ChatRequest, Message, Sampling
+from medgen.engine.data import Image, Prediction, Request
 from medgen.engine.errors import AdapterError, ConfigError
 from medgen.engine.judging.prompts import Bounds, Rubric, judge_messages, reply_schema
 from medgen.engine.judging.protocols import find_protocol
-from medgen.engine.nouns import Image, Prediction, Request
 
 pytestmark = [
     pytest.mark.vllm,

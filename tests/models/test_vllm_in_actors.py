@@ -21,15 +21,15 @@ from models.vllm_processes import (
 from medgen.adapters.answering import Answers
 from medgen.adapters.tiny_vlm import make
 from medgen.adapters.vllm_engine import VLLMChat
-from medgen.engine.answering import AnswerStyle
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.nouns import Prediction, Request
-from medgen.engine.objects import connect
-from medgen.engine.plan import Model, System, make_plan
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Event, Options, carry_out
-from medgen.engine.spec import Resources, Spec
-from medgen.engine.survey import survey
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.chat.answering import AnswerStyle
+from medgen.engine.data import Prediction, Request
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, System, make_plan
+from medgen.engine.run.driver import Event, Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
 
 pytestmark = [
     pytest.mark.vllm,

@@ -12,9 +12,9 @@ from judging.cases import picture
 from models.edits import ENGINE, RUN
 
 from medgen.adapters.vllm_engine import VLLMChat
-from medgen.engine.chat import ChatReply, ChatRequest, Message, Sampling
+from medgen.engine.chat.messages import ChatReply, ChatRequest, Message, Sampling
 from medgen.engine.errors import AdapterError, ConfigError
-from medgen.engine.spec import Spec
+from medgen.engine.plan.identity import Spec
 
 pytestmark = [
     pytest.mark.vllm,

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image as Pillow
 
 from medgen.adapters.vllm_prompts import Prompts, shown
-from medgen.engine.chat import Message
+from medgen.engine.chat.messages import Message
+from medgen.engine.data import Image
 from medgen.engine.errors import ImageError
-from medgen.engine.nouns import Image
 
 pytestmark = [
     pytest.mark.slow,  # vLLM is imported

@@ -18,9 +18,9 @@ from medgen.adapters.answering import Answers
 from medgen.adapters.judging import ChatJudge
 from medgen.adapters.openai_api import OpenAIChat, OpenAIEndpoint
 from medgen.adapters.vllm_engine import VLLMChat
-from medgen.engine.answering import AnswerStyle
+from medgen.engine.chat.answering import AnswerStyle
+from medgen.engine.data import Request
 from medgen.engine.errors import AdapterError
-from medgen.engine.nouns import Request
 
 pytestmark = [
     pytest.mark.vllm,

@@ -12,7 +12,7 @@ from medgen.adapters.tiny_served import TinyVLMChat
 from medgen.adapters.vllm_engine import Execution, VLLMChat
 from medgen.adapters.vlm_families import ADVICE, ARCHITECTURES, advice, architectures
 from medgen.conf.loading import group_names, load
-from medgen.engine.answering import AnswerStyle
+from medgen.engine.chat.answering import AnswerStyle
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]  # importing vLLM takes its time
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medgen.engine.nouns import Prediction, Request, Sample
+from medgen.engine.data import Prediction, Request, Sample
 
 
 class Candidate:

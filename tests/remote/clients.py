@@ -9,8 +9,8 @@ from pathlib import Path
 import requests
 from remote.ray_machines import ROOT, Machines
 
-from medgen.engine.objects import connect
-from medgen.engine.runs import RunFolder, Status, find_run
+from medgen.engine.run.folder import RunFolder, Status, find_run
+from medgen.engine.store.connect import connect
 
 
 def start(folder: Path, env: dict[str, str], *words: str) -> subprocess.Popen[str]:

@@ -9,8 +9,8 @@ from fakes import plan
 from remote.ray_machines import Machines, machines
 from remote.webhooks import Board
 
-from medgen.engine.objects import connect
-from medgen.engine.plan import Plan
+from medgen.engine.plan.plan import Plan
+from medgen.engine.store.connect import connect
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ from importlib.resources import files
 from typing import Any
 
 from medgen.actors.telemetry import METRICS
-from medgen.engine.plan import Plan
-from medgen.engine.ports import Receipt, Target
-from medgen.engine.run import Event
-from medgen.engine.survey import Todo
+from medgen.engine.plan.plan import Plan
+from medgen.engine.run.driver import Event
+from medgen.engine.run.pool import Receipt, Target
+from medgen.engine.run.survey import Todo
 
 BOARD: dict[str, Any] = json.loads(
     files("medgen.launch").joinpath("cluster", "grafana-dashboard.json").read_text(encoding="utf-8")

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from fakes import plan
 
-from medgen.engine.objects import connect
-from medgen.engine.plan import Plan
-from medgen.engine.ports import Receipt
-from medgen.engine.run import Event
-from medgen.engine.runs import LOG_CHUNK, RunFolder, Status, now
-from medgen.engine.survey import Todo
+from medgen.engine.plan.plan import Plan
+from medgen.engine.run.driver import Event
+from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, now
+from medgen.engine.run.pool import Receipt
+from medgen.engine.run.survey import Todo
+from medgen.engine.store.connect import connect
 from medgen.launch import jobs
 from medgen.launch.evaluation import Stop
 from medgen.launch.following import Follower, StoredLog, readable, sentence

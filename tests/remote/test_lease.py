@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
+from medgen.engine.store.lease import Lease, LeaseHeld, LeaseLost
 
-from medgen.engine.objects import connect
-from medgen.launch.lease import Lease, LeaseHeld, LeaseLost
+from medgen.engine.store.connect import connect
 
 FOLDER = "nightly/x/lease"
 

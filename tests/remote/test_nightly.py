@@ -9,18 +9,18 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from fakes import Lines
+from medgen.engine.store.lease import Lease
 from remote.webhooks import Board
 
 from medgen.conf import load
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.errors import ConfigError
-from medgen.engine.gate import GateRules
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.objects import connect
-from medgen.engine.run import Event
-from medgen.engine.runs import run_ids
+from medgen.engine.results.gate import GateRules
+from medgen.engine.run.driver import Event
+from medgen.engine.run.folder import run_ids
+from medgen.engine.store.connect import connect
 from medgen.launch.cli import main
 from medgen.launch.evaluation import Stop
-from medgen.launch.lease import Lease
 from medgen.launch.nightly import Evening, rules_of, run_night, today, tonight
 from medgen.launch.nightly_history import History, Night
 

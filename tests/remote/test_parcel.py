@@ -14,9 +14,9 @@ from remote.candidates import Candidate
 from medgen.conf import load
 from medgen.conf.schema import SubmitConf
 from medgen.engine.errors import ConfigError
-from medgen.engine.objects import connect
-from medgen.engine.plan import Model, System
-from medgen.engine.spec import Resources, Spec
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, System
+from medgen.engine.store.connect import connect
 from medgen.launch.evaluation import config_text, planned
 from medgen.launch.parcel import PACKAGES, RUN_FILE, SECRET_NAME, Parcel, code_identity, pack
 from medgen.launch.submitting import (
@@ -212,7 +212,7 @@ def test_the_candidate_is_as_wrong_as_told() -> None:
     """The rehearsal's planted regression is there at all."""
     from fakes import Lines
 
-    from medgen.engine.nouns import Request, Sample
+    from medgen.engine.data import Request, Sample
 
     samples = [s for s in Lines(300) if isinstance(s, Sample)]
     for wrong in (0.1, 0.45):

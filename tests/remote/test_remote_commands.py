@@ -7,9 +7,9 @@ import pytest
 import yaml
 from fakes import benchmark, echo, plan, recipe
 
-from medgen.engine.objects import connect
-from medgen.engine.plan import Model, System, make_plan
-from medgen.engine.runs import RunFolder, Status, now
+from medgen.engine.plan.plan import Model, System, make_plan
+from medgen.engine.run.folder import RunFolder, Status, now
+from medgen.engine.store.connect import connect
 from medgen.launch.cli import main
 
 

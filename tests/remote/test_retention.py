@@ -4,9 +4,10 @@ import pytest
 from fakes import benchmark, echo, recipe
 
 from medgen.engine.errors import StoreError
-from medgen.engine.objects import Objects, connect
-from medgen.engine.plan import System, make_plan
-from medgen.engine.runs import RunFolder, RunStatus, Status, now, run_ids
+from medgen.engine.plan.plan import System, make_plan
+from medgen.engine.run.folder import RunFolder, RunStatus, Status, now, run_ids
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
 from medgen.launch.nightly_history import Night
 from medgen.launch.retention import removable, remove
 

@@ -11,7 +11,7 @@ from remote.clients import committed, medgen, run_folder, start, status, wait_fo
 from remote.ray_machines import ROOT, Machines
 
 from medgen.conf import load
-from medgen.engine.summary import read_summary
+from medgen.engine.results.summary import read_summary
 from medgen.metrics import tiny
 
 pytestmark = [

@@ -14,9 +14,9 @@ from remote.clients import committed, exported, medgen, run_folder, status, wait
 from remote.ray_machines import ROOT, Machines, elsewhere
 
 from medgen.actors.telemetry import METRICS
-from medgen.engine.objects import connect
-from medgen.engine.reading import RunReader
-from medgen.engine.runs import RunFolder, find_run
+from medgen.engine.run.folder import RunFolder, find_run
+from medgen.engine.run.reader import RunReader
+from medgen.engine.store.connect import connect
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -26,7 +26,7 @@ import os
 import time
 from pathlib import Path
 import medgen
-from medgen.engine.nouns import Prediction, Usage
+from medgen.engine.data import Prediction, Usage
 
 USAGE = Usage(prompt_tokens=100, completion_tokens=7, cached_tokens=60, cost_usd=0.001)
 

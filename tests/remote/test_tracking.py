@@ -10,9 +10,9 @@ import pytest
 from fakes import echo, plan
 
 from medgen.conf.schema import TrackingConf
-from medgen.engine.objects import connect
-from medgen.engine.plan import Plan, System
-from medgen.engine.summary import SUMMARY
+from medgen.engine.plan.plan import Plan, System
+from medgen.engine.results.summary import SUMMARY
+from medgen.engine.store.connect import connect
 from medgen.launch.tracking import entry, track
 
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 
 from PIL import Image as Pillow
 
-from medgen.engine import schemas
-from medgen.engine.benchmark import Manifest, ShardEntry, shard_name
+from medgen.engine.benchmark.manifest import Manifest, ShardEntry
+from medgen.engine.data import VIEWS, Image, Prediction, Sample, Score, Verdict
 from medgen.engine.images import png
-from medgen.engine.nouns import VIEWS, Image, Prediction, Sample, Score, Verdict
-from medgen.engine.objects import Objects, connect
-from medgen.engine.plan import Model, Plan, Recipe, System, make_plan
-from medgen.engine.reading import RunReader
-from medgen.engine.sealed import seal
-from medgen.engine.spec import Spec
-from medgen.engine.stages import Stage, label
+from medgen.engine.plan.identity import Spec
+from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
+from medgen.engine.run.reader import RunReader
+from medgen.engine.store import schemas
+from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import shard_name
+from medgen.engine.store.objects import Objects
+from medgen.engine.store.sealed import seal
+from medgen.engine.store.shards import Stage, label
 
 THRESHOLDS = {
     "psnr": {"pass_when": ">=", "value": 28, "range": [0, 100]},

@@ -7,9 +7,9 @@ import pytest
 from results.fake_runs import FakeRun, make_samples, steady
 from rich.console import Console
 
-from medgen.engine.comparison import Side, compare, pairing_effects
+from medgen.engine.data import Prediction, Score, Verdict
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import Prediction, Score, Verdict
+from medgen.engine.results.comparison import Side, compare, pairing_effects
 from medgen.launch.verdicts import comparison_json, comparison_markdown, comparison_tables
 
 

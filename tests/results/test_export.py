@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from results.fake_runs import FakeRun, make_samples, picture, steady
 
+from medgen.engine.data import Prediction, Verdict
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import Prediction, Verdict
-from medgen.engine.objects import connect
+from medgen.engine.store.connect import connect
 from medgen.launch import authors
 from medgen.launch.export import (
     csv_bytes,

@@ -7,10 +7,10 @@ import pytest
 from results.fake_runs import FakeRun, make_samples, steady
 
 from benchmarks.gate import SCENARIOS, Scenario, measure
-from medgen.engine.comparison import Side
+from medgen.engine.data import Prediction
 from medgen.engine.errors import ConfigError
-from medgen.engine.gate import GateRules, gate
-from medgen.engine.nouns import Prediction
+from medgen.engine.results.comparison import Side
+from medgen.engine.results.gate import GateRules, gate
 from medgen.launch.verdicts import gate_json, gate_markdown, gate_table
 
 LOSSES = {"monday": 0.0, "tuesday": 0.0, "wednesday": 2.5}

@@ -8,14 +8,14 @@ from fakes import plan
 
 from medgen.actors.local_pool import LocalPool
 from medgen.adapters.mini import build_mini
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.objects import connect
-from medgen.engine.plan import Model, Recipe, System, make_plan
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Options, carry_out
-from medgen.engine.spec import Spec
-from medgen.engine.summary import summarize
-from medgen.engine.survey import survey
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.plan.identity import Spec
+from medgen.engine.plan.plan import Model, Recipe, System, make_plan
+from medgen.engine.results.summary import summarize
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
 from medgen.launch.report import write_report
 from medgen.launch.sets import set_rows, stored_rows
 from medgen.launch.tables import PLUMBING, number

@@ -11,10 +11,10 @@ from PIL import Image as Pillow
 from results.fake_runs import FakeRun, make_samples, picture, steady
 from rich.console import Console
 
-from medgen.engine.graph import mermaid, stages_saved, terminal
+from medgen.engine.data import Image, Prediction, Verdict
 from medgen.engine.images import open_image
-from medgen.engine.nouns import Image, Prediction, Verdict
-from medgen.engine.summary import summarize
+from medgen.engine.plan.graph import mermaid, stages_saved, terminal
+from medgen.engine.results.summary import summarize
 from medgen.launch.escaping import fenced, file_name, markdown, shortened, spreadsheet, visible
 from medgen.launch.pages import page
 from medgen.launch.pictures import Panel, contact_sheet

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from medgen.engine import statistics as st
+from medgen.engine.results import statistics as st
 
 GOLDENS = json.loads((Path(__file__).parents[1] / "goldens" / "stats.json").read_text())
 

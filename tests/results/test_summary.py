@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from results.fake_runs import FakeRun, make_samples, steady
 
-from medgen.engine.columns import system_columns
+from medgen.engine.data import Prediction, Score, Verdict
 from medgen.engine.errors import CorruptError
-from medgen.engine.nouns import Prediction, Score, Verdict
-from medgen.engine.reading import RunReader
-from medgen.engine.stages import Stage
-from medgen.engine.summary import SUMMARY, read_summary, summarize, write_summary
+from medgen.engine.results.columns import system_columns
+from medgen.engine.results.summary import SUMMARY, read_summary, summarize, write_summary
+from medgen.engine.run.reader import RunReader
+from medgen.engine.store.shards import Stage
 
 
 def value(system, sample):
@@ -191,8 +191,8 @@ def test_batches_of_shards_do_not_change_the_summary(tmp_path, monkeypatch):
     run.without = frozenset({("bad", "score", 0), ("good", "judge", 0)})
     reader = run.write(str(tmp_path))
     whole = summarize(reader)
-    monkeypatch.setattr("medgen.engine.columns._BATCH", 1)
-    monkeypatch.setattr("medgen.engine.summary._WAITING", 10)
+    monkeypatch.setattr("medgen.engine.results.columns._BATCH", 1)
+    monkeypatch.setattr("medgen.engine.results.summary._WAITING", 10)
     assert summarize(reader).equals(whole)
 
 

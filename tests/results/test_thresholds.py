@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medgen.engine.errors import ConfigError
-from medgen.engine.thresholds import Threshold, threshold
+from medgen.engine.results.thresholds import Threshold, threshold
 
 GOLDENS = json.loads((Path(__file__).parents[1] / "goldens" / "stats.json").read_text())
 TABLE_IV = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from medgen.engine.spec import plain
+from medgen.engine.codec import plain
 from medgen.metrics.catalogue import metric_spec, names
 from medgen.metrics.fused import FusedScorer
 from medgen.metrics.samples import text_pair

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from medgen.engine.data import Image, Prediction, Sample, Score
 from medgen.engine.errors import AdapterError, ConfigError
-from medgen.engine.nouns import Image, Prediction, Sample, Score
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.fused import FusedScorer
 from medgen.metrics.pixel import PSNR

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from medgen.engine.nouns import Image, Prediction, Sample, Score
+from medgen.engine.data import Image, Prediction, Sample, Score
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.bertscore import BERTScore
 from medgen.metrics.gate import score_pairs

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from medgen.engine.answers import answer_text
-from medgen.engine.nouns import Image, Prediction, Sample, Score
+from medgen.engine.benchmark.reference import answer_text
+from medgen.engine.data import Image, Prediction, Sample, Score
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.clinical import ClinicalEntities, entities
 from medgen.metrics.closed_form import ExactMatch, TaskAccuracy, parse_compat

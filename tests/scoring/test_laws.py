@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scoring.scoring_cases import choice_cases, image_cases, text_cases
 
+from medgen.engine.codec import plain
+from medgen.engine.data import Score
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import Score
-from medgen.engine.spec import plain
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.catalogue import CATALOGUE, metric_spec, names
 from medgen.metrics.fused import FusedScorer, build_metric

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from medgen.engine.data import Prediction
 from medgen.engine.errors import AdapterError
-from medgen.engine.nouns import Prediction
 from medgen.metrics import tiny
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.gate import score_pairs

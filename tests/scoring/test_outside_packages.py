@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from scoring.scoring_cases import image_cases
 
+from medgen.engine.codec import plain
 from medgen.engine.errors import AdapterError, ConfigError
-from medgen.engine.spec import plain
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.catalogue import metric_spec
 from medgen.metrics.embedding import EmbeddingSimilarity

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from medgen.engine.nouns import Image, Prediction, Sample
+from medgen.engine.data import Image, Prediction, Sample
 from medgen.metrics.batch import Album, Pair, ScoringBatch
 from medgen.metrics.gate import score_pairs
 from medgen.metrics.pictures import DecodeError, Policy, decode, dimensions

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scoring.scoring_cases import image_cases, text_cases
 
-from medgen.engine.spec import plain
+from medgen.engine.codec import plain
 from medgen.metrics.catalogue import metric_spec
 from medgen.metrics.fused import FusedScorer
 from medgen.metrics.laws import NEURAL

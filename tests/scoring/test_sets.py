@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scoring.scoring_cases import image_cases, text_cases
 
+from medgen.engine.data import Image
 from medgen.engine.errors import ConfigError
-from medgen.engine.nouns import Image
-from medgen.engine.sealed import seal, unseal
+from medgen.engine.store.sealed import seal, unseal
 from medgen.metrics.sets import (
     SetFeatures,
     SetState,

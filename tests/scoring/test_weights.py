@@ -6,8 +6,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from medgen.engine.codec import plain
 from medgen.engine.errors import AdapterError, ConfigError
-from medgen.engine.spec import plain
 from medgen.metrics import weights
 from medgen.metrics.batch import Pair
 from medgen.metrics.catalogue import CATALOGUE, metric_spec

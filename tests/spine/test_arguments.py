@@ -8,9 +8,9 @@ import pytest
 
 from medgen.conf import load
 from medgen.conf.loading import group_names
-from medgen.engine.arguments import check_arguments
 from medgen.engine.errors import ConfigError
-from medgen.engine.spec import Spec
+from medgen.engine.plan.identity import Spec
+from medgen.engine.settings import check_arguments
 from medgen.launch.compose import recipe
 
 SOURCE = """

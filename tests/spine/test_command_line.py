@@ -12,8 +12,8 @@ import pytest
 import yaml
 from fakes import Lines
 
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.objects import connect
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.store.connect import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,12 +14,12 @@ import pytest
 import yaml
 from fakes import Lines
 
-from medgen.engine.benchmark import find_benchmark
-from medgen.engine.importing import ImportOptions, import_benchmark
-from medgen.engine.objects import connect
-from medgen.engine.reading import RunReader
-from medgen.engine.runs import RunFolder, find_run
-from medgen.engine.summary import read_summary
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.benchmark.manifest import find_benchmark
+from medgen.engine.results.summary import read_summary
+from medgen.engine.run.folder import RunFolder, find_run
+from medgen.engine.run.reader import RunReader
+from medgen.engine.store.connect import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNT, SHARD = 48, 4

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from medgen.conf import load
-from medgen.engine.benchmark import Manifest, ShardEntry
-from medgen.engine.graph import stages_saved
-from medgen.engine.plan import make_plan
+from medgen.engine.benchmark.manifest import Manifest, ShardEntry
+from medgen.engine.plan.graph import stages_saved
+from medgen.engine.plan.plan import make_plan
 from medgen.launch.compose import recipe
 
 ROOT = Path(__file__).resolve().parents[2]

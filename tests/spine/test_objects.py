@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medgen.engine.errors import CorruptError, StoreError
-from medgen.engine.objects import connect
-from medgen.engine.sealed import seal, unseal
-from medgen.engine.stages import Stage, concat, label, labels
+from medgen.engine.store.connect import connect
+from medgen.engine.store.sealed import seal, unseal
+from medgen.engine.store.shards import Stage, concat, label, labels
 
 
 def test_an_object_is_created_once_and_read_whole(store_url: str) -> None:

@@ -13,12 +13,13 @@ import ray
 from fakes import SMALL, echo, plan
 
 from medgen.actors.ray_pool import RayPool
-from medgen.engine.objects import Objects, connect
-from medgen.engine.plan import Model, Plan, System
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Event, Options, carry_out
-from medgen.engine.spec import Resources, Spec
-from medgen.engine.survey import survey
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, Plan, System
+from medgen.engine.run.driver import Event, Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
 
 pytestmark = pytest.mark.cluster
 

@@ -9,15 +9,16 @@ import pytest
 from fakes import echo, plan
 
 from medgen.actors.local_pool import LocalPool
+from medgen.engine.data import Prediction
 from medgen.engine.errors import PlanError, StoreError
-from medgen.engine.nouns import Prediction
-from medgen.engine.objects import Objects, connect
-from medgen.engine.plan import Model, Plan, System
-from medgen.engine.ports import Group, Pool
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Ending, Event, Options, carry_out, stopping_after
-from medgen.engine.spec import Resources, Spec
-from medgen.engine.survey import survey
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, Plan, System
+from medgen.engine.run.driver import Ending, Event, Options, carry_out, stopping_after
+from medgen.engine.run.pool import Group, Pool
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
 
 
 @pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.cluster)])
@@ -326,7 +327,7 @@ def test_groups_that_do_not_fit_together_run_one_after_another(objects: Objects)
 def test_a_store_that_cannot_be_written_ends_the_run_and_keeps_what_is_there(
     objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medgen.engine.stages import Stage
+    from medgen.engine.store.shards import Stage
 
     work = plan(objects)
     write, written = Stage.write, []

@@ -8,14 +8,15 @@ import pytest
 from fakes import FixedJudge, echo, plan
 
 from medgen.actors.local_pool import LocalPool
-from medgen.engine.nouns import Prediction, Sample, Verdict
-from medgen.engine.objects import Objects, connect
-from medgen.engine.plan import Model, Plan, System
-from medgen.engine.reading import RunReader
-from medgen.engine.run import Options, carry_out
-from medgen.engine.sentries import drifts
-from medgen.engine.spec import Spec
-from medgen.engine.survey import survey
+from medgen.engine.data import Prediction, Sample, Verdict
+from medgen.engine.plan.identity import Spec
+from medgen.engine.plan.plan import Model, Plan, System
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.sentinels import drifts
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
 
 
 def judged(objects: Objects, prefix: str, session: str) -> Plan:

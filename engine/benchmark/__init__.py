@@ -1,0 +1,1 @@
+"""A benchmark: its source, its names, and its shards in the store."""

@@ -1,0 +1,1 @@
+"""Messages to a chat model, the questions put to it, and quoted text."""

@@ -1,0 +1,259 @@
+"""What a vision-language model is asked for a sample, and how its reply becomes a prediction.
+
+Prompts are ours, have a version, and never change under it: `PROMPTS[version]` is part of the
+recipe that addresses the answers.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from medgen.engine.benchmark.vocabulary import TASKS
+from medgen.engine.chat.messages import ChatReply, ChatRequest, Message, Sampling, read_sampling
+from medgen.engine.chat.quoting import defang, storable
+from medgen.engine.data import Image, Prediction, PredictionStatus, Sample
+from medgen.engine.errors import ConfigError
+from medgen.engine.settings import read_settings
+
+# vqa: text for every sample. compositional: text, and for samples whose answer is a picture also
+# the prompt for the image model that follows.
+Mode = Literal["vqa", "compositional"]
+
+_TEXT_CHARS = 6000
+_PROMPT_CHARS = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPrompt:
+    """The words of one version. `tasks` adds a line for tasks whose answers are parsed."""
+
+    system: str
+    tasks: Mapping[str, str]
+    edit: str
+    generate: str
+
+
+PROMPTS: Mapping[str, AnswerPrompt] = {
+    "answer/1": AnswerPrompt(
+        system=(
+            "You are an experienced physician who reads medical images. Use what the images show. "
+            "Do what the instruction asks, name only findings that you can support, and say so "
+            "when something cannot be told from the images."
+        ),
+        tasks={
+            "multiple-choice": (
+                "Pick exactly one choice. Begin with its letter, then give one short sentence of "
+                "reasons."
+            ),
+            "blank-filling": "Give only the words that belong in the blank, in order.",
+            "report-generation": (
+                "Write the report in sections with headings; the last two are Findings and "
+                "Impression."
+            ),
+            "question-answering": "Answer in a few full sentences.",
+        },
+        edit=(
+            "The full answer to this instruction is a picture, made by editing the first image "
+            "above with an image model that sees that image and your prompt, but not the "
+            "instruction. Reply with one JSON object with two strings. "
+            '"output_text": what the edited picture will show and why, for a physician. '
+            '"edit_prompt": an order to the image model, in one paragraph: what to change and '
+            "where, and which anatomy, orientation and modality must stay as they are."
+        ),
+        generate=(
+            "The full answer to this instruction is a text and a picture, made by an image model "
+            "that gets only your prompt. Reply with one JSON object with two strings. "
+            '"output_text": the answer in words, for a physician. '
+            '"generate_prompt": a complete description of the picture for the image model, in one '
+            "paragraph: modality, view, anatomy, findings with their place and size, and style."
+        ),
+    )
+}
+
+# What a short reply begins with when a model declines. Compared in lower case with straight quotes.
+_REFUSAL = re.compile(
+    r"(i'?m|i am) (very |really )?sorry,? (but )?(i|we) (can'?t|cannot|am unable|'?m unable|am not "
+    r"able|'?m not able)\b|i (can'?t|cannot|am unable to|'?m unable to|won'?t) (help|assist|"
+    r"provide|comply|answer|interpret|analy[sz]e|generate|create|edit|fulfil)"
+    r"|as an ai\b.{0,80}\b(can'?t|cannot|unable|not able)"
+)
+_REFUSAL_CHARS = 400
+# What a model that reasons aloud puts before its answer, when the server leaves it there.
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
+
+_STATUS: Mapping[str, PredictionStatus] = {
+    "truncated": "truncated",
+    "refused": "refused",
+    "timeout": "timeout",
+    "unsent": "missing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStyle:
+    """How a system answers.
+
+    Attributes:
+        mode: "vqa" (words for every sample) or "compositional" (words and, for samples whose
+            answer is a picture, the prompt of the image model that follows).
+        prompt: version of our prompts.
+        sampling: how replies are drawn; its seed is mixed with each sample's id.
+        constrained: hold replies to the JSON schema, where there is one.
+        letters: the most that the schema allows for the text and for the image prompt; a model
+            whose words mean nothing would never end them by itself.
+        images: how many pictures one prompt may hold. A sample with more is shown as one contact
+            sheet.
+
+    Raises:
+        ConfigError: an unknown mode or prompt, or numbers out of range.
+    """
+
+    mode: Mode = "vqa"
+    prompt: str = "answer/1"
+    sampling: Sampling = field(default_factory=Sampling)
+    constrained: bool = True
+    letters: tuple[int, int] = (_TEXT_CHARS, _PROMPT_CHARS)
+    images: int = 8
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any] | None) -> "AnswerStyle":
+        """From configuration; `sampling` holds fields of `medgen.engine.chat.messages.Sampling`.
+
+        Raises:
+            ConfigError: an unknown field or value.
+        """
+        return read_settings(cls, settings, "style", sampling=read_sampling, letters=tuple)
+
+    def __post_init__(self) -> None:
+        if self.prompt not in PROMPTS:
+            raise ConfigError(f"no answer prompt {self.prompt!r}; there are {sorted(PROMPTS)}")
+        if self.mode not in ("vqa", "compositional"):
+            raise ConfigError(f"mode is vqa or compositional, not {self.mode!r}")
+        if len(self.letters) != 2 or min(self.letters) < 1:
+            raise ConfigError(f"letters are two positive numbers, not {self.letters}")
+        if self.images < 1:
+            raise ConfigError(f"images: a prompt must be able to hold one, not {self.images}")
+
+
+def prompt_hash(version: str) -> str:
+    """16 hex digits of the words of a version and of the schemas that go with them."""
+    prompt = PROMPTS[version]
+    words = [prompt.system, dict(prompt.tasks), prompt.edit, prompt.generate]
+    text = json.dumps([words, _schema("edit_prompt"), _schema("generate_prompt")], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def answer_request(
+    sample: Sample, images: Sequence[Image], style: AnswerStyle, seed: int
+) -> ChatRequest:
+    """The question for one sample.
+
+    Args:
+        sample: whose instruction, task and choices are put.
+        images: its input pictures in order, or one contact sheet of them.
+        style: how the system answers.
+        seed: for this sample's draw.
+    """
+    prompt = PROMPTS[style.prompt]
+    key = wanted_prompt(sample, style)
+    orders = {None: prompt.tasks.get(sample.task, ""), "edit_prompt": prompt.edit}
+    order = orders.get(key, prompt.generate)
+    text = "\n\n".join(part for part in (_instruction(sample), order) if part)
+    sampling = Sampling(
+        style.sampling.max_tokens, style.sampling.temperature, style.sampling.top_p, seed
+    )
+    messages = (Message("system", (prompt.system,)), Message("user", (*images, text)))
+    schema = _schema(key, style.letters) if key and style.constrained else None
+    return ChatRequest(messages, sampling, schema)
+
+
+def wanted_prompt(sample: Sample, style: AnswerStyle) -> str | None:
+    """The JSON field that holds the image model's prompt; None when text alone is wanted."""
+    if style.mode == "vqa" or sample.format == "VQA":
+        return None
+    by_task = TASKS.get(sample.task, sample.format)
+    return "edit_prompt" if by_task == "ImageEditing" else "generate_prompt"
+
+
+def answer(sample: Sample, reply: ChatReply, style: AnswerStyle) -> Prediction:
+    """The prediction that a reply makes.
+
+    The text is kept whatever the status; only a closed block of reasoning before it is left out.
+    """
+    details = {"prompt": style.prompt, "prompt_hash": prompt_hash(style.prompt)}
+    key = wanted_prompt(sample, style)
+    text, image_prompt = _THOUGHT.sub("", reply.text, count=1), None
+    status, reason = _status(reply, text), reply.reason
+    if status == "ok" and not text.strip():
+        status, reason = "model_error", "the reply is empty"
+    if status == "ok" and key is not None:
+        found = _fields(text, key)
+        if isinstance(found, str):
+            status, reason = "model_error", found
+        else:
+            text, image_prompt = found
+    return Prediction(
+        sample_id=sample.id,
+        status=status,
+        reason=reason,
+        text=text or None,
+        image_prompt=image_prompt,
+        usage=reply.usage,
+        details=details,
+    )
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a short reply begins by declining; a long one that hedges is an answer."""
+    start = text.strip().lower().replace("\u2019", "'")
+    return len(start) <= _REFUSAL_CHARS and bool(_REFUSAL.match(start))
+
+
+def _status(reply: ChatReply, text: str) -> PredictionStatus:
+    if reply.status == "ok":
+        return "refused" if is_refusal(text) else "ok"
+    return _STATUS.get(reply.status, "model_error")
+
+
+def _instruction(sample: Sample) -> str:
+    choices = [f"{chr(65 + i)}. {defang(c)}" for i, c in enumerate(sample.choices)]
+    listed = ["Choices:", *choices] if choices and not _lists(sample) else []
+    return "\n".join([f"Instruction: {defang(sample.instruction)}", *listed])
+
+
+def _lists(sample: Sample) -> bool:
+    return all(c in sample.instruction for c in sample.choices)
+
+
+def _schema(key: str, letters: tuple[int, int] = (_TEXT_CHARS, _PROMPT_CHARS)) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "output_text": {"type": "string", "maxLength": letters[0]},
+            key: {"type": "string", "maxLength": letters[1]},
+        },
+        "required": ["output_text", key],
+        "additionalProperties": False,
+    }
+
+
+def _fields(text: str, key: str) -> tuple[str, str] | str:
+    """Text and image prompt, or what is wrong with the reply."""
+    try:
+        found = json.loads(_unfenced(text), strict=False)
+    except (ValueError, RecursionError):
+        return f"the reply is not the JSON object with output_text and {key} that was asked for"
+    if not isinstance(found, dict):
+        return "the reply is JSON but not an object"
+    values = [found.get("output_text"), found.get(key)]
+    if not all(isinstance(v, str) and v.strip() for v in values):
+        return f"the reply lacks output_text or {key}"
+    return storable(str(values[0])), storable(str(values[1]))
+
+
+def _unfenced(text: str) -> str:
+    match = re.fullmatch(r"```(?:json)?\s*\n(.*)\n\s*```", text.strip(), re.DOTALL)
+    return match[1] if match else text

@@ -1,0 +1,115 @@
+"""Chats with a vision-language model: the seam between prompts and whatever serves the model."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from medgen.engine.data import Image, Usage
+from medgen.engine.settings import read_settings
+
+# ok: a whole reply. truncated: it ended at the token limit. refused: the model or its filter
+# declined. timeout: no whole reply in time. rejected: the model cannot take this request (context
+# overflow, unreadable picture). unreachable: no reply after every attempt. unsent: the spending
+# cap does not allow it.
+ReplyStatus = Literal["ok", "truncated", "refused", "timeout", "rejected", "unreachable", "unsent"]
+
+
+class Drawing(Protocol):
+    """A picture that is drawn only when it is sent, so that a shard of them never lies around."""
+
+    def draw(self) -> Image:
+        """The picture; equal drawings give equal bytes.
+
+        Raises:
+            ImageError: what it is drawn from is no picture of a sane size.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn: texts and pictures in the order in which the model sees them."""
+
+    role: Literal["system", "user"]
+    parts: tuple[str | Image | Drawing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How replies are drawn. Temperature 0 is greedy.
+
+    `logprobs` is the number of alternatives given for every token of the reply, 0 for none.
+    """
+
+    max_tokens: int = 512
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    logprobs: int = 0
+
+
+def read_sampling(given: Mapping[str, Any] | None) -> Sampling:
+    """From configuration.
+
+    Raises:
+        ConfigError: an unknown field.
+    """
+    return read_settings(Sampling, given, "sampling")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What is asked of a model once. `schema` (JSON schema) constrains the reply."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a reply, with the log-probability (natural) of it and its alternatives."""
+
+    text: str
+    alternatives: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """What came back. `text` is what there is of the reply, also when it was truncated."""
+
+    status: ReplyStatus = "ok"
+    reason: str = ""
+    text: str = ""
+    usage: Usage = field(default_factory=Usage)
+    tokens: tuple[Token, ...] = ()
+
+
+class Chat(Protocol):
+    """A served vision-language model. Safe to use from several threads.
+
+    Law: one reply a request, same order, whatever else is asked at the same time.
+    """
+
+    def chat(self, chains: Sequence[Sequence[ChatRequest]]) -> list[list[ChatReply]]:
+        """Ask all requests: chains side by side, the requests of a chain one after the other.
+
+        So a later request of a chain finds what it shares with an earlier one in the cache.
+
+        Raises:
+            AdapterError: the model cannot be used at all.
+            EngineDied: the engine in this process is dead.
+            SpendingError: the spending cap let nothing through.
+        """
+        ...
+
+    def passport(self) -> Mapping[str, Any]:
+        """What serves: model, revision, library versions, whether weights are random (JSON)."""
+        ...
+
+
+def seed_for(seed: int, *parts: str) -> int:
+    """A seed of its own for each sample and purpose, in 0..2^31-1; the same in every run."""
+    text = "\x1f".join((str(seed), *parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

@@ -1,0 +1,1 @@
+"""A run decided before anything runs, and what enters its keys."""

@@ -1,0 +1,51 @@
+"""The stage graph of a plan as text: for a terminal, and as Mermaid for Markdown.
+
+Every node is drawn once however many systems share it, which is what sharing saves.
+"""
+
+from medgen.engine.plan.plan import Node, Plan
+
+
+def stages_saved(plan: Plan) -> tuple[int, int]:
+    """Stages that will run, and how many more there would be if no system shared one."""
+    alone = sum(len(node.systems) for node in plan.nodes.values())
+    return len(plan.nodes), alone - len(plan.nodes)
+
+
+def terminal(plan: Plan) -> str:
+    """The graph as an indented text: each stage with its systems, below what it reads."""
+    lines = [f"{plan.benchmark}  {sum(plan.samples.values()):,} samples in {plan.shards:,} shards"]
+    for node in plan.nodes.values():
+        depth = 1 + _depth(plan, node)
+        lines.append(f"{'  ' * depth}{node.stage:<6} {node.key}  {node.label}  {_shared(node)}")
+    stages, saved = stages_saved(plan)
+    lines.append(f"{stages} stages; sharing saves {saved}")
+    return "\n".join(lines)
+
+
+def mermaid(plan: Plan) -> str:
+    """The graph as a Mermaid flowchart, without the surrounding fence."""
+    lines = ["flowchart LR", f'  samples["{_quoted(plan.benchmark)}"]']
+    for node in plan.nodes.values():
+        text = f"{node.stage}: {node.label}<br/>{_shared(node)}"
+        lines.append(f'  n{node.key}["{_quoted(text)}"]')
+        sources = [f"n{key}" for key in node.upstream[-1:]] or ["samples"]
+        lines += [f"  {source} --> n{node.key}" for source in sources]
+    return "\n".join(lines)
+
+
+def _depth(plan: Plan, node: Node) -> int:
+    return max((1 + _depth(plan, plan.nodes[key]) for key in node.upstream), default=0)
+
+
+def _shared(node: Node) -> str:
+    return ", ".join(node.systems)
+
+
+def _quoted(text: str) -> str:
+    # Names come from configuration files: nothing in them may end the label or begin markup.
+    safe = text.replace("<br/>", "\n").replace("#", "#35;").replace("&", "#amp;")
+    for sign, entity in (("<", "#lt;"), (">", "#gt;"), ('"', "#quot;"), ("`", "#96;")):
+        safe = safe.replace(sign, entity)
+    lines = ("".join(c for c in line if c.isprintable()) for line in safe.split("\n"))
+    return "<br/>".join(lines)

@@ -1,0 +1,1 @@
+"""From stored rows to numbers: columns, summaries, statistics, comparisons, gates."""

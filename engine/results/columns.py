@@ -1,0 +1,431 @@
+"""A run's values as columns: one entry for every sample that a system owes, no picture read.
+
+Shards stream through a few threads and leave only numbers and codes behind, so that memory is
+some ten bytes a sample and value. A shard that is not in the store gives `missing` rows, taken
+from the benchmark itself: every column has exactly the locked denominator's length.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from medgen.engine.data import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus
+from medgen.engine.errors import CorruptError
+from medgen.engine.plan.plan import Node, StageName
+from medgen.engine.results.statistics import Floats, Ints
+from medgen.engine.results.thresholds import Threshold, threshold
+from medgen.engine.run.reader import RunReader
+from medgen.engine.store import schemas
+
+PREDICTION_STATUSES: tuple[str, ...] = get_args(PredictionStatus)
+STATUSES: tuple[str, ...] = tuple(
+    dict.fromkeys((*get_args(ScoreStatus), *get_args(VerdictStatus), "missing"))
+)
+_CONTEXT = ("sample_id", "format", "task", "modality", "source", "prediction_status")
+_HEAD = (*_CONTEXT, "status", "reason")
+# Shards read at once: enough to hide the latency of object storage, few enough for memory.
+_THREADS = 8
+_BATCH = 64
+
+
+class Words:
+    """Texts as integer codes, in order of appearance."""
+
+    def __init__(self, words: Sequence[str] = ()) -> None:
+        """Begin with known words, so that their codes are known too."""
+        self._codes = {word: code for code, word in enumerate(words)}
+
+    @property
+    def all(self) -> list[str]:
+        """Every word; the code is the place."""
+        return list(self._codes)
+
+    def code(self, word: str) -> int:
+        """The code of a word, new or not."""
+        return self._codes.setdefault(word, len(self._codes))
+
+    def encode(self, column: pa.ChunkedArray) -> Ints:
+        """The codes of a text column; null is the empty text."""
+        encoded = pc.fill_null(column, "").combine_chunks().dictionary_encode()
+        lookup = np.asarray([self.code(w) for w in encoded.dictionary.to_pylist()], dtype=np.int64)
+        codes: Ints = lookup[encoded.indices.to_numpy(zero_copy_only=False)]
+        return codes
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """Texts as codes: `words[codes[i]]` is the i-th."""
+
+    words: tuple[str, ...]
+    codes: NDArray[np.integer]
+
+    def where(self, word: str) -> NDArray[np.bool_]:
+        """Which entries are that word."""
+        code = self.words.index(word) if word in self.words else -1
+        mask: NDArray[np.bool_] = self.codes == code
+        return mask
+
+    def counts(self, mask: NDArray[np.bool_] | None = None) -> dict[str, int]:
+        """How many entries (under the mask) are each word."""
+        codes = self.codes if mask is None else self.codes[mask]
+        # Word by word: a joint count would widen every code to eight bytes.
+        return {word: int(np.count_nonzero(codes == i)) for i, word in enumerate(self.words)}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the entries of a column are grouped and paired by. `ids` only when asked for."""
+
+    format: Coded
+    task: Coded
+    modality: Coded
+    prediction: Coded
+    ids: pa.ChunkedArray | None = None
+    source: Coded | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One value of one system: NaN where there is none, and the status that says why.
+
+    A status of a judge's column is that of the sample in the view, over repeats and judges.
+    """
+
+    system: str
+    stage: StageName
+    label: str  # the metric or the judge, as the plan calls it
+    output: str  # the metric's value, or the judge's `dimension/view`
+    name: str
+    values: Floats
+    status: Coded
+    context: Context = field(repr=False)
+
+    def threshold_names(self) -> tuple[str, ...]:
+        """Names under which a threshold may stand, the most special first."""
+        if self.stage == "judge":
+            return (f"{self.label}.{self.output}", self.output, self.output.rpartition("/")[0])
+        return (f"{self.label}.{self.output}", self.label, self.output)
+
+    def threshold(self, thresholds: Mapping[str, Any]) -> Threshold:
+        """How the value is read; a judge's dimension without an entry is better when higher.
+
+        Raises:
+            ConfigError: the entry cannot be read.
+        """
+        found = threshold(thresholds, *self.threshold_names())
+        if self.stage == "judge" and found.direction is None:
+            return replace(found, direction="higher", assumed=True)
+        return found
+
+
+def system_columns(reader: RunReader, system: str, ids: bool = False) -> Iterator[Column]:
+    """Every column of a system: its metrics, then its judges, then the judges' mean.
+
+    Raises:
+        CorruptError: the rows of a node are not as many as the system owes.
+    """
+    for node in reader.plan.dependents(system, "score"):
+        yield from score_columns(reader, system, node, ids)
+    judges = reader.plan.dependents(system, "judge")
+    judged = [verdict_columns(reader, system, node, ids) for node in judges]
+    for columns in judged:
+        yield from (_renamed(c, len(judged)) for c in columns)
+    if len(judged) > 1:
+        yield from judges_mean(judged)
+
+
+def _renamed(column: Column, judges: int) -> Column:
+    return column if judges == 1 else replace(column, name=f"{column.label}:{column.name}")
+
+
+# ---- scores --------------------------------------------------------------------------------
+
+
+def score_columns(
+    reader: RunReader, system: str, node: Node, ids: bool = False
+) -> tuple[Column, ...]:
+    """The columns of one metric for one system.
+
+    A null value beside the status ok is `not_applicable` (the metric says nothing about this
+    output); a value that is not finite is an `error`.
+    """
+    gather = _Gather(reader, system, node, ids)
+    status = np.zeros(gather.due, np.uint8)
+    outputs: dict[str, Floats] = {}
+    for table in _stream(reader, system, node):
+        place = gather.add(table)
+        status[place] = gather.statuses.encode(table["status"])
+        for name in (n for n in table.column_names if n not in _HEAD):
+            if name not in outputs:  # a batch of nothing but gaps has no value columns
+                outputs[name] = np.full(gather.due, np.nan)
+            outputs[name][place] = table[name].to_numpy()
+    context = gather.context()
+    columns = []
+    for output, values in (outputs or {node.label: np.full(gather.due, np.nan)}).items():
+        said = _foretold(_explained(status, values, gather.statuses), context)
+        values[~np.isfinite(values)] = np.nan
+        name = node.label if len(outputs) < 2 else f"{node.label}.{output}"
+        columns.append(
+            Column(system, "score", node.label, output, name, values, said, context=context)
+        )
+    return tuple(columns)
+
+
+def _explained(status: NDArray[np.integer], values: Floats, words: Words) -> Coded:
+    ok = status == words.code("ok")
+    codes = status.astype(np.uint8)
+    codes[ok & np.isnan(values)] = words.code("not_applicable")
+    codes[ok & np.isinf(values)] = words.code("error")
+    return Coded(tuple(words.all), codes)
+
+
+def _foretold(status: Coded, context: Context) -> Coded:
+    """Missing samples of a task of which the metric says nothing are not applicable either."""
+    absent, missing = status.where("not_applicable"), status.where("missing")
+    tasks = len(context.task.words)
+    kinds = context.format.codes.astype(np.int32) * tasks + context.task.codes
+    size = len(context.format.words) * tasks
+    silent = np.bincount(kinds[absent], minlength=size)
+    seen = np.bincount(kinds[~missing], minlength=size)
+    wholly = (silent > 0) & (seen == silent)
+    codes = status.codes.copy()
+    codes[missing & wholly[kinds]] = status.words.index("not_applicable")
+    return Coded(status.words, codes)
+
+
+# ---- verdicts ------------------------------------------------------------------------------
+
+
+def verdict_columns(
+    reader: RunReader, system: str, node: Node, ids: bool = False
+) -> tuple[Column, ...]:
+    """The columns of one judge for one system: one for every dimension in each view.
+
+    The declared rule: a sample's value is the mean over the repeats that are ok for each model
+    that judged, then the mean over those models. When one of them has no ok verdict the sample
+    has no value in that view, and its status is that of the first verdict which is not ok.
+    """
+    gather, judged = _Gather(reader, system, node, ids), _Judged()
+    for table in _stream(reader, system, node):
+        codes = table["sample_id"].combine_chunks().dictionary_encode().indices
+        rows = codes.to_numpy(zero_copy_only=False)
+        first = np.flatnonzero(np.diff(rows, prepend=-1))
+        gather.add(table.take(first))
+        judged.add(table, rows, gather.statuses)
+    context = gather.context()
+    return tuple(
+        Column(
+            system=system,
+            stage="judge",
+            label=node.label,
+            output=f"{dimension}/{view}",
+            name=f"{dimension}/{view}",
+            values=values,
+            status=status,
+            context=context,
+        )
+        for dimension, view, values, status in judged.columns(gather.statuses)
+    )
+
+
+class _Judged:
+    """Verdicts of many shards, reduced to means and statuses as they come."""
+
+    def __init__(self) -> None:
+        self.views, self.judges, self.dimensions = Words(VIEWS), Words(), Words()
+        self.means: list[Floats] = []  # (dimensions, views, judges, samples) so far
+        self.fallen: list[Ints] = []  # (views, samples): the first status that is not ok
+
+    def add(self, table: pa.Table, rows: Ints, statuses: Words) -> None:
+        """Take in one batch; `rows` gives the batch's sample number of every verdict."""
+        samples = int(rows[-1]) + 1 if len(rows) else 0
+        status = statuses.encode(table["status"])
+        view = self.views.encode(table["view"])
+        ok = status == statuses.code("ok")
+        # Backwards, so that the first verdict of a sample that is not ok is the one that stays.
+        bad = np.flatnonzero(~ok & (view < len(VIEWS)))[::-1]
+        fallen = np.full((len(VIEWS), samples), statuses.code("missing"), dtype=np.int64)
+        fallen[view[bad], rows[bad]] = status[bad]
+        self.fallen.append(fallen)
+        scored = table.filter(pa.array(ok))
+        judge = self.judges.encode(scored["judge"])
+        cells = _entries(scored["scores"].combine_chunks())
+        entry = cells.row
+        dimension = self.dimensions.encode(cells.key)
+        shape = (len(self.dimensions.all), len(self.views.all), len(self.judges.all), samples)
+        at = np.ravel_multi_index(
+            (dimension, view[ok][entry], judge[entry], rows[ok][entry]), (*shape[:3], samples)
+        )
+        size = int(np.prod(shape))
+        sums = np.bincount(at, weights=cells.value, minlength=size)
+        counts = np.bincount(at, minlength=size)
+        mean = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
+        self.means.append(mean.reshape(shape))
+
+    def columns(self, statuses: Words) -> Iterator[tuple[str, str, Floats, Coded]]:
+        """Every (dimension, view) with its values and statuses."""
+        judges, dimensions = len(self.judges.all), self.dimensions.all
+        for at, view in enumerate(VIEWS):
+            fallen = np.concatenate([part[at] for part in self.fallen] or [np.zeros(0, int)])
+            present = np.zeros(len(fallen), dtype=bool)
+            values = []
+            for d in range(len(dimensions)):
+                cells = np.concatenate([_padded(m, d, at, judges) for m in self.means], axis=1)
+                present |= np.all(np.isfinite(cells), axis=0)
+                values.append(np.mean(cells, axis=0))
+            if judges == 0 or not (present.any() or _seen(fallen, statuses)):
+                continue
+            codes = np.where(present, statuses.code("ok"), fallen)
+            for dimension, column in zip(dimensions, values, strict=True):
+                yield dimension, view, column, _explained(codes, column, statuses)
+
+
+def _seen(fallen: Ints, statuses: Words) -> bool:
+    return bool(np.any(fallen != statuses.code("missing")))
+
+
+def _padded(mean: Floats, dimension: int, view: int, judges: int) -> Floats:
+    # A batch knows only the dimensions and judges met until then; the others had no value in it.
+    cells = np.full((judges, mean.shape[3]), np.nan)
+    if dimension < mean.shape[0]:
+        cells[: mean.shape[2]] = mean[dimension, view]
+    return cells
+
+
+@dataclass(frozen=True, slots=True)
+class _Entries:
+    row: Ints
+    key: pa.ChunkedArray
+    value: Floats
+
+
+def _entries(maps: pa.MapArray) -> _Entries:
+    offsets = maps.offsets.to_numpy()
+    row = np.repeat(np.arange(len(maps)), np.diff(offsets))
+    low, count = int(offsets[0]) if len(offsets) else 0, len(row)
+    value = maps.items.slice(low, count).to_numpy(zero_copy_only=False)
+    return _Entries(row, pa.chunked_array([maps.keys.slice(low, count)]), value)
+
+
+def judges_mean(judged: Sequence[Sequence[Column]]) -> Iterator[Column]:
+    """The mean of several judges, where every one of them has a value; label `judges`."""
+    for column in judged[0]:
+        others = [c for columns in judged[1:] for c in columns if c.output == column.output]
+        if len(others) < len(judged) - 1:
+            continue
+        group = [column, *others]
+        values = np.mean(np.stack([c.values for c in group]), axis=0)
+        yield replace(column, label="judges", values=values, status=_first_not_ok(group))
+
+
+def _first_not_ok(group: Sequence[Column]) -> Coded:
+    words = Words(STATUSES)
+    ok = words.code("ok")
+    codes = np.full(len(group[0].values), ok, dtype=np.int64)
+    for column in reversed(group):
+        lookup = np.asarray([words.code(w) for w in column.status.words])
+        own = lookup[column.status.codes]
+        codes = np.where(own != ok, own, codes)
+    return Coded(tuple(words.all), codes.astype(np.uint8))
+
+
+# ---- reading -------------------------------------------------------------------------------
+
+
+class _Gather:
+    """The context columns of a node, filled batch by batch: their length is known beforehand."""
+
+    def __init__(self, reader: RunReader, system: str, node: Node, ids: bool) -> None:
+        self.due = reader.plan.expected(system)
+        self.statuses = Words(STATUSES)
+        self._of = f"{node.stage}/{node.key} ({node.label})", system
+        self._words = {n: Words() for n in ("format", "task", "modality")}
+        self._words |= {"source": Words()} if ids else {}
+        self._words["prediction_status"] = Words(PREDICTION_STATUSES)
+        self._codes: dict[str, NDArray[np.integer]] = {
+            n: np.zeros(self.due, np.int32 if n == "source" else np.int16) for n in self._words
+        }
+        self._ids: list[pa.Array] | None = [] if ids else None
+        self._rows = 0
+
+    def add(self, table: pa.Table) -> slice:
+        """Take in a batch; the places of its rows in the column.
+
+        Raises:
+            CorruptError: there are more rows than the system owes.
+        """
+        place = slice(self._rows, self._rows + len(table))
+        self._rows = place.stop
+        if self._rows > self.due:
+            raise self._wrong()
+        for name, words in self._words.items():
+            self._codes[name][place] = words.encode(table[name])
+        if self._ids is not None:
+            self._ids += table["sample_id"].chunks
+        return place
+
+    def context(self) -> Context:
+        """What was gathered.
+
+        Raises:
+            CorruptError: there are fewer rows than the system owes.
+        """
+        if self._rows != self.due:
+            raise self._wrong()
+        return Context(
+            format=self._coded("format"),
+            task=self._coded("task"),
+            modality=self._coded("modality"),
+            prediction=self._coded("prediction_status"),
+            ids=None if self._ids is None else pa.chunked_array(self._ids, pa.string()),
+            source=self._coded("source") if self._ids is not None else None,
+        )
+
+    def _coded(self, name: str) -> Coded:
+        return Coded(tuple(self._words[name].all), self._codes[name])
+
+    def _wrong(self) -> CorruptError:
+        what, system = self._of
+        more = " or more" if self._rows > self.due else ""
+        return CorruptError(
+            f"{what} has rows for {self._rows}{more} samples of {system!r}, "
+            f"and should have {self.due}"
+        )
+
+
+def _stream(reader: RunReader, system: str, node: Node) -> Iterator[pa.Table]:
+    """Batches of a node's rows in the benchmark's order, with `missing` rows in the gaps."""
+
+    def read(shard: int) -> pa.Table:
+        table = reader.table(node, shard)
+        if table is None:
+            return _gap(reader, system, node, shard)
+        unread = ("explanations", "raw", "expected")
+        return table.drop_columns([c for c in unread if c in table.column_names])
+
+    reader.revisions(node)  # one listing, before the threads share it
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for start in range(0, reader.plan.shards, _BATCH):
+            shards = range(start, min(start + _BATCH, reader.plan.shards))
+            tables = list(threads.map(read, shards))
+            plain = [t.replace_schema_metadata(None) for t in tables]
+            yield pa.concat_tables(plain, promote_options="default").combine_chunks()
+
+
+def _gap(reader: RunReader, system: str, node: Node, shard: int) -> pa.Table:
+    """What stands for a shard that is not there: its samples, all `missing`."""
+    whole = reader.benchmark.table(shard).select(_CONTEXT[:5])
+    formats = pa.array(reader.plan.system(system).formats)
+    table = whole.filter(pc.is_in(whole["format"], value_set=formats))
+    words = pa.array(["missing"] * len(table), pa.string())
+    table = table.append_column("prediction_status", words).append_column("status", words)
+    if node.stage == "judge":
+        for column in (schemas.VERDICT.field(n) for n in ("view", "judge", "scores")):
+            table = table.append_column(column, pa.nulls(len(table), column.type))
+    return table

@@ -1,0 +1,407 @@
+"""Two systems on the same samples: paired differences, tests, effect sizes, bounds.
+
+A pair is a sample that both sides owe. It is complete when both have the value, and only complete
+pairs enter means and tests; what the others could change is said by the bounds. P values are
+adjusted by Holm's method over all values and groups of one kind: formats, tasks, modalities.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from medgen.engine.errors import ConfigError
+from medgen.engine.results.columns import Coded, Column, Context, system_columns
+from medgen.engine.results.statistics import (
+    FLIPS,
+    Floats,
+    Interval,
+    Ints,
+    bootstrap_mean,
+    clustered_mean,
+    cohen_dz,
+    difference_bounds,
+    holm,
+    rank_biserial,
+    sign_flip,
+    wilcoxon,
+)
+from medgen.engine.results.summary import Group, groups, random_labels
+from medgen.engine.results.thresholds import Direction, Threshold
+from medgen.engine.run.reader import RunReader
+
+ALPHA = 0.05
+ANSWERED = "answered"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One system of one run."""
+
+    reader: RunReader
+    system: str
+
+    @property
+    def name(self) -> str:
+        """`run id / system`."""
+        return f"{self.reader.plan.run_id} / {self.system}"
+
+    @property
+    def random_weights(self) -> bool:
+        """Whether any part of it ran on random weights."""
+        return any(random_labels(self.reader, self.system).values())
+
+
+@dataclass(frozen=True, slots=True)
+class PairedColumn:
+    """One value of both sides, entry by entry the same sample. `left` carries the context."""
+
+    left: Column
+    right: Column
+    clusters: Ints  # the source image's code; a sample without one is its own
+    threshold: Threshold
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Stage, label and output: what the two columns share."""
+        return self.left.stage, self.left.label, self.left.output
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The pairs of one value in one group."""
+
+    column: PairedColumn
+    group: Group
+    left: Floats  # of applicable pairs; NaN where there is none
+    right: Floats
+    clusters: Ints
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """Which pairs have both values."""
+        found: NDArray[np.bool_] = np.isfinite(self.left) & np.isfinite(self.right)
+        return found
+
+    @property
+    def differences(self) -> Floats:
+        """`right - left` of the complete pairs."""
+        found: Floats = (self.right - self.left)[self.complete]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """What the pairs of one value in one group say."""
+
+    format: str
+    kind: str  # all, task, modality
+    group: str
+    stage: str
+    label: str
+    output: str
+    metric: str
+    direction: Direction | None
+    n: int  # complete pairs
+    applicable: int  # pairs of which the metric says something
+    left_missing: int  # of these, without a value on the left
+    right_missing: int
+    clusters: int  # source images among the complete pairs
+    left_mean: float | None
+    right_mean: float | None
+    difference: float | None  # right - left
+    ci_low: float | None
+    ci_high: float | None
+    wilcoxon_p: float | None
+    wilcoxon_holm: float | None
+    sign_flip_p: float | None
+    sign_flip_holm: float | None
+    cohen_dz: float | None
+    rank_biserial: float | None
+    lowest: float | None  # mean difference if every missing value were as bad as can be
+    highest: float | None
+    bounds: Literal["declared", "observed", "none"]  # where the range of a missing value is from
+    better: str  # left, right, neither shown, unknown direction
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two systems compared; `contrasts` in the order of the left side's plan."""
+
+    left: str
+    right: str
+    benchmarks: tuple[str, ...]  # one, or the two that differ
+    shared: int  # samples that both sides owe
+    left_only: int
+    right_only: int
+    contrasts: tuple[Contrast, ...]
+    random_weights: bool = False  # something behind it has random weights: not a result
+    alpha: float = ALPHA
+    schema: str = "comparison/1"
+
+
+def compare(left: Side, right: Side, flips: int = FLIPS) -> Comparison:
+    """Compare two systems, of one run or of two.
+
+    Raises:
+        ConfigError: they share no sample or no value.
+        CorruptError: stored rows are damaged.
+    """
+    columns = list(paired_columns(left, right))
+    contrasts = [_contrast(cell, flips) for column in columns for cell in cells(column)]
+    adjusted = _judged(_adjusted(contrasts))
+    shared = len(columns[0].left.values)
+    benchmarks = dict.fromkeys((left.reader.plan.benchmark, right.reader.plan.benchmark))
+    return Comparison(
+        left=left.name,
+        right=right.name,
+        benchmarks=tuple(benchmarks),
+        shared=shared,
+        left_only=left.reader.plan.expected(left.system) - shared,
+        right_only=right.reader.plan.expected(right.system) - shared,
+        contrasts=tuple(adjusted),
+        random_weights=left.random_weights or right.random_weights,
+    )
+
+
+# ---- pairing -------------------------------------------------------------------------------
+
+
+def paired_columns(left: Side, right: Side) -> Iterator[PairedColumn]:
+    """Every value that both sides have, paired on sample ids; first whether there is an answer.
+
+    Raises:
+        ConfigError: they share no sample or no value.
+    """
+    known = {_key(c): c for c in _with_answered(left)}
+    found = 0
+    for theirs in _with_answered(right):
+        if (ours := known.get(_key(theirs))) is None:
+            continue
+        found += 1
+        mine, other = _aligned(ours, theirs)
+        mark = mine.threshold(left.reader.plan.thresholds)
+        if mine.label == ANSWERED and mine.stage == "answer":
+            mark = Threshold(direction="higher", lowest=0.0, highest=1.0)
+        yield PairedColumn(mine, other, _clusters(mine.context), mark)
+    if not found:
+        raise ConfigError(f"{left.name} and {right.name} have no value in common to compare")
+
+
+def _key(column: Column) -> tuple[str, str, str]:
+    return column.stage, column.label, column.output
+
+
+def _with_answered(side: Side) -> Iterator[Column]:
+    told = False
+    for column in system_columns(side.reader, side.system, ids=True):
+        if not told:
+            yield _answered(column)
+            told = True
+        yield column
+
+
+def _answered(column: Column) -> Column:
+    """1 where the prediction is ok, 0 where it failed, nothing where there is no row yet."""
+    prediction = column.context.prediction
+    missing = prediction.where("missing")
+    values = np.where(missing, np.nan, prediction.where("ok").astype(np.float64))
+    status = Coded(("ok", "missing", "not_applicable"), missing.astype(np.uint8))
+    return replace(
+        column,
+        stage="answer",
+        label=ANSWERED,
+        output=ANSWERED,
+        name=ANSWERED,
+        values=values,
+        status=status,
+    )
+
+
+def _aligned(left: Column, right: Column) -> tuple[Column, Column]:
+    ids: Any = left.context.ids
+    others: Any = right.context.ids
+    if ids.equals(others):
+        return left, right
+    places = pc.fill_null(pc.index_in(ids, value_set=others.combine_chunks()), -1).to_numpy()
+    mine = np.flatnonzero(places >= 0)
+    if len(mine) == 0:
+        raise ConfigError("the two sides share no sample id; are they runs of one benchmark?")
+    return _taken(left, mine), _taken(right, places[mine].astype(np.int64))
+
+
+def _taken(column: Column, at: Ints) -> Column:
+    def coded(c: Coded) -> Coded:
+        return Coded(c.words, c.codes[at])
+
+    old = column.context
+    context = Context(
+        format=coded(old.format),
+        task=coded(old.task),
+        modality=coded(old.modality),
+        prediction=coded(old.prediction),
+        ids=old.ids.take(at) if old.ids is not None else None,
+        source=coded(old.source) if old.source is not None else None,
+    )
+    return replace(column, values=column.values[at], status=coded(column.status), context=context)
+
+
+def _clusters(context: Context) -> Ints:
+    source = context.source
+    if source is None:
+        return np.arange(len(context.format.codes))
+    alone = np.arange(len(source.codes)) + len(source.words)
+    codes: Ints = np.where(source.where(""), alone, source.codes)
+    return codes
+
+
+def cells(column: PairedColumn) -> Iterator[Cell]:
+    """The pairs by format, task and modality, without groups of which the metric says nothing."""
+    left, right = column.left, column.right
+    silent = (left.status.where("not_applicable") & np.isnan(right.values)) | (
+        right.status.where("not_applicable") & np.isnan(left.values)
+    )
+    for group in groups(left):
+        mask = group.mask & ~silent
+        if mask.any():
+            yield Cell(column, group, left.values[mask], right.values[mask], column.clusters[mask])
+
+
+# ---- contrasts -----------------------------------------------------------------------------
+
+
+def _contrast(cell: Cell, flips: int) -> Contrast:
+    complete, differences = cell.complete, cell.differences
+    clusters = cell.clusters[complete]
+    interval = clustered_mean(differences, clusters)
+    signed = sign_flip(differences, clusters, flips)
+    ranked = wilcoxon(differences)
+    low, high, bounds = _range(cell)
+    extremes = difference_bounds(cell.left, cell.right, low, high)
+    if bounds == "none":
+        extremes = None
+    left = cell.column.left
+    return Contrast(
+        format=cell.group.format,
+        kind=cell.group.kind,
+        group=cell.group.name,
+        stage=left.stage,
+        label=left.label,
+        output=left.output,
+        metric=left.name,
+        direction=cell.column.threshold.direction,
+        n=len(differences),
+        applicable=len(cell.left),
+        left_missing=int(np.count_nonzero(np.isnan(cell.left))),
+        right_missing=int(np.count_nonzero(np.isnan(cell.right))),
+        clusters=len(np.unique(clusters)),
+        left_mean=_mean(cell.left[complete]),
+        right_mean=_mean(cell.right[complete]),
+        difference=interval.mean,
+        ci_low=interval.low,
+        ci_high=interval.high,
+        wilcoxon_p=ranked.p_value if ranked else None,
+        wilcoxon_holm=None,
+        sign_flip_p=signed.p_value if signed else None,
+        sign_flip_holm=None,
+        cohen_dz=cohen_dz(differences),
+        rank_biserial=rank_biserial(differences),
+        lowest=extremes[0] if extremes else None,
+        highest=extremes[1] if extremes else None,
+        bounds=bounds,
+        better="",
+    )
+
+
+def _mean(values: Floats) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def _range(cell: Cell) -> tuple[float, float, Literal["declared", "observed", "none"]]:
+    """The smallest and largest value that a missing one could have been."""
+    mark = cell.column.threshold
+    if mark.lowest is not None and mark.highest is not None:
+        return mark.lowest, mark.highest, "declared"
+    seen = np.concatenate([cell.column.left.values, cell.column.right.values])
+    seen = seen[np.isfinite(seen)]
+    if len(seen) == 0:
+        return 0.0, 0.0, "none"
+    return float(seen.min()), float(seen.max()), "observed"
+
+
+def _adjusted(contrasts: Sequence[Contrast]) -> list[Contrast]:
+    found = list(contrasts)
+    for kind in dict.fromkeys(c.kind for c in contrasts):
+        family = [i for i, c in enumerate(contrasts) if c.kind == kind]
+        ranked = holm([contrasts[i].wilcoxon_p for i in family])
+        flipped = holm([contrasts[i].sign_flip_p for i in family])
+        for i, wilcoxon_holm, sign_flip_holm in zip(family, ranked, flipped, strict=True):
+            found[i] = replace(found[i], wilcoxon_holm=wilcoxon_holm, sign_flip_holm=sign_flip_holm)
+    return found
+
+
+def _judged(contrasts: Sequence[Contrast]) -> Iterator[Contrast]:
+    for contrast in contrasts:
+        yield replace(contrast, better=_better(contrast))
+
+
+def _better(contrast: Contrast) -> str:
+    if contrast.direction is None:
+        return "unknown direction"
+    p, difference = contrast.sign_flip_holm, contrast.difference
+    if p is None or difference is None or p >= ALPHA:
+        return "neither shown"
+    return "right" if (difference > 0) == (contrast.direction == "higher") else "left"
+
+
+# ---- pairing controls of a judge -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PairingEffect:
+    """How much a judge's score falls when a sample is shown the wrong way.
+
+    `delta` is score(correct) - score(control) over the samples that have both.
+    """
+
+    control: str
+    n: int
+    excluded: int  # samples of the correct pairing without the control's score
+    delta: float | None
+    ci_low: float | None
+    ci_high: float | None
+    wilcoxon_p: float | None
+    wilcoxon_holm: float | None
+
+
+def pairing_effects(
+    correct: Mapping[str, float], controls: Mapping[str, Mapping[str, float]]
+) -> list[PairingEffect]:
+    """A judge's sensitivity to pairing, by control; scores are by sample id.
+
+    Incomplete pairs are left out pairwise; Holm's correction is over the controls.
+    """
+    effects = []
+    for name, scores in controls.items():
+        shared = [i for i in correct if i in scores]
+        deltas = np.asarray([correct[i] - scores[i] for i in shared], dtype=np.float64)
+        deltas = deltas[np.isfinite(deltas)]
+        interval: Interval = bootstrap_mean(deltas)
+        test = wilcoxon(deltas)
+        effects.append(
+            PairingEffect(
+                control=name,
+                n=len(deltas),
+                excluded=len(correct) - len(deltas),
+                delta=interval.mean,
+                ci_low=interval.low,
+                ci_high=interval.high,
+                wilcoxon_p=test.p_value if test else None,
+                wilcoxon_holm=None,
+            )
+        )
+    adjusted = holm([e.wilcoxon_p for e in effects])
+    return [replace(e, wilcoxon_holm=p) for e, p in zip(effects, adjusted, strict=True)]

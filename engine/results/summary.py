@@ -1,0 +1,218 @@
+"""A run in numbers: one row for each system, format, group and value (schema `summary/1`).
+
+    expected        samples that the system owes in the group: the locked denominator
+    not_applicable  of these, samples of which the metric says nothing
+    n               samples that have a value; mean, sd, interval and pass rate are of these
+    coverage        n / (expected - not_applicable): 1 when nothing failed and nothing is missing
+    sd              population standard deviation, as the benchmark's authors give it
+    ci_method       bootstrap (1,000 resamples, seed 42), or normal above 20,000 values
+    status_*        samples by the status of the score, or of the judge's verdict in the view
+    prediction_*    samples by the status of the prediction
+    random_weights  a model, metric or judge behind the row has random weights: not a result
+
+A failure is counted under its status and never as the number 0. Groups of which the metric says
+nothing at all (a pixel metric for questions) have no row.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from medgen.engine.plan.plan import Plan
+from medgen.engine.results.columns import (
+    PREDICTION_STATUSES,
+    STATUSES,
+    Coded,
+    Column,
+    system_columns,
+)
+from medgen.engine.results.statistics import Floats, bootstrap_means
+from medgen.engine.results.thresholds import Threshold
+from medgen.engine.run.reader import RunReader
+
+_TEXT, _COUNT, _NUMBER = pa.string(), pa.int64(), pa.float64()
+SUMMARY = pa.schema(
+    [
+        ("system", _TEXT),
+        ("control", pa.bool_()),
+        ("format", _TEXT),
+        ("group_kind", _TEXT),  # all, task, modality
+        ("group", _TEXT),  # the task's or modality's name; `all`
+        ("stage", _TEXT),  # score, judge
+        ("label", _TEXT),  # the metric or judge, as the plan calls it
+        ("output", _TEXT),  # its value
+        ("metric", _TEXT),  # the name to show
+        ("direction", _TEXT),  # higher, lower, or null: nobody said which is better
+        ("n", _COUNT),
+        ("expected", _COUNT),
+        ("not_applicable", _COUNT),
+        ("coverage", _NUMBER),
+        ("mean", _NUMBER),
+        ("sd", _NUMBER),
+        ("ci_low", _NUMBER),
+        ("ci_high", _NUMBER),
+        ("ci_method", _TEXT),
+        ("pass_when", _TEXT),
+        ("threshold", _NUMBER),
+        ("passed", _COUNT),
+        ("pass_rate", _NUMBER),
+        *((f"status_{s}", _COUNT) for s in STATUSES),
+        *((f"prediction_{s}", _COUNT) for s in PREDICTION_STATUSES),
+        ("random_weights", pa.bool_()),
+    ],
+    metadata={"medgen.schema": "summary/1"},
+)
+# Values that wait for a common bootstrap; results do not depend on where the cut falls.
+_WAITING = 250_000
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some entries of a column: a whole format, or one of its tasks or modalities."""
+
+    format: str
+    kind: str
+    name: str
+    mask: NDArray[np.bool_]
+
+
+def summarize(reader: RunReader) -> pa.Table:
+    """The summary of a run, complete or not; rows in the plan's order of systems and metrics.
+
+    Raises:
+        CorruptError: stored rows are damaged, or not as many as a system owes.
+        ConfigError: a threshold of the plan cannot be read.
+    """
+    rows: list[Row] = []
+    waiting: list[tuple[Row, Floats]] = []
+    for system in reader.plan.systems:
+        random = random_labels(reader, system.name)
+        for column in system_columns(reader, system.name):
+            for row, values in _column_rows(reader.plan, column, random):
+                rows.append(row)
+                waiting.append((row, values))
+                if sum(len(kept) for _, kept in waiting) > _WAITING:
+                    _interval(waiting)
+    _interval(waiting)
+    return pa.Table.from_pylist(rows, SUMMARY)
+
+
+def _interval(waiting: list[tuple[Row, Floats]]) -> None:
+    """Give the waiting rows their means and intervals, and forget them."""
+    found = bootstrap_means([values for _, values in waiting])
+    for (row, _), interval in zip(waiting, found, strict=True):
+        row["mean"], row["ci_method"] = interval.mean, interval.method
+        row["ci_low"], row["ci_high"] = interval.low, interval.high
+    waiting.clear()
+
+
+def _column_rows(
+    plan: Plan, column: Column, random: Mapping[str, bool]
+) -> Iterator[tuple[Row, Floats]]:
+    mark = column.threshold(plan.thresholds)
+    for group in groups(column):
+        statuses = column.status.counts(group.mask)
+        expected = int(np.count_nonzero(group.mask))
+        if statuses["not_applicable"] == expected:
+            continue
+        values = column.values[group.mask & np.isfinite(column.values)]
+        row: Row = {
+            "system": column.system,
+            "control": plan.system(column.system).control,
+            "format": group.format,
+            "group_kind": group.kind,
+            "group": group.name,
+            "stage": column.stage,
+            "label": column.label,
+            "output": column.output,
+            "metric": column.name,
+            "random_weights": random["predictions"] or random.get(column.label, False),
+        }
+        row |= _counts(values, expected, statuses["not_applicable"])
+        row |= _passes(values, mark)
+        row |= {f"status_{s}": statuses.get(s, 0) for s in STATUSES}
+        predicted = column.context.prediction.counts(group.mask)
+        row |= {f"prediction_{s}": predicted.get(s, 0) for s in PREDICTION_STATUSES}
+        yield row, values
+
+
+def groups(column: Column) -> Iterator[Group]:
+    """Every format of a column, whole, then by task, then by modality; names sorted."""
+    context = column.context
+    for name in context.format.words:
+        mask = context.format.where(name)
+        yield Group(name, "all", "all", mask)
+        for kind, coded in (("task", context.task), ("modality", context.modality)):
+            yield from _split(name, kind, coded, mask)
+
+
+def _split(name: str, kind: str, coded: Coded, mask: NDArray[np.bool_]) -> Iterator[Group]:
+    for word in sorted(w for w, count in coded.counts(mask).items() if count):
+        yield Group(name, kind, word, mask & coded.where(word))
+
+
+def _counts(values: Floats, expected: int, not_applicable: int) -> Row:
+    applicable = expected - not_applicable
+    return {
+        "n": len(values),
+        "expected": expected,
+        "not_applicable": not_applicable,
+        "coverage": len(values) / applicable,
+        "sd": float(np.std(values)) if len(values) else None,
+    }
+
+
+def _passes(values: Floats, mark: Threshold) -> Row:
+    passed = mark.passed(values)
+    return {
+        "direction": mark.direction,
+        "pass_when": mark.pass_when,
+        "threshold": mark.value,
+        "passed": passed,
+        "pass_rate": passed / len(values) if passed is not None and len(values) else None,
+    }
+
+
+def random_labels(reader: RunReader, system: str) -> dict[str, bool]:
+    """Which of a system's parts ran on random weights: `predictions`, and metrics by label."""
+    plan = reader.plan
+    models = [has_random_weights(reader.shard_labels(n)) for n in plan.predictions(system)]
+    found = {"predictions": any(models)}
+    judges = []
+    for node in chain(plan.dependents(system, "score"), plan.dependents(system, "judge")):
+        found[node.label] = has_random_weights(reader.shard_labels(node))
+        judges += [found[node.label]] if node.stage == "judge" else []
+    return found | {"judges": any(judges)}
+
+
+def has_random_weights(labels: object) -> bool:
+    """Whether a passport anywhere in a shard's labels says `random_weights: true`."""
+    if isinstance(labels, Mapping):
+        return labels.get("random_weights") is True or any(map(has_random_weights, labels.values()))
+    if isinstance(labels, Sequence) and not isinstance(labels, str):
+        return any(map(has_random_weights, labels))
+    return False
+
+
+def write_summary(table: pa.Table) -> bytes:
+    """The summary as the bytes of `summary.parquet`."""
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def read_summary(data: bytes) -> pa.Table:
+    """The table of a stored `summary.parquet`."""
+    import pyarrow.parquet as pq
+
+    return pq.read_table(pa.BufferReader(data))

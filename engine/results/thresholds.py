@@ -1,0 +1,72 @@
+"""What counts as good: direction, pass mark and range of each value, as plain data.
+
+A plan's `thresholds` maps a name to an entry:
+
+    {"pass_when": "<=" | ">=", "value": 0.6, "direction": "higher" | "lower", "range": [0, 1]}
+
+Every field may be left out. `direction` says which way is better, and follows from `pass_when`
+when absent; `range` gives the smallest and largest possible value, for bounds on missing rows.
+The name is looked up from the most special to the most general: `metric.output`, `metric`, then
+`output`; for a judge's dimension `overall_score/reference_based`, then `overall_score`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from medgen.engine.errors import ConfigError
+from medgen.engine.results.statistics import Floats
+
+Direction = Literal["higher", "lower"]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """How one value is read. `direction` None: nobody said which way is better."""
+
+    direction: Direction | None = None
+    pass_when: Literal["<=", ">="] | None = None
+    value: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    assumed: bool = False  # nobody wrote an entry; a judge's scales all rise with quality
+
+    def passed(self, values: Floats) -> int | None:
+        """How many values pass; None without a pass mark."""
+        if self.value is None or self.pass_when is None:
+            return None
+        hits = values <= self.value if self.pass_when == "<=" else values >= self.value
+        return int(np.count_nonzero(hits))
+
+
+def threshold(thresholds: Mapping[str, Any], *names: str) -> Threshold:
+    """The entry under the first of `names` that has one; an empty one when none has.
+
+    Raises:
+        ConfigError: the entry is not of the form this module describes.
+    """
+    name = next((n for n in names if n in thresholds), None)
+    return Threshold() if name is None else _parse(name, thresholds[name])
+
+
+def _parse(name: str, entry: Any) -> Threshold:
+    try:
+        unknown = set(entry) - {"pass_when", "value", "direction", "range"}
+        pass_when, direction = entry.get("pass_when"), entry.get("direction")
+        low, high = entry.get("range") or (None, None)
+        value = entry.get("value")
+        value, low, high = (None if x is None else float(x) for x in (value, low, high))
+    except (TypeError, ValueError, AttributeError) as err:
+        raise ConfigError(f"threshold {name!r}: {entry!r} is not an entry ({err})") from err
+    if unknown or pass_when not in (None, "<=", ">=") or direction not in (None, "higher", "lower"):
+        raise ConfigError(
+            f"threshold {name!r}: {entry!r}; known are pass_when (<= or >=), value, "
+            "direction (higher or lower), range ([lowest, highest])"
+        )
+    if (pass_when is None) != (value is None):
+        raise ConfigError(f"threshold {name!r}: pass_when and value come together")
+    if direction is None and pass_when is not None:
+        direction = "lower" if pass_when == "<=" else "higher"
+    return Threshold(direction, pass_when, value, low, high)

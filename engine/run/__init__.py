@@ -1,0 +1,1 @@
+"""Carrying a plan out: what is ready, who does it, what follows from a failure."""

@@ -1,0 +1,141 @@
+"""What is ready, what runs, what is done: the bookkeeping of one run, with no clock or process.
+
+The board knows the graph and nothing of pools. A shard is ready when the shards that it reads
+are committed. Scoring is shard-major: a benchmark shard is scored for all systems at once when
+all are there, or for those that are there when one of them has just finished.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from medgen.engine.plan.plan import Node, Plan
+from medgen.engine.run.pool import Target, Unit
+from medgen.engine.run.reader import stage_shards
+from medgen.engine.run.survey import Todo
+
+
+@dataclass(slots=True)
+class Queue:
+    """Units of one group that can be handed out now."""
+
+    fresh: deque[Unit] = field(default_factory=deque)
+    suspects: deque[Unit] = field(default_factory=deque)  # to be done alone, after a crash
+
+
+class Board:
+    """Tracks a run's shards from waiting to committed."""
+
+    def __init__(self, plan: Plan, todo: Todo) -> None:
+        """Queue everything whose inputs are already there."""
+        self.plan = plan
+        self.todo = todo
+        self.queues = {name: Queue() for name in plan.groups}
+        self.failed: dict[str, str] = {}  # group -> why it was given up
+        self._open: dict[str, set[int]] = {k: set(t) for k, t in todo.targets.items()}
+        self._scores: dict[int, dict[str, bool]] = {}  # benchmark shard -> key -> inputs there
+        self._readers: dict[str, list[Node]] = {key: [] for key in plan.nodes}
+        for node in plan.nodes.values():
+            for key in node.upstream:
+                self._readers[key].append(node)
+        for node in plan.nodes.values():
+            self._enlist(node)
+        for shard in sorted(self._scores):
+            self._offer_scores(shard)
+
+    def remaining(self, group: str) -> int:
+        """How many stage shards of the group are not committed."""
+        return sum(len(self._open[n.key]) for n in self._nodes(group))
+
+    def finished(self) -> bool:
+        """Whether nothing is left that can still be done."""
+        return not any(self._open[n.key] for n in self.plan.nodes.values() if not self._lost(n))
+
+    def over(self, system: str) -> bool:
+        """Whether every shard of every stage of a system is committed."""
+        return not any(self._open[n.key] for n in self.plan.nodes.values() if system in n.systems)
+
+    def samples(self, unit: Unit, sizes: list[int]) -> int:
+        """How many samples a unit's shard holds; `sizes` are those of the benchmark's shards."""
+        split = self.plan.nodes[unit.targets[0].key].split
+        piece, count = unit.shard % split, sizes[unit.shard // split]
+        return (piece + 1) * count // split - piece * count // split
+
+    def committed(self, unit: Unit) -> None:
+        """The unit's shards are in the store: what was waiting for them may become ready."""
+        for target in unit.targets:
+            self._open[target.key].discard(unit.shard)
+        for target in unit.targets:
+            node = self.plan.nodes[target.key]
+            for reader in self._readers[target.key]:
+                self._now_ready(reader, unit.shard // node.split)
+
+    def give_up(self, group: str, reason: str) -> None:
+        """The group will do no more; neither will anything that reads its rows."""
+        self.failed.setdefault(group, reason)
+        self.queues[group] = Queue()
+        for shard in list(self._scores):
+            self._offer_scores(shard)
+
+    def flush(self) -> None:
+        """Score what is there without waiting for the systems still to come."""
+        for shard in list(self._scores):
+            self._offer_scores(shard, whole=False)
+
+    def _nodes(self, group: str) -> Iterable[Node]:
+        return (n for n in self.plan.nodes.values() if n.group == group)
+
+    def _lost(self, node: Node) -> bool:
+        if node.group in self.failed:
+            return True
+        return any(self._open[key] and self._lost(self.plan.nodes[key]) for key in node.upstream)
+
+    def _enlist(self, node: Node) -> None:
+        for index in sorted(self._open[node.key]):
+            if node.stage == "score":
+                there = self._inputs_there(node, index)
+                self._scores.setdefault(index, {})[node.key] = there
+            elif self._inputs_there(node, index // node.split):
+                self._queue(node, index)
+
+    def _inputs_there(self, node: Node, shard: int) -> bool:
+        upstream = (self.plan.nodes[key] for key in node.upstream)
+        return not any(i in self._open[u.key] for u in upstream for i in stage_shards(u, shard))
+
+    def _now_ready(self, node: Node, shard: int) -> None:
+        if not self._inputs_there(node, shard):
+            return
+        if node.stage == "score":
+            if node.key in self._scores.get(shard, {}):
+                self._scores[shard][node.key] = True
+                self._offer_scores(shard)
+            return
+        for index in stage_shards(node, shard):
+            if index in self._open[node.key]:
+                self._queue(node, index)
+
+    def _queue(self, node: Node, index: int) -> None:
+        target = self.todo.targets[node.key][index]
+        inputs = self.todo.inputs(self.plan, node, index // node.split)
+        unit = Unit(node.group, index, (target,), inputs=inputs)
+        self.queues[node.group].fresh.append(unit)
+
+    def _offer_scores(self, shard: int, whole: bool = True) -> None:
+        """Queue a benchmark shard for scoring; `whole` waits for every system still to come."""
+        keys = self._scores.get(shard, {})
+        ready = [key for key, there in keys.items() if there]
+        if whole and any(
+            not there and not self._lost(self.plan.nodes[k]) for k, there in keys.items()
+        ):
+            return
+        if not ready:
+            return
+        for key in ready:
+            del keys[key]
+        inputs: dict[str, int] = {}
+        targets: list[Target] = []
+        for key in ready:
+            targets.append(self.todo.targets[key][shard])
+            inputs |= self.todo.inputs(self.plan, self.plan.nodes[key], shard)
+        group = self.plan.nodes[ready[0]].group
+        self.queues[group].fresh.append(Unit(group, shard, tuple(targets), inputs=inputs))

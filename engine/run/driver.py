@@ -1,0 +1,301 @@
+"""The run: plan and store in, committed shards out. Starts where the last one stopped.
+
+plan ──> survey (what exists) ──> board (what is ready) ──> pool (who does it) ──> receipts
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from medgen.engine.errors import PlanError, StoreError
+from medgen.engine.plan.plan import GroupPlan
+from medgen.engine.run.board import Board
+from medgen.engine.run.budget import Budget, charging
+from medgen.engine.run.faults import FaultPolicy
+from medgen.engine.run.fit import Ledger, check_fit
+from medgen.engine.run.pool import Group, Outcome, Pool, Receipt, Unit
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.stages import worker_recipe
+from medgen.engine.run.survey import Todo
+
+MAX_STARTS = 3  # failed starts in a row that end a group
+PATIENCE_S = 5.0  # how long idle scoring waits for slower systems before it goes ahead
+STALL_S = 900.0  # nothing running and nothing starting for so long is a hang; say so instead
+
+EventKind = Literal[
+    "opened",
+    "closed",
+    "receipt",
+    "trouble",
+    "gave_up",
+    "draining",
+    "system_finished",  # every row of a system is there
+    "quarantined",  # before a run: a damaged object was put aside
+    "chaos",  # before a run: it is a rehearsal with faults
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, for progress bars and event logs. Never holds sample text."""
+
+    kind: EventKind
+    group: str
+    receipt: Receipt | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is carried out. Changes no result."""
+
+    stop: Callable[[], bool] = lambda: False
+    watch: Callable[[Event], None] = lambda event: None
+    grace_s: float = 30.0  # after a stop, how long running shards may take to finish
+    discreet: bool = False  # say of errors only their kind: their words may quote samples
+    spending_cap_usd: float | None = None  # of this start, over all systems and judges
+    session: str = ""  # names this driver's run, for judges' sentinels; begins with the time
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended. Rows are in the store; this says what is not."""
+
+    stopped: bool
+    failed: Mapping[str, str]  # group -> why it was given up
+
+
+def carry_out(reader: RunReader, todo: Todo, pool: Pool, options: Options) -> Ending:
+    """Do what is left of a plan.
+
+    Raises:
+        ConfigError: the spending cap is no positive number.
+        PlanError: a group fits no machine, or no worker could be placed for too long.
+        StoreError: results can no longer be written. Everything committed stays.
+    """
+    check_fit(reader.plan, pool.nodes())
+    for key, node in reader.plan.nodes.items():
+        if todo.targets[key]:
+            reader.stage(node).declare(node.recipe)
+    return Driver(reader, todo, pool, options).run()
+
+
+class Driver:
+    """One run's loop: open groups, hand out units, act on outcomes."""
+
+    def __init__(self, reader: RunReader, todo: Todo, pool: Pool, options: Options) -> None:
+        """Nothing is started yet."""
+        self.reader, self.plan = reader, reader.plan
+        self.url = reader.objects.url
+        self.sizes = [shard.samples for shard in reader.benchmark.manifest.shards]
+        self.pool, self.options = pool, options
+        self.board = Board(self.plan, todo)
+        self.faults = FaultPolicy()
+        self.budget, self.charging = Budget(options.spending_cap_usd), charging(self.plan)
+        self.ledger = Ledger([dict(node) for node in pool.nodes()])
+        self.open: dict[str, int] = {}  # group -> workers asked for
+        self.running: dict[str, int] = {}  # group -> units out
+        self.unstarted: dict[str, int] = {}
+        self.moved = time.monotonic()  # when something last happened
+
+    def run(self) -> Ending:
+        """Loop until nothing is left, or until told to stop."""
+        while not self.board.finished() and not self.options.stop():
+            self._end_unaffordable()
+            self._open_groups()
+            self._feed()
+            self._act(self.pool.wait(1.0))
+            self._score_ahead()
+            self._close_idle()
+            self._check_stall()
+        stopped = self.options.stop()
+        if stopped:
+            self._drain()
+        for group in list(self.open):
+            self._close(group)
+        return Ending(stopped, dict(self.board.failed))
+
+    def _open_groups(self) -> None:
+        for group in self._order():
+            if self._queued(group.name):
+                wanted = self._wanted(group) - self.open.get(group.name, 0)
+                placed = self.ledger.take(group, wanted) if wanted > 0 else 0
+                if placed:
+                    self._open(group, placed)
+
+    def _order(self) -> list[GroupPlan]:
+        # Models first, longest first: they feed the rest. Scoring and judging take what is left.
+        def rank(group: GroupPlan) -> tuple[bool, float]:
+            feeds = group.stage in ("answer", "render")
+            return not feeds, -group.seconds_per_sample * self.board.remaining(group.name)
+
+        return sorted(self.plan.groups.values(), key=rank)
+
+    def _wanted(self, group: GroupPlan) -> int:
+        in_flight = max(1, group.resources.in_flight)
+        needed = -(-self.board.remaining(group.name) // in_flight)
+        return max(1, min(group.resources.workers, needed))
+
+    def _open(self, group: GroupPlan, workers: int) -> None:
+        make = worker_recipe(self.url, self.plan, group.name, self.options.session)
+        self.pool.open(Group(group.name, make, group.resources), workers)
+        self.open[group.name] = self.open.get(group.name, 0) + workers
+        self.moved = time.monotonic()
+        self._tell("opened", group.name, workers=workers)
+
+    def _feed(self) -> None:
+        for name in self.open:
+            queue = self.board.queues[name]
+            while queue.suspects and self._submit(queue.suspects[0], alone=True):
+                queue.suspects.popleft()
+            while queue.fresh and not queue.suspects and self._submit(queue.fresh[0]):
+                queue.fresh.popleft()
+
+    def _submit(self, unit: Unit, alone: bool = False) -> bool:
+        if not self._affordable(unit.group) or not self.pool.submit(unit, alone):
+            return False
+        self.running[unit.group] = self.running.get(unit.group, 0) + 1
+        return True
+
+    def _affordable(self, group: str) -> bool:
+        if group not in self.charging:
+            return True
+        return self.budget.allows(group, {g: self.running.get(g, 0) for g in self.charging})
+
+    def _end_unaffordable(self) -> None:
+        """Give up what the cap allows no more; not before every open shard's cost is known."""
+        if any(self.running.get(group) for group in self.charging):
+            return
+        for group in sorted(self.charging - self.board.failed.keys()):
+            if self._queued(group) and not self._affordable(group):
+                self._give_up(group, self.budget.reached())
+
+    def _act(self, outcomes: list[Outcome] | Any) -> None:
+        for outcome in outcomes:
+            self.moved = time.monotonic()
+            if self.options.discreet:
+                outcome = _discreet(outcome)
+            if outcome.unit is None:
+                self._not_started(outcome)
+                continue
+            self.running[outcome.group] -= 1
+            if outcome.group in self.board.failed:
+                continue
+            if outcome.kind == "finished":
+                self._report(outcome)
+            else:
+                self._tell(
+                    "trouble", outcome.group, what=outcome.kind, error=outcome.error,
+                    shard=outcome.unit.shard,
+                )  # fmt: skip
+            self._follow(outcome, outcome.unit)
+
+    def _report(self, outcome: Outcome) -> None:
+        self.unstarted.pop(outcome.group, None)
+        for receipt in outcome.receipts:
+            if outcome.group in self.charging:
+                self.budget.paid(outcome.group, receipt.cost_usd)
+            self.options.watch(Event("receipt", outcome.group, receipt))
+
+    def _follow(self, outcome: Outcome, unit: Unit) -> None:
+        then = self.faults.after(outcome, self.board.samples(unit, self.sizes))
+        queue = self.board.queues[outcome.group]
+        if then.kind == "done":
+            self._committed(unit)
+        elif then.kind == "again":
+            (queue.suspects if then.alone else queue.fresh).extend(then.units)
+        elif outcome.error_type in ("StoreError", "BusyError"):
+            raise StoreError(then.reason)
+        else:
+            cure = "; `medgen run --repair` finds and replaces it"
+            damaged = outcome.error_type == "CorruptError"
+            self._give_up(outcome.group, then.reason + (cure if damaged else ""))
+
+    def _committed(self, unit: Unit) -> None:
+        self.board.committed(unit)
+        for target in unit.targets:
+            self.reader.committed(target.key, unit.shard, target.revision)
+        shared = {s for target in unit.targets for s in self.plan.nodes[target.key].systems}
+        for system in sorted(s for s in shared if self.board.over(s)):
+            self._tell("system_finished", "", system=system)
+
+    def _not_started(self, outcome: Outcome) -> None:
+        if outcome.group in self.board.failed:
+            return
+        self.unstarted[outcome.group] = self.unstarted.get(outcome.group, 0) + 1
+        self._tell("trouble", outcome.group, what="unstarted", error=outcome.error)
+        if self.unstarted[outcome.group] >= MAX_STARTS:
+            self._give_up(outcome.group, outcome.error)
+
+    def _give_up(self, group: str, reason: str) -> None:
+        self.board.give_up(group, reason)
+        self._tell("gave_up", group, error=reason)
+        self._close(group)
+
+    def _score_ahead(self) -> None:
+        busy = self._queued("score") or self.running.get("score")
+        if not busy and time.monotonic() - self.moved > PATIENCE_S:
+            self.board.flush()
+
+    def _close_idle(self) -> None:
+        starved = any(self._queued(g) and g not in self.open for g in self.plan.groups)
+        for group in list(self.open):
+            idle = not self._queued(group) and not self.running.get(group)
+            if idle and (starved or not self.board.remaining(group)):
+                self._close(group)
+
+    def _close(self, group: str) -> None:
+        if self.open.pop(group, None) is not None:
+            self.pool.close(group)
+            self.ledger.release(group)
+            self.running.pop(group, None)
+            self._tell("closed", group)
+
+    def _drain(self) -> None:
+        """Let running shards finish for a while; what does not is done again next time."""
+        self._tell("draining", "", units=sum(self.running.values()))
+        until = time.monotonic() + self.options.grace_s
+        while any(self.running.values()) and time.monotonic() < until:
+            for outcome in self.pool.wait(0.5):
+                if outcome.unit is not None:
+                    self.running[outcome.group] -= 1
+                if outcome.kind == "finished":
+                    self._report(outcome)
+
+    def _check_stall(self) -> None:
+        if any(self.running.values()) or time.monotonic() - self.moved < STALL_S:
+            return
+        raise PlanError(
+            f"no worker of {', '.join(self.open) or 'any group'} could be placed for "
+            f"{STALL_S:.0f} s; the cluster offers {[dict(n) for n in self.pool.nodes()]}"
+        )
+
+    def _queued(self, group: str) -> bool:
+        queue = self.board.queues.get(group)
+        return queue is not None and bool(queue.fresh or queue.suspects)
+
+    def _tell(self, kind: EventKind, group: str, **details: Any) -> None:
+        self.options.watch(Event(kind, group, details=details))
+
+
+# Errors whose words are ours, about places and numbers.
+_OF_NO_SAMPLE = ("StoreError", "BusyError", "CorruptError", "PlanError", "SpendingError")
+
+
+def _discreet(outcome: Outcome) -> Outcome:
+    if not outcome.error or outcome.error_type in _OF_NO_SAMPLE:
+        return outcome
+    return replace(outcome, error=f"{outcome.error_type or outcome.kind} (words withheld)")
+
+
+def stopping_after(options: Options, receipts: int) -> Options:
+    """Options that stop a run after so many receipts; for rehearsing interruptions."""
+    seen = 0
+
+    def watch(event: Event) -> None:
+        nonlocal seen
+        seen += event.kind == "receipt"
+        options.watch(event)
+
+    return replace(options, watch=watch, stop=lambda: seen >= receipts or options.stop())

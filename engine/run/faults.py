@@ -1,0 +1,133 @@
+"""What to do when a unit does not finish: try again, try it alone, split it, give up on it.
+
+A worker that raises is our fault and is bounded tightly; a machine that is lost is nobody's
+and is bounded loosely. A unit that was alone when its worker's process died is split, until
+the one sample that kills workers is found; the second time that sample kills one, it is
+quarantined and becomes a row.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from medgen.engine.run.pool import Outcome, Target, Unit
+
+MAX_FAILURES = 3  # our errors on one unit
+MAX_LOSSES = 20  # machines lost under one unit
+MAX_CRASHES_IN_A_ROW = 12  # halving a shard of 64 finds its sample in 7
+
+Work = tuple[str, int, tuple[Target, ...]]
+
+
+@dataclass(slots=True)
+class _Split:
+    """A shard that is done in parts."""
+
+    whole: Unit
+    waiting: int = 0  # parts not yet committed
+    done: list[tuple[int, int]] = field(default_factory=list)  # parts that are
+    quarantined: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What follows from an outcome: units to hand out, or the group given up."""
+
+    kind: Literal["done", "again", "give_up"]
+    units: tuple[Unit, ...] = ()
+    alone: bool = False
+    reason: str = ""
+
+
+class FaultPolicy:
+    """Counts what happened to every unit of a run and decides what follows."""
+
+    def __init__(self) -> None:
+        """Nothing has happened yet."""
+        self._failures: dict[tuple[Work, tuple[int, int] | None], int] = {}
+        self._losses: dict[tuple[Work, tuple[int, int] | None], int] = {}
+        self._kills: dict[tuple[Work, tuple[int, int]], int] = {}
+        self._splits: dict[Work, _Split] = {}
+        self._in_a_row: dict[str, int] = {}
+
+    def after(self, outcome: Outcome, samples: int) -> Next:
+        """Decide. `samples` is how many the unit's shard holds."""
+        unit = outcome.unit
+        assert unit is not None, "an outcome without a unit is not for this policy"
+        if outcome.kind == "finished":
+            self._in_a_row.pop(unit.group, None)
+            return self._finished(unit)
+        if outcome.kind == "failed":
+            return self._again(self._failures, unit, MAX_FAILURES, outcome.error)
+        if outcome.kind == "lost":
+            return self._again(self._losses, unit, MAX_LOSSES, outcome.error)
+        return self._crashed(outcome, unit, samples)
+
+    def quarantined(self) -> Mapping[tuple[str, int], Mapping[int, str]]:
+        """Positions given up in shards still being put together, by (group, shard)."""
+        return {(w[0], w[1]): s.quarantined for w, s in self._splits.items() if s.quarantined}
+
+    def _again(
+        self,
+        counts: dict[tuple[Work, tuple[int, int] | None], int],
+        unit: Unit,
+        limit: int,
+        error: str,
+    ) -> Next:
+        slot = (_work(unit), unit.positions)
+        counts[slot] = counts.get(slot, 0) + 1
+        if counts[slot] >= limit:
+            return Next("give_up", reason=error)
+        return Next("again", (unit,), alone=unit.positions is not None)
+
+    def _crashed(self, outcome: Outcome, unit: Unit, samples: int) -> Next:
+        run = self._in_a_row[unit.group] = self._in_a_row.get(unit.group, 0) + 1
+        if run >= MAX_CRASHES_IN_A_ROW:
+            return Next("give_up", reason=f"{run} workers died one after another: {outcome.error}")
+        if not outcome.alone or unit.merge:
+            return Next("again", (unit,), alone=True)
+        low, high = unit.positions or (0, samples)
+        if high - low > 1:
+            return self._split(unit, low, high)
+        return self._killed(unit, (low, high), outcome.error)
+
+    def _split(self, unit: Unit, low: int, high: int) -> Next:
+        split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
+        middle = (low + high) // 2
+        halves = [replace(unit, positions=span) for span in ((low, middle), (middle, high))]
+        split.waiting += 1  # one part became two
+        return Next("again", tuple(halves), alone=True)
+
+    def _killed(self, unit: Unit, span: tuple[int, int], error: str) -> Next:
+        slot = (_work(unit), span)
+        self._kills[slot] = self._kills.get(slot, 0) + 1
+        if self._kills[slot] < 2:
+            return Next("again", (replace(unit, positions=span),), alone=True)
+        split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
+        split.quarantined[span[0]] = f"killed its worker twice: {error}"
+        return self._part_over(split)
+
+    def _finished(self, unit: Unit) -> Next:
+        split = self._splits.get(_work(unit))
+        if split is None or unit.merge:
+            self._splits.pop(_work(unit), None)
+            return Next("done")
+        if unit.positions is not None:
+            split.done.append(unit.positions)
+        return self._part_over(split)
+
+    def _part_over(self, split: _Split) -> Next:
+        split.waiting -= 1
+        if split.waiting:
+            return Next("again")
+        merge = replace(
+            split.whole,
+            merge=True,
+            parts=tuple(sorted(split.done)),
+            quarantined=dict(split.quarantined),
+        )
+        return Next("again", (merge,))
+
+
+def _work(unit: Unit) -> Work:
+    return (unit.group, unit.shard, unit.targets)

@@ -1,0 +1,162 @@
+"""A run's folder in the store: its plan, configuration, status, events and results.
+
+`<root>/runs/<run id>/{plan.json, config.yaml, status.json, events/…, summary.parquet, report/}`,
+and `cancel.json` while somebody asks the driver to stop.
+None of it is needed to resume: what is done is what exists under `stages/`.
+"""
+
+import json
+import uuid
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import cattrs
+
+from medgen.engine.errors import CorruptError, StoreError
+from medgen.engine.plan.plan import Plan
+from medgen.engine.store.objects import Objects
+
+LOG_CHUNK = 2000  # lines or more; a long run rewrites the last chunk of its log, not the whole
+
+RunStatus = Literal["started", "success", "partial", "error", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a run stands: enough to answer `medgen status` with nothing but the store."""
+
+    status: RunStatus
+    run_id: str
+    started: str  # ISO 8601, UTC
+    updated: str
+    done: Mapping[str, int] = field(default_factory=dict)  # stage key -> committed shards
+    rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # stage -> status -> rows
+    failed: Mapping[str, str] = field(default_factory=dict)  # group -> why it was given up
+    reason: str = ""
+    exit_code: int | None = None
+    job: str = ""  # the Ray job that drives it, where there is one
+    code: str = ""  # which code drives it: a commit, an upload
+
+
+class RunFolder:
+    """Reads and writes one run's folder."""
+
+    def __init__(self, objects: Objects, run_id: str) -> None:
+        """Nothing is read or written yet."""
+        self.objects = objects
+        self.run_id = run_id
+        self.folder = f"runs/{run_id}"
+
+    def save_plan(self, plan: Plan, config: str) -> None:
+        """Leave the plan and the configuration it was made from; the first driver's stay."""
+        data = json.dumps(cattrs.unstructure(plan), indent=1).encode()
+        self.objects.create(f"{self.folder}/plan.json", data)
+        self.objects.create(f"{self.folder}/config.yaml", config.encode())
+
+    def plan(self) -> Plan:
+        """The plan of the run.
+
+        Raises:
+            StoreError: there is no such run.
+            CorruptError: the plan cannot be read by this version.
+        """
+        name = f"{self.folder}/plan.json"
+        try:
+            data = self.objects.read(name)
+        except FileNotFoundError as err:
+            raise StoreError(
+                f"no run {self.run_id!r} in {self.objects.url}; `medgen list runs` names them"
+            ) from err
+        try:
+            return cattrs.structure(json.loads(data), Plan)
+        except (ValueError, KeyError, cattrs.BaseValidationError) as err:
+            raise CorruptError(f"{name}: not a plan of this version ({err!r})") from err
+
+    def save_status(self, status: Status) -> None:
+        """Publish where the run stands."""
+        data = json.dumps(cattrs.unstructure(status), indent=1, sort_keys=True).encode()
+        self.objects.replace(f"{self.folder}/status.json", data)
+
+    def status(self) -> Status | None:
+        """Where the run stands, as last published; None before anything was."""
+        try:
+            data = self.objects.read(f"{self.folder}/status.json")
+        except FileNotFoundError:
+            return None
+        try:
+            return cattrs.structure(json.loads(data), Status)
+        except (ValueError, KeyError, cattrs.BaseValidationError) as err:
+            raise CorruptError(f"{self.folder}/status.json: not readable ({err!r})") from err
+
+    def ask_to_stop(self, why: str) -> None:
+        """Ask the driver, wherever it runs, to stop; it looks every few seconds."""
+        request = {"id": uuid.uuid4().hex, "time": now(), "why": why}
+        self.objects.replace(f"{self.folder}/cancel.json", json.dumps(request).encode())
+
+    def asked_to_stop(self) -> str:
+        """The request to stop as it stands in the store; empty when there is none."""
+        try:
+            return self.objects.read(f"{self.folder}/cancel.json").decode()
+        except FileNotFoundError:
+            return ""
+
+    def withdraw_stop(self) -> None:
+        """Take a request to stop back, before the run is driven again."""
+        self.objects.delete(f"{self.folder}/cancel.json")
+
+    def save_events(self, chunk: str, lines: list[str]) -> None:
+        """Publish a chunk of a driver's event log, as far as it is filled."""
+        text = "".join(f"{line}\n" for line in lines)
+        self.objects.replace(f"{self.folder}/events/{chunk}.jsonl", text.encode())
+
+    def logs(self, but: Container[str] = ()) -> dict[str, list[str]]:
+        """The lines (JSON) of each chunk of each driver's log, by the chunk's name.
+
+        Args:
+            but: chunks not to read; one of `LOG_CHUNK` lines or more never changes.
+        """
+        found = {}
+        for name in self.objects.names(f"{self.folder}/events"):
+            if name not in but:
+                text = self.objects.read(f"{self.folder}/events/{name}").decode()
+                found[name] = text.splitlines()
+        return found
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events of all drivers, by time."""
+        found: list[dict[str, Any]] = [
+            json.loads(line) for lines in self.logs().values() for line in lines
+        ]
+        return sorted(found, key=lambda event: str(event["time"]))
+
+
+def now() -> str:
+    """The time as it is stored: ISO 8601, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def run_ids(objects: Objects) -> list[str]:
+    """Every run in the store."""
+    return objects.names("runs")
+
+
+def find_run(objects: Objects, name: str | None) -> str:
+    """A run id from the whole of it, a unique beginning, or None for the last one updated.
+
+    Raises:
+        StoreError: there is none, or several begin so.
+    """
+    ids = run_ids(objects)
+    if name is None:
+        updated = {i: s.updated for i in ids if (s := RunFolder(objects, i).status())}
+        if not updated:
+            raise StoreError(f"no run in {objects.url}; `medgen run` makes one")
+        return max(updated, key=updated.__getitem__)
+    matches = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
+    if len(matches) != 1:
+        known = ", ".join(matches or ids) or "none"
+        count = len(matches) or "no"
+        raise StoreError(f"{count} runs in {objects.url} begin with {name!r}; there are {known}")
+    return matches[0]

@@ -1,0 +1,125 @@
+"""What a run needs of a pool of workers: groups, units of work, receipts and outcomes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from medgen.engine.plan.identity import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One shard object to write: the stage's key, and the revision it will be.
+
+    `retry` takes the rows of the revision before that are ok from there, and repeats the rest.
+    """
+
+    key: str
+    revision: int = 0
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a worker is handed: a shard of one or more stages, or a part of it after a crash.
+
+    `positions` is None for the whole shard, else the half-open range of samples to work on as a
+    part. `quarantined` maps sample positions to reasons; they become rows without being tried.
+    """
+
+    group: str  # the worker group that does it
+    shard: int
+    targets: tuple[Target, ...]
+    positions: tuple[int, int] | None = None
+    quarantined: Mapping[int, str] = field(default_factory=dict)
+    merge: bool = False  # put the parts together and commit the shard
+    parts: tuple[tuple[int, int], ...] = ()  # when merging, the positions that are committed
+    inputs: Mapping[str, int] = field(default_factory=dict)  # "key/shard" -> revision, if not 0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """All that comes back from a worker: one committed shard (or part), in numbers."""
+
+    stage: str
+    key: str
+    shard: int
+    rows: Mapping[str, int] = field(default_factory=dict)  # status -> rows
+    size: int = 0  # bytes written
+    seconds: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: float = 0.0
+    part: tuple[int, int] | None = None
+
+
+class Worker(Protocol):
+    """A callable made once in its process, then fed one unit at a time."""
+
+    def __call__(self, unit: Unit) -> Sequence[Receipt]:
+        """Do the unit, commit it, and say so."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Workers of one kind: how to make one, and what each asks of the cluster."""
+
+    name: str
+    make: Callable[[], Worker]
+    resources: Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a unit.
+
+    finished: `receipts` say what was committed. failed: the worker raised (our error, the
+    worker lives). crashed: the worker's process died. lost: its machine died. unstarted: the
+    worker could not be made; `unit` is None.
+    """
+
+    kind: Literal["finished", "failed", "crashed", "lost", "unstarted"]
+    group: str
+    unit: Unit | None = None
+    receipts: tuple[Receipt, ...] = ()
+    error: str = ""
+    error_type: str = ""  # class name of what was raised
+    alone: bool = True  # the worker held nothing else, so a crash is the unit's own
+
+
+class Pool(Protocol):
+    """Every worker of a run, by group. The same tests hold for the local pool and for Ray."""
+
+    def nodes(self) -> Sequence[Mapping[str, float]]:
+        """What each machine offers: `CPU`, `GPU`, `memory` (bytes) and custom resources."""
+        ...
+
+    def open(self, group: Group, workers: int) -> None:
+        """Ask for workers of a group, or for more of them."""
+        ...
+
+    def room(self, group: str) -> int:
+        """How many more units the group's workers can take now."""
+        ...
+
+    def submit(self, unit: Unit, alone: bool = False) -> bool:
+        """Hand over a unit; False when no worker can take it now.
+
+        `alone` asks for a worker that holds nothing else, and keeps it so: a crash is then the
+        unit's own.
+        """
+        ...
+
+    def wait(self, seconds: float) -> Sequence[Outcome]:
+        """Outcomes since the last call; empty when nothing happened in `seconds`."""
+        ...
+
+    def close(self, group: str) -> None:
+        """End the group's workers and free what they held."""
+        ...
+
+    def shutdown(self) -> None:
+        """End every worker."""
+        ...

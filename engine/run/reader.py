@@ -1,0 +1,133 @@
+"""Reads a run's rows: highest revisions, checked ids, and rows for what is missing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+
+from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.data import Prediction, PredictionStatus, Sample
+from medgen.engine.errors import CorruptError
+from medgen.engine.plan.plan import Node, Plan
+from medgen.engine.store import schemas
+from medgen.engine.store.objects import Objects
+from medgen.engine.store.shards import Listing, Stage, concat, labels
+
+
+def part_of(samples: Sequence[Sample], split: int, index: int) -> Sequence[Sample]:
+    """The samples of stage shard `index`, when each benchmark shard is cut into `split`."""
+    piece, count = index % split, len(samples)
+    return samples[piece * count // split : (piece + 1) * count // split]
+
+
+def stage_shards(node: Node, shard: int) -> range:
+    """The node's own shards that make up one benchmark shard."""
+    return range(shard * node.split, (shard + 1) * node.split)
+
+
+class RunReader:
+    """The rows of one plan's stages. Listings are taken once, when a node is first read."""
+
+    def __init__(self, objects: Objects, plan: Plan, benchmark: Benchmark | None = None) -> None:
+        """Opens the benchmark, unless it is open; reads nothing of the stages yet."""
+        self.objects = objects
+        self.plan = plan
+        self.benchmark = benchmark or Benchmark(objects, plan.benchmark)
+        self._listings: dict[str, Listing] = {}
+        self._told: dict[str, dict[int, int]] = {}  # key -> shard -> revision
+
+    def stage(self, node: Node) -> Stage:
+        """Where a node's shards are."""
+        return Stage(self.objects, node.stage, node.key)
+
+    def listing(self, node: Node) -> Listing:
+        """What there is of a node's shards."""
+        if node.key not in self._listings:
+            listed = self.stage(node).listing()
+            self._listings[node.key] = listed.joined(self._told.get(node.key, {}))
+        return self._listings[node.key]
+
+    def revisions(self, node: Node) -> Mapping[int, int]:
+        """The highest revision of each of a node's shards."""
+        return self.listing(node).revisions
+
+    def committed(self, key: str, shard: int, revision: int) -> None:
+        """Remember a commit that was heard of: a listing may lag behind."""
+        self._told.setdefault(key, {})[shard] = revision
+
+    def anew(self, plan: Plan | None = None) -> "RunReader":
+        """A reader that lists again, and remembers what this one heard of.
+
+        It may read another plan over the same benchmark.
+        """
+        reader = RunReader(self.objects, plan or self.plan, self.benchmark)
+        reader._told = self._told
+        return reader
+
+    def table(self, node: Node, shard: int) -> pa.Table | None:
+        """A node's rows for one benchmark shard; None when any of them is not committed."""
+        have = self.revisions(node)
+        indexes = stage_shards(node, shard)
+        if any(i not in have for i in indexes):
+            return None
+        return concat([self.stage(node).read(i, have[i]) for i in indexes])
+
+    def shard_labels(self, node: Node) -> dict[str, object]:
+        """The labels of any one committed shard of a node: the passport of what ran."""
+        for index, revision in self.revisions(node).items():
+            return labels(self.stage(node).read(index, revision))
+        return {}
+
+    def predictions(self, system: str, shard: int) -> list[Prediction]:
+        """One prediction for every sample of a shard that the system must answer, in order.
+
+        A row that is not in the store is `missing`.
+
+        Raises:
+            CorruptError: a stored shard has other sample ids than the benchmark.
+        """
+        formats = self.plan.system(system).formats
+        samples = self.benchmark.samples(shard)
+        tables = [(n, self.table(n, shard)) for n in self.plan.predictions(system)]
+        rows = combine(samples, tables)
+        return [rows[s.id] for s in samples if s.format in formats]
+
+
+def combine(
+    samples: Sequence[Sample], tables: Sequence[tuple[Node, pa.Table | None]]
+) -> dict[str, Prediction]:
+    """The answer's words and the render's picture as one prediction, by sample id.
+
+    `samples` are all of a benchmark shard, whatever their format.
+
+    Raises:
+        CorruptError: a table's sample ids are not those of the benchmark.
+    """
+    merged: dict[str, Prediction] = {}
+    for node, table in tables:
+        due = [s.id for s in samples if s.format in node.formats]
+        if table is None:
+            rows = [Prediction(i, "missing", f"the {node.stage} stage has no row") for i in due]
+        else:
+            rows = schemas.predictions(schemas.check(table, schemas.PREDICTION, node.label))
+        if [r.sample_id for r in rows] != due:
+            raise CorruptError(f"{node.stage}/{node.key}: sample ids are not the benchmark's")
+        for row in rows:
+            merged[row.sample_id] = (
+                _join(merged[row.sample_id], row) if row.sample_id in merged else row
+            )
+    return merged
+
+
+def _join(answer: Prediction, render: Prediction) -> Prediction:
+    # Both halves must be there: the first failure along the way is the prediction's.
+    status: PredictionStatus = answer.status if answer.status != "ok" else render.status
+    return replace(
+        render,
+        status=status,
+        reason=answer.reason if answer.status != "ok" else render.reason,
+        text=answer.text,
+        image_prompt=answer.image_prompt,
+        images=render.images or answer.images,
+        details={**answer.details, **render.details},
+    )

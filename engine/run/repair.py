@@ -1,0 +1,71 @@
+"""Finds damaged objects of a run and puts them aside, so that the run makes them anew.
+
+A run proves every object that it reads, and stops at one that is damaged; it does not read what
+it does not need. These functions read everything that a plan names. What is damaged is moved to a
+`quarantine/` folder beside it: nothing is destroyed, and nothing of it is ever read as rows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.errors import CorruptError
+from medgen.engine.plan.plan import Node, Plan
+from medgen.engine.run.reader import RunReader
+from medgen.engine.store.layout import shard_name
+from medgen.engine.store.objects import Objects
+from medgen.engine.store.shards import QUARANTINE
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One object that is not what was written there."""
+
+    path: str
+    why: str
+
+
+def damaged_samples(objects: Objects, ref: str) -> Iterator[Damage]:
+    """Every shard of a benchmark that is damaged or missing.
+
+    Raises:
+        BenchmarkError: the benchmark's manifest is missing.
+        CorruptError: the benchmark's manifest is damaged.
+    """
+    benchmark = Benchmark(objects, ref)
+    for shard in range(len(benchmark.manifest.shards)):
+        try:
+            benchmark.table(shard)
+        except CorruptError as err:
+            yield Damage(shard_name(f"benchmarks/{ref}", shard), str(err))
+
+
+def damaged_stages(objects: Objects, plan: Plan) -> Iterator[Damage]:
+    """Every damaged shard of a plan's stages, at the revision that is read."""
+    reader = RunReader(objects, plan)
+    for node in plan.nodes.values():
+        for shard, revision in sorted(reader.revisions(node).items()):
+            if found := _shard_damage(reader, node, shard, revision):
+                yield found
+
+
+def _shard_damage(reader: RunReader, node: Node, shard: int, revision: int) -> Damage | None:
+    stage = reader.stage(node)
+    try:
+        stage.read(shard, revision)
+    except CorruptError as err:
+        return Damage(shard_name(stage.folder, shard, revision), str(err))
+    return None
+
+
+def quarantine(objects: Objects, damage: Damage) -> str:
+    """Move a damaged object aside; returns where it is now. Nothing happens when it is gone."""
+    folder, _, name = damage.path.rpartition("/")
+    aside = f"{folder}/{QUARANTINE}/{name}"
+    try:
+        content = objects.read(damage.path)
+    except FileNotFoundError:
+        return aside
+    objects.create(aside, content)
+    objects.delete(damage.path)
+    return aside

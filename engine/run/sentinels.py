@@ -1,0 +1,73 @@
+"""Has a judge every worker judge the sentinels of a benchmark, and says whether it moved.
+
+Tables lie under `<root>/sentinels/<identity>/<session>-<worker>.json`; the identity covers the
+benchmark and the judge's recipe, so only like is compared with like. A session is one driver's
+run; its name begins with the time, so names are in order.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.codec import fingerprint
+from medgen.engine.data import Sample
+from medgen.engine.judging.sentinels import (
+    Drift,
+    choose_sentinels,
+    compare_sentinels,
+    sentinel_table,
+)
+from medgen.engine.plan.identity import identity
+from medgen.engine.plan.plan import GroupPlan, Plan
+from medgen.engine.ports import Judge
+from medgen.engine.store.objects import Objects
+
+_SHARDS = 4  # of a seeded order: enough samples to draw a dozen even cases from
+
+
+def stand_guard(objects: Objects, plan: Plan, group: GroupPlan, judge: Judge, session: str) -> None:
+    """Have the judge of this worker judge the sentinels, and keep what it said."""
+    benchmark = Benchmark(objects, plan.benchmark)
+    samples: list[Sample] = []
+    for shard in range(min(_SHARDS, plan.shards)):
+        samples += benchmark.samples(shard)
+    sentinels = choose_sentinels(samples)
+    verdicts = judge.judge([s.sample for s in sentinels], [s.prediction for s in sentinels])
+    table = sentinel_table(sentinels, verdicts, _judge(plan, group))
+    name = f"{_folder(plan, group)}/{session}-{uuid.uuid4().hex[:8]}.json"
+    objects.create(name, json.dumps(table, sort_keys=True).encode())
+
+
+def drifts(objects: Objects, plan: Plan, session: str) -> dict[str, Drift]:
+    """For every judge of the plan that worked in the session: has it moved since the last one?
+
+    A judge that nobody saw before has nothing to be compared with, and is left out.
+    """
+    found: dict[str, Drift] = {}
+    for group in plan.groups.values():
+        if group.stage != "judge":
+            continue
+        folder = _folder(plan, group)
+        names = objects.names(folder)
+        now = [n for n in names if n.startswith(session)]
+        before = [n for n in names if n < session and not n.startswith(session)]
+        if now and before:
+            earlier = _table(objects, f"{folder}/{before[-1]}")
+            compared = [compare_sentinels(earlier, _table(objects, f"{folder}/{n}")) for n in now]
+            found[group.name] = max(compared, key=lambda drift: drift.changed)
+    return found
+
+
+def _judge(plan: Plan, group: GroupPlan) -> Mapping[str, Any]:
+    return {"benchmark": plan.benchmark, "judge": identity(group.spec)}
+
+
+def _folder(plan: Plan, group: GroupPlan) -> str:
+    return f"sentinels/{fingerprint(_judge(plan, group))}"
+
+
+def _table(objects: Objects, name: str) -> Mapping[str, Any]:
+    table: Mapping[str, Any] = json.loads(objects.read(name))
+    return table

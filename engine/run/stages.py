@@ -1,0 +1,204 @@
+"""What each stage does with a unit: predict, score, judge."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from medgen.engine.benchmark.source import UsesBenchmark
+from medgen.engine.data import VIEWS, Prediction, Request, Sample, Score, Verdict
+from medgen.engine.environment import environment_lock
+from medgen.engine.errors import AdapterError
+from medgen.engine.plan.plan import Node, Plan, StageName
+from medgen.engine.ports import Generator, Judge, Scorer
+from medgen.engine.run.pool import Target, Unit, Worker
+from medgen.engine.run.retry import keeping, replacing, settled, unsettled
+from medgen.engine.run.sentinels import stand_guard
+from medgen.engine.run.worker import StageWorker, tabled
+from medgen.engine.store import schemas
+
+
+class PredictWorker(StageWorker):
+    """Holds one generator, for an answer or a render stage."""
+
+    def __init__(self, url: str, plan: Plan, group: str) -> None:
+        """See `StageWorker`."""
+        super().__init__(url, plan, group)
+        self.generator: Generator = self.group.spec.build()
+        if isinstance(self.generator, UsesBenchmark):
+            self.generator.use(self.benchmark)
+
+    def _work(self, unit: Unit) -> dict[Target, pa.Table]:
+        (target,) = unit.targets
+        node = self._node(target)
+        samples = [s for s in self._samples(unit) if s.format in node.formats]
+        before = self._previous(node, target, unit, samples)
+        kept = [] if before is None else schemas.predictions(settled(before, node))
+        done = {p.sample_id: p for p in kept}
+        answers = self._predictions(node, unit, samples) if node.upstream else {}
+        requests = [Request(s, answers.get(s.id)) for s in samples if s.id not in done]
+        fresh = {p.sample_id: p for p in self._predict(requests)}
+        rows = [(done | fresh)[s.id] for s in samples]
+        return {target: tabled(rows, schemas.prediction_table, _unstorable_prediction)}
+
+    def _predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        if not requests:
+            return []
+        predictions = self.generator.predict(requests)
+        if [p.sample_id for p in predictions] != [r.sample.id for r in requests]:
+            raise AdapterError(
+                f"{self.group.spec.target} broke its contract: "
+                f"{len(requests)} requests, other ids or another order came back"
+            )
+        return predictions
+
+    def _quarantined(self, node: Node, unit: Unit) -> pa.Table:
+        (reason,) = unit.quarantined.values()
+        samples = [s for s in self._samples(unit) if s.format in node.formats]
+        return schemas.prediction_table(Prediction(s.id, "quarantined", reason) for s in samples)
+
+    def _passport(self, node: Node) -> Mapping[str, Any]:
+        return self.generator.passport()
+
+    def _labels(self, node: Node, unit: Unit, target: Target) -> dict[str, Any]:
+        # A system may run its workers in an environment of its own, so its rows say what it holds.
+        return super()._labels(node, unit, target) | {"environment": environment_lock()}
+
+
+class ScoreWorker(StageWorker):
+    """Holds the scorer; does one benchmark shard for every system that is ready."""
+
+    def __init__(self, url: str, plan: Plan, group: str) -> None:
+        """See `StageWorker`."""
+        super().__init__(url, plan, group)
+        self.scorer: Scorer = self.group.spec.build()
+
+    def _work(self, unit: Unit) -> dict[Target, pa.Table]:
+        samples = self._samples(unit)
+        predictions: dict[str, list[Prediction]] = {}
+        wanted: dict[str, list[str]] = {}
+        for target in unit.targets:
+            node = self._node(target)
+            system = node.systems[0]
+            if system not in predictions:
+                given = self._predictions(node, unit, samples)
+                # A sample that the system need not answer keeps its place and gives no row.
+                predictions[system] = [
+                    given.get(s.id, Prediction(s.id, "missing", "not asked")) for s in samples
+                ]
+            wanted.setdefault(system, []).append(node.label)
+        scores = self.scorer.score(samples, predictions, wanted)
+        return {
+            t: self._table(t, unit, samples, predictions, scores[_asked(self._node(t))])
+            for t in unit.targets
+        }
+
+    def _table(
+        self,
+        target: Target,
+        unit: Unit,
+        samples: Sequence[Sample],
+        predictions: Mapping[str, Sequence[Prediction]],
+        scores: Sequence[Score],
+    ) -> pa.Table:
+        node = self._node(target)
+        if [s.sample_id for s in scores] != [s.id for s in samples]:
+            raise AdapterError(f"metric {node.label} broke its contract: one score a sample")
+        due = [i for i, s in enumerate(samples) if s.format in node.formats]
+        context = schemas.context(samples, predictions[node.systems[0]])
+        table = schemas.score_table(
+            (scores[i] for i in due), self.scorer.outputs(node.label), context
+        )
+        before = self._previous(node, target, unit, samples)
+        return table if before is None else keeping(settled(before, node), table)
+
+    def _quarantined(self, node: Node, unit: Unit) -> pa.Table:
+        samples = [s for s in self._samples(unit) if s.format in node.formats]
+        given = self._predictions(node, unit, samples)
+        (reason,) = unit.quarantined.values()
+        context = schemas.context(samples, [given[s.id] for s in samples])
+        rows = [Score(s.id, "error", reason) for s in samples]
+        return schemas.score_table(rows, self.scorer.outputs(node.label), context)
+
+    def _passport(self, node: Node) -> Mapping[str, Any]:
+        return self.scorer.passport(node.label)
+
+
+class JudgeWorker(StageWorker):
+    """Holds one judge."""
+
+    def __init__(self, url: str, plan: Plan, group: str) -> None:
+        """See `StageWorker`."""
+        super().__init__(url, plan, group)
+        self.judge: Judge = self.group.spec.build()
+
+    def _work(self, unit: Unit) -> dict[Target, pa.Table]:
+        (target,) = unit.targets
+        node = self._node(target)
+        samples = [s for s in self._samples(unit) if s.format in node.formats]
+        given = self._predictions(node, unit, samples)
+        before = self._previous(node, target, unit, samples)
+        again = samples if before is None else unsettled(samples, before)
+        verdicts = self.judge.judge(again, [given[s.id] for s in again]) if again else []
+        context = schemas.context(samples, [given[s.id] for s in samples])
+        rows = _in_order(again, verdicts)
+        table = tabled(rows, lambda v: schemas.verdict_table(v, context), _unstorable_verdict)
+        return {target: table if before is None else replacing(before, table, samples)}
+
+    def _quarantined(self, node: Node, unit: Unit) -> pa.Table:
+        samples = [s for s in self._samples(unit) if s.format in node.formats]
+        given = self._predictions(node, unit, samples)
+        (reason,) = unit.quarantined.values()
+        repeats = int(self.group.spec.kwargs.get("repeats", 1))
+        rows = [
+            Verdict(s.id, view, node.label, repeat, status="skipped", reason=reason)
+            for s in samples
+            for repeat in range(repeats)
+            for view in VIEWS
+        ]
+        return schemas.verdict_table(rows, schemas.context(samples, [given[s.id] for s in samples]))
+
+    def _passport(self, node: Node) -> Mapping[str, Any]:
+        return self.judge.passport()
+
+
+def make_worker(url: str, plan: Plan, group: str, session: str = "") -> Worker:
+    """Build the worker of a group in this process.
+
+    In a session, which one driver names, a judge first judges the benchmark's sentinels.
+    """
+    kinds: dict[StageName, type[StageWorker]] = {
+        "answer": PredictWorker,
+        "render": PredictWorker,
+        "score": ScoreWorker,
+        "judge": JudgeWorker,
+    }
+    worker = kinds[plan.groups[group].stage](url, plan, group)
+    if isinstance(worker, JudgeWorker) and session:
+        stand_guard(worker.objects, plan, worker.group, worker.judge, session)
+    return worker
+
+
+def worker_recipe(url: str, plan: Plan, group: str, session: str = "") -> partial[Worker]:
+    """How another process makes the worker."""
+    return partial(make_worker, url, plan, group, session)
+
+
+def _unstorable_prediction(row: Prediction, why: str) -> Prediction:
+    return Prediction(row.sample_id, "model_error", why)
+
+
+def _unstorable_verdict(row: Verdict, why: str) -> Verdict:
+    return Verdict(row.sample_id, row.view, row.judge, row.repeat, "schema_error", why)
+
+
+def _asked(node: Node) -> tuple[str, str]:
+    return node.systems[0], node.label
+
+
+def _in_order(samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+    seen = list(dict.fromkeys(v.sample_id for v in verdicts))
+    if seen != [s.id for s in samples]:
+        raise AdapterError("the judge broke its contract: verdicts for every sample, in order")
+    return verdicts

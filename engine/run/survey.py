@@ -1,0 +1,99 @@
+"""What is left to do: the plan's shards less the objects that exist. This is all of resume."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pyarrow.compute as pc
+
+from medgen.engine.plan.plan import Node, Plan
+from medgen.engine.run.pool import Target
+from medgen.engine.run.reader import RunReader, stage_shards
+from medgen.engine.run.retry import SETTLED
+from medgen.engine.store.shards import labels
+
+_LISTINGS_AT_ONCE = 16  # object storage answers listings slowly, but many at once
+
+
+@dataclass(slots=True)
+class Todo:
+    """Shards to write, by node and shard, and the revision that each shard has or will have."""
+
+    targets: dict[str, dict[int, Target]] = field(default_factory=dict)
+    revisions: dict[str, dict[int, int]] = field(default_factory=dict)
+    existing: dict[str, Mapping[int, int]] = field(default_factory=dict)  # before this run
+
+    @property
+    def shards(self) -> int:
+        """How many shards are to be written."""
+        return sum(len(targets) for targets in self.targets.values())
+
+    def leave(self, key: str, shard: int) -> None:
+        """Do not write this shard after all; it keeps the revision that it has, if any."""
+        del self.targets[key][shard], self.revisions[key][shard]
+        if shard in self.existing[key]:
+            self.revisions[key][shard] = self.existing[key][shard]
+
+    def inputs(self, plan: Plan, node: Node, shard: int) -> dict[str, int]:
+        """The revisions, where not 0, of what a benchmark shard of the node is made from."""
+        given = {}
+        for key in node.upstream:
+            for index in stage_shards(plan.nodes[key], shard):
+                if revision := self.revisions[key].get(index, 0):
+                    given[f"{key}/{index}"] = revision
+        return given
+
+
+def survey(reader: RunReader, retry_errors: bool = False) -> Todo:
+    """List what exists and say what is missing, stale or, on request, worth another try."""
+    plan, todo = reader.plan, Todo()
+    nodes = list(plan.nodes.values())
+    with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as threads:
+        listed = dict(zip(plan.nodes, threads.map(reader.listing, nodes), strict=True))
+    surveyor = _Surveyor(reader, todo, retry_errors)
+    for key, node in plan.nodes.items():
+        todo.existing[key] = listed[key].revisions
+        have, targets = dict(listed[key].revisions), {}
+        for shard in range(plan.shards * node.split):
+            lost = listed[key].lost.get(shard)
+            target = (
+                surveyor.target(node, shard, have.get(shard))
+                if lost is None
+                else Target(key, lost + 1)
+            )
+            if target:
+                targets[shard] = target
+                have[shard] = target.revision
+        todo.targets[key], todo.revisions[key] = targets, have
+    return todo
+
+
+@dataclass(frozen=True, slots=True)
+class _Surveyor:
+    """Decides for one shard at a time, upstream nodes first."""
+
+    reader: RunReader
+    todo: Todo
+    retry: bool
+
+    def target(self, node: Node, shard: int, have: int | None) -> Target | None:
+        if have is None:
+            return Target(node.key)
+        if self._stale(node, shard, have):
+            return Target(node.key, have + 1)
+        if self.retry and self._unsettled(node, shard, have):
+            return Target(node.key, have + 1, retry=True)
+        return None
+
+    def _stale(self, node: Node, shard: int, have: int) -> bool:
+        """Whether the shard was made from other revisions of its inputs than there are now."""
+        inputs = self.todo.inputs(self.reader.plan, node, shard // node.split)
+        if not inputs:
+            return False  # every input is the first revision: nothing can be stale
+        table = self.reader.stage(node).read(shard, have)
+        return dict(labels(table).get("inputs", {})) != inputs
+
+    def _unsettled(self, node: Node, shard: int, have: int) -> bool:
+        status = self.reader.stage(node).read(shard, have)["status"]
+        settled: Sequence[str] = SETTLED[node.stage]
+        return any(value not in settled for value in pc.unique(status).to_pylist())

@@ -1,0 +1,233 @@
+"""What runs in a worker: read a shard, do the stage, commit, and return receipts.
+
+A worker is made once in its process from the plan and the name of its group. Rows never travel
+through the driver: they are read from the store and written to it.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.data import Prediction, Sample, Verdict
+from medgen.engine.errors import StoreError
+from medgen.engine.plan.plan import Node, Plan
+from medgen.engine.run.pool import Receipt, Target, Unit
+from medgen.engine.run.reader import combine, part_of, stage_shards
+from medgen.engine.store.connect import connect
+from medgen.engine.store.shards import Parts, Stage, concat, label
+
+# What Arrow and JSON raise for values that they cannot hold.
+_UNSTORABLE = (pa.ArrowException, UnicodeError, OverflowError, ValueError, TypeError)
+Row = TypeVar("Row", Prediction, Verdict)
+
+
+class StageWorker(ABC):
+    """What all stages share: parts, merging, labels, committing."""
+
+    def __init__(self, url: str, plan: Plan, group: str) -> None:
+        """Open the store and build what the group holds.
+
+        Raises:
+            AdapterError: the model, weights or endpoint cannot be used.
+        """
+        self.plan = plan
+        self.group = plan.groups[group]
+        self.objects = connect(url)
+        self.benchmark = Benchmark(self.objects, plan.benchmark)
+        self._read: tuple[int, list[Sample]] = (-1, [])
+
+    def __call__(self, unit: Unit) -> Sequence[Receipt]:
+        """Do a unit and commit it."""
+        start = time.monotonic()
+        if unit.merge:
+            tables = {t: self._merged(unit, t) for t in unit.targets}
+        else:
+            tables = self._work(unit)
+        return [self._commit(unit, t, table, start) for t, table in tables.items()]
+
+    @abstractmethod
+    def _work(self, unit: Unit) -> dict[Target, pa.Table]: ...
+
+    @abstractmethod
+    def _quarantined(self, node: Node, unit: Unit) -> pa.Table: ...
+
+    @abstractmethod
+    def _passport(self, node: Node) -> Mapping[str, Any]: ...
+
+    def _node(self, target: Target) -> Node:
+        return self.plan.nodes[target.key]
+
+    def _stage(self, node: Node) -> Stage:
+        return Stage(self.objects, node.stage, node.key)
+
+    def _shard(self, shard: int) -> list[Sample]:
+        # A unit reads its shard more than once; one tuple, so that threads cannot mix two.
+        read = self._read
+        if read[0] != shard:
+            read = self._read = (shard, self.benchmark.samples(shard))
+        return read[1]
+
+    def _samples(self, unit: Unit) -> Sequence[Sample]:
+        """The unit's samples, whatever their format."""
+        split = self._node(unit.targets[0]).split
+        samples = part_of(self._shard(unit.shard // split), split, unit.shard)
+        low, high = unit.positions or (0, len(samples))
+        return samples[low:high]
+
+    def _rows(self, node: Node, shard: int, unit: Unit) -> pa.Table:
+        """The rows of an upstream node for one benchmark shard, at the revisions given."""
+        stage = self._stage(node)
+        indexes = stage_shards(node, shard)
+        given = {i: unit.inputs.get(f"{node.key}/{i}", 0) for i in indexes}
+        try:
+            return concat([stage.read(i, revision) for i, revision in given.items()])
+        except FileNotFoundError as err:
+            raise StoreError(
+                f"{stage.folder}: a shard that this stage needs is gone ({err})"
+            ) from err
+
+    def _predictions(
+        self, node: Node, unit: Unit, samples: Sequence[Sample]
+    ) -> dict[str, Prediction]:
+        """The upstream predictions of the node's samples, by sample id."""
+        shard = unit.shard // node.split
+        upstream = [self.plan.nodes[key] for key in node.upstream]
+        tables = [(n, self._rows(n, shard, unit)) for n in upstream]
+        rows = combine(self._shard(shard), tables)
+        return {s.id: rows[s.id] for s in samples if s.format in node.formats}
+
+    def _previous(
+        self, node: Node, target: Target, unit: Unit, samples: Sequence[Sample]
+    ) -> pa.Table | None:
+        """The samples' rows in the revision before, when this unit retries; else None."""
+        if not target.retry:
+            return None
+        table = self._stage(node).read(unit.shard, target.revision - 1)
+        return table.filter(pc.is_in(table["sample_id"], pa.array([s.id for s in samples])))
+
+    def _merged(self, unit: Unit, target: Target) -> pa.Table:
+        node = self._node(target)
+        try:
+            # A worker that died after it had put the parts together may have dropped them, too.
+            return self._stage(node).read(unit.shard, target.revision)
+        except FileNotFoundError:
+            committed = self._parts(node, unit, target)
+        parts = [(span, committed.read(span)) for span in unit.parts]
+        samples = self._samples(unit)
+        for position in unit.quarantined:
+            lone = Unit(
+                unit.group,
+                unit.shard,
+                (target,),
+                (position, position + 1),
+                {position: unit.quarantined[position]},
+            )
+            parts.append(((position, position + 1), self._quarantined(node, lone)))
+        return concat([table for _, table in _tiling(parts, len(samples), node)])
+
+    def _commit(self, unit: Unit, target: Target, table: pa.Table, start: float) -> Receipt:
+        node = self._node(target)
+        if unit.positions is not None:
+            size = self._parts(node, unit, target).write(unit.positions, table)
+        else:
+            table = label(table, self._labels(node, unit, target))
+            size = self._stage(node).write(unit.shard, table, target.revision)
+        if unit.merge:
+            self._parts(node, unit, target).drop()
+        return _receipt(node, unit, table, size, time.monotonic() - start)
+
+    def _parts(self, node: Node, unit: Unit, target: Target) -> Parts:
+        return self._stage(node).parts(unit.shard, target.revision, _made_from(node, unit))
+
+    def _labels(self, node: Node, unit: Unit, target: Target) -> dict[str, Any]:
+        return {
+            "stage": node.stage,
+            "key": node.key,
+            "shard": unit.shard,
+            "revision": target.revision,
+            "inputs": _made_from(node, unit),
+            "passport": self._passport(node),
+            "engine": _version(),
+        }
+
+
+@cache
+def _version() -> str:
+    try:
+        return version("medgen-engine")
+    except PackageNotFoundError:  # the code came as an upload and was never installed
+        return "not installed"
+
+
+def tabled(
+    rows: Sequence[Row],
+    table: Callable[[Sequence[Row]], pa.Table],
+    blank: Callable[[Row, str], Row],
+) -> pa.Table:
+    """The rows as a table; one that no table can hold becomes a row that says so.
+
+    Half a surrogate pair, NaN among details, a count of tokens beyond 64 bits: adapters keep them
+    out, but one that does not must cost its sample and not the shard.
+    """
+    try:
+        return table(rows)
+    except _UNSTORABLE:
+        sound = []
+    for row in rows:
+        try:
+            table([row])
+            sound.append(row)
+        except _UNSTORABLE as err:
+            sound.append(blank(row, f"cannot be stored ({type(err).__name__})"))
+    return table(sound)
+
+
+def _made_from(node: Node, unit: Unit) -> dict[str, int]:
+    return {k: r for k, r in unit.inputs.items() if k.split("/")[0] in node.upstream}
+
+
+def _tiling(
+    parts: Iterable[tuple[tuple[int, int], pa.Table]], count: int, node: Node
+) -> list[tuple[tuple[int, int], pa.Table]]:
+    """The parts in order, when they cover 0..count once each.
+
+    Raises:
+        StoreError: a stretch of rows has no part, or two.
+    """
+    ordered = sorted(parts, key=lambda part: part[0])
+    at = 0
+    for (low, high), _ in ordered:
+        if low != at:
+            break
+        at = high
+    if at != count:
+        raise StoreError(f"stages/{node.stage}/{node.key}: no part begins at row {at} of {count}")
+    return ordered
+
+
+def _receipt(node: Node, unit: Unit, table: pa.Table, size: int, seconds: float) -> Receipt:
+    counts = pc.value_counts(table["status"]).to_pylist()
+
+    def total(column: str) -> Any:
+        return pc.sum(table[column]).as_py() or 0 if column in table.column_names else 0
+
+    return Receipt(
+        stage=node.stage,
+        key=node.key,
+        shard=unit.shard,
+        rows={c["values"]: c["counts"] for c in counts},
+        size=size,
+        seconds=seconds,
+        prompt_tokens=total("prompt_tokens"),
+        completion_tokens=total("completion_tokens"),
+        cached_tokens=total("cached_tokens"),
+        cost_usd=float(total("cost_usd")),
+        part=unit.positions,
+    )

@@ -1,0 +1,1 @@
+"""Objects in a place, sealed tables, schemas, leases; the paths of all of it."""

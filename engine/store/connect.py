@@ -1,0 +1,28 @@
+"""From a URL to the objects of a place."""
+
+from urllib.parse import urlsplit
+
+from medgen.engine.store.objects import Objects, Patient, PosixObjects, RemoteObjects
+
+
+def connect(url: str) -> Objects:
+    """The objects under a directory path or any fsspec URL (`s3://`, `memory://` …).
+
+    A URL of the form `chaos:<settings>::<url>` is the second one with faults put in.
+
+    Raises:
+        StoreError: the protocol is unknown or its package is not installed.
+        ConfigError: the settings of the faults cannot be read.
+    """
+    settings, chained, inner = url.partition("::")
+    if chained and settings.startswith("chaos:"):
+        from medgen.engine.store.chaos import ChaoticObjects, parse_chaos
+
+        chaos = parse_chaos(settings.removeprefix("chaos:"))
+        rehearsed = Patient(ChaoticObjects(connect(inner), chaos))
+        rehearsed.pause_s = 0.001  # whose answers need no time to become better
+        return rehearsed
+    scheme = urlsplit(url).scheme
+    if scheme in ("", "file"):
+        return PosixObjects(url.removeprefix("file://"))
+    return Patient(RemoteObjects(url))

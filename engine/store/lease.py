@@ -1,0 +1,186 @@
+"""A lock in the store that runs out by itself: one holder at a time, and none for ever.
+
+Every holding is an object of its own, numbered, created only if it does not exist: of two that
+try for the same number one wins. The holder alone rewrites its object, to renew or release it.
+Clocks of the machines must agree to within the lease's length. A holder that was suspended past
+its end learns of it at the next renewal; until then two may work, which repeats work and harms
+nothing, for results are addressed by what they are.
+"""
+
+import contextlib
+import json
+import re
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from medgen.engine.errors import CorruptError, PlanError, StoreError
+from medgen.engine.store.objects import Objects
+
+_NAME = re.compile(r"lease-(\d{6,})\.json")
+_LOOK_EVERY_S = 10.0
+_KEPT = 3  # old holdings that stay, so that numbers only grow
+
+Tell = Callable[[str], None]
+
+
+class LeaseHeld(PlanError):
+    """Somebody else holds the lease; says who and until when."""
+
+
+class LeaseLost(StoreError):
+    """The lease ran out and somebody else took it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one lease object says."""
+
+    holder: str
+    until: float  # seconds since 1970
+    released: bool = False
+
+
+class Lease:
+    """A lease in a folder of the store."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        folder: str,
+        seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Takes nothing yet. `seconds` is how long a holder that died keeps others out."""
+        self.objects, self.folder, self.seconds, self.clock = objects, folder, seconds, clock
+        self.holder = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+        self.number = 0  # of our holding; 0: none
+
+    def take(self) -> None:
+        """Become the holder.
+
+        Raises:
+            LeaseHeld: another holds it, or was a moment faster.
+        """
+        numbers = self._numbers()
+        last = numbers[-1] if numbers else 0
+        if held := self._holder():
+            raise LeaseHeld(self._words(held))
+        mine = json.dumps(self._holding()).encode()
+        if not self.objects.create(self._path(last + 1), mine):
+            raise LeaseHeld(self._words(self._read(last + 1)))
+        self.number = last + 1
+        for number in numbers[:-_KEPT]:
+            self.objects.delete(self._path(number))
+
+    def outlive(self, tell: Tell, pause: Callable[[float], None] = time.sleep) -> None:
+        """Become the holder; wait for the end of one that has died.
+
+        Who lives renews in a third of the lease's time, so this ends by then or by the lease's end.
+
+        Args:
+            tell: is told once why it takes a while.
+            pause: waits so many seconds between two looks.
+
+        Raises:
+            LeaseHeld: the holder lives, or another was a moment faster.
+        """
+        first = self._holder()
+        if first is not None:
+            tell(f"{self._words(first)}; waiting to see whether that one lives")
+        while (held := self._holder()) is not None:
+            if held != first:
+                raise LeaseHeld(self._words(held))
+            pause(min(self.seconds / 30, _LOOK_EVERY_S))
+        self.take()
+
+    def renew(self) -> None:
+        """Hold it for another `seconds`.
+
+        Raises:
+            LeaseLost: it ran out, and another holds it now.
+        """
+        self._check()
+        self.objects.replace(self._path(self.number), json.dumps(self._holding()).encode())
+        self._check()
+
+    def release(self) -> None:
+        """Let the next one in at once; nothing happens when it was lost before."""
+        with contextlib.suppress(LeaseLost):
+            self._check()
+            body = json.dumps(self._holding(released=True)).encode()
+            self.objects.replace(self._path(self.number), body)
+        self.number = 0
+
+    @contextlib.contextmanager
+    def kept(self, lost: Callable[[], None], tell: Tell | None = None) -> Iterator[None]:
+        """Take it, renew it in the background, release it.
+
+        Args:
+            lost: is called when it is lost.
+            tell: given, a holder that has died is waited for (`outlive`).
+
+        Raises:
+            LeaseHeld: another holds it.
+        """
+        if tell is None:
+            self.take()
+        else:
+            self.outlive(tell)
+        over = threading.Event()
+        thread = threading.Thread(target=self._keep, args=(over, lost), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self.release()
+
+    def _keep(self, over: threading.Event, lost: Callable[[], None]) -> None:
+        while not over.wait(self.seconds / 3):
+            try:
+                self.renew()
+            except LeaseLost:
+                lost()
+                return
+            except StoreError:
+                continue  # a store that is away for a moment; the next turn is before the end
+
+    def _check(self) -> None:
+        numbers = self._numbers()
+        if not numbers or numbers[-1] != self.number:
+            raise LeaseLost(f"{self.folder}: the lease ran out and another has taken it")
+
+    def _holding(self, released: bool = False) -> dict[str, object]:
+        until = self.clock() + self.seconds
+        return {"holder": self.holder, "until": until, "released": released}
+
+    def _holder(self) -> Holding | None:
+        """Who holds it now."""
+        numbers = self._numbers()
+        held = self._read(numbers[-1]) if numbers else None
+        return held if held and not held.released and held.until > self.clock() else None
+
+    def _numbers(self) -> list[int]:
+        names = self.objects.names(self.folder)
+        return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
+
+    def _path(self, number: int) -> str:
+        return f"{self.folder}/lease-{number:06d}.json"
+
+    def _read(self, number: int) -> Holding:
+        path = self._path(number)
+        try:
+            body = json.loads(self.objects.read(path))
+            return Holding(str(body["holder"]), float(body["until"]), bool(body["released"]))
+        except (ValueError, KeyError, TypeError) as err:
+            raise CorruptError(f"{path}: not a lease ({err!r}); delete it to go on") from err
+
+    def _words(self, held: Holding) -> str:
+        until = datetime.fromtimestamp(held.until, UTC).isoformat(timespec="seconds")
+        return f"{self.folder} is held by {held.holder} until {until} unless it is renewed"

@@ -1,0 +1,301 @@
+"""Arrow schemas, and the way from nouns to rows and back.
+
+A schema is a contract: its name and version stand in the metadata, and a table of another
+version is refused by name, never read by guess.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from medgen.engine.data import Image, Prediction, Sample, Score, Usage, Verdict
+from medgen.engine.errors import CorruptError
+
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_VALUES = pa.map_(pa.string(), pa.float64())
+_USAGE = [
+    ("prompt_tokens", pa.int64()),
+    ("completion_tokens", pa.int64()),
+    ("cached_tokens", pa.int64()),
+    ("seconds", pa.float64()),
+    ("cost_usd", pa.float64()),
+    ("finish_reason", pa.string()),
+]
+_TEXT = pa.string()
+
+
+def _schema(name: str, columns: Sequence[tuple[str, pa.DataType]]) -> pa.Schema:
+    return pa.schema(columns, metadata={"medgen.schema": name})
+
+
+SAMPLE = _schema(
+    "sample/1",
+    [
+        ("sample_id", _TEXT),
+        ("format", _TEXT),
+        ("task", _TEXT),
+        ("subtask", _TEXT),
+        ("modality", _TEXT),
+        ("instruction", _TEXT),
+        ("choices", pa.list_(_TEXT)),
+        ("input_images", pa.list_(IMAGE)),
+        ("reference_text", _TEXT),
+        ("reference_images", pa.list_(IMAGE)),
+        ("source", _TEXT),
+        ("raw", _TEXT),  # JSON
+    ],
+)
+PREDICTION = _schema(
+    "prediction/1",
+    [
+        ("sample_id", _TEXT),
+        ("status", _TEXT),
+        ("reason", _TEXT),
+        ("text", _TEXT),
+        ("image_prompt", _TEXT),
+        ("images", pa.list_(IMAGE)),
+        ("details", _TEXT),  # JSON
+        *_USAGE,
+    ],
+)
+# What a reader groups by, beside every score and verdict, so that no picture is read for a table.
+_CONTEXT = [
+    ("sample_id", _TEXT),
+    ("format", _TEXT),
+    ("task", _TEXT),
+    ("modality", _TEXT),
+    ("source", _TEXT),
+    ("prediction_status", _TEXT),
+]
+VERDICT = _schema(
+    "verdict/1",
+    [
+        *_CONTEXT,
+        ("view", _TEXT),
+        ("judge", _TEXT),
+        ("repeat", pa.int64()),
+        ("status", _TEXT),
+        ("reason", _TEXT),
+        ("scores", _VALUES),
+        ("expected", _VALUES),
+        ("explanations", pa.map_(_TEXT, _TEXT)),
+        ("raw", _TEXT),
+        *_USAGE,
+    ],
+)
+# What the shards of each stage say that they hold.
+STAGE_SCHEMAS = {
+    "answer": "prediction/1",
+    "render": "prediction/1",
+    "score": "score/1",
+    "judge": "verdict/1",
+    "sets": "set-features/1",  # pictures as vectors, for distances between sets
+}
+
+
+def score_schema(outputs: Sequence[str]) -> pa.Schema:
+    """The schema of one metric: a status and a reason, then one nullable column an output."""
+    head = [*_CONTEXT, ("status", _TEXT), ("reason", _TEXT)]
+    return _schema("score/1", [*head, *((name, pa.float64()) for name in outputs)])
+
+
+def check(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
+    """The table, when it keeps the contract.
+
+    Raises:
+        CorruptError: it has another version or other columns; both are printed.
+    """
+    want = schema.metadata[b"medgen.schema"].decode()
+    check_name(table, want, name)
+    if not table.schema.equals(schema):
+        raise CorruptError(f"{name} breaks schema {want}: {table.schema} is not {schema}")
+    return table
+
+
+def check_name(table: pa.Table, want: str, name: str) -> None:
+    """Refuse a table that says it keeps another contract.
+
+    Raises:
+        CorruptError: it has another version; both are printed.
+    """
+    have = (table.schema.metadata or {}).get(b"medgen.schema", b"none").decode("utf-8", "replace")
+    if have != want:
+        raise CorruptError(f"{name} holds schema {have}, this version reads {want}")
+
+
+def sample_table(samples_: Iterable[Sample]) -> pa.Table:
+    """Samples as rows, images embedded."""
+    rows = [
+        {
+            "sample_id": s.id,
+            "format": s.format,
+            "task": s.task,
+            "subtask": s.subtask,
+            "modality": s.modality,
+            "instruction": s.instruction,
+            "choices": list(s.choices),
+            "input_images": _image_rows(s.input_images),
+            "reference_text": s.reference_text,
+            "reference_images": _image_rows(s.reference_images),
+            "source": s.source,
+            "raw": dumps(s.raw),
+        }
+        for s in samples_
+    ]
+    return pa.Table.from_pylist(rows, SAMPLE)
+
+
+def samples(table: pa.Table) -> list[Sample]:
+    """Rows back as samples."""
+    return [
+        Sample(
+            id=row["sample_id"],
+            format=row["format"],
+            task=row["task"],
+            subtask=row["subtask"],
+            modality=row["modality"],
+            instruction=row["instruction"],
+            choices=tuple(row["choices"] or ()),
+            input_images=_images(row["input_images"]),
+            reference_text=row["reference_text"],
+            reference_images=_images(row["reference_images"]),
+            source=row["source"] or "",
+            raw=json.loads(row["raw"] or "{}"),
+        )
+        for row in table.to_pylist()
+    ]
+
+
+def prediction_table(predictions_: Iterable[Prediction]) -> pa.Table:
+    """Predictions as rows, images embedded."""
+    rows = [
+        {
+            "sample_id": p.sample_id,
+            "status": p.status,
+            "reason": p.reason,
+            "text": p.text,
+            "image_prompt": p.image_prompt,
+            "images": _image_rows(p.images),
+            "details": dumps(p.details),
+            **asdict(p.usage),
+        }
+        for p in predictions_
+    ]
+    return pa.Table.from_pylist(rows, PREDICTION)
+
+
+def predictions(table: pa.Table) -> list[Prediction]:
+    """Rows back as predictions."""
+    return [
+        Prediction(
+            sample_id=row["sample_id"],
+            status=row["status"],
+            reason=row["reason"] or "",
+            text=row["text"],
+            image_prompt=row["image_prompt"],
+            images=_images(row["images"]),
+            usage=_usage(row),
+            details=json.loads(row["details"] or "{}"),
+        )
+        for row in table.to_pylist()
+    ]
+
+
+Context = Mapping[str, Mapping[str, str]]
+
+
+def context(samples_: Iterable[Sample], predictions_: Iterable[Prediction]) -> Context:
+    """The grouping columns by sample id."""
+    return {
+        s.id: {
+            "sample_id": s.id,
+            "format": s.format,
+            "task": s.task,
+            "modality": s.modality,
+            "source": s.source,
+            "prediction_status": p.status,
+        }
+        for s, p in zip(samples_, predictions_, strict=True)
+    }
+
+
+def score_table(scores: Iterable[Score], outputs: Sequence[str], of: Context) -> pa.Table:
+    """Scores of one metric as rows; a value that was not given is null, never 0."""
+    rows = [
+        {
+            **of[s.sample_id],
+            "status": s.status,
+            "reason": s.reason,
+            **{name: s.values.get(name) for name in outputs},
+        }
+        for s in scores
+    ]
+    return pa.Table.from_pylist(rows, score_schema(outputs))
+
+
+def verdict_table(verdicts_: Iterable[Verdict], of: Context) -> pa.Table:
+    """Verdicts as rows."""
+    rows = [
+        {
+            **of[v.sample_id],
+            "view": v.view,
+            "judge": v.judge,
+            "repeat": v.repeat,
+            "status": v.status,
+            "reason": v.reason,
+            "scores": list(v.scores.items()),
+            "expected": list(v.expected.items()),
+            "explanations": list(v.explanations.items()),
+            "raw": v.raw,
+            **asdict(v.usage),
+        }
+        for v in verdicts_
+    ]
+    return pa.Table.from_pylist(rows, VERDICT)
+
+
+def verdicts(table: pa.Table) -> list[Verdict]:
+    """Rows back as verdicts."""
+    return [
+        Verdict(
+            sample_id=row["sample_id"],
+            view=row["view"],
+            judge=row["judge"],
+            repeat=row["repeat"],
+            status=row["status"],
+            reason=row["reason"] or "",
+            scores=dict(row["scores"] or ()),
+            expected=dict(row["expected"] or ()),
+            explanations=dict(row["explanations"] or ()),
+            raw=row["raw"] or "",
+            usage=_usage(row),
+        )
+        for row in table.to_pylist()
+    ]
+
+
+def dumps(value: Mapping[str, Any]) -> str:
+    """JSON with sorted keys, as stored in text columns; NaN is refused."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _image_rows(images: Iterable[Image]) -> list[dict[str, Any]]:
+    return [{"bytes": image.data, "path": image.path} for image in images]
+
+
+def _images(rows: Sequence[Mapping[str, Any]] | None) -> tuple[Image, ...]:
+    return tuple(Image(row["bytes"], row["path"] or "") for row in rows or ())
+
+
+def _usage(row: Mapping[str, Any]) -> Usage:
+    return Usage(
+        prompt_tokens=row["prompt_tokens"],
+        completion_tokens=row["completion_tokens"],
+        cached_tokens=row["cached_tokens"],
+        seconds=row["seconds"],
+        cost_usd=row["cost_usd"],
+        finish_reason=row["finish_reason"],
+    )

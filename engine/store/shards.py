@@ -1,0 +1,165 @@
+"""A stage's output: sealed shards under the address of what they depend on.
+
+An object that exists is complete. Retried error rows are a later revision of the same shard;
+readers take the highest. What a shard was made from stands in its metadata, so that a shard
+made from an older revision of its input is known to be stale.
+
+A damaged object is moved to `quarantine/` beside the shards. Its revision stays taken: what takes
+its place is the next one, so that whatever was made from the damaged one is stale as well.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from medgen.engine.codec import fingerprint
+from medgen.engine.errors import CorruptError
+from medgen.engine.store import schemas
+from medgen.engine.store.layout import shard_name
+from medgen.engine.store.objects import Objects
+from medgen.engine.store.sealed import seal, unseal
+
+_SHARD = re.compile(r"shard-(\d{5,})(?:-r(\d+))?\.arrow")
+QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A stage's shards, by number, with their highest revisions."""
+
+    revisions: Mapping[int, int]
+    lost: Mapping[int, int]  # the highest revision is in quarantine
+
+    def joined(self, told: Mapping[int, int]) -> "Listing":
+        """With commits that were heard of otherwise."""
+        seen = {**self.revisions, **self.lost}
+        newer = {shard: r for shard, r in told.items() if r > seen.get(shard, -1)}
+        lost = {shard: r for shard, r in self.lost.items() if shard not in newer}
+        return Listing({**self.revisions, **newer}, lost)
+
+
+class Stage:
+    """Reads and writes `<root>/stages/<stage>/<key>/`."""
+
+    def __init__(self, objects: Objects, stage: str, key: str) -> None:
+        """Nothing is read or written yet."""
+        self.objects = objects
+        self.stage = stage
+        self.key = key
+        self.folder = f"stages/{stage}/{key}"
+
+    def declare(self, recipe: Mapping[str, Any]) -> None:
+        """Leave the recipe that this address stands for beside the shards (`stage.json`)."""
+        data = json.dumps(recipe, indent=1, sort_keys=True, allow_nan=False).encode()
+        self.objects.create(f"{self.folder}/stage.json", data)
+
+    def listing(self) -> Listing:
+        """What is committed, and what is in quarantine with nothing in its place yet."""
+        names = self.objects.names(self.folder)
+        have, lost = _highest(names), {}
+        if QUARANTINE in names:  # a second listing only when there is something to list
+            lost = _highest(self.objects.names(f"{self.folder}/{QUARANTINE}"))
+            lost = {shard: r for shard, r in lost.items() if r >= have.get(shard, 0)}
+        return Listing({s: r for s, r in have.items() if s not in lost}, lost)
+
+    def revisions(self) -> dict[int, int]:
+        """The highest committed revision of every shard that is there."""
+        return dict(self.listing().revisions)
+
+    def write(self, shard: int, table: pa.Table, revision: int = 0) -> int:
+        """Commit a shard whole; harmless when another worker was first. Returns bytes."""
+        data = seal(table)
+        self.objects.create(shard_name(self.folder, shard, revision), data)
+        return len(data)
+
+    def read(self, shard: int, revision: int = 0) -> pa.Table:
+        """One shard, proven whole and in its place.
+
+        Raises:
+            FileNotFoundError: that revision was not committed.
+            CorruptError: the bytes are not what was written, or belong elsewhere.
+        """
+        name = shard_name(self.folder, shard, revision)
+        table = self.proven(name)
+        said = labels(table)
+        for what, stands_for in (("key", self.key), ("shard", shard)):
+            if said.get(what, stands_for) != stands_for:
+                raise CorruptError(f"{name} holds rows of {what} {said[what]}")
+        return table
+
+    def proven(self, name: str) -> pa.Table:
+        """The table of an object of this stage, its checksum and schema proven."""
+        table = unseal(self.objects.read(name), name)
+        schemas.check_name(table, schemas.STAGE_SCHEMAS[self.stage], name)
+        return table
+
+    def parts(self, shard: int, revision: int, made_from: Mapping[str, int]) -> "Parts":
+        """Where the parts of a shard lie until they are put together."""
+        suffix = f"-r{revision}" if revision else ""
+        # Parts that an earlier driver left may be made from older inputs: they lie elsewhere.
+        inputs = f"-{fingerprint(made_from)}" if made_from else ""
+        return Parts(self, f"{self.folder}/parts-{shard:05d}{suffix}{inputs}")
+
+
+class Parts:
+    """Pieces of a shard that could not be done in one go, under one folder."""
+
+    def __init__(self, stage: Stage, folder: str) -> None:
+        """Nothing is read or written yet."""
+        self._stage, self.folder = stage, folder
+
+    def write(self, part: tuple[int, int], table: pa.Table) -> int:
+        """Commit the rows of some positions; harmless when it was done before. Returns bytes."""
+        data = seal(table)
+        self._stage.objects.create(self._name(part), data)
+        return len(data)
+
+    def read(self, part: tuple[int, int]) -> pa.Table:
+        """The rows of some positions. Read by name: a listing may lag behind.
+
+        Raises:
+            FileNotFoundError: that part was not committed, or was dropped.
+            CorruptError: it is not what was written.
+        """
+        return self._stage.proven(self._name(part))
+
+    def _name(self, part: tuple[int, int]) -> str:
+        return f"{self.folder}/{part[0]:05d}-{part[1]:05d}.arrow"
+
+    def drop(self) -> None:
+        """Remove them: the shard is whole."""
+        self._stage.objects.delete(self.folder)
+
+
+def _highest(names: Sequence[str]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for name in names:
+        if match := _SHARD.fullmatch(name):
+            shard, revision = int(match[1]), int(match[2] or 0)
+            found[shard] = max(revision, found.get(shard, 0))
+    return found
+
+
+def label(table: pa.Table, labels_: Mapping[str, Any]) -> pa.Table:
+    """The table with labels (JSON) in its schema's metadata: what it is and what made it."""
+    text = json.dumps(labels_, sort_keys=True, allow_nan=False)
+    return table.replace_schema_metadata(
+        {**(table.schema.metadata or {}), b"medgen.labels": text.encode()}
+    )
+
+
+def labels(table: pa.Table) -> dict[str, Any]:
+    """The labels of a stored table; empty when it has none."""
+    text = (table.schema.metadata or {}).get(b"medgen.labels")
+    return dict(json.loads(text)) if text else {}
+
+
+def concat(tables: Sequence[pa.Table]) -> pa.Table:
+    """Tables of one schema, one after another, without labels of any of them."""
+    schema = tables[0].schema
+    kept = {k: v for k, v in (schema.metadata or {}).items() if k != b"medgen.labels"}
+    return pa.concat_tables([t.replace_schema_metadata(kept) for t in tables])
