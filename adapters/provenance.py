@@ -1,13 +1,12 @@
 """What a folder of weights is, for passports: a digest, and whether the weights are random."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-from medgen.adapters.tiny_vlm import random_weights
 
 # Larger files are known by size, head and tail: hashing 40 GB would cost minutes at every start.
 _WHOLE_BELOW = 64 * 2**20
@@ -76,4 +75,19 @@ def versions(*packages: str) -> Mapping[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
+    return found
+
+
+MARKER = "RANDOM_WEIGHTS.json"
+
+
+def random_weights(directory: str | Path) -> Mapping[str, Any] | None:
+    """What the marker says when the weights under `directory` are random, else None.
+
+    A name that is no directory here (a hub id, say) has no marker.
+    """
+    marker = Path(directory) / MARKER
+    if not marker.is_file():
+        return None
+    found: Mapping[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
     return found

@@ -22,8 +22,8 @@ import yaml
 
 from benchmarks._records import keep
 from benchmarks.scale import configuration
-from medgen.adapters.openai_api import OpenAIChat
-from medgen.adapters.synthetic import SyntheticSource
+from medgen.adapters.models.openai_chat import OpenAIChat
+from medgen.adapters.sources.synthetic import SyntheticSource
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.data import Request, Sample
 from medgen.engine.store.connect import connect

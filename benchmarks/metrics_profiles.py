@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from medgen.adapters.controls import Classical, Unrelated
-from medgen.adapters.mini import build_mini
+from medgen.adapters.controls.systems import Classical, Unrelated
+from medgen.adapters.mini.build import build_mini
 from medgen.engine.codec import plain
 from medgen.engine.data import Request, Sample, Score
 from medgen.metrics import tiny

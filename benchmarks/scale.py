@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from benchmarks._records import keep
-from medgen.adapters.synthetic import SyntheticSource
+from medgen.adapters.sources.synthetic import SyntheticSource
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.store.connect import connect
 
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def configuration(store: str) -> dict[str, Any]:
     """The null system and one text metric, two workers each."""
     two = {"cpus": 1.0, "workers": 2}
-    null = {"target": "medgen.adapters.controls:Null", "resources": two}
+    null = {"target": "medgen.adapters.controls.systems:Null", "resources": two}
     return {
         "name": "scale",
         "store": store,

@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from benchmarks._records import keep
-from medgen.adapters.synthetic import SyntheticSource
+from medgen.adapters.sources.synthetic import SyntheticSource
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.run.driver import Event
 from medgen.engine.store.chaos import Chaos, parse_chaos
@@ -97,7 +97,9 @@ def steady(shards: int, folder: Path) -> dict[str, Any]:
         "name": "soak",
         "store": store,
         "benchmark": {"name": "synthetic"},
-        "systems": [{"name": "null", "answer": {"target": "medgen.adapters.controls:Null"}}],
+        "systems": [
+            {"name": "null", "answer": {"target": "medgen.adapters.controls.systems:Null"}}
+        ],
         "protocol": {"name": "text", "metrics": {"token_f1": {}}},
         "cluster": {"name": "here", "pool": "local"},
         "report": False,

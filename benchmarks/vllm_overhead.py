@@ -26,9 +26,9 @@ import numpy as np
 from scipy.stats import bootstrap
 
 from benchmarks._records import keep
-from medgen.adapters.chat_content import content
+from medgen.adapters.images.content import content
 from medgen.adapters.provenance import weights
-from medgen.adapters.tiny_vlm import cached
+from medgen.adapters.tiny.vlm import cached
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.chat.answering import AnswerStyle, answer_request
@@ -142,7 +142,7 @@ def bare(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def engine(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Rounds through an answer worker: read, answer, commit."""
-    target = "medgen.adapters.vllm_engine:VLLMEngine"
+    target = "medgen.adapters.models.vllm_engine:VLLMEngine"
     model = asked.model or str(cached())
     style = {
         "mode": "compositional",

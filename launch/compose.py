@@ -23,7 +23,7 @@ from medgen.engine.run.survey import Todo
 from medgen.engine.settings import check_arguments
 from medgen.engine.store.objects import Objects
 
-REPLAY = "medgen.adapters.replay:Replay"
+REPLAY = "medgen.adapters.controls.replay:Replay"
 
 
 def recipe(conf: RunConf) -> Recipe:
@@ -180,10 +180,10 @@ def ensure_benchmark(objects: Objects, conf: BenchmarkConf) -> Manifest:
 def source_of(conf: BenchmarkConf) -> Source:
     """The outside data that a benchmark is imported from."""
     if conf.source == "mini":
-        from medgen.adapters.mini import build_mini
+        from medgen.adapters.mini.build import build_mini
 
         return build_mini()
-    from medgen.adapters.layouts import open_source
+    from medgen.adapters.sources.layouts import open_source
 
     return open_source(conf.source, conf.layout)
 

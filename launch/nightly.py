@@ -6,8 +6,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 
-from medgen.engine.store.lease import Lease, LeaseHeld
-
 from medgen.conf import RunConf
 from medgen.conf.schema import GateConf
 from medgen.engine.errors import ConfigError, MedgenError, StoreError
@@ -17,6 +15,7 @@ from medgen.engine.run.driver import Event
 from medgen.engine.run.folder import RunFolder, now
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
+from medgen.engine.store.lease import Lease, LeaseHeld
 from medgen.engine.store.objects import Objects
 from medgen.launch import exits
 from medgen.launch.evaluation import Done, Stop, Wish, evaluate, exit_code, finish

@@ -30,8 +30,8 @@ EXTRAS = ("s3", "metrics", "mini", "api", "images")
 # Modules with a `make(directory)`, and the folder under WEIGHTS that each fills.
 MAKERS = {
     "medgen.metrics.tiny": "tiny-metrics",
-    "medgen.adapters.tiny_vlm": "tiny-vlm",
-    "medgen.adapters.tiny_diffusers": "tiny-diffusers",
+    "medgen.adapters.tiny.vlm": "tiny-vlm",
+    "medgen.adapters.tiny.diffusers": "tiny-diffusers",
 }
 # Another major release of transformers, with what it insists on; all else is `.venv`'s.
 SECOND = ("transformers==4.57.6", "huggingface-hub==0.36.2", "tokenizers==0.22.2")

@@ -25,14 +25,14 @@ _RUN = ("python", "-m", "medgen", "run", "--config", RUN_FILE, "--json")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The set of packages that an adapter's module needs; `device` is `cpu` or `gpu`.
 _EXTRA_OF = {
-    "medgen.adapters.vllm_engine": "device",
-    "medgen.adapters.tiny_served": "device",
-    "medgen.adapters.openai_api": "api",
-    "medgen.adapters.http_endpoint": "api",
-    "medgen.adapters.openai_images": "api",
-    "medgen.adapters.managed_server": "api",
-    "medgen.adapters.diffusers_pipeline": "images",
-    "medgen.adapters.controls": "mini",
+    "medgen.adapters.models.vllm_engine": "device",
+    "medgen.adapters.tiny.served": "device",
+    "medgen.adapters.models.openai_chat": "api",
+    "medgen.adapters.http.endpoint": "api",
+    "medgen.adapters.models.openai_images": "api",
+    "medgen.adapters.models.managed_server": "api",
+    "medgen.adapters.models.diffusers_pipeline": "images",
+    "medgen.adapters.controls.systems": "mini",
 }
 
 

@@ -28,4 +28,4 @@ def _faulty(model: Model, kind: str, chaos: Chaos) -> Model:
         return model
     inner = {"target": model.spec.target, "kwargs": dict(model.spec.kwargs)}
     kwargs = {"inner": inner, "chaos": {"seed": chaos.seed, **faults}}
-    return replace(model, spec=Spec(f"medgen.adapters.chaos:{kind}", kwargs))
+    return replace(model, spec=Spec(f"medgen.adapters.controls.chaos:{kind}", kwargs))

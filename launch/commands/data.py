@@ -130,8 +130,8 @@ def build_command(what: str, to: str | None, store: str) -> int:
         manifest = import_benchmark(source_of(conf), connect(store), import_options(conf))
         click.echo(f"{manifest.ref}: {manifest.samples} samples")
     elif what == "layouts":
-        from medgen.adapters.mini import build_mini
-        from medgen.adapters.mini_layouts import write_layouts
+        from medgen.adapters.mini.build import build_mini
+        from medgen.adapters.mini.layouts import write_layouts
         from medgen.engine.data import Sample
 
         samples = [item for item in build_mini() if isinstance(item, Sample)]

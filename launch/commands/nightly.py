@@ -86,9 +86,8 @@ def _cells(night: "Night") -> list[str]:
 
 
 def _prune(conf: "RunConf", really: bool) -> int:
-    from medgen.engine.store.lease import Lease
-
     from medgen.engine.store.connect import connect
+    from medgen.engine.store.lease import Lease
     from medgen.launch.nightly import tidy
     from medgen.launch.nightly_history import History
 

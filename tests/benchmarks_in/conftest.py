@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from benchmarks_in.outside import RECORDS, write_directory, write_hub, write_view
 
-from medgen.adapters.mini import build_mini
-from medgen.adapters.mini_layouts import write_layouts
+from medgen.adapters.mini.build import build_mini
+from medgen.adapters.mini.layouts import write_layouts
 from medgen.engine.data import Sample
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medgen.adapters.synthetic import SyntheticSource
+from medgen.adapters.sources.synthetic import SyntheticSource
 from medgen.engine.benchmark.importing import (
     ImportOptions,
     Subset,

@@ -4,9 +4,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from medgen.adapters.mini import NOTES, build_mini
-from medgen.adapters.mini_pictures import pictures
-from medgen.adapters.synthetic import SyntheticSource
+from medgen.adapters.mini.build import NOTES, build_mini
+from medgen.adapters.mini.pictures import pictures
+from medgen.adapters.sources.synthetic import SyntheticSource
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark, validate
 from medgen.engine.benchmark.vocabulary import MODALITIES, TASKS
 from medgen.engine.data import Sample

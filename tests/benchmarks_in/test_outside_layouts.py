@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 from benchmarks_in.outside import RECORDS, write_directory, write_hub, write_view
 
-from medgen.adapters.layouts import LAYOUTS, open_source
-from medgen.adapters.mini import build_mini
-from medgen.adapters.mini_layouts import write_layouts
-from medgen.adapters.records import ahead, choices_in
+from medgen.adapters.mini.build import build_mini
+from medgen.adapters.mini.layouts import write_layouts
+from medgen.adapters.sources.layouts import LAYOUTS, open_source
+from medgen.adapters.sources.records import ahead, choices_in
 from medgen.conf.loading import benchmark_conf
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark, validate
 from medgen.engine.benchmark.reference import answer_text

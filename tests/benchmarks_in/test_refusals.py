@@ -23,14 +23,14 @@ from benchmarks_in.outside import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medgen.adapters.folder import (
+from medgen.adapters.sources.folder import (
     MAX_FILE_BYTES,
     MAX_LINE_BYTES,
     FaultyContent,
     safe_path,
     strict_json,
 )
-from medgen.adapters.layouts import open_source
+from medgen.adapters.sources.layouts import open_source
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark, validate
 from medgen.engine.data import Sample
 from medgen.engine.errors import BenchmarkError
@@ -407,7 +407,7 @@ def test_two_layouts_in_one_place_need_a_word(tmp_path: Path) -> None:
 
 
 def test_credentials_of_a_url_are_not_kept() -> None:
-    from medgen.adapters.folder import public_url
+    from medgen.adapters.sources.folder import public_url
 
     assert public_url("https://me:secret@host/data?token=abc#x") == "https://host/data"
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medgen.adapters.controls import Blank, Classical, CopyInput, Null, Oracle, Unrelated
-from medgen.adapters.mini import build_mini
-from medgen.adapters.synthetic import SyntheticSource
+from medgen.adapters.controls.systems import Blank, Classical, CopyInput, Null, Oracle, Unrelated
+from medgen.adapters.mini.build import build_mini
+from medgen.adapters.sources.synthetic import SyntheticSource
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.benchmark.source import UsesBenchmark

@@ -7,7 +7,7 @@ import fsspec
 import pytest
 from benchmarks_in.outside import bomb, picture
 
-from medgen.adapters.replay import Replay
+from medgen.adapters.controls.replay import Replay
 from medgen.engine.data import Prediction, Request, Sample
 from medgen.engine.errors import AdapterError
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from faults.rehearsal import Tables, carry, configured, copy_of, recipe, tables
 
-from medgen.adapters.chaos import API_ERROR
+from medgen.adapters.controls.chaos import API_ERROR
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.faulty import struck
 from medgen.engine.plan.plan import make_plan

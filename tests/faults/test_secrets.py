@@ -58,7 +58,7 @@ def endpoint(url: str) -> dict[str, Any]:
             "backoff_s": 0.01,
         },
     }  # fmt: skip
-    return {"target": "medgen.adapters.openai_api:OpenAIChat", "kwargs": kwargs}
+    return {"target": "medgen.adapters.models.openai_chat:OpenAIChat", "kwargs": kwargs}
 
 
 def gossip(asked: Asked) -> Answer:
@@ -164,7 +164,7 @@ def test_a_protected_run_reaches_listed_hosts_only(
     for name in OFFLINE:
         monkeypatch.setenv(name, "0")
     system = {
-        "target": "medgen.adapters.openai_api:OpenAIChat",
+        "target": "medgen.adapters.models.openai_chat:OpenAIChat",
         "kwargs": {"endpoint": {"base_url": url}},
     }
     conf = configuration(str(written(tmp_path, system)), None, ())
@@ -182,7 +182,7 @@ def test_a_protected_run_reaches_listed_hosts_only(
 
 def test_an_image_host_of_a_reply_counts_as_an_endpoint(tmp_path: Path) -> None:
     settings = {"base_url": "http://127.0.0.1:1/v1", "allowed_hosts": ["cdn.example.org"]}
-    system = {"target": "medgen.adapters.openai_images:X", "kwargs": {"endpoint": settings}}
+    system = {"target": "medgen.adapters.models.openai_images:X", "kwargs": {"endpoint": settings}}
     conf = configuration(str(written(tmp_path, system)), None, ())
     with pytest.raises(ConfigError, match=r"cdn\.example\.org"):
         protect(conf, [])

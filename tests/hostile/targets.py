@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from medgen.adapters.folder import FaultyContent, safe_path, strict_json
-from medgen.adapters.http_endpoint import Reply, is_refusal, retry_after
-from medgen.adapters.medgen_view import ViewSource
-from medgen.adapters.openai_api import OpenAIEndpoint
-from medgen.adapters.records import Checker
+from medgen.adapters.http.endpoint import Reply, is_refusal, retry_after
+from medgen.adapters.models.openai_chat import OpenAIEndpoint
+from medgen.adapters.sources.folder import FaultyContent, safe_path, strict_json
+from medgen.adapters.sources.records import Checker
+from medgen.adapters.sources.view import ViewSource
 from medgen.conf.loading import ConfError, read_yaml
 from medgen.engine.benchmark.manifest import manifest_from_json
 from medgen.engine.chat.answering import AnswerStyle, answer

@@ -10,10 +10,10 @@ from benchmarks_in.outside import RECORDS, write_view
 from hostile.corpus import _KINDS, Entry, entries
 from hostile.targets import SAMPLE
 
-from medgen.adapters.folder import FaultyContent, safe_path, strict_json
-from medgen.adapters.http_endpoint import Reply
-from medgen.adapters.layouts import open_source
-from medgen.adapters.openai_api import OpenAIEndpoint
+from medgen.adapters.http.endpoint import Reply
+from medgen.adapters.models.openai_chat import OpenAIEndpoint
+from medgen.adapters.sources.folder import FaultyContent, safe_path, strict_json
+from medgen.adapters.sources.layouts import open_source
 from medgen.conf.loading import ConfError, load
 from medgen.engine.benchmark.importing import validate
 from medgen.engine.chat.answering import AnswerStyle, answer

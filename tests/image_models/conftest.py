@@ -55,6 +55,6 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_pipelines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("diffusers", reason="the extra 'images' is not installed")
-    from medgen.adapters.tiny_diffusers import make
+    from medgen.adapters.tiny.diffusers import make
 
     return make(tmp_path_factory.mktemp("tiny-diffusers"))

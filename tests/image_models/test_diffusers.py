@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from medgen.adapters.diffusers_pipeline import DiffusersPipeline
+from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline
 from medgen.engine.data import Image, Prediction, Request, Sample
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied
 
@@ -66,7 +66,7 @@ _ELSEWHERE = """
 import json, sys, torch
 from pathlib import Path
 torch.set_num_threads(2)
-from medgen.adapters.diffusers_pipeline import DiffusersPipeline
+from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline
 from medgen.engine.data import Image, Request, Sample
 
 def sample(index, file):
@@ -260,7 +260,7 @@ def test_random_weights_are_called_so(load: Callable[..., DiffusersPipeline]) ->
 
 def test_weights_are_made_once(tiny_pipelines: Path) -> None:
     from medgen.adapters.provenance import folder_digest
-    from medgen.adapters.tiny_diffusers import make
+    from medgen.adapters.tiny.diffusers import make
 
     before = folder_digest(tiny_pipelines / "edit")
     make(tiny_pipelines)
@@ -295,7 +295,7 @@ def test_a_hub_model_needs_a_revision() -> None:
 
 _FROM_THE_HUB = """
 import json
-from medgen.adapters.diffusers_pipeline import DiffusersPipeline
+from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline
 passport = DiffusersPipeline("someone/tiny", "edit", load={"revision": "main"}).passport()
 print(json.dumps([passport["revision"], passport["commit"]]))
 """
@@ -338,7 +338,7 @@ def test_weights_that_are_not_there_say_what_to_do(tmp_path: Path) -> None:
 def test_tiny_pipelines_come_from_the_cache(
     editing_samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medgen.adapters.tiny_diffusers import TinyPipeline
+    from medgen.adapters.tiny.diffusers import TinyPipeline
 
     monkeypatch.setenv("MEDGEN_CACHE", str(tmp_path))
     samples = editing_samples(1)

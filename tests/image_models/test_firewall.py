@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from medgen.adapters.firewall import POLICY, Firewall
+from medgen.adapters.images.firewall import POLICY, Firewall
 from medgen.engine.data import Image, Prediction, Sample
 from medgen.engine.errors import ConfigError
 

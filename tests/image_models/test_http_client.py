@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from image_models.loopback import Answer, Asked, serve
 
-from medgen.adapters.http_client import HttpClient
-from medgen.adapters.http_endpoint import Call, Endpoint, Failure, Reply, is_refusal, retry_after
-from medgen.adapters.http_limits import Prices, Purse
+from medgen.adapters.http.client import HttpClient
+from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply, is_refusal, retry_after
+from medgen.adapters.http.limits import Prices, Purse
 from medgen.engine.errors import AdapterError, ConfigError, SpendingError
 
 QUICK: dict[str, Any] = {"backoff_s": 0.01, "backoff_max_s": 0.05, "timeout_s": 5.0}

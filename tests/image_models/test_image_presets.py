@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from medgen.adapters.diffusers_pipeline import DiffusersPipeline, Execution, Sampling
-from medgen.adapters.managed_server import Execution as ServerExecution
-from medgen.adapters.managed_server import ManagedServer
-from medgen.adapters.openai_images import OpenAIImages
-from medgen.adapters.tiny_diffusers import PIPELINES, TinyPipeline
-from medgen.adapters.unified import UnifiedChat, UnifiedInProcess
+from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline, Execution, Sampling
+from medgen.adapters.models.managed_server import Execution as ServerExecution
+from medgen.adapters.models.managed_server import ManagedServer
+from medgen.adapters.models.openai_images import OpenAIImages
+from medgen.adapters.models.unified import UnifiedChat, UnifiedInProcess
+from medgen.adapters.tiny.diffusers import PIPELINES, TinyPipeline
 from medgen.conf.loading import ConfError, group_names, load
 from medgen.conf.schema import ModelConf, SystemConf
 from medgen.engine.benchmark.manifest import Manifest, ShardEntry
@@ -84,14 +84,14 @@ def test_http_adapters_start_as_they_are_written(
     for key in HOSTED:
         monkeypatch.setenv(key, "sk-nothing")
     target, kwargs = MODELS[name].target, dict(MODELS[name].kwargs)
-    if target == "medgen.adapters.managed_server:ManagedServer":
+    if target == "medgen.adapters.models.managed_server:ManagedServer":
         inner = kwargs["inner"]
         ServerExecution.parse(kwargs["execution"])
         target, kwargs = inner["target"], dict(inner["kwargs"])
         kwargs["endpoint"] = {**kwargs["endpoint"], "base_url": "http://127.0.0.1:1/v1"}
     if target in (
-        "medgen.adapters.openai_images:OpenAIImages",
-        "medgen.adapters.unified:UnifiedChat",
+        "medgen.adapters.models.openai_images:OpenAIImages",
+        "medgen.adapters.models.unified:UnifiedChat",
     ):
         made = Spec(target, kwargs).build()
         made.passport()

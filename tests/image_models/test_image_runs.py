@@ -74,7 +74,7 @@ def test_one_writer_serves_three_image_models_and_an_editor_needs_none(
 
     def tiny(mode: str) -> Model:
         return Model(
-            Spec("medgen.adapters.tiny_diffusers:TinyPipeline", {"mode": mode}), SMALL, split=2
+            Spec("medgen.adapters.tiny.diffusers:TinyPipeline", {"mode": mode}), SMALL, split=2
         )
 
     pairs = [
@@ -147,7 +147,7 @@ def test_a_misbehaving_server_leaves_a_whole_run_with_the_right_rows(
             **{"attempts": 2, "timeout_attempts": 1, "retry_after_max_s": 5.0},
         }
         painter = Spec(
-            "medgen.adapters.openai_images:OpenAIImages",
+            "medgen.adapters.models.openai_images:OpenAIImages",
             {"model": "painter", "mode": "edit", "endpoint": endpoint},
         )
         system = System("painter", None, Model(painter, SMALL), ("ImageEditing",))

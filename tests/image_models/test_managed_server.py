@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from medgen.adapters import managed_server
-from medgen.adapters.managed_server import ManagedServer
+from medgen.adapters.models import managed_server
+from medgen.adapters.models.managed_server import ManagedServer
 from medgen.engine.data import Request, Sample
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied
 
@@ -25,7 +25,7 @@ SERVER = str(Path(__file__).with_name("toy_server.py"))
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = ["{python}", SERVER, "--port", "{port}"]
 PAINTER = {
-    "target": "medgen.adapters.openai_images:OpenAIImages",
+    "target": "medgen.adapters.models.openai_images:OpenAIImages",
     "kwargs": {
         "model": "toy",
         "mode": "generate",
@@ -156,7 +156,7 @@ def test_a_server_that_ignores_term_is_killed(
 
 _OWNER = """
 import json, sys, time
-from medgen.adapters.managed_server import ManagedServer
+from medgen.adapters.models.managed_server import ManagedServer
 command, inner, run = json.loads(sys.argv[1])
 server = ManagedServer(command, inner, execution=run)
 print(server.port, flush=True)

@@ -12,7 +12,7 @@ import pytest
 from image_models.loopback import Answer, Asked, serve
 from PIL import Image as Pillow
 
-from medgen.adapters.openai_images import OpenAIImages
+from medgen.adapters.models.openai_images import OpenAIImages
 from medgen.engine.data import Image, Prediction, Request, Sample
 from medgen.engine.errors import ConfigError, SpendingError
 

@@ -37,7 +37,7 @@ def second() -> str:
 def in_process(family: str, name: str, python: str = "") -> System:
     """A system whose worker loads one of `two_families`, with the interpreter named."""
     spec = Spec(
-        "medgen.adapters.unified:UnifiedInProcess",
+        "medgen.adapters.models.unified:UnifiedInProcess",
         {"target": f"image_models.two_families:{family}", "model": name},
     )
     environment = {"py_executable": python} if python else {}
@@ -47,11 +47,11 @@ def in_process(family: str, name: str, python: str = "") -> System:
 def served(python: str) -> System:
     """The older family behind a server in its own environment."""
     inner = {
-        "target": "medgen.adapters.openai_api:OpenAIChat",
+        "target": "medgen.adapters.models.openai_chat:OpenAIChat",
         "kwargs": {"model": "older", "style": {"mode": "vqa", "prompt": "answer/1"}},
     }
     spec = Spec(
-        "medgen.adapters.managed_server:ManagedServer",
+        "medgen.adapters.models.managed_server:ManagedServer",
         {
             "command": ["{python}", SERVER, "--port", "{port}"],
             "inner": inner,

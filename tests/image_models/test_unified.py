@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from image_models.loopback import Answer, Asked, serve
 
-from medgen.adapters.unified import UnifiedChat, UnifiedInProcess
+from medgen.adapters.models.unified import UnifiedChat, UnifiedInProcess
 from medgen.engine.data import Format, Image, Request, Sample
 from medgen.engine.errors import AdapterError, ConfigError
 

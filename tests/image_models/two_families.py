@@ -46,7 +46,7 @@ class Captioner:
     def reply(
         self, system: str, instruction: str, images: Sequence[bytes], seed: int
     ) -> Sequence[str | bytes]:
-        """See `medgen.adapters.unified.Replier`."""
+        """See `medgen.adapters.models.unified.Replier`."""
         import torch
 
         tokens = torch.zeros((1, 1), dtype=torch.long)

@@ -10,7 +10,7 @@ import pytest
 from judging.cases import picture
 from PIL import Image as Pillow
 
-from medgen.adapters.contact_sheet import contact_sheet
+from medgen.adapters.images.contact_sheet import contact_sheet
 from medgen.engine.data import Image
 from medgen.engine.errors import ImageError
 from medgen.engine.images import png

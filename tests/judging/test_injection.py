@@ -23,8 +23,8 @@ from judging.cases import (
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from medgen.adapters.chat_content import content
-from medgen.adapters.judging import ChatJudge
+from medgen.adapters.images.content import content
+from medgen.adapters.judges.chat_judge import ChatJudge
 from medgen.engine.chat.messages import Message
 from medgen.engine.chat.quoting import BAR, defang, quote, quote_key
 from medgen.engine.data import VIEWS, Image, Prediction, Sample

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from judging.cases import PREDICTIONS, SAMPLES, VQA, ScriptedChat, picture, said, valid_reply, words
 
-from medgen.adapters.judging import ChatJudge
-from medgen.adapters.rule_judge import RuleJudge
+from medgen.adapters.judges.chat_judge import ChatJudge
+from medgen.adapters.judges.rule_judge import RuleJudge
 from medgen.engine.chat.messages import ChatReply, ChatRequest
 from medgen.engine.data import VIEWS, Prediction
 from medgen.engine.errors import ConfigError

@@ -6,8 +6,8 @@ from typing import Any
 from fakes import SMALL, Lines, echo, recipe
 
 from medgen.actors.local_pool import LocalPool
-from medgen.adapters.judging import cases_in_order
-from medgen.adapters.rule_judge import Faults
+from medgen.adapters.judges.chat_judge import cases_in_order
+from medgen.adapters.judges.rule_judge import Faults
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.data import Prediction, Sample, Verdict
 from medgen.engine.plan.identity import Spec
@@ -31,7 +31,7 @@ class Questions(Lines):
 
 def planned(objects: Objects, execution: dict[str, float]) -> Plan:
     kwargs = {"name": "rule", "protocol": "table-iv/1", "repeats": 2, "execution": execution}
-    judges = {"rule": Model(Spec("medgen.adapters.rule_judge:RuleJudge", kwargs), SMALL)}
+    judges = {"rule": Model(Spec("medgen.adapters.judges.rule_judge:RuleJudge", kwargs), SMALL)}
     manifest = import_benchmark(Questions(180), objects, ImportOptions("questions", 16))
     return make_plan(recipe(System("echo", echo(), formats=("VQA",)), judges=judges), manifest)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from judging.cases import EDIT, GENERATION, VQA
 
-from medgen.adapters.rule_judge import RuleJudge
+from medgen.adapters.judges.rule_judge import RuleJudge
 from medgen.engine.data import Sample
 from medgen.engine.errors import CorruptError
 from medgen.engine.judging.sentinels import (

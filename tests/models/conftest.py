@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from medgen.adapters.tiny_vlm import make
-from medgen.adapters.vllm_engine import VLLMChat
+from medgen.adapters.models.vllm_engine import VLLMChat
+from medgen.adapters.tiny.vlm import make
 
 CONTEXT = 8192
 

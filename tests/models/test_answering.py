@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from judging.attacks import CONTROL_TOKENS, HIDDEN
 from judging.cases import EDIT, GENERATION, SAMPLES, VQA, ScriptedChat, picture, said, words
 
-from medgen.adapters.answering import Answers
+from medgen.adapters.models.answering import Answers
 from medgen.engine.chat.answering import AnswerStyle, answer, is_refusal, prompt_hash
 from medgen.engine.chat.messages import ChatReply, Message
 from medgen.engine.data import Image, Request

@@ -12,8 +12,8 @@ import pytest
 from image_models.loopback import Answer, Asked, serve
 from judging.cases import EDIT, GENERATION, SAMPLES, VQA, picture
 
-from medgen.adapters.judging import ChatJudge
-from medgen.adapters.openai_api import OpenAIChat, OpenAIEndpoint
+from medgen.adapters.judges.chat_judge import ChatJudge
+from medgen.adapters.models.openai_chat import OpenAIChat, OpenAIEndpoint
 from medgen.engine.data import Image, Prediction, Request
 from medgen.engine.errors import AdapterError, ConfigError, SpendingError
 
@@ -299,7 +299,7 @@ def test_a_judge_works_over_an_endpoint_with_expected_scores() -> None:
 
     with serve(script) as server:
         chat = {
-            "target": "medgen.adapters.openai_api:OpenAIEndpoint",
+            "target": "medgen.adapters.models.openai_chat:OpenAIEndpoint",
             "kwargs": {"model": "vlm", "endpoint": {"base_url": server.url, **QUICK}},
         }
         judge = ChatJudge(chat, name="j", protocol="manuscript/1", expected=True)

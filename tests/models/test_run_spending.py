@@ -40,7 +40,7 @@ def system(name: str, server: Server, **prices: float) -> dict[str, Any]:
     kwargs["style"] = {"prompt": "answer/1", "sampling": {"seed": len(name)}}  # another key each
     return {
         "name": name,
-        "answer": {"target": "medgen.adapters.openai_api:OpenAIChat", "kwargs": kwargs},
+        "answer": {"target": "medgen.adapters.models.openai_chat:OpenAIChat", "kwargs": kwargs},
     }
 
 

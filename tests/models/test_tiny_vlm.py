@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from medgen.adapters.provenance import weights
-from medgen.adapters.tiny_vlm import MARKER, cached, make, random_weights
+from medgen.adapters.provenance import MARKER, random_weights, weights
+from medgen.adapters.tiny.vlm import cached, make
 
 pytestmark = pytest.mark.slow
 

@@ -15,8 +15,8 @@ from judging.cases import EDIT
 from models.edits import ENGINE, RUN, Edits
 from models.vllm_processes import alive, engine_cores
 
-from medgen.adapters.answering import Answers
-from medgen.adapters.vllm_engine import VLLMChat, VLLMEngine
+from medgen.adapters.models.answering import Answers
+from medgen.adapters.models.vllm_engine import VLLMChat, VLLMEngine
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.data import Request
@@ -105,7 +105,7 @@ def test_a_run_whose_engine_is_killed_completes_with_the_same_rows(
     from medgen.actors.ray_pool import RayPool
 
     kwargs = {"model": str(tiny_vlm), "style": STYLE, "engine": ENGINE, "execution": RUN}
-    spec = Spec("medgen.adapters.vllm_engine:VLLMEngine", kwargs)
+    spec = Spec("medgen.adapters.models.vllm_engine:VLLMEngine", kwargs)
     model = Model(spec, Resources(cpus=1, in_flight=2))
     objects = connect(str(tmp_path / "store"))
     manifest = import_benchmark(Edits(96), objects, ImportOptions("edits", 16))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from judging.cases import EDIT, GENERATION, PREDICTIONS, SAMPLES, VQA, picture
 
-from medgen.adapters.answering import Answers
-from medgen.adapters.judging import ChatJudge
-from medgen.adapters.vllm_engine import VLLMChat, VLLMEngine
+from medgen.adapters.judges.chat_judge import ChatJudge
+from medgen.adapters.models.answering import Answers
+from medgen.adapters.models.vllm_engine import VLLMChat, VLLMEngine
 from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.chat.messages import ChatRequest, Message, Sampling
 from medgen.engine.data import Image, Prediction, Request

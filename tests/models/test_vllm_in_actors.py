@@ -18,9 +18,9 @@ from models.vllm_processes import (
     private_mib,
 )
 
-from medgen.adapters.answering import Answers
-from medgen.adapters.tiny_vlm import make
-from medgen.adapters.vllm_engine import VLLMChat
+from medgen.adapters.models.answering import Answers
+from medgen.adapters.models.vllm_engine import VLLMChat
+from medgen.adapters.tiny.vlm import make
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.data import Prediction, Request
@@ -42,7 +42,7 @@ pytestmark = [
 ]
 
 STYLE = {"sampling": {"max_tokens": 16}}
-TARGET = "medgen.adapters.vllm_engine:VLLMEngine"
+TARGET = "medgen.adapters.models.vllm_engine:VLLMEngine"
 CPUS = 8  # all that the tests' Ray has: one worker that asks for them is alone
 
 

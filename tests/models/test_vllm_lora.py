@@ -11,7 +11,7 @@ import pytest
 from judging.cases import picture
 from models.edits import ENGINE, RUN
 
-from medgen.adapters.vllm_engine import VLLMChat
+from medgen.adapters.models.vllm_engine import VLLMChat
 from medgen.engine.chat.messages import ChatReply, ChatRequest, Message, Sampling
 from medgen.engine.errors import AdapterError, ConfigError
 from medgen.engine.plan.identity import Spec
@@ -83,7 +83,7 @@ def merged(tiny_vlm: Path, adapter: Path, tmp_path_factory: pytest.TempPathFacto
 def served(model: Path, **more: Any) -> Iterator[VLLMChat]:
     """A chat made from a spec, as a worker makes it."""
     kwargs = {"model": str(model), "images": 4, "engine": ENGINE, "execution": RUN, **more}
-    chat = Spec("medgen.adapters.vllm_engine:VLLMChat", kwargs).build()
+    chat = Spec("medgen.adapters.models.vllm_engine:VLLMChat", kwargs).build()
     try:
         yield chat
     finally:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from medgen.adapters.vllm_prompts import Prompts, shown
+from medgen.adapters.models.vllm_prompts import Prompts, shown
 from medgen.engine.chat.messages import Message
 from medgen.engine.data import Image
 from medgen.engine.errors import ImageError

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from judging.cases import EDIT, PREDICTIONS, SAMPLES, VQA, picture
 
-from medgen.adapters.answering import Answers
-from medgen.adapters.judging import ChatJudge
-from medgen.adapters.openai_api import OpenAIChat, OpenAIEndpoint
-from medgen.adapters.vllm_engine import VLLMChat
+from medgen.adapters.judges.chat_judge import ChatJudge
+from medgen.adapters.models.answering import Answers
+from medgen.adapters.models.openai_chat import OpenAIChat, OpenAIEndpoint
+from medgen.adapters.models.vllm_engine import VLLMChat
 from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.data import Request
 from medgen.engine.errors import AdapterError

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from medgen.adapters.judging import ChatJudge
-from medgen.adapters.openai_api import OpenAIEndpoint
-from medgen.adapters.tiny_served import TinyVLMChat
-from medgen.adapters.vllm_engine import Execution, VLLMChat
-from medgen.adapters.vlm_families import ADVICE, ARCHITECTURES, advice, architectures
+from medgen.adapters.judges.chat_judge import ChatJudge
+from medgen.adapters.models.openai_chat import OpenAIEndpoint
+from medgen.adapters.models.vllm_engine import Execution, VLLMChat
+from medgen.adapters.models.vlm_families import ADVICE, ARCHITECTURES, advice, architectures
+from medgen.adapters.tiny.served import TinyVLMChat
 from medgen.conf.loading import group_names, load
 from medgen.engine.chat.answering import AnswerStyle
 
@@ -45,15 +45,15 @@ def presets() -> list[tuple[str, str, dict[str, Any]]]:
 
 
 PRESETS = presets()
-ENGINES = [p for p in PRESETS if p[1].startswith("medgen.adapters.vllm_engine:")]
+ENGINES = [p for p in PRESETS if p[1].startswith("medgen.adapters.models.vllm_engine:")]
 SERVED: dict[str, Any] = {
-    "medgen.adapters.vllm_engine:VLLMEngine": VLLMChat,
-    "medgen.adapters.vllm_engine:VLLMChat": VLLMChat,
-    "medgen.adapters.tiny_served:TinyVLMEngine": VLLMChat,
-    "medgen.adapters.tiny_served:TinyVLMChat": VLLMChat,
-    "medgen.adapters.openai_api:OpenAIChat": OpenAIEndpoint,
-    "medgen.adapters.openai_api:OpenAIEndpoint": OpenAIEndpoint,
-    "medgen.adapters.judging:ChatJudge": ChatJudge,
+    "medgen.adapters.models.vllm_engine:VLLMEngine": VLLMChat,
+    "medgen.adapters.models.vllm_engine:VLLMChat": VLLMChat,
+    "medgen.adapters.tiny.served:TinyVLMEngine": VLLMChat,
+    "medgen.adapters.tiny.served:TinyVLMChat": VLLMChat,
+    "medgen.adapters.models.openai_chat:OpenAIChat": OpenAIEndpoint,
+    "medgen.adapters.models.openai_chat:OpenAIEndpoint": OpenAIEndpoint,
+    "medgen.adapters.judges.chat_judge:ChatJudge": ChatJudge,
 }
 
 
@@ -108,7 +108,7 @@ def test_gpus_match_the_parallel_sizes(preset: Any) -> None:
 def test_arguments_are_ones_that_the_adapter_takes(preset: Any) -> None:
     _, target, kwargs = preset
     taken = parameters(SERVED[target]) | {"style", "seed"}
-    given = set(kwargs) | ({"model"} if target.startswith("medgen.adapters.tiny_served") else set())
+    given = set(kwargs) | ({"model"} if target.startswith("medgen.adapters.tiny.served") else set())
     assert given <= taken
     AnswerStyle.parse(kwargs.get("style"))
 

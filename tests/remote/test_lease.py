@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
-from medgen.engine.store.lease import Lease, LeaseHeld, LeaseLost
 
 from medgen.engine.store.connect import connect
+from medgen.engine.store.lease import Lease, LeaseHeld, LeaseLost
 
 FOLDER = "nightly/x/lease"
 

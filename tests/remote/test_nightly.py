@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from fakes import Lines
-from medgen.engine.store.lease import Lease
 from remote.webhooks import Board
 
 from medgen.conf import load
@@ -19,6 +18,7 @@ from medgen.engine.results.gate import GateRules
 from medgen.engine.run.driver import Event
 from medgen.engine.run.folder import run_ids
 from medgen.engine.store.connect import connect
+from medgen.engine.store.lease import Lease
 from medgen.launch.cli import main
 from medgen.launch.evaluation import Stop
 from medgen.launch.nightly import Evening, rules_of, run_night, today, tonight

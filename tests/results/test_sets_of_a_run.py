@@ -7,7 +7,7 @@ import pytest
 from fakes import plan
 
 from medgen.actors.local_pool import LocalPool
-from medgen.adapters.mini import build_mini
+from medgen.adapters.mini.build import build_mini
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Recipe, System, make_plan
@@ -29,7 +29,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> RunReader:
     objects = connect(str(tmp_path_factory.mktemp("store")))
     manifest = import_benchmark(build_mini(), objects, ImportOptions("mini", 32))
     systems = [
-        System(name, Model(Spec(f"medgen.adapters.controls:{target}")), formats=("ImageEditing",))
+        System(
+            name,
+            Model(Spec(f"medgen.adapters.controls.systems:{target}")),
+            formats=("ImageEditing",),
+        )
         for name, target in (("oracle", "Oracle"), ("copy-input", "CopyInput"))
     ]
     work = make_plan(Recipe("sets", tuple(systems), {}), manifest)

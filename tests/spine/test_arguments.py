@@ -114,9 +114,13 @@ def test_a_metric_s_unknown_argument_is_named() -> None:
 @pytest.mark.parametrize(
     ("target", "kwargs", "unknown"),
     [
-        ("medgen.adapters.vllm_engine:VLLMEngine", {"model": "m", "revison": "main"}, "revison"),
         (
-            "medgen.adapters.openai_api:OpenAIChat",
+            "medgen.adapters.models.vllm_engine:VLLMEngine",
+            {"model": "m", "revison": "main"},
+            "revison",
+        ),
+        (
+            "medgen.adapters.models.openai_chat:OpenAIChat",
             {"model": "m", "endpoint": {}, "price": {}},
             "price",
         ),

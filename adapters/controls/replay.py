@@ -1,0 +1,193 @@
+"""Predictions that exist already: JSON-lines files in the authors' format, as a system."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+from medgen.adapters.sources.folder import FaultyContent, Folder, public_url, strict_json
+from medgen.adapters.sources.records import field_of, images_below
+from medgen.engine.benchmark.reference import answer_text
+from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Sample
+from medgen.engine.errors import AdapterError, ImageError
+from medgen.engine.images import open_image
+
+_STATUSES: tuple[PredictionStatus, ...] = get_args(PredictionStatus)
+_FINE = frozenset({"ok", "success", "succeeded", "completed", "complete", "done"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    file: int
+    row: int
+    offset: int
+    size: int
+    again: str = ""  # file and line where the id stands once more
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One of the files, and where the paths of its pictures begin."""
+
+    name: str
+    folder: Folder
+    pictures: Folder
+
+
+class Replay:
+    """Gives what predictions files hold for each sample id.
+
+    Each line is a record with `sample_id`, `response`, `raw_response` and `output_image`; image
+    paths are relative to the file's folder, or to a given one, and never leave it. A record that
+    is marked as an error (`error`, `status`, `success`) gives its reason and no answer, even when
+    an error text stands in its `response`. Memory holds the places of the lines, not the lines.
+    """
+
+    def __init__(self, url: str | Sequence[str], images: str = "", sha256: str = "") -> None:
+        """Read the files once and note where every sample stands.
+
+        Args:
+            url: The file, or several (one for each format): paths or any fsspec URLs.
+            images: The folder that image paths are relative to; of each file its own when empty.
+            sha256: The digest of the files, one after another, so that a changed file is another
+                system; checked.
+
+        Raises:
+            AdapterError: there is no such file, it is another one, or no line of it is a record.
+        """
+        urls = [url] if isinstance(url, str) else list(url)
+        self._files = [_file(each, images) for each in urls]
+        self._urls = [public_url(each) for each in urls]
+        self._places: dict[str, _Place] = {}
+        self._unread, self._first_unread = 0, "it is empty"
+        digest = hashlib.sha256()
+        for at, where in enumerate(self._urls):
+            try:
+                self._index(at, digest)
+            except FaultyContent as err:
+                raise AdapterError(f"no predictions at {where}: {err}") from err
+        self._digest, self._where = digest.hexdigest(), ", ".join(self._urls)
+        if sha256 and sha256 != self._digest:
+            raise AdapterError(
+                f"{self._where} has sha256 {self._digest}, not {sha256}; was it edited?"
+            )
+        if not self._places:
+            raise AdapterError(f"{self._where} holds no prediction ({self._first_unread})")
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """See `medgen.engine.ports.Generator`."""
+        with ExitStack() as opened:
+            files = [opened.enter_context(f.folder.open(f.name)) for f in self._files]
+            return [self._prediction(request.sample, files) for request in requests]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `medgen.engine.ports.Generator`."""
+        return {
+            "system": "replay",
+            "url": self._where,
+            "sha256": self._digest,
+            "records": len(self._places),
+            "unreadable_lines": self._unread,
+        }
+
+    def _index(self, at: int, digest: Any) -> None:
+        name, folder = self._files[at].name, self._files[at].folder
+        with folder.open(name) as file:
+            while block := file.read(2**20):
+                digest.update(block)
+        for row, offset, line in folder.lines(name):
+            if line is not None and not line.strip():
+                continue
+            try:
+                sample = _sample_id(strict_json(line))
+            except FaultyContent as err:
+                self._first_unread = self._first_unread if self._unread else f"line {row}: {err}"
+                self._unread += 1
+                continue
+            first = self._places.get(sample)
+            self._places[sample] = (
+                replace(first, again=f"line {row} of {name}")
+                if first
+                else _Place(at, row, offset, len(line or b""))
+            )
+
+    def _prediction(self, sample: Sample, files: Sequence[Any]) -> Prediction:
+        place = self._places.get(sample.id)
+        if place is None:
+            bad = f"; {self._unread} of its lines are unreadable, first {self._first_unread}"
+            names = ", ".join(f.name for f in self._files)
+            reason = f"not in {names}{bad if self._unread else ''}"
+            return Prediction(sample.id, "missing", reason)
+        file, where = self._files[place.file], f"line {place.row}"
+        if place.again:
+            reason = f"stands twice: {where} of {file.name} and {place.again}"
+            return Prediction(sample.id, "model_error", reason)
+        files[place.file].seek(place.offset)
+        try:
+            record = strict_json(files[place.file].read(place.size))
+            if _sample_id(record) == sample.id:
+                return self._answer(sample, record, file.pictures)
+        except FaultyContent as err:
+            return Prediction(sample.id, "model_error", f"{where}: {err}")
+        return Prediction(sample.id, "model_error", f"{where} changed during the run")
+
+    def _answer(self, sample: Sample, record: Mapping[str, Any], pictures: Folder) -> Prediction:
+        raw = record.get("raw_response")
+        details = {} if raw is None else {"raw_response": raw}
+        if failed := _failure(record):
+            return Prediction(sample.id, *failed, details=details)
+        text = _text(record)
+        images, fault = _images(record, pictures)
+        if fault or (sample.format != "VQA" and not images):
+            reason = fault or "the record has no output_image"
+            status: PredictionStatus = "invalid_image" if fault or text else "missing"
+            return Prediction(sample.id, status, reason, text=text, details=details)
+        if text is None and not images:
+            return Prediction(sample.id, "missing", "the record has no response", details=details)
+        return Prediction(sample.id, text=text, images=images, details=details)
+
+
+def _file(url: str, images: str) -> _File:
+    folder, _, name = url.rpartition("/")
+    own = Folder(folder or ".")
+    return _File(name, own, Folder(images) if images else own)
+
+
+def _images(record: Mapping[str, Any], folder: Folder) -> tuple[tuple[Image, ...], str]:
+    faults: list[str] = []
+    named = field_of(record, "output_image", "output_images")
+    images = images_below(folder, "", named, faults)
+    try:
+        for image in images:
+            open_image(image.data)
+    except ImageError as err:
+        faults.append(str(err))
+    return ((), "; ".join(faults)) if faults else (images, "")
+
+
+def _sample_id(record: Mapping[str, Any]) -> str:
+    name = record.get("sample_id")
+    if not isinstance(name, str) or not name:
+        raise FaultyContent("the record has no sample_id")
+    return name
+
+
+def _failure(record: Mapping[str, Any]) -> tuple[PredictionStatus, str] | None:
+    """The status and reason of a record that its file marks as failed; None for the others."""
+    status, error = record.get("status"), record.get("error")
+    marked = isinstance(status, str) and status.lower() not in _FINE
+    if not (marked or error or record.get("success") is False):
+        return None
+    reason = str(error or record.get("reason") or f"marked as {status or 'failed'} in the file")
+    known: PredictionStatus = next((word for word in _STATUSES if word == status), "model_error")
+    return ("model_error" if known == "ok" else known), reason[:2000]
+
+
+def _text(record: Mapping[str, Any]) -> str | None:
+    given = record.get("response")
+    if isinstance(given, dict):
+        return answer_text(given)
+    if not isinstance(given, str | None):
+        raise FaultyContent(f"response is {type(given).__name__}, not text")
+    return given

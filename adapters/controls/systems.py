@@ -1,0 +1,197 @@
+"""Control systems: the ceiling, the floor and the no-op that a table of models needs.
+
+They need no weights, look at nothing but the sample (`Unrelated`: at the benchmark's first shards
+too), and give what the sample's format is scored by: text, an image, or both.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+from PIL import Image as Pillow
+
+from medgen.adapters.controls.classical_text import answered
+from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.codec import fingerprint
+from medgen.engine.data import FORMATS, Format, Image, Prediction, Request, Sample
+from medgen.engine.errors import AdapterError, ImageError
+from medgen.engine.images import open_image, png
+
+MID_GREY = (128, 128, 128)
+DONORS = 16  # samples of each format that `Unrelated` may borrow from
+
+
+class Oracle:
+    """Gives the reference itself: the best that any metric can show."""
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """See `medgen.engine.ports.Generator`."""
+        return [_reference(request.sample, request.sample) for request in requests]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `medgen.engine.ports.Generator`."""
+        return _passport("oracle")
+
+
+class CopyInput:
+    """Gives the first input image unchanged, and the instruction as its text: the no-op."""
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """See `medgen.engine.ports.Generator`."""
+        return [_copy(request.sample) for request in requests]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `medgen.engine.ports.Generator`."""
+        return _passport("copy-input")
+
+
+class Blank:
+    """Gives a mid-grey picture of the input's size, and an empty text: the floor.
+
+    Mid-grey, for black would be right about the background of most scans. The empty text is
+    an answer: metrics that can read nothing from it say so.
+    """
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """See `medgen.engine.ports.Generator`."""
+        return [_blank(request.sample) for request in requests]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `medgen.engine.ports.Generator`."""
+        return _passport("blank")
+
+
+class Unrelated:
+    """Gives the reference of another sample, made of another source picture.
+
+    Donors come from the first shards of the benchmark, which are an unbiased sample of it by the
+    way it is ordered. Each sample takes the donor of its own format that a hash of both ids
+    ranks first: the choice depends on nothing else, neither on batches, shards nor workers.
+    """
+
+    def __init__(self) -> None:
+        """`use` must be called before `predict`."""
+        self._donors: dict[Format, list[Sample]] = {}
+
+    def use(self, benchmark: Benchmark) -> None:
+        """Read shards until every format has its donors; keeps their references only."""
+        wanted = {
+            kind: min(DONORS, count) for kind, count in benchmark.manifest.formats.items() if count
+        }
+        donors: dict[Format, list[Sample]] = {kind: [] for kind in FORMATS}
+        for number, shard in enumerate(benchmark.manifest.shards):
+            short = {kind for kind, count in wanted.items() if len(donors[kind]) < count}  # type: ignore[index]
+            if short & set(shard.formats):
+                for sample in benchmark.samples(number):
+                    donors[sample.format].append(replace(sample, input_images=()))
+        self._donors = donors
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """See `medgen.engine.ports.Generator`."""
+        return [self._borrowed(request.sample) for request in requests]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `medgen.engine.ports.Generator`."""
+        return _passport("unrelated")
+
+    def _borrowed(self, sample: Sample) -> Prediction:
+        others = [d for d in self._donors.get(sample.format, ()) if d.source != sample.source]
+        if not others:
+            reason = f"no {sample.format} sample with another source picture to borrow from"
+            return Prediction(sample.id, "model_error", reason)
+        donor = min(others, key=lambda d: fingerprint(sample.id, d.id))
+        borrowed = _reference(sample, donor)
+        return replace(borrowed, details={"donor": donor.id})
+
+
+class Classical:
+    """Classical image processing by task, and answers that the question gives away."""
+
+    def __init__(self) -> None:
+        """Loads scikit-image.
+
+        Raises:
+            AdapterError: it is not installed.
+        """
+        try:
+            from medgen.adapters.controls import classical
+        except ImportError as err:
+            raise AdapterError(f"the classical control needs the extra 'mini' ({err})") from err
+        self._rules = classical
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """See `medgen.engine.ports.Generator`."""
+        return [self._processed(request.sample) for request in requests]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `medgen.engine.ports.Generator`."""
+        return _passport("classical") | {"scikit-image": version("scikit-image")}
+
+    def _processed(self, sample: Sample) -> Prediction:
+        text = answered(sample) if gives_text(sample) else None
+        if not gives_image(sample):
+            return Prediction(sample.id, text=text)
+        try:
+            inputs = [self._rules.decoded(image.data) for image in sample.input_images]
+            output = self._rules.edited(sample.task, inputs, sample.instruction)
+        except Exception as err:  # noqa: BLE001 - what a rule meets in one picture is that row's
+            reason = f"{type(err).__name__}: {err}"
+            return Prediction(sample.id, "model_error", reason, text=text)
+        image = Image(self._rules.encoded(output), "classical.png")
+        return Prediction(sample.id, text=text, images=(image,))
+
+
+class Null:
+    """Answers at once with nothing but an empty text: measures the engine itself."""
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """See `medgen.engine.ports.Generator`."""
+        return [Prediction(request.sample.id, text="") for request in requests]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `medgen.engine.ports.Generator`."""
+        return _passport("null")
+
+
+def gives_text(sample: Sample) -> bool:
+    """Is an answer in words expected?"""
+    return sample.format != "ImageEditing"
+
+
+def gives_image(sample: Sample) -> bool:
+    """Is a picture expected?"""
+    return sample.format != "VQA"
+
+
+def _reference(sample: Sample, given: Sample) -> Prediction:
+    """What `given` has as its reference, answering `sample`."""
+    return Prediction(
+        sample.id,
+        text=given.reference_text if gives_text(sample) else None,
+        images=given.reference_images[:1] if gives_image(sample) else (),
+    )
+
+
+def _copy(sample: Sample) -> Prediction:
+    return Prediction(
+        sample.id,
+        text=sample.instruction if gives_text(sample) else None,
+        images=sample.input_images[:1] if gives_image(sample) else (),
+    )
+
+
+def _blank(sample: Sample) -> Prediction:
+    text = "" if gives_text(sample) else None
+    if not gives_image(sample):
+        return Prediction(sample.id, text=text)
+    try:
+        size = open_image(sample.input_images[0].data).size
+    except (ImageError, IndexError) as err:
+        return Prediction(sample.id, "model_error", f"no readable input image: {err}", text=text)
+    grey = png(Pillow.new("RGB", size, MID_GREY))
+    return Prediction(sample.id, text=text, images=(Image(grey, "blank.png"),))
+
+
+def _passport(name: str) -> dict[str, Any]:
+    return {"system": name, "kind": "control", "version": 1}

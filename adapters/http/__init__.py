@@ -1,0 +1,1 @@
+"""HTTP to endpoints: pace, retries, limits, money, links."""

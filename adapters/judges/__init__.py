@@ -1,0 +1,1 @@
+"""Judges: a chat model under a protocol, and rules."""

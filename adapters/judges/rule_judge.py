@@ -1,0 +1,156 @@
+"""A judge without a model: its verdict is a known function of the pictures and words.
+
+It tells nothing about quality. It is there so that the judge stage, the strict reading of replies
+and the retry of failed rows can be run and tested anywhere, with known answers.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from medgen.adapters.judges.chat_judge import Case, cases_in_order, protocol_of, read_verdict, skip
+from medgen.engine.chat.messages import ChatReply, seed_for
+from medgen.engine.data import Image, Prediction, Sample, Usage, Verdict
+from medgen.engine.errors import ImageError
+from medgen.engine.images import open_image
+from medgen.engine.judging.prompts import Rubric
+from medgen.engine.settings import read_settings
+
+_SIDE = 64  # pixels: pictures are compared at this size, in grey
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Rubbish instead of replies, for tests of what becomes of it: which share, drawn how."""
+
+    rubbish: float = 0.0
+    seed: int = 0
+
+    def strikes(self, case: Case, judge: str) -> bool:
+        """Whether this case gets rubbish; the same in every run."""
+        draw = seed_for(self.seed, "rubbish", judge, case.sample.id, case.view, str(case.repeat))
+        return draw < self.rubbish * 2**31
+
+
+class RuleJudge:
+    """Scores how much a candidate resembles the reference, or the input where none is shown."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        protocol: str | Mapping[str, Any],
+        repeats: int = 1,
+        execution: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Needs no weights.
+
+        Args:
+            name: stands in every verdict.
+            protocol: as for `medgen.adapters.judges.chat_judge.ChatJudge`.
+            repeats: verdicts in each view; all alike.
+            execution: fields of `Faults`. They stand for what goes wrong while judging, so they
+                are no part of the judge's identity, and a retry without them finds the same rows.
+
+        Raises:
+            ConfigError: an unknown protocol or field.
+        """
+        self.name, self._repeats = name, repeats
+        self._rubric = Rubric(protocol_of(protocol, "literal"))
+        self._faults = read_settings(Faults, execution, "execution")
+
+    def judge(
+        self, samples: Sequence[Sample], predictions: Sequence[Prediction]
+    ) -> Sequence[Verdict]:
+        """See `medgen.engine.ports.Judge`."""
+        return [self._verdict(c) for c in cases_in_order(samples, predictions, self._repeats)]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `medgen.engine.ports.Judge`."""
+        return {
+            "judge": self.name,
+            "rule": "resemblance/1",
+            "model": None,
+            "protocol": self._rubric.protocol.id,
+            "protocol_hash": self._rubric.protocol.fingerprint(),
+        }
+
+    def _verdict(self, case: Case) -> Verdict:
+        if case.skipped():
+            return skip(case, self.name)
+        try:
+            reply = _reply(self._rubric, case.sample.format, _resemblance(case))
+        except ImageError as err:
+            return read_verdict(case, ChatReply("rejected", str(err)), self._rubric, self.name)
+        if self._faults.strikes(case, self.name):
+            reply = _spoil(reply, seed_for(self._faults.seed, "kind", case.sample.id, case.view))
+        # Words stand for tokens, so that progress and totals have something to count.
+        usage = Usage(completion_tokens=len(reply.split()), finish_reason="stop")
+        return read_verdict(case, ChatReply(text=reply, usage=usage), self._rubric, self.name)
+
+
+def _resemblance(case: Case) -> float:
+    """How alike candidate and yardstick are, in 0..1: the mean over words and pictures."""
+    sample, given = case.sample, case.prediction
+    based = case.view == "reference_based"
+    parts = []
+    words = sample.reference_text if based else sample.instruction
+    if sample.format != "ImageEditing" and words:
+        parts.append(_same_words(given.text or "", words))
+    pictures = sample.reference_images if based else sample.input_images
+    if sample.format != "VQA" and pictures:
+        parts.append(_same_pixels(given.images, pictures[0]))
+    return sum(parts) / len(parts) if parts else 0.0
+
+
+def _same_words(one: str, other: str) -> float:
+    """Words shared, of all words of both (Jaccard)."""
+    first, second = (set(_WORD.findall(text.lower())) for text in (one, other))
+    return len(first & second) / len(first | second) if first | second else 1.0
+
+
+def _same_pixels(images: Sequence[Image], other: Image) -> float:
+    """One less the mean difference of grey values, in 0..1; 0 without a picture."""
+    if not images:
+        return 0.0
+    first, second = _grey(images[0]), _grey(other)
+    return 1.0 - float(np.abs(first - second).mean()) / 255.0
+
+
+def _grey(image: Image) -> np.ndarray[Any, np.dtype[np.float64]]:
+    picture = open_image(image.data).convert("L").resize((_SIDE, _SIDE))
+    return np.asarray(picture, dtype=np.float64)
+
+
+def _reply(rubric: Rubric, format_: Any, resemblance: float) -> str:
+    """A reply as a model would write it, every dimension on the same point of the scale."""
+    protocol = rubric.protocol
+    point = protocol.low + round(resemblance * (protocol.high - protocol.low))
+    names = [d.name for d in protocol.asked(format_)]
+    said = f"Resemblance {resemblance:.3f} by rule, not by a model."
+    reply: dict[str, Any] = {"analysis": said, "explanations": dict.fromkeys(names, said)}
+    if checks := protocol.checklist.get(format_):
+        reply["checklist"] = dict.fromkeys(checks, "not_applicable")
+    reply["scores"] = dict.fromkeys(names, point)
+    return json.dumps(reply)
+
+
+def _spoil(reply: str, draw: int) -> str:
+    """The kinds of rubbish that judges have been seen to give."""
+    found = json.loads(reply)
+    first = next(iter(found["scores"]))
+    lacking = {k: v for k, v in found["scores"].items() if k != first}
+    kinds = (
+        "I would rate this answer seven out of ten.",
+        reply[: len(reply) // 2],
+        f"Here is my verdict: {reply}",
+        json.dumps({**found, "scores": lacking}),
+        json.dumps({**found, "scores": {**found["scores"], first: 1000}}),
+        json.dumps({**found, "scores": {**found["scores"], first: "8"}}),
+    )
+    return kinds[draw % len(kinds)]

@@ -1,0 +1,1 @@
+"""The embedded miniature benchmark and what it is made from."""

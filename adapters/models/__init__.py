@@ -1,0 +1,1 @@
+"""Models: vLLM in this process, endpoints, image pipelines, servers in other environments."""

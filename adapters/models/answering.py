@@ -1,0 +1,55 @@
+"""A system that answers with words: a chat model asked by our prompts, one sample at a time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medgen.adapters.images.contact_sheet import contact_sheet
+from medgen.engine.chat.answering import AnswerStyle, answer, answer_request, prompt_hash
+from medgen.engine.chat.messages import Chat, ChatReply, ChatRequest, seed_for
+from medgen.engine.data import Image, Prediction, Request, Sample
+from medgen.engine.errors import ImageError
+
+
+class Answers:
+    """A generator over a chat model. Safe to use from several threads when the chat is."""
+
+    def __init__(self, chat: Chat, style: AnswerStyle) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            chat: what serves the model.
+            style: what it is asked, and how its replies are held.
+        """
+        self._chat = chat
+        self._style = style
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """See `Generator.predict`."""
+        asked = [self._ask(request.sample) for request in requests]
+        replies = iter(self._chat.chat([[a] for a in asked if isinstance(a, ChatRequest)]))
+        predictions = []
+        for request, ask in zip(requests, asked, strict=True):
+            reply = ask if isinstance(ask, ChatReply) else next(replies)[0]
+            predictions.append(answer(request.sample, reply, self._style))
+        return predictions
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Generator.passport`."""
+        style = self._style
+        return {
+            **self._chat.passport(),
+            "mode": style.mode,
+            "prompt": style.prompt,
+            "prompt_hash": prompt_hash(style.prompt),
+        }
+
+    def _ask(self, sample: Sample) -> ChatRequest | ChatReply:
+        """The request, or the reply that a sample gets whose pictures cannot be laid out."""
+        images: Sequence[Image] = sample.input_images
+        try:
+            if len(images) > self._style.images:
+                images = [contact_sheet(images)]
+        except ImageError as err:
+            return ChatReply("rejected", f"no contact sheet of the input pictures: {err}")
+        seed = seed_for(self._style.sampling.seed, "answer", sample.id)
+        return answer_request(sample, images, self._style, seed)

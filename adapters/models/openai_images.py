@@ -1,0 +1,240 @@
+"""Image models behind `/images/generations` and `/images/edits`, as OpenAI defined them.
+
+Served by commercial APIs and by vLLM-Omni. One request makes one picture.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from medgen.adapters.http.client import HttpClient
+from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply, is_refusal
+from medgen.adapters.http.limits import Prices
+from medgen.adapters.http.links import resolve
+from medgen.adapters.images.contact_sheet import contact_sheet
+from medgen.adapters.images.content import servable
+from medgen.adapters.images.firewall import Firewall
+from medgen.adapters.images.image_jobs import ImageJob, image_job, in_order
+from medgen.adapters.provenance import versions
+from medgen.engine.data import Image, Prediction, Request, Usage
+from medgen.engine.errors import ConfigError, ImageError
+
+Mode = Literal["generate", "edit", "edit_inline"]
+_PATHS = {
+    "generate": "images/generations",
+    "edit": "images/edits",
+    "edit_inline": "images/generations",
+}
+_OURS = frozenset({"model", "prompt", "image", "image[]", "n", "size", "seed", "response_format"})
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A reply and the pictures in it."""
+
+    reply: Reply
+    pictures: tuple[bytes, ...]
+
+
+class OpenAIImages:
+    """An image model over HTTP. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        model: str,
+        mode: Mode,
+        *,
+        endpoint: Mapping[str, Any],
+        size: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+        seed: int | None = 0,
+        response_format: Literal["b64_json", "url"] | None = None,
+        image_field: str = "image",
+        images: int = 1,
+        firewall: Mapping[str, str] | None = None,
+        prices: Mapping[str, float] | None = None,
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            model: the name that the server knows.
+            mode: `generate` sends the prompt; `edit` uploads the sample's pictures with it;
+                `edit_inline` puts them into the JSON of a generation (`image`), as Seedream does.
+            endpoint: fields of `medgen.adapters.http.endpoint.Endpoint`.
+            size: "1024x1024", "auto" …; None lets the server choose.
+            extra: sent as it is (`quality`, `num_inference_steps`, `guidance_scale` …).
+            seed: of the run, mixed with each sample's id; None for servers that take no seed.
+            response_format: for servers that must be told.
+            image_field: name of the upload; `image[]` for those that take several.
+            images: how many pictures an edit takes; a sample with more is one contact sheet.
+            firewall: changes to the output firewall's policy.
+            prices: fields of `medgen.adapters.http.limits.Prices`.
+
+        Raises:
+            ConfigError: an impossible argument.
+            AdapterError: the key is not set, or httpx is not installed.
+        """
+        if mode not in _PATHS or images < 1:
+            raise ConfigError(f"mode is one of {sorted(_PATHS)}, and images at least 1")
+        if taken := sorted(_OURS & set(extra or {})):
+            raise ConfigError(f"extra may not set {', '.join(taken)}")
+        self.model, self.mode, self.seed = model, mode, seed
+        self._size, self._format = size, response_format
+        self._extra = dict(extra or {})
+        self._field, self._images = image_field, images
+        self._firewall = Firewall(firewall)
+        settings = Endpoint.parse(endpoint)
+        self._prices = Prices.parse(prices or {})
+        self._most = self._prices.most_for_image(settings.spending_cap_usd)
+        self._client = HttpClient(settings)
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """One picture a request; failures are rows.
+
+        Raises:
+            AdapterError: the endpoint cannot be used at all.
+            SpendingError: the cap let not a single request through.
+        """
+        make = partial(image_job, seed=self.seed or 0, needs_input=self.mode != "generate")
+        return in_order(requests, make, self._draw_all)
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Generator.passport`."""
+        return {
+            "adapter": "openai_images",
+            "model": self.model,
+            "mode": self.mode,
+            "base_url": self._client.endpoint.base_url,
+            "size": self._size,
+            "seed": self.seed,
+            "extra": self._extra,
+            "firewall": self._firewall.passport(),
+            "versions": versions("httpx", "pillow"),
+        }
+
+    def close(self) -> None:
+        """End the connections."""
+        self._client.close()
+
+    def _draw_all(self, jobs: Sequence[ImageJob]) -> Sequence[Prediction]:
+        calls = [self._call(job) for job in jobs]
+        made = iter(self._client.map(self._draw, [c for c in calls if isinstance(c, Call)]))
+        return [
+            self._row(job, next(made) if isinstance(call, Call) else call)
+            for job, call in zip(jobs, calls, strict=True)
+        ]
+
+    def _call(self, job: ImageJob) -> Call | Failure:
+        fields = {"model": self.model, "prompt": job.prompt, "n": 1, "size": self._size}
+        fields |= {"response_format": self._format}
+        fields |= {"seed": None if self.seed is None else job.seed} | self._extra
+        fields = {k: v for k, v in fields.items() if v is not None}
+        if self.mode == "generate":
+            return Call(json=fields, at_most_usd=self._most, price=self._price)
+        try:
+            inputs = [servable(image.data) for image in self._inputs(job)]
+        except ImageError as err:
+            return Failure("client", f"input: {err}", attempts=0)
+        if self.mode == "edit_inline":
+            links = [f"data:{m};base64,{base64.b64encode(d).decode()}" for d, m in inputs]
+            fields["image"] = links if len(links) > 1 else links[0]
+            return Call(json=fields, at_most_usd=self._most, price=self._price)
+        files = [self._upload(i, data, media) for i, (data, media) in enumerate(inputs)]
+        form = {k: v if isinstance(v, str) else json.dumps(v) for k, v in fields.items()}
+        return Call(form=form, files=files, at_most_usd=self._most, price=self._price)
+
+    def _inputs(self, job: ImageJob) -> Sequence[Image]:
+        too_many = len(job.inputs) > self._images
+        return [contact_sheet(job.inputs)] if too_many else job.inputs
+
+    def _upload(self, index: int, data: bytes, media: str) -> tuple[str, tuple[str, bytes, str]]:
+        return self._field, (f"input-{index}.{media.rpartition('/')[2]}", data, media)
+
+    def _price(self, reply: Reply) -> tuple[int, float]:
+        prompt, completion, cached = _usage(reply)
+        return prompt + completion, self._prices.cost(prompt, completion, cached, images=1)
+
+    async def _draw(self, call: Call) -> Made | Failure:
+        reply = await self._client.post(_PATHS[self.mode], call)
+        if isinstance(reply, Failure):
+            return reply
+        if reply.headers.get("content-type", "").startswith("image/"):
+            return Made(reply, (reply.body,))
+        links = _links(reply)
+        if isinstance(links, Failure):
+            return links
+        pictures = await resolve(self._client, links)
+        return pictures if isinstance(pictures, Failure) else Made(reply, tuple(pictures))
+
+    def _row(self, job: ImageJob, made: Made | Failure) -> Prediction:
+        details = {"seed": None if self.seed is None else job.seed, "attempts": made_attempts(made)}
+        if isinstance(made, Failure):
+            status = "invalid_image" if made.kind == "malformed" else made.status
+            usage = Usage(seconds=made.seconds)
+            return Prediction(
+                job.sample.id,
+                status,
+                made.reason,
+                image_prompt=job.prompt,
+                usage=usage,
+                details=details,
+            )
+        prompt, completion, cached = _usage(made.reply)
+        row = Prediction(
+            job.sample.id,
+            image_prompt=job.prompt,
+            images=tuple(
+                Image(data, f"{job.sample.id}-{i}") for i, data in enumerate(made.pictures)
+            ),
+            usage=Usage(
+                prompt, completion, cached, made.reply.seconds, made.reply.cost_usd, "stop"
+            ),
+            details=details,
+        )
+        return self._firewall.admit(row, job.sample, _size(self._size))
+
+
+def made_attempts(made: Made | Failure) -> int:
+    """How often the server was asked."""
+    return made.attempts if isinstance(made, Failure) else made.reply.attempts
+
+
+def _links(reply: Reply) -> list[str] | Failure:
+    """The pictures that the reply holds or points to."""
+    try:
+        found = reply.json()
+        items = [item for item in found["data"] if isinstance(item, dict)]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        start = reply.body[:80].decode("utf-8", "replace")
+        return Failure("malformed", f"reply is not the JSON that was agreed: {start!r}")
+    links = [item.get("b64_json") or item.get("url") for item in items]
+    usable = [link for link in links if isinstance(link, str)]
+    if usable:
+        return usable
+    if any(is_refusal(json.dumps(item).encode()) for item in (*items, found)):
+        return Failure("refused", f"safety filter: {json.dumps(items)[:200]}")
+    return Failure("malformed", "reply holds no picture")
+
+
+def _usage(reply: Reply) -> tuple[int, int, int]:
+    """Prompt, completion and cached tokens, where the server counts any."""
+    try:
+        usage = reply.json()["usage"]
+        details = usage.get("input_tokens_details") or {}
+        counts = (
+            usage.get("input_tokens"),
+            usage.get("output_tokens"),
+            details.get("cached_tokens"),
+        )
+        return int(counts[0] or 0), int(counts[1] or 0), int(counts[2] or 0)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return 0, 0, 0
+
+
+def _size(size: str | None) -> tuple[int, int] | None:
+    """Pixels of "WxH"; None for names such as "auto"."""
+    width, cross, height = (size or "").partition("x")
+    return (int(width), int(height)) if cross and width.isdigit() and height.isdigit() else None

@@ -1,0 +1,294 @@
+"""Unified models: one call returns words and pictures."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any, Protocol
+
+from medgen.adapters.http.client import HttpClient
+from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply
+from medgen.adapters.http.limits import Prices
+from medgen.adapters.http.links import resolve
+from medgen.adapters.images.content import content, servable, unusable
+from medgen.adapters.images.firewall import Firewall
+from medgen.adapters.models.interleaved import Interleaved, UnifiedStyle, prediction, question
+from medgen.adapters.provenance import versions, weights
+from medgen.engine.chat.messages import ChatRequest
+from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Usage
+from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError, MedgenError
+
+_OURS = frozenset({"model", "messages"})
+# A picture that a gateway has put into the text as Markdown.
+_MARKDOWN = re.compile(r"!\[[^\]\n]{0,200}\]\((data:image/[^()\s]+|https?://[^()\s]+)\)")
+_ENDED: Mapping[str, tuple[PredictionStatus, str]] = {
+    "length": ("truncated", "cut at the token limit"),
+    "content_filter": ("refused", "content filter"),
+}
+
+
+class UnifiedChat:
+    """A unified model behind an OpenAI-compatible chat endpoint. Safe to use from several threads.
+
+    Pictures are understood as content parts (vLLM-Omni), as `message.images` (gateways) and as
+    Markdown in the text.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        endpoint: Mapping[str, Any],
+        style: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        prices: Mapping[str, float] | None = None,
+        firewall: Mapping[str, str] | None = None,
+    ) -> None:
+        """Read the key; ask nothing yet.
+
+        Args:
+            model: the name that the server knows.
+            endpoint: fields of `medgen.adapters.http.endpoint.Endpoint`.
+            style: fields of `medgen.adapters.models.interleaved.UnifiedStyle`.
+            body: fields that replace or join those of every request; null leaves one out.
+            prices: fields of `medgen.adapters.http.limits.Prices`.
+            firewall: changes to the output firewall's policy.
+
+        Raises:
+            ConfigError: an impossible argument.
+            AdapterError: the key is not set, or httpx is not installed.
+        """
+        if taken := sorted(_OURS & set(body or {})):
+            raise ConfigError(f"body may not set {', '.join(taken)}")
+        self._model, self._body = model, dict(body or {})
+        self._style = UnifiedStyle.parse(style)
+        self._firewall = Firewall(firewall)
+        settings = Endpoint.parse(endpoint)
+        self._prices = Prices.parse(prices or {})
+        self._most = self._prices.most_for_image(settings.spending_cap_usd)
+        self._client = HttpClient(settings)
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """See `Generator.predict`.
+
+        Raises:
+            AdapterError: the endpoint cannot be used at all.
+            SpendingError: the cap let not a single request through.
+        """
+        replies = self._client.map(self._ask, requests)
+        return [self._row(r, reply) for r, reply in zip(requests, replies, strict=True)]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Generator.passport`."""
+        return {
+            "adapter": "unified_chat",
+            "model": self._model,
+            "base_url": self._client.endpoint.base_url,
+            "prompt": self._style.prompt,
+            "body": self._body,
+            "firewall": self._firewall.passport(),
+            "versions": versions("httpx", "pillow"),
+        }
+
+    def close(self) -> None:
+        """End the connections."""
+        self._client.close()
+
+    async def _ask(self, request: Request) -> Interleaved | Failure:
+        try:
+            asked = question(request.sample, self._style)
+            call = self._call(asked)
+        except ImageError as err:
+            return Failure("client", f"input: {unusable(err)}", attempts=0)
+        reply = await self._client.post("chat/completions", call)
+        return reply if isinstance(reply, Failure) else await self._read(reply)
+
+    def _call(self, asked: ChatRequest) -> Call:
+        drawn = asked.sampling
+        body: dict[str, Any] = {
+            "model": self._model,
+            "messages": content(asked.messages),
+            "modalities": ["text", "image"],
+            "max_tokens": drawn.max_tokens,
+            "temperature": drawn.temperature,
+            "seed": drawn.seed,
+        }
+        body = {k: v for k, v in {**body, **self._body}.items() if v is not None}
+        return Call(json=body, tokens=drawn.max_tokens, at_most_usd=self._most, price=self._price)
+
+    def _price(self, reply: Reply) -> tuple[int, float]:
+        # A reply rarely holds more than one picture; where tokens are paid for, they count all.
+        counted = _usage(reply)
+        tokens = (counted.prompt_tokens, counted.completion_tokens, counted.cached_tokens)
+        return tokens[0] + tokens[1], self._prices.cost(*tokens, images=1)
+
+    async def _read(self, reply: Reply) -> Interleaved | Failure:
+        try:
+            choice = reply.json()["choices"][0]
+            drafts = list(_parts(choice["message"]))
+            refusal = choice["message"].get("refusal")
+            ended = str(choice.get("finish_reason") or "stop")
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+            return Failure("malformed", "the reply is not a chat completion")
+        pictures = await resolve(self._client, [link for kind, link in drafts if kind == "image"])
+        if isinstance(pictures, Failure):
+            return pictures
+        found = iter(pictures)
+        parts = tuple(next(found) if kind == "image" else value for kind, value in drafts)
+        status, reason = _ENDED.get(ended, ("ok", ""))
+        if refusal:
+            status, reason = "refused", f"declined: {refusal}"[:300]
+        return Interleaved(parts, _usage(reply, ended), status, reason)
+
+    def _row(self, request: Request, said: Interleaved | Failure) -> Prediction:
+        if isinstance(said, Failure):
+            usage = Usage(seconds=said.seconds)
+            return Prediction(request.sample.id, said.status, said.reason, usage=usage)
+        return prediction(request.sample, said, self._style, self._firewall)
+
+
+class Replier(Protocol):
+    """What a unified model in this process must offer (`module:Class`)."""
+
+    def reply(
+        self, system: str, instruction: str, images: Sequence[bytes], seed: int
+    ) -> Sequence[str | bytes]:
+        """Words and encoded pictures, in the model's order."""
+        ...
+
+
+class UnifiedInProcess:
+    """A unified model of any library, loaded here from a class of the user's."""
+
+    def __init__(
+        self,
+        target: str,
+        model: str,
+        *,
+        load: Mapping[str, Any] | None = None,
+        style: Mapping[str, Any] | None = None,
+        firewall: Mapping[str, str] | None = None,
+    ) -> None:
+        """Load the model.
+
+        Args:
+            target: `module:Class` of a `Replier`; called with `model` and what `load` holds.
+            model: folder or hub name of the weights.
+            load: further arguments of the class (`revision`, `dtype` …).
+            style: fields of `medgen.adapters.models.interleaved.UnifiedStyle`.
+            firewall: changes to the output firewall's policy.
+
+        Raises:
+            ConfigError: the target cannot be found.
+            AdapterError: the model cannot be loaded.
+        """
+        self._target, self._model, self._load = target, model, dict(load or {})
+        self._style = UnifiedStyle.parse(style)
+        self._firewall = Firewall(firewall)
+        self._lock = threading.Lock()
+        self._replier = _built(target, model, self._load)
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """One request after another; a request that raises is a row."""
+        return [self._one(request) for request in requests]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Generator.passport`."""
+        package = self._target.partition(":")[0].partition(".")[0]
+        return {
+            "adapter": "unified_in_process",
+            "target": self._target,
+            "model": self._model,
+            "load": self._load,
+            **weights(self._model, self._load.get("revision")),
+            "prompt": self._style.prompt,
+            "firewall": self._firewall.passport(),
+            "versions": versions(package, "torch", "transformers", "diffusers"),
+        }
+
+    def _one(self, request: Request) -> Prediction:
+        sample, started = request.sample, time.monotonic()
+        try:
+            asked = question(sample, self._style)
+            pictures = [
+                servable(p.data)[0] for p in asked.messages[1].parts if isinstance(p, Image)
+            ]
+        except ImageError as err:
+            return Prediction(sample.id, "model_error", f"input: {unusable(err)}")
+        words = [str(m.parts[-1]) for m in asked.messages]
+        ask = partial(self._replier.reply, words[0], words[1], pictures, asked.sampling.seed)
+        try:
+            with self._lock:
+                parts = tuple(ask())
+        except MedgenError:
+            raise
+        except Exception as err:  # a sample's failure becomes its row
+            if type(err).__name__ == "AcceleratorError":  # torch's; torch may not be here
+                raise EngineDied(f"{self._model}: the device failed: {err}") from err
+            return Prediction(sample.id, "model_error", f"{type(err).__name__}: {err}"[:500])
+        if not all(isinstance(part, str | bytes) for part in parts):
+            raise AdapterError(f"{self._target} must give strings and bytes")
+        usage = Usage(seconds=time.monotonic() - started)
+        return prediction(sample, Interleaved(parts, usage), self._style, self._firewall)
+
+
+def _built(target: str, model: str, load: Mapping[str, Any]) -> Replier:
+    module, _, name = target.partition(":")
+    try:
+        kind = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as err:
+        raise ConfigError(
+            f"target {target!r} is not 'module:Class' of a model here: {err}"
+        ) from err
+    try:
+        built: Replier = kind(model, **load)
+    except MedgenError:
+        raise
+    except Exception as err:  # a user's class raises what it likes; the model cannot be used
+        raise AdapterError(f"{target} could not load {model!r}: {err}") from err
+    return built
+
+
+def _parts(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """("text", words) and ("image", link), in the order of the reply."""
+    body = message.get("content") or ""
+    if isinstance(body, str):
+        yield from _split_markdown(body)
+    else:
+        for part in body:
+            if part.get("type") == "text":
+                yield "text", str(part["text"])
+            elif "image_url" in part:
+                yield "image", _link(part["image_url"])
+    for part in message.get("images") or ():
+        yield "image", _link(part["image_url"])
+
+
+def _link(image_url: Any) -> str:
+    return str(image_url["url"] if isinstance(image_url, Mapping) else image_url)
+
+
+def _split_markdown(text: str) -> Iterator[tuple[str, str]]:
+    at = 0
+    for match in _MARKDOWN.finditer(text):
+        if text[at : match.start()].strip():
+            yield "text", text[at : match.start()]
+        yield "image", match[1]
+        at = match.end()
+    if text[at:].strip():
+        yield "text", text[at:]
+
+
+def _usage(reply: Reply, ended: str = "") -> Usage:
+    """What the reply cost; tokens are 0 where the server does not count them."""
+    prompt = completion = cached = 0
+    try:
+        counted = reply.json()["usage"]
+        prompt = int(counted["prompt_tokens"])
+        completion = int(counted.get("completion_tokens") or 0)
+        cached = int((counted.get("prompt_tokens_details") or {}).get("cached_tokens") or 0)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return Usage(prompt, completion, cached, reply.seconds, reply.cost_usd, ended)

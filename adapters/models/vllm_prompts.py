@@ -1,0 +1,99 @@
+"""What vLLM is asked, made ready for its engine: pictures decoded once, all rendered in order.
+
+Given data URLs, vLLM (0.29) would decode once more what we have decoded, and would pass a request
+through more queues. Here many threads decode and one renders.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from PIL import Image as Pillow
+
+from medgen.adapters.images.content import Picture, content
+from medgen.engine.chat.messages import Message
+from medgen.engine.data import Image
+from medgen.engine.images import open_image
+
+
+class Prompts:
+    """Renders turns for one engine; use it on the engine's own event loop."""
+
+    def __init__(self, engine: Any, template: Mapping[str, Any]) -> None:
+        """Prepare.
+
+        Args:
+            engine: an `AsyncLLM`.
+            template: `chat_template` and `chat_template_kwargs`, or nothing for the model's own.
+        """
+        from vllm.renderers.params import ChatParams
+        from vllm.utils.mistral import is_mistral_tokenizer
+
+        self._renderer = engine.renderer
+        # Left to itself, the renderer does not open the model's own turn.
+        opened = {
+            "add_generation_prompt": True,
+            "continue_final_message": False,
+            "tokenize": is_mistral_tokenizer(engine.renderer.tokenizer),
+            **template.get("chat_template_kwargs", {}),
+        }
+        self._parameters = ChatParams(**{**template, "chat_template_kwargs": opened})
+        multimodal = engine.model_config.multimodal_config
+        self._media = multimodal.media_io_kwargs.get("image", {}) if multimodal else {}
+        # More than there are cores would only take turns with the engine's own loop.
+        decoders = min(8, os.cpu_count() or 1)
+        self._decoders = ThreadPoolExecutor(decoders, "vllm-pictures")
+        # A decoded picture takes up to 256 MiB, so few wait for their turn to be rendered.
+        self._decoded = asyncio.Semaphore(4 * decoders)
+        # One thread: the engine's picture cache has to see pictures in the order of the requests.
+        self._thread = ThreadPoolExecutor(1, "vllm-prompts")
+
+    async def render(self, messages: Sequence[Message]) -> Any:
+        """A prompt that the engine takes as it is.
+
+        Raises:
+            ImageError: a picture is none, or is of no sane size.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._decoded:
+            turns = await loop.run_in_executor(self._decoders, content, messages, self._picture)
+            return await loop.run_in_executor(self._thread, self._render, turns)
+
+    def close(self) -> None:
+        """End the threads."""
+        for pool in (self._decoders, self._thread):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _render(self, turns: list[dict[str, Any]]) -> Any:
+        _, (prompt,) = self._renderer.render_chat([turns], self._parameters)
+        return prompt
+
+    def _picture(self, image: Picture) -> dict[str, Any]:
+        """Its pixels, and the digest that the engine's caches compare in their stead."""
+        data = image.data if isinstance(image, Image) else image.draw().data
+        digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+        return {"type": "image_pil", "image_pil": shown(data, self._media), "uuid": digest}
+
+
+def shown(data: bytes, media: Mapping[str, Any]) -> Pillow.Image:
+    """A picture as vLLM's own server would show it to the model.
+
+    Args:
+        data: an encoded picture.
+        media: vLLM's `media_io_kwargs` for pictures: `image_mode` (RGB, unless told otherwise;
+            none keeps what is stored) and `rgba_background_color` (white).
+
+    Raises:
+        ImageError: it is no picture, or is of no sane size.
+    """
+    from vllm.multimodal.image import convert_image_mode, normalize_image
+
+    pixels: Pillow.Image = normalize_image(open_image(data))
+    mode = media.get("image_mode", "RGB")
+    background = tuple(media.get("rgba_background_color", (255, 255, 255)))
+    if mode is not None:
+        pixels = convert_image_mode(pixels, mode, background)
+    return pixels

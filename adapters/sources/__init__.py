@@ -1,0 +1,1 @@
+"""Benchmarks in the layouts that their authors publish."""

@@ -1,0 +1,161 @@
+"""The table layout of the public hub: Parquet files with embedded images, a folder a format."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from medgen.adapters.sources.folder import MAX_FILE_BYTES, FaultyContent, Folder
+from medgen.adapters.sources.records import Checker, Draft, raw_fields
+from medgen.engine.benchmark.source import Problem
+from medgen.engine.data import Format, Image, Sample
+
+FOLDERS: Mapping[str, Format] = {
+    "image_editing": "ImageEditing",
+    "multimodal_generation": "MultimodalGeneration",
+    "vqa": "VQA",
+}
+_FILE = re.compile(r"\w+-(\d+)-of-(\d+)\.parquet")
+# Rows decoded at once. A row holds a few pictures of some hundred kilobytes.
+_ROWS = 16
+_MAX_ROW_GROUP = 4 * 2**30
+_TEXT = ("instruction", "answer", "task", "subtask", "modality")
+_IMAGES = ("input_images", "output_images")
+_OPTIONAL = {
+    "ImageEditing": {"answer", "subtask"},
+    "VQA": {"output_images", "subtask"},
+    "MultimodalGeneration": {"subtask"},
+}
+
+
+class HubSource:
+    """Reads `parquet/<format>/<split>-*-of-*.parquet`, a few rows at a time."""
+
+    def __init__(self, url: str) -> None:
+        """`url` is the folder that holds `parquet/`, or that folder itself."""
+        self._folder = Folder(url)
+        self._below = "parquet/" if self._folder.exists("parquet") else ""
+
+    def __iter__(self) -> Iterator[Sample | Problem]:
+        """See `medgen.engine.benchmark.source.Source`."""
+        checker = Checker()
+        for name, kind in FOLDERS.items():
+            files = [n for n in self._folder.names(self._below + name) if n.endswith(".parquet")]
+            for what in _missing_parts(files):
+                yield Problem(f"{self._below}{name}", None, None, what)
+            for file in files:
+                path = f"{self._below}{name}/{file}"
+                try:
+                    yield from self._file(path, kind, checker)
+                except FaultyContent as err:
+                    yield Problem(path, None, None, str(err))
+                except (pa.ArrowException, OSError) as err:
+                    what = f"damaged or not Parquet ({err}); fetch it again"
+                    yield Problem(path, None, None, what)
+
+    def expected(self) -> Mapping[tuple[Format, str], int]:
+        """Nothing: this layout has no manifest."""
+        return {}
+
+    def describe(self) -> Mapping[str, Any]:
+        """See `medgen.engine.benchmark.source.Source`."""
+        return {"layout": "hub", "url": self._folder.url}
+
+    def _file(self, path: str, kind: Format, checker: Checker) -> Iterator[Sample | Problem]:
+        with (
+            self._folder.open(path) as file,
+            pq.ParquetFile(file, page_checksum_verification=True) as table,
+        ):
+            _check_schema(table.schema_arrow, kind)
+            _check_sizes(table.metadata)
+            columns = [name for name in (*_TEXT, *_IMAGES) if name in table.schema_arrow.names]
+            row = 0
+            for batch in table.iter_batches(batch_size=_ROWS, columns=columns):
+                for record in batch.to_pylist():
+                    row += 1
+                    yield from checker.results(_draft(record, kind), path, row)
+
+
+def _draft(record: Mapping[str, Any], kind: Format) -> Draft:
+    faults: list[str] = []
+    return Draft(
+        format=kind,
+        task=record["task"],
+        subtask=record.get("subtask"),
+        modality=record["modality"],
+        instruction=record["instruction"],
+        answer=record.get("answer"),
+        input_images=_images(record["input_images"], "input_images", faults),
+        reference_images=_images(record.get("output_images"), "output_images", faults),
+        faults=tuple(faults),
+        raw=raw_fields(record),
+    )
+
+
+def _images(
+    cells: list[Mapping[str, Any] | None] | None, column: str, faults: list[str]
+) -> tuple[Image, ...]:
+    images = []
+    for number, cell in enumerate(cells or ()):
+        if cell is None or cell["bytes"] is None:
+            # A path alone points to a file of whoever wrote the table; it is never followed.
+            faults.append(f"{column}[{number}] holds no bytes; only embedded images are read")
+        elif len(cell["bytes"]) > MAX_FILE_BYTES:
+            faults.append(f"{column}[{number}] has more than {MAX_FILE_BYTES:,} bytes")
+        else:
+            images.append(Image(cell["bytes"], cell["path"] or ""))
+    return tuple(images)
+
+
+def _check_schema(schema: pa.Schema, kind: Format) -> None:
+    wrong = []
+    for name in (*_TEXT, *_IMAGES):
+        if name not in schema.names:
+            if name not in _OPTIONAL[kind]:
+                wrong.append(f"column {name!r} is missing")
+            continue
+        found = schema.field(name).type
+        fits = _is_images(found) if name in _IMAGES else _is_text(found)
+        # A column of nulls only has no type of its own.
+        if not fits and not (pa.types.is_null(found) and name in _OPTIONAL[kind]):
+            wrong.append(f"column {name!r} is {found}")
+    if wrong:
+        raise FaultyContent(
+            f"wrong schema: {'; '.join(wrong)}. Texts are string, images are "
+            "list<struct<bytes: binary, path: string>>"
+        )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_images(kind: pa.DataType) -> bool:
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        return False
+    cell = kind.value_type
+    if not pa.types.is_struct(cell) or {f.name for f in cell} < {"bytes", "path"}:
+        return False
+    content, path = cell.field("bytes").type, cell.field("path").type
+    binary = pa.types.is_binary(content) or pa.types.is_large_binary(content)
+    return bool(binary and (_is_text(path) or pa.types.is_null(path)))
+
+
+def _check_sizes(metadata: pq.FileMetaData) -> None:
+    # The footer is outside data too: what it claims is compared with a limit before it is read.
+    for number in range(metadata.num_row_groups):
+        size = metadata.row_group(number).total_byte_size
+        if not 0 <= size <= _MAX_ROW_GROUP:
+            raise FaultyContent(f"row group {number} claims {size:,} bytes; split the file")
+
+
+def _missing_parts(files: list[str]) -> Iterator[str]:
+    numbered = [match for name in files if (match := _FILE.fullmatch(name))]
+    present = {int(match.group(1)) for match in numbered}
+    for total in sorted({int(match.group(2)) for match in numbered}):
+        if missing := sorted(set(range(min(total, 100_000))) - present):
+            yield f"part {missing[0]} of {total} is missing ({len(missing)} in all); fetch it"

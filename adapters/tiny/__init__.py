@@ -1,0 +1,1 @@
+"""Small seeded models for plumbing: random weights, labelled so."""

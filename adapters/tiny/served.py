@@ -1,0 +1,38 @@
+"""The tiny model with random weights, served by vLLM: for demonstrations and tests.
+
+Recipes name no folder, so they give the same keys on every machine.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from medgen.adapters.models.vllm_engine import VLLMChat, VLLMEngine
+from medgen.adapters.tiny.vlm import cached
+
+_SEED = 20251122
+# Small enough for two cores and a laptop's memory; eager, because compiling takes longer than use.
+_ENGINE: Mapping[str, Any] = {"dtype": "float32", "max_model_len": 16384, "enforce_eager": True}
+_RUN: Mapping[str, Any] = {"cpu_kv_cache_gib": 1, "engine": {"max_num_seqs": 16}}
+
+
+class TinyVLMChat(VLLMChat):
+    """The tiny model as a chat, for a judge."""
+
+    def __init__(self, *, seed: int = _SEED, **served: Any) -> None:
+        """Make the weights unless they are there, and load them; see `VLLMChat`."""
+        super().__init__(str(cached(seed)), **_with_defaults(served))
+
+
+class TinyVLMEngine(VLLMEngine):
+    """The tiny model as a system that answers with words."""
+
+    def __init__(self, *, seed: int = _SEED, **served: Any) -> None:
+        """Make the weights unless they are there, and load them; see `VLLMEngine`."""
+        super().__init__(str(cached(seed)), **_with_defaults(served))
+
+
+def _with_defaults(served: Mapping[str, Any]) -> dict[str, Any]:
+    given = dict(served)
+    given["engine"] = {**_ENGINE, **(given.get("engine") or {})}
+    given["execution"] = {**_RUN, **(given.get("execution") or {})}
+    return given
