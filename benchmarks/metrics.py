@@ -188,7 +188,7 @@ def _sharded(pool: Executor, measure: Callable[[Work], float], work: Work, worke
 
 def fused(work: Work) -> float:
     """Seconds of the fused scorer on a shard, with models loaded and warm."""
-    from medgen.metrics.fused import FusedScorer
+    from medgen.metrics.scorer import FusedScorer
 
     names = METRICS[work.format]
     scorer = FusedScorer(recipes(names, work.weights), work.threads, "cpu")
@@ -233,7 +233,7 @@ def forward_passes(work: Work) -> float:
 def _trunk_seconds(work: Work) -> float:
     import torch
 
-    from medgen.metrics.perceptual import LPIPS
+    from medgen.metrics.image.perceptual import LPIPS
 
     metric = LPIPS(weights=f"{work.weights}/lpips-alex-trunk")
     metric.load("cpu")
@@ -307,7 +307,7 @@ class _NaivePictures:
     def __init__(self, work: Work) -> None:
         from torchvision import transforms
 
-        from medgen.metrics.perceptual import LPIPS
+        from medgen.metrics.image.perceptual import LPIPS
 
         metric = LPIPS(weights=f"{work.weights}/lpips-alex-trunk")
         metric.load("cpu")
@@ -345,8 +345,8 @@ def _opened(sample: Sample, prediction: Prediction) -> tuple[Any, Any]:
 def _naive_words(sample: Sample, prediction: Prediction) -> None:
     from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-    from medgen.metrics.clinical import entities
-    from medgen.metrics.text import token_f1
+    from medgen.metrics.text.clinical import entities
+    from medgen.metrics.text.ngrams import token_f1
 
     text, reference = prediction.text or "", sample.reference_text or ""
     smooth = SmoothingFunction().method1

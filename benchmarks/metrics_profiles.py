@@ -19,7 +19,7 @@ from medgen.engine.codec import plain
 from medgen.engine.data import Request, Sample, Score
 from medgen.metrics import tiny
 from medgen.metrics.catalogue import CATALOGUE, metric_spec
-from medgen.metrics.fused import FusedScorer
+from medgen.metrics.scorer import FusedScorer
 
 RESULTS = Path(__file__).parent / "results" / "metrics-profiles.md"
 _ELSEWHERE = ("radgraph_f1", "medimageinsight_similarity", "lpips_vgg")

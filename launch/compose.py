@@ -41,7 +41,7 @@ def recipe(conf: RunConf) -> Recipe:
         protocol=conf.protocol.name,
         thresholds={name: _set(asdict(t)) for name, t in conf.protocol.thresholds.items()},
         scoring=_resources(conf.scoring.resources),
-        scorer=Spec("medgen.metrics.fused:FusedScorer", dict(conf.scoring.kwargs)),
+        scorer=Spec("medgen.metrics.scorer:FusedScorer", dict(conf.scoring.kwargs)),
         nonce=conf.nonce,
     )
     for who, spec in _specs(composed):

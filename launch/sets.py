@@ -16,7 +16,7 @@ from medgen.engine.plan.plan import System
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.schemas import dumps
 from medgen.engine.store.shards import Stage
-from medgen.metrics.sets import SetFeatures, SetState, from_table
+from medgen.metrics.image.sets import SetFeatures, SetState, from_table
 
 MakeState = Callable[[Sequence[Sample], Sequence[Prediction]], SetState]
 

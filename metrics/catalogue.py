@@ -30,48 +30,54 @@ class Entry:
 
 _ALL = ("compat", "compat-newer", "strict")
 CATALOGUE: dict[str, Entry] = {
-    "psnr": Entry("medgen.metrics.pixel:PSNR", "image", ("compat", "strict")),
-    "ssim": Entry("medgen.metrics.pixel:SSIM", "image", ("compat", "strict")),
-    "ms_ssim": Entry("medgen.metrics.pixel:MSSSIM", "image", ("strict",)),
+    "psnr": Entry("medgen.metrics.image.pixel:PSNR", "image", ("compat", "strict")),
+    "ssim": Entry("medgen.metrics.image.pixel:SSIM", "image", ("compat", "strict")),
+    "ms_ssim": Entry("medgen.metrics.image.pixel:MSSSIM", "image", ("strict",)),
     "lpips": Entry(
-        "medgen.metrics.perceptual:LPIPS", "image", _ALL, {"net": "alex"}, ("lpips-alex-trunk",)
+        "medgen.metrics.image.perceptual:LPIPS",
+        "image",
+        _ALL,
+        {"net": "alex"},
+        ("lpips-alex-trunk",),
     ),
     "lpips_vgg": Entry(
-        "medgen.metrics.perceptual:LPIPS", "image", _ALL, {"net": "vgg"}, ("lpips-vgg-trunk",)
+        "medgen.metrics.image.perceptual:LPIPS", "image", _ALL, {"net": "vgg"}, ("lpips-vgg-trunk",)
     ),
     "embedding_similarity": Entry(
-        "medgen.metrics.embedding:EmbeddingSimilarity",
+        "medgen.metrics.image.embedding:EmbeddingSimilarity",
         "image",
         ("compat", "strict"),
         {"model": "rad-dino"},
         ("rad-dino",),
     ),
     "medimageinsight_similarity": Entry(
-        "medgen.metrics.embedding:EmbeddingSimilarity",
+        "medgen.metrics.image.embedding:EmbeddingSimilarity",
         "image",
         ("compat", "strict"),
         {"model": "medimageinsight", "encoder": "medimageinsight"},
         ("medimageinsight",),
     ),
-    "bleu": Entry("medgen.metrics.text:BLEU", "text", ("compat", "strict")),
-    "rouge_l": Entry("medgen.metrics.text:RougeL", "text", ("strict",)),
-    "chrf": Entry("medgen.metrics.text:ChrF", "text", ("strict",)),
-    "text_em": Entry("medgen.metrics.text:TextExactMatch", "text", ("compat",)),
-    "token_f1": Entry("medgen.metrics.text:TokenF1", "text", ("compat",)),
+    "bleu": Entry("medgen.metrics.text.ngrams:BLEU", "text", ("compat", "strict")),
+    "rouge_l": Entry("medgen.metrics.text.ngrams:RougeL", "text", ("strict",)),
+    "chrf": Entry("medgen.metrics.text.ngrams:ChrF", "text", ("strict",)),
+    "text_em": Entry("medgen.metrics.text.ngrams:TextExactMatch", "text", ("compat",)),
+    "token_f1": Entry("medgen.metrics.text.ngrams:TokenF1", "text", ("compat",)),
     "bertscore": Entry(
-        "medgen.metrics.bertscore:BERTScore",
+        "medgen.metrics.text.bertscore:BERTScore",
         "text",
         _ALL,
         {"model": "pubmedbert", "layer": 12},
         ("pubmedbert",),
     ),
-    "exact_match": Entry("medgen.metrics.closed_form:ExactMatch", "text", ("compat", "strict")),
-    "task_accuracy": Entry("medgen.metrics.closed_form:TaskAccuracy", "text", ("compat",)),
+    "exact_match": Entry(
+        "medgen.metrics.text.closed_form:ExactMatch", "text", ("compat", "strict")
+    ),
+    "task_accuracy": Entry("medgen.metrics.text.closed_form:TaskAccuracy", "text", ("compat",)),
     "clinical_entities": Entry(
-        "medgen.metrics.clinical:ClinicalEntities", "text", ("compat", "strict")
+        "medgen.metrics.text.clinical:ClinicalEntities", "text", ("compat", "strict")
     ),
     "radgraph_f1": Entry(
-        "medgen.metrics.report_graph:RadGraphF1",
+        "medgen.metrics.text.report_graph:RadGraphF1",
         "text",
         ("compat",),
         {},

@@ -14,7 +14,7 @@ from medgen.engine.data import Image, Score
 from medgen.engine.errors import MedgenError
 from medgen.engine.store.schemas import dumps
 from medgen.metrics.batch import Pair, ScoringBatch
-from medgen.metrics.gate import score_pairs
+from medgen.metrics.eligible import score_pairs
 from medgen.metrics.port import Metric
 from medgen.metrics.selftest import check
 

@@ -6,7 +6,7 @@ benchmark silently between two runs, or between two machines of one run.
 
 from medgen.engine.errors import AdapterError
 from medgen.metrics.batch import Pair, ScoringBatch
-from medgen.metrics.gate import score_pairs
+from medgen.metrics.eligible import score_pairs
 from medgen.metrics.port import Golden, Metric
 from medgen.metrics.versions import installed
 

@@ -9,7 +9,7 @@ import string
 from dataclasses import dataclass
 from pathlib import Path
 
-from medgen.metrics.clinical import LEXICON
+from medgen.metrics.text.clinical import LEXICON
 from medgen.metrics.weights import mark_random
 
 SEED = 20251122

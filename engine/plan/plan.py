@@ -57,7 +57,7 @@ class Recipe:
     protocol: str = ""
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     scoring: Resources = field(default_factory=Resources)
-    scorer: Spec = field(default_factory=lambda: Spec("medgen.metrics.fused:FusedScorer"))
+    scorer: Spec = field(default_factory=lambda: Spec("medgen.metrics.scorer:FusedScorer"))
     nonce: str = ""  # enters the keys of models and judges: another one runs them again
 
 

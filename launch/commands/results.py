@@ -91,7 +91,7 @@ def sets_command(run: str | None, model: str, device: str, store: str, as_json: 
 
     from medgen.launch.sets import set_rows
     from medgen.launch.tables import PLUMBING, number
-    from medgen.metrics.sets import SetFeatures
+    from medgen.metrics.image.sets import SetFeatures
 
     reader = open_run(store, run)
     table = Table(title=f"{reader.plan.run_id}: encoder {model}")

@@ -29,7 +29,7 @@ from medgen.engine.judging.protocols import PROTOCOLS
 from medgen.engine.judging.replies import read_reply
 from medgen.engine.store import schemas
 from medgen.engine.store.sealed import unseal
-from medgen.metrics.closed_form import parse_compat, parse_strict
+from medgen.metrics.text.closed_form import parse_compat, parse_strict
 
 SAMPLE = Sample(
     "s1", "MultimodalGeneration", "report-generation", "CT", "Say what this is.",

@@ -19,7 +19,7 @@ from medgen.engine.store.connect import connect
 from medgen.launch.report import write_report
 from medgen.launch.sets import set_rows, stored_rows
 from medgen.launch.tables import PLUMBING, number
-from medgen.metrics.sets import SetFeatures
+from medgen.metrics.image.sets import SetFeatures
 from medgen.metrics.tiny import make_vision_encoder
 
 

@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 
 from medgen.engine.codec import plain
 from medgen.metrics.catalogue import metric_spec, names
-from medgen.metrics.fused import FusedScorer
 from medgen.metrics.samples import text_pair
+from medgen.metrics.scorer import FusedScorer
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "add-a-metric.md").read_text()

@@ -7,14 +7,14 @@ import pytest
 from medgen.engine.data import Image, Prediction, Sample, Score
 from medgen.engine.errors import AdapterError, ConfigError
 from medgen.metrics.batch import ScoringBatch
-from medgen.metrics.fused import FusedScorer
-from medgen.metrics.pixel import PSNR
+from medgen.metrics.image.pixel import PSNR
 from medgen.metrics.samples import image_pair, pattern, text_pair
+from medgen.metrics.scorer import FusedScorer
 
 RECIPES = {
-    "psnr": {"target": "medgen.metrics.pixel:PSNR"},
-    "ssim": {"target": "medgen.metrics.pixel:SSIM", "kwargs": {"profile": "strict"}},
-    "bleu": {"target": "medgen.metrics.text:BLEU"},
+    "psnr": {"target": "medgen.metrics.image.pixel:PSNR"},
+    "ssim": {"target": "medgen.metrics.image.pixel:SSIM", "kwargs": {"profile": "strict"}},
+    "bleu": {"target": "medgen.metrics.text.ngrams:BLEU"},
 }
 ALL = list(RECIPES)
 
@@ -155,18 +155,18 @@ def test_a_metric_that_loses_rows_is_found_out_at_the_start() -> None:
     ("recipes", "threads", "message"),
     [
         (
-            {"x": {"target": "medgen.metrics.pixel:PSNR", "kwargs": {"profil": "compat"}}},
+            {"x": {"target": "medgen.metrics.image.pixel:PSNR", "kwargs": {"profil": "compat"}}},
             1,
             "profil",
         ),
         (
-            {"x": {"target": "medgen.metrics.pixel:PSNR", "kwargs": {"profile": "lax"}}},
+            {"x": {"target": "medgen.metrics.image.pixel:PSNR", "kwargs": {"profile": "lax"}}},
             1,
             "no profile",
         ),
-        ({"x": {"target": "medgen.metrics.pixel:Nope"}}, 1, "has no 'Nope'"),
+        ({"x": {"target": "medgen.metrics.image.pixel:Nope"}}, 1, "has no 'Nope'"),
         ({"x": {"kwargs": {}}}, 1, "no target"),
-        ({"x": {"target": "medgen.metrics.pixel:PSNR", "args": 1}}, 1, "unknown keys args"),
+        ({"x": {"target": "medgen.metrics.image.pixel:PSNR", "args": 1}}, 1, "unknown keys args"),
         ({}, 0, "threads"),
     ],
 )
@@ -186,7 +186,7 @@ def test_misaligned_predictions_are_refused(scorer: FusedScorer) -> None:
 
 def test_passports_say_what_ran(scorer: FusedScorer) -> None:
     passport = scorer.passport("ssim")
-    assert passport["implementation"] == "medgen.metrics.pixel:SSIM"
+    assert passport["implementation"] == "medgen.metrics.image.pixel:SSIM"
     assert passport["profile"] == "strict"
     assert {"resize", "range", "colour", "versions", "window", "device"} <= set(passport)
     assert scorer.outputs("bleu") == ("bleu",)

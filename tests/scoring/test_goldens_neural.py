@@ -10,10 +10,10 @@ import torch
 
 from medgen.engine.data import Image, Prediction, Sample, Score
 from medgen.metrics.batch import Pair, ScoringBatch
-from medgen.metrics.bertscore import BERTScore
-from medgen.metrics.gate import score_pairs
-from medgen.metrics.perceptual import LPIPS
+from medgen.metrics.eligible import score_pairs
+from medgen.metrics.image.perceptual import LPIPS
 from medgen.metrics.port import Metric
+from medgen.metrics.text.bertscore import BERTScore
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 IMAGES: list[dict[str, Any]] = json.loads((GOLDENS / "image_pairs.json").read_text())

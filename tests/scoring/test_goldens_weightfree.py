@@ -10,12 +10,12 @@ import pytest
 from medgen.engine.benchmark.reference import answer_text
 from medgen.engine.data import Image, Prediction, Sample, Score
 from medgen.metrics.batch import Pair, ScoringBatch
-from medgen.metrics.clinical import ClinicalEntities, entities
-from medgen.metrics.closed_form import ExactMatch, TaskAccuracy, parse_compat
-from medgen.metrics.gate import score_pairs
-from medgen.metrics.pixel import PSNR, SSIM
+from medgen.metrics.eligible import score_pairs
+from medgen.metrics.image.pixel import PSNR, SSIM
 from medgen.metrics.port import Metric
-from medgen.metrics.text import BLEU, TextExactMatch, TokenF1
+from medgen.metrics.text.clinical import ClinicalEntities, entities
+from medgen.metrics.text.closed_form import ExactMatch, TaskAccuracy, parse_compat
+from medgen.metrics.text.ngrams import BLEU, TextExactMatch, TokenF1
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 

@@ -15,11 +15,11 @@ from medgen.engine.data import Score
 from medgen.engine.errors import ConfigError
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.catalogue import CATALOGUE, metric_spec, names
-from medgen.metrics.fused import FusedScorer, build_metric
-from medgen.metrics.gate import score_pairs
+from medgen.metrics.eligible import score_pairs
+from medgen.metrics.image.pixel import PSNR
 from medgen.metrics.laws import NEURAL, SMALL, BrokenLawError, hold
-from medgen.metrics.pixel import PSNR
 from medgen.metrics.port import Metric
+from medgen.metrics.scorer import FusedScorer, build_metric
 
 # Metrics whose libraries or weights cannot be had here have tests of their own.
 ELSEWHERE = {"radgraph_f1", "medimageinsight_similarity", "lpips_vgg"}

@@ -9,8 +9,8 @@ from medgen.engine.data import Prediction
 from medgen.engine.errors import AdapterError
 from medgen.metrics import tiny
 from medgen.metrics.batch import Pair, ScoringBatch
-from medgen.metrics.gate import score_pairs
-from medgen.metrics.perceptual import LPIPS
+from medgen.metrics.eligible import score_pairs
+from medgen.metrics.image.perceptual import LPIPS
 from medgen.metrics.samples import image_pair
 from medgen.metrics.weights import MissingWeightsError
 

@@ -15,12 +15,12 @@ from medgen.engine.codec import plain
 from medgen.engine.errors import AdapterError, ConfigError
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.catalogue import metric_spec
-from medgen.metrics.embedding import EmbeddingSimilarity
-from medgen.metrics.fused import FusedScorer
-from medgen.metrics.gate import score_pairs
+from medgen.metrics.eligible import score_pairs
+from medgen.metrics.image.embedding import EmbeddingSimilarity
 from medgen.metrics.laws import NEURAL, hold
-from medgen.metrics.report_graph import RadGraphF1
 from medgen.metrics.samples import text_pair
+from medgen.metrics.scorer import FusedScorer
+from medgen.metrics.text.report_graph import RadGraphF1
 from medgen.metrics.weights import MissingWeightsError
 
 TAGGER = '''

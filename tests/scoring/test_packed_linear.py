@@ -10,8 +10,9 @@ from torch import nn
 from transformers import AutoModel
 
 from medgen.engine.errors import AdapterError
-from medgen.metrics import packed_linear, tiny
-from medgen.metrics.packed_linear import PackedLinear, pack_linear
+from medgen.metrics import tiny
+from medgen.metrics.kernels import packed_linear
+from medgen.metrics.kernels.packed_linear import PackedLinear, pack_linear
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -10,9 +10,9 @@ from PIL import Image as Pillow
 
 from medgen.engine.data import Image, Prediction, Sample
 from medgen.metrics.batch import Album, Pair, ScoringBatch
-from medgen.metrics.gate import score_pairs
+from medgen.metrics.eligible import score_pairs
+from medgen.metrics.image.pixel import PSNR
 from medgen.metrics.pictures import DecodeError, Policy, decode, dimensions
-from medgen.metrics.pixel import PSNR
 from medgen.metrics.samples import pattern
 
 

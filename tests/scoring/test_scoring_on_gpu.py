@@ -8,8 +8,8 @@ from scoring.scoring_cases import image_cases, text_cases
 
 from medgen.engine.codec import plain
 from medgen.metrics.catalogue import metric_spec
-from medgen.metrics.fused import FusedScorer
 from medgen.metrics.laws import NEURAL
+from medgen.metrics.scorer import FusedScorer
 
 WANTED = ["psnr", "ssim", "ms_ssim", "lpips", "embedding_similarity", "bleu", "bertscore"]
 

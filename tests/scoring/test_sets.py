@@ -10,7 +10,7 @@ from scoring.scoring_cases import image_cases, text_cases
 from medgen.engine.data import Image
 from medgen.engine.errors import ConfigError
 from medgen.engine.store.sealed import seal, unseal
-from medgen.metrics.sets import (
+from medgen.metrics.image.sets import (
     SetFeatures,
     SetState,
     _unbiased_mmd,
@@ -51,7 +51,7 @@ def test_kernel_distance_in_subsets_is_near_the_whole(monkeypatch: pytest.Monkey
     chance = np.random.default_rng(2)
     ours, theirs = chance.normal(size=(300, 8)), chance.normal(0.5, 1, size=(300, 8))
     whole = _unbiased_mmd(ours, theirs)
-    monkeypatch.setattr("medgen.metrics.sets.SUBSET", 100)
+    monkeypatch.setattr("medgen.metrics.image.sets.SUBSET", 100)
     value, spread = kernel_distance(ours, theirs)
     assert abs(value - whole) < 3 * spread
     assert spread > 0

@@ -5,8 +5,8 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from medgen.metrics import ssim
-from medgen.metrics.pixel import PSNR, decibels, mean_square_error
+from medgen.metrics.image import ssim
+from medgen.metrics.image.pixel import PSNR, decibels, mean_square_error
 
 SIZES = [(7, 7), (11, 300), (255, 256), (256, 257), (519, 33), (262, 262)]
 

@@ -11,8 +11,8 @@ from medgen.engine.errors import AdapterError, ConfigError
 from medgen.metrics import weights
 from medgen.metrics.batch import Pair
 from medgen.metrics.catalogue import CATALOGUE, metric_spec
-from medgen.metrics.fused import FusedScorer
 from medgen.metrics.samples import image_pair, text_pair
+from medgen.metrics.scorer import FusedScorer
 from medgen.metrics.weights import KNOWN, MissingWeightsError, WeightFile, Weights
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from medgen.metrics.winograd import Winograd, transforms, with_fewer_products
+from medgen.metrics.kernels.winograd import Winograd, transforms, with_fewer_products
 
 
 @pytest.mark.parametrize(("tile", "side"), [(2, 3), (4, 3), (3, 5), (4, 5)])

@@ -17,7 +17,7 @@ from medgen.engine.data import Prediction, Sample, Score
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Spec
 from medgen.metrics.batch import Album, Pair, ScoringBatch
-from medgen.metrics.gate import score_pairs, without_weights
+from medgen.metrics.eligible import score_pairs, without_weights
 from medgen.metrics.pictures import PIXEL_LIMIT, dimensions
 from medgen.metrics.port import Metric
 from medgen.metrics.selftest import check

@@ -16,7 +16,7 @@ from medgen.engine.data import Score
 from medgen.engine.errors import AdapterError, ConfigError
 from medgen.metrics import weights
 from medgen.metrics.batch import ScoringBatch
-from medgen.metrics.packed_linear import pack_linear
+from medgen.metrics.kernels.packed_linear import pack_linear
 from medgen.metrics.port import Golden, Output, TextMetric
 from medgen.metrics.profiles import FOLLOWS, Profile, chosen
 from medgen.metrics.samples import REPORT, text_pair

@@ -9,7 +9,7 @@ from medgen.engine.data import Prediction, Score
 from medgen.engine.errors import ConfigError
 from medgen.metrics import weights
 from medgen.metrics.batch import ScoringBatch
-from medgen.metrics.encoders import KINDS, Encoder, open_encoder
+from medgen.metrics.image.encoders import KINDS, Encoder, open_encoder
 from medgen.metrics.pictures import COLOUR, Picture
 from medgen.metrics.port import Golden, ImageMetric, Output
 from medgen.metrics.profiles import FOLLOWS, Profile, chosen, policy_of

@@ -21,8 +21,8 @@ from medgen.engine.errors import ConfigError
 from medgen.engine.store.schemas import dumps
 from medgen.metrics import weights
 from medgen.metrics.batch import Pair, ScoringBatch
-from medgen.metrics.embedding import Embedder
-from medgen.metrics.encoders import open_encoder
+from medgen.metrics.image.embedding import Embedder
+from medgen.metrics.image.encoders import open_encoder
 from medgen.metrics.pictures import PIXEL_LIMIT, DecodeError
 from medgen.metrics.port import image_gap
 

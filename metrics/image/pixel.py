@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from medgen.engine.data import Score
-from medgen.metrics import ssim
 from medgen.metrics.batch import ScoringBatch
+from medgen.metrics.image import ssim
 from medgen.metrics.pictures import COLOUR, Policy
 from medgen.metrics.port import Golden, ImageMetric, Output
 from medgen.metrics.profiles import FOLLOWS, Profile, chosen, policy_of

@@ -17,7 +17,7 @@ from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, TextMetric, text_gap
 from medgen.metrics.profiles import FOLLOWS, Profile, chosen
 from medgen.metrics.samples import choice_pair
-from medgen.metrics.text import squeezed
+from medgen.metrics.text.ngrams import squeezed
 
 TASKS = ("multiple-choice", "blank-filling")
 _SHORT = 20  # words: a longer last line of a blank-filling answer is an explanation

@@ -16,7 +16,7 @@ from medgen.metrics import weights
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Output, TextMetric
 from medgen.metrics.profiles import FOLLOWS, Profile, chosen
-from medgen.metrics.text import words
+from medgen.metrics.text.ngrams import words
 from medgen.metrics.versions import installed
 
 _SHORTEST = 4  # words; below, the benchmark authors find a report too short to be tagged

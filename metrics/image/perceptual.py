@@ -16,12 +16,12 @@ from medgen.engine.data import Prediction, Score
 from medgen.engine.errors import AdapterError, ConfigError
 from medgen.metrics import weights
 from medgen.metrics.batch import ScoringBatch
+from medgen.metrics.kernels.winograd import with_fewer_products
 from medgen.metrics.pictures import COLOUR, Picture, decode
 from medgen.metrics.port import Golden, ImageMetric, Output
 from medgen.metrics.profiles import FOLLOWS, Profile, chosen, policy_of
 from medgen.metrics.samples import image_pair, pattern
 from medgen.metrics.versions import installed
-from medgen.metrics.winograd import with_fewer_products
 
 Net = Literal["alex", "vgg"]
 SIDE = 256  # pixels: both pictures are brought to this square

@@ -13,7 +13,7 @@ import torch
 from PIL import Image as Pillow
 
 from medgen.engine.errors import AdapterError, ConfigError
-from medgen.metrics.packed_linear import pack_linear
+from medgen.metrics.kernels.packed_linear import pack_linear
 from medgen.metrics.versions import installed
 
 KINDS = ("transformers", "medimageinsight")

@@ -16,7 +16,7 @@ from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, PairwiseText
 from medgen.metrics.profiles import FOLLOWS, Profile, chosen
 from medgen.metrics.samples import text_pair
-from medgen.metrics.text import squeezed
+from medgen.metrics.text.ngrams import squeezed
 
 # entity: its spellings, "|"-separated. The vocabulary is that of the benchmark authors' evaluator.
 LEXICON = {

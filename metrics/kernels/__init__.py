@@ -1,0 +1,1 @@
+"""Faster forms of layers that the benchmarks show to earn their lines."""
