@@ -30,10 +30,10 @@ help:
 	@echo "make clean   removes the environment, the made weights and the caches; results stay"
 
 setup:
-	@$(PYTHON) -m medgen.launch.setup_env
+	@$(PYTHON) -m medgen.launch.setup.setup_env
 
 environment:
-	@$(PYTHON) -m medgen.launch.setup_env environment
+	@$(PYTHON) -m medgen.launch.setup.setup_env environment
 
 # The demo's encoders have random weights; yours are elsewhere, and stay out of it.
 demo: setup
@@ -41,7 +41,7 @@ demo: setup
 
 # Without a network the second environment cannot be made; its one test then says so.
 test: setup
-	-@$(PYTHON) -m medgen.launch.setup_env second
+	-@$(PYTHON) -m medgen.launch.setup.setup_env second
 	.venv/bin/python -m pytest -q $(ARGS)
 
 check: environment

@@ -86,7 +86,8 @@ def now() -> dict[str, float]:
 def steady(shards: int, folder: Path) -> dict[str, Any]:
     """A whole run in this process, of so many shards a stage."""
     from medgen.launch.commands.options import configuration
-    from medgen.launch.evaluation import Stop, Wish, evaluate
+    from medgen.launch.run.evaluation import Wish, evaluate
+    from medgen.launch.run.stop import Stop
 
     folder.mkdir(parents=True)
     store = str(folder / "store")

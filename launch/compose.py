@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import fsspec
+import yaml
 
 from medgen.conf import RunConf
 from medgen.conf.schema import BenchmarkConf, ClusterConf, ModelConf, ResourcesConf, SystemConf
@@ -14,13 +15,17 @@ from medgen.engine.benchmark.importing import ImportOptions, Subset, import_benc
 from medgen.engine.benchmark.manifest import Manifest, benchmark_refs, find_benchmark
 from medgen.engine.benchmark.source import Source
 from medgen.engine.benchmark.vocabulary import canonical_format
+from medgen.engine.codec import plain
 from medgen.engine.errors import BenchmarkError, ConfigError, PlanError
+from medgen.engine.plan.faulty import struck
 from medgen.engine.plan.identity import Resources, Spec
-from medgen.engine.plan.plan import Model, Plan, Recipe, System
+from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
 from medgen.engine.run.driver import Event
 from medgen.engine.run.pool import Pool
 from medgen.engine.run.survey import Todo
 from medgen.engine.settings import check_arguments
+from medgen.engine.store.chaos import Chaos, chaotic_url
+from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 
 REPLAY = "medgen.adapters.controls.replay:Replay"
@@ -245,3 +250,16 @@ def open_pool(conf: ClusterConf, store: str) -> Iterator[Pool]:
             yield pool
     else:
         raise ConfigError(f"cluster.pool is {conf.pool!r}; it is `ray` or `local`")
+
+
+def planned(conf: RunConf, chaos: Chaos | None = None) -> tuple[Objects, Plan]:
+    """The store and the plan of a configuration; imports the benchmark when that is asked."""
+    objects = connect(chaotic_url(conf.store, chaos) if chaos else conf.store)
+    manifest = ensure_benchmark(objects, conf.benchmark)
+    asked = recipe(conf)
+    return objects, make_plan(struck(asked, chaos) if chaos else asked, manifest)
+
+
+def config_text(conf: RunConf) -> str:
+    """The configuration as YAML. It names environment variables for keys and holds none."""
+    return yaml.safe_dump(plain(conf), sort_keys=False)

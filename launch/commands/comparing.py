@@ -43,7 +43,7 @@ def compare_command(
     from rich.console import Console
 
     from medgen.engine.results.comparison import compare
-    from medgen.launch import verdicts
+    from medgen.launch.report import verdicts
 
     found = compare(_side(left, store, run), _side(right, store, run))
     if as_json:
@@ -81,7 +81,7 @@ def gate_command(
 
     from medgen.conf.loading import gate_rules
     from medgen.engine.results.gate import GateRules, gate
-    from medgen.launch import verdicts
+    from medgen.launch.report import verdicts
 
     given = GateRules(**gate_rules(rules)) if rules else GateRules()
     verdict = gate(_side(baseline, store, run), _side(candidate, store, run), given)

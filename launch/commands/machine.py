@@ -43,7 +43,7 @@ def doctor_command(store: str, as_json: bool) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from medgen.launch.doctor import examine
+    from medgen.launch.setup.doctor import examine
 
     findings = examine(store)
     if as_json:

@@ -11,7 +11,7 @@ from medgen.launch.commands.options import as_json, composed, configuration, emi
 if TYPE_CHECKING:
     from medgen.conf import RunConf
     from medgen.engine.run.driver import Event
-    from medgen.launch.nightly_history import Night
+    from medgen.launch.nightly.history import Night
 
 
 @click.command("nightly")
@@ -32,10 +32,10 @@ def nightly_command(config: str | None, store: str | None, **given: Any) -> int:
         return _history(conf, given["as_json"])
     if given["prune"]:
         return _prune(conf, given["really"])
-    from medgen.launch.evaluation import Stop
-    from medgen.launch.nightly import Evening, run_night, today
-    from medgen.launch.nightly_notice import text
-    from medgen.launch.progress import line
+    from medgen.launch.nightly.night import Evening, run_night, today
+    from medgen.launch.nightly.webhook import text
+    from medgen.launch.run.progress import line
+    from medgen.launch.run.stop import Stop
 
     def tell(event: "Event") -> None:
         if given["as_json"]:
@@ -63,7 +63,7 @@ def _history(conf: "RunConf", as_json: bool) -> int:
     from rich.table import Table
 
     from medgen.engine.store.connect import connect
-    from medgen.launch.nightly_history import History
+    from medgen.launch.nightly.history import History
 
     nights = History(connect(conf.store), conf.name, conf.nightly.every_days).whole()
     if as_json:
@@ -88,8 +88,8 @@ def _cells(night: "Night") -> list[str]:
 def _prune(conf: "RunConf", really: bool) -> int:
     from medgen.engine.store.connect import connect
     from medgen.engine.store.lease import Lease
-    from medgen.launch.nightly import tidy
-    from medgen.launch.nightly_history import History
+    from medgen.launch.nightly.history import History
+    from medgen.launch.nightly.night import tidy
 
     objects = connect(conf.store)
     history = History(objects, conf.name, conf.nightly.every_days)

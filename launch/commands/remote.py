@@ -10,8 +10,8 @@ from medgen.launch.commands.options import as_json, composed, configuration, emi
 
 if TYPE_CHECKING:
     from medgen.engine.run.folder import RunFolder
-    from medgen.launch.following import Tell
-    from medgen.launch.jobs import Cluster
+    from medgen.launch.cluster.follow import Tell
+    from medgen.launch.cluster.jobs import Cluster
 
 _KINDS = ["kuberay", "ray", "slurm", "docker-cpu", "docker-gpu"]
 
@@ -49,8 +49,8 @@ def submit_command(config: str | None, store: str | None, **given: Any) -> int:
     """
     if given["render"]:
         return _render(given)
-    from medgen.launch.following import Follower
-    from medgen.launch.submitting import submit
+    from medgen.launch.cluster.follow import Follower
+    from medgen.launch.cluster.submit import submit
 
     # Wherever the file would run it, a job runs on the cluster that it is a job of.
     conf = configuration(config, store, ("cluster=ray", *given["overrides"]))
@@ -72,8 +72,8 @@ def submit_command(config: str | None, store: str | None, **given: Any) -> int:
 
 
 def _render(given: dict[str, Any]) -> int:
-    from medgen.launch.render import render
-    from medgen.launch.sites import read_site
+    from medgen.launch.cluster.render import render
+    from medgen.launch.cluster.sites import read_site
 
     path = given["site"] or ("site.yaml" if Path("site.yaml").is_file() else None)
     folder = Path(given["to"])
@@ -104,7 +104,7 @@ def _show_tables(folder: "RunFolder") -> None:
     from rich.console import Console
 
     from medgen.engine.results.summary import read_summary
-    from medgen.launch.tables import terminal_tables
+    from medgen.launch.report.tables import terminal_tables
 
     try:
         summary = read_summary(folder.objects.read(f"{folder.folder}/summary.parquet"))
@@ -128,7 +128,7 @@ def _known(store: str, run: str | None, address: str | None) -> _Known:
     """A run and its last job; the store is enough."""
     from medgen.engine.run.folder import RunFolder, find_run
     from medgen.engine.store.connect import connect
-    from medgen.launch import jobs
+    from medgen.launch.cluster import jobs
 
     objects = connect(store)
     folder = RunFolder(objects, find_run(objects, run))
@@ -158,7 +158,7 @@ def attach_command(run: str | None, store: str, address: str | None, as_json: bo
 
     RUN is its id or the beginning of it; by default the last one.
     """
-    from medgen.launch.following import Follower
+    from medgen.launch.cluster.follow import Follower
 
     known = _known(store, run, address)
     cluster = known.cluster if known.job else None
@@ -180,7 +180,7 @@ def logs_command(
     """
     from medgen.engine.run.folder import RunFolder, find_run
     from medgen.engine.store.connect import connect
-    from medgen.launch.following import Follower, StoredLog
+    from medgen.launch.cluster.follow import Follower, StoredLog
 
     objects = connect(store)
     folder = RunFolder(objects, find_run(objects, run))
@@ -195,7 +195,7 @@ def logs_command(
 
 def _driver_log(folder: "RunFolder", address: str | None) -> int:
     from medgen.engine.errors import StoreError
-    from medgen.launch import jobs
+    from medgen.launch.cluster import jobs
 
     cluster = jobs.Cluster(jobs.address(address))
     known = list(cluster.jobs(folder.run_id, _driver(folder)))
@@ -218,7 +218,7 @@ def cancel_command(
 
     RUN is its id or the beginning of it; by default the last one.
     """
-    from medgen.launch.jobs import TERMINAL
+    from medgen.launch.cluster.jobs import TERMINAL
 
     known = _known(store, run, address)
     status = known.folder.status()

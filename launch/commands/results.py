@@ -36,7 +36,7 @@ def status_command(run: str | None, store: str, as_json: bool) -> int:
 
     from medgen.engine.run.folder import RunFolder
     from medgen.engine.run.survey import survey
-    from medgen.launch.standing import standing_table
+    from medgen.launch.run.plan import standing_table
 
     reader = open_run(store, run)
     status = RunFolder(reader.objects, reader.plan.run_id).status()
@@ -59,8 +59,8 @@ def report_command(run: str | None, store: str) -> int:
 
     from medgen.engine.results.summary import summarize, write_summary
     from medgen.engine.run.folder import RunFolder
-    from medgen.launch.report import write_report
-    from medgen.launch.tables import terminal_tables
+    from medgen.launch.report.report import write_report
+    from medgen.launch.report.tables import terminal_tables
 
     reader = open_run(store, run)
     summary = summarize(reader)
@@ -89,8 +89,8 @@ def sets_command(run: str | None, model: str, device: str, store: str, as_json: 
     from rich.console import Console
     from rich.table import Table
 
-    from medgen.launch.sets import set_rows
-    from medgen.launch.tables import PLUMBING, number
+    from medgen.launch.report.sets import set_rows
+    from medgen.launch.report.tables import PLUMBING, number
     from medgen.metrics.image.sets import SetFeatures
 
     reader = open_run(store, run)
@@ -117,7 +117,7 @@ def export_command(run: str | None, kind: str, to: str, store: str) -> int:
     """Write every row of a run: Parquet, CSV, or JSONL with the authors' names."""
     from pathlib import Path
 
-    from medgen.launch.export import export_run
+    from medgen.launch.report.export import export_run
 
     for path in export_run(open_run(store, run), kind, Path(to)):
         sys.stdout.write(f"{path}\n")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from medgen.conf import RunConf
     from medgen.engine.plan.plan import Plan
     from medgen.engine.run.driver import Event
-    from medgen.launch.evaluation import Wish
+    from medgen.launch.run.evaluation import Wish
 
 Overrides = tuple[str, ...]
 
@@ -46,8 +46,8 @@ def run_command(
     OVERRIDES are dotted settings: `systems=[oracle,blank] protocol=table-iv cluster.num_cpus=8`.
     """
     from medgen.engine.store.chaos import parse_chaos
-    from medgen.launch.evaluation import Wish
-    from medgen.launch.protecting import protect
+    from medgen.launch.run.evaluation import Wish
+    from medgen.launch.run.protect import protect
 
     conf = configuration(config, store, overrides)
     if protected:
@@ -67,7 +67,7 @@ def score_command(
     config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
 ) -> int:
     """Score the predictions that exist; no model is run."""
-    from medgen.launch.evaluation import Wish
+    from medgen.launch.run.evaluation import Wish
 
     return _carry_out(
         configuration(config, store, overrides), Wish(("score",), retry_errors, quiet=as_json)
@@ -82,7 +82,7 @@ def judge_command(
     config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
 ) -> int:
     """Judge the predictions that exist; no model but the judge is run."""
-    from medgen.launch.evaluation import Wish
+    from medgen.launch.run.evaluation import Wish
 
     return _carry_out(
         configuration(config, store, overrides), Wish(("judge",), retry_errors, quiet=as_json)
@@ -90,9 +90,10 @@ def judge_command(
 
 
 def _carry_out(conf: "RunConf", wish: "Wish") -> int:
-    from medgen.launch.evaluation import Stop, evaluate, exit_code, finish
-    from medgen.launch.progress import line
-    from medgen.launch.publishing import publish
+    from medgen.launch.run.evaluation import evaluate, exit_code, finish
+    from medgen.launch.run.progress import line
+    from medgen.launch.run.publish import publish
+    from medgen.launch.run.stop import Stop
 
     as_json = wish.quiet
     stop = Stop()
@@ -145,8 +146,8 @@ def plan_command(
     from medgen.engine.plan import graph
     from medgen.engine.run.reader import RunReader
     from medgen.engine.run.survey import survey
-    from medgen.launch.evaluation import planned
-    from medgen.launch.planning import check_cluster, plan_table
+    from medgen.launch.compose import planned
+    from medgen.launch.run.plan import check_cluster, plan_table
 
     conf = configuration(config, store, overrides)
     objects, plan = planned(conf)

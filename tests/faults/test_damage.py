@@ -24,8 +24,9 @@ from medgen.engine.store.sealed import seal, unseal
 from medgen.engine.store.shards import labels
 from medgen.launch import compose
 from medgen.launch.commands.options import configuration
-from medgen.launch.evaluation import Done, Stop, Wish, evaluate
-from medgen.launch.repairing import mend_benchmark
+from medgen.launch.run.evaluation import Done, Wish, evaluate
+from medgen.launch.run.repair import mend_benchmark
+from medgen.launch.run.stop import Stop
 
 Spoil = Callable[[Path], object]
 

@@ -18,7 +18,7 @@ from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.errors import ConfigError
 from medgen.engine.store.connect import connect
 from medgen.launch.commands.options import configuration
-from medgen.launch.protecting import OFFLINE, protect
+from medgen.launch.run.protect import OFFLINE, protect
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-live-4f9d2c7ab1e8036d5577"

@@ -21,7 +21,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.shards import labels
-from medgen.launch import setup_env
+from medgen.launch.setup import setup_env
 
 SERVER = str(Path(__file__).with_name("older_server.py"))
 OLDER = setup_env.SECOND[0]

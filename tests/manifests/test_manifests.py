@@ -18,8 +18,8 @@ import yaml
 from manifests.shapes import LONGEST, needs, problems, refused
 
 from medgen.engine.errors import ConfigError
-from medgen.launch.render import Kind, render
-from medgen.launch.sites import SiteConf, read_site
+from medgen.launch.cluster.render import Kind, render
+from medgen.launch.cluster.sites import SiteConf, read_site
 
 ROOT = Path(__file__).resolve().parents[2]
 SITES: dict[str, dict[str, Any]] = {

@@ -20,11 +20,11 @@ from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, now
 from medgen.engine.run.pool import Receipt
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.connect import connect
-from medgen.launch import jobs
-from medgen.launch.evaluation import Stop
-from medgen.launch.following import Follower, StoredLog, readable, sentence
-from medgen.launch.progress import Recorder
-from medgen.launch.pulse import Pulse
+from medgen.launch.cluster import jobs
+from medgen.launch.cluster.follow import Follower, StoredLog, readable, sentence
+from medgen.launch.run import origin
+from medgen.launch.run.progress import Recorder
+from medgen.launch.run.stop import Pulse, Stop
 
 
 @pytest.fixture
@@ -158,11 +158,11 @@ def test_what_a_driver_writes_is_readable(recorder: Recorder, work: Plan) -> Non
 
 def test_the_job_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
-    assert jobs.current_job() == jobs.Job()
+    assert origin.current_job() == origin.Job()
     for marked in (True, False):
-        metadata = {"job_submission_id": "run-1", **({jobs.MARK: "1"} if marked else {})}
+        metadata = {"job_submission_id": "run-1", **({origin.MARK: "1"} if marked else {})}
         monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps({"metadata": metadata}))
-        assert jobs.current_job() == jobs.Job("run-1", marked)
+        assert origin.current_job() == origin.Job("run-1", marked)
 
 
 def test_attempts_are_in_order() -> None:

@@ -20,9 +20,9 @@ from medgen.engine.run.folder import run_ids
 from medgen.engine.store.connect import connect
 from medgen.engine.store.lease import Lease
 from medgen.launch.cli import main
-from medgen.launch.evaluation import Stop
-from medgen.launch.nightly import Evening, rules_of, run_night, today, tonight
-from medgen.launch.nightly_history import History, Night
+from medgen.launch.nightly.history import History, Night
+from medgen.launch.nightly.night import Evening, rules_of, run_night, today, tonight
+from medgen.launch.run.stop import Stop
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

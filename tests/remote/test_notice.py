@@ -3,8 +3,8 @@
 import pytest
 from remote.webhooks import Board
 
-from medgen.launch.nightly_history import Night
-from medgen.launch.nightly_notice import TRIES, notify, text
+from medgen.launch.nightly.history import Night
+from medgen.launch.nightly.webhook import TRIES, notify, text
 
 NIGHT = Night("full", "2026-01-02", "regression", 4, reasons=tuple(f"r{i}" for i in range(14)))
 

@@ -17,9 +17,8 @@ from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, System
 from medgen.engine.store.connect import connect
-from medgen.launch.evaluation import config_text, planned
-from medgen.launch.parcel import PACKAGES, RUN_FILE, SECRET_NAME, Parcel, code_identity, pack
-from medgen.launch.submitting import (
+from medgen.launch.cluster.parcel import PACKAGES, RUN_FILE, SECRET_NAME, Parcel, pack
+from medgen.launch.cluster.submit import (
     environment,
     extras,
     for_cluster,
@@ -27,6 +26,8 @@ from medgen.launch.submitting import (
     next_attempt,
     requirements,
 )
+from medgen.launch.compose import config_text, planned
+from medgen.launch.run.origin import code_identity
 
 MOST = 16.0
 
@@ -69,7 +70,9 @@ def test_only_code_and_configuration_are_in_it(tmp_path: Path) -> None:
 def test_it_runs_where_nothing_is_installed(tmp_path: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(packed(tmp_path).archive())) as archive:
         archive.extractall(tmp_path / "there")
-    script = "import medgen, medgen.launch.parcel as p; print(medgen.__file__, p.code_identity())"
+    script = (
+        "import medgen, medgen.launch.run.origin as o; print(medgen.__file__, o.code_identity())"
+    )
     said = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path / "there", capture_output=True, text=True
     )

@@ -8,8 +8,8 @@ from medgen.engine.plan.plan import System, make_plan
 from medgen.engine.run.folder import RunFolder, RunStatus, Status, now, run_ids
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
-from medgen.launch.nightly_history import Night
-from medgen.launch.retention import removable, remove
+from medgen.launch.nightly.history import Night
+from medgen.launch.nightly.retention import removable, remove
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from medgen.conf.schema import TrackingConf
 from medgen.engine.plan.plan import Plan, System
 from medgen.engine.results.summary import SUMMARY
 from medgen.engine.store.connect import connect
-from medgen.launch.tracking import entry, track
+from medgen.launch.run.tracking import entry, track
 
 
 def summary(mean: float | None) -> pa.Table:

@@ -7,8 +7,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from medgen.launch import doctor
-from medgen.launch.doctor import Finding
+from medgen.launch.setup import doctor
+from medgen.launch.setup.doctor import Finding
 
 
 def states(findings: list[Finding]) -> dict[str, str]:
@@ -29,7 +29,7 @@ def test_a_machine_that_passes_the_tests_is_well(tmp_path: Path) -> None:
 
 def test_looking_loads_nothing_heavy() -> None:
     script = (
-        "import sys; from medgen.launch import doctor\n"
+        "import sys; from medgen.launch.setup import doctor\n"
         "list(doctor.ray()), list(doctor.vllm('')), list(doctor.gpu()), list(doctor.packages())\n"
         "heavy = {'ray', 'torch', 'vllm', 'transformers', 'lpips'} & set(sys.modules)\n"
         "assert not heavy, heavy"

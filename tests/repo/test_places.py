@@ -20,7 +20,7 @@ def test_every_place_keeps_the_first_of_two_writes(store_url: str) -> None:
 
 def test_other_processes_see_the_shared_places(shared_url: str) -> None:
     script = (
-        "import sys; from medgen.engine.store.objects import connect\n"
+        "import sys; from medgen.engine.store.connect import connect\n"
         "connect(sys.argv[1]).create('a', b'b')"
     )
     subprocess.run([sys.executable, "-c", script, shared_url], check=True, timeout=60)

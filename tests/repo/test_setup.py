@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medgen.launch import setup_env, torchvision_cure
+from medgen.launch.setup import setup_env, torchvision_cure
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,7 +38,7 @@ def test_a_stamp_holds_for_its_key_only(tmp_path: Path) -> None:
 
 def test_a_changed_maker_makes_weights_again(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {setup_env.weights_key("cpu"), setup_env.weights_key("gpu")}
-    monkeypatch.setattr(setup_env, "MAKERS", {"medgen.launch.render": "other"})
+    monkeypatch.setattr(setup_env, "MAKERS", {"medgen.launch.cluster.render": "other"})
     keys.add(setup_env.weights_key("cpu"))
     assert len(keys) == 3
 

@@ -151,8 +151,3 @@ def test_tests_shadow_no_package() -> None:
     assert [file for file in inside if set(file.parts[:-1]) & set(PACKAGES)] == []
     names = [file.name for file in inside if file.name.startswith("test_")]
     assert sorted({name for name in names if names.count(name) > 1}) == []
-
-
-def test_modules_shadow_no_library() -> None:
-    taken = {"types", "vllm", "torch", "ray", "datasets", "transformers", "diffusers", "openai"}
-    assert [file for file in ours() if file.stem in taken] == []

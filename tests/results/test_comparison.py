@@ -10,7 +10,7 @@ from rich.console import Console
 from medgen.engine.data import Prediction, Score, Verdict
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.comparison import Side, compare, pairing_effects
-from medgen.launch.verdicts import comparison_json, comparison_markdown, comparison_tables
+from medgen.launch.report.verdicts import comparison_json, comparison_markdown, comparison_tables
 
 
 def noise(sample, name):

@@ -11,8 +11,8 @@ from results.fake_runs import FakeRun, make_samples, picture, steady
 from medgen.engine.data import Prediction, Verdict
 from medgen.engine.errors import ConfigError
 from medgen.engine.store.connect import connect
-from medgen.launch import authors
-from medgen.launch.export import (
+from medgen.launch.report import authors
+from medgen.launch.report.export import (
     csv_bytes,
     export_authors,
     export_csv,

@@ -11,7 +11,7 @@ from medgen.engine.data import Prediction
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.comparison import Side
 from medgen.engine.results.gate import GateRules, gate
-from medgen.launch.verdicts import gate_json, gate_markdown, gate_table
+from medgen.launch.report.verdicts import gate_json, gate_markdown, gate_table
 
 LOSSES = {"monday": 0.0, "tuesday": 0.0, "wednesday": 2.5}
 

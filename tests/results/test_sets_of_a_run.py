@@ -16,9 +16,9 @@ from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
-from medgen.launch.report import write_report
-from medgen.launch.sets import set_rows, stored_rows
-from medgen.launch.tables import PLUMBING, number
+from medgen.launch.report.report import write_report
+from medgen.launch.report.sets import set_rows, stored_rows
+from medgen.launch.report.tables import PLUMBING, number
 from medgen.metrics.image.sets import SetFeatures
 from medgen.metrics.tiny import make_vision_encoder
 

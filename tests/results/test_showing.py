@@ -15,11 +15,18 @@ from medgen.engine.data import Image, Prediction, Verdict
 from medgen.engine.images import open_image
 from medgen.engine.plan.graph import mermaid, stages_saved, terminal
 from medgen.engine.results.summary import summarize
-from medgen.launch.escaping import fenced, file_name, markdown, shortened, spreadsheet, visible
-from medgen.launch.pages import page
-from medgen.launch.pictures import Panel, contact_sheet
-from medgen.launch.report import make_report, write_report
-from medgen.launch.tables import PLUMBING, format_tables, terminal_tables
+from medgen.launch.report.escaping import (
+    fenced,
+    file_name,
+    markdown,
+    shortened,
+    spreadsheet,
+    visible,
+)
+from medgen.launch.report.pages import page
+from medgen.launch.report.pictures import Panel, contact_sheet
+from medgen.launch.report.report import make_report, write_report
+from medgen.launch.report.tables import PLUMBING, format_tables, terminal_tables
 
 HOSTILE = (
     "</pre><script>alert(1)</script> ```\n# Owned\n[x](http://evil.example) ![p](//evil.example/p)"
@@ -83,7 +90,7 @@ def test_a_system_without_rows_adds_no_columns(run, tmp_path):
 
 
 def test_every_mean_cell_names_its_n(run, tmp_path):
-    from medgen.launch.tables import cell_lines
+    from medgen.launch.report.tables import cell_lines
 
     for table in format_tables(summarize(run.write(str(tmp_path)))):
         for line in table.lines:

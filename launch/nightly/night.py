@@ -18,13 +18,14 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.lease import Lease, LeaseHeld
 from medgen.engine.store.objects import Objects
 from medgen.launch import exits
-from medgen.launch.evaluation import Done, Stop, Wish, evaluate, exit_code, finish
 from medgen.launch.exits import code_of
-from medgen.launch.nightly_history import History, Night, Word
-from medgen.launch.nightly_notice import notify
-from medgen.launch.publishing import publish
-from medgen.launch.retention import removable, remove
-from medgen.launch.verdicts import gate_markdown
+from medgen.launch.nightly.history import History, Night, Word
+from medgen.launch.nightly.retention import removable, remove
+from medgen.launch.nightly.webhook import notify
+from medgen.launch.report.verdicts import gate_markdown
+from medgen.launch.run.evaluation import Done, Wish, evaluate, exit_code, finish
+from medgen.launch.run.publish import publish
+from medgen.launch.run.stop import Stop
 
 _ORDER: tuple[Word, ...] = ("regression", "inconclusive", "first", "pass")  # the worst is said
 _CODES: dict[Word, int] = {

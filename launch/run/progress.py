@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import asdict, replace
 from typing import Any, Protocol, Self
 
+import pyarrow.compute as pc
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -20,10 +21,11 @@ from rich.progress import (
 )
 
 from medgen.engine.plan.plan import Plan
+from medgen.engine.results.summary import summarize
 from medgen.engine.run.driver import Event
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, now
+from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import Todo
-from medgen.launch.finished import sentence
 
 log = logging.getLogger("medgen")
 _STATUS_EVERY_S = 5.0
@@ -164,3 +166,30 @@ class Recorder:
             # Else a long run would write all of it again and again.
             if len(self._lines) >= LOG_CHUNK:
                 self._chunk, self._lines = self._chunk + 1, []
+
+
+def with_means(reader: RunReader, event: Event) -> Event:
+    """The event with the means of the system that it tells of, each beside its n and expected."""
+    if event.kind != "system_finished":
+        return event
+    plan = reader.plan
+    own = replace(plan, systems=(plan.system(str(event.details["system"])),))
+    summary = summarize(reader.anew(own))
+    whole = summary.filter(pc.equal(summary["group_kind"], "all"))
+    means: dict[str, Any] = {}
+    for row in whole.to_pylist():
+        owed = row["expected"] - row["not_applicable"]
+        value = {"mean": row["mean"], "n": row["n"], "expected": owed}
+        means.setdefault(row["format"], {})[row["metric"]] = value
+    return replace(event, details={**event.details, "means": means})
+
+
+def sentence(event: Event) -> str:
+    """The event for people: one line a format."""
+    lines = [f"{event.details['system']} is finished"]
+    for format_, values in event.details.get("means", {}).items():
+        told = (
+            f"{m} {v['mean']:.4g} (n {v['n']}/{v['expected']})" for m, v in values.items() if v["n"]
+        )
+        lines.append(f"  {format_}: " + ", ".join(told))
+    return "\n".join(lines)

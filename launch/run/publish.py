@@ -6,14 +6,14 @@ from rich.console import Console
 from medgen.conf import RunConf
 from medgen.engine.results.summary import summarize, write_summary
 from medgen.engine.run.folder import RunFolder
-from medgen.launch.evaluation import Done
-from medgen.launch.tracking import track
+from medgen.launch.run.evaluation import Done
+from medgen.launch.run.tracking import track
 
 
 def publish(done: Done, conf: RunConf, shown: bool) -> pa.Table:
     """Write `summary.parquet` and the report beside the plan; print the table when shown."""
-    from medgen.launch.report import write_report
-    from medgen.launch.tables import terminal_tables
+    from medgen.launch.report.report import write_report
+    from medgen.launch.report.tables import terminal_tables
 
     summary = summarize(done.reader)
     folder = RunFolder(done.reader.objects, done.plan.run_id)

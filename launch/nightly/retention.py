@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from medgen.engine.errors import StoreError
 from medgen.engine.run.folder import RunFolder, run_ids
 from medgen.engine.store.objects import Objects
-from medgen.launch.nightly_history import Night
+from medgen.launch.nightly.history import Night
 
 Address = tuple[str, str]  # stage, key
 

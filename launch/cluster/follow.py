@@ -9,7 +9,7 @@ from typing import Any
 
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status
 from medgen.launch import exits
-from medgen.launch.jobs import TERMINAL, Cluster, NoDashboard
+from medgen.launch.cluster.jobs import TERMINAL, Cluster, NoDashboard
 
 Tell = Callable[[str], None]
 _LOOK_EVERY_S = 2.0

@@ -17,9 +17,9 @@ from medgen.engine.errors import ConfigError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.folder import RunFolder
 from medgen.engine.store.objects import Objects
-from medgen.launch.evaluation import config_text, planned
-from medgen.launch.jobs import TERMINAL, Cluster, address, attempt
-from medgen.launch.parcel import DISTRIBUTION, RUN_FILE, SECRET_NAME, Parcel, pack
+from medgen.launch.cluster.jobs import TERMINAL, Cluster, address, attempt
+from medgen.launch.cluster.parcel import DISTRIBUTION, RUN_FILE, SECRET_NAME, Parcel, pack
+from medgen.launch.compose import config_text, planned
 
 _RUN = ("python", "-m", "medgen", "run", "--config", RUN_FILE, "--json")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

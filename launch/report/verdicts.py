@@ -8,9 +8,9 @@ from rich.text import Text
 from medgen.engine.codec import plain
 from medgen.engine.results.comparison import Comparison, Contrast
 from medgen.engine.results.gate import GateVerdict
-from medgen.launch.escaping import visible
-from medgen.launch.pages import page
-from medgen.launch.tables import PLUMBING, number
+from medgen.launch.report.escaping import visible
+from medgen.launch.report.pages import page
+from medgen.launch.report.tables import PLUMBING, number
 
 _HEADINGS = {
     "all": "By format",

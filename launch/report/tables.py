@@ -11,7 +11,7 @@ from rich.text import Text
 
 from medgen.engine.data import FORMATS
 from medgen.engine.results.columns import PREDICTION_STATUSES, STATUSES
-from medgen.launch.escaping import visible
+from medgen.launch.report.escaping import visible
 
 PLUMBING = "random weights: plumbing, not results"
 _VIEW_NAMES = {"reference_based": "with reference", "reference_free": "without reference"}

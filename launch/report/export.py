@@ -25,9 +25,9 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.store import schemas
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
-from medgen.launch import authors
-from medgen.launch.escaping import file_name, spreadsheet
-from medgen.launch.tables import PLUMBING
+from medgen.launch.report import authors
+from medgen.launch.report.escaping import file_name, spreadsheet
+from medgen.launch.report.tables import PLUMBING
 
 # What the first bytes of a picture say it is; anything else keeps no usual ending.
 _ENDINGS = (

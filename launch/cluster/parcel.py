@@ -11,18 +11,15 @@ import io
 import json
 import os
 import re
-import subprocess
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import medgen
 from medgen.engine.errors import ConfigError
+from medgen.launch.run.origin import LABEL, PACKAGES, code_identity, package_folder
 
-PACKAGES = ("engine", "actors", "adapters", "metrics", "conf", "launch")
 DISTRIBUTION = "medgen-engine"
-LABEL = "medgen-parcel.json"
 RUN_FILE = "medgen-run.yaml"
 MIB = 2**20
 _KINDS = {".py", ".pyi", ".yaml", ".yml", ".json", ".j2", ".toml", ".txt", ".md", ".cfg", ".ttf"}
@@ -95,47 +92,14 @@ def pack(config: str, include: Sequence[str], most_mib: float, root: Path | None
     return parcel
 
 
-def code_identity(root: Path | None = None) -> str:
-    """Which code this is: the commit of a clone, or the label of an upload; empty otherwise."""
-    root = root or _home().parent
-    label = root / LABEL
-    if label.is_file():
-        said = json.loads(label.read_text(encoding="utf-8"))
-        return f"upload {said['digest']} {said['code']}".strip()
-    if not (root / ".git").exists():
-        return ""
-    commit = _git(root, "rev-parse", "HEAD")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *PACKAGES)
-    return f"commit {commit}{' with changes' if changed else ''}" if commit else ""
-
-
-def _git(root: Path, *words: str) -> str:
-    try:
-        said = subprocess.run(
-            ["git", "-C", str(root), *words],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return said.stdout.strip() if said.returncode == 0 else ""
-
-
 def _code() -> Iterator[tuple[str, bytes]]:
-    home = _home()
+    home = package_folder()
     places = [Path(name) for name in ("__init__.py", "__main__.py", "py.typed")]
     for package in PACKAGES:
         places += [file.relative_to(home) for file in _files(home / package)]
     for place in places:
         if place.suffix in _KINDS or place.name == "py.typed":
             yield f"medgen/{place.as_posix()}", (home / place).read_bytes()
-
-
-def _home() -> Path:
-    """The folder `medgen`: of links to the six in a clone, with the six in it elsewhere."""
-    return Path(medgen.__file__).parent
 
 
 def _files(place: Path) -> Iterator[Path]:

@@ -1,6 +1,6 @@
 """Makes `.venv`, the small seeded weights and predictions to replay; done once, then looked at.
 
-    python3 -m medgen.launch.setup_env [all | environment | weights | predictions | second]
+    python3 -m medgen.launch.setup.setup_env [all | environment | weights | predictions | second]
 
 `second` is for the tests: an environment beside `.venv` with an older transformers.
 
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOG = ROOT / "var" / "setup.log"
@@ -81,7 +81,7 @@ def digest(files: Sequence[Path], *parts: object) -> str:
 
 def environment_key(kind: str) -> str:
     """Changes when the environment has to be made again."""
-    files = [ROOT / "launch" / "setup_env.py", ROOT / "launch" / "torchvision_cure.py"]
+    files = [Path(__file__), Path(__file__).with_name("torchvision_cure.py")]
     return digest(files, project(), kind, sys.version_info[:2])
 
 
@@ -191,8 +191,8 @@ def install(kind: str) -> None:
 
 
 def cure_torchvision() -> None:
-    """Make torchvision importable, see `medgen.launch.torchvision_cure`."""
-    from medgen.launch.torchvision_cure import cure
+    """Make torchvision importable, see `medgen.launch.setup.torchvision_cure`."""
+    from medgen.launch.setup.torchvision_cure import cure
 
     say(cure(purelib(PYTHON), str(PYTHON)))
 
@@ -219,7 +219,10 @@ def weights(kind: str) -> None:
     stamp.unlink(missing_ok=True)
     WEIGHTS.mkdir(parents=True, exist_ok=True)
     for name in MAKERS:
-        step(f"making weights with {name}", [PYTHON, "-m", "medgen.launch.setup_env", "make", name])
+        step(
+            f"making weights with {name}",
+            [PYTHON, "-m", "medgen.launch.setup.setup_env", "make", name],
+        )
     stamp.write_text(key, encoding="utf-8")
 
 
@@ -287,7 +290,7 @@ def purelib(python: Path) -> Path:
 
 def make(name: str) -> None:
     """Run one maker of weights in this process; its models end with it."""
-    from medgen.launch.tiny import make_all
+    from medgen.launch.setup.tiny import make_all
 
     list(make_all(WEIGHTS, {name: MAKERS[name]}))
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import jinja2
 
-from medgen.launch import escaping
-from medgen.launch.tables import PLUMBING, cell_lines, number, prediction_lines, share
+from medgen.launch.report import escaping
+from medgen.launch.report.tables import PLUMBING, cell_lines, number, prediction_lines, share
 
 
 def page(template: str, **shown: Any) -> str:

@@ -11,7 +11,7 @@ from PIL import ImageDraw, ImageFont, ImageOps
 from medgen.engine.data import Image
 from medgen.engine.errors import ImageError
 from medgen.engine.images import open_image, png
-from medgen.launch.escaping import shortened, visible
+from medgen.launch.report.escaping import shortened, visible
 
 _SIDE = 224  # pixels of a panel's picture
 _CAPTION = 36

@@ -4,19 +4,16 @@ Nothing here is needed to know where a run stands: that is in the store.
 """
 
 import contextlib
-import json
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from medgen.engine.errors import ConfigError, StoreError
+from medgen.launch.run.origin import MARK
 
-_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray for the driver of a job
-MARK = "medgen"  # in a job's metadata: submitted by us, so old requests to stop were taken back
 TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
 HERE = "http://127.0.0.1:8265"
 _NO_TOKEN = (
@@ -38,23 +35,6 @@ _WHEN_READY = Retrying(
 
 class NoDashboard(StoreError):
     """The job API of a cluster cannot be used; the store still can."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """The Ray job that this process drives; empty outside of one."""
-
-    id: str = ""
-    submitted: bool = False  # by `medgen submit`
-
-
-def current_job() -> Job:
-    """The job of this process, as Ray tells it."""
-    try:
-        metadata = json.loads(os.environ.get(_JOB_CONFIG, "{}")).get("metadata", {})
-    except ValueError:
-        return Job()
-    return Job(metadata.get("job_submission_id", ""), MARK in metadata)
 
 
 def address(given: str | None) -> str:

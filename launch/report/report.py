@@ -17,12 +17,12 @@ from medgen.engine.plan.graph import mermaid, stages_saved
 from medgen.engine.plan.plan import Node
 from medgen.engine.results.summary import has_random_weights
 from medgen.engine.run.reader import RunReader
-from medgen.launch.pages import page
-from medgen.launch.pictures import Panel, contact_sheet
-from medgen.launch.tables import FormatTable, format_tables
+from medgen.launch.report.pages import page
+from medgen.launch.report.pictures import Panel, contact_sheet
+from medgen.launch.report.tables import FormatTable, format_tables
 
 if TYPE_CHECKING:
-    from medgen.launch.sets import SetRow
+    from medgen.launch.report.sets import SetRow
 
 # Six pictures show something of every format; shards are stratified, so few need be read.
 _SHOWN = 6
@@ -122,7 +122,7 @@ def _sets(reader: RunReader) -> tuple["SetRow", ...]:
     if not reader.objects.names(f"runs/{reader.plan.run_id}/sets"):
         return ()
     # torch comes with it, which most reports can do without.
-    from medgen.launch.sets import stored_rows
+    from medgen.launch.report.sets import stored_rows
 
     return tuple(stored_rows(reader))
 

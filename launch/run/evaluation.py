@@ -2,20 +2,15 @@
 
 import contextlib
 import json
-import signal
 import socket
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Any
 
 import pyarrow as pa
-import yaml
 from rich.console import Console
 
 from medgen.actors.chaos import ChaoticPool
@@ -23,25 +18,23 @@ from medgen.conf import RunConf
 from medgen.engine.codec import plain
 from medgen.engine.errors import StoreError
 from medgen.engine.judging.sentinels import Drift
-from medgen.engine.plan.faulty import struck
-from medgen.engine.plan.plan import Node, Plan, StageName, make_plan
+from medgen.engine.plan.plan import Node, Plan, StageName
 from medgen.engine.results.columns import system_columns
 from medgen.engine.run.driver import Ending, Event, Options, carry_out
 from medgen.engine.run.folder import RunFolder, RunStatus, now
 from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.run.sentinels import drifts
 from medgen.engine.run.survey import Todo, survey
-from medgen.engine.store.chaos import Chaos, chaotic_url, forget_deaths
+from medgen.engine.store.chaos import Chaos, forget_deaths
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.launch import compose, exits
+from medgen.launch.compose import config_text, planned
 from medgen.launch.exits import code_of
-from medgen.launch.finished import with_means
-from medgen.launch.jobs import Job, current_job
-from medgen.launch.parcel import code_identity
-from medgen.launch.progress import Bars, Lines, Recorder
-from medgen.launch.pulse import Pulse
-from medgen.launch.repairing import mend_benchmark, mend_run
+from medgen.launch.run.origin import Job, code_identity, current_job
+from medgen.launch.run.progress import Bars, Lines, Recorder, with_means
+from medgen.launch.run.repair import mend_benchmark, mend_run
+from medgen.launch.run.stop import Pulse, Stop
 
 ALL_STAGES: tuple[StageName, ...] = ("answer", "render", "score", "judge")
 
@@ -71,48 +64,6 @@ class Done:
     seconds: float
     work_seconds: float  # of these, between the first worker asked for and the last receipt
     drifts: Mapping[str, Drift] = field(default_factory=dict)  # by group: has the judge moved?
-
-
-class Stop:
-    """Turns SIGINT and SIGTERM into a request to drain; a second one ends at once."""
-
-    def __init__(self) -> None:
-        """No signal yet."""
-        self.signal: int | None = None
-
-    def __call__(self) -> bool:
-        """Whether to stop."""
-        return self.signal is not None
-
-    def ask(self) -> None:
-        """Stop as after SIGTERM, which a request from outside stands for."""
-        self.signal = self.signal or signal.SIGTERM
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Listen for both signals; only the main thread can."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {s: signal.signal(s, self._heard) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _heard(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
-            raise KeyboardInterrupt
-        self.signal = number
-
-
-def planned(conf: RunConf, chaos: Chaos | None = None) -> tuple[Objects, Plan]:
-    """The store and the plan of a configuration; imports the benchmark when that is asked."""
-    objects = connect(chaotic_url(conf.store, chaos) if chaos else conf.store)
-    manifest = compose.ensure_benchmark(objects, conf.benchmark)
-    recipe = compose.recipe(conf)
-    return objects, make_plan(struck(recipe, chaos) if chaos else recipe, manifest)
 
 
 def evaluate(conf: RunConf, wish: Wish, stop: Stop, tell: Callable[[Event], None]) -> Done:
@@ -228,11 +179,6 @@ def _work(conf: RunConf, wish: Wish, reader: RunReader, todo: Todo, ears: Ears) 
         everyone += compose.telemetry(conf.cluster, reader.plan, todo)
         faulty = ChaoticPool(pool, wish.chaos) if wish.chaos else pool
         return carry_out(reader, todo, faulty, options)
-
-
-def config_text(conf: RunConf) -> str:
-    """The configuration as YAML. It names environment variables for keys and holds none."""
-    return yaml.safe_dump(plain(conf), sort_keys=False)
 
 
 def exit_code(done: Done, summary: pa.Table, allowed_failures: float, stop: Stop) -> int:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
-from medgen.launch.nightly_history import Night
+from medgen.launch.nightly.history import Night
 
 TRIES = 4
 TIMEOUT_S = 10.0

@@ -12,8 +12,8 @@ from typing import Any, Literal, get_args
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from medgen.engine.errors import ConfigError
-from medgen.launch.setup_env import EXTRAS, UNLOADABLE
-from medgen.launch.sites import NodeConf, SiteConf, check
+from medgen.launch.cluster.sites import NodeConf, SiteConf, check
+from medgen.launch.setup.setup_env import EXTRAS, UNLOADABLE
 
 Kind = Literal["kuberay", "ray", "slurm", "docker-cpu", "docker-gpu"]
 DISTRIBUTION = "medgen-engine"

@@ -1,0 +1,1 @@
+"""Clusters: manifests, jobs, what is uploaded, following a run elsewhere."""
