@@ -22,6 +22,7 @@ import yaml
 
 from benchmarks._records import keep
 from benchmarks.scale import configuration
+from medgen.adapters.models.answering import Answers
 from medgen.adapters.models.openai_chat import OpenAIChat
 from medgen.adapters.sources.synthetic import SyntheticSource
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
@@ -71,7 +72,7 @@ def in_flight() -> dict[str, Any]:
     with Endpoint(("127.0.0.1", 0), Slow) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/v1"
-        model = OpenAIChat("m", endpoint={"base_url": url, "concurrency": IN_FLIGHT})
+        model = Answers(OpenAIChat("m", endpoint={"base_url": url, "concurrency": IN_FLIGHT}))
         samples = [
             Sample(f"s{n}", "VQA", "question-answering", "CT", f"say {n}") for n in range(QUESTIONS)
         ]

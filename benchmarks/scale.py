@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def configuration(store: str) -> dict[str, Any]:
     """The null system and one text metric, two workers each."""
     two = {"cpus": 1.0, "workers": 2}
-    null = {"target": "medgen.adapters.controls.systems:Null", "resources": two}
+    null = {"target": "empty", "resources": two}
     return {
         "name": "scale",
         "store": store,

@@ -98,9 +98,7 @@ def steady(shards: int, folder: Path) -> dict[str, Any]:
         "name": "soak",
         "store": store,
         "benchmark": {"name": "synthetic"},
-        "systems": [
-            {"name": "null", "answer": {"target": "medgen.adapters.controls.systems:Null"}}
-        ],
+        "systems": [{"name": "null", "answer": {"target": "empty"}}],
         "protocol": {"name": "text", "metrics": {"token_f1": {}}},
         "cluster": {"name": "here", "pool": "local"},
         "report": False,

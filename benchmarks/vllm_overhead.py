@@ -142,14 +142,14 @@ def bare(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def engine(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Rounds through an answer worker: read, answer, commit."""
-    target = "medgen.adapters.models.vllm_engine:VLLMEngine"
     model = asked.model or str(cached())
     style = {
         "mode": "compositional",
         "letters": [asked.letters, asked.letters],
         "sampling": {"max_tokens": asked.max_tokens},
     }
-    spec = Spec(target, {"model": model, "style": style, "engine": arguments(asked)})
+    chat = {"target": "vllm", "kwargs": {"model": model, "engine": arguments(asked)}}
+    spec = Spec("answers", {"style": style, "chat": chat})
     with tempfile.TemporaryDirectory() as store:
         objects = connect(store)
         source, options = Questions(asked.samples, asked.side), ImportOptions("noise", asked.shard)

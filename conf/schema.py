@@ -115,6 +115,23 @@ class JudgeConf:
 
 
 @dataclass
+class StepConf:
+    """A further stage over every chosen system's rows: an audit of verdicts, a review.
+
+    `after` names metrics, judges or steps above it whose rows it reads beside the predictions.
+    """
+
+    stage: str = MISSING
+    after: list[str] = field(default_factory=list)
+    systems: list[str] = field(default_factory=lambda: ["*"])
+    target: str = MISSING
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    resources: ResourcesConf = field(default_factory=ResourcesConf)
+    seconds_per_sample: float = 0.0
+    tokens_per_sample: float = 0.0
+
+
+@dataclass
 class ClusterConf:
     """Where work runs (group `cluster`). Changes no result and repeats nothing."""
 
@@ -208,6 +225,7 @@ class RunConf:
     system: dict[str, SystemConf] = field(default_factory=dict)
     protocol: ProtocolConf = field(default_factory=ProtocolConf)
     judge: dict[str, JudgeConf] = field(default_factory=dict)
+    step: dict[str, StepConf] = field(default_factory=dict)
     cluster: ClusterConf = field(default_factory=ClusterConf)
     scoring: ScoringConf = field(default_factory=ScoringConf)
     allowed_failures: float = 0.0  # share of rows that may be not ok before exit code 3

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from medgen.engine import registry
 from medgen.engine.errors import ConfigError
-from medgen.engine.plan.identity import Spec
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ def check_names(complaint: str, given: Collection[str], known: Collection[str]) 
             raise ConfigError(f"{complaint} {name!r}. {hint}")
 
 
-def check_arguments(who: str, spec: Spec) -> None:
+def check_arguments(who: str, target: str, kwargs: Mapping[str, Any]) -> None:
     """Check a recipe and the recipes inside its arguments.
 
     What cannot be told from the source here (a class that is not on this machine, that inherits
@@ -67,11 +67,10 @@ def check_arguments(who: str, spec: Spec) -> None:
     Raises:
         ConfigError: an argument that the class does not know, or lacks; source that is no Python.
     """
-    if signature := _signature(spec.target):
-        _compare(f"{who}: {spec.target}", signature, spec.kwargs)
-    for value in spec.kwargs.values():
-        if isinstance(value, Mapping) and isinstance(value.get("target"), str):
-            check_arguments(who, Spec(value["target"], value.get("kwargs") or {}))
+    if signature := _signature(registry.find(target).target):
+        _compare(f"{who}: {target}", signature, kwargs)
+    for _, inner, given in registry.inner_recipes(kwargs):
+        check_arguments(who, inner, given)
 
 
 def _compare(who: str, signature: ast.arguments, given: Mapping[str, Any]) -> None:

@@ -10,7 +10,14 @@ import fsspec
 import yaml
 
 from medgen.conf import RunConf
-from medgen.conf.schema import BenchmarkConf, ClusterConf, ModelConf, ResourcesConf, SystemConf
+from medgen.conf.schema import (
+    BenchmarkConf,
+    ClusterConf,
+    ModelConf,
+    ResourcesConf,
+    StepConf,
+    SystemConf,
+)
 from medgen.engine.benchmark.importing import ImportOptions, Subset, import_benchmark
 from medgen.engine.benchmark.manifest import Manifest, benchmark_refs, find_benchmark
 from medgen.engine.benchmark.source import Source
@@ -19,7 +26,7 @@ from medgen.engine.codec import plain
 from medgen.engine.errors import BenchmarkError, ConfigError, PlanError
 from medgen.engine.plan.faulty import struck
 from medgen.engine.plan.identity import Resources, Spec
-from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
+from medgen.engine.plan.plan import Model, Plan, Recipe, Step, System, make_plan
 from medgen.engine.run.driver import Event
 from medgen.engine.run.pool import Pool
 from medgen.engine.run.survey import Todo
@@ -27,8 +34,9 @@ from medgen.engine.settings import check_arguments
 from medgen.engine.store.chaos import Chaos, chaotic_url
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
+from medgen.metrics.catalogue import CATALOGUE, SCORER, metric_spec
 
-REPLAY = "medgen.adapters.controls.replay:Replay"
+REPLAY = "replay"
 
 
 def recipe(conf: RunConf) -> Recipe:
@@ -43,14 +51,15 @@ def recipe(conf: RunConf) -> Recipe:
         metrics=_metrics(conf),
         judges={name: _judge(conf, name) for name in conf.judge},
         judged={name: tuple(judge.systems) for name, judge in conf.judge.items()},
+        steps=tuple(_step(name, step) for name, step in conf.step.items()),
         protocol=conf.protocol.name,
         thresholds={name: _set(asdict(t)) for name, t in conf.protocol.thresholds.items()},
         scoring=_resources(conf.scoring.resources),
-        scorer=Spec("medgen.metrics.scorer:FusedScorer", dict(conf.scoring.kwargs)),
+        scorer=Spec(SCORER, dict(conf.scoring.kwargs)),
         nonce=conf.nonce,
     )
     for who, spec in _specs(composed):
-        check_arguments(who, spec)
+        check_arguments(who, spec.target, spec.kwargs)
     return composed
 
 
@@ -63,6 +72,8 @@ def _specs(composed: Recipe) -> Iterator[tuple[str, Spec]]:
         yield f"metric {name!r}", metric
     for name, judge in composed.judges.items():
         yield f"judge {name!r}", judge.spec
+    for step in composed.steps:
+        yield f"step {step.name!r}", step.model.spec
     # The plan adds the metrics.
     yield "scoring", Spec(composed.scorer.target, {**composed.scorer.kwargs, "metrics": {}})
 
@@ -157,9 +168,18 @@ def _judge(conf: RunConf, name: str) -> Model:
     )
 
 
-def _metrics(conf: RunConf) -> dict[str, Spec]:
-    from medgen.metrics.catalogue import CATALOGUE, metric_spec
+def _step(name: str, conf: StepConf) -> Step:
+    model = Model(
+        Spec(conf.target, conf.kwargs),
+        _resources(conf.resources),
+        1,
+        conf.seconds_per_sample,
+        conf.tokens_per_sample,
+    )
+    return Step(name, conf.stage, model, tuple(conf.after), tuple(conf.systems))
 
+
+def _metrics(conf: RunConf) -> dict[str, Spec]:
     specs = {}
     for name, metric in conf.protocol.metrics.items():
         target = metric.target or name

@@ -1,19 +1,17 @@
 """Every built-in metric by name, and the metrics of other packages that are installed.
 
-Names are what protocols and YAML files refer to. Reading the table loads no library: a target is
-imported only where a scorer is built.
+Names are what protocols, YAML files and keys refer to. Reading the table loads no library: a target
+is imported only where a scorer is built.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Any
 
+from medgen.engine import registry
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Spec
-
-# The door for metrics of other packages: `[project.entry-points."medgen.metrics"]`.
-ENTRY_POINTS = "medgen.metrics"
+from medgen.engine.registry import Component
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +85,20 @@ CATALOGUE: dict[str, Entry] = {
 }
 
 
+SCORER = "fused-scorer"
+COMPONENTS = {
+    SCORER: Component(
+        SCORER, "metrics", "medgen.metrics.scorer:FusedScorer", "metrics", stages=("score",)
+    )
+} | {
+    name: Component(name, "metrics", entry.target, entry.extra) for name, entry in CATALOGUE.items()
+}
+
+
 def names() -> tuple[str, ...]:
     """Built-in names, then those of installed packages, each A-Z."""
-    return (*sorted(CATALOGUE), *sorted(_outside()))
+    others = registry.components("metrics").keys() - COMPONENTS.keys()
+    return (*sorted(CATALOGUE), *sorted(others))
 
 
 def metric_spec(name: str, kwargs: Mapping[str, Any] | None = None) -> Spec:
@@ -110,11 +119,8 @@ def metric_spec(name: str, kwargs: Mapping[str, Any] | None = None) -> Spec:
         if profile not in _ALL:
             raise ConfigError(f"metric {name}: profile {profile!r} is none of {', '.join(_ALL)}")
         asked["profile"] = _nearest(entry, profile)
-        return Spec(entry.target, {**entry.kwargs, **asked})
-    target = name if ":" in name else _outside().get(name)
-    if target is None:
-        raise ConfigError(f"no metric {name!r}; there are {', '.join(names())}")
-    return Spec(target, asked)
+        return Spec(name, {**entry.kwargs, **asked})
+    return Spec(registry.find(name, "metrics").name, asked)
 
 
 def _nearest(entry: Entry, profile: str) -> str:
@@ -122,7 +128,3 @@ def _nearest(entry: Entry, profile: str) -> str:
     if profile not in entry.profiles and profile == "compat-newer":
         profile = "compat"
     return profile if profile in entry.profiles else entry.profiles[0]
-
-
-def _outside() -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}

@@ -205,7 +205,7 @@ def recipe(*systems: System, metrics: Sequence[str] = ("length",), **more: Any) 
     return Recipe(
         name="test",
         systems=systems or (System("echo", echo()),),
-        metrics={m: Spec(m) for m in metrics},
+        metrics={m: Spec(f"fakes:{m}") for m in metrics},
         scoring=SMALL,
         scorer=more.pop("scorer", Spec("fakes:Lengths")),
         **more,
@@ -216,3 +216,9 @@ def plan(
     objects: Objects, *systems: System, count: int = 24, shard_size: int = 4, **more: Any
 ) -> Plan:
     return make_plan(recipe(*systems, **more), benchmark(objects, count, shard_size))
+
+
+def answers(chat: str, style: dict[str, Any] | None = None, **kwargs: Any) -> dict[str, Any]:
+    """The recipe of a system that answers through a chat model, by the chat's logical name."""
+    inner = {"target": chat, "kwargs": kwargs}
+    return {"target": "answers", "kwargs": {"style": style or {}, "chat": inner}}

@@ -8,20 +8,32 @@ from medgen.engine.chat.answering import AnswerStyle, answer, answer_request, pr
 from medgen.engine.chat.messages import Chat, ChatReply, ChatRequest, seed_for
 from medgen.engine.data import Image, Prediction, Request, Sample
 from medgen.engine.errors import ImageError
+from medgen.engine.plan.identity import Spec
 
 
 class Answers:
     """A generator over a chat model. Safe to use from several threads when the chat is."""
 
-    def __init__(self, chat: Chat, style: AnswerStyle) -> None:
-        """Nothing is asked yet.
+    def __init__(
+        self,
+        chat: Mapping[str, Any] | Chat,
+        *,
+        style: Mapping[str, Any] | AnswerStyle | None = None,
+    ) -> None:
+        """Build the chat model when only its recipe is given; nothing is asked yet.
 
         Args:
-            chat: what serves the model.
-            style: what it is asked, and how its replies are held.
+            chat: `target` and `kwargs` of a chat model, or a chat model.
+            style: fields of `medgen.engine.chat.answering.AnswerStyle`: what is asked, and how
+                replies are held.
+
+        Raises:
+            ConfigError: an argument that is not known.
+            AdapterError: the model cannot be used.
         """
-        self._chat = chat
-        self._style = style
+        # Before minutes are spent on loading.
+        self._style = style if isinstance(style, AnswerStyle) else AnswerStyle.parse(style)
+        self._chat: Chat = Spec(**chat).build() if isinstance(chat, Mapping) else chat
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
         """See `Generator.predict`."""

@@ -158,11 +158,8 @@ class ManagedServer:
         return python
 
     def _speaker(self, inner: Mapping[str, Any], path: str) -> Generator:
-        kwargs = dict(inner.get("kwargs", {}))
         url = f"http://127.0.0.1:{self.port}{path}"
-        # Few attempts: a server that does not answer has mostly ended, and is not coming back.
-        kwargs["endpoint"] = {"attempts": 3, **kwargs.get("endpoint", {}), "base_url": url}
-        speaker: Generator = Spec(str(inner.get("target", "")), kwargs).build()
+        speaker: Generator = Spec(**_reaching(inner, url)).build()
         return speaker
 
     def _started(self) -> tuple["subprocess.Popen[bytes]", int]:
@@ -235,6 +232,17 @@ class ManagedServer:
     def _secrets(self) -> list[str]:
         given = [os.environ.get(name, "") for name in self.execution.pass_env]
         return [secret for secret in given if len(secret) >= 8]
+
+
+def _reaching(recipe: Mapping[str, Any], url: str) -> dict[str, Any]:
+    """The recipe of an adapter whose endpoint, or that of its chat model, is at `url`."""
+    kwargs = dict(recipe.get("kwargs") or {})
+    if isinstance(kwargs.get("chat"), Mapping):
+        kwargs["chat"] = _reaching(kwargs["chat"], url)
+    else:
+        # Few attempts: a server that does not answer has mostly ended, and is not coming back.
+        kwargs["endpoint"] = {"attempts": 3, **kwargs.get("endpoint", {}), "base_url": url}
+    return {"target": str(recipe.get("target", "")), "kwargs": kwargs}
 
 
 def _free_port() -> int:

@@ -13,9 +13,7 @@ from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import Call, Endpoint, Failure, FailureKind, Reply
 from medgen.adapters.http.limits import Prices
 from medgen.adapters.images.content import content, unusable
-from medgen.adapters.models.answering import Answers
 from medgen.adapters.provenance import versions
-from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Token
 from medgen.engine.chat.quoting import storable
 from medgen.engine.data import Usage
@@ -39,7 +37,7 @@ _MOST_TOKENS = 2**40  # in one reply; what says more cannot count
 _LETTERS_PER_TOKEN = 4  # a rough mean of English; only for pace and for money set aside
 
 
-class OpenAIEndpoint:
+class OpenAIChat:
     """A vision-language model behind an OpenAI-compatible endpoint."""
 
     def __init__(
@@ -203,49 +201,6 @@ class OpenAIEndpoint:
             reply.cost_usd,
             reason,
         )
-
-
-class OpenAIChat(Answers):
-    """A system that answers with words through an OpenAI-compatible endpoint."""
-
-    def __init__(
-        self,
-        model: str,
-        *,
-        endpoint: Mapping[str, Any],
-        style: Mapping[str, Any] | None = None,
-        prices: Mapping[str, float] | None = None,
-        structured: str = "json_schema",
-        body: Mapping[str, Any] | None = None,
-        served_as: Sequence[str] = (),
-        image_tokens: int = 1200,
-    ) -> None:
-        """Read the key; connect to nothing yet.
-
-        Args:
-            model: the name that the endpoint knows it by.
-            endpoint: its URL, key and pace: see `OpenAIEndpoint`.
-            style: fields of `medgen.engine.chat.answering.AnswerStyle`.
-            prices: this and what follows: see `OpenAIEndpoint`.
-            structured: how replies are held to a JSON schema.
-            body: fields of every request.
-            served_as: names that replies may carry.
-            image_tokens: estimate for one picture.
-
-        Raises:
-            ConfigError: an unknown field or value.
-            AdapterError: httpx is missing, or the key's variable is not set.
-        """
-        served = OpenAIEndpoint(
-            model,
-            endpoint=endpoint,
-            prices=prices,
-            structured=structured,
-            body=body,
-            served_as=served_as,
-            image_tokens=image_tokens,
-        )
-        super().__init__(served, AnswerStyle.parse(style))
 
 
 def _usage(reply: Reply) -> Usage | None:

@@ -17,11 +17,9 @@ from typing import Any
 
 from medgen.adapters.images.content import unusable
 from medgen.adapters.loop_thread import LoopThread
-from medgen.adapters.models.answering import Answers
 from medgen.adapters.models.vllm_prompts import Prompts
 from medgen.adapters.models.vlm_families import advice
 from medgen.adapters.provenance import versions, weights
-from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Token
 from medgen.engine.data import Usage
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError
@@ -263,48 +261,6 @@ class VLLMChat:
         if self._late >= self._execution.give_up_after:
             raise EngineDied(f"{self._late} requests in a row timed out: the engine hangs")
         return ChatReply("timeout", f"no reply within {self._execution.timeout_s:g} s")
-
-
-class VLLMEngine(Answers):
-    """A system that answers with words through vLLM in this process."""
-
-    def __init__(
-        self,
-        model: str,
-        *,
-        style: Mapping[str, Any] | None = None,
-        revision: str | None = None,
-        engine: Mapping[str, Any] | None = None,
-        lora: Mapping[str, str] | None = None,
-        template: Mapping[str, Any] | None = None,
-        execution: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Load the model.
-
-        Args:
-            model: a hub name or a directory.
-            style: fields of `medgen.engine.chat.answering.AnswerStyle`.
-            revision: this and what follows: see `VLLMChat`.
-            engine: vLLM's arguments.
-            lora: an adapter.
-            template: of the prompt.
-            execution: what does not belong to the model's identity.
-
-        Raises:
-            ConfigError: an unknown argument.
-            AdapterError: vLLM cannot serve the model.
-        """
-        asked = AnswerStyle.parse(style)  # before minutes are spent on loading
-        served = VLLMChat(
-            model,
-            revision=revision,
-            images=asked.images,
-            engine=engine,
-            lora=lora,
-            template=template,
-            execution=execution,
-        )
-        super().__init__(served, asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Recipes name no folder, so they give the same keys on every machine.
 from collections.abc import Mapping
 from typing import Any
 
-from medgen.adapters.models.vllm_engine import VLLMChat, VLLMEngine
+from medgen.adapters.models.vllm_engine import VLLMChat
 from medgen.adapters.tiny.vlm import cached
 
 _SEED = 20251122
@@ -16,18 +16,10 @@ _RUN: Mapping[str, Any] = {"cpu_kv_cache_gib": 1, "engine": {"max_num_seqs": 16}
 
 
 class TinyVLMChat(VLLMChat):
-    """The tiny model as a chat, for a judge."""
+    """The tiny model as a chat, for `answers` and for a judge."""
 
     def __init__(self, *, seed: int = _SEED, **served: Any) -> None:
         """Make the weights unless they are there, and load them; see `VLLMChat`."""
-        super().__init__(str(cached(seed)), **_with_defaults(served))
-
-
-class TinyVLMEngine(VLLMEngine):
-    """The tiny model as a system that answers with words."""
-
-    def __init__(self, *, seed: int = _SEED, **served: Any) -> None:
-        """Make the weights unless they are there, and load them; see `VLLMEngine`."""
         super().__init__(str(cached(seed)), **_with_defaults(served))
 
 

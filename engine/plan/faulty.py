@@ -12,20 +12,20 @@ def struck(recipe: Recipe, chaos: Chaos) -> Recipe:
     systems = tuple(
         replace(
             s,
-            answer=s.answer and _faulty(s.answer, "ChaoticGenerator", chaos),
-            render=s.render and _faulty(s.render, "ChaoticGenerator", chaos),
+            answer=s.answer and _faulty(s.answer, "chaotic", chaos),
+            render=s.render and _faulty(s.render, "chaotic", chaos),
         )
         for s in recipe.systems
     )
-    judges = {name: _faulty(m, "ChaoticJudge", chaos) for name, m in recipe.judges.items()}
+    judges = {name: _faulty(m, "chaotic-judge", chaos) for name, m in recipe.judges.items()}
     return replace(recipe, systems=systems, judges=judges)
 
 
 def _faulty(model: Model, kind: str, chaos: Chaos) -> Model:
-    struck_by = ("corrupt_image",) if kind == "ChaoticGenerator" else ("judge_rubbish",)
+    struck_by = ("corrupt_image",) if kind == "chaotic" else ("judge_rubbish",)
     faults = {name: getattr(chaos, name) for name in (*struck_by, "api_errors")}
     if not any(faults.values()):
         return model
     inner = {"target": model.spec.target, "kwargs": dict(model.spec.kwargs)}
     kwargs = {"inner": inner, "chaos": {"seed": chaos.seed, **faults}}
-    return replace(model, spec=Spec(f"medgen.adapters.controls.chaos:{kind}", kwargs))
+    return replace(model, spec=Spec(kind, kwargs))

@@ -1,20 +1,19 @@
-"""Recipes that travel between processes, and the content addresses made of them."""
+"""Recipes that travel between processes, and what of them enters a key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
+from medgen.engine import registry
 from medgen.engine.codec import plain
-from medgen.engine.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
     """A recipe for building a component in another process.
 
-    `target` is `module:Class`; `kwargs` are its plain (JSON) arguments. The class is imported
-    only where it is built, so a plan never loads a vendor library.
+    `target` is a logical name of the registry or `module:Class`; `kwargs` are its plain (JSON)
+    arguments. The class is imported only where it is built, so a plan never loads a vendor library.
     """
 
     target: str
@@ -24,18 +23,9 @@ class Spec:
         """Import the target and call it with the arguments.
 
         Raises:
-            ConfigError: the target is not `module:Class`, or cannot be found.
+            ConfigError: nobody has the name, or the class cannot be found.
         """
-        module, _, name = self.target.partition(":")
-        if not module or not name:
-            raise ConfigError(f"target {self.target!r} is not of the form 'module:Class'")
-        try:
-            factory = getattr(import_module(module), name)
-        except ModuleNotFoundError as err:
-            raise ConfigError(f"target {self.target!r}: {err}") from err
-        except AttributeError as err:
-            raise ConfigError(f"target {self.target!r}: {module} has no {name!r}") from err
-        return factory(**self.kwargs)
+        return registry.find(self.target).load()(**self.kwargs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +45,25 @@ class Resources:
 _HOW = frozenset({"execution", "endpoint", "prices"})
 
 
-def identity(value: Any) -> Any:
-    """The JSON form of a recipe, less what cannot change its rows: goes into keys.
+def identity(spec: Spec) -> dict[str, Any]:
+    """What of a recipe can change its rows, as JSON for keys.
 
-    Arguments named `execution`, `endpoint` and `prices` are left out at every depth, so that a
-    raised spending cap, another port or another batch size finds the same results.
+    The component's logical name and semantics number stand for its code, wherever that lies. Of
+    the arguments those are left out that say only how it is run, in inner recipes as well, so that
+    a raised spending cap, another port or another batch size finds the same results.
     """
-    if isinstance(value, Mapping):
-        return {k: identity(v) for k, v in value.items() if k not in _HOW}
-    if isinstance(value, list):
-        return [identity(v) for v in value]
-    return value if isinstance(value, str | int | float | None) else identity(plain(value))
+    component = registry.find(spec.target)
+    return {
+        "component": component.name,
+        "semantics": component.semantics,
+        "settings": _lasting(spec.kwargs),
+    }
+
+
+def _lasting(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    inner = {name: Spec(target, given) for name, target, given in registry.inner_recipes(kwargs)}
+    return {
+        name: identity(inner[name]) if name in inner else plain(value)
+        for name, value in kwargs.items()
+        if name not in _HOW
+    }

@@ -8,18 +8,15 @@ A stage's key covers everything its rows depend on and nothing else:
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any
 
 from medgen.engine.benchmark.manifest import Manifest
 from medgen.engine.codec import fingerprint, plain
 from medgen.engine.data import FORMATS, Format
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Resources, Spec, identity
-
-StageName = Literal["answer", "render", "score", "judge"]
-
-# Raised by one when the rows that a recipe gives change their meaning.
-SEMANTICS: dict[StageName, int] = {"answer": 1, "render": 1, "score": 1, "judge": 1}
+from medgen.engine.registry import inner_recipes
+from medgen.engine.stages import stage_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +43,20 @@ class System:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A further stage over a system's rows: an audit of verdicts, a second look, a review.
+
+    `after` names metrics, judges or earlier steps whose rows it reads beside the predictions.
+    """
+
+    name: str
+    stage: str  # of the registry
+    model: Model
+    after: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ("*",)  # patterns
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """What a user asks for, after configuration and before planning."""
 
@@ -54,10 +65,11 @@ class Recipe:
     metrics: Mapping[str, Spec]
     judges: Mapping[str, Model] = field(default_factory=dict)
     judged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # judge -> name patterns
+    steps: tuple[Step, ...] = ()
     protocol: str = ""
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     scoring: Resources = field(default_factory=Resources)
-    scorer: Spec = field(default_factory=lambda: Spec("medgen.metrics.scorer:FusedScorer"))
+    scorer: Spec = field(default_factory=lambda: Spec("fused-scorer"))
     nonce: str = ""  # enters the keys of models and judges: another one runs them again
 
 
@@ -65,7 +77,7 @@ class Recipe:
 class Node:
     """One stage of the graph: an addressed dataset, and the nodes whose rows it reads."""
 
-    stage: StageName
+    stage: str
     key: str
     label: str  # a person's name for it: the model's target, the metric, the judge
     formats: tuple[Format, ...]
@@ -81,7 +93,7 @@ class GroupPlan:
     """Workers of one kind. `spec` builds what they hold: a generator, the scorer, a judge."""
 
     name: str
-    stage: StageName
+    stage: str
     spec: Spec
     resources: Resources
     seconds_per_sample: float = 0.0
@@ -105,14 +117,16 @@ class Plan:
     def predictions(self, system: str) -> tuple[Node, ...]:
         """The nodes that make a system's predictions: answer, then render."""
         return tuple(
-            n
-            for n in self.nodes.values()
-            if n.stage in ("answer", "render") and system in n.systems
+            n for n in self.nodes.values() if stage_kind(n.stage).predicts and system in n.systems
         )
 
-    def dependents(self, system: str, stage: StageName) -> tuple[Node, ...]:
-        """A system's score or judge nodes, in the order of the recipe."""
-        return tuple(n for n in self.nodes.values() if n.stage == stage and system in n.systems)
+    def giving(self, system: str, rows: str) -> tuple[Node, ...]:
+        """A system's nodes whose rows are of a kind (`stages.SCORES` …), in the recipe's order."""
+        return tuple(
+            n
+            for n in self.nodes.values()
+            if stage_kind(n.stage).rows == rows and system in n.systems
+        )
 
     def expected(self, system: str) -> int:
         """How many samples a system must have a row for: the locked denominator."""
@@ -142,6 +156,7 @@ def make_plan(recipe: Recipe, manifest: Manifest) -> Plan:
             _share(nodes, node)
     groups |= _dependent_groups(recipe)
     asked = [plain(recipe.systems), plain(recipe.metrics), sorted(recipe.judges), recipe.protocol]
+    asked.append([step.name for step in recipe.steps])
     address = fingerprint(manifest.ref, recipe.thresholds, sorted(nodes), _named(asked))
     return Plan(
         run_id=f"{recipe.name}-{address[:10]}",
@@ -158,8 +173,8 @@ def make_plan(recipe: Recipe, manifest: Manifest) -> Plan:
 
 def _named(asked: list[Any]) -> list[Any]:
     # Which systems and metrics by name; the nodes' keys hold the rest, resources stay out.
-    systems, metrics, judges, protocol = asked
-    return [[s["name"] for s in systems], sorted(metrics), judges, protocol]
+    systems, metrics, *others = asked
+    return [[s["name"] for s in systems], sorted(metrics), *others]
 
 
 def _check(recipe: Recipe) -> None:
@@ -171,6 +186,9 @@ def _check(recipe: Recipe) -> None:
     for system in recipe.systems:
         if system.answer is None and system.render is None:
             raise ConfigError(f"system {system.name!r} has neither an answer nor a render model")
+    taken = [step.name for step, _ in _steps(recipe)]
+    if twice := sorted({n for n in taken if taken.count(n) > 1}):
+        raise ConfigError(f"metrics, judges and steps share a name: {', '.join(twice)}")
 
 
 def _share(nodes: dict[str, Node], node: Node) -> None:
@@ -189,11 +207,7 @@ def _model_nodes(
     system: System, benchmark: str, nonce: str = ""
 ) -> Iterator[tuple[Node, GroupPlan]]:
     upstream: tuple[str, ...] = ()
-    stages: list[tuple[StageName, Model | None]] = [
-        ("answer", system.answer),
-        ("render", system.render),
-    ]
-    for stage, model in stages:
+    for stage, model in (("answer", system.answer), ("render", system.render)):
         if model is None:
             continue
         formats = _rendered(system) if stage == "render" else system.formats
@@ -203,7 +217,7 @@ def _model_nodes(
             "formats": sorted(formats),
             "split": model.split,
             "upstream": list(upstream),
-            "semantics": SEMANTICS[stage],
+            "semantics": stage_kind(stage).semantics,
             **({"nonce": nonce} if nonce else {}),
         }
         key = fingerprint(stage, recipe)
@@ -240,7 +254,9 @@ def _rendered(system: System) -> tuple[Format, ...]:
 
 
 def _label(spec: Spec) -> str:
-    model = spec.kwargs.get("model")
+    """The component with the model that it, or the chat inside it, serves."""
+    inner = [given for _, _, given in inner_recipes(spec.kwargs)]
+    model = next((g["model"] for g in (spec.kwargs, *inner) if g.get("model")), None)
     name = spec.target.rpartition(":")[2]
     return f"{name}({model})" if model else name
 
@@ -248,49 +264,74 @@ def _label(spec: Spec) -> str:
 def _dependent_nodes(
     recipe: Recipe, system: System, benchmark: str, upstream: tuple[str, ...]
 ) -> Iterator[Node]:
-    asked: list[tuple[StageName, str, Spec, str]] = [
-        ("score", name, spec, "score") for name, spec in recipe.metrics.items()
-    ]
-    asked += [
-        ("judge", name, model.spec, f"judge/{name}")
-        for name, model in recipe.judges.items()
-        if any(fnmatchcase(system.name, p) for p in recipe.judged.get(name, ("*",)))
-    ]
-    for stage, name, spec, group in asked:
+    made: dict[str, Node] = {}
+    for step, group in _steps(recipe):
+        if not any(fnmatchcase(system.name, pattern) for pattern in step.systems):
+            continue
+        read = (*upstream, *(_upstream(step, made, name).key for name in step.after))
+        kind = stage_kind(step.stage)
         body = {
             "benchmark": benchmark,
-            "name": name,
-            "spec": identity(spec),
+            "name": step.name,
+            "spec": identity(step.model.spec),
             "formats": sorted(system.formats),
-            "upstream": list(upstream),
-            "semantics": SEMANTICS[stage],
+            "upstream": list(read),
+            "semantics": kind.semantics,
         }
-        if recipe.nonce and stage == "judge":
+        if recipe.nonce and not kind.shard_major:
             body["nonce"] = recipe.nonce
-        key = fingerprint(stage, body)
-        yield Node(
-            stage=stage,
-            key=key,
-            label=name,
+        made[step.name] = Node(
+            stage=step.stage,
+            key=fingerprint(step.stage, body),
+            label=step.name,
             formats=system.formats,
-            upstream=upstream,
+            upstream=read,
             systems=(system.name,),
             group=group,
             recipe=body,
         )
+    yield from made.values()
+
+
+def _steps(recipe: Recipe) -> Iterator[tuple[Step, str]]:
+    """Metrics, judges and further steps alike, each with its group of workers."""
+    for name, spec in recipe.metrics.items():
+        yield Step(name, "score", Model(spec)), "score"
+    for name, model in recipe.judges.items():
+        yield (
+            Step(name, "judge", model, systems=recipe.judged.get(name, ("*",))),
+            f"judge/{name}",
+        )
+    for step in recipe.steps:
+        yield step, f"{step.stage}/{step.name}"
+
+
+def _upstream(step: Step, made: Mapping[str, Node], name: str) -> Node:
+    """The node of that name, when the step's stage may read its rows."""
+    if name not in made:
+        raise ConfigError(f"step {step.name!r} comes after {name!r}, which this run does not make")
+    reads, rows = stage_kind(step.stage).upstream, stage_kind(made[name].stage).rows
+    if rows not in reads:
+        raise ConfigError(
+            f"step {step.name!r}: stage {step.stage!r} reads {', '.join(reads)}; "
+            f"{name!r} gives {rows}"
+        )
+    return made[name]
 
 
 def _dependent_groups(recipe: Recipe) -> dict[str, GroupPlan]:
     metrics = {name: plain(spec) for name, spec in recipe.metrics.items()}
     scorer = Spec(recipe.scorer.target, {**recipe.scorer.kwargs, "metrics": metrics})
     groups = {"score": GroupPlan("score", "score", scorer, recipe.scoring)}
-    for name, model in recipe.judges.items():
-        groups[f"judge/{name}"] = GroupPlan(
-            f"judge/{name}",
-            "judge",
-            model.spec,
-            model.resources,
-            model.seconds_per_sample,
-            model.tokens_per_sample,
-        )
+    for step, group in _steps(recipe):
+        if group not in groups:
+            model = step.model
+            groups[group] = GroupPlan(
+                group,
+                step.stage,
+                model.spec,
+                model.resources,
+                model.seconds_per_sample,
+                model.tokens_per_sample,
+            )
     return groups

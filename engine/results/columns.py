@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from medgen.engine.data import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus
 from medgen.engine.errors import CorruptError
-from medgen.engine.plan.plan import Node, StageName
+from medgen.engine.plan.plan import Node
 from medgen.engine.results.statistics import Floats, Ints
 from medgen.engine.results.thresholds import Threshold, threshold
 from medgen.engine.run.reader import RunReader
+from medgen.engine.stages import SCORES, VERDICTS, stage_kind
 from medgen.engine.store import schemas
 
 PREDICTION_STATUSES: tuple[str, ...] = get_args(PredictionStatus)
@@ -98,7 +99,7 @@ class Column:
     """
 
     system: str
-    stage: StageName
+    stage: str  # `score` or `judge`
     label: str  # the metric or the judge, as the plan calls it
     output: str  # the metric's value, or the judge's `dimension/view`
     name: str
@@ -130,9 +131,9 @@ def system_columns(reader: RunReader, system: str, ids: bool = False) -> Iterato
     Raises:
         CorruptError: the rows of a node are not as many as the system owes.
     """
-    for node in reader.plan.dependents(system, "score"):
+    for node in reader.plan.giving(system, SCORES):
         yield from score_columns(reader, system, node, ids)
-    judges = reader.plan.dependents(system, "judge")
+    judges = reader.plan.giving(system, VERDICTS)
     judged = [verdict_columns(reader, system, node, ids) for node in judges]
     for columns in judged:
         yield from (_renamed(c, len(judged)) for c in columns)
@@ -425,7 +426,7 @@ def _gap(reader: RunReader, system: str, node: Node, shard: int) -> pa.Table:
     table = whole.filter(pc.is_in(whole["format"], value_set=formats))
     words = pa.array(["missing"] * len(table), pa.string())
     table = table.append_column("prediction_status", words).append_column("status", words)
-    if node.stage == "judge":
+    if stage_kind(node.stage).rows == VERDICTS:
         for column in (schemas.VERDICT.field(n) for n in ("view", "judge", "scores")):
             table = table.append_column(column, pa.nulls(len(table), column.type))
     return table

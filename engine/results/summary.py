@@ -34,6 +34,7 @@ from medgen.engine.results.columns import (
 from medgen.engine.results.statistics import Floats, bootstrap_means
 from medgen.engine.results.thresholds import Threshold
 from medgen.engine.run.reader import RunReader
+from medgen.engine.stages import SCORES, VERDICTS, stage_kind
 
 _TEXT, _COUNT, _NUMBER = pa.string(), pa.int64(), pa.float64()
 SUMMARY = pa.schema(
@@ -186,9 +187,9 @@ def random_labels(reader: RunReader, system: str) -> dict[str, bool]:
     models = [has_random_weights(reader.shard_labels(n)) for n in plan.predictions(system)]
     found = {"predictions": any(models)}
     judges = []
-    for node in chain(plan.dependents(system, "score"), plan.dependents(system, "judge")):
+    for node in chain(plan.giving(system, SCORES), plan.giving(system, VERDICTS)):
         found[node.label] = has_random_weights(reader.shard_labels(node))
-        judges += [found[node.label]] if node.stage == "judge" else []
+        judges += [found[node.label]] if stage_kind(node.stage).rows == VERDICTS else []
     return found | {"judges": any(judges)}
 
 

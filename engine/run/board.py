@@ -13,6 +13,7 @@ from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.pool import Target, Unit
 from medgen.engine.run.reader import stage_shards
 from medgen.engine.run.survey import Todo
+from medgen.engine.stages import stage_kind
 
 
 @dataclass(slots=True)
@@ -92,7 +93,7 @@ class Board:
 
     def _enlist(self, node: Node) -> None:
         for index in sorted(self._open[node.key]):
-            if node.stage == "score":
+            if stage_kind(node.stage).shard_major:
                 there = self._inputs_there(node, index)
                 self._scores.setdefault(index, {})[node.key] = there
             elif self._inputs_there(node, index // node.split):
@@ -105,7 +106,7 @@ class Board:
     def _now_ready(self, node: Node, shard: int) -> None:
         if not self._inputs_there(node, shard):
             return
-        if node.stage == "score":
+        if stage_kind(node.stage).shard_major:
             if node.key in self._scores.get(shard, {}):
                 self._scores[shard][node.key] = True
                 self._offer_scores(shard)

@@ -18,6 +18,7 @@ from medgen.engine.run.pool import Group, Outcome, Pool, Receipt, Unit
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.stages import worker_recipe
 from medgen.engine.run.survey import Todo
+from medgen.engine.stages import stage_kind
 
 MAX_STARTS = 3  # failed starts in a row that end a group
 PATIENCE_S = 5.0  # how long idle scoring waits for slower systems before it goes ahead
@@ -127,8 +128,9 @@ class Driver:
     def _order(self) -> list[GroupPlan]:
         # Models first, longest first: they feed the rest. Scoring and judging take what is left.
         def rank(group: GroupPlan) -> tuple[bool, float]:
-            feeds = group.stage in ("answer", "render")
-            return not feeds, -group.seconds_per_sample * self.board.remaining(group.name)
+            return not stage_kind(
+                group.stage
+            ).predicts, -group.seconds_per_sample * self.board.remaining(group.name)
 
         return sorted(self.plan.groups.values(), key=rank)
 
@@ -234,7 +236,8 @@ class Driver:
         self._close(group)
 
     def _score_ahead(self) -> None:
-        busy = self._queued("score") or self.running.get("score")
+        scoring = [g.name for g in self.plan.groups.values() if stage_kind(g.stage).shard_major]
+        busy = any(self._queued(name) or self.running.get(name) for name in scoring)
         if not busy and time.monotonic() - self.moved > PATIENCE_S:
             self.board.flush()
 

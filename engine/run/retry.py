@@ -7,19 +7,12 @@ import pyarrow.compute as pc
 
 from medgen.engine.data import Sample
 from medgen.engine.plan.plan import Node
+from medgen.engine.stages import stage_kind
 from medgen.engine.store.shards import concat
-
-# Rows of these kinds are what they are; `--retry-errors` repeats the others.
-SETTLED = {
-    "answer": ("ok",),
-    "render": ("ok",),
-    "score": ("ok", "not_applicable", "unparseable"),
-    "judge": ("ok", "skipped"),
-}
 
 
 def settled(table: pa.Table, node: Node) -> pa.Table:
-    return table.filter(pc.is_in(table["status"], pa.array(SETTLED[node.stage])))
+    return table.filter(pc.is_in(table["status"], pa.array(stage_kind(node.stage).settled)))
 
 
 def keeping(done: pa.Table, table: pa.Table) -> pa.Table:
@@ -42,8 +35,10 @@ def _ordered(table: pa.Table, ids: Sequence[str]) -> pa.Table:
     return table.take(sorted(range(len(where)), key=lambda row: where[row]))
 
 
-def unsettled(samples: Sequence[Sample], before: pa.Table) -> list[Sample]:
+def unsettled(samples: Sequence[Sample], before: pa.Table, node: Node) -> list[Sample]:
     """Samples with a verdict that is not settled; their views are judged again together."""
-    open_rows = before.filter(pc.invert(pc.is_in(before["status"], pa.array(SETTLED["judge"]))))
+    open_rows = before.filter(
+        pc.invert(pc.is_in(before["status"], pa.array(stage_kind(node.stage).settled)))
+    )
     open_ids = set(open_rows["sample_id"].to_pylist())
     return [s for s in samples if s.id in open_ids]

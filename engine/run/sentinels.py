@@ -22,6 +22,7 @@ from medgen.engine.judging.sentinels import (
 from medgen.engine.plan.identity import identity
 from medgen.engine.plan.plan import GroupPlan, Plan
 from medgen.engine.ports import Judge
+from medgen.engine.stages import JUDGE
 from medgen.engine.store.objects import Objects
 
 _SHARDS = 4  # of a seeded order: enough samples to draw a dozen even cases from
@@ -47,7 +48,7 @@ def drifts(objects: Objects, plan: Plan, session: str) -> dict[str, Drift]:
     """
     found: dict[str, Drift] = {}
     for group in plan.groups.values():
-        if group.stage != "judge":
+        if group.stage != JUDGE.name:
             continue
         folder = _folder(plan, group)
         names = objects.names(folder)

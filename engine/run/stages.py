@@ -6,16 +6,18 @@ from typing import Any
 
 import pyarrow as pa
 
+from medgen.engine import registry
 from medgen.engine.benchmark.source import UsesBenchmark
 from medgen.engine.data import VIEWS, Prediction, Request, Sample, Score, Verdict
 from medgen.engine.environment import environment_lock
 from medgen.engine.errors import AdapterError
-from medgen.engine.plan.plan import Node, Plan, StageName
+from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.ports import Generator, Judge, Scorer
 from medgen.engine.run.pool import Target, Unit, Worker
 from medgen.engine.run.retry import keeping, replacing, settled, unsettled
 from medgen.engine.run.sentinels import stand_guard
 from medgen.engine.run.worker import StageWorker, tabled
+from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
 
 
@@ -139,7 +141,7 @@ class JudgeWorker(StageWorker):
         samples = [s for s in self._samples(unit) if s.format in node.formats]
         given = self._predictions(node, unit, samples)
         before = self._previous(node, target, unit, samples)
-        again = samples if before is None else unsettled(samples, before)
+        again = samples if before is None else unsettled(samples, before, node)
         verdicts = self.judge.judge(again, [given[s.id] for s in again]) if again else []
         context = schemas.context(samples, [given[s.id] for s in samples])
         rows = _in_order(again, verdicts)
@@ -168,13 +170,8 @@ def make_worker(url: str, plan: Plan, group: str, session: str = "") -> Worker:
 
     In a session, which one driver names, a judge first judges the benchmark's sentinels.
     """
-    kinds: dict[StageName, type[StageWorker]] = {
-        "answer": PredictWorker,
-        "render": PredictWorker,
-        "score": ScoreWorker,
-        "judge": JudgeWorker,
-    }
-    worker = kinds[plan.groups[group].stage](url, plan, group)
+    kind = registry.load(stage_kind(plan.groups[group].stage).worker)
+    worker: StageWorker = kind(url, plan, group)
     if isinstance(worker, JudgeWorker) and session:
         stand_guard(worker.objects, plan, worker.group, worker.judge, session)
     return worker

@@ -1,6 +1,6 @@
 """What is left to do: the plan's shards less the objects that exist. This is all of resume."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.pool import Target
 from medgen.engine.run.reader import RunReader, stage_shards
-from medgen.engine.run.retry import SETTLED
+from medgen.engine.stages import stage_kind
 from medgen.engine.store.shards import labels
 
 _LISTINGS_AT_ONCE = 16  # object storage answers listings slowly, but many at once
@@ -95,5 +95,5 @@ class _Surveyor:
 
     def _unsettled(self, node: Node, shard: int, have: int) -> bool:
         status = self.reader.stage(node).read(shard, have)["status"]
-        settled: Sequence[str] = SETTLED[node.stage]
+        settled = stage_kind(node.stage).settled
         return any(value not in settled for value in pc.unique(status).to_pylist())

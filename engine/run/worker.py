@@ -20,6 +20,7 @@ from medgen.engine.errors import StoreError
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.pool import Receipt, Target, Unit
 from medgen.engine.run.reader import combine, part_of, stage_shards
+from medgen.engine.stages import stage_kind
 from medgen.engine.store.connect import connect
 from medgen.engine.store.shards import Parts, Stage, concat, label
 
@@ -98,7 +99,8 @@ class StageWorker(ABC):
     ) -> dict[str, Prediction]:
         """The upstream predictions of the node's samples, by sample id."""
         shard = unit.shard // node.split
-        upstream = [self.plan.nodes[key] for key in node.upstream]
+        above = (self.plan.nodes[key] for key in node.upstream)
+        upstream = [n for n in above if stage_kind(n.stage).predicts]
         tables = [(n, self._rows(n, shard, unit)) for n in upstream]
         rows = combine(self._shard(shard), tables)
         return {s.id: rows[s.id] for s in samples if s.format in node.formats}

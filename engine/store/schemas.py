@@ -87,13 +87,6 @@ VERDICT = _schema(
     ],
 )
 # What the shards of each stage say that they hold.
-STAGE_SCHEMAS = {
-    "answer": "prediction/1",
-    "render": "prediction/1",
-    "score": "score/1",
-    "judge": "verdict/1",
-    "sets": "set-features/1",  # pictures as vectors, for distances between sets
-}
 
 
 def score_schema(outputs: Sequence[str]) -> pa.Schema:

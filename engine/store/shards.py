@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from medgen.engine.codec import fingerprint
 from medgen.engine.errors import CorruptError
+from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
 from medgen.engine.store.layout import shard_name
 from medgen.engine.store.objects import Objects
@@ -94,7 +95,7 @@ class Stage:
     def proven(self, name: str) -> pa.Table:
         """The table of an object of this stage, its checksum and schema proven."""
         table = unseal(self.objects.read(name), name)
-        schemas.check_name(table, schemas.STAGE_SCHEMAS[self.stage], name)
+        schemas.check_name(table, stage_kind(self.stage).rows, name)
         return table
 
     def parts(self, shard: int, revision: int, made_from: Mapping[str, int]) -> "Parts":

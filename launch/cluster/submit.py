@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from medgen.conf import RunConf
 from medgen.conf.schema import ClusterConf, SubmitConf
+from medgen.engine import registry
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.folder import RunFolder
@@ -23,17 +24,6 @@ from medgen.launch.compose import config_text, planned
 
 _RUN = ("python", "-m", "medgen", "run", "--config", RUN_FILE, "--json")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# The set of packages that an adapter's module needs; `device` is `cpu` or `gpu`.
-_EXTRA_OF = {
-    "medgen.adapters.models.vllm_engine": "device",
-    "medgen.adapters.tiny.served": "device",
-    "medgen.adapters.models.openai_chat": "api",
-    "medgen.adapters.http.endpoint": "api",
-    "medgen.adapters.models.openai_images": "api",
-    "medgen.adapters.models.managed_server": "api",
-    "medgen.adapters.models.diffusers_pipeline": "images",
-    "medgen.adapters.controls.systems": "mini",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +155,8 @@ def extras(plan: Plan, store: str, device: str = "auto") -> tuple[str, ...]:
         device = "gpu" if any(g.resources.gpus for g in plan.groups.values()) else "cpu"
     wanted = {"metrics", *(["s3"] if store.startswith("s3:") else [])}
     for group in plan.groups.values():
-        extra = _EXTRA_OF.get(group.spec.target.partition(":")[0])
-        wanted |= {device if extra == "device" else extra} if extra else set()
+        needed = registry.extras(group.spec.target, group.spec.kwargs)
+        wanted |= {device if extra == "device" else extra for extra in needed}
     return tuple(sorted(wanted))
 
 

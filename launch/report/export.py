@@ -22,6 +22,7 @@ from medgen.engine.results.statistics import bootstrap_mean
 from medgen.engine.results.summary import random_labels, summarize, write_summary
 from medgen.engine.results.thresholds import threshold
 from medgen.engine.run.reader import RunReader
+from medgen.engine.stages import SCORES, VERDICTS
 from medgen.engine.store import schemas
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
@@ -229,7 +230,7 @@ def _outputs(into: Objects, system: str, prediction: Prediction) -> list[str]:
 
 def _scores(reader: RunReader, system: str, shard: int) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    for node in reader.plan.dependents(system, "score"):
+    for node in reader.plan.giving(system, SCORES):
         if (table := reader.table(node, shard)) is None:
             continue
         outputs = table.column_names[len(schemas.score_schema(()).names) :]
@@ -245,7 +246,7 @@ def _scores(reader: RunReader, system: str, shard: int) -> dict[str, dict[str, f
 def _verdicts(reader: RunReader, system: str, shard: int) -> dict[str, dict[str, Any]]:
     """The judges' results by sample: the mean over repeats, then over judges, where all judged."""
     given: dict[tuple[str, View], dict[str, list[Verdict]]] = {}
-    for node in reader.plan.dependents(system, "judge"):
+    for node in reader.plan.giving(system, VERDICTS):
         if (table := reader.table(node, shard)) is None:
             continue
         for verdict in schemas.verdicts(table):

@@ -15,10 +15,11 @@ from rich.console import Console
 
 from medgen.actors.chaos import ChaoticPool
 from medgen.conf import RunConf
+from medgen.engine import registry
 from medgen.engine.codec import plain
 from medgen.engine.errors import StoreError
 from medgen.engine.judging.sentinels import Drift
-from medgen.engine.plan.plan import Node, Plan, StageName
+from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.results.columns import system_columns
 from medgen.engine.run.driver import Ending, Event, Options, carry_out
 from medgen.engine.run.folder import RunFolder, RunStatus, now
@@ -36,14 +37,12 @@ from medgen.launch.run.progress import Bars, Lines, Recorder, with_means
 from medgen.launch.run.repair import mend_benchmark, mend_run
 from medgen.launch.run.stop import Pulse, Stop
 
-ALL_STAGES: tuple[StageName, ...] = ("answer", "render", "score", "judge")
-
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What to do beyond the configuration."""
 
-    stages: tuple[StageName, ...] = ALL_STAGES
+    stages: tuple[str, ...] = field(default_factory=lambda: tuple(registry.components("stages")))
     retry_errors: bool = False
     quiet: bool = False
     job: Job = field(default_factory=current_job)
@@ -131,7 +130,7 @@ def _prepared(conf: RunConf, wish: Wish, tell: Callable[[Event], None]) -> tuple
     return objects, plan
 
 
-def restrict(todo: Todo, plan: Plan, stages: Sequence[StageName]) -> Todo:
+def restrict(todo: Todo, plan: Plan, stages: Sequence[str]) -> Todo:
     """Leave out the stages that a command does not do, and what cannot be done without them."""
     for key, node in plan.nodes.items():
         inputs = [plan.nodes[k] for k in node.upstream]

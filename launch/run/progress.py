@@ -66,7 +66,7 @@ class Bars:
         self._rows: dict[str, Counter[str]] = {}
         self._tokens: Counter[str] = Counter()
         self._start = time.monotonic()
-        for stage in ("answer", "render", "score", "judge"):
+        for stage in dict.fromkeys(n.stage for n in plan.nodes.values()):
             nodes = [n for n in plan.nodes.values() if n.stage == stage]
             total = sum(plan.shards * n.split for n in nodes)
             left = sum(len(todo.targets[n.key]) for n in nodes)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fakes import Lines
+from fakes import Lines, answers
 from image_models.loopback import Answer, Asked, serve
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
@@ -58,7 +58,7 @@ def endpoint(url: str) -> dict[str, Any]:
             "backoff_s": 0.01,
         },
     }  # fmt: skip
-    return {"target": "medgen.adapters.models.openai_chat:OpenAIChat", "kwargs": kwargs}
+    return answers("openai", **kwargs)
 
 
 def gossip(asked: Asked) -> Answer:
@@ -163,10 +163,7 @@ def test_a_protected_run_reaches_listed_hosts_only(
 ) -> None:
     for name in OFFLINE:
         monkeypatch.setenv(name, "0")
-    system = {
-        "target": "medgen.adapters.models.openai_chat:OpenAIChat",
-        "kwargs": {"endpoint": {"base_url": url}},
-    }
+    system = answers("openai", model="m", endpoint={"base_url": url})
     conf = configuration(str(written(tmp_path, system)), None, ())
     if fine:
         protect(conf, allowed)

@@ -12,6 +12,7 @@ from medgen.engine.plan.plan import Model, System
 from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
+from medgen.engine.stages import VERDICTS
 from medgen.engine.store.connect import connect
 
 
@@ -29,7 +30,7 @@ def test_a_prediction_that_cannot_be_stored_is_one_row(tmp_path: Path, kind: str
     assert set(bad) == {"s0003"}
     assert bad["s0003"].status == "model_error"
     assert "cannot be stored" in bad["s0003"].reason
-    (node,) = work.dependents("careless", "judge")
+    (node,) = work.giving("careless", VERDICTS)
     tables = [reader.table(node, shard) for shard in range(work.shards)]
     verdicts = [row for table in tables for row in table.to_pylist()]  # type: ignore[union-attr]
     assert len(verdicts) == 24

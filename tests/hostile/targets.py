@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from medgen.adapters.http.endpoint import Reply, is_refusal, retry_after
-from medgen.adapters.models.openai_chat import OpenAIEndpoint
+from medgen.adapters.models.openai_chat import OpenAIChat
 from medgen.adapters.sources.folder import FaultyContent, safe_path, strict_json
 from medgen.adapters.sources.records import Checker
 from medgen.adapters.sources.view import ViewSource
@@ -131,8 +131,8 @@ def api_replies(data: bytes) -> None:
 
 
 @cache
-def _endpoint() -> OpenAIEndpoint:
-    return OpenAIEndpoint("m", endpoint={"base_url": "http://127.0.0.1:1/v1"})
+def _endpoint() -> OpenAIChat:
+    return OpenAIChat("m", endpoint={"base_url": "http://127.0.0.1:1/v1"})
 
 
 def configurations(data: bytes) -> None:

@@ -11,7 +11,7 @@ from hostile.corpus import _KINDS, Entry, entries
 from hostile.targets import SAMPLE
 
 from medgen.adapters.http.endpoint import Reply
-from medgen.adapters.models.openai_chat import OpenAIEndpoint
+from medgen.adapters.models.openai_chat import OpenAIChat
 from medgen.adapters.sources.folder import FaultyContent, safe_path, strict_json
 from medgen.adapters.sources.layouts import open_source
 from medgen.conf.loading import ConfError, load
@@ -106,7 +106,7 @@ def test_judge_replies(entry: Entry) -> None:
 
 @each("endpoint replies")
 def test_endpoint_replies(entry: Entry) -> None:
-    endpoint = OpenAIEndpoint("m", endpoint={"base_url": "http://127.0.0.1:1/v1"})
+    endpoint = OpenAIChat("m", endpoint={"base_url": "http://127.0.0.1:1/v1"})
     reply = endpoint._read(Reply(200, entry.content, {}))
     endpoint.close()
     if reply is not None:

@@ -5,7 +5,6 @@ import inspect
 import subprocess
 import sys
 import time
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,12 @@ from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Plan, make_plan
 
 OURS: dict[str, Any] = {
-    f"{kind.__module__}:{kind.__name__}": kind
-    for kind in (
-        DiffusersPipeline,
-        ManagedServer,
-        OpenAIImages,
-        TinyPipeline,
-        UnifiedChat,
-        UnifiedInProcess,
-    )
+    "diffusers": DiffusersPipeline,
+    "managed-server": ManagedServer,
+    "openai-images": OpenAIImages,
+    "tiny-pipeline": TinyPipeline,
+    "unified-chat": UnifiedChat,
+    "unified-in-process": UnifiedInProcess,
 }
 HOSTED = ("ARK_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY")
 
@@ -49,9 +45,8 @@ def models() -> dict[str, ModelConf]:
     """The model of every preset that one of our adapters runs."""
     found = {}
     for name in group_names("system"):
-        text = files("medgen.conf").joinpath("system", f"{name}.yaml").read_text(encoding="utf-8")
-        if not any(target in text for target in OURS):
-            continue
+        if name == "replay":
+            continue  # wants the file that it replays
         system = composed(name)[name]
         for model in (system.answer, system.render):
             if model is not None and model.target in OURS:
@@ -84,14 +79,14 @@ def test_http_adapters_start_as_they_are_written(
     for key in HOSTED:
         monkeypatch.setenv(key, "sk-nothing")
     target, kwargs = MODELS[name].target, dict(MODELS[name].kwargs)
-    if target == "medgen.adapters.models.managed_server:ManagedServer":
+    if target == "managed-server":
         inner = kwargs["inner"]
         ServerExecution.parse(kwargs["execution"])
         target, kwargs = inner["target"], dict(inner["kwargs"])
         kwargs["endpoint"] = {**kwargs["endpoint"], "base_url": "http://127.0.0.1:1/v1"}
     if target in (
-        "medgen.adapters.models.openai_images:OpenAIImages",
-        "medgen.adapters.models.unified:UnifiedChat",
+        "openai-images",
+        "unified-chat",
     ):
         made = Spec(target, kwargs).build()
         made.passport()
@@ -199,7 +194,7 @@ def test_the_published_line_up_says_what_it_will_take() -> None:
     for group in plan.groups.values():
         if group.stage != "score":
             assert group.seconds_per_sample > 0, group.name
-        if group.spec.target.endswith((":VLLMEngine", ":OpenAIChat", ":ChatJudge")):
+        if group.spec.target in ("answers", "chat-judge"):
             assert group.tokens_per_sample > 0, group.name
 
 

@@ -18,6 +18,7 @@ from medgen.engine.plan.plan import Model, Plan, System, make_plan
 from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
+from medgen.engine.stages import SCORES
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.shards import labels
@@ -73,9 +74,7 @@ def test_one_writer_serves_three_image_models_and_an_editor_needs_none(
     writer = echo(execution={"calls": str(calls)})
 
     def tiny(mode: str) -> Model:
-        return Model(
-            Spec("medgen.adapters.tiny.diffusers:TinyPipeline", {"mode": mode}), SMALL, split=2
-        )
+        return Model(Spec("tiny-pipeline", {"mode": mode}), SMALL, split=2)
 
     pairs = [
         System(f"writer+{mode}", writer, tiny(mode), ("VQA", "ImageEditing"))
@@ -147,7 +146,7 @@ def test_a_misbehaving_server_leaves_a_whole_run_with_the_right_rows(
             **{"attempts": 2, "timeout_attempts": 1, "retry_after_max_s": 5.0},
         }
         painter = Spec(
-            "medgen.adapters.models.openai_images:OpenAIImages",
+            "openai-images",
             {"model": "painter", "mode": "edit", "endpoint": endpoint},
         )
         system = System("painter", None, Model(painter, SMALL), ("ImageEditing",))
@@ -158,7 +157,7 @@ def test_a_misbehaving_server_leaves_a_whole_run_with_the_right_rows(
     assert {i.removeprefix("s-"): p.status for i, p in given.items()} == {
         fault: status for fault, (status, _) in RIGHT.items()
     }
-    (node,) = plan.dependents("painter", "score")
+    (node,) = plan.giving("painter", SCORES)
     scored = [reader.table(node, shard) for shard in range(plan.shards)]
     rows = [row for table in scored if table is not None for row in table.to_pylist()]
     assert {r["sample_id"] for r in rows if r["status"] == "ok"} == {

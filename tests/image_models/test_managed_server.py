@@ -25,7 +25,7 @@ SERVER = str(Path(__file__).with_name("toy_server.py"))
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = ["{python}", SERVER, "--port", "{port}"]
 PAINTER = {
-    "target": "medgen.adapters.models.openai_images:OpenAIImages",
+    "target": "openai-images",
     "kwargs": {
         "model": "toy",
         "mode": "generate",

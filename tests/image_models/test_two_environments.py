@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import echo, plan, recipe
+from fakes import answers, echo, plan, recipe
 from image_models.conftest import picture
 from image_models.test_image_runs import Pictures, carried_out, predictions
 
@@ -37,7 +37,7 @@ def second() -> str:
 def in_process(family: str, name: str, python: str = "") -> System:
     """A system whose worker loads one of `two_families`, with the interpreter named."""
     spec = Spec(
-        "medgen.adapters.models.unified:UnifiedInProcess",
+        "unified-in-process",
         {"target": f"image_models.two_families:{family}", "model": name},
     )
     environment = {"py_executable": python} if python else {}
@@ -46,12 +46,9 @@ def in_process(family: str, name: str, python: str = "") -> System:
 
 def served(python: str) -> System:
     """The older family behind a server in its own environment."""
-    inner = {
-        "target": "medgen.adapters.models.openai_chat:OpenAIChat",
-        "kwargs": {"model": "older", "style": {"mode": "vqa", "prompt": "answer/1"}},
-    }
+    inner = answers("openai", {"mode": "vqa", "prompt": "answer/1"}, model="older")
     spec = Spec(
-        "medgen.adapters.models.managed_server:ManagedServer",
+        "managed-server",
         {
             "command": ["{python}", SERVER, "--port", "{port}"],
             "inner": inner,

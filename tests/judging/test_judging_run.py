@@ -31,7 +31,7 @@ class Questions(Lines):
 
 def planned(objects: Objects, execution: dict[str, float]) -> Plan:
     kwargs = {"name": "rule", "protocol": "table-iv/1", "repeats": 2, "execution": execution}
-    judges = {"rule": Model(Spec("medgen.adapters.judges.rule_judge:RuleJudge", kwargs), SMALL)}
+    judges = {"rule": Model(Spec("rule-judge", kwargs), SMALL)}
     manifest = import_benchmark(Questions(180), objects, ImportOptions("questions", 16))
     return make_plan(recipe(System("echo", echo(), formats=("VQA",)), judges=judges), manifest)
 

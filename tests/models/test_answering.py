@@ -22,7 +22,7 @@ COMPOSITIONAL = AnswerStyle("compositional")
 
 def asked(sample: Any, **style: Any) -> tuple[Message, ...]:
     chat = ScriptedChat(lambda _: said("yes"))
-    Answers(chat, AnswerStyle(**style)).predict([Request(sample)])
+    Answers(chat, style=AnswerStyle(**style)).predict([Request(sample)])
     ((request,),) = chat.chains
     return request.messages
 
@@ -37,7 +37,7 @@ def test_words_change_only_with_their_version() -> None:
 
 
 def test_every_request_gives_one_prediction_in_order_whatever_the_batch() -> None:
-    answers = Answers(ScriptedChat(lambda r: said(words(r)[-40:])), AnswerStyle())
+    answers = Answers(ScriptedChat(lambda r: said(words(r)[-40:])))
     requests = [Request(s) for s in SAMPLES]
     whole = list(answers.predict(requests))
     assert [p.sample_id for p in whole] == [s.id for s in SAMPLES]
@@ -67,7 +67,9 @@ def test_too_many_pictures_become_one_contact_sheet() -> None:
 def test_a_picture_that_cannot_be_laid_out_is_its_rows_failure_alone() -> None:
     broken = replace(VQA, id="broken", input_images=(picture(), Image(b"no picture")))
     chat = ScriptedChat(lambda _: said("yes"))
-    first, second = Answers(chat, AnswerStyle(images=1)).predict([Request(broken), Request(EDIT)])
+    first, second = Answers(chat, style=AnswerStyle(images=1)).predict(
+        [Request(broken), Request(EDIT)]
+    )
     assert (first.sample_id, first.status) == ("broken", "model_error")
     assert "contact sheet" in first.reason
     assert (second.sample_id, second.status) == ("edit-1", "ok")
@@ -92,7 +94,7 @@ def test_a_compositional_system_is_asked_for_the_prompt_its_task_needs(
     sample: Any, key: str | None
 ) -> None:
     chat = ScriptedChat(lambda _: said(TEXT))
-    Answers(chat, COMPOSITIONAL).predict([Request(sample)])
+    Answers(chat, style=COMPOSITIONAL).predict([Request(sample)])
     ((request,),) = chat.chains
     if key is None:
         assert request.schema is None
@@ -206,7 +208,7 @@ def test_each_sample_has_a_seed_of_its_own_that_stays() -> None:
     def seeds(seed: int) -> list[int]:
         chat = ScriptedChat(lambda _: said("yes"))
         style = AnswerStyle.parse({"sampling": {"seed": seed}})
-        Answers(chat, style).predict([Request(s) for s in SAMPLES])
+        Answers(chat, style=style).predict([Request(s) for s in SAMPLES])
         return [request.sampling.seed for (request,) in chat.chains]
 
     assert seeds(1) == seeds(1)
@@ -238,7 +240,7 @@ def test_no_reply_breaks_the_reader(text: str) -> None:
 
 
 def test_the_passport_names_the_words() -> None:
-    passport = Answers(ScriptedChat(lambda _: said("")), AnswerStyle()).passport()
+    passport = Answers(ScriptedChat(lambda _: said(""))).passport()
     assert passport["prompt"] == "answer/1"
     assert passport["prompt_hash"] == prompt_hash("answer/1")
     assert passport["model"] == "scripted"

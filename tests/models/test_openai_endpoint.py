@@ -13,7 +13,8 @@ from image_models.loopback import Answer, Asked, serve
 from judging.cases import EDIT, GENERATION, SAMPLES, VQA, picture
 
 from medgen.adapters.judges.chat_judge import ChatJudge
-from medgen.adapters.models.openai_chat import OpenAIChat, OpenAIEndpoint
+from medgen.adapters.models.answering import Answers
+from medgen.adapters.models.openai_chat import OpenAIChat
 from medgen.engine.data import Image, Prediction, Request
 from medgen.engine.errors import AdapterError, ConfigError, SpendingError
 
@@ -43,11 +44,13 @@ def system(script: Callable[[Asked], Answer], **given: Any) -> Iterator[Any]:
     """A system at a scripted server, and the server."""
     endpoint = {**QUICK, **given.pop("endpoint", {})}
     with serve(script) as server:
-        made = OpenAIChat("vlm", endpoint={"base_url": f"{server.url}/v1", **endpoint}, **given)
+        style = given.pop("style", None)
+        chat = OpenAIChat("vlm", endpoint={"base_url": f"{server.url}/v1", **endpoint}, **given)
+        made = Answers(chat, style=style)
         try:
             yield made, server
         finally:
-            made._chat.close()  # type: ignore[attr-defined]
+            chat.close()
 
 
 def once(first: Answer, then: Answer | None = None) -> Callable[[Asked], Answer]:
@@ -262,7 +265,7 @@ def test_the_key_comes_from_the_environment_and_shows_nowhere(
     assert "sk-very-secret" not in made.reason
     monkeypatch.delenv("TEST_VLM_KEY")
     with pytest.raises(AdapterError, match="TEST_VLM_KEY"):
-        OpenAIEndpoint("vlm", endpoint={"base_url": "http://x", "api_key_env": "TEST_VLM_KEY"})
+        OpenAIChat("vlm", endpoint={"base_url": "http://x", "api_key_env": "TEST_VLM_KEY"})
 
 
 @pytest.mark.parametrize(
@@ -277,7 +280,7 @@ def test_the_key_comes_from_the_environment_and_shows_nowhere(
 )
 def test_a_wrong_setting_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
-        OpenAIEndpoint("vlm", **wrong)
+        OpenAIChat("vlm", **wrong)
 
 
 def test_a_judge_works_over_an_endpoint_with_expected_scores() -> None:
@@ -299,7 +302,7 @@ def test_a_judge_works_over_an_endpoint_with_expected_scores() -> None:
 
     with serve(script) as server:
         chat = {
-            "target": "medgen.adapters.models.openai_chat:OpenAIEndpoint",
+            "target": "openai",
             "kwargs": {"model": "vlm", "endpoint": {"base_url": server.url, **QUICK}},
         }
         judge = ChatJudge(chat, name="j", protocol="manuscript/1", expected=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fakes import Lines
+from fakes import Lines, answers
 from image_models.loopback import Answer, Asked, Server, serve
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
@@ -37,11 +37,8 @@ def endpoint() -> Iterator[Server]:
 
 def system(name: str, server: Server, **prices: float) -> dict[str, Any]:
     kwargs = {"model": "vlm", "endpoint": {"base_url": f"{server.url}/v1"}, "prices": prices}
-    kwargs["style"] = {"prompt": "answer/1", "sampling": {"seed": len(name)}}  # another key each
-    return {
-        "name": name,
-        "answer": {"target": "medgen.adapters.models.openai_chat:OpenAIChat", "kwargs": kwargs},
-    }
+    style = {"prompt": "answer/1", "sampling": {"seed": len(name)}}  # another key each
+    return {"name": name, "answer": answers("openai", style, **kwargs)}
 
 
 def run(tmp_path: Path, systems: list[dict[str, Any]], *overrides: str) -> Any:

@@ -10,15 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes import recipe
+from fakes import answers, recipe
 from judging.cases import EDIT
 from models.edits import ENGINE, RUN, Edits
 from models.vllm_processes import alive, engine_cores
 
 from medgen.adapters.models.answering import Answers
-from medgen.adapters.models.vllm_engine import VLLMChat, VLLMEngine
+from medgen.adapters.models.vllm_engine import VLLMChat
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
-from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.data import Request
 from medgen.engine.errors import EngineDied
 from medgen.engine.plan.identity import Resources, Spec
@@ -44,7 +43,8 @@ STYLE = {"mode": "compositional", "letters": [2000, 500], "sampling": {"max_toke
 def test_a_dead_engine_raises_and_leaves_no_process(tiny_vlm: Path) -> None:
     before = set(engine_cores(os.getpid()))
     long = {**STYLE, "sampling": {"max_tokens": 900}}
-    system = VLLMEngine(str(tiny_vlm), style=long, engine=ENGINE, execution=RUN)
+    chat = VLLMChat(str(tiny_vlm), engine=ENGINE, execution=RUN)
+    system = Answers(chat, style=long)
     (core,) = set(engine_cores(os.getpid())) - before
     asked = [Request(replace(EDIT, id=f"s{n}")) for n in range(64)]
     assert len(system.predict(asked[:2])) == 2
@@ -104,8 +104,8 @@ def test_a_run_whose_engine_is_killed_completes_with_the_same_rows(
 ) -> None:
     from medgen.actors.ray_pool import RayPool
 
-    kwargs = {"model": str(tiny_vlm), "style": STYLE, "engine": ENGINE, "execution": RUN}
-    spec = Spec("medgen.adapters.models.vllm_engine:VLLMEngine", kwargs)
+    recipe_ = answers("vllm", STYLE, model=str(tiny_vlm), engine=ENGINE, execution=RUN)
+    spec = Spec(**recipe_)
     model = Model(spec, Resources(cpus=1, in_flight=2))
     objects = connect(str(tmp_path / "store"))
     manifest = import_benchmark(Edits(96), objects, ImportOptions("edits", 16))
@@ -122,7 +122,5 @@ def test_a_run_whose_engine_is_killed_completes_with_the_same_rows(
     samples = [s for shard in range(plan.shards) for s in reader.benchmark.samples(shard)]
     assert [p.sample_id for p in found] == [s.id for s in samples]
     assert all(p.usage.completion_tokens for p in found), "every row was really answered"
-    undisturbed = Answers(vllm_chat, AnswerStyle.parse(STYLE)).predict(
-        [Request(s) for s in samples]
-    )
+    undisturbed = Answers(vllm_chat, style=STYLE).predict([Request(s) for s in samples])
     assert [(p.status, p.text) for p in found] == [(p.status, p.text) for p in undisturbed]

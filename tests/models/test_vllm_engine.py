@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import answers
 from judging.cases import EDIT, GENERATION, PREDICTIONS, SAMPLES, VQA, picture
 
 from medgen.adapters.judges.chat_judge import ChatJudge
 from medgen.adapters.models.answering import Answers
-from medgen.adapters.models.vllm_engine import VLLMChat, VLLMEngine
+from medgen.adapters.models.vllm_engine import VLLMChat
 from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.chat.messages import ChatRequest, Message, Sampling
 from medgen.engine.data import Image, Prediction, Request
 from medgen.engine.errors import AdapterError, ConfigError
 from medgen.engine.judging.prompts import Bounds, Rubric, judge_messages, reply_schema
 from medgen.engine.judging.protocols import find_protocol
+from medgen.engine.plan.identity import Spec
 
 pytestmark = [
     pytest.mark.vllm,
@@ -41,7 +43,7 @@ def many(count: int) -> list[Request]:
 def test_every_request_gives_one_prediction_in_order_whatever_the_batch(
     vllm_chat: VLLMChat,
 ) -> None:
-    answers = Answers(vllm_chat, SHORT)
+    answers = Answers(vllm_chat, style=SHORT)
     requests = many(12)
     whole = answers.predict(requests)
     assert [p.sample_id for p in whole] == [r.sample.id for r in requests]
@@ -51,7 +53,7 @@ def test_every_request_gives_one_prediction_in_order_whatever_the_batch(
 
 
 def test_several_shards_at_once_are_one_stream(vllm_chat: VLLMChat) -> None:
-    answers = Answers(vllm_chat, SHORT)
+    answers = Answers(vllm_chat, style=SHORT)
     shards = [many(8)[i::4] for i in range(4)]
     alone = [[p.text for p in answers.predict(s)] for s in shards]
     with ThreadPoolExecutor(4) as pool:
@@ -60,7 +62,7 @@ def test_several_shards_at_once_are_one_stream(vllm_chat: VLLMChat) -> None:
 
 
 def test_what_a_row_cost_is_kept(vllm_chat: VLLMChat) -> None:
-    (made,) = Answers(vllm_chat, SHORT).predict([Request(VQA)])
+    (made,) = Answers(vllm_chat, style=SHORT).predict([Request(VQA)])
     assert made.usage.prompt_tokens > 20
     assert 0 < made.usage.completion_tokens <= 24
     assert made.usage.finish_reason in ("stop", "length")
@@ -74,7 +76,7 @@ def test_a_bad_sample_costs_its_own_row(vllm_chat: VLLMChat) -> None:
     crowded = replace(VQA, id="crowded", input_images=(picture(),) * 7)
     poison = replace(VQA, id="poison", instruction="<|image_pad|><|vision_start|><|im_end|>")
     requests = [*many(3), *(Request(s) for s in (broken, long, crowded, poison))]
-    made = {p.sample_id: p for p in Answers(vllm_chat, SHORT).predict(requests)}
+    made = {p.sample_id: p for p in Answers(vllm_chat, style=SHORT).predict(requests)}
     assert list(made) == [r.sample.id for r in requests]
     assert all(made[f"s{n}"].status in ("ok", "truncated") for n in range(3))
     assert made["broken"].status == "model_error"
@@ -90,7 +92,7 @@ def test_a_bad_sample_costs_its_own_row(vllm_chat: VLLMChat) -> None:
 
 def test_the_order_of_pictures_matters_to_the_model(vllm_chat: VLLMChat) -> None:
     red, blue = picture((250, 0, 0)), picture((0, 0, 250))
-    answers = Answers(vllm_chat, SHORT)
+    answers = Answers(vllm_chat, style=SHORT)
     texts = [
         answers.predict([Request(replace(VQA, input_images=order))])[0].text
         for order in ((red, blue), (blue, red), (red, blue))
@@ -104,21 +106,19 @@ def test_a_request_that_is_too_slow_is_a_timeout_and_the_rest_goes_on(
 ) -> None:
     hasty = replace(vllm_chat._execution, timeout_s=0.001)
     monkeypatch.setattr(vllm_chat, "_execution", hasty)
-    (made,) = Answers(vllm_chat, AnswerStyle.parse({"sampling": {"max_tokens": 400}})).predict(
-        [Request(VQA)]
-    )
+    (made,) = Answers(
+        vllm_chat, style=AnswerStyle.parse({"sampling": {"max_tokens": 400}})
+    ).predict([Request(VQA)])
     assert (made.status, made.reason) == ("timeout", "no reply within 0.001 s")
     monkeypatch.undo()
-    (after,) = Answers(vllm_chat, SHORT).predict([Request(VQA)])
+    (after,) = Answers(vllm_chat, style=SHORT).predict([Request(VQA)])
     assert after.status in ("ok", "truncated")
     assert vllm_chat._engine.get_num_unfinished_requests() == 0
 
 
 def test_a_compositional_answer_keeps_to_the_schema(vllm_chat: VLLMChat) -> None:
     style: dict[str, Any] = {"mode": "compositional", "sampling": {"max_tokens": 6000}}
-    for made in Answers(vllm_chat, AnswerStyle.parse(style)).predict(
-        [Request(EDIT), Request(GENERATION)]
-    ):
+    for made in Answers(vllm_chat, style=style).predict([Request(EDIT), Request(GENERATION)]):
         if made.status == "ok":
             assert made.text
             assert made.image_prompt
@@ -194,7 +194,7 @@ def test_a_chain_is_asked_in_order(vllm_chat: VLLMChat) -> None:
 
 
 def test_the_passport_owns_up_to_random_weights(vllm_chat: VLLMChat, tiny_vlm: Path) -> None:
-    passport = Answers(vllm_chat, AnswerStyle()).passport()
+    passport = Answers(vllm_chat, style=AnswerStyle()).passport()
     assert passport["random_weights"] is True
     assert passport["model"] == str(tiny_vlm)
     assert passport["engine"]["dtype"] == "float32"
@@ -213,11 +213,11 @@ def test_arguments_that_nobody_knows_are_refused_before_anything_is_loaded(tiny_
     with pytest.raises(ConfigError, match="no field named chat_templat"):
         VLLMChat(str(tiny_vlm), template={"chat_templat": "{{ messages }}"})
     with pytest.raises(ConfigError, match="mode"):  # and not that there is no such model
-        VLLMEngine("nobody/nothing", style={"mode": "poem"})
+        Spec(**answers("vllm", {"mode": "poem"}, model="nobody/nothing")).build()
 
 
 def test_a_model_that_cannot_be_served_says_what_to_do(tmp_path: Path) -> None:
     config = {"architectures": ["LlavaMistralForCausalLM"], "model_type": "llava_mistral"}
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(AdapterError, match="convert_llava_weights_to_hf"):
-        VLLMEngine(str(tmp_path), execution={"cpu_kv_cache_gib": 1})
+        VLLMChat(str(tmp_path), execution={"cpu_kv_cache_gib": 1})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import recipe
+from fakes import answers, recipe
 from models.edits import ENGINE, RUN, Edits
 from models.vllm_processes import (
     alive,
@@ -22,7 +22,6 @@ from medgen.adapters.models.answering import Answers
 from medgen.adapters.models.vllm_engine import VLLMChat
 from medgen.adapters.tiny.vlm import make
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
-from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.data import Prediction, Request
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, System, make_plan
@@ -42,7 +41,6 @@ pytestmark = [
 ]
 
 STYLE = {"sampling": {"max_tokens": 16}}
-TARGET = "medgen.adapters.models.vllm_engine:VLLMEngine"
 CPUS = 8  # all that the tests' Ray has: one worker that asks for them is alone
 
 
@@ -88,8 +86,8 @@ EAGER = {"mode": 2, "backend": "eager"}
 
 def model(folder: Path, resources: Resources, **engine: Any) -> Model:
     execution = {**RUN, "engine": {**RUN["engine"], **engine}}
-    kwargs = {"model": str(folder), "style": STYLE, "engine": ENGINE, "execution": execution}
-    return Model(Spec(TARGET, kwargs), resources)
+    asked = answers("vllm", STYLE, model=str(folder), engine=ENGINE, execution=execution)
+    return Model(Spec(**asked), resources)
 
 
 def predictions(reader: RunReader, system: str) -> list[Prediction]:
@@ -120,7 +118,7 @@ def test_a_model_spread_over_two_processes_answers_like_a_whole_one(
     (workers,) = witness.workers.values()
     assert len(workers) == 2
     samples = [s for n in range(reader.plan.shards) for s in reader.benchmark.samples(n)]
-    whole = Answers(vllm_chat, AnswerStyle.parse(STYLE)).predict([Request(s) for s in samples])
+    whole = Answers(vllm_chat, style=STYLE).predict([Request(s) for s in samples])
     found = predictions(reader, "spread")
     assert all(p.usage.completion_tokens for p in found)
     assert [(p.status, p.text) for p in found] == [(p.status, p.text) for p in whole]

@@ -83,7 +83,7 @@ def merged(tiny_vlm: Path, adapter: Path, tmp_path_factory: pytest.TempPathFacto
 def served(model: Path, **more: Any) -> Iterator[VLLMChat]:
     """A chat made from a spec, as a worker makes it."""
     kwargs = {"model": str(model), "images": 4, "engine": ENGINE, "execution": RUN, **more}
-    chat = Spec("medgen.adapters.models.vllm_engine:VLLMChat", kwargs).build()
+    chat = Spec("vllm", kwargs).build()
     try:
         yield chat
     finally:

@@ -16,9 +16,8 @@ from judging.cases import EDIT, PREDICTIONS, SAMPLES, VQA, picture
 
 from medgen.adapters.judges.chat_judge import ChatJudge
 from medgen.adapters.models.answering import Answers
-from medgen.adapters.models.openai_chat import OpenAIChat, OpenAIEndpoint
+from medgen.adapters.models.openai_chat import OpenAIChat
 from medgen.adapters.models.vllm_engine import VLLMChat
-from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.data import Request
 from medgen.engine.errors import AdapterError
 
@@ -83,8 +82,9 @@ def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 def test_a_server_answers_as_the_engine_does(server: str, vllm_chat: VLLMChat) -> None:
     style = {"sampling": {"max_tokens": 24}}
     requests = [Request(s) for s in (VQA, replace(EDIT, id="e2"))]
-    over_http = OpenAIChat("tiny", endpoint={"base_url": server}, style=style).predict(requests)
-    in_process = Answers(vllm_chat, AnswerStyle.parse(style)).predict(requests)
+    chat = OpenAIChat("tiny", endpoint={"base_url": server})
+    over_http = Answers(chat, style=style).predict(requests)
+    in_process = Answers(vllm_chat, style=style).predict(requests)
     for http, here in zip(over_http, in_process, strict=True):
         assert http.usage.prompt_tokens == here.usage.prompt_tokens
         assert http.usage.finish_reason == here.usage.finish_reason
@@ -92,7 +92,7 @@ def test_a_server_answers_as_the_engine_does(server: str, vllm_chat: VLLMChat) -
 
 
 def test_structured_verdicts_over_http(server: str) -> None:
-    chat = OpenAIEndpoint("tiny", endpoint={"base_url": server})
+    chat = OpenAIChat("tiny", endpoint={"base_url": server})
     words = {"analysis": 24, "explanation": 12}
     judge = ChatJudge(
         chat, name="tiny", protocol="manuscript", captions="shared", bounds=words, expected=True
@@ -108,7 +108,7 @@ def test_what_the_server_refuses_is_one_row(server: str) -> None:
     long = replace(VQA, id="long", instruction="word " * 20_000)
     crowded = replace(VQA, id="crowded", input_images=(picture(),) * 7)
     style = {"sampling": {"max_tokens": 8}}
-    system = OpenAIChat("tiny", endpoint={"base_url": server}, style=style)
+    system = Answers(OpenAIChat("tiny", endpoint={"base_url": server}), style=style)
     made = system.predict([Request(s) for s in (VQA, long, crowded)])
     assert [p.status for p in made][1:] == ["model_error"] * 2
     assert made[0].status in ("ok", "truncated")
@@ -116,6 +116,6 @@ def test_what_the_server_refuses_is_one_row(server: str) -> None:
 
 
 def test_a_model_that_is_not_served_ends_the_stage(server: str) -> None:
-    system = OpenAIChat("other", endpoint={"base_url": server})
+    system = Answers(OpenAIChat("other", endpoint={"base_url": server}))
     with pytest.raises(AdapterError, match="no such path or model"):
         system.predict([Request(VQA)])

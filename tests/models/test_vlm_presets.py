@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from medgen.adapters.judges.chat_judge import ChatJudge
-from medgen.adapters.models.openai_chat import OpenAIEndpoint
+from medgen.adapters.models.answering import Answers
+from medgen.adapters.models.openai_chat import OpenAIChat
 from medgen.adapters.models.vllm_engine import Execution, VLLMChat
 from medgen.adapters.models.vlm_families import ADVICE, ARCHITECTURES, advice, architectures
 from medgen.adapters.tiny.served import TinyVLMChat
@@ -25,35 +26,37 @@ def composed(*overrides: str) -> Any:
 
 
 def presets() -> list[tuple[str, str, dict[str, Any]]]:
-    """(name, target, arguments) of everything that serves a vision-language model."""
+    """(name, target, arguments) of every system, every judge, and the chat model of each."""
     found = []
+
+    def add(name: str, target: str, kwargs: dict[str, Any]) -> None:
+        found.append((name, target, kwargs))
+        if "chat" in kwargs:
+            chat = kwargs["chat"]
+            found.append((f"chat of {name}", chat["target"], chat.get("kwargs", {})))
+
     for name in group_names("system"):
         if name == "replay":
             continue  # serves no model, and wants the file that it replays
         conf = composed(f'systems=["{name}"]')
         system = next(iter(conf.system.values()))
         if system.answer is not None:
-            found.append((f"system {name}", system.answer.target, system.answer.kwargs))
+            add(f"system {name}", system.answer.target, system.answer.kwargs)
     for name in group_names("judge"):
         conf = composed(f'judges=["{name}"]')
         judge = next(iter(conf.judge.values()))
-        found.append((f"judge {name}", judge.target, judge.kwargs))
-        if "chat" in judge.kwargs:
-            chat = judge.kwargs["chat"]
-            found.append((f"chat of judge {name}", chat["target"], chat["kwargs"]))
+        add(f"judge {name}", judge.target, judge.kwargs)
     return found
 
 
 PRESETS = presets()
-ENGINES = [p for p in PRESETS if p[1].startswith("medgen.adapters.models.vllm_engine:")]
+ENGINES = [p for p in PRESETS if p[1] == "vllm"]
 SERVED: dict[str, Any] = {
-    "medgen.adapters.models.vllm_engine:VLLMEngine": VLLMChat,
-    "medgen.adapters.models.vllm_engine:VLLMChat": VLLMChat,
-    "medgen.adapters.tiny.served:TinyVLMEngine": VLLMChat,
-    "medgen.adapters.tiny.served:TinyVLMChat": VLLMChat,
-    "medgen.adapters.models.openai_chat:OpenAIChat": OpenAIEndpoint,
-    "medgen.adapters.models.openai_chat:OpenAIEndpoint": OpenAIEndpoint,
-    "medgen.adapters.judges.chat_judge:ChatJudge": ChatJudge,
+    "answers": Answers,
+    "vllm": VLLMChat,
+    "tiny-vlm": VLLMChat,
+    "openai": OpenAIChat,
+    "chat-judge": ChatJudge,
 }
 
 
@@ -89,7 +92,7 @@ def test_engine_arguments_are_vllms(preset: Any) -> None:
 @pytest.mark.parametrize("preset", ENGINES, ids=names)
 def test_gpus_match_the_parallel_sizes(preset: Any) -> None:
     kind, _, name = preset[0].rpartition(" ")
-    group = "system" if kind == "system" else "judge"
+    group = "system" if kind.endswith("system") else "judge"
     extra = [f'{group}s=["{name}"]']
     conf = composed(*extra)
     if group == "system":
@@ -107,9 +110,8 @@ def test_gpus_match_the_parallel_sizes(preset: Any) -> None:
 @pytest.mark.parametrize("preset", [p for p in PRESETS if p[1] in SERVED], ids=names)
 def test_arguments_are_ones_that_the_adapter_takes(preset: Any) -> None:
     _, target, kwargs = preset
-    taken = parameters(SERVED[target]) | {"style", "seed"}
-    given = set(kwargs) | ({"model"} if target.startswith("medgen.adapters.tiny.served") else set())
-    assert given <= taken
+    taken = parameters(SERVED[target]) | ({"seed"} if target == "tiny-vlm" else set())
+    assert set(kwargs) <= taken
     AnswerStyle.parse(kwargs.get("style"))
 
 

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from fakes import echo, plan
+from fakes import answers, echo, plan
 from packaging.requirements import Requirement
 from remote.candidates import Candidate
 
@@ -180,7 +180,7 @@ def test_extras_follow_the_plan(tmp_path: Path) -> None:
     objects = connect(str(tmp_path / "store"))
     fake = plan(objects, System("echo", echo()))
     assert extras(fake, "s3://bucket") == ("metrics", "s3")
-    spec = Spec("medgen.adapters.models.vllm_engine:VLLMEngine", {"model": "m"})
+    spec = Spec(**answers("vllm", model="m"))
     served = plan(objects, System("vlm", Model(spec, Resources(gpus=1))))
     assert extras(served, "/disk") == ("gpu", "metrics")
     assert extras(served, "/disk", "cpu") == ("cpu", "metrics")

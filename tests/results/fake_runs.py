@@ -13,6 +13,7 @@ from medgen.engine.images import png
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
 from medgen.engine.run.reader import RunReader
+from medgen.engine.stages import SCORES, VERDICTS
 from medgen.engine.store import schemas
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import shard_name
@@ -134,14 +135,14 @@ class FakeRun:
             context = schemas.context(samples, predictions)
             made = schemas.prediction_table(predictions)
             tables = [(node, made) for node in plan.predictions(system)]
-            for node in plan.dependents(system, "score"):
+            for node in plan.giving(system, SCORES):
                 rows = [
                     self.score(system, node.label, s, p)
                     for s, p in zip(samples, predictions, strict=True)
                 ]
                 outputs = self.metrics[node.label]
                 tables.append((node, schemas.score_table(rows, outputs, context)))
-            for node in plan.dependents(system, "judge"):
+            for node in plan.giving(system, VERDICTS):
                 verdicts = [
                     self.judge(system, node.label, s, view, repeat)
                     for s in samples

@@ -10,6 +10,7 @@ from medgen.engine.errors import CorruptError
 from medgen.engine.results.columns import system_columns
 from medgen.engine.results.summary import SUMMARY, read_summary, summarize, write_summary
 from medgen.engine.run.reader import RunReader
+from medgen.engine.stages import SCORES
 from medgen.engine.store.shards import Stage
 
 
@@ -173,7 +174,7 @@ def test_random_weights_are_said_where_they_are(tmp_path):
 def test_rows_that_are_too_few_are_refused(tmp_path):
     run = FakeRun(make_samples(32), systems=("a",), score=steady(value))
     reader = run.write(str(tmp_path))
-    (node,) = reader.plan.dependents("a", "score")
+    (node,) = reader.plan.giving("a", SCORES)
     stage = Stage(reader.objects, node.stage, node.key)
     stage.write(0, stage.read(0).slice(0, 3), revision=1)
     with pytest.raises(CorruptError, match="has rows for 27 samples of 'a', and should have 32"):
@@ -224,7 +225,7 @@ def test_a_summary_reads_every_shard_of_rows_once(tmp_path):
     table = summarize(RunReader(Counting(), reader.plan))
     assert table.equals(summarize(reader))
     for system in ("a", "b"):
-        (node,) = reader.plan.dependents(system, "score")
+        (node,) = reader.plan.giving(system, SCORES)
         times = Counter(path for path in read if node.key in path)
         # The first one is also asked whether its weights were random.
         assert list(times.values()) == [2] + [1] * (reader.plan.shards - 1)

@@ -12,9 +12,9 @@ from medgen.metrics.samples import image_pair, pattern, text_pair
 from medgen.metrics.scorer import FusedScorer
 
 RECIPES = {
-    "psnr": {"target": "medgen.metrics.image.pixel:PSNR"},
-    "ssim": {"target": "medgen.metrics.image.pixel:SSIM", "kwargs": {"profile": "strict"}},
-    "bleu": {"target": "medgen.metrics.text.ngrams:BLEU"},
+    "psnr": {"target": "psnr"},
+    "ssim": {"target": "ssim", "kwargs": {"profile": "strict"}},
+    "bleu": {"target": "bleu"},
 }
 ALL = list(RECIPES)
 
@@ -155,18 +155,18 @@ def test_a_metric_that_loses_rows_is_found_out_at_the_start() -> None:
     ("recipes", "threads", "message"),
     [
         (
-            {"x": {"target": "medgen.metrics.image.pixel:PSNR", "kwargs": {"profil": "compat"}}},
+            {"x": {"target": "psnr", "kwargs": {"profil": "compat"}}},
             1,
             "profil",
         ),
         (
-            {"x": {"target": "medgen.metrics.image.pixel:PSNR", "kwargs": {"profile": "lax"}}},
+            {"x": {"target": "psnr", "kwargs": {"profile": "lax"}}},
             1,
             "no profile",
         ),
         ({"x": {"target": "medgen.metrics.image.pixel:Nope"}}, 1, "has no 'Nope'"),
         ({"x": {"kwargs": {}}}, 1, "no target"),
-        ({"x": {"target": "medgen.metrics.image.pixel:PSNR", "args": 1}}, 1, "unknown keys args"),
+        ({"x": {"target": "psnr", "args": 1}}, 1, "unknown keys args"),
         ({}, 0, "threads"),
     ],
 )

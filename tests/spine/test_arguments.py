@@ -9,7 +9,6 @@ import pytest
 from medgen.conf import load
 from medgen.conf.loading import group_names
 from medgen.engine.errors import ConfigError
-from medgen.engine.plan.identity import Spec
 from medgen.engine.settings import check_arguments
 from medgen.launch.compose import recipe
 
@@ -62,7 +61,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     ],
 )
 def test_what_fits_or_cannot_be_told_passes(module: str, name: str, kwargs: dict[str, Any]) -> None:
-    check_arguments("system 'a'", Spec(f"{module}:{name}", kwargs))
+    check_arguments("system 'a'", f"{module}:{name}", kwargs)
     assert "their_package" not in sys.modules
 
 
@@ -79,19 +78,19 @@ def test_what_does_not_fit_is_refused(
     module: str, name: str, kwargs: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ConfigError) as refused:
-        check_arguments("system 'a'", Spec(f"{module}:{name}", kwargs))
+        check_arguments("system 'a'", f"{module}:{name}", kwargs)
     assert str(refused.value) == f"system 'a': {module}:{name} {words}"
 
 
 def test_a_recipe_inside_the_arguments_is_checked_too(module: str) -> None:
     inner = {"target": f"{module}:Plain", "kwargs": {"model": "m"}}
     with pytest.raises(ConfigError, match="needs the argument 'seed'"):
-        check_arguments("judge 'a'", Spec("absent.module:Judge", {"chat": inner}))
+        check_arguments("judge 'a'", "absent.module:Judge", {"chat": inner})
 
 
 def test_source_that_is_no_python_is_named_with_its_line(module: str) -> None:
     with pytest.raises(ConfigError, match=r"broken\.py:2: "):
-        check_arguments("system 'a'", Spec("their_package.broken:A", {}))
+        check_arguments("system 'a'", "their_package.broken:A", {})
 
 
 GIVEN = ["name=x", "store=x", "benchmark.name=x", "cluster=local"]
@@ -114,20 +113,12 @@ def test_a_metric_s_unknown_argument_is_named() -> None:
 @pytest.mark.parametrize(
     ("target", "kwargs", "unknown"),
     [
-        (
-            "medgen.adapters.models.vllm_engine:VLLMEngine",
-            {"model": "m", "revison": "main"},
-            "revison",
-        ),
-        (
-            "medgen.adapters.models.openai_chat:OpenAIChat",
-            {"model": "m", "endpoint": {}, "price": {}},
-            "price",
-        ),
+        ("vllm", {"model": "m", "revison": "main"}, "revison"),
+        ("openai", {"model": "m", "endpoint": {}, "price": {}}, "price"),
     ],
 )
 def test_a_served_model_s_unknown_argument_is_named(
     target: str, kwargs: dict[str, Any], unknown: str
 ) -> None:
     with pytest.raises(ConfigError, match=f"has no argument '{unknown}'. Did you mean"):
-        check_arguments("system 'a'", Spec(target, kwargs))
+        check_arguments("system 'a'", target, kwargs)

@@ -71,8 +71,7 @@ SPREAD = "execution.engine={tensor_parallel_size: 2, pipeline_parallel_size: 2}"
 )
 def test_a_spread_model_needs_as_many_gpus(member: str, model: str, tmp_path: Path) -> None:
     path = run_file(tmp_path)
-    kwargs = "kwargs.chat.kwargs" if "judge" in member else "kwargs"
-    overrides = [member, f"{model}.{kwargs}.{SPREAD}"]
+    overrides = [member, f"{model}.kwargs.chat.kwargs.{SPREAD}"]
     with pytest.raises(ConfigError, match=r"2 x pipeline_parallel_size 2 is 4 GPUs a worker"):
         recipe(load(path, overrides))
     recipe(load(path, [*overrides, f"{model}.resources.gpus=4"]))

@@ -18,6 +18,7 @@ from medgen.engine.plan.plan import Model, Plan, System
 from medgen.engine.run.driver import Event, Options, carry_out
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
+from medgen.engine.stages import SCORES
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 
@@ -117,7 +118,7 @@ def test_a_machine_that_goes_away_in_mid_run_changes_no_row(
     carry_out(before, survey(before), LocalPool(), Options())
     other = RunReader(undisturbed, same)
     assert list(same.nodes) == list(work.nodes)
-    node = work.dependents("echo", "score")[0]
+    node = work.giving("echo", SCORES)[0]
     for shard in range(work.shards):
         table = RunReader(objects, work).table(node, shard)
         assert table is not None

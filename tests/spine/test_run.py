@@ -17,6 +17,7 @@ from medgen.engine.run.driver import Ending, Event, Options, carry_out, stopping
 from medgen.engine.run.pool import Group, Pool
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
+from medgen.engine.stages import SCORES
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 
@@ -210,7 +211,7 @@ def test_a_system_that_cannot_start_is_given_up_and_the_others_go_on(
     assert "cannot do s0001" in reasons["raises"]
     assert {p.status for p in predictions(objects, work, "sound").values()} == {"ok"}
     assert {p.status for p in predictions(objects, work, "broken").values()} == {"missing"}
-    sound = work.dependents("sound", "score")[0]
+    sound = work.giving("sound", SCORES)[0]
     assert RunReader(objects, work).table(sound, 0) is not None
 
 

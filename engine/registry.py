@@ -1,0 +1,134 @@
+"""Every component by its logical name: where its code lies, what it needs, what it takes.
+
+A recipe names a component by a logical name (`vllm`, `psnr`), or a class of one's own as
+`module:Class`. Keys hold the name and its semantics number, never where the code lies, so moving
+a module orphans no stored row. Looking a component up imports no code of it.
+
+The project fills the registry from the tables of `_OWN`; other packages by entry points:
+`[project.entry-points."medgen.metrics"]`, and likewise for the other families.
+"""
+
+import difflib
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Literal, get_args
+
+from medgen.engine.errors import ConfigError
+
+Family = Literal["systems", "judges", "sources", "metrics", "protocols", "stages"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+# Modules with a mapping `COMPONENTS`, read when a name is first looked up. Named, not imported:
+# the engine knows no adapter, and this is the one place where it leads to them.
+_OWN = ("medgen.engine.stages", "medgen.adapters.components", "medgen.metrics.catalogue")
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One thing that a recipe may name."""
+
+    name: str
+    family: Family
+    target: str  # `module:attribute`, imported only where the component is made
+    extra: str = ""  # the optional set of packages that it needs; `device` is `cpu` or `gpu`
+    settings: str = ""  # `module:Type` of its arguments; empty: those of its signature
+    stages: tuple[str, ...] = ()  # the stages that it can do; empty: it is a part of another one
+    semantics: int = 1  # raised by one when the same recipe gives other rows than before
+
+    def load(self) -> Any:
+        """The class, function or value itself.
+
+        Raises:
+            ConfigError: its module or its name in there cannot be found.
+        """
+        return load(self.target)
+
+
+def load(target: str) -> Any:
+    """What `module:attribute` names.
+
+    Raises:
+        ConfigError: the target is not of that form, or cannot be found.
+    """
+    module, _, name = target.partition(":")
+    if not module or not name:
+        raise ConfigError(f"target {target!r} is not of the form 'module:Class'")
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as err:
+        raise ConfigError(f"target {target!r}: {err}") from err
+    except AttributeError as err:
+        raise ConfigError(f"target {target!r}: {module} has no {name!r}") from err
+
+
+def find(name: str, family: Family | None = None) -> Component:
+    """A component by its logical name, or the class that `module:Class` names.
+
+    Raises:
+        ConfigError: nobody has the name; the closest one is named.
+    """
+    known = components(family)
+    if ":" in name:
+        # A class of ours that has one name is that one, so that its keys are the same.
+        ours = [component for component in known.values() if component.target == name]
+        return ours[0] if len(ours) == 1 else Component(name, family or "systems", name)
+    if name in known:
+        return known[name]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    what = family.removesuffix("s") if family else "component"
+    there = f"There are {', '.join(sorted(known))}, and any 'module:Class'"
+    raise ConfigError(f"no {what} {name!r}. {hint}{there}")
+
+
+def components(family: Family | None = None) -> Mapping[str, Component]:
+    """Every component by name, of one family or of all: ours first, then other packages'."""
+    return {c.name: c for c in _all().values() if family in (None, c.family)}
+
+
+def _all() -> Mapping[str, Component]:
+    return _collected(tuple(sys.path))
+
+
+@cache
+def _collected(path: tuple[str, ...]) -> Mapping[str, Component]:
+    """What can be found on a search path, which decides what packages there are."""
+    found: dict[str, Component] = {}
+    for component in (*_own(), *_outside()):
+        if (taken := found.get(component.name)) is not None:
+            raise ConfigError(
+                f"{component.target} and {taken.target} are both named {component.name!r}; "
+                "uninstall one of the two packages or rename its entry point"
+            )
+        found[component.name] = component
+    return found
+
+
+def _own() -> Iterator[Component]:
+    for module in _OWN:
+        yield from import_module(module).COMPONENTS.values()
+
+
+def _outside() -> Iterator[Component]:
+    for family in FAMILIES:
+        points = {(p.name, p.value) for p in entry_points(group=f"medgen.{family}")}
+        for name, value in sorted(points):
+            yield Component(name, family, value)
+
+
+def inner_recipes(kwargs: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """The recipes inside a recipe's arguments: (argument, target, its arguments)."""
+    for name, value in kwargs.items():
+        if isinstance(value, Mapping) and isinstance(value.get("target"), str):
+            yield name, value["target"], value.get("kwargs") or {}
+
+
+def extras(target: str, kwargs: Mapping[str, Any]) -> set[str]:
+    """The optional sets of packages that a recipe needs, those of its inner recipes among them."""
+    found = {extra} if (extra := find(target).extra) else set()
+    for _, inner, given in inner_recipes(kwargs):
+        found |= extras(inner, given)
+    return found

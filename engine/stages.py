@@ -1,0 +1,67 @@
+"""What a stage is: who may be upstream, what its rows are, which of them are settled.
+
+A stage is a description. Planning, the board, workers and the store read it and know no stage by
+name, so another one (an audit of verdicts, a review) is a description and a worker class: an entry
+here, or an entry point `medgen.stages` of another package that leads to a `StageKind`.
+"""
+
+from dataclasses import dataclass
+
+from medgen.engine import registry
+from medgen.engine.errors import ConfigError
+from medgen.engine.registry import Component
+
+PREDICTIONS, SCORES, VERDICTS = "prediction/1", "score/1", "verdict/1"
+
+
+@dataclass(frozen=True, slots=True)
+class StageKind:
+    """One kind of stage."""
+
+    name: str
+    worker: str  # `module:Class` of its `StageWorker`; empty: no worker of a run does it
+    rows: str  # the schema of its rows, with its version
+    settled: tuple[str, ...]  # statuses that are what they are; `--retry-errors` repeats the others
+    upstream: tuple[str, ...] = ()  # the kinds of rows that it may read
+    shard_major: bool = False  # a benchmark shard is done for every system at once
+    semantics: int = 1  # raised by one when the rows that a recipe gives change their meaning
+
+    @property
+    def predicts(self) -> bool:
+        """Whether its rows are part of what a system answers."""
+        return self.rows == PREDICTIONS
+
+
+ANSWER = StageKind("answer", "medgen.engine.run.stages:PredictWorker", PREDICTIONS, ("ok",))
+RENDER = StageKind(
+    "render", "medgen.engine.run.stages:PredictWorker", PREDICTIONS, ("ok",), (PREDICTIONS,)
+)
+SCORE = StageKind(
+    "score",
+    "medgen.engine.run.stages:ScoreWorker",
+    SCORES,
+    ("ok", "not_applicable", "unparseable"),
+    (PREDICTIONS,),
+    shard_major=True,
+)
+JUDGE = StageKind(
+    "judge", "medgen.engine.run.stages:JudgeWorker", VERDICTS, ("ok", "skipped"), (PREDICTIONS,)
+)
+# Pictures as vectors, for distances between sets: made by `medgen sets` when a run is over.
+SETS = StageKind("sets", "", "set-features/1", ("ok",), (PREDICTIONS,))
+COMPONENTS = {
+    kind.name: Component(kind.name, "stages", f"{__name__}:{kind.name.upper()}")
+    for kind in (ANSWER, RENDER, SCORE, JUDGE, SETS)
+}
+
+
+def stage_kind(name: str) -> StageKind:
+    """The description of a stage.
+
+    Raises:
+        ConfigError: nobody has a stage of that name.
+    """
+    found = registry.find(name, "stages").load()
+    if not isinstance(found, StageKind) or found.name != name:
+        raise ConfigError(f"what is registered as stage {name!r} is not its StageKind")
+    return found
