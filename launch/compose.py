@@ -33,6 +33,7 @@ from medgen.engine.run.survey import Todo
 from medgen.engine.settings import check_arguments
 from medgen.engine.store.chaos import Chaos, chaotic_url
 from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import benchmark_name
 from medgen.engine.store.objects import Objects
 from medgen.metrics.catalogue import CATALOGUE, SCORER, metric_spec
 
@@ -196,7 +197,7 @@ def ensure_benchmark(objects: Objects, conf: BenchmarkConf) -> Manifest:
     """
     with contextlib.suppress(BenchmarkError):
         return find_benchmark(objects, conf.name).manifest
-    named = [r for r in benchmark_refs(objects) if r.rpartition("-")[0] == conf.name]
+    named = [r for r in benchmark_refs(objects) if benchmark_name(r) == conf.name]
     if named or not conf.source:
         return find_benchmark(objects, conf.name).manifest  # raises, and says what to do
     return import_benchmark(source_of(conf), objects, import_options(conf))

@@ -21,7 +21,7 @@ from medgen.engine.codec import fingerprint
 from medgen.engine.data import Format, Sample
 from medgen.engine.errors import BenchmarkError, CorruptError
 from medgen.engine.store import schemas
-from medgen.engine.store.layout import shard_name
+from medgen.engine.store.layout import BenchmarkPlace, benchmark_ref
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.sealed import seal, unseal
 
@@ -200,14 +200,14 @@ class _Writer:
         self._objects, self._options, self._spool, self._order = objects, options, spool, order
         content = hashlib.sha256(b"".join(entry.digest for entry in order)).hexdigest()
         self._fingerprint = fingerprint(content, options.shard_size, options.seed)
-        self._folder = f"benchmarks/{options.name}-{self._fingerprint}"
+        self._place = BenchmarkPlace(benchmark_ref(options.name, self._fingerprint))
 
     def write(self, source: Source) -> Manifest:
         size = self._options.shard_size
         cuts = range(0, len(self._order), size)
         shards = tuple(self._shard(at // size, self._order[at : at + size]) for at in cuts)
         manifest = self._manifest(source, shards)
-        path = f"{self._folder}/manifest.json"
+        path = self._place.manifest
         if self._objects.create(path, manifest.to_json()):
             return manifest
         try:
@@ -222,7 +222,7 @@ class _Writer:
     def _shard(self, number: int, entries: list[Entry]) -> ShardEntry:
         samples = [self._spool.sample(entry) for entry in entries]
         table = schemas.sample_table(samples)
-        name, content = shard_name(self._folder, number), seal(table)
+        name, content = self._place.shard(number), seal(table)
         if not self._objects.create(name, content):
             content = self._standing(name, content)
         return ShardEntry(

@@ -12,7 +12,7 @@ from medgen.engine.codec import plain
 from medgen.engine.data import Sample
 from medgen.engine.errors import BenchmarkError, CorruptError
 from medgen.engine.store import schemas
-from medgen.engine.store.layout import shard_name
+from medgen.engine.store.layout import BENCHMARKS, BenchmarkPlace, benchmark_name, benchmark_ref
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.sealed import unseal
 
@@ -48,7 +48,7 @@ class Manifest:
     @property
     def ref(self) -> str:
         """The name under which it stands in the store: `<name>-<fingerprint>`."""
-        return f"{self.name}-{self.fingerprint}"
+        return benchmark_ref(self.name, self.fingerprint)
 
     @property
     def samples(self) -> int:
@@ -87,15 +87,15 @@ class Benchmark:
             BenchmarkError: the store has no such benchmark.
         """
         self._objects = objects
-        self._folder = f"benchmarks/{ref}"
+        self._place = BenchmarkPlace(ref)
         try:
-            data = objects.read(f"{self._folder}/manifest.json")
+            data = objects.read(self._place.manifest)
         except FileNotFoundError as err:
             raise BenchmarkError(
                 f"no benchmark {ref!r} in {objects.url}; `medgen list benchmarks` names them, "
                 "`medgen import` and `medgen build mini` make them"
             ) from err
-        self.manifest = manifest_from_json(data, f"{self._folder}/manifest.json")
+        self.manifest = manifest_from_json(data, self._place.manifest)
 
     def table(self, shard: int) -> pa.Table:
         """One shard as it is stored, proven whole.
@@ -103,7 +103,7 @@ class Benchmark:
         Raises:
             CorruptError: the object is missing or is not the one the manifest names.
         """
-        name = shard_name(self._folder, shard)
+        name = self._place.shard(shard)
         try:
             data = self._objects.read(name)
         except FileNotFoundError as err:
@@ -119,7 +119,7 @@ class Benchmark:
 
 def benchmark_refs(objects: Objects) -> list[str]:
     """Every `<name>-<fingerprint>` in the store."""
-    return objects.names("benchmarks")
+    return objects.names(BENCHMARKS)
 
 
 def find_benchmark(objects: Objects, name: str) -> Benchmark:
@@ -129,7 +129,7 @@ def find_benchmark(objects: Objects, name: str) -> Benchmark:
         BenchmarkError: none has that name, or several have and a fingerprint must be given.
     """
     refs = benchmark_refs(objects)
-    matches = [r for r in refs if r == name] or [r for r in refs if r.rpartition("-")[0] == name]
+    matches = [r for r in refs if r == name] or [r for r in refs if benchmark_name(r) == name]
     if len(matches) > 1:
         raise BenchmarkError(f"{name!r} is one of {', '.join(matches)}; give the full name")
     return Benchmark(objects, matches[0] if matches else name)

@@ -16,6 +16,7 @@ import cattrs
 
 from medgen.engine.errors import CorruptError, StoreError
 from medgen.engine.plan.plan import Plan
+from medgen.engine.store.layout import RUNS, RunPlace
 from medgen.engine.store.objects import Objects
 
 LOG_CHUNK = 2000  # lines or more; a long run rewrites the last chunk of its log, not the whole
@@ -47,13 +48,13 @@ class RunFolder:
         """Nothing is read or written yet."""
         self.objects = objects
         self.run_id = run_id
-        self.folder = f"runs/{run_id}"
+        self.place = RunPlace(run_id)
 
     def save_plan(self, plan: Plan, config: str) -> None:
         """Leave the plan and the configuration it was made from; the first driver's stay."""
         data = json.dumps(cattrs.unstructure(plan), indent=1).encode()
-        self.objects.create(f"{self.folder}/plan.json", data)
-        self.objects.create(f"{self.folder}/config.yaml", config.encode())
+        self.objects.create(self.place.plan, data)
+        self.objects.create(self.place.config, config.encode())
 
     def plan(self) -> Plan:
         """The plan of the run.
@@ -62,7 +63,7 @@ class RunFolder:
             StoreError: there is no such run.
             CorruptError: the plan cannot be read by this version.
         """
-        name = f"{self.folder}/plan.json"
+        name = self.place.plan
         try:
             data = self.objects.read(name)
         except FileNotFoundError as err:
@@ -77,39 +78,39 @@ class RunFolder:
     def save_status(self, status: Status) -> None:
         """Publish where the run stands."""
         data = json.dumps(cattrs.unstructure(status), indent=1, sort_keys=True).encode()
-        self.objects.replace(f"{self.folder}/status.json", data)
+        self.objects.replace(self.place.status, data)
 
     def status(self) -> Status | None:
         """Where the run stands, as last published; None before anything was."""
         try:
-            data = self.objects.read(f"{self.folder}/status.json")
+            data = self.objects.read(self.place.status)
         except FileNotFoundError:
             return None
         try:
             return cattrs.structure(json.loads(data), Status)
         except (ValueError, KeyError, cattrs.BaseValidationError) as err:
-            raise CorruptError(f"{self.folder}/status.json: not readable ({err!r})") from err
+            raise CorruptError(f"{self.place.status}: not readable ({err!r})") from err
 
     def ask_to_stop(self, why: str) -> None:
         """Ask the driver, wherever it runs, to stop; it looks every few seconds."""
         request = {"id": uuid.uuid4().hex, "time": now(), "why": why}
-        self.objects.replace(f"{self.folder}/cancel.json", json.dumps(request).encode())
+        self.objects.replace(self.place.cancel, json.dumps(request).encode())
 
     def asked_to_stop(self) -> str:
         """The request to stop as it stands in the store; empty when there is none."""
         try:
-            return self.objects.read(f"{self.folder}/cancel.json").decode()
+            return self.objects.read(self.place.cancel).decode()
         except FileNotFoundError:
             return ""
 
     def withdraw_stop(self) -> None:
         """Take a request to stop back, before the run is driven again."""
-        self.objects.delete(f"{self.folder}/cancel.json")
+        self.objects.delete(self.place.cancel)
 
     def save_events(self, chunk: str, lines: list[str]) -> None:
-        """Publish a chunk of a driver's event log, as far as it is filled."""
+        """Publish a chunk (by its file name) of a driver's event log, as far as it is filled."""
         text = "".join(f"{line}\n" for line in lines)
-        self.objects.replace(f"{self.folder}/events/{chunk}.jsonl", text.encode())
+        self.objects.replace(self.place.log(chunk), text.encode())
 
     def logs(self, but: Container[str] = ()) -> dict[str, list[str]]:
         """The lines (JSON) of each chunk of each driver's log, by the chunk's name.
@@ -118,9 +119,9 @@ class RunFolder:
             but: chunks not to read; one of `LOG_CHUNK` lines or more never changes.
         """
         found = {}
-        for name in self.objects.names(f"{self.folder}/events"):
+        for name in self.objects.names(self.place.events):
             if name not in but:
-                text = self.objects.read(f"{self.folder}/events/{name}").decode()
+                text = self.objects.read(self.place.log(name)).decode()
                 found[name] = text.splitlines()
         return found
 
@@ -139,7 +140,7 @@ def now() -> str:
 
 def run_ids(objects: Objects) -> list[str]:
     """Every run in the store."""
-    return objects.names("runs")
+    return objects.names(RUNS)
 
 
 def find_run(objects: Objects, name: str | None) -> str:

@@ -12,9 +12,8 @@ from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.reader import RunReader
-from medgen.engine.store.layout import shard_name
+from medgen.engine.store.layout import BenchmarkPlace, quarantined
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.shards import QUARANTINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ def damaged_samples(objects: Objects, ref: str) -> Iterator[Damage]:
         try:
             benchmark.table(shard)
         except CorruptError as err:
-            yield Damage(shard_name(f"benchmarks/{ref}", shard), str(err))
+            yield Damage(BenchmarkPlace(ref).shard(shard), str(err))
 
 
 def damaged_stages(objects: Objects, plan: Plan) -> Iterator[Damage]:
@@ -54,14 +53,13 @@ def _shard_damage(reader: RunReader, node: Node, shard: int, revision: int) -> D
     try:
         stage.read(shard, revision)
     except CorruptError as err:
-        return Damage(shard_name(stage.folder, shard, revision), str(err))
+        return Damage(stage.place.shard(shard, revision), str(err))
     return None
 
 
 def quarantine(objects: Objects, damage: Damage) -> str:
     """Move a damaged object aside; returns where it is now. Nothing happens when it is gone."""
-    folder, _, name = damage.path.rpartition("/")
-    aside = f"{folder}/{QUARANTINE}/{name}"
+    aside = quarantined(damage.path)
     try:
         content = objects.read(damage.path)
     except FileNotFoundError:

@@ -23,6 +23,7 @@ from medgen.engine.plan.identity import identity
 from medgen.engine.plan.plan import GroupPlan, Plan
 from medgen.engine.ports import Judge
 from medgen.engine.stages import JUDGE
+from medgen.engine.store.layout import SentinelPlace, session_table
 from medgen.engine.store.objects import Objects
 
 _SHARDS = 4  # of a seeded order: enough samples to draw a dozen even cases from
@@ -37,8 +38,9 @@ def stand_guard(objects: Objects, plan: Plan, group: GroupPlan, judge: Judge, se
     sentinels = choose_sentinels(samples)
     verdicts = judge.judge([s.sample for s in sentinels], [s.prediction for s in sentinels])
     table = sentinel_table(sentinels, verdicts, _judge(plan, group))
-    name = f"{_folder(plan, group)}/{session}-{uuid.uuid4().hex[:8]}.json"
-    objects.create(name, json.dumps(table, sort_keys=True).encode())
+    name = session_table(session, uuid.uuid4().hex[:8])
+    place = _place(plan, group)
+    objects.create(place.table(name), json.dumps(table, sort_keys=True).encode())
 
 
 def drifts(objects: Objects, plan: Plan, session: str) -> dict[str, Drift]:
@@ -50,13 +52,13 @@ def drifts(objects: Objects, plan: Plan, session: str) -> dict[str, Drift]:
     for group in plan.groups.values():
         if group.stage != JUDGE.name:
             continue
-        folder = _folder(plan, group)
-        names = objects.names(folder)
+        place = _place(plan, group)
+        names = objects.names(place.folder)
         now = [n for n in names if n.startswith(session)]
         before = [n for n in names if n < session and not n.startswith(session)]
         if now and before:
-            earlier = _table(objects, f"{folder}/{before[-1]}")
-            compared = [compare_sentinels(earlier, _table(objects, f"{folder}/{n}")) for n in now]
+            earlier = _table(objects, place.table(before[-1]))
+            compared = [compare_sentinels(earlier, _table(objects, place.table(n))) for n in now]
             found[group.name] = max(compared, key=lambda drift: drift.changed)
     return found
 
@@ -65,10 +67,10 @@ def _judge(plan: Plan, group: GroupPlan) -> Mapping[str, Any]:
     return {"benchmark": plan.benchmark, "judge": identity(group.spec)}
 
 
-def _folder(plan: Plan, group: GroupPlan) -> str:
-    return f"sentinels/{fingerprint(_judge(plan, group))}"
+def _place(plan: Plan, group: GroupPlan) -> SentinelPlace:
+    return SentinelPlace(fingerprint(_judge(plan, group)))
 
 
-def _table(objects: Objects, name: str) -> Mapping[str, Any]:
-    table: Mapping[str, Any] = json.loads(objects.read(name))
+def _table(objects: Objects, path: str) -> Mapping[str, Any]:
+    table: Mapping[str, Any] = json.loads(objects.read(path))
     return table

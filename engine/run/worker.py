@@ -22,6 +22,7 @@ from medgen.engine.run.pool import Receipt, Target, Unit
 from medgen.engine.run.reader import combine, part_of, stage_shards
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import StagePlace
 from medgen.engine.store.shards import Parts, Stage, concat, label
 
 # What Arrow and JSON raise for values that they cannot hold.
@@ -91,7 +92,7 @@ class StageWorker(ABC):
             return concat([stage.read(i, revision) for i, revision in given.items()])
         except FileNotFoundError as err:
             raise StoreError(
-                f"{stage.folder}: a shard that this stage needs is gone ({err})"
+                f"{stage.place.folder}: a shard that this stage needs is gone ({err})"
             ) from err
 
     def _predictions(
@@ -210,7 +211,9 @@ def _tiling(
             break
         at = high
     if at != count:
-        raise StoreError(f"stages/{node.stage}/{node.key}: no part begins at row {at} of {count}")
+        raise StoreError(
+            f"{StagePlace(node.stage, node.key).folder}: no part begins at row {at} of {count}"
+        )
     return ordered
 
 

@@ -14,18 +14,16 @@ models and judges they strike (`struck`): such rows have keys of their own, and 
 the same faults ever meets them.
 """
 
-import re
 import time
 from dataclasses import dataclass, fields
 from uuid import uuid4
 
 from medgen.engine.codec import fingerprint
 from medgen.engine.errors import BusyError, ConfigError, EngineDied
+from medgen.engine.store.layout import DEATHS, commit_of, death
 from medgen.engine.store.objects import Objects
 
 _SLOW_S = 0.02
-_MARKS = "chaos"  # folder of the deaths that have happened
-_COMMIT = re.compile(r"stages/(\w+)/\w+/(shard|parts)-(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ def chaotic_url(url: str, chaos: Chaos) -> str:
 
 def forget_deaths(objects: Objects) -> None:
     """Remove the marks of the deaths that have happened, when a rehearsal is over."""
-    objects.delete(_MARKS)
+    objects.delete(DEATHS)
 
 
 class ChaoticObjects:
@@ -153,11 +151,11 @@ class ChaoticObjects:
         The moment is drawn for each shard. Marks in the store make it happen twice at most, once
         to the whole and once to a part, so that no single sample is blamed for it.
         """
-        if (match := _COMMIT.match(path)) is None:
+        if (commit := commit_of(path)) is None:
             return
         mine = "before" if draw(self.chaos.seed, "moment", path) < 0.5 else "after"
-        if mine != moment or not self.chaos.strikes("worker_kill", *match.groups()):
+        if mine != moment or not self.chaos.strikes("worker_kill", *commit):
             return
-        mark = f"{_MARKS}/{fingerprint(str(self.chaos), *match.groups())}"
+        mark = death(fingerprint(str(self.chaos), *commit))
         if self.inner.create(mark, uuid4().hex.encode()):
             raise EngineDied(f"chaos: killed {moment} writing {path}")

@@ -1,7 +1,272 @@
-"""Every path of the store, and nowhere else."""
+"""Every path of the store, and nowhere else.
+
+    benchmarks/<ref>/{manifest.json, shard-00000.arrow …}
+    stages/<stage>/<key>/{stage.json, shard-00000.arrow, shard-00000-r1.arrow, parts-00000/…,
+                          quarantine/…}
+    runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, events/<chunk>.jsonl,
+                   summary.parquet, sentinels.json, sets/…, report/…}
+    sentinels/<identity>/<session>-<worker>.json
+    nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json, lease/…}
+    chaos/<death>
+
+A place is a folder, and its properties and methods are the paths in it. `quarantine/` stands beside
+whatever was damaged.
+"""
+
+import re
+from dataclasses import dataclass
+
+BENCHMARKS = "benchmarks"
+RUNS = "runs"
+DEATHS = "chaos"  # marks of those that a rehearsal has caused
+QUARANTINE = "quarantine"
+SUMMARY = "summary.parquet"
+
+_SHARD = re.compile(r"shard-(\d{5,})(?:-r(\d+))?\.arrow")
+_LEASE = re.compile(r"lease-(\d{6,})\.json")
+_COMMIT = re.compile(r"stages/(\w+)/\w+/(shard|parts)-(\d+)")
 
 
-def shard_name(folder: str, shard: int, revision: int = 0) -> str:
-    """`shard-00042.arrow`, or `shard-00042-r1.arrow` for a later revision."""
-    suffix = f"-r{revision}" if revision else ""
-    return f"{folder}/shard-{shard:05d}{suffix}.arrow"
+@dataclass(frozen=True, slots=True)
+class BenchmarkPlace:
+    """The folder of a benchmark."""
+
+    ref: str
+
+    @property
+    def folder(self) -> str:
+        """Where it is."""
+        return f"{BENCHMARKS}/{self.ref}"
+
+    @property
+    def manifest(self) -> str:
+        """What the benchmark is."""
+        return f"{self.folder}/manifest.json"
+
+    def shard(self, number: int) -> str:
+        """A shard of samples."""
+        return _shard(self.folder, number, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlace:
+    """The folder of what a stage made under one key."""
+
+    stage: str
+    key: str
+
+    @property
+    def folder(self) -> str:
+        """Where it is."""
+        return f"stages/{self.stage}/{self.key}"
+
+    @property
+    def recipe(self) -> str:
+        """What the key stands for."""
+        return f"{self.folder}/stage.json"
+
+    @property
+    def quarantine(self) -> str:
+        """Where damaged shards were put."""
+        return f"{self.folder}/{QUARANTINE}"
+
+    def shard(self, number: int, revision: int = 0) -> str:
+        """A shard of rows."""
+        return _shard(self.folder, number, revision)
+
+    def parts(self, number: int, revision: int, inputs: str) -> str:
+        """The folder of a shard's parts; `inputs` tells apart what they were made from."""
+        suffix = f"-{inputs}" if inputs else ""
+        return f"{self.folder}/parts-{number:05d}{_revised(revision)}{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlace:
+    """The folder of a run."""
+
+    run_id: str
+
+    @property
+    def folder(self) -> str:
+        """Where it is."""
+        return f"{RUNS}/{self.run_id}"
+
+    @property
+    def plan(self) -> str:
+        """What is to be done."""
+        return f"{self.folder}/plan.json"
+
+    @property
+    def config(self) -> str:
+        """What the user said."""
+        return f"{self.folder}/config.yaml"
+
+    @property
+    def status(self) -> str:
+        """Where it stands."""
+        return f"{self.folder}/status.json"
+
+    @property
+    def cancel(self) -> str:
+        """A request to stop."""
+        return f"{self.folder}/cancel.json"
+
+    @property
+    def events(self) -> str:
+        """The folder of the drivers' logs."""
+        return f"{self.folder}/events"
+
+    def log(self, chunk: str) -> str:
+        """A chunk of a driver's log, by its file name."""
+        return f"{self.events}/{chunk}"
+
+    @property
+    def summary(self) -> str:
+        """Means and their intervals."""
+        return f"{self.folder}/{SUMMARY}"
+
+    @property
+    def sentinels(self) -> str:
+        """Whether the judges moved."""
+        return f"{self.folder}/sentinels.json"
+
+    @property
+    def sets(self) -> str:
+        """The folder of notes on encoders that the run's sets were looked at with."""
+        return f"{self.folder}/sets"
+
+    def encoder(self, identity: str) -> str:
+        """The note on one of them."""
+        return f"{self.sets}/{identity}.json"
+
+    def report(self, name: str) -> str:
+        """A page or an image of the report."""
+        return f"{self.folder}/report/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelPlace:
+    """The folder of what a judge said of the sentinels."""
+
+    identity: str
+
+    @property
+    def folder(self) -> str:
+        """Where it is."""
+        return f"sentinels/{self.identity}"
+
+    def table(self, name: str) -> str:
+        """What one worker's judge said, by its file name."""
+        return f"{self.folder}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class NightlyPlace:
+    """The folder of the nights of one name."""
+
+    name: str
+
+    @property
+    def folder(self) -> str:
+        """Where it is."""
+        return f"nightly/{self.name}"
+
+    @property
+    def nights(self) -> str:
+        """The folder of the nights' records."""
+        return f"{self.folder}/nights"
+
+    def record(self, date: str) -> str:
+        """One night."""
+        return f"{self.nights}/{date}.json"
+
+    def page(self, date: str) -> str:
+        """One night for people."""
+        return f"{self.nights}/{date}.md"
+
+    @property
+    def history(self) -> str:
+        """All nights in a table."""
+        return f"{self.folder}/history.parquet"
+
+    @property
+    def latest(self) -> str:
+        """The record of the last night."""
+        return f"{self.folder}/latest.json"
+
+    @property
+    def lease(self) -> str:
+        """The folder of the lease that one night at a time holds."""
+        return f"{self.folder}/lease"
+
+
+def shard_of(name: str) -> tuple[int, int] | None:
+    """The shard and revision that a file name stands for; None: it is no shard's."""
+    match = _SHARD.fullmatch(name)
+    return (int(match[1]), int(match[2] or 0)) if match else None
+
+
+def part(parts: str, positions: tuple[int, int]) -> str:
+    """The rows of some positions, in a folder of parts."""
+    return f"{parts}/{positions[0]:05d}-{positions[1]:05d}.arrow"
+
+
+def commit_of(path: str) -> tuple[str, ...] | None:
+    """Stage, `shard` or `parts`, and number, of a path that is written to commit rows."""
+    match = _COMMIT.match(path)
+    return match.groups() if match else None
+
+
+def quarantined(path: str) -> str:
+    """Where a damaged object is put."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/{QUARANTINE}/{name}"
+
+
+def lease(folder: str, number: int) -> str:
+    """One holding of the lease in a folder."""
+    return f"{folder}/lease-{number:06d}.json"
+
+
+def lease_number(name: str) -> int | None:
+    """The number of a holding, by its file name; None: it is none."""
+    match = _LEASE.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def session_table(session: str, worker: str) -> str:
+    """The file name of what a worker's judge said in a session; sorts by session."""
+    return f"{session}-{worker}.json"
+
+
+def log_chunk(driver: str, number: int) -> str:
+    """The file name of a chunk of a driver's log."""
+    return f"{driver}-{number:05d}.jsonl"
+
+
+def report_image(number: int) -> str:
+    """An image of the report, as the pages beside it name it."""
+    return f"pictures/sample-{number}.png"
+
+
+def death(identity: str) -> str:
+    """The mark of a death that a rehearsal has caused."""
+    return f"{DEATHS}/{identity}"
+
+
+def benchmark_ref(name: str, fingerprint: str) -> str:
+    """The name under which a benchmark stands in the store."""
+    return f"{name}-{fingerprint}"
+
+
+def benchmark_name(ref: str) -> str:
+    """The name in it."""
+    return ref.rpartition("-")[0]
+
+
+def _shard(folder: str, number: int, revision: int) -> str:
+    return f"{folder}/shard-{number:05d}{_revised(revision)}.arrow"
+
+
+def _revised(revision: int) -> str:
+    return f"-r{revision}" if revision else ""

@@ -9,7 +9,6 @@ nothing, for results are addressed by what they are.
 
 import contextlib
 import json
-import re
 import socket
 import threading
 import time
@@ -19,9 +18,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from medgen.engine.errors import CorruptError, PlanError, StoreError
+from medgen.engine.store import layout
 from medgen.engine.store.objects import Objects
 
-_NAME = re.compile(r"lease-(\d{6,})\.json")
 _LOOK_EVERY_S = 10.0
 _KEPT = 3  # old holdings that stay, so that numbers only grow
 
@@ -168,10 +167,10 @@ class Lease:
 
     def _numbers(self) -> list[int]:
         names = self.objects.names(self.folder)
-        return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
+        return sorted(n for name in names if (n := layout.lease_number(name)) is not None)
 
     def _path(self, number: int) -> str:
-        return f"{self.folder}/lease-{number:06d}.json"
+        return layout.lease(self.folder, number)
 
     def _read(self, number: int) -> Holding:
         path = self._path(number)

@@ -9,7 +9,6 @@ its place is the next one, so that whatever was made from the damaged one is sta
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,12 +19,9 @@ from medgen.engine.codec import fingerprint
 from medgen.engine.errors import CorruptError
 from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
-from medgen.engine.store.layout import shard_name
+from medgen.engine.store.layout import QUARANTINE, StagePlace, part, shard_of
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.sealed import seal, unseal
-
-_SHARD = re.compile(r"shard-(\d{5,})(?:-r(\d+))?\.arrow")
-QUARANTINE = "quarantine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +47,19 @@ class Stage:
         self.objects = objects
         self.stage = stage
         self.key = key
-        self.folder = f"stages/{stage}/{key}"
+        self.place = StagePlace(stage, key)
 
     def declare(self, recipe: Mapping[str, Any]) -> None:
         """Leave the recipe that this address stands for beside the shards (`stage.json`)."""
         data = json.dumps(recipe, indent=1, sort_keys=True, allow_nan=False).encode()
-        self.objects.create(f"{self.folder}/stage.json", data)
+        self.objects.create(self.place.recipe, data)
 
     def listing(self) -> Listing:
         """What is committed, and what is in quarantine with nothing in its place yet."""
-        names = self.objects.names(self.folder)
+        names = self.objects.names(self.place.folder)
         have, lost = _highest(names), {}
         if QUARANTINE in names:  # a second listing only when there is something to list
-            lost = _highest(self.objects.names(f"{self.folder}/{QUARANTINE}"))
+            lost = _highest(self.objects.names(self.place.quarantine))
             lost = {shard: r for shard, r in lost.items() if r >= have.get(shard, 0)}
         return Listing({s: r for s, r in have.items() if s not in lost}, lost)
 
@@ -74,7 +70,7 @@ class Stage:
     def write(self, shard: int, table: pa.Table, revision: int = 0) -> int:
         """Commit a shard whole; harmless when another worker was first. Returns bytes."""
         data = seal(table)
-        self.objects.create(shard_name(self.folder, shard, revision), data)
+        self.objects.create(self.place.shard(shard, revision), data)
         return len(data)
 
     def read(self, shard: int, revision: int = 0) -> pa.Table:
@@ -84,7 +80,7 @@ class Stage:
             FileNotFoundError: that revision was not committed.
             CorruptError: the bytes are not what was written, or belong elsewhere.
         """
-        name = shard_name(self.folder, shard, revision)
+        name = self.place.shard(shard, revision)
         table = self.proven(name)
         said = labels(table)
         for what, stands_for in (("key", self.key), ("shard", shard)):
@@ -100,10 +96,9 @@ class Stage:
 
     def parts(self, shard: int, revision: int, made_from: Mapping[str, int]) -> "Parts":
         """Where the parts of a shard lie until they are put together."""
-        suffix = f"-r{revision}" if revision else ""
         # Parts that an earlier driver left may be made from older inputs: they lie elsewhere.
-        inputs = f"-{fingerprint(made_from)}" if made_from else ""
-        return Parts(self, f"{self.folder}/parts-{shard:05d}{suffix}{inputs}")
+        inputs = fingerprint(made_from) if made_from else ""
+        return Parts(self, self.place.parts(shard, revision, inputs))
 
 
 class Parts:
@@ -113,23 +108,20 @@ class Parts:
         """Nothing is read or written yet."""
         self._stage, self.folder = stage, folder
 
-    def write(self, part: tuple[int, int], table: pa.Table) -> int:
+    def write(self, positions: tuple[int, int], table: pa.Table) -> int:
         """Commit the rows of some positions; harmless when it was done before. Returns bytes."""
         data = seal(table)
-        self._stage.objects.create(self._name(part), data)
+        self._stage.objects.create(part(self.folder, positions), data)
         return len(data)
 
-    def read(self, part: tuple[int, int]) -> pa.Table:
+    def read(self, positions: tuple[int, int]) -> pa.Table:
         """The rows of some positions. Read by name: a listing may lag behind.
 
         Raises:
             FileNotFoundError: that part was not committed, or was dropped.
             CorruptError: it is not what was written.
         """
-        return self._stage.proven(self._name(part))
-
-    def _name(self, part: tuple[int, int]) -> str:
-        return f"{self.folder}/{part[0]:05d}-{part[1]:05d}.arrow"
+        return self._stage.proven(part(self.folder, positions))
 
     def drop(self) -> None:
         """Remove them: the shard is whole."""
@@ -139,8 +131,8 @@ class Parts:
 def _highest(names: Sequence[str]) -> dict[int, int]:
     found: dict[int, int] = {}
     for name in names:
-        if match := _SHARD.fullmatch(name):
-            shard, revision = int(match[1]), int(match[2] or 0)
+        if (known := shard_of(name)) is not None:
+            shard, revision = known
             found[shard] = max(revision, found.get(shard, 0))
     return found
 

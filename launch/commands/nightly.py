@@ -93,7 +93,7 @@ def _prune(conf: "RunConf", really: bool) -> int:
 
     objects = connect(conf.store)
     history = History(objects, conf.name, conf.nightly.every_days)
-    lease = Lease(objects, f"{history.folder}/lease", conf.nightly.lease_s)
+    lease = Lease(objects, history.place.lease, conf.nightly.lease_s)
     with lease.kept(lambda: None):
         click.echo(tidy(history, conf, apply=really) or "nothing may go")
     return 0

@@ -107,7 +107,7 @@ def _show_tables(folder: "RunFolder") -> None:
     from medgen.launch.report.tables import terminal_tables
 
     try:
-        summary = read_summary(folder.objects.read(f"{folder.folder}/summary.parquet"))
+        summary = read_summary(folder.objects.read(folder.place.summary))
     except FileNotFoundError:
         return
     for table in terminal_tables(summary, Console().width):

@@ -58,14 +58,13 @@ def report_command(run: str | None, store: str) -> int:
     from rich.console import Console
 
     from medgen.engine.results.summary import summarize, write_summary
-    from medgen.engine.run.folder import RunFolder
+    from medgen.engine.store.layout import RunPlace
     from medgen.launch.report.report import write_report
     from medgen.launch.report.tables import terminal_tables
 
     reader = open_run(store, run)
     summary = summarize(reader)
-    folder = RunFolder(reader.objects, reader.plan.run_id).folder
-    reader.objects.replace(f"{folder}/summary.parquet", write_summary(summary))
+    reader.objects.replace(RunPlace(reader.plan.run_id).summary, write_summary(summary))
     for table in terminal_tables(summary, Console().width):
         Console().print(table)
     for path in write_report(reader, summary):

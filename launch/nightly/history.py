@@ -13,6 +13,7 @@ import cattrs
 import pyarrow as pa
 
 from medgen.engine.errors import CorruptError
+from medgen.engine.store.layout import NightlyPlace
 from medgen.engine.store.objects import Objects
 
 # `first` had nothing to be compared with; `missed` is made up when the table is read.
@@ -73,7 +74,7 @@ class History:
     def __init__(self, objects: Objects, name: str, every_days: int = 1) -> None:
         """Nothing is read yet."""
         self.objects, self.name, self.every_days = objects, name, every_days
-        self.folder = f"nightly/{name}"
+        self.place = NightlyPlace(name)
 
     def nights(self) -> list[Night]:
         """Every recorded night, by date.
@@ -82,9 +83,10 @@ class History:
             CorruptError: a record cannot be read.
         """
         found = []
-        for file in self.objects.names(f"{self.folder}/nights"):
-            if file.endswith(".json"):
-                found.append(self._read(f"{self.folder}/nights/{file}"))
+        for file in self.objects.names(self.place.nights):
+            date_, _, kind = file.partition(".")
+            if kind == "json":
+                found.append(self._read(self.place.record(date_)))
         return sorted(found, key=lambda night: night.date)
 
     def _read(self, path: str) -> Night:
@@ -117,12 +119,12 @@ class History:
     def save(self, night: Night, page: str = "") -> None:
         """Leave a night's record, its page, the table of all, and `latest.json`."""
         body = json.dumps(cattrs.unstructure(night), indent=1, sort_keys=True).encode()
-        self.objects.replace(f"{self.folder}/nights/{night.date}.json", body)
+        self.objects.replace(self.place.record(night.date), body)
         if page:
-            self.objects.replace(f"{self.folder}/nights/{night.date}.md", page.encode())
-        self.objects.replace(f"{self.folder}/history.parquet", _parquet(self.whole()))
+            self.objects.replace(self.place.page(night.date), page.encode())
+        self.objects.replace(self.place.history, _parquet(self.whole()))
         if night.date == max(n.date for n in self.nights()):
-            self.objects.replace(f"{self.folder}/latest.json", body)
+            self.objects.replace(self.place.latest, body)
 
     def note(self, night: Night, notified: str) -> Night:
         """Add to a saved record what came of telling others."""

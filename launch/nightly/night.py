@@ -99,7 +99,7 @@ def run_night(evening: Evening, stop: Stop) -> Night:
     conf = tonight(evening.conf, evening.day)
     objects = connect(conf.store)
     history = History(objects, evening.conf.name, conf.nightly.every_days)
-    lease = Lease(objects, f"{history.folder}/lease", conf.nightly.lease_s)
+    lease = Lease(objects, history.place.lease, conf.nightly.lease_s)
     night = Night(
         evening.conf.name,
         evening.day,

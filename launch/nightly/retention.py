@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from medgen.engine.errors import StoreError
 from medgen.engine.run.folder import RunFolder, run_ids
+from medgen.engine.store.layout import RunPlace, StagePlace
 from medgen.engine.store.objects import Objects
 from medgen.launch.nightly.history import Night
 
@@ -57,10 +58,10 @@ def remove(objects: Objects, removal: Removal) -> Removal:
     for stage, key in removal.stages:
         others = set(run_ids(objects)) - set(removal.runs)
         if all((stage, key) not in _stages(objects, run) for run in others):
-            objects.delete(f"stages/{stage}/{key}")
+            objects.delete(StagePlace(stage, key).folder)
             went.append((stage, key))
     for run in removal.runs:
-        objects.delete(f"runs/{run}")
+        objects.delete(RunPlace(run).folder)
     return Removal(removal.runs, tuple(went))
 
 

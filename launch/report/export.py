@@ -25,6 +25,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES, VERDICTS
 from medgen.engine.store import schemas
 from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import SUMMARY
 from medgen.engine.store.objects import Objects
 from medgen.launch.report import authors
 from medgen.launch.report.escaping import file_name, spreadsheet
@@ -84,7 +85,7 @@ def export_run(reader: RunReader, kind: str, to: Path) -> list[str]:
 
 def export_parquet(reader: RunReader, into: Objects) -> list[str]:
     """`summary.parquet` and `values/<system>.parquet`; returns the paths written."""
-    written = [_put(into, "summary.parquet", write_summary(summarize(reader)))]
+    written = [_put(into, SUMMARY, write_summary(summarize(reader)))]
     for system in reader.plan.systems:
         data = write_summary(values_table(reader, system.name))
         written.append(_put(into, f"values/{file_name(system.name)}.parquet", data))

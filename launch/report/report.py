@@ -17,6 +17,7 @@ from medgen.engine.plan.graph import mermaid, stages_saved
 from medgen.engine.plan.plan import Node
 from medgen.engine.results.summary import has_random_weights
 from medgen.engine.run.reader import RunReader
+from medgen.engine.store.layout import RunPlace, report_image
 from medgen.launch.report.pages import page
 from medgen.launch.report.pictures import Panel, contact_sheet
 from medgen.launch.report.tables import FormatTable, format_tables
@@ -83,13 +84,13 @@ def write_report(reader: RunReader, summary: pa.Table) -> list[str]:
         StoreError: rows cannot be read, or the report cannot be written.
     """
     report = make_report(reader, summary)
-    folder = f"runs/{report.run_id}/report"
+    place = RunPlace(report.run_id)
     pages = {name: page(f"{name}.j2", report=report) for name in ("index.md", "index.html")}
     # Pictures first: a page never points at one that is not there yet.
     objects = report.pictures | {name: text.encode() for name, text in pages.items()}
     for name, content in objects.items():
-        reader.objects.replace(f"{folder}/{name}", content)
-    return [f"{folder}/{name}" for name in (*pages, *report.pictures)]
+        reader.objects.replace(place.report(name), content)
+    return [place.report(name) for name in (*pages, *report.pictures)]
 
 
 def make_report(reader: RunReader, summary: pa.Table) -> Report:
@@ -119,7 +120,7 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
 
 def _sets(reader: RunReader) -> tuple["SetRow", ...]:
     """FID and KID of the systems for which `medgen sets` has stored what it takes."""
-    if not reader.objects.names(f"runs/{reader.plan.run_id}/sets"):
+    if not reader.objects.names(RunPlace(reader.plan.run_id).sets):
         return ()
     # torch comes with it, which most reports can do without.
     from medgen.launch.report.sets import stored_rows
@@ -156,7 +157,7 @@ def _show(reader: RunReader, pictures: dict[str, bytes]) -> Iterator[Shown]:
     rows = _predictions(reader, chosen)
     for at, (_, sample) in enumerate(chosen, start=1):
         given = [(system, found[sample.id]) for system, found in rows.items() if sample.id in found]
-        name = f"pictures/sample-{at}.png"
+        name = report_image(at)
         pictures[name] = contact_sheet(list(_panels(sample, given)))
         yield Shown(sample, name, tuple(given))
 

@@ -14,6 +14,7 @@ from medgen.engine.data import Prediction, Sample
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.plan import System
 from medgen.engine.run.reader import RunReader
+from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.schemas import dumps
 from medgen.engine.store.shards import Stage
 from medgen.metrics.image.sets import SetFeatures, SetState, from_table
@@ -40,7 +41,7 @@ def set_rows(reader: RunReader, features: SetFeatures) -> Iterator[SetRow]:
         MissingWeightsError: the encoder's weights are not on this machine.
     """
     passport = dict(features.passport)
-    note = f"{_folder(reader)}/{fingerprint(passport)}.json"
+    note = RunPlace(reader.plan.run_id).encoder(fingerprint(passport))
     reader.objects.replace(note, dumps(passport).encode())
     for system in reader.plan.systems:
         state = system_state(reader, system, passport, features.state)
@@ -50,17 +51,13 @@ def set_rows(reader: RunReader, features: SetFeatures) -> Iterator[SetRow]:
 
 def stored_rows(reader: RunReader) -> Iterator[SetRow]:
     """The rows that need no encoder: of systems whose states are stored for all they predicted."""
-    folder = _folder(reader)
-    for name in sorted(reader.objects.names(folder)):
-        passport = json.loads(reader.objects.read(f"{folder}/{name}"))
+    place = RunPlace(reader.plan.run_id)
+    for name in sorted(reader.objects.names(place.sets)):
+        passport = json.loads(reader.objects.read(place.encoder(name.removesuffix(".json"))))
         for system in reader.plan.systems:
             state = system_state(reader, system, passport)
             if state is not None:
                 yield _row(system, state, passport)
-
-
-def _folder(reader: RunReader) -> str:
-    return f"runs/{reader.plan.run_id}/sets"
 
 
 def _row(system: System, state: SetState, passport: Mapping[str, Any]) -> SetRow:

@@ -113,7 +113,7 @@ def judge_drifts(folder: RunFolder, plan: Plan, session: str) -> Mapping[str, Dr
     found = drifts(folder.objects, plan, session)
     if found:
         text = json.dumps({"session": session, "judges": plain(found)}, indent=1)
-        folder.objects.replace(f"{folder.folder}/sentinels.json", text.encode())
+        folder.objects.replace(folder.place.sentinels, text.encode())
     return found
 
 

@@ -26,6 +26,7 @@ from medgen.engine.run.driver import Event
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, now
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import Todo
+from medgen.engine.store.layout import log_chunk
 
 log = logging.getLogger("medgen")
 _STATUS_EVERY_S = 5.0
@@ -161,7 +162,7 @@ class Recorder:
         self.folder.save_status(self.status)
         self._written = time.monotonic()
         if changes or self._written - self._logged > _EVENTS_EVERY_S:
-            self.folder.save_events(f"{self.driver}-{self._chunk:05d}", self._lines)
+            self.folder.save_events(log_chunk(self.driver, self._chunk), self._lines)
             self._logged = self._written
             # Else a long run would write all of it again and again.
             if len(self._lines) >= LOG_CHUNK:

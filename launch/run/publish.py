@@ -5,7 +5,7 @@ from rich.console import Console
 
 from medgen.conf import RunConf
 from medgen.engine.results.summary import summarize, write_summary
-from medgen.engine.run.folder import RunFolder
+from medgen.engine.store.layout import RunPlace
 from medgen.launch.run.evaluation import Done
 from medgen.launch.run.tracking import track
 
@@ -16,8 +16,7 @@ def publish(done: Done, conf: RunConf, shown: bool) -> pa.Table:
     from medgen.launch.report.tables import terminal_tables
 
     summary = summarize(done.reader)
-    folder = RunFolder(done.reader.objects, done.plan.run_id)
-    folder.objects.replace(f"{folder.folder}/summary.parquet", write_summary(summary))
+    done.reader.objects.replace(RunPlace(done.plan.run_id).summary, write_summary(summary))
     if shown:
         console = Console()
         for table in terminal_tables(summary, Console().width):

@@ -15,6 +15,7 @@ from medgen.engine.plan.plan import Plan
 from medgen.engine.run.driver import Event
 from medgen.engine.run.folder import RunFolder, run_ids
 from medgen.engine.run.repair import Damage, damaged_samples, damaged_stages, quarantine
+from medgen.engine.store.layout import BenchmarkPlace, benchmark_name
 from medgen.engine.store.objects import Objects
 from medgen.launch import compose
 
@@ -45,13 +46,13 @@ def mend_benchmark(objects: Objects, conf: BenchmarkConf, tell: Tell) -> None:
 
 
 def _benchmark_damage(objects: Objects, name: str) -> list[Damage]:
-    refs = [r for r in benchmark_refs(objects) if name in (r, r.rpartition("-")[0])]
+    refs = [r for r in benchmark_refs(objects) if name in (r, benchmark_name(r))]
     if len(refs) != 1:
         return []  # none: it is imported as usual; several: the run says which to choose
     try:
         return list(damaged_samples(objects, find_benchmark(objects, refs[0]).manifest.ref))
     except (BenchmarkError, CorruptError) as err:
-        return [Damage(f"benchmarks/{refs[0]}/manifest.json", str(err))]
+        return [Damage(BenchmarkPlace(refs[0]).manifest, str(err))]
 
 
 def mend_run(objects: Objects, plan: Plan, tell: Tell) -> None:
@@ -62,7 +63,7 @@ def mend_run(objects: Objects, plan: Plan, tell: Tell) -> None:
         if plan.run_id in run_ids(objects):
             folder.plan()
     except CorruptError as err:
-        plans = [Damage(f"{folder.folder}/plan.json", str(err))]
+        plans = [Damage(folder.place.plan, str(err))]
     for damage in chain(plans, damaged_stages(objects, plan)):
         _put_aside(objects, damage, tell)
 

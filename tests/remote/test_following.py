@@ -118,10 +118,10 @@ def test_a_driver_of_which_nothing_is_heard_is_gone(folder: RunFolder) -> None:
 def test_events_are_told_once_each_as_sentences(folder: RunFolder) -> None:
     log = StoredLog(folder)
     lines = [event("opened", "2026-01-01T01:00:00"), event("closed", "2026-01-01T01:00:09")]
-    folder.save_events("a", lines[:1])
+    folder.save_events("a.jsonl", lines[:1])
     assert log.news() == ["01:00:00 opened answer/k"]
-    folder.save_events("a", lines)
-    folder.save_events("b", [event("draining", "2026-01-01T01:00:05")])
+    folder.save_events("a.jsonl", lines)
+    folder.save_events("b.jsonl", [event("draining", "2026-01-01T01:00:05")])
     assert log.news() == ["01:00:05 draining answer/k", "01:00:09 closed answer/k"]
     assert log.news() == []
 

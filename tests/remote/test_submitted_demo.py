@@ -37,7 +37,7 @@ def check(folder: Path, run: str, systems: list[str]) -> None:
     assert over.failed == {}
     assert over.code.startswith("upload ")
     kept = run_folder(folder, "demo")
-    summary = read_summary(kept.objects.read(f"{kept.folder}/summary.parquet")).to_pylist()
+    summary = read_summary(kept.objects.read(kept.place.summary)).to_pylist()
     assert {row["system"] for row in summary} == set(systems)
     # The declared variable led to the weights: such metrics have values, and say of what kind.
     encoded = [r for r in summary if r["label"] == "lpips" and r["group_kind"] == "all" and r["n"]]

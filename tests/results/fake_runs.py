@@ -16,7 +16,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES, VERDICTS
 from medgen.engine.store import schemas
 from medgen.engine.store.connect import connect
-from medgen.engine.store.layout import shard_name
+from medgen.engine.store.layout import BenchmarkPlace
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.sealed import seal
 from medgen.engine.store.shards import Stage, label
@@ -79,7 +79,7 @@ def write_benchmark(objects: Objects, samples: Sequence[Sample], shard_size: int
         modalities=Counter(s.modality for s in samples),
     )
     for i, data in enumerate(sealed):
-        objects.create(shard_name(f"benchmarks/{manifest.ref}", i), data)
+        objects.create(BenchmarkPlace(manifest.ref).shard(i), data)
     objects.create(f"benchmarks/{manifest.ref}/manifest.json", manifest.to_json())
     return manifest
 

@@ -1,0 +1,148 @@
+"""Every path of the store is made in one module: no other of the six packages spells one."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from medgen.engine.store import layout
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("engine", "actors", "adapters", "metrics", "conf", "launch")
+HOME = ROOT / "engine" / "store" / "layout.py"
+CALLS = {"create", "read", "replace", "names", "delete"}
+STORES = {"objects", "_objects", "inner"}
+# Layouts of other people's data, which have a file of that name.
+FOREIGN = {
+    "adapters/mini/layouts.py": "manifest.json",
+    "adapters/sources/directory.py": "manifest.json",
+}
+VERSION = re.compile(r"[\w-]+/\d+")  # of a schema or a protocol, such as `sentinels/1`
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def literals(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The text between the braces of f-strings, and every other string but docstrings."""
+    said = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, Documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield node.lineno, node.value
+
+
+def spelled(tree: ast.Module, known: set[str]) -> Iterator[tuple[int, str]]:
+    """Literals with a part of a known path: a file's name, or a folder's beside a slash."""
+    for line, text in literals(tree):
+        parts = text.split("/")
+        found = {p for p in parts if p in known and (re.search(r"[.-]", p) or len(parts) > 1)}
+        if found and not VERSION.fullmatch(text):
+            yield line, text
+
+
+def given_to_a_store(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Calls of a store with a path that is written where it is used."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+            continue
+        owner = node.func.value
+        name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+        path = node.args[0]
+        written = isinstance(path, ast.JoinedStr | ast.BinOp | ast.Constant)
+        if node.func.attr in CALLS and name in STORES and written:
+            yield node.lineno, ast.unparse(path)
+
+
+def parts_of_the_layout() -> set[str]:
+    parts = {p for _, text in literals(ast.parse(HOME.read_text())) for p in text.split("/")}
+    endings = {".json", ".md", ".parquet", ".png", ".jsonl"}  # which other files have as well
+    return {part for part in parts if re.search(r"[a-z]{3}", part)} - endings
+
+
+def others() -> list[Path]:
+    files = [file for package in PACKAGES for file in (ROOT / package).rglob("*.py")]
+    return sorted(file for file in files if file != HOME)
+
+
+def test_the_layout_knows_its_names() -> None:
+    known = parts_of_the_layout()
+    assert {"benchmarks", "stages", "runs", "nightly", "sentinels", "chaos"} <= known
+    assert {"manifest.json", "stage.json", "plan.json", "summary.parquet", "shard-"} <= known
+
+
+def test_no_other_module_spells_a_path_of_the_store() -> None:
+    known = parts_of_the_layout()
+    found = [
+        f"{file.relative_to(ROOT)}:{line} {text}"
+        for file in others()
+        for tree in [ast.parse(file.read_text(encoding="utf-8"))]
+        for line, text in (*spelled(tree, known), *given_to_a_store(tree))
+        if FOREIGN.get(str(file.relative_to(ROOT))) != text
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'objects.create(f"{folder}/{name}", data)',
+        'self.objects.names("runs")',
+        'path = f"stages/{stage}/{key}"',
+        'path = f"{folder}/plan.json"',
+        'path = "summary.parquet"',
+        'path = f"{folder}/shard-{number:05d}.arrow"',
+    ],
+)
+def test_a_path_elsewhere_would_be_seen(source: str) -> None:
+    tree = ast.parse(source)
+    assert [*spelled(tree, parts_of_the_layout()), *given_to_a_store(tree)]
+
+
+def paths(place: object) -> list[str]:
+    """Every path of a place that needs no more than the place."""
+    kind = type(place)
+    names = [name for name, value in vars(kind).items() if isinstance(value, property)]
+    assert fields(place)  # type: ignore[arg-type]
+    return [getattr(place, name) for name in names]
+
+
+def test_no_two_things_share_a_path() -> None:
+    places = (
+        layout.BenchmarkPlace("one"),
+        layout.StagePlace("score", "one"),
+        layout.RunPlace("one"),
+        layout.SentinelPlace("one"),
+        layout.NightlyPlace("one"),
+    )
+    found = [path for place in places for path in paths(place)]
+    assert len(found) >= 20
+    assert len(set(found)) == len(found)
+
+
+def test_names_are_read_back_as_they_are_written() -> None:
+    stage = layout.StagePlace("answer", "abc")
+    for number, revision in ((0, 0), (42, 0), (42, 3), (123456, 12)):
+        path = stage.shard(number, revision)
+        assert layout.shard_of(path.removeprefix(f"{stage.folder}/")) == (number, revision)
+    assert layout.lease_number(layout.lease("here", 7).removeprefix("here/")) == 7
+    assert layout.benchmark_name(layout.benchmark_ref("medgen-mini", "0123")) == "medgen-mini"
+
+
+@pytest.mark.parametrize("name", ["stage.json", "quarantine", "parts-00001", "shard-1.arrow"])
+def test_what_is_no_shard_is_not_read_as_one(name: str) -> None:
+    assert layout.shard_of(name) is None
+    assert layout.lease_number(name) is None
+
+
+def test_commits_of_rows_are_known_from_other_writes() -> None:
+    stage = layout.StagePlace("judge", "abc")
+    assert layout.commit_of(stage.shard(3, 1)) == ("judge", "shard", "00003")
+    parts = stage.parts(4, 0, "inputs")
+    assert layout.commit_of(layout.part(parts, (0, 8))) == ("judge", "parts", "00004")
+    assert layout.commit_of(stage.recipe) is None
+    assert layout.commit_of(layout.RunPlace("one").plan) is None
