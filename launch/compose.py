@@ -31,8 +31,7 @@ from medgen.engine.run.driver import Event
 from medgen.engine.run.pool import Pool
 from medgen.engine.run.survey import Todo
 from medgen.engine.settings import check_arguments
-from medgen.engine.store.chaos import Chaos, chaotic_url
-from medgen.engine.store.connect import connect
+from medgen.engine.store.chaos import Chaos
 from medgen.engine.store.layout import benchmark_name
 from medgen.engine.store.objects import Objects
 from medgen.metrics.catalogue import CATALOGUE, SCORER, metric_spec
@@ -273,12 +272,11 @@ def open_pool(conf: ClusterConf, store: str) -> Iterator[Pool]:
         raise ConfigError(f"cluster.pool is {conf.pool!r}; it is `ray` or `local`")
 
 
-def planned(conf: RunConf, chaos: Chaos | None = None) -> tuple[Objects, Plan]:
-    """The store and the plan of a configuration; imports the benchmark when that is asked."""
-    objects = connect(chaotic_url(conf.store, chaos) if chaos else conf.store)
+def plan_of(conf: RunConf, objects: Objects, chaos: Chaos | None = None) -> Plan:
+    """The plan of a configuration; imports the benchmark when that is asked."""
     manifest = ensure_benchmark(objects, conf.benchmark)
     asked = recipe(conf)
-    return objects, make_plan(struck(asked, chaos) if chaos else asked, manifest)
+    return make_plan(struck(asked, chaos) if chaos else asked, manifest)
 
 
 def config_text(conf: RunConf) -> str:

@@ -17,10 +17,11 @@ from medgen.engine import registry
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.folder import RunFolder
+from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.launch.cluster.jobs import TERMINAL, Cluster, address, attempt
 from medgen.launch.cluster.parcel import DISTRIBUTION, RUN_FILE, SECRET_NAME, Parcel, pack
-from medgen.launch.compose import config_text, planned
+from medgen.launch.compose import config_text, plan_of
 
 _RUN = ("python", "-m", "medgen", "run", "--config", RUN_FILE, "--json")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -49,7 +50,8 @@ def submit(conf: RunConf, retry_errors: bool = False) -> Submission:
     conf = for_cluster(conf)
     parcel = pack(config_text(conf), conf.submit.include, conf.submit.most_mib)
     cluster = Cluster(address(conf.submit.address))
-    objects, plan = planned(conf)
+    objects = connect(conf.store)
+    plan = plan_of(conf, objects)
     known = cluster.jobs(plan.run_id)
     if active := [job for job, state in known.items() if state not in TERMINAL]:
         return Submission(plan, objects, cluster, active[-1], started=False)

@@ -90,7 +90,7 @@ def judge_command(
 
 
 def _carry_out(conf: "RunConf", wish: "Wish") -> int:
-    from medgen.launch.run.evaluation import evaluate, exit_code, finish
+    from medgen.launch.run.evaluation import evaluate
     from medgen.launch.run.progress import line
     from medgen.launch.run.publish import publish
     from medgen.launch.run.stop import Stop
@@ -109,9 +109,7 @@ def _carry_out(conf: "RunConf", wish: "Wish") -> int:
 
     with ours_alone():
         done = evaluate(conf, wish, stop, tell)
-    summary = publish(done, conf, shown=not as_json)
-    code = exit_code(done, summary, conf.allowed_failures, stop)
-    finish(done, code)
+    code = publish(done, conf, stop, shown=not as_json)
     for group, reason in done.ending.failed.items():
         click.echo(f"given up: {_who(done.plan, group)}: {reason}", err=True)
     for group, drift in done.drifts.items():
@@ -146,11 +144,13 @@ def plan_command(
     from medgen.engine.plan import graph
     from medgen.engine.run.reader import RunReader
     from medgen.engine.run.survey import survey
-    from medgen.launch.compose import planned
+    from medgen.engine.store.connect import connect
+    from medgen.launch.compose import plan_of
     from medgen.launch.run.plan import check_cluster, plan_table
 
     conf = configuration(config, store, overrides)
-    objects, plan = planned(conf)
+    objects = connect(conf.store)
+    plan = plan_of(conf, objects)
     todo = survey(RunReader(objects, plan))
     if as_json:
         left = {key: len(targets) for key, targets in todo.targets.items()}

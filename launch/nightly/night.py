@@ -23,7 +23,7 @@ from medgen.launch.nightly.history import History, Night, Word
 from medgen.launch.nightly.retention import removable, remove
 from medgen.launch.nightly.webhook import notify
 from medgen.launch.report.verdicts import gate_markdown
-from medgen.launch.run.evaluation import Done, Wish, evaluate, exit_code, finish
+from medgen.launch.run.evaluation import Done, Wish, evaluate
 from medgen.launch.run.publish import publish
 from medgen.launch.run.stop import Stop
 
@@ -141,9 +141,7 @@ def _held(evening: Evening, conf: RunConf, history: History, night: Night, stop:
 
     wish = Wish(retry_errors=evening.retry_errors, quiet=evening.quiet)
     done = evaluate(conf, wish, stop, tell)
-    summary = publish(done, conf, shown=not evening.quiet)
-    code = exit_code(done, summary, conf.allowed_failures, stop)
-    finish(done, code)
+    code = publish(done, conf, stop, shown=not evening.quiet)
     seconds = round(done.seconds, 3)
     night = replace(night, run_id=done.plan.run_id, seconds=seconds, computed=computed)
     night, judged = _concluded(night, code, done, conf, history)

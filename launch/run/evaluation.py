@@ -5,12 +5,11 @@ import json
 import socket
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
 from rich.console import Console
 
 from medgen.actors.chaos import ChaoticPool
@@ -20,17 +19,14 @@ from medgen.engine.codec import plain
 from medgen.engine.errors import StoreError
 from medgen.engine.judging.sentinels import Drift
 from medgen.engine.plan.plan import Node, Plan
-from medgen.engine.results.columns import system_columns
 from medgen.engine.run.driver import Ending, Event, Options, carry_out
-from medgen.engine.run.folder import RunFolder, RunStatus, now
+from medgen.engine.run.folder import RunFolder, RunStatus
 from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.run.sentinels import drifts
 from medgen.engine.run.survey import Todo, survey
-from medgen.engine.store.chaos import Chaos, forget_deaths
+from medgen.engine.store.chaos import Chaos, chaotic_url, forget_deaths
 from medgen.engine.store.connect import connect
-from medgen.engine.store.objects import Objects
 from medgen.launch import compose, exits
-from medgen.launch.compose import config_text, planned
 from medgen.launch.exits import code_of
 from medgen.launch.run.origin import Job, code_identity, current_job
 from medgen.launch.run.progress import Bars, Lines, Recorder, with_means
@@ -49,7 +45,6 @@ class Wish:
     repair: bool = False  # prove everything first, and replace what is damaged
     chaos: Chaos | None = None  # a rehearsal with these faults
     discreet: bool = False  # no words of samples in logs, events and status
-    session: str = ""  # names this driver; given when empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +67,52 @@ def evaluate(conf: RunConf, wish: Wish, stop: Stop, tell: Callable[[Event], None
         MedgenError: nothing could be started, or the store is gone. All that was committed stays.
     """
     start = time.monotonic()
-    told: list[Event] = []  # before there is a record to write to
-    objects, plan = _prepared(conf, wish, told.append)
+    early: list[Event] = []  # before there is a record to write to
+    objects = connect(chaotic_url(conf.store, wish.chaos) if wish.chaos else conf.store)
+    if wish.chaos:
+        early.append(Event("chaos", "", details={"settings": str(wish.chaos)}))
+        forget_deaths(objects)
+    if wish.repair:
+        mend_benchmark(objects, conf.benchmark, early.append)
+    plan = compose.plan_of(conf, objects, wish.chaos)
+    if wish.repair:
+        mend_run(objects, plan, early.append)
     folder = RunFolder(objects, plan.run_id)
-    folder.save_plan(plan, config_text(conf))
+    folder.save_plan(plan, compose.config_text(conf))
     reader = RunReader(objects, plan)
     todo = restrict(survey(reader, wish.retry_errors), plan, wish.stages)
-    wish = replace(wish, session=wish.session or _session())
-    recorder = Recorder(folder, plan, todo, wish.session)
-    for event in told:
+    session = _session()
+    recorder = Recorder(folder, plan, todo, session)
+    for event in early:
         recorder(event)
         tell(event)
     recorder.publish(job=wish.job.id, code=code_identity())
     pulse = Pulse(stop, recorder, obey_present=wish.job.submitted)
     begun = time.monotonic()
+    with _told_if_it_fails(recorder):
+        ending = _drive(conf, wish, reader, todo, Ears((recorder, tell), pulse))
+    worked = time.monotonic() - begun
+    reader = reader.anew()  # what was listed before is out of date
+    complete = not survey(reader).shards
+    recorder.publish(status=_standing(ending, complete), failed=ending.failed)
+    moved = judge_drifts(folder, plan, session)
+    return Done(plan, reader, ending, complete, time.monotonic() - start, worked, moved)
+
+
+@contextlib.contextmanager
+def _told_if_it_fails(recorder: Recorder) -> Iterator[None]:
+    """Leave in the run's status why its driver ended without an ending."""
     try:
-        ending = _work(conf, wish, reader, todo, Ears((recorder, tell), pulse, stop))
+        yield
     except BaseException as err:
         code = 130 if isinstance(err, KeyboardInterrupt) else code_of(err) or exits.INTERNAL
         reason = str(err) or type(err).__name__
         with contextlib.suppress(StoreError):  # the error above is what is to be said
             recorder.publish(status="error", reason=reason, exit_code=code)
         raise
-    worked = time.monotonic() - begun
-    reader = reader.anew()  # what was listed before is out of date
-    complete = not survey(reader).shards
-    recorder.publish(status=_word(ending, complete), failed=ending.failed)
-    moved = judge_drifts(folder, plan, wish.session)
-    return Done(plan, reader, ending, complete, time.monotonic() - start, worked, moved)
 
 
-def _word(ending: Ending, complete: bool) -> RunStatus:
+def _standing(ending: Ending, complete: bool) -> RunStatus:
     if ending.stopped:
         return "cancelled"
     return "success" if complete else "partial"
@@ -115,19 +125,6 @@ def judge_drifts(folder: RunFolder, plan: Plan, session: str) -> Mapping[str, Dr
         text = json.dumps({"session": session, "judges": plain(found)}, indent=1)
         folder.objects.replace(folder.place.sentinels, text.encode())
     return found
-
-
-def _prepared(conf: RunConf, wish: Wish, tell: Callable[[Event], None]) -> tuple[Objects, Plan]:
-    """The store and the plan, repaired or with faults put in where that is wished."""
-    if wish.chaos is not None:
-        tell(Event("chaos", "", details={"settings": str(wish.chaos)}))
-        forget_deaths(connect(conf.store))
-    if wish.repair:
-        mend_benchmark(connect(conf.store), conf.benchmark, tell)
-    objects, plan = planned(conf, wish.chaos)
-    if wish.repair:
-        mend_run(objects, plan, tell)
-    return objects, plan
 
 
 def restrict(todo: Todo, plan: Plan, stages: Sequence[str]) -> Todo:
@@ -147,77 +144,36 @@ def _there(todo: Todo, node: Node, shard: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """Who is told of events, who is asked whether to stop, and who hears signals."""
+    """Who is told of events, and who knows whether to stop."""
 
-    watchers: Sequence[Callable[[Event], None]]
-    pulse: Callable[[], bool]
-    stop: Stop
+    told: Sequence[Callable[[Event], None]]
+    pulse: Pulse
 
 
-def _work(conf: RunConf, wish: Wish, reader: RunReader, todo: Todo, ears: Ears) -> Ending:
+def _drive(conf: RunConf, wish: Wish, reader: RunReader, todo: Todo, ears: Ears) -> Ending:
     if not todo.shards:
         return Ending(stopped=False, failed={})  # nothing to do starts nothing
     console = Console(stderr=True)
     shown: Any = Bars(reader.plan, todo, console) if console.is_terminal else Lines()
-    everyone = [*ears.watchers] if wish.quiet else [*ears.watchers, shown]
+    everyone = [*ears.told] if wish.quiet else [*ears.told, shown]
 
     def watch(event: Event) -> None:
         event = with_means(reader, event)
         for watcher in everyone:
             watcher(event)
 
-    options = Options(
+    how = Options(
         ears.pulse,
         watch,
         conf.cluster.grace_s,
         wish.discreet,
         conf.spending_cap_usd,
-        wish.session,
+        ears.pulse.recorder.driver,
     )
-    with compose.open_pool(conf.cluster, conf.store) as pool, ears.stop.listening(), shown:
+    with compose.open_pool(conf.cluster, conf.store) as pool, ears.pulse.stop.listening(), shown:
         everyone += compose.telemetry(conf.cluster, reader.plan, todo)
         faulty = ChaoticPool(pool, wish.chaos) if wish.chaos else pool
-        return carry_out(reader, todo, faulty, options)
-
-
-def exit_code(done: Done, summary: pa.Table, allowed_failures: float, stop: Stop) -> int:
-    """0 complete, 3 rows are missing or not ok beyond the allowed share, 128 + signal."""
-    if stop.signal is not None:
-        return 128 + stop.signal
-    worst = max(failed_share(summary), failed_predictions(done.reader))
-    if not done.complete or worst > allowed_failures:
-        return exits.INCOMPLETE
-    return exits.OK
-
-
-def finish(done: Done, code: int) -> None:
-    """Publish the exit code, which says that results and report are there as well."""
-    folder = RunFolder(done.reader.objects, done.plan.run_id)
-    if (status := folder.status()) is not None:
-        folder.save_status(replace(status, updated=now(), exit_code=code))
-
-
-def failed_predictions(reader: RunReader) -> float:
-    """The largest share, over systems, of predictions that are not ok; no metric need apply."""
-    worst = 0.0
-    for system in reader.plan.systems:
-        column = next(system_columns(reader, system.name), None)
-        if column is not None and column.values.size:
-            worst = max(worst, 1 - column.context.prediction.counts()["ok"] / column.values.size)
-    return worst
-
-
-def failed_share(summary: pa.Table) -> float:
-    """The largest share, over systems and values, of samples with neither value nor verdict.
-
-    An answer that cannot be parsed is the model's own and no failure of the run.
-    """
-    worst = 0.0
-    for row in summary.to_pylist():
-        if row["group_kind"] == "all" and row["expected"]:
-            settled = row["n"] + row["not_applicable"] + (row.get("status_unparseable") or 0)
-            worst = max(worst, 1 - settled / row["expected"])
-    return worst
+        return carry_out(reader, todo, faulty, how)
 
 
 def _session() -> str:

@@ -1,22 +1,32 @@
-"""What is left of a run when it is over: summary, report, and a table on the terminal."""
+"""What is left of a run when it is over: summary, report, a table on the terminal, an exit code."""
+
+from dataclasses import replace
 
 import pyarrow as pa
 from rich.console import Console
 
 from medgen.conf import RunConf
+from medgen.engine.results.columns import system_columns
 from medgen.engine.results.summary import summarize, write_summary
-from medgen.engine.store.layout import RunPlace
+from medgen.engine.run.folder import RunFolder, now
+from medgen.engine.run.reader import RunReader
+from medgen.launch import exits
 from medgen.launch.run.evaluation import Done
+from medgen.launch.run.stop import Stop
 from medgen.launch.run.tracking import track
 
 
-def publish(done: Done, conf: RunConf, shown: bool) -> pa.Table:
-    """Write `summary.parquet` and the report beside the plan; print the table when shown."""
+def publish(done: Done, conf: RunConf, stop: Stop, shown: bool) -> int:
+    """Write `summary.parquet` and the report beside the plan; print the table when shown.
+
+    Returns the exit code, which is published last: it says that the rest is there as well.
+    """
     from medgen.launch.report.report import write_report
     from medgen.launch.report.tables import terminal_tables
 
     summary = summarize(done.reader)
-    done.reader.objects.replace(RunPlace(done.plan.run_id).summary, write_summary(summary))
+    folder = RunFolder(done.reader.objects, done.plan.run_id)
+    folder.objects.replace(folder.place.summary, write_summary(summary))
     if shown:
         console = Console()
         for table in terminal_tables(summary, Console().width):
@@ -28,4 +38,40 @@ def publish(done: Done, conf: RunConf, shown: bool) -> pa.Table:
             Console().print(f"report: {where}", highlight=False, soft_wrap=True)
     for problem in track(conf.tracking, done.plan, summary):
         Console(stderr=True).print(problem, markup=False, highlight=False, soft_wrap=True)
-    return summary
+    code = exit_code(done, summary, conf.allowed_failures, stop)
+    if (status := folder.status()) is not None:
+        folder.save_status(replace(status, updated=now(), exit_code=code))
+    return code
+
+
+def exit_code(done: Done, summary: pa.Table, allowed_failures: float, stop: Stop) -> int:
+    """0 complete, 3 rows are missing or not ok beyond the allowed share, 128 + signal."""
+    if stop.signal is not None:
+        return 128 + stop.signal
+    worst = max(failed_share(summary), failed_predictions(done.reader))
+    if not done.complete or worst > allowed_failures:
+        return exits.INCOMPLETE
+    return exits.OK
+
+
+def failed_predictions(reader: RunReader) -> float:
+    """The largest share, over systems, of predictions that are not ok; no metric need apply."""
+    worst = 0.0
+    for system in reader.plan.systems:
+        column = next(system_columns(reader, system.name), None)
+        if column is not None and column.values.size:
+            worst = max(worst, 1 - column.context.prediction.counts()["ok"] / column.values.size)
+    return worst
+
+
+def failed_share(summary: pa.Table) -> float:
+    """The largest share, over systems and values, of samples with neither value nor verdict.
+
+    An answer that cannot be parsed is the model's own and no failure of the run.
+    """
+    worst = 0.0
+    for row in summary.to_pylist():
+        if row["group_kind"] == "all" and row["expected"]:
+            settled = row["n"] + row["not_applicable"] + (row.get("status_unparseable") or 0)
+            worst = max(worst, 1 - settled / row["expected"])
+    return worst

@@ -26,7 +26,7 @@ from medgen.launch.cluster.submit import (
     next_attempt,
     requirements,
 )
-from medgen.launch.compose import config_text, planned
+from medgen.launch.compose import config_text, plan_of
 from medgen.launch.run.origin import code_identity
 
 MOST = 16.0
@@ -150,7 +150,7 @@ def test_the_shipped_configuration_gives_the_same_plan(tmp_path: Path) -> None:
     shipped.write_text(config_text(for_cluster(conf)))
     there = load(str(shipped))
     assert (there.cluster.pool, there.cluster.address) == ("ray", "auto")
-    assert planned(there)[1] == planned(conf)[1]
+    assert plan_of(there, connect(there.store)) == plan_of(conf, connect(conf.store))
 
 
 def test_a_relative_store_is_made_absolute_and_a_private_one_refused(tmp_path: Path) -> None:
