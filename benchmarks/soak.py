@@ -86,7 +86,7 @@ def now() -> dict[str, float]:
 def steady(shards: int, folder: Path) -> dict[str, Any]:
     """A whole run in this process, of so many shards a stage."""
     from medgen.launch.commands.options import configuration
-    from medgen.launch.run.evaluation import Wish, evaluate
+    from medgen.launch.run.evaluation import RunOptions, evaluate
     from medgen.launch.run.stop import Stop
 
     folder.mkdir(parents=True)
@@ -106,8 +106,8 @@ def steady(shards: int, folder: Path) -> dict[str, Any]:
     path = folder / "run.yaml"
     path.write_text(yaml.safe_dump(body), encoding="utf-8")
     gauge, start = Gauge(2 * shards), time.monotonic()
-    wish = Wish(quiet=True, chaos=parse_chaos(FAULTS))
-    done = evaluate(configuration(str(path), None, ()), wish, Stop(), gauge)
+    options = RunOptions(quiet=True, chaos=parse_chaos(FAULTS))
+    done = evaluate(configuration(str(path), None, ()), options, Stop(), gauge)
     if not done.complete:
         raise SystemExit(f"rows are missing: {dict(done.ending.failed)}")
     seconds = time.monotonic() - start

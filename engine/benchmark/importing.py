@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from medgen.engine.benchmark.manifest import Manifest, ShardEntry, manifest_from_json
 from medgen.engine.benchmark.source import Problem, Source
-from medgen.engine.benchmark.spool import Entry, Spool
+from medgen.engine.benchmark.spool import Spool, SpoolEntry
 from medgen.engine.benchmark.vocabulary import MODALITIES
 from medgen.engine.codec import fingerprint
 from medgen.engine.data import Format, Sample
@@ -93,7 +93,7 @@ def import_benchmark(source: Source, objects: Objects, options: ImportOptions) -
         return _Writer(objects, options, spool, order).write(source)
 
 
-def stratified(entries: list[Entry], seed: int) -> list[Entry]:
+def stratified(entries: list[SpoolEntry], seed: int) -> list[SpoolEntry]:
     """A seeded order in which every prefix is an unbiased sample.
 
     Entries are sorted by format, task and modality, at random within; the i-th then stands at
@@ -195,7 +195,7 @@ class _Writer:
     """Writes the shards of one benchmark, then its manifest."""
 
     def __init__(
-        self, objects: Objects, options: ImportOptions, spool: Spool, order: list[Entry]
+        self, objects: Objects, options: ImportOptions, spool: Spool, order: list[SpoolEntry]
     ) -> None:
         self._objects, self._options, self._spool, self._order = objects, options, spool, order
         content = hashlib.sha256(b"".join(entry.digest for entry in order)).hexdigest()
@@ -219,7 +219,7 @@ class _Writer:
             return manifest
         return stored
 
-    def _shard(self, number: int, entries: list[Entry]) -> ShardEntry:
+    def _shard(self, number: int, entries: list[SpoolEntry]) -> ShardEntry:
         samples = [self._spool.sample(entry) for entry in entries]
         table = schemas.sample_table(samples)
         name, content = self._place.shard(number), seal(table)

@@ -11,7 +11,7 @@ from medgen.engine.store.schemas import dumps
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SpoolEntry:
     """Where one sample lies in the file, and what is needed to order and count it."""
 
     id: str
@@ -28,7 +28,7 @@ class Spool:
 
     def __init__(self, file: BinaryIO) -> None:
         """`file` is open for reading and writing, and is nobody else's."""
-        self.entries: list[Entry] = []
+        self.entries: list[SpoolEntry] = []
         self._file = file
         self._end = 0
 
@@ -42,7 +42,7 @@ class Spool:
         self._file.seek(self._end)
         self._file.writelines(parts)
         sizes = tuple(len(part) for part in parts)
-        entry = Entry(
+        entry = SpoolEntry(
             id=sample.id,
             format=sample.format,
             task=sample.task,
@@ -54,7 +54,7 @@ class Spool:
         self.entries.append(entry)
         self._end += sum(sizes)
 
-    def sample(self, entry: Entry) -> Sample:
+    def sample(self, entry: SpoolEntry) -> Sample:
         """Read one sample back."""
         self._file.seek(entry.offset)
         fields, *pictures = (self._file.read(size) for size in entry.sizes)

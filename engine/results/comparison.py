@@ -29,7 +29,7 @@ from medgen.engine.results.statistics import (
     sign_flip,
     wilcoxon,
 )
-from medgen.engine.results.summary import Group, groups, random_labels
+from medgen.engine.results.summary import ColumnGroup, groups, random_labels
 from medgen.engine.results.thresholds import Direction, Threshold
 from medgen.engine.run.reader import RunReader
 
@@ -75,7 +75,7 @@ class Cell:
     """The pairs of one value in one group."""
 
     column: PairedColumn
-    group: Group
+    group: ColumnGroup
     left: Floats  # of applicable pairs; NaN where there is none
     right: Floats
     clusters: Ints

@@ -75,7 +75,7 @@ class GateRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CellFinding:
     """One cell: a value in a format or task."""
 
     format: str
@@ -106,7 +106,7 @@ class GateVerdict:
     candidate: str
     alpha: float
     reasons: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[CellFinding, ...]
     not_gated: tuple[str, ...]  # values without a direction
     random_weights: bool = False  # something behind it has random weights: not a result
     schema: str = "gate/1"
@@ -117,7 +117,7 @@ class GateVerdict:
         return EXIT_CODES[self.word]
 
     @property
-    def regressed(self) -> tuple[Finding, ...]:
+    def regressed(self) -> tuple[CellFinding, ...]:
         """The cells that regressed, whole formats first."""
         found = (f for f in self.findings if f.word == "regressed")
         return tuple(sorted(found, key=lambda f: f.kind != "all"))
@@ -205,13 +205,13 @@ def _margin(cell: Cell, rules: GateRules) -> float:
     return rules.margin_sd * float(np.std(values)) if len(values) else 0.0
 
 
-def _finding(cell: Cell, rules: GateRules, flips: int, least: int) -> Finding:
+def _finding(cell: Cell, rules: GateRules, flips: int, least: int) -> CellFinding:
     direction = _direction(cell.column, rules) or "higher"
     complete, margin = cell.complete, _margin(cell, rules)
     gains = cell.differences if direction == "higher" else -cell.differences
     clusters = cell.clusters[complete]
     units = len(np.unique(clusters))
-    finding = Finding(
+    finding = CellFinding(
         format=cell.group.format,
         kind=cell.group.kind,
         group=cell.group.name,
@@ -247,7 +247,7 @@ def _looked(gains: Floats, clusters: Ints, flips: int) -> Flips | None:
     return replace(whole, high=first.high) if whole else None
 
 
-def _worded(finding: Finding, rules: GateRules) -> Finding:
+def _worded(finding: CellFinding, rules: GateRules) -> CellFinding:
     if finding.regression_holm is None or finding.sound_p is None:
         return finding
     if finding.regression_holm <= rules.alpha:
@@ -264,7 +264,7 @@ def _worded(finding: Finding, rules: GateRules) -> Finding:
     return replace(finding, word="sound")
 
 
-def _verdict(findings: Sequence[Finding]) -> tuple[Word, list[str]]:
+def _verdict(findings: Sequence[CellFinding]) -> tuple[Word, list[str]]:
     regressed = [f for f in findings if f.word == "regressed"]
     if regressed:
         return "regression", [_said(f) for f in regressed]
@@ -277,7 +277,7 @@ def _verdict(findings: Sequence[Finding]) -> tuple[Word, list[str]]:
     return "pass", [f"{len(whole)} values in whole formats are not inferior; no task regressed"]
 
 
-def _said(finding: Finding) -> str:
+def _said(finding: CellFinding) -> str:
     place = finding.format if finding.kind == "all" else f"{finding.format} {finding.group}"
     numbers = ""
     if finding.loss is not None:

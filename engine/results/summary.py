@@ -75,7 +75,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ColumnGroup:
     """Some entries of a column: a whole format, or one of its tasks or modalities."""
 
     format: str
@@ -144,19 +144,19 @@ def _column_rows(
         yield row, values
 
 
-def groups(column: Column) -> Iterator[Group]:
+def groups(column: Column) -> Iterator[ColumnGroup]:
     """Every format of a column, whole, then by task, then by modality; names sorted."""
     context = column.context
     for name in context.format.words:
         mask = context.format.where(name)
-        yield Group(name, "all", "all", mask)
+        yield ColumnGroup(name, "all", "all", mask)
         for kind, coded in (("task", context.task), ("modality", context.modality)):
             yield from _split(name, kind, coded, mask)
 
 
-def _split(name: str, kind: str, coded: Coded, mask: NDArray[np.bool_]) -> Iterator[Group]:
+def _split(name: str, kind: str, coded: Coded, mask: NDArray[np.bool_]) -> Iterator[ColumnGroup]:
     for word in sorted(w for w, count in coded.counts(mask).items() if count):
-        yield Group(name, kind, word, mask & coded.where(word))
+        yield ColumnGroup(name, kind, word, mask & coded.where(word))
 
 
 def _counts(values: Floats, expected: int, not_applicable: int) -> Row:

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from medgen.engine.store.objects import Objects, Patient, PosixObjects, RemoteObjects
+from medgen.engine.store.objects import Objects, PosixObjects, RemoteObjects, RetryingObjects
 
 
 def connect(url: str) -> Objects:
@@ -19,10 +19,10 @@ def connect(url: str) -> Objects:
         from medgen.engine.store.chaos import ChaoticObjects, parse_chaos
 
         chaos = parse_chaos(settings.removeprefix("chaos:"))
-        rehearsed = Patient(ChaoticObjects(connect(inner), chaos))
+        rehearsed = RetryingObjects(ChaoticObjects(connect(inner), chaos))
         rehearsed.pause_s = 0.001  # whose answers need no time to become better
         return rehearsed
     scheme = urlsplit(url).scheme
     if scheme in ("", "file"):
         return PosixObjects(url.removeprefix("file://"))
-    return Patient(RemoteObjects(url))
+    return RetryingObjects(RemoteObjects(url))

@@ -30,7 +30,7 @@ _FINAL_CODES = _FULL | {
     *(errno.ENOSYS, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EMSGSIZE),
 }
 _FINAL_WORDS = ("Credential", "NoRegion", "Profile")
-# The client of S3 would try up to 25 times on its own, for minutes; `Patient` decides instead.
+# The client of S3 would try up to 25 times on its own, for minutes: `RetryingObjects` decides.
 _S3_OPTIONS = {
     "config_kwargs": {
         "connect_timeout": 10,
@@ -98,7 +98,7 @@ def _refusal(action: str, where: str, err: Exception) -> StoreError:
     return BusyError(f"cannot {action} {where}: {why}. Is the store reachable?")
 
 
-class Patient:
+class RetryingObjects:
     """Objects of a place that may fail for a moment: every call is tried again for a while.
 
     All calls can be repeated: an object is created once, and replacing or deleting twice is the
@@ -213,7 +213,7 @@ class PosixObjects:
 class RemoteObjects:
     """Objects behind an fsspec file system: S3 and its kin, and `memory://`.
 
-    Every call is one attempt; `Patient` makes more of it.
+    Every call is one attempt; `RetryingObjects` makes more of it.
     """
 
     def __init__(self, url: str) -> None:

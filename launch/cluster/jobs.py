@@ -145,8 +145,8 @@ def _client(url: str) -> Any:
         return JobSubmissionClient._do_request(client, *given, **{"timeout": patience, **named})
 
     # Ray's client would wait for an answer for ever, beginning in its constructor.
-    patient = type("Patient", (JobSubmissionClient,), {"_do_request": ask})
-    return patient(url)
+    timed = type("TimedClient", (JobSubmissionClient,), {"_do_request": ask})
+    return timed(url)
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ def nightly_command(config: str | None, store: str | None, **given: Any) -> int:
         return _history(conf, given["as_json"])
     if given["prune"]:
         return _prune(conf, given["really"])
-    from medgen.launch.nightly.night import Evening, run_night, today
+    from medgen.launch.nightly.night import NightlyRun, run_night, today
     from medgen.launch.nightly.webhook import text
     from medgen.launch.run.progress import line
     from medgen.launch.run.stop import Stop
@@ -47,8 +47,8 @@ def nightly_command(config: str | None, store: str | None, **given: Any) -> int:
     def say(words: str) -> None:
         click.echo(words, err=True)
 
-    evening = Evening(conf, day, tell, given["as_json"], given["retry_errors"], say)
-    night = run_night(evening, Stop())
+    nightly = NightlyRun(conf, day, tell, given["as_json"], given["retry_errors"], say)
+    night = run_night(nightly, Stop())
     if given["as_json"]:
         emit("done", **asdict(night))
     else:
@@ -82,7 +82,7 @@ def _history(conf: "RunConf", as_json: bool) -> int:
 def _cells(night: "Night") -> list[str]:
     systems = "\n".join(f"{name} {word}" for name, word in night.verdicts.items())
     against = f"{night.run_id} against {night.baseline}" if night.baseline else night.run_id
-    return [night.date, night.word, systems, "\n".join((against, *night.reasons[:2])).strip()]
+    return [night.date, night.outcome, systems, "\n".join((against, *night.reasons[:2])).strip()]
 
 
 def _prune(conf: "RunConf", really: bool) -> int:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from medgen.conf import RunConf
     from medgen.engine.plan.plan import Plan
     from medgen.engine.run.driver import Event
-    from medgen.launch.run.evaluation import Wish
+    from medgen.launch.run.evaluation import RunOptions
 
 Overrides = tuple[str, ...]
 
@@ -46,17 +46,17 @@ def run_command(
     OVERRIDES are dotted settings: `systems=[oracle,blank] protocol=table-iv cluster.num_cpus=8`.
     """
     from medgen.engine.store.chaos import parse_chaos
-    from medgen.launch.run.evaluation import Wish
+    from medgen.launch.run.evaluation import RunOptions
     from medgen.launch.run.protect import protect
 
     conf = configuration(config, store, overrides)
     if protected:
         protect(conf, allow_endpoint)
     faults = parse_chaos(chaos) if chaos else None
-    wish = Wish(
+    options = RunOptions(
         retry_errors=retry_errors, quiet=as_json, repair=repair, chaos=faults, discreet=protected
     )
-    return _carry_out(conf, wish)
+    return _carry_out(conf, options)
 
 
 @click.command("score")
@@ -67,10 +67,10 @@ def score_command(
     config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
 ) -> int:
     """Score the predictions that exist; no model is run."""
-    from medgen.launch.run.evaluation import Wish
+    from medgen.launch.run.evaluation import RunOptions
 
     return _carry_out(
-        configuration(config, store, overrides), Wish(("score",), retry_errors, quiet=as_json)
+        configuration(config, store, overrides), RunOptions(("score",), retry_errors, quiet=as_json)
     )
 
 
@@ -82,23 +82,23 @@ def judge_command(
     config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
 ) -> int:
     """Judge the predictions that exist; no model but the judge is run."""
-    from medgen.launch.run.evaluation import Wish
+    from medgen.launch.run.evaluation import RunOptions
 
     return _carry_out(
-        configuration(config, store, overrides), Wish(("judge",), retry_errors, quiet=as_json)
+        configuration(config, store, overrides), RunOptions(("judge",), retry_errors, quiet=as_json)
     )
 
 
-def _carry_out(conf: "RunConf", wish: "Wish") -> int:
+def _carry_out(conf: "RunConf", options: "RunOptions") -> int:
     from medgen.launch.run.evaluation import evaluate
     from medgen.launch.run.progress import line
     from medgen.launch.run.publish import publish
     from medgen.launch.run.stop import Stop
 
-    as_json = wish.quiet
+    as_json = options.quiet
     stop = Stop()
     if as_json:
-        emit("launch", store=conf.store, systems=list(conf.system), stages=list(wish.stages))
+        emit("launch", store=conf.store, systems=list(conf.system), stages=list(options.stages))
 
     def tell(event: "Event") -> None:
         if as_json:
@@ -108,20 +108,20 @@ def _carry_out(conf: "RunConf", wish: "Wish") -> int:
             click.echo(f"{event.kind}: {': '.join(event.details.values())}", err=True)
 
     with ours_alone():
-        done = evaluate(conf, wish, stop, tell)
-    code = publish(done, conf, stop, shown=not as_json)
-    for group, reason in done.ending.failed.items():
-        click.echo(f"given up: {_who(done.plan, group)}: {reason}", err=True)
-    for group, drift in done.drifts.items():
+        result = evaluate(conf, options, stop, tell)
+    code = publish(result, conf, stop, shown=not as_json)
+    for group, reason in result.ending.failed.items():
+        click.echo(f"given up: {_who(result.plan, group)}: {reason}", err=True)
+    for group, drift in result.drifts.items():
         click.echo(f"{group}: {drift.words}", err=True)
     if as_json:
         emit(
-            "done", run=done.plan.run_id, exit_code=code, complete=done.complete,
-            seconds=round(done.seconds, 3), work_seconds=round(done.work_seconds, 3),
-            failed=dict(done.ending.failed),
+            "done", run=result.plan.run_id, exit_code=code, complete=result.complete,
+            seconds=round(result.seconds, 3), work_seconds=round(result.work_seconds, 3),
+            failed=dict(result.ending.failed),
         )  # fmt: skip
     else:
-        click.echo(f"run {done.plan.run_id} in {conf.store}: exit code {code}", err=True)
+        click.echo(f"run {result.plan.run_id} in {conf.store}: exit code {code}", err=True)
     return code
 
 

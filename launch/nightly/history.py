@@ -17,11 +17,11 @@ from medgen.engine.store.layout import NightlyPlace
 from medgen.engine.store.objects import Objects
 
 # `first` had nothing to be compared with; `missed` is made up when the table is read.
-Word = Literal[
+NightOutcome = Literal[
     "first", "pass", "regression", "inconclusive", "partial", "stopped", "error", "kept out",
     "missed",
 ]  # fmt: skip
-GOOD: tuple[Word, ...] = ("first", "pass")
+GOOD: tuple[NightOutcome, ...] = ("first", "pass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Night:
 
     name: str
     date: str  # ISO 8601
-    word: Word
+    outcome: NightOutcome
     exit_code: int
     run_id: str = ""
     baseline: str = ""  # run that it was compared with
@@ -47,13 +47,13 @@ class Night:
     @property
     def good(self) -> bool:
         """Whether later nights may be compared with it."""
-        return self.word in GOOD
+        return self.outcome in GOOD
 
 
 HISTORY = pa.schema(
     [
         ("date", pa.string()),
-        ("word", pa.string()),
+        ("outcome", pa.string()),
         ("exit_code", pa.int64()),
         ("run_id", pa.string()),
         ("baseline", pa.string()),

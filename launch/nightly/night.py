@@ -19,16 +19,21 @@ from medgen.engine.store.lease import Lease, LeaseHeld
 from medgen.engine.store.objects import Objects
 from medgen.launch import exits
 from medgen.launch.exits import code_of
-from medgen.launch.nightly.history import History, Night, Word
+from medgen.launch.nightly.history import History, Night, NightOutcome
 from medgen.launch.nightly.retention import removable, remove
 from medgen.launch.nightly.webhook import notify
 from medgen.launch.report.verdicts import gate_markdown
-from medgen.launch.run.evaluation import Done, Wish, evaluate
+from medgen.launch.run.evaluation import RunOptions, RunResult, evaluate
 from medgen.launch.run.publish import publish
 from medgen.launch.run.stop import Stop
 
-_ORDER: tuple[Word, ...] = ("regression", "inconclusive", "first", "pass")  # the worst is said
-_CODES: dict[Word, int] = {
+_ORDER: tuple[NightOutcome, ...] = (
+    "regression",
+    "inconclusive",
+    "first",
+    "pass",
+)  # the worst is said
+_CODES: dict[NightOutcome, int] = {
     "regression": exits.REGRESSION,
     "inconclusive": exits.INCONCLUSIVE,
     "first": exits.OK,
@@ -37,7 +42,7 @@ _CODES: dict[Word, int] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Evening:
+class NightlyRun:
     """What a night is started with."""
 
     conf: RunConf  # as the user wrote it
@@ -52,7 +57,7 @@ class Evening:
 class Judged:
     """What the gates say of one night's systems, together."""
 
-    word: Word
+    outcome: NightOutcome
     verdicts: dict[str, str]
     reasons: tuple[str, ...]
     pages: tuple[str, ...] = ()
@@ -89,29 +94,29 @@ def tonight(conf: RunConf, day: str) -> RunConf:
     return replace(conf, name=f"{conf.name}-{compact}", nonce=nonce)
 
 
-def run_night(evening: Evening, stop: Stop) -> Night:
+def run_night(nightly: NightlyRun, stop: Stop) -> Night:
     """Carry a night out and leave its record, whatever becomes of it.
 
     Raises:
         LeaseHeld: the night before is still running; said in the history and to the webhook.
         MedgenError: the run could not be carried out; recorded as well.
     """
-    conf = tonight(evening.conf, evening.day)
+    conf = tonight(nightly.conf, nightly.day)
     objects = connect(conf.store)
-    history = History(objects, evening.conf.name, conf.nightly.every_days)
+    history = History(objects, nightly.conf.name, conf.nightly.every_days)
     lease = Lease(objects, history.place.lease, conf.nightly.lease_s)
     night = Night(
-        evening.conf.name,
-        evening.day,
+        nightly.conf.name,
+        nightly.day,
         "error",
         exits.INTERNAL,
-        missed=history.missed_before(evening.day),
+        missed=history.missed_before(nightly.day),
         started=now(),
     )
     try:
         # Started again after its machine died, a night finds its own lease: it is waited out.
-        with lease.kept(stop.ask, evening.say):
-            return _held(evening, conf, history, night, stop)
+        with lease.kept(stop.ask, nightly.say):
+            return _held(nightly, conf, history, night, stop)
     except LeaseHeld as err:
         _kept_out(history, replace(night, reasons=(str(err),)), conf.nightly.webhook_env)
         raise
@@ -125,26 +130,26 @@ def run_night(evening: Evening, stop: Stop) -> Night:
 
 
 def _kept_out(history: History, night: Night, variable: str) -> None:
-    night = replace(night, word="kept out", exit_code=exits.PREFLIGHT)
+    night = replace(night, outcome="kept out", exit_code=exits.PREFLIGHT)
     if all(n.date != night.date for n in history.nights()):  # else it is a second start of it
         history.save(night)
     notify(night, variable)
 
 
-def _held(evening: Evening, conf: RunConf, history: History, night: Night, stop: Stop) -> Night:
+def _held(nightly: NightlyRun, conf: RunConf, history: History, night: Night, stop: Stop) -> Night:
     computed = 0
 
     def tell(event: Event) -> None:
         nonlocal computed
         computed += event.receipt is not None and event.receipt.part is None
-        evening.tell(event)
+        nightly.tell(event)
 
-    wish = Wish(retry_errors=evening.retry_errors, quiet=evening.quiet)
-    done = evaluate(conf, wish, stop, tell)
-    code = publish(done, conf, stop, shown=not evening.quiet)
-    seconds = round(done.seconds, 3)
-    night = replace(night, run_id=done.plan.run_id, seconds=seconds, computed=computed)
-    night, judged = _concluded(night, code, done, conf, history)
+    options = RunOptions(retry_errors=nightly.retry_errors, quiet=nightly.quiet)
+    result = evaluate(conf, options, stop, tell)
+    code = publish(result, conf, stop, shown=not nightly.quiet)
+    seconds = round(result.seconds, 3)
+    night = replace(night, run_id=result.plan.run_id, seconds=seconds, computed=computed)
+    night, judged = _concluded(night, code, result, conf, history)
     told = _told_before(night, history)
     history.save(night, "\n".join(judged.pages))
     night = replace(night, retention=tidy(history, conf))
@@ -157,34 +162,36 @@ def _told_before(night: Night, history: History) -> str:
     if (
         same
         and not night.computed
-        and (same[0].word, same[0].reasons) == (night.word, night.reasons)
+        and (same[0].outcome, same[0].reasons) == (night.outcome, night.reasons)
     ):
         return same[0].notified if same[0].notified.startswith("told") else ""
     return ""
 
 
 def _concluded(
-    night: Night, code: int, done: Done, conf: RunConf, history: History
+    night: Night, code: int, result: RunResult, conf: RunConf, history: History
 ) -> tuple[Night, Judged]:
-    """The night with its word: a regression is said before gaps, gaps before doubts."""
+    """The night with its outcome: a regression is said before gaps, gaps before doubts."""
     if code > 128:
-        stopped = replace(night, word="stopped", exit_code=code, reasons=("the run was stopped",))
+        stopped = replace(
+            night, outcome="stopped", exit_code=code, reasons=("the run was stopped",)
+        )
         return stopped, Judged("inconclusive", {}, ())
     baseline = _baseline(conf, history, night)
-    judged = _judge(done.reader, baseline, conf)
-    moved = "; ".join(f"{group}: {d.words}" for group, d in done.drifts.items() if d.moved)
-    word, reasons = judged.word, judged.reasons
-    if word == "pass" and moved:
+    judged = _judge(result.reader, baseline, conf)
+    moved = "; ".join(f"{group}: {d.words}" for group, d in result.drifts.items() if d.moved)
+    outcome, reasons = judged.outcome, judged.reasons
+    if outcome == "pass" and moved:
         # Scores of a judge that moved say nothing of the systems, for better or for worse.
-        word, reasons = "inconclusive", (moved, *reasons)
-    final = _CODES[word]
-    if code == exits.INCOMPLETE and word != "regression":
-        gaps = [f"{_who(done, g)} was given up: {why}" for g, why in done.ending.failed.items()]
+        outcome, reasons = "inconclusive", (moved, *reasons)
+    final = _CODES[outcome]
+    if code == exits.INCOMPLETE and outcome != "regression":
+        gaps = [f"{_who(result, g)} was given up: {why}" for g, why in result.ending.failed.items()]
         missing = "rows are missing or not ok beyond the allowed share"
-        word, final, reasons = "partial", code, (missing, *gaps, *reasons)
+        outcome, final, reasons = "partial", code, (missing, *gaps, *reasons)
     concluded = replace(
         night,
-        word=word,
+        outcome=outcome,
         exit_code=final,
         reasons=reasons,
         verdicts=judged.verdicts,
@@ -194,8 +201,8 @@ def _concluded(
     return concluded, judged
 
 
-def _who(done: Done, group: str) -> str:
-    nodes = [n for n in done.plan.nodes.values() if n.group == group]
+def _who(result: RunResult, group: str) -> str:
+    nodes = [n for n in result.plan.nodes.values() if n.group == group]
     return f"{nodes[0].stage} of {', '.join(sorted({s for n in nodes for s in n.systems}))}"
 
 
@@ -235,7 +242,7 @@ def _judge(reader: RunReader, baseline: RunReader | None, conf: RunConf) -> Judg
 def _together(found: dict[str, GateVerdict | str], other_benchmark: bool) -> Judged:
     said = {s: v if isinstance(v, str) else v.word for s, v in found.items()}
     seen = {"first" if w == "new" else w.partition(":")[0] for w in said.values()}
-    word = next(w for w in _ORDER if w in seen)
+    outcome = next(w for w in _ORDER if w in seen)
     reasons = [f"{s}: {v}" for s, v in found.items() if isinstance(v, str)]
     for system, verdict in found.items():
         if isinstance(verdict, GateVerdict):
@@ -244,7 +251,7 @@ def _together(found: dict[str, GateVerdict | str], other_benchmark: bool) -> Jud
         reasons.append("the benchmark is another than the baseline's; shared samples were paired")
     pages = [gate_markdown(v) for v in found.values() if isinstance(v, GateVerdict)]
     return Judged(
-        word, {s: w.partition(":")[0] for s, w in said.items()}, tuple(reasons), tuple(pages)
+        outcome, {s: w.partition(":")[0] for s, w in said.items()}, tuple(reasons), tuple(pages)
     )
 
 

@@ -17,7 +17,7 @@ _WORTH_ANOTHER = (408, 425, 429, 500, 502, 503, 504)
 
 def text(night: Night) -> str:
     """A night in a few lines: the verdict, what was missed, the reasons."""
-    lines = [f"{night.name} {night.date}: {night.word} (exit code {night.exit_code})"]
+    lines = [f"{night.name} {night.date}: {night.outcome} (exit code {night.exit_code})"]
     if night.missed:
         lines.append(f"no night on {', '.join(night.missed)}")
     lines += [f"- {reason}" for reason in night.reasons[:10]]

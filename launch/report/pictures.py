@@ -29,7 +29,7 @@ class Panel:
     text: str = ""
 
 
-def contact_sheet(panels: Sequence[Panel]) -> bytes:
+def panel_sheet(panels: Sequence[Panel]) -> bytes:
     """The panels side by side, five in a row, as PNG bytes.
 
     A picture that cannot be read becomes the words that say why: it came from outside.

@@ -19,7 +19,7 @@ from medgen.engine.results.summary import has_random_weights
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import RunPlace, report_image
 from medgen.launch.report.pages import page
-from medgen.launch.report.pictures import Panel, contact_sheet
+from medgen.launch.report.pictures import Panel, panel_sheet
 from medgen.launch.report.tables import FormatTable, format_tables
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _show(reader: RunReader, pictures: dict[str, bytes]) -> Iterator[Shown]:
     for at, (_, sample) in enumerate(chosen, start=1):
         given = [(system, found[sample.id]) for system, found in rows.items() if sample.id in found]
         name = report_image(at)
-        pictures[name] = contact_sheet(list(_panels(sample, given)))
+        pictures[name] = panel_sheet(list(_panels(sample, given)))
         yield Shown(sample, name, tuple(given))
 
 

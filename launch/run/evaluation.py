@@ -35,7 +35,7 @@ from medgen.launch.run.stop import Pulse, Stop
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RunOptions:
     """What to do beyond the configuration."""
 
     stages: tuple[str, ...] = field(default_factory=lambda: tuple(registry.components("stages")))
@@ -48,7 +48,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class RunResult:
     """What a command needs to know of a run that is over."""
 
     plan: Plan
@@ -60,7 +60,9 @@ class Done:
     drifts: Mapping[str, Drift] = field(default_factory=dict)  # by group: has the judge moved?
 
 
-def evaluate(conf: RunConf, wish: Wish, stop: Stop, tell: Callable[[Event], None]) -> Done:
+def evaluate(
+    conf: RunConf, options: RunOptions, stop: Stop, tell: Callable[[Event], None]
+) -> RunResult:
     """Carry a run out, as far as it can be, and publish its status.
 
     Raises:
@@ -68,35 +70,35 @@ def evaluate(conf: RunConf, wish: Wish, stop: Stop, tell: Callable[[Event], None
     """
     start = time.monotonic()
     early: list[Event] = []  # before there is a record to write to
-    objects = connect(chaotic_url(conf.store, wish.chaos) if wish.chaos else conf.store)
-    if wish.chaos:
-        early.append(Event("chaos", "", details={"settings": str(wish.chaos)}))
+    objects = connect(chaotic_url(conf.store, options.chaos) if options.chaos else conf.store)
+    if options.chaos:
+        early.append(Event("chaos", "", details={"settings": str(options.chaos)}))
         forget_deaths(objects)
-    if wish.repair:
+    if options.repair:
         mend_benchmark(objects, conf.benchmark, early.append)
-    plan = compose.plan_of(conf, objects, wish.chaos)
-    if wish.repair:
+    plan = compose.plan_of(conf, objects, options.chaos)
+    if options.repair:
         mend_run(objects, plan, early.append)
     folder = RunFolder(objects, plan.run_id)
     folder.save_plan(plan, compose.config_text(conf))
     reader = RunReader(objects, plan)
-    todo = restrict(survey(reader, wish.retry_errors), plan, wish.stages)
+    todo = restrict(survey(reader, options.retry_errors), plan, options.stages)
     session = _session()
     recorder = Recorder(folder, plan, todo, session)
     for event in early:
         recorder(event)
         tell(event)
-    recorder.publish(job=wish.job.id, code=code_identity())
-    pulse = Pulse(stop, recorder, obey_present=wish.job.submitted)
+    recorder.publish(job=options.job.id, code=code_identity())
+    pulse = Pulse(stop, recorder, obey_present=options.job.submitted)
     begun = time.monotonic()
     with _told_if_it_fails(recorder):
-        ending = _drive(conf, wish, reader, todo, Ears((recorder, tell), pulse))
+        ending = _drive(conf, options, reader, todo, Watchers((recorder, tell), pulse))
     worked = time.monotonic() - begun
     reader = reader.anew()  # what was listed before is out of date
     complete = not survey(reader).shards
     recorder.publish(status=_standing(ending, complete), failed=ending.failed)
     moved = judge_drifts(folder, plan, session)
-    return Done(plan, reader, ending, complete, time.monotonic() - start, worked, moved)
+    return RunResult(plan, reader, ending, complete, time.monotonic() - start, worked, moved)
 
 
 @contextlib.contextmanager
@@ -143,37 +145,43 @@ def _there(todo: Todo, node: Node, shard: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Ears:
+class Watchers:
     """Who is told of events, and who knows whether to stop."""
 
     told: Sequence[Callable[[Event], None]]
     pulse: Pulse
 
 
-def _drive(conf: RunConf, wish: Wish, reader: RunReader, todo: Todo, ears: Ears) -> Ending:
+def _drive(
+    conf: RunConf, options: RunOptions, reader: RunReader, todo: Todo, watchers: Watchers
+) -> Ending:
     if not todo.shards:
         return Ending(stopped=False, failed={})  # nothing to do starts nothing
     console = Console(stderr=True)
     shown: Any = Bars(reader.plan, todo, console) if console.is_terminal else Lines()
-    everyone = [*ears.told] if wish.quiet else [*ears.told, shown]
+    everyone = [*watchers.told] if options.quiet else [*watchers.told, shown]
 
     def watch(event: Event) -> None:
         event = with_means(reader, event)
         for watcher in everyone:
             watcher(event)
 
-    how = Options(
-        ears.pulse,
+    driving = Options(
+        watchers.pulse,
         watch,
         conf.cluster.grace_s,
-        wish.discreet,
+        options.discreet,
         conf.spending_cap_usd,
-        ears.pulse.recorder.driver,
+        watchers.pulse.recorder.driver,
     )
-    with compose.open_pool(conf.cluster, conf.store) as pool, ears.pulse.stop.listening(), shown:
+    with (
+        compose.open_pool(conf.cluster, conf.store) as pool,
+        watchers.pulse.stop.listening(),
+        shown,
+    ):
         everyone += compose.telemetry(conf.cluster, reader.plan, todo)
-        faulty = ChaoticPool(pool, wish.chaos) if wish.chaos else pool
-        return carry_out(reader, todo, faulty, how)
+        faulty = ChaoticPool(pool, options.chaos) if options.chaos else pool
+        return carry_out(reader, todo, faulty, driving)
 
 
 def _session() -> str:

@@ -11,12 +11,12 @@ from medgen.engine.results.summary import summarize, write_summary
 from medgen.engine.run.folder import RunFolder, now
 from medgen.engine.run.reader import RunReader
 from medgen.launch import exits
-from medgen.launch.run.evaluation import Done
+from medgen.launch.run.evaluation import RunResult
 from medgen.launch.run.stop import Stop
 from medgen.launch.run.tracking import track
 
 
-def publish(done: Done, conf: RunConf, stop: Stop, shown: bool) -> int:
+def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
     """Write `summary.parquet` and the report beside the plan; print the table when shown.
 
     Returns the exit code, which is published last: it says that the rest is there as well.
@@ -24,32 +24,32 @@ def publish(done: Done, conf: RunConf, stop: Stop, shown: bool) -> int:
     from medgen.launch.report.report import write_report
     from medgen.launch.report.tables import terminal_tables
 
-    summary = summarize(done.reader)
-    folder = RunFolder(done.reader.objects, done.plan.run_id)
+    summary = summarize(result.reader)
+    folder = RunFolder(result.reader.objects, result.plan.run_id)
     folder.objects.replace(folder.place.summary, write_summary(summary))
     if shown:
         console = Console()
         for table in terminal_tables(summary, Console().width):
             console.print(table)
     if conf.report:
-        written = write_report(done.reader, summary)
+        written = write_report(result.reader, summary)
         if shown:
-            where = f"{done.reader.objects.url}/{written[0]}"
+            where = f"{result.reader.objects.url}/{written[0]}"
             Console().print(f"report: {where}", highlight=False, soft_wrap=True)
-    for problem in track(conf.tracking, done.plan, summary):
+    for problem in track(conf.tracking, result.plan, summary):
         Console(stderr=True).print(problem, markup=False, highlight=False, soft_wrap=True)
-    code = exit_code(done, summary, conf.allowed_failures, stop)
+    code = exit_code(result, summary, conf.allowed_failures, stop)
     if (status := folder.status()) is not None:
         folder.save_status(replace(status, updated=now(), exit_code=code))
     return code
 
 
-def exit_code(done: Done, summary: pa.Table, allowed_failures: float, stop: Stop) -> int:
+def exit_code(result: RunResult, summary: pa.Table, allowed_failures: float, stop: Stop) -> int:
     """0 complete, 3 rows are missing or not ok beyond the allowed share, 128 + signal."""
     if stop.signal is not None:
         return 128 + stop.signal
-    worst = max(failed_share(summary), failed_predictions(done.reader))
-    if not done.complete or worst > allowed_failures:
+    worst = max(failed_share(summary), failed_predictions(result.reader))
+    if not result.complete or worst > allowed_failures:
         return exits.INCOMPLETE
     return exits.OK
 

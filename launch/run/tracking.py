@@ -24,7 +24,7 @@ _TAG = "medgen.run_id"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TrackedRun:
     """What a tracker is told of a run."""
 
     run_id: str
@@ -36,7 +36,7 @@ class Entry:
 class Tracker(Protocol):
     """A place where runs are kept side by side."""
 
-    def record(self, entry: Entry) -> None:
+    def record(self, tracked: TrackedRun) -> None:
         """Keep a run, in place of what was kept of it before.
 
         Raises:
@@ -55,13 +55,13 @@ def track(conf: TrackingConf, plan: Plan, summary: pa.Table) -> list[str]:
     for asked, name, kind in wanted:
         if asked:
             try:
-                kind().record(entry(conf.experiment, plan, summary))
+                kind().record(tracked_run(conf.experiment, plan, summary))
             except AdapterError as err:
                 problems.append(f"{name} was not told of the run: {err}")
     return problems
 
 
-def entry(experiment: str, plan: Plan, summary: pa.Table) -> Entry:
+def tracked_run(experiment: str, plan: Plan, summary: pa.Table) -> TrackedRun:
     """A run's summary over whole formats as flat names and numbers."""
     settings = {
         "benchmark": plan.benchmark,
@@ -70,7 +70,7 @@ def entry(experiment: str, plan: Plan, summary: pa.Table) -> Entry:
         "samples": str(sum(plan.samples.values())),
         "random_weights": str(any(summary["random_weights"].to_pylist())).lower(),
     }
-    return Entry(plan.run_id, experiment, settings, dict(_values(summary)))
+    return TrackedRun(plan.run_id, experiment, settings, dict(_values(summary)))
 
 
 def _values(summary: pa.Table) -> Iterator[tuple[str, float]]:
@@ -100,28 +100,28 @@ class MLflow:
             raise AdapterError("install the extra 'mlflow'") from err
         self._mlflow = mlflow
 
-    def record(self, entry: Entry) -> None:
+    def record(self, tracked: TrackedRun) -> None:
         """See `Tracker.record`."""
         try:
-            self._record(self._mlflow.MlflowClient(), entry)
+            self._record(self._mlflow.MlflowClient(), tracked)
         except Exception as err:  # whatever its many back ends raise
             raise AdapterError(f"{type(err).__name__}: {_line(err)}") from err
 
-    def _record(self, client: Any, entry: Entry) -> None:
+    def _record(self, client: Any, tracked: TrackedRun) -> None:
         from mlflow.entities import Metric
 
-        found = client.get_experiment_by_name(entry.experiment)
-        experiment = found.experiment_id if found else client.create_experiment(entry.experiment)
-        known = client.search_runs([experiment], f"tags.`{_TAG}` = '{entry.run_id}'")
+        found = client.get_experiment_by_name(tracked.experiment)
+        experiment = found.experiment_id if found else client.create_experiment(tracked.experiment)
+        known = client.search_runs([experiment], f"tags.`{_TAG}` = '{tracked.run_id}'")
         if known:
             run = known[0].info.run_id
         else:
-            tags = {_TAG: entry.run_id}
-            run = client.create_run(experiment, tags=tags, run_name=entry.run_id).info.run_id
-            for name, value in entry.settings.items():
+            tags = {_TAG: tracked.run_id}
+            run = client.create_run(experiment, tags=tags, run_name=tracked.run_id).info.run_id
+            for name, value in tracked.settings.items():
                 client.log_param(run, name, value)
         at = int(time.time() * 1000)
-        metrics = [Metric(name, value, at, 0) for name, value in entry.values.items()]
+        metrics = [Metric(name, value, at, 0) for name, value in tracked.values.items()]
         for start in range(0, len(metrics), _BATCH):
             client.log_batch(run, metrics=metrics[start : start + _BATCH])
         client.set_terminated(run)
@@ -142,17 +142,17 @@ class WandB:
             raise AdapterError("install the extra 'wandb'") from err
         self._wandb: Any = wandb
 
-    def record(self, entry: Entry) -> None:
+    def record(self, tracked: TrackedRun) -> None:
         """See `Tracker.record`."""
         try:
             run = self._wandb.init(
-                project=entry.experiment,
-                id=entry.run_id,
-                name=entry.run_id,
-                config=dict(entry.settings),
+                project=tracked.experiment,
+                id=tracked.run_id,
+                name=tracked.run_id,
+                config=dict(tracked.settings),
                 resume="allow",
             )
-            run.summary.update(dict(entry.values))
+            run.summary.update(dict(tracked.values))
             run.finish()
         except Exception as err:  # whatever the service raises
             raise AdapterError(f"{type(err).__name__}: {_line(err)}") from err

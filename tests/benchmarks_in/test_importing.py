@@ -19,7 +19,7 @@ from medgen.engine.benchmark.importing import (
 )
 from medgen.engine.benchmark.manifest import Benchmark, Manifest, benchmark_refs, find_benchmark
 from medgen.engine.benchmark.source import Problem
-from medgen.engine.benchmark.spool import Entry
+from medgen.engine.benchmark.spool import SpoolEntry
 from medgen.engine.data import Format, Image, Sample
 from medgen.engine.errors import BenchmarkError, StoreError
 from medgen.engine.store.connect import connect
@@ -243,9 +243,9 @@ def test_very_many_problems_are_counted_and_the_first_are_shown(memory_url: str)
 # ---- the order of samples -----------------------------------------------------------------------
 
 
-def _entries(counts: Mapping[tuple[str, str], int]) -> list[Entry]:
+def _entries(counts: Mapping[tuple[str, str], int]) -> list[SpoolEntry]:
     return [
-        Entry(f"{task}-{modality}-{n}", "VQA", task, modality, b"", 0, ())
+        SpoolEntry(f"{task}-{modality}-{n}", "VQA", task, modality, b"", 0, ())
         for (task, modality), count in counts.items()
         for n in range(count)
     ]

@@ -24,7 +24,7 @@ from medgen.engine.store.sealed import seal, unseal
 from medgen.engine.store.shards import labels
 from medgen.launch import compose
 from medgen.launch.commands.options import configuration
-from medgen.launch.run.evaluation import Done, Wish, evaluate
+from medgen.launch.run.evaluation import RunOptions, RunResult, evaluate
 from medgen.launch.run.repair import mend_benchmark
 from medgen.launch.run.stop import Stop
 
@@ -86,9 +86,9 @@ def run(tmp_path: Path) -> Path:
     return path
 
 
-def again(path: Path, **wish: Any) -> tuple[Done, list[Event]]:
+def again(path: Path, **options: Any) -> tuple[RunResult, list[Event]]:
     conf, heard = configuration(str(path), None, ()), []
-    return evaluate(conf, Wish(quiet=True, **wish), Stop(), heard.append), heard
+    return evaluate(conf, RunOptions(quiet=True, **options), Stop(), heard.append), heard
 
 
 def folder(path: Path, stage: str) -> Path:

@@ -18,7 +18,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store import objects as objects_module
 from medgen.engine.store.connect import connect
-from medgen.engine.store.objects import Objects, Patient
+from medgen.engine.store.objects import Objects, RetryingObjects
 
 Proxied = Callable[[Script], Traffic]
 Rows = dict[str, list[dict[str, object]]]
@@ -33,7 +33,7 @@ def proxied(
 ) -> Iterator[Callable[[Script], Traffic]]:
     """Puts a proxy between this process and the bucket of `s3_url`."""
     open_ = []
-    monkeypatch.setattr(Patient, "pause_s", 0.02)
+    monkeypatch.setattr(RetryingObjects, "pause_s", 0.02)
 
     def start(script: Script) -> Traffic:
         context = between(s3_endpoint, script)
@@ -200,7 +200,7 @@ def test_a_store_that_refuses_for_good_ends_the_run_and_keeps_what_is_there(
         return "pass" if len(written) <= 5 else action
 
     proxied(script)
-    monkeypatch.setattr(Patient, "tries", 2)
+    monkeypatch.setattr(RetryingObjects, "tries", 2)
     objects = connect(s3_url)
     plan_ = work(objects)
     with pytest.raises(StoreError, match=said):

@@ -21,7 +21,7 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.lease import Lease
 from medgen.launch.cli import main
 from medgen.launch.nightly.history import History, Night
-from medgen.launch.nightly.night import Evening, rules_of, run_night, today, tonight
+from medgen.launch.nightly.night import NightlyRun, rules_of, run_night, today, tonight
 from medgen.launch.run.stop import Stop
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -88,12 +88,12 @@ def the_third_is_told(nights: Nights, told: str) -> None:
 def test_three_nights_with_a_worse_system_in_the_third(tmp_path: Path, board: Board) -> None:
     nights = Nights(tmp_path, 360)
     assert nights.run("2026-01-01", 0.10) == 0
-    assert nights.night("2026-01-01").word == "first"
+    assert nights.night("2026-01-01").outcome == "first"
 
     board.answers = [503]  # the first try is refused for the moment
     assert nights.run("2026-01-02", 0.10) == 0
     second = nights.night("2026-01-02")
-    assert second.word == "pass"
+    assert second.outcome == "pass"
     assert second.baseline == nights.night("2026-01-01").run_id
     assert second.notified == "told, answer 200"
     assert nights.asked() == 240, "a fresh night asks the model again"
@@ -101,7 +101,7 @@ def test_three_nights_with_a_worse_system_in_the_third(tmp_path: Path, board: Bo
     # A night is missing here, and the system got worse.
     assert nights.run("2026-01-04", 0.45) == 4
     third = nights.night("2026-01-04")
-    assert third.word == "regression"
+    assert third.outcome == "regression"
     assert third.verdicts == {"cand": "regression"}
     assert third.baseline == second.run_id
     assert third.missed == ("2026-01-03",)
@@ -112,7 +112,7 @@ def test_three_nights_with_a_worse_system_in_the_third(tmp_path: Path, board: Bo
     assert nights.night("2026-01-05").baseline == second.run_id
     table = pq.read_table(Path(nights.store, "nightly/full/history.parquet")).to_pylist()
     words = ["first", "pass", "missed", "regression", "pass"]
-    assert [row["word"] for row in table] == words
+    assert [row["outcome"] for row in table] == words
     assert nights.night("2026-01-05").retention.startswith("would remove 2 runs")
     assert len(run_ids(nights.history.objects)) == 4, "a dry run removes nothing"
     everything = b"".join(p.read_bytes() for p in Path(nights.store).rglob("*") if p.is_file())
@@ -133,14 +133,14 @@ def test_a_partial_night_is_said_and_is_no_baseline(tmp_path: Path, board: Board
     assert nights.run("2026-01-01", 0.10) == 0
     assert nights.run("2026-01-02", 0.10, broken=0.01) == 3
     partial = nights.night("2026-01-02")
-    assert partial.word == "partial"
+    assert partial.outcome == "partial"
     assert "missing or not ok" in partial.reasons[0]
     good = nights.history.last_good("2026-01-03")
     assert good is not None
     assert good.date == "2026-01-01"
     # The same night again, when the cause is gone, is whole.
     assert nights.run("2026-01-02", 0.10) == 0
-    assert nights.night("2026-01-02").word == "pass"
+    assert nights.night("2026-01-02").outcome == "pass"
 
 
 def test_the_same_night_twice_computes_once(tmp_path: Path, board: Board) -> None:
@@ -168,24 +168,24 @@ def test_two_nights_are_kept_apart_and_it_is_said(tmp_path: Path, board: Board) 
     other = Lease(nights.history.objects, "nightly/full/lease", 6)
     with other.kept(lambda: None):  # it lives: it renews
         assert nights.run("2026-01-01", 0.10, "nightly.lease_s=6") == 6
-    assert nights.night("2026-01-01").word == "kept out"
+    assert nights.night("2026-01-01").outcome == "kept out"
     assert other.holder in board.posts[-1]["text"]
     assert run_ids(nights.history.objects) == []
     assert nights.run("2026-01-01", 0.10) == 0
-    assert nights.night("2026-01-01").word == "first"
+    assert nights.night("2026-01-01").outcome == "first"
 
 
 def test_a_night_that_died_is_outlived_by_its_next_start(tmp_path: Path, board: Board) -> None:
     nights = Nights(tmp_path, 24)
     Lease(nights.history.objects, "nightly/full/lease", 3).take()  # and is never heard of again
     assert nights.run("2026-01-01", 0.10, "nightly.lease_s=6") == 0
-    assert nights.night("2026-01-01").word == "first"
+    assert nights.night("2026-01-01").outcome == "first"
 
 
 def test_an_error_is_a_night_too(tmp_path: Path, board: Board) -> None:
     nights = Nights(tmp_path, 24)
     assert nights.run("2026-01-01", 0.10, "benchmark.name=absent") == 2
-    assert nights.night("2026-01-01").word == "error"
+    assert nights.night("2026-01-01").outcome == "error"
     assert "absent" in board.posts[-1]["text"]
 
 
@@ -198,14 +198,14 @@ def test_a_stopped_night_goes_on_at_the_next_start(tmp_path: Path, board: Board)
         if event.receipt is not None:
             stop.ask()  # as SIGTERM, `medgen cancel` or a lost lease would
 
-    evening = Evening(load(nights.file), "2026-01-02", tell, quiet=True)
-    stopped = run_night(evening, stop)
-    assert (stopped.word, stopped.exit_code) == ("stopped", 143)
+    nightly = NightlyRun(load(nights.file), "2026-01-02", tell, quiet=True)
+    stopped = run_night(nightly, stop)
+    assert (stopped.outcome, stopped.exit_code) == ("stopped", 143)
     assert nights.history.last_good("2026-01-03") == nights.night("2026-01-01")
     asked = nights.asked()
     assert asked < 240
     assert nights.run("2026-01-02", 0.10) == 0
-    assert nights.night("2026-01-02").word == "pass"
+    assert nights.night("2026-01-02").outcome == "pass"
     assert nights.asked() == 240, "what was committed before the stop is not asked again"
 
 

@@ -17,10 +17,10 @@ def objects(memory_url: str) -> Objects:
     return connect(memory_url)
 
 
-def night(objects: Objects, day: int, prefix: str, word: str = "pass") -> Night:
+def night(objects: Objects, day: int, prefix: str, outcome: str = "pass") -> Night:
     """A night whose model is `prefix`; equal prefixes share their stages."""
     run = leave(objects, f"n{day:02d}", prefix)
-    return Night("n", f"2026-01-{day:02d}", word, 0, run_id=run)  # type: ignore[arg-type]
+    return Night("n", f"2026-01-{day:02d}", outcome, 0, run_id=run)  # type: ignore[arg-type]
 
 
 def leave(objects: Objects, name: str, prefix: str, status: RunStatus = "success") -> str:

@@ -218,4 +218,4 @@ def test_rays_own_submit_works_from_a_clone(
     assert "exit code 0" in said.stdout, said.stderr
     if what == NIGHT:
         latest = json.loads((store / "nightly" / "nightly" / "latest.json").read_text())
-        assert (latest["word"], latest["run_id"]) == ("first", found.run_id)
+        assert (latest["outcome"], latest["run_id"]) == ("first", found.run_id)

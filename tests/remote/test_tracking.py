@@ -13,7 +13,7 @@ from medgen.conf.schema import TrackingConf
 from medgen.engine.plan.plan import Plan, System
 from medgen.engine.results.summary import SUMMARY
 from medgen.engine.store.connect import connect
-from medgen.launch.run.tracking import entry, track
+from medgen.launch.run.tracking import track, tracked_run
 
 
 def summary(mean: float | None) -> pa.Table:
@@ -29,15 +29,15 @@ def work(memory_url: str) -> Plan:
     return plan(connect(memory_url), System("a b/c:1", echo()))
 
 
-def test_an_entry_has_numbers_only_where_there_are_some(work: Plan) -> None:
-    told = entry("x", work, summary(0.5))
+def test_a_tracked_run_has_numbers_only_where_there_are_some(work: Plan) -> None:
+    told = tracked_run("x", work, summary(0.5))
     assert told.values == {
         "a b/c_1/VQA/token f1 _/mean": 0.5,
         "a b/c_1/VQA/token f1 _/n": 31.0,
         "a b/c_1/VQA/token f1 _/coverage": 0.97,
     }
     assert told.settings["random_weights"] == "true"
-    assert "a b/c_1/VQA/token f1 _/mean" not in entry("x", work, summary(None)).values
+    assert "a b/c_1/VQA/token f1 _/mean" not in tracked_run("x", work, summary(None)).values
 
 
 def test_mlflow_keeps_one_run_for_one_run(

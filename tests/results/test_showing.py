@@ -24,7 +24,7 @@ from medgen.launch.report.escaping import (
     visible,
 )
 from medgen.launch.report.pages import page
-from medgen.launch.report.pictures import Panel, contact_sheet
+from medgen.launch.report.pictures import Panel, panel_sheet
 from medgen.launch.report.report import make_report, write_report
 from medgen.launch.report.tables import PLUMBING, format_tables, terminal_tables
 
@@ -227,14 +227,14 @@ def test_every_kind_of_picture_fits_a_panel():
         gradient.resize((900, 3)),
     ]
     panels = [Panel(image.mode, encoded(image)) for image in shapes]
-    sheet = open_image(contact_sheet(panels))
+    sheet = open_image(panel_sheet(panels))
     assert sheet.mode == "RGB"
     assert len(sheet.getcolors(10**6)) > 50
 
 
 def test_a_broken_picture_becomes_words():
-    broken = contact_sheet([Panel("a", Image(b"\x89PNG not really"))])
-    blank = contact_sheet([Panel("a", text="")])
+    broken = panel_sheet([Panel("a", Image(b"\x89PNG not really"))])
+    blank = panel_sheet([Panel("a", text="")])
     assert broken != blank
 
 
