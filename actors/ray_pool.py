@@ -131,7 +131,7 @@ class RayPool:
 
     def _settle(self, ref: Any) -> Sequence[Outcome]:
         if ref in self._actors:
-            return self._started(ref)
+            return self._note_start(ref)
         actor_ref = next((r for r, a in self._actors.items() if ref in a.units), None)
         if actor_ref is None:
             return []  # its actor died earlier in this batch and told of all its units
@@ -144,7 +144,7 @@ class RayPool:
             kind = type(cause).__name__
             return [Outcome("failed", actor.group, unit, (), str(cause), kind)]
         except exceptions.RayError as err:
-            return self._died(actor_ref, err)
+            return self._bury(actor_ref, err)
         unit = self._finish(actor, ref)
         self._deaths.pop(actor.group, None)
         return [Outcome("finished", actor.group, unit, receipts)]
@@ -153,7 +153,7 @@ class RayPool:
         actor.alone = False
         return actor.units.pop(ref)
 
-    def _started(self, ref: Any) -> Sequence[Outcome]:
+    def _note_start(self, ref: Any) -> Sequence[Outcome]:
         actor = self._actors[ref]
         try:
             actor.node = ray.get(ref)
@@ -166,7 +166,7 @@ class RayPool:
             return [Outcome("unstarted", actor.group, error=_sentence(err))]
         return []
 
-    def _died(self, ref: Any, err: exceptions.RayError) -> Sequence[Outcome]:
+    def _bury(self, ref: Any, err: exceptions.RayError) -> Sequence[Outcome]:
         actor = self._actors.pop(ref)
         ray.kill(actor.handle)
         self._replace(actor.group)

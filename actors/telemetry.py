@@ -53,14 +53,14 @@ class Telemetry:
     def __call__(self, event: Event) -> None:
         """Count it."""
         if event.receipt is not None:
-            self._committed(event.receipt)
+            self._count_commit(event.receipt)
         elif event.kind == "trouble":
             what = str(event.details["what"])
             self._add("medgen_trouble_total", self._stage[event.group], 1, what=what)
         elif event.kind in ("opened", "closed"):
             self._staff(event)
 
-    def _committed(self, receipt: Receipt) -> None:
+    def _count_commit(self, receipt: Receipt) -> None:
         stage = receipt.stage
         tags = {"run": self._run, "stage": stage}
         self._metrics["medgen_shard_seconds"].observe(receipt.seconds, tags)

@@ -184,7 +184,7 @@ def measure(
 def _named(verdict: GateVerdict, scenario: Scenario) -> tuple[bool, bool]:
     """Whether an alarm names the planted metric where it was planted, and whether any other."""
     hit = wrong = False
-    for finding in verdict.regressed:
+    for finding in verdict.regressions:
         planted = finding.metric == scenario.metric and scenario.loss > 1.0
         hit |= planted and scenario.task in (None, finding.group)
         wrong |= not planted

@@ -34,7 +34,7 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pillow.Image:
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as err:
         raise ImageError(f"the header claims more than {max_pixels:,} pixels: a bomb?") from err
     except Exception as err:  # decoders raise whatever hostile bytes make them raise
-        raise ImageError(f"not a readable picture ({_said(err)})") from err
+        raise ImageError(f"not a readable picture ({_describe(err)})") from err
     _refuse_size(image, max_pixels)
     try:
         # Only the plugins that know animation define this attribute, says Pillow's manual.
@@ -46,7 +46,7 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pillow.Image:
     except ImageError:
         raise
     except Exception as err:  # as above: this is where truncated and damaged files end
-        raise ImageError(f"truncated or damaged {image.format} ({_said(err)})") from err
+        raise ImageError(f"truncated or damaged {image.format} ({_describe(err)})") from err
     _refuse_size(image, max_pixels)
     return image
 
@@ -72,5 +72,5 @@ def _sight(data: bytes) -> str:
     return f"{len(data):,} bytes, beginning {data[:12]!r}" if data else "it is empty"
 
 
-def _said(err: Exception) -> str:
+def _describe(err: Exception) -> str:
     return f"{type(err).__name__}: {err}"[:200]

@@ -24,7 +24,7 @@ from medgen.engine.benchmark.source import Source
 from medgen.engine.benchmark.vocabulary import canonical_format
 from medgen.engine.codec import plain
 from medgen.engine.errors import BenchmarkError, ConfigError, PlanError
-from medgen.engine.plan.faulty import struck
+from medgen.engine.plan.faulty import inject_faults
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, Step, System, make_plan
 from medgen.engine.run.driver import Event
@@ -276,7 +276,7 @@ def plan_of(conf: RunConf, objects: Objects, chaos: Chaos | None = None) -> Plan
     """The plan of a configuration; imports the benchmark when that is asked."""
     manifest = ensure_benchmark(objects, conf.benchmark)
     asked = recipe(conf)
-    return make_plan(struck(asked, chaos) if chaos else asked, manifest)
+    return make_plan(inject_faults(asked, chaos) if chaos else asked, manifest)
 
 
 def config_text(conf: RunConf) -> str:

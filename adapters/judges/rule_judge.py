@@ -131,7 +131,7 @@ def _reply(rubric: Rubric, format_: Any, resemblance: float) -> str:
     """A reply as a model would write it, every dimension on the same point of the scale."""
     protocol = rubric.protocol
     point = protocol.low + round(resemblance * (protocol.high - protocol.low))
-    names = [d.name for d in protocol.asked(format_)]
+    names = [d.name for d in protocol.dimensions_for(format_)]
     said = f"Resemblance {resemblance:.3f} by rule, not by a model."
     reply: dict[str, Any] = {"analysis": said, "explanations": dict.fromkeys(names, said)}
     if checks := protocol.checklist.get(format_):

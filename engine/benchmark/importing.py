@@ -71,7 +71,7 @@ class ImportOptions:
 
 def validate(source: Source, options: ImportOptions | None = None) -> list[Problem]:
     """Everything that is wrong with a source, in its order; nothing is written."""
-    checked = _checked(source, options or ImportOptions("unnamed"))
+    checked = _check_samples(source, options or ImportOptions("unnamed"))
     return [item for item in checked if isinstance(item, Problem)]
 
 
@@ -89,11 +89,11 @@ def import_benchmark(source: Source, objects: Objects, options: ImportOptions) -
     with tempfile.TemporaryFile(prefix="medgen-import-") as file:
         spool = Spool(file)
         _fill(spool, source, options)
-        order = stratified(spool.entries, options.seed)
+        order = stratify(spool.entries, options.seed)
         return _Writer(objects, options, spool, order).write(source)
 
 
-def stratified(entries: list[SpoolEntry], seed: int) -> list[SpoolEntry]:
+def stratify(entries: list[SpoolEntry], seed: int) -> list[SpoolEntry]:
     """A seeded order in which every prefix is an unbiased sample.
 
     Entries are sorted by format, task and modality, at random within; the i-th then stands at
@@ -122,7 +122,7 @@ def _refuse_options(options: ImportOptions) -> None:
         raise BenchmarkError(f"shard_size is {options.shard_size}; a shard holds at least one")
 
 
-def _checked(source: Source, options: ImportOptions) -> Iterator[Sample | Problem]:
+def _check_samples(source: Source, options: ImportOptions) -> Iterator[Sample | Problem]:
     """The samples to keep, with the problems of each record and those of the whole."""
     seen: Counter[str] = Counter()
     counts: Counter[tuple[Format, str]] = Counter()
@@ -140,7 +140,7 @@ def _checked(source: Source, options: ImportOptions) -> Iterator[Sample | Proble
         if options.subset is None or options.subset.holds(sample):
             kept += 1
             yield sample
-    yield from _miscounted(source, options, counts, kept)
+    yield from _check_counts(source, options, counts, kept)
 
 
 def _distinct(sample: Sample, seen: Counter[str], options: ImportOptions) -> Sample | None:
@@ -155,7 +155,7 @@ def _distinct(sample: Sample, seen: Counter[str], options: ImportOptions) -> Sam
     return replace(sample, id=numbered)
 
 
-def _miscounted(
+def _check_counts(
     source: Source, options: ImportOptions, counts: Counter[tuple[Format, str]], kept: int
 ) -> Iterator[Problem]:
     promised = source.expected()
@@ -179,7 +179,7 @@ def _miscounted(
 
 def _fill(spool: Spool, source: Source, options: ImportOptions) -> None:
     problems: list[Problem] = []
-    for item in _checked(source, options):
+    for item in _check_samples(source, options):
         if isinstance(item, Problem):
             problems.append(item)
         elif not problems:

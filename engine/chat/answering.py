@@ -158,7 +158,7 @@ def answer_request(
         seed: for this sample's draw.
     """
     prompt = PROMPTS[style.prompt]
-    key = wanted_prompt(sample, style)
+    key = prompt_field(sample, style)
     orders = {None: prompt.tasks.get(sample.task, ""), "edit_prompt": prompt.edit}
     order = orders.get(key, prompt.generate)
     text = "\n\n".join(part for part in (_instruction(sample), order) if part)
@@ -170,7 +170,7 @@ def answer_request(
     return ChatRequest(messages, sampling, schema)
 
 
-def wanted_prompt(sample: Sample, style: AnswerStyle) -> str | None:
+def prompt_field(sample: Sample, style: AnswerStyle) -> str | None:
     """The JSON field that holds the image model's prompt; None when text alone is wanted."""
     if style.mode == "vqa" or sample.format == "VQA":
         return None
@@ -184,7 +184,7 @@ def answer(sample: Sample, reply: ChatReply, style: AnswerStyle) -> Prediction:
     The text is kept whatever the status; only a closed block of reasoning before it is left out.
     """
     details = {"prompt": style.prompt, "prompt_hash": prompt_hash(style.prompt)}
-    key = wanted_prompt(sample, style)
+    key = prompt_field(sample, style)
     text, image_prompt = _THOUGHT.sub("", reply.text, count=1), None
     status, reason = _status(reply, text), reply.reason
     if status == "ok" and not text.strip():
@@ -243,7 +243,7 @@ def _schema(key: str, letters: tuple[int, int] = (_TEXT_CHARS, _PROMPT_CHARS)) -
 def _fields(text: str, key: str) -> tuple[str, str] | str:
     """Text and image prompt, or what is wrong with the reply."""
     try:
-        found = json.loads(_unfenced(text), strict=False)
+        found = json.loads(_strip_fence(text), strict=False)
     except (ValueError, RecursionError):
         return f"the reply is not the JSON object with output_text and {key} that was asked for"
     if not isinstance(found, dict):
@@ -254,6 +254,6 @@ def _fields(text: str, key: str) -> tuple[str, str] | str:
     return storable(str(values[0])), storable(str(values[1]))
 
 
-def _unfenced(text: str) -> str:
+def _strip_fence(text: str) -> str:
     match = re.fullmatch(r"```(?:json)?\s*\n(.*)\n\s*```", text.strip(), re.DOTALL)
     return match[1] if match else text

@@ -32,7 +32,7 @@ def expected_scores(tokens: Sequence[Token], rubric: Rubric, format_: Format) ->
     opening = openings[-1]  # scores come last
     starts = dict(_starts(tokens))
     found: dict[str, float] = {}
-    for dimension in rubric.protocol.asked(format_):
+    for dimension in rubric.protocol.dimensions_for(format_):
         key = re.compile(rf"{re.escape(json.dumps(dimension.name))}\s*:\s*")
         match = key.search(text, opening.end())
         if match is None or match.end() not in starts:
@@ -41,7 +41,7 @@ def expected_scores(tokens: Sequence[Token], rubric: Rubric, format_: Format) ->
         mean = _mean(tokens, starts[match.end()], [str(n) for n in labels])
         if mean is not None:
             found[dimension.name] = mean
-    whole = len(found) == len(rubric.protocol.asked(format_))
+    whole = len(found) == len(rubric.protocol.dimensions_for(format_))
     return with_overall(found, rubric) if whole else found
 
 

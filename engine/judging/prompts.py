@@ -186,7 +186,7 @@ class _Exhibit:
 def _rubric(rubric: Rubric, format_: Format) -> str:
     protocol = rubric.protocol
     scale = [f"  {point}: {words}" for point, words in protocol.anchors.items()]
-    asked = [f"- {d.name}: {d.question}" for d in protocol.asked(format_)]
+    asked = [f"- {d.name}: {d.question}" for d in protocol.dimensions_for(format_)]
     checks = protocol.checklist.get(format_, {})
     listed = [f"- {name}: {words}" for name, words in checks.items()]
     lines = ["DIMENSIONS", *asked, f"SCALE, {protocol.low} to {protocol.high}", *scale]
@@ -196,7 +196,7 @@ def _rubric(rubric: Rubric, format_: Format) -> str:
 
 
 def _form(rubric: Rubric, format_: Format) -> str:
-    names = [d.name for d in rubric.protocol.asked(format_)]
+    names = [d.name for d in rubric.protocol.dimensions_for(format_)]
     checks = list(rubric.protocol.checklist.get(format_, {}))
     fields = [f'"analysis": at most {rubric.bounds.analysis} characters']
     longest = f"at most {rubric.bounds.explanation} characters each"
@@ -211,7 +211,7 @@ def _form(rubric: Rubric, format_: Format) -> str:
 def reply_schema(rubric: Rubric, format_: Format) -> dict[str, Any]:
     """The JSON schema of a reply: explanations before scores, bounded strings, scores by name."""
     protocol, bounds = rubric.protocol, rubric.bounds
-    names = [d.name for d in protocol.asked(format_)]
+    names = [d.name for d in protocol.dimensions_for(format_)]
     points = list(range(protocol.low, protocol.high + 1))
     explanation = {"type": "string", "maxLength": bounds.explanation}
     properties: dict[str, Any] = {

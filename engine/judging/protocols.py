@@ -81,7 +81,7 @@ class JudgeProtocol:
         """`name/version`, as it stands in recipes."""
         return f"{self.name}/{self.version}"
 
-    def asked(self, format_: Format) -> tuple[Dimension, ...]:
+    def dimensions_for(self, format_: Format) -> tuple[Dimension, ...]:
         """The dimensions that the judge scores for a format, `overall` last when it is asked."""
         own = tuple(d for d in self.dimensions if format_ in d.formats)
         return (*own, _OVERALL) if self.overall == "asked" else own

@@ -82,7 +82,7 @@ def _no_constant(name: str) -> Any:
 
 def _read(found: dict[str, Any], rubric: Rubric, format_: Format) -> Reading:
     protocol = rubric.protocol
-    names = [d.name for d in protocol.asked(format_)]
+    names = [d.name for d in protocol.dimensions_for(format_)]
     checks = list(protocol.checklist.get(format_, {}))
     tops = ["analysis", "explanations", *(["checklist"] if checks else []), "scores"]
     _same_keys(found, tops, "the reply")

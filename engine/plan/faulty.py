@@ -7,7 +7,7 @@ from medgen.engine.plan.plan import Model, Recipe
 from medgen.engine.store.chaos import Chaos
 
 
-def struck(recipe: Recipe, chaos: Chaos) -> Recipe:
+def inject_faults(recipe: Recipe, chaos: Chaos) -> Recipe:
     """The recipe with the faults that change rows put into its models and judges."""
     systems = tuple(
         replace(

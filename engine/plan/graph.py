@@ -17,7 +17,8 @@ def terminal(plan: Plan) -> str:
     lines = [f"{plan.benchmark}  {sum(plan.samples.values()):,} samples in {plan.shards:,} shards"]
     for node in plan.nodes.values():
         depth = 1 + _depth(plan, node)
-        lines.append(f"{'  ' * depth}{node.stage:<6} {node.key}  {node.label}  {_shared(node)}")
+        systems = _system_names(node)
+        lines.append(f"{'  ' * depth}{node.stage:<6} {node.key}  {node.label}  {systems}")
     stages, saved = stages_saved(plan)
     lines.append(f"{stages} stages; sharing saves {saved}")
     return "\n".join(lines)
@@ -25,10 +26,10 @@ def terminal(plan: Plan) -> str:
 
 def mermaid(plan: Plan) -> str:
     """The graph as a Mermaid flowchart, without the surrounding fence."""
-    lines = ["flowchart LR", f'  samples["{_quoted(plan.benchmark)}"]']
+    lines = ["flowchart LR", f'  samples["{_escape(plan.benchmark)}"]']
     for node in plan.nodes.values():
-        text = f"{node.stage}: {node.label}<br/>{_shared(node)}"
-        lines.append(f'  n{node.key}["{_quoted(text)}"]')
+        text = f"{node.stage}: {node.label}<br/>{_system_names(node)}"
+        lines.append(f'  n{node.key}["{_escape(text)}"]')
         sources = [f"n{key}" for key in node.upstream[-1:]] or ["samples"]
         lines += [f"  {source} --> n{node.key}" for source in sources]
     return "\n".join(lines)
@@ -38,11 +39,11 @@ def _depth(plan: Plan, node: Node) -> int:
     return max((1 + _depth(plan, plan.nodes[key]) for key in node.upstream), default=0)
 
 
-def _shared(node: Node) -> str:
+def _system_names(node: Node) -> str:
     return ", ".join(node.systems)
 
 
-def _quoted(text: str) -> str:
+def _escape(text: str) -> str:
     # Names come from configuration files: nothing in them may end the label or begin markup.
     safe = text.replace("<br/>", "\n").replace("#", "#35;").replace("&", "#amp;")
     for sign, entity in (("<", "#lt;"), (">", "#gt;"), ('"', "#quot;"), ("`", "#96;")):

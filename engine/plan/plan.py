@@ -128,7 +128,7 @@ class Plan:
             if stage_kind(n.stage).rows == rows and system in n.systems
         )
 
-    def expected(self, system: str) -> int:
+    def rows_due(self, system: str) -> int:
         """How many samples a system must have a row for: the locked denominator."""
         return sum(self.samples.get(f, 0) for f in self.system(system).formats)
 
@@ -157,7 +157,7 @@ def make_plan(recipe: Recipe, manifest: Manifest) -> Plan:
     groups |= _dependent_groups(recipe)
     asked = [plain(recipe.systems), plain(recipe.metrics), sorted(recipe.judges), recipe.protocol]
     asked.append([step.name for step in recipe.steps])
-    address = fingerprint(manifest.ref, recipe.thresholds, sorted(nodes), _named(asked))
+    address = fingerprint(manifest.ref, recipe.thresholds, sorted(nodes), _run_identity(asked))
     return Plan(
         run_id=f"{recipe.name}-{address[:10]}",
         benchmark=manifest.ref,
@@ -171,7 +171,7 @@ def make_plan(recipe: Recipe, manifest: Manifest) -> Plan:
     )
 
 
-def _named(asked: list[Any]) -> list[Any]:
+def _run_identity(asked: list[Any]) -> list[Any]:
     # Which systems and metrics by name; the nodes' keys hold the rest, resources stay out.
     systems, metrics, *others = asked
     return [[s["name"] for s in systems], sorted(metrics), *others]
@@ -210,7 +210,7 @@ def _model_nodes(
     for stage, model in (("answer", system.answer), ("render", system.render)):
         if model is None:
             continue
-        formats = _rendered(system) if stage == "render" else system.formats
+        formats = _formats_to_render(system) if stage == "render" else system.formats
         recipe = {
             "benchmark": benchmark,
             "model": identity(model.spec),
@@ -246,7 +246,7 @@ def _model_nodes(
         upstream = (key,)
 
 
-def _rendered(system: System) -> tuple[Format, ...]:
+def _formats_to_render(system: System) -> tuple[Format, ...]:
     # A question that is answered in words needs no picture, when a model answers in words.
     if system.answer is None:
         return system.formats

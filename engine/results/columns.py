@@ -136,12 +136,12 @@ def system_columns(reader: RunReader, system: str, ids: bool = False) -> Iterato
     judges = reader.plan.giving(system, VERDICTS)
     judged = [verdict_columns(reader, system, node, ids) for node in judges]
     for columns in judged:
-        yield from (_renamed(c, len(judged)) for c in columns)
+        yield from (_rename(c, len(judged)) for c in columns)
     if len(judged) > 1:
         yield from judges_mean(judged)
 
 
-def _renamed(column: Column, judges: int) -> Column:
+def _rename(column: Column, judges: int) -> Column:
     return column if judges == 1 else replace(column, name=f"{column.label}:{column.name}")
 
 
@@ -169,7 +169,7 @@ def score_columns(
     context = gather.context()
     columns = []
     for output, values in (outputs or {node.label: np.full(gather.due, np.nan)}).items():
-        said = _foretold(_explained(status, values, gather.statuses), context)
+        said = _mark_not_applicable(_status_of_values(status, values, gather.statuses), context)
         values[~np.isfinite(values)] = np.nan
         name = node.label if len(outputs) < 2 else f"{node.label}.{output}"
         columns.append(
@@ -178,7 +178,7 @@ def score_columns(
     return tuple(columns)
 
 
-def _explained(status: NDArray[np.integer], values: Floats, words: Words) -> Coded:
+def _status_of_values(status: NDArray[np.integer], values: Floats, words: Words) -> Coded:
     ok = status == words.code("ok")
     codes = status.astype(np.uint8)
     codes[ok & np.isnan(values)] = words.code("not_applicable")
@@ -186,7 +186,7 @@ def _explained(status: NDArray[np.integer], values: Floats, words: Words) -> Cod
     return Coded(tuple(words.all), codes)
 
 
-def _foretold(status: Coded, context: Context) -> Coded:
+def _mark_not_applicable(status: Coded, context: Context) -> Coded:
     """Missing samples of a task of which the metric says nothing are not applicable either."""
     absent, missing = status.where("not_applicable"), status.where("missing")
     tasks = len(context.task.words)
@@ -277,21 +277,21 @@ class _Judged:
             present = np.zeros(len(fallen), dtype=bool)
             values = []
             for d in range(len(dimensions)):
-                cells = np.concatenate([_padded(m, d, at, judges) for m in self.means], axis=1)
+                cells = np.concatenate([_pad(m, d, at, judges) for m in self.means], axis=1)
                 present |= np.all(np.isfinite(cells), axis=0)
                 values.append(np.mean(cells, axis=0))
-            if judges == 0 or not (present.any() or _seen(fallen, statuses)):
+            if judges == 0 or not (present.any() or _any_seen(fallen, statuses)):
                 continue
             codes = np.where(present, statuses.code("ok"), fallen)
             for dimension, column in zip(dimensions, values, strict=True):
-                yield dimension, view, column, _explained(codes, column, statuses)
+                yield dimension, view, column, _status_of_values(codes, column, statuses)
 
 
-def _seen(fallen: Ints, statuses: Words) -> bool:
+def _any_seen(fallen: Ints, statuses: Words) -> bool:
     return bool(np.any(fallen != statuses.code("missing")))
 
 
-def _padded(mean: Floats, dimension: int, view: int, judges: int) -> Floats:
+def _pad(mean: Floats, dimension: int, view: int, judges: int) -> Floats:
     # A batch knows only the dimensions and judges met until then; the others had no value in it.
     cells = np.full((judges, mean.shape[3]), np.nan)
     if dimension < mean.shape[0]:
@@ -343,7 +343,7 @@ class _Gather:
     """The context columns of a node, filled batch by batch: their length is known beforehand."""
 
     def __init__(self, reader: RunReader, system: str, node: Node, ids: bool) -> None:
-        self.due = reader.plan.expected(system)
+        self.due = reader.plan.rows_due(system)
         self.statuses = Words(STATUSES)
         self._of = f"{node.stage}/{node.key} ({node.label})", system
         self._words = {n: Words() for n in ("format", "task", "modality")}
@@ -380,15 +380,15 @@ class _Gather:
         if self._rows != self.due:
             raise self._wrong()
         return Context(
-            format=self._coded("format"),
-            task=self._coded("task"),
-            modality=self._coded("modality"),
-            prediction=self._coded("prediction_status"),
+            format=self._encode("format"),
+            task=self._encode("task"),
+            modality=self._encode("modality"),
+            prediction=self._encode("prediction_status"),
             ids=None if self._ids is None else pa.chunked_array(self._ids, pa.string()),
-            source=self._coded("source") if self._ids is not None else None,
+            source=self._encode("source") if self._ids is not None else None,
         )
 
-    def _coded(self, name: str) -> Coded:
+    def _encode(self, name: str) -> Coded:
         return Coded(tuple(self._words[name].all), self._codes[name])
 
     def _wrong(self) -> CorruptError:

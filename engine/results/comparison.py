@@ -152,7 +152,7 @@ def compare(left: Side, right: Side, flips: int = FLIPS) -> Comparison:
     """
     columns = list(paired_columns(left, right))
     contrasts = [_contrast(cell, flips) for column in columns for cell in cells(column)]
-    adjusted = _judged(_adjusted(contrasts))
+    adjusted = _decide(_adjust(contrasts))
     shared = len(columns[0].left.values)
     benchmarks = dict.fromkeys((left.reader.plan.benchmark, right.reader.plan.benchmark))
     return Comparison(
@@ -160,8 +160,8 @@ def compare(left: Side, right: Side, flips: int = FLIPS) -> Comparison:
         right=right.name,
         benchmarks=tuple(benchmarks),
         shared=shared,
-        left_only=left.reader.plan.expected(left.system) - shared,
-        right_only=right.reader.plan.expected(right.system) - shared,
+        left_only=left.reader.plan.rows_due(left.system) - shared,
+        right_only=right.reader.plan.rows_due(right.system) - shared,
         contrasts=tuple(adjusted),
         random_weights=left.random_weights or right.random_weights,
     )
@@ -182,7 +182,7 @@ def paired_columns(left: Side, right: Side) -> Iterator[PairedColumn]:
         if (ours := known.get(_key(theirs))) is None:
             continue
         found += 1
-        mine, other = _aligned(ours, theirs)
+        mine, other = _align(ours, theirs)
         mark = mine.threshold(left.reader.plan.thresholds)
         if mine.label == ANSWERED and mine.stage == "answer":
             mark = Threshold(direction="higher", lowest=0.0, highest=1.0)
@@ -199,12 +199,12 @@ def _with_answered(side: Side) -> Iterator[Column]:
     told = False
     for column in system_columns(side.reader, side.system, ids=True):
         if not told:
-            yield _answered(column)
+            yield _answer_rate(column)
             told = True
         yield column
 
 
-def _answered(column: Column) -> Column:
+def _answer_rate(column: Column) -> Column:
     """1 where the prediction is ok, 0 where it failed, nothing where there is no row yet."""
     prediction = column.context.prediction
     missing = prediction.where("missing")
@@ -221,7 +221,7 @@ def _answered(column: Column) -> Column:
     )
 
 
-def _aligned(left: Column, right: Column) -> tuple[Column, Column]:
+def _align(left: Column, right: Column) -> tuple[Column, Column]:
     ids: Any = left.context.ids
     others: Any = right.context.ids
     if ids.equals(others):
@@ -230,23 +230,23 @@ def _aligned(left: Column, right: Column) -> tuple[Column, Column]:
     mine = np.flatnonzero(places >= 0)
     if len(mine) == 0:
         raise ConfigError("the two sides share no sample id; are they runs of one benchmark?")
-    return _taken(left, mine), _taken(right, places[mine].astype(np.int64))
+    return _select(left, mine), _select(right, places[mine].astype(np.int64))
 
 
-def _taken(column: Column, at: Ints) -> Column:
-    def coded(c: Coded) -> Coded:
+def _select(column: Column, at: Ints) -> Column:
+    def select(c: Coded) -> Coded:
         return Coded(c.words, c.codes[at])
 
     old = column.context
     context = Context(
-        format=coded(old.format),
-        task=coded(old.task),
-        modality=coded(old.modality),
-        prediction=coded(old.prediction),
+        format=select(old.format),
+        task=select(old.task),
+        modality=select(old.modality),
+        prediction=select(old.prediction),
         ids=old.ids.take(at) if old.ids is not None else None,
-        source=coded(old.source) if old.source is not None else None,
+        source=select(old.source) if old.source is not None else None,
     )
-    return replace(column, values=column.values[at], status=coded(column.status), context=context)
+    return replace(column, values=column.values[at], status=select(column.status), context=context)
 
 
 def _clusters(context: Context) -> Ints:
@@ -332,7 +332,7 @@ def _range(cell: Cell) -> tuple[float, float, Literal["declared", "observed", "n
     return float(seen.min()), float(seen.max()), "observed"
 
 
-def _adjusted(contrasts: Sequence[Contrast]) -> list[Contrast]:
+def _adjust(contrasts: Sequence[Contrast]) -> list[Contrast]:
     found = list(contrasts)
     for kind in dict.fromkeys(c.kind for c in contrasts):
         family = [i for i, c in enumerate(contrasts) if c.kind == kind]
@@ -343,7 +343,7 @@ def _adjusted(contrasts: Sequence[Contrast]) -> list[Contrast]:
     return found
 
 
-def _judged(contrasts: Sequence[Contrast]) -> Iterator[Contrast]:
+def _decide(contrasts: Sequence[Contrast]) -> Iterator[Contrast]:
     for contrast in contrasts:
         yield replace(contrast, better=_better(contrast))
 

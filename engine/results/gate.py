@@ -117,7 +117,7 @@ class GateVerdict:
         return EXIT_CODES[self.word]
 
     @property
-    def regressed(self) -> tuple[CellFinding, ...]:
+    def regressions(self) -> tuple[CellFinding, ...]:
         """The cells that regressed, whole formats first."""
         found = (f for f in self.findings if f.word == "regressed")
         return tuple(sorted(found, key=lambda f: f.kind != "all"))
@@ -134,7 +134,7 @@ def gate(baseline: Side, candidate: Side, rules: GateRules | None = None) -> Gat
     tested: list[Cell] = []
     not_gated: list[str] = []
     for column in paired_columns(baseline, candidate):
-        if not _wanted(column.left.threshold_names(), rules):
+        if not _is_gated(column.left.threshold_names(), rules):
             continue
         if _direction(column, rules) is None:
             not_gated.append(column.left.name)
@@ -158,7 +158,7 @@ def decide(tested: Sequence[Cell], rules: GateRules) -> GateVerdict:
     findings = [_finding(cell, rules, flips, least) for cell in tested]
     adjusted = holm([f.regression_p for f in findings])
     findings = [
-        _worded(replace(f, regression_holm=p), rules)
+        _decide(replace(f, regression_holm=p), rules)
         for f, p in zip(findings, adjusted, strict=True)
     ]
     word, reasons = _verdict(findings)
@@ -179,7 +179,7 @@ def _least_clusters(tested: Sequence[Cell], rules: GateRules) -> int:
     return sizes[-1] if sizes else rules.least_clusters
 
 
-def _wanted(names: Sequence[str], rules: GateRules) -> bool:
+def _is_gated(names: Sequence[str], rules: GateRules) -> bool:
     if any(n in rules.ignore for n in names):
         return False
     return not rules.metrics or ANSWERED in names or any(n in rules.metrics for n in names)
@@ -228,13 +228,13 @@ def _finding(cell: Cell, rules: GateRules, flips: int, least: int) -> CellFindin
     )
     if units < least:
         return replace(finding, why=f"{units} independent pairs, {least} needed")
-    test = _looked(gains + margin, clusters, flips)
+    test = _test_loss(gains + margin, clusters, flips)
     if test is None:
         return replace(finding, why="fewer than two independent pairs")
     return replace(finding, regression_p=test.low, sound_p=test.high)
 
 
-def _looked(gains: Floats, clusters: Ints, flips: int) -> Flips | None:
+def _test_loss(gains: Floats, clusters: Ints, flips: int) -> Flips | None:
     """The test by a first look, and by all draws where the first look shows a small chance.
 
     The chance stays valid at every level: below the look's own it is that of all draws, and from
@@ -247,7 +247,7 @@ def _looked(gains: Floats, clusters: Ints, flips: int) -> Flips | None:
     return replace(whole, high=first.high) if whole else None
 
 
-def _worded(finding: CellFinding, rules: GateRules) -> CellFinding:
+def _decide(finding: CellFinding, rules: GateRules) -> CellFinding:
     if finding.regression_holm is None or finding.sound_p is None:
         return finding
     if finding.regression_holm <= rules.alpha:
@@ -267,17 +267,17 @@ def _worded(finding: CellFinding, rules: GateRules) -> CellFinding:
 def _verdict(findings: Sequence[CellFinding]) -> tuple[Word, list[str]]:
     regressed = [f for f in findings if f.word == "regressed"]
     if regressed:
-        return "regression", [_said(f) for f in regressed]
+        return "regression", [_sentence(f) for f in regressed]
     whole = [f for f in findings if f.kind == "all"]
     if not whole:
         return "inconclusive", ["no value with a direction has a pair to test"]
     unsettled = [f for f in whole if f.word != "sound"]
     if unsettled:
-        return "inconclusive", [_said(f) for f in unsettled]
+        return "inconclusive", [_sentence(f) for f in unsettled]
     return "pass", [f"{len(whole)} values in whole formats are not inferior; no task regressed"]
 
 
-def _said(finding: CellFinding) -> str:
+def _sentence(finding: CellFinding) -> str:
     place = finding.format if finding.kind == "all" else f"{finding.format} {finding.group}"
     numbers = ""
     if finding.loss is not None:

@@ -72,7 +72,7 @@ def bootstrap_means(
                 found[at] = normal_mean(columns[at])
             continue
         stacked = np.stack([columns[at] for at in members])
-        draws = _resampled(size, resamples, seed, len(members), partial(_row_means, stacked))
+        draws = _resample(size, resamples, seed, len(members), partial(_row_means, stacked))
         lows, highs = np.percentile(draws, [2.5, 97.5], axis=1)
         for row, at in enumerate(members):
             mean = float(np.mean(stacked[row]))
@@ -85,7 +85,7 @@ def _row_means(rows: Floats, indices: Ints) -> Floats:
     return np.stack([row[indices].mean(axis=-1) for row in rows])
 
 
-def _resampled(
+def _resample(
     size: int, resamples: int, seed: int, rows: int, statistic: Callable[[Ints], Floats]
 ) -> Floats:
     # (rows, resamples): the statistic on `resamples` draws of `size` indices, some at a time.
@@ -122,7 +122,7 @@ def clustered_draws(
         drawn: Floats = sums[indices].sum(-1) / counts[indices].sum(-1)
         return drawn[None, :]
 
-    draws: Floats = _resampled(len(sums), resamples, seed, 1, mean)[0]
+    draws: Floats = _resample(len(sums), resamples, seed, 1, mean)[0]
     return draws
 
 

@@ -171,7 +171,7 @@ def _counts(values: Floats, expected: int, not_applicable: int) -> Row:
 
 
 def _passes(values: Floats, mark: Threshold) -> Row:
-    passed = mark.passed(values)
+    passed = mark.passes(values)
     return {
         "direction": mark.direction,
         "pass_when": mark.pass_when,

@@ -33,7 +33,7 @@ class Threshold:
     highest: float | None = None
     assumed: bool = False  # nobody wrote an entry; a judge's scales all rise with quality
 
-    def passed(self, values: Floats) -> int | None:
+    def passes(self, values: Floats) -> int | None:
         """How many values pass; None without a pass mark."""
         if self.value is None or self.pass_when is None:
             return None

@@ -48,9 +48,9 @@ class Board:
         """How many stage shards of the group are not committed."""
         return sum(len(self._open[n.key]) for n in self._nodes(group))
 
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether nothing is left that can still be done."""
-        return not any(self._open[n.key] for n in self.plan.nodes.values() if not self._lost(n))
+        return not any(self._open[n.key] for n in self.plan.nodes.values() if not self._is_lost(n))
 
     def over(self, system: str) -> bool:
         """Whether every shard of every stage of a system is committed."""
@@ -62,7 +62,7 @@ class Board:
         piece, count = unit.shard % split, sizes[unit.shard // split]
         return (piece + 1) * count // split - piece * count // split
 
-    def committed(self, unit: Unit) -> None:
+    def commit(self, unit: Unit) -> None:
         """The unit's shards are in the store: what was waiting for them may become ready."""
         for target in unit.targets:
             self._open[target.key].discard(unit.shard)
@@ -86,10 +86,10 @@ class Board:
     def _nodes(self, group: str) -> Iterable[Node]:
         return (n for n in self.plan.nodes.values() if n.group == group)
 
-    def _lost(self, node: Node) -> bool:
+    def _is_lost(self, node: Node) -> bool:
         if node.group in self.failed:
             return True
-        return any(self._open[key] and self._lost(self.plan.nodes[key]) for key in node.upstream)
+        return any(self._open[key] and self._is_lost(self.plan.nodes[key]) for key in node.upstream)
 
     def _enlist(self, node: Node) -> None:
         for index in sorted(self._open[node.key]):
@@ -126,7 +126,7 @@ class Board:
         keys = self._scores.get(shard, {})
         ready = [key for key, there in keys.items() if there]
         if whole and any(
-            not there and not self._lost(self.plan.nodes[k]) for k, there in keys.items()
+            not there and not self._is_lost(self.plan.nodes[k]) for k, there in keys.items()
         ):
             return
         if not ready:

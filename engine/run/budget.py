@@ -33,7 +33,7 @@ class Budget:
         if self.cap_usd is not None and not (self.cap_usd > 0 and math.isfinite(self.cap_usd)):
             raise ConfigError(f"spending_cap_usd is a positive number, not {self.cap_usd}")
 
-    def paid(self, group: str, usd: float) -> None:
+    def pay(self, group: str, usd: float) -> None:
         """A shard of the group was committed and cost so much."""
         self.spent_usd += usd
         self._dearest[group] = max(usd, self._dearest.get(group, 0.0))
@@ -52,7 +52,7 @@ class Budget:
         """US dollars that one shard may cost, as far as is known."""
         return self._dearest.get(group, max(self._dearest.values(), default=0.0))
 
-    def reached(self) -> str:
+    def reason(self) -> str:
         """Why a group was given up."""
         return (
             f"the run's spending cap of ${self.cap_usd:g} is reached: ${self.spent_usd:.4f} were "
@@ -63,13 +63,13 @@ class Budget:
 
 def charging(plan: Plan) -> frozenset[str]:
     """The groups of a plan whose models have a price above 0."""
-    return frozenset(name for name, g in plan.groups.items() if _priced(g.spec.kwargs))
+    return frozenset(name for name, g in plan.groups.items() if _has_price(g.spec.kwargs))
 
 
-def _priced(value: Any, within: bool = False) -> bool:
+def _has_price(value: Any, within: bool = False) -> bool:
     """Whether a positive number stands anywhere under a key `prices`."""
     if isinstance(value, Mapping):
-        return any(_priced(v, within or key == "prices") for key, v in value.items())
+        return any(_has_price(v, within or key == "prices") for key, v in value.items())
     if isinstance(value, list | tuple):
-        return any(_priced(v, within) for v in value)
+        return any(_has_price(v, within) for v in value)
     return within and isinstance(value, int | float) and value > 0

@@ -102,7 +102,7 @@ class Driver:
 
     def run(self) -> Ending:
         """Loop until nothing is left, or until told to stop."""
-        while not self.board.finished() and not self.options.stop():
+        while not self.board.is_finished() and not self.options.stop():
             self._end_unaffordable()
             self._open_groups()
             self._feed()
@@ -119,8 +119,8 @@ class Driver:
 
     def _open_groups(self) -> None:
         for group in self._order():
-            if self._queued(group.name):
-                wanted = self._wanted(group) - self.open.get(group.name, 0)
+            if self._has_queue(group.name):
+                wanted = self._workers_for(group) - self.open.get(group.name, 0)
                 placed = self.ledger.take(group, wanted) if wanted > 0 else 0
                 if placed:
                     self._open(group, placed)
@@ -134,7 +134,7 @@ class Driver:
 
         return sorted(self.plan.groups.values(), key=rank)
 
-    def _wanted(self, group: GroupPlan) -> int:
+    def _workers_for(self, group: GroupPlan) -> int:
         in_flight = max(1, group.resources.in_flight)
         needed = -(-self.board.remaining(group.name) // in_flight)
         return max(1, min(group.resources.workers, needed))
@@ -170,8 +170,8 @@ class Driver:
         if any(self.running.get(group) for group in self.charging):
             return
         for group in sorted(self.charging - self.board.failed.keys()):
-            if self._queued(group) and not self._affordable(group):
-                self._give_up(group, self.budget.reached())
+            if self._has_queue(group) and not self._affordable(group):
+                self._give_up(group, self.budget.reason())
 
     def _act(self, outcomes: list[Outcome] | Any) -> None:
         for outcome in outcomes:
@@ -197,14 +197,14 @@ class Driver:
         self.unstarted.pop(outcome.group, None)
         for receipt in outcome.receipts:
             if outcome.group in self.charging:
-                self.budget.paid(outcome.group, receipt.cost_usd)
+                self.budget.pay(outcome.group, receipt.cost_usd)
             self.options.watch(Event("receipt", outcome.group, receipt))
 
     def _follow(self, outcome: Outcome, unit: Unit) -> None:
         then = self.faults.after(outcome, self.board.samples(unit, self.sizes))
         queue = self.board.queues[outcome.group]
         if then.kind == "done":
-            self._committed(unit)
+            self._commit(unit)
         elif then.kind == "again":
             (queue.suspects if then.alone else queue.fresh).extend(then.units)
         elif outcome.error_type in ("StoreError", "BusyError"):
@@ -214,10 +214,10 @@ class Driver:
             damaged = outcome.error_type == "CorruptError"
             self._give_up(outcome.group, then.reason + (cure if damaged else ""))
 
-    def _committed(self, unit: Unit) -> None:
-        self.board.committed(unit)
+    def _commit(self, unit: Unit) -> None:
+        self.board.commit(unit)
         for target in unit.targets:
-            self.reader.committed(target.key, unit.shard, target.revision)
+            self.reader.note_commit(target.key, unit.shard, target.revision)
         shared = {s for target in unit.targets for s in self.plan.nodes[target.key].systems}
         for system in sorted(s for s in shared if self.board.over(s)):
             self._tell("system_finished", "", system=system)
@@ -237,14 +237,14 @@ class Driver:
 
     def _score_ahead(self) -> None:
         scoring = [g.name for g in self.plan.groups.values() if stage_kind(g.stage).shard_major]
-        busy = any(self._queued(name) or self.running.get(name) for name in scoring)
+        busy = any(self._has_queue(name) or self.running.get(name) for name in scoring)
         if not busy and time.monotonic() - self.moved > PATIENCE_S:
             self.board.flush()
 
     def _close_idle(self) -> None:
-        starved = any(self._queued(g) and g not in self.open for g in self.plan.groups)
+        starved = any(self._has_queue(g) and g not in self.open for g in self.plan.groups)
         for group in list(self.open):
-            idle = not self._queued(group) and not self.running.get(group)
+            idle = not self._has_queue(group) and not self.running.get(group)
             if idle and (starved or not self.board.remaining(group)):
                 self._close(group)
 
@@ -274,7 +274,7 @@ class Driver:
             f"{STALL_S:.0f} s; the cluster offers {[dict(n) for n in self.pool.nodes()]}"
         )
 
-    def _queued(self, group: str) -> bool:
+    def _has_queue(self, group: str) -> bool:
         queue = self.board.queues.get(group)
         return queue is not None and bool(queue.fresh or queue.suspects)
 

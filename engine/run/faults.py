@@ -6,7 +6,6 @@ the one sample that kills workers is found; the second time that sample kills on
 quarantined and becomes a row.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -56,16 +55,12 @@ class FaultPolicy:
         assert unit is not None, "an outcome without a unit is not for this policy"
         if outcome.kind == "finished":
             self._in_a_row.pop(unit.group, None)
-            return self._finished(unit)
+            return self._after_finish(unit)
         if outcome.kind == "failed":
             return self._again(self._failures, unit, MAX_FAILURES, outcome.error)
         if outcome.kind == "lost":
             return self._again(self._losses, unit, MAX_LOSSES, outcome.error)
-        return self._crashed(outcome, unit, samples)
-
-    def quarantined(self) -> Mapping[tuple[str, int], Mapping[int, str]]:
-        """Positions given up in shards still being put together, by (group, shard)."""
-        return {(w[0], w[1]): s.quarantined for w, s in self._splits.items() if s.quarantined}
+        return self._after_crash(outcome, unit, samples)
 
     def _again(
         self,
@@ -80,7 +75,7 @@ class FaultPolicy:
             return Next("give_up", reason=error)
         return Next("again", (unit,), alone=unit.positions is not None)
 
-    def _crashed(self, outcome: Outcome, unit: Unit, samples: int) -> Next:
+    def _after_crash(self, outcome: Outcome, unit: Unit, samples: int) -> Next:
         run = self._in_a_row[unit.group] = self._in_a_row.get(unit.group, 0) + 1
         if run >= MAX_CRASHES_IN_A_ROW:
             return Next("give_up", reason=f"{run} workers died one after another: {outcome.error}")
@@ -89,7 +84,7 @@ class FaultPolicy:
         low, high = unit.positions or (0, samples)
         if high - low > 1:
             return self._split(unit, low, high)
-        return self._killed(unit, (low, high), outcome.error)
+        return self._after_kill(unit, (low, high), outcome.error)
 
     def _split(self, unit: Unit, low: int, high: int) -> Next:
         split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
@@ -98,7 +93,7 @@ class FaultPolicy:
         split.waiting += 1  # one part became two
         return Next("again", tuple(halves), alone=True)
 
-    def _killed(self, unit: Unit, span: tuple[int, int], error: str) -> Next:
+    def _after_kill(self, unit: Unit, span: tuple[int, int], error: str) -> Next:
         slot = (_work(unit), span)
         self._kills[slot] = self._kills.get(slot, 0) + 1
         if self._kills[slot] < 2:
@@ -107,7 +102,7 @@ class FaultPolicy:
         split.quarantined[span[0]] = f"killed its worker twice: {error}"
         return self._part_over(split)
 
-    def _finished(self, unit: Unit) -> Next:
+    def _after_finish(self, unit: Unit) -> Next:
         split = self._splits.get(_work(unit))
         if split is None or unit.merge:
             self._splits.pop(_work(unit), None)

@@ -96,7 +96,7 @@ class RunFolder:
         request = {"id": uuid.uuid4().hex, "time": now(), "why": why}
         self.objects.replace(self.place.cancel, json.dumps(request).encode())
 
-    def asked_to_stop(self) -> str:
+    def stop_request(self) -> str:
         """The request to stop as it stands in the store; empty when there is none."""
         try:
             return self.objects.read(self.place.cancel).decode()

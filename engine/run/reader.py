@@ -44,14 +44,14 @@ class RunReader:
         """What there is of a node's shards."""
         if node.key not in self._listings:
             listed = self.stage(node).listing()
-            self._listings[node.key] = listed.joined(self._told.get(node.key, {}))
+            self._listings[node.key] = listed.join(self._told.get(node.key, {}))
         return self._listings[node.key]
 
     def revisions(self, node: Node) -> Mapping[int, int]:
         """The highest revision of each of a node's shards."""
         return self.listing(node).revisions
 
-    def committed(self, key: str, shard: int, revision: int) -> None:
+    def note_commit(self, key: str, shard: int, revision: int) -> None:
         """Remember a commit that was heard of: a listing may lag behind."""
         self._told.setdefault(key, {})[shard] = revision
 

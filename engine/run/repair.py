@@ -12,7 +12,7 @@ from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.reader import RunReader
-from medgen.engine.store.layout import BenchmarkPlace, quarantined
+from medgen.engine.store.layout import BenchmarkPlace, quarantine_path
 from medgen.engine.store.objects import Objects
 
 
@@ -59,7 +59,7 @@ def _shard_damage(reader: RunReader, node: Node, shard: int, revision: int) -> D
 
 def quarantine(objects: Objects, damage: Damage) -> str:
     """Move a damaged object aside; returns where it is now. Nothing happens when it is gone."""
-    aside = quarantined(damage.path)
+    aside = quarantine_path(damage.path)
     try:
         content = objects.read(damage.path)
     except FileNotFoundError:

@@ -11,31 +11,31 @@ from medgen.engine.stages import stage_kind
 from medgen.engine.store.shards import concat
 
 
-def settled(table: pa.Table, node: Node) -> pa.Table:
+def settled_rows(table: pa.Table, node: Node) -> pa.Table:
     return table.filter(pc.is_in(table["status"], pa.array(stage_kind(node.stage).settled)))
 
 
-def keeping(done: pa.Table, table: pa.Table) -> pa.Table:
+def keep_settled(done: pa.Table, table: pa.Table) -> pa.Table:
     """The new rows, but the settled ones where there are any, in the new rows' order."""
     ids = table["sample_id"].to_pylist()
     fresh = table.filter(pc.invert(pc.is_in(table["sample_id"], done["sample_id"])))
-    return _ordered(concat([fresh, done]), ids)
+    return _sort(concat([fresh, done]), ids)
 
 
-def replacing(before: pa.Table, redone: pa.Table, samples: Sequence[Sample]) -> pa.Table:
+def replace_rows(before: pa.Table, redone: pa.Table, samples: Sequence[Sample]) -> pa.Table:
     """The rows before, with those of the redone samples in place of theirs."""
     rest = before.filter(pc.invert(pc.is_in(before["sample_id"], redone["sample_id"])))
-    return _ordered(concat([redone, rest]), [s.id for s in samples])
+    return _sort(concat([redone, rest]), [s.id for s in samples])
 
 
-def _ordered(table: pa.Table, ids: Sequence[str]) -> pa.Table:
+def _sort(table: pa.Table, ids: Sequence[str]) -> pa.Table:
     """Rows sorted by the given order of sample ids; rows of one sample keep their order."""
     place = {sample_id: i for i, sample_id in enumerate(ids)}
     where = [place[i] for i in table["sample_id"].to_pylist()]
     return table.take(sorted(range(len(where)), key=lambda row: where[row]))
 
 
-def unsettled(samples: Sequence[Sample], before: pa.Table, node: Node) -> list[Sample]:
+def unsettled_samples(samples: Sequence[Sample], before: pa.Table, node: Node) -> list[Sample]:
     """Samples with a verdict that is not settled; their views are judged again together."""
     open_rows = before.filter(
         pc.invert(pc.is_in(before["status"], pa.array(stage_kind(node.stage).settled)))

@@ -14,9 +14,9 @@ from medgen.engine.errors import AdapterError
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.ports import Generator, Judge, Scorer
 from medgen.engine.run.pool import Target, Unit, Worker
-from medgen.engine.run.retry import keeping, replacing, settled, unsettled
+from medgen.engine.run.retry import keep_settled, replace_rows, settled_rows, unsettled_samples
 from medgen.engine.run.sentinels import stand_guard
-from medgen.engine.run.worker import StageWorker, tabled
+from medgen.engine.run.worker import StageWorker, to_table
 from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
 
@@ -36,13 +36,13 @@ class PredictWorker(StageWorker):
         node = self._node(target)
         samples = [s for s in self._samples(unit) if s.format in node.formats]
         before = self._previous(node, target, unit, samples)
-        kept = [] if before is None else schemas.predictions(settled(before, node))
+        kept = [] if before is None else schemas.predictions(settled_rows(before, node))
         done = {p.sample_id: p for p in kept}
         answers = self._predictions(node, unit, samples) if node.upstream else {}
         requests = [Request(s, answers.get(s.id)) for s in samples if s.id not in done]
         fresh = {p.sample_id: p for p in self._predict(requests)}
         rows = [(done | fresh)[s.id] for s in samples]
-        return {target: tabled(rows, schemas.prediction_table, _unstorable_prediction)}
+        return {target: to_table(rows, schemas.prediction_table, _unstorable_prediction)}
 
     def _predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
         if not requests:
@@ -55,7 +55,7 @@ class PredictWorker(StageWorker):
             )
         return predictions
 
-    def _quarantined(self, node: Node, unit: Unit) -> pa.Table:
+    def _quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
         (reason,) = unit.quarantined.values()
         samples = [s for s in self._samples(unit) if s.format in node.formats]
         return schemas.prediction_table(Prediction(s.id, "quarantined", reason) for s in samples)
@@ -92,7 +92,7 @@ class ScoreWorker(StageWorker):
             wanted.setdefault(system, []).append(node.label)
         scores = self.scorer.score(samples, predictions, wanted)
         return {
-            t: self._table(t, unit, samples, predictions, scores[_asked(self._node(t))])
+            t: self._table(t, unit, samples, predictions, scores[_system_and_label(self._node(t))])
             for t in unit.targets
         }
 
@@ -113,9 +113,9 @@ class ScoreWorker(StageWorker):
             (scores[i] for i in due), self.scorer.outputs(node.label), context
         )
         before = self._previous(node, target, unit, samples)
-        return table if before is None else keeping(settled(before, node), table)
+        return table if before is None else keep_settled(settled_rows(before, node), table)
 
-    def _quarantined(self, node: Node, unit: Unit) -> pa.Table:
+    def _quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
         samples = [s for s in self._samples(unit) if s.format in node.formats]
         given = self._predictions(node, unit, samples)
         (reason,) = unit.quarantined.values()
@@ -141,14 +141,14 @@ class JudgeWorker(StageWorker):
         samples = [s for s in self._samples(unit) if s.format in node.formats]
         given = self._predictions(node, unit, samples)
         before = self._previous(node, target, unit, samples)
-        again = samples if before is None else unsettled(samples, before, node)
+        again = samples if before is None else unsettled_samples(samples, before, node)
         verdicts = self.judge.judge(again, [given[s.id] for s in again]) if again else []
         context = schemas.context(samples, [given[s.id] for s in samples])
         rows = _in_order(again, verdicts)
-        table = tabled(rows, lambda v: schemas.verdict_table(v, context), _unstorable_verdict)
-        return {target: table if before is None else replacing(before, table, samples)}
+        table = to_table(rows, lambda v: schemas.verdict_table(v, context), _unstorable_verdict)
+        return {target: table if before is None else replace_rows(before, table, samples)}
 
-    def _quarantined(self, node: Node, unit: Unit) -> pa.Table:
+    def _quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
         samples = [s for s in self._samples(unit) if s.format in node.formats]
         given = self._predictions(node, unit, samples)
         (reason,) = unit.quarantined.values()
@@ -190,7 +190,7 @@ def _unstorable_verdict(row: Verdict, why: str) -> Verdict:
     return Verdict(row.sample_id, row.view, row.judge, row.repeat, "schema_error", why)
 
 
-def _asked(node: Node) -> tuple[str, str]:
+def _system_and_label(node: Node) -> tuple[str, str]:
     return node.systems[0], node.label
 
 

@@ -81,7 +81,7 @@ class _Surveyor:
             return Target(node.key)
         if self._stale(node, shard, have):
             return Target(node.key, have + 1)
-        if self.retry and self._unsettled(node, shard, have):
+        if self.retry and self._has_unsettled(node, shard, have):
             return Target(node.key, have + 1, retry=True)
         return None
 
@@ -93,7 +93,7 @@ class _Surveyor:
         table = self.reader.stage(node).read(shard, have)
         return dict(labels(table).get("inputs", {})) != inputs
 
-    def _unsettled(self, node: Node, shard: int, have: int) -> bool:
+    def _has_unsettled(self, node: Node, shard: int, have: int) -> bool:
         status = self.reader.stage(node).read(shard, have)["status"]
         settled = stage_kind(node.stage).settled
         return any(value not in settled for value in pc.unique(status).to_pylist())

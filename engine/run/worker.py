@@ -48,17 +48,14 @@ class StageWorker(ABC):
     def __call__(self, unit: Unit) -> Sequence[Receipt]:
         """Do a unit and commit it."""
         start = time.monotonic()
-        if unit.merge:
-            tables = {t: self._merged(unit, t) for t in unit.targets}
-        else:
-            tables = self._work(unit)
+        tables = {t: self._merge(unit, t) for t in unit.targets} if unit.merge else self._work(unit)
         return [self._commit(unit, t, table, start) for t, table in tables.items()]
 
     @abstractmethod
     def _work(self, unit: Unit) -> dict[Target, pa.Table]: ...
 
     @abstractmethod
-    def _quarantined(self, node: Node, unit: Unit) -> pa.Table: ...
+    def _quarantine_rows(self, node: Node, unit: Unit) -> pa.Table: ...
 
     @abstractmethod
     def _passport(self, node: Node) -> Mapping[str, Any]: ...
@@ -115,7 +112,7 @@ class StageWorker(ABC):
         table = self._stage(node).read(unit.shard, target.revision - 1)
         return table.filter(pc.is_in(table["sample_id"], pa.array([s.id for s in samples])))
 
-    def _merged(self, unit: Unit, target: Target) -> pa.Table:
+    def _merge(self, unit: Unit, target: Target) -> pa.Table:
         node = self._node(target)
         try:
             # A worker that died after it had put the parts together may have dropped them, too.
@@ -132,7 +129,7 @@ class StageWorker(ABC):
                 (position, position + 1),
                 {position: unit.quarantined[position]},
             )
-            parts.append(((position, position + 1), self._quarantined(node, lone)))
+            parts.append(((position, position + 1), self._quarantine_rows(node, lone)))
         return concat([table for _, table in _tiling(parts, len(samples), node)])
 
     def _commit(self, unit: Unit, target: Target, table: pa.Table, start: float) -> Receipt:
@@ -147,7 +144,7 @@ class StageWorker(ABC):
         return _receipt(node, unit, table, size, time.monotonic() - start)
 
     def _parts(self, node: Node, unit: Unit, target: Target) -> Parts:
-        return self._stage(node).parts(unit.shard, target.revision, _made_from(node, unit))
+        return self._stage(node).parts(unit.shard, target.revision, _input_revisions(node, unit))
 
     def _labels(self, node: Node, unit: Unit, target: Target) -> dict[str, Any]:
         return {
@@ -155,7 +152,7 @@ class StageWorker(ABC):
             "key": node.key,
             "shard": unit.shard,
             "revision": target.revision,
-            "inputs": _made_from(node, unit),
+            "inputs": _input_revisions(node, unit),
             "passport": self._passport(node),
             "engine": _version(),
         }
@@ -169,7 +166,7 @@ def _version() -> str:
         return "not installed"
 
 
-def tabled(
+def to_table(
     rows: Sequence[Row],
     table: Callable[[Sequence[Row]], pa.Table],
     blank: Callable[[Row, str], Row],
@@ -192,7 +189,7 @@ def tabled(
     return table(sound)
 
 
-def _made_from(node: Node, unit: Unit) -> dict[str, int]:
+def _input_revisions(node: Node, unit: Unit) -> dict[str, int]:
     return {k: r for k, r in unit.inputs.items() if k.split("/")[0] in node.upstream}
 
 

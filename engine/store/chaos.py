@@ -10,8 +10,8 @@
 
 Each is a share in 0..1. The first four change no row: they lie in the store's URL and in the
 pool, and no key knows of them. The others change rows, so they become part of the recipe of the
-models and judges they strike (`struck`): such rows have keys of their own, and no run without
-the same faults ever meets them.
+models and judges they strike (`inject_faults`): such rows have keys of their own, and no run
+without the same faults ever meets them.
 """
 
 import time

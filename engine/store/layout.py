@@ -77,7 +77,7 @@ class StagePlace:
     def parts(self, number: int, revision: int, inputs: str) -> str:
         """The folder of a shard's parts; `inputs` tells apart what they were made from."""
         suffix = f"-{inputs}" if inputs else ""
-        return f"{self.folder}/parts-{number:05d}{_revised(revision)}{suffix}"
+        return f"{self.folder}/parts-{number:05d}{_revision_suffix(revision)}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ def commit_of(path: str) -> tuple[str, ...] | None:
     return match.groups() if match else None
 
 
-def quarantined(path: str) -> str:
+def quarantine_path(path: str) -> str:
     """Where a damaged object is put."""
     folder, _, name = path.rpartition("/")
     return f"{folder}/{QUARANTINE}/{name}"
@@ -265,8 +265,8 @@ def benchmark_name(ref: str) -> str:
 
 
 def _shard(folder: str, number: int, revision: int) -> str:
-    return f"{folder}/shard-{number:05d}{_revised(revision)}.arrow"
+    return f"{folder}/shard-{number:05d}{_revision_suffix(revision)}.arrow"
 
 
-def _revised(revision: int) -> str:
+def _revision_suffix(revision: int) -> str:
     return f"-r{revision}" if revision else ""

@@ -116,7 +116,7 @@ class Lease:
         self.number = 0
 
     @contextlib.contextmanager
-    def kept(self, lost: Callable[[], None], tell: Tell | None = None) -> Iterator[None]:
+    def hold(self, lost: Callable[[], None], tell: Tell | None = None) -> Iterator[None]:
         """Take it, renew it in the background, release it.
 
         Args:

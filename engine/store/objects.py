@@ -76,7 +76,7 @@ class Objects(Protocol):
 
 
 @contextlib.contextmanager
-def _explained(action: str, where: str) -> Iterator[None]:
+def _explain(action: str, where: str) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, StoreError):
@@ -156,7 +156,7 @@ class PosixObjects:
     def create(self, path: str, data: bytes) -> bool:
         """See `Objects.create`."""
         target = self.root / path
-        with _explained("write", str(target)):
+        with _explain("write", str(target)):
             temporary = self._temporary(target, data)
             try:
                 os.link(temporary, target)
@@ -169,7 +169,7 @@ class PosixObjects:
     def replace(self, path: str, data: bytes) -> None:
         """See `Objects.replace`."""
         target = self.root / path
-        with _explained("write", str(target)):
+        with _explain("write", str(target)):
             self._temporary(target, data).replace(target)
 
     def _temporary(self, target: Path, data: bytes) -> Path:
@@ -187,12 +187,12 @@ class PosixObjects:
 
     def read(self, path: str) -> bytes:
         """See `Objects.read`."""
-        with _explained("read", path):
+        with _explain("read", path):
             return (self.root / path).read_bytes()
 
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
-        with _explained("list", folder):
+        with _explain("list", folder):
             try:
                 return sorted(n for n in os.listdir(self.root / folder) if not n.startswith("."))
             except FileNotFoundError:
@@ -201,7 +201,7 @@ class PosixObjects:
     def delete(self, path: str) -> None:
         """See `Objects.delete`."""
         target = self.root / path
-        with _explained("delete", str(target)):
+        with _explain("delete", str(target)):
             if target.is_dir():
                 shutil.rmtree(target, ignore_errors=True)  # another may be removing it as well
                 if target.is_dir():
@@ -257,14 +257,14 @@ class RemoteObjects:
         return True
 
     def _standing(self, full: str, where: str) -> bytes | None:
-        with _explained("read back", where):
+        with _explain("read back", where):
             try:
                 return bytes(self.fs.cat_file(full))
             except FileNotFoundError:
                 return None
 
     def _create_unless_there(self, full: str, data: bytes, where: str) -> bool:
-        with _explained("write", where):
+        with _explain("write", where):
             if self.fs.exists(full):
                 return False
             self.fs.pipe_file(full, data)
@@ -272,17 +272,17 @@ class RemoteObjects:
 
     def replace(self, path: str, data: bytes) -> None:
         """See `Objects.replace`."""
-        with _explained("write", f"{self.url}/{path}"):
+        with _explain("write", f"{self.url}/{path}"):
             self.fs.pipe_file(self._path(path), data)
 
     def read(self, path: str) -> bytes:
         """See `Objects.read`."""
-        with _explained("read", f"{self.url}/{path}"):
+        with _explain("read", f"{self.url}/{path}"):
             return bytes(self.fs.cat_file(self._path(path)))
 
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
-        with _explained("list", f"{self.url}/{folder}"):
+        with _explain("list", f"{self.url}/{folder}"):
             try:
                 found: list[Any] = self.fs.ls(self._path(folder), detail=False)
             except FileNotFoundError:
@@ -293,7 +293,7 @@ class RemoteObjects:
 
     def delete(self, path: str) -> None:
         """See `Objects.delete`."""
-        with _explained("delete", f"{self.url}/{path}"), contextlib.suppress(FileNotFoundError):
+        with _explain("delete", f"{self.url}/{path}"), contextlib.suppress(FileNotFoundError):
             full = self._path(path)
             if self.fs.exists(full):
                 self.fs.rm(full, recursive=True)

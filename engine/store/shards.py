@@ -31,7 +31,7 @@ class Listing:
     revisions: Mapping[int, int]
     lost: Mapping[int, int]  # the highest revision is in quarantine
 
-    def joined(self, told: Mapping[int, int]) -> "Listing":
+    def join(self, told: Mapping[int, int]) -> "Listing":
         """With commits that were heard of otherwise."""
         seen = {**self.revisions, **self.lost}
         newer = {shard: r for shard, r in told.items() if r > seen.get(shard, -1)}

@@ -78,7 +78,7 @@ class Follower:
         if self.cluster is not None and self.job:
             try:
                 asyncio.run(self._tail(self.cluster))
-                code = self._ended(self.cluster)
+                code = self._exit_code(self.cluster)
             except NoDashboard as err:
                 self.tell(f"the job is out of sight ({err}); following the store")
                 self.cluster = None
@@ -118,7 +118,7 @@ class Follower:
         finally:
             coming.cancel()
 
-    def _ended(self, cluster: Cluster) -> int | None:
+    def _exit_code(self, cluster: Cluster) -> int | None:
         """The exit code when Ray says that the job is over; None when it does not."""
         until = time.monotonic() + _ENDING_S
         while time.monotonic() < until:

@@ -62,7 +62,7 @@ class Cluster:
         """
         self.url = url
         try:
-            with _explained(url):
+            with _explain(url):
                 self._client = _client(url)
         except (KeyError, TypeError, ValueError) as err:
             raise NoDashboard(f"what answers at {url} is no job API") from err
@@ -76,7 +76,7 @@ class Cluster:
         Raises:
             NoDashboard: the cluster does not take it.
         """
-        with _explained(self.url):
+        with _explain(self.url):
             try:
                 # Ray works on the environment it is given, so each try gets its own.
                 _WHEN_READY(
@@ -101,7 +101,7 @@ class Cluster:
             run: its id, from which our jobs have theirs.
             other: a job that drove it but is not of ours; counts when there is none of ours.
         """
-        with _explained(self.url):
+        with _explain(self.url):
             listed = {str(j.submission_id): str(j.status.value) for j in self._client.list_jobs()}
         mine = [j for j in listed if j == run or j.startswith(f"{run}--")]
         return {
@@ -110,23 +110,23 @@ class Cluster:
 
     def state(self, job: str) -> tuple[str, int | None]:
         """Ray's word for a job's state, and its driver's exit code when it has one."""
-        with _explained(self.url):
+        with _explain(self.url):
             details = self._client.get_job_info(job)
         return str(details.status.value), details.driver_exit_code
 
     def stop(self, job: str) -> None:
         """Have Ray end the driver: SIGTERM, and SIGKILL a few seconds later."""
-        with _explained(self.url):
+        with _explain(self.url):
             self._client.stop_job(job)
 
     def log(self, job: str) -> str:
         """All that a job's driver has written."""
-        with _explained(self.url):
+        with _explain(self.url):
             return str(self._client.get_job_logs(job))
 
     async def tail(self, job: str) -> AsyncIterator[str]:
         """Pieces of what the driver writes, until it ends."""
-        with _explained(self.url):
+        with _explain(self.url):
             async for piece in self._client.tail_job_logs(job):
                 yield piece
 
@@ -150,7 +150,7 @@ def _client(url: str) -> Any:
 
 
 @contextlib.contextmanager
-def _explained(url: str) -> Iterator[None]:
+def _explain(url: str) -> Iterator[None]:
     import aiohttp
     import requests
     from ray.exceptions import AuthenticationError

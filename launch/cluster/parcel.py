@@ -75,7 +75,7 @@ def pack(config: str, include: Sequence[str], most_mib: float, root: Path | None
             large; the largest files are named.
     """
     content = dict(_code())
-    content |= _included(root or Path.cwd(), include)
+    content |= _read_included(root or Path.cwd(), include)
     content |= {RUN_FILE: config.encode()} | _metadata()
     _refuse_secrets(content)
     digest = _digest(content)
@@ -112,7 +112,7 @@ def _files(place: Path) -> Iterator[Path]:
                 yield file
 
 
-def _included(root: Path, include: Sequence[str]) -> dict[str, bytes]:
+def _read_included(root: Path, include: Sequence[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for name in include:
         place = (root / name).resolve()

@@ -51,7 +51,7 @@ def render(kind: Kind, site: SiteConf) -> dict[str, str]:
         raise ConfigError(f"cannot render {kind!r}; known: {', '.join(get_args(Kind))}")
     check(site)
     environment = _environment()
-    given = _given(kind, site)
+    given = _settings(kind, site)
     rendered = {}
     for template, file in _FILES[kind].items():
         name = file.format(name=site.name)
@@ -59,7 +59,7 @@ def render(kind: Kind, site: SiteConf) -> dict[str, str]:
     return rendered
 
 
-def _given(kind: Kind, site: SiteConf) -> dict[str, Any]:
+def _settings(kind: Kind, site: SiteConf) -> dict[str, Any]:
     """What the templates may name."""
     build = kind.removeprefix("docker-") if kind.startswith("docker-") else "cpu"
     images = {flavour: f"{site.image}:{site.tag}-{flavour}" for flavour in ("cpu", "gpu")}

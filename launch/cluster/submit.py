@@ -166,10 +166,10 @@ def requirements(chosen: Sequence[str]) -> list[str]:
     """The packages of the distribution with these extras, without Ray, which must stay as it is."""
     from importlib.metadata import requires
 
-    return list(dict.fromkeys(_chosen(requires(DISTRIBUTION) or [], chosen)))
+    return list(dict.fromkeys(_choose(requires(DISTRIBUTION) or [], chosen)))
 
 
-def _chosen(lines: Sequence[str], chosen: Sequence[str]) -> Iterator[str]:
+def _choose(lines: Sequence[str], chosen: Sequence[str]) -> Iterator[str]:
     from packaging.requirements import Requirement
 
     for line in lines:

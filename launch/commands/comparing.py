@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medgen.launch.commands.options import as_json, stored
+from medgen.launch.commands.options import as_json, store_option
 from medgen.launch.commands.results import open_run
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _side(text: str, store: str, run: str | None) -> "Side":
 @click.argument("right")
 @click.option("--run", help="The run that plain system names belong to; by default the last one.")
 @click.option("--markdown", is_flag=True, help="As Markdown.")
-@stored
+@store_option
 @as_json
 def compare_command(
     left: str, right: str, run: str | None, markdown: bool, store: str, as_json: bool
@@ -62,7 +62,7 @@ def compare_command(
 @click.option("--run", help="The run that plain system names belong to; by default the last one.")
 @click.option("--rules", type=click.Path(dir_okay=False), help="YAML with tolerances.")
 @click.option("--markdown", type=click.Path(dir_okay=False), help="Write the verdict there too.")
-@stored
+@store_option
 @as_json
 def gate_command(
     baseline: str,

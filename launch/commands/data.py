@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medgen.launch.commands.options import as_json, emit, stored
+from medgen.launch.commands.options import as_json, emit, store_option
 
 if TYPE_CHECKING:
     from medgen.conf.schema import BenchmarkConf
@@ -42,7 +42,7 @@ def _conf(source: str, name: str | None, layout: str | None) -> "BenchmarkConf":
 @click.option("--shard-size", type=click.IntRange(1, 4096), help="Samples in a shard (64).")
 @click.option("--seed", type=int, help="Seed of the stratified shard order (0).")
 @click.option("--expect", type=int, help="Refuse the source unless it has so many samples.")
-@stored
+@store_option
 @as_json
 def import_command(
     source: str,
@@ -112,7 +112,7 @@ def validate_command(source: str, layout: str | None, expect: int | None, as_jso
 @click.command("build")
 @click.argument("what", type=click.Choice(["mini", "layouts", "weights"]))
 @click.option("--to", type=click.Path(file_okay=False), help="Directory, for layouts and weights.")
-@stored
+@store_option
 def build_command(what: str, to: str | None, store: str) -> int:
     """Make the miniature benchmark, its three outside layouts, or tiny random weights.
 
@@ -148,7 +148,7 @@ def build_command(what: str, to: str | None, store: str) -> int:
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(_KINDS))
-@stored
+@store_option
 @as_json
 def list_command(kind: str, store: str, as_json: bool) -> int:
     """List what there is of a kind."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medgen.launch.commands.options import as_json, composed, configuration, emit
+from medgen.launch.commands.options import as_json, config_options, configuration, emit
 
 if TYPE_CHECKING:
     from medgen.conf import RunConf
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("nightly")
-@composed
+@config_options
 @click.option("--date", "day", help="Of the night, e.g. 2026-01-31; by default today.")
 @click.option("--retry-errors", is_flag=True, help="Repeat the night's rows that are not ok.")
 @click.option("--history", is_flag=True, help="Show the nights so far, and run none.")
@@ -94,6 +94,6 @@ def _prune(conf: "RunConf", really: bool) -> int:
     objects = connect(conf.store)
     history = History(objects, conf.name, conf.nightly.every_days)
     lease = Lease(objects, history.place.lease, conf.nightly.lease_s)
-    with lease.kept(lambda: None):
+    with lease.hold(lambda: None):
         click.echo(tidy(history, conf, apply=really) or "nothing may go")
     return 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
-def composed(command: Command) -> Command:
+def config_options(command: Command) -> Command:
     """`--config`, `--store` and dotted overrides."""
     decorators = [
         click.option("--config", "-c", help="YAML file, or a name of the `run` group."),
@@ -26,7 +26,7 @@ def composed(command: Command) -> Command:
     return command
 
 
-def stored(command: Command) -> Command:
+def store_option(command: Command) -> Command:
     """`--store` alone, for commands that only read."""
     return click.option(
         "--store", default="var/store", show_default=True, help="Where results live."

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medgen.launch.commands.options import as_json, composed, configuration, emit, stored
+from medgen.launch.commands.options import (
+    as_json,
+    config_options,
+    configuration,
+    emit,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from medgen.engine.run.folder import RunFolder
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
 _KINDS = ["kuberay", "ray", "slurm", "docker-cpu", "docker-gpu"]
 
 
-def _addressed(command: Any) -> Any:
+def _address_option(command: Any) -> Any:
     return click.option(
         "--address", help="URL of the job API; else RAY_API_SERVER_ADDRESS, or a port-forward."
     )(command)
@@ -33,8 +39,8 @@ def _say(as_json: bool) -> "Tell":
 
 
 @click.command("submit")
-@composed
-@_addressed
+@config_options
+@_address_option
 @click.option("--wait", is_flag=True, help="Stream the log and end with the run's exit code.")
 @click.option("--retry-errors", is_flag=True, help="Repeat the rows that are not ok.")
 @click.option("--render", type=click.Choice(_KINDS), help="Write a cluster's manifests instead.")
@@ -124,7 +130,7 @@ class _Known:
     state: str
 
 
-def _known(store: str, run: str | None, address: str | None) -> _Known:
+def _find(store: str, run: str | None, address: str | None) -> _Known:
     """A run and its last job; the store is enough."""
     from medgen.engine.run.folder import RunFolder, find_run
     from medgen.engine.store.connect import connect
@@ -150,8 +156,8 @@ def _driver(folder: "RunFolder") -> str:
 
 @click.command("attach")
 @click.argument("run", required=False)
-@stored
-@_addressed
+@store_option
+@_address_option
 @as_json
 def attach_command(run: str | None, store: str, address: str | None, as_json: bool) -> int:
     """Follow a run to its end, show its table, and end with its exit code.
@@ -160,7 +166,7 @@ def attach_command(run: str | None, store: str, address: str | None, as_json: bo
     """
     from medgen.launch.cluster.follow import Follower
 
-    known = _known(store, run, address)
+    known = _find(store, run, address)
     cluster = known.cluster if known.job else None
     return _to_the_end(Follower(known.folder, _say(as_json), cluster, known.job), as_json)
 
@@ -169,8 +175,8 @@ def attach_command(run: str | None, store: str, address: str | None, as_json: bo
 @click.argument("run", required=False)
 @click.option("--follow", is_flag=True, help="Until the run ends; then with its exit code.")
 @click.option("--driver", is_flag=True, help="What the driver wrote, from the job API.")
-@stored
-@_addressed
+@store_option
+@_address_option
 def logs_command(
     run: str | None, follow: bool, driver: bool, store: str, address: str | None
 ) -> int:
@@ -208,8 +214,8 @@ def _driver_log(folder: "RunFolder", address: str | None) -> int:
 @click.command("cancel")
 @click.argument("run", required=False)
 @click.option("--now", is_flag=True, help="Have Ray end the driver, too; it cannot drain then.")
-@stored
-@_addressed
+@store_option
+@_address_option
 @as_json
 def cancel_command(
     run: str | None, now: bool, store: str, address: str | None, as_json: bool
@@ -220,7 +226,7 @@ def cancel_command(
     """
     from medgen.launch.cluster.jobs import TERMINAL
 
-    known = _known(store, run, address)
+    known = _find(store, run, address)
     status = known.folder.status()
     over = (
         status is not None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medgen.launch.commands.options import as_json, emit, stored
+from medgen.launch.commands.options import as_json, emit, store_option
 
 if TYPE_CHECKING:
     from medgen.engine.run.reader import RunReader
@@ -27,7 +27,7 @@ def open_run(store: str, run: str | None) -> "RunReader":
 
 @click.command("status")
 @click.argument("run", required=False)
-@stored
+@store_option
 @as_json
 def status_command(run: str | None, store: str, as_json: bool) -> int:
     """Show where a run stands. RUN is its id or the beginning of it; by default the last one."""
@@ -52,7 +52,7 @@ def status_command(run: str | None, store: str, as_json: bool) -> int:
 
 @click.command("report")
 @click.argument("run", required=False)
-@stored
+@store_option
 def report_command(run: str | None, store: str) -> int:
     """Print the tables of a run, complete or not, and write its report."""
     from rich.console import Console
@@ -76,7 +76,7 @@ def report_command(run: str | None, store: str) -> int:
 @click.argument("run", required=False)
 @click.option("--model", default="rad-dino", show_default=True, help="Known weights, or a folder.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-@stored
+@store_option
 @as_json
 def sets_command(run: str | None, model: str, device: str, store: str, as_json: bool) -> int:
     """FID and KID of every system's pictures against the references.
@@ -111,7 +111,7 @@ def sets_command(run: str | None, model: str, device: str, store: str, as_json: 
 @click.argument("run", required=False)
 @click.option("--format", "kind", type=click.Choice(["parquet", "csv", "jsonl"]), default="parquet")
 @click.option("--to", required=True, type=click.Path(file_okay=False), help="A new directory.")
-@stored
+@store_option
 def export_command(run: str | None, kind: str, to: str, store: str) -> int:
     """Write every row of a run: Parquet, CSV, or JSONL with the authors' names."""
     from pathlib import Path

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medgen.launch.commands.options import as_json, composed, configuration, emit, ours_alone
+from medgen.launch.commands.options import as_json, config_options, configuration, emit, ours_alone
 
 if TYPE_CHECKING:
     from medgen.conf import RunConf
@@ -23,7 +23,7 @@ def _again(command: Any) -> Any:
 
 
 @click.command("run")
-@composed
+@config_options
 @_again
 @as_json
 @click.option("--repair", is_flag=True, help="Prove every object first; replace damaged ones.")
@@ -60,7 +60,7 @@ def run_command(
 
 
 @click.command("score")
-@composed
+@config_options
 @_again
 @as_json
 def score_command(
@@ -75,7 +75,7 @@ def score_command(
 
 
 @click.command("judge")
-@composed
+@config_options
 @_again
 @as_json
 def judge_command(
@@ -132,7 +132,7 @@ def _who(plan: "Plan", group: str) -> str:
 
 
 @click.command("plan")
-@composed
+@config_options
 @as_json
 @click.option("--mermaid", is_flag=True, help="The stage graph as Mermaid text.")
 def plan_command(

@@ -100,7 +100,7 @@ class History:
         good = [n for n in self.nights() if n.good and n.date < before]
         return good[-1] if good else None
 
-    def missed_before(self, day: str) -> tuple[str, ...]:
+    def missed_dates(self, day: str) -> tuple[str, ...]:
         """Dates on which there should have been a night between the last one and this."""
         earlier = [n.date for n in self.nights() if n.date < day]
         return tuple(_between(earlier[-1], day, self.every_days)) if earlier else ()

@@ -88,7 +88,7 @@ def tonight(conf: RunConf, day: str) -> RunConf:
         raise ConfigError(f"{day!r} is no date such as 2026-01-31") from err
     if unknown := set(conf.nightly.systems) - set(conf.system):
         raise ConfigError(f"nightly.systems: no system {', '.join(sorted(unknown))}")
-    if not _gated(conf):
+    if not _gated_systems(conf):
         raise ConfigError("nightly: nothing to gate; name a control in nightly.systems, or add one")
     nonce = day if conf.nightly.fresh else conf.nonce
     return replace(conf, name=f"{conf.name}-{compact}", nonce=nonce)
@@ -110,15 +110,15 @@ def run_night(nightly: NightlyRun, stop: Stop) -> Night:
         nightly.day,
         "error",
         exits.INTERNAL,
-        missed=history.missed_before(nightly.day),
+        missed=history.missed_dates(nightly.day),
         started=now(),
     )
     try:
         # Started again after its machine died, a night finds its own lease: it is waited out.
-        with lease.kept(stop.ask, nightly.say):
-            return _held(nightly, conf, history, night, stop)
+        with lease.hold(stop.ask, nightly.say):
+            return _run_held(nightly, conf, history, night, stop)
     except LeaseHeld as err:
-        _kept_out(history, replace(night, reasons=(str(err),)), conf.nightly.webhook_env)
+        _keep_out(history, replace(night, reasons=(str(err),)), conf.nightly.webhook_env)
         raise
     except BaseException as err:
         code = code_of(err) or exits.INTERNAL
@@ -129,14 +129,16 @@ def run_night(nightly: NightlyRun, stop: Stop) -> Night:
         raise
 
 
-def _kept_out(history: History, night: Night, variable: str) -> None:
+def _keep_out(history: History, night: Night, variable: str) -> None:
     night = replace(night, outcome="kept out", exit_code=exits.PREFLIGHT)
     if all(n.date != night.date for n in history.nights()):  # else it is a second start of it
         history.save(night)
     notify(night, variable)
 
 
-def _held(nightly: NightlyRun, conf: RunConf, history: History, night: Night, stop: Stop) -> Night:
+def _run_held(
+    nightly: NightlyRun, conf: RunConf, history: History, night: Night, stop: Stop
+) -> Night:
     computed = 0
 
     def tell(event: Event) -> None:
@@ -149,14 +151,14 @@ def _held(nightly: NightlyRun, conf: RunConf, history: History, night: Night, st
     code = publish(result, conf, stop, shown=not nightly.quiet)
     seconds = round(result.seconds, 3)
     night = replace(night, run_id=result.plan.run_id, seconds=seconds, computed=computed)
-    night, judged = _concluded(night, code, result, conf, history)
-    told = _told_before(night, history)
+    night, judged = _conclude(night, code, result, conf, history)
+    told = _earlier_notice(night, history)
     history.save(night, "\n".join(judged.pages))
     night = replace(night, retention=tidy(history, conf))
     return history.note(night, told or notify(night, conf.nightly.webhook_env))
 
 
-def _told_before(night: Night, history: History) -> str:
+def _earlier_notice(night: Night, history: History) -> str:
     """What came of telling of this very night: whoever starts a failed job again hears it once."""
     same = [n for n in history.nights() if n.date == night.date and n.run_id == night.run_id]
     if (
@@ -168,7 +170,7 @@ def _told_before(night: Night, history: History) -> str:
     return ""
 
 
-def _concluded(
+def _conclude(
     night: Night, code: int, result: RunResult, conf: RunConf, history: History
 ) -> tuple[Night, Judged]:
     """The night with its outcome: a regression is said before gaps, gaps before doubts."""
@@ -217,7 +219,7 @@ def _baseline(conf: RunConf, history: History, night: Night) -> RunReader | None
     return RunReader(history.objects, RunFolder(history.objects, run).plan())
 
 
-def _gated(conf: RunConf) -> list[str]:
+def _gated_systems(conf: RunConf) -> list[str]:
     return conf.nightly.systems or [s.name for s in conf.system.values() if not s.control]
 
 
@@ -227,7 +229,7 @@ def _judge(reader: RunReader, baseline: RunReader | None, conf: RunConf) -> Judg
         return Judged("first", {}, ("no good night before: nothing to compare with",))
     before = {s.name for s in baseline.plan.systems}
     found: dict[str, GateVerdict | str] = {}
-    for system in _gated(conf):
+    for system in _gated_systems(conf):
         if system not in before:
             found[system] = "new"
             continue

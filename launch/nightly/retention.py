@@ -42,7 +42,7 @@ def removable(
     stay = {n.run_id for n in by_date[-keep:]} if keep else set()
     stay |= {*good[-1:], *also}
     gone = {n.run_id for n in by_date if n.run_id in there and n.run_id not in stay}
-    gone = {run for run in gone if _ended(objects, run)}
+    gone = {run for run in gone if _has_ended(objects, run)}
     needed = {address for run in there - gone for address in _stages(objects, run)}
     freed = {address for run in gone for address in _stages(objects, run)} - needed
     return Removal(tuple(sorted(gone)), tuple(sorted(freed)))
@@ -65,7 +65,7 @@ def remove(objects: Objects, removal: Removal) -> Removal:
     return Removal(removal.runs, tuple(went))
 
 
-def _ended(objects: Objects, run: str) -> bool:
+def _has_ended(objects: Objects, run: str) -> bool:
     status = RunFolder(objects, run).status()
     return status is not None and status.status != "started"
 

@@ -21,10 +21,10 @@ def visible(text: str, lines: bool = False) -> str:
     tabs.
     """
     kept = "\n\t" if lines else ""
-    return "".join(c if c.isprintable() or c in kept else _spelled(c) for c in text)
+    return "".join(c if c.isprintable() or c in kept else _spell(c) for c in text)
 
 
-def _spelled(char: str) -> str:
+def _spell(char: str) -> str:
     return " " if char in "\n\r\t" else char.encode("unicode_escape").decode("ascii")
 
 
@@ -34,7 +34,7 @@ def markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", plain)
 
 
-def fenced(text: str, language: str = "text") -> str:
+def fence(text: str, language: str = "text") -> str:
     """Text as a Markdown code block that it cannot close."""
     shown = visible(text, lines=True)
     longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
@@ -42,7 +42,7 @@ def fenced(text: str, language: str = "text") -> str:
     return f"{fence}{language}\n{shown}\n{fence}"
 
 
-def shortened(text: str, limit: int = 1500) -> str:
+def shorten(text: str, limit: int = 1500) -> str:
     """Text of at most `limit` characters, saying how many were left out."""
     if len(text) <= limit:
         return text

@@ -280,7 +280,7 @@ def _aggregate(reader: RunReader, totals: _Totals) -> dict[str, Any]:
         found |= _moments(name, values)
         found[f"CI_Low_{name}"], found[f"CI_High_{name}"] = interval.low, interval.high
         found[f"Count_{name}"] = len(values)
-        if name in marks and (passed := marks[name].passed(values)) is not None:
+        if name in marks and (passed := marks[name].passes(values)) is not None:
             found[f"{name}_Accuracy_Rate"] = passed / len(values)
     for kind, groups in sorted(totals.groups.items()):
         found[kind] = {

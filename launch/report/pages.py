@@ -24,8 +24,8 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "md": escaping.markdown,
-        "fenced": escaping.fenced,
-        "shortened": escaping.shortened,
+        "fence": escaping.fence,
+        "shorten": escaping.shorten,
         "visible": escaping.visible,
         "number": number,
         "share": share,

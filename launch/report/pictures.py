@@ -11,7 +11,7 @@ from PIL import ImageDraw, ImageFont, ImageOps
 from medgen.engine.data import Image
 from medgen.engine.errors import ImageError
 from medgen.engine.images import open_image, png
-from medgen.launch.report.escaping import shortened, visible
+from medgen.launch.report.escaping import shorten, visible
 
 _SIDE = 224  # pixels of a panel's picture
 _CAPTION = 36
@@ -55,18 +55,18 @@ def _draw(sheet: Pillow.Image, panel: Panel, corner: tuple[int, int]) -> None:
     text = panel.text
     if panel.image is not None:
         try:
-            picture = _fitted(open_image(panel.image.data))
+            picture = _fit(open_image(panel.image.data))
         except ImageError as err:
             text = f"unreadable picture: {err}"
         else:
             dx, dy = (_SIDE - picture.width) // 2, (_SIDE - picture.height) // 2
             sheet.paste(picture, (left + dx, top + _CAPTION + dy))
             return
-    lines = textwrap.wrap(visible(shortened(text, 420)), 34)[:14]
+    lines = textwrap.wrap(visible(shorten(text, 420)), 34)[:14]
     pen.multiline_text((left + 6, top + _CAPTION + 6), "\n".join(lines), fill=_INK, font=font)
 
 
-def _fitted(image: Pillow.Image) -> Pillow.Image:
+def _fit(image: Pillow.Image) -> Pillow.Image:
     """The picture inside a panel: 8-bit colour, on white where it is transparent."""
     if image.mode.startswith(("I", "F")):
         grey = np.asarray(image, dtype=np.float64)

@@ -153,7 +153,7 @@ def _stage_line(reader: RunReader, node: Node) -> StageLine:
 
 
 def _show(reader: RunReader, pictures: dict[str, bytes]) -> Iterator[Shown]:
-    chosen = _chosen(reader)
+    chosen = _choose(reader)
     rows = _predictions(reader, chosen)
     for at, (_, sample) in enumerate(chosen, start=1):
         given = [(system, found[sample.id]) for system, found in rows.items() if sample.id in found]
@@ -179,7 +179,7 @@ def _predictions(
     }
 
 
-def _chosen(reader: RunReader) -> list[tuple[int, Sample]]:
+def _choose(reader: RunReader) -> list[tuple[int, Sample]]:
     """Six samples from the first shards: formats in turn, no task twice while others are left."""
     pools: dict[str, list[tuple[int, Sample]]] = {name: [] for name in _FORMAT_ORDER}
     for shard in range(min(_SHARDS_READ, reader.plan.shards)):

@@ -91,7 +91,7 @@ def evaluate(
     recorder.publish(job=options.job.id, code=code_identity())
     pulse = Pulse(stop, recorder, obey_present=options.job.submitted)
     begun = time.monotonic()
-    with _told_if_it_fails(recorder):
+    with _record_failure(recorder):
         ending = _drive(conf, options, reader, todo, Watchers((recorder, tell), pulse))
     worked = time.monotonic() - begun
     reader = reader.anew()  # what was listed before is out of date
@@ -102,7 +102,7 @@ def evaluate(
 
 
 @contextlib.contextmanager
-def _told_if_it_fails(recorder: Recorder) -> Iterator[None]:
+def _record_failure(recorder: Recorder) -> Iterator[None]:
     """Leave in the run's status why its driver ended without an ending."""
     try:
         yield

@@ -59,7 +59,7 @@ class Pulse:
     def __init__(self, stop: Stop, recorder: Recorder, obey_present: bool) -> None:
         """Look once."""
         self.stop, self.recorder, self.folder = stop, recorder, recorder.folder
-        self.ignored = "" if obey_present else self.folder.asked_to_stop()
+        self.ignored = "" if obey_present else self.folder.stop_request()
         self._looked = 0.0
 
     def __call__(self) -> bool:
@@ -68,7 +68,7 @@ class Pulse:
             self._looked = time.monotonic()
             # A store that cannot be read for a moment is no request; writing rows will tell.
             with contextlib.suppress(StoreError):
-                if self.folder.asked_to_stop() not in ("", self.ignored):
+                if self.folder.stop_request() not in ("", self.ignored):
                     self.stop.ask()
                 self.recorder.beat()
         return self.stop()

@@ -14,7 +14,7 @@ from medgen.engine.benchmark.importing import (
     ImportOptions,
     Subset,
     import_benchmark,
-    stratified,
+    stratify,
     validate,
 )
 from medgen.engine.benchmark.manifest import Benchmark, Manifest, benchmark_refs, find_benchmark
@@ -263,7 +263,7 @@ def test_every_prefix_holds_its_share_of_every_stratum(
     counts: dict[tuple[str, str], int], seed: int
 ) -> None:
     entries = _entries(counts)
-    order = stratified(entries, seed)
+    order = stratify(entries, seed)
     assert sorted(e.id for e in order) == sorted(e.id for e in entries)
     tasks = Counter(e.task for e in entries)
     seen: Counter[Any] = Counter()
@@ -277,8 +277,8 @@ def test_every_prefix_holds_its_share_of_every_stratum(
 
 def test_the_order_follows_the_seed_and_nothing_else() -> None:
     entries = _entries({("a", "CT"): 30, ("b", "CT"): 30})
-    assert stratified(entries, 1) == stratified(list(reversed(entries)), 1)
-    assert stratified(entries, 1) != stratified(entries, 2)
+    assert stratify(entries, 1) == stratify(list(reversed(entries)), 1)
+    assert stratify(entries, 1) != stratify(entries, 2)
 
 
 def test_every_sample_is_as_likely_to_come_first() -> None:
@@ -286,7 +286,7 @@ def test_every_sample_is_as_likely_to_come_first() -> None:
     trials = 2000
     early: Counter[str] = Counter()
     for seed in range(trials):
-        early.update(entry.id for entry in stratified(entries, seed)[:5])
+        early.update(entry.id for entry in stratify(entries, seed)[:5])
     # A share of 5/20; the standard deviation of each count is about 19.
     assert all(abs(early[entry.id] - trials / 4) < 100 for entry in entries)
 

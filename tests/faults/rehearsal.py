@@ -10,7 +10,7 @@ from medgen.actors.chaos import ChaoticPool
 from medgen.actors.local_pool import LocalPool
 from medgen.conf import RunConf, load
 from medgen.engine.benchmark.manifest import find_benchmark
-from medgen.engine.plan.faulty import struck
+from medgen.engine.plan.faulty import inject_faults
 from medgen.engine.plan.plan import Plan, Recipe, make_plan
 from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.reader import RunReader
@@ -36,7 +36,7 @@ def recipe() -> Recipe:
 def carry(root: Path, chaos: Chaos) -> tuple[Ending, Plan]:
     """A run over the store at `root`, with faults."""
     objects = connect(chaotic_url(str(root), chaos))
-    plan = make_plan(struck(recipe(), chaos), find_benchmark(objects, "mini").manifest)
+    plan = make_plan(inject_faults(recipe(), chaos), find_benchmark(objects, "mini").manifest)
     reader = RunReader(objects, plan)
     pool = ChaoticPool(LocalPool(), chaos)
     try:

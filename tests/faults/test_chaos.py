@@ -9,7 +9,7 @@ from faults.rehearsal import Tables, carry, configured, copy_of, recipe, tables
 
 from medgen.adapters.controls.chaos import API_ERROR
 from medgen.engine.errors import ConfigError
-from medgen.engine.plan.faulty import struck
+from medgen.engine.plan.faulty import inject_faults
 from medgen.engine.plan.plan import make_plan
 from medgen.engine.run.driver import Ending
 from medgen.engine.store.chaos import Chaos, chaotic_url, draw, parse_chaos
@@ -120,12 +120,13 @@ def test_chaos_that_changes_rows_has_keys_of_its_own(calm: tuple[Path, Tables]) 
     manifest = find_benchmark(connect(str(calm[0])), "mini").manifest
     sound = make_plan(recipe(), manifest)
     harmless = make_plan(
-        struck(recipe(), parse_chaos("worker_kill=0.5,store_errors=0.5")), manifest
+        inject_faults(recipe(), parse_chaos("worker_kill=0.5,store_errors=0.5")), manifest
     )
     assert harmless == sound, "what can be recovered is no part of any address"
     for text in ("corrupt_image=0.1", "api_errors=0.1", "judge_rubbish=0.1"):
         plans = [
-            make_plan(struck(recipe(), parse_chaos(f"seed={n},{text}")), manifest) for n in (1, 2)
+            make_plan(inject_faults(recipe(), parse_chaos(f"seed={n},{text}")), manifest)
+            for n in (1, 2)
         ]
         made, other = ({k for k, n in p.nodes.items() if _struck(n.recipe)} for p in plans)
         assert made

@@ -34,7 +34,7 @@ class Pictures:
     def __iter__(self) -> Iterator[Sample | Problem]:
         yield from self.samples
 
-    def expected(self) -> dict[object, int]:
+    def rows_due(self) -> dict[object, int]:
         return {}
 
     def describe(self) -> dict[str, str]:
@@ -52,7 +52,7 @@ def carried_out(objects: Objects, plan: Plan) -> RunReader:
 def predictions(reader: RunReader, system: str) -> dict[str, Prediction]:
     shards = range(reader.plan.shards)
     rows = [p for shard in shards for p in reader.predictions(system, shard)]
-    assert len({p.sample_id for p in rows}) == len(rows) == reader.plan.expected(system)
+    assert len({p.sample_id for p in rows}) == len(rows) == reader.plan.rows_due(system)
     return {p.sample_id: p for p in rows}
 
 

@@ -61,7 +61,7 @@ PREDICTIONS = (
 def valid_reply(rubric: Rubric, format_: Any, score: int = 4) -> dict[str, Any]:
     """A reply that fits the schema, every dimension at one score."""
     protocol = rubric.protocol
-    names = [d.name for d in protocol.asked(format_)]
+    names = [d.name for d in protocol.dimensions_for(format_)]
     reply: dict[str, Any] = {
         "analysis": "The input shows a spleen.",
         "explanations": {name: f"about {name}" for name in names},

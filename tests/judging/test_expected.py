@@ -36,7 +36,7 @@ def reply(rubric: Rubric, score: int) -> str:
 
 def test_the_mean_is_weighted_by_probability() -> None:
     found = expected_scores(tokens(reply(FIVE, 4), {"4": 0.75, "2": 0.25}), FIVE, "VQA")
-    assert found.keys() == {d.name for d in FIVE.protocol.asked("VQA")} | {"overall_score"}
+    assert found.keys() == {d.name for d in FIVE.protocol.dimensions_for("VQA")} | {"overall_score"}
     assert list(found.values()) == [pytest.approx(3.5)] * 6
 
 

@@ -80,7 +80,7 @@ def test_the_rubric_comes_first_and_is_one_for_a_format() -> None:
         second = judge_messages(RUBRIC, twin, Prediction(other, text="b"), "reference_based")
         assert first[0] == second[0]
         assert first[0].role == "system"
-        for dimension in RUBRIC.protocol.asked(sample.format):
+        for dimension in RUBRIC.protocol.dimensions_for(sample.format):
             assert dimension.question in str(first[0].parts[0])
         for question in RUBRIC.protocol.checklist[sample.format].values():
             assert question in str(first[0].parts[0])

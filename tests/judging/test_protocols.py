@@ -21,7 +21,7 @@ CLINICAL = (
 
 
 def names(protocol: str, format_: Any) -> tuple[str, ...]:
-    return tuple(d.name for d in PROTOCOLS[protocol].asked(format_))
+    return tuple(d.name for d in PROTOCOLS[protocol].dimensions_for(format_))
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -51,7 +51,7 @@ def test_a_protocol_survives_the_way_through_a_recipe(key: str) -> None:
     plain = json.loads(json.dumps(PROTOCOLS[key].to_plain()))
     again = protocol_from_plain(plain)
     assert again.fingerprint() == PROTOCOLS[key].fingerprint()
-    assert again.asked("VQA") == PROTOCOLS[key].asked("VQA")
+    assert again.dimensions_for("VQA") == PROTOCOLS[key].dimensions_for("VQA")
 
 
 def test_names_find_protocols_and_typos_do_not() -> None:

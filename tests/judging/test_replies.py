@@ -25,7 +25,7 @@ GOLDENS = Path(__file__).parents[1] / "goldens" / "extract_json.json"
 def test_a_reply_that_fits_is_taken_as_it_is(rubric: Rubric, format_: Any) -> None:
     reading = read_reply(json.dumps(valid_reply(rubric, format_, 3)), rubric, format_)
     assert reading.status == "ok"
-    assert set(reading.scores) == {d.name for d in rubric.protocol.asked(format_)} | {
+    assert set(reading.scores) == {d.name for d in rubric.protocol.dimensions_for(format_)} | {
         "overall_score"
     }
     assert set(reading.scores.values()) == {3.0}

@@ -104,13 +104,13 @@ def test_open_shards_count_like_the_dearest_so_far() -> None:
     budget = Budget(10.0)
     assert budget.allows("a", {}), "nothing is known yet"
     assert not budget.allows("a", {"a": 1}), "one goes first, to find out"
-    budget.paid("a", 3.0)
-    budget.paid("a", 2.0)
+    budget.pay("a", 3.0)
+    budget.pay("a", 2.0)
     assert budget.allows("a", {}), "5 spent, 3 more fit"
     assert not budget.allows("a", {"a": 1}), "5 spent, 3 open, 3 more do not fit"
     assert budget.allows("b", {}), "unknown, so priced like a"
     assert not budget.allows("b", {"a": 1})
-    budget.paid("b", 5.0)
+    budget.pay("b", 5.0)
     assert not budget.allows("c", {}), "spent to the last cent"
     assert Budget(None).allows("a", {"a": 99})
-    assert "higher `spending_cap_usd`" in budget.reached()
+    assert "higher `spending_cap_usd`" in budget.reason()

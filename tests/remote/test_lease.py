@@ -128,7 +128,7 @@ def test_old_holdings_do_not_pile_up(memory_url: str, clock: Clock) -> None:
 def test_it_is_kept_in_the_background_and_its_loss_is_told(memory_url: str, clock: Clock) -> None:
     lost = Event()
     holder = Lease(connect(memory_url), FOLDER, 0.3, clock)
-    with holder.kept(lost.set):
+    with holder.hold(lost.set):
         before = connect(memory_url).read(f"{FOLDER}/lease-000001.json")
         clock.now += 0.1
         until = Event()

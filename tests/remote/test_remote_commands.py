@@ -68,11 +68,11 @@ def test_a_run_that_is_over_is_not_cancelled(
     folder.save_status(Status("success", work.run_id, now(), now(), exit_code=3))
     assert medgen("cancel", "--store", store) == 0
     assert "is over already" in capsys.readouterr().err
-    assert folder.asked_to_stop() == ""
+    assert folder.stop_request() == ""
     assert medgen("attach", work.run_id, "--store", store) == 3
     folder.save_status(Status("started", work.run_id, now(), now()))
     assert medgen("cancel", work.run_id[:6], "--store", store) == 0
-    assert folder.asked_to_stop() != ""
+    assert folder.stop_request() != ""
 
 
 def test_a_nonce_runs_models_and_judges_again_and_nothing_else(memory_url: str) -> None:

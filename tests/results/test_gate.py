@@ -36,7 +36,7 @@ def test_three_nights_with_a_planted_regression_in_the_third(tmp_path):
     good, bad = gate(monday, tuesday), gate(tuesday, wednesday)
     assert (good.word, good.exit_code) == ("pass", 0)
     assert (bad.word, bad.exit_code) == ("regression", 4)
-    assert {(f.group, f.metric) for f in bad.regressed if f.kind == "task"} == {
+    assert {(f.group, f.metric) for f in bad.regressions if f.kind == "task"} == {
         ("style-transfer", "psnr")
     }
     assert any("style-transfer, psnr: the loss is beyond" in r for r in bad.reasons)
@@ -76,7 +76,7 @@ def test_more_failures_are_a_regression_though_the_rest_scores_the_same(tmp_path
     reader = run.write(str(tmp_path))
     verdict = gate(Side(reader, "tuesday"), Side(reader, "wednesday"))
     assert verdict.word == "regression"
-    assert {f.metric for f in verdict.regressed} == {"answered"}
+    assert {f.metric for f in verdict.regressions} == {"answered"}
 
 
 def test_missing_rows_make_it_inconclusive_not_passed(tmp_path):

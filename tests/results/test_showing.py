@@ -16,10 +16,10 @@ from medgen.engine.images import open_image
 from medgen.engine.plan.graph import mermaid, stages_saved, terminal
 from medgen.engine.results.summary import summarize
 from medgen.launch.report.escaping import (
-    fenced,
+    fence,
     file_name,
     markdown,
-    shortened,
+    shorten,
     spreadsheet,
     visible,
 )
@@ -171,12 +171,12 @@ def test_hostile_text_stays_text_in_the_page(run, tmp_path):
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200))
 def test_a_fence_cannot_be_closed_from_inside(text):
-    block = fenced(text)
+    block = fence(text)
     lines = block.split("\n")
-    fence = re.match(r"`+", lines[0])[0]
-    assert lines[-1] == fence
-    assert all(line.strip() != fence for line in lines[1:-1])
-    assert len(fence) > max((len(r) for r in re.findall("`+", text)), default=0)
+    opening = re.match(r"`+", lines[0])[0]
+    assert lines[-1] == opening
+    assert all(line.strip() != opening for line in lines[1:-1])
+    assert len(opening) > max((len(r) for r in re.findall("`+", text)), default=0)
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200))
@@ -207,7 +207,7 @@ def test_spreadsheets_see_no_formula(cell):
 
 
 def test_long_text_says_what_was_cut():
-    assert shortened("x" * 30, 10) == "x" * 10 + " … (20 more characters)"
+    assert shorten("x" * 30, 10) == "x" * 10 + " … (20 more characters)"
 
 
 def encoded(image, kind="PNG"):

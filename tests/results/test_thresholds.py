@@ -28,7 +28,7 @@ def test_pass_rates_are_the_golden_ones(case):
         if want is None:
             assert len(values) == 0
         elif all(map(math.isfinite, values)):
-            assert threshold(TABLE_IV, name).passed(values) / len(values) == want
+            assert threshold(TABLE_IV, name).passes(values) / len(values) == want
 
 
 def test_the_most_special_name_wins_and_direction_follows():

@@ -49,7 +49,7 @@ def go(objects: Objects, plan: Plan, pool: Pool, retry: bool = False, **options:
 def predictions(objects: Objects, plan: Plan, system: str) -> dict[str, Prediction]:
     reader = RunReader(objects, plan)
     rows = [p for shard in range(plan.shards) for p in reader.predictions(system, shard)]
-    assert len({p.sample_id for p in rows}) == len(rows) == plan.expected(system)
+    assert len({p.sample_id for p in rows}) == len(rows) == plan.rows_due(system)
     return {p.sample_id: p for p in rows}
 
 
