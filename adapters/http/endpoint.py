@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from medgen.engine.data import PredictionStatus
 from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.redaction import remember_secret
 from medgen.engine.settings import read_settings
 
 FailureKind = Literal[
@@ -103,6 +104,7 @@ class Endpoint:
             raise AdapterError(
                 f"environment variable {self.api_key_env} is not set; it holds the key"
             )
+        remember_secret(secret)
         return secret
 
     def allows(self, url: str) -> bool:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from medgen.engine.errors import ConfigError
+from medgen.engine.redaction import secret_values
 from medgen.launch.run.origin import LABEL, PACKAGES, code_identity, package_folder
 
 DISTRIBUTION = "medgen-engine"
@@ -30,11 +31,6 @@ _SECRET_FILE = re.compile(
     re.IGNORECASE,
 )
 _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
-# Not TOKENIZERS_PARALLELISM, GIT_AUTHOR_NAME and their like, whose values are in many files.
-SECRET_NAME = re.compile(
-    r"KEY(?!BOARD)|TOKEN(?!IZER)|SECRET|PASSW|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE
-)
-_SHORTEST_SECRET = 12  # characters; shorter values would be found everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +132,7 @@ def _metadata() -> dict[str, bytes]:
 
 
 def _refuse_secrets(content: Mapping[str, bytes]) -> None:
-    values = {
-        name: value.encode()
-        for name, value in os.environ.items()
-        if SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET and not Path(value).exists()
-    }
+    values = {name: value.encode() for name, value in secret_values().items()}
     for path, data in content.items():
         if _SECRET_FILE.search(path):
             raise ConfigError(f"{path} looks like a secret and is not uploaded; take it out")

@@ -16,11 +16,12 @@ from medgen.conf.schema import ClusterConf, SubmitConf
 from medgen.engine import registry
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.plan import Plan
+from medgen.engine.redaction import SECRET_NAME
 from medgen.engine.run.folder import RunFolder
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.launch.cluster.jobs import TERMINAL, Cluster, address, attempt
-from medgen.launch.cluster.parcel import DISTRIBUTION, RUN_FILE, SECRET_NAME, Parcel, pack
+from medgen.launch.cluster.parcel import DISTRIBUTION, RUN_FILE, Parcel, pack
 from medgen.launch.compose import config_text, plan_of
 
 _RUN = ("python", "-m", "medgen", "run", "--config", RUN_FILE, "--json")

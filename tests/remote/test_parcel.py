@@ -16,8 +16,9 @@ from medgen.conf.schema import SubmitConf
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, System
+from medgen.engine.redaction import SECRET_NAME
 from medgen.engine.store.connect import connect
-from medgen.launch.cluster.parcel import PACKAGES, RUN_FILE, SECRET_NAME, Parcel, pack
+from medgen.launch.cluster.parcel import PACKAGES, RUN_FILE, Parcel, pack
 from medgen.launch.cluster.submit import (
     environment,
     extras,
