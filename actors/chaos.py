@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from medgen.engine.run.pool import Group, Outcome, Pool, Unit
 from medgen.engine.store.chaos import Chaos
+from medgen.engine.trouble import Trouble
 
 
 class ChaoticPool:
@@ -47,7 +48,8 @@ class ChaoticPool:
         if place in self._lost or not self.chaos.strikes("node_loss", place):
             return outcome
         self._lost.add(place)
-        return replace(outcome, kind="lost", receipts=(), error="chaos: the machine was lost")
+        lost = Trouble("chaos: the machine was lost", "Chaos")
+        return replace(outcome, kind="lost", receipts=(), trouble=lost)
 
     def close(self, group: str) -> None:
         """See `Pool.close`."""

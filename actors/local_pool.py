@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from medgen.engine.errors import EngineDied
 from medgen.engine.run.pool import Group, Outcome, Unit, Worker
+from medgen.engine.trouble import trouble
 
 
 class LocalPool:
@@ -52,7 +53,7 @@ class LocalPool:
             self._workers[name] = self._groups[name].make()
         except Exception as err:  # noqa: BLE001 - becomes an outcome; the driver bounds them
             self._unstarted.append(name)
-            return Outcome("unstarted", name, error=str(err), error_type=type(err).__name__)
+            return Outcome("unstarted", name, trouble=trouble(err))
         return None
 
     def _do(self, unit: Unit) -> Outcome:
@@ -61,9 +62,9 @@ class LocalPool:
         except EngineDied as err:
             del self._workers[unit.group]
             self._unstarted.append(unit.group)
-            return Outcome("crashed", unit.group, unit, (), str(err), "EngineDied")
+            return Outcome("crashed", unit.group, unit, (), trouble(err))
         except Exception as err:  # noqa: BLE001 - becomes an outcome; the driver bounds them
-            return Outcome("failed", unit.group, unit, (), str(err), type(err).__name__)
+            return Outcome("failed", unit.group, unit, (), trouble(err))
         return Outcome("finished", unit.group, unit, receipts)
 
     def close(self, group: str) -> None:

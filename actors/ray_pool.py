@@ -1,11 +1,15 @@
-"""Workers as Ray actors. The only code that knows Ray's actor calls."""
+"""Workers as Ray actors. The only code that knows Ray's actor calls.
+
+An actor tells of errors as text, for an exception may not survive pickling, and Ray would write
+its words to the workers' logs whatever they quote.
+"""
 
 import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import ray
 from ray import exceptions
@@ -14,33 +18,51 @@ from medgen.engine.errors import EngineDied, PlanError
 from medgen.engine.plan.identity import Resources
 from medgen.engine.run.fit import demand
 from medgen.engine.run.pool import Group, Outcome, Receipt, Unit, Worker
+from medgen.engine.trouble import Trouble, show_warnings, told_trouble, trouble
 
 _BACK_OFF_S = 2.0  # between a death and the next start in the same group, doubled each time
 _MAX_BACK_OFF_S = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The model's engine died, and its process must end: nothing was committed for the unit."""
+
+    trouble: Trouble
+
+
 class Host:
-    """The actor: makes its worker once, then does units; its process ends with the engine's."""
+    """The actor: makes its worker once, then does units. The pool ends it with its engine."""
 
     def __init__(self, make: Callable[[], Worker]) -> None:
         """Build the worker in this process."""
-        self._worker = make()
+        show_warnings()
+        self._worker: Worker | None = None
+        self._trouble = Trouble()
+        try:
+            self._worker = make()
+        except Exception as err:  # noqa: BLE001 - becomes an outcome; the driver bounds them
+            self._trouble = trouble(err)
 
-    def node(self) -> str:
-        """Where the actor runs; answers only when the worker is made."""
+    def node(self) -> str | Trouble:
+        """Where the actor runs, or why it has no worker; answers only when that is known."""
+        if self._worker is None:
+            return self._trouble
         return str(ray.get_runtime_context().get_node_id())
 
     def pid(self) -> int:
         """The process that holds the worker."""
         return os.getpid()
 
-    def work(self, unit: Unit) -> tuple[Receipt, ...]:
+    def work(self, unit: Unit) -> tuple[Receipt, ...] | Trouble | Dead:
         """Do a unit. Threads of one actor may do several."""
+        assert self._worker is not None, "no unit is handed to an actor without a worker"
         try:
             return tuple(self._worker(unit))
-        except EngineDied:
-            # Nothing was committed for the unit; a fresh process gets the next attempt.
-            os._exit(1)
+        except EngineDied as err:
+            return Dead(trouble(err))
+        except Exception as err:  # noqa: BLE001 - becomes an outcome; the driver bounds them
+            return trouble(err)
 
 
 @dataclass(slots=True)
@@ -137,17 +159,19 @@ class RayPool:
             return []  # its actor died earlier in this batch and told of all its units
         actor = self._actors[actor_ref]
         try:
-            receipts = ray.get(ref)
-        except exceptions.RayTaskError as err:
-            unit = self._finish(actor, ref)
-            cause = err.cause if isinstance(err.cause, BaseException) else err
-            kind = type(cause).__name__
-            return [Outcome("failed", actor.group, unit, (), str(cause), kind)]
+            told = ray.get(ref)
+        except exceptions.RayTaskError as err:  # before or after our code: a unit not unpickled
+            told = trouble(err.cause if isinstance(err.cause, Exception) else err)
         except exceptions.RayError as err:
-            return self._bury(actor_ref, err)
+            gone = _machine_lost(err, actor.node)
+            return self._bury(actor_ref, "lost" if gone else "crashed", _told(err))
+        if isinstance(told, Dead):
+            return self._bury(actor_ref, "crashed", told.trouble)
         unit = self._finish(actor, ref)
+        if isinstance(told, Trouble):
+            return [Outcome("failed", actor.group, unit, (), told)]
         self._deaths.pop(actor.group, None)
-        return [Outcome("finished", actor.group, unit, receipts)]
+        return [Outcome("finished", actor.group, unit, told)]
 
     def _finish(self, actor: _Actor, ref: Any) -> Unit:
         actor.alone = False
@@ -155,27 +179,25 @@ class RayPool:
 
     def _note_start(self, ref: Any) -> Sequence[Outcome]:
         actor = self._actors[ref]
+        lost = False
         try:
-            actor.node = ray.get(ref)
+            told = ray.get(ref)
         except exceptions.RayError as err:
-            del self._actors[ref]
-            ray.kill(actor.handle)
-            self._replace(actor.group)
-            if _machine_lost(err, actor.node):
-                return []
-            return [Outcome("unstarted", actor.group, error=_sentence(err))]
-        return []
+            told, lost = _told(err), _machine_lost(err, actor.node)
+        if isinstance(told, str):
+            actor.node = told
+            return []
+        del self._actors[ref]
+        ray.kill(actor.handle)
+        self._replace(actor.group)
+        return [] if lost else [Outcome("unstarted", actor.group, trouble=told)]
 
-    def _bury(self, ref: Any, err: exceptions.RayError) -> Sequence[Outcome]:
+    def _bury(self, ref: Any, kind: Literal["lost", "crashed"], why: Trouble) -> Sequence[Outcome]:
         actor = self._actors.pop(ref)
         ray.kill(actor.handle)
         self._replace(actor.group)
-        kind = "lost" if _machine_lost(err, actor.node) else "crashed"
         alone = len(actor.units) == 1
-        return [
-            Outcome(kind, actor.group, unit, (), _sentence(err), type(err).__name__, alone)  # type: ignore[arg-type]
-            for unit in actor.units.values()
-        ]
+        return [Outcome(kind, actor.group, unit, (), why, alone) for unit in actor.units.values()]
 
     def _replace(self, group: str) -> None:
         if group in self._groups:
@@ -231,8 +253,10 @@ def _machine_lost(err: Exception, node: str) -> bool:
     return bool(node) and node not in alive
 
 
-def _sentence(err: Exception) -> str:
-    """The last line of what Ray says: the cause without the trace or the class's module."""
-    lines = [line.strip() for line in str(err).splitlines() if line.strip()]
+def _told(err: Exception) -> Trouble:
+    """What Ray says: its last line, which is the cause without the class's module, and all."""
+    account = str(err)
+    lines = [line.strip() for line in account.splitlines() if line.strip()]
     last = lines[-1] if lines else type(err).__name__
-    return re.sub(r"^(?:\w+\.)+(\w+: )", r"\1", last)
+    sentence = re.sub(r"^(?:\w+\.)+(\w+: )", r"\1", last)
+    return told_trouble(type(err).__name__, sentence, account)

@@ -38,7 +38,9 @@ class LoopThread:
         try:
             return self.run(every())
         except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+            first = errors.exceptions[0]
+        # Out here it keeps its own cause, and the group is none of it.
+        raise first
 
     async def _wind_down(self) -> None:
         # Tasks that are still there belong to libraries; each gets the chance to clean up.

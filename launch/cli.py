@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from medgen.engine.trouble import show_warnings
+
 # name -> (module in launch/commands, one-line help). A table, so that help imports nothing.
 COMMANDS = {
     "run": ("running", "Predict, score, judge and report; starts where the last run stopped."),
@@ -67,6 +69,7 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; turn errors raised on purpose into a sentence and an exit code."""
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    show_warnings()
     try:
         sys.exit(cli.main(args=arguments, prog_name="medgen", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as err:

@@ -1,14 +1,17 @@
 """Which pairs a metric gets to see; every other pair becomes a row with its reason here."""
 
+import logging
 import math
 from collections.abc import Sequence
 
 from medgen.engine.data import Score
 from medgen.engine.errors import MedgenError
+from medgen.engine.trouble import log_failed_row
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.pictures import DecodeError
 from medgen.metrics.port import Metric
 
+log = logging.getLogger(__name__)
 _REASON_LIMIT = 300  # characters of a foreign exception that are kept
 
 
@@ -75,8 +78,10 @@ def _scored(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:
         raise
     except Exception as err:  # noqa: BLE001 - one pair's failure becomes its row
         if len(batch) == 1:
+            sample_id = batch.pairs[0].sample.id
+            log_failed_row(log, err, sample_id, metric.name)
             reason = f"{type(err).__name__}: {err}"[:_REASON_LIMIT]
-            return [Score(batch.pairs[0].sample.id, "error", reason)]
+            return [Score(sample_id, "error", reason)]
     middle = len(batch) // 2
     parts = range(middle), range(middle, len(batch))
     return [score for part in parts for score in _scored(metric, batch.select(part))]

@@ -4,6 +4,7 @@ They need no weights, look at nothing but the sample (`Unrelated`: at the benchm
 too), and give what the sample's format is scored by: text, an image, or both.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -17,6 +18,9 @@ from medgen.engine.codec import fingerprint
 from medgen.engine.data import FORMATS, Format, Image, Prediction, Request, Sample
 from medgen.engine.errors import AdapterError, ImageError
 from medgen.engine.images import open_image, png
+from medgen.engine.trouble import log_failed_row
+
+log = logging.getLogger(__name__)
 
 MID_GREY = (128, 128, 128)
 DONORS = 16  # samples of each format that `Unrelated` may borrow from
@@ -136,6 +140,7 @@ class Classical:
             inputs = [self._rules.decoded(image.data) for image in sample.input_images]
             output = self._rules.edited(sample.task, inputs, sample.instruction)
         except Exception as err:  # noqa: BLE001 - what a rule meets in one picture is that row's
+            log_failed_row(log, err, sample.id)
             reason = f"{type(err).__name__}: {err}"
             return Prediction(sample.id, "model_error", reason, text=text)
         image = Image(self._rules.encoded(output), "classical.png")

@@ -146,7 +146,7 @@ class ChatJudge:
         sample = self._fitting(case.sample)
         messages = judge_messages(self._rubric, sample, case.prediction, case.view)
         schema = reply_schema(self._rubric, case.sample.format) if self._constrained else None
-        return ChatRequest(messages, sampling, schema)
+        return ChatRequest(messages, sampling, schema, sample.id)
 
     def _fitting(self, sample: Sample) -> Sample:
         if len(sample.input_images) + 2 <= self._images or len(sample.input_images) < 2:

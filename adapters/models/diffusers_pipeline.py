@@ -1,6 +1,7 @@
 """Image pipelines of diffusers in this process: text to image, image to image, editing."""
 
 import inspect
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,9 @@ from medgen.engine.data import Image, Prediction, Request, Usage
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError
 from medgen.engine.images import open_image, png
 from medgen.engine.settings import read_settings
+from medgen.engine.trouble import log_failed_row
+
+log = logging.getLogger(__name__)
 
 Mode = Literal["text_to_image", "image_to_image", "edit"]
 _DTYPES = ("float64", "float32", "float16", "bfloat16")
@@ -240,6 +244,7 @@ class DiffusersPipeline:
             if len(batch) > 1:
                 return [row for one in batch for row in self._draw([one])]
             job = batch[0][0]
+            log_failed_row(log, err, job.sample.id)
             reason = f"{type(err).__name__}: {err}"[:500]
             return [Prediction(job.sample.id, "model_error", reason, image_prompt=job.prompt)]
         seconds = (time.monotonic() - started) / len(batch)

@@ -1,5 +1,6 @@
 """Unified models: one call returns words and pictures."""
 
+import logging
 import re
 import threading
 import time
@@ -19,6 +20,9 @@ from medgen.adapters.provenance import versions, weights
 from medgen.engine.chat.messages import ChatRequest
 from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Usage
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError, MedgenError
+from medgen.engine.trouble import log_failed_row
+
+log = logging.getLogger(__name__)
 
 _OURS = frozenset({"model", "messages"})
 # A picture that a gateway has put into the text as Markdown.
@@ -227,6 +231,7 @@ class UnifiedInProcess:
         except Exception as err:  # a sample's failure becomes its row
             if type(err).__name__ == "AcceleratorError":  # torch's; torch may not be here
                 raise EngineDied(f"{self._model}: the device failed: {err}") from err
+            log_failed_row(log, err, sample.id)
             return Prediction(sample.id, "model_error", f"{type(err).__name__}: {err}"[:500])
         if not all(isinstance(part, str | bytes) for part in parts):
             raise AdapterError(f"{self._target} must give strings and bytes")

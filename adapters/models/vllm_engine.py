@@ -8,6 +8,7 @@ is raised and nothing may be committed: the process has to end, which also frees
 import asyncio
 import gc
 import itertools
+import logging
 import os
 import time
 import weakref
@@ -24,6 +25,9 @@ from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Tok
 from medgen.engine.data import Usage
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError
 from medgen.engine.settings import read_settings
+from medgen.engine.trouble import log_failed_row
+
+log = logging.getLogger(__name__)
 
 # Set before vLLM is imported, unless the environment has its own: no reports to its makers, child
 # processes that inherit no locks, and a log of what went wrong only.
@@ -240,6 +244,7 @@ class VLLMChat:
         except Exception as err:  # one request's failure becomes its row, unless all are lost
             if self._engine.errored:
                 raise EngineDied(f"the vLLM engine of {self._model!r} died: {err}") from err
+            log_failed_row(log, err, request.sample_id)
             failed = isinstance(err, self._vllm.server_error)
             usage = Usage(finish_reason="error" if failed else "")
             return ChatReply("rejected", f"{type(err).__name__}: {err}"[:300], "", usage)

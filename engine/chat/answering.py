@@ -167,7 +167,7 @@ def answer_request(
     )
     messages = (Message("system", (prompt.system,)), Message("user", (*images, text)))
     schema = _schema(key, style.letters) if key and style.constrained else None
-    return ChatRequest(messages, sampling, schema)
+    return ChatRequest(messages, sampling, schema, sample.id)
 
 
 def prompt_field(sample: Sample, style: AnswerStyle) -> str | None:

@@ -60,11 +60,15 @@ def read_sampling(given: Mapping[str, Any] | None) -> Sampling:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What is asked of a model once. `schema` (JSON schema) constrains the reply."""
+    """What is asked of a model once. `schema` (JSON schema) constrains the reply.
+
+    `sample_id` says for whom, for the log; no model sees it.
+    """
 
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     schema: Mapping[str, Any] | None = None
+    sample_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.run.stages import worker_recipe
 from medgen.engine.run.survey import Todo
 from medgen.engine.stages import stage_kind
+from medgen.engine.trouble import Trouble
 
 MAX_STARTS = 3  # failed starts in a row that end a group
 PATIENCE_S = 5.0  # how long idle scoring waits for slower systems before it goes ahead
@@ -140,7 +141,8 @@ class Driver:
         return max(1, min(group.resources.workers, needed))
 
     def _open(self, group: GroupPlan, workers: int) -> None:
-        make = worker_recipe(self.url, self.plan, group.name, self.options.session)
+        session, discreet = self.options.session, self.options.discreet
+        make = worker_recipe(self.url, self.plan, group.name, session, discreet)
         self.pool.open(Group(group.name, make, group.resources), workers)
         self.open[group.name] = self.open.get(group.name, 0) + workers
         self.moved = time.monotonic()
@@ -177,7 +179,7 @@ class Driver:
         for outcome in outcomes:
             self.moved = time.monotonic()
             if self.options.discreet:
-                outcome = _discreet(outcome)
+                outcome = replace(outcome, trouble=outcome.trouble.withheld())
             if outcome.unit is None:
                 self._not_started(outcome)
                 continue
@@ -187,10 +189,9 @@ class Driver:
             if outcome.kind == "finished":
                 self._report(outcome)
             else:
-                self._tell(
-                    "trouble", outcome.group, what=outcome.kind, error=outcome.error,
-                    shard=outcome.unit.shard,
-                )  # fmt: skip
+                told = outcome.trouble.details()
+                shard = outcome.unit.shard
+                self._tell("trouble", outcome.group, what=outcome.kind, shard=shard, **told)
             self._follow(outcome, outcome.unit)
 
     def _report(self, outcome: Outcome) -> None:
@@ -207,12 +208,13 @@ class Driver:
             self._commit(unit)
         elif then.kind == "again":
             (queue.suspects if then.alone else queue.fresh).extend(then.units)
-        elif outcome.error_type in ("StoreError", "BusyError"):
+        elif outcome.trouble.error_type in ("StoreError", "BusyError"):
             raise StoreError(then.reason)
         else:
             cure = "; `medgen run --repair` finds and replaces it"
-            damaged = outcome.error_type == "CorruptError"
-            self._give_up(outcome.group, then.reason + (cure if damaged else ""))
+            damaged = outcome.trouble.error_type == "CorruptError"
+            reason = then.reason + (cure if damaged else "")
+            self._give_up(outcome.group, reason, outcome.trouble)
 
     def _commit(self, unit: Unit) -> None:
         self.board.commit(unit)
@@ -226,13 +228,13 @@ class Driver:
         if outcome.group in self.board.failed:
             return
         self.unstarted[outcome.group] = self.unstarted.get(outcome.group, 0) + 1
-        self._tell("trouble", outcome.group, what="unstarted", error=outcome.error)
+        self._tell("trouble", outcome.group, what="unstarted", **outcome.trouble.details())
         if self.unstarted[outcome.group] >= MAX_STARTS:
-            self._give_up(outcome.group, outcome.error)
+            self._give_up(outcome.group, outcome.trouble.error, outcome.trouble)
 
-    def _give_up(self, group: str, reason: str) -> None:
+    def _give_up(self, group: str, reason: str, why: Trouble | None = None) -> None:
         self.board.give_up(group, reason)
-        self._tell("gave_up", group, error=reason)
+        self._tell("gave_up", group, **{**(why or Trouble()).details(), "error": reason})
         self._close(group)
 
     def _score_ahead(self) -> None:
@@ -280,16 +282,6 @@ class Driver:
 
     def _tell(self, kind: EventKind, group: str, **details: Any) -> None:
         self.options.watch(Event(kind, group, details=details))
-
-
-# Errors whose words are ours, about places and numbers.
-_OF_NO_SAMPLE = ("StoreError", "BusyError", "CorruptError", "PlanError", "SpendingError")
-
-
-def _discreet(outcome: Outcome) -> Outcome:
-    if not outcome.error or outcome.error_type in _OF_NO_SAMPLE:
-        return outcome
-    return replace(outcome, error=f"{outcome.error_type or outcome.kind} (words withheld)")
 
 
 def stopping_after(options: Options, receipts: int) -> Options:

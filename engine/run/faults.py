@@ -57,9 +57,9 @@ class FaultPolicy:
             self._in_a_row.pop(unit.group, None)
             return self._after_finish(unit)
         if outcome.kind == "failed":
-            return self._again(self._failures, unit, MAX_FAILURES, outcome.error)
+            return self._again(self._failures, unit, MAX_FAILURES, outcome.trouble.error)
         if outcome.kind == "lost":
-            return self._again(self._losses, unit, MAX_LOSSES, outcome.error)
+            return self._again(self._losses, unit, MAX_LOSSES, outcome.trouble.error)
         return self._after_crash(outcome, unit, samples)
 
     def _again(
@@ -78,13 +78,14 @@ class FaultPolicy:
     def _after_crash(self, outcome: Outcome, unit: Unit, samples: int) -> Next:
         run = self._in_a_row[unit.group] = self._in_a_row.get(unit.group, 0) + 1
         if run >= MAX_CRASHES_IN_A_ROW:
-            return Next("give_up", reason=f"{run} workers died one after another: {outcome.error}")
+            why = outcome.trouble.error
+            return Next("give_up", reason=f"{run} workers died one after another: {why}")
         if not outcome.alone or unit.merge:
             return Next("again", (unit,), alone=True)
         low, high = unit.positions or (0, samples)
         if high - low > 1:
             return self._split(unit, low, high)
-        return self._after_kill(unit, (low, high), outcome.error)
+        return self._after_kill(unit, (low, high), outcome.trouble.error)
 
     def _split(self, unit: Unit, low: int, high: int) -> Next:
         split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))

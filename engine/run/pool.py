@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from medgen.engine.plan.identity import Resources
+from medgen.engine.trouble import Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,7 @@ class Outcome:
     group: str
     unit: Unit | None = None
     receipts: tuple[Receipt, ...] = ()
-    error: str = ""
-    error_type: str = ""  # class name of what was raised
+    trouble: Trouble = field(default_factory=Trouble)  # what went wrong, unless it finished
     alone: bool = True  # the worker held nothing else, so a crash is the unit's own
 
 

@@ -13,6 +13,7 @@ from medgen.engine.environment import environment_lock
 from medgen.engine.errors import AdapterError
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.ports import Generator, Judge, Scorer
+from medgen.engine.run.logged import LoggedWorker, place_of
 from medgen.engine.run.pool import Target, Unit, Worker
 from medgen.engine.run.retry import keep_settled, replace_rows, settled_rows, unsettled_samples
 from medgen.engine.run.sentinels import stand_guard
@@ -165,11 +166,19 @@ class JudgeWorker(StageWorker):
         return self.judge.passport()
 
 
-def make_worker(url: str, plan: Plan, group: str, session: str = "") -> Worker:
+def make_worker(
+    url: str, plan: Plan, group: str, session: str = "", discreet: bool = False
+) -> Worker:
     """Build the worker of a group in this process.
 
     In a session, which one driver names, a judge first judges the benchmark's sentinels.
+    A discreet worker logs of errors only their kind.
     """
+    made = partial(_make_stage_worker, url, plan, group, session)
+    return LoggedWorker(made, place_of(plan, group, discreet))
+
+
+def _make_stage_worker(url: str, plan: Plan, group: str, session: str) -> Worker:
     kind = registry.load(stage_kind(plan.groups[group].stage).worker)
     worker: StageWorker = kind(url, plan, group)
     if isinstance(worker, JudgeWorker) and session:
@@ -177,9 +186,11 @@ def make_worker(url: str, plan: Plan, group: str, session: str = "") -> Worker:
     return worker
 
 
-def worker_recipe(url: str, plan: Plan, group: str, session: str = "") -> partial[Worker]:
+def worker_recipe(
+    url: str, plan: Plan, group: str, session: str = "", discreet: bool = False
+) -> partial[Worker]:
     """How another process makes the worker."""
-    return partial(make_worker, url, plan, group, session)
+    return partial(make_worker, url, plan, group, session, discreet)
 
 
 def _unstorable_prediction(row: Prediction, why: str) -> Prediction:

@@ -4,6 +4,7 @@ A worker is made once in its process from the plan and the name of its group. Ro
 through the driver: they are read from the store and written to it.
 """
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +25,9 @@ from medgen.engine.stages import stage_kind
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import StagePlace
 from medgen.engine.store.shards import Parts, Stage, concat, label
+from medgen.engine.trouble import log_failed_row
+
+log = logging.getLogger(__name__)
 
 # What Arrow and JSON raise for values that they cannot hold.
 _UNSTORABLE = (pa.ArrowException, UnicodeError, OverflowError, ValueError, TypeError)
@@ -185,6 +189,7 @@ def to_table(
             table([row])
             sound.append(row)
         except _UNSTORABLE as err:
+            log_failed_row(log, err, row.sample_id)
             sound.append(blank(row, f"cannot be stored ({type(err).__name__})"))
     return table(sound)
 

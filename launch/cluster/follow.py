@@ -10,6 +10,7 @@ from typing import Any
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status
 from medgen.launch import exits
 from medgen.launch.cluster.jobs import TERMINAL, Cluster, NoDashboard
+from medgen.launch.run.progress import in_words
 
 Tell = Callable[[str], None]
 _LOOK_EVERY_S = 2.0
@@ -28,7 +29,7 @@ def sentence(event: Mapping[str, Any]) -> str:
         words = f"{event['stage']} {event['key']} shard {event['shard']}: {rows}"
         return f"{at} {words} ({float(event['seconds']):.1f} s)"
     known = ("event", "time", "group")
-    rest = " ".join(f"{k}={v}" for k, v in event.items() if k not in known)
+    rest = in_words({k: v for k, v in event.items() if k not in known})
     return " ".join(word for word in (at, kind, group, rest) if word)
 
 

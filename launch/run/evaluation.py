@@ -26,6 +26,7 @@ from medgen.engine.run.sentinels import drifts
 from medgen.engine.run.survey import Todo, survey
 from medgen.engine.store.chaos import Chaos, chaotic_url, forget_deaths
 from medgen.engine.store.connect import connect
+from medgen.engine.trouble import trouble
 from medgen.launch import compose, exits
 from medgen.launch.exits import code_of
 from medgen.launch.run.origin import Job, code_identity, current_job
@@ -107,11 +108,18 @@ def _record_failure(recorder: Recorder) -> Iterator[None]:
     try:
         yield
     except BaseException as err:
-        code = 130 if isinstance(err, KeyboardInterrupt) else code_of(err) or exits.INTERNAL
-        reason = str(err) or type(err).__name__
         with contextlib.suppress(StoreError):  # the error above is what is to be said
-            recorder.publish(status="error", reason=reason, exit_code=code)
+            publish_broken(recorder, err, wish.discreet)
         raise
+
+
+def publish_broken(recorder: Recorder, err: BaseException, discreet: bool) -> None:
+    """Leave behind what ended the driver itself."""
+    told = trouble(err).withheld() if discreet else trouble(err)
+    code = 130 if isinstance(err, KeyboardInterrupt) else code_of(err) or exits.INTERNAL
+    if isinstance(err, Exception):
+        recorder(Event("trouble", "", details={"what": "driver", **told.details()}))
+    recorder.publish(status="error", reason=told.error, exit_code=code)
 
 
 def _standing(ending: Ending, complete: bool) -> RunStatus:

@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Protocol, Self
 
@@ -48,6 +49,12 @@ def line(event: Event) -> dict[str, Any]:
     return body | dict(event.details)
 
 
+def in_words(details: Mapping[str, Any]) -> str:
+    """Details of an event on one line, without what only `medgen logs --errors` shows."""
+    shown = {k: v for k, v in details.items() if k not in ("traceback", "error_id")}
+    return " ".join(f"{k}={v}" for k, v in shown.items())
+
+
 class Bars:
     """A bar for each stage, on a terminal."""
 
@@ -87,7 +94,7 @@ class Bars:
         receipt = event.receipt
         if receipt is None:
             if event.kind in ("trouble", "gave_up", "draining"):
-                words = " ".join(f"{k}={v}" for k, v in event.details.items())
+                words = in_words(event.details)
                 self._progress.console.print(f"{event.kind} {event.group}: {words}", markup=False)
             elif event.kind == "system_finished":
                 self._progress.console.print(sentence(event), markup=False, highlight=False)
@@ -133,6 +140,7 @@ class Recorder:
         self.driver = driver
         self._chunk = 0
         self._lines: list[str] = []  # of the chunk that is being filled
+        self._explained: set[str] = set()  # errors whose traceback is in the log
         self._rows: dict[str, Counter[str]] = {}
         total = {key: plan.shards * node.split for key, node in plan.nodes.items()}
         self._done = {key: total[key] - len(todo.targets[key]) for key in plan.nodes}
@@ -141,12 +149,20 @@ class Recorder:
 
     def __call__(self, event: Event) -> None:
         """Count a receipt, keep the line, publish now and then."""
-        self._lines.append(json.dumps(line(event)))
+        self._lines.append(json.dumps(self._explained_once(line(event))))
         if (receipt := event.receipt) is not None and receipt.part is None:
             self._done[receipt.key] += 1
             self._rows.setdefault(receipt.stage, Counter()).update(receipt.rows)
         if time.monotonic() - self._written > _STATUS_EVERY_S:
             self.publish()
+
+    def _explained_once(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Without a traceback that the log has already: a flaky endpoint may fail for days."""
+        if body.get("error_id") in self._explained:
+            body.pop("traceback", None)
+        elif "traceback" in body and "error_id" in body:
+            self._explained.add(body["error_id"])
+        return body
 
     def beat(self) -> None:
         """Publish when nothing has been for a while: the driver is alive, whatever it waits for."""

@@ -118,10 +118,17 @@ def _texts(store: Path) -> bytes:
     return "\n".join(r or "" for t in tables for r in t["reason"].to_pylist()).encode()
 
 
-def test_an_open_run_quotes_samples_in_its_errors(short: Path) -> None:
-    done = medgen(written(short, {"target": "faults.talkative:Talkative"}), "--json")
+@pytest.mark.parametrize("pool", ["local", pytest.param("ray", marks=pytest.mark.cluster)])
+def test_an_open_run_quotes_samples_in_its_errors(short: Path, pool: str) -> None:
+    path = written(short, {"target": "faults.talkative:Talkative"}, pool)
+    done = medgen(path, "--json", RAY_TMPDIR=str(short), RAY_AUTH_MODE="disabled")
     assert b"say 3" in done.stdout
     assert files_with(short / "store" / "runs", b"say 3")
+    of_workers = b"".join(file.read_bytes() for file in short.rglob("worker-*.err"))
+    log = done.stderr if pool == "local" else of_workers
+    assert b" ERROR medgen.engine.run.logged: answer/" in log
+    assert b"in predict" in log
+    assert b"ValueError: no idea about 'say 3'" in log
 
 
 @pytest.mark.parametrize("pool", ["local", pytest.param("ray", marks=pytest.mark.cluster)])
@@ -131,6 +138,7 @@ def test_a_protected_run_says_nothing_of_its_samples(short: Path, pool: str) -> 
     assert done.returncode == 3
     assert b"ValueError (words withheld)" in done.stdout
     assert b"say 3" not in done.stdout + done.stderr
+    assert b"Traceback" not in done.stdout + done.stderr
     told = [name for name in files_with(short, b"say 3") if not name.endswith(".arrow")]
     # The report shows samples, as the rows do: both stay in the store.
     assert [name for name in told if "/report/" not in name] == []

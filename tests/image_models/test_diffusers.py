@@ -227,12 +227,16 @@ def test_a_bad_sample_in_a_batch_is_one_row(
     load: Callable[..., DiffusersPipeline],
     editing_samples: Samples,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     pipeline = load("edit", load=EXACT, execution={"batch_size": 4})
     clean = pictures(run(pipeline, editing_samples(4)))
     monkeypatch.setattr(pipeline, "_pipe", Stubborn(pipeline._pipe))
     rows = run(pipeline, editing_samples(4))
     assert [r.status for r in rows] == ["ok", "model_error", "refused", "ok"]
+    logged = [r for r in caplog.records if r.name == "medgen.adapters.models.diffusers_pipeline"]
+    assert [r.sample_id for r in logged] == [rows[1].sample_id]  # type: ignore[attr-defined]
+    assert "in __call__" in logged[0].getMessage()
     assert "this prompt is too odd" in rows[1].reason
     assert (rows[0].images[0].data, rows[3].images[0].data) == (clean["s000"], clean["s003"])
     assert rows[2].images == ()

@@ -189,12 +189,16 @@ def test_a_class_of_ones_own_is_a_system(editing_samples: Samples) -> None:
     json.dumps(unified.passport())
 
 
-def test_what_its_model_raises_is_a_row(editing_samples: Samples) -> None:
+def test_what_its_model_raises_is_a_row(
+    editing_samples: Samples, caplog: pytest.LogCaptureFixture
+) -> None:
     samples = editing_samples(3)
     unified = UnifiedInProcess(TOY, "somewhere")
     rows = unified.predict([Request(s) for s in samples[:2]])
     assert [r.status for r in rows] == ["ok", "model_error"]
     assert "cannot take" in rows[1].reason
+    assert f"sample {samples[1].id}: " in caplog.text
+    assert "Traceback" in caplog.text
     with pytest.raises(AdapterError, match="gone for good"):
         unified.predict([Request(samples[2])])
 

@@ -70,7 +70,9 @@ def test_what_a_row_cost_is_kept(vllm_chat: VLLMChat) -> None:
     assert (made.status == "truncated") is (made.usage.finish_reason == "length")
 
 
-def test_a_bad_sample_costs_its_own_row(vllm_chat: VLLMChat) -> None:
+def test_a_bad_sample_costs_its_own_row(
+    vllm_chat: VLLMChat, caplog: pytest.LogCaptureFixture
+) -> None:
     broken = replace(VQA, id="broken", input_images=(Image(b"\x89PNG broken"),))
     long = replace(VQA, id="long", instruction="word " * 20_000)
     crowded = replace(VQA, id="crowded", input_images=(picture(),) * 7)
@@ -83,6 +85,8 @@ def test_a_bad_sample_costs_its_own_row(vllm_chat: VLLMChat) -> None:
     assert "picture" in made["broken"].reason
     assert made["long"].status == "model_error"
     assert "context length" in made["long"].reason
+    assert "sample long: " in caplog.text
+    assert "in _reply" in caplog.text
     assert made["crowded"].status == "model_error"
     assert "image" in made["crowded"].reason
     assert made["poison"].usage.completion_tokens > 0, (
