@@ -1,5 +1,6 @@
 """`medgen submit`, `logs`, `cancel` and `attach`."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,10 +176,11 @@ def attach_command(run: str | None, store: str, address: str | None, as_json: bo
 @click.argument("run", required=False)
 @click.option("--follow", is_flag=True, help="Until the run ends; then with its exit code.")
 @click.option("--driver", is_flag=True, help="What the driver wrote, from the job API.")
+@click.option("--errors", is_flag=True, help="Each distinct error once, with its traceback.")
 @store_option
 @_address_option
 def logs_command(
-    run: str | None, follow: bool, driver: bool, store: str, address: str | None
+    run: str | None, follow: bool, driver: bool, errors: bool, store: str, address: str | None
 ) -> int:
     """Show what happened in a run, from the store alone.
 
@@ -188,14 +190,29 @@ def logs_command(
     from medgen.engine.store.connect import connect
     from medgen.launch.cluster.follow import Follower, StoredLog
 
+    if errors and (follow or driver):
+        raise click.UsageError("--errors goes with neither --follow nor --driver")
     objects = connect(store)
     folder = RunFolder(objects, find_run(objects, run))
+    if errors:
+        return _show_errors(folder)
     if driver:
         return _driver_log(folder, address)
     if follow:
         return Follower(folder, click.echo).follow()
     for line in StoredLog(folder).news():
         click.echo(line)
+    return 0
+
+
+def _show_errors(folder: "RunFolder") -> int:
+    from medgen.launch.cluster.errors import distinct_errors, error_lines
+
+    found = distinct_errors(folder.events())
+    for line in error_lines(found, folder.plan(), shutil.get_terminal_size().columns):
+        click.echo(line)
+    if not found:
+        click.echo("no unit failed; a row that is not ok holds its reason", err=True)
     return 0
 
 

@@ -9,9 +9,8 @@ from medgen.launch.commands.options import as_json, config_options, configuratio
 
 if TYPE_CHECKING:
     from medgen.conf import RunConf
-    from medgen.engine.plan.plan import Plan
     from medgen.engine.run.driver import Event
-    from medgen.launch.run.evaluation import RunOptions
+    from medgen.launch.run.evaluation import RunOptions, RunResult
 
 Overrides = tuple[str, ...]
 
@@ -110,8 +109,7 @@ def _carry_out(conf: "RunConf", options: "RunOptions") -> int:
     with ours_alone():
         result = evaluate(conf, options, stop, tell)
     code = publish(result, conf, stop, shown=not as_json)
-    for group, reason in result.ending.failed.items():
-        click.echo(f"given up: {_who(result.plan, group)}: {reason}", err=True)
+    _say_given_up(result, conf.store)
     for group, drift in result.drifts.items():
         click.echo(f"{group}: {drift.words}", err=True)
     if as_json:
@@ -125,10 +123,14 @@ def _carry_out(conf: "RunConf", options: "RunOptions") -> int:
     return code
 
 
-def _who(plan: "Plan", group: str) -> str:
-    nodes = [n for n in plan.nodes.values() if n.group == group]
-    systems = sorted({name for n in nodes for name in n.systems})
-    return f"{nodes[0].stage} of {', '.join(systems)} ({nodes[0].label})"
+def _say_given_up(result: "RunResult", store: str) -> None:
+    from medgen.launch.run.plan import who
+
+    for group, reason in result.ending.failed.items():
+        click.echo(f"given up: {who(result.plan, group)}: {reason}", err=True)
+    if result.ending.failed:
+        shown = f"medgen logs {result.plan.run_id} --errors --store {store}"
+        click.echo(f"what was raised, with tracebacks: {shown}", err=True)
 
 
 @click.command("plan")

@@ -92,7 +92,7 @@ def evaluate(
     recorder.publish(job=options.job.id, code=code_identity())
     pulse = Pulse(stop, recorder, obey_present=options.job.submitted)
     begun = time.monotonic()
-    with _record_failure(recorder):
+    with _record_failure(recorder, options.discreet):
         ending = _drive(conf, options, reader, todo, Watchers((recorder, tell), pulse))
     worked = time.monotonic() - begun
     reader = reader.anew()  # what was listed before is out of date
@@ -103,13 +103,13 @@ def evaluate(
 
 
 @contextlib.contextmanager
-def _record_failure(recorder: Recorder) -> Iterator[None]:
+def _record_failure(recorder: Recorder, discreet: bool) -> Iterator[None]:
     """Leave in the run's status why its driver ended without an ending."""
     try:
         yield
     except BaseException as err:
         with contextlib.suppress(StoreError):  # the error above is what is to be said
-            publish_broken(recorder, err, wish.discreet)
+            publish_broken(recorder, err, discreet)
         raise
 
 

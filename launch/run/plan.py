@@ -15,6 +15,17 @@ from medgen.engine.run.survey import Todo
 _GIB = 1024**3
 
 
+def who(plan: Plan, group: str) -> str:
+    """A group of workers in a person's words: the stage, the systems that need it, the component.
+
+    The group is one of the plan's.
+    """
+    nodes = [n for n in plan.nodes.values() if n.group == group]
+    systems = sorted({name for n in nodes for name in n.systems})
+    labels = sorted({n.label for n in nodes})
+    return f"{nodes[0].stage} of {', '.join(systems)} ({', '.join(labels)})"
+
+
 def plan_table(plan: Plan, todo: Todo) -> Table:
     """One row a stage, the metrics of a system together: shards to do, resources, estimate."""
     table = Table(title=f"{plan.run_id} on {plan.benchmark}")
