@@ -4,7 +4,7 @@ plan ──> survey (what exists) ──> board (what is ready) ──> pool (wh
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -107,7 +107,7 @@ class Driver:
             self._end_unaffordable()
             self._open_groups()
             self._feed()
-            self._act(self.pool.wait(1.0))
+            self._act(self._wait(1.0))
             self._score_ahead()
             self._close_idle()
             self._check_stall()
@@ -175,11 +175,15 @@ class Driver:
             if self._has_queue(group) and not self._affordable(group):
                 self._give_up(group, self.budget.reason())
 
-    def _act(self, outcomes: list[Outcome] | Any) -> None:
+    def _wait(self, seconds: float) -> Sequence[Outcome]:
+        outcomes = self.pool.wait(seconds)
+        if not self.options.discreet:
+            return outcomes
+        return [replace(o, trouble=o.trouble.withheld()) for o in outcomes]
+
+    def _act(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
             self.moved = time.monotonic()
-            if self.options.discreet:
-                outcome = replace(outcome, trouble=outcome.trouble.withheld())
             if outcome.unit is None:
                 self._not_started(outcome)
                 continue
@@ -189,9 +193,7 @@ class Driver:
             if outcome.kind == "finished":
                 self._report(outcome)
             else:
-                told = outcome.trouble.details()
-                shard = outcome.unit.shard
-                self._tell("trouble", outcome.group, what=outcome.kind, shard=shard, **told)
+                self._tell_trouble(outcome)
             self._follow(outcome, outcome.unit)
 
     def _report(self, outcome: Outcome) -> None:
@@ -228,7 +230,7 @@ class Driver:
         if outcome.group in self.board.failed:
             return
         self.unstarted[outcome.group] = self.unstarted.get(outcome.group, 0) + 1
-        self._tell("trouble", outcome.group, what="unstarted", **outcome.trouble.details())
+        self._tell_trouble(outcome)
         if self.unstarted[outcome.group] >= MAX_STARTS:
             self._give_up(outcome.group, outcome.trouble.error, outcome.trouble)
 
@@ -262,11 +264,13 @@ class Driver:
         self._tell("draining", "", units=sum(self.running.values()))
         until = time.monotonic() + self.options.grace_s
         while any(self.running.values()) and time.monotonic() < until:
-            for outcome in self.pool.wait(0.5):
+            for outcome in self._wait(0.5):
                 if outcome.unit is not None:
                     self.running[outcome.group] -= 1
                 if outcome.kind == "finished":
                     self._report(outcome)
+                else:
+                    self._tell_trouble(outcome)
 
     def _check_stall(self) -> None:
         if any(self.running.values()) or time.monotonic() - self.moved < STALL_S:
@@ -279,6 +283,12 @@ class Driver:
     def _has_queue(self, group: str) -> bool:
         queue = self.board.queues.get(group)
         return queue is not None and bool(queue.fresh or queue.suspects)
+
+    def _tell_trouble(self, outcome: Outcome) -> None:
+        told: dict[str, Any] = outcome.trouble.details()
+        if outcome.unit is not None:
+            told["shard"] = outcome.unit.shard
+        self._tell("trouble", outcome.group, what=outcome.kind, **told)
 
     def _tell(self, kind: EventKind, group: str, **details: Any) -> None:
         self.options.watch(Event(kind, group, details=details))

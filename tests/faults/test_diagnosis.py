@@ -3,7 +3,7 @@
 import json
 import logging
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, System, make_plan
 from medgen.engine.run.driver import Event, Options, carry_out
 from medgen.engine.run.folder import RunFolder
-from medgen.engine.run.pool import Pool
+from medgen.engine.run.pool import Outcome, Pool
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
@@ -181,6 +181,29 @@ def test_a_discreet_run_tells_kinds_and_no_traceback(
     assert "no traceback was kept" in kept
     assert "say 6" not in kept + caplog.text
     assert "Traceback" not in kept + caplog.text
+
+
+class Late(LocalPool):
+    """Does its first unit only when the run is stopping."""
+
+    stopping = False
+
+    def wait(self, seconds: float) -> Sequence[Outcome]:
+        if self._queue and not self.stopping:
+            self.stopping = True
+            return []
+        return super().wait(seconds)
+
+
+def test_what_fails_while_a_run_drains_is_told(objects: Objects) -> None:
+    faults = {f"s{i:04d}": "raise" for i in range(24)}
+    work = plan(objects, System("echo", echo(faults=faults)))
+    reader, pool, told = RunReader(objects, work), Late(), list[Event]()
+    options = Options(stop=lambda: pool.stopping, watch=told.append, discreet=True)
+    assert carry_out(reader, survey(reader), pool, options).stopped
+    assert [e.kind for e in told][-3:] == ["draining", "trouble", "closed"]
+    assert told[-2].details["error"] == "ValueError (words withheld)"
+    assert "traceback" not in told[-2].details
 
 
 def test_workers_log_what_ends_a_unit_and_whose_it_is(
