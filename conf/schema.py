@@ -62,8 +62,8 @@ class BenchmarkConf:
     """A benchmark (group `benchmark`): its name in the store, and where it is imported from."""
 
     name: str = MISSING
-    source: str = ""  # URL of one of the three layouts; `mini` builds the embedded one
-    layout: str | None = None  # hub | directory | view; None finds out
+    source: str = ""  # URL of one of the layouts; `mini` builds the embedded one
+    layout: str | None = None  # its name; None finds out
     shard_size: int = 64
     seed: int = 0
     subset: SubsetConf | None = None

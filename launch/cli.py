@@ -25,7 +25,7 @@ COMMANDS = {
     "compare": ("comparing", "Compare two systems, or one system in two runs."),
     "gate": ("comparing", "Pass or fail a run against a baseline (exit 0, 4 or 5)."),
     "nightly": ("nightly", "Run, gate against the last good night, publish and tell."),
-    "import": ("data", "Read a benchmark from any of its three layouts into the store."),
+    "import": ("data", "Read a benchmark in any known layout into the store."),
     "validate": ("data", "List every problem of a benchmark without writing anything."),
     "build": ("data", "Make the embedded miniature benchmark, or tiny random weights."),
     "list": ("data", "List runs, benchmarks, systems, metrics, protocols …"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path, strict_json
 from medgen.adapters.sources.records import (
@@ -23,9 +23,17 @@ MANIFEST = "manifest.json"
 class DirectorySource:
     """Reads `<format>/<task>/data.jsonl`; image paths are relative to that folder."""
 
+    name: ClassVar[str] = "directory"
+    marks: ClassVar[str] = MANIFEST
+
     def __init__(self, url: str) -> None:
         """`url` is the folder that holds `manifest.json`."""
         self._folder = Folder(url)
+
+    @staticmethod
+    def recognises(folder: Folder) -> bool:
+        """See `medgen.adapters.sources.layouts.Layout`."""
+        return MANIFEST in folder.names()
 
     def __iter__(self) -> Iterator[Sample | Problem]:
         """See `medgen.engine.benchmark.source.Source`. Tasks come in the order of their names."""
@@ -123,6 +131,9 @@ class DirectorySource:
             raw=raw_fields(record),
         )
         return list(checker.results(draft, file, row))
+
+
+LAYOUT = DirectorySource
 
 
 def _format_and_task(place: str) -> tuple[Format, str] | None:

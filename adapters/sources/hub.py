@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,10 +33,19 @@ _OPTIONAL = {
 class HubSource:
     """Reads `parquet/<format>/<split>-*-of-*.parquet`, a few rows at a time."""
 
+    name: ClassVar[str] = "hub"
+    marks: ClassVar[str] = f"parquet/{{{','.join(FOLDERS)}}}"
+
     def __init__(self, url: str) -> None:
         """`url` is the folder that holds `parquet/`, or that folder itself."""
         self._folder = Folder(url)
         self._below = "parquet/" if self._folder.exists("parquet") else ""
+
+    @staticmethod
+    def recognises(folder: Folder) -> bool:
+        """See `medgen.adapters.sources.layouts.Layout`."""
+        places = [f"{place}{kind}" for place in ("", "parquet/") for kind in FOLDERS]
+        return any(n.endswith(".parquet") for place in places for n in folder.names(place))
 
     def __iter__(self) -> Iterator[Sample | Problem]:
         """See `medgen.engine.benchmark.source.Source`."""
@@ -76,6 +85,9 @@ class HubSource:
                 for record in batch.to_pylist():
                     row += 1
                     yield from checker.results(_draft(record, kind), path, row)
+
+
+LAYOUT = HubSource
 
 
 def _draft(record: Mapping[str, Any], kind: Format) -> Draft:

@@ -1,20 +1,46 @@
-"""Which layout lies at a URL, and the named subsets of MedGEN-Bench."""
+"""Which layout lies at a URL.
 
+A layout is a module of this folder that names its source class `LAYOUT`, or a class of another
+package behind an entry point `medgen.sources`. Nothing else lists them.
+"""
+
+import pkgutil
 from collections.abc import Mapping
-from typing import Any
+from importlib import import_module
+from typing import ClassVar, Protocol
 
-from medgen.adapters.sources import directory as medgen_directory
-from medgen.adapters.sources import hub as medgen_hub
-from medgen.adapters.sources import view as medgen_view
+from medgen.adapters import sources
 from medgen.adapters.sources.folder import Folder
+from medgen.engine import registry
 from medgen.engine.benchmark.source import Source
 from medgen.engine.errors import BenchmarkError
 
-LAYOUTS: Mapping[str, Any] = {
-    "hub": medgen_hub.HubSource,
-    "directory": medgen_directory.DirectorySource,
-    "view": medgen_view.ViewSource,
-}
+
+class Layout(Protocol):
+    """The class of a source that reads one layout."""
+
+    name: ClassVar[str]
+    marks: ClassVar[str]  # for messages: what is looked for at the URL
+
+    def __call__(self, url: str) -> Source:
+        """The source of the benchmark at a URL."""
+        ...
+
+    def recognises(self, folder: Folder) -> bool:
+        """Whether a folder holds this layout, from names alone; a static or class method."""
+        ...
+
+
+def layouts() -> Mapping[str, Layout]:
+    """Every layout by name: ours, then those of other packages."""
+    found: dict[str, Layout] = {}
+    for module in pkgutil.iter_modules(sources.__path__, f"{sources.__name__}."):
+        layout = vars(import_module(module.name)).get("LAYOUT")
+        if layout is not None:
+            found[layout.name] = layout
+    for component in registry.components("sources").values():
+        found.setdefault(component.name, component.load())
+    return found
 
 
 def open_source(url: str, layout: str | None = None) -> Source:
@@ -23,36 +49,22 @@ def open_source(url: str, layout: str | None = None) -> Source:
     Raises:
         BenchmarkError: nothing is there, none or several of the layouts are, or none is so named.
     """
-    if layout is not None and layout not in LAYOUTS:
-        raise BenchmarkError(f"layout {layout!r} is not one of {', '.join(LAYOUTS)}")
+    known = layouts()
+    if layout is not None and layout not in known:
+        raise BenchmarkError(f"layout {layout!r} is not one of {', '.join(known)}")
     if not url:
         raise BenchmarkError("no source was given; name the URL of one of the layouts")
     folder = Folder(url)
     try:
-        found = [layout] if layout else _layouts(folder)
+        found = [layout] if layout else [n for n, k in known.items() if k.recognises(folder)]
         missing = not folder.exists()
     except Exception as err:  # fsspec back ends raise whatever their vendor does
         raise BenchmarkError(f"cannot read {folder.url}: {err}") from err
     if missing:
         raise BenchmarkError(f"there is nothing at {folder.url}; is the path right?")
     if not found:
-        raise BenchmarkError(
-            f"{folder.url} holds none of the known layouts: no manifest.json (directory), no "
-            f"{', '.join(medgen_view.FILES)} (view), no parquet/{{{','.join(medgen_hub.FOLDERS)}}} "
-            "(hub)"
-        )
+        marks = ", ".join(f"no {kind.marks} ({name})" for name, kind in known.items())
+        raise BenchmarkError(f"{folder.url} holds none of the known layouts: {marks}")
     if len(found) > 1:
         raise BenchmarkError(f"{folder.url} holds {' and '.join(found)}; say which with a layout")
-    source: Source = LAYOUTS[found[0]](url)
-    return source
-
-
-def _layouts(folder: Folder) -> list[str]:
-    names = set(folder.names())
-    tables = [f"{place}{kind}" for place in ("", "parquet/") for kind in medgen_hub.FOLDERS]
-    marks = {
-        "hub": any(n.endswith(".parquet") for place in tables for n in folder.names(place)),
-        "directory": medgen_directory.MANIFEST in names,
-        "view": bool(names & set(medgen_view.FILES)),
-    }
-    return [layout for layout, marked in marks.items() if marked]
+    return known[found[0]](url)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from medgen.adapters.sources.folder import FaultyContent, Folder, strict_json
 from medgen.adapters.sources.records import (
@@ -27,9 +27,17 @@ FILES: Mapping[str, Format] = {
 class ViewSource:
     """Reads whichever of the three files are there; image paths are relative to their folder."""
 
+    name: ClassVar[str] = "view"
+    marks: ClassVar[str] = ", ".join(FILES)
+
     def __init__(self, url: str) -> None:
         """`url` is the folder that holds the files."""
         self._folder = Folder(url)
+
+    @staticmethod
+    def recognises(folder: Folder) -> bool:
+        """See `medgen.adapters.sources.layouts.Layout`."""
+        return bool(set(folder.names()) & set(FILES))
 
     def __iter__(self) -> Iterator[Sample | Problem]:
         """See `medgen.engine.benchmark.source.Source`."""
@@ -82,3 +90,6 @@ class ViewSource:
             raw=raw_fields(record),
         )
         return list(checker.results(draft, file, row))
+
+
+LAYOUT = ViewSource

@@ -32,14 +32,14 @@ class PredictWorker(StageWorker):
         if isinstance(self.generator, UsesBenchmark):
             self.generator.use(self.benchmark)
 
-    def _work(self, unit: Unit) -> dict[Target, pa.Table]:
+    def work(self, unit: Unit) -> dict[Target, pa.Table]:
         (target,) = unit.targets
-        node = self._node(target)
-        samples = [s for s in self._samples(unit) if s.format in node.formats]
-        before = self._previous(node, target, unit, samples)
+        node = self.node(target)
+        samples = [s for s in self.samples(unit) if s.format in node.formats]
+        before = self.previous(node, target, unit, samples)
         kept = [] if before is None else schemas.predictions(settled_rows(before, node))
         done = {p.sample_id: p for p in kept}
-        answers = self._predictions(node, unit, samples) if node.upstream else {}
+        answers = self.predictions(node, unit, samples) if node.upstream else {}
         requests = [Request(s, answers.get(s.id)) for s in samples if s.id not in done]
         fresh = {p.sample_id: p for p in self._predict(requests)}
         rows = [(done | fresh)[s.id] for s in samples]
@@ -56,17 +56,17 @@ class PredictWorker(StageWorker):
             )
         return predictions
 
-    def _quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
+    def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
         (reason,) = unit.quarantined.values()
-        samples = [s for s in self._samples(unit) if s.format in node.formats]
+        samples = [s for s in self.samples(unit) if s.format in node.formats]
         return schemas.prediction_table(Prediction(s.id, "quarantined", reason) for s in samples)
 
-    def _passport(self, node: Node) -> Mapping[str, Any]:
+    def passport(self, node: Node) -> Mapping[str, Any]:
         return self.generator.passport()
 
-    def _labels(self, node: Node, unit: Unit, target: Target) -> dict[str, Any]:
+    def labels(self, node: Node, unit: Unit, target: Target) -> dict[str, Any]:
         # A system may run its workers in an environment of its own, so its rows say what it holds.
-        return super()._labels(node, unit, target) | {"environment": environment_lock()}
+        return super().labels(node, unit, target) | {"environment": environment_lock()}
 
 
 class ScoreWorker(StageWorker):
@@ -77,15 +77,15 @@ class ScoreWorker(StageWorker):
         super().__init__(url, plan, group)
         self.scorer: Scorer = self.group.spec.build()
 
-    def _work(self, unit: Unit) -> dict[Target, pa.Table]:
-        samples = self._samples(unit)
+    def work(self, unit: Unit) -> dict[Target, pa.Table]:
+        samples = self.samples(unit)
         predictions: dict[str, list[Prediction]] = {}
         wanted: dict[str, list[str]] = {}
         for target in unit.targets:
-            node = self._node(target)
+            node = self.node(target)
             system = node.systems[0]
             if system not in predictions:
-                given = self._predictions(node, unit, samples)
+                given = self.predictions(node, unit, samples)
                 # A sample that the system need not answer keeps its place and gives no row.
                 predictions[system] = [
                     given.get(s.id, Prediction(s.id, "missing", "not asked")) for s in samples
@@ -93,7 +93,7 @@ class ScoreWorker(StageWorker):
             wanted.setdefault(system, []).append(node.label)
         scores = self.scorer.score(samples, predictions, wanted)
         return {
-            t: self._table(t, unit, samples, predictions, scores[_system_and_label(self._node(t))])
+            t: self._table(t, unit, samples, predictions, scores[_system_and_label(self.node(t))])
             for t in unit.targets
         }
 
@@ -105,7 +105,7 @@ class ScoreWorker(StageWorker):
         predictions: Mapping[str, Sequence[Prediction]],
         scores: Sequence[Score],
     ) -> pa.Table:
-        node = self._node(target)
+        node = self.node(target)
         if [s.sample_id for s in scores] != [s.id for s in samples]:
             raise AdapterError(f"metric {node.label} broke its contract: one score a sample")
         due = [i for i, s in enumerate(samples) if s.format in node.formats]
@@ -113,18 +113,18 @@ class ScoreWorker(StageWorker):
         table = schemas.score_table(
             (scores[i] for i in due), self.scorer.outputs(node.label), context
         )
-        before = self._previous(node, target, unit, samples)
+        before = self.previous(node, target, unit, samples)
         return table if before is None else keep_settled(settled_rows(before, node), table)
 
-    def _quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
-        samples = [s for s in self._samples(unit) if s.format in node.formats]
-        given = self._predictions(node, unit, samples)
+    def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
+        samples = [s for s in self.samples(unit) if s.format in node.formats]
+        given = self.predictions(node, unit, samples)
         (reason,) = unit.quarantined.values()
         context = schemas.context(samples, [given[s.id] for s in samples])
         rows = [Score(s.id, "error", reason) for s in samples]
         return schemas.score_table(rows, self.scorer.outputs(node.label), context)
 
-    def _passport(self, node: Node) -> Mapping[str, Any]:
+    def passport(self, node: Node) -> Mapping[str, Any]:
         return self.scorer.passport(node.label)
 
 
@@ -136,12 +136,12 @@ class JudgeWorker(StageWorker):
         super().__init__(url, plan, group)
         self.judge: Judge = self.group.spec.build()
 
-    def _work(self, unit: Unit) -> dict[Target, pa.Table]:
+    def work(self, unit: Unit) -> dict[Target, pa.Table]:
         (target,) = unit.targets
-        node = self._node(target)
-        samples = [s for s in self._samples(unit) if s.format in node.formats]
-        given = self._predictions(node, unit, samples)
-        before = self._previous(node, target, unit, samples)
+        node = self.node(target)
+        samples = [s for s in self.samples(unit) if s.format in node.formats]
+        given = self.predictions(node, unit, samples)
+        before = self.previous(node, target, unit, samples)
         again = samples if before is None else unsettled_samples(samples, before, node)
         verdicts = self.judge.judge(again, [given[s.id] for s in again]) if again else []
         context = schemas.context(samples, [given[s.id] for s in samples])
@@ -149,9 +149,9 @@ class JudgeWorker(StageWorker):
         table = to_table(rows, lambda v: schemas.verdict_table(v, context), _unstorable_verdict)
         return {target: table if before is None else replace_rows(before, table, samples)}
 
-    def _quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
-        samples = [s for s in self._samples(unit) if s.format in node.formats]
-        given = self._predictions(node, unit, samples)
+    def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
+        samples = [s for s in self.samples(unit) if s.format in node.formats]
+        given = self.predictions(node, unit, samples)
         (reason,) = unit.quarantined.values()
         repeats = int(self.group.spec.kwargs.get("repeats", 1))
         rows = [
@@ -162,7 +162,7 @@ class JudgeWorker(StageWorker):
         ]
         return schemas.verdict_table(rows, schemas.context(samples, [given[s.id] for s in samples]))
 
-    def _passport(self, node: Node) -> Mapping[str, Any]:
+    def passport(self, node: Node) -> Mapping[str, Any]:
         return self.judge.passport()
 
 

@@ -52,22 +52,22 @@ class StageWorker(ABC):
     def __call__(self, unit: Unit) -> Sequence[Receipt]:
         """Do a unit and commit it."""
         start = time.monotonic()
-        tables = {t: self._merge(unit, t) for t in unit.targets} if unit.merge else self._work(unit)
+        tables = {t: self._merge(unit, t) for t in unit.targets} if unit.merge else self.work(unit)
         return [self._commit(unit, t, table, start) for t, table in tables.items()]
 
     @abstractmethod
-    def _work(self, unit: Unit) -> dict[Target, pa.Table]: ...
+    def work(self, unit: Unit) -> dict[Target, pa.Table]: ...
 
     @abstractmethod
-    def _quarantine_rows(self, node: Node, unit: Unit) -> pa.Table: ...
+    def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table: ...
 
     @abstractmethod
-    def _passport(self, node: Node) -> Mapping[str, Any]: ...
+    def passport(self, node: Node) -> Mapping[str, Any]: ...
 
-    def _node(self, target: Target) -> Node:
+    def node(self, target: Target) -> Node:
         return self.plan.nodes[target.key]
 
-    def _stage(self, node: Node) -> Stage:
+    def stage(self, node: Node) -> Stage:
         return Stage(self.objects, node.stage, node.key)
 
     def _shard(self, shard: int) -> list[Sample]:
@@ -77,16 +77,16 @@ class StageWorker(ABC):
             read = self._read = (shard, self.benchmark.samples(shard))
         return read[1]
 
-    def _samples(self, unit: Unit) -> Sequence[Sample]:
+    def samples(self, unit: Unit) -> Sequence[Sample]:
         """The unit's samples, whatever their format."""
-        split = self._node(unit.targets[0]).split
+        split = self.node(unit.targets[0]).split
         samples = part_of(self._shard(unit.shard // split), split, unit.shard)
         low, high = unit.positions or (0, len(samples))
         return samples[low:high]
 
-    def _rows(self, node: Node, shard: int, unit: Unit) -> pa.Table:
+    def rows(self, node: Node, shard: int, unit: Unit) -> pa.Table:
         """The rows of an upstream node for one benchmark shard, at the revisions given."""
-        stage = self._stage(node)
+        stage = self.stage(node)
         indexes = stage_shards(node, shard)
         given = {i: unit.inputs.get(f"{node.key}/{i}", 0) for i in indexes}
         try:
@@ -96,35 +96,35 @@ class StageWorker(ABC):
                 f"{stage.place.folder}: a shard that this stage needs is gone ({err})"
             ) from err
 
-    def _predictions(
+    def predictions(
         self, node: Node, unit: Unit, samples: Sequence[Sample]
     ) -> dict[str, Prediction]:
         """The upstream predictions of the node's samples, by sample id."""
         shard = unit.shard // node.split
         above = (self.plan.nodes[key] for key in node.upstream)
         upstream = [n for n in above if stage_kind(n.stage).predicts]
-        tables = [(n, self._rows(n, shard, unit)) for n in upstream]
+        tables = [(n, self.rows(n, shard, unit)) for n in upstream]
         rows = combine(self._shard(shard), tables)
         return {s.id: rows[s.id] for s in samples if s.format in node.formats}
 
-    def _previous(
+    def previous(
         self, node: Node, target: Target, unit: Unit, samples: Sequence[Sample]
     ) -> pa.Table | None:
         """The samples' rows in the revision before, when this unit retries; else None."""
         if not target.retry:
             return None
-        table = self._stage(node).read(unit.shard, target.revision - 1)
+        table = self.stage(node).read(unit.shard, target.revision - 1)
         return table.filter(pc.is_in(table["sample_id"], pa.array([s.id for s in samples])))
 
     def _merge(self, unit: Unit, target: Target) -> pa.Table:
-        node = self._node(target)
+        node = self.node(target)
         try:
             # A worker that died after it had put the parts together may have dropped them, too.
-            return self._stage(node).read(unit.shard, target.revision)
+            return self.stage(node).read(unit.shard, target.revision)
         except FileNotFoundError:
             committed = self._parts(node, unit, target)
         parts = [(span, committed.read(span)) for span in unit.parts]
-        samples = self._samples(unit)
+        samples = self.samples(unit)
         for position in unit.quarantined:
             lone = Unit(
                 unit.group,
@@ -133,31 +133,31 @@ class StageWorker(ABC):
                 (position, position + 1),
                 {position: unit.quarantined[position]},
             )
-            parts.append(((position, position + 1), self._quarantine_rows(node, lone)))
+            parts.append(((position, position + 1), self.quarantine_rows(node, lone)))
         return concat([table for _, table in _tiling(parts, len(samples), node)])
 
     def _commit(self, unit: Unit, target: Target, table: pa.Table, start: float) -> Receipt:
-        node = self._node(target)
+        node = self.node(target)
         if unit.positions is not None:
             size = self._parts(node, unit, target).write(unit.positions, table)
         else:
-            table = label(table, self._labels(node, unit, target))
-            size = self._stage(node).write(unit.shard, table, target.revision)
+            table = label(table, self.labels(node, unit, target))
+            size = self.stage(node).write(unit.shard, table, target.revision)
         if unit.merge:
             self._parts(node, unit, target).drop()
         return _receipt(node, unit, table, size, time.monotonic() - start)
 
     def _parts(self, node: Node, unit: Unit, target: Target) -> Parts:
-        return self._stage(node).parts(unit.shard, target.revision, _input_revisions(node, unit))
+        return self.stage(node).parts(unit.shard, target.revision, _input_revisions(node, unit))
 
-    def _labels(self, node: Node, unit: Unit, target: Target) -> dict[str, Any]:
+    def labels(self, node: Node, unit: Unit, target: Target) -> dict[str, Any]:
         return {
             "stage": node.stage,
             "key": node.key,
             "shard": unit.shard,
             "revision": target.revision,
             "inputs": _input_revisions(node, unit),
-            "passport": self._passport(node),
+            "passport": self.passport(node),
             "engine": _version(),
         }
 

@@ -38,7 +38,7 @@ def _conf(source: str, name: str | None, layout: str | None) -> "BenchmarkConf":
 @click.command("import")
 @click.argument("source")
 @click.option("--name", help="Name in the store; by default the last part of the URL.")
-@click.option("--layout", type=click.Choice(["hub", "directory", "view"]), help="If ambiguous.")
+@click.option("--layout", help="The layout's name, where it cannot be told.")
 @click.option("--shard-size", type=click.IntRange(1, 4096), help="Samples in a shard (64).")
 @click.option("--seed", type=int, help="Seed of the stratified shard order (0).")
 @click.option("--expect", type=int, help="Refuse the source unless it has so many samples.")
@@ -56,7 +56,7 @@ def import_command(
 ) -> int:
     """Read a benchmark into the store, whole or not at all.
 
-    SOURCE is the URL of one of the three layouts (a directory, s3:// …), or a name of the
+    SOURCE is the URL of one of the layouts (a directory, s3:// …), or a name of the
     `benchmark` group such as `mini` or a named subset.
     """
     from dataclasses import replace
@@ -86,7 +86,7 @@ def import_command(
 
 @click.command("validate")
 @click.argument("source")
-@click.option("--layout", type=click.Choice(["hub", "directory", "view"]), help="If ambiguous.")
+@click.option("--layout", help="The layout's name, where it cannot be told.")
 @click.option("--expect", type=int, help="Samples that there should be.")
 @as_json
 def validate_command(source: str, layout: str | None, expect: int | None, as_json: bool) -> int:

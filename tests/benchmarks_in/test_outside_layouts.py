@@ -13,7 +13,7 @@ from benchmarks_in.outside import RECORDS, write_directory, write_hub, write_vie
 
 from medgen.adapters.mini.build import build_mini
 from medgen.adapters.mini.layouts import write_layouts
-from medgen.adapters.sources.layouts import LAYOUTS, open_source
+from medgen.adapters.sources.layouts import layouts, open_source
 from medgen.adapters.sources.records import ahead, choices_in
 from medgen.conf.loading import benchmark_conf
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark, validate
@@ -39,7 +39,7 @@ def _content(sample: Sample) -> tuple[object, ...]:
     )
 
 
-@pytest.mark.parametrize("layout", list(LAYOUTS))
+@pytest.mark.parametrize("layout", list(layouts()))
 def test_each_layout_gives_back_the_same_samples(
     mini_samples: list[Sample], mini_layouts: Mapping[str, Path], layout: str
 ) -> None:
@@ -73,7 +73,7 @@ def test_an_object_as_answer_is_kept_and_read_as_text(mini_layouts: Mapping[str,
         assert any(isinstance(value, dict) for s in objects for value in s.raw["answer"].values())
 
 
-@pytest.mark.parametrize("layout", list(LAYOUTS))
+@pytest.mark.parametrize("layout", list(layouts()))
 def test_samples_of_one_picture_share_a_source(
     mini_layouts: Mapping[str, Path], layout: str
 ) -> None:
@@ -130,7 +130,7 @@ def test_any_place_will_do(mini_samples: list[Sample], tmp_path: Path, store_url
         assert Counter(map(_content, found)) == Counter(map(_content, few))
 
 
-@pytest.mark.parametrize("layout", list(LAYOUTS))
+@pytest.mark.parametrize("layout", list(layouts()))
 def test_each_layout_can_be_imported(
     mini_layouts: Mapping[str, Path], layout: str, tmp_path: Path
 ) -> None:

@@ -392,7 +392,7 @@ def test_a_place_without_a_known_layout_is_explained(tmp_path: Path) -> None:
         open_source(str(tmp_path))
     with pytest.raises(BenchmarkError, match="nothing at"):
         open_source(str(tmp_path / "nowhere"))
-    with pytest.raises(BenchmarkError, match="not one of hub, directory, view"):
+    with pytest.raises(BenchmarkError, match="not one of directory, hub, view"):
         open_source(str(tmp_path), "tables")
     with pytest.raises(BenchmarkError, match="gopher"):
         open_source("gopher://example/x")
