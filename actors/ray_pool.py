@@ -18,7 +18,7 @@ from medgen.engine.errors import EngineDied, PlanError
 from medgen.engine.plan.identity import Resources
 from medgen.engine.run.fit import demand
 from medgen.engine.run.pool import Group, Outcome, Receipt, Unit, Worker
-from medgen.engine.trouble import Trouble, show_warnings, told_trouble, trouble
+from medgen.engine.trouble import Trouble, secondhand_trouble, show_warnings, trouble
 
 _BACK_OFF_S = 2.0  # between a death and the next start in the same group, doubled each time
 _MAX_BACK_OFF_S = 60.0
@@ -164,7 +164,7 @@ class RayPool:
             told = trouble(err.cause if isinstance(err.cause, Exception) else err)
         except exceptions.RayError as err:
             gone = _machine_lost(err, actor.node)
-            return self._bury(actor_ref, "lost" if gone else "crashed", _told(err))
+            return self._bury(actor_ref, "lost" if gone else "crashed", _trouble_of(err))
         if isinstance(told, Dead):
             return self._bury(actor_ref, "crashed", told.trouble)
         unit = self._finish(actor, ref)
@@ -183,7 +183,7 @@ class RayPool:
         try:
             told = ray.get(ref)
         except exceptions.RayError as err:
-            told, lost = _told(err), _machine_lost(err, actor.node)
+            told, lost = _trouble_of(err), _machine_lost(err, actor.node)
         if isinstance(told, str):
             actor.node = told
             return []
@@ -253,10 +253,10 @@ def _machine_lost(err: Exception, node: str) -> bool:
     return bool(node) and node not in alive
 
 
-def _told(err: Exception) -> Trouble:
+def _trouble_of(err: Exception) -> Trouble:
     """What Ray says: its last line, which is the cause without the class's module, and all."""
     account = str(err)
     lines = [line.strip() for line in account.splitlines() if line.strip()]
     last = lines[-1] if lines else type(err).__name__
     sentence = re.sub(r"^(?:\w+\.)+(\w+: )", r"\1", last)
-    return told_trouble(type(err).__name__, sentence, account)
+    return secondhand_trouble(type(err).__name__, sentence, account)

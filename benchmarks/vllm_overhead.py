@@ -28,7 +28,7 @@ from scipy.stats import bootstrap
 from benchmarks._records import keep
 from medgen.adapters.images.content import content
 from medgen.adapters.provenance import weights
-from medgen.adapters.tiny.vlm import cached
+from medgen.adapters.tiny.vlm import cached_model
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.chat.answering import AnswerStyle, answer_request
@@ -77,7 +77,7 @@ class Questions:
                 reference_images=(image,),
             )
 
-    def expected(self) -> dict[Any, int]:
+    def expected_counts(self) -> dict[Any, int]:
         return {}
 
     def describe(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def bare(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from vllm import LLM, SamplingParams
     from vllm.sampling_params import StructuredOutputsParams
 
-    model = asked.model or str(cached())
+    model = asked.model or str(cached_model())
     limits = {"image": 8, "video": 0}
     llm = LLM(model=model, limit_mm_per_prompt=limits, **arguments(asked))
     sampling = Sampling(max_tokens=asked.max_tokens)
@@ -142,7 +142,7 @@ def bare(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def engine(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Rounds through an answer worker: read, answer, commit."""
-    model = asked.model or str(cached())
+    model = asked.model or str(cached_model())
     style = {
         "mode": "compositional",
         "letters": [asked.letters, asked.letters],
@@ -234,7 +234,7 @@ def summary(asked: argparse.Namespace, found: dict[str, list[dict[str, Any]]]) -
     ratios = [b / e for b, e in zip(bare, engine, strict=True)]
     low, high = interval(bare, engine)
     model = asked.model or "the tiny Qwen2.5-VL"
-    random = bool(weights(asked.model or str(cached())).get("random_weights"))
+    random = bool(weights(asked.model or str(cached_model())).get("random_weights"))
     dummy = arguments(asked).get("load_format") == "dummy"
     rates = {
         kind: {

@@ -31,7 +31,7 @@ def remember_secret(value: str) -> None:
     _READ.add(value)
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """The text with `***` for every key, as it is and as Python would quote it."""
     found = {*secret_values().values(), *_READ}
     for secret in sorted(found | {repr(s)[1:-1] for s in found}, key=len, reverse=True):

@@ -90,11 +90,11 @@ def components(family: Family | None = None) -> Mapping[str, Component]:
 
 
 def _all() -> Mapping[str, Component]:
-    return _collected(tuple(sys.path))
+    return _collect(tuple(sys.path))
 
 
 @cache
-def _collected(path: tuple[str, ...]) -> Mapping[str, Component]:
+def _collect(path: tuple[str, ...]) -> Mapping[str, Component]:
     """What can be found on a search path, which decides what packages there are."""
     found: dict[str, Component] = {}
     for component in (*_own(), *_outside()):

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePath
 from typing import Self
 
-from medgen.engine.redaction import redacted
+from medgen.engine.redaction import redact
 
 TRACEBACK_BYTES = 16 * 1024  # of a traceback's end, where the cause of it all stands
 _WORDS = 2000  # characters of an error's own words
@@ -52,12 +52,12 @@ def trouble(err: BaseException) -> Trouble:
     kind = type(err).__name__
     text = "".join(tracebacks.TracebackException.from_exception(err).format())
     frames = "\n".join(_frames(err, set()))
-    return Trouble(_shortened(_clean(_words(err))), kind, _ending(_clean(text)), _digest(frames))
+    return Trouble(_shorten(_clean(_words(err))), kind, _ending(_clean(text)), _digest(frames))
 
 
-def told_trouble(kind: str, words: str, account: str) -> Trouble:
+def secondhand_trouble(kind: str, words: str, account: str) -> Trouble:
     """What somebody else says of an error: its kind, a sentence, and the whole account."""
-    said = _shortened(_clean(words))
+    said = _shorten(_clean(words))
     return Trouble(said, kind, _ending(_clean(account)), _digest(kind, _NUMBERS.sub("", said)))
 
 
@@ -96,10 +96,10 @@ def _digest(*parts: str) -> str:
 
 def _clean(text: str) -> str:
     """Without keys, and without halves of characters that no file can hold."""
-    return redacted(text).encode("utf-8", "backslashreplace").decode()
+    return redact(text).encode("utf-8", "backslashreplace").decode()
 
 
-def _shortened(words: str) -> str:
+def _shorten(words: str) -> str:
     rest = len(words) - _WORDS
     return words if rest <= 0 else f"{words[:_WORDS]}… ({rest} more characters)"
 

@@ -86,7 +86,7 @@ class ScoringBatch:
     def candidate(self, index: int, policy: Policy = "compat") -> Picture:
         """The first predicted picture, brought to the reference's size with Lanczos."""
         size = self.reference(index, policy).size
-        return self.as_sent(index, policy).resized(size, Resampling.LANCZOS)
+        return self.as_sent(index, policy).resize(size, Resampling.LANCZOS)
 
     def as_sent(self, index: int, policy: Policy = "compat") -> Picture:
         """The first predicted picture at its own size."""

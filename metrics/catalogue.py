@@ -15,7 +15,7 @@ from medgen.engine.registry import Component
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogueEntry:
     """A metric that can be asked for by name."""
 
     target: str
@@ -27,54 +27,56 @@ class Entry:
 
 
 _ALL = ("compat", "compat-newer", "strict")
-CATALOGUE: dict[str, Entry] = {
-    "psnr": Entry("medgen.metrics.image.pixel:PSNR", "image", ("compat", "strict")),
-    "ssim": Entry("medgen.metrics.image.pixel:SSIM", "image", ("compat", "strict")),
-    "ms_ssim": Entry("medgen.metrics.image.pixel:MSSSIM", "image", ("strict",)),
-    "lpips": Entry(
+CATALOGUE: dict[str, CatalogueEntry] = {
+    "psnr": CatalogueEntry("medgen.metrics.image.pixel:PSNR", "image", ("compat", "strict")),
+    "ssim": CatalogueEntry("medgen.metrics.image.pixel:SSIM", "image", ("compat", "strict")),
+    "ms_ssim": CatalogueEntry("medgen.metrics.image.pixel:MSSSIM", "image", ("strict",)),
+    "lpips": CatalogueEntry(
         "medgen.metrics.image.perceptual:LPIPS",
         "image",
         _ALL,
         {"net": "alex"},
         ("lpips-alex-trunk",),
     ),
-    "lpips_vgg": Entry(
+    "lpips_vgg": CatalogueEntry(
         "medgen.metrics.image.perceptual:LPIPS", "image", _ALL, {"net": "vgg"}, ("lpips-vgg-trunk",)
     ),
-    "embedding_similarity": Entry(
+    "embedding_similarity": CatalogueEntry(
         "medgen.metrics.image.embedding:EmbeddingSimilarity",
         "image",
         ("compat", "strict"),
         {"model": "rad-dino"},
         ("rad-dino",),
     ),
-    "medimageinsight_similarity": Entry(
+    "medimageinsight_similarity": CatalogueEntry(
         "medgen.metrics.image.embedding:EmbeddingSimilarity",
         "image",
         ("compat", "strict"),
         {"model": "medimageinsight", "encoder": "medimageinsight"},
         ("medimageinsight",),
     ),
-    "bleu": Entry("medgen.metrics.text.ngrams:BLEU", "text", ("compat", "strict")),
-    "rouge_l": Entry("medgen.metrics.text.ngrams:RougeL", "text", ("strict",)),
-    "chrf": Entry("medgen.metrics.text.ngrams:ChrF", "text", ("strict",)),
-    "text_em": Entry("medgen.metrics.text.ngrams:TextExactMatch", "text", ("compat",)),
-    "token_f1": Entry("medgen.metrics.text.ngrams:TokenF1", "text", ("compat",)),
-    "bertscore": Entry(
+    "bleu": CatalogueEntry("medgen.metrics.text.ngrams:BLEU", "text", ("compat", "strict")),
+    "rouge_l": CatalogueEntry("medgen.metrics.text.ngrams:RougeL", "text", ("strict",)),
+    "chrf": CatalogueEntry("medgen.metrics.text.ngrams:ChrF", "text", ("strict",)),
+    "text_em": CatalogueEntry("medgen.metrics.text.ngrams:TextExactMatch", "text", ("compat",)),
+    "token_f1": CatalogueEntry("medgen.metrics.text.ngrams:TokenF1", "text", ("compat",)),
+    "bertscore": CatalogueEntry(
         "medgen.metrics.text.bertscore:BERTScore",
         "text",
         _ALL,
         {"model": "pubmedbert", "layer": 12},
         ("pubmedbert",),
     ),
-    "exact_match": Entry(
+    "exact_match": CatalogueEntry(
         "medgen.metrics.text.closed_form:ExactMatch", "text", ("compat", "strict")
     ),
-    "task_accuracy": Entry("medgen.metrics.text.closed_form:TaskAccuracy", "text", ("compat",)),
-    "clinical_entities": Entry(
+    "task_accuracy": CatalogueEntry(
+        "medgen.metrics.text.closed_form:TaskAccuracy", "text", ("compat",)
+    ),
+    "clinical_entities": CatalogueEntry(
         "medgen.metrics.text.clinical:ClinicalEntities", "text", ("compat", "strict")
     ),
-    "radgraph_f1": Entry(
+    "radgraph_f1": CatalogueEntry(
         "medgen.metrics.text.report_graph:RadGraphF1",
         "text",
         ("compat",),
@@ -123,7 +125,7 @@ def metric_spec(name: str, kwargs: Mapping[str, Any] | None = None) -> Spec:
     return Spec(registry.find(name, "metrics").name, asked)
 
 
-def _nearest(entry: Entry, profile: str) -> str:
+def _nearest(entry: CatalogueEntry, profile: str) -> str:
     """The profile, or what stands for it: the newer state is the first where they agree."""
     if profile not in entry.profiles and profile == "compat-newer":
         profile = "compat"

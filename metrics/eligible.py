@@ -22,9 +22,9 @@ def score_pairs(metric: Metric, batch: ScoringBatch) -> list[Score]:
     lacks the text or picture, is an `error` whose reason starts with "prediction"; a pair on
     which the metric raises is an `error` of its own and leaves the others as they were.
     """
-    rows: list[Score | None] = [_refused(metric, batch, i) for i in range(len(batch))]
+    rows: list[Score | None] = [_refuse(metric, batch, i) for i in range(len(batch))]
     open_pairs = [i for i, row in enumerate(rows) if row is None]
-    for index, score in zip(open_pairs, _scored(metric, batch.select(open_pairs)), strict=True):
+    for index, score in zip(open_pairs, _score(metric, batch.select(open_pairs)), strict=True):
         rows[index] = score
     return [row for row in rows if row is not None]
 
@@ -51,7 +51,7 @@ def _unsuitable(metric: Metric, pair: Pair) -> Score | None:
     return None
 
 
-def _refused(metric: Metric, batch: ScoringBatch, index: int) -> Score | None:
+def _refuse(metric: Metric, batch: ScoringBatch, index: int) -> Score | None:
     pair = batch.pairs[index]
     if row := _unsuitable(metric, pair):
         return row
@@ -65,12 +65,12 @@ def _refused(metric: Metric, batch: ScoringBatch, index: int) -> Score | None:
     return None
 
 
-def _scored(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:
+def _score(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:
     """The metric's scores; after an exception both halves are tried, down to the one pair."""
     if not len(batch):
         return []
     try:
-        scores = [_checked(metric, score) for score in metric.score(batch)]
+        scores = [_check(metric, score) for score in metric.score(batch)]
         if [s.sample_id for s in scores] != [p.sample.id for p in batch.pairs]:
             raise ValueError("the scores are not those of the pairs, in their order")
         return scores
@@ -84,10 +84,10 @@ def _scored(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:
             return [Score(sample_id, "error", reason)]
     middle = len(batch) // 2
     parts = range(middle), range(middle, len(batch))
-    return [score for part in parts for score in _scored(metric, batch.select(part))]
+    return [score for part in parts for score in _score(metric, batch.select(part))]
 
 
-def _checked(metric: Metric, score: Score) -> Score:
+def _check(metric: Metric, score: Score) -> Score:
     """The score, when its values can be stored; otherwise an error that says which cannot."""
     names = {output.name for output in metric.outputs}
     if unknown := set(score.values) - names:

@@ -62,7 +62,7 @@ class Picture:
         """ITU-R 601-2 luma as Pillow rounds it, uint8 [height, width]."""
         return torch.from_numpy(np.array(self.image.convert("L")))
 
-    def resized(self, size: tuple[int, int], resample: Pillow.Resampling) -> "Picture":
+    def resize(self, size: tuple[int, int], resample: Pillow.Resampling) -> "Picture":
         """The picture at another size (width, height); itself when it has that size."""
         if size == self.size:
             return self
@@ -83,7 +83,7 @@ class Picture:
         """Keep a small derived value (an embedding) that was made in a batch."""
         self._derived[key] = value
 
-    def kept(self, key: Any) -> Any | None:
+    def recall(self, key: Any) -> Any | None:
         """What was kept under `key`, or None."""
         return self._derived.get(key)
 

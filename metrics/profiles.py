@@ -18,7 +18,7 @@ FOLLOWS = {
 }
 
 
-def chosen(metric: str, profile: str, *known: Profile) -> Profile:
+def choose_profile(metric: str, profile: str, *known: Profile) -> Profile:
     """The profile, when the metric has it.
 
     Raises:

@@ -8,7 +8,7 @@ from medgen.engine.errors import AdapterError
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.eligible import score_pairs
 from medgen.metrics.port import Golden, Metric
-from medgen.metrics.versions import installed
+from medgen.metrics.versions import versions_of
 
 
 def check(name: str, metric: Metric) -> None:
@@ -27,7 +27,7 @@ def check(name: str, metric: Metric) -> None:
 
 
 def _explain(name: str, golden: Golden, output: str, got: float | None, reason: str) -> str:
-    versions = ", ".join(f"{k} {v}" for k, v in installed(*golden.libraries).items())
+    versions = ", ".join(f"{k} {v}" for k, v in versions_of(*golden.libraries).items())
     seen = f"{got!r}" if got is not None else f"no value ({reason})"
     return (
         f"metric {name} fails its self-test: {output} of golden pair {golden.sample.id!r} is "

@@ -3,7 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 
-def installed(*distributions: str) -> dict[str, str]:
+def versions_of(*distributions: str) -> dict[str, str]:
     """Versions by distribution name; "absent" for one that is not installed."""
     return {name: _version(name) for name in distributions}
 

@@ -200,14 +200,14 @@ def fetch(name: str) -> Path:
         ConfigError: nobody knows the name.
         AdapterError: they cannot be reached, or are not what they should be.
     """
-    weights = _known(name)
+    weights = _find(name)
     here, mirror = folder() / name, os.environ.get("MEDGEN_WEIGHTS_MIRROR", "")
     if not mirror and not all(file.url for file in weights.files):
         raise AdapterError(f"the weights {name!r} cannot be fetched: {_how(weights)}")
     if (here / RANDOM_MARK).exists():
         raise AdapterError(f"{here} holds random weights; remove it, or set MEDGEN_WEIGHTS")
     here.mkdir(parents=True, exist_ok=True)
-    expected = _expected(weights, here)
+    expected = _expected_files(weights, here)
     for file in weights.files:
         if not (here / file.path).exists() or _wrong(here, expected[file.path]):
             source = f"{mirror.rstrip('/')}/{name}/{file.path}" if mirror else file.url
@@ -222,11 +222,11 @@ def check(name: str) -> list[str]:
     Raises:
         ConfigError: nobody knows the name.
     """
-    weights = _known(name)
+    weights = _find(name)
     here = folder() / name
     if (here / RANDOM_MARK).exists():
         return [f"{here}: random weights; scores made with them mean nothing medically"]
-    expected = _expected(weights, here)
+    expected = _expected_files(weights, here)
     return [wrong for file in weights.files if (wrong := _wrong(here, expected[file.path]))]
 
 
@@ -253,7 +253,7 @@ def sha256(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _known(name: str) -> Weights:
+def _find(name: str) -> Weights:
     if name not in KNOWN:
         raise ConfigError(f"no weights {name!r}; known are {', '.join(KNOWN)}")
     return KNOWN[name]
@@ -274,7 +274,7 @@ def _state(weights: Weights, here: Path) -> State:
     return "partial" if any(there) else "absent"
 
 
-def _expected(weights: Weights, here: Path) -> dict[str, WeightFile]:
+def _expected_files(weights: Weights, here: Path) -> dict[str, WeightFile]:
     """The files with the sizes and hashes of the table, else those of the first fetch."""
     locked = _lock(here)
     return {

@@ -44,7 +44,7 @@ class Lines:
                 source=f"patient-{i // 4}",
             )
 
-    def expected(self) -> Mapping[Any, int]:
+    def expected_counts(self) -> Mapping[Any, int]:
         return {}
 
     def describe(self) -> Mapping[str, Any]:

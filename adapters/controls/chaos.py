@@ -41,11 +41,11 @@ class ChaoticGenerator:
         return [
             Prediction(r.sample.id, "model_error", API_ERROR)
             if r.sample.id in failed
-            else self._damaged(next(given), r.sample)
+            else self._damage(next(given), r.sample)
             for r in requests
         ]
 
-    def _damaged(self, prediction: Prediction, sample: Sample) -> Prediction:
+    def _damage(self, prediction: Prediction, sample: Sample) -> Prediction:
         if not prediction.images or not self._chaos.strikes("corrupt_image", sample.id):
             return prediction
         first, *others = prediction.images

@@ -25,7 +25,7 @@ _COLUMNS = {"left": 0.27, "right": 0.73}
 _ROWS = {"upper": 0.27, "top": 0.27, "lower": 0.73, "bottom": 0.73}
 
 
-def decoded(data: bytes) -> Pixels:
+def decode(data: bytes) -> Pixels:
     """A picture as floats.
 
     Raises:
@@ -34,17 +34,17 @@ def decoded(data: bytes) -> Pixels:
     return np.asarray(open_image(data).convert("RGB")) / 255.0
 
 
-def encoded(pixels: Pixels) -> bytes:
+def encode(pixels: Pixels) -> bytes:
     """As PNG."""
     return png(Pillow.fromarray(np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)))
 
 
-def edited(task: str, pictures: Sequence[Pixels], instruction: str) -> Pixels:
+def edit(task: str, pictures: Sequence[Pixels], instruction: str) -> Pixels:
     """What the task's rule makes of the input pictures."""
     return RULES[task](pictures, instruction.lower())
 
 
-def denoised(pictures: Sequence[Pixels], _: str = "") -> Pixels:
+def denoise(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     """Total variation (Chambolle), as strong as the noise that the picture's Laplacian shows."""
     pixels = pictures[0]
     # Immerkaer's mask is blind to planes; the median makes it blind to most edges as well.
@@ -54,7 +54,7 @@ def denoised(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     return smooth
 
 
-def sharpened(pictures: Sequence[Pixels], _: str = "") -> Pixels:
+def sharpen(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     """Blocks of equal pixels are sampled once and interpolated (Lanczos); else unsharp masking."""
     pixels = pictures[0]
     factor = _block(pixels)
@@ -67,7 +67,7 @@ def sharpened(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     return np.asarray(picture.resize((width, height), Pillow.Resampling.LANCZOS)) / 255.0
 
 
-def contrasted(pictures: Sequence[Pixels], _: str = "") -> Pixels:
+def contrast(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     """Stretched to the whole range, then a little CLAHE."""
     low, high = np.percentile(pictures[0], (0.2, 99.8))
     stretched = exposure.rescale_intensity(pictures[0], in_range=(low, high), out_range=(0.0, 1.0))
@@ -75,14 +75,14 @@ def contrasted(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     return adapted
 
 
-def cleaned(pictures: Sequence[Pixels], _: str = "") -> Pixels:
+def clean(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     """A median over 5 x 5 pixels where it differs much from the picture."""
     middle = ndimage.median_filter(pictures[0], size=(5, 5, 1))
     odd = np.abs(middle - pictures[0]).max(axis=2, keepdims=True) > 0.15
     return np.where(odd, middle, pictures[0])
 
 
-def restyled(pictures: Sequence[Pixels], instruction: str) -> Pixels:
+def restyle(pictures: Sequence[Pixels], instruction: str) -> Pixels:
     """A negative, a grey or a windowed picture when asked for; else the colours of H&E."""
     pixels = pictures[0]
     if "negative" in instruction or "invert" in instruction:
@@ -98,7 +98,7 @@ def restyled(pictures: Sequence[Pixels], instruction: str) -> Pixels:
     return tinted
 
 
-def annotated(pictures: Sequence[Pixels], instruction: str) -> Pixels:
+def annotate(pictures: Sequence[Pixels], instruction: str) -> Pixels:
     """The largest bright region (Otsu) near the named place, outlined or boxed in green."""
     pixels = pictures[0].copy()
     region = _bright_region(pixels, instruction)
@@ -111,13 +111,13 @@ def annotated(pictures: Sequence[Pixels], instruction: str) -> Pixels:
     return pixels
 
 
-def grown(pictures: Sequence[Pixels], _: str = "") -> Pixels:
+def grow(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     """Dark marks made larger by a grey-scale erosion."""
     eroded: Pixels = ndimage.minimum_filter(pictures[0], size=(5, 5, 1))
     return eroded
 
 
-def instructed(pictures: Sequence[Pixels], instruction: str) -> Pixels:
+def follow_instruction(pictures: Sequence[Pixels], instruction: str) -> Pixels:
     """The one simple change that the instruction names; the picture itself when none is."""
     pixels = pictures[0]
     for words, change in _CHANGES.items():
@@ -126,25 +126,25 @@ def instructed(pictures: Sequence[Pixels], instruction: str) -> Pixels:
     return pixels
 
 
-def removed(pictures: Sequence[Pixels], instruction: str) -> Pixels:
+def remove(pictures: Sequence[Pixels], instruction: str) -> Pixels:
     """The named place, an ellipse of an eighth of the picture, filled from around it."""
     x, y = _place(instruction)
     height, width = pictures[0].shape[:2]
     rows, columns = np.ogrid[:height, :width]
     mask = ((columns / width - x) / 0.12) ** 2 + ((rows / height - y) / 0.12) ** 2 < 1
-    return _filled(pictures[0], mask)
+    return _fill(pictures[0], mask)
 
 
-def rebuilt(pictures: Sequence[Pixels], _: str = "") -> Pixels:
+def rebuild(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     """The largest black region that does not touch the border, filled from around it."""
     black = measure.label(pictures[0].max(axis=2) == 0)
     border = np.concatenate([black[0], black[-1], black[:, 0], black[:, -1]])
     sizes = np.bincount(black.ravel())
     sizes[np.unique(np.append(border, 0))] = 0
-    return _filled(pictures[0], black == sizes.argmax()) if sizes.any() else pictures[0]
+    return _fill(pictures[0], black == sizes.argmax()) if sizes.any() else pictures[0]
 
 
-def flattened(pictures: Sequence[Pixels], instruction: str) -> Pixels:
+def flatten(pictures: Sequence[Pixels], instruction: str) -> Pixels:
     """The brightest values of all pictures when asked for, else their mean."""
     shape = pictures[0].shape
     same = [p for p in pictures if p.shape == shape]
@@ -153,24 +153,24 @@ def flattened(pictures: Sequence[Pixels], instruction: str) -> Pixels:
     return flat / max(float(flat.max()), 1e-6)
 
 
-def stacked(pictures: Sequence[Pixels], _: str = "") -> Pixels:
+def stack(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     """The picture four times, two by two: a volume of equal slices."""
     return np.tile(pictures[0], (2, 2, 1))
 
 
 RULES: Mapping[str, Rule] = {
-    "style-transfer": restyled,
-    "artifact-removal": cleaned,
-    "noise-reconstruction": denoised,
-    "resolution-editing": sharpened,
-    "contrast-enhancement": contrasted,
-    "anatomical-annotation": annotated,
-    "disease-prediction": grown,
-    "instruction-editing": instructed,
-    "organic-removal": removed,
-    "organic-reconstruction": rebuilt,
-    "3d-to-2d-projection": flattened,
-    "2d-to-3d-reconstruction": stacked,
+    "style-transfer": restyle,
+    "artifact-removal": clean,
+    "noise-reconstruction": denoise,
+    "resolution-editing": sharpen,
+    "contrast-enhancement": contrast,
+    "anatomical-annotation": annotate,
+    "disease-prediction": grow,
+    "instruction-editing": follow_instruction,
+    "organic-removal": remove,
+    "organic-reconstruction": rebuild,
+    "3d-to-2d-projection": flatten,
+    "2d-to-3d-reconstruction": stack,
 }
 _CHANGES: Mapping[tuple[str, ...], Callable[[Pixels], Pixels]] = {
     ("mirror", "flip", "left to right"): lambda pixels: pixels[:, ::-1],
@@ -178,9 +178,9 @@ _CHANGES: Mapping[tuple[str, ...], Callable[[Pixels], Pixels]] = {
     ("invert", "negative"): lambda pixels: 1 - pixels,
     ("brighten", "brighter"): np.sqrt,
     ("darken", "darker"): np.square,
-    ("noise", "smooth"): lambda pixels: denoised([pixels]),
-    ("sharp", "resolution"): lambda pixels: sharpened([pixels]),
-    ("contrast",): lambda pixels: contrasted([pixels]),
+    ("noise", "smooth"): lambda pixels: denoise([pixels]),
+    ("sharp", "resolution"): lambda pixels: sharpen([pixels]),
+    ("contrast",): lambda pixels: contrast([pixels]),
 }
 
 
@@ -215,7 +215,7 @@ def _bright_region(pixels: Pixels, instruction: str) -> NDArray[np.bool_]:
     return np.asarray((regions == weight.argmax()) & (regions > 0))
 
 
-def _filled(pixels: Pixels, mask: NDArray[np.bool_]) -> Pixels:
+def _fill(pixels: Pixels, mask: NDArray[np.bool_]) -> Pixels:
     # Biharmonic equations on a coarse grid: the fill is smooth, and their cost is not.
     if not mask.any() or mask.all():
         return pixels

@@ -14,7 +14,7 @@ _STOP = frozenset(
 )
 
 
-def answered(sample: Sample) -> str:
+def rule_answer(sample: Sample) -> str:
     """The option that shares most words with the question, or the question's words in a form.
 
     Looks at the task, the instruction and the options; not at the reference.

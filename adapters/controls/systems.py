@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image as Pillow
 
-from medgen.adapters.controls.classical_text import answered
+from medgen.adapters.controls.classical_text import rule_answer
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.codec import fingerprint
 from medgen.engine.data import FORMATS, Format, Image, Prediction, Request, Sample
@@ -93,13 +93,13 @@ class Unrelated:
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
         """See `medgen.engine.ports.Generator`."""
-        return [self._borrowed(request.sample) for request in requests]
+        return [self._borrow(request.sample) for request in requests]
 
     def passport(self) -> Mapping[str, Any]:
         """See `medgen.engine.ports.Generator`."""
         return _passport("unrelated")
 
-    def _borrowed(self, sample: Sample) -> Prediction:
+    def _borrow(self, sample: Sample) -> Prediction:
         others = [d for d in self._donors.get(sample.format, ()) if d.source != sample.source]
         if not others:
             reason = f"no {sample.format} sample with another source picture to borrow from"
@@ -126,24 +126,24 @@ class Classical:
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
         """See `medgen.engine.ports.Generator`."""
-        return [self._processed(request.sample) for request in requests]
+        return [self._edit(request.sample) for request in requests]
 
     def passport(self) -> Mapping[str, Any]:
         """See `medgen.engine.ports.Generator`."""
         return _passport("classical") | {"scikit-image": version("scikit-image")}
 
-    def _processed(self, sample: Sample) -> Prediction:
-        text = answered(sample) if gives_text(sample) else None
+    def _edit(self, sample: Sample) -> Prediction:
+        text = rule_answer(sample) if gives_text(sample) else None
         if not gives_image(sample):
             return Prediction(sample.id, text=text)
         try:
-            inputs = [self._rules.decoded(image.data) for image in sample.input_images]
-            output = self._rules.edited(sample.task, inputs, sample.instruction)
+            inputs = [self._rules.decode(image.data) for image in sample.input_images]
+            output = self._rules.edit(sample.task, inputs, sample.instruction)
         except Exception as err:  # noqa: BLE001 - what a rule meets in one picture is that row's
             log_failed_row(log, err, sample.id)
             reason = f"{type(err).__name__}: {err}"
             return Prediction(sample.id, "model_error", reason, text=text)
-        image = Image(self._rules.encoded(output), "classical.png")
+        image = Image(self._rules.encode(output), "classical.png")
         return Prediction(sample.id, text=text, images=(image,))
 
 

@@ -23,10 +23,10 @@ from medgen.adapters.http.endpoint import (
     FailureKind,
     Reply,
     host_of,
-    is_refusal,
+    is_filter_refusal,
     retry_after,
 )
-from medgen.adapters.http.limits import Hold, Pace, Purse
+from medgen.adapters.http.limits import RateLimiter, RetryPause, SpendingCap
 from medgen.adapters.loop_thread import LoopThread
 from medgen.engine.errors import AdapterError, SpendingError
 
@@ -73,10 +73,10 @@ class HttpClient:
             headers={"Accept-Encoding": "identity"},
         )
         self._slots = asyncio.Semaphore(endpoint.concurrency)
-        self._requests = Pace(endpoint.requests_per_minute)
-        self._tokens = Pace(endpoint.tokens_per_minute)
-        self._hold = Hold()
-        self.purse = Purse(endpoint.spending_cap_usd)
+        self._requests = RateLimiter(endpoint.requests_per_minute)
+        self._tokens = RateLimiter(endpoint.tokens_per_minute)
+        self._retry_pause = RetryPause()
+        self.spending = SpendingCap(endpoint.spending_cap_usd)
         self._unconnected = 0
         self._finalizer = weakref.finalize(self, _end, self._loop, self._http)
 
@@ -110,7 +110,7 @@ class HttpClient:
         started = time.monotonic()
         async with self._slots:
             try:
-                with self.purse.reserve(call.at_most_usd) as reservation:
+                with self.spending.reserve(call.at_most_usd) as reservation:
                     outcome = await self._persist(lambda: self._send("POST", url, call), call)
                     if isinstance(outcome, Reply) and call.price:
                         tokens, usd = call.price(outcome)
@@ -139,7 +139,7 @@ class HttpClient:
         """Try until it works, is hopeless, or the attempts are used up."""
         timeouts = 0
         for number in range(1, self.endpoint.attempts + 1):
-            await self._hold.over()
+            await self._retry_pause.over()
             if call is not None:
                 await self._requests.take()
                 await self._tokens.take(call.tokens)
@@ -162,7 +162,7 @@ class HttpClient:
             await asyncio.sleep(jitter)
         else:
             # All requests share the server's patience. Jitter on top keeps them from one thump.
-            self._hold.ask(attempt.wait_s)
+            self._retry_pause.ask(attempt.wait_s)
             await asyncio.sleep(attempt.wait_s + random.uniform(0.0, self.endpoint.backoff_s))
         return True
 
@@ -199,7 +199,7 @@ class HttpClient:
         if 200 <= status < 300:
             return _Attempt(Reply(status, body, headers))
         text = self._clean(body.decode("utf-8", "replace"))
-        if is_refusal(body):
+        if is_filter_refusal(body):
             return _Attempt(Failure("refused", f"HTTP {status}: {text}", status))
         kind: FailureKind = "server" if status >= 500 or status == 429 else "client"
         failure = Failure(kind, f"HTTP {status}: {text}", status)

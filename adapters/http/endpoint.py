@@ -172,7 +172,7 @@ class Failure:
         return _STATUS.get(self.kind, "model_error")
 
 
-def is_refusal(body: bytes) -> bool:
+def is_filter_refusal(body: bytes) -> bool:
     """Whether an error body carries the code or type of a safety filter.
 
     Only short machine-readable fields are looked at: the message may quote the user's prompt.

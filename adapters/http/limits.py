@@ -65,7 +65,7 @@ class Prices:
 
 
 @dataclass(slots=True)
-class Pace:
+class RateLimiter:
     """An even flow of so many units a minute; no burst, so no window is ever overfull."""
 
     per_minute: float | None
@@ -86,7 +86,7 @@ class Pace:
 
 
 @dataclass(slots=True)
-class Hold:
+class RetryPause:
     """Everybody waits while the server has asked for a pause."""
 
     _until: float = 0.0
@@ -102,7 +102,7 @@ class Hold:
 
 
 @dataclass(slots=True)
-class Purse:
+class SpendingCap:
     """Money spent by this process, with a cap that open requests count against too."""
 
     cap_usd: float | None = None
@@ -120,7 +120,7 @@ class Purse:
         Raises:
             SpendingError: the cap would be passed if the request cost `at_most_usd`.
         """
-        if self.cap_usd is not None and self.committed + at_most_usd > self.cap_usd:
+        if self.cap_usd is not None and self.committed_usd + at_most_usd > self.cap_usd:
             raise SpendingError(
                 f"spending cap of ${self.cap_usd:g} reached: ${self.spent_usd:.4f} spent, "
                 f"${self._reserved:.4f} in open requests, the next may cost ${at_most_usd:.4f}"
@@ -132,7 +132,7 @@ class Purse:
             self._reserved -= at_most_usd
 
     @property
-    def committed(self) -> float:
+    def committed_usd(self) -> float:
         """US dollars spent or set aside."""
         return self.spent_usd + self._reserved
 
@@ -141,8 +141,8 @@ class Purse:
 class Reservation:
     """Money set aside for one request."""
 
-    purse: Purse
+    spending: SpendingCap
 
     def pay(self, usd: float) -> None:
         """Book what the request cost."""
-        self.purse.spent_usd += usd
+        self.spending.spent_usd += usd

@@ -25,11 +25,11 @@ async def resolve(client: HttpClient, links: Sequence[str]) -> list[bytes] | Fai
                 return got
             found.append(got.body)
         else:
-            found.append(decoded(link))
+            found.append(data_url_bytes(link))
     return found
 
 
-def decoded(link: str) -> bytes:
+def data_url_bytes(link: str) -> bytes:
     """The bytes of base64 or of a data URL.
 
     What is neither comes back as the text's own bytes: the output firewall then says of them that

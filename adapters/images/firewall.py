@@ -75,7 +75,7 @@ class Firewall:
         """
         if not prediction.images:
             return prediction
-        inputs = _decoded(sample.input_images)
+        inputs = _decode(sample.input_images)
         expected = size or (inputs[0].size if inputs else None)
         seen = [self.inspect(i.data, inputs, expected) for i in prediction.images]
         details = {**prediction.details, "images": seen, "image_count": len(seen)}
@@ -140,7 +140,7 @@ class Firewall:
         return "animated" if frames > 1 and image.format != "MPO" else "damaged"
 
 
-def _decoded(images: Sequence[Image]) -> list[Pillow.Image]:
+def _decode(images: Sequence[Image]) -> list[Pillow.Image]:
     """The input pictures that can be decoded; others cannot have been copied."""
     decoded = []
     for image in images:

@@ -38,7 +38,7 @@ class Case:
     view: View
     repeat: int
 
-    def skipped(self) -> str:
+    def why_skipped(self) -> str:
         """Why there is nothing to judge; empty when there is."""
         if self.prediction.status != "ok":
             return f"the prediction is {self.prediction.status}: {self.prediction.reason}"
@@ -104,7 +104,7 @@ class ChatJudge:
     ) -> Sequence[Verdict]:
         """See `medgen.engine.ports.Judge`."""
         cases = cases_in_order(samples, predictions, self._repeats)
-        verdicts = {i: skip(c, self.name) for i, c in enumerate(cases) if c.skipped()}
+        verdicts = {i: skip(c, self.name) for i, c in enumerate(cases) if c.why_skipped()}
         open_ = [i for i in range(len(cases)) if i not in verdicts]
         for attempt in range(1 + self._retries):
             verdicts |= self._attempt(cases, open_, attempt)
@@ -189,7 +189,7 @@ def _blank(case: Case, judge: str, status: VerdictStatus, reason: str, reply: Ch
 
 def skip(case: Case, judge: str) -> Verdict:
     """The verdict on a case where there is nothing to judge."""
-    return _blank(case, judge, "skipped", case.skipped(), ChatReply())
+    return _blank(case, judge, "skipped", case.why_skipped(), ChatReply())
 
 
 def cases_in_order(

@@ -81,7 +81,7 @@ class RuleJudge:
         }
 
     def _verdict(self, case: Case) -> Verdict:
-        if case.skipped():
+        if case.why_skipped():
             return skip(case, self.name)
         try:
             reply = _reply(self._rubric, case.sample.format, _resemblance(case))

@@ -10,7 +10,7 @@ from medgen.adapters.mini import generation as mini_generation
 from medgen.adapters.mini import text as mini_text
 from medgen.adapters.mini.items import Item, Scene
 from medgen.adapters.mini.pictures import Picture, pictures
-from medgen.adapters.mini.synthesis import encoded
+from medgen.adapters.mini.synthesis import encode
 from medgen.engine.benchmark.reference import answer_text
 from medgen.engine.benchmark.source import Problem, Source
 from medgen.engine.benchmark.vocabulary import MODALITIES, TASKS
@@ -58,7 +58,7 @@ class MiniSource:
                 scene = Scene(_picture(gallery, task, place, number), gallery, number, rng)
                 yield _sample(task, scene, _MAKERS[task](scene))
 
-    def expected(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
         """As many of each task."""
         return {(kind, task): _EACH for task, kind in TASKS.items()}
 
@@ -83,8 +83,8 @@ def _picture(
 
 def _sample(task: str, scene: Scene, item: Item) -> Sample:
     name = f"{NAME}-{task}-{scene.number:02d}"
-    inputs = [Image(encoded(p), f"images/{name}-in{k}.png") for k, p in enumerate(item.inputs)]
-    wanted = [Image(encoded(p), f"images/{name}-out{k}.png") for k, p in enumerate(item.references)]
+    inputs = [Image(encode(p), f"images/{name}-in{k}.png") for k, p in enumerate(item.inputs)]
+    wanted = [Image(encode(p), f"images/{name}-out{k}.png") for k, p in enumerate(item.references)]
     raw = {"task": task, "modality": scene.picture.modality}
     return Sample(
         id=name,

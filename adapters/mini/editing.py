@@ -93,6 +93,6 @@ def anatomical_annotation(scene: Scene) -> Item:
     return Item(
         f"Draw {shape} around the {picture.part} in the {picture.place} of {picture.about}.",
         (picture.pixels,),
-        references=(change.outlined(picture.pixels, picture.region, boxed),),
+        references=(change.outline(picture.pixels, picture.region, boxed),),
         subtask="box" if boxed else "outline",
     )

@@ -47,7 +47,7 @@ def organic_removal(scene: Scene) -> Item:
         "from its surroundings, and say what was removed.",
         (picture.pixels,),
         f"The {picture.part} in the {picture.place} was removed; its surroundings fill the place.",
-        (change.removed(picture.pixels, picture.region),),
+        (change.remove(picture.pixels, picture.region),),
     )
 
 
@@ -57,7 +57,7 @@ def organic_reconstruction(scene: Scene) -> Item:
     return Item(
         f"The {picture.part} in the {picture.place} of {picture.about} has been blacked out. "
         "Reconstruct it and describe it.",
-        (change.blanked(picture.pixels, picture.region),),
+        (change.blank(picture.pixels, picture.region),),
         f"The {picture.part} is shown again in the {picture.place}; the picture is "
         f"{picture.about}.",
         (picture.pixels,),
@@ -77,7 +77,7 @@ def volume_to_projection(scene: Scene) -> Item:
     else:
         kind = "brightest-value" if picture.modality == "MRI" else "mean"
         inputs = change.slices(picture, 3)
-        flat = change.flattened(picture, brightest=picture.modality == "MRI")
+        flat = change.flatten(picture, brightest=picture.modality == "MRI")
     return Item(
         f"These pictures are sections of a synthetic volume made from {shown.about}. Compute "
         f"its {kind} projection and describe it.",
@@ -92,7 +92,7 @@ def volume_to_projection(scene: Scene) -> Item:
 def projection_to_volume(scene: Scene) -> Item:
     """A projection in, four slices of the volume out, two by two."""
     picture = scene.picture
-    shown, flat = picture, change.flattened(picture, brightest=picture.modality == "MRI")
+    shown, flat = picture, change.flatten(picture, brightest=picture.modality == "MRI")
     if picture.modality == "X-ray":
         shown = scene.gallery["CT"][_ct_of(picture.file)]
         flat = picture.pixels

@@ -43,7 +43,7 @@ def pictures() -> Mapping[str, tuple[Picture, ...]]:
     """All of them by modality, always the same and in the same order."""
     found: dict[str, list[Picture]] = {}
     for name, (file, modality, about, part, region, load) in _CATALOG.items():
-        pixels = _fitted(load(file))
+        pixels = _fit(load(file))
         picture = Picture(name, file, modality, about, part, region, pixels)
         found.setdefault(modality, []).append(picture)
     return {modality: tuple(group) for modality, group in found.items()}
@@ -53,21 +53,21 @@ def frames(count: int) -> tuple[Pixels, ...]:
     """Evenly spaced frames of the heart loop, for items with several pictures."""
     loop = _dicom("examples_ybr_color.dcm").pixel_array
     return tuple(
-        _fitted(_crop(loop[at] / 255.0, _HEART))
+        _fit(_crop(loop[at] / 255.0, _HEART))
         for at in np.linspace(0, len(loop) - 1, count).astype(int)
     )
 
 
-def projected(name: str, lateral: bool = False) -> Pixels:
+def project(name: str, lateral: bool = False) -> Pixels:
     """An X-ray-like picture of a CT slice extended to a tapering volume: computed, synthetic."""
-    slices = tapered(_grey(_CATALOG[name][-1](_CATALOG[name][0])), 128)
+    slices = taper(_grey(_CATALOG[name][-1](_CATALOG[name][0])), 128)
     # The cube makes bone, bright in a CT slice, outweigh soft tissue, as it does for X-rays.
     depth = (slices**3).mean(axis=2 if lateral else 1)
     dark = 1 - np.exp(-2 * depth / depth.max())
-    return _fitted(_colour(dark / dark.max()))
+    return _fit(_colour(dark / dark.max()))
 
 
-def tapered(grey: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def taper(grey: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """A volume (count x 128 x 128): the slice, shrunk towards both ends as an ellipsoid is."""
     from skimage.transform import AffineTransform, resize, warp
 
@@ -82,7 +82,7 @@ def tapered(grey: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     return np.stack(slices)
 
 
-def _shipped(file: str) -> NDArray[np.float64]:
+def _load_shipped(file: str) -> NDArray[np.float64]:
     from PIL import Image
 
     with (files("skimage") / "data" / file).open("rb") as stream:
@@ -107,7 +107,7 @@ def _window(low: float, high: float) -> Callable[[str], NDArray[np.float64]]:
     return load
 
 
-def _cropped(
+def _load_cropped(
     load: Callable[[str], NDArray[np.float64]], box: tuple[int, int, int, int]
 ) -> Callable[[str], NDArray[np.float64]]:
     return lambda file: _crop(load(file), box)
@@ -118,7 +118,7 @@ def _crop(pixels: NDArray[np.float64], box: tuple[int, int, int, int]) -> NDArra
     return pixels[top:bottom, left:right]
 
 
-def _coloured(file: str) -> NDArray[np.float64]:
+def _load_colour(file: str) -> NDArray[np.float64]:
     found = _dicom(file).pixel_array
     first: NDArray[np.float64] = (found[0] if found.ndim == 4 else found) / 255.0
     return first
@@ -141,7 +141,7 @@ def _grey(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
     return mean
 
 
-def _fitted(pixels: NDArray[np.float64]) -> Pixels:
+def _fit(pixels: NDArray[np.float64]) -> Pixels:
     """Scaled to a longer side of 128 to 256 pixels, in 8-bit steps."""
     from skimage.transform import resize
 
@@ -169,7 +169,7 @@ _CATALOG: dict[str, tuple[str, str, str, str, Region, Callable[[str], NDArray[np
     ),
     "ct-phantom": (
         *("phantom.png", "CT", "a computed CT head phantom", "dark ventricle"),
-        *((0.386, 0.483, 0.09, 0.2), _shipped),
+        *((0.386, 0.483, 0.09, 0.2), _load_shipped),
     ),
     "mr-abdomen": (
         *("examples_overlay.dcm", "MRI", "an axial MR slice of an abdomen"),
@@ -181,52 +181,60 @@ _CATALOG: dict[str, tuple[str, str, str, str, Region, Callable[[str], NDArray[np
     ),
     "us-heart": (
         *("examples_ybr_color.dcm", "Ultrasound", "an ultrasound sector of a beating heart"),
-        *("dark heart chamber", (0.667, 0.425, 0.1, 0.2), _cropped(_coloured, _HEART)),
+        *("dark heart chamber", (0.667, 0.425, 0.1, 0.2), _load_cropped(_load_colour, _HEART)),
     ),
     "us-node": (
         *("examples_rgb_color.dcm", "Ultrasound", "a power Doppler ultrasound of a lymph node"),
-        *("coloured flow in the node", (0.27, 0.42, 0.19, 0.24), _cropped(_coloured, _NODE)),
+        *(
+            "coloured flow in the node",
+            (0.27, 0.42, 0.19, 0.24),
+            _load_cropped(_load_colour, _NODE),
+        ),
     ),
     "us-near-field": (
         *("examples_palette.dcm", "Ultrasound", "the near field of a curved ultrasound probe"),
         *("bright band below the probe", (0.48, 0.42, 0.3, 0.25)),
-        _cropped(_palette, _NEAR_FIELD),
+        _load_cropped(_palette, _NEAR_FIELD),
     ),
     "xr-head-frontal": (
         *("693_J2KI.dcm", "X-ray", f"a {_COMPUTED} of a head, frontal", "bright middle"),
-        *((0.5, 0.5, 0.2, 0.25), lambda _: projected("ct-head")),
+        *((0.5, 0.5, 0.2, 0.25), lambda _: project("ct-head")),
     ),
     "xr-head-lateral": (
         *("693_J2KI.dcm", "X-ray", f"a {_COMPUTED} of a head, lateral", "bright middle"),
-        *((0.5, 0.5, 0.2, 0.25), lambda _: projected("ct-head", lateral=True)),
+        *((0.5, 0.5, 0.2, 0.25), lambda _: project("ct-head", lateral=True)),
     ),
     "xr-phantom": (
         *("phantom.png", "X-ray", f"a {_COMPUTED} of a head phantom, frontal", "bright middle"),
-        *((0.5, 0.5, 0.12, 0.25), lambda _: projected("ct-phantom")),
+        *((0.5, 0.5, 0.12, 0.25), lambda _: project("ct-phantom")),
     ),
     "path-colon": (
         *("ihc.png", "Pathology", "an immunohistochemistry section of colon glands"),
-        *("small round gland", (0.61, 0.786, 0.13, 0.17), _shipped),
+        *("small round gland", (0.61, 0.786, 0.13, 0.17), _load_shipped),
     ),
     "path-gland": (
         *("ihc.png", "Pathology", "a close view of brown-stained colon glands"),
         *("brown whorl of cells", (0.44, 0.64, 0.17, 0.2)),
-        _cropped(_shipped, (100, 0, 356, 256)),
+        _load_cropped(_load_shipped, (100, 0, 356, 256)),
     ),
     "path-stroma": (
         *("ihc.png", "Pathology", "a close view of blue nuclei beside a brown gland"),
-        *("brown gland", (0.43, 0.57, 0.24, 0.33), _cropped(_shipped, (200, 256, 456, 512))),
+        *(
+            "brown gland",
+            (0.43, 0.57, 0.24, 0.33),
+            _load_cropped(_load_shipped, (200, 256, 456, 512)),
+        ),
     ),
     "cp-fundus": (
         *("retina.jpg", "Clinical Photography", "a colour fundus photograph", "optic disc"),
-        *((0.155, 0.485, 0.075, 0.085), _shipped),
+        *((0.155, 0.485, 0.075, 0.085), _load_shipped),
     ),
     "cp-fovea": (
         *("retina.jpg", "Clinical Photography", "a close view of a fundus photograph", "fovea"),
-        *((0.5, 0.5, 0.14, 0.14), _cropped(_shipped, (450, 450, 962, 962))),
+        *((0.5, 0.5, 0.14, 0.14), _load_cropped(_load_shipped, (450, 450, 962, 962))),
     ),
     "cp-vessels": (
         *("microaneurysms.png", "Clinical Photography", "a grey detail of a retina with vessels"),
-        *("dark dot of a microaneurysm", (0.16, 0.21, 0.06, 0.06), _shipped),
+        *("dark dot of a microaneurysm", (0.16, 0.21, 0.06, 0.06), _load_shipped),
     ),
 }

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from medgen.adapters.mini.pictures import Picture, Pixels, Region, tapered
+from medgen.adapters.mini.pictures import Picture, Pixels, Region, taper
 from medgen.engine.images import png
 
 GREEN = (0, 230, 60)
@@ -20,27 +20,27 @@ GREEN = (0, 230, 60)
 def gaussian_noise(pixels: Pixels, rng: Generator) -> Pixels:
     """Additive noise, sigma 0.1, equal in all channels as on a grey-scale scanner."""
     noise = rng.normal(0, 0.1, pixels.shape[:2])
-    return _bounded(pixels + noise[..., None])
+    return _clip(pixels + noise[..., None])
 
 
 def speckle(pixels: Pixels, rng: Generator) -> Pixels:
     """Multiplicative noise, sigma 0.35, with a faint floor: the grain of ultrasound."""
     noise = rng.normal(0, 0.35, pixels.shape[:2])[..., None]
     floor = rng.normal(0, 0.03, pixels.shape[:2])[..., None]
-    return _bounded(pixels * (1 + noise) + floor)
+    return _clip(pixels * (1 + noise) + floor)
 
 
 def photon_noise(pixels: Pixels, rng: Generator) -> Pixels:
     """Poisson counts, 40 at white, each channel on its own."""
     counts: Pixels = rng.poisson(pixels * 40) / 40.0
-    return _bounded(counts)
+    return _clip(counts)
 
 
 def blur(pixels: Pixels, sigma: float) -> Pixels:
     """Gaussian blur, sigma in pixels."""
     from skimage.filters import gaussian
 
-    return _bounded(gaussian(pixels, sigma, channel_axis=2))
+    return _clip(gaussian(pixels, sigma, channel_axis=2))
 
 
 def blocks(pixels: Pixels, factor: int) -> Pixels:
@@ -61,13 +61,13 @@ def faint(pixels: Pixels) -> Pixels:
 def stripes(pixels: Pixels, rng: Generator) -> Pixels:
     """A gain error for every row, as a defect detector line leaves."""
     gain = rng.normal(0, 0.12, (pixels.shape[0], 1, 1))
-    return _bounded(pixels + gain)
+    return _clip(pixels + gain)
 
 
 def ghost(pixels: Pixels, rng: Generator) -> Pixels:
     """A fainter copy shifted along the rows' direction, as motion leaves in MR."""
     shift = int(rng.integers(12, 24))
-    return _bounded(0.75 * pixels + 0.35 * np.roll(pixels, shift, axis=0))
+    return _clip(0.75 * pixels + 0.35 * np.roll(pixels, shift, axis=0))
 
 
 def dropout(pixels: Pixels, rng: Generator) -> Pixels:
@@ -105,7 +105,7 @@ def grid(pixels: Pixels, rng: Generator) -> Pixels:
     """Lines of an anti-scatter grid that moved."""
     phase = rng.random() * 2 * np.pi
     lines = 0.12 * np.sin(np.arange(pixels.shape[1]) * 2 * np.pi / 6 + phase)
-    return _bounded(pixels + lines[None, :, None])
+    return _clip(pixels + lines[None, :, None])
 
 
 def negative(pixels: Pixels) -> Pixels:
@@ -120,12 +120,12 @@ def red_free(pixels: Pixels) -> Pixels:
 
 def amber(pixels: Pixels) -> Pixels:
     """Grey levels on an amber scale, as on older ultrasound screens."""
-    return _bounded(pixels.mean(axis=2, keepdims=True) * np.array([1.1, 0.75, 0.3]))
+    return _clip(pixels.mean(axis=2, keepdims=True) * np.array([1.1, 0.75, 0.3]))
 
 
 def bone_window(pixels: Pixels) -> Pixels:
     """Only the brighter half of the grey levels, spread over the whole scale."""
-    return _bounded((pixels - 0.5) * 2)
+    return _clip((pixels - 0.5) * 2)
 
 
 def eosin(pixels: Pixels) -> Pixels:
@@ -135,10 +135,10 @@ def eosin(pixels: Pixels) -> Pixels:
     stains = rgb2hed(pixels)
     stains[..., 1] += stains[..., 2]
     stains[..., 2] = 0
-    return _bounded(hed2rgb(stains))
+    return _clip(hed2rgb(stains))
 
 
-def outlined(pixels: Pixels, region: Region, boxed: bool = False) -> Pixels:
+def outline(pixels: Pixels, region: Region, boxed: bool = False) -> Pixels:
     """A green outline around the region: an ellipse, or its box."""
     canvas = _picture(pixels)
     pen = ImageDraw.Draw(canvas)
@@ -157,7 +157,7 @@ def inside(pixels: Pixels, region: Region) -> NDArray[np.bool_]:
     return found
 
 
-def removed(pixels: Pixels, region: Region) -> Pixels:
+def remove(pixels: Pixels, region: Region) -> Pixels:
     """The region filled smoothly from its border (biharmonic inpainting)."""
     from skimage.restoration import inpaint_biharmonic
 
@@ -166,10 +166,10 @@ def removed(pixels: Pixels, region: Region) -> Pixels:
     step = max(1, int(np.sqrt(mask.sum() / 600)))
     coarse = inpaint_biharmonic(pixels[::step, ::step], mask[::step, ::step], channel_axis=2)
     fill = coarse.repeat(step, axis=0).repeat(step, axis=1)[: pixels.shape[0], : pixels.shape[1]]
-    return _bounded(np.where(mask[..., None], blur(fill, step), pixels))
+    return _clip(np.where(mask[..., None], blur(fill, step), pixels))
 
 
-def blanked(pixels: Pixels, region: Region) -> Pixels:
+def blank(pixels: Pixels, region: Region) -> Pixels:
     """The region painted black."""
     return np.where(inside(pixels, region)[..., None], 0.0, pixels)
 
@@ -182,18 +182,18 @@ def spot(pixels: Pixels, region: Region, size: float) -> Pixels:
     rows, columns = np.ogrid[:height, :width]
     away = np.hypot(columns - x * width, rows - y * height)
     weight = np.clip((radius - away) / 2 + 0.5, 0, 1)[..., None]
-    return _bounded(pixels * (1 - 0.8 * weight) + 0.8 * weight * np.array([0.45, 0.1, 0.1]))
+    return _clip(pixels * (1 - 0.8 * weight) + 0.8 * weight * np.array([0.45, 0.1, 0.1]))
 
 
 def slices(picture: Picture, count: int) -> tuple[Pixels, ...]:
     """Slices of the picture's tapering volume, from one end to the other."""
-    volume = tapered(picture.pixels.mean(axis=2), count + 2)[1:-1]
+    volume = taper(picture.pixels.mean(axis=2), count + 2)[1:-1]
     return tuple(_rgb(one) for one in volume)
 
 
-def flattened(picture: Picture, brightest: bool) -> Pixels:
+def flatten(picture: Picture, brightest: bool) -> Pixels:
     """The volume seen from the front: its brightest values, or its mean."""
-    volume = tapered(picture.pixels.mean(axis=2), 128)
+    volume = taper(picture.pixels.mean(axis=2), 128)
     seen = volume.max(axis=1) if brightest else volume.mean(axis=1)
     return _rgb(seen / max(seen.max(), 1e-6))
 
@@ -204,16 +204,16 @@ def montage(parts: tuple[Pixels, ...]) -> Pixels:
     return np.vstack([top, bottom])
 
 
-def encoded(pixels: Pixels) -> bytes:
+def encode(pixels: Pixels) -> bytes:
     """As PNG."""
     return png(_picture(pixels))
 
 
 def _rgb(grey: NDArray[np.float64]) -> Pixels:
-    return _bounded(grey)[..., None].repeat(3, axis=2)
+    return _clip(grey)[..., None].repeat(3, axis=2)
 
 
-def _bounded(pixels: NDArray[Any]) -> NDArray[np.float64]:
+def _clip(pixels: NDArray[Any]) -> NDArray[np.float64]:
     return np.clip(pixels, 0, 1)
 
 

@@ -113,7 +113,7 @@ def _which_part(scene: Scene) -> Item:
         picture.part,
         sorted(others - {picture.part}),
     )
-    return replace(item, inputs=(change.outlined(picture.pixels, picture.region),))
+    return replace(item, inputs=(change.outline(picture.pixels, picture.region),))
 
 
 def _which_place(scene: Scene) -> Item:

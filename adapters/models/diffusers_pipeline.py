@@ -101,7 +101,7 @@ class DiffusersPipeline:
         self._load = {"dtype": "float32", **(load or {})}
         self._check()
         self._lock = threading.Lock()
-        self._pipe = self._loaded(pipeline)
+        self._pipe = self._load_pipeline(pipeline)
         # Once: every shard carries it, and a folder is hashed for it.
         self._weights = weights(model, self._load.get("revision"))
         self._arguments = self._call_arguments()
@@ -154,7 +154,7 @@ class DiffusersPipeline:
             return self.execution.device
         return "cuda" if torch.cuda.is_available() else "cpu"
 
-    def _loaded(self, name: str) -> Any:
+    def _load_pipeline(self, name: str) -> Any:
         try:
             import diffusers
             import torch
@@ -173,9 +173,9 @@ class DiffusersPipeline:
                 "revision in the image, and its licence accepted?"
             ) from err
         pipe.set_progress_bar_config(disable=True)
-        return self._placed(pipe)
+        return self._place(pipe)
 
-    def _placed(self, pipe: Any) -> Any:
+    def _place(self, pipe: Any) -> Any:
         device = self._device()
         if self.execution.attention_slicing:
             pipe.enable_attention_slicing()
@@ -222,9 +222,9 @@ class DiffusersPipeline:
             wanted = wanted[:1]
         elif self.sampling.inputs == "sheet" and len(wanted) > 1:
             wanted = [contact_sheet(wanted)]
-        return [self._fitted(open_image(i.data).convert("RGB")) for i in wanted]
+        return [self._fit(open_image(i.data).convert("RGB")) for i in wanted]
 
-    def _fitted(self, image: Pillow.Image) -> Pillow.Image:
+    def _fit(self, image: Pillow.Image) -> Pillow.Image:
         longest, multiple = max(image.size), self.sampling.multiple_of
         scale = min(1.0, (self.sampling.max_side or longest) / longest)
         sides = [max(multiple, round(s * scale) // multiple * multiple) for s in image.size]

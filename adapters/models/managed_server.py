@@ -99,7 +99,7 @@ class ManagedServer:
         self._lock = _environment(self._python())
         self._log = tempfile.NamedTemporaryFile(prefix="medgen-server-", suffix=".log")  # noqa: SIM115
         try:
-            self._guard, self.port = self._started()
+            self._guard, self.port = self._start()
         except BaseException:
             self._log.close()
             raise
@@ -145,9 +145,9 @@ class ManagedServer:
         return "\n".join(_without_secrets(line, self._secrets()) for line in lines[-_TAIL_LINES:])
 
     def _name(self) -> str:
-        return self._filled(self._command[0])
+        return self._fill(self._command[0])
 
-    def _filled(self, word: str) -> str:
+    def _fill(self, word: str) -> str:
         python = self._python()
         return word.replace("{python}", python).replace("{bin}", os.path.dirname(python))
 
@@ -162,12 +162,12 @@ class ManagedServer:
         speaker: Generator = Spec(**_reaching(inner, url)).build()
         return speaker
 
-    def _started(self) -> tuple["subprocess.Popen[bytes]", int]:
+    def _start(self) -> tuple["subprocess.Popen[bytes]", int]:
         """A healthy server and its port; a port that another process took meanwhile is replaced."""
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             port = _free_port()
             guard = self._spawn(port)
-            with _ended_on_error(guard, self.execution):
+            with _end_on_error(guard, self.execution):
                 if self._becomes_healthy(guard, port):
                     return guard, port
                 _end(guard, self.execution)
@@ -180,7 +180,7 @@ class ManagedServer:
         raise AssertionError("the last attempt returns or raises")
 
     def _spawn(self, port: int) -> "subprocess.Popen[bytes]":
-        command = [self._filled(word).replace("{port}", str(port)) for word in self._command]
+        command = [self._fill(word).replace("{port}", str(port)) for word in self._command]
         grace = str(self.execution.grace_s)
         with open(self._log.name, "ab") as log:
             return subprocess.Popen(
@@ -288,7 +288,7 @@ def _environment(python: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _ended_on_error(guard: "subprocess.Popen[bytes]", run: Execution) -> Iterator[None]:
+def _end_on_error(guard: "subprocess.Popen[bytes]", run: Execution) -> Iterator[None]:
     try:
         yield
     except BaseException:

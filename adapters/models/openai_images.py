@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Literal
 
 from medgen.adapters.http.client import HttpClient
-from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply, is_refusal
+from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply, is_filter_refusal
 from medgen.adapters.http.limits import Prices
 from medgen.adapters.http.links import resolve
 from medgen.adapters.images.contact_sheet import contact_sheet
@@ -170,7 +170,10 @@ class OpenAIImages:
         return pictures if isinstance(pictures, Failure) else Made(reply, tuple(pictures))
 
     def _row(self, job: ImageJob, made: Made | Failure) -> Prediction:
-        details = {"seed": None if self.seed is None else job.seed, "attempts": made_attempts(made)}
+        details = {
+            "seed": None if self.seed is None else job.seed,
+            "attempts": count_attempts(made),
+        }
         if isinstance(made, Failure):
             status = "invalid_image" if made.kind == "malformed" else made.status
             usage = Usage(seconds=made.seconds)
@@ -197,7 +200,7 @@ class OpenAIImages:
         return self._firewall.admit(row, job.sample, _size(self._size))
 
 
-def made_attempts(made: Made | Failure) -> int:
+def count_attempts(made: Made | Failure) -> int:
     """How often the server was asked."""
     return made.attempts if isinstance(made, Failure) else made.reply.attempts
 
@@ -214,7 +217,7 @@ def _links(reply: Reply) -> list[str] | Failure:
     usable = [link for link in links if isinstance(link, str)]
     if usable:
         return usable
-    if any(is_refusal(json.dumps(item).encode()) for item in (*items, found)):
+    if any(is_filter_refusal(json.dumps(item).encode()) for item in (*items, found)):
         return Failure("refused", f"safety filter: {json.dumps(items)[:200]}")
     return Failure("malformed", "reply holds no picture")
 

@@ -35,12 +35,12 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_end(server, grace)))
     while server.poll() is None:
         # A child that the owner forked may hold the pipe open; its parent's id tells all the same.
-        if _closed() or os.getppid() != owner:
+        if _is_closed() or os.getppid() != owner:
             break
     return _end(server, grace)
 
 
-def _closed() -> bool:
+def _is_closed() -> bool:
     ready, _, _ = select.select([sys.stdin], [], [], _POLL_S)
     return bool(ready) and not os.read(sys.stdin.fileno(), 1)
 

@@ -192,7 +192,7 @@ class UnifiedInProcess:
         self._style = UnifiedStyle.parse(style)
         self._firewall = Firewall(firewall)
         self._lock = threading.Lock()
-        self._replier = _built(target, model, self._load)
+        self._replier = _build(target, model, self._load)
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
         """One request after another; a request that raises is a row."""
@@ -239,7 +239,7 @@ class UnifiedInProcess:
         return prediction(sample, Interleaved(parts, usage), self._style, self._firewall)
 
 
-def _built(target: str, model: str, load: Mapping[str, Any]) -> Replier:
+def _build(target: str, model: str, load: Mapping[str, Any]) -> Replier:
     module, _, name = target.partition(":")
     try:
         kind = getattr(import_module(module), name)

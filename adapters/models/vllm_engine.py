@@ -94,7 +94,7 @@ class VLLMChat:
         self._vllm = _Vendor.load()
         self._model, self._revision = model, revision
         self._lora, self._template = dict(lora or {}), dict(template or {})
-        self._arguments = self._merged(engine or {}, images)
+        self._arguments = self._engine_arguments(engine or {}, images)
         self._names = itertools.count()
         self._late = 0  # time-outs since the last reply
         self._slots = asyncio.Semaphore(self._execution.concurrency)
@@ -143,7 +143,7 @@ class VLLMChat:
         """End the engine and its processes. The chat cannot be used afterwards."""
         self._closing()
 
-    def _merged(self, engine: Mapping[str, Any], images: int) -> dict[str, Any]:
+    def _engine_arguments(self, engine: Mapping[str, Any], images: int) -> dict[str, Any]:
         """All engine arguments; the caller's win over ours."""
         arguments: dict[str, Any] = {
             "revision": self._revision,
@@ -156,13 +156,13 @@ class VLLMChat:
             **engine,
             **self._execution.engine,
         }
-        self._spread(arguments)
+        self._prepare_spread(arguments)
         unknown = sorted(set(arguments) - self._vllm.argument_names)
         if unknown:
             raise ConfigError(f"vLLM has no engine arguments named {', '.join(unknown)}")
         return {"model": self._model, **arguments}
 
-    def _spread(self, arguments: dict[str, Any]) -> None:
+    def _prepare_spread(self, arguments: dict[str, Any]) -> None:
         """What a model that is spread over several processes needs besides.
 
         Raises:
@@ -234,7 +234,7 @@ class VLLMChat:
             async with asyncio.timeout(self._execution.timeout_s):
                 final = await self._generate(request)
         except TimeoutError:
-            return self._timed_out()
+            return self._time_out()
         except ImageError as err:
             return ChatReply("rejected", unusable(err))
         except self._vllm.dead as err:
@@ -261,7 +261,7 @@ class VLLMChat:
             final = output
         return final
 
-    def _timed_out(self) -> ChatReply:
+    def _time_out(self) -> ChatReply:
         self._late += 1
         if self._late >= self._execution.give_up_after:
             raise EngineDied(f"{self._late} requests in a row timed out: the engine hangs")

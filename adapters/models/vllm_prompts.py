@@ -75,10 +75,10 @@ class Prompts:
         """Its pixels, and the digest that the engine's caches compare in their stead."""
         data = image.data if isinstance(image, Image) else image.draw().data
         digest = hashlib.blake2b(data, digest_size=16).hexdigest()
-        return {"type": "image_pil", "image_pil": shown(data, self._media), "uuid": digest}
+        return {"type": "image_pil", "image_pil": prepare_image(data, self._media), "uuid": digest}
 
 
-def shown(data: bytes, media: Mapping[str, Any]) -> Pillow.Image:
+def prepare_image(data: bytes, media: Mapping[str, Any]) -> Pillow.Image:
     """A picture as vLLM's own server would show it to the model.
 
     Args:

@@ -48,7 +48,7 @@ class DirectorySource:
             if named := _format_and_task(place):
                 yield from self._task(place, named[1], checker)
 
-    def expected(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
         """The `record_count` of every task; empty when the manifest cannot be read."""
         try:
             tasks = self._tasks()
@@ -84,11 +84,11 @@ class DirectorySource:
             if _format_and_task(place) is None:
                 yield Problem(MANIFEST, None, None, f"unknown task {place!r}; is it misspelt?")
         yield from (Problem(MANIFEST, None, None, what) for what in _disagreements(manifest, tasks))
-        for place in sorted(self._found() - set(tasks)):
+        for place in sorted(self._places() - set(tasks)):
             what = "the manifest does not name this task; add it there, or remove the folder"
             yield Problem(f"{place}/data.jsonl", None, None, what)
 
-    def _found(self) -> set[str]:
+    def _places(self) -> set[str]:
         places = {
             f"{kind}/{task}"
             for kind in self._folder.names()

@@ -64,7 +64,7 @@ class HubSource:
                     what = f"damaged or not Parquet ({err}); fetch it again"
                     yield Problem(path, None, None, what)
 
-    def expected(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
         """Nothing: this layout has no manifest."""
         return {}
 

@@ -30,7 +30,7 @@ class SyntheticSource:
             task = tasks[number % len(tasks)]
             yield self._sample(number, task, MODALITIES[number // len(tasks) % len(MODALITIES)])
 
-    def expected(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
         """As many as were asked for, over the tasks in turn."""
         whole, rest = divmod(self._count, len(TASKS))
         counts = {(f, t): whole + (at < rest) for at, (t, f) in enumerate(TASKS.items())}

@@ -51,7 +51,7 @@ class ViewSource:
             except FaultyContent as err:
                 yield Problem(file, None, None, str(err))
 
-    def expected(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
         """Nothing: this layout has no manifest."""
         return {}
 

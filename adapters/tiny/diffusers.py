@@ -12,7 +12,7 @@ from typing import Any
 
 from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline, Mode
 from medgen.adapters.provenance import MARKER, random_weights
-from medgen.adapters.tiny.vlm import placed
+from medgen.adapters.tiny.vlm import weights_folder
 
 # Folder -> pipeline class of diffusers. The editor's U-Net also sees the picture's 4 latents.
 PIPELINES = {
@@ -73,7 +73,9 @@ class TinyPipeline(DiffusersPipeline):
             seed: of the weights.
             drawn: everything else that `DiffusersPipeline` takes.
         """
-        root = placed(f"tiny-diffusers-{_recipe()}-{seed}", lambda folder: make(folder, seed))
+        root = weights_folder(
+            f"tiny-diffusers-{_recipe()}-{seed}", lambda folder: make(folder, seed)
+        )
         given = {**drawn, "sampling": {**_SAMPLING.get(mode, {}), **(drawn.get("sampling") or {})}}
         super().__init__(str(root / mode), mode, **given)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from medgen.adapters.models.vllm_engine import VLLMChat
-from medgen.adapters.tiny.vlm import cached
+from medgen.adapters.tiny.vlm import cached_model
 
 _SEED = 20251122
 # Small enough for two cores and a laptop's memory; eager, because compiling takes longer than use.
@@ -20,7 +20,7 @@ class TinyVLMChat(VLLMChat):
 
     def __init__(self, *, seed: int = _SEED, **served: Any) -> None:
         """Make the weights unless they are there, and load them; see `VLLMChat`."""
-        super().__init__(str(cached(seed)), **_with_defaults(served))
+        super().__init__(str(cached_model(seed)), **_with_defaults(served))
 
 
 def _with_defaults(served: Mapping[str, Any]) -> dict[str, Any]:

@@ -109,15 +109,15 @@ def make(directory: str | Path, seed: int = 20251122) -> Path:
     return folder
 
 
-def cached(seed: int = 20251122) -> Path:
+def cached_model(seed: int = 20251122) -> Path:
     """The model in the user's cache folder, made there once; safe when several workers start.
 
     The folder is `$MEDGEN_CACHE`, else `$XDG_CACHE_HOME/medgen`, else `~/.cache/medgen`.
     """
-    return placed(f"tiny-vlm-{_recipe()}-{seed}", lambda folder: make(folder, seed))
+    return weights_folder(f"tiny-vlm-{_recipe()}-{seed}", lambda folder: make(folder, seed))
 
 
-def placed(name: str, make_in: Callable[[Path], object]) -> Path:
+def weights_folder(name: str, make_in: Callable[[Path], object]) -> Path:
     """A folder of weights with a marker in the user's cache, made by `make_in` unless it is there.
 
     Of several workers that start at once the first to finish wins; the others' work is dropped.

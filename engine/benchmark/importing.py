@@ -158,7 +158,7 @@ def _distinct(sample: Sample, seen: Counter[str], options: ImportOptions) -> Sam
 def _check_counts(
     source: Source, options: ImportOptions, counts: Counter[tuple[Format, str]], kept: int
 ) -> Iterator[Problem]:
-    promised = source.expected()
+    promised = source.expected_counts()
     for place in sorted(set(promised) | set(counts)) if promised else ():
         if promised.get(place, 0) != counts[place]:
             what = (

@@ -42,7 +42,7 @@ class Source(Protocol):
         """Every record as a sample or as a problem, never an exception for bad content."""
         ...
 
-    def expected(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
         """Counts by (format, task) that the source's own manifest promises; empty without one."""
         ...
 

@@ -18,17 +18,17 @@ class LoggedWorker:
     def __init__(self, make: Callable[[], Worker], place: Place) -> None:
         """Make it."""
         self._place = place
-        with _logged(place):
+        with _log_failure(place):
             self._worker = make()
 
     def __call__(self, unit: Unit) -> Sequence[Receipt]:
         """See `Worker`."""
-        with _logged(replace(self._place, shard=unit.shard)):
+        with _log_failure(replace(self._place, shard=unit.shard)):
             return self._worker(unit)
 
 
 @contextmanager
-def _logged(place: Place) -> Iterator[None]:
+def _log_failure(place: Place) -> Iterator[None]:
     with working_at(place):
         try:
             yield

@@ -60,20 +60,20 @@ def error_lines(errors: Iterable[DistinctError], plan: Plan, width: int) -> Iter
     """The errors for people. Lines of a traceback stay whole, so that they can be copied."""
     for number, error in enumerate(errors, 1):
         head, *others = error.words
-        yield from _wrapped(f"{number}. {headline(error.error_type, head)}", width, "")
-        yield from _wrapped(_counted(error), width, _INDENT)
+        yield from _wrap(f"{number}. {headline(error.error_type, head)}", width, "")
+        yield from _wrap(_count_line(error), width, _INDENT)
         for group, shards in error.shards.items():
             gave_up = "; given up" if group in error.given_up else ""
-            yield from _wrapped(f"{_whose(plan, group)}{_ranges(shards)}{gave_up}", width, _INDENT)
+            yield from _wrap(f"{_whose(plan, group)}{_ranges(shards)}{gave_up}", width, _INDENT)
         if others:
             more = f"{len(others)} other wordings, the last: " if others[1:] else "or: "
-            yield from _wrapped(f"{more}{others[-1]}", width, _INDENT)
+            yield from _wrap(f"{more}{others[-1]}", width, _INDENT)
         trace = visible(error.traceback, lines=True) or "no traceback was kept"
         yield from textwrap.indent(trace, _INDENT).splitlines()
         yield ""
 
 
-def _counted(error: DistinctError) -> str:
+def _count_line(error: DistinctError) -> str:
     first, last = (time[:19].replace("T", " ") for time in (error.first, error.last))
     when = first if first == last else f"{first} to {last}"
     times = sum(error.kinds.values())
@@ -101,7 +101,7 @@ def _ranges(shards: set[int]) -> str:
     return f", shard{'s' if len(shards) > 1 else ''} {told}" if told else ""
 
 
-def _wrapped(text: str, width: int, indent: str) -> list[str]:
+def _wrap(text: str, width: int, indent: str) -> list[str]:
     return textwrap.wrap(
         visible(text), width, initial_indent=indent, subsequent_indent=_INDENT,
         break_on_hyphens=False,

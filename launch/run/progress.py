@@ -149,14 +149,14 @@ class Recorder:
 
     def __call__(self, event: Event) -> None:
         """Count a receipt, keep the line, publish now and then."""
-        self._lines.append(json.dumps(self._explained_once(line(event))))
+        self._lines.append(json.dumps(self._explain_once(line(event))))
         if (receipt := event.receipt) is not None and receipt.part is None:
             self._done[receipt.key] += 1
             self._rows.setdefault(receipt.stage, Counter()).update(receipt.rows)
         if time.monotonic() - self._written > _STATUS_EVERY_S:
             self.publish()
 
-    def _explained_once(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _explain_once(self, body: dict[str, Any]) -> dict[str, Any]:
         """Without a traceback that the log has already: a flaky endpoint may fail for days."""
         if body.get("error_id") in self._explained:
             body.pop("traceback", None)

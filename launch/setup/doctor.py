@@ -88,7 +88,7 @@ def python() -> Iterator[Finding]:
 
 def packages() -> Iterator[Finding]:
     """The optional sets of packages."""
-    absent = [extra for extra, name in EXTRAS.items() if not _installed(name)]
+    absent = [extra for extra, name in EXTRAS.items() if not _is_installed(name)]
     if absent:
         how = f"pip install -e '.[{','.join(absent)}]'"
         yield Finding("packages", "missing", f"Not installed: {', '.join(absent)}", how)
@@ -98,7 +98,7 @@ def packages() -> Iterator[Finding]:
 
 def ray() -> Iterator[Finding]:
     """Whether Ray is there, and where a run would go."""
-    if not _installed("ray"):
+    if not _is_installed("ray"):
         yield Finding("ray", "missing", "Ray is not installed", "make setup")
         return
     version = importlib.metadata.version("ray")
@@ -286,7 +286,7 @@ def fonts() -> Iterator[Finding]:
         yield Finding("fonts", "missing", "Pillow was built without FreeType: no text", how)
 
 
-def _installed(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 

@@ -12,7 +12,7 @@ from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.image.encoders import KINDS, Encoder, open_encoder
 from medgen.metrics.pictures import COLOUR, Picture
 from medgen.metrics.port import Golden, ImageMetric, Output
-from medgen.metrics.profiles import FOLLOWS, Profile, chosen, policy_of
+from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile, policy_of
 from medgen.metrics.samples import image_pair
 
 
@@ -26,14 +26,14 @@ class Embedder:
     def vectors(self, pictures: Sequence[Picture]) -> torch.Tensor:
         """Unit vectors, float32 [pictures, width], on the CPU."""
         key = "vector", id(self)
-        fresh = list({id(p): p for p in pictures if p.kept(key) is None}.values())
+        fresh = list({id(p): p for p in pictures if p.recall(key) is None}.values())
         for start in range(0, len(fresh), self._batch_size):
             part = fresh[start : start + self._batch_size]
             found = self._encoder.encode([picture.image for picture in part])
             unit = torch.nn.functional.normalize(found, dim=-1).cpu()
             for picture, vector in zip(part, unit, strict=True):
                 picture.keep(key, vector.clone())
-        return torch.stack([picture.kept(key) for picture in pictures])  # type: ignore[misc]
+        return torch.stack([picture.recall(key) for picture in pictures])  # type: ignore[misc]
 
 
 class EmbeddingSimilarity(ImageMetric):
@@ -62,7 +62,7 @@ class EmbeddingSimilarity(ImageMetric):
         """
         if encoder not in KINDS or batch_size < 1:
             raise ConfigError(f"encoder is one of {', '.join(KINDS)}, batch_size at least 1")
-        self.profile: Profile = chosen(self.name, profile, "compat", "strict")
+        self.profile: Profile = choose_profile(self.name, profile, "compat", "strict")
         self.policy = policy_of(self.profile)
         self.model, self.encoder, self.batch_size = model, encoder, batch_size
         self._trust = trust_local_code

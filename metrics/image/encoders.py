@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 from medgen.engine.errors import AdapterError, ConfigError
 from medgen.metrics.kernels.packed_linear import pack_linear
-from medgen.metrics.versions import installed
+from medgen.metrics.versions import versions_of
 
 KINDS = ("transformers", "medimageinsight")
 
@@ -91,7 +91,7 @@ class TransformersEncoder:
             "architecture": type(self._model).__name__,
             "preprocessing": type(self._processor).__name__,
             "pooling": "pooler output, else first token",
-            "versions": installed("transformers", "torch", "pillow"),
+            "versions": versions_of("transformers", "torch", "pillow"),
         }
 
 
@@ -126,7 +126,7 @@ class MedImageInsightEncoder:
             "architecture": "MedImageInsight 2024.09.27",
             "preprocessing": "its own",
             "pooling": "its own image embedding",
-            "versions": installed("torch", "pillow"),
+            "versions": versions_of("torch", "pillow"),
         }
 
 

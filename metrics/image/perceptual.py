@@ -19,9 +19,9 @@ from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.kernels.winograd import with_fewer_products
 from medgen.metrics.pictures import COLOUR, Picture, decode
 from medgen.metrics.port import Golden, ImageMetric, Output
-from medgen.metrics.profiles import FOLLOWS, Profile, chosen, policy_of
+from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile, policy_of
 from medgen.metrics.samples import image_pair, pattern
-from medgen.metrics.versions import installed
+from medgen.metrics.versions import versions_of
 
 Net = Literal["alex", "vgg"]
 SIDE = 256  # pixels: both pictures are brought to this square
@@ -59,7 +59,7 @@ class LPIPS(ImageMetric):
             raise ConfigError(f"LPIPS has the nets {', '.join(_TRUNKS)} and a batch size of 1 up")
         self.name = "lpips" if net == "alex" else f"lpips_{net}"
         self.outputs = (Output(self.name, higher_is_better=False, high=None),)
-        self.profile: Profile = chosen("lpips", profile, "compat", "compat-newer", "strict")
+        self.profile: Profile = choose_profile("lpips", profile, "compat", "compat-newer", "strict")
         self.policy = policy_of(self.profile)
         self.net, self.batch_size = net, batch_size
         self._weights = weights or _TRUNKS[net][0]
@@ -88,7 +88,7 @@ class LPIPS(ImageMetric):
         scores = []
         for part in _parts(range(len(batch)), self.batch_size):
             mine = self._features(self._squares([self._candidate(batch, i) for i in part]))
-            theirs = [self._kept(references[i]) for i in part]
+            theirs = [self._recall(references[i]) for i in part]
             for index, value in zip(part, self._distances(mine, theirs), strict=True):
                 scores.append(Score(batch.pairs[index].sample.id, values={self.name: value}))
         return scores
@@ -102,12 +102,12 @@ class LPIPS(ImageMetric):
     def _key(self) -> tuple[str, int]:
         return "lpips", id(self)
 
-    def _kept(self, reference: Picture) -> Features:
-        kept: Features | None = reference.kept(self._key)
+    def _recall(self, reference: Picture) -> Features:
+        kept: Features | None = reference.recall(self._key)
         return kept or [layer[0] for layer in self._features(self._squares([reference]))]
 
     def _prepare(self, references: Sequence[Picture]) -> None:
-        fresh = list({id(r): r for r in references if r.kept(self._key) is None}.values())
+        fresh = list({id(r): r for r in references if r.recall(self._key) is None}.values())
         for part in _parts(fresh, self.batch_size):
             features = self._features(self._squares(part))
             for row, reference in enumerate(part):
@@ -118,7 +118,7 @@ class LPIPS(ImageMetric):
 
         The range of the profile and the network's own shift and scale are one step.
         """
-        small = [picture.resized((SIDE, SIDE), Resampling.BILINEAR).rgb for picture in pictures]
+        small = [picture.resize((SIDE, SIDE), Resampling.BILINEAR).rgb for picture in pictures]
         pixels = torch.stack(small).to(self.device).float()
         return pixels.mul_(self._slope).add_(self._offset).permute(0, 3, 1, 2)
 
@@ -170,7 +170,7 @@ class LPIPS(ImageMetric):
         other = [layer[0] for layer in self._features(second)]
         ours = self._distances(self._features(first), [other])[0]
         if abs(ours - theirs) > 1e-6 + 1e-4 * abs(theirs):
-            versions = installed("lpips", "torch", "torchvision")
+            versions = versions_of("lpips", "torch", "torchvision")
             raise AdapterError(f"LPIPS is {ours!r} here and {theirs!r} in lpips: {versions} moved")
 
     def passport(self) -> Mapping[str, Any]:
@@ -181,7 +181,7 @@ class LPIPS(ImageMetric):
             "follows": FOLLOWS[self.profile],
             "net": self.net,
             "linear_layers": "lpips v0.1",
-            "versions": installed("lpips", "torch", "torchvision", "pillow"),
+            "versions": versions_of("lpips", "torch", "torchvision", "pillow"),
             "resize": (first if self.profile == "compat" else "")
             + "both to 256 x 256, bilinear with antialiasing",
             "range": "[0, 1]" if self.profile == "compat" else "[-1, 1]",

@@ -11,9 +11,9 @@ from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.image import ssim
 from medgen.metrics.pictures import COLOUR, Policy
 from medgen.metrics.port import Golden, ImageMetric, Output
-from medgen.metrics.profiles import FOLLOWS, Profile, chosen, policy_of
+from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile, policy_of
 from medgen.metrics.samples import image_pair
-from medgen.metrics.versions import installed
+from medgen.metrics.versions import versions_of
 
 _RESIZE = "candidate to the reference's size, Lanczos"
 # The mean square error that rounding to whole grey levels alone causes (uniform, one level wide).
@@ -36,7 +36,7 @@ class PSNR(ImageMetric):
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` is compat or strict."""
-        self.profile: Profile = chosen(self.name, profile, "compat", "strict")
+        self.profile: Profile = choose_profile(self.name, profile, "compat", "strict")
         self.policy = policy_of(self.profile)
 
     def score(self, batch: ScoringBatch) -> list[Score]:
@@ -140,7 +140,7 @@ class SSIM(_Structural):
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` is compat or strict."""
-        self.profile = chosen(self.name, profile, "compat", "strict")
+        self.profile = choose_profile(self.name, profile, "compat", "strict")
         self.policy = policy_of(self.profile)
         if self.profile == "compat":
             self.side, self.compare = ssim.BOX, ssim.box_ssim
@@ -166,7 +166,7 @@ class MSSSIM(_Structural):
 
     def __init__(self, profile: str = "strict") -> None:
         """`profile` can only be strict."""
-        self.profile = chosen(self.name, profile, "strict")
+        self.profile = choose_profile(self.name, profile, "strict")
         self.policy = policy_of(self.profile)
         self.compare = ssim.multi_scale_ssim
 
@@ -175,7 +175,7 @@ def _passport(profile: Profile, policy: Policy) -> dict[str, Any]:
     return {
         "profile": profile,
         "follows": FOLLOWS[profile],
-        "versions": installed("torch", "pillow"),
+        "versions": versions_of("torch", "pillow"),
         "resize": _RESIZE,
         "colour": COLOUR[policy],
     }

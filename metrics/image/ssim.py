@@ -111,7 +111,7 @@ def multi_scale_ssim(first: torch.Tensor, second: torch.Tensor) -> float:
         last = scale == len(SCALE_WEIGHTS) - 1
         result *= max(_mean_term(x, y, with_light=last), 0.0) ** weight
         if not last:
-            x, y = _halved(x), _halved(y)
+            x, y = _halve(x), _halve(y)
     return result
 
 
@@ -124,21 +124,21 @@ def _mean_term(x: torch.Tensor, y: torch.Tensor, with_light: bool) -> float:
     return total / (rows * (x.shape[1] - GAUSSIAN + 1))
 
 
-def _halved(x: torch.Tensor) -> torch.Tensor:
+def _halve(x: torch.Tensor) -> torch.Tensor:
     # An odd last row or column is dropped, as a 2 x 2 average filter with stride 2 does.
     return nn.avg_pool2d(x[None, None], 2)[0, 0]
 
 
 def _gaussian_maps(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    mean_x, mean_y = _blurred(x), _blurred(y)
+    mean_x, mean_y = _blur(x), _blur(y)
     product, squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
-    covariance = _blurred(x * y) - product
-    variances = _blurred(x * x + y * y) - squares
+    covariance = _blur(x * y) - product
+    variances = _blur(x * x + y * y) - squares
     light = (2 * product + _LUMINANCE) / (squares + _LUMINANCE)
     return light, (2 * covariance + _CONTRAST) / (variances + _CONTRAST)
 
 
-def _blurred(x: torch.Tensor) -> torch.Tensor:
+def _blur(x: torch.Tensor) -> torch.Tensor:
     offsets = torch.arange(GAUSSIAN, dtype=torch.float64) - GAUSSIAN // 2
     kernel = torch.exp(-(offsets**2) / (2 * _SIGMA**2))
     taps = (kernel / kernel.sum()).tolist()

@@ -24,7 +24,7 @@ def pack_linear(network: nn.Module) -> None:
     for name, layer in network.named_children():
         # A subclass may be read past its `forward`, as multi-head attention does.
         if type(layer) is nn.Linear and layer.weight.dtype == torch.float32:
-            setattr(network, name, _packed(layer))
+            setattr(network, name, _pack(layer))
         else:
             pack_linear(layer)
 
@@ -49,7 +49,7 @@ class PackedLinear(nn.Module):
 
 
 @torch.inference_mode()
-def _packed(layer: nn.Linear) -> PackedLinear:
+def _pack(layer: nn.Linear) -> PackedLinear:
     packed = PackedLinear(layer)
     row = torch.linspace(-1, 1, layer.in_features)[None]
     expected = layer(row)

@@ -18,9 +18,9 @@ from medgen.metrics import weights
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.kernels.packed_linear import pack_linear
 from medgen.metrics.port import Golden, Output, TextMetric
-from medgen.metrics.profiles import FOLLOWS, Profile, chosen
+from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile
 from medgen.metrics.samples import REPORT, text_pair
-from medgen.metrics.versions import installed
+from medgen.metrics.versions import versions_of
 
 # Word pieces whose embeddings are held at once: 100 MB at 768 floats each.
 _HELD_PIECES = 32_000
@@ -64,7 +64,9 @@ class BERTScore(TextMetric):
         """
         if layer < 1:
             raise ConfigError(f"layer is {layer}; the first transformer layer is 1")
-        self.profile: Profile = chosen(self.name, profile, "compat", "compat-newer", "strict")
+        self.profile: Profile = choose_profile(
+            self.name, profile, "compat", "compat-newer", "strict"
+        )
         self.model, self.layer = model, layer
         self._identity: dict[str, Any] = {}
 
@@ -148,10 +150,10 @@ class BERTScore(TextMetric):
                 input_ids=ids.to(self.device), attention_mask=mask.to(self.device)
             ).last_hidden_state.float()
             for row, text in enumerate(texts):
-                held[text] = self._embedded(states[row, : len(pieces[text])], pieces[text])
+                held[text] = self._normalise(states[row, : len(pieces[text])], pieces[text])
         return held
 
-    def _embedded(self, states: torch.Tensor, ids: Sequence[int]) -> _Embedded:
+    def _normalise(self, states: torch.Tensor, ids: Sequence[int]) -> _Embedded:
         vectors = states / states.norm(dim=-1, keepdim=True)
         marks = (self._tokenizer.cls_token_id, self._tokenizer.sep_token_id)
         weighted = torch.tensor([i not in marks for i in ids], device=vectors.device)
@@ -183,7 +185,7 @@ class BERTScore(TextMetric):
             "layer": self.layer,
             "idf": False,
             "baseline_rescaling": False,
-            "versions": installed("transformers", "tokenizers", "torch"),
+            "versions": versions_of("transformers", "tokenizers", "torch"),
             **self._identity,
         }
 

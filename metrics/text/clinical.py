@@ -14,9 +14,9 @@ from medgen.engine.codec import fingerprint
 from medgen.engine.data import Score
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, PairwiseText
-from medgen.metrics.profiles import FOLLOWS, Profile, chosen
+from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile
 from medgen.metrics.samples import text_pair
-from medgen.metrics.text.ngrams import squeezed
+from medgen.metrics.text.ngrams import squeeze
 
 # entity: its spellings, "|"-separated. The vocabulary is that of the benchmark authors' evaluator.
 LEXICON = {
@@ -72,7 +72,7 @@ def _patterns() -> dict[str, re.Pattern[str]]:
 
 def entities(text: str) -> frozenset[str]:
     """The entities of the lexicon that a text names, whether it states or denies them."""
-    plain = squeezed(text)
+    plain = squeeze(text)
     return frozenset(e for e, pattern in _patterns().items() if pattern.search(plain))
 
 
@@ -136,7 +136,7 @@ class ClinicalEntities(PairwiseText):
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` is compat or strict."""
-        self.profile: Profile = chosen(self.name, profile, "compat", "strict")
+        self.profile: Profile = choose_profile(self.name, profile, "compat", "strict")
 
     def score(self, batch: ScoringBatch) -> list[Score]:
         """See `Metric.score`; strict has no value for two texts that name nothing."""

@@ -15,9 +15,9 @@ from typing import Any
 from medgen.engine.data import Sample, Score
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, TextMetric, text_gap
-from medgen.metrics.profiles import FOLLOWS, Profile, chosen
+from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile
 from medgen.metrics.samples import choice_pair
-from medgen.metrics.text.ngrams import squeezed
+from medgen.metrics.text.ngrams import squeeze
 
 TASKS = ("multiple-choice", "blank-filling")
 _SHORT = 20  # words: a longer last line of a blank-filling answer is an explanation
@@ -65,7 +65,7 @@ def _choice(text: str, options: Mapping[str, str]) -> Parsed:
         if letter.lower() in options:
             return Parsed(options[letter.lower()])
     for spelling in sorted((o for o in options if len(o) > 1), key=len, reverse=True):
-        if spelling in squeezed(text):
+        if spelling in squeeze(text):
             return Parsed(options[spelling])
     return Parsed(None, "no_option_detected")
 
@@ -74,7 +74,7 @@ def _blank(text: str) -> Parsed:
     line = _EDGES.sub("", _BLANK_LABEL.sub("", text.splitlines()[-1].strip()))
     if not line or len(line.split()) > _SHORT:
         return Parsed(None, "no_short_answer")
-    return Parsed(squeezed(line))
+    return Parsed(squeeze(line))
 
 
 def _options(choices: Sequence[str]) -> dict[str, str]:
@@ -92,7 +92,7 @@ def _one_form(text: str) -> str:
     """`b. text` for "B) Text", `b` for "B.", the squeezed text for anything else."""
     letter, rest = _parts(text)
     if not letter:
-        return squeezed(text)
+        return squeeze(text)
     return f"{letter}. {rest}" if rest else letter
 
 
@@ -102,8 +102,8 @@ def _parts(text: str) -> tuple[str, str]:
     The detour over capitals folds letters that have no capital of their own, such as the micro
     sign, exactly as the authors' evaluator does.
     """
-    found = _LABELLED_OPTION.fullmatch(squeezed(text).upper())
-    return (found.group(1).lower(), squeezed(found.group(2))) if found else ("", "")
+    found = _LABELLED_OPTION.fullmatch(squeeze(text).upper())
+    return (found.group(1).lower(), squeeze(found.group(2))) if found else ("", "")
 
 
 def as_option(text: str, options: Mapping[str, str]) -> str:
@@ -128,7 +128,7 @@ def parse_strict(text: str, choices: Sequence[str], task: str) -> Parsed:
     if not options:
         letter = _one_form(text)
         return Parsed(letter) if len(letter) == 1 else Parsed(None, "no_options_given")
-    return _stated(text, options) or _mentioned(text, options)
+    return _parse_stated(text, options) or _parse_mentioned(text, options)
 
 
 # A lower-case "a" is an article unless something ends it.
@@ -143,7 +143,7 @@ _STRICT_LETTER = re.compile(
 )
 
 
-def _stated(text: str, options: Mapping[str, str]) -> Parsed | None:
+def _parse_stated(text: str, options: Mapping[str, str]) -> Parsed | None:
     for line in reversed(text.splitlines()):
         labelled = [x.lower() for x in _STRICT_FINAL.findall(line) if x.lower() in options]
         if labelled:
@@ -154,9 +154,9 @@ def _stated(text: str, options: Mapping[str, str]) -> Parsed | None:
     return None
 
 
-def _mentioned(text: str, options: Mapping[str, str]) -> Parsed:
+def _parse_mentioned(text: str, options: Mapping[str, str]) -> Parsed:
     named = {options[x.lower()] for x in _STRICT_LETTER.findall(text) if x.lower() in options}
-    plain = squeezed(text)
+    plain = squeeze(text)
     texts = [o for o in options if len(o) > 2 and re.search(rf"(?<!\w){re.escape(o)}(?!\w)", plain)]
     named |= {options[o] for o in texts if not any(o != p and o in p for p in texts)}
     if len(named) == 1:
@@ -177,13 +177,13 @@ def _blank_strict(text: str) -> Parsed:
     line = line.strip(_STRICT_MARKS)
     if not line or len(line.split()) > _SHORT:
         return Parsed(None, "no_short_answer")
-    return Parsed(squeezed(line))
+    return Parsed(squeeze(line))
 
 
 def task_accuracy(text: str, reference: str, choices: Sequence[str], task: str) -> float:
     """1 when both are the same answer by the authors' first state, without any parsing."""
     if task != "multiple-choice":
-        return float(squeezed(text) == squeezed(reference))
+        return float(squeeze(text) == squeeze(reference))
     options = _options(choices)
     return float(as_option(text, options) == as_option(reference, options))
 
@@ -221,7 +221,7 @@ class ExactMatch(_ClosedForm):
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` is compat or strict."""
-        self.profile = chosen(self.name, profile, "compat", "strict")
+        self.profile = choose_profile(self.name, profile, "compat", "strict")
 
     def score(self, batch: ScoringBatch) -> list[Score]:
         """See `Metric.score`."""
@@ -253,7 +253,7 @@ class TaskAccuracy(_ClosedForm):
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` can only be compat."""
-        self.profile = chosen(self.name, profile, "compat")
+        self.profile = choose_profile(self.name, profile, "compat")
 
     def score(self, batch: ScoringBatch) -> list[Score]:
         """See `Metric.score`."""

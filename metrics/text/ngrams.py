@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medgen.metrics.port import Golden, Output, PairwiseText
-from medgen.metrics.profiles import FOLLOWS, Profile, chosen
+from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile
 from medgen.metrics.samples import text_pair
-from medgen.metrics.versions import installed
+from medgen.metrics.versions import versions_of
 
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)?")
 
 
-def squeezed(text: str) -> str:
+def squeeze(text: str) -> str:
     """Lower case, white space collapsed."""
     return " ".join(text.split()).lower()
 
 
 def words(text: str) -> list[str]:
     """Runs of a-z and 0-9, one inner apostrophe allowed, of the lower-cased text."""
-    return _WORD.findall(squeezed(text))
+    return _WORD.findall(squeeze(text))
 
 
 def token_f1(text: str, reference: str) -> float:
@@ -46,7 +46,7 @@ class TokenF1(PairwiseText):
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` can only be compat: the method's authors have no other definition."""
-        self.profile: Profile = chosen(self.name, profile, "compat")
+        self.profile: Profile = choose_profile(self.name, profile, "compat")
 
     def values(self, text: str, reference: str) -> Mapping[str, float]:
         """See `PairwiseText.values`."""
@@ -70,11 +70,11 @@ class TextExactMatch(PairwiseText):
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` can only be compat."""
-        self.profile: Profile = chosen(self.name, profile, "compat")
+        self.profile: Profile = choose_profile(self.name, profile, "compat")
 
     def values(self, text: str, reference: str) -> Mapping[str, float]:
         """See `PairwiseText.values`."""
-        return {self.name: float(squeezed(text) == squeezed(reference))}
+        return {self.name: float(squeeze(text) == squeeze(reference))}
 
     def golden(self) -> Sequence[Golden]:
         """See `Metric.golden`."""
@@ -99,7 +99,7 @@ class BLEU(PairwiseText):
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` is compat or strict."""
-        self.profile: Profile = chosen(self.name, profile, "compat", "strict")
+        self.profile: Profile = choose_profile(self.name, profile, "compat", "strict")
 
     def load(self, device: str) -> None:
         """Import the library that the profile names."""
@@ -151,7 +151,7 @@ class RougeL(PairwiseText):
 
     def __init__(self, profile: str = "strict", stemmer: bool = False) -> None:
         """`stemmer` reduces words to Porter stems first."""
-        self.profile: Profile = chosen(self.name, profile, "strict")
+        self.profile: Profile = choose_profile(self.name, profile, "strict")
         self.stemmer = stemmer
 
     def load(self, device: str) -> None:
@@ -188,7 +188,7 @@ class ChrF(PairwiseText):
 
     def __init__(self, profile: str = "strict", word_order: int = 0) -> None:
         """`word_order` 2 gives chrF++."""
-        self.profile: Profile = chosen(self.name, profile, "strict")
+        self.profile: Profile = choose_profile(self.name, profile, "strict")
         self.word_order = word_order
 
     def load(self, device: str) -> None:
@@ -216,5 +216,5 @@ def _passport(profile: Profile, *libraries: str) -> dict[str, Any]:
     return {
         "profile": profile,
         "follows": FOLLOWS[profile],
-        "versions": installed(*libraries),
+        "versions": versions_of(*libraries),
     }

@@ -15,9 +15,9 @@ from medgen.engine.errors import AdapterError
 from medgen.metrics import weights
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Output, TextMetric
-from medgen.metrics.profiles import FOLLOWS, Profile, chosen
+from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile
 from medgen.metrics.text.ngrams import words
-from medgen.metrics.versions import installed
+from medgen.metrics.versions import versions_of
 
 _SHORTEST = 4  # words; below, the benchmark authors find a report too short to be tagged
 _RG_ER = 1  # its place among the package's three rewards
@@ -31,7 +31,7 @@ class RadGraphF1(TextMetric):
 
     def __init__(self, profile: str = "compat", model: str = "radgraph-xl") -> None:
         """`model` is a known name or the directory of an unpacked model of the package."""
-        self.profile: Profile = chosen(self.name, profile, "compat")
+        self.profile: Profile = choose_profile(self.name, profile, "compat")
         self.model = model
         self._identity: dict[str, Any] = {}
 
@@ -95,6 +95,6 @@ class RadGraphF1(TextMetric):
             "follows": FOLLOWS[self.profile],
             "model": self.model,
             "component": "RG_ER",
-            "versions": installed("radgraph", "transformers", "torch"),
+            "versions": versions_of("radgraph", "transformers", "torch"),
             **self._identity,
         }

@@ -35,7 +35,7 @@ class Given:
     def __iter__(self) -> Iterator[Sample | Problem]:
         return iter(self.samples)
 
-    def expected(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
         return {}
 
     def describe(self) -> Mapping[str, Any]:
@@ -306,7 +306,7 @@ class Heavy:
             pixels = random.Random(sample.id).randbytes(200_000)
             yield replace(sample, input_images=(Image(pixels, "x"),))
 
-    def expected(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
         return {}
 
     def describe(self) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from medgen.adapters.http.endpoint import Reply, is_refusal, retry_after
+from medgen.adapters.http.endpoint import Reply, is_filter_refusal, retry_after
 from medgen.adapters.models.openai_chat import OpenAIChat
 from medgen.adapters.sources.folder import FaultyContent, safe_path, strict_json
 from medgen.adapters.sources.records import Checker
@@ -125,7 +125,7 @@ def api_replies(data: bytes) -> None:
     reply = _endpoint()._read(outcome)
     if reply is not None:
         schemas.prediction_table([answer(SAMPLE, reply, _style("vqa"))])
-    is_refusal(data)
+    is_filter_refusal(data)
     wait = retry_after(data.decode("latin-1"))
     assert wait is None or wait >= 0
 

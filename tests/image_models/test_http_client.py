@@ -10,8 +10,15 @@ import pytest
 from image_models.loopback import Answer, Asked, serve
 
 from medgen.adapters.http.client import HttpClient
-from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply, is_refusal, retry_after
-from medgen.adapters.http.limits import Prices, Purse
+from medgen.adapters.http.endpoint import (
+    Call,
+    Endpoint,
+    Failure,
+    Reply,
+    is_filter_refusal,
+    retry_after,
+)
+from medgen.adapters.http.limits import Prices, SpendingCap
 from medgen.engine.errors import AdapterError, ConfigError, SpendingError
 
 QUICK: dict[str, Any] = {"backoff_s": 0.01, "backoff_max_s": 0.05, "timeout_s": 5.0}
@@ -282,8 +289,8 @@ def test_the_cap_is_never_passed(client: Callable[..., HttpClient]) -> None:
         replies = ask(frugal, 10, at_most_usd=0.3, price=lambda _: (0, 0.2))
         # 0.2 each is paid, 0.3 must be free: four fit when run one by one, three at least at once.
         sent = len(server.asked)
-        assert frugal.purse.spent_usd == pytest.approx(0.2 * sent)
-        assert frugal.purse.spent_usd <= 1.0
+        assert frugal.spending.spent_usd == pytest.approx(0.2 * sent)
+        assert frugal.spending.spent_usd <= 1.0
         assert [isinstance(r, Reply) for r in replies].count(True) == sent
         kept = [r for r in replies if isinstance(r, Failure)]
         assert {(f.kind, f.status) for f in kept} == {("cap", "missing")}
@@ -293,19 +300,19 @@ def test_the_cap_is_never_passed(client: Callable[..., HttpClient]) -> None:
 
 
 def test_a_purse_counts_open_requests() -> None:
-    purse = Purse(1.0)
-    with purse.reserve(0.6):
-        with pytest.raises(SpendingError), purse.reserve(0.6):
+    spending = SpendingCap(1.0)
+    with spending.reserve(0.6):
+        with pytest.raises(SpendingError), spending.reserve(0.6):
             raise AssertionError("the second must not be let through")
-        with purse.reserve(0.4) as reservation:
+        with spending.reserve(0.4) as reservation:
             reservation.pay(0.1)
-    assert purse.committed == pytest.approx(0.1)
+    assert spending.committed_usd == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("cap", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_cap_must_be_money(cap: float) -> None:
     with pytest.raises(ConfigError):
-        Purse(cap)
+        SpendingCap(cap)
 
 
 def test_prices_are_per_million_tokens_and_per_picture() -> None:
@@ -345,7 +352,7 @@ def test_retry_after_is_a_number_or_a_date() -> None:
     ],
 )
 def test_a_refusal_is_told_by_its_code_not_its_prose(body: Any, refused: bool) -> None:
-    assert is_refusal(json.dumps(body).encode()) is refused
+    assert is_filter_refusal(json.dumps(body).encode()) is refused
 
 
 def test_a_client_that_is_dropped_ends_its_thread() -> None:

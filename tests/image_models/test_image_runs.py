@@ -34,7 +34,7 @@ class Pictures:
     def __iter__(self) -> Iterator[Sample | Problem]:
         yield from self.samples
 
-    def rows_due(self) -> dict[object, int]:
+    def expected_counts(self) -> dict[object, int]:
         return {}
 
     def describe(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from medgen.adapters.provenance import MARKER, random_weights, weights
-from medgen.adapters.tiny.vlm import cached, make
+from medgen.adapters.tiny.vlm import cached_model, make
 
 pytestmark = pytest.mark.slow
 
@@ -41,9 +41,9 @@ def test_its_weights_are_marked_random(tiny_vlm: Path, tmp_path: Path) -> None:
 
 def test_the_cache_is_filled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDGEN_CACHE", str(tmp_path / "cache"))
-    place = cached()
+    place = cached_model()
     stamp = (place / MARKER).stat().st_mtime_ns
-    assert cached() == place
+    assert cached_model() == place
     assert (place / MARKER).stat().st_mtime_ns == stamp
     assert [p for p in (tmp_path / "cache").iterdir() if p != place] == []
 

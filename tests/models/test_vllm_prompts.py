@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from medgen.adapters.models.vllm_prompts import Prompts, shown
+from medgen.adapters.models.vllm_prompts import Prompts, prepare_image
 from medgen.engine.chat.messages import Message
 from medgen.engine.data import Image
 from medgen.engine.errors import ImageError
@@ -58,14 +58,14 @@ def test_the_pixels_are_those_of_the_server(name: str, media: dict[str, Any]) ->
     from vllm.multimodal.media.image import ImageMediaIO
 
     theirs = ImageMediaIO(**media).load_bytes(CASES[name]).media
-    ours = shown(CASES[name], media)
+    ours = prepare_image(CASES[name], media)
     assert (ours.mode, ours.size) == (theirs.mode, theirs.size)
     assert ours.tobytes() == theirs.tobytes()
 
 
 def test_what_is_no_picture_is_refused_before_vllm_sees_it() -> None:
     with pytest.raises(ImageError, match="not a picture"):
-        shown(b"<svg/>", {})
+        prepare_image(b"<svg/>", {})
 
 
 class Counted:
