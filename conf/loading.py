@@ -41,7 +41,7 @@ def load(path: str | None, overrides: Sequence[str] = ()) -> RunConf:
         _refuse_interpolation(OmegaConf.to_container(conf, resolve=False))
         return cast(RunConf, OmegaConf.to_object(conf))
     except OmegaConfBaseException as err:
-        raise ConfError(_explained(err)) from err
+        raise ConfError(_explain(err)) from err
 
 
 def group_names(group: str, folder: Path | None = None) -> list[str]:
@@ -65,7 +65,7 @@ def benchmark_conf(name: str) -> BenchmarkConf | None:
         conf = OmegaConf.merge(OmegaConf.structured(BenchmarkConf), OmegaConf.create(body))
         return cast(BenchmarkConf, OmegaConf.to_object(conf))
     except OmegaConfBaseException as err:
-        raise ConfError(_explained(err)) from err
+        raise ConfError(_explain(err)) from err
 
 
 def gate_rules(path: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def gate_rules(path: str) -> dict[str, Any]:
         _refuse_interpolation(OmegaConf.to_container(conf, resolve=False))
         whole = cast(GateConf, OmegaConf.to_object(conf))
     except OmegaConfBaseException as err:
-        raise ConfError(_explained(err)) from err
+        raise ConfError(_explain(err)) from err
     return {key: getattr(whole, key) for key in body}
 
 
@@ -111,11 +111,11 @@ def read_yaml(path: str) -> dict[str, Any]:
         return {}
     if not isinstance(body, dict):
         raise ConfError(f"{path}: a mapping is expected at the top, not {type(body).__name__}")
-    _bounded(body, path)
+    _check_size(body, path)
     return body
 
 
-def _bounded(body: Any, path: str) -> None:
+def _check_size(body: Any, path: str) -> None:
     count, stack = 0, [(body, 0)]
     while stack:
         value, depth = stack.pop()
@@ -319,7 +319,7 @@ def _refuse_interpolation(value: Any, where: str = "") -> None:
         )
 
 
-def _explained(err: OmegaConfBaseException) -> str:
+def _explain(err: OmegaConfBaseException) -> str:
     text = str(err).splitlines()[0]
     key = getattr(err, "full_key", None)
     if isinstance(err, MissingMandatoryValue):

@@ -18,6 +18,10 @@ BANNED = re.compile(
     r"Manager|Handler|Helper|Util|Processor|Data(?!set|class|Frame)|Info|Base|Abstract"
 )
 BANNED_START = re.compile(r"_*(process|do)_")
+# A function is named by a verb in the infinitive or by a noun: `settle`, `settled_rows`.
+PARTICIPLE = re.compile(
+    r"_*(?!embed|need|seed|feed|exceed)([a-z]*[a-z]{2}ed|made|kept|held|told|said|given|taken|shown|struck)"
+)
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 # A clone's place on one machine, written so that this file does not match itself.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|home|root|Users)/\w")
@@ -102,6 +106,16 @@ def test_names_say_what_things_are() -> None:
             if isinstance(node, Function) and BANNED_START.match(node.name):
                 found.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.name}")
     assert found == []
+
+
+def test_functions_are_not_named_by_what_was_done() -> None:
+    found = [where for where, node in functions(ours()) if PARTICIPLE.fullmatch(node.name)]
+    assert found == []
+
+
+@pytest.mark.parametrize("name", ["settled", "_kept", "_told", "decoded"])
+def test_a_bare_participle_would_be_seen(name: str) -> None:
+    assert PARTICIPLE.fullmatch(name)
 
 
 @pytest.mark.parametrize(
