@@ -27,7 +27,7 @@ def moved(monkeypatch: pytest.MonkeyPatch) -> None:
         if c.family != "stages"
     }
     stages = registry.components("stages")
-    monkeypatch.setattr(registry, "_collected", lambda path: {**elsewhere, **stages})
+    monkeypatch.setattr(registry, "_collect", lambda path: {**elsewhere, **stages})
 
 
 def shipped() -> Recipe:
@@ -53,7 +53,7 @@ def test_moving_a_module_changes_no_key(request: pytest.FixtureRequest) -> None:
 def test_a_raised_semantics_number_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     before = identity(Spec("psnr", {"profile": "compat"}))
     newer = registry.Component("psnr", "metrics", "x:Y", semantics=2)
-    monkeypatch.setattr(registry, "_collected", lambda path: {"psnr": newer})
+    monkeypatch.setattr(registry, "_collect", lambda path: {"psnr": newer})
     assert identity(Spec("psnr", {"profile": "compat"})) != before
 
 
@@ -111,7 +111,7 @@ def test_every_preset_gets_what_its_models_need(group: str, name: str) -> None:
 def test_a_name_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = registry.Component("psnr", "metrics", "theirs:PSNR")
     monkeypatch.setattr(registry, "_outside", lambda: iter([theirs]))
-    registry._collected.cache_clear()
+    registry._collect.cache_clear()
     with pytest.raises(ConfigError, match="both named 'psnr'"):
         registry.find("psnr")
-    registry._collected.cache_clear()
+    registry._collect.cache_clear()
