@@ -5,7 +5,7 @@ from typing import Any
 
 import fsspec
 import pytest
-from benchmarks_in.outside import bomb, picture
+from sources.outside import bomb, picture
 
 from medgen.adapters.controls.replay import Replay
 from medgen.engine.data import Prediction, Request, Sample

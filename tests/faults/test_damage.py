@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import yaml
-from benchmarks_in.outside import RECORDS, write_directory
 from fakes import Lines
+from sources.outside import RECORDS, write_directory
 
 from medgen.conf.schema import BenchmarkConf
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark

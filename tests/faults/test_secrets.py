@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from fakes import Lines, answers
-from image_models.loopback import Answer, Asked, serve
+from models.loopback import Answer, Asked, serve
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.errors import ConfigError

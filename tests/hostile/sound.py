@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
-from benchmarks_in.outside import RECORDS
 from hostile.corpus import entries
 from judging.cases import valid_reply
+from sources.outside import RECORDS
 
 from medgen.engine.data import FORMATS
 from medgen.engine.judging.prompts import Rubric

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks_in.outside import RECORDS, write_view
 from hostile.corpus import _KINDS, Entry, entries
 from hostile.targets import SAMPLE
+from sources.outside import RECORDS, write_view
 
 from medgen.adapters.http.endpoint import Reply
 from medgen.adapters.models.openai_chat import OpenAIChat

@@ -1,20 +1,75 @@
-"""One vLLM engine for a whole test session: starting it takes most of a minute."""
+"""Noise to edit, tiny pipelines, and one vLLM engine for a whole test session."""
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from medgen.adapters.models.vllm_engine import VLLMChat
-from medgen.adapters.tiny.vlm import make
+from medgen.adapters.tiny.vlm import make as make_vlm
+from medgen.engine.data import Format, Image, Sample
 
 CONTEXT = 8192
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (32, 32), mode: str = "RGB") -> bytes:
+    """A PNG of seeded noise."""
+    shape = (size[1], size[0], 3)
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    sink = io.BytesIO()
+    Pillow.fromarray(pixels).convert(mode).save(sink, "PNG")
+    return sink.getvalue()
+
+
+@pytest.fixture(scope="session")
+def noise() -> Callable[..., bytes]:
+    return picture
+
+
+@pytest.fixture(scope="session")
+def editing_samples() -> Callable[..., list[Sample]]:
+    def make(count: int, kind: Format = "ImageEditing", size: tuple[int, int] = (32, 32)):  # type: ignore[no-untyped-def]
+        return [
+            Sample(
+                id=f"s{i:03d}",
+                format=kind,
+                task="noise-reconstruction",
+                modality="CT",
+                instruction=f"remove noise number {i}",
+                input_images=(Image(picture(i, size), f"in-{i}.png"),),
+            )
+            for i in range(count)
+        ]
+
+    return make
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Tensors this small gain nothing from threads, and lose much on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def tiny_pipelines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("diffusers", reason="the extra 'images' is not installed")
+    from medgen.adapters.tiny.diffusers import make
+
+    return make(tmp_path_factory.mktemp("tiny-diffusers"))
 
 
 @pytest.fixture(scope="session")
 def tiny_vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the tiny model."""
-    return make(tmp_path_factory.mktemp("models") / "tiny-vlm")
+    return make_vlm(tmp_path_factory.mktemp("models") / "tiny-vlm")
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from image_models.loopback import Answer, Asked, serve
 from judging.cases import EDIT, GENERATION, SAMPLES, VQA, picture
+from models.loopback import Answer, Asked, serve
 
 from medgen.adapters.judges.chat_judge import ChatJudge
 from medgen.adapters.models.answering import Answers

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from fakes import Lines, answers
-from image_models.loopback import Answer, Asked, Server, serve
+from models.loopback import Answer, Asked, Server, serve
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.errors import ConfigError

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from fakes import answers, echo, plan, recipe
-from image_models.conftest import picture
-from image_models.test_image_runs import Pictures, carried_out, predictions
+from models.conftest import picture
+from models.test_image_runs import Pictures, carried_out, predictions
 
 from medgen.actors.ray_pool import RayPool
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
@@ -38,7 +38,7 @@ def in_process(family: str, name: str, python: str = "") -> System:
     """A system whose worker loads one of `two_families`, with the interpreter named."""
     spec = Spec(
         "unified-in-process",
-        {"target": f"image_models.two_families:{family}", "model": name},
+        {"target": f"models.two_families:{family}", "model": name},
     )
     environment = {"py_executable": python} if python else {}
     return System(name, Model(spec, Resources(cpus=0.5, runtime_env=environment)), None, ("VQA",))

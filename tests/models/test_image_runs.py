@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 from fakes import SMALL, echo, recipe
-from image_models.loopback import serve
-from image_models.test_openai_images import RIGHT, huge_png, misbehave
+from models.loopback import serve
+from models.test_openai_images import RIGHT, huge_png, misbehave
 
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark

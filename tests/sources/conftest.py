@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from benchmarks_in.outside import RECORDS, write_directory, write_hub, write_view
+from sources.outside import RECORDS, write_directory, write_hub, write_view
 
 from medgen.adapters.mini.build import build_mini
 from medgen.adapters.mini.layouts import write_layouts

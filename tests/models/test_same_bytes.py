@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from fakes import recipe
-from image_models.conftest import picture
-from image_models.test_image_runs import Pictures, predictions
+from models.conftest import picture
+from models.test_image_runs import Pictures, predictions
 
 from medgen.actors.ray_pool import RayPool
 from medgen.conf.loading import load
@@ -75,7 +75,7 @@ def test_batch_order_and_company_change_no_byte(preset: str) -> None:
 _ELSEWHERE = """
 import json, sys
 import torch
-from image_models.test_same_bytes import drawn, samples, shipped
+from models.test_same_bytes import drawn, samples, shipped
 threads, batch, *presets = json.loads(sys.argv[1])
 torch.set_num_threads(threads)
 found = [drawn(shipped(preset, batch), samples()) for preset in presets]

@@ -201,7 +201,7 @@ def test_the_published_line_up_says_what_it_will_take() -> None:
 def test_the_published_line_up_is_planned_without_any_model() -> None:
     script = (
         "import sys; sys.path.insert(0, 'tests')\n"
-        "from image_models.test_image_presets import load, make_plan, manifest\n"
+        "from models.test_image_presets import load, make_plan, manifest\n"
         "before = set(sys.modules)\n"
         # Of the processor, so that a busy machine does not fail the test.
         "import time; start = time.process_time()\n"

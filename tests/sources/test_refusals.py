@@ -9,7 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from benchmarks_in.outside import (
+from hypothesis import given
+from hypothesis import strategies as st
+from sources.outside import (
     HUB_SCHEMA,
     RECORDS,
     bomb,
@@ -20,8 +22,6 @@ from benchmarks_in.outside import (
     write_lines,
     write_view,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from medgen.adapters.sources.folder import (
     MAX_FILE_BYTES,

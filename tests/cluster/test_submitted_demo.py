@@ -7,8 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from remote.clients import committed, medgen, run_folder, start, status, wait_for
-from remote.ray_machines import ROOT, Machines
+from cluster.clients import committed, medgen, run_folder, start, status, wait_for
+from cluster.ray_machines import ROOT, Machines
 
 from medgen.conf import load
 from medgen.engine.results.summary import read_summary

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from fakes import answers, echo, plan
+from nightly.candidates import Candidate
 from packaging.requirements import Requirement
-from remote.candidates import Candidate
 
 from medgen.conf import load
 from medgen.conf.schema import SubmitConf

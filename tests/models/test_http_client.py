@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from image_models.loopback import Answer, Asked, serve
+from models.loopback import Answer, Asked, serve
 
 from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import (

@@ -15,7 +15,7 @@ from typing import Any, get_args
 import jsonschema
 import pytest
 import yaml
-from manifests.shapes import LONGEST, needs, problems, refused
+from cluster.shapes import LONGEST, needs, problems, refused
 
 from medgen.engine.errors import ConfigError
 from medgen.launch.cluster.render import Kind, render

@@ -9,7 +9,7 @@ from email.policy import HTTP
 from typing import Any
 
 import pytest
-from image_models.loopback import Answer, Asked, serve
+from models.loopback import Answer, Asked, serve
 from PIL import Image as Pillow
 
 from medgen.adapters.models.openai_images import OpenAIImages

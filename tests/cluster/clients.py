@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import requests
-from remote.ray_machines import ROOT, Machines
+from cluster.ray_machines import ROOT, Machines
 
 from medgen.engine.run.folder import RunFolder, Status, find_run
 from medgen.engine.store.connect import connect

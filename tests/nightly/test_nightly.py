@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from fakes import Lines
-from remote.webhooks import Board
+from nightly.webhooks import Board
 
 from medgen.conf import load
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
@@ -69,7 +69,7 @@ class Nights:
 
 def _model(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "target": "remote.candidates:Candidate",
+        "target": "nightly.candidates:Candidate",
         "kwargs": dict(kwargs),
         "resources": {"cpus": 0.5},
     }

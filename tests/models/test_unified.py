@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from image_models.loopback import Answer, Asked, serve
+from models.loopback import Answer, Asked, serve
 
 from medgen.adapters.models.unified import UnifiedChat, UnifiedInProcess
 from medgen.engine.data import Format, Image, Request, Sample
@@ -12,7 +12,7 @@ from medgen.engine.errors import AdapterError, ConfigError
 
 Samples = Callable[..., list[Sample]]
 QUICK = {"backoff_s": 0.01, "backoff_max_s": 0.02, "timeout_s": 2.0, "attempts": 2}
-TOY = "image_models.toy_unified:Toy"
+TOY = "models.toy_unified:Toy"
 
 
 def link(data: bytes) -> str:
@@ -206,7 +206,7 @@ def test_what_its_model_raises_is_a_row(
 @pytest.mark.parametrize(
     ("target", "model", "error"),
     [
-        ("image_models.toy_unified:Nobody", "m", ConfigError),
+        ("models.toy_unified:Nobody", "m", ConfigError),
         ("no_such_module:Toy", "m", ConfigError),
         ("", "m", ConfigError),
         (TOY, "missing", AdapterError),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from image_models.conftest import picture
+from models.conftest import picture
 
 from medgen.engine.errors import AdapterError
 

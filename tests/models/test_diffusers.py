@@ -180,7 +180,7 @@ def test_large_inputs_are_shrunk(
 def test_several_pictures_are_one_sheet_unless_said_otherwise(
     load: Callable[..., DiffusersPipeline],
 ) -> None:
-    from image_models.conftest import picture
+    from models.conftest import picture
 
     given = tuple(Image(picture(i)) for i in range(2))
     one = Sample("m", "ImageEditing", "style-transfer", "CT", "merge", input_images=given[:1])

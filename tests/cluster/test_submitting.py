@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from remote.clients import committed, exported, medgen, run_folder, status, wait_for
-from remote.ray_machines import ROOT, Machines, elsewhere
+from cluster.clients import committed, exported, medgen, run_folder, status, wait_for
+from cluster.ray_machines import ROOT, Machines, elsewhere
 
 from medgen.actors.telemetry import METRICS
 from medgen.engine.run.folder import RunFolder, find_run

@@ -9,7 +9,7 @@ from pathlib import Path
 import fsspec
 import pyarrow as pa
 import pytest
-from benchmarks_in.outside import RECORDS, write_directory, write_hub, write_view
+from sources.outside import RECORDS, write_directory, write_hub, write_view
 
 from medgen.adapters.mini.build import build_mini
 from medgen.adapters.mini.layouts import write_layouts

@@ -3,10 +3,10 @@ import warnings
 
 import numpy as np
 import pytest
-from benchmarks_in.outside import bomb, picture
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from sources.outside import bomb, picture
 
 from medgen.engine.errors import ImageError
 from medgen.engine.images import MAX_PIXELS, open_image, png

@@ -1,7 +1,7 @@
 """The webhook: bounded tries, and its URL stays a secret."""
 
 import pytest
-from remote.webhooks import Board
+from nightly.webhooks import Board
 
 from medgen.launch.nightly.history import Night
 from medgen.launch.nightly.webhook import TRIES, notify, text
