@@ -9,6 +9,7 @@ DEMO ?= run --config demo
 BENCHMARKS ?= $(sort $(patsubst benchmarks/%/__main__.py,%,$(wildcard benchmarks/*/__main__.py)) \
 	$(patsubst benchmarks/%.py,%,$(filter-out benchmarks/_% benchmarks/soak.py,$(wildcard benchmarks/*.py))))
 ARGS ?=
+WORKERS ?= 2
 
 # Started under `uv run`, Ray would rebuild the environment in every worker.
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV = 0
@@ -19,11 +20,12 @@ export TORCHDYNAMO_DISABLE = 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment demo test check bench soak clean
+.PHONY: help setup environment demo test trial check bench soak clean
 
 help:
 	@echo "make demo    controls and tiny models over the miniature benchmark: tables and pictures"
-	@echo "make test    every test, quick ones first"
+	@echo "make test    one case of each kind; ARGS='-m quick' for those of seconds"
+	@echo "make trial   every test: all kills, seeds, faults and twins, about an hour"
 	@echo "make check   style, types and import arrows"
 	@echo "make bench   the measurements of benchmarks/ (BENCHMARKS='scale gate' for some)"
 	@echo "make soak    the long fault-injection run"
@@ -42,13 +44,18 @@ demo: setup
 # Without a network the second environment cannot be made; its one test then says so.
 test: setup
 	-@$(PYTHON) -m medgen.launch.setup.setup_env second
-	.venv/bin/python -m pytest -q $(ARGS)
+	.venv/bin/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not trial" $(ARGS)
+
+trial: setup
+	-@$(PYTHON) -m medgen.launch.setup.setup_env second
+	.venv/bin/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: environment
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/python tests/budget.py
 
 bench: setup
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; .venv/bin/python -m benchmarks.$$name; done

@@ -1,6 +1,7 @@
 """Places and clusters that tests share: real servers on loopback, each made once a session."""
 
 import itertools
+import json
 import os
 import shutil
 import tempfile
@@ -8,17 +9,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import budget
 import pytest
+import tiers
+from hypothesis import settings
+
+# A busy machine is no counter-example.
+settings.register_profile("medgen", deadline=None)
+settings.load_profile("medgen")
 
 ROOT = Path(__file__).resolve().parent.parent
 # Quick answers first: what a marker says about the time a test takes.
 _ORDER = ("slow", "cluster", "vllm", "gpu")
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m selects by the tier
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put quick tests first, and keep those that need a GPU from machines without one."""
     absent = pytest.mark.skip(reason="no NVIDIA device on this machine")
     for item in items:
+        tiers.mark(item)
         if item.get_closest_marker("gpu") and not Path("/dev/nvidiactl").exists():
             item.add_marker(absent)
     items.sort(key=_rank)
@@ -26,6 +36,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _rank(item: pytest.Item) -> int:
     return max((i for i, name in enumerate(_ORDER, 1) if item.get_closest_marker(name)), default=0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what each folder cost; a whole `make test` is also kept, for `make check`."""
+    stats = terminalreporter.stats.values()
+    reports = [r for kind in stats for r in kind if isinstance(r, pytest.TestReport)]
+    seconds = budget.by_folder(reports)
+    terminalreporter.section("seconds by folder")
+    terminalreporter.write_line("  ".join(f"{name} {spent:.0f}" for name, spent in seconds.items()))
+    config = terminalreporter.config
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if whole and config.option.markexpr == "not trial" and not config.option.keyword:
+        budget.SECONDS.parent.mkdir(exist_ok=True)
+        budget.SECONDS.write_text(json.dumps(seconds, indent=1), encoding="utf-8")
 
 
 # ---- object storage ------------------------------------------------------------------------
