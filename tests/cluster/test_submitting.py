@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from cluster.clients import committed, exported, medgen, run_folder, status, wait_for
+from cluster.clients import committed, exported, medgen, run_folder, start, status, wait_for
 from cluster.ray_machines import ROOT, Machines, elsewhere
 
 from medgen.actors.telemetry import METRICS
@@ -92,7 +92,7 @@ def test_the_cluster_has_no_code_of_ours(two_machines: Machines) -> None:
 
 
 def test_the_same_plan_is_the_same_run(two_machines: Machines, tmp_path: Path) -> None:
-    config, env = describe(tmp_path, "twice", 0.8), two_machines.environment()
+    config, env = describe(tmp_path, "twice", 1.2), two_machines.environment()
     env |= {"GREETING": "hello", "ANOTHER": "not for the cluster"}
     first, again = (
         json.loads(
@@ -110,6 +110,12 @@ def test_the_same_plan_is_the_same_run(two_machines: Machines, tmp_path: Path) -
     }
     shown -= {"ray_medgen_trouble_total"}
     wait_for(lambda: shown <= exported(two_machines))
+    lost = start(tmp_path, env, "submit", "--config", str(config), "--wait")
+    assert lost.stderr is not None
+    assert any("attached to" in line for line in lost.stderr), "it ended before it attached"
+    lost.kill()
+    lost.communicate()
+    assert status(tmp_path, "twice").exit_code is None, "the client was lost after the run's end"
     waited = medgen(tmp_path, env, "submit", "--config", str(config), "--wait")
     assert waited.returncode == 0, waited.stderr
     assert "attached to" in waited.stderr
@@ -120,7 +126,7 @@ def test_the_same_plan_is_the_same_run(two_machines: Machines, tmp_path: Path) -
     assert told
     assert all("runtime_resources" in d["from"] and "working_dir" in d["from"] for d in told)
     assert {(d["GREETING"], d["ANOTHER"]) for d in told} == {("hello", None)}
-    # Each sample was asked once, although the plan was submitted three times.
+    # Each sample was asked once, although the plan was submitted four times and a client killed.
     assert set(Counter((tmp_path / "calls").read_text().split()).values()) == {1}
     over = medgen(tmp_path, env, "submit", "--config", str(config), "--wait")
     assert over.returncode == 0
