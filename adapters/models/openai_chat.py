@@ -13,6 +13,7 @@ from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import Call, Endpoint, Failure, FailureKind, Reply
 from medgen.adapters.http.limits import Prices
 from medgen.adapters.images.content import content, unusable
+from medgen.adapters.models.usage import read_usage, spent
 from medgen.adapters.provenance import versions
 from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Token
 from medgen.engine.chat.quoting import storable
@@ -33,7 +34,6 @@ _FINISHED: Mapping[str, ReplyStatus] = {
 }
 # A body that is no JSON was cut on its way, most likely; asked for once more, and paid for again.
 _MALFORMED_ATTEMPTS = 2
-_MOST_TOKENS = 2**40  # in one reply; what says more cannot count
 _LETTERS_PER_TOKEN = 4  # a rough mean of English; only for pace and for money set aside
 
 
@@ -129,7 +129,7 @@ class OpenAIChat:
         most = self._prices.cost(prompt=prompt, completion=request.sampling.max_tokens)
 
         def price(reply: Reply) -> tuple[int, float]:
-            usage = _usage(reply)
+            usage = read_usage(reply)
             if usage is None:  # unknown, so as much as was set aside
                 return prompt + request.sampling.max_tokens, most
             paid = self._prices.cost(
@@ -181,7 +181,7 @@ class OpenAIChat:
             name = body.get("model")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError):
             return None
-        usage = self._spent(outcome, reason)
+        usage = spent(outcome, reason)
         if name is not None and not any(fnmatch.fnmatch(str(name), p) for p in self._patterns):
             return ChatReply("rejected", f"the reply is of model {name!r:.100}", text, usage)
         if refusal or reason == "content_filter":
@@ -190,33 +190,6 @@ class OpenAIChat:
         status = _FINISHED.get(reason, "rejected")
         said = {"ok": "", "truncated": "cut at the token limit"}.get(status, f"ended: {reason}")
         return ChatReply(status, said, text, usage, tokens)
-
-    def _spent(self, reply: Reply, reason: str) -> Usage:
-        usage = _usage(reply) or Usage()
-        return Usage(
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            usage.cached_tokens,
-            reply.seconds,
-            reply.cost_usd,
-            reason,
-        )
-
-
-def _usage(reply: Reply) -> Usage | None:
-    """Tokens as the endpoint counts them; None when it does not say."""
-    try:
-        counted = reply.json()["usage"]
-        details = counted.get("prompt_tokens_details") or {}
-        usage = Usage(
-            prompt_tokens=int(counted["prompt_tokens"]),
-            completion_tokens=int(counted.get("completion_tokens") or 0),
-            cached_tokens=int(details.get("cached_tokens") or 0),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        return None
-    counts = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
-    return usage if all(0 <= count < _MOST_TOKENS for count in counts) else None
 
 
 def _tokens(choice: Mapping[str, Any]) -> tuple[Token, ...]:

@@ -18,6 +18,7 @@ from medgen.adapters.images.contact_sheet import contact_sheet
 from medgen.adapters.images.content import servable
 from medgen.adapters.images.firewall import Firewall
 from medgen.adapters.images.image_jobs import ImageJob, image_job, in_order
+from medgen.adapters.models.usage import price_of_image, spent
 from medgen.adapters.provenance import versions
 from medgen.engine.data import Image, Prediction, Request, Usage
 from medgen.engine.errors import ConfigError, ImageError
@@ -154,8 +155,7 @@ class OpenAIImages:
         return self._field, (f"input-{index}.{media.rpartition('/')[2]}", data, media)
 
     def _price(self, reply: Reply) -> tuple[int, float]:
-        prompt, completion, cached = _usage(reply)
-        return prompt + completion, self._prices.cost(prompt, completion, cached, images=1)
+        return price_of_image(reply, self._prices, self._most)
 
     async def _draw(self, call: Call) -> Made | Failure:
         reply = await self._client.post(_PATHS[self.mode], call)
@@ -185,16 +185,13 @@ class OpenAIImages:
                 usage=usage,
                 details=details,
             )
-        prompt, completion, cached = _usage(made.reply)
         row = Prediction(
             job.sample.id,
             image_prompt=job.prompt,
             images=tuple(
                 Image(data, f"{job.sample.id}-{i}") for i, data in enumerate(made.pictures)
             ),
-            usage=Usage(
-                prompt, completion, cached, made.reply.seconds, made.reply.cost_usd, "stop"
-            ),
+            usage=spent(made.reply, "stop"),
             details=details,
         )
         return self._firewall.admit(row, job.sample, _size(self._size))
@@ -220,21 +217,6 @@ def _links(reply: Reply) -> list[str] | Failure:
     if any(is_filter_refusal(json.dumps(item).encode()) for item in (*items, found)):
         return Failure("refused", f"safety filter: {json.dumps(items)[:200]}")
     return Failure("malformed", "reply holds no picture")
-
-
-def _usage(reply: Reply) -> tuple[int, int, int]:
-    """Prompt, completion and cached tokens, where the server counts any."""
-    try:
-        usage = reply.json()["usage"]
-        details = usage.get("input_tokens_details") or {}
-        counts = (
-            usage.get("input_tokens"),
-            usage.get("output_tokens"),
-            details.get("cached_tokens"),
-        )
-        return int(counts[0] or 0), int(counts[1] or 0), int(counts[2] or 0)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return 0, 0, 0
 
 
 def _size(size: str | None) -> tuple[int, int] | None:

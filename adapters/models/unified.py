@@ -16,6 +16,7 @@ from medgen.adapters.http.links import resolve
 from medgen.adapters.images.content import content, servable, unusable
 from medgen.adapters.images.firewall import Firewall
 from medgen.adapters.models.interleaved import Interleaved, UnifiedStyle, prediction, question
+from medgen.adapters.models.usage import price_of_image, spent
 from medgen.adapters.provenance import versions, weights
 from medgen.engine.chat.messages import ChatRequest
 from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Usage
@@ -124,9 +125,7 @@ class UnifiedChat:
 
     def _price(self, reply: Reply) -> tuple[int, float]:
         # A reply rarely holds more than one picture; where tokens are paid for, they count all.
-        counted = _usage(reply)
-        tokens = (counted.prompt_tokens, counted.completion_tokens, counted.cached_tokens)
-        return tokens[0] + tokens[1], self._prices.cost(*tokens, images=1)
+        return price_of_image(reply, self._prices, self._most)
 
     async def _read(self, reply: Reply) -> Interleaved | Failure:
         try:
@@ -144,7 +143,7 @@ class UnifiedChat:
         status, reason = _ENDED.get(ended, ("ok", ""))
         if refusal:
             status, reason = "refused", f"declined: {refusal}"[:300]
-        return Interleaved(parts, _usage(reply, ended), status, reason)
+        return Interleaved(parts, spent(reply, ended), status, reason)
 
     def _row(self, request: Request, said: Interleaved | Failure) -> Prediction:
         if isinstance(said, Failure):
@@ -284,16 +283,3 @@ def _split_markdown(text: str) -> Iterator[tuple[str, str]]:
         at = match.end()
     if text[at:].strip():
         yield "text", text[at:]
-
-
-def _usage(reply: Reply, ended: str = "") -> Usage:
-    """What the reply cost; tokens are 0 where the server does not count them."""
-    prompt = completion = cached = 0
-    try:
-        counted = reply.json()["usage"]
-        prompt = int(counted["prompt_tokens"])
-        completion = int(counted.get("completion_tokens") or 0)
-        cached = int((counted.get("prompt_tokens_details") or {}).get("cached_tokens") or 0)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass
-    return Usage(prompt, completion, cached, reply.seconds, reply.cost_usd, ended)
