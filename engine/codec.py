@@ -1,16 +1,24 @@
-"""The JSON form of our values, and the content addresses made of it."""
+"""The JSON form of our values, the way back, and the content addresses made of it."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
+
+from medgen.engine.errors import CorruptError
+
+T = TypeVar("T")
 
 
 def plain(value: Any) -> Any:
-    """The JSON form of dataclasses, mappings and tuples, for hashing and storing."""
+    """The JSON form of dataclasses, settings, mappings, tuples and sets, which come sorted."""
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -18,6 +26,28 @@ def plain(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(plain(v) for v in value)
     return value
+
+
+def encode(value: Any) -> bytes:
+    """JSON as it is stored, to be read by people too; mappings keep their order."""
+    return json.dumps(plain(value), indent=1).encode()
+
+
+def decode(kind: type[T], data: bytes, what: str) -> T:
+    """The value that `encode` wrote.
+
+    Args:
+        kind: its type, with everything in it typed.
+        data: JSON.
+        what: says what it should have been, for the message: "<path>: not a plan".
+
+    Raises:
+        CorruptError: no JSON, a field that is missing, or one of another type.
+    """
+    try:
+        return msgspec.convert(json.loads(data), kind)
+    except (ValueError, RecursionError) as err:  # msgspec's and json's errors are ValueErrors
+        raise CorruptError(f"{what} ({err})") from err
 
 
 def fingerprint(*parts: Any) -> str:

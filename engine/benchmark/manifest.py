@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from medgen.engine.codec import plain
+from medgen.engine.codec import decode, plain
 from medgen.engine.data import Sample
 from medgen.engine.errors import BenchmarkError, CorruptError
 from medgen.engine.store import schemas
@@ -66,15 +66,10 @@ def manifest_from_json(data: bytes, name: str) -> Manifest:
     Raises:
         CorruptError: it is not JSON, lacks a field, or has another version.
     """
-    try:
-        fields = json.loads(data)
-        if fields["version"] != MANIFEST_VERSION:
-            raise CorruptError(f"{name}: version {fields['version']}, not {MANIFEST_VERSION}")
-        fields["shards"] = tuple(ShardEntry(**entry) for entry in fields["shards"])
-        fields["notes"] = tuple(fields["notes"])
-        return Manifest(**fields)
-    except (ValueError, KeyError, TypeError, RecursionError) as err:
-        raise CorruptError(f"{name}: not a manifest of this version ({err!r})") from err
+    made = decode(Manifest, data, f"{name}: not a manifest of this version")
+    if made.version != MANIFEST_VERSION:
+        raise CorruptError(f"{name}: version {made.version}, not {MANIFEST_VERSION}")
+    return made
 
 
 class Benchmark:

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import cattrs
-
-from medgen.engine.errors import CorruptError, StoreError
+from medgen.engine.codec import decode, encode
+from medgen.engine.errors import StoreError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.store.layout import RUNS, RunPlace
 from medgen.engine.store.objects import Objects
@@ -52,8 +51,7 @@ class RunFolder:
 
     def save_plan(self, plan: Plan, config: str) -> None:
         """Leave the plan and the configuration it was made from; the first driver's stay."""
-        data = json.dumps(cattrs.unstructure(plan), indent=1).encode()
-        self.objects.create(self.place.plan, data)
+        self.objects.create(self.place.plan, encode(plan))
         self.objects.create(self.place.config, config.encode())
 
     def plan(self) -> Plan:
@@ -70,15 +68,11 @@ class RunFolder:
             raise StoreError(
                 f"no run {self.run_id!r} in {self.objects.url}; `medgen list runs` names them"
             ) from err
-        try:
-            return cattrs.structure(json.loads(data), Plan)
-        except (ValueError, KeyError, cattrs.BaseValidationError) as err:
-            raise CorruptError(f"{name}: not a plan of this version ({err!r})") from err
+        return decode(Plan, data, f"{name}: not a plan of this version")
 
     def save_status(self, status: Status) -> None:
         """Publish where the run stands."""
-        data = json.dumps(cattrs.unstructure(status), indent=1, sort_keys=True).encode()
-        self.objects.replace(self.place.status, data)
+        self.objects.replace(self.place.status, encode(status))
 
     def status(self) -> Status | None:
         """Where the run stands, as last published; None before anything was."""
@@ -86,10 +80,7 @@ class RunFolder:
             data = self.objects.read(self.place.status)
         except FileNotFoundError:
             return None
-        try:
-            return cattrs.structure(json.loads(data), Status)
-        except (ValueError, KeyError, cattrs.BaseValidationError) as err:
-            raise CorruptError(f"{self.place.status}: not readable ({err!r})") from err
+        return decode(Status, data, f"{self.place.status}: not readable")
 
     def ask_to_stop(self, why: str) -> None:
         """Ask the driver, wherever it runs, to stop; it looks every few seconds."""

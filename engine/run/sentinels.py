@@ -5,13 +5,12 @@ benchmark and the judge's recipe, so only like is compared with like. A session 
 run; its name begins with the time, so names are in order.
 """
 
-import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from medgen.engine.benchmark.manifest import Benchmark
-from medgen.engine.codec import fingerprint
+from medgen.engine.codec import decode, encode, fingerprint
 from medgen.engine.data import Sample
 from medgen.engine.judging.sentinels import (
     Drift,
@@ -40,7 +39,7 @@ def stand_guard(objects: Objects, plan: Plan, group: GroupPlan, judge: Judge, se
     table = sentinel_table(sentinels, verdicts, _judge(plan, group))
     name = session_table(session, uuid.uuid4().hex[:8])
     place = _place(plan, group)
-    objects.create(place.table(name), json.dumps(table, sort_keys=True).encode())
+    objects.create(place.table(name), encode(table))
 
 
 def drifts(objects: Objects, plan: Plan, session: str) -> dict[str, Drift]:
@@ -72,5 +71,4 @@ def _place(plan: Plan, group: GroupPlan) -> SentinelPlace:
 
 
 def _table(objects: Objects, path: str) -> Mapping[str, Any]:
-    table: Mapping[str, Any] = json.loads(objects.read(path))
-    return table
+    return decode(dict[str, Any], objects.read(path), f"{path}: not a table of sentinels")

@@ -8,7 +8,6 @@ nothing, for results are addressed by what they are.
 """
 
 import contextlib
-import json
 import socket
 import threading
 import time
@@ -17,7 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from medgen.engine.errors import CorruptError, PlanError, StoreError
+from medgen.engine.codec import decode, encode
+from medgen.engine.errors import PlanError, StoreError
 from medgen.engine.store import layout
 from medgen.engine.store.objects import Objects
 
@@ -69,7 +69,7 @@ class Lease:
         last = numbers[-1] if numbers else 0
         if held := self._holder():
             raise LeaseHeld(self._words(held))
-        mine = json.dumps(self._holding()).encode()
+        mine = encode(self._holding())
         if not self.objects.create(self._path(last + 1), mine):
             raise LeaseHeld(self._words(self._read(last + 1)))
         self.number = last + 1
@@ -104,14 +104,14 @@ class Lease:
             LeaseLost: it ran out, and another holds it now.
         """
         self._check()
-        self.objects.replace(self._path(self.number), json.dumps(self._holding()).encode())
+        self.objects.replace(self._path(self.number), encode(self._holding()))
         self._check()
 
     def release(self) -> None:
         """Let the next one in at once; nothing happens when it was lost before."""
         with contextlib.suppress(LeaseLost):
             self._check()
-            body = json.dumps(self._holding(released=True)).encode()
+            body = encode(self._holding(released=True))
             self.objects.replace(self._path(self.number), body)
         self.number = 0
 
@@ -155,9 +155,8 @@ class Lease:
         if not numbers or numbers[-1] != self.number:
             raise LeaseLost(f"{self.folder}: the lease ran out and another has taken it")
 
-    def _holding(self, released: bool = False) -> dict[str, object]:
-        until = self.clock() + self.seconds
-        return {"holder": self.holder, "until": until, "released": released}
+    def _holding(self, released: bool = False) -> Holding:
+        return Holding(self.holder, self.clock() + self.seconds, released)
 
     def _holder(self) -> Holding | None:
         """Who holds it now."""
@@ -174,11 +173,7 @@ class Lease:
 
     def _read(self, number: int) -> Holding:
         path = self._path(number)
-        try:
-            body = json.loads(self.objects.read(path))
-            return Holding(str(body["holder"]), float(body["until"]), bool(body["released"]))
-        except (ValueError, KeyError, TypeError) as err:
-            raise CorruptError(f"{path}: not a lease ({err!r}); delete it to go on") from err
+        return decode(Holding, self.objects.read(path), f"{path}: not a lease; delete it to go on")
 
     def _words(self, held: Holding) -> str:
         until = datetime.fromtimestamp(held.until, UTC).isoformat(timespec="seconds")

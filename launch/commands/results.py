@@ -31,9 +31,9 @@ def open_run(store: str, run: str | None) -> "RunReader":
 @as_json
 def status_command(run: str | None, store: str, as_json: bool) -> int:
     """Show where a run stands. RUN is its id or the beginning of it; by default the last one."""
-    import cattrs
     from rich.console import Console
 
+    from medgen.engine.codec import plain
     from medgen.engine.run.folder import RunFolder
     from medgen.engine.run.survey import survey
     from medgen.launch.run.plan import standing_table
@@ -43,7 +43,7 @@ def status_command(run: str | None, store: str, as_json: bool) -> int:
     todo = survey(reader)
     if as_json:
         left = {key: len(targets) for key, targets in todo.targets.items()}
-        known = cattrs.unstructure(status) if status else {}
+        known = plain(status) if status else {}
         emit("status", run=reader.plan.run_id, shards_to_do=left, **known)
         return 0
     Console().print(standing_table(reader.plan, todo, status))

@@ -141,8 +141,7 @@ def plan_command(
     config: str | None, store: str | None, overrides: Overrides, as_json: bool, mermaid: bool
 ) -> int:
     """Show stages, shards done and to do, resources and estimates; refuse what cannot fit."""
-    import cattrs
-
+    from medgen.engine.codec import plain
     from medgen.engine.plan import graph
     from medgen.engine.run.reader import RunReader
     from medgen.engine.run.survey import survey
@@ -156,7 +155,7 @@ def plan_command(
     todo = survey(RunReader(objects, plan))
     if as_json:
         left = {key: len(targets) for key, targets in todo.targets.items()}
-        emit("plan", plan=cattrs.unstructure(plan), shards_to_do=left)
+        emit("plan", plan=plain(plan), shards_to_do=left)
     elif mermaid:
         sys.stdout.write(graph.mermaid(plan) + "\n")
     else:

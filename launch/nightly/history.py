@@ -3,16 +3,14 @@
 `<root>/nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json}`.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Literal
 
-import cattrs
 import pyarrow as pa
 
-from medgen.engine.errors import CorruptError
+from medgen.engine.codec import decode, encode, plain
 from medgen.engine.store.layout import NightlyPlace
 from medgen.engine.store.objects import Objects
 
@@ -90,10 +88,7 @@ class History:
         return sorted(found, key=lambda night: night.date)
 
     def _read(self, path: str) -> Night:
-        try:
-            return cattrs.structure(json.loads(self.objects.read(path)), Night)
-        except (ValueError, KeyError, cattrs.BaseValidationError) as err:
-            raise CorruptError(f"{path}: not the record of a night ({err!r})") from err
+        return decode(Night, self.objects.read(path), f"{path}: not the record of a night")
 
     def last_good(self, before: str) -> Night | None:
         """The last good night before a date."""
@@ -118,7 +113,7 @@ class History:
 
     def save(self, night: Night, page: str = "") -> None:
         """Leave a night's record, its page, the table of all, and `latest.json`."""
-        body = json.dumps(cattrs.unstructure(night), indent=1, sort_keys=True).encode()
+        body = encode(night)
         self.objects.replace(self.place.record(night.date), body)
         if page:
             self.objects.replace(self.place.page(night.date), page.encode())
@@ -142,7 +137,7 @@ def _between(first: str, last: str, every: int) -> Iterator[str]:
 def _parquet(nights: Sequence[Night]) -> bytes:
     import pyarrow.parquet as pq
 
-    rows = [{**cattrs.unstructure(n), "verdicts": list(n.verdicts.items())} for n in nights]
+    rows = [{**plain(n), "verdicts": list(n.verdicts.items())} for n in nights]
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows, HISTORY), sink, compression="zstd")
     written: bytes = sink.getvalue().to_pybytes()
