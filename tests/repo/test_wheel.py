@@ -1,0 +1,155 @@
+"""The wheel alone, in an environment of its own, in a folder that has our folders' names too."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from medgen.launch.cli import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("engine", "actors", "adapters", "metrics", "conf", "launch")
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
+
+# A system of another package, which uses a `metrics` of its own and says what its process holds.
+SPY = """
+import json, os, sys
+from pathlib import Path
+import metrics
+from medgen.engine.data import Prediction
+
+class Spy:
+    def __init__(self, into):
+        self.into = Path(into)
+
+    def predict(self, requests):
+        held = {n: getattr(m, "__file__", None) for n, m in list(sys.modules.items())}
+        (self.into / f"{os.getpid()}.json").write_text(json.dumps(held))
+        return [Prediction(r.sample.id, text=metrics.WORD) for r in requests]
+
+    def passport(self):
+        return {"model": "spy"}
+"""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A user's folder and environment."""
+
+    folder: Path
+    python: Path
+    site: Path
+
+    def medgen(self, *words: str) -> subprocess.CompletedProcess[str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "MEDGEN"))}
+        return subprocess.run(
+            [self.python, "-m", "medgen", *words],
+            cwd=self.folder,
+            env=kept,
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Outside:
+    """The wheel installed where our tree cannot be seen; what it needs is this environment's."""
+    there = tmp_path_factory.mktemp("outside")
+    script = "import sys, hatchling.build as b; print(b.build_wheel(sys.argv[1]))"
+    command = [sys.executable, "-c", script, str(there)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", there / "env"], check=True)
+    python = there / "env" / "bin" / "python"
+    words = ["install", "--quiet", "--no-deps", "--no-index", str(there / built.stdout.split()[-1])]
+    pip(python, *words)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    site = there / "env" / "lib" / version / "site-packages"
+    # A line in a `.pth` file adds a folder, but not what that folder's own `.pth` files would.
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    folder = there / "work"
+    for name in OURS:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("raise ImportError('the user imports this')\n")
+    (site / "metrics.py").write_text("WORD = 'theirs'\n")
+    (folder / "metrics" / "__init__.py").write_text("WORD = 'theirs'\n")
+    (site / "their_spy.py").write_text(SPY)
+    record = site / "their_spy-1.0.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: their-spy\nVersion: 1.0\n")
+    (record / "entry_points.txt").write_text("[medgen.systems]\nspy = their_spy:Spy\n")
+    return Outside(folder, python, site)
+
+
+def pip(python: Path, *words: str) -> None:
+    command = [sys.executable, "-m", "pip", "--python", str(python), *words]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+
+
+def run(outside: Outside, cluster: str) -> Path:
+    """Run the other package's system; the folder where it said what its process holds."""
+    said = outside.folder / f"said-{cluster}"
+    said.mkdir()
+    spy = {"target": "spy", "kwargs": {"into": str(said)}, "resources": {"cpus": 0.5}}
+    conf = {
+        "name": f"spied-{cluster}",
+        "store": str(outside.folder / "store"),
+        "benchmark": "mini",
+        "systems": [{"name": "spy", "formats": ["VQA"], "answer": spy}],
+        "protocol": {"name": "text", "metrics": {"token_f1": {}}},
+        "cluster": cluster,
+        "nonce": cluster,
+    }
+    (outside.folder / f"{cluster}.yaml").write_text(yaml.safe_dump(conf))
+    done = outside.medgen("run", "--config", f"{cluster}.yaml", "--json")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    return said
+
+
+def names_by_file(held: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Under which names a process has loaded each file of our package."""
+    names = defaultdict(set)
+    for name, file in held.items():
+        if file and "/medgen/" in file and name != "__main__":
+            names[file].add(name)
+    return names
+
+
+@pytest.mark.parametrize("cluster", ["in-process", "local"])
+def test_no_module_has_two_names_in_a_worker(outside: Outside, cluster: str) -> None:
+    said = run(outside, cluster)
+    reports = list(said.iterdir())
+    assert reports
+    held = json.loads(reports[0].read_text())
+    ours = names_by_file(held)
+    assert len(ours) > 20
+    assert {file: names for file, names in ours.items() if len(names) != 1} == {}
+    assert all(Path(file).is_relative_to(outside.site) for file in ours)
+    assert "metrics" in held, "the other package got its own"
+    assert not set(OURS) - {"metrics"} & set(held)
+
+
+@pytest.mark.parametrize("verb", sorted(COMMANDS))
+def test_every_verb_is_there(outside: Outside, verb: str) -> None:
+    done = outside.medgen(verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Usage: medgen" in done.stdout
+
+
+def test_uninstalling_leaves_what_is_not_ours(outside: Outside) -> None:
+    pip(outside.python, "uninstall", "--yes", "--quiet", "medgen-engine")
+    assert not (outside.site / "medgen").exists()
+    assert (outside.site / "metrics.py").exists()
+    assert all((outside.folder / name / "__init__.py").exists() for name in OURS)
+    wheel = next(outside.folder.parent.glob("*.whl"))
+    pip(outside.python, "install", "--quiet", "--no-deps", "--no-index", str(wheel))
