@@ -19,8 +19,6 @@ TRIAL = {
     "a rehearsal on Ray": r"test_chaos_option.py::test_a_rehearsed_run_.*\[overrides1\]",
     "each way to end a process": r"test_ray_faults.py::test_a_sample_that_ends_.*\[exit\]",
     "a model in stages on two processes": r"test_vllm_in_actors.py::.*\[pipeline\]",
-    "an engine killed in mid-run": r"test_vllm_death.py::test_a_run_whose_engine_is_killed_",
-    "the same bytes on another node": r"test_same_bytes.py::test_another_node_",
     "the whole demo on a cluster": r"test_submitted_demo.py::",
     "a night given to Ray's own submit": r"test_submitting.py::test_rays_own_.*\[night\]",
 }

@@ -72,3 +72,10 @@ def test_the_check_in_a_clean_clone_is_the_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert script[-1] == "exec make test"
     assert "make test" in {c.strip() for c in commands(ROOT / "README.md")}
+
+
+def test_the_files_named_in_worked_examples_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:engine|adapters|metrics|launch|tests)/[\w/]+\.py)`", text)
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / name).is_file()] == []
