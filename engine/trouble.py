@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePath
 from typing import Self
 
+from medgen.engine.errors import StoreError
 from medgen.engine.redaction import redact
 
 TRACEBACK_BYTES = 16 * 1024  # of a traceback's end, where the cause of it all stands
@@ -171,12 +172,13 @@ def _log(log: logging.Logger, level: int, err: BaseException, place: Place, samp
         told, sample_id = told.withheld(), ""
     sample = f"sample {sample_id}" if sample_id else ""
     where = ", ".join(part for part in (str(place), sample) if part)
-    # Of thousands of rows that fail alike, the first of a worker's gets the traceback.
+    # Of thousands of rows that fail alike, the first of a worker's gets the traceback. What the
+    # store refuses is a sentence; the event log has its traceback all the same.
     again = told.error_id in place.logged
     if place.group:
         place.logged.add(told.error_id)
     trace = " (traceback as before)" if again else f"\n{told.traceback}"
-    trace = trace if told.traceback else ""
+    trace = trace if told.traceback and not isinstance(err, StoreError) else ""
     fields = {
         "group": place.group, "stage": place.stage, "component": place.component,
         "shard": place.shard, "sample_id": sample_id, "error_type": told.error_type,
