@@ -1,8 +1,10 @@
 # Every target does its own set-up: a virtual environment in .venv, small seeded weights in
 # var/weights, predictions to replay in var/predictions. The first time takes some minutes, later
-# ones well under a second.
+# ones well under a second: make's own time stamps say what is there.
 
 PYTHON ?= python3
+# Which build of PyTorch and vLLM: cpu or gpu. The driver is asked unless you say it.
+MEDGEN_ACCELERATOR ?= $(if $(findstring GPU,$(shell nvidia-smi -L 2>/dev/null)),gpu,cpu)
 # What `make demo` runs, what `make bench` measures (all of benchmarks/ by default), and with what
 # arguments the tests are run; each can be set on the command line: make test ARGS='-m "not vllm"'.
 DEMO ?= run --config demo
@@ -15,12 +17,21 @@ WORKERS ?= 2
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV = 0
 export RAY_USAGE_STATS_ENABLED = 0
 # vLLM on the CPU compiles small functions with g++ and Python's headers; without them, do not try.
-ifeq ($(shell command -v nvidia-smi || command -v g++),)
+HEADERS = $(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_path('include'))")
+ifeq ($(MEDGEN_ACCELERATOR)$(if $(shell command -v g++),$(wildcard $(HEADERS)/Python.h)),cpu)
 export TORCHDYNAMO_DISABLE = 1
 endif
 
+# What pip said of the last release of each package that worked together; `make lock` renews it.
+PIP = .venv/bin/python -m pip --disable-pip-version-check
+INSTALL = $(PIP) install --quiet --constraint constraints.txt
+VENV = .venv/made-for-$(MEDGEN_ACCELERATOR)
+PACKAGES = .venv/installed-$(MEDGEN_ACCELERATOR)
+TINY = metrics/tiny.py adapters/tiny/vlm.py adapters/tiny/diffusers.py launch/setup/tiny.py
+
 .DEFAULT_GOAL := help
-.PHONY: help setup environment demo test trial check bench soak clean
+.PHONY: help setup environment lock demo test trial check bench soak clean
+.DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    controls and tiny models over the miniature benchmark: tables and pictures"
@@ -29,25 +40,67 @@ help:
 	@echo "make check   style, types and import arrows"
 	@echo "make bench   the measurements of benchmarks/ (BENCHMARKS='scale gate' for some)"
 	@echo "make soak    the long fault-injection run"
+	@echo "make lock    constraints.txt anew: the newest release of everything that fits together"
 	@echo "make clean   removes the environment, the made weights and the caches; results stay"
 
-setup:
-	@$(PYTHON) -m medgen.launch.setup.setup_env
+setup: environment var/weights/.made var/predictions/.made
 
-environment:
-	@$(PYTHON) -m medgen.launch.setup.setup_env environment
+environment: $(PACKAGES)
+
+# A Python without ensurepip (Debian splits it off) takes the pip of the system.
+$(VENV):
+	@case $(MEDGEN_ACCELERATOR) in cpu|gpu) ;; *) echo "MEDGEN_ACCELERATOR can be cpu or gpu."; exit 6;; esac
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say where it is with PYTHON=."; exit 6; }
+	@echo "making .venv for the $(MEDGEN_ACCELERATOR), with everything in it: some minutes"
+	@$(PYTHON) -m venv --clear .venv >/dev/null 2>&1 || { $(PYTHON) -m venv --clear --without-pip .venv \
+	  && $(PYTHON) -m pip --python .venv/bin/python install --quiet pip; } || { echo "Python has \
+	  neither ensurepip nor pip; as root: apt-get install python3-venv python3-pip"; exit 6; }
+	@touch $@
+
+# PyTorch goes first and alone: vLLM for CPU pins the CPU build, which only PyTorch's own index has;
+# where that does not answer, pip goes on with the index that you use. What cannot load on a CPU
+# goes again.
+$(PACKAGES): pyproject.toml constraints.txt launch/setup/torchvision_cure.py | $(VENV)
+	$(PIP) install --quiet 'pip>=25.1'
+ifeq ($(MEDGEN_ACCELERATOR),cpu)
+	$(INSTALL) --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu torch
+endif
+	$(INSTALL) --group dev --editable '.[full,$(MEDGEN_ACCELERATOR)]'
+ifeq ($(MEDGEN_ACCELERATOR),cpu)
+	$(PIP) uninstall --quiet --yes torchaudio torchcodec
+endif
+	.venv/bin/python -m medgen.launch.setup.torchvision_cure
+ifdef TORCHDYNAMO_DISABLE
+	@echo "There is no g++ or no Python.h: vLLM compiles nothing (TORCHDYNAMO_DISABLE=1); as root: \
+	  apt-get install g++ python3-dev"
+endif
+	@touch $@
+
+lock: | $(PACKAGES)
+	$(PIP) install --quiet --dry-run --ignore-installed --report .venv/report.json --group dev '.[full,cpu]'
+	.venv/bin/python -m medgen.launch.setup.lock .venv/report.json > constraints.txt
+
+var/weights/.made: constraints.txt $(TINY) | $(PACKAGES)
+	.venv/bin/medgen build weights --to var/weights
+	@touch $@
+
+# What a control said, for the demo to replay.
+var/predictions/.made: $(wildcard adapters/controls/*.py adapters/mini/*.py) | $(PACKAGES)
+	rm -rf var/predictions; mkdir -p var/predictions/.work
+	.venv/bin/medgen run benchmark=mini 'systems=[classical]' protocol=weight-free cluster=in-process \
+	  report=false store=var/predictions/.work >var/predictions/.log 2>&1 || { cat var/predictions/.log; exit 1; }
+	.venv/bin/medgen export --format jsonl --store var/predictions/.work --to var/predictions >/dev/null
+	rm -r var/predictions/.work var/predictions/.log
+	@touch $@
 
 # The demo's encoders have random weights; yours are elsewhere, and stay out of it.
 demo: setup
 	MEDGEN_WEIGHTS=$(CURDIR)/var/weights/tiny-metrics .venv/bin/medgen $(DEMO)
 
-# Without a network the second environment cannot be made; its one test then says so.
 test: setup
-	-@$(PYTHON) -m medgen.launch.setup.setup_env second
 	.venv/bin/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not trial" $(ARGS)
 
 trial: setup
-	-@$(PYTHON) -m medgen.launch.setup.setup_env second
 	.venv/bin/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: environment
@@ -64,5 +117,5 @@ soak: setup
 	.venv/bin/python -m benchmarks.soak
 
 clean:
-	rm -rf .venv var/environments var/weights var/setup.log dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv var/weights var/predictions dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -type d -prune -exec rm -rf {} +

@@ -13,10 +13,8 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from medgen.engine.errors import ConfigError
 from medgen.launch.cluster.sites import NodeConf, SiteConf, check
-from medgen.launch.setup.setup_env import EXTRAS, UNLOADABLE
 
 Kind = Literal["kuberay", "ray", "slurm", "docker-cpu", "docker-gpu"]
-DISTRIBUTION = "medgen-engine"
 PACKAGES = ("medgen", "engine", "actors", "adapters", "metrics", "conf", "launch")
 
 # Template -> name of the file; `{name}` is the site's.
@@ -76,9 +74,6 @@ def _settings(kind: Kind, site: SiteConf) -> dict[str, Any]:
             "nightly": [*site.program, *_nightly(site), *store],
         },
         "ray_version": importlib.metadata.version("ray"),
-        "torch": _torch(),
-        "extras": (*EXTRAS, build),
-        "unloadable": UNLOADABLE,
         "packages": PACKAGES,
     }
 
@@ -93,12 +88,6 @@ def _nightly(site: SiteConf) -> list[str]:
 def _workers(site: SiteConf) -> dict[str, NodeConf]:
     groups = {"cpu": site.cpu, "gpu": site.gpu}
     return {name: node for name, node in groups.items() if node.most}
-
-
-def _torch() -> str:
-    """The exact PyTorch that this distribution asks for."""
-    wanted = importlib.metadata.requires(DISTRIBUTION) or []
-    return next(line.partition(";")[0].strip() for line in wanted if line.startswith("torch=="))
 
 
 def _environment() -> Environment:

@@ -138,10 +138,9 @@ def build_command(what: str, to: str | None, store: str) -> int:
         for layout, path in write_layouts(Path(to or "var/mini"), samples).items():
             click.echo(f"{layout}: {path}")
     else:
-        from medgen.launch.setup.setup_env import MAKERS
         from medgen.launch.setup.tiny import make_all
 
-        for path in make_all(Path(to or "var/weights"), MAKERS):
+        for path in make_all(Path(to or "var/weights")):
             click.echo(str(path))
     return 0
 

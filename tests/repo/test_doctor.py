@@ -40,6 +40,21 @@ def test_looking_loads_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_absent_sets_of_packages_are_told_with_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also by whom it was installed: a clone has its Makefile, a wheel has pip."""
+    there = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: "" if name == "pydicom" else there(name))
+    monkeypatch.setattr(doctor, "IS_CLONE", True)
+    (finding,) = doctor.packages()
+    assert (finding.state, finding.how) == ("missing", "make setup")
+    assert finding.what == "Not installed: mini"
+    monkeypatch.setattr(doctor, "IS_CLONE", False)
+    (finding,) = doctor.packages()
+    assert finding.how == 'pip install "medgen-engine[mini]"'
+
+
 def test_a_shared_store_is_probed_and_left_empty(shared_url: str) -> None:
     (finding,) = doctor.storage(shared_url)
     assert finding.state == "ok"

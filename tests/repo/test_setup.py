@@ -1,118 +1,139 @@
-"""The set-up step: what it decides, when it works again, and the torchvision cure."""
+"""The set-up: what it decides, what it says is missing, what is pinned, the torchvision cure."""
 
+import itertools
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
-from medgen.launch.setup import setup_env, torchvision_cure
+from medgen.launch.setup import torchvision_cure
+from medgen.launch.setup.lock import constraints
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_pytorch_is_named_once_and_exactly() -> None:
-    found = setup_env.torch_requirement(setup_env.project())
-    assert found.startswith("torch==2.")
+def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What make would do, or says."""
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={k: v for k, v in os.environ.items() if k != "MEDGEN_ACCELERATOR"} | environment,
+    )
 
 
-def test_only_what_is_installed_decides(tmp_path: Path) -> None:
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    (tmp_path / "pyproject.toml").write_text(text)
-    before = setup_env.project(tmp_path)
-    (tmp_path / "pyproject.toml").write_text(text.replace("line-length = 100", "line-length = 99"))
-    assert setup_env.project(tmp_path) == before
-    (tmp_path / "pyproject.toml").write_text(text.replace('"click>=8.1', '"click>=8.2'))
-    assert setup_env.project(tmp_path) != before
+def project() -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return found
 
 
-def test_a_stamp_holds_for_its_key_only(tmp_path: Path) -> None:
-    stamp = tmp_path / "stamp"
-    assert not setup_env.is_stamped(stamp, "a")
-    stamp.write_text("a")
-    assert setup_env.is_stamped(stamp, "a")
-    assert not setup_env.is_stamped(stamp, "b")
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines)
 
 
-def test_a_changed_maker_makes_weights_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = {setup_env.weights_key("cpu"), setup_env.weights_key("gpu")}
-    monkeypatch.setattr(setup_env, "MAKERS", {"medgen.launch.cluster.render": "other"})
-    keys.add(setup_env.weights_key("cpu"))
-    assert len(keys) == 3
-
-
-@pytest.mark.parametrize(("said", "kind"), [("cpu", "cpu"), ("gpu", "gpu")])
-def test_the_accelerator_can_be_said(monkeypatch: pytest.MonkeyPatch, said: str, kind: str) -> None:
-    monkeypatch.setenv("MEDGEN_ACCELERATOR", said)
-    assert setup_env.accelerator() == kind
-
-
-@pytest.mark.parametrize(
-    ("answer", "code", "kind"),
-    [("GPU 0: made up", 0, "gpu"), ("no device", 0, "cpu"), ("GPU", 9, "cpu")],
-)
-def test_the_accelerator_is_what_the_driver_answers(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: str, code: int, kind: str
-) -> None:
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text(f"#!/bin/sh\necho '{answer}'\nexit {code}\n")
-    tool.chmod(0o755)
-    monkeypatch.delenv("MEDGEN_ACCELERATOR", raising=False)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    assert setup_env.accelerator() == kind
-
-
-def test_a_wrong_accelerator_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MEDGEN_ACCELERATOR", "tpu")
-    with pytest.raises(setup_env.SetupError, match="cpu or gpu"):
-        setup_env.accelerator()
-
-
-def test_a_missing_package_nobody_can_install_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(setup_env.SetupError, match="apt-get install python3-venv"):
-        list(setup_env.apt_commands("python3-venv"))
-
-
-@pytest.mark.parametrize("sudo", [True, False])
-def test_sudo_is_used_only_when_it_asks_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sudo: bool
-) -> None:
-    for name, code in (("apt-get", 0), ("sudo", 0 if sudo else 1)):
-        tool = tmp_path / name
-        tool.write_text(f"#!/bin/sh\nexit {code}\n")
-        tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    if not sudo:
-        with pytest.raises(setup_env.SetupError, match="not root"):
-            list(setup_env.apt_commands("python3-venv"))
-        return
-    assert [line[:3] for line in setup_env.apt_commands("python3-venv")] == [
-        ["sudo", "-n", "apt-get"],
-        ["sudo", "-n", "apt-get"],
+def test_the_project_admits_every_pinned_release() -> None:
+    extras = project()["project"]["optional-dependencies"]
+    lists = [project()["project"]["dependencies"], project()["dependency-groups"]["dev"]]
+    asked = [Requirement(line) for line in itertools.chain(*lists, *extras.values())]
+    pinned = pins()
+    refused = [
+        f"{r} does not admit {pinned[name]}"
+        for r in asked
+        if (name := canonicalize_name(r.name)) in pinned and not r.specifier.contains(pinned[name])
     ]
+    assert refused == []
+    optional = {"vllm", "radgraph", "wandb", "medgen-engine"}
+    wanted = {canonicalize_name(r.name) for r in asked} - optional
+    assert wanted <= set(pinned)
 
 
-def test_a_failing_step_shows_the_end_of_its_output(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(setup_env, "LOG", tmp_path / "log")
-    setup_env.step("first", ["sh", "-c", "echo not this"])
-    with pytest.raises(setup_env.SetupError, match="no space left") as caught:
-        setup_env.step("second", ["sh", "-c", "echo no space left; exit 1"])
-    assert "not this" not in str(caught.value)
+def test_constraints_are_names_and_versions_of_any_machine() -> None:
+    assert "medgen-engine" not in pins()
+    for name, version in pins().items():
+        assert re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name), name
+        assert Version(version).local is None, (name, version)
 
 
-# Where systems keep the pip that ensurepip unpacks; without one, the index has it.
-PIP_WHEELS = [
-    Path(sysconfig.get_path("stdlib")) / "ensurepip" / "_bundled",
-    Path("/usr/share/python-wheels"),
-]
+def test_a_lock_is_read_from_the_report_of_pip() -> None:
+    found = [
+        {"metadata": {"name": "torch", "version": "2.0+cpu"}},
+        {"metadata": {"name": "Bert_Score", "version": "1"}},
+        {"metadata": {"name": "medgen-engine", "version": "1"}},
+    ]
+    assert constraints(json.dumps({"install": found})) == "bert-score==1\ntorch==2.0\n"
+
+
+@pytest.mark.parametrize(("said", "vllm"), [("cpu", "full,cpu"), ("gpu", "full,gpu")])
+def test_the_accelerator_can_be_said(said: str, vllm: str) -> None:
+    done = make("-Bn", "environment", MEDGEN_ACCELERATOR=said)
+    assert f".[{vllm}]" in done.stdout
+    assert ("pytorch.org/whl/cpu" in done.stdout) == (said == "cpu")
+
+
+@pytest.mark.parametrize(("answer", "kind"), [("GPU 0: made up", "gpu"), ("no device", "cpu")])
+def test_the_accelerator_is_what_the_driver_answers(tmp_path: Path, answer: str, kind: str) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    tool.chmod(0o755)
+    done = make("-Bn", "environment", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert f".[full,{kind}]" in done.stdout
+
+
+def copied(folder: Path) -> Path:
+    """A folder with a Makefile and what its first steps look at."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+def test_a_wrong_accelerator_is_refused(tmp_path: Path) -> None:
+    done = make("-C", str(copied(tmp_path)), ".venv/made-for-tpu", MEDGEN_ACCELERATOR="tpu")
+    assert done.returncode
+    assert "can be cpu or gpu" in done.stdout
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_an_older_python_is_told_so(tmp_path: Path) -> None:
+    old = tmp_path / "old-python"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    done = make(
+        "-C", str(copied(tmp_path)), ".venv/made-for-cpu", f"PYTHON={old}", MEDGEN_ACCELERATOR="cpu"
+    )
+    assert done.returncode
+    assert "Python 3.11 or newer" in done.stdout
+
+
+def test_what_is_missing_is_said_and_not_installed(tmp_path: Path) -> None:
+    """A Python with neither ensurepip nor pip."""
+    bare = tmp_path / "bare-python"
+    bare.write_text(
+        f'#!/bin/sh\ncase "$*" in *venv*|*pip*) exit 1;; esac\nexec {sys.executable} "$@"\n'
+    )
+    bare.chmod(0o755)
+    done = make(
+        "-C",
+        str(copied(tmp_path)),
+        ".venv/made-for-cpu",
+        f"PYTHON={bare}",
+        MEDGEN_ACCELERATOR="cpu",
+    )
+    assert done.returncode
+    assert "apt-get install python3-venv python3-pip" in done.stdout
 
 
 @pytest.mark.slow
@@ -120,36 +141,25 @@ def test_an_environment_is_made_without_ensurepip(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """As on a system that splits ensurepip off: pip comes from the system's own pip."""
-    (tmp_path / "ensurepip.py").write_text("raise ImportError\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "ensurepip.py").write_text("raise ImportError\n")
+    monkeypatch.setenv("PYTHONPATH", str(broken))
     if wheels := next((folder for folder in PIP_WHEELS if folder.is_dir()), None):
         monkeypatch.setenv("PIP_NO_INDEX", "1")
         monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-    monkeypatch.setattr(setup_env, "LOG", tmp_path / "log")
-    monkeypatch.setattr(setup_env, "VENV", tmp_path / "env")
-    monkeypatch.setattr(setup_env, "PYTHON", tmp_path / "env" / "bin" / "python")
-    assert not setup_env.runs([sys.executable, "-c", "import ensurepip"])
-    setup_env.create_venv()
-    assert setup_env.runs([setup_env.PYTHON, "-m", "pip", "--version"])
+    target = [".venv/made-for-cpu", f"PYTHON={sys.executable}"]
+    done = make("-C", str(copied(tmp_path)), *target, MEDGEN_ACCELERATOR="cpu")
+    assert done.returncode == 0, done.stdout + done.stderr
+    pip = [tmp_path / ".venv/bin/python", "-m", "pip", "--version"]
+    assert subprocess.run(pip, check=False).returncode == 0
 
 
-def test_without_an_index_the_second_environment_says_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(setup_env, "SECOND_VENV", tmp_path / "second")
-    monkeypatch.setattr(setup_env, "VENV", Path(sys.prefix))
-    monkeypatch.setattr(setup_env, "LOG", tmp_path / "log")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
-    assert setup_env.main(["second"]) == 6
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith(f"setup: No package index gave {setup_env.SECOND[0]}")
-    assert not (tmp_path / "second" / ".stamp").exists()
-
-
-def test_an_older_python_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "version_info", (3, 10, 0))
-    assert setup_env.main(["environment"]) == 6
+# Where systems keep the pip that ensurepip unpacks; without one, the index has it.
+PIP_WHEELS = [
+    Path(sysconfig.get_path("stdlib")) / "ensurepip" / "_bundled",
+    Path("/usr/share/python-wheels"),
+]
 
 
 # ---- torchvision ---------------------------------------------------------------------------
