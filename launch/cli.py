@@ -10,6 +10,7 @@ from medgen.engine.trouble import show_warnings
 
 # name -> (module in launch/commands, one-line help). A table, so that help imports nothing.
 COMMANDS = {
+    "demo": ("demo", "Run the controls over the embedded miniature benchmark, in this process."),
     "run": ("running", "Predict, score, judge and report; starts where the last run stopped."),
     "plan": ("running", "Show what a run would do, and whether it fits, without doing it."),
     "score": ("running", "Score the predictions that exist; no model is run."),

@@ -8,14 +8,16 @@ import io
 import warnings
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
-import torch
 from PIL import Image as Pillow
 from PIL import ImageOps
 
 from medgen.engine.data import Image
+
+if TYPE_CHECKING:
+    import torch
 
 T = TypeVar("T")
 
@@ -53,13 +55,17 @@ class Picture:
         return self.image.size
 
     @cached_property
-    def rgb(self) -> torch.Tensor:
+    def rgb(self) -> "torch.Tensor":
         """Pixels, uint8 [height, width, 3]."""
+        import torch
+
         return torch.from_numpy(np.array(self.image))
 
     @cached_property
-    def luma(self) -> torch.Tensor:
+    def luma(self) -> "torch.Tensor":
         """ITU-R 601-2 luma as Pillow rounds it, uint8 [height, width]."""
+        import torch
+
         return torch.from_numpy(np.array(self.image.convert("L")))
 
     def resize(self, size: tuple[int, int], resample: Pillow.Resampling) -> "Picture":

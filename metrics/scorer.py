@@ -8,9 +8,8 @@ at once and can drop duplicates and group by length across systems.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
-
-import torch
 
 from medgen.engine.codec import plain
 from medgen.engine.data import Prediction, Sample, Score
@@ -67,10 +66,7 @@ class FusedScorer:
         """
         if threads < 1:
             raise ConfigError(f"threads is {threads}, a worker needs at least 1")
-        torch.set_num_threads(threads)
-        # Convolutions on a GPU would otherwise round to 10 bits, and differ from those on a CPU.
-        torch.backends.cudnn.allow_tf32 = False
-        self.device = _device(device)
+        self.device = _prepare_device(device, threads)
         self._limits = _limits(limits or {})
         self.metrics: dict[str, Metric] = {
             name: build_metric(name, recipe) for name, recipe in metrics.items()
@@ -197,7 +193,15 @@ def build_metric(name: str, recipe: Mapping[str, Any]) -> Metric:
     return metric
 
 
-def _device(wanted: str) -> str:
+def _prepare_device(wanted: str, threads: int) -> str:
+    """The device's name, with PyTorch set up for it; text metrics alone do without PyTorch."""
+    if find_spec("torch") is None:
+        return "cpu"
+    import torch
+
+    torch.set_num_threads(threads)
+    # Convolutions on a GPU would otherwise round to 10 bits, and differ from those on a CPU.
+    torch.backends.cudnn.allow_tf32 = False
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if wanted.startswith("cuda") and not torch.cuda.is_available():

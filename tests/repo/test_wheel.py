@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -137,6 +138,38 @@ def test_no_module_has_two_names_in_a_worker(outside: Outside, cluster: str) -> 
     assert all(Path(file).is_relative_to(outside.site) for file in ours)
     assert "metrics" in held, "the other package got its own"
     assert not set(OURS) - {"metrics"} & set(held)
+
+
+# Hides packages from an interpreter, as if they had not been installed.
+HIDE = """
+from importlib.machinery import PathFinder
+found = PathFinder.find_spec
+def find_spec(name, path=None, target=None):
+    hidden = name.partition(".")[0] in {"torch", "torchvision", "transformers", "nltk", "vllm"}
+    return None if hidden else found(name, path, target)
+PathFinder.find_spec = find_spec
+"""
+
+
+@pytest.mark.parametrize("lean", [True, False])
+def test_the_demo_runs_with_and_without_pytorch(outside: Outside, lean: bool) -> None:
+    store = outside.folder / f"demo-{lean}"
+    hide = outside.site / "sitecustomize.py"
+    if lean:
+        hide.write_text(HIDE)
+    started = time.monotonic()
+    try:
+        done = outside.medgen("demo", "--store", str(store))
+    finally:
+        hide.unlink(missing_ok=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert time.monotonic() - started < 60
+    (report,) = store.glob("runs/*/report/index.md")
+    assert f"report: {report}" in done.stdout
+    shown = report.read_text(encoding="utf-8")
+    assert all(name in shown for name in ("oracle", "classical", "copy-input", "blank"))
+    assert ("left out" in done.stderr) == lean
+    assert ("psnr" in shown) != lean
 
 
 @pytest.mark.parametrize("verb", sorted(COMMANDS))
