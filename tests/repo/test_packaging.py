@@ -1,5 +1,6 @@
 """What is installed, what it pulls in, and whose names it uses."""
 
+import email
 import importlib
 import importlib.metadata
 import json
@@ -133,6 +134,18 @@ def test_a_wheel_from_the_sdist_is_the_wheel(tmp_path: Path) -> None:
     (unpacked,) = (tmp_path / "sdist").iterdir()
     (tmp_path / "again").mkdir()
     assert _content(_built("wheel", unpacked, tmp_path / "again")) == _content(direct)
+
+
+def test_an_index_can_show_the_wheel(tmp_path: Path) -> None:
+    """What it says of itself has no link that leads nowhere outside the repository."""
+    inside = _content(_built("wheel", ROOT, tmp_path))
+    (metadata,) = (text for name, text in inside.items() if name.endswith("METADATA"))
+    told = email.message_from_bytes(metadata)
+    assert told["Description-Content-Type"] == "text/markdown"
+    assert {c.partition(" :: ")[0] for c in told.get_all("Classifier", [])} > {"Typing", "Topic"}
+    links = re.findall(r"\]\(([^)]+)\)", str(told.get_payload()))
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
 
 
 def test_every_dependency_has_its_reason() -> None:
