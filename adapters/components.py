@@ -6,42 +6,75 @@ _HERE = "medgen.adapters"
 _SYSTEM = ("answer", "render")
 
 
-def _system(name: str, target: str, extra: str = "") -> Component:
-    return Component(name, "systems", f"{_HERE}.{target}", extra, stages=_SYSTEM)
+def _system(name: str, target: str, settings: str, extra: str = "") -> Component:
+    return Component(name, "systems", f"{_HERE}.{target}", extra, f"{_HERE}.{settings}", _SYSTEM)
 
 
-def _chat(name: str, target: str, extra: str) -> Component:
+def _chat(name: str, target: str, settings: str, extra: str) -> Component:
     """A chat model: part of `answers` and of `chat-judge`, no stage of its own."""
-    return Component(name, "systems", f"{_HERE}.{target}", extra)
+    return Component(name, "systems", f"{_HERE}.{target}", extra, f"{_HERE}.{settings}")
 
 
-def _judge(name: str, target: str) -> Component:
-    return Component(name, "judges", f"{_HERE}.{target}", stages=("judge",))
+def _judge(name: str, target: str, settings: str) -> Component:
+    return Component(name, "judges", f"{_HERE}.{target}", "", f"{_HERE}.{settings}", ("judge",))
+
+
+def _control(name: str, kind: str, extra: str = "") -> Component:
+    return _system(name, f"controls.systems:{kind}", "controls.settings:ControlSettings", extra)
 
 
 COMPONENTS = {
     component.name: component
     for component in (
-        _system("answers", "models.answering:Answers"),
-        _chat("vllm", "models.vllm_engine:VLLMChat", "device"),
-        _chat("openai", "models.openai_chat:OpenAIChat", "api"),
-        _chat("tiny-vlm", "tiny.served:TinyVLMChat", "device"),
-        _system("unified-chat", "models.unified:UnifiedChat", "api"),
-        _system("unified-in-process", "models.unified:UnifiedInProcess"),
-        _system("openai-images", "models.openai_images:OpenAIImages", "api"),
-        _system("diffusers", "models.diffusers_pipeline:DiffusersPipeline", "images"),
-        _system("tiny-pipeline", "tiny.diffusers:TinyPipeline", "images"),
-        _system("managed-server", "models.managed_server:ManagedServer", "api"),
-        _system("oracle", "controls.systems:Oracle"),
-        _system("copy-input", "controls.systems:CopyInput"),
-        _system("blank", "controls.systems:Blank"),
-        _system("unrelated", "controls.systems:Unrelated"),
-        _system("classical", "controls.systems:Classical", "mini"),
-        _system("empty", "controls.systems:Null"),
-        _system("replay", "controls.replay:Replay"),
-        _system("chaotic", "controls.chaos:ChaoticGenerator"),
-        _judge("chat-judge", "judges.chat_judge:ChatJudge"),
-        _judge("rule-judge", "judges.rule_judge:RuleJudge"),
-        _judge("chaotic-judge", "controls.chaos:ChaoticJudge"),
+        _system("answers", "models.answering:Answers", "models.settings:AnswersSettings"),
+        _chat("vllm", "models.vllm_engine:VLLMChat", "models.settings:VLLMSettings", "device"),
+        _chat("openai", "models.openai_chat:OpenAIChat", "models.settings:OpenAISettings", "api"),
+        _chat("tiny-vlm", "tiny.served:TinyVLMChat", "tiny.settings:TinyVLMSettings", "device"),
+        _system(
+            "unified-chat",
+            "models.unified:UnifiedChat",
+            "models.settings:UnifiedChatSettings",
+            "api",
+        ),
+        _system(
+            "unified-in-process",
+            "models.unified:UnifiedInProcess",
+            "models.settings:UnifiedInProcessSettings",
+        ),
+        _system(
+            "openai-images",
+            "models.openai_images:OpenAIImages",
+            "models.settings:OpenAIImagesSettings",
+            "api",
+        ),
+        _system(
+            "diffusers",
+            "models.diffusers_pipeline:DiffusersPipeline",
+            "models.settings:DiffusersSettings",
+            "images",
+        ),
+        _system(
+            "tiny-pipeline",
+            "tiny.diffusers:TinyPipeline",
+            "tiny.settings:TinyPipelineSettings",
+            "images",
+        ),
+        _system(
+            "managed-server",
+            "models.managed_server:ManagedServer",
+            "models.settings:ManagedServerSettings",
+            "api",
+        ),
+        _control("oracle", "Oracle"),
+        _control("copy-input", "CopyInput"),
+        _control("blank", "Blank"),
+        _control("unrelated", "Unrelated"),
+        _control("classical", "Classical", "mini"),
+        _control("empty", "Null"),
+        _system("replay", "controls.replay:Replay", "controls.settings:ReplaySettings"),
+        _system("chaotic", "controls.chaos:ChaoticGenerator", "controls.settings:ChaoticSettings"),
+        _judge("chat-judge", "judges.chat_judge:ChatJudge", "judges.settings:ChatJudgeSettings"),
+        _judge("rule-judge", "judges.rule_judge:RuleJudge", "judges.settings:RuleJudgeSettings"),
+        _judge("chaotic-judge", "controls.chaos:ChaoticJudge", "controls.settings:ChaoticSettings"),
     )
 }

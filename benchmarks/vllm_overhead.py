@@ -115,7 +115,9 @@ def bare(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     limits = {"image": 8, "video": 0}
     llm = LLM(model=model, limit_mm_per_prompt=limits, **arguments(asked))
     sampling = Sampling(max_tokens=asked.max_tokens)
-    style = AnswerStyle("compositional", sampling=sampling, letters=(asked.letters, asked.letters))
+    style = AnswerStyle(
+        mode="compositional", sampling=sampling, letters=(asked.letters, asked.letters)
+    )
     messages, parameters = [], []
     for sample in Questions(asked.samples, asked.side):
         assert isinstance(sample, Sample)

@@ -1,76 +1,128 @@
-"""Settings read into a dataclass, and sentences for those that do not fit."""
+"""Settings: read from plain values into their types, and refused with the place of what is wrong.
+
+Settings are frozen `msgspec.Struct`s. What is given is never bent into shape: a word is no number,
+a number no switch, a string no list; only a whole number may stand where any number may.
+"""
 
 import ast
-import dataclasses
-import difflib
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import msgspec
 
 from medgen.engine import registry
+from medgen.engine.codec import plain
 from medgen.engine.errors import ConfigError
+from medgen.engine.refusals import WORDS, check_names, refusal
 
 T = TypeVar("T")
 
+# Marks a field that says only how, where or for how much a component is run: part of no key.
+How = Annotated[T, msgspec.Meta(extra={"how": True})]
 
-def read_settings(
-    kind: type[T], given: Mapping[str, Any] | None, what: str, **readers: Callable[[Any], Any]
-) -> T:
-    """A dataclass from its fields as configuration has them; nothing at all means its defaults.
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Root of all settings types; each repeats `frozen` and `kw_only`, for type checkers."""
+
+
+class Nested(Settings, frozen=True, kw_only=True):
+    """A recipe inside another one's settings. Its arguments are read by its own settings type."""
+
+    target: str
+    kwargs: dict[str, Any] = {}
+
+    def arguments(self) -> dict[str, Any]:
+        """What its component is checked and keyed by."""
+        return self.kwargs
+
+
+class Unusable(ConfigError, ValueError):
+    """A value that has the right type and cannot be used; reading adds its place."""
+
+
+def read(kind: type[T], given: Any, where: str) -> T:
+    """Settings from what configuration holds.
 
     Args:
-        kind: the dataclass.
-        given: names and plain values.
-        what: these settings are, for messages.
-        readers: for fields that are not kept as they are given: what to make of the plain value.
+        kind: a settings type.
+        given: a mapping; nothing at all means the defaults; settings of that type stay as they are.
+        where: they stand, for messages: "system 'a', answer.kwargs".
 
     Raises:
-        ConfigError: something else than a mapping, an unknown field, one that is missing, or a
-            value of a type that cannot be used.
+        ConfigError: an unknown field, one that is missing, or a value that is not of its type or
+            range. The sentence begins with the whole path.
     """
+    if isinstance(given, kind):
+        return given
     if given is not None and not isinstance(given, Mapping):
-        raise ConfigError(f"{what} has fields, and cannot be a {type(given).__name__}")
-    settings = dict(given or {})
-    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
-    check_names(f"{what} has no field", settings, [f.name for f in fields])
-    empty = dataclasses.MISSING
-    needed = [f.name for f in fields if f.default is empty and f.default_factory is empty]
-    if missing := [name for name in needed if name not in settings]:
-        raise ConfigError(f"{what} needs the field {missing[0]!r}")
+        raise ConfigError(f"{where}: {WORDS['object']} is expected, not {given!r:.100}")
+    values = plain(given or {})
     try:
-        read = {name: readers[name](settings[name]) for name in readers if name in settings}
-        return kind(**settings | read)
-    except TypeError as err:
-        raise ConfigError(f"{what}: {err}") from err
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as err:
+        raise ConfigError(refusal(str(err), kind, values, where)) from err
 
 
-def check_names(complaint: str, given: Collection[str], known: Collection[str]) -> None:
-    """Refuse a name that is not known, with the one that was probably meant.
+def without_how(kind: type[Any], given: Any, where: str = "settings") -> dict[str, Any]:
+    """What of settings can change rows, as JSON for keys: no marked field, at any depth.
+
+    A field that has its default value is left out, so that it is the same key whether the default
+    is written out or not, and a new field with a default changes no key.
 
     Raises:
-        ConfigError: `complaint`, the first unknown name and what to write in its place.
+        ConfigError: what is given cannot be read; see `read`.
     """
-    for name in given:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"It takes {', '.join(known)}"
-            raise ConfigError(f"{complaint} {name!r}. {hint}")
+    return _lasting(read(kind, given, where))
+
+
+def _lasting(settings: Any) -> dict[str, Any]:
+    lasting = {}
+    for field in msgspec.structs.fields(type(settings)):
+        value = getattr(settings, field.name)
+        if is_how(type(settings), field.name) or value == _default(field):
+            continue
+        # A recipe is looked into by whoever knows its component.
+        deeper = isinstance(value, msgspec.Struct) and not isinstance(value, Nested)
+        lasting[field.name] = _lasting(value) if deeper else plain(value)
+    return {name: value for name, value in lasting.items() if value != {}}
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return field.default
+
+
+def is_how(kind: type[Any], name: str) -> bool:
+    """Whether a field of a settings type is marked by `How`."""
+    marks = getattr(get_type_hints(kind, include_extras=True)[name], "__metadata__", ())
+    return any((getattr(mark, "extra", None) or {}).get("how") for mark in marks)
 
 
 def check_arguments(who: str, target: str, kwargs: Mapping[str, Any]) -> None:
     """Check a recipe and the recipes inside its arguments.
 
-    What cannot be told from the source here (a class that is not on this machine, that inherits
-    its `__init__` or hands arguments on) is left to the worker.
+    A component with a settings type is held to it, any other to its constructor's signature. What
+    cannot be told from the source here (a class that is not on this machine, that inherits its
+    `__init__` or hands arguments on) is left to the worker.
 
     Raises:
-        ConfigError: an argument that the class does not know, or lacks; source that is no Python.
+        ConfigError: an argument that the class does not know, lacks, or cannot use; source that
+            is no Python.
     """
-    if signature := _signature(registry.find(target).target):
+    component = registry.find(target)
+    if component.settings:
+        settings = read(registry.load(component.settings), kwargs, f"{who}.kwargs")
+        for name in settings.__struct_fields__:
+            if isinstance(inner := getattr(settings, name), Nested):
+                check_arguments(f"{who}.kwargs.{name}", inner.target, inner.arguments())
+        return
+    if signature := _signature(component.target):
         _compare(f"{who}: {target}", signature, kwargs)
-    for _, inner, given in registry.inner_recipes(kwargs):
-        check_arguments(who, inner, given)
+    for name, inside, given in registry.inner_recipes(kwargs):
+        check_arguments(f"{who}.kwargs.{name}", inside, given)
 
 
 def _compare(who: str, signature: ast.arguments, given: Mapping[str, Any]) -> None:

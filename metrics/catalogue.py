@@ -24,22 +24,31 @@ class CatalogueEntry:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[str, ...] = ()  # names in `medgen.metrics.weights`
     extra: str = "metrics"  # the optional dependency group that it needs
+    settings: str = "MetricSettings"  # type of its arguments, in `medgen.metrics.settings`
 
 
 _ALL = ("compat", "compat-newer", "strict")
 CATALOGUE: dict[str, CatalogueEntry] = {
     "psnr": CatalogueEntry("medgen.metrics.image.pixel:PSNR", "image", ("compat", "strict")),
     "ssim": CatalogueEntry("medgen.metrics.image.pixel:SSIM", "image", ("compat", "strict")),
-    "ms_ssim": CatalogueEntry("medgen.metrics.image.pixel:MSSSIM", "image", ("strict",)),
+    "ms_ssim": CatalogueEntry(
+        "medgen.metrics.image.pixel:MSSSIM", "image", ("strict",), settings="StrictMetricSettings"
+    ),
     "lpips": CatalogueEntry(
         "medgen.metrics.image.perceptual:LPIPS",
         "image",
         _ALL,
         {"net": "alex"},
         ("lpips-alex-trunk",),
+        settings="LPIPSSettings",
     ),
     "lpips_vgg": CatalogueEntry(
-        "medgen.metrics.image.perceptual:LPIPS", "image", _ALL, {"net": "vgg"}, ("lpips-vgg-trunk",)
+        "medgen.metrics.image.perceptual:LPIPS",
+        "image",
+        _ALL,
+        {"net": "vgg"},
+        ("lpips-vgg-trunk",),
+        settings="LPIPSSettings",
     ),
     "embedding_similarity": CatalogueEntry(
         "medgen.metrics.image.embedding:EmbeddingSimilarity",
@@ -47,6 +56,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         ("compat", "strict"),
         {"model": "rad-dino"},
         ("rad-dino",),
+        settings="EmbeddingSettings",
     ),
     "medimageinsight_similarity": CatalogueEntry(
         "medgen.metrics.image.embedding:EmbeddingSimilarity",
@@ -54,10 +64,15 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         ("compat", "strict"),
         {"model": "medimageinsight", "encoder": "medimageinsight"},
         ("medimageinsight",),
+        settings="EmbeddingSettings",
     ),
     "bleu": CatalogueEntry("medgen.metrics.text.ngrams:BLEU", "text", ("compat", "strict")),
-    "rouge_l": CatalogueEntry("medgen.metrics.text.ngrams:RougeL", "text", ("strict",)),
-    "chrf": CatalogueEntry("medgen.metrics.text.ngrams:ChrF", "text", ("strict",)),
+    "rouge_l": CatalogueEntry(
+        "medgen.metrics.text.ngrams:RougeL", "text", ("strict",), settings="RougeLSettings"
+    ),
+    "chrf": CatalogueEntry(
+        "medgen.metrics.text.ngrams:ChrF", "text", ("strict",), settings="ChrFSettings"
+    ),
     "text_em": CatalogueEntry("medgen.metrics.text.ngrams:TextExactMatch", "text", ("compat",)),
     "token_f1": CatalogueEntry("medgen.metrics.text.ngrams:TokenF1", "text", ("compat",)),
     "bertscore": CatalogueEntry(
@@ -66,6 +81,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         _ALL,
         {"model": "pubmedbert", "layer": 12},
         ("pubmedbert",),
+        settings="BERTScoreSettings",
     ),
     "exact_match": CatalogueEntry(
         "medgen.metrics.text.closed_form:ExactMatch", "text", ("compat", "strict")
@@ -83,17 +99,25 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         {},
         ("radgraph-xl",),
         extra="radgraph",
+        settings="RadGraphSettings",
     ),
 }
 
 
 SCORER = "fused-scorer"
+_SETTINGS = "medgen.metrics.settings"
 COMPONENTS = {
     SCORER: Component(
-        SCORER, "metrics", "medgen.metrics.scorer:FusedScorer", "metrics", stages=("score",)
+        SCORER,
+        "metrics",
+        "medgen.metrics.scorer:FusedScorer",
+        "metrics",
+        f"{_SETTINGS}:ScorerSettings",
+        ("score",),
     )
 } | {
-    name: Component(name, "metrics", entry.target, entry.extra) for name, entry in CATALOGUE.items()
+    name: Component(name, "metrics", entry.target, entry.extra, f"{_SETTINGS}:{entry.settings}")
+    for name, entry in CATALOGUE.items()
 }
 
 

@@ -5,10 +5,12 @@ says otherwise), `compat-newer` what its later state 6f43dc8 gives where that di
 what the method's own authors intend. A metric refuses a profile it does not have.
 """
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from medgen.engine.errors import ConfigError
-from medgen.metrics.pictures import Policy
+
+if TYPE_CHECKING:  # which loads PyTorch
+    from medgen.metrics.pictures import Policy
 
 Profile = Literal["compat", "compat-newer", "strict"]
 FOLLOWS = {
@@ -30,6 +32,6 @@ def choose_profile(metric: str, profile: str, *known: Profile) -> Profile:
     raise ConfigError(f"{metric} has no profile {profile!r}; it has {', '.join(known)}")
 
 
-def policy_of(profile: Profile) -> Policy:
+def policy_of(profile: Profile) -> "Policy":
     """How pictures are decoded under a profile."""
     return "strict" if profile == "strict" else "compat"

@@ -3,7 +3,7 @@
 `HttpClient` runs one event loop in a thread of its own, so that the synchronous ports can keep
 many requests in flight. It knows HTTP and no vendor: adapters make the bodies and read them.
 
-    client = HttpClient(Endpoint.parse(settings))  # of medgen.adapters.http.endpoint
+    client = HttpClient(read(Endpoint, settings, "endpoint"))  # of medgen.adapters.http.endpoint
     replies = client.map(lambda body: client.post("chat/completions", Call(json=body)), bodies)
 """
 

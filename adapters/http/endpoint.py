@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from msgspec import Meta
+
 from medgen.engine.data import PredictionStatus
-from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.errors import AdapterError
 from medgen.engine.redaction import remember_secret
-from medgen.engine.settings import read_settings
+from medgen.engine.settings import Settings, Unusable
 
 FailureKind = Literal[
     "timeout",  # no whole reply in time, in every attempt
@@ -39,57 +41,37 @@ _REFUSAL_CODES = (
     "prohibited_content",
     "data_inspection_failed",
 )
-_OPTIONAL = frozenset({"requests_per_minute", "tokens_per_minute", "spending_cap_usd"})
-_POSITIVE = (
-    *("timeout_s", "attempts", "timeout_attempts", "backoff_s", "backoff_max_s"),
-    *("retry_after_max_s", "concurrency", "max_response_mib", "give_up_after"),
-    *sorted(_OPTIONAL),
-)
+_Positive = Annotated[float, Meta(gt=0)]
+_Count = Annotated[int, Meta(ge=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Settings, frozen=True, kw_only=True):
     """Where a model is reached, and how hard it may be pressed. None of it names a secret."""
 
     base_url: str
     api_key_env: str | None = None  # name of the environment variable that holds the key
     key_header: str = "Authorization"  # "Bearer " precedes the key only in this one
-    timeout_s: float = 300.0  # for one attempt, from the first byte sent to the last received
-    attempts: int = 6
-    timeout_attempts: int = 2  # a request that timed out may have been billed all the same
-    backoff_s: float = 1.0
-    backoff_max_s: float = 60.0
-    retry_after_max_s: float = 300.0  # a server that asks for more is given up
-    concurrency: int = 8
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    max_response_mib: float = 64.0
-    spending_cap_usd: float | None = None  # for this process
+    timeout_s: _Positive = 300.0  # for one attempt, from the first byte sent to the last received
+    attempts: _Count = 6
+    timeout_attempts: _Count = 2  # a request that timed out may have been billed all the same
+    backoff_s: _Positive = 1.0
+    backoff_max_s: _Positive = 60.0
+    retry_after_max_s: _Positive = 300.0  # a server that asks for more is given up
+    concurrency: _Count = 8
+    requests_per_minute: _Positive | None = None
+    tokens_per_minute: _Positive | None = None
+    max_response_mib: _Positive = 64.0
+    spending_cap_usd: _Positive | None = None  # for this process
     allowed_hosts: tuple[str, ...] = ()  # beyond base_url's own: "cdn.example.org", "*.example.org"
-    give_up_after: int = 16  # requests in a row without any connection: the endpoint is not there
+    give_up_after: _Count = 16  # requests in a row without any connection: it is not there
     proxy_from_env: bool = False
-
-    @classmethod
-    def parse(cls, settings: Mapping[str, Any]) -> "Endpoint":
-        """From configuration.
-
-        Raises:
-            ConfigError: an unknown key, a value out of range, or a URL that cannot be used.
-        """
-        return read_settings(cls, settings, "endpoint", allowed_hosts=tuple)
 
     def __post_init__(self) -> None:
         url = urlsplit(self.base_url)
         if url.scheme not in ("http", "https") or not url.hostname:
-            raise ConfigError(f"base_url {self.base_url!r} is not an http(s) URL")
+            raise Unusable(f"base_url {self.base_url!r} is not an http(s) URL")
         if url.username or url.password or url.query or url.fragment:
-            raise ConfigError("base_url may hold no credentials and no query; use api_key_env")
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if value is None and name in _OPTIONAL:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-                raise ConfigError(f"endpoint.{name} must be a positive number, not {value!r}")
+            raise Unusable("base_url may hold no credentials and no query; use api_key_env")
 
     def read_key(self) -> str | None:
         """The secret key, from the environment; None when the endpoint needs none.

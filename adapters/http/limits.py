@@ -3,33 +3,36 @@
 import asyncio
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated
+
+from msgspec import Meta
 
 from medgen.engine.errors import ConfigError, SpendingError
-from medgen.engine.settings import read_settings
+from medgen.engine.settings import Settings, Unusable
+
+_Dollars = Annotated[float, Meta(ge=0)]
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
+class Prices(Settings, frozen=True, kw_only=True):
     """US dollars per million tokens and per image made; 0 for a server of one's own.
 
     `request` is the most that one request can cost, for models whose use cannot be foreseen. A
     spending cap sets so much aside for every open request.
     """
 
-    prompt: float = 0.0
-    cached: float | None = None  # None: cached tokens cost as much as the others
-    completion: float = 0.0
-    image: float = 0.0
-    request: float | None = None
+    prompt: _Dollars = 0.0
+    cached: _Dollars | None = None  # None: cached tokens cost as much as the others
+    completion: _Dollars = 0.0
+    image: _Dollars = 0.0
+    request: _Dollars | None = None
 
     def __post_init__(self) -> None:
         given = (self.prompt, self.cached, self.completion, self.image, self.request)
-        if any(price is not None and not 0 <= price < math.inf for price in given):
-            raise ConfigError(f"a price is a number of dollars, 0 or more: {self}")
+        if math.inf in given:
+            raise Unusable("a price is a number of dollars, and infinity is none")
 
     def cost(self, prompt: int = 0, completion: int = 0, cached: int = 0, images: int = 0) -> float:
         """US dollars for one reply. `prompt` counts all prompt tokens, `cached` those among them.
@@ -53,15 +56,6 @@ class Prices:
         if cap_usd is not None and (self.prompt or self.completion or not self.image):
             raise ConfigError("a spending cap needs prices.request, the most one request can cost")
         return self.image
-
-    @classmethod
-    def parse(cls, settings: Mapping[str, Any]) -> "Prices":
-        """From configuration.
-
-        Raises:
-            ConfigError: an unknown key or a negative price.
-        """
-        return read_settings(cls, settings, "prices")
 
 
 @dataclass(slots=True)

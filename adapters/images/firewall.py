@@ -12,29 +12,38 @@ from typing import Any, Literal
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
+from medgen.engine.codec import plain
 from medgen.engine.data import Image, Prediction, Sample
-from medgen.engine.errors import ConfigError, ImageError
+from medgen.engine.errors import ImageError
 from medgen.engine.images import FORMATS, MAX_PIXELS, open_image
+from medgen.engine.settings import Settings, read
 
 Policy = Literal["accept", "reject"]
 
 # What cannot be decoded cannot be scored: these policies are not for configuration.
-_UNDECODABLE = ("not_an_image", "damaged", "oversized", "animated")
-POLICY: Mapping[str, Policy] = {
+_UNDECODABLE: Mapping[str, Policy] = {
     "not_an_image": "reject",
     "damaged": "reject",  # truncated files too
     "oversized": "reject",  # more pixels than may be decoded: a bomb
     "animated": "reject",  # no telling which frame is meant
-    "grayscale": "accept",  # metrics turn every mode into RGB
-    "palette": "accept",
-    "cmyk": "accept",
-    "deep": "accept",  # more than 8 bits a channel
-    "transparent": "accept",  # an alpha channel that hides something
-    "rotated": "accept",  # EXIF orientation; recorded, not applied, as the benchmark's evaluator
-    "wrong_size": "accept",  # metrics resize the candidate to the reference
-    "blank": "accept",  # one colour: a bad picture, which the metrics should say
-    "copy_of_input": "accept",  # doing nothing is a result, and has its own control
 }
+
+
+class FirewallPolicy(Settings, frozen=True, kw_only=True):
+    """What becomes of a picture that can be decoded and is peculiar."""
+
+    grayscale: Policy = "accept"  # metrics turn every mode into RGB
+    palette: Policy = "accept"
+    cmyk: Policy = "accept"
+    deep: Policy = "accept"  # more than 8 bits a channel
+    transparent: Policy = "accept"  # an alpha channel that hides something
+    rotated: Policy = "accept"  # EXIF orientation; recorded, not applied, as by the evaluator
+    wrong_size: Policy = "accept"  # metrics resize the candidate to the reference
+    blank: Policy = "accept"  # one colour: a bad picture, which the metrics should say
+    copy_of_input: Policy = "accept"  # doing nothing is a result, and has its own control
+
+
+POLICY: Mapping[str, Policy] = {**_UNDECODABLE, **plain(FirewallPolicy())}
 _EXIF_ORIENTATION = 0x0112
 _TIFF_BITS = 258
 _DEEP_MODES = {"I": 32, "F": 32}
@@ -44,20 +53,17 @@ class Firewall:
     """Inspects the pictures of predictions. Holds no state besides its policy."""
 
     def __init__(
-        self, policy: Mapping[str, str] | None = None, max_pixels: int = MAX_PIXELS
+        self,
+        policy: Mapping[str, str] | FirewallPolicy | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
-        """`policy` overrides single cases with `accept` or `reject`.
+        """`policy` holds fields of `FirewallPolicy`.
 
         Raises:
             ConfigError: an unknown case or policy, or a case that can only be rejected.
         """
-        changes = dict(policy or {})
-        for case, wish in changes.items():
-            if case not in POLICY or case in _UNDECODABLE:
-                raise ConfigError(f"the output firewall has no choice for {case!r}")
-            if wish not in ("accept", "reject"):
-                raise ConfigError(f"policy for {case!r} is accept or reject, not {wish!r}")
-        self.policy: Mapping[str, str] = {**POLICY, **changes}
+        chosen = plain(read(FirewallPolicy, policy, "firewall"))
+        self.policy: Mapping[str, str] = {**_UNDECODABLE, **chosen}
         self.max_pixels = max_pixels
 
     def admit(

@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import structs
+
 from medgen.adapters.images.contact_sheet import contact_sheet
-from medgen.engine.chat.messages import Chat, ChatReply, ChatRequest, read_sampling, seed_for
+from medgen.adapters.judges.settings import JudgeSampling
+from medgen.engine.chat.messages import Chat, ChatReply, ChatRequest, Sampling, seed_for
 from medgen.engine.data import VIEWS, Prediction, Sample, Verdict, VerdictStatus, View
 from medgen.engine.errors import ConfigError, ImageError
 from medgen.engine.judging.expected import expected_scores
@@ -23,7 +26,7 @@ from medgen.engine.judging.prompts import (
 from medgen.engine.judging.protocols import JudgeProtocol, find_protocol, protocol_from_plain
 from medgen.engine.judging.replies import read_reply
 from medgen.engine.plan.identity import Spec
-from medgen.engine.settings import read_settings
+from medgen.engine.settings import read
 
 _STATUS: Mapping[str, VerdictStatus] = {"refused": "refused", "truncated": "parse_error"}
 _TRIED_AGAIN = ("parse_error", "schema_error")
@@ -58,8 +61,8 @@ class ChatJudge:
         protocol: str | Mapping[str, Any],
         prompt: str = "judge/1",
         captions: str = "literal",
-        bounds: Mapping[str, int] | None = None,
-        sampling: Mapping[str, Any] | None = None,
+        bounds: Mapping[str, Any] | Bounds | None = None,
+        sampling: Mapping[str, Any] | JudgeSampling | None = None,
         repeats: int = 1,
         retries: int = 0,
         expected: bool = False,
@@ -75,8 +78,8 @@ class ChatJudge:
             prompt: version of our prompts.
             captions: "literal" or "shared"; see `medgen.engine.judging.protocols.find_protocol`.
             bounds: fields of `medgen.engine.judging.prompts.Bounds`.
-            sampling: fields of `medgen.engine.chat.messages.Sampling`; its seed is mixed with each
-                verdict's place.
+            sampling: fields of `medgen.adapters.judges.settings.JudgeSampling`; its seed is mixed
+                with each verdict's place.
             repeats: verdicts in each view.
             retries: how often a reply that cannot be read is asked for again, with another seed.
                 Pointless at temperature 0 on hardware that repeats itself.
@@ -91,12 +94,12 @@ class ChatJudge:
         """
         self.name, self._repeats, self._retries = name, repeats, retries
         self._expected, self._constrained, self._images = expected, constrained, images
-        held = read_settings(Bounds, bounds, "bounds")
-        self._rubric = Rubric(protocol_of(protocol, captions), prompt, held)
-        self._sampling = read_sampling({"max_tokens": 2048, **(sampling or {})})
+        longest = read(Bounds, bounds, "bounds")
+        self._rubric = Rubric(protocol_of(protocol, captions), prompt, longest)
+        self._sampling: Sampling = read(JudgeSampling, sampling, "sampling")
         if expected and not self._sampling.logprobs:
             # All points of the longest scale have their first digit among so many.
-            self._sampling = replace(self._sampling, logprobs=12)
+            self._sampling = structs.replace(self._sampling, logprobs=12)
         self._chat: Chat = Spec(**chat).build() if isinstance(chat, Mapping) else chat
 
     def judge(
@@ -142,7 +145,9 @@ class ChatJudge:
 
     def _request(self, case: Case, attempt: int) -> ChatRequest:
         place = (case.sample.id, case.view, str(case.repeat), str(attempt))
-        sampling = replace(self._sampling, seed=seed_for(self._sampling.seed, "judge", *place))
+        sampling = structs.replace(
+            self._sampling, seed=seed_for(self._sampling.seed, "judge", *place)
+        )
         sample = self._fitting(case.sample)
         messages = judge_messages(self._rubric, sample, case.prediction, case.view)
         schema = reply_schema(self._rubric, case.sample.format) if self._constrained else None

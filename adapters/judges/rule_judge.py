@@ -7,34 +7,21 @@ and the retry of failed rows can be run and tested anywhere, with known answers.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from medgen.adapters.judges.chat_judge import Case, cases_in_order, protocol_of, read_verdict, skip
+from medgen.adapters.judges.settings import Faults
 from medgen.engine.chat.messages import ChatReply, seed_for
 from medgen.engine.data import Image, Prediction, Sample, Usage, Verdict
 from medgen.engine.errors import ImageError
 from medgen.engine.images import open_image
 from medgen.engine.judging.prompts import Rubric
-from medgen.engine.settings import read_settings
+from medgen.engine.settings import read
 
 _SIDE = 64  # pixels: pictures are compared at this size, in grey
 _WORD = re.compile(r"[^\W_]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """Rubbish instead of replies, for tests of what becomes of it: which share, drawn how."""
-
-    rubbish: float = 0.0
-    seed: int = 0
-
-    def strikes(self, case: Case, judge: str) -> bool:
-        """Whether this case gets rubbish; the same in every run."""
-        draw = seed_for(self.seed, "rubbish", judge, case.sample.id, case.view, str(case.repeat))
-        return draw < self.rubbish * 2**31
 
 
 class RuleJudge:
@@ -46,7 +33,7 @@ class RuleJudge:
         name: str,
         protocol: str | Mapping[str, Any],
         repeats: int = 1,
-        execution: Mapping[str, Any] | None = None,
+        execution: Mapping[str, Any] | Faults | None = None,
     ) -> None:
         """Needs no weights.
 
@@ -62,7 +49,7 @@ class RuleJudge:
         """
         self.name, self._repeats = name, repeats
         self._rubric = Rubric(protocol_of(protocol, "literal"))
-        self._faults = read_settings(Faults, execution, "execution")
+        self._faults = read(Faults, execution, "execution")
 
     def judge(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction]
@@ -87,11 +74,17 @@ class RuleJudge:
             reply = _reply(self._rubric, case.sample.format, _resemblance(case))
         except ImageError as err:
             return read_verdict(case, ChatReply("rejected", str(err)), self._rubric, self.name)
-        if self._faults.strikes(case, self.name):
+        if strikes(self._faults, case, self.name):
             reply = _spoil(reply, seed_for(self._faults.seed, "kind", case.sample.id, case.view))
         # Words stand for tokens, so that progress and totals have something to count.
         usage = Usage(completion_tokens=len(reply.split()), finish_reason="stop")
         return read_verdict(case, ChatReply(text=reply, usage=usage), self._rubric, self.name)
+
+
+def strikes(faults: Faults, case: Case, judge: str) -> bool:
+    """Whether this case gets rubbish; the same in every run."""
+    draw = seed_for(faults.seed, "rubbish", judge, case.sample.id, case.view, str(case.repeat))
+    return draw < faults.rubbish * 2**31
 
 
 def _resemblance(case: Case) -> float:

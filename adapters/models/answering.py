@@ -9,6 +9,7 @@ from medgen.engine.chat.messages import Chat, ChatReply, ChatRequest, seed_for
 from medgen.engine.data import Image, Prediction, Request, Sample
 from medgen.engine.errors import ImageError
 from medgen.engine.plan.identity import Spec
+from medgen.engine.settings import read
 
 
 class Answers:
@@ -32,7 +33,7 @@ class Answers:
             AdapterError: the model cannot be used.
         """
         # Before minutes are spent on loading.
-        self._style = style if isinstance(style, AnswerStyle) else AnswerStyle.parse(style)
+        self._style = read(AnswerStyle, style, "style")
         self._chat: Chat = Spec(**chat).build() if isinstance(chat, Mapping) else chat
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:

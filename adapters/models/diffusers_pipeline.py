@@ -5,63 +5,34 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from PIL import Image as Pillow
 
 from medgen.adapters.images.contact_sheet import contact_sheet
-from medgen.adapters.images.firewall import Firewall
+from medgen.adapters.images.firewall import Firewall, FirewallPolicy
 from medgen.adapters.images.image_jobs import ImageJob, image_job, in_order
+from medgen.adapters.models.settings import (
+    PipelineExecution,
+    PipelineLoad,
+    PipelineMode,
+    PipelineSampling,
+    present_fields,
+)
 from medgen.adapters.provenance import versions, weights
 from medgen.engine.data import Image, Prediction, Request, Usage
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError
 from medgen.engine.images import open_image, png
-from medgen.engine.settings import read_settings
+from medgen.engine.settings import read
 from medgen.engine.trouble import log_failed_row
 
 log = logging.getLogger(__name__)
 
-Mode = Literal["text_to_image", "image_to_image", "edit"]
-_DTYPES = ("float64", "float32", "float16", "bfloat16")
 # The adapter's own arguments of a pipeline call.
 _OURS = frozenset({"prompt", "image", "generator", "output_type", "num_images_per_prompt"})
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How a picture is drawn. Everything here can change pixels, so it is part of the key.
-
-    `call` goes to the pipeline as it is (`strength`, `image_guidance_scale`, `true_cfg_scale`,
-    `negative_prompt`, `height`, `width` …). Of several pictures, `inputs` gives the pipeline one
-    contact sheet, the first, or all as a list. `max_side` shrinks input pictures (in pixels, aspect
-    kept); their sides are then cut to a multiple of `multiple_of`.
-    """
-
-    steps: int | None = None  # None: the pipeline's own default
-    guidance: float | None = None
-    seed: int = 0
-    inputs: Literal["sheet", "first", "all"] = "sheet"
-    max_side: int | None = None
-    multiple_of: int = 8
-    call: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """Where and in which portions a pipeline runs. Never in a key.
-
-    With a batch of 1 a picture depends on nothing but its sample. Larger batches are summed in
-    another order, which can turn the last bit of a float32 picture; in float64 the differences
-    are too small to reach the 8 bits of a PNG.
-    """
-
-    batch_size: int = 1
-    device: str = "auto"
-    offload: Literal["none", "model", "sequential"] = "none"
-    attention_slicing: bool = False
 
 
 class DiffusersPipeline:
@@ -70,12 +41,12 @@ class DiffusersPipeline:
     def __init__(
         self,
         model: str,
-        mode: Mode,
+        mode: PipelineMode,
         pipeline: str = "DiffusionPipeline",
-        load: Mapping[str, Any] | None = None,
-        sampling: Mapping[str, Any] | None = None,
-        firewall: Mapping[str, str] | None = None,
-        execution: Mapping[str, Any] | None = None,
+        load: Mapping[str, Any] | PipelineLoad | None = None,
+        sampling: Mapping[str, Any] | PipelineSampling | None = None,
+        firewall: Mapping[str, str] | FirewallPolicy | None = None,
+        execution: Mapping[str, Any] | PipelineExecution | None = None,
     ) -> None:
         """Load a pipeline; no code from the model's repository is run, no pickle is read.
 
@@ -84,9 +55,9 @@ class DiffusersPipeline:
             mode: whether the pipeline is given the sample's picture, and what it must have.
             pipeline: class of diffusers; the default finds it in `model_index.json`.
             load: `dtype`, and for a hub name `revision` (required) and `variant`.
-            sampling: fields of `Sampling`.
-            firewall: changes to the output firewall's policy.
-            execution: fields of `Execution`.
+            sampling: fields of `medgen.adapters.models.settings.PipelineSampling`.
+            firewall: fields of `medgen.adapters.images.firewall.FirewallPolicy`.
+            execution: fields of `medgen.adapters.models.settings.PipelineExecution`.
 
         Raises:
             ConfigError: an unknown or impossible argument.
@@ -95,10 +66,10 @@ class DiffusersPipeline:
         if mode not in ("text_to_image", "image_to_image", "edit"):
             raise ConfigError(f"mode is text_to_image, image_to_image or edit, not {mode!r}")
         self.model, self.mode = model, mode
-        self.sampling = read_settings(Sampling, sampling, "sampling")
-        self.execution = read_settings(Execution, execution, "execution")
+        self.sampling = read(PipelineSampling, sampling, "sampling")
+        self.execution = read(PipelineExecution, execution, "execution")
         self.firewall = Firewall(firewall)
-        self._load = {"dtype": "float32", **(load or {})}
+        self._load = present_fields(read(PipelineLoad, load, "load"))
         self._check()
         self._lock = threading.Lock()
         self._pipe = self._load_pipeline(pipeline)
@@ -136,11 +107,6 @@ class DiffusersPipeline:
         }
 
     def _check(self) -> None:
-        if self.sampling.inputs not in ("sheet", "first", "all"):
-            raise ConfigError(f"inputs is sheet, first or all, not {self.sampling.inputs!r}")
-        unknown = sorted(set(self._load) - {"dtype", "revision", "variant"})
-        if unknown or self._load["dtype"] not in _DTYPES:
-            raise ConfigError(f"load takes dtype ({', '.join(_DTYPES)}), revision and variant")
         if not Path(self.model).is_dir() and not self._load.get("revision"):
             raise ConfigError(
                 f"{self.model!r} is no folder here; name the hub revision in load.revision, "

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated
+
+from msgspec import Meta
 
 from medgen.adapters.images.contact_sheet import contact_sheet
 from medgen.adapters.images.firewall import Firewall
 from medgen.engine.chat.answering import AnswerStyle, answer_request, is_refusal
-from medgen.engine.chat.messages import ChatRequest, Message, Sampling, read_sampling, seed_for
+from medgen.engine.chat.messages import ChatRequest, Message, Sampling, seed_for
 from medgen.engine.chat.quoting import storable
 from medgen.engine.data import Image, Prediction, PredictionStatus, Sample, Usage
-from medgen.engine.errors import ConfigError
-from medgen.engine.settings import read_settings
+from medgen.engine.settings import Settings, Unusable
 
 # Added to the question of `medgen.engine.chat.answering`, by format. A version never changes its
 # words.
@@ -30,28 +31,16 @@ ORDERS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class UnifiedStyle:
+class UnifiedStyle(Settings, frozen=True, kw_only=True):
     """How a unified model is asked. `images` is how many pictures one prompt may hold."""
 
     prompt: str = "unified/1"
-    images: int = 8
-    sampling: Sampling = field(default_factory=Sampling)
+    images: Annotated[int, Meta(ge=1)] = 8
+    sampling: Sampling = Sampling()
 
     def __post_init__(self) -> None:
         if self.prompt not in ORDERS:
-            raise ConfigError(f"no unified prompt {self.prompt!r}; there are {sorted(ORDERS)}")
-        if self.images < 1:
-            raise ConfigError("a prompt must be able to hold one picture")
-
-    @classmethod
-    def parse(cls, settings: Mapping[str, Any] | None) -> "UnifiedStyle":
-        """From configuration; `sampling` holds fields of `medgen.engine.chat.messages.Sampling`.
-
-        Raises:
-            ConfigError: an unknown field or prompt.
-        """
-        return read_settings(cls, settings, "style", sampling=read_sampling)
+            raise Unusable(f"no unified prompt {self.prompt!r}; there are {sorted(ORDERS)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +63,7 @@ def question(sample: Sample, style: UnifiedStyle) -> ChatRequest:
     if len(images) > style.images:
         images = [contact_sheet(images)]
     seed = seed_for(style.sampling.seed, sample.id)
-    asked = answer_request(sample, images, AnswerStyle("vqa", sampling=style.sampling), seed)
+    asked = answer_request(sample, images, AnswerStyle(sampling=style.sampling), seed)
     order = ORDERS[style.prompt].get(sample.format, "")
     system, user = asked.messages
     parts = user.parts if not order else (*user.parts[:-1], f"{user.parts[-1]}\n\n{order}")

@@ -19,44 +19,22 @@ import urllib.error
 import urllib.request
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from medgen.adapters.models import server_guard
+from medgen.adapters.models.settings import ServerExecution
 from medgen.engine import environment
 from medgen.engine.data import Prediction, Request
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied
 from medgen.engine.plan.identity import Spec
 from medgen.engine.ports import Generator
-from medgen.engine.settings import read_settings
+from medgen.engine.settings import read
 
 _TAIL_LINES = 25
 _TAIL_BYTES = 32 * 1024
 _PORT_ATTEMPTS = 3
 _LOCK_TIMEOUT_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """How the server is run. Never in a key; what the environment holds is in the passport."""
-
-    python: str = ""  # interpreter of the environment; empty for the engine's own
-    env: Mapping[str, str] = field(default_factory=dict)  # added to what is passed on
-    pass_env: tuple[str, ...] = ()  # names of variables to pass on beside the usual ones
-    health: str = "/health"
-    start_timeout_s: float = 900.0
-    grace_s: float = 10.0
-    cwd: str | None = None
-
-    @classmethod
-    def parse(cls, settings: Mapping[str, Any] | None) -> "Execution":
-        """From configuration.
-
-        Raises:
-            ConfigError: an unknown key.
-        """
-        return read_settings(cls, settings, "execution", pass_env=tuple)
 
 
 # Enough for Python, CUDA and caches; keys and tokens of the owner are not passed on by default.
@@ -76,7 +54,7 @@ class ManagedServer:
         inner: Mapping[str, Any],
         *,
         path: str = "/v1",
-        execution: Mapping[str, Any] | None = None,
+        execution: Mapping[str, Any] | ServerExecution | None = None,
     ) -> None:
         """Start the server and wait until it is healthy.
 
@@ -86,7 +64,7 @@ class ManagedServer:
             inner: `target` and `kwargs` of the adapter that speaks to it; its `endpoint` is
                 given the server's URL.
             path: what follows host and port in that URL.
-            execution: fields of `Execution`.
+            execution: fields of `medgen.adapters.models.settings.ServerExecution`.
 
         Raises:
             ConfigError: an impossible argument.
@@ -94,7 +72,7 @@ class ManagedServer:
         """
         if not command or "{port}" not in " ".join(command):
             raise ConfigError("a managed server's command must hold {port}")
-        self.execution = Execution.parse(execution)
+        self.execution = read(ServerExecution, execution, "execution")
         self._command = tuple(command)
         self._lock = _environment(self._python())
         self._log = tempfile.NamedTemporaryFile(prefix="medgen-server-", suffix=".log")  # noqa: SIM115
@@ -288,7 +266,7 @@ def _environment(python: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _end_on_error(guard: "subprocess.Popen[bytes]", run: Execution) -> Iterator[None]:
+def _end_on_error(guard: "subprocess.Popen[bytes]", run: ServerExecution) -> Iterator[None]:
     try:
         yield
     except BaseException:
@@ -297,13 +275,15 @@ def _end_on_error(guard: "subprocess.Popen[bytes]", run: Execution) -> Iterator[
 
 
 def _stop(
-    guard: "subprocess.Popen[bytes]", log: "tempfile._TemporaryFileWrapper[bytes]", run: Execution
+    guard: "subprocess.Popen[bytes]",
+    log: "tempfile._TemporaryFileWrapper[bytes]",
+    run: ServerExecution,
 ) -> None:
     _end(guard, run)
     log.close()
 
 
-def _end(guard: "subprocess.Popen[bytes]", run: Execution) -> None:
+def _end(guard: "subprocess.Popen[bytes]", run: ServerExecution) -> None:
     """Close the guard's input, which ends the server's group; kill the guard if it dawdles."""
     if guard.stdin is not None:
         with contextlib.suppress(OSError):

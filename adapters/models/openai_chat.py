@@ -7,18 +7,20 @@ the bodies and reads the replies.
 import asyncio
 import fnmatch
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import Call, Endpoint, Failure, FailureKind, Reply
 from medgen.adapters.http.limits import Prices
 from medgen.adapters.images.content import content, unusable
+from medgen.adapters.models.settings import Structured
 from medgen.adapters.models.usage import read_usage, spent
 from medgen.adapters.provenance import versions
 from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Token
 from medgen.engine.chat.quoting import storable
 from medgen.engine.data import Usage
 from medgen.engine.errors import ConfigError, ImageError, SpendingError
+from medgen.engine.settings import read
 
 _PATH = "chat/completions"
 _STATUS: Mapping[FailureKind, ReplyStatus] = {
@@ -44,9 +46,9 @@ class OpenAIChat:
         self,
         model: str,
         *,
-        endpoint: Mapping[str, Any],
-        prices: Mapping[str, float] | None = None,
-        structured: str = "json_schema",
+        endpoint: Mapping[str, Any] | Endpoint,
+        prices: Mapping[str, Any] | Prices | None = None,
+        structured: Structured = "json_schema",
         body: Mapping[str, Any] | None = None,
         served_as: Sequence[str] = (),
         image_tokens: int = 1200,
@@ -71,13 +73,13 @@ class OpenAIChat:
             ConfigError: an unknown field or value.
             AdapterError: httpx is missing, or the key's variable is not set.
         """
-        if structured not in ("json_schema", "json_object", "none"):
-            raise ConfigError(f"structured: {structured!r} is not json_schema, json_object or none")
+        if structured not in get_args(Structured):
+            raise ConfigError(f"structured is one of {get_args(Structured)}, not {structured!r}")
         self._model, self._structured, self._body = model, structured, dict(body or {})
-        self._prices = Prices.parse(prices or {})
+        self._prices = read(Prices, prices, "prices")
         self._patterns = (model, f"{model}-*", *served_as)
         self._image_tokens = image_tokens
-        self._client = HttpClient(Endpoint.parse(endpoint))
+        self._client = HttpClient(read(Endpoint, endpoint, "endpoint"))
         # Pictures are drawn and encoded inside a slot, so that never a whole shard of them lies
         # in memory at once.
         self._slots = asyncio.Semaphore(self._client.endpoint.concurrency)

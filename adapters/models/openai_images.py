@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply, is_filter_refusal
@@ -16,14 +16,15 @@ from medgen.adapters.http.limits import Prices
 from medgen.adapters.http.links import resolve
 from medgen.adapters.images.contact_sheet import contact_sheet
 from medgen.adapters.images.content import servable
-from medgen.adapters.images.firewall import Firewall
+from medgen.adapters.images.firewall import Firewall, FirewallPolicy
 from medgen.adapters.images.image_jobs import ImageJob, image_job, in_order
+from medgen.adapters.models.settings import ImageFormat, ImageMode
 from medgen.adapters.models.usage import price_of_image, spent
 from medgen.adapters.provenance import versions
 from medgen.engine.data import Image, Prediction, Request, Usage
 from medgen.engine.errors import ConfigError, ImageError
+from medgen.engine.settings import read
 
-Mode = Literal["generate", "edit", "edit_inline"]
 _PATHS = {
     "generate": "images/generations",
     "edit": "images/edits",
@@ -46,17 +47,17 @@ class OpenAIImages:
     def __init__(
         self,
         model: str,
-        mode: Mode,
+        mode: ImageMode,
         *,
-        endpoint: Mapping[str, Any],
+        endpoint: Mapping[str, Any] | Endpoint,
         size: str | None = None,
         extra: Mapping[str, Any] | None = None,
         seed: int | None = 0,
-        response_format: Literal["b64_json", "url"] | None = None,
+        response_format: ImageFormat | None = None,
         image_field: str = "image",
         images: int = 1,
-        firewall: Mapping[str, str] | None = None,
-        prices: Mapping[str, float] | None = None,
+        firewall: Mapping[str, str] | FirewallPolicy | None = None,
+        prices: Mapping[str, Any] | Prices | None = None,
     ) -> None:
         """Ask nothing yet.
 
@@ -71,7 +72,7 @@ class OpenAIImages:
             response_format: for servers that must be told.
             image_field: name of the upload; `image[]` for those that take several.
             images: how many pictures an edit takes; a sample with more is one contact sheet.
-            firewall: changes to the output firewall's policy.
+            firewall: fields of `medgen.adapters.images.firewall.FirewallPolicy`.
             prices: fields of `medgen.adapters.http.limits.Prices`.
 
         Raises:
@@ -87,8 +88,8 @@ class OpenAIImages:
         self._extra = dict(extra or {})
         self._field, self._images = image_field, images
         self._firewall = Firewall(firewall)
-        settings = Endpoint.parse(endpoint)
-        self._prices = Prices.parse(prices or {})
+        settings = read(Endpoint, endpoint, "endpoint")
+        self._prices = read(Prices, prices, "prices")
         self._most = self._prices.most_for_image(settings.spending_cap_usd)
         self._client = HttpClient(settings)
 

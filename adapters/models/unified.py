@@ -14,13 +14,14 @@ from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply
 from medgen.adapters.http.limits import Prices
 from medgen.adapters.http.links import resolve
 from medgen.adapters.images.content import content, servable, unusable
-from medgen.adapters.images.firewall import Firewall
+from medgen.adapters.images.firewall import Firewall, FirewallPolicy
 from medgen.adapters.models.interleaved import Interleaved, UnifiedStyle, prediction, question
 from medgen.adapters.models.usage import price_of_image, spent
 from medgen.adapters.provenance import versions, weights
 from medgen.engine.chat.messages import ChatRequest
 from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Usage
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError, MedgenError
+from medgen.engine.settings import read
 from medgen.engine.trouble import log_failed_row
 
 log = logging.getLogger(__name__)
@@ -45,11 +46,11 @@ class UnifiedChat:
         self,
         model: str,
         *,
-        endpoint: Mapping[str, Any],
-        style: Mapping[str, Any] | None = None,
+        endpoint: Mapping[str, Any] | Endpoint,
+        style: Mapping[str, Any] | UnifiedStyle | None = None,
         body: Mapping[str, Any] | None = None,
-        prices: Mapping[str, float] | None = None,
-        firewall: Mapping[str, str] | None = None,
+        prices: Mapping[str, Any] | Prices | None = None,
+        firewall: Mapping[str, str] | FirewallPolicy | None = None,
     ) -> None:
         """Read the key; ask nothing yet.
 
@@ -59,7 +60,7 @@ class UnifiedChat:
             style: fields of `medgen.adapters.models.interleaved.UnifiedStyle`.
             body: fields that replace or join those of every request; null leaves one out.
             prices: fields of `medgen.adapters.http.limits.Prices`.
-            firewall: changes to the output firewall's policy.
+            firewall: fields of `medgen.adapters.images.firewall.FirewallPolicy`.
 
         Raises:
             ConfigError: an impossible argument.
@@ -68,10 +69,10 @@ class UnifiedChat:
         if taken := sorted(_OURS & set(body or {})):
             raise ConfigError(f"body may not set {', '.join(taken)}")
         self._model, self._body = model, dict(body or {})
-        self._style = UnifiedStyle.parse(style)
+        self._style = read(UnifiedStyle, style, "style")
         self._firewall = Firewall(firewall)
-        settings = Endpoint.parse(endpoint)
-        self._prices = Prices.parse(prices or {})
+        settings = read(Endpoint, endpoint, "endpoint")
+        self._prices = read(Prices, prices, "prices")
         self._most = self._prices.most_for_image(settings.spending_cap_usd)
         self._client = HttpClient(settings)
 
@@ -171,8 +172,8 @@ class UnifiedInProcess:
         model: str,
         *,
         load: Mapping[str, Any] | None = None,
-        style: Mapping[str, Any] | None = None,
-        firewall: Mapping[str, str] | None = None,
+        style: Mapping[str, Any] | UnifiedStyle | None = None,
+        firewall: Mapping[str, str] | FirewallPolicy | None = None,
     ) -> None:
         """Load the model.
 
@@ -181,14 +182,14 @@ class UnifiedInProcess:
             model: folder or hub name of the weights.
             load: further arguments of the class (`revision`, `dtype` …).
             style: fields of `medgen.adapters.models.interleaved.UnifiedStyle`.
-            firewall: changes to the output firewall's policy.
+            firewall: fields of `medgen.adapters.images.firewall.FirewallPolicy`.
 
         Raises:
             ConfigError: the target cannot be found.
             AdapterError: the model cannot be loaded.
         """
         self._target, self._model, self._load = target, model, dict(load or {})
-        self._style = UnifiedStyle.parse(style)
+        self._style = read(UnifiedStyle, style, "style")
         self._firewall = Firewall(firewall)
         self._lock = threading.Lock()
         self._replier = _build(target, model, self._load)

@@ -13,18 +13,19 @@ import os
 import time
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from medgen.adapters.images.content import unusable
 from medgen.adapters.loop_thread import LoopThread
+from medgen.adapters.models.settings import Lora, Template, VLLMExecution, present_fields
 from medgen.adapters.models.vllm_prompts import Prompts
 from medgen.adapters.models.vlm_families import advice
 from medgen.adapters.provenance import versions, weights
 from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Token
 from medgen.engine.data import Usage
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError
-from medgen.engine.settings import read_settings
+from medgen.engine.settings import read
 from medgen.engine.trouble import log_failed_row
 
 log = logging.getLogger(__name__)
@@ -39,21 +40,6 @@ _ENVIRONMENT = {
 _STATUS: Mapping[str, ReplyStatus] = {"stop": "ok", "length": "truncated"}
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """How the engine is run; nothing that changes what it says, so none of it enters a key.
-
-    `engine` holds vLLM's own arguments of that kind: `tensor_parallel_size`, `max_num_seqs`,
-    `gpu_memory_utilization` and so on.
-    """
-
-    timeout_s: float = 600.0  # for one request, once it has been handed to the engine
-    concurrency: int = 256  # requests handed to the engine at once
-    give_up_after: int = 32  # time-outs in a row without one reply: the engine hangs
-    cpu_kv_cache_gib: int | None = None  # for vLLM's CPU build
-    engine: Mapping[str, Any] = field(default_factory=dict)
-
-
 class VLLMChat:
     """A vision-language model served by vLLM in this process."""
 
@@ -64,9 +50,9 @@ class VLLMChat:
         revision: str | None = None,
         images: int = 8,
         engine: Mapping[str, Any] | None = None,
-        lora: Mapping[str, str] | None = None,
-        template: Mapping[str, Any] | None = None,
-        execution: Mapping[str, Any] | None = None,
+        lora: Mapping[str, Any] | Lora | None = None,
+        template: Mapping[str, Any] | Template | None = None,
+        execution: Mapping[str, Any] | VLLMExecution | None = None,
     ) -> None:
         """Load the model. Takes minutes for a large one.
 
@@ -79,21 +65,18 @@ class VLLMChat:
                 passed through untouched.
             lora: `name` and `path` (a folder) of a LoRA adapter that every request uses.
             template: `chat_template` and `chat_template_kwargs`, where the model's own will not do.
-            execution: fields of `Execution`.
+            execution: fields of `medgen.adapters.models.settings.VLLMExecution`.
 
         Raises:
-            ConfigError: an argument that neither vLLM nor `Execution` knows.
+            ConfigError: an argument that neither vLLM nor `VLLMExecution` knows.
             AdapterError: vLLM is not installed, or cannot serve the model or load the adapter.
         """
-        if lora and set(lora) != {"name", "path"}:
-            raise ConfigError(f"lora takes `name` and `path`, not {', '.join(sorted(lora))}")
-        if unknown := sorted(set(template or {}) - {"chat_template", "chat_template_kwargs"}):
-            raise ConfigError(f"template has no field named {', '.join(unknown)}")
-        self._execution = read_settings(Execution, execution, "execution")
+        self._lora = present_fields(read(Lora, lora, "lora")) if lora else {}
+        self._template = present_fields(read(Template, template, "template"))
+        self._execution = read(VLLMExecution, execution, "execution")
         _prepare(self._execution)
         self._vllm = _Vendor.load()
         self._model, self._revision = model, revision
-        self._lora, self._template = dict(lora or {}), dict(template or {})
         self._arguments = self._engine_arguments(engine or {}, images)
         self._names = itertools.count()
         self._late = 0  # time-outs since the last reply
@@ -329,7 +312,7 @@ class _Vendor:
         return str(current_platform.get_device_name())
 
 
-def _prepare(execution: Execution) -> None:
+def _prepare(execution: VLLMExecution) -> None:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if execution.cpu_kv_cache_gib is not None:

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline, Mode
+from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline
+from medgen.adapters.models.settings import PipelineMode
 from medgen.adapters.provenance import MARKER, random_weights
+from medgen.adapters.tiny.settings import SEED
 from medgen.adapters.tiny.vlm import weights_folder
 
 # Folder -> pipeline class of diffusers. The editor's U-Net also sees the picture's 4 latents.
@@ -65,19 +67,37 @@ class TinyPipeline(DiffusersPipeline):
     Recipes name no folder, so they give the same keys on every machine.
     """
 
-    def __init__(self, mode: Mode, *, seed: int = 20251122, **drawn: Any) -> None:
+    def __init__(
+        self,
+        mode: PipelineMode,
+        *,
+        seed: int = SEED,
+        load: Mapping[str, Any] | None = None,
+        sampling: Mapping[str, Any] | None = None,
+        firewall: Mapping[str, str] | None = None,
+        execution: Mapping[str, Any] | None = None,
+    ) -> None:
         """Make the weights unless they are there, and load them.
 
         Args:
             mode: which of `PIPELINES`.
             seed: of the weights.
-            drawn: everything else that `DiffusersPipeline` takes.
+            load: as `DiffusersPipeline` takes it, like all that follow.
+            sampling: goes over a few steps and small pictures.
+            firewall: see there.
+            execution: see there.
         """
         root = weights_folder(
             f"tiny-diffusers-{_recipe()}-{seed}", lambda folder: make(folder, seed)
         )
-        given = {**drawn, "sampling": {**_SAMPLING.get(mode, {}), **(drawn.get("sampling") or {})}}
-        super().__init__(str(root / mode), mode, **given)
+        super().__init__(
+            str(root / mode),
+            mode,
+            load=load,
+            sampling={**_SAMPLING.get(mode, {}), **(sampling or {})},
+            firewall=firewall,
+            execution=execution,
+        )
 
 
 def _recipe() -> str:

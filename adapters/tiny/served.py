@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from medgen.adapters.models.vllm_engine import VLLMChat
+from medgen.adapters.tiny.settings import SEED
 from medgen.adapters.tiny.vlm import cached_model
 
-_SEED = 20251122
 # Small enough for two cores and a laptop's memory; eager, because compiling takes longer than use.
 _ENGINE: Mapping[str, Any] = {"dtype": "float32", "max_model_len": 16384, "enforce_eager": True}
 _RUN: Mapping[str, Any] = {"cpu_kv_cache_gib": 1, "engine": {"max_num_seqs": 16}}
@@ -18,13 +18,18 @@ _RUN: Mapping[str, Any] = {"cpu_kv_cache_gib": 1, "engine": {"max_num_seqs": 16}
 class TinyVLMChat(VLLMChat):
     """The tiny model as a chat, for `answers` and for a judge."""
 
-    def __init__(self, *, seed: int = _SEED, **served: Any) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = SEED,
+        images: int = 8,
+        engine: Mapping[str, Any] | None = None,
+        execution: Mapping[str, Any] | None = None,
+    ) -> None:
         """Make the weights unless they are there, and load them; see `VLLMChat`."""
-        super().__init__(str(cached_model(seed)), **_with_defaults(served))
-
-
-def _with_defaults(served: Mapping[str, Any]) -> dict[str, Any]:
-    given = dict(served)
-    given["engine"] = {**_ENGINE, **(given.get("engine") or {})}
-    given["execution"] = {**_RUN, **(given.get("execution") or {})}
-    return given
+        super().__init__(
+            str(cached_model(seed)),
+            images=images,
+            engine={**_ENGINE, **(engine or {})},
+            execution={**_RUN, **(execution or {})},
+        )

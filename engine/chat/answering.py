@@ -8,15 +8,16 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from medgen.engine.benchmark.vocabulary import TASKS
-from medgen.engine.chat.messages import ChatReply, ChatRequest, Message, Sampling, read_sampling
+from medgen.engine.chat.messages import ChatReply, ChatRequest, Message, Sampling
 from medgen.engine.chat.quoting import defang, storable
 from medgen.engine.data import Image, Prediction, PredictionStatus, Sample
-from medgen.engine.errors import ConfigError
-from medgen.engine.settings import read_settings
+from medgen.engine.settings import Settings, Unusable
 
 # vqa: text for every sample. compositional: text, and for samples whose answer is a picture also
 # the prompt for the image model that follows.
@@ -24,6 +25,7 @@ Mode = Literal["vqa", "compositional"]
 
 _TEXT_CHARS = 6000
 _PROMPT_CHARS = 1500
+_Most = Annotated[int, Meta(ge=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,7 @@ _STATUS: Mapping[str, PredictionStatus] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerStyle:
+class AnswerStyle(Settings, frozen=True, kw_only=True):
     """How a system answers.
 
     Attributes:
@@ -108,34 +109,19 @@ class AnswerStyle:
             sheet.
 
     Raises:
-        ConfigError: an unknown mode or prompt, or numbers out of range.
+        ConfigError: an unknown prompt.
     """
 
     mode: Mode = "vqa"
     prompt: str = "answer/1"
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Sampling = Sampling()
     constrained: bool = True
-    letters: tuple[int, int] = (_TEXT_CHARS, _PROMPT_CHARS)
-    images: int = 8
-
-    @classmethod
-    def parse(cls, settings: Mapping[str, Any] | None) -> "AnswerStyle":
-        """From configuration; `sampling` holds fields of `medgen.engine.chat.messages.Sampling`.
-
-        Raises:
-            ConfigError: an unknown field or value.
-        """
-        return read_settings(cls, settings, "style", sampling=read_sampling, letters=tuple)
+    letters: tuple[_Most, _Most] = (_TEXT_CHARS, _PROMPT_CHARS)
+    images: Annotated[int, Meta(ge=1)] = 8
 
     def __post_init__(self) -> None:
         if self.prompt not in PROMPTS:
-            raise ConfigError(f"no answer prompt {self.prompt!r}; there are {sorted(PROMPTS)}")
-        if self.mode not in ("vqa", "compositional"):
-            raise ConfigError(f"mode is vqa or compositional, not {self.mode!r}")
-        if len(self.letters) != 2 or min(self.letters) < 1:
-            raise ConfigError(f"letters are two positive numbers, not {self.letters}")
-        if self.images < 1:
-            raise ConfigError(f"images: a prompt must be able to hold one, not {self.images}")
+            raise Unusable(f"no answer prompt {self.prompt!r}; there are {sorted(PROMPTS)}")
 
 
 def prompt_hash(version: str) -> str:
@@ -162,8 +148,9 @@ def answer_request(
     orders = {None: prompt.tasks.get(sample.task, ""), "edit_prompt": prompt.edit}
     order = orders.get(key, prompt.generate)
     text = "\n\n".join(part for part in (_instruction(sample), order) if part)
+    drawn = style.sampling
     sampling = Sampling(
-        style.sampling.max_tokens, style.sampling.temperature, style.sampling.top_p, seed
+        max_tokens=drawn.max_tokens, temperature=drawn.temperature, top_p=drawn.top_p, seed=seed
     )
     messages = (Message("system", (prompt.system,)), Message("user", (*images, text)))
     schema = _schema(key, style.letters) if key and style.constrained else None

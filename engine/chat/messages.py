@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
+
+from msgspec import Meta
 
 from medgen.engine.data import Image, Usage
-from medgen.engine.settings import read_settings
+from medgen.engine.settings import Settings
 
 # ok: a whole reply. truncated: it ended at the token limit. refused: the model or its filter
 # declined. timeout: no whole reply in time. rejected: the model cannot take this request (context
@@ -35,27 +37,17 @@ class Message:
     parts: tuple[str | Image | Drawing, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
+class Sampling(Settings, frozen=True, kw_only=True):
     """How replies are drawn. Temperature 0 is greedy.
 
     `logprobs` is the number of alternatives given for every token of the reply, 0 for none.
     """
 
-    max_tokens: int = 512
-    temperature: float = 0.0
-    top_p: float = 1.0
+    max_tokens: Annotated[int, Meta(ge=1)] = 512
+    temperature: Annotated[float, Meta(ge=0)] = 0.0
+    top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
     seed: int = 0
-    logprobs: int = 0
-
-
-def read_sampling(given: Mapping[str, Any] | None) -> Sampling:
-    """From configuration.
-
-    Raises:
-        ConfigError: an unknown field.
-    """
-    return read_settings(Sampling, given, "sampling")
+    logprobs: Annotated[int, Meta(ge=0)] = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ caches prefixes reads it once. Everything from outside stands in quotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from medgen.engine.chat.messages import Drawing, Message
 from medgen.engine.chat.quoting import quote, quote_key
@@ -17,6 +19,7 @@ from medgen.engine.data import Format, Image, Prediction, Sample, View
 from medgen.engine.errors import ConfigError
 from medgen.engine.judging.captions import Captioned
 from medgen.engine.judging.protocols import PROTOCOLS, JudgeProtocol, Role
+from medgen.engine.settings import Settings
 
 Part = str | Image | Drawing
 
@@ -71,12 +74,11 @@ PROMPTS: Mapping[str, JudgePrompt] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Settings, frozen=True, kw_only=True):
     """Most characters of the judge's own words: for the analysis and for each explanation."""
 
-    analysis: int = 800
-    explanation: int = 300
+    analysis: Annotated[int, Meta(ge=1)] = 800
+    explanation: Annotated[int, Meta(ge=1)] = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Rubric:
 
     protocol: JudgeProtocol
     prompt: str = "judge/1"
-    bounds: Bounds = Bounds()
+    bounds: Bounds = field(default_factory=Bounds)
 
     def __post_init__(self) -> None:
         if self.prompt not in PROMPTS:

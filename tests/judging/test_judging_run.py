@@ -7,7 +7,8 @@ from fakes import SMALL, Lines, echo, recipe
 
 from medgen.actors.local_pool import LocalPool
 from medgen.adapters.judges.chat_judge import cases_in_order
-from medgen.adapters.judges.rule_judge import Faults
+from medgen.adapters.judges.rule_judge import strikes
+from medgen.adapters.judges.settings import Faults
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.data import Prediction, Sample, Verdict
 from medgen.engine.plan.identity import Spec
@@ -59,7 +60,7 @@ def struck(found: list[Verdict]) -> set[tuple[str, str, int]]:
     ids = dict.fromkeys(v.sample_id for v in found)
     samples = [Sample(i, "VQA", "question-answering", "CT", "", reference_text="r") for i in ids]
     cases = cases_in_order(samples, [Prediction(i) for i in ids], repeats=2)
-    return {(c.sample.id, c.view, c.repeat) for c in cases if faults.strikes(c, "rule")}
+    return {(c.sample.id, c.view, c.repeat) for c in cases if strikes(faults, c, "rule")}
 
 
 def slot(verdict: Verdict) -> tuple[str, str, int]:

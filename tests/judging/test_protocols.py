@@ -8,7 +8,7 @@ import pytest
 
 from medgen.engine.data import FORMATS
 from medgen.engine.errors import ConfigError
-from medgen.engine.judging.prompts import Rubric, prompt_hash
+from medgen.engine.judging.prompts import Bounds, Rubric, prompt_hash
 from medgen.engine.judging.protocols import PROTOCOLS, find_protocol, protocol_from_plain
 
 CLINICAL = (
@@ -78,7 +78,7 @@ def test_every_word_counts_in_the_fingerprint() -> None:
     base = Rubric(PROTOCOLS["table-iv/1"])
     other = replace(base.protocol, anchors={**base.protocol.anchors, "5": "so so"})
     assert Rubric(other).fingerprint() != base.fingerprint()
-    longer = replace(base.bounds, analysis=base.bounds.analysis + 1)
+    longer = Bounds(analysis=base.bounds.analysis + 1)
     assert replace(base, bounds=longer).fingerprint() != base.fingerprint()
 
 

@@ -15,9 +15,10 @@ from medgen.engine.chat.answering import AnswerStyle, answer, is_refusal, prompt
 from medgen.engine.chat.messages import ChatReply, Message
 from medgen.engine.data import Image, Request
 from medgen.engine.errors import ConfigError
+from medgen.engine.settings import read
 
 TEXT = {"output_text": "An effusion.", "edit_prompt": "Remove it.", "generate_prompt": "A chest."}
-COMPOSITIONAL = AnswerStyle("compositional")
+COMPOSITIONAL = AnswerStyle(mode="compositional")
 
 
 def asked(sample: Any, **style: Any) -> tuple[Message, ...]:
@@ -165,7 +166,7 @@ def test_words_that_no_file_can_hold_are_replaced() -> None:
 )
 @pytest.mark.parametrize("mode", ["vqa", "compositional"])
 def test_every_way_to_fail_has_its_status(status: Any, want: str, mode: Any) -> None:
-    made = answer(EDIT, ChatReply(status, "why", "half an ans"), AnswerStyle(mode))
+    made = answer(EDIT, ChatReply(status, "why", "half an ans"), AnswerStyle(mode=mode))
     assert (made.status, made.reason, made.text) == (want, "why", "half an ans")
     assert made.image_prompt is None
 
@@ -207,7 +208,7 @@ def test_an_answer_that_hedges_is_an_answer(text: str) -> None:
 def test_each_sample_has_a_seed_of_its_own_that_stays() -> None:
     def seeds(seed: int) -> list[int]:
         chat = ScriptedChat(lambda _: said("yes"))
-        style = AnswerStyle.parse({"sampling": {"seed": seed}})
+        style = read(AnswerStyle, {"sampling": {"seed": seed}}, "style")
         Answers(chat, style=style).predict([Request(s) for s in SAMPLES])
         return [request.sampling.seed for (request,) in chat.chains]
 
@@ -229,7 +230,7 @@ def test_each_sample_has_a_seed_of_its_own_that_stays() -> None:
 )
 def test_a_misspelt_setting_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
-        AnswerStyle.parse(wrong)
+        read(AnswerStyle, wrong, "style")
 
 
 @given(st.text())

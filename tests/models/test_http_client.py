@@ -20,6 +20,7 @@ from medgen.adapters.http.endpoint import (
 )
 from medgen.adapters.http.limits import Prices, SpendingCap
 from medgen.engine.errors import AdapterError, ConfigError, SpendingError
+from medgen.engine.settings import read
 
 QUICK: dict[str, Any] = {"backoff_s": 0.01, "backoff_max_s": 0.05, "timeout_s": 5.0}
 Script = Callable[[Asked], Answer]
@@ -30,7 +31,9 @@ def client() -> Iterator[Callable[..., HttpClient]]:
     opened: list[HttpClient] = []
 
     def make(url: str, **changes: Any) -> HttpClient:
-        opened.append(HttpClient(Endpoint.parse({"base_url": f"{url}/v1", **QUICK, **changes})))
+        opened.append(
+            HttpClient(read(Endpoint, {"base_url": f"{url}/v1", **QUICK, **changes}, "endpoint"))
+        )
         return opened[-1]
 
     yield make
@@ -222,7 +225,7 @@ def test_the_key_comes_from_the_environment_and_stays_there(
 def test_a_key_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOME_MODEL_KEY", raising=False)
     with pytest.raises(AdapterError, match="SOME_MODEL_KEY"):
-        HttpClient(Endpoint("http://127.0.0.1:1/v1", api_key_env="SOME_MODEL_KEY"))
+        HttpClient(Endpoint(base_url="http://127.0.0.1:1/v1", api_key_env="SOME_MODEL_KEY"))
 
 
 @pytest.mark.parametrize(
@@ -241,7 +244,7 @@ def test_a_key_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_an_endpoint_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
-        Endpoint.parse(settings)
+        read(Endpoint, settings, "endpoint")
 
 
 @pytest.mark.parametrize(
@@ -262,7 +265,7 @@ def test_an_endpoint_that_makes_no_sense_is_refused(settings: dict[str, Any]) ->
 )
 def test_pictures_are_fetched_from_allowed_hosts_only(url: str, allowed: bool) -> None:
     endpoint = Endpoint(
-        "https://api.example.org/v1",
+        base_url="https://api.example.org/v1",
         allowed_hosts=("cdn.example.net", "*.pictures.example.net"),
     )
     assert endpoint.allows(url) is allowed
@@ -316,12 +319,14 @@ def test_a_cap_must_be_money(cap: float) -> None:
 
 
 def test_prices_are_per_million_tokens_and_per_picture() -> None:
-    prices = Prices.parse({"prompt": 2.0, "cached": 0.5, "completion": 10.0, "image": 0.04})
+    prices = read(
+        Prices, {"prompt": 2.0, "cached": 0.5, "completion": 10.0, "image": 0.04}, "prices"
+    )
     cost = prices.cost(prompt=1_000_000, completion=100_000, cached=400_000, images=2)
     assert cost == pytest.approx(0.6 * 2.0 + 0.4 * 0.5 + 1.0 + 0.08)
     for wrong in ({"imgae": 1.0}, {"image": -1.0}, {"prompt": float("nan")}):
         with pytest.raises(ConfigError):
-            Prices.parse(wrong)
+            read(Prices, wrong, "prices")
 
 
 def test_a_cap_needs_to_know_what_a_picture_can_cost() -> None:
@@ -359,7 +364,7 @@ def test_a_client_that_is_dropped_ends_its_thread() -> None:
     import threading
 
     before = threading.active_count()
-    client = HttpClient(Endpoint("http://127.0.0.1:1/v1"))
+    client = HttpClient(Endpoint(base_url="http://127.0.0.1:1/v1"))
     assert threading.active_count() == before + 1
     del client
     gc.collect()

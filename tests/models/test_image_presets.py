@@ -1,6 +1,5 @@
 """Presets of image models can be built as they are written, and pairings share their stages."""
 
-import dataclasses
 import inspect
 import subprocess
 import sys
@@ -10,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline, Execution, Sampling
-from medgen.adapters.models.managed_server import Execution as ServerExecution
+from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline
 from medgen.adapters.models.managed_server import ManagedServer
 from medgen.adapters.models.openai_images import OpenAIImages
+from medgen.adapters.models.settings import PipelineExecution, PipelineSampling, ServerExecution
 from medgen.adapters.models.unified import UnifiedChat, UnifiedInProcess
 from medgen.adapters.tiny.diffusers import PIPELINES, TinyPipeline
 from medgen.conf.loading import ConfError, group_names, load
@@ -22,6 +21,7 @@ from medgen.engine.benchmark.manifest import Manifest, ShardEntry
 from medgen.engine.errors import AdapterError
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Plan, make_plan
+from medgen.engine.settings import read
 
 OURS: dict[str, Any] = {
     "diffusers": DiffusersPipeline,
@@ -81,7 +81,7 @@ def test_http_adapters_start_as_they_are_written(
     target, kwargs = MODELS[name].target, dict(MODELS[name].kwargs)
     if target == "managed-server":
         inner = kwargs["inner"]
-        ServerExecution.parse(kwargs["execution"])
+        read(ServerExecution, kwargs["execution"], "execution")
         target, kwargs = inner["target"], dict(inner["kwargs"])
         kwargs["endpoint"] = {**kwargs["endpoint"], "base_url": "http://127.0.0.1:1/v1"}
     if target in (
@@ -113,13 +113,13 @@ def test_pipelines_take_what_they_are_given(name: str) -> None:
     import diffusers
 
     kwargs = MODELS[name].kwargs
-    sampling = Sampling(**kwargs.get("sampling", {}))
+    sampling = read(PipelineSampling, kwargs.get("sampling"), "sampling")
     kind = getattr(diffusers, kwargs["pipeline"])
     taken = set(inspect.signature(kind.__call__).parameters)
-    assert set(sampling.call or {}) <= taken
+    assert set(sampling.call) <= taken
     assert {"prompt", "image", "generator", "num_inference_steps"} <= taken
     assert kwargs["load"]["revision"]
-    assert {f.name for f in dataclasses.fields(Execution)} >= set(kwargs.get("execution", {}))
+    read(PipelineExecution, kwargs.get("execution"), "execution")
 
 
 def test_every_tiny_pipeline_has_a_preset_that_says_what_it_is() -> None:

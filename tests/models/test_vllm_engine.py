@@ -110,9 +110,7 @@ def test_a_request_that_is_too_slow_is_a_timeout_and_the_rest_goes_on(
 ) -> None:
     hasty = replace(vllm_chat._execution, timeout_s=0.001)
     monkeypatch.setattr(vllm_chat, "_execution", hasty)
-    (made,) = Answers(
-        vllm_chat, style=AnswerStyle.parse({"sampling": {"max_tokens": 400}})
-    ).predict([Request(VQA)])
+    (made,) = Answers(vllm_chat, style={"sampling": {"max_tokens": 400}}).predict([Request(VQA)])
     assert (made.status, made.reason) == ("timeout", "no reply within 0.001 s")
     monkeypatch.undo()
     (after,) = Answers(vllm_chat, style=SHORT).predict([Request(VQA)])
@@ -186,10 +184,10 @@ def test_a_verdict_that_is_cut_is_no_verdict(vllm_chat: VLLMChat) -> None:
 
 
 def test_a_chain_is_asked_in_order(vllm_chat: VLLMChat) -> None:
-    rubric = Rubric(find_protocol("manuscript"), bounds=Bounds(8, 8))
+    rubric = Rubric(find_protocol("manuscript"), bounds=Bounds(analysis=8, explanation=8))
     messages = judge_messages(rubric, VQA, PREDICTIONS[0], "reference_free")
-    request = ChatRequest(messages, Sampling(512), reply_schema(rubric, "VQA"))
-    plain = ChatRequest((Message("user", ("Hello?",)),), Sampling(4))
+    request = ChatRequest(messages, Sampling(max_tokens=512), reply_schema(rubric, "VQA"))
+    plain = ChatRequest((Message("user", ("Hello?",)),), Sampling(max_tokens=4))
     ((first, second), (third,)) = vllm_chat.chat([[request, request], [plain]])
     assert first.text == second.text
     assert second.usage.cached_tokens >= first.usage.prompt_tokens // 2

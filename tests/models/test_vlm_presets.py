@@ -9,11 +9,13 @@ import pytest
 from medgen.adapters.judges.chat_judge import ChatJudge
 from medgen.adapters.models.answering import Answers
 from medgen.adapters.models.openai_chat import OpenAIChat
-from medgen.adapters.models.vllm_engine import Execution, VLLMChat
+from medgen.adapters.models.settings import VLLMExecution
+from medgen.adapters.models.vllm_engine import VLLMChat
 from medgen.adapters.models.vlm_families import ADVICE, ARCHITECTURES, advice, architectures
 from medgen.adapters.tiny.served import TinyVLMChat
 from medgen.conf.loading import group_names, load
 from medgen.engine.chat.answering import AnswerStyle
+from medgen.engine.settings import read
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]  # importing vLLM takes its time
 
@@ -82,7 +84,7 @@ def test_engine_arguments_are_vllms(preset: Any) -> None:
     from vllm.engine.arg_utils import AsyncEngineArgs
 
     known = {f.name for f in dataclasses.fields(AsyncEngineArgs)}
-    execution = Execution(**preset[2].get("execution", {}))
+    execution = read(VLLMExecution, preset[2].get("execution"), "execution")
     assert set(preset[2].get("engine", {})) <= known
     assert set(execution.engine) <= known
     # What changes answers belongs to the identity, what only runs them does not.
@@ -112,7 +114,7 @@ def test_arguments_are_ones_that_the_adapter_takes(preset: Any) -> None:
     _, target, kwargs = preset
     taken = parameters(SERVED[target]) | ({"seed"} if target == "tiny-vlm" else set())
     assert set(kwargs) <= taken
-    AnswerStyle.parse(kwargs.get("style"))
+    read(AnswerStyle, kwargs.get("style"), "style")
 
 
 def test_there_is_a_preset_for_every_known_model() -> None:

@@ -1,0 +1,51 @@
+"""Settings of the judges."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from medgen.engine.chat.messages import Sampling
+from medgen.engine.judging.prompts import Bounds
+from medgen.engine.settings import How, Nested, Settings
+
+_Count = Annotated[int, Meta(ge=1)]
+_Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class JudgeSampling(Sampling, frozen=True, kw_only=True):
+    """How verdicts are drawn: they are longer than answers."""
+
+    max_tokens: _Count = 2048
+
+
+class ChatJudgeSettings(Settings, frozen=True, kw_only=True):
+    """Arguments of `medgen.adapters.judges.chat_judge.ChatJudge`."""
+
+    chat: Nested
+    name: str
+    protocol: str | dict[str, Any]
+    prompt: str = "judge/1"
+    captions: Literal["literal", "shared"] = "literal"
+    bounds: Bounds = Bounds()
+    sampling: JudgeSampling = JudgeSampling()
+    repeats: _Count = 1
+    retries: Annotated[int, Meta(ge=0)] = 0
+    expected: bool = False
+    constrained: bool = True
+    images: _Count = 10
+
+
+class Faults(Settings, frozen=True, kw_only=True):
+    """Rubbish instead of replies, for tests of what becomes of it: which share, drawn how."""
+
+    rubbish: _Share = 0.0
+    seed: int = 0
+
+
+class RuleJudgeSettings(Settings, frozen=True, kw_only=True):
+    """Arguments of `medgen.adapters.judges.rule_judge.RuleJudge`."""
+
+    name: str
+    protocol: str | dict[str, Any]
+    repeats: _Count = 1
+    execution: How[Faults] = Faults()

@@ -1,0 +1,213 @@
+"""Settings of every model that a recipe can name. Imports no library of theirs.
+
+Each type holds exactly its constructor's arguments. What is marked by `How` enters no key.
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, field
+
+from medgen.adapters.http.endpoint import Endpoint
+from medgen.adapters.http.limits import Prices
+from medgen.adapters.images.firewall import FirewallPolicy
+from medgen.adapters.models.interleaved import UnifiedStyle
+from medgen.engine.chat.answering import AnswerStyle
+from medgen.engine.codec import plain
+from medgen.engine.settings import How, Nested, Settings, Unusable
+
+PipelineMode = Literal["text_to_image", "image_to_image", "edit"]
+ImageMode = Literal["generate", "edit", "edit_inline"]
+ImageFormat = Literal["b64_json", "url"]
+Structured = Literal["json_schema", "json_object", "none"]
+
+_Count = Annotated[int, Meta(ge=1)]
+_Seconds = Annotated[float, Meta(gt=0)]
+
+
+class AnswersSettings(Settings, frozen=True, kw_only=True):
+    """Arguments of `medgen.adapters.models.answering.Answers`."""
+
+    chat: Nested
+    style: AnswerStyle = AnswerStyle()
+
+
+class VLLMExecution(Settings, frozen=True, kw_only=True):
+    """How the engine is run; nothing that changes what it says.
+
+    `engine` holds vLLM's own arguments of that kind: `tensor_parallel_size`, `max_num_seqs`,
+    `gpu_memory_utilization` and so on.
+    """
+
+    timeout_s: _Seconds = 600.0  # for one request, once it has been handed to the engine
+    concurrency: _Count = 256  # requests handed to the engine at once
+    give_up_after: _Count = 32  # time-outs in a row without one reply: the engine hangs
+    cpu_kv_cache_gib: _Count | None = None  # for vLLM's CPU build
+    engine: dict[str, Any] = field(default_factory=dict)
+
+
+class Lora(Settings, frozen=True, kw_only=True):
+    """A LoRA adapter that every request uses. `path` is a folder."""
+
+    name: str
+    path: str
+
+
+class Template(Settings, frozen=True, kw_only=True):
+    """A chat template in place of the model's own."""
+
+    chat_template: str | None = None
+    chat_template_kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+class VLLMSettings(Settings, frozen=True, kw_only=True):
+    """Arguments of `medgen.adapters.models.vllm_engine.VLLMChat`."""
+
+    model: str
+    revision: str | None = None
+    images: _Count = 8
+    engine: dict[str, Any] = field(default_factory=dict)
+    lora: Lora | None = None
+    template: Template = Template()
+    execution: How[VLLMExecution] = VLLMExecution()
+
+
+class OpenAISettings(Settings, frozen=True, kw_only=True):
+    """Arguments of `medgen.adapters.models.openai_chat.OpenAIChat`."""
+
+    model: str
+    endpoint: How[Endpoint]
+    prices: How[Prices] = Prices()
+    structured: Structured = "json_schema"
+    body: dict[str, Any] = field(default_factory=dict)
+    served_as: tuple[str, ...] = ()
+    image_tokens: How[Annotated[int, Meta(ge=0)]] = 1200
+
+
+class OpenAIImagesSettings(Settings, frozen=True, kw_only=True):
+    """Arguments of `medgen.adapters.models.openai_images.OpenAIImages`."""
+
+    model: str
+    mode: ImageMode
+    endpoint: How[Endpoint]
+    size: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    seed: int | None = 0
+    response_format: ImageFormat | None = None
+    image_field: str = "image"
+    images: _Count = 1
+    firewall: FirewallPolicy = FirewallPolicy()
+    prices: How[Prices] = Prices()
+
+
+class UnifiedChatSettings(Settings, frozen=True, kw_only=True):
+    """Arguments of `medgen.adapters.models.unified.UnifiedChat`."""
+
+    model: str
+    endpoint: How[Endpoint]
+    style: UnifiedStyle = UnifiedStyle()
+    body: dict[str, Any] = field(default_factory=dict)
+    prices: How[Prices] = Prices()
+    firewall: FirewallPolicy = FirewallPolicy()
+
+
+class UnifiedInProcessSettings(Settings, frozen=True, kw_only=True):
+    """Arguments of `medgen.adapters.models.unified.UnifiedInProcess`."""
+
+    target: str
+    model: str
+    load: dict[str, Any] = field(default_factory=dict)
+    style: UnifiedStyle = UnifiedStyle()
+    firewall: FirewallPolicy = FirewallPolicy()
+
+
+class ServerExecution(Settings, frozen=True, kw_only=True):
+    """How the server is run; what the environment holds is in the passport."""
+
+    python: str = ""  # interpreter of the environment; empty for the engine's own
+    env: dict[str, str] = field(default_factory=dict)  # added to what is passed on
+    pass_env: tuple[str, ...] = ()  # names of variables to pass on beside the usual ones
+    health: str = "/health"
+    start_timeout_s: _Seconds = 900.0
+    grace_s: Annotated[float, Meta(ge=0)] = 10.0
+    cwd: str | None = None
+
+
+class Speaker(Nested, frozen=True, kw_only=True):
+    """The recipe of an adapter that is told the URL of a server once that has started."""
+
+    def arguments(self) -> dict[str, Any]:
+        """With a URL in the place of the one that is not known yet."""
+        endpoint = self.kwargs.get("endpoint", {})
+        if not isinstance(endpoint, dict):
+            return self.kwargs
+        return self.kwargs | {"endpoint": {"base_url": "http://127.0.0.1", **endpoint}}
+
+
+class ManagedServerSettings(Settings, frozen=True, kw_only=True):
+    """Arguments of `medgen.adapters.models.managed_server.ManagedServer`."""
+
+    command: tuple[str, ...]
+    inner: Speaker
+    path: str = "/v1"
+    execution: How[ServerExecution] = ServerExecution()
+
+    def __post_init__(self) -> None:
+        if "{port}" not in " ".join(self.command):
+            raise Unusable("a managed server's command must hold {port}")
+
+
+class PipelineLoad(Settings, frozen=True, kw_only=True):
+    """Which weights are loaded, and as what. A hub name needs its `revision`."""
+
+    dtype: Literal["float64", "float32", "float16", "bfloat16"] = "float32"
+    revision: str | None = None
+    variant: str | None = None
+
+
+class PipelineSampling(Settings, frozen=True, kw_only=True):
+    """How a picture is drawn. Everything here can change pixels, so it is part of the key.
+
+    `call` goes to the pipeline as it is (`strength`, `image_guidance_scale`, `true_cfg_scale`,
+    `negative_prompt`, `height`, `width` …). Of several pictures, `inputs` gives the pipeline one
+    contact sheet, the first, or all as a list. `max_side` shrinks input pictures (in pixels, aspect
+    kept); their sides are then cut to a multiple of `multiple_of`.
+    """
+
+    steps: _Count | None = None  # None: the pipeline's own default
+    guidance: float | None = None
+    seed: int = 0
+    inputs: Literal["sheet", "first", "all"] = "sheet"
+    max_side: _Count | None = None
+    multiple_of: _Count = 8
+    call: dict[str, Any] = field(default_factory=dict)
+
+
+class PipelineExecution(Settings, frozen=True, kw_only=True):
+    """Where and in which portions a pipeline runs.
+
+    With a batch of 1 a picture depends on nothing but its sample. Larger batches are summed in
+    another order, which can turn the last bit of a float32 picture; in float64 the differences
+    are too small to reach the 8 bits of a PNG.
+    """
+
+    batch_size: _Count = 1
+    device: str = "auto"
+    offload: Literal["none", "model", "sequential"] = "none"
+    attention_slicing: bool = False
+
+
+class DiffusersSettings(Settings, frozen=True, kw_only=True):
+    """Arguments of `medgen.adapters.models.diffusers_pipeline.DiffusersPipeline`."""
+
+    model: str
+    mode: PipelineMode
+    pipeline: str = "DiffusionPipeline"
+    load: PipelineLoad = PipelineLoad()
+    sampling: PipelineSampling = PipelineSampling()
+    firewall: FirewallPolicy = FirewallPolicy()
+    execution: How[PipelineExecution] = PipelineExecution()
+
+
+def present_fields(settings: Settings) -> dict[str, Any]:
+    """The fields that say something, for libraries whose own defaults hold for the others."""
+    return {name: value for name, value in plain(settings).items() if value not in (None, {})}

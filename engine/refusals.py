@@ -1,0 +1,128 @@
+"""What msgspec refuses, as sentences that begin with the place in the YAML."""
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from medgen.engine.errors import ConfigError
+
+# msgspec's words for types, in ours.
+WORDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "bool": "true or false",
+    "str": "a text",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "nothing",
+}
+_MAPPINGS = (dict, Mapping)
+_PLACE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
+_STEP = re.compile(r"\[(?P<index>\d*|\.\.\.)\]|\.?(?P<name>[^.\[\]]+)")
+_EXPECTED = re.compile(r"Expected `(?P<kinds>[^`]*)`(?P<rest>.*)", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
+
+
+def refusal(said: str, kind: Any, values: Any, where: str) -> str:
+    """What msgspec said of values, as a sentence.
+
+    Args:
+        said: its message.
+        kind: the type that it read.
+        values: what it read, as plain JSON.
+        where: they stand.
+    """
+    found = _PLACE.fullmatch(said)
+    what, path = (found["what"], found["path"] or "") if found else (said, "")
+    place, value = where, values
+    for step in _STEP.finditer(path):
+        word, kind, value = _step(kind, value, step)
+        place += word
+    if unknown := _UNKNOWN.fullmatch(what):
+        known = _fields(kind)
+        return f"{place} has no field {unknown['name']!r}. {hint(unknown['name'], known)}"
+    if missing := _MISSING.fullmatch(what):
+        return f"{place} needs the field {missing['name']!r}"
+    if what.startswith("Invalid enum value"):
+        return f"{place}: {_choices(kind)} is expected, not {value!r:.100}"
+    if expected := _EXPECTED.fullmatch(what):
+        return f"{place}: {_expectation(expected)}, not {value!r:.100}"
+    return f"{place}: {what}"
+
+
+def _expectation(expected: re.Match[str]) -> str:
+    kinds = [kind.strip() for kind in expected["kinds"].split("|")]
+    words = " or ".join(WORDS.get(kind, kind) for kind in kinds)
+    rest = expected["rest"].partition(", got")[0].strip()
+    return f"{words} {rest} is expected" if rest else f"{words} is expected"
+
+
+def _step(kind: Any, value: Any, step: re.Match[str]) -> tuple[str, Any, Any]:
+    """One step down the path: the words for it, the type and the value there."""
+    if name := step["name"]:
+        hints = next((_hints(k) for k in _alternatives(kind) if name in _hints(k)), {})
+        return f".{name}", hints.get(name, Any), value[name]
+    if step["index"] == "...":
+        inner = next(get_args(k)[1] for k in _alternatives(kind) if get_origin(k) in _MAPPINGS)
+        key = next(key for key, item in value.items() if not _fits(item, inner))
+        return f".{key}", inner, value[key]
+    index = int(step["index"])
+    items = next(get_args(k) for k in _alternatives(kind) if get_origin(k) in (tuple, list))
+    inner = items[0] if len(items) == 1 or items[1] is Ellipsis else items[index]
+    return f"[{index}]", inner, value[index]
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _alternatives(kind: Any) -> Iterator[Any]:
+    """The types that a value may have, without what is annotated to them."""
+    if get_origin(kind) is Annotated:
+        yield from _alternatives(get_args(kind)[0])
+    elif get_origin(kind) in (Union, UnionType):
+        for one in get_args(kind):
+            yield from _alternatives(one)
+    else:
+        yield kind
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True) if isinstance(kind, type) else {}
+
+
+def _fields(kind: Any) -> list[str]:
+    return [name for k in _alternatives(kind) for name in _hints(k)]
+
+
+def _choices(kind: Any) -> str:
+    literals = (k for k in _alternatives(kind) if get_origin(k) is Literal)
+    return " or ".join(repr(choice) for k in literals for choice in get_args(k))
+
+
+def check_names(complaint: str, given: Collection[str], known: Collection[str]) -> None:
+    """Refuse a name that is not known, with the one that was probably meant.
+
+    Raises:
+        ConfigError: `complaint`, the first unknown name and what to write in its place.
+    """
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"{complaint} {name!r}. {hint(name, known)}")
+
+
+def hint(name: str, known: Collection[str]) -> str:
+    """What to write in the place of a name that is not known."""
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"It takes {', '.join(known)}" if known else "It takes none"
