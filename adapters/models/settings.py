@@ -137,10 +137,16 @@ class Speaker(Nested, frozen=True, kw_only=True):
 
     def arguments(self) -> dict[str, Any]:
         """With a URL in the place of the one that is not known yet."""
-        endpoint = self.kwargs.get("endpoint", {})
-        if not isinstance(endpoint, dict):
-            return self.kwargs
-        return self.kwargs | {"endpoint": {"base_url": "http://127.0.0.1", **endpoint}}
+        return _with_a_url(self.kwargs)
+
+
+def _with_a_url(kwargs: dict[str, Any]) -> dict[str, Any]:
+    chat, endpoint = kwargs.get("chat"), kwargs.get("endpoint", {})
+    if isinstance(chat, dict):  # the endpoint is that of the chat model inside
+        return kwargs | {"chat": chat | {"kwargs": _with_a_url(chat.get("kwargs") or {})}}
+    if not isinstance(endpoint, dict):
+        return kwargs
+    return kwargs | {"endpoint": {"base_url": "http://127.0.0.1", **endpoint}}
 
 
 class ManagedServerSettings(Settings, frozen=True, kw_only=True):

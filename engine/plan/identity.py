@@ -6,6 +6,7 @@ from typing import Any
 
 from medgen.engine import registry
 from medgen.engine.codec import plain
+from medgen.engine.settings import Nested, read, without_how
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Resources:
     runtime_env: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Arguments that say only how, where or for how much a model is run: batch sizes, devices, limits.
+# Of a class without a settings type, these arguments say only how, where or for how much it is run.
 _HOW = frozenset({"execution", "endpoint", "prices"})
 
 
@@ -49,21 +50,26 @@ def identity(spec: Spec) -> dict[str, Any]:
     """What of a recipe can change its rows, as JSON for keys.
 
     The component's logical name and semantics number stand for its code, wherever that lies. Of
-    the arguments those are left out that say only how it is run, in inner recipes as well, so that
-    a raised spending cap, another port or another batch size finds the same results.
+    the settings those are left out that are marked as how it is run, in inner recipes as well, so
+    that a raised spending cap, another port or another batch size finds the same results.
+
+    Raises:
+        ConfigError: nobody has the name, or the settings are not of their type.
     """
     component = registry.find(spec.target)
+    if component.settings:
+        kind = registry.load(component.settings)
+        settings = read(kind, spec.kwargs, f"{spec.target}.kwargs")
+        lasting = without_how(kind, settings)
+        inner = {n: r for n in lasting if isinstance(r := getattr(settings, n), Nested)}
+        recipes = [(name, recipe.target, recipe.arguments()) for name, recipe in inner.items()]
+    else:
+        lasting = {n: plain(v) for n, v in spec.kwargs.items() if n not in _HOW}
+        recipes = [(name, what, dict(g)) for name, what, g in registry.inner_recipes(lasting)]
+    for name, target, given in recipes:
+        lasting[name] = identity(Spec(target, given))
     return {
         "component": component.name,
         "semantics": component.semantics,
-        "settings": _lasting(spec.kwargs),
-    }
-
-
-def _lasting(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    inner = {name: Spec(target, given) for name, target, given in registry.inner_recipes(kwargs)}
-    return {
-        name: identity(inner[name]) if name in inner else plain(value)
-        for name, value in kwargs.items()
-        if name not in _HOW
+        "settings": lasting,
     }

@@ -115,3 +115,28 @@ def test_a_name_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="both named 'psnr'"):
         registry.find("psnr")
     registry._collect.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("more", "same"),
+    [
+        ({"execution": {"timeout_s": 9.0}}, True),
+        ({"images": 8}, True),  # its default, written out
+        ({"images": 4}, False),
+        ({"engine": {"dtype": "bfloat16"}}, False),
+    ],
+)
+def test_how_a_model_is_run_is_in_no_key(more: dict[str, object], same: bool) -> None:
+    def asked(kwargs: dict[str, object]) -> Spec:
+        return Spec("answers", {"chat": {"target": "vllm", "kwargs": {"model": "m", **kwargs}}})
+
+    assert (identity(asked(more)) == identity(asked({}))) is same
+
+
+def test_a_server_s_speaker_has_its_key_without_a_url() -> None:
+    chat = {"target": "openai", "kwargs": {"model": "m"}}
+    command = ["serve", "--port", "{port}"]
+    inner = {"target": "answers", "kwargs": {"chat": chat}}
+    kept = identity(Spec("managed-server", {"command": command, "inner": inner}))
+    assert "127.0.0.1" not in str(kept)
+    assert kept["settings"]["inner"]["settings"]["chat"]["component"] == "openai"
