@@ -86,13 +86,13 @@ def answers(folder: Path, name: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_cluster_has_no_code_of_ours(two_machines: Machines) -> None:
-    look = [two_machines.python, "-c", "import ray, engine"]
+    look = [two_machines.python, "-c", "import ray, medgen"]
     said = subprocess.run(look, cwd="/", env=elsewhere(), capture_output=True, text=True)
     assert "No module named 'medgen'" in said.stderr
 
 
 def test_the_same_plan_is_the_same_run(two_machines: Machines, tmp_path: Path) -> None:
-    config, env = describe(tmp_path, "twice", 1.2), two_machines.environment()
+    config, env = describe(tmp_path, "twice", 2.5), two_machines.environment()
     env |= {"GREETING": "hello", "ANOTHER": "not for the cluster"}
     first, again = (
         json.loads(
@@ -134,7 +134,7 @@ def test_the_same_plan_is_the_same_run(two_machines: Machines, tmp_path: Path) -
 
 
 def test_a_cancelled_run_keeps_what_it_committed(two_machines: Machines, tmp_path: Path) -> None:
-    config, env = describe(tmp_path, "stopped", 0.6), two_machines.environment()
+    config, env = describe(tmp_path, "stopped", 1.5), two_machines.environment()
     env["GREETING"] = "hello"
     store = ("--store", str(tmp_path / "store"))
     first = medgen(tmp_path, env, "submit", "--config", str(config), "--json")
