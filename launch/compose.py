@@ -274,8 +274,8 @@ def open_pool(conf: ClusterConf, store: str) -> Iterator[Pool]:
 
 def plan_of(conf: RunConf, objects: Objects, chaos: Chaos | None = None) -> Plan:
     """The plan of a configuration; imports the benchmark when that is asked."""
+    asked = recipe(conf)  # first: a mistake is said before minutes go into an import
     manifest = ensure_benchmark(objects, conf.benchmark)
-    asked = recipe(conf)
     return make_plan(inject_faults(asked, chaos) if chaos else asked, manifest)
 
 

@@ -3,14 +3,18 @@
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
 from medgen.engine import registry
 from medgen.engine.errors import ConfigError
+from medgen.engine.plan.identity import Spec, identity
 from medgen.engine.settings import Settings, check_arguments
+from medgen.launch.cli import main
 
 TYPED = {name: component for name, component in registry.components().items() if component.settings}
 VENDORS = ("httpx", "torch", "vllm", "diffusers", "transformers", "lpips", "bert_score")
@@ -224,3 +228,74 @@ def test_a_served_model_s_adapter_needs_no_url_and_a_hosted_one_does() -> None:
     check_arguments("system 'a'", "managed-server", served(concurrency=2))
     with pytest.raises(ConfigError, match="endpoint needs the field 'base_url'"):
         check_arguments("system 'a'", "openai-images", IMAGES | {"endpoint": {"concurrency": 2}})
+
+
+CHAT_OF = "system 'gpt-4o', answer.kwargs.chat.kwargs"
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        (
+            "chat.kwargs.endpoint.timeout_s=ten minutes",
+            f"{CHAT_OF}.endpoint.timeout_s: a number is",
+        ),
+        ("chat.kwargs.endpoint.concurrency=2.5", f"{CHAT_OF}.endpoint.concurrency: a whole number"),
+        ("chat.kwargs.endpoint.allowed_hosts=cdn.example.org", "allowed_hosts: a list is expected"),
+        ("chat.kwargs.endpoint.attempts=0", "endpoint.attempts: a whole number >= 1 is expected"),
+        ("chat.kwargs.endpoint.concurency=2", "Did you mean 'concurrency'?"),
+        ("chat.kwargs.prices.prompt=true", f"{CHAT_OF}.prices.prompt: a number is expected"),
+        ("chat.kwargs.image_tokens=many", f"{CHAT_OF}.image_tokens: a whole number is expected"),
+        ("style.sampling.temperature=hot", "answer.kwargs.style.sampling.temperature: a number is"),
+        ("style.images=-1", "answer.kwargs.style.images: a whole number >= 1 is expected, not -1"),
+    ],
+)
+def test_medgen_plan_refuses_it_before_anything_is_looked_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], setting: str, words: str
+) -> None:
+    key, _, value = setting.partition("=")
+    config = {
+        "name": "x",
+        "benchmark": "mini",
+        "protocol": "table-iv",
+        "cluster": "local",
+        "systems": ["gpt-4o"],
+        "system": {"gpt-4o": {"answer": {"kwargs": nest(key.split("."), yaml.safe_load(value))}}},
+    }
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "--config", str(path), "--store", str(tmp_path / "store")])
+    assert ended.value.code == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "store").exists(), "no benchmark was imported"
+
+
+def nest(keys: list[str], value: Any) -> dict[str, Any]:
+    return {keys[0]: nest(keys[1:], value) if keys[1:] else value}
+
+
+def test_what_is_marked_as_how_enters_no_key() -> None:
+    cheap = {"model": "m", "endpoint": URL}
+    dear = cheap | {"endpoint": URL | {"concurrency": 99}, "prices": {"prompt": 5}}
+    dear["image_tokens"] = 7
+    recipes = [{"chat": {"target": "openai", "kwargs": kwargs}} for kwargs in (cheap, dear)]
+    first, second = (identity(Spec("answers", kwargs)) for kwargs in recipes)
+    assert first == second
+    inner = {"component": "openai", "semantics": 1, "settings": {"model": "m"}}
+    assert first["settings"] == {"chat": inner}
+    other = {"chat": {"target": "openai", "kwargs": cheap | {"model": "n"}}}
+    assert identity(Spec("answers", other)) != first
+
+
+def test_a_mark_is_the_field_s_and_not_its_name_s() -> None:
+    """vLLM's own arguments may have any name: none of those is taken for ours."""
+    one, two = (vllm(engine={"prices": n}) for n in (1, 2))
+    assert identity(Spec("answers", one)) != identity(Spec("answers", two))
+    small, large = (Spec("lpips", {"batch_size": n}) for n in (1, 64))
+    assert identity(small) == identity(large) == identity(Spec("lpips"))
+
+
+def test_a_served_model_s_port_and_environment_enter_no_key() -> None:
+    here, there = served(), {**served(concurrency=5), "execution": {"python": "/opt/python"}}
+    assert identity(Spec("managed-server", here)) == identity(Spec("managed-server", there))
