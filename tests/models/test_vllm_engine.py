@@ -212,7 +212,7 @@ def test_arguments_that_nobody_knows_are_refused_before_anything_is_loaded(tiny_
         VLLMChat(str(tiny_vlm), execution={"engine": pipeline})
     with pytest.raises(ConfigError, match="execution"):
         VLLMChat(str(tiny_vlm), execution={"patience": 2})
-    with pytest.raises(ConfigError, match="no field named chat_templat"):
+    with pytest.raises(ConfigError, match="template has no field 'chat_templat'"):
         VLLMChat(str(tiny_vlm), template={"chat_templat": "{{ messages }}"})
     with pytest.raises(ConfigError, match="mode"):  # and not that there is no such model
         Spec(**answers("vllm", {"mode": "poem"}, model="nobody/nothing")).build()
