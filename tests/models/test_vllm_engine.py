@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fakes import answers
 from judging.cases import EDIT, GENERATION, PREDICTIONS, SAMPLES, VQA, picture
+from msgspec import structs
 
 from medgen.adapters.judges.chat_judge import ChatJudge
 from medgen.adapters.models.answering import Answers
@@ -108,7 +109,7 @@ def test_the_order_of_pictures_matters_to_the_model(vllm_chat: VLLMChat) -> None
 def test_a_request_that_is_too_slow_is_a_timeout_and_the_rest_goes_on(
     vllm_chat: VLLMChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasty = replace(vllm_chat._execution, timeout_s=0.001)
+    hasty = structs.replace(vllm_chat._execution, timeout_s=0.001)
     monkeypatch.setattr(vllm_chat, "_execution", hasty)
     (made,) = Answers(vllm_chat, style={"sampling": {"max_tokens": 400}}).predict([Request(VQA)])
     assert (made.status, made.reason) == ("timeout", "no reply within 0.001 s")
