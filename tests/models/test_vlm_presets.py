@@ -132,4 +132,4 @@ def test_dead_ends_are_dead_and_come_with_advice(tmp_path: Any) -> None:
     assert architectures(str(tmp_path)) == ("LlavaMistralForCausalLM",)
     assert "convert" in advice(str(tmp_path))
     assert advice("Qwen/Qwen3-VL-8B-Instruct") == ""
-    assert parameters(TinyVLMChat) == {"seed", "served"}
+    assert parameters(TinyVLMChat) == {"seed", "images", "engine", "execution"}
