@@ -7,12 +7,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import budget
 import pytest
 import tiers
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from medgen.engine.run.pool import Pool
 
 # A busy machine is no counter-example.
 settings.register_profile("medgen", deadline=None)
@@ -191,3 +195,19 @@ def no_ray(_local_ray: LocalRay) -> Iterator[None]:
     _local_ray.stop()
     yield
     _local_ray.stop()
+
+
+@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.cluster)])
+def pool(request: pytest.FixtureRequest) -> "Iterator[Pool]":
+    """Each kind of pool: what holds for one holds for the other."""
+    from medgen.actors.local_pool import LocalPool
+
+    if request.param == "local":
+        made: Pool = LocalPool()
+    else:
+        request.getfixturevalue("local_ray")
+        from medgen.actors.ray_pool import RayPool
+
+        made = RayPool()
+    yield made
+    made.shutdown()

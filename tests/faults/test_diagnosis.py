@@ -3,7 +3,7 @@
 import json
 import logging
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,18 +36,11 @@ KEY = "sk-explosive-17fa90b3c2d4"
 CAUSE = "The above exception was the direct cause of the following exception"
 
 
-@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.cluster)])
-def pool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
+@pytest.fixture
+def pool(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Pool:
+    """With a key in the environment, which no traceback may show."""
     monkeypatch.setenv("EXPLOSIVE_API_KEY", KEY)
-    if request.param == "local":
-        made: Pool = LocalPool()
-    else:
-        request.getfixturevalue("local_ray")
-        from medgen.actors.ray_pool import RayPool
-
-        made = RayPool()
-    yield made
-    made.shutdown()
+    return pool
 
 
 @pytest.fixture

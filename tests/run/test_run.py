@@ -1,7 +1,6 @@
 """A run gives the known answer, on every pool and in every kind of store, whatever happens."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +19,6 @@ from medgen.engine.run.survey import survey
 from medgen.engine.stages import SCORES
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
-
-
-@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.cluster)])
-def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
-    """Each kind of pool: what holds for one holds for the other."""
-    if request.param == "local":
-        made: Pool = LocalPool()
-    else:
-        request.getfixturevalue("local_ray")
-        from medgen.actors.ray_pool import RayPool
-
-        made = RayPool()
-    yield made
-    made.shutdown()
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """A stage is a description: one of another package runs like the four of ours."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fakes import echo, plan
 
-from medgen.actors.local_pool import LocalPool
 from medgen.engine import registry
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Resources, Spec
@@ -33,19 +31,6 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (record / "entry_points.txt").write_text("[medgen.stages]\naudit = auditing:AUDIT\n")
     monkeypatch.syspath_prepend(str(place))
     return place
-
-
-@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.cluster)])
-def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
-    if request.param == "local":
-        made: Pool = LocalPool()
-    else:
-        request.getfixturevalue("local_ray")
-        from medgen.actors.ray_pool import RayPool
-
-        made = RayPool()
-    yield made
-    made.shutdown()
 
 
 def audited(objects: Objects, site: Path, above: float = 9.0) -> Plan:
