@@ -78,10 +78,9 @@ def find(name: str, family: Family | None = None) -> Component:
     if name in known:
         return known[name]
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
     what = family.removesuffix("s") if family else "component"
     there = f"There are {', '.join(sorted(known))}, and any 'module:Class'"
-    raise ConfigError(f"no {what} {name!r}. {hint}{there}")
+    raise ConfigError(f"no {what} {name!r}. " + (f"Did you mean {close[0]!r}?" if close else there))
 
 
 def components(family: Family | None = None) -> Mapping[str, Component]:

@@ -112,7 +112,10 @@ def check_arguments(who: str, target: str, kwargs: Mapping[str, Any]) -> None:
         ConfigError: an argument that the class does not know, lacks, or cannot use; source that
             is no Python.
     """
-    component = registry.find(target)
+    try:
+        component = registry.find(target)
+    except ConfigError as err:
+        raise ConfigError(f"{who}.target: {err}") from err
     if component.settings:
         settings = read(registry.load(component.settings), kwargs, f"{who}.kwargs")
         for name in settings.__struct_fields__:

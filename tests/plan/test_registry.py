@@ -140,3 +140,11 @@ def test_a_server_s_speaker_has_its_key_without_a_url() -> None:
     kept = identity(Spec("managed-server", {"command": command, "inner": inner}))
     assert "127.0.0.1" not in str(kept)
     assert kept["settings"]["inner"]["settings"]["chat"]["component"] == "openai"
+
+
+def test_an_unknown_target_is_said_with_its_place() -> None:
+    written = "systems=[{name: mine, answer: {target: oracel}}]"
+    with pytest.raises(
+        ConfigError, match=r"^system 'mine', answer\.target: no component 'oracel'\."
+    ):
+        recipe(load(None, [*BASE, written, "protocol=weight-free"]))
