@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
 
+from medgen.engine.benchmark.canonical import squeeze
 from medgen.engine.codec import fingerprint
 from medgen.engine.data import Score
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, PairwiseText
 from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile
 from medgen.metrics.samples import text_pair
-from medgen.metrics.text.ngrams import squeeze
 
 # entity: its spellings, "|"-separated. The vocabulary is that of the benchmark authors' evaluator.
 LEXICON = {

@@ -12,16 +12,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from medgen.engine.benchmark.canonical import (
+    CLOSED_TASKS,
+    as_option,
+    one_form,
+    spellings_of,
+    squeeze,
+)
 from medgen.engine.data import Sample, Score
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, TextMetric, text_gap
 from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile
 from medgen.metrics.samples import choice_pair
-from medgen.metrics.text.ngrams import squeeze
 
-TASKS = ("multiple-choice", "blank-filling")
 _SHORT = 20  # words: a longer last line of a blank-filling answer is an explanation
-_LABELLED_OPTION = re.compile(r"([A-Z])[.)\]:-]\s*(.*)")
 _FINAL = re.compile(
     r"(?:final\s+answer|answer|option|choice)\s*(?:is|:|=|-)?\s*\(?([a-z])\)?(?:\.|\)|\s|$)"
 )
@@ -50,7 +54,7 @@ def parse_compat(text: str, choices: Sequence[str], task: str) -> Parsed:
     text = text.strip()
     if not text:
         return Parsed(None, "empty")
-    return _blank(text) if task != "multiple-choice" else _choice(text, _options(choices))
+    return _blank(text) if task != "multiple-choice" else _choice(text, spellings_of(choices))
 
 
 def _choice(text: str, options: Mapping[str, str]) -> Parsed:
@@ -77,41 +81,6 @@ def _blank(text: str) -> Parsed:
     return Parsed(squeeze(line))
 
 
-def _options(choices: Sequence[str]) -> dict[str, str]:
-    """Every spelling of an option (letter, letter and dot, text, both), to its one form."""
-    spellings: dict[str, str] = {}
-    for choice in choices:
-        form, (letter, text) = _one_form(choice), _parts(choice)
-        spellings[form] = form
-        if letter:
-            spellings |= {letter: form, f"{letter}.": form} | ({text: form} if text else {})
-    return spellings
-
-
-def _one_form(text: str) -> str:
-    """`b. text` for "B) Text", `b` for "B.", the squeezed text for anything else."""
-    letter, rest = _parts(text)
-    if not letter:
-        return squeeze(text)
-    return f"{letter}. {rest}" if rest else letter
-
-
-def _parts(text: str) -> tuple[str, str]:
-    """Letter and text of a labelled option, ("", "") for anything else.
-
-    The detour over capitals folds letters that have no capital of their own, such as the micro
-    sign, exactly as the authors' evaluator does.
-    """
-    found = _LABELLED_OPTION.fullmatch(squeeze(text).upper())
-    return (found.group(1).lower(), squeeze(found.group(2))) if found else ("", "")
-
-
-def as_option(text: str, options: Mapping[str, str]) -> str:
-    """The option that a whole text is, or the text in one form."""
-    form = _one_form(text)
-    return options.get(form, form)
-
-
 def parse_strict(text: str, choices: Sequence[str], task: str) -> Parsed:
     """Parse an answer without guessing.
 
@@ -124,9 +93,9 @@ def parse_strict(text: str, choices: Sequence[str], task: str) -> Parsed:
         return Parsed(None, "empty")
     if task != "multiple-choice":
         return _blank_strict(text)
-    options = _options(choices)
+    options = spellings_of(choices)
     if not options:
-        letter = _one_form(text)
+        letter = one_form(text)
         return Parsed(letter) if len(letter) == 1 else Parsed(None, "no_options_given")
     return _parse_stated(text, options) or _parse_mentioned(text, options)
 
@@ -184,7 +153,7 @@ def task_accuracy(text: str, reference: str, choices: Sequence[str], task: str) 
     """1 when both are the same answer by the authors' first state, without any parsing."""
     if task != "multiple-choice":
         return float(squeeze(text) == squeeze(reference))
-    options = _options(choices)
+    options = spellings_of(choices)
     return float(as_option(text, options) == as_option(reference, options))
 
 
@@ -195,7 +164,7 @@ class _ClosedForm(TextMetric):
 
     def applies(self, sample: Sample) -> str:
         """Multiple choice and blank filling with a reference."""
-        if sample.task not in TASKS:
+        if sample.task not in CLOSED_TASKS:
             return f"{self.name} does not apply to {sample.task}"
         return text_gap(sample)
 

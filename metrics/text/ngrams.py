@@ -5,17 +5,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medgen.engine.benchmark.canonical import squeeze
 from medgen.metrics.port import Golden, Output, PairwiseText
 from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile
 from medgen.metrics.samples import text_pair
 from medgen.metrics.versions import versions_of
 
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)?")
-
-
-def squeeze(text: str) -> str:
-    """Lower case, white space collapsed."""
-    return " ".join(text.split()).lower()
 
 
 def words(text: str) -> list[str]:
