@@ -18,6 +18,7 @@ from medgen.conf.schema import (
     StepConf,
     SystemConf,
 )
+from medgen.engine import registry
 from medgen.engine.benchmark.importing import ImportOptions, Subset, import_benchmark
 from medgen.engine.benchmark.manifest import Manifest, benchmark_refs, find_benchmark
 from medgen.engine.benchmark.source import Source
@@ -159,6 +160,9 @@ def _judge(conf: RunConf, name: str) -> Model:
     _check_spread(f"judge {name!r}", kwargs, judge.resources)
     if conf.protocol.judging:
         kwargs.setdefault("protocol", conf.protocol.judging)
+    if conf.protocol.profile != "strict" and registry.find(judge.target).name == "chat-judge":
+        # The benchmark authors' judge sees the texts that their metrics compare.
+        kwargs.setdefault("texts", "canonical")
     return Model(
         Spec(judge.target, kwargs),
         _resources(judge.resources),

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from PIL.Image import Resampling
 
+from medgen.engine.benchmark.canonical import canonical_reference, canonical_response
 from medgen.engine.data import Image, Prediction, Sample
 from medgen.metrics.pictures import PIXEL_LIMIT, DecodeError, Picture, Policy, decode
+from medgen.metrics.profiles import Profile, texts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,13 @@ class ScoringBatch:
     def reference_text(self, index: int) -> str:
         """The expected answer; empty when there is none."""
         return self.pairs[index].sample.reference_text or ""
+
+    def texts(self, index: int, profile: Profile) -> tuple[str, str]:
+        """What a profile compares: answer and reference, canonical but for strict."""
+        if texts_of(profile) == "as given":
+            return self.text(index), self.reference_text(index)
+        sample = self.pairs[index].sample
+        return canonical_response(sample, self.text(index)), canonical_reference(sample)
 
     def reference(self, index: int, policy: Policy = "compat") -> Picture:
         """The first reference picture, at its own size."""

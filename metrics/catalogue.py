@@ -25,6 +25,7 @@ class CatalogueEntry:
     weights: tuple[str, ...] = ()  # names in `medgen.metrics.weights`
     extra: str = "metrics"  # the optional dependency group that it needs
     settings: str = "MetricSettings"  # type of its arguments, in `medgen.metrics.settings`
+    semantics: int = 1  # see `medgen.engine.registry.Component`
 
 
 _ALL = ("compat", "compat-newer", "strict")
@@ -66,15 +67,21 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         ("medimageinsight",),
         settings="EmbeddingSettings",
     ),
-    "bleu": CatalogueEntry("medgen.metrics.text.ngrams:BLEU", "text", ("compat", "strict")),
+    "bleu": CatalogueEntry(
+        "medgen.metrics.text.ngrams:BLEU", "text", ("compat", "strict"), semantics=2
+    ),
     "rouge_l": CatalogueEntry(
         "medgen.metrics.text.ngrams:RougeL", "text", ("strict",), settings="RougeLSettings"
     ),
     "chrf": CatalogueEntry(
         "medgen.metrics.text.ngrams:ChrF", "text", ("strict",), settings="ChrFSettings"
     ),
-    "text_em": CatalogueEntry("medgen.metrics.text.ngrams:TextExactMatch", "text", ("compat",)),
-    "token_f1": CatalogueEntry("medgen.metrics.text.ngrams:TokenF1", "text", ("compat",)),
+    "text_em": CatalogueEntry(
+        "medgen.metrics.text.ngrams:TextExactMatch", "text", ("compat",), semantics=2
+    ),
+    "token_f1": CatalogueEntry(
+        "medgen.metrics.text.ngrams:TokenF1", "text", ("compat",), semantics=2
+    ),
     "bertscore": CatalogueEntry(
         "medgen.metrics.text.bertscore:BERTScore",
         "text",
@@ -82,6 +89,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         {"model": "pubmedbert", "layer": 12},
         ("pubmedbert",),
         settings="BERTScoreSettings",
+        semantics=2,
     ),
     "exact_match": CatalogueEntry(
         "medgen.metrics.text.closed_form:ExactMatch", "text", ("compat", "strict")
@@ -90,7 +98,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         "medgen.metrics.text.closed_form:TaskAccuracy", "text", ("compat",)
     ),
     "clinical_entities": CatalogueEntry(
-        "medgen.metrics.text.clinical:ClinicalEntities", "text", ("compat", "strict")
+        "medgen.metrics.text.clinical:ClinicalEntities", "text", ("compat", "strict"), semantics=2
     ),
     "radgraph_f1": CatalogueEntry(
         "medgen.metrics.text.report_graph:RadGraphF1",
@@ -100,6 +108,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         ("radgraph-xl",),
         extra="radgraph",
         settings="RadGraphSettings",
+        semantics=2,
     ),
 }
 
@@ -116,7 +125,14 @@ COMPONENTS = {
         ("score",),
     )
 } | {
-    name: Component(name, "metrics", entry.target, entry.extra, f"{_SETTINGS}:{entry.settings}")
+    name: Component(
+        name,
+        "metrics",
+        entry.target,
+        entry.extra,
+        f"{_SETTINGS}:{entry.settings}",
+        semantics=entry.semantics,
+    )
     for name, entry in CATALOGUE.items()
 }
 

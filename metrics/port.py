@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from medgen.engine.data import Format, Prediction, Sample, Score
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.pictures import Policy
+from medgen.metrics.profiles import Profile
 
 Tier = Literal["image", "text"]
 
@@ -130,14 +131,19 @@ class ImageMetric(_Plain):
 
 
 class PairwiseText(TextMetric):
-    """A metric of two texts that looks at one pair at a time: a subclass gives `values`."""
+    """A metric of two texts that looks at one pair at a time: a subclass gives `values`.
+
+    Under a compat profile it is given the authors' canonical texts, under strict the raw ones.
+    """
+
+    profile: Profile = "strict"
 
     def score(self, batch: ScoringBatch) -> list[Score]:
         """See `Metric.score`. Equal pairs of texts are computed once."""
         known: dict[tuple[str, str], Mapping[str, float]] = {}
         scores = []
         for index, pair in enumerate(batch.pairs):
-            texts = batch.text(index), batch.reference_text(index)
+            texts = batch.texts(index, self.profile)
             if texts not in known:
                 known[texts] = self.values(*texts)
             scores.append(Score(pair.sample.id, values=known[texts]))

@@ -35,3 +35,8 @@ def choose_profile(metric: str, profile: str, *known: Profile) -> Profile:
 def policy_of(profile: Profile) -> "Policy":
     """How pictures are decoded under a profile."""
     return "strict" if profile == "strict" else "compat"
+
+
+def texts_of(profile: Profile) -> str:
+    """Which texts a text metric compares under a profile."""
+    return "as given" if profile == "strict" else "canonical"

@@ -19,6 +19,7 @@ from medgen.engine.judging.expected import expected_scores
 from medgen.engine.judging.prompts import (
     Bounds,
     Rubric,
+    Texts,
     has_reference,
     judge_messages,
     reply_schema,
@@ -61,6 +62,7 @@ class ChatJudge:
         protocol: str | Mapping[str, Any],
         prompt: str = "judge/1",
         captions: str = "literal",
+        texts: Texts = "given",
         bounds: Mapping[str, Any] | Bounds | None = None,
         sampling: Mapping[str, Any] | JudgeSampling | None = None,
         repeats: int = 1,
@@ -77,6 +79,8 @@ class ChatJudge:
             protocol: "table-iv/1" and so on, or a whole protocol as JSON.
             prompt: version of our prompts.
             captions: "literal" or "shared"; see `medgen.engine.judging.protocols.find_protocol`.
+            texts: "given" shows texts as they came, "canonical" as the benchmark authors'
+                evaluator compares them; a compat protocol asks for the latter.
             bounds: fields of `medgen.engine.judging.prompts.Bounds`.
             sampling: fields of `medgen.adapters.judges.settings.JudgeSampling`; its seed is mixed
                 with each verdict's place.
@@ -95,7 +99,7 @@ class ChatJudge:
         self.name, self._repeats, self._retries = name, repeats, retries
         self._expected, self._constrained, self._images = expected, constrained, images
         longest = read(Bounds, bounds, "bounds")
-        self._rubric = Rubric(protocol_of(protocol, captions), prompt, longest)
+        self._rubric = Rubric(protocol_of(protocol, captions), prompt, longest, texts)
         self._sampling: Sampling = read(JudgeSampling, sampling, "sampling")
         if expected and not self._sampling.logprobs:
             # All points of the longest scale have their first digit among so many.
@@ -123,6 +127,7 @@ class ChatJudge:
             "protocol_hash": self._rubric.protocol.fingerprint(),
             "prompt": self._rubric.prompt,
             "prompt_hash": self._rubric.fingerprint(),
+            "texts": self._rubric.texts,
             "repeats": self._repeats,
             "retries": self._retries,
             "temperature": self._sampling.temperature,

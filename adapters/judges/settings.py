@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from medgen.engine.chat.messages import Sampling
-from medgen.engine.judging.prompts import Bounds
+from medgen.engine.judging.prompts import Bounds, Texts
 from medgen.engine.settings import How, Nested, Settings
 
 _Count = Annotated[int, Meta(ge=1)]
@@ -26,6 +26,7 @@ class ChatJudgeSettings(Settings, frozen=True, kw_only=True):
     protocol: str | dict[str, Any]
     prompt: str = "judge/1"
     captions: Literal["literal", "shared"] = "literal"
+    texts: Texts = "given"
     bounds: Bounds = Bounds()
     sampling: JudgeSampling = JudgeSampling()
     repeats: _Count = 1

@@ -8,11 +8,12 @@ caches prefixes reads it once. Everything from outside stands in quotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from medgen.engine.benchmark.canonical import canonical_reference, canonical_response
 from medgen.engine.chat.messages import Drawing, Message
 from medgen.engine.chat.quoting import quote, quote_key
 from medgen.engine.data import Format, Image, Prediction, Sample, View
@@ -22,6 +23,7 @@ from medgen.engine.judging.protocols import PROTOCOLS, JudgeProtocol, Role
 from medgen.engine.settings import Settings
 
 Part = str | Image | Drawing
+Texts = Literal["given", "canonical"]  # which texts a judge sees: raw, or the authors' form
 
 _INSTRUCTION_CHARS = 4000
 _TEXT_CHARS = 8000
@@ -88,6 +90,7 @@ class Rubric:
     protocol: JudgeProtocol
     prompt: str = "judge/1"
     bounds: Bounds = field(default_factory=Bounds)
+    texts: Texts = "given"
 
     def __post_init__(self) -> None:
         if self.prompt not in PROMPTS:
@@ -97,6 +100,7 @@ class Rubric:
         """16 hex digits of the words, the protocol and the schemas: part of a judge's identity."""
         words = PROMPTS[self.prompt]
         said = [words.task, words.quoting, words.order, dict(words.views), words.closing]
+        said += [self.texts] if self.texts != "given" else []
         schemas = [reply_schema(self, f) for f in self.protocol.shown]
         text = json.dumps([said, self.protocol.to_plain(), schemas], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -112,6 +116,8 @@ def judge_messages(
     rubric: Rubric, sample: Sample, prediction: Prediction, view: View
 ) -> tuple[Message, ...]:
     """The prompt for one prediction in one view; pictures are drawn when they are sent."""
+    if rubric.texts == "canonical":
+        sample, prediction = _canonical(sample, prediction)
     words = PROMPTS[rubric.prompt]
     quoted = (
         sample.task,
@@ -134,6 +140,15 @@ def judge_messages(
     system = "\n\n".join([words.task, _rubric(rubric, sample.format), words.quoting, words.order])
     return Message("system", (f"{system}\n\n{_form(rubric, sample.format)}",)), Message(
         "user", tuple(parts)
+    )
+
+
+def _canonical(sample: Sample, prediction: Prediction) -> tuple[Sample, Prediction]:
+    """The case with its texts as the benchmark authors' evaluator compares them."""
+    ours, theirs = prediction.text, sample.reference_text
+    return (
+        replace(sample, reference_text=theirs and canonical_reference(sample)),
+        replace(prediction, text=ours and canonical_response(sample, ours)),
     )
 
 

@@ -18,7 +18,7 @@ from medgen.metrics import weights
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.kernels.packed_linear import pack_linear
 from medgen.metrics.port import Golden, Output, TextMetric
-from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile
+from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile, texts_of
 from medgen.metrics.samples import REPORT, text_pair
 from medgen.metrics.versions import versions_of
 
@@ -100,11 +100,7 @@ class BERTScore(TextMetric):
     def score(self, batch: ScoringBatch) -> list[Score]:
         """See `Metric.score`."""
         rows: list[Score | None] = [_blank(batch, i) for i in range(len(batch))]
-        texts = {
-            i: (self._read(batch.text(i)), self._read(batch.reference_text(i)))
-            for i, row in enumerate(rows)
-            if row is None
-        }
+        texts = {i: self._texts(batch, i) for i, row in enumerate(rows) if row is None}
         pieces = self._tokenize({text for pair in texts.values() for text in pair})
         for group in _groups(texts, pieces):
             held = self._embed({t: pieces[t] for i in group for t in texts[i]})
@@ -112,6 +108,10 @@ class BERTScore(TextMetric):
                 ours, theirs = (held[text] for text in texts[i])
                 rows[i] = self._match(batch.pairs[i].sample.id, ours, theirs)
         return [row for row in rows if row is not None]
+
+    def _texts(self, batch: ScoringBatch, index: int) -> tuple[str, str]:
+        ours, theirs = batch.texts(index, self.profile)
+        return self._read(ours), self._read(theirs)
 
     def _read(self, text: str) -> str:
         """The text as the profile sees it."""
@@ -181,6 +181,7 @@ class BERTScore(TextMetric):
         return {
             "profile": self.profile,
             "follows": FOLLOWS[self.profile],
+            "texts": texts_of(self.profile),
             "model": self.model,
             "layer": self.layer,
             "idf": False,

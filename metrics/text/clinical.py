@@ -15,7 +15,7 @@ from medgen.engine.codec import fingerprint
 from medgen.engine.data import Score
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, PairwiseText
-from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile
+from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile, texts_of
 from medgen.metrics.samples import text_pair
 
 # entity: its spellings, "|"-separated. The vocabulary is that of the benchmark authors' evaluator.
@@ -136,7 +136,7 @@ class ClinicalEntities(PairwiseText):
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` is compat or strict."""
-        self.profile: Profile = choose_profile(self.name, profile, "compat", "strict")
+        self.profile = choose_profile(self.name, profile, "compat", "strict")
 
     def score(self, batch: ScoringBatch) -> list[Score]:
         """See `Metric.score`; strict has no value for two texts that name nothing."""
@@ -162,6 +162,7 @@ class ClinicalEntities(PairwiseText):
         return {
             "profile": self.profile,
             "follows": FOLLOWS[self.profile],
+            "texts": texts_of(self.profile),
             "entities": len(LEXICON),
             "lexicon": fingerprint(LEXICON),
             "negation": "a denied finding is another entity"

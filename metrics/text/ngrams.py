@@ -7,7 +7,7 @@ from typing import Any
 
 from medgen.engine.benchmark.canonical import squeeze
 from medgen.metrics.port import Golden, Output, PairwiseText
-from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile
+from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile, texts_of
 from medgen.metrics.samples import text_pair
 from medgen.metrics.versions import versions_of
 
@@ -42,7 +42,7 @@ class TokenF1(PairwiseText):
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` can only be compat: the method's authors have no other definition."""
-        self.profile: Profile = choose_profile(self.name, profile, "compat")
+        self.profile = choose_profile(self.name, profile, "compat")
 
     def values(self, text: str, reference: str) -> Mapping[str, float]:
         """See `PairwiseText.values`."""
@@ -66,7 +66,7 @@ class TextExactMatch(PairwiseText):
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` can only be compat."""
-        self.profile: Profile = choose_profile(self.name, profile, "compat")
+        self.profile = choose_profile(self.name, profile, "compat")
 
     def values(self, text: str, reference: str) -> Mapping[str, float]:
         """See `PairwiseText.values`."""
@@ -95,7 +95,7 @@ class BLEU(PairwiseText):
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` is compat or strict."""
-        self.profile: Profile = choose_profile(self.name, profile, "compat", "strict")
+        self.profile = choose_profile(self.name, profile, "compat", "strict")
 
     def load(self, device: str) -> None:
         """Import the library that the profile names."""
@@ -147,7 +147,7 @@ class RougeL(PairwiseText):
 
     def __init__(self, profile: str = "strict", stemmer: bool = False) -> None:
         """`stemmer` reduces words to Porter stems first."""
-        self.profile: Profile = choose_profile(self.name, profile, "strict")
+        self.profile = choose_profile(self.name, profile, "strict")
         self.stemmer = stemmer
 
     def load(self, device: str) -> None:
@@ -184,7 +184,7 @@ class ChrF(PairwiseText):
 
     def __init__(self, profile: str = "strict", word_order: int = 0) -> None:
         """`word_order` 2 gives chrF++."""
-        self.profile: Profile = choose_profile(self.name, profile, "strict")
+        self.profile = choose_profile(self.name, profile, "strict")
         self.word_order = word_order
 
     def load(self, device: str) -> None:
@@ -212,5 +212,6 @@ def _passport(profile: Profile, *libraries: str) -> dict[str, Any]:
     return {
         "profile": profile,
         "follows": FOLLOWS[profile],
+        "texts": texts_of(profile),
         "versions": versions_of(*libraries),
     }

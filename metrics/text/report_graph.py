@@ -10,12 +10,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from medgen.engine.benchmark.canonical import collapse
 from medgen.engine.data import Score
 from medgen.engine.errors import AdapterError
 from medgen.metrics import weights
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Output, TextMetric
-from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile
+from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile, texts_of
 from medgen.metrics.text.ngrams import words
 from medgen.metrics.versions import versions_of
 
@@ -62,8 +63,10 @@ class RadGraphF1(TextMetric):
 
     def score(self, batch: ScoringBatch) -> list[Score]:
         """See `Metric.score`."""
+        # The authors collapse a report's lines before it is tagged, in this metric alone.
         texts = [
-            (" ".join(batch.text(i).split()), batch.reference_text(i)) for i in range(len(batch))
+            (collapse(ours), collapse(theirs))
+            for ours, theirs in (batch.texts(i, self.profile) for i in range(len(batch)))
         ]
         long_enough = [min(len(words(a)), len(words(b))) >= _SHORTEST for a, b in texts]
         wanted = sorted(
@@ -93,6 +96,7 @@ class RadGraphF1(TextMetric):
         return {
             "profile": self.profile,
             "follows": FOLLOWS[self.profile],
+            "texts": texts_of(self.profile),
             "model": self.model,
             "component": "RG_ER",
             "versions": versions_of("radgraph", "transformers", "torch"),
