@@ -25,13 +25,18 @@ TEXT_FORMATS: tuple[Format, ...] = ("VQA", "MultimodalGeneration")
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One value of a metric: its column, its direction, its unit and its range."""
+    """One value of a metric: its column, its direction, its unit and its range.
+
+    `authors` is its name in the result records of the benchmark authors' evaluator; empty: they
+    have no such value.
+    """
 
     name: str
     higher_is_better: bool = True
     unit: str = ""
     low: float | None = 0.0  # None: unbounded
     high: float | None = 1.0
+    authors: str = ""
 
 
 @dataclass(frozen=True, slots=True)

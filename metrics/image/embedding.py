@@ -36,6 +36,13 @@ class Embedder:
         return torch.stack([picture.recall(key) for picture in pictures])  # type: ignore[misc]
 
 
+# What the benchmark authors call the value by kind of encoder: theirs are RAD-DINO and this one.
+_AUTHORS = {
+    "transformers": "Anatomical_Embedding_Similarity",
+    "medimageinsight": "MedImageInsight_Similarity",
+}
+
+
 class EmbeddingSimilarity(ImageMetric):
     """Cosine of the two pictures' embeddings, each preprocessed by the encoder at its own size.
 
@@ -45,7 +52,6 @@ class EmbeddingSimilarity(ImageMetric):
     """
 
     name = "embedding_similarity"
-    outputs = (Output("embedding_similarity", low=-1.0),)
 
     def __init__(
         self,
@@ -66,6 +72,7 @@ class EmbeddingSimilarity(ImageMetric):
         self.policy = policy_of(self.profile)
         self.model, self.encoder, self.batch_size = model, encoder, batch_size
         self._trust = trust_local_code
+        self.outputs = (Output(self.name, low=-1.0, authors=_AUTHORS[encoder]),)
         self._described: dict[str, Any] = {}
 
     def load(self, device: str) -> None:

@@ -58,7 +58,8 @@ class LPIPS(ImageMetric):
         if net not in _TRUNKS or batch_size < 1:
             raise ConfigError(f"LPIPS has the nets {', '.join(_TRUNKS)} and a batch size of 1 up")
         self.name = "lpips" if net == "alex" else f"lpips_{net}"
-        self.outputs = (Output(self.name, higher_is_better=False, high=None),)
+        known = "LPIPS" if net == "alex" else ""
+        self.outputs = (Output(self.name, higher_is_better=False, high=None, authors=known),)
         self.profile: Profile = choose_profile("lpips", profile, "compat", "compat-newer", "strict")
         self.policy = policy_of(self.profile)
         self.net, self.batch_size = net, batch_size

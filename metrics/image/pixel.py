@@ -32,7 +32,7 @@ class PSNR(ImageMetric):
     """
 
     name = "psnr"
-    outputs = (Output("psnr", unit="dB", high=_IDENTICAL_DB),)
+    outputs = (Output("psnr", unit="dB", high=_IDENTICAL_DB, authors="PSNR"),)
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` is compat or strict."""
@@ -136,7 +136,7 @@ class SSIM(_Structural):
     """
 
     name = "ssim"
-    outputs = (Output("ssim", low=-1.0),)
+    outputs = (Output("ssim", low=-1.0, authors="SSIM"),)
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` is compat or strict."""

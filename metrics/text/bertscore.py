@@ -49,7 +49,7 @@ class BERTScore(TextMetric):
     """
 
     name = "bertscore"
-    outputs = (Output("bertscore", low=-1.0),)
+    outputs = (Output("bertscore", low=-1.0, authors="BERT_Score"),)
 
     def __init__(
         self,

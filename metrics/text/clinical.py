@@ -126,12 +126,12 @@ class ClinicalEntities(PairwiseText):
 
     name = "clinical_entities"
     outputs = (
-        Output("entity_f1"),
-        Output("entity_precision"),
-        Output("entity_recall"),
-        Output("hallucination", higher_is_better=False),
-        Output("omission", higher_is_better=False),
-        Output("factual_precision"),
+        Output("entity_f1", authors="Clinical_Entity_F1"),
+        Output("entity_precision", authors="Clinical_Entity_P"),
+        Output("entity_recall", authors="Clinical_Entity_R"),
+        Output("hallucination", higher_is_better=False, authors="Entity_Hallucination_Rate"),
+        Output("omission", higher_is_better=False, authors="Entity_Omission_Rate"),
+        Output("factual_precision", authors="Entity_Factual_Precision"),
     )
 
     def __init__(self, profile: str = "compat") -> None:

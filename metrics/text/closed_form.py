@@ -186,7 +186,7 @@ class ExactMatch(_ClosedForm):
     """
 
     name = "exact_match"
-    outputs = (Output("exact_match"),)
+    outputs = (Output("exact_match", authors="Text_EM"),)
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` is compat or strict."""
@@ -218,7 +218,7 @@ class TaskAccuracy(_ClosedForm):
     """Accuracy as the benchmark authors' first state has it: nothing is ever unparseable."""
 
     name = "task_accuracy"
-    outputs = (Output("task_accuracy"),)
+    outputs = (Output("task_accuracy", authors="Task_Accuracy"),)
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` can only be compat."""

@@ -38,7 +38,7 @@ class TokenF1(PairwiseText):
     """F1 of the bags of words of two texts, see `token_f1`."""
 
     name = "token_f1"
-    outputs = (Output("token_f1"),)
+    outputs = (Output("token_f1", authors="Text_F1"),)
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` can only be compat: the method's authors have no other definition."""
@@ -62,7 +62,7 @@ class TextExactMatch(PairwiseText):
     """Whether two texts are equal but for case and white space."""
 
     name = "text_em"
-    outputs = (Output("text_em"),)
+    outputs = (Output("text_em", authors="Text_EM"),)
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` can only be compat."""
@@ -91,7 +91,7 @@ class BLEU(PairwiseText):
     """
 
     name = "bleu"
-    outputs = (Output("bleu"),)
+    outputs = (Output("bleu", authors="BLEU"),)
 
     def __init__(self, profile: str = "compat") -> None:
         """`profile` is compat or strict."""

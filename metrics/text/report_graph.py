@@ -28,7 +28,7 @@ class RadGraphF1(TextMetric):
     """RG_ER of the RadGraph package. Each text is tagged once however many pairs hold it."""
 
     name = "radgraph_f1"
-    outputs = (Output("radgraph_f1"),)
+    outputs = (Output("radgraph_f1", authors="RadGraph_F1"),)
 
     def __init__(self, profile: str = "compat", model: str = "radgraph-xl") -> None:
         """`model` is a known name or the directory of an unpacked model of the package."""
