@@ -117,7 +117,13 @@ def export_command(run: str | None, kind: str, to: str, store: str) -> int:
     from pathlib import Path
 
     from medgen.launch.report.export import export_run
+    from medgen.launch.report.records import unknown_values
 
-    for path in export_run(open_run(store, run), kind, Path(to)):
+    reader = open_run(store, run)
+    for path in export_run(reader, kind, Path(to)):
         sys.stdout.write(f"{path}\n")
+    if kind == "jsonl" and (own := unknown_values(reader)):
+        click.echo(
+            f"the authors' scripts do not read, under names of ours: {', '.join(own)}", err=True
+        )
     return 0

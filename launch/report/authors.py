@@ -8,7 +8,9 @@ evaluator does wrong is not repeated: a failed judge call has no record and no n
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 from medgen.engine.data import Format, Prediction, Sample, View
@@ -23,26 +25,14 @@ FOLDERS: Mapping[Format, str] = {
     "ImageEditing": "edit",
     "MultimodalGeneration": "gen",
 }
-METRIC_NAMES = {
-    "psnr": "PSNR",
-    "ssim": "SSIM",
-    "lpips": "LPIPS",
-    "embedding_similarity": "Anatomical_Embedding_Similarity",
-    "medimageinsight_similarity": "MedImageInsight_Similarity",
-    "bleu": "BLEU",
-    "bertscore": "BERT_Score",
-    "exact_match": "Exact_Match",
-    "task_accuracy": "Task_Accuracy",
-    "token_f1.token_f1": "Text_F1",
-    "token_f1.text_em": "Text_EM",
-    "clinical_entities.entity_precision": "Clinical_Entity_P",
-    "clinical_entities.entity_recall": "Clinical_Entity_R",
-    "clinical_entities.entity_f1": "Clinical_Entity_F1",
-    "clinical_entities.hallucination": "Entity_Hallucination_Rate",
-    "clinical_entities.omission": "Entity_Omission_Rate",
-    "clinical_entities.factual_precision": "Entity_Factual_Precision",
-    "radgraph_f1": "RadGraph_F1",
-}
+# The values that their statistics script looks for, of both states. Each metric of ours says which
+# of them its outputs are (`medgen.metrics.port.Output.authors`).
+METRICS = (
+    *("PSNR", "SSIM", "LPIPS", "Anatomical_Embedding_Similarity", "MedImageInsight_Similarity"),
+    *("BLEU", "BERT_Score", "Text_EM", "Text_F1", "Task_Accuracy", "RadGraph_F1"),
+    *("Clinical_Entity_P", "Clinical_Entity_R", "Clinical_Entity_F1"),
+    *("Entity_Hallucination_Rate", "Entity_Omission_Rate", "Entity_Factual_Precision"),
+)
 SUFFIXES: Mapping[View, str] = {"reference_based": "W_GT", "reference_free": "WO_GT"}
 RESULTS: Mapping[View, str] = {
     "reference_based": "vlm_judge_w_gt_result",
@@ -67,13 +57,50 @@ _PAPER_GENERATION = {
 # Our spelling of a dimension, theirs.
 _DIMENSIONS = {"relevance_responsiveness": "relevance_and_responsiveness"}
 OVERALL = "overall_score"
+STATUSES = "value_status"  # why a value is not there, by its name
+# The fields of a record that are no values of a metric.
+FIELDS = (
+    *("sample_id", "category", "paper_format", "paper_task", "paper_subtask", "sub-category"),
+    *("modality", "instruction", "answer", "choice", "input_image", "input_images", "response"),
+    *("raw_response", "prediction_status", "prediction_reason", "ground_truth_image"),
+    *("ground_truth_images", "output_image", "output_images", *RESULTS.values(), STATUSES),
+)
 # Below this a judge's score on the scale of ten is a failure mode.
 _LOW = 6
 
 
-def metric_name(name: str) -> str:
-    """Their name for a value of ours; one that they lack keeps ours, in letters they allow."""
-    return METRIC_NAMES.get(name) or re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One value of a metric of a run, and what the metric says that the authors call it."""
+
+    label: str  # the metric, as the plan calls it
+    output: str
+    authors: str = ""
+
+
+def value_names(declared: Sequence[Declared]) -> dict[tuple[str, str], str]:
+    """The name in a record of every value, by label and output.
+
+    It is the authors' own where they know the value; of two values with the same name the first
+    has it. Any other keeps the name it has here, in letters that they allow, and never takes
+    theirs nor that of another field.
+    """
+    named: dict[tuple[str, str], str] = {}
+    for value in declared:
+        if value.authors in METRICS and value.authors not in named.values():
+            named[value.label, value.output] = value.authors
+    for value in declared:
+        key = value.label, value.output
+        if key not in named:
+            named[key] = _own_name(value, {*METRICS, *FIELDS, *named.values()})
+    return named
+
+
+def _own_name(value: Declared, taken: Collection[str]) -> str:
+    whole = value.label if value.label == value.output else f"{value.label}_{value.output}"
+    plain = re.sub(r"[^A-Za-z0-9]+", "_", whole).strip("_") or "metric"
+    tries = chain([plain, f"metric_{plain}"], (f"metric_{plain}_{n}" for n in count(2)))
+    return next(name for name in tries if name not in taken and not name.startswith("VLM_"))
 
 
 def record(sample: Sample, prediction: Prediction, images: Mapping[str, Sequence[str]]) -> Any:
@@ -88,7 +115,8 @@ def record(sample: Sample, prediction: Prediction, images: Mapping[str, Sequence
         "category": CATEGORIES[sample.format],
         "paper_format": sample.format,
         "paper_task": sample.task,
-        "sub-category": sample.subtask or sample.task,
+        "paper_subtask": sample.subtask,
+        "sub-category": _sub_category(sample),
         "modality": sample.modality,
         "instruction": sample.instruction,
         "answer": sample.raw.get("answer", sample.reference_text or ""),
@@ -106,6 +134,12 @@ def record(sample: Sample, prediction: Prediction, images: Mapping[str, Sequence
     if outputs:
         made |= {"output_image": outputs[0], "output_images": outputs}
     return made
+
+
+def _sub_category(sample: Sample) -> str:
+    """As the record had it; the task stands in for one that had none."""
+    given = sample.raw.get("sub-category") or sample.raw.get("sub_category")
+    return str(given or sample.subtask or sample.task)
 
 
 def judge_result(scores: Mapping[str, float], explanations: Mapping[str, str]) -> dict[str, Any]:
@@ -149,11 +183,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def record_metrics(made: Mapping[str, Any]) -> dict[str, float]:
-    """Every number of a record by name: metrics, then the judge's two views."""
-    found = {
-        name: float(made[name]) for name in METRIC_NAMES.values() if _is_number(made.get(name))
-    }
+def record_metrics(made: Mapping[str, Any], own: Collection[str] = ()) -> dict[str, float]:
+    """Every number of a record by name: metrics (`own` are ours alone), then the judge's views."""
+    names = (*METRICS, *own)
+    found = {name: float(made[name]) for name in names if _is_number(made.get(name))}
     for view, suffix in SUFFIXES.items():
         found |= judge_metrics(made.get(RESULTS[view]), suffix)
     return found

@@ -1,6 +1,8 @@
 import csv
 import io
 import json
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from results.fake_runs import FakeRun, make_samples, picture, steady
 
-from medgen.engine.data import Prediction, Verdict
+from medgen.engine.data import Prediction, Score, Verdict
 from medgen.engine.errors import ConfigError
 from medgen.engine.store.connect import connect
 from medgen.launch.report import authors
@@ -20,6 +22,8 @@ from medgen.launch.report.export import (
     export_run,
     values_table,
 )
+from medgen.launch.report.records import unknown_values
+from medgen.metrics.catalogue import CATALOGUE, metric_spec
 
 GOLDENS = json.loads((Path(__file__).parents[1] / "goldens" / "judge_records.json").read_text())
 DIMENSIONS = (
@@ -198,3 +202,173 @@ def test_a_run_is_exported_by_the_name_of_the_kind(reader, tmp_path):
         assert (tmp_path / kind / name).exists()
     with pytest.raises(ConfigError, match="there are parquet, csv, jsonl"):
         export_run(reader, "xlsx", tmp_path)
+
+
+def declared(*values):
+    return [authors.Declared(*value) for value in values]
+
+
+NAMES = [
+    # what the metrics of a run declare, the names of their values in a record
+    ([("psnr", "psnr", "PSNR")], ["PSNR"]),
+    ([("mine", "psnr", "PSNR")], ["PSNR"]),
+    ([("psnr", "psnr", "PSNR"), ("psnr_strict", "psnr", "PSNR")], ["PSNR", "psnr_strict_psnr"]),
+    ([("rouge_l", "rouge_l", "")], ["rouge_l"]),
+    ([("chrf++", "chrf", "")], ["chrf_chrf"]),
+    ([("exact_match", "exact_match", "Text_EM")], ["Text_EM"]),
+    (
+        [("text_em", "text_em", "Text_EM"), ("exact_match", "exact_match", "Text_EM")],
+        ["Text_EM", "exact_match"],
+    ),
+    ([("token_f1", "token_f1", "Text_F1")], ["Text_F1"]),
+    ([("e", "entity_f1", "Clinical_Entity_F1"), ("e", "x", "")], ["Clinical_Entity_F1", "e_x"]),
+    ([("PSNR", "PSNR", "")], ["metric_PSNR"]),
+    ([("answer", "answer", "")], ["metric_answer"]),
+    ([("response", "response", "")], ["metric_response"]),
+    ([("value_status", "value_status", "")], ["metric_value_status"]),
+    ([("vlm_judge_w_gt_result", "vlm_judge_w_gt_result", "")], ["metric_vlm_judge_w_gt_result"]),
+    ([("VLM_Overall_Score_W_GT", "VLM_Overall_Score_W_GT", "")], ["metric_VLM_Overall_Score_W_GT"]),
+    ([("m", "m", "answer")], ["m"]),
+    ([("m", "m", "no name of theirs")], ["m"]),
+    ([("\u00fc", "\u00fc", "")], ["metric"]),
+    ([("a.b", "a.b", ""), ("a-b", "a-b", "")], ["a_b", "metric_a_b"]),
+    (
+        [("a.b", "a.b", ""), ("a-b", "a-b", ""), ("a b", "a b", "")],
+        ["a_b", "metric_a_b", "metric_a_b_2"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "names"), NAMES)
+def test_every_value_has_a_name_of_its_own(given, names):
+    assert sorted(authors.value_names(declared(*given)).values()) == sorted(names)
+
+
+def test_every_name_that_a_metric_claims_is_one_that_the_authors_read():
+    claimed = []
+    for name in CATALOGUE:
+        metric = metric_spec(name).build()
+        known = [output.authors for output in metric.outputs if output.authors]
+        assert set(known) <= set(authors.METRICS)
+        claimed += [(authors_name, name) for authors_name in known]
+    assert {name for name, _ in claimed} == set(authors.METRICS)
+    twice = Counter(name for name, _ in claimed)
+    assert [name for name, n in twice.items() if n > 1] == ["Text_EM"]
+
+
+STATUSES = {"s00001": "error", "s00004": "unparseable", "s00006": "missing_weights"}
+
+
+def stated(system, metric, sample, prediction):
+    if status := STATUSES.get(sample.id):
+        return Score(sample.id, status, f"why {sample.id}")
+    return Score(sample.id, values={"kappa": 0.5, "psnr": 30.0})
+
+
+@pytest.fixture
+def stating(tmp_path):
+    run = FakeRun(
+        make_samples(16, pictures=True),
+        systems=("a", "b"),
+        metrics={"own": ["kappa", "psnr"]},
+        predict=predict,
+        score=stated,
+        judges=("q",),
+        judge=judge,
+        without=frozenset({("b", "score", 1), ("b", "judge", 1)}),
+    )
+    return run.write(str(tmp_path / "store"))
+
+
+def test_tables_say_why_a_value_is_not_there(stating, tmp_path):
+    for system, shards in (("a", 2), ("b", 1)):
+        rows = {row["sample_id"]: row for row in values_table(stating, system).to_pylist()}
+        assert len(rows) == 16
+        for name, status in STATUSES.items():
+            assert rows[name]["own.kappa"] is None
+            assert rows[name]["own.kappa.status"] == status
+            assert rows[name]["own.kappa.reason"] == f"why {name}"
+        assert rows["s00000"]["own.psnr.reason"] == ""
+        assert rows["s00002"]["overall_score/reference_based.reason"] == "no JSON"
+        assert (rows["s00012"]["own.psnr.reason"] == "") == (shards == 2)
+        if shards == 1:
+            assert rows["s00012"]["own.psnr.status"] == "missing"
+            assert rows["s00012"]["own.psnr.reason"] == "there is no row in the store"
+            assert rows["s00012"]["overall_score/reference_based.reason"]
+
+
+def test_a_table_tells_the_reason_of_a_failed_prediction(reader):
+    rows = {row["sample_id"]: row for row in values_table(reader, "=bad/../x").to_pylist()}
+    assert rows["s00001"]["prediction_reason"] == "out of memory"
+    assert rows["s00000"]["prediction_reason"] == ""
+
+
+def test_records_say_why_a_value_is_not_there(stating, tmp_path):
+    into = connect(str(tmp_path / "out"))
+    written = export_authors(stating, into)
+    records = {}
+    for path in written:
+        if path.endswith("b.jsonl"):
+            lines = into.read(path).decode().splitlines()
+            records |= {made["sample_id"]: made for made in map(json.loads, lines)}
+    assert len(records) == 16
+    for name, status in STATUSES.items():
+        assert records[name]["PSNR"] is None
+        assert records[name]["own_kappa"] is None
+        assert records[name]["value_status"]["PSNR"] == {"status": status, "reason": f"why {name}"}
+    assert records["s00000"]["value_status"] == {}
+    why = records["s00002"]["value_status"]["vlm_judge_w_gt_result"]
+    assert why == {"status": "parse_error", "reason": "no JSON"}
+    assert records["s00012"]["value_status"]["own_kappa"]["status"] == "missing"
+    assert records["s00012"]["value_status"]["vlm_judge_w_gt_result"]["status"] == "missing"
+    found = json.loads(into.read("edit/b_results.json"))
+    assert found["value_status"]["PSNR"] == {"error": 1, "missing": 4, "unparseable": 1}
+
+
+def test_a_value_that_the_authors_do_not_know_is_there_and_named(stating, tmp_path):
+    into = connect(str(tmp_path / "out"))
+    export_authors(stating, into)
+    assert unknown_values(stating) == ["own_kappa"]
+    found = json.loads(into.read("edit/a_results.json"))
+    assert found["Unknown_To_Authors"] == "own_kappa"
+    assert found["Average_own_kappa"] == 0.5
+    assert found["Average_PSNR"] == 30.0
+    assert found["by_modality"]["CT"]["Average_own_kappa"] == 0.5
+
+
+def test_a_system_without_rows_has_its_files(tmp_path):
+    samples = make_samples(8, pictures=True)
+    gone = frozenset({("a", "answer", 0), ("a", "score", 0)})
+    reader = FakeRun(samples, systems=("a",), score=steady(value), without=gone).write(
+        str(tmp_path / "store")
+    )
+    into = connect(str(tmp_path / "out"))
+    assert len(export_authors(reader, into)) == 6
+    records = [json.loads(x) for x in into.read("vqa/a.jsonl").decode().splitlines()]
+    assert [made["prediction_status"] for made in records] == ["missing"] * 2
+    assert json.loads(into.read("vqa/a_results.json"))["Sample_Count"] == 2
+    rows = values_table(reader, "a").to_pylist()
+    assert [row["prediction_status"] for row in rows] == ["missing"] * 8
+    assert all(row["prediction_reason"] for row in rows)
+
+
+def test_a_system_that_nothing_looked_at_has_its_samples(tmp_path):
+    reader = FakeRun(make_samples(8), systems=("a",), metrics={}).write(str(tmp_path / "store"))
+    rows = values_table(reader, "a").to_pylist()
+    assert [row["sample_id"] for row in rows] == [f"s{n:05d}" for n in range(8)]
+    assert {row["prediction_status"] for row in rows} == {"ok"}
+    assert len(export_csv(reader, connect(str(tmp_path / "out")))) == 2
+
+
+def test_a_record_holds_what_the_benchmark_said(tmp_path):
+    raw = {"sub-category": "organ-removal", "answer": {"FINDINGS": "x"}}
+    made = authors.record(
+        replace(make_samples(1)[0], task="organic-removal", raw=raw),
+        Prediction("s00000"),
+        {"input": [], "reference": [], "output": []},
+    )
+    assert made["sub-category"] == "organ-removal"
+    assert made["paper_subtask"] is None
+    assert made["answer"] == {"FINDINGS": "x"}
+    assert made["response"] == ""
+    assert set(made) <= set(authors.FIELDS)
