@@ -29,7 +29,7 @@ def values_table(reader: RunReader, system: str) -> pa.Table:
     """One row a sample: what it is, what became of it, every value, its status and the reason."""
     columns = list(system_columns(reader, system, ids=True))
     reasons = Reasons(reader, system)
-    arrays = _described(columns[0].context) if columns else _samples(reader, system)
+    arrays = _description(columns[0].context) if columns else _samples(reader, system)
     ids = arrays["sample_id"].to_pylist()
     arrays["prediction_reason"] = pa.array([reasons.predictions[i] for i in ids], pa.string())
     for column in columns:
@@ -40,7 +40,7 @@ def values_table(reader: RunReader, system: str) -> pa.Table:
     return table.add_column(0, "system", pa.array([system] * len(table), pa.string()))
 
 
-def _described(context: Context) -> dict[str, Any]:
+def _description(context: Context) -> dict[str, Any]:
     """What each sample is, as a column's rows say it."""
     arrays: dict[str, Any] = {"sample_id": context.ids}
     for name, coded in (

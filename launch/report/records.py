@@ -107,11 +107,11 @@ def unknown_values(reader: RunReader) -> list[str]:
 
 
 def _values(reader: RunReader, system: str) -> _Values:
-    declared = [d for node in reader.plan.giving(system, SCORES) for d in _declared(reader, node)]
+    declared = [d for node in reader.plan.giving(system, SCORES) for d in _declarations(reader, node)]
     return _Values(authors.value_names(declared))
 
 
-def _declared(reader: RunReader, node: Node) -> list[authors.Declared]:
+def _declarations(reader: RunReader, node: Node) -> list[authors.Declared]:
     """The values of a metric, from the passport of what ran."""
     passport = reader.shard_labels(node).get("passport")
     outputs = passport.get("outputs") if isinstance(passport, Mapping) else None
