@@ -107,7 +107,9 @@ def unknown_values(reader: RunReader) -> list[str]:
 
 
 def _values(reader: RunReader, system: str) -> _Values:
-    declared = [d for node in reader.plan.giving(system, SCORES) for d in _declarations(reader, node)]
+    declared = [
+        d for node in reader.plan.giving(system, SCORES) for d in _declarations(reader, node)
+    ]
     return _Values(authors.value_names(declared))
 
 
