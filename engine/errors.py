@@ -30,7 +30,15 @@ class BenchmarkError(MedgenError):
 
 
 class ImageError(MedgenError):
-    """Bytes from outside are not one picture of a sane size."""
+    """Bytes from outside are not one picture of a sane size.
+
+    `case` is one of not_an_image, damaged, oversized, animated and without_range.
+    """
+
+    def __init__(self, message: str, case: str = "damaged") -> None:
+        """`message` says what is wrong in words, `case` which kind of fault it is."""
+        super().__init__(message)
+        self.case = case
 
 
 class PlanError(MedgenError):

@@ -1,7 +1,9 @@
 """Pictures from outside, decoded safely, and pictures of ours, encoded the same way every time.
 
-Nothing here looks at a file name: the bytes decide. EXIF orientation is not applied, because the
-benchmark's own evaluator does not apply it.
+This is the one opinion on what a picture is: importers, the output firewall, judges and metrics
+all ask `open_image`, so what one of them takes, all take. Nothing here looks at a file name: the
+bytes decide. EXIF orientation is not applied, because the benchmark's own evaluator does not
+apply it; who wants it asks `orientation`.
 """
 
 import io
@@ -15,6 +17,13 @@ from medgen.engine.errors import ImageError
 MAX_PIXELS = 64 * 2**20
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I;16")
+# Modes whose range follows from their depth. Others have none that anybody could know: 0 to 1,
+# 0 to 255 and Hounsfield units are all stored as floating-point numbers.
+DEEP_GREY = ("I;16", "I;16L", "I;16B")
+_RANGED_MODES = frozenset(
+    ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", *DEEP_GREY)
+)
+_EXIF_ORIENTATION = 0x0112
 
 
 def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pillow.Image:
@@ -22,24 +31,29 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pillow.Image:
 
     The size in the header is compared with the limit before a pixel is decoded. A file with
     several frames is refused, for there is no telling which one is meant; only the phone format
-    MPO, which is a JPEG with extra views behind it, gives its first picture.
+    MPO, which is a JPEG with extra views behind it, gives its first picture. Pixels that are
+    floating-point, signed or 32-bit numbers are refused, for nothing states their range.
 
     Raises:
-        ImageError: no picture, another format, too large, truncated, damaged or animated.
+        ImageError: no picture, another format, too large, truncated, damaged, animated, or of
+            numbers without a stated range; its `case` says which.
     """
     try:
         image = Pillow.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as err:
-        raise ImageError(f"not a picture in {', '.join(FORMATS)} ({_sight(data)})") from err
+        why = f"not a picture in {', '.join(FORMATS)} ({_sight(data)})"
+        raise ImageError(why, "not_an_image") from err
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as err:
-        raise ImageError(f"the header claims more than {max_pixels:,} pixels: a bomb?") from err
+        why = f"the header claims more than {max_pixels:,} pixels: a bomb?"
+        raise ImageError(why, "oversized") from err
     except Exception as err:  # decoders raise whatever hostile bytes make them raise
         raise ImageError(f"not a readable picture ({_describe(err)})") from err
     _refuse_size(image, max_pixels)
     try:
         # Only the plugins that know animation define this attribute, says Pillow's manual.
         if getattr(image, "is_animated", False) and image.format != "MPO":
-            raise ImageError(f"animated or paged {image.format}; give one picture")
+            raise ImageError(f"animated or paged {image.format}; give one picture", "animated")
+        _refuse_range(image)
         image.load()
         if image.format == "PNG":  # whose decoder is content with the pixels, without the end
             Pillow.open(io.BytesIO(data), formats=("PNG",)).verify()
@@ -49,6 +63,15 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pillow.Image:
         raise ImageError(f"truncated or damaged {image.format} ({_describe(err)})") from err
     _refuse_size(image, max_pixels)
     return image
+
+
+def orientation(image: Pillow.Image) -> int:
+    """EXIF orientation 1 to 8; 1, upright, where it is missing or cannot be read."""
+    try:
+        found = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - a block of junk says nothing about the picture
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
 def png(image: Pillow.Image) -> bytes:
@@ -63,9 +86,20 @@ def png(image: Pillow.Image) -> bytes:
 def _refuse_size(image: Pillow.Image, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
-        raise ImageError(f"{width} x {height} pixels are more than the {max_pixels:,} allowed")
+        why = f"{width} x {height} pixels are more than the {max_pixels:,} allowed"
+        raise ImageError(why, "oversized")
     if not width * height:
         raise ImageError("a picture without pixels")
+
+
+def _refuse_range(image: Pillow.Image) -> None:
+    if image.mode not in _RANGED_MODES:
+        kind = "floating-point" if image.mode == "F" else "signed or 32-bit"
+        raise ImageError(
+            f"{kind} pixels (mode {image.mode}) have no stated range; "
+            "store them as whole numbers of 8 or 16 bits",
+            "without_range",
+        )
 
 
 def _sight(data: bytes) -> str:

@@ -12,7 +12,8 @@ from PIL.Image import Resampling
 
 from medgen.engine.benchmark.canonical import canonical_reference, canonical_response
 from medgen.engine.data import Image, Prediction, Sample
-from medgen.metrics.pictures import PIXEL_LIMIT, DecodeError, Picture, Policy, decode
+from medgen.engine.images import MAX_PIXELS
+from medgen.metrics.pictures import DecodeError, Picture, Policy, decode
 from medgen.metrics.profiles import Profile, texts_of
 
 
@@ -27,7 +28,7 @@ class Pair:
 class Album:
     """Decoded pictures by their encoded bytes; failures are remembered too."""
 
-    def __init__(self, limit: int = PIXEL_LIMIT) -> None:
+    def __init__(self, limit: int = MAX_PIXELS) -> None:
         """`limit` is the most pixels a picture may have."""
         self._limit = limit
         self._pictures: dict[tuple[Policy, bytes], Picture | DecodeError] = {}

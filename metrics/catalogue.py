@@ -30,10 +30,18 @@ class CatalogueEntry:
 
 _ALL = ("compat", "compat-newer", "strict")
 CATALOGUE: dict[str, CatalogueEntry] = {
-    "psnr": CatalogueEntry("medgen.metrics.image.pixel:PSNR", "image", ("compat", "strict")),
-    "ssim": CatalogueEntry("medgen.metrics.image.pixel:SSIM", "image", ("compat", "strict")),
+    "psnr": CatalogueEntry(
+        "medgen.metrics.image.pixel:PSNR", "image", ("compat", "strict"), semantics=2
+    ),
+    "ssim": CatalogueEntry(
+        "medgen.metrics.image.pixel:SSIM", "image", ("compat", "strict"), semantics=2
+    ),
     "ms_ssim": CatalogueEntry(
-        "medgen.metrics.image.pixel:MSSSIM", "image", ("strict",), settings="StrictMetricSettings"
+        "medgen.metrics.image.pixel:MSSSIM",
+        "image",
+        ("strict",),
+        settings="StrictMetricSettings",
+        semantics=2,
     ),
     "lpips": CatalogueEntry(
         "medgen.metrics.image.perceptual:LPIPS",
@@ -42,6 +50,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         {"net": "alex"},
         ("lpips-alex-trunk",),
         settings="LPIPSSettings",
+        semantics=2,
     ),
     "lpips_vgg": CatalogueEntry(
         "medgen.metrics.image.perceptual:LPIPS",
@@ -50,6 +59,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         {"net": "vgg"},
         ("lpips-vgg-trunk",),
         settings="LPIPSSettings",
+        semantics=2,
     ),
     "embedding_similarity": CatalogueEntry(
         "medgen.metrics.image.embedding:EmbeddingSimilarity",
@@ -58,6 +68,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         {"model": "rad-dino"},
         ("rad-dino",),
         settings="EmbeddingSettings",
+        semantics=2,
     ),
     "medimageinsight_similarity": CatalogueEntry(
         "medgen.metrics.image.embedding:EmbeddingSimilarity",
@@ -66,6 +77,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         {"model": "medimageinsight", "encoder": "medimageinsight"},
         ("medimageinsight",),
         settings="EmbeddingSettings",
+        semantics=2,
     ),
     "bleu": CatalogueEntry(
         "medgen.metrics.text.ngrams:BLEU", "text", ("compat", "strict"), semantics=2

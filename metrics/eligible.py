@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from medgen.engine.data import Score
 from medgen.engine.errors import MedgenError
@@ -25,7 +26,7 @@ def score_pairs(metric: Metric, batch: ScoringBatch) -> list[Score]:
     rows: list[Score | None] = [_refuse(metric, batch, i) for i in range(len(batch))]
     open_pairs = [i for i, row in enumerate(rows) if row is None]
     for index, score in zip(open_pairs, _score(metric, batch.select(open_pairs)), strict=True):
-        rows[index] = score
+        rows[index] = _remark(metric, batch, index, score)
     return [row for row in rows if row is not None]
 
 
@@ -63,6 +64,15 @@ def _refuse(metric: Metric, batch: ScoringBatch, index: int) -> Score | None:
         except DecodeError as err:
             return Score(pair.sample.id, "error", f"{whose}: image {err}")
     return None
+
+
+def _remark(metric: Metric, batch: ScoringBatch, index: int, score: Score) -> Score:
+    """The score, with what a reader should know about the pictures it was made from."""
+    if metric.tier != "image" or score.reason:
+        return score
+    looks = (("reference", batch.reference), ("prediction", batch.as_sent))
+    said = [(whose, look(index, metric.policy).remark) for whose, look in looks]
+    return replace(score, reason="; ".join(f"{whose}: {text}" for whose, text in said if text))
 
 
 def _score(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:

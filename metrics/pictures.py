@@ -1,20 +1,21 @@
 """Encoded pictures, decoded once under guard, with everything derived from them kept beside them.
 
-Pictures come from models and from outside: size, format, frames and truncation are checked
-before and during decoding, and whatever is wrong ends as a `DecodeError` with a reason.
+What a picture is, `medgen.engine.images` says, for metrics as for importers and the firewall;
+whatever it refuses ends as a `DecodeError` with a reason. The range of the levels follows from
+the depth of the file, never from the levels that happen to occur.
 """
 
 import io
-import warnings
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageOps
 
 from medgen.engine.data import Image
+from medgen.engine.errors import ImageError
+from medgen.engine.images import DEEP_GREY, FORMATS, MAX_PIXELS, open_image, orientation
 
 if TYPE_CHECKING:
     import torch
@@ -24,16 +25,25 @@ T = TypeVar("T")
 # compat: what `Image.open(f).convert("RGB")` gives; strict: orientation, alpha and depth honoured.
 Policy = Literal["compat", "strict"]
 
-# 64 megapixels: a whole-slide tile or a large radiograph passes, a bomb does not.
-PIXEL_LIMIT = 64_000_000
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-_HIGH_DEPTH = ("I;16", "I;16L", "I;16B", "I")
+Levels = np.ndarray[tuple[int, int], np.dtype[np.float32]]
+
+_WHITE = 255.0  # levels of every depth are put on the scale 0 to 255
+_TIFF_BITS, _TIFF_MEANING, _WHITE_IS_ZERO = 258, 262, 0
+_UPRIGHT = {
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
+}
 # The arrays derived from pictures up to this size are kept; larger ones are made again.
 _KEEP_PIXELS = 4_500_000
 
 COLOUR = {
     "compat": "RGB of 8 bits; alpha dropped, EXIF orientation ignored, deeper grey clipped",
-    "strict": "RGB of 8 bits; alpha over black, EXIF orientation applied, 16-bit grey scaled",
+    "strict": "RGB; alpha over black, EXIF orientation applied, deeper grey scaled by its depth",
 }
 
 
@@ -44,9 +54,16 @@ class DecodeError(Exception):
 class Picture:
     """A decoded RGB picture. Derived arrays are made once and shared by all metrics."""
 
-    def __init__(self, image: Pillow.Image) -> None:
-        """`image` has mode RGB."""
-        self.image = image
+    def __init__(self, image: Pillow.Image, levels: Levels | None = None, remark: str = "") -> None:
+        """`image` has mode RGB.
+
+        Args:
+            image: the picture at 8 bits a channel.
+            levels: of a grey picture of more than 8 bits, its levels on the scale 0 to 255 [height,
+                width], with the fractions that 8 bits would lose.
+            remark: what a reader of its scores should know, such as levels that were clipped.
+        """
+        self.image, self.levels, self.remark = image, levels, remark
         self._derived: dict[Any, Any] = {}
 
     @property
@@ -68,13 +85,33 @@ class Picture:
 
         return torch.from_numpy(np.array(self.image.convert("L")))
 
+    @cached_property
+    def fine_rgb(self) -> "torch.Tensor":
+        """Levels in full depth on the scale 0 to 255 [height, width, 3]; uint8 for 8-bit files."""
+        return self.rgb if self.levels is None else self._fine[..., None].expand(-1, -1, 3)
+
+    @cached_property
+    def fine_luma(self) -> "torch.Tensor":
+        """Luma in full depth on the scale 0 to 255 [height, width]; uint8 for 8-bit files."""
+        return self.luma if self.levels is None else self._fine
+
+    @property
+    def _fine(self) -> "torch.Tensor":
+        import torch
+
+        return torch.from_numpy(self.levels)
+
     def resize(self, size: tuple[int, int], resample: Pillow.Resampling) -> "Picture":
         """The picture at another size (width, height); itself when it has that size."""
         if size == self.size:
             return self
-        return self.derive(
-            ("resized", size, resample), lambda: Picture(self.image.resize(size, resample))
-        )
+        return self.derive(("resized", size, resample), lambda: self._resize(size, resample))
+
+    def _resize(self, size: tuple[int, int], resample: Pillow.Resampling) -> "Picture":
+        if self.levels is None:
+            return Picture(self.image.resize(size, resample), remark=self.remark)
+        fine = np.asarray(Pillow.fromarray(self.levels).resize(size, resample))
+        return _deep(fine.clip(0, _WHITE), self.remark)  # Lanczos overshoots edges
 
     def derive(self, key: Any, make: Callable[[], T]) -> T:
         """The value under `key`, made on first use and kept as long as the picture."""
@@ -97,14 +134,14 @@ class Picture:
 def dimensions(image: Image) -> tuple[int, int]:
     """Width and height from the header alone; (0, 0) when there is no readable header."""
     try:
-        with _quiet_open(image) as opened:
+        with Pillow.open(io.BytesIO(image.data), formats=FORMATS) as opened:
             return opened.size
-    except DecodeError:
+    except Exception:  # noqa: BLE001 - whatever the header holds, `decode` says what is wrong
         return (0, 0)
 
 
-def decode(image: Image, policy: Policy, limit: int = PIXEL_LIMIT) -> Picture:
-    """Decode a picture to 8-bit RGB.
+def decode(image: Image, policy: Policy, limit: int = MAX_PIXELS) -> Picture:
+    """Decode a picture to RGB.
 
     Args:
         image: the encoded picture.
@@ -112,44 +149,56 @@ def decode(image: Image, policy: Policy, limit: int = PIXEL_LIMIT) -> Picture:
         limit: most pixels that are decoded.
 
     Raises:
-        DecodeError: empty, of an unknown format, too large, animated, truncated or damaged.
+        DecodeError: it is not a picture that `open_image` takes.
     """
-    with _quiet_open(image) as opened:
-        width, height = opened.size
-        if width * height > limit:
-            raise DecodeError(f"{width} x {height} pixels exceed the limit of {limit}")
-        frames = int(getattr(opened, "n_frames", 1))  # only multi-frame formats have it
-        if frames > 1:
-            raise DecodeError(f"an animation of {frames} frames, not one picture")
-        try:
-            opened.load()
-            upright = _strict(opened) if policy == "strict" else opened
-            return Picture(upright.convert("RGB"))
-        except Exception as err:  # codecs raise whatever they like; it is one sample's failure
-            raise DecodeError(f"cannot be decoded ({err})") from err
-
-
-def _quiet_open(image: Image) -> Pillow.Image:
-    if not image.data:
-        raise DecodeError("empty")
     try:
-        with warnings.catch_warnings():
-            # Our own limit comes right after; Pillow's warning would only repeat it.
-            warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
-            return Pillow.open(io.BytesIO(image.data), formats=_FORMATS)
-    except Pillow.DecompressionBombError as err:
-        raise DecodeError(f"far too many pixels ({err})") from err
-    except Exception as err:  # damaged headers raise struct, syntax and value errors alike
-        raise DecodeError("not a picture of a known format, or its header is damaged") from err
+        opened = open_image(image.data, limit)
+        return _strict(opened) if policy == "strict" else _compat(opened)
+    except ImageError as err:
+        raise DecodeError(str(err)) from err
+    except Exception as err:  # codecs raise whatever they like; it is one sample's failure
+        raise DecodeError(f"cannot be turned into RGB ({err})") from err
 
 
-def _strict(image: Pillow.Image) -> Pillow.Image:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in _HIGH_DEPTH:
-        levels = np.asarray(upright).astype(np.int64)
-        scale = 257 if int(levels.max(initial=0)) > 255 else 1
-        return Pillow.fromarray((levels.clip(0, 65535) // scale).astype(np.uint8))
+def _compat(image: Pillow.Image) -> Picture:
+    clipped = image.mode in DEEP_GREY and _highest(image) > _WHITE
+    remark = "levels above 255 of a deeper file count as white" if clipped else ""
+    return Picture(image.convert("RGB"), remark=remark)
+
+
+def _strict(image: Pillow.Image) -> Picture:
+    turn = _UPRIGHT.get(orientation(image))
+    if image.mode in DEEP_GREY:
+        levels, remark = _scale(image)
+        fine = Pillow.fromarray(levels)
+        return _deep(np.array(fine if turn is None else fine.transpose(turn)), remark)
+    upright = image if turn is None else image.transpose(turn)
     if upright.has_transparency_data:
         rgba = upright.convert("RGBA")
-        return Pillow.alpha_composite(Pillow.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
-    return upright
+        upright = Pillow.alpha_composite(Pillow.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
+    return Picture(upright.convert("RGB"))
+
+
+def _deep(levels: Levels, remark: str) -> Picture:
+    grey = Pillow.fromarray(levels.round().astype(np.uint8))
+    return Picture(grey.convert("RGB"), levels, remark)
+
+
+def _scale(image: Pillow.Image) -> tuple[Levels, str]:
+    """Levels of a deep grey picture on the scale 0 to 255, and a remark on bits left unused."""
+    tags = getattr(image, "tag_v2", {})  # only TIFF has it, and states its depth and meaning
+    bits = int(tags.get(_TIFF_BITS, (16,))[0])
+    stored = np.asarray(image).astype(np.float32)
+    needed = _highest(image).bit_length()
+    levels = stored * np.float32(_WHITE / (2**bits - 1))
+    if tags.get(_TIFF_MEANING) == _WHITE_IS_ZERO:
+        levels = np.float32(_WHITE) - levels
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):  # one level means "nothing here": over black, as alpha is
+        levels[stored == clear] = 0
+    remark = f"{needed}-bit data in a {bits}-bit file, scaled by {2**bits - 1}"
+    return levels.clip(0, _WHITE), remark if needed < bits else ""
+
+
+def _highest(image: Pillow.Image) -> int:
+    return int(np.asarray(image).max(initial=0))

@@ -14,10 +14,11 @@ from typing import Any
 from medgen.engine.codec import plain
 from medgen.engine.data import Prediction, Sample, Score
 from medgen.engine.errors import ConfigError
+from medgen.engine.images import MAX_PIXELS
 from medgen.engine.plan.identity import Spec
 from medgen.metrics.batch import Album, Pair, ScoringBatch
 from medgen.metrics.eligible import score_pairs, without_weights
-from medgen.metrics.pictures import PIXEL_LIMIT, dimensions
+from medgen.metrics.pictures import dimensions
 from medgen.metrics.port import Metric
 from medgen.metrics.selftest import check
 from medgen.metrics.weights import MissingWeightsError
@@ -210,7 +211,7 @@ def _prepare_device(wanted: str, threads: int) -> str:
 
 
 def _limits(given: Mapping[str, int]) -> dict[str, int]:
-    limits = {"picture_pixels": PIXEL_LIMIT, "block_pixels": BLOCK_PIXELS}
+    limits = {"picture_pixels": MAX_PIXELS, "block_pixels": BLOCK_PIXELS}
     if unknown := set(given) - set(limits):
         raise ConfigError(f"unknown limits {', '.join(sorted(unknown))}")
     return limits | dict(given)

@@ -4,18 +4,16 @@ Every peculiarity is recorded in the row's details, and each has one declared po
 never changed: what was returned is what is kept, also when the row is `invalid_image`.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
 
 from medgen.engine.codec import plain
 from medgen.engine.data import Image, Prediction, Sample
 from medgen.engine.errors import ImageError
-from medgen.engine.images import FORMATS, MAX_PIXELS, open_image
+from medgen.engine.images import DEEP_GREY, MAX_PIXELS, open_image, orientation
 from medgen.engine.settings import Settings, read
 
 Policy = Literal["accept", "reject"]
@@ -26,6 +24,7 @@ _UNDECODABLE: Mapping[str, Policy] = {
     "damaged": "reject",  # truncated files too
     "oversized": "reject",  # more pixels than may be decoded: a bomb
     "animated": "reject",  # no telling which frame is meant
+    "without_range": "reject",  # floating-point or 32-bit pixels: no telling what white is
 }
 
 
@@ -44,9 +43,7 @@ class FirewallPolicy(Settings, frozen=True, kw_only=True):
 
 
 POLICY: Mapping[str, Policy] = {**_UNDECODABLE, **plain(FirewallPolicy())}
-_EXIF_ORIENTATION = 0x0112
 _TIFF_BITS = 258
-_DEEP_MODES = {"I": 32, "F": 32}
 
 
 class Firewall:
@@ -102,16 +99,15 @@ class Firewall:
         try:
             image = open_image(data, self.max_pixels)
         except ImageError as err:
-            case = self._undecodable(data)
-            return {"bytes": len(data), "cases": [case], "error": str(err)}
+            return {"bytes": len(data), "cases": [err.case], "error": str(err)}
         bits = _bits(image, data)
         cases = {
-            "grayscale": image.mode in ("1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L"),
+            "grayscale": image.mode in ("1", "L", "LA", *DEEP_GREY),
             "palette": image.mode in ("P", "PA"),
             "cmyk": image.mode == "CMYK",
             "deep": bits > 8,
             "transparent": _transparent(image),
-            "rotated": image.getexif().get(_EXIF_ORIENTATION, 1) != 1,
+            "rotated": orientation(image) != 1,
             "wrong_size": expected is not None and image.size != expected,
             "blank": _blank(image),
             "copy_of_input": any(_same(image, given) for given in inputs),
@@ -128,22 +124,6 @@ class Firewall:
     def passport(self) -> dict[str, Any]:
         """The policy that held."""
         return {"policy": dict(self.policy), "max_pixels": self.max_pixels}
-
-    def _undecodable(self, data: bytes) -> str:
-        """Why a picture that the decoder refused was refused, from its header alone."""
-        try:
-            image = Pillow.open(io.BytesIO(data), formats=FORMATS)
-            width, height = image.size
-            frames = getattr(image, "n_frames", 1)  # only animation plugins define it
-        except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
-            return "oversized"
-        except UnidentifiedImageError:
-            return "not_an_image"
-        except Exception:  # noqa: BLE001 - hostile headers raise anything: a damaged picture
-            return "damaged"
-        if width * height > self.max_pixels:
-            return "oversized"
-        return "animated" if frames > 1 and image.format != "MPO" else "damaged"
 
 
 def _decode(images: Sequence[Image]) -> list[Pillow.Image]:
@@ -164,9 +144,7 @@ def _bits(image: Pillow.Image, data: bytes) -> int:
     if image.format == "TIFF":
         stored = image.tag_v2.get(_TIFF_BITS, (1,))  # type: ignore[attr-defined]
         return int(max(stored) if isinstance(stored, tuple) else stored)
-    if image.mode.startswith("I;16"):
-        return 16
-    return _DEEP_MODES.get(image.mode, 1 if image.mode == "1" else 8)
+    return 1 if image.mode == "1" else 8
 
 
 def _transparent(image: Pillow.Image) -> bool:

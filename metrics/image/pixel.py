@@ -44,7 +44,7 @@ class PSNR(ImageMetric):
         scores = []
         for index, pair in enumerate(batch.pairs):
             candidate, reference = (
-                picture.rgb.to(self.device)
+                picture.fine_rgb.to(self.device)
                 for picture in (
                     batch.candidate(index, self.policy),
                     batch.reference(index, self.policy),
@@ -72,9 +72,11 @@ def mean_square_error(first: torch.Tensor, second: torch.Tensor) -> float:
     """Mean of squared differences, exact before the division.
 
     Args:
-        first: uint8 [height, width, channels].
+        first: levels 0 to 255 [height, width, channels], uint8 or, of deeper files, float32.
         second: the same shape.
     """
+    if first.is_floating_point() or second.is_floating_point():
+        return _deep_square_error(first, second)
     total = 0.0
     parts = (torch.split(picture.flatten(), _AT_ONCE) for picture in (first, second))
     for ours, theirs in zip(*parts, strict=True):
@@ -84,6 +86,12 @@ def mean_square_error(first: torch.Tensor, second: torch.Tensor) -> float:
         for sums in (squares[:whole].view(-1, _EXACT).sum(1), squares[whole:].sum()):
             total += float(sums.sum(dtype=torch.float64))
     return total / first.numel()
+
+
+def _deep_square_error(first: torch.Tensor, second: torch.Tensor) -> float:
+    rows = max(1, _AT_ONCE // first[0].numel())
+    strips = zip(torch.split(first, rows), torch.split(second, rows), strict=True)
+    return sum(float((x.double() - y).square_().sum()) for x, y in strips) / first.numel()
 
 
 def decibels(error: float, profile: Profile) -> float:
@@ -113,8 +121,8 @@ class _Structural(ImageMetric):
             width, height = reference.size
             reason = f"the reference is {width} x {height}, less than {self.side} pixels a side"
             return Score(name, "not_applicable", reason)
-        luma = batch.candidate(index, self.policy).luma.to(self.device)
-        value = self.compare(luma, reference.luma.to(self.device))
+        luma = batch.candidate(index, self.policy).fine_luma.to(self.device)
+        value = self.compare(luma, reference.fine_luma.to(self.device))
         return Score(name, values={self.name: value})
 
     def golden(self) -> Sequence[Golden]:
@@ -125,7 +133,7 @@ class _Structural(ImageMetric):
     def passport(self) -> Mapping[str, Any]:
         """See `Metric.passport`."""
         shared = _passport(self.profile, self.policy)
-        return {**shared, "channel": "8-bit luma, ITU-R 601-2", "range": 255, "window": self.window}
+        return {**shared, "channel": "luma, ITU-R 601-2", "range": 255, "window": self.window}
 
 
 class SSIM(_Structural):

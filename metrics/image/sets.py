@@ -23,7 +23,7 @@ from medgen.metrics import weights
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.image.embedding import Embedder
 from medgen.metrics.image.encoders import open_encoder
-from medgen.metrics.pictures import PIXEL_LIMIT, DecodeError
+from medgen.metrics.pictures import DecodeError
 from medgen.metrics.port import image_gap
 
 Vectors = npt.NDArray[np.float64]
@@ -140,7 +140,6 @@ class SetFeatures:
         self,
         samples: Sequence[Sample],
         predictions: Sequence[Prediction],
-        limit: int = PIXEL_LIMIT,
     ) -> SetState:
         """The state of one shard of one system; pairs that cannot be used are counted out.
 
