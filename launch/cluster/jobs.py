@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
@@ -45,10 +46,19 @@ def address(given: str | None) -> str:
     """
     ray_address = os.environ.get("RAY_ADDRESS", "")
     found = given or os.environ.get("RAY_API_SERVER_ADDRESS")
-    found = found or (ray_address if ray_address.startswith("http") else HERE)
-    if not found.startswith(("http://", "https://")):
+    found = (found or (ray_address if ray_address.startswith("http") else HERE)).strip()
+    if not _is_url(found):
         raise ConfigError(f"{found!r} is no address of the job API, such as {HERE}")
-    return found
+    return found.rstrip("/")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        # A port that cannot be says so only when it is read.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 class Cluster:
@@ -138,15 +148,26 @@ def attempt(job: str) -> int:
 
 
 def _client(url: str) -> Any:
+    import ray
+    from ray.dashboard.modules.dashboard_sdk import SubmissionClient
     from ray.job_submission import JobSubmissionClient
 
-    def ask(client: Any, *given: Any, **named: Any) -> Any:
-        patience = _UPLOAD_S if named.get("data") else _PATIENCE_S
-        return JobSubmissionClient._do_request(client, *given, **{"timeout": patience, **named})
+    class NamedClient(JobSubmissionClient):
+        """Asks the cluster at `url` and no other, and waits for no answer for ever.
 
-    # Ray's client would wait for an answer for ever, beginning in its constructor.
-    timed = type("TimedClient", (JobSubmissionClient,), {"_do_request": ask})
-    return timed(url)
+        Ray's own constructor lets RAY_ADDRESS and RAY_API_SERVER_ADDRESS win over its argument.
+        """
+
+        def __init__(self) -> None:
+            self._client_ray_version = ray.__version__
+            SubmissionClient.__init__(self, address=url)
+            self._check_connection_and_version(min_version="2.0")
+
+        def _do_request(self, *given: Any, **named: Any) -> Any:
+            patience = _UPLOAD_S if named.get("data") else _PATIENCE_S
+            return super()._do_request(*given, **{"timeout": patience, **named})
+
+    return NamedClient()
 
 
 @contextlib.contextmanager

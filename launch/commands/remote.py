@@ -61,7 +61,7 @@ def submit_command(config: str | None, store: str | None, **given: Any) -> int:
 
     # Wherever the file would run it, a job runs on the cluster that it is a job of.
     conf = configuration(config, store, ("cluster=ray", *given["overrides"]))
-    conf.submit.address = given["address"] or conf.submit.address
+    conf.submit.address = _named_address(given["address"], conf.submit.address)
     done = submit(conf, given["retry_errors"])
     run = done.plan.run_id
     if given["as_json"]:
@@ -76,6 +76,14 @@ def submit_command(config: str | None, store: str | None, **given: Any) -> int:
         return 0
     follower = Follower(folder, _say(given["as_json"]), done.cluster, done.job)
     return _to_the_end(follower, given["as_json"])
+
+
+def _named_address(given: str | None, configured: str) -> str:
+    """The command line's, else the file's; the environment only speaks where neither does."""
+    source = click.get_current_context().get_parameter_source("address")
+    if source == click.core.ParameterSource.ENVIRONMENT:
+        return configured or given or ""
+    return given or configured
 
 
 def _render(given: dict[str, Any]) -> int:
