@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from medgen.engine.data import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node
+from medgen.engine.results.making import Made, made_by
 from medgen.engine.results.statistics import Floats, Ints
-from medgen.engine.results.thresholds import Threshold, threshold
+from medgen.engine.results.thresholds import Direction, Threshold, threshold
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES, VERDICTS, stage_kind
 from medgen.engine.store import schemas
+from medgen.engine.store.shards import concat, labels
 
 PREDICTION_STATUSES: tuple[str, ...] = get_args(PredictionStatus)
 STATUSES: tuple[str, ...] = tuple(
@@ -33,6 +35,9 @@ _HEAD = (*_CONTEXT, "status", "reason")
 # Shards read at once: enough to hide the latency of object storage, few enough for memory.
 _THREADS = 8
 _BATCH = 64
+_DIRECTIONS: Mapping[object, Direction] = {True: "higher", False: "lower"}
+# Of a judge's dimension.
+RISES = Threshold(direction="higher")
 
 
 class Words:
@@ -106,6 +111,8 @@ class Column:
     values: Floats
     status: Coded
     context: Context = field(repr=False)
+    made: tuple[Made, ...] = field(default=(), repr=False)  # several for the mean of judges
+    declared: Threshold = field(default_factory=Threshold, repr=False)  # the output's own
 
     def threshold_names(self) -> tuple[str, ...]:
         """Names under which a threshold may stand, the most special first."""
@@ -114,15 +121,15 @@ class Column:
         return (f"{self.label}.{self.output}", self.label, self.output)
 
     def threshold(self, thresholds: Mapping[str, Any]) -> Threshold:
-        """How the value is read; a judge's dimension without an entry is better when higher.
+        """How the value is read: what the protocol says of it, else what its maker says.
+
+        This is the one place that knows a value's direction. A metric says it of each of its
+        outputs; a judge's scales all rise with quality.
 
         Raises:
             ConfigError: the entry cannot be read.
         """
-        found = threshold(thresholds, *self.threshold_names())
-        if self.stage == "judge" and found.direction is None:
-            return replace(found, direction="higher", assumed=True)
-        return found
+        return threshold(thresholds, *self.threshold_names()).or_else(self.declared)
 
 
 def system_columns(reader: RunReader, system: str, ids: bool = False) -> Iterator[Column]:
@@ -133,16 +140,21 @@ def system_columns(reader: RunReader, system: str, ids: bool = False) -> Iterato
     """
     for node in reader.plan.giving(system, SCORES):
         yield from score_columns(reader, system, node, ids)
-    judges = reader.plan.giving(system, VERDICTS)
-    judged = [verdict_columns(reader, system, node, ids) for node in judges]
+    judged = [verdict_columns(reader, system, n, ids) for n in _judges(reader, system)]
+    # Of the whole run: another system's judge must not stand under the same name.
+    several = len({n.label for s in reader.plan.systems for n in _judges(reader, s.name)}) > 1
     for columns in judged:
-        yield from (_rename(c, len(judged)) for c in columns)
+        yield from (_rename(c) if several else c for c in columns)
     if len(judged) > 1:
         yield from judges_mean(judged)
 
 
-def _rename(column: Column, judges: int) -> Column:
-    return column if judges == 1 else replace(column, name=f"{column.label}:{column.name}")
+def _judges(reader: RunReader, system: str) -> tuple[Node, ...]:
+    return reader.plan.giving(system, VERDICTS)
+
+
+def _rename(column: Column) -> Column:
+    return replace(column, name=f"{column.label}:{column.name}")
 
 
 # ---- scores --------------------------------------------------------------------------------
@@ -159,23 +171,48 @@ def score_columns(
     gather = _Gather(reader, system, node, ids)
     status = np.zeros(gather.due, np.uint8)
     outputs: dict[str, Floats] = {}
-    for table in _stream(reader, system, node):
+    for table in _stream(reader, system, node, gather.passports):
         place = gather.add(table)
         status[place] = gather.statuses.encode(table["status"])
         for name in (n for n in table.column_names if n not in _HEAD):
             if name not in outputs:  # a batch of nothing but gaps has no value columns
                 outputs[name] = np.full(gather.due, np.nan)
             outputs[name][place] = table[name].to_numpy()
-    context = gather.context()
+    context, made = gather.context(), (made_by(node, gather.passports),)
+    declared = _declared(gather.passports)
     columns = []
     for output, values in (outputs or {node.label: np.full(gather.due, np.nan)}).items():
         said = _mark_not_applicable(_status_of_values(status, values, gather.statuses), context)
         values[~np.isfinite(values)] = np.nan
         name = node.label if len(outputs) < 2 else f"{node.label}.{output}"
         columns.append(
-            Column(system, "score", node.label, output, name, values, said, context=context)
+            Column(
+                system=system,
+                stage="score",
+                label=node.label,
+                output=output,
+                name=name,
+                values=values,
+                status=said,
+                context=context,
+                made=made,
+                declared=declared.get(output, Threshold()),
+            )
         )
     return tuple(columns)
+
+
+def _declared(passports: Sequence[Mapping[str, Any]]) -> dict[str, Threshold]:
+    """Direction and range of a metric's outputs, as the metric itself says in its passport."""
+    return {
+        output["name"]: Threshold(
+            direction=_DIRECTIONS.get(output.get("higher_is_better")),
+            lowest=output.get("low"),
+            highest=output.get("high"),
+        )
+        for passport in passports
+        for output in passport.get("outputs", ())
+    }
 
 
 def _status_of_values(status: NDArray[np.integer], values: Floats, words: Words) -> Coded:
@@ -213,13 +250,13 @@ def verdict_columns(
     has no value in that view, and its status is that of the first verdict which is not ok.
     """
     gather, judged = _Gather(reader, system, node, ids), _Judged()
-    for table in _stream(reader, system, node):
+    for table in _stream(reader, system, node, gather.passports):
         codes = table["sample_id"].combine_chunks().dictionary_encode().indices
         rows = codes.to_numpy(zero_copy_only=False)
         first = np.flatnonzero(np.diff(rows, prepend=-1))
         gather.add(table.take(first))
         judged.add(table, rows, gather.statuses)
-    context = gather.context()
+    context, made = gather.context(), (made_by(node, gather.passports),)
     return tuple(
         Column(
             system=system,
@@ -230,6 +267,8 @@ def verdict_columns(
             values=values,
             status=status,
             context=context,
+            made=made,
+            declared=RISES,
         )
         for dimension, view, values, status in judged.columns(gather.statuses)
     )
@@ -322,7 +361,9 @@ def judges_mean(judged: Sequence[Sequence[Column]]) -> Iterator[Column]:
             continue
         group = [column, *others]
         values = np.mean(np.stack([c.values for c in group]), axis=0)
-        yield replace(column, label="judges", values=values, status=_first_not_ok(group))
+        made = tuple(m for c in group for m in c.made)
+        status = _first_not_ok(group)
+        yield replace(column, label="judges", values=values, status=status, made=made)
 
 
 def _first_not_ok(group: Sequence[Column]) -> Coded:
@@ -354,6 +395,7 @@ class _Gather:
         }
         self._ids: list[pa.Array] | None = [] if ids else None
         self._rows = 0
+        self.passports: list[Mapping[str, Any]] = []  # of the shards that were read
 
     def add(self, table: pa.Table) -> slice:
         """Take in a batch; the places of its rows in the column.
@@ -400,22 +442,29 @@ class _Gather:
         )
 
 
-def _stream(reader: RunReader, system: str, node: Node) -> Iterator[pa.Table]:
-    """Batches of a node's rows in the benchmark's order, with `missing` rows in the gaps."""
+def _stream(
+    reader: RunReader, system: str, node: Node, passports: list[Mapping[str, Any]]
+) -> Iterator[pa.Table]:
+    """Batches of a node's rows in the benchmark's order, with `missing` rows in the gaps.
 
-    def read(shard: int) -> pa.Table:
-        table = reader.table(node, shard)
-        if table is None:
-            return _gap(reader, system, node, shard)
-        unread = ("explanations", "raw", "expected")
-        return table.drop_columns([c for c in unread if c in table.column_names])
+    The passports of the shards that are there are added to `passports`.
+    """
+
+    def read(shard: int) -> tuple[pa.Table, list[Mapping[str, Any]]]:
+        pieces = reader.pieces(node, shard)
+        if pieces is None:
+            return _gap(reader, system, node, shard), []
+        found = [passport for p in pieces if (passport := labels(p).get("passport"))]
+        table, unread = concat(pieces), ("explanations", "raw", "expected")
+        return table.drop_columns([c for c in unread if c in table.column_names]), found
 
     reader.revisions(node)  # one listing, before the threads share it
     with ThreadPoolExecutor(_THREADS) as threads:
         for start in range(0, reader.plan.shards, _BATCH):
             shards = range(start, min(start + _BATCH, reader.plan.shards))
             tables = list(threads.map(read, shards))
-            plain = [t.replace_schema_metadata(None) for t in tables]
+            plain = [table.replace_schema_metadata(None) for table, _ in tables]
+            passports += [p for _, found in tables for p in found if p not in passports]
             yield pa.concat_tables(plain, promote_options="default").combine_chunks()
 
 

@@ -3,9 +3,12 @@
 A pair is a sample that both sides owe. It is complete when both have the value, and only complete
 pairs enter means and tests; what the others could change is said by the bounds. P values are
 adjusted by Holm's method over all values and groups of one kind: formats, tasks, modalities.
+
+Only like is compared with like: columns that were not made alike (`results.making`) are refused
+with the difference in words, or compared on request and then named in everything that is shown.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,6 +18,7 @@ from numpy.typing import NDArray
 
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.columns import Coded, Column, Context, system_columns
+from medgen.engine.results.making import Made, Making, differences, making
 from medgen.engine.results.statistics import (
     FLIPS,
     Floats,
@@ -63,6 +67,7 @@ class PairedColumn:
     right: Column
     clusters: Ints  # the source image's code; a sample without one is its own
     threshold: Threshold
+    unlike: tuple[str, ...] = ()  # how the two were not made alike, in words
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -139,18 +144,24 @@ class Comparison:
     right_only: int
     contrasts: tuple[Contrast, ...]
     random_weights: bool = False  # something behind it has random weights: not a result
+    across: tuple[str, ...] = ()  # how values that were compared on request are not alike
+    left_out: tuple[str, ...] = ()  # values that only one side has
     alpha: float = ALPHA
     schema: str = "comparison/1"
 
 
-def compare(left: Side, right: Side, flips: int = FLIPS) -> Comparison:
-    """Compare two systems, of one run or of two.
+def compare(left: Side, right: Side, flips: int = FLIPS, across: bool = False) -> Comparison:
+    """Compare two systems, of one run or of two. `across`: though values were not made alike.
 
     Raises:
-        ConfigError: they share no sample or no value.
+        ConfigError: they share no sample or no value, or a value was not made alike.
         CorruptError: stored rows are damaged.
     """
-    columns = list(paired_columns(left, right))
+    left_out: list[str] = []
+    columns = list(paired_columns(left, right, left_out))
+    unlike = unlike_words(columns)
+    if unlike and not across:
+        raise refusal(left, right, unlike)
     contrasts = [_contrast(cell, flips) for column in columns for cell in cells(column)]
     adjusted = _decide(_adjust(contrasts))
     shared = len(columns[0].left.values)
@@ -164,31 +175,83 @@ def compare(left: Side, right: Side, flips: int = FLIPS) -> Comparison:
         right_only=right.reader.plan.rows_due(right.system) - shared,
         contrasts=tuple(adjusted),
         random_weights=left.random_weights or right.random_weights,
+        across=unlike,
+        left_out=tuple(left_out),
+    )
+
+
+def unlike_words(columns: Iterable[PairedColumn]) -> tuple[str, ...]:
+    """How columns are not alike: each difference once, with the values that it concerns."""
+    names: dict[str, list[str]] = {}
+    scored = set()
+    for column in columns:
+        scored |= {column.left.name} if column.left.stage != "answer" else set()
+        for words in column.unlike:
+            names.setdefault(words, []).append(column.left.name)
+    return tuple(
+        f"{'every value' if scored and scored <= set(who) else ', '.join(dict.fromkeys(who))}: "
+        f"{words}"
+        for words, who in names.items()
+    )
+
+
+def refusal(left: Side, right: Side, unlike: Sequence[str]) -> ConfigError:
+    """The error that refuses to compare what was not made alike."""
+    said = "\n  ".join(unlike)
+    return ConfigError(
+        f"{left.name} (left) and {right.name} (right) have values that were not made alike:\n"
+        f"  {said}\n"
+        "Make them alike, or compare them all the same with --across, which every table will say"
     )
 
 
 # ---- pairing -------------------------------------------------------------------------------
 
 
-def paired_columns(left: Side, right: Side) -> Iterator[PairedColumn]:
+def paired_columns(
+    left: Side, right: Side, left_out: list[str] | None = None
+) -> Iterator[PairedColumn]:
     """Every value that both sides have, paired on sample ids; first whether there is an answer.
+
+    What only one side has is named in `left_out`.
 
     Raises:
         ConfigError: they share no sample or no value.
     """
     known = {_key(c): c for c in _with_answered(left)}
-    found = 0
+    lonely: list[str] = []
+    shared = set()
     for theirs in _with_answered(right):
         if (ours := known.get(_key(theirs))) is None:
+            lonely.append(f"{theirs.name} (only on the right)")
             continue
-        found += 1
+        shared.add(_key(theirs))
         mine, other = _align(ours, theirs)
         mark = mine.threshold(left.reader.plan.thresholds)
-        if mine.label == ANSWERED and mine.stage == "answer":
-            mark = Threshold(direction="higher", lowest=0.0, highest=1.0)
-        yield PairedColumn(mine, other, _clusters(mine.context), mark)
-    if not found:
+        yield PairedColumn(
+            mine, other, _clusters(mine.context), mark, _unlike(left, ours, right, theirs)
+        )
+    if not shared:
         raise ConfigError(f"{left.name} and {right.name} have no value in common to compare")
+    if left_out is not None:
+        alone = [f"{c.name} (only on the left)" for key, c in known.items() if key not in shared]
+        left_out += [*alone, *lonely]
+
+
+def _unlike(left: Side, ours: Column, right: Side, theirs: Column) -> tuple[str, ...]:
+    def whole(side: Side, column: Column) -> Making:
+        mark = column.threshold(side.reader.plan.thresholds)
+        found = making(side.reader.plan, _made(column))
+        return {**found, "direction": mark.direction or "unknown"}
+
+    return tuple(differences(whole(left, ours), whole(right, theirs)))
+
+
+def _made(column: Column) -> tuple[Made, ...]:
+    """What made its values; where there is none, what ran without one says nothing."""
+    if np.isfinite(column.values).any():
+        return column.made
+    return tuple(replace(made, passports=()) for made in column.made)
 
 
 def _key(column: Column) -> tuple[str, str, str]:
@@ -218,6 +281,8 @@ def _answer_rate(column: Column) -> Column:
         name=ANSWERED,
         values=values,
         status=status,
+        made=(),
+        declared=Threshold(direction="higher", lowest=0.0, highest=1.0),
     )
 
 

@@ -28,6 +28,8 @@ from medgen.engine.results.comparison import (
     Side,
     cells,
     paired_columns,
+    refusal,
+    unlike_words,
 )
 from medgen.engine.results.statistics import FLIPS, Flips, Floats, Ints, holm, sign_flip
 from medgen.engine.results.thresholds import Direction
@@ -109,6 +111,8 @@ class GateVerdict:
     findings: tuple[CellFinding, ...]
     not_gated: tuple[str, ...]  # values without a direction
     random_weights: bool = False  # something behind it has random weights: not a result
+    across: tuple[str, ...] = ()  # how values that were gated on request are not alike
+    left_out: tuple[str, ...] = ()  # values that only one side has
     schema: str = "gate/1"
 
     @property
@@ -123,30 +127,39 @@ class GateVerdict:
         return tuple(sorted(found, key=lambda f: f.kind != "all"))
 
 
-def gate(baseline: Side, candidate: Side, rules: GateRules | None = None) -> GateVerdict:
-    """Judge a candidate against a baseline.
+def gate(
+    baseline: Side, candidate: Side, rules: GateRules | None = None, across: bool = False
+) -> GateVerdict:
+    """Judge a candidate against a baseline. `across`: though values were not made alike.
 
     Raises:
-        ConfigError: they share no sample or no value.
+        ConfigError: they share no sample or no value, or a gated value was not made alike.
         CorruptError: stored rows are damaged.
     """
     rules = rules or GateRules()
-    tested: list[Cell] = []
+    gated: list[PairedColumn] = []
     not_gated: list[str] = []
-    for column in paired_columns(baseline, candidate):
+    left_out: list[str] = []
+    for column in paired_columns(baseline, candidate, left_out):
         if not _is_gated(column.left.threshold_names(), rules):
             continue
         if _direction(column, rules) is None:
             not_gated.append(column.left.name)
             continue
-        kinds = ("all", "task") if rules.by_task else ("all",)
-        tested += [c for c in cells(column) if c.group.kind in kinds]
+        gated.append(column)
+    unlike = unlike_words(gated)
+    if unlike and not across:
+        raise refusal(baseline, candidate, unlike)
+    kinds = ("all", "task") if rules.by_task else ("all",)
+    tested = [c for column in gated for c in cells(column) if c.group.kind in kinds]
     return replace(
         decide(tested, rules),
         baseline=baseline.name,
         candidate=candidate.name,
         not_gated=tuple(not_gated),
         random_weights=baseline.random_weights or candidate.random_weights,
+        across=unlike,
+        left_out=tuple(left_out),
     )
 
 
@@ -186,12 +199,10 @@ def _is_gated(names: Sequence[str], rules: GateRules) -> bool:
 
 
 def _direction(column: PairedColumn, rules: GateRules) -> Direction | None:
-    """The direction that somebody wrote down; an assumed one only gates what was asked for."""
-    names, mark = column.left.threshold_names(), column.threshold
-    planned = mark.direction
-    if mark.assumed and not any(n in rules.metrics for n in names):
-        planned = None
-    return next((rules.directions[n] for n in names if n in rules.directions), planned)
+    """The direction that the rules say, else the value's own."""
+    names = column.left.threshold_names()
+    own = column.threshold.direction
+    return next((rules.directions[n] for n in names if n in rules.directions), own)
 
 
 def _margin(cell: Cell, rules: GateRules) -> float:

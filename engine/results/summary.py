@@ -8,12 +8,14 @@
     ci_method       bootstrap (1,000 resamples, seed 42), or normal above 20,000 values
     status_*        samples by the status of the score, or of the judge's verdict in the view
     prediction_*    samples by the status of the prediction
+    making          what made the column: metric or judge, arguments, weights, libraries
     random_weights  a model, metric or judge behind the row has random weights: not a result
 
 A failure is counted under its status and never as the number 0. Groups of which the metric says
 nothing at all (a pixel metric for questions) have no row.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -31,6 +33,7 @@ from medgen.engine.results.columns import (
     Column,
     system_columns,
 )
+from medgen.engine.results.making import making
 from medgen.engine.results.statistics import Floats, bootstrap_means
 from medgen.engine.results.thresholds import Threshold
 from medgen.engine.run.reader import RunReader
@@ -65,6 +68,7 @@ SUMMARY = pa.schema(
         *((f"status_{s}", _COUNT) for s in STATUSES),
         *((f"prediction_{s}", _COUNT) for s in PREDICTION_STATUSES),
         ("random_weights", pa.bool_()),
+        ("making", _TEXT),  # what made it, as JSON (`results.making`)
     ],
     metadata={"medgen.schema": "summary/1"},
 )
@@ -118,6 +122,7 @@ def _column_rows(
     plan: Plan, column: Column, random: Mapping[str, bool]
 ) -> Iterator[tuple[Row, Floats]]:
     mark = column.threshold(plan.thresholds)
+    made = json.dumps(making(plan, column.made))
     for group in groups(column):
         statuses = column.status.counts(group.mask)
         expected = int(np.count_nonzero(group.mask))
@@ -135,6 +140,7 @@ def _column_rows(
             "output": column.output,
             "metric": column.name,
             "random_weights": random["predictions"] or random.get(column.label, False),
+            "making": made,
         }
         row |= _counts(values, expected, statuses["not_applicable"])
         row |= _passes(values, mark)

@@ -11,7 +11,7 @@ The name is looked up from the most special to the most general: `metric.output`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -31,7 +31,16 @@ class Threshold:
     value: float | None = None
     lowest: float | None = None
     highest: float | None = None
-    assumed: bool = False  # nobody wrote an entry; a judge's scales all rise with quality
+
+    def or_else(self, declared: "Threshold") -> "Threshold":
+        """With the direction and the range that `declared` has where this one has none."""
+        ranged = self if self.lowest is not None else declared
+        return replace(
+            self,
+            direction=self.direction or declared.direction,
+            lowest=ranged.lowest,
+            highest=ranged.highest,
+        )
 
     def passes(self, values: Floats) -> int | None:
         """How many values pass; None without a pass mark."""

@@ -66,11 +66,16 @@ class RunReader:
 
     def table(self, node: Node, shard: int) -> pa.Table | None:
         """A node's rows for one benchmark shard; None when any of them is not committed."""
+        pieces = self.pieces(node, shard)
+        return None if pieces is None else concat(pieces)
+
+    def pieces(self, node: Node, shard: int) -> list[pa.Table] | None:
+        """The stage shards of one benchmark shard, each with its labels; None as for `table`."""
         have = self.revisions(node)
         indexes = stage_shards(node, shard)
         if any(i not in have for i in indexes):
             return None
-        return concat([self.stage(node).read(i, have[i]) for i in indexes])
+        return [self.stage(node).read(i, have[i]) for i in indexes]
 
     def shard_labels(self, node: Node) -> dict[str, object]:
         """The labels of any one committed shard of a node: the passport of what ran."""

@@ -11,7 +11,9 @@ from medgen.launch.commands.results import open_run
 if TYPE_CHECKING:
     from medgen.engine.results.comparison import Side
 
-_SIDE_HELP = "`system`, or `run/system` to take it from another run."
+across_option = click.option(
+    "--across", is_flag=True, help="Compare values that were not made alike, and say so everywhere."
+)
 
 
 def _side(text: str, store: str, run: str | None) -> "Side":
@@ -31,10 +33,17 @@ def _side(text: str, store: str, run: str | None) -> "Side":
 @click.argument("right")
 @click.option("--run", help="The run that plain system names belong to; by default the last one.")
 @click.option("--markdown", is_flag=True, help="As Markdown.")
+@across_option
 @store_option
 @as_json
 def compare_command(
-    left: str, right: str, run: str | None, markdown: bool, store: str, as_json: bool
+    left: str,
+    right: str,
+    run: str | None,
+    markdown: bool,
+    across: bool,
+    store: str,
+    as_json: bool,
 ) -> int:
     """Compare two systems, paired on sample ids.
 
@@ -45,7 +54,7 @@ def compare_command(
     from medgen.engine.results.comparison import compare
     from medgen.launch.report import verdicts
 
-    found = compare(_side(left, store, run), _side(right, store, run))
+    found = compare(_side(left, store, run), _side(right, store, run), across=across)
     if as_json:
         sys.stdout.write(verdicts.comparison_json(found) + "\n")
     elif markdown:
@@ -62,6 +71,7 @@ def compare_command(
 @click.option("--run", help="The run that plain system names belong to; by default the last one.")
 @click.option("--rules", type=click.Path(dir_okay=False), help="YAML with tolerances.")
 @click.option("--markdown", type=click.Path(dir_okay=False), help="Write the verdict there too.")
+@across_option
 @store_option
 @as_json
 def gate_command(
@@ -70,6 +80,7 @@ def gate_command(
     run: str | None,
     rules: str | None,
     markdown: str | None,
+    across: bool,
     store: str,
     as_json: bool,
 ) -> int:
@@ -84,7 +95,8 @@ def gate_command(
     from medgen.launch.report import verdicts
 
     given = GateRules(**gate_rules(rules)) if rules else GateRules()
-    verdict = gate(_side(baseline, store, run), _side(candidate, store, run), given)
+    sides = _side(baseline, store, run), _side(candidate, store, run)
+    verdict = gate(*sides, given, across=across)
     text = verdicts.gate_markdown(verdict)
     if markdown:
         Path(markdown).write_text(text, encoding="utf-8")

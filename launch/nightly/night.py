@@ -236,12 +236,12 @@ def _judge(reader: RunReader, baseline: RunReader | None, conf: RunConf) -> Judg
         try:
             rules = rules_of(conf.nightly.gate)
             found[system] = gate(Side(baseline, system), Side(reader, system), rules)
-        except ConfigError as err:  # nothing in common with the baseline
+        except ConfigError as err:  # nothing in common with the baseline, or not made alike
             found[system] = f"inconclusive: {err}"
-    return _together(found, baseline.plan.benchmark != reader.plan.benchmark)
+    return _together(found)
 
 
-def _together(found: dict[str, GateVerdict | str], other_benchmark: bool) -> Judged:
+def _together(found: dict[str, GateVerdict | str]) -> Judged:
     said = {s: v if isinstance(v, str) else v.word for s, v in found.items()}
     seen = {"first" if w == "new" else w.partition(":")[0] for w in said.values()}
     outcome = next(w for w in _ORDER if w in seen)
@@ -249,8 +249,6 @@ def _together(found: dict[str, GateVerdict | str], other_benchmark: bool) -> Jud
     for system, verdict in found.items():
         if isinstance(verdict, GateVerdict):
             reasons += [f"{system}: {reason}" for reason in verdict.reasons]
-    if other_benchmark:
-        reasons.append("the benchmark is another than the baseline's; shared samples were paired")
     pages = [gate_markdown(v) for v in found.values() if isinstance(v, GateVerdict)]
     return Judged(
         outcome, {s: w.partition(":")[0] for s, w in said.items()}, tuple(reasons), tuple(pages)

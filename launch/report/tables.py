@@ -1,5 +1,6 @@
 """Results on a terminal: one table a format, systems by metrics, never a mean without its n."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from medgen.engine.data import FORMATS
 from medgen.engine.results.columns import PREDICTION_STATUSES, STATUSES
+from medgen.engine.results.making import unlike_notes
 from medgen.launch.report.escaping import visible
 
 PLUMBING = "random weights: plumbing, not results"
@@ -42,6 +44,7 @@ class FormatTable:
     title: str
     titles: Mapping[str, str]  # heading by column
     lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()  # where like does not stand beside like
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -81,7 +84,8 @@ def _format_table(title: str, rows: Sequence[Row]) -> FormatTable:
     titles = {column_key(r): metric_title(r) for r in rows if column_key(r) in told or not told}
     systems = dict.fromkeys(r["system"] for r in rows)
     lines = tuple(_line(s, [r for r in rows if r["system"] == s]) for s in systems)
-    return FormatTable(title, titles, lines)
+    makings = [(str(r["metric"]), str(r["system"]), json.loads(r["making"])) for r in rows]
+    return FormatTable(title, titles, lines, tuple(unlike_notes(makings)))
 
 
 def _is_told(row: Row) -> bool:
@@ -195,6 +199,7 @@ def _terminal_table(shape: FormatTable, columns: Sequence[str], last: bool) -> T
     note = "mean, 95 % interval, pass rate, n of applicable samples, failures by status"
     if shape.random_weights:
         note += f"\n† {PLUMBING}"
+    note += "".join(f"\n{visible(n)}" for n in shape.notes)
     table = Table(
         title=Text(visible(shape.title)),
         caption=Text(note) if last else None,

@@ -19,11 +19,12 @@ _HEADINGS = {
 }
 # A comment on a pull request has a limit of 65,536 characters; a reader has less patience.
 _FINDINGS_SHOWN = 40
+ACROSS = "compared across a difference"
 
 
 def comparison_json(comparison: Comparison) -> str:
-    """Everything, as one JSON object."""
-    return json.dumps(plain(comparison), indent=1, allow_nan=False)
+    """Everything, as one line of JSON."""
+    return json.dumps({"event": "comparison", **plain(comparison)}, allow_nan=False)
 
 
 def comparison_markdown(comparison: Comparison) -> str:
@@ -44,6 +45,10 @@ def _comparison_table(comparison: Comparison, kind: str) -> Table:
     note = "difference right - left over complete pairs; p adjusted by Holm's method"
     if comparison.random_weights:
         note += f"\n{PLUMBING}"
+    if comparison.across:
+        note += f"\n{ACROSS}: {visible('; '.join(comparison.across))}"
+    if comparison.left_out:
+        note += f"\nnot compared: {visible(', '.join(comparison.left_out))}"
     table = Table(
         title=Text(visible(f"{comparison.right} (right) against {comparison.left} (left)")),
         caption=Text(note),
@@ -78,9 +83,9 @@ def contrast_cells(contrast: Contrast) -> list[str]:
 
 
 def gate_json(verdict: GateVerdict) -> str:
-    """Everything, as one JSON object."""
-    whole = {**plain(verdict), "exit_code": verdict.exit_code}
-    return json.dumps(whole, indent=1, allow_nan=False)
+    """Everything, as one line of JSON."""
+    whole = {"event": "verdict", **plain(verdict), "exit_code": verdict.exit_code}
+    return json.dumps(whole, allow_nan=False)
 
 
 def gate_markdown(verdict: GateVerdict) -> str:
@@ -96,12 +101,18 @@ def gate_markdown(verdict: GateVerdict) -> str:
     )
 
 
+def _gate_notes(verdict: GateVerdict) -> list[str]:
+    across = f"{ACROSS}: {'; '.join(verdict.across)}"
+    said = f"{verdict.candidate} against {verdict.baseline}"
+    return [said, across] if verdict.across else [said]
+
+
 def gate_table(verdict: GateVerdict) -> Table:
     """The cells of a gate's verdict as a table."""
     colour = {"pass": "green", "regression": "red", "inconclusive": "yellow"}[verdict.word]
     table = Table(
         title=Text(f"gate: {verdict.word}", style=colour),
-        caption=Text(visible(f"{verdict.candidate} against {verdict.baseline}")),
+        caption=Text(visible("\n".join(_gate_notes(verdict)), lines=True)),
         title_justify="left",
         caption_justify="left",
     )

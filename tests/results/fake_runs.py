@@ -103,6 +103,9 @@ class FakeRun:
     without: frozenset[tuple[str, str, int]] = frozenset()
     passports: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     thresholds: Mapping[str, object] = field(default_factory=lambda: THRESHOLDS)
+    protocol: str = "table-iv"
+    arguments: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # by label
+    judged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def write(self, url: str) -> RunReader:
         objects = connect(url)
@@ -121,13 +124,17 @@ class FakeRun:
             Recipe(
                 self.name,
                 systems,
-                {m: Spec("fake:Metric", {"name": m}) for m in self.metrics},
-                {j: Model(Spec("fake:Judge", {"name": j})) for j in self.judges},
-                protocol="table-iv",
+                {m: Spec("fake:Metric", self._arguments(m)) for m in self.metrics},
+                {j: Model(Spec("fake:Judge", self._arguments(j))) for j in self.judges},
+                self.judged,
+                protocol=self.protocol,
                 thresholds=self.thresholds,
             ),
             manifest,
         )
+
+    def _arguments(self, label: str) -> dict[str, object]:
+        return {"name": label, **self.arguments.get(label, {})}
 
     def _write_system(self, objects: Objects, plan: Plan, system: str) -> None:
         for start in range(0, len(self.samples), self.shard_size):

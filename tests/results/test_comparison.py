@@ -99,7 +99,7 @@ def test_runs_are_paired_by_id_whatever_their_order(tmp_path):
     one = FakeRun(samples, systems=("one",), score=steady(value)).write(str(tmp_path / "a"))
     turned = [*reversed(samples[8:])]
     two = FakeRun(turned, systems=("bad",), score=steady(value)).write(str(tmp_path / "b"))
-    found = compare(Side(one, "one"), Side(two, "bad"))
+    found = compare(Side(one, "one"), Side(two, "bad"), across=True)
     assert (found.shared, found.left_only, found.right_only) == (56, 8, 0)
     assert len(found.benchmarks) == 2
     kept = [s for s in samples[8:] if s.format == "ImageEditing"]
