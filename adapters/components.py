@@ -1,5 +1,7 @@
 """The project's systems, chat models and judges by logical name. Imports none of them."""
 
+from dataclasses import replace
+
 from medgen.engine.registry import Component
 
 _HERE = "medgen.adapters"
@@ -71,7 +73,10 @@ COMPONENTS = {
         _control("unrelated", "Unrelated"),
         _control("classical", "Classical", "mini"),
         _control("empty", "Null"),
-        _system("replay", "controls.replay:Replay", "controls.settings:ReplaySettings"),
+        replace(
+            _system("replay", "controls.replay:Replay", "controls.settings:ReplaySettings"),
+            semantics=2,
+        ),
         _system("chaotic", "controls.chaos:ChaoticGenerator", "controls.settings:ChaoticSettings"),
         _judge("chat-judge", "judges.chat_judge:ChatJudge", "judges.settings:ChatJudgeSettings"),
         _judge("rule-judge", "judges.rule_judge:RuleJudge", "judges.settings:RuleJudgeSettings"),

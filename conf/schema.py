@@ -68,6 +68,7 @@ class BenchmarkConf:
     seed: int = 0
     subset: SubsetConf | None = None
     expected_count: int | None = None
+    number_repeats: bool = False  # a repeated id gets a number instead of being refused
 
 
 @dataclass

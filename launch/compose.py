@@ -234,6 +234,7 @@ def import_options(conf: BenchmarkConf) -> ImportOptions:
         seed=conf.seed,
         subset=subset,
         expected_count=conf.expected_count,
+        number_repeats=conf.number_repeats,
     )
 
 

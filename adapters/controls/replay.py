@@ -1,7 +1,9 @@
 """Predictions that exist already: JSON-lines files in the authors' format, as a system."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, get_args
@@ -9,11 +11,16 @@ from typing import Any, get_args
 from medgen.adapters.sources.folder import FaultyContent, Folder, public_url, strict_json
 from medgen.adapters.sources.records import field_of, images_below
 from medgen.engine.benchmark.reference import answer_text
+from medgen.engine.benchmark.source import Problem
 from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Sample
 from medgen.engine.errors import AdapterError, ImageError
 from medgen.engine.images import open_image
 
 _STATUSES: tuple[PredictionStatus, ...] = get_args(PredictionStatus)
+# What programs write into a field `error` when there was none.
+_NO_ERROR = frozenset({"", "none", "null", "nil", "nan", "n/a", "no", "false", "0", "ok"})
+_ID = re.compile(rb'"sample_id"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_LISTED = 1000  # unreadable lines that are kept; all are counted
 _FINE = frozenset({"ok", "success", "succeeded", "completed", "complete", "done"})
 
 
@@ -24,6 +31,7 @@ class _Place:
     offset: int
     size: int
     again: str = ""  # file and line where the id stands once more
+    fault: str = ""  # why the line cannot be read, although it tells its id
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,8 @@ class Replay:
         self._files = [_file(each, images) for each in urls]
         self._urls = [public_url(each) for each in urls]
         self._places: dict[str, _Place] = {}
-        self._unread, self._first_unread = 0, "it is empty"
+        self._unread = self._nameless = 0
+        self.unreadable: list[Problem] = []  # the first of them, with file and line
         digest = hashlib.sha256()
         for at, where in enumerate(self._urls):
             try:
@@ -72,8 +81,10 @@ class Replay:
             raise AdapterError(
                 f"{self._where} has sha256 {self._digest}, not {sha256}; was it edited?"
             )
-        if not self._places:
-            raise AdapterError(f"{self._where} holds no prediction ({self._first_unread})")
+        if all(place.fault for place in self._places.values()):
+            first = next(iter(self.unreadable), None)
+            why = f"line {first.row}: {first.what}" if first else "it is empty"
+            raise AdapterError(f"{self._where} holds no prediction ({why})")
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
         """See `medgen.engine.ports.Generator`."""
@@ -89,7 +100,17 @@ class Replay:
             "sha256": self._digest,
             "records": len(self._places),
             "unreadable_lines": self._unread,
+            "unreadable": [str(problem) for problem in self.unreadable[:10]],
         }
+
+    def unknown(self, known: Container[str]) -> list[Problem]:
+        """The predictions for samples that a benchmark with these ids does not have."""
+        what = "the benchmark has no such sample, so nothing scores this prediction"
+        return [
+            Problem(self._files[place.file].name, place.row, sample, what)
+            for sample, place in self._places.items()
+            if sample not in known
+        ]
 
     def _index(self, at: int, digest: Any) -> None:
         name, folder = self._files[at].name, self._files[at].folder
@@ -99,30 +120,31 @@ class Replay:
         for row, offset, line in folder.lines(name):
             if line is not None and not line.strip():
                 continue
-            try:
-                sample = _sample_id(strict_json(line))
-            except FaultyContent as err:
-                self._first_unread = self._first_unread if self._unread else f"line {row}: {err}"
-                self._unread += 1
-                continue
-            first = self._places.get(sample)
-            self._places[sample] = (
-                replace(first, again=f"line {row} of {name}")
-                if first
-                else _Place(at, row, offset, len(line or b""))
-            )
+            sample, fault = _identify(line)
+            if fault:
+                self._note_unreadable(Problem(name, row, sample or None, fault))
+            if sample and (first := self._places.get(sample)):
+                self._places[sample] = replace(first, again=f"line {row} of {name}")
+            elif sample:
+                self._places[sample] = _Place(at, row, offset, len(line or b""), fault=fault)
+
+    def _note_unreadable(self, problem: Problem) -> None:
+        self._unread += 1
+        self._nameless += problem.sample_id is None
+        if len(self.unreadable) < _LISTED:
+            self.unreadable.append(problem)
 
     def _prediction(self, sample: Sample, files: Sequence[Any]) -> Prediction:
         place = self._places.get(sample.id)
         if place is None:
-            bad = f"; {self._unread} of its lines are unreadable, first {self._first_unread}"
             names = ", ".join(f.name for f in self._files)
-            reason = f"not in {names}{bad if self._unread else ''}"
-            return Prediction(sample.id, "missing", reason)
+            return Prediction(sample.id, "missing", f"not in {names}{self._nameless_lines()}")
         file, where = self._files[place.file], f"line {place.row}"
         if place.again:
             reason = f"stands twice: {where} of {file.name} and {place.again}"
             return Prediction(sample.id, "model_error", reason)
+        if place.fault:
+            return Prediction(sample.id, "model_error", f"{where}: {place.fault}")
         files[place.file].seek(place.offset)
         try:
             record = strict_json(files[place.file].read(place.size))
@@ -131,6 +153,14 @@ class Replay:
         except FaultyContent as err:
             return Prediction(sample.id, "model_error", f"{where}: {err}")
         return Prediction(sample.id, "model_error", f"{where} changed during the run")
+
+    def _nameless_lines(self) -> str:
+        """What may be the prediction that is looked for: lines that do not tell their id."""
+        first = next((p for p in self.unreadable if p.sample_id is None), None)
+        if first is None:
+            return ""
+        shown = f"first line {first.row}: {first.what}"
+        return f"; {self._nameless} of its lines are unreadable, {shown}"
 
     def _answer(self, sample: Sample, record: Mapping[str, Any], pictures: Folder) -> Prediction:
         raw = record.get("raw_response")
@@ -166,6 +196,26 @@ def _images(record: Mapping[str, Any], folder: Folder) -> tuple[tuple[Image, ...
     return ((), "; ".join(faults)) if faults else (images, "")
 
 
+def _identify(line: bytes | None) -> tuple[str, str]:
+    """The id of a line, and why the line cannot be read; either may be empty."""
+    try:
+        return _sample_id(strict_json(line)), ""
+    except FaultyContent as err:
+        return _told_id(line or b""), str(err)
+
+
+def _told_id(line: bytes) -> str:
+    """The id that an unreadable line still tells; empty when it tells none, or several."""
+    told = set(_ID.findall(line))
+    if len(told) != 1:
+        return ""
+    try:
+        name = str(json.loads(b'"' + told.pop() + b'"'))
+    except ValueError:
+        return ""
+    return name if name.isprintable() else ""
+
+
 def _sample_id(record: Mapping[str, Any]) -> str:
     name = record.get("sample_id")
     if not isinstance(name, str) or not name:
@@ -176,6 +226,8 @@ def _sample_id(record: Mapping[str, Any]) -> str:
 def _failure(record: Mapping[str, Any]) -> tuple[PredictionStatus, str] | None:
     """The status and reason of a record that its file marks as failed; None for the others."""
     status, error = record.get("status"), record.get("error")
+    if isinstance(error, str) and error.strip().lower() in _NO_ERROR:
+        error = None
     marked = isinstance(status, str) and status.lower() not in _FINE
     if not (marked or error or record.get("success") is False):
         return None

@@ -158,8 +158,11 @@ def strict_json(line: bytes | None) -> dict[str, Any]:
         )
         # A lone surrogate passes the parser but is no text that a table could hold.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except (UnicodeDecodeError, UnicodeEncodeError) as err:
+    except UnicodeDecodeError as err:
         raise FaultyContent(f"not UTF-8 text ({err.reason} at byte {err.start})") from err
+    except UnicodeEncodeError as err:
+        half = err.object[err.start].encode("unicode_escape").decode()
+        raise FaultyContent(f"not UTF-8 text ({half} is half a character; write it whole)") from err
     except (ValueError, RecursionError) as err:
         raise FaultyContent(f"not JSON ({err})") from err
     _refuse_depth(value)

@@ -71,7 +71,7 @@ class ImportOptions:
 
 def validate(source: Source, options: ImportOptions | None = None) -> list[Problem]:
     """Everything that is wrong with a source, in its order; nothing is written."""
-    checked = _check_samples(source, options or ImportOptions("unnamed"))
+    checked = examine(source, options or ImportOptions("unnamed"))
     return [item for item in checked if isinstance(item, Problem)]
 
 
@@ -122,8 +122,8 @@ def _refuse_options(options: ImportOptions) -> None:
         raise BenchmarkError(f"shard_size is {options.shard_size}; a shard holds at least one")
 
 
-def _check_samples(source: Source, options: ImportOptions) -> Iterator[Sample | Problem]:
-    """The samples to keep, with the problems of each record and those of the whole."""
+def examine(source: Source, options: ImportOptions) -> Iterator[Sample | Problem]:
+    """The samples that an import would keep, and what is wrong with records and the whole."""
     seen: Counter[str] = Counter()
     counts: Counter[tuple[Format, str]] = Counter()
     kept = 0
@@ -134,7 +134,11 @@ def _check_samples(source: Source, options: ImportOptions) -> Iterator[Sample | 
         counts[item.format, item.task] += 1
         sample = _distinct(item, seen, options)
         if sample is None:
-            what = "the id occurs again; make ids unique, or allow repeats to be numbered"
+            what = "the id occurs again; make ids unique"
+            if options.number_repeats:
+                what += f": {_numbered(item, seen)!r} is the id of another sample"
+            else:
+                what += ", or give --number-repeats (number_repeats: true) to number them"
             yield Problem(item.task, None, item.id, what)
             continue
         if options.subset is None or options.subset.holds(sample):
@@ -148,11 +152,15 @@ def _distinct(sample: Sample, seen: Counter[str], options: ImportOptions) -> Sam
     seen[sample.id] += 1
     if seen[sample.id] == 1:
         return sample
-    numbered = f"{sample.id}-{seen[sample.id]}"
+    numbered = _numbered(sample, seen)
     if not options.number_repeats or numbered in seen:
         return None
     seen[numbered] += 1
     return replace(sample, id=numbered)
+
+
+def _numbered(sample: Sample, seen: Counter[str]) -> str:
+    return f"{sample.id}-{seen[sample.id]}"
 
 
 def _check_counts(
@@ -179,7 +187,7 @@ def _check_counts(
 
 def _fill(spool: Spool, source: Source, options: ImportOptions) -> None:
     problems: list[Problem] = []
-    for item in _check_samples(source, options):
+    for item in examine(source, options):
         if isinstance(item, Problem):
             problems.append(item)
         elif not problems:

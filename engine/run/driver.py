@@ -35,6 +35,7 @@ EventKind = Literal[
     "system_finished",  # every row of a system is there
     "quarantined",  # before a run: a damaged object was put aside
     "chaos",  # before a run: it is a rehearsal with faults
+    "predictions",  # after a run: which replayed predictions are missing, unknown or unreadable
 ]
 
 

@@ -35,6 +35,13 @@ def _conf(source: str, name: str | None, layout: str | None) -> "BenchmarkConf":
     return BenchmarkConf(name=name or stem, source=source, layout=layout)
 
 
+_number_repeats = click.option(
+    "--number-repeats",
+    is_flag=True,
+    help="Give a repeated id a number (-2, -3 …) instead of refusing it.",
+)
+
+
 @click.command("import")
 @click.argument("source")
 @click.option("--name", help="Name in the store; by default the last part of the URL.")
@@ -42,6 +49,7 @@ def _conf(source: str, name: str | None, layout: str | None) -> "BenchmarkConf":
 @click.option("--shard-size", type=click.IntRange(1, 4096), help="Samples in a shard (64).")
 @click.option("--seed", type=int, help="Seed of the stratified shard order (0).")
 @click.option("--expect", type=int, help="Refuse the source unless it has so many samples.")
+@_number_repeats
 @store_option
 @as_json
 def import_command(
@@ -51,6 +59,7 @@ def import_command(
     shard_size: int | None,
     seed: int | None,
     expect: int | None,
+    number_repeats: bool,
     store: str,
     as_json: bool,
 ) -> int:
@@ -70,6 +79,7 @@ def import_command(
         conf.name = name
     options = import_options(conf)
     given = {"shard_size": shard_size, "seed": seed, "expected_count": expect}
+    given["number_repeats"] = number_repeats or None
     options = replace(options, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     manifest = import_benchmark(source_of(conf), connect(store), options)
     if as_json:
@@ -88,25 +98,54 @@ def import_command(
 @click.argument("source")
 @click.option("--layout", help="The layout's name, where it cannot be told.")
 @click.option("--expect", type=int, help="Samples that there should be.")
+@_number_repeats
+@click.option(
+    "--predictions",
+    multiple=True,
+    help="A predictions file to hold against the benchmark; may be given for each format.",
+)
+@click.option("--images", default="", help="The folder of the predictions' images.")
 @as_json
-def validate_command(source: str, layout: str | None, expect: int | None, as_json: bool) -> int:
-    """List every problem of a benchmark: file, line or row, sample, what is wrong."""
+def validate_command(
+    source: str,
+    layout: str | None,
+    expect: int | None,
+    number_repeats: bool,
+    predictions: tuple[str, ...],
+    images: str,
+    as_json: bool,
+) -> int:
+    """List every problem of a benchmark: file, line or row, sample, what is wrong.
+
+    With --predictions also those of predictions: failed and unreadable ones, and those whose id
+    the benchmark does not have. Samples without a prediction are counted and named.
+    """
     from dataclasses import asdict, replace
 
-    from medgen.engine.benchmark.importing import validate
+    from medgen.adapters.controls.replay import Replay
+    from medgen.engine.benchmark.importing import examine
+    from medgen.engine.benchmark.source import Problem
     from medgen.launch import exits
     from medgen.launch.compose import import_options, source_of
+    from medgen.launch.run.replayed import examine_predictions, name_some
 
     conf = _conf(source, None, layout)
-    options = replace(import_options(conf), expected_count=expect or conf.expected_count)
-    problems = validate(source_of(conf), options)
-    for problem in problems:
-        if as_json:
-            emit("problem", **asdict(problem))
-        else:
-            click.echo(str(problem))
-    click.echo(f"{source}: {len(problems) or 'no'} problem(s)", err=True)
-    return exits.USAGE if problems else exits.OK
+    options = import_options(conf)
+    expected = expect or conf.expected_count
+    repeats = number_repeats or options.number_repeats
+    options = replace(options, expected_count=expected, number_repeats=repeats)
+    found, missing, count = examine(source_of(conf), options), list[str](), 0
+    if predictions:
+        found = examine_predictions(found, Replay(predictions, images), missing)
+    for problem in found:
+        if isinstance(problem, Problem):
+            count += 1
+            emit("problem", **asdict(problem)) if as_json else click.echo(str(problem))
+    if missing:
+        said = f"{len(missing)} samples have no prediction: {name_some(missing, len(missing))}"
+        emit("missing", samples=missing) if as_json else click.echo(said, err=True)
+    click.echo(f"{source}: {count or 'no'} problem(s)", err=True)
+    return exits.USAGE if count else exits.OK
 
 
 @click.command("build")

@@ -103,7 +103,7 @@ def _carry_out(conf: "RunConf", options: "RunOptions") -> int:
         if as_json:
             body = line(event)
             emit(body.pop("event"), **body)
-        elif event.kind in ("quarantined", "chaos"):
+        elif event.kind in ("quarantined", "chaos", "predictions"):
             click.echo(f"{event.kind}: {': '.join(event.details.values())}", err=True)
 
     with ours_alone():

@@ -5,7 +5,7 @@ import json
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +32,7 @@ from medgen.launch.exits import code_of
 from medgen.launch.run.origin import Job, code_identity, current_job
 from medgen.launch.run.progress import Bars, Lines, Recorder, with_means
 from medgen.launch.run.repair import mend_benchmark, mend_run
+from medgen.launch.run.replayed import say_of_replays
 from medgen.launch.run.stop import Pulse, Stop
 
 
@@ -86,9 +87,7 @@ def evaluate(
     todo = restrict(survey(reader, options.retry_errors), plan, options.stages)
     session = _session()
     recorder = Recorder(folder, plan, todo, session)
-    for event in early:
-        recorder(event)
-        tell(event)
+    _tell_all(early, (recorder, tell))
     recorder.publish(job=options.job.id, code=code_identity())
     pulse = Pulse(stop, recorder, obey_present=options.job.submitted)
     begun = time.monotonic()
@@ -97,9 +96,21 @@ def evaluate(
     worked = time.monotonic() - begun
     reader = reader.anew()  # what was listed before is out of date
     complete = not survey(reader).shards
+    _tell_all(_events_of_replays(reader), (recorder, tell))
     recorder.publish(status=_standing(ending, complete), failed=ending.failed)
     moved = judge_drifts(folder, plan, session)
     return RunResult(plan, reader, ending, complete, time.monotonic() - start, worked, moved)
+
+
+def _tell_all(events: Iterable[Event], told: Sequence[Callable[[Event], None]]) -> None:
+    for event in events:
+        for watcher in told:
+            watcher(event)
+
+
+def _events_of_replays(reader: RunReader) -> Iterator[Event]:
+    for system, words in say_of_replays(reader):
+        yield Event("predictions", "", details={"system": system, "words": words})
 
 
 @contextlib.contextmanager

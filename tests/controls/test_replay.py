@@ -213,3 +213,63 @@ def test_it_can_lie_in_any_place(store_url: str) -> None:
     (given,) = replay.predict([Request(_sample("a"))])
     assert (given.status, given.text, given.images[0].data) == ("ok", "x", GREEN)
     assert replay.passport()["records"] == 1
+
+
+UNREADABLE = [
+    # a line that is no record, and whether it still tells whose it is
+    ('{"sample_id": "a", "response": "\\ud800"}', True),
+    ('{"sample_id": "a", "response": "x\\udc00y"}', True),
+    ('{"response": "\\ud83d", "sample_id": "a"}', True),
+    ('{"sample_id": "a", "response": NaN}', True),
+    ('{"sample_id": "a", "score": 1e999}', True),
+    ('{"sample_id": "a", "response": "cut', True),
+    ('{"sample_id": "a", "response": "x",}', True),
+    ('{"sample_id": "a", "response": "x", "response": "y"}', True),
+    ('{"sample_id": "a"} {"b": 1}', True),
+    ("{'sample_id': 'a'}", False),
+    ('{"sample_id": "a", "metadata": {"sample_id": "b"}', False),
+    ('{"sample_id": "\\ud800", "response": "x"}', False),
+    ('{"sample_id": 3, "response": "x"}', False),
+    ('{"sample_id": "", "response": "x"}', False),
+    ('{"response": "x"}', False),
+    ('"a"', False),
+    ("[1]", False),
+    ("{broken", False),
+    ("\ufeff{}", False),
+    ("null", False),
+]
+
+
+@pytest.mark.parametrize(("line", "told"), UNREADABLE)
+def test_an_unreadable_line_is_blamed_on_the_sample_that_it_tells(
+    tmp_path: Path, line: str, told: bool
+) -> None:
+    fine = [{"sample_id": name, "response": name} for name in ("x", "y")]
+    replay = Replay(_file(tmp_path, fine[0], "{broken first", fine[1], line))
+    given = replay.predict([Request(_sample(n, "VQA")) for n in ("x", "a", "y")])
+    assert [p.status for p in given] == ["ok", "model_error" if told else "missing", "ok"]
+    if told:
+        assert given[1].reason.startswith("line 4: ")
+    else:
+        assert "2 of its lines are unreadable, first line 2" in given[1].reason
+    assert replay.passport()["unreadable_lines"] == 2
+    assert [(p.row, p.sample_id) for p in replay.unreadable] == [
+        (2, None),
+        (4, "a" if told else None),
+    ]
+
+
+@pytest.mark.parametrize("word", ["None", "null", "", "NaN", "n/a", "false", "No", " none "])
+def test_a_word_for_no_error_is_none(tmp_path: Path, word: str) -> None:
+    assert _one(tmp_path, error=word).status == "ok"
+
+
+def test_predictions_for_unknown_samples_are_named_with_their_lines(tmp_path: Path) -> None:
+    records = [{"sample_id": n, "response": "x"} for n in ("a", "b", "c")]
+    replay = Replay(_file(tmp_path, *records))
+    unknown = replay.unknown({"b"})
+    assert [(p.file, p.row, p.sample_id) for p in unknown] == [
+        ("predictions.jsonl", 1, "a"),
+        ("predictions.jsonl", 3, "c"),
+    ]
+    assert replay.unknown({"a", "b", "c", "d"}) == []
