@@ -225,13 +225,19 @@ def _sample_id(record: Mapping[str, Any]) -> str:
 
 def _failure(record: Mapping[str, Any]) -> tuple[PredictionStatus, str] | None:
     """The status and reason of a record that its file marks as failed; None for the others."""
-    status, error = record.get("status"), record.get("error")
+    # Exports of ours say `prediction_status`: a failed prediction stays one when it is replayed.
+    status, error = record.get("status", record.get("prediction_status")), record.get("error")
     if isinstance(error, str) and error.strip().lower() in _NO_ERROR:
         error = None
     marked = isinstance(status, str) and status.lower() not in _FINE
     if not (marked or error or record.get("success") is False):
         return None
-    reason = str(error or record.get("reason") or f"marked as {status or 'failed'} in the file")
+    reason = str(
+        error
+        or record.get("reason")
+        or record.get("prediction_reason")
+        or f"marked as {status or 'failed'} in the file"
+    )
     known: PredictionStatus = next((word for word in _STATUSES if word == status), "model_error")
     return ("model_error" if known == "ok" else known), reason[:2000]
 

@@ -136,7 +136,7 @@ def examine(source: Source, options: ImportOptions) -> Iterator[Sample | Problem
         if sample is None:
             what = "the id occurs again; make ids unique"
             if options.number_repeats:
-                what += f": {_numbered(item, seen)!r} is the id of another sample"
+                what += f": {_id_with_number(item, seen)!r} is the id of another sample"
             else:
                 what += ", or give --number-repeats (number_repeats: true) to number them"
             yield Problem(item.task, None, item.id, what)
@@ -152,14 +152,14 @@ def _distinct(sample: Sample, seen: Counter[str], options: ImportOptions) -> Sam
     seen[sample.id] += 1
     if seen[sample.id] == 1:
         return sample
-    numbered = _numbered(sample, seen)
+    numbered = _id_with_number(sample, seen)
     if not options.number_repeats or numbered in seen:
         return None
     seen[numbered] += 1
     return replace(sample, id=numbered)
 
 
-def _numbered(sample: Sample, seen: Counter[str]) -> str:
+def _id_with_number(sample: Sample, seen: Counter[str]) -> str:
     return f"{sample.id}-{seen[sample.id]}"
 
 

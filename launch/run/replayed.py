@@ -26,7 +26,7 @@ def say_of_replays(reader: RunReader) -> Iterator[tuple[str, str]]:
         except MedgenError as err:  # the run is over, the files may be gone
             yield system.name, f"its predictions cannot be looked through any more: {err}"
             continue
-        owed = _owed(reader, system.name)
+        owed = _missing_by_sample(reader, system.name)
         # Rows tell what a system owes without a picture being read; the benchmark has more only
         # when the system takes some formats alone.
         known = set(owed)
@@ -96,7 +96,7 @@ def _sample_ids(reader: RunReader) -> Iterator[str]:
         yield from reader.benchmark.table(shard)["sample_id"].to_pylist()
 
 
-def _owed(reader: RunReader, system: str) -> dict[str, bool]:
+def _missing_by_sample(reader: RunReader, system: str) -> dict[str, bool]:
     """Every sample that a system owes: is its prediction missing?"""
     column = next(system_columns(reader, system, ids=True), None)
     if column is None or column.context.ids is None:  # no metric and no judge has rows of it

@@ -69,6 +69,8 @@ def test_a_sample_that_the_file_has_not_is_missing(tmp_path: Path) -> None:
         ({"status": "refused"}, "refused", "marked as refused"),
         ({"success": False}, "model_error", "marked as failed"),
         ({"status": "ok", "error": "late"}, "model_error", "late"),
+        ({"prediction_status": "timeout", "prediction_reason": "60 s"}, "timeout", "60 s"),
+        ({"prediction_status": "refused", "prediction_reason": ""}, "refused", "marked as refused"),
     ],
 )
 def test_a_marked_error_is_never_an_answer(
