@@ -41,7 +41,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         "image",
         ("strict",),
         settings="StrictMetricSettings",
-        semantics=2,
+        semantics=3,
     ),
     "lpips": CatalogueEntry(
         "medgen.metrics.image.perceptual:LPIPS",

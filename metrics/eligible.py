@@ -10,9 +10,11 @@ from medgen.engine.errors import MedgenError
 from medgen.engine.trouble import log_failed_row
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.pictures import DecodeError
-from medgen.metrics.port import Metric
+from medgen.metrics.port import Metric, Output
 
 log = logging.getLogger(__name__)
+OUT_OF_RANGE = "out of its declared range"
+ROUNDING = 1e-4  # the most that arithmetic in single precision moves a value out of its range
 _REASON_LIMIT = 300  # characters of a foreign exception that are kept
 
 
@@ -98,10 +100,23 @@ def _score(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:
 
 
 def _check(metric: Metric, score: Score) -> Score:
-    """The score, when its values can be stored; otherwise an error that says which cannot."""
-    names = {output.name for output in metric.outputs}
-    if unknown := set(score.values) - names:
+    """The score with its values in their declared ranges; otherwise an error that says why not.
+
+    What rounding alone put beyond an end of the range becomes that end.
+    """
+    outputs = {output.name: output for output in metric.outputs}
+    if unknown := set(score.values) - set(outputs):
         return Score(score.sample_id, "error", f"values that are no outputs: {sorted(unknown)}")
     if bad := [name for name, value in score.values.items() if not math.isfinite(value)]:
         return Score(score.sample_id, "error", f"not a finite number: {', '.join(sorted(bad))}")
-    return score
+    kept = {name: _within(outputs[name], value) for name, value in score.values.items()}
+    if far := [n for n, value in score.values.items() if abs(kept[n] - value) > ROUNDING]:
+        said = ", ".join(f"{n} {score.values[n]!r}" for n in sorted(far))
+        return Score(score.sample_id, "error", f"{OUT_OF_RANGE}: {said}")
+    return replace(score, values=kept)
+
+
+def _within(output: Output, value: float) -> float:
+    low = -math.inf if output.low is None else output.low
+    high = math.inf if output.high is None else output.high
+    return min(max(value, low), high)

@@ -22,7 +22,7 @@ _STRIP = 256  # rows; few enough for the cache, many enough to outweigh the call
 # Weights of the five scales, from the 2003 paper; they sum to 1.
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 # The smallest side that still holds the window at the coarsest of the five scales.
-MULTI_SCALE_SIDE = GAUSSIAN * 2 ** (len(SCALE_WEIGHTS) - 1)
+MULTI_SCALE_SIDE = (GAUSSIAN - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1
 
 
 def box_ssim(first: torch.Tensor, second: torch.Tensor) -> float:
@@ -125,8 +125,9 @@ def _mean_term(x: torch.Tensor, y: torch.Tensor, with_light: bool) -> float:
 
 
 def _halve(x: torch.Tensor) -> torch.Tensor:
-    # An odd last row or column is dropped, as a 2 x 2 average filter with stride 2 does.
-    return nn.avg_pool2d(x[None, None], 2)[0, 0]
+    # An odd side is padded with a line of zeros in front, as the package pytorch-msssim does.
+    height, width = x.shape
+    return nn.avg_pool2d(x[None, None], 2, padding=(height % 2, width % 2))[0, 0]
 
 
 def _gaussian_maps(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -52,6 +52,39 @@ def test_multi_scale_of_one_scale_is_the_gaussian_one(monkeypatch: pytest.Monkey
     assert ssim.multi_scale_ssim(first, second) == pytest.approx(gaussian(first, second), abs=1e-9)
 
 
+# What pytorch-msssim 1.0.0 gives for `pictures` of these sizes, in double precision.
+MULTI_SCALE = [
+    ((161, 161), 0.9441729303757108),
+    ((161, 400), 0.938472681839938),
+    ((176, 176), 0.9388822136077231),
+    ((177, 177), 0.9399685136727294),
+    ((177, 178), 0.9429883916680569),
+    ((178, 177), 0.945166837767479),
+    ((183, 191), 0.9426627383899057),
+    ((191, 223), 0.9400821615595962),
+    ((199, 301), 0.9401001239042065),
+    ((207, 162), 0.9391104941645525),
+    ((255, 255), 0.9388499831834441),
+    ((255, 256), 0.9396106430225141),
+    ((256, 257), 0.9410013781822252),
+    ((301, 199), 0.9380422907230994),
+    ((319, 320), 0.9398812652659587),
+    ((321, 161), 0.9424146997075351),
+    ((333, 333), 0.939172144663832),
+    ((447, 163), 0.9399753197372561),
+    ((511, 513), 0.9400246836343604),
+    ((165, 169), 0.9385935522011222),
+]
+
+
+@pytest.mark.parametrize(("size", "value"), MULTI_SCALE, ids=str)
+def test_multi_scale_is_that_of_its_library(size: tuple[int, int], value: float) -> None:
+    first, second = pictures(*size)
+    # The library keeps its window and weights in single precision.
+    assert ssim.multi_scale_ssim(first, second) == pytest.approx(value, abs=1e-6)
+    assert ssim.multi_scale_ssim(first, first) == pytest.approx(1.0)
+
+
 def test_extreme_pictures_do_not_overflow() -> None:
     white = torch.full((300, 40_000), 255, dtype=torch.uint8)
     black = torch.zeros_like(white)
