@@ -217,8 +217,16 @@ def _add_scores(found: _Found, table: Any, names: Mapping[str, str]) -> None:
             if value is not None and np.isfinite(value):
                 found.values[row["sample_id"]][name] = value
             else:
-                reason = row["reason"] or "the metric gave the pair no such value"
-                found.lack(row["sample_id"], name, row["status"], reason)
+                found.lack(row["sample_id"], name, *_why(row, value))
+
+
+def _why(row: Mapping[str, Any], value: float | None) -> tuple[str, str]:
+    """Status and reason of a value that is not there, in a row that may be ok for others."""
+    if row["status"] != "ok":
+        return row["status"], row["reason"]
+    if value is None:
+        return "not_applicable", "the metric says nothing about this output here"
+    return "error", f"not a finite number: {value}"
 
 
 def _add_verdicts(found: _Found, reader: RunReader, system: str, shard: int) -> None:

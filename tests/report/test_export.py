@@ -372,3 +372,19 @@ def test_a_record_holds_what_the_benchmark_said(tmp_path):
     assert made["answer"] == {"FINDINGS": "x"}
     assert made["response"] == ""
     assert set(made) <= set(authors.FIELDS)
+
+
+def test_a_value_that_is_not_there_in_a_row_that_is_ok_has_a_status(tmp_path):
+    def odd(system, metric, sample, prediction):
+        values = {"s00000": {"a": float("inf"), "b": 1.0}, "s00001": {"b": 2.0}}
+        return Score(sample.id, values=values.get(sample.id, {"a": 3.0, "b": 3.0}))
+
+    run = FakeRun(make_samples(4), systems=("x",), metrics={"m": ["a", "b"]}, score=odd)
+    into = connect(str(tmp_path / "out"))
+    export_authors(run.write(str(tmp_path / "store")), into)
+    lines = into.read("edit/x.jsonl").decode().splitlines()
+    records = {made["sample_id"]: made for made in map(json.loads, lines)}
+    assert records["s00000"]["value_status"]["m_a"]["status"] == "error"
+    assert records["s00000"]["m_b"] == 1.0
+    assert records["s00001"]["value_status"]["m_a"]["status"] == "not_applicable"
+    assert records["s00001"]["m_a"] is None

@@ -26,6 +26,7 @@ class Exported:
 
     records: Mapping[str, dict[str, Any]]  # by sample id, in the order of the files
     aggregates: Mapping[str, dict[str, Any]]  # by category
+    folder: Path
 
 
 def evaluate(folder: Path, records: Sequence[Mapping[str, Any]], protocol: Any) -> Exported:
@@ -52,4 +53,4 @@ def evaluate(folder: Path, records: Sequence[Mapping[str, Any]], protocol: Any) 
             results = (folder / "out" / name / "theirs_results.json").read_text()
             aggregates[category] = json.loads(results)
     assert set(found) == {r["sample_id"] for r in records}
-    return Exported(found, aggregates)
+    return Exported(found, aggregates, folder / "out")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -164,12 +165,20 @@ def evaluation(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[dict[str, tuple[dict[str, Any], dict[str, float]]], Exported]:
     folder = tmp_path_factory.mktemp("whole")
-    cases = {}
+    cases: dict[str, Any] = {}
     for category in FOLDERS:
         for number in range(EACH):
             record, values = made(folder, category, number)
             cases[record["sample_id"]] = (record, values)
-    return cases, evaluate(folder, [record for record, _ in cases.values()], PROTOCOL)
+    # Spellings of a task that stand in the sub-category, and subtasks, as old files have them.
+    cases["VQA-2"][0].update({"paper_task": "", "sub-category": "question_answer"})
+    cases["ImageEdit-1"][0].update({"paper_task": None, "sub-category": "artifact-removal"})
+    cases["MMGeneration-2"][0].update({"sub-category": "lung window"})
+    cases["MMGeneration-4"][0].update({"sub-category": None, "paper_subtask": "apex"})
+    evaluated = evaluate(folder, [record for record, _ in cases.values()], PROTOCOL)
+    cases["VQA-2"][0]["paper_task"] = "question-answering"
+    cases["ImageEdit-1"][0]["paper_task"] = "artifact-removal"
+    return cases, evaluated
 
 
 def numbers(values: dict[str, Any]) -> dict[str, float]:
@@ -247,3 +256,29 @@ def test_what_cannot_be_parsed_is_null_and_said(evaluation: Any) -> None:
         assert made["value_status"]["Text_EM"]["status"] == "unparseable"
     assert exported.aggregates["VQA"]["value_status"]["Text_EM"]["unparseable"] == 3
     assert json.dumps(exported.aggregates, allow_nan=False)
+
+
+def test_a_sub_category_is_what_the_record_had(evaluation: Any) -> None:
+    _, exported = evaluation
+    names = ("VQA-2", "ImageEdit-1", "MMGeneration-2", "MMGeneration-4", "VQA-3")
+    fields = ("paper_task", "sub-category", "paper_subtask")
+    assert [tuple(exported.records[n][f] for f in fields) for n in names] == [
+        ("question-answering", "question_answer", None),
+        ("artifact-removal", "artifact-removal", None),
+        ("3d-to-2d-projection", "lung window", "lung window"),
+        ("organic-removal", "apex", "apex"),
+        ("report-generation", "report-generation", None),
+    ]
+
+
+def test_an_export_is_a_benchmark_with_predictions_again(
+    evaluation: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    _, exported = evaluation
+    folder = tmp_path_factory.mktemp("again")
+    shutil.copytree(exported.folder, folder, dirs_exist_ok=True)
+    again = evaluate(folder, list(exported.records.values()), PROTOCOL)
+    files = {"input_image", "input_images", "ground_truth_image", "ground_truth_images"}
+    for name, made in exported.records.items():
+        same = {k: v for k, v in made.items() if k not in files}
+        assert same == {k: v for k, v in again.records[name].items() if k not in files}
