@@ -14,12 +14,16 @@ PredictionStatus = Literal[
     "truncated",
     "invalid_image",
     "timeout",
+    "unreachable",
+    "out_of_memory",
     "quarantined",
     "missing",
 ]
-ScoreStatus = Literal["ok", "not_applicable", "unparseable", "missing_weights", "error"]
+ScoreStatus = Literal[
+    "ok", "not_applicable", "unparseable", "missing_weights", "out_of_memory", "error"
+]
 VerdictStatus = Literal[
-    "ok", "parse_error", "schema_error", "transport_error", "refused", "skipped"
+    "ok", "parse_error", "schema_error", "rejected", "transport_error", "refused", "skipped"
 ]
 View = Literal["reference_based", "reference_free"]
 VIEWS: tuple[View, ...] = ("reference_free", "reference_based")

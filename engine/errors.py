@@ -17,6 +17,11 @@ Every class takes plain positional arguments, so that it survives pickling betwe
 """
 
 
+def is_out_of_memory(err: BaseException) -> bool:
+    """Whether a machine had no memory left, as Python says it or PyTorch, which may not be here."""
+    return isinstance(err, MemoryError) or type(err).__name__ == "OutOfMemoryError"
+
+
 class MedgenError(Exception):
     """Root of all errors raised on purpose."""
 

@@ -1,4 +1,7 @@
-"""What a stage is: who may be upstream, what its rows are, which of them are settled.
+"""What a stage is: who may be upstream, what its rows are, which of them are done again when.
+
+What a plain start takes up again is decided by cause, in `outside` below and nowhere else: what
+the outside kept from us is owed still; what a model, a metric or a judge said is not.
 
 A stage is a description. Planning, the board, workers and the store read it and know no stage by
 name, so another one (an audit of verdicts, a review) is a description and a worker class: an entry
@@ -22,6 +25,7 @@ class StageKind:
     worker: str  # `module:Class` of its `StageWorker`; empty: no worker of a run does it
     rows: str  # the schema of its rows, with its version
     settled: tuple[str, ...]  # statuses that are what they are; `--retry-errors` repeats the others
+    outside: tuple[str, ...] = ()  # statuses that a plain start repeats: the outside caused them
     upstream: tuple[str, ...] = ()  # the kinds of rows that it may read
     shard_major: bool = False  # a benchmark shard is done for every system at once
     semantics: int = 1  # raised by one when the rows that a recipe gives change their meaning
@@ -32,23 +36,38 @@ class StageKind:
         return self.rows == PREDICTIONS
 
 
-ANSWER = StageKind("answer", "medgen.engine.run.stages:PredictWorker", PREDICTIONS, ("ok",))
+# No connection, a server that fails or is too late, no memory left, a cap on spending.
+_UNANSWERED = ("unreachable", "timeout", "out_of_memory", "missing")
+ANSWER = StageKind(
+    "answer", "medgen.engine.run.stages:PredictWorker", PREDICTIONS, ("ok",), _UNANSWERED
+)
 RENDER = StageKind(
-    "render", "medgen.engine.run.stages:PredictWorker", PREDICTIONS, ("ok",), (PREDICTIONS,)
+    "render",
+    "medgen.engine.run.stages:PredictWorker",
+    PREDICTIONS,
+    ("ok",),
+    _UNANSWERED,
+    (PREDICTIONS,),
 )
 SCORE = StageKind(
     "score",
     "medgen.engine.run.stages:ScoreWorker",
     SCORES,
     ("ok", "not_applicable", "unparseable"),
+    ("missing_weights", "out_of_memory"),
     (PREDICTIONS,),
     shard_major=True,
 )
 JUDGE = StageKind(
-    "judge", "medgen.engine.run.stages:JudgeWorker", VERDICTS, ("ok", "skipped"), (PREDICTIONS,)
+    "judge",
+    "medgen.engine.run.stages:JudgeWorker",
+    VERDICTS,
+    ("ok", "skipped"),
+    ("transport_error",),
+    (PREDICTIONS,),
 )
 # Pictures as vectors, for distances between sets: made by `medgen sets` when a run is over.
-SETS = StageKind("sets", "", "set-features/1", ("ok",), (PREDICTIONS,))
+SETS = StageKind("sets", "", "set-features/1", ("ok",), upstream=(PREDICTIONS,))
 COMPONENTS = {
     kind.name: Component(kind.name, "stages", f"{__name__}:{kind.name.upper()}")
     for kind in (ANSWER, RENDER, SCORE, JUDGE, SETS)

@@ -5,8 +5,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from medgen.engine.data import Score
-from medgen.engine.errors import MedgenError
+from medgen.engine.data import Score, ScoreStatus
+from medgen.engine.errors import MedgenError, is_out_of_memory
 from medgen.engine.trouble import log_failed_row
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.pictures import DecodeError
@@ -93,7 +93,8 @@ def _score(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:
             sample_id = batch.pairs[0].sample.id
             log_failed_row(log, err, sample_id, metric.name)
             reason = f"{type(err).__name__}: {err}"[:_REASON_LIMIT]
-            return [Score(sample_id, "error", reason)]
+            status: ScoreStatus = "out_of_memory" if is_out_of_memory(err) else "error"
+            return [Score(sample_id, status, reason)]
     middle = len(batch) // 2
     parts = range(middle), range(middle, len(batch))
     return [score for part in parts for score in _score(metric, batch.select(part))]

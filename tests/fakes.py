@@ -6,12 +6,24 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.benchmark.manifest import Manifest
 from medgen.engine.benchmark.source import Problem
-from medgen.engine.data import FORMATS, Image, Prediction, Request, Sample, Score, Usage, Verdict
+from medgen.engine.data import (
+    FORMATS,
+    Image,
+    Prediction,
+    PredictionStatus,
+    Request,
+    Sample,
+    Score,
+    ScoreStatus,
+    Usage,
+    Verdict,
+    VerdictStatus,
+)
 from medgen.engine.errors import AdapterError, EngineDied
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
@@ -59,7 +71,8 @@ def benchmark(objects: Objects, count: int = 24, shard_size: int = 4) -> Manifes
 class Echo:
     """Answers with the instruction. Named samples get what is asked for them instead.
 
-    `faults` maps a sample id to one of: raise, exit, kill, engine_died, error, slow. `once` is a
+    `faults` maps a sample id to one of: raise, exit, kill, engine_died, error, slow, or to the
+    status that its row shall have. `once` is a
     folder in which a fault leaves a mark, and does not happen again. `calls` is a file that gets
     a line for every sample asked.
     """
@@ -119,6 +132,8 @@ class Echo:
             raise EngineDied("the fake engine died")
         if fault == "error":
             return Prediction(sample.id, "model_error", "asked to fail")
+        if fault in get_args(PredictionStatus):
+            return Prediction(sample.id, cast(PredictionStatus, fault), f"asked to be {fault}")
         time.sleep(1.0)
         return None
 
@@ -127,13 +142,23 @@ class Echo:
 
 
 class Lengths:
-    """A scorer whose metrics are the length of the text."""
+    """A scorer whose metrics are the length of the text.
+
+    `faults` maps a sample id, or the name of a metric, to the status that its rows shall have.
+    """
 
     def __init__(
-        self, metrics: Mapping[str, Any], execution: Mapping[str, str] | None = None
+        self,
+        metrics: Mapping[str, Any],
+        faults: Mapping[str, str] | None = None,
+        execution: Mapping[str, str] | None = None,
     ) -> None:
         self.metrics = metrics
-        self.calls = dict(execution or {}).get("calls", "")
+        how = dict(execution or {})
+        self.calls, self.faults = how.get("calls", ""), dict(faults or {})
+        self.once = how.get("once", "")
+        if self.faults.get("start"):
+            raise ImportError("No module named 'nowhere'")
 
     def score(
         self,
@@ -153,6 +178,10 @@ class Lengths:
     def _score(self, prediction: Prediction, metric: str) -> Score:
         if prediction.status != "ok":
             return Score(prediction.sample_id, "error", f"prediction: {prediction.status}")
+        status = self.faults.get(metric) or self.faults.get(prediction.sample_id)
+        if status and not (self.once and Path(self.once, "healed").exists()):
+            words = f"{metric} was asked to be {status}"
+            return Score(prediction.sample_id, cast(ScoreStatus, status), words)
         return Score(prediction.sample_id, values={metric: float(len(prediction.text or ""))})
 
     def outputs(self, metric: str) -> tuple[str, ...]:
@@ -182,7 +211,11 @@ class FixedJudge:
                 if prediction.status != "ok":
                     row = replace(row, status="skipped", scores={}, reason=prediction.status)
                 elif sample.id in self.faults and self._strikes(f"{sample.id}-{view}"):
-                    row = replace(row, status="parse_error", scores={}, reason="rubbish")
+                    status = self.faults[sample.id]
+                    status = status if status in get_args(VerdictStatus) else "parse_error"
+                    row = replace(
+                        row, status=cast(VerdictStatus, status), scores={}, reason="rubbish"
+                    )
                 rows.append(row)
         return rows
 

@@ -52,6 +52,8 @@ class Replay:
     an error text stands in its `response`. Memory holds the places of the lines, not the lines.
     """
 
+    replays = True  # what a file says is the same tomorrow: nothing of it is asked for again
+
     def __init__(self, url: str | Sequence[str], images: str = "", sha256: str = "") -> None:
         """Read the files once and note where every sample stands.
 

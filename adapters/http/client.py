@@ -192,7 +192,7 @@ class HttpClient:
                 content += chunk
                 if len(content) > limit:
                     reason = f"reply is larger than {self.endpoint.max_response_mib:g} MiB"
-                    return _Attempt(Failure("transport", reason))
+                    return _Attempt(Failure("malformed", reason))
             return self._judge(response.status_code, bytes(content), dict(response.headers))
 
     def _judge(self, status: int, body: bytes, headers: Mapping[str, str]) -> _Attempt:
@@ -201,7 +201,7 @@ class HttpClient:
         text = self._clean(body.decode("utf-8", "replace"))
         if is_filter_refusal(body):
             return _Attempt(Failure("refused", f"HTTP {status}: {text}", status))
-        kind: FailureKind = "server" if status >= 500 or status == 429 else "client"
+        kind: FailureKind = "server" if status >= 500 or status in _RETRIED else "client"
         failure = Failure(kind, f"HTTP {status}: {text}", status)
         wait = retry_after(headers.get("retry-after"))
         again = status in _RETRIED and "insufficient_quota" not in text

@@ -18,15 +18,17 @@ from medgen.engine.settings import Settings, Unusable
 
 FailureKind = Literal[
     "timeout",  # no whole reply in time, in every attempt
-    "transport",  # no connection, or it broke, or the reply was larger than allowed
+    "transport",  # no connection, or it broke
     "refused",  # the endpoint's safety filter said no
     "client",  # the endpoint cannot accept this request (4xx)
-    "server",  # the endpoint failed (5xx, or 429 to the end)
-    "malformed",  # a reply, but not what was agreed
+    "server",  # the endpoint failed, or has no time for us, to the end (5xx, 408, 429 …)
+    "malformed",  # a reply, but not what was agreed, or larger than allowed
     "cap",  # not sent: the spending cap does not allow it
 ]
 _STATUS: Mapping[FailureKind, PredictionStatus] = {
     "timeout": "timeout",
+    "transport": "unreachable",
+    "server": "unreachable",
     "refused": "refused",
     "cap": "missing",
 }

@@ -29,7 +29,11 @@ from medgen.engine.judging.replies import read_reply
 from medgen.engine.plan.identity import Spec
 from medgen.engine.settings import read
 
-_STATUS: Mapping[str, VerdictStatus] = {"refused": "refused", "truncated": "parse_error"}
+_STATUS: Mapping[str, VerdictStatus] = {
+    "refused": "refused",
+    "truncated": "parse_error",
+    "rejected": "rejected",
+}
 _TRIED_AGAIN = ("parse_error", "schema_error")
 
 

@@ -23,8 +23,14 @@ from medgen.adapters.models.settings import (
     present_fields,
 )
 from medgen.adapters.provenance import versions, weights
-from medgen.engine.data import Image, Prediction, Request, Usage
-from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError
+from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Usage
+from medgen.engine.errors import (
+    AdapterError,
+    ConfigError,
+    EngineDied,
+    ImageError,
+    is_out_of_memory,
+)
 from medgen.engine.images import open_image, png
 from medgen.engine.settings import read
 from medgen.engine.trouble import log_failed_row
@@ -212,7 +218,8 @@ class DiffusersPipeline:
             job = batch[0][0]
             log_failed_row(log, err, job.sample.id)
             reason = f"{type(err).__name__}: {err}"[:500]
-            return [Prediction(job.sample.id, "model_error", reason, image_prompt=job.prompt)]
+            status: PredictionStatus = "out_of_memory" if is_out_of_memory(err) else "model_error"
+            return [Prediction(job.sample.id, status, reason, image_prompt=job.prompt)]
         seconds = (time.monotonic() - started) / len(batch)
         return [
             self._row(job, picture, stopped, seconds)

@@ -27,6 +27,7 @@ _STATUS: Mapping[FailureKind, ReplyStatus] = {
     "timeout": "timeout",
     "refused": "refused",
     "client": "rejected",
+    "malformed": "rejected",
     "cap": "unsent",
 }
 _FINISHED: Mapping[str, ReplyStatus] = {
@@ -121,7 +122,7 @@ class OpenAIChat:
                 reply = self._read(outcome)
                 if reply is not None:
                     return reply
-            return ChatReply("unreachable", "the endpoint's reply is not a chat completion")
+            return ChatReply("rejected", "the endpoint's reply is not a chat completion")
 
     def _call(self, request: ChatRequest, messages: list[dict[str, Any]]) -> Call:
         asked = [part for message in request.messages for part in message.parts]

@@ -20,7 +20,14 @@ from medgen.adapters.models.usage import price_of_image, spent
 from medgen.adapters.provenance import versions, weights
 from medgen.engine.chat.messages import ChatRequest
 from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Usage
-from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError, MedgenError
+from medgen.engine.errors import (
+    AdapterError,
+    ConfigError,
+    EngineDied,
+    ImageError,
+    MedgenError,
+    is_out_of_memory,
+)
 from medgen.engine.settings import read
 from medgen.engine.trouble import log_failed_row
 
@@ -232,7 +239,8 @@ class UnifiedInProcess:
             if type(err).__name__ == "AcceleratorError":  # torch's; torch may not be here
                 raise EngineDied(f"{self._model}: the device failed: {err}") from err
             log_failed_row(log, err, sample.id)
-            return Prediction(sample.id, "model_error", f"{type(err).__name__}: {err}"[:500])
+            status: PredictionStatus = "out_of_memory" if is_out_of_memory(err) else "model_error"
+            return Prediction(sample.id, status, f"{type(err).__name__}: {err}"[:500])
         if not all(isinstance(part, str | bytes) for part in parts):
             raise AdapterError(f"{self._target} must give strings and bytes")
         usage = Usage(seconds=time.monotonic() - started)

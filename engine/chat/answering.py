@@ -90,6 +90,7 @@ _STATUS: Mapping[str, PredictionStatus] = {
     "truncated": "truncated",
     "refused": "refused",
     "timeout": "timeout",
+    "unreachable": "unreachable",
     "unsent": "missing",
 }
 

@@ -12,8 +12,8 @@ from medgen.engine.settings import Settings
 
 # ok: a whole reply. truncated: it ended at the token limit. refused: the model or its filter
 # declined. timeout: no whole reply in time. rejected: the model cannot take this request (context
-# overflow, unreadable picture). unreachable: no reply after every attempt. unsent: the spending
-# cap does not allow it.
+# overflow, unreadable picture), or answers in no agreed form. unreachable: no reply after every
+# attempt. unsent: the spending cap does not allow it.
 ReplyStatus = Literal["ok", "truncated", "refused", "timeout", "rejected", "unreachable", "unsent"]
 
 

@@ -12,12 +12,13 @@ from medgen.engine.trouble import Trouble
 class Target:
     """One shard object to write: the stage's key, and the revision it will be.
 
-    `retry` takes the rows of the revision before that are ok from there, and repeats the rest.
+    `redo` names the statuses of which rows are repeated; all others are taken from the revision
+    before. Without any, the whole shard is made anew.
     """
 
     key: str
     revision: int = 0
-    retry: bool = False
+    redo: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

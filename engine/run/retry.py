@@ -1,4 +1,4 @@
-"""Which rows of a shard are settled, and how repeated rows take the place of the others."""
+"""Which rows of a shard stay, and how repeated rows take the place of the others."""
 
 from collections.abc import Sequence
 
@@ -6,17 +6,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medgen.engine.data import Sample
-from medgen.engine.plan.plan import Node
-from medgen.engine.stages import stage_kind
 from medgen.engine.store.shards import concat
 
 
-def settled_rows(table: pa.Table, node: Node) -> pa.Table:
-    return table.filter(pc.is_in(table["status"], pa.array(stage_kind(node.stage).settled)))
+def kept_rows(table: pa.Table, redo: Sequence[str]) -> pa.Table:
+    """The rows that are not repeated."""
+    return table.filter(pc.invert(pc.is_in(table["status"], pa.array(redo, pa.string()))))
 
 
-def keep_settled(done: pa.Table, table: pa.Table) -> pa.Table:
-    """The new rows, but the settled ones where there are any, in the new rows' order."""
+def keep_rows(done: pa.Table, table: pa.Table) -> pa.Table:
+    """The new rows, but the kept ones where there are any, in the new rows' order."""
     ids = table["sample_id"].to_pylist()
     fresh = table.filter(pc.invert(pc.is_in(table["sample_id"], done["sample_id"])))
     return _sort(concat([fresh, done]), ids)
@@ -35,10 +34,8 @@ def _sort(table: pa.Table, ids: Sequence[str]) -> pa.Table:
     return table.take(sorted(range(len(where)), key=lambda row: where[row]))
 
 
-def unsettled_samples(samples: Sequence[Sample], before: pa.Table, node: Node) -> list[Sample]:
-    """Samples with a verdict that is not settled; their views are judged again together."""
-    open_rows = before.filter(
-        pc.invert(pc.is_in(before["status"], pa.array(stage_kind(node.stage).settled)))
-    )
+def open_samples(samples: Sequence[Sample], before: pa.Table, redo: Sequence[str]) -> list[Sample]:
+    """Samples with a verdict that is repeated; their views are judged again together."""
+    open_rows = before.filter(pc.is_in(before["status"], pa.array(redo, pa.string())))
     open_ids = set(open_rows["sample_id"].to_pylist())
     return [s for s in samples if s.id in open_ids]

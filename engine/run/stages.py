@@ -15,7 +15,7 @@ from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.ports import Generator, Judge, Scorer
 from medgen.engine.run.logged import LoggedWorker, place_of
 from medgen.engine.run.pool import Target, Unit, Worker
-from medgen.engine.run.retry import keep_settled, replace_rows, settled_rows, unsettled_samples
+from medgen.engine.run.retry import keep_rows, kept_rows, open_samples, replace_rows
 from medgen.engine.run.sentinels import stand_guard
 from medgen.engine.run.worker import StageWorker, to_table
 from medgen.engine.stages import stage_kind
@@ -37,7 +37,7 @@ class PredictWorker(StageWorker):
         node = self.node(target)
         samples = [s for s in self.samples(unit) if s.format in node.formats]
         before = self.previous(node, target, unit, samples)
-        kept = [] if before is None else schemas.predictions(settled_rows(before, node))
+        kept = [] if before is None else schemas.predictions(kept_rows(before, target.redo))
         done = {p.sample_id: p for p in kept}
         answers = self.predictions(node, unit, samples) if node.upstream else {}
         requests = [Request(s, answers.get(s.id)) for s in samples if s.id not in done]
@@ -60,6 +60,10 @@ class PredictWorker(StageWorker):
         (reason,) = unit.quarantined.values()
         samples = [s for s in self.samples(unit) if s.format in node.formats]
         return schemas.prediction_table(Prediction(s.id, "quarantined", reason) for s in samples)
+
+    def is_owed(self, node: Node, table: pa.Table) -> bool:
+        # What stands in a file is what it is: reading it again gives the same.
+        return not getattr(self.generator, "replays", False) and super().is_owed(node, table)
 
     def passport(self, node: Node) -> Mapping[str, Any]:
         return self.generator.passport()
@@ -114,7 +118,7 @@ class ScoreWorker(StageWorker):
             (scores[i] for i in due), self.scorer.outputs(node.label), context
         )
         before = self.previous(node, target, unit, samples)
-        return table if before is None else keep_settled(settled_rows(before, node), table)
+        return table if before is None else keep_rows(kept_rows(before, target.redo), table)
 
     def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
         samples = [s for s in self.samples(unit) if s.format in node.formats]
@@ -142,7 +146,7 @@ class JudgeWorker(StageWorker):
         samples = [s for s in self.samples(unit) if s.format in node.formats]
         given = self.predictions(node, unit, samples)
         before = self.previous(node, target, unit, samples)
-        again = samples if before is None else unsettled_samples(samples, before, node)
+        again = samples if before is None else open_samples(samples, before, target.redo)
         verdicts = self.judge.judge(again, [given[s.id] for s in again]) if again else []
         context = schemas.context(samples, [given[s.id] for s in samples])
         rows = _in_order(again, verdicts)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pyarrow.compute as pc
 
@@ -12,6 +13,8 @@ from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.shards import labels
 
+# nothing: no row that is there. outside: rows that the outside caused. errors: all that failed.
+Again = Literal["nothing", "outside", "errors"]
 _LISTINGS_AT_ONCE = 16  # object storage answers listings slowly, but many at once
 
 
@@ -44,13 +47,13 @@ class Todo:
         return given
 
 
-def survey(reader: RunReader, retry_errors: bool = False) -> Todo:
-    """List what exists and say what is missing, stale or, on request, worth another try."""
+def survey(reader: RunReader, again: Again = "outside") -> Todo:
+    """List what exists and say what is missing, stale or worth another try."""
     plan, todo = reader.plan, Todo()
     nodes = list(plan.nodes.values())
     with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as threads:
         listed = dict(zip(plan.nodes, threads.map(reader.listing, nodes), strict=True))
-    surveyor = _Surveyor(reader, todo, retry_errors)
+    surveyor = _Surveyor(reader, todo, again)
     for key, node in plan.nodes.items():
         todo.existing[key] = listed[key].revisions
         have, targets = dict(listed[key].revisions), {}
@@ -74,16 +77,15 @@ class _Surveyor:
 
     reader: RunReader
     todo: Todo
-    retry: bool
+    again: Again
 
     def target(self, node: Node, shard: int, have: int | None) -> Target | None:
         if have is None:
             return Target(node.key)
         if self._stale(node, shard, have):
             return Target(node.key, have + 1)
-        if self.retry and self._has_unsettled(node, shard, have):
-            return Target(node.key, have + 1, retry=True)
-        return None
+        redo = self._redone(node, shard, have)
+        return Target(node.key, have + 1, redo) if redo else None
 
     def _stale(self, node: Node, shard: int, have: int) -> bool:
         """Whether the shard was made from other revisions of its inputs than there are now."""
@@ -93,7 +95,12 @@ class _Surveyor:
         table = self.reader.stage(node).read(shard, have)
         return dict(labels(table).get("inputs", {})) != inputs
 
-    def _has_unsettled(self, node: Node, shard: int, have: int) -> bool:
-        status = self.reader.stage(node).read(shard, have)["status"]
-        settled = stage_kind(node.stage).settled
-        return any(value not in settled for value in pc.unique(status).to_pylist())
+    def _redone(self, node: Node, shard: int, have: int) -> tuple[str, ...]:
+        """The statuses of a shard's rows that are to be repeated."""
+        noted = shard in self.reader.listing(node).owed
+        if self.again == "nothing" or (self.again == "outside" and not noted):
+            return ()
+        kind = stage_kind(node.stage)
+        found = pc.unique(self.reader.stage(node).read(shard, have)["status"]).to_pylist()
+        wanted = kind.outside if self.again == "outside" else set(found) - set(kind.settled)
+        return tuple(sorted(set(found) & set(wanted)))

@@ -110,8 +110,8 @@ class StageWorker(ABC):
     def previous(
         self, node: Node, target: Target, unit: Unit, samples: Sequence[Sample]
     ) -> pa.Table | None:
-        """The samples' rows in the revision before, when this unit retries; else None."""
-        if not target.retry:
+        """The samples' rows in the revision before, when it repeats some of them; else None."""
+        if not target.redo:
             return None
         table = self.stage(node).read(unit.shard, target.revision - 1)
         return table.filter(pc.is_in(table["sample_id"], pa.array([s.id for s in samples])))
@@ -142,10 +142,17 @@ class StageWorker(ABC):
             size = self._parts(node, unit, target).write(unit.positions, table)
         else:
             table = label(table, self.labels(node, unit, target))
+            if self.is_owed(node, table):
+                self.stage(node).note_owed(unit.shard, target.revision)
             size = self.stage(node).write(unit.shard, table, target.revision)
         if unit.merge:
             self._parts(node, unit, target).drop()
         return _receipt(node, unit, table, size, time.monotonic() - start)
+
+    def is_owed(self, node: Node, table: pa.Table) -> bool:
+        """Whether a plain start is to repeat some of the rows: the outside caused them."""
+        outside = pa.array(stage_kind(node.stage).outside, pa.string())
+        return bool(pc.any(pc.is_in(table["status"], outside)).as_py())
 
     def _parts(self, node: Node, unit: Unit, target: Target) -> Parts:
         return self.stage(node).parts(unit.shard, target.revision, _input_revisions(node, unit))

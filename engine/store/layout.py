@@ -1,8 +1,8 @@
 """Every path of the store, and nowhere else.
 
     benchmarks/<ref>/{manifest.json, shard-00000.arrow …}
-    stages/<stage>/<key>/{stage.json, shard-00000.arrow, shard-00000-r1.arrow, parts-00000/…,
-                          quarantine/…}
+    stages/<stage>/<key>/{stage.json, shard-00000.arrow, shard-00000-r1.arrow, _owed-00000,
+                          parts-00000/…, quarantine/…}
     runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, events/<chunk>.jsonl,
                    summary.parquet, sentinels.json, sets/…, report/…}
     sentinels/<identity>/<session>-<worker>.json
@@ -73,6 +73,10 @@ class StagePlace:
     def shard(self, number: int, revision: int = 0) -> str:
         """A shard of rows."""
         return _shard(self.folder, number, revision)
+
+    def note(self, number: int, revision: int = 0) -> str:
+        """The note that the outside kept some rows of a shard from us."""
+        return f"{self.folder}/{owed_note(number, revision)}"
 
     def parts(self, number: int, revision: int, inputs: str) -> str:
         """The folder of a shard's parts; `inputs` tells apart what they were made from."""
@@ -204,6 +208,11 @@ def shard_of(name: str) -> tuple[int, int] | None:
     """The shard and revision that a file name stands for; None: it is no shard's."""
     match = _SHARD.fullmatch(name)
     return (int(match[1]), int(match[2] or 0)) if match else None
+
+
+def owed_note(number: int, revision: int) -> str:
+    """The file name of the note that a shard has rows which a plain start is to repeat."""
+    return f"_owed-{number:05d}{_revision_suffix(revision)}"
 
 
 def part(parts: str, positions: tuple[int, int]) -> str:

@@ -4,13 +4,16 @@ An object that exists is complete. Retried error rows are a later revision of th
 readers take the highest. What a shard was made from stands in its metadata, so that a shard
 made from an older revision of its input is known to be stale.
 
+A shard with rows that the outside kept from us has a note beside it, written first, so that the
+next start need not read every shard to find them.
+
 A damaged object is moved to `quarantine/` beside the shards. Its revision stays taken: what takes
 its place is the next one, so that whatever was made from the damaged one is stale as well.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +22,7 @@ from medgen.engine.codec import fingerprint
 from medgen.engine.errors import CorruptError
 from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
-from medgen.engine.store.layout import QUARANTINE, StagePlace, part, shard_of
+from medgen.engine.store.layout import QUARANTINE, StagePlace, owed_note, part, shard_of
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.sealed import seal, unseal
 
@@ -30,13 +33,14 @@ class Listing:
 
     revisions: Mapping[int, int]
     lost: Mapping[int, int]  # the highest revision is in quarantine
+    owed: frozenset[int] = frozenset()  # the highest revision may have rows to be repeated
 
     def join(self, told: Mapping[int, int]) -> "Listing":
         """With commits that were heard of otherwise."""
         seen = {**self.revisions, **self.lost}
         newer = {shard: r for shard, r in told.items() if r > seen.get(shard, -1)}
         lost = {shard: r for shard, r in self.lost.items() if shard not in newer}
-        return Listing({**self.revisions, **newer}, lost)
+        return replace(self, revisions={**self.revisions, **newer}, lost=lost)
 
 
 class Stage:
@@ -61,7 +65,9 @@ class Stage:
         if QUARANTINE in names:  # a second listing only when there is something to list
             lost = _highest(self.objects.names(self.place.quarantine))
             lost = {shard: r for shard, r in lost.items() if r >= have.get(shard, 0)}
-        return Listing({s: r for s, r in have.items() if s not in lost}, lost)
+        notes = set(names)
+        owed = frozenset(shard for shard, r in have.items() if owed_note(shard, r) in notes)
+        return Listing({s: r for s, r in have.items() if s not in lost}, lost, owed)
 
     def revisions(self) -> dict[int, int]:
         """The highest committed revision of every shard that is there."""
@@ -72,6 +78,10 @@ class Stage:
         data = seal(table)
         self.objects.create(self.place.shard(shard, revision), data)
         return len(data)
+
+    def note_owed(self, shard: int, revision: int) -> None:
+        """Leave a note that the shard, about to be written, has rows to be repeated."""
+        self.objects.create(self.place.note(shard, revision), b"{}")
 
     def read(self, shard: int, revision: int = 0) -> pa.Table:
         """One shard, proven whole and in its place.

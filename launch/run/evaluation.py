@@ -23,7 +23,7 @@ from medgen.engine.run.driver import Ending, Event, Options, carry_out
 from medgen.engine.run.folder import RunFolder, RunStatus
 from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.run.sentinels import drifts
-from medgen.engine.run.survey import Todo, survey
+from medgen.engine.run.survey import Again, Todo, survey
 from medgen.engine.store.chaos import Chaos, chaotic_url, forget_deaths
 from medgen.engine.store.connect import connect
 from medgen.engine.trouble import trouble
@@ -47,6 +47,11 @@ class RunOptions:
     repair: bool = False  # prove everything first, and replace what is damaged
     chaos: Chaos | None = None  # a rehearsal with these faults
     discreet: bool = False  # no words of samples in logs, events and status
+
+    @property
+    def again(self) -> Again:
+        """Which of the rows that are there are made once more."""
+        return "errors" if self.retry_errors else "outside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ def evaluate(
     folder = RunFolder(objects, plan.run_id)
     folder.save_plan(plan, compose.config_text(conf))
     reader = RunReader(objects, plan)
-    todo = restrict(survey(reader, options.retry_errors), plan, options.stages)
+    todo = restrict(survey(reader, options.again), plan, options.stages)
     session = _session()
     recorder = Recorder(folder, plan, todo, session)
     _tell_all(early, (recorder, tell))
@@ -95,7 +100,7 @@ def evaluate(
         ending = _drive(conf, options, reader, todo, Watchers((recorder, tell), pulse))
     worked = time.monotonic() - begun
     reader = reader.anew()  # what was listed before is out of date
-    complete = not survey(reader).shards
+    complete = not survey(reader, "nothing").shards
     _tell_all(_events_of_replays(reader), (recorder, tell))
     recorder.publish(status=_standing(ending, complete), failed=ending.failed)
     moved = judge_drifts(folder, plan, session)

@@ -98,7 +98,7 @@ def test_a_key_is_nowhere_in_what_a_run_leaves(short: Path, pool: str) -> None:
     assert done.returncode == 3, done.stderr[-1500:]
     events = [json.loads(line) for line in done.stdout.splitlines()]
     rows = [e["rows"] for e in events if e["event"] == "receipt" and e["stage"] == "answer"]
-    assert sum(row.get("model_error", 0) for row in rows) == 2
+    assert sum(row.get("model_error", 0) + row.get("unreachable", 0) for row in rows) == 2
     assert sum(row.get("ok", 0) for row in rows) == 2
     assert KEY.encode() not in done.stdout + done.stderr
     assert files_with(short, KEY.encode()) == []

@@ -126,7 +126,7 @@ def test_the_views_of_one_prediction_are_one_chain() -> None:
         (ChatReply("refused", "I will not"), "refused"),
         (ChatReply("timeout", "slow"), "transport_error"),
         (ChatReply("unreachable", "gone"), "transport_error"),
-        (ChatReply("rejected", "too long"), "transport_error"),
+        (ChatReply("rejected", "too long"), "rejected"),
         (ChatReply("unsent", "cap"), "transport_error"),
     ],
 )

@@ -40,7 +40,7 @@ def planned(objects: Objects, execution: dict[str, float]) -> Plan:
 def go(objects: Objects, plan: Plan, retry: bool = False) -> int:
     """Carry the plan out; how many shards that took."""
     reader = RunReader(objects, plan)
-    todo = survey(reader, retry)
+    todo = survey(reader, "errors" if retry else "outside")
     pool = LocalPool()
     carry_out(reader, todo, pool, Options())
     pool.shutdown()
@@ -87,4 +87,4 @@ def test_rubbish_is_exactly_its_share_of_rows_and_a_retry_fills_them(tmp_path: P
     assert {v.status for v in after} == {"ok"}
     assert [slot(v) for v in after] == [slot(v) for v in before]
     assert all(a == b for a, b in zip(after, before, strict=True) if b.status == "ok")
-    assert survey(RunReader(objects, well), retry_errors=True).shards == 0
+    assert survey(RunReader(objects, well), "errors").shards == 0

@@ -160,7 +160,7 @@ def test_words_that_no_file_can_hold_are_replaced() -> None:
         ("refused", "refused"),
         ("timeout", "timeout"),
         ("rejected", "model_error"),
-        ("unreachable", "model_error"),
+        ("unreachable", "unreachable"),
         ("unsent", "missing"),
     ],
 )

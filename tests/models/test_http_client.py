@@ -106,19 +106,19 @@ def test_a_server_that_asks_for_too_long_is_given_up(client: Callable[..., HttpC
         (failed,) = ask(client(server.url))
         assert len(server.asked) == 1
     assert isinstance(failed, Failure)
-    assert (failed.kind, failed.http_status, failed.status) == ("server", 429, "model_error")
+    assert (failed.kind, failed.http_status, failed.status) == ("server", 429, "unreachable")
 
 
 @pytest.mark.parametrize(
     ("answer", "kind", "status", "attempts"),
     [
-        (Answer(b"oops", 500), "server", "model_error", 3),
-        (Answer(b"busy", 503), "server", "model_error", 3),
+        (Answer(b"oops", 500), "server", "unreachable", 3),
+        (Answer(b"busy", 503), "server", "unreachable", 3),
         (Answer({"error": {"message": "bad size"}}, 400), "client", "model_error", 1),
         (Answer(b"", 302, {"Location": "http://192.0.2.1/"}), "client", "model_error", 1),
         (Answer({}, pause_s=5.0), "timeout", "timeout", 2),
-        (Answer(b"x" * 100, hang_up_after=10), "transport", "model_error", 3),
-        (Answer(b"x" * 3 * 2**20), "transport", "model_error", 1),
+        (Answer(b"x" * 100, hang_up_after=10), "transport", "unreachable", 3),
+        (Answer(b"x" * 3 * 2**20), "malformed", "model_error", 1),
         (
             Answer({"error": {"code": "content_policy_violation", "message": "no"}}, 400),
             "refused",

@@ -159,9 +159,9 @@ def test_a_passing_fault_is_tried_again(bad: Answer) -> None:
 @pytest.mark.parametrize(
     ("bad", "status", "word"),
     [
-        (Answer(b"oops", 500), "model_error", "500"),
-        (Answer(b"slow down", 429, {"Retry-After": "0"}), "model_error", "429"),
-        (Answer(completion(), hang_up_after=20), "model_error", ""),
+        (Answer(b"oops", 500), "unreachable", "500"),
+        (Answer(b"slow down", 429, {"Retry-After": "0"}), "unreachable", "429"),
+        (Answer(completion(), hang_up_after=20), "unreachable", ""),
         (Answer(b"prompt is too long", 400), "model_error", "too long"),
         (Answer(completion(), pause_s=30), "timeout", "0.3 s"),
         (Answer(b"moved", 302, {"Location": "http://127.0.0.1:9/"}), "model_error", "302"),

@@ -188,10 +188,10 @@ def misbehave(asked: Asked, good: bytes, seen: dict[str, int], url: str) -> Answ
 RIGHT = {
     "good": ("ok", ""),
     "busy-once": ("ok", ""),
-    "busy": ("model_error", "HTTP 429"),
-    "broken": ("model_error", "HTTP 500"),
+    "busy": ("unreachable", "HTTP 429"),
+    "broken": ("unreachable", "HTTP 500"),
     "hangs": ("timeout", "no whole reply within 2 s"),
-    "hangs-up": ("model_error", "peer closed connection"),
+    "hangs-up": ("unreachable", "peer closed connection"),
     "truncated": ("invalid_image", "damaged"),
     "text": ("invalid_image", "reply is not the JSON"),
     "text-in-json": ("invalid_image", "not_an_image"),

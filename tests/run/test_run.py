@@ -28,7 +28,9 @@ def objects(tmp_path: Path) -> Objects:
 
 def go(objects: Objects, plan: Plan, pool: Pool, retry: bool = False, **options: Any) -> Ending:
     reader = RunReader(objects, plan)
-    return carry_out(reader, survey(reader, retry), pool, Options(**options))
+    return carry_out(
+        reader, survey(reader, "errors" if retry else "outside"), pool, Options(**options)
+    )
 
 
 def predictions(objects: Objects, plan: Plan, system: str) -> dict[str, Prediction]:
@@ -210,14 +212,14 @@ def test_retrying_repeats_only_rows_that_failed_and_what_was_made_of_them(
     go(objects, work, pool)
     assert predictions(objects, work, "echo")["s0007"].status == "model_error"
     assert survey(RunReader(objects, work)).shards == 0, "an error row is not retried unasked"
-    todo = survey(RunReader(objects, work), retry_errors=True)
+    todo = survey(RunReader(objects, work), "errors")
     assert todo.shards == 2, "the prediction's shard, and the scores made from it"
     go(objects, work, pool, retry=True)
     assert {p.status for p in predictions(objects, work, "echo").values()} == {"ok"}
     assert {r["status"] for r in rows(objects, work, "score")} == {"ok"}
     assert sorted(calls.read_text().split()).count("s0007") == 2
     assert len(calls.read_text().split()) == 25
-    assert survey(RunReader(objects, work), retry_errors=True).shards == 0
+    assert survey(RunReader(objects, work), "errors").shards == 0
 
 
 def test_retrying_a_judge_asks_again_only_where_it_failed(
