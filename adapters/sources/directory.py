@@ -122,7 +122,7 @@ class DirectorySource:
             modality=record.get("modality"),
             instruction=record.get("instruction"),
             answer=record.get("answer"),
-            choices=field_of(record, "choice", "choices"),
+            choices=field_of(record, "choice", "choices") or [],
             input_images=images_below(self._folder, place, record.get("input_image"), faults),
             reference_images=images_below(
                 self._folder, place, record.get("ground_truth_image"), faults

@@ -46,7 +46,7 @@ class Draft:
     input_images: Sequence[Image]
     reference_images: Sequence[Image] = ()
     answer: object = None
-    choices: object = None
+    choices: object = None  # the record's own list; None: its layout cannot hold one
     subtask: object = None
     sub_category: object = None  # holds the task when `task` is a generic name
     format: object = None  # a category spelling; None when the task alone decides
@@ -89,8 +89,10 @@ class Checker:
         answer = _answer(draft.answer, kind, task, faults)
         if kind != "VQA" and not draft.reference_images and not draft.faults:
             faults.append(f"no ground-truth image; an item of {kind} is scored by its image")
+        found: Mapping[str, Any] = {}
         if task == "multiple-choice" and not choices:
             choices = choices_in(instruction)
+            found = {} if draft.choices is None else {"choice": []}
         sample = Sample(
             id="",
             format=kind,
@@ -104,7 +106,7 @@ class Checker:
             reference_text=answer,
             reference_images=tuple(draft.reference_images),
             source=_digest(draft.input_images[:1])[:16],
-            raw=draft.raw,
+            raw={**draft.raw, **found},
         )
         return replace(sample, id=_id(draft.sample_id, sample, faults))
 

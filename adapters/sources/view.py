@@ -83,7 +83,7 @@ class ViewSource:
             modality=record.get("modality"),
             instruction=record.get("instruction"),
             answer=record.get("answer"),
-            choices=field_of(record, "choice", "choices"),
+            choices=field_of(record, "choice", "choices") or [],
             input_images=images_below(self._folder, "", inputs, faults),
             reference_images=images_below(self._folder, "", references, faults),
             faults=tuple(faults),

@@ -18,7 +18,7 @@ _LABELLED_OPTION = re.compile(r"([A-Z])[.)\]:-]\s*(.*)")
 def canonical_response(sample: Sample, text: str) -> str:
     """What is compared of an answer to the sample."""
     if sample.task in CLOSED_TASKS:
-        return as_option(text, spellings_of(sample.choices))
+        return as_option(text, spellings_of(own_choices(sample)))
     return collapse(text)
 
 
@@ -26,6 +26,11 @@ def canonical_reference(sample: Sample) -> str:
     """What an answer to the sample is compared with; empty when there is no reference text."""
     text = sample.reference_text or ""
     return text if _was_sections(sample) else canonical_response(sample, text)
+
+
+def own_choices(sample: Sample) -> tuple[str, ...]:
+    """The options of the record's own list: those found in an instruction are none of it."""
+    return tuple(sample.raw.get("choice", sample.choices))
 
 
 def _was_sections(sample: Sample) -> bool:

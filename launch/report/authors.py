@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 from typing import Any
 
+from medgen.engine.benchmark.canonical import own_choices
 from medgen.engine.data import Format, Prediction, Sample, View
 
 CATEGORIES: Mapping[Format, str] = {
@@ -127,8 +128,8 @@ def record(sample: Sample, prediction: Prediction, images: Mapping[str, Sequence
         "prediction_status": prediction.status,
         "prediction_reason": prediction.reason,
     }
-    if sample.choices:
-        made["choice"] = list(sample.choices)
+    if own := own_choices(sample):
+        made["choice"] = list(own)
     if references:
         made |= {"ground_truth_image": references[0], "ground_truth_images": references}
     if outputs:

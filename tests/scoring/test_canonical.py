@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from medgen.adapters.sources.records import Checker, Draft
 from medgen.conf import load
 from medgen.engine.benchmark.canonical import canonical_reference, canonical_response
 from medgen.engine.benchmark.reference import answer_text
@@ -14,6 +15,7 @@ from medgen.engine.judging.prompts import Rubric, judge_messages
 from medgen.engine.judging.protocols import PROTOCOLS
 from medgen.launch.compose import recipe
 from medgen.metrics.batch import Pair, ScoringBatch
+from medgen.metrics.samples import pattern
 from medgen.metrics.text.ngrams import BLEU, TextExactMatch
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
@@ -120,3 +122,28 @@ def test_a_protocol_s_profile_decides_what_its_judges_see(profile: str, texts: A
     judges = recipe(load(None, words)).judges
     assert judges["qwen3-vl-8b"].spec.kwargs.get("texts") == texts
     assert "texts" not in judges["rule"].spec.kwargs
+
+
+@pytest.mark.parametrize(
+    ("own", "want"),
+    [
+        (["A. Mass", "B. Cyst"], "b. cyst"),
+        ([], "b"),  # as theirs: no list, no option
+        (None, "b. cyst"),  # a layout that cannot hold a list
+    ],
+)
+def test_options_found_in_an_instruction_are_not_the_record_s_list(own: Any, want: str) -> None:
+    picture = pattern(16, 16)
+    draft = Draft(
+        task="multiple-choice",
+        modality="CT",
+        instruction="Which?\nA. Mass\nB. Cyst",
+        input_images=[picture],
+        answer="B",
+        choices=own,
+    )
+    (sample,) = Checker().results(draft, "vqa.jsonl", 1)
+    assert isinstance(sample, Sample)
+    assert sample.choices == ("A. Mass", "B. Cyst")  # what a model is shown
+    assert canonical_reference(sample) == want
+    assert canonical_response(sample, "b)") == want
