@@ -39,4 +39,4 @@ def policy_of(profile: Profile) -> "Policy":
 
 def texts_of(profile: Profile) -> str:
     """Which texts a text metric compares under a profile."""
-    return "as given" if profile == "strict" else "canonical"
+    return "canonical" if profile in ("compat", "compat-newer") else "as given"
