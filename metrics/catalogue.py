@@ -104,7 +104,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         semantics=2,
     ),
     "exact_match": CatalogueEntry(
-        "medgen.metrics.text.closed_form:ExactMatch", "text", ("compat", "strict")
+        "medgen.metrics.text.closed_form:ExactMatch", "text", ("compat", "strict"), semantics=2
     ),
     "task_accuracy": CatalogueEntry(
         "medgen.metrics.text.closed_form:TaskAccuracy", "text", ("compat",)

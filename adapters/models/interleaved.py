@@ -8,7 +8,9 @@ from msgspec import Meta
 
 from medgen.adapters.images.contact_sheet import contact_sheet
 from medgen.adapters.images.firewall import Firewall
-from medgen.engine.chat.answering import AnswerStyle, answer_request, is_refusal
+from medgen.engine.answers.reasoning import part_thoughts
+from medgen.engine.answers.refusals import is_refusal
+from medgen.engine.chat.answering import AnswerStyle, answer_request
 from medgen.engine.chat.messages import ChatRequest, Message, Sampling, seed_for
 from medgen.engine.chat.quoting import storable
 from medgen.engine.data import Image, Prediction, PredictionStatus, Sample, Usage
@@ -76,7 +78,8 @@ def prediction(
     """The prediction that a reply makes: all text joined, all pictures kept, the first scored."""
     words = [part.strip() for part in said.parts if isinstance(part, str) and part.strip()]
     pictures = [part for part in said.parts if isinstance(part, bytes)]
-    text = storable("\n\n".join(words)) or None
+    spoken = part_thoughts("\n\n".join(words))
+    text = storable(spoken.answer) or None
     status, reason = said.status, said.reason
     if status == "ok":
         status, reason = _complete(sample, text, bool(pictures))
@@ -91,6 +94,7 @@ def prediction(
             "prompt": style.prompt,
             "order": ["text" if isinstance(part, str) else "image" for part in said.parts],
             "image_count": len(pictures),
+            **({"reasoning": storable(spoken.thought[:20_000])} if spoken.thought else {}),
         },
     )
     seen = wall.admit(row, sample)
@@ -102,7 +106,7 @@ def prediction(
 
 def _complete(sample: Sample, text: str | None, picture: bool) -> tuple[PredictionStatus, str]:
     """Whether the halves that the format asks for are there."""
-    if text and not picture and is_refusal(text):
+    if text and not picture and is_refusal(text, sample.task, sample.choices):
         return "refused", "the reply declines"
     if sample.format != "VQA" and not picture:
         return "invalid_image", "the reply holds no picture"

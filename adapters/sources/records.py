@@ -1,7 +1,6 @@
 """One outside record, whatever its layout, checked and turned into a sample."""
 
 import hashlib
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path, strict_json
+from medgen.engine.answers.options import options_in
 from medgen.engine.benchmark.reference import answer_text
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.benchmark.vocabulary import (
@@ -32,8 +32,6 @@ _RAW = (
     *("task", "paper_task", "category", "paper_format", "subtask", "paper_subtask"),
     *("sub-category", "sub_category", "modality", "answer"),
 )
-# "A. text", "(B) text", "C) text", "D: text" at the beginning of a line.
-_OPTION = re.compile(r"^\s*\(?([A-Z])[.):]\s*(\S.*?)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class Checker:
             faults.append(f"no ground-truth image; an item of {kind} is scored by its image")
         found: Mapping[str, Any] = {}
         if task == "multiple-choice" and not choices:
-            choices = choices_in(instruction)
+            choices = options_in(instruction)
             found = {} if draft.choices is None else {"choice": []}
         sample = Sample(
             id="",
@@ -143,18 +141,6 @@ def ahead(read: Callable[[_Place], list[_Read]], places: Iterable[_Place]) -> It
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def choices_in(instruction: str) -> tuple[str, ...]:
-    """The options that an instruction lists, one a line, lettered from A without a gap.
-
-    For the layouts that have no field of their own for them. Empty when there are not at least
-    two in order.
-    """
-    found = [(m.group(1), m.group(0).strip()) for m in _OPTION.finditer(instruction)]
-    letters = "".join(letter for letter, _ in found)
-    in_order = len(found) > 1 and letters == "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(found)]
-    return tuple(option for _, option in found) if in_order else ()
 
 
 def field_of(record: Mapping[str, Any], *names: str) -> Any:

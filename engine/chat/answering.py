@@ -6,13 +6,17 @@ recipe that addresses the answers.
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from medgen.engine.answers.dressing import unique_keys, without_fence
+from medgen.engine.answers.forms import canonical
+from medgen.engine.answers.options import options_in, options_of
+from medgen.engine.answers.reasoning import part_thoughts
+from medgen.engine.answers.refusals import is_refusal
 from medgen.engine.benchmark.vocabulary import TASKS
 from medgen.engine.chat.messages import ChatReply, ChatRequest, Message, Sampling
 from medgen.engine.chat.quoting import defang, storable
@@ -25,6 +29,7 @@ Mode = Literal["vqa", "compositional"]
 
 _TEXT_CHARS = 6000
 _PROMPT_CHARS = 1500
+_THOUGHT_CHARS = 20_000  # of a model's thoughts, kept for the reader of a row
 _Most = Annotated[int, Meta(ge=1)]
 
 
@@ -74,17 +79,6 @@ PROMPTS: Mapping[str, AnswerPrompt] = {
         ),
     )
 }
-
-# What a short reply begins with when a model declines. Compared in lower case with straight quotes.
-_REFUSAL = re.compile(
-    r"(i'?m|i am) (very |really )?sorry,? (but )?(i|we) (can'?t|cannot|am unable|'?m unable|am not "
-    r"able|'?m not able)\b|i (can'?t|cannot|am unable to|'?m unable to|won'?t) (help|assist|"
-    r"provide|comply|answer|interpret|analy[sz]e|generate|create|edit|fulfil)"
-    r"|as an ai\b.{0,80}\b(can'?t|cannot|unable|not able)"
-)
-_REFUSAL_CHARS = 400
-# What a model that reasons aloud puts before its answer, when the server leaves it there.
-_THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 
 _STATUS: Mapping[str, PredictionStatus] = {
     "truncated": "truncated",
@@ -169,16 +163,22 @@ def prompt_field(sample: Sample, style: AnswerStyle) -> str | None:
 def answer(sample: Sample, reply: ChatReply, style: AnswerStyle) -> Prediction:
     """The prediction that a reply makes.
 
-    The text is kept whatever the status; only a closed block of reasoning before it is left out.
+    The text is kept whatever the status; what the model thought before it goes to the details.
     """
     details = {"prompt": style.prompt, "prompt_hash": prompt_hash(style.prompt)}
     key = prompt_field(sample, style)
-    text, image_prompt = _THOUGHT.sub("", reply.text, count=1), None
-    status, reason = _status(reply, text), reply.reason
-    if status == "ok" and not text.strip():
-        status, reason = "model_error", "the reply is empty"
+    parted = part_thoughts(reply.text)
+    text, image_prompt = parted.answer, None
+    if thought := "\n".join(part for part in (reply.reasoning, parted.thought) if part.strip()):
+        details["reasoning"] = storable(thought[:_THOUGHT_CHARS])
+    status, reason = _status(sample, reply, text), reply.reason
+    if status == "ok" and not text:
+        unsaid = "the model thought and said nothing" if thought else "the reply is empty"
+        status, reason = "model_error", unsaid
     if status == "ok" and key is not None:
-        found = _fields(text, key)
+        found = _fields(reply.text, key)
+        if isinstance(found, str):
+            found = _fields(text, key)
         if isinstance(found, str):
             status, reason = "model_error", found
         else:
@@ -194,26 +194,24 @@ def answer(sample: Sample, reply: ChatReply, style: AnswerStyle) -> Prediction:
     )
 
 
-def is_refusal(text: str) -> bool:
-    """Whether a short reply begins by declining; a long one that hedges is an answer."""
-    start = text.strip().lower().replace("\u2019", "'")
-    return len(start) <= _REFUSAL_CHARS and bool(_REFUSAL.match(start))
-
-
-def _status(reply: ChatReply, text: str) -> PredictionStatus:
+def _status(sample: Sample, reply: ChatReply, text: str) -> PredictionStatus:
     if reply.status == "ok":
-        return "refused" if is_refusal(text) else "ok"
+        return "refused" if is_refusal(text, sample.task, sample.choices) else "ok"
     return _STATUS.get(reply.status, "model_error")
 
 
 def _instruction(sample: Sample) -> str:
-    choices = [f"{chr(65 + i)}. {defang(c)}" for i, c in enumerate(sample.choices)]
-    listed = ["Choices:", *choices] if choices and not _lists(sample) else []
+    choices = [] if _lists(sample) else options_of(sample.choices).lines()
+    listed = ["Choices:", *map(defang, choices)] if choices else []
     return "\n".join([f"Instruction: {defang(sample.instruction)}", *listed])
 
 
 def _lists(sample: Sample) -> bool:
-    return all(c in sample.instruction for c in sample.choices)
+    """Whether the instruction shows the options already, with the labels they are read by."""
+    shown = options_of(options_in(sample.instruction))
+    return bool(sample.choices) and [(o.key, canonical(o.words)) for o in shown.each] == [
+        (o.key, canonical(o.words)) for o in options_of(sample.choices).each
+    ]
 
 
 def _schema(key: str, letters: tuple[int, int] = (_TEXT_CHARS, _PROMPT_CHARS)) -> dict[str, Any]:
@@ -231,17 +229,13 @@ def _schema(key: str, letters: tuple[int, int] = (_TEXT_CHARS, _PROMPT_CHARS)) -
 def _fields(text: str, key: str) -> tuple[str, str] | str:
     """Text and image prompt, or what is wrong with the reply."""
     try:
-        found = json.loads(_strip_fence(text), strict=False)
-    except (ValueError, RecursionError):
-        return f"the reply is not the JSON object with output_text and {key} that was asked for"
+        found = json.loads(without_fence(text), strict=False, object_pairs_hook=unique_keys)
+    except (ValueError, RecursionError) as err:
+        wanted = f"the JSON object with output_text and {key} that was asked for"
+        return f"the reply is not {wanted}: {err}"[:200]
     if not isinstance(found, dict):
         return "the reply is JSON but not an object"
     values = [found.get("output_text"), found.get(key)]
     if not all(isinstance(v, str) and v.strip() for v in values):
         return f"the reply lacks output_text or {key}"
     return storable(str(values[0])), storable(str(values[1]))
-
-
-def _strip_fence(text: str) -> str:
-    match = re.fullmatch(r"```(?:json)?\s*\n(.*)\n\s*```", text.strip(), re.DOTALL)
-    return match[1] if match else text

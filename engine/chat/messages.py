@@ -73,13 +73,17 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
-    """What came back. `text` is what there is of the reply, also when it was truncated."""
+    """What came back. `text` is what there is of the reply, also when it was truncated.
+
+    `reasoning` holds the thoughts that the server gave apart from the text; it is never an answer.
+    """
 
     status: ReplyStatus = "ok"
     reason: str = ""
     text: str = ""
     usage: Usage = field(default_factory=Usage)
     tokens: tuple[Token, ...] = ()
+    reasoning: str = ""
 
 
 class Chat(Protocol):

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Literal
 
+from medgen.engine.answers.dressing import unique_keys, without_fence
+from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.chat.quoting import storable
 from medgen.engine.data import Format
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.protocols import OVERALL
 
 _LONGEST = 200_000  # characters; no honest reply comes near
-_THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
-_FENCE = re.compile(r"\A```(?:json)?[ \t]*\n(.*)\n[ \t]*```\Z", re.DOTALL)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _CHECKS = ("yes", "no", "not_applicable")
 
@@ -32,8 +32,8 @@ class Reading:
 def read_reply(text: str, rubric: Rubric, format_: Format) -> Reading:
     """Read a reply.
 
-    The reply is one JSON object. Around it only white space, one code fence, and one closed block
-    of reasoning before it are allowed. Double keys, NaN and infinity are no JSON; control
+    The reply is one JSON object. Around it only white space, one code fence, and the judge's
+    thoughts (see `said`) are allowed. Double keys, NaN and infinity are no JSON; control
     characters in strings are let through as blanks. Strings that are longer than agreed are cut;
     everything else must fit the schema. Scores are whole numbers on the scale: never read from a
     string, never rounded, never filled in. A mean overall score is made from the dimensions.
@@ -55,24 +55,26 @@ def read_reply(text: str, rubric: Rubric, format_: Format) -> Reading:
 def _parse(text: str) -> dict[str, Any]:
     if len(text) > _LONGEST:
         raise ValueError(f"{len(text)} characters")
-    bare = _THOUGHT.sub("", text, count=1).strip()
-    fenced = _FENCE.match(bare)
+    try:
+        return _object(text)
+    except ValueError:
+        # Marks of a thought inside a string are words; only what is no JSON is parted.
+        spoken = part_thoughts(text).answer
+        if spoken == text.strip():
+            raise
+        return _object(spoken)
+
+
+def _object(text: str) -> dict[str, Any]:
     found = json.loads(
-        fenced[1] if fenced else bare,
+        without_fence(text),
         # Decoders held to a schema let control characters into strings; they harm no number.
         strict=False,
-        object_pairs_hook=_unique,
+        object_pairs_hook=unique_keys,
         parse_constant=_no_constant,
     )
     if not isinstance(found, dict):
         raise ValueError(f"a {type(found).__name__}, not an object")
-    return found
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
     return found
 
 

@@ -2,20 +2,20 @@
 
 An answer is parsed first. What cannot be parsed is *unparseable*, which is not the same as
 wrong: it has no value, and coverage shows it. The compat parser follows the rules of the benchmark
-authors' later state (their earlier one had none), odd as some are; the strict parser refuses
-to guess.
+authors' later state (their earlier one had none), odd as some are; the strict one is the engine's
+reader of answers (`medgen.engine.answers`), which refuses to guess.
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from medgen.engine.answers.choice import Reading
+from medgen.engine.answers.closed import is_right, reference_fault
 from medgen.engine.benchmark.canonical import (
     CLOSED_TASKS,
     as_option,
-    one_form,
     spellings_of,
     squeeze,
 )
@@ -81,74 +81,6 @@ def _blank(text: str) -> Parsed:
     return Parsed(squeeze(line))
 
 
-def parse_strict(text: str, choices: Sequence[str], task: str) -> Parsed:
-    """Parse an answer without guessing.
-
-    Unicode compatibility forms are folded. A choice is a labelled final answer, a whole line
-    that is one option, or the only option letter (a capital) or option text that the answer
-    mentions; two different ones are ambiguous. A letter that is no option is not an answer.
-    """
-    text = unicodedata.normalize("NFKC", text).strip()
-    if not text:
-        return Parsed(None, "empty")
-    if task != "multiple-choice":
-        return _blank_strict(text)
-    options = spellings_of(choices)
-    if not options:
-        letter = one_form(text)
-        return Parsed(letter) if len(letter) == 1 else Parsed(None, "no_options_given")
-    return _parse_stated(text, options) or _parse_mentioned(text, options)
-
-
-# A lower-case "a" is an article unless something ends it.
-_STRICT_FINAL = re.compile(
-    r"\b(?i:final\s+answer|answer|option|choice)\b\s*(?:is|:|=|-)?\s*[(\[*\"']*"
-    r"([A-Zb-z]|a(?=\s*(?:[.):,\]*\"'}]|$)))(?![\w'])"
-)
-# A capital "A" that opens a sentence may be an article too.
-_STRICT_LETTER = re.compile(
-    r"(?<![\w'])((?<=[a-z,;(]\s)A|A(?=\s*(?:[.):,\]*}/]|or\b|and\b|$))|[B-Z])(?![\w'])",
-    re.MULTILINE,
-)
-
-
-def _parse_stated(text: str, options: Mapping[str, str]) -> Parsed | None:
-    for line in reversed(text.splitlines()):
-        labelled = [x.lower() for x in _STRICT_FINAL.findall(line) if x.lower() in options]
-        if labelled:
-            return Parsed(options[labelled[-1]])
-        form = as_option(line.strip(" \t*_`\"'()[]{}.").strip(), options)
-        if form in options:
-            return Parsed(options[form])
-    return None
-
-
-def _parse_mentioned(text: str, options: Mapping[str, str]) -> Parsed:
-    named = {options[x.lower()] for x in _STRICT_LETTER.findall(text) if x.lower() in options}
-    plain = squeeze(text)
-    texts = [o for o in options if len(o) > 2 and re.search(rf"(?<!\w){re.escape(o)}(?!\w)", plain)]
-    named |= {options[o] for o in texts if not any(o != p and o in p for p in texts)}
-    if len(named) == 1:
-        return Parsed(named.pop())
-    return Parsed(None, "ambiguous" if named else "no_option_detected")
-
-
-_STRICT_BLANK = re.compile(
-    r"^(?:the\s+)?(?:final\s+)?(?:answer|response|blank)\b\s*(?:is\b|:|=|-)?\s*", re.IGNORECASE
-)
-
-# Brackets, emphasis, and quotation marks of every kind.
-_STRICT_MARKS = "[]().,:;-{}*_`\"' \t\u201c\u201d\u2018\u2019"
-
-
-def _blank_strict(text: str) -> Parsed:
-    line = _STRICT_BLANK.sub("", text.splitlines()[-1].strip())
-    line = line.strip(_STRICT_MARKS)
-    if not line or len(line.split()) > _SHORT:
-        return Parsed(None, "no_short_answer")
-    return Parsed(squeeze(line))
-
-
 def task_accuracy(text: str, reference: str, choices: Sequence[str], task: str) -> float:
     """1 when both are the same answer by the authors' first state, without any parsing."""
     if task != "multiple-choice":
@@ -181,8 +113,8 @@ class _ClosedForm(TextMetric):
 class ExactMatch(_ClosedForm):
     """Whether the parsed answer is the reference; an unparseable answer has no value.
 
-    compat follows the benchmark authors' state 6f43dc8, the first that parses; strict reads
-    full-width letters and quotes, and refuses ambiguous answers instead of taking the last letter.
+    compat follows the benchmark authors' state 6f43dc8, the first that parses; strict is
+    `medgen.engine.answers`: the stated answer wins, and two different ones are none.
     """
 
     name = "exact_match"
@@ -192,18 +124,35 @@ class ExactMatch(_ClosedForm):
         """`profile` is compat or strict."""
         self.profile = choose_profile(self.name, profile, "compat", "strict")
 
+    def applies(self, sample: Sample) -> str:
+        """As for both; and the reference can be read.
+
+        One that cannot is the benchmark's fault, and has no value for any system.
+        """
+        if gap := super().applies(sample):
+            return gap
+        reference = sample.reference_text or ""
+        fault = (
+            reference_fault(reference, sample.choices, sample.task)
+            if self.profile == "strict"
+            else parse_compat(reference, sample.choices, sample.task).reason
+        )
+        return fault and f"reference_unparsed: {fault}"
+
     def score(self, batch: ScoringBatch) -> list[Score]:
         """See `Metric.score`."""
         return [self._one(pair.sample, pair.prediction.text or "") for pair in batch.pairs]
 
     def _one(self, sample: Sample, text: str) -> Score:
-        parse = parse_strict if self.profile == "strict" else parse_compat
-        ours = parse(text, sample.choices, sample.task)
-        theirs = parse(sample.reference_text or "", sample.choices, sample.task)
+        if self.profile == "strict":
+            right = is_right(text, sample.reference_text or "", sample.choices, sample.task)
+            if isinstance(right, Reading):
+                return Score(sample.id, "unparseable", right.reason)
+            return Score(sample.id, values={self.name: float(right)})
+        ours = parse_compat(text, sample.choices, sample.task)
+        theirs = parse_compat(sample.reference_text or "", sample.choices, sample.task)
         if ours.answer is None:
             return Score(sample.id, "unparseable", ours.reason)
-        if theirs.answer is None:
-            return Score(sample.id, "not_applicable", f"reference_unparsed: {theirs.reason}")
         return Score(sample.id, values={self.name: float(ours.answer == theirs.answer)})
 
     def golden(self) -> Sequence[Golden]:

@@ -18,6 +18,8 @@ from medgen.adapters.sources.folder import FaultyContent, safe_path, strict_json
 from medgen.adapters.sources.records import Checker
 from medgen.adapters.sources.view import ViewSource
 from medgen.conf.loading import ConfError, read_yaml
+from medgen.engine.answers.closed import read_answer
+from medgen.engine.answers.refusals import is_refusal
 from medgen.engine.benchmark.manifest import manifest_from_json
 from medgen.engine.chat.answering import AnswerStyle, answer
 from medgen.engine.chat.messages import ChatReply
@@ -29,7 +31,7 @@ from medgen.engine.judging.protocols import PROTOCOLS
 from medgen.engine.judging.replies import read_reply
 from medgen.engine.store import schemas
 from medgen.engine.store.sealed import unseal
-from medgen.metrics.text.closed_form import parse_compat, parse_strict
+from medgen.metrics.text.closed_form import parse_compat
 
 SAMPLE = Sample(
     "s1", "MultimodalGeneration", "report-generation", "CT", "Say what this is.",
@@ -168,7 +170,8 @@ def choices(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     for task in ("multiple-choice", "blank-filling"):
         parse_compat(text, ("first", "second"), task)
-        parse_strict(text, ("first", "second"), task)
+        read_answer(text, ("first", "second"), task)
+        is_refusal(text, task, ("first", "second"))
 
 
 TARGETS: Mapping[str, Target] = {

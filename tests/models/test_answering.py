@@ -11,7 +11,8 @@ from judging.attacks import CONTROL_TOKENS, HIDDEN
 from judging.cases import EDIT, GENERATION, SAMPLES, VQA, ScriptedChat, picture, said, words
 
 from medgen.adapters.models.answering import Answers
-from medgen.engine.chat.answering import AnswerStyle, answer, is_refusal, prompt_hash
+from medgen.engine.answers.refusals import is_refusal
+from medgen.engine.chat.answering import AnswerStyle, answer, prompt_hash
 from medgen.engine.chat.messages import ChatReply, Message
 from medgen.engine.data import Image, Request
 from medgen.engine.errors import ConfigError
@@ -120,9 +121,29 @@ def test_reasoning_before_the_answer_is_left_out(thought: str) -> None:
 
 def test_reasoning_that_never_ends_is_kept_and_is_no_answer() -> None:
     made = answer(VQA, ChatReply("truncated", "cut", "<think>B or"), AnswerStyle())
-    assert (made.status, made.text) == ("truncated", "<think>B or")
-    only = answer(VQA, said("<think>B</think>"), AnswerStyle())
-    assert (only.status, only.reason) == ("model_error", "the reply is empty")
+    assert (made.status, made.text, made.details["reasoning"]) == ("truncated", None, "B or")
+    for only in ("<think>B</think>", "<think>B or C"):
+        row = answer(VQA, said(only), AnswerStyle())
+        assert (row.status, row.reason) == ("model_error", "the model thought and said nothing")
+
+
+def test_thoughts_that_a_server_gives_apart_are_no_answer() -> None:
+    row = answer(VQA, ChatReply(text="", reasoning="It is B."), AnswerStyle())
+    assert (row.status, row.text) == ("model_error", None)
+    row = answer(VQA, ChatReply(text="A", reasoning="It is B."), AnswerStyle())
+    assert (row.status, row.text, row.details["reasoning"]) == ("ok", "A", "It is B.")
+
+
+def test_marks_of_a_thought_inside_the_object_are_words() -> None:
+    reply = json.dumps({"output_text": "so </think> it is", "edit_prompt": "Remove it."})
+    assert answer(EDIT, said(reply), COMPOSITIONAL).text == "so </think> it is"
+
+
+def test_an_object_with_a_key_twice_is_no_answer() -> None:
+    reply = '{"output_text": "a", "edit_prompt": "b", "output_text": "c"}'
+    row = answer(EDIT, said(reply), COMPOSITIONAL)
+    assert row.status == "model_error"
+    assert "a key stands twice" in row.reason
 
 
 @pytest.mark.parametrize("wrap", ["{}", "```json\n{}\n```", " {}\n"])

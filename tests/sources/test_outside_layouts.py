@@ -14,8 +14,9 @@ from sources.outside import RECORDS, write_directory, write_hub, write_view
 from medgen.adapters.mini.build import build_mini
 from medgen.adapters.mini.layouts import write_layouts
 from medgen.adapters.sources.layouts import layouts, open_source
-from medgen.adapters.sources.records import ahead, choices_in
+from medgen.adapters.sources.records import ahead
 from medgen.conf.loading import benchmark_conf
+from medgen.engine.answers.options import options_in
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark, validate
 from medgen.engine.benchmark.reference import answer_text
 from medgen.engine.benchmark.vocabulary import TASKS
@@ -190,7 +191,7 @@ def test_every_way_to_name_a_task(tmp_path: Path, fields: dict[str, str], task: 
 def test_options_are_read_from_the_question_when_no_field_has_them(
     instruction: str, choices: tuple[str, ...]
 ) -> None:
-    assert choices_in(instruction) == choices
+    assert options_in(instruction) == choices
 
 
 def test_an_unknown_modality_is_kept_and_noted_once(

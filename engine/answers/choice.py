@@ -1,0 +1,359 @@
+"""Which option a reply chose.
+
+The stated answer wins. Stated is: what the reply begins with (a label and a mark, or an option's
+words and a mark), what follows "the answer is" in the languages that benchmarks come in, a line or
+a last sentence that is an option and nothing else. Only where nothing is stated, weaker words
+("I think it is"), and then the one option whose words occur and are not denied, are taken. Two
+different stated answers are no answer; a letter that belongs to a word or a name is none either.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from medgen.engine.answers.dressing import plain_words
+from medgen.engine.answers.forms import canonical, one_spelling
+from medgen.engine.answers.negation import is_denied
+from medgen.engine.answers.options import Option, Options, options_of
+from medgen.engine.answers.phrases import (
+    ANOTHER,
+    ANSWER_IS,
+    ARTICLE,
+    DENIAL,
+    EPITHETS,
+    INSTEAD,
+    IS_ANSWER,
+    IS_ANSWER_HAN,
+    LABEL,
+    LEAD,
+    MARKED,
+    NAMED,
+    NEAR,
+    NO_STATEMENT,
+    PAREN,
+    REASON,
+    WEAKLY,
+)
+
+_LONGEST = 20_000  # characters of a reply that are read, from its beginning and from its end
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read: the answer in the form in which answers are compared, or None and why."""
+
+    answer: str | None
+    reason: str = ""
+
+
+def read_choice(text: str, choices: tuple[str, ...]) -> Reading:
+    """The option that a reply chose, as its key (its label in lower case).
+
+    Args:
+        text: the reply, without its thoughts.
+        choices: the options as the benchmark has them; empty when it names none: then only a
+            stated Latin letter is an answer.
+    """
+    words = plain_words(text)
+    if not words:
+        return Reading(None, "empty")
+    if len(words) > 2 * _LONGEST:
+        words = f"{words[:_LONGEST]}\n{words[-_LONGEST:]}"
+    return _Finder(words, options_of(choices) if choices else _letters()).reading()
+
+
+def read_reference(reference: str, choices: tuple[str, ...]) -> Reading:
+    """The option that a benchmark's own answer names: its words, its label, or both.
+
+    Words come before labels where the options came without labels.
+    """
+    words = plain_words(reference)
+    if not choices:
+        letter = _alone(words, _letters())
+        return Reading(letter.key) if letter else Reading(None, "no options and no letter")
+    options = options_of(choices)
+    named = None if options.labelled else options.by_words(words)
+    found = named or _alone(words, options)
+    return Reading(found.key) if found else Reading(None, "it is none of the options")
+
+
+def _own(option: Option) -> str:
+    """An option's words as they are looked for in a reply."""
+    return one_spelling(option.words).casefold().strip(" .?!,;:")
+
+
+def _letters() -> Options:
+    return Options(tuple(Option(chr(65 + i), "") for i in range(26)), labelled=True)
+
+
+def _alone(words: str, options: Options) -> Option | None:
+    """The option that these words are, with nothing beside it."""
+    bare = words.strip().strip("()[]{}.,:;'\"")
+    if found := options.by_label(bare) or options.by_words(words):
+        return found
+    parts = re.match(
+        rf"{LABEL}(?:\s?[.):\]\u3001-]\s*|\s+)(?P<words>\S.*)", words.strip(), re.DOTALL
+    )
+    if parts is None:
+        return None
+    named = options.by_label(parts["label"])
+    if named is None or canonical(parts["words"]) != canonical(named.words):
+        return None
+    return named
+
+
+class _Finder:
+    """One reply and the options it may name."""
+
+    def __init__(self, words: str, options: Options) -> None:
+        self._words = words
+        self._lower = words.casefold() if len(words.casefold()) == len(words) else words.lower()
+        self._options = options
+        spellings = {
+            one_spelling(o.words).casefold().strip(" .?!,;:"): o for o in options.each if o.words
+        }
+        self._spellings = sorted(spellings.items(), key=lambda kv: -len(kv[0]))
+
+    def reading(self) -> Reading:
+        for tier in (self._statements, self._weakly, self._mentions):
+            found = list(tier())
+            keys = {key for keys in found for key in keys}
+            if len(keys) == 1:
+                return Reading(keys.pop())
+            if keys:
+                return Reading(None, "ambiguous")
+        return Reading(None, "no_option_detected")
+
+    # Strong statements -------------------------------------------------------------------------
+
+    def _statements(self) -> Iterator[set[str]]:
+        yield from self._lines()
+        for intro in ANSWER_IS.finditer(self._words):
+            # "The wrong answer is B" and "if the answer is B" state nothing.
+            if not NO_STATEMENT.search(self._lower[max(0, intro.start() - 40) : intro.start()]):
+                yield self._object(intro.end(), strict=True)
+        for pattern in (IS_ANSWER, IS_ANSWER_HAN):
+            for found in pattern.finditer(self._words):
+                option = self._options.by_label(found["label"])
+                if (
+                    option
+                    and found["label"] not in "ai"
+                    and not is_denied(self._lower, *found.span())
+                ):
+                    yield {option.key}
+
+    def _lines(self) -> Iterator[set[str]]:
+        """Lines that begin with, or are, an option; several that do so are a list of options."""
+        leads = list(self._leads())
+        last = self._last_sentence()
+        named = {key for keys, _ in leads for key in keys}
+        if len(leads) > 1 and len(named) > 1:
+            yield from self._after_list(leads, last)
+            return
+        yield from (keys for keys, _ in leads)
+        if last and not (leads and leads[-1][1]):
+            yield {last.key}
+
+    def _leads(self) -> Iterator[tuple[set[str], bool]]:
+        """Options that lines begin with, and whether the option is the whole line."""
+        first = True
+        place = 0
+        for line in self._words.split("\n"):
+            start, end = place, place + len(line)
+            place = end + 1
+            if not line.strip():
+                continue
+            whole = _alone(line, self._options)
+            led = {whole.key} if whole else self._lead(start, end)
+            if led and (whole or first or self._begins_with_label(start, end)):
+                yield led, whole is not None
+            first = False
+
+    def _after_list(
+        self, leads: Sequence[tuple[set[str], bool]], last: Option | None
+    ) -> Iterator[set[str]]:
+        """What follows a list or a discussion of the options, alone in its line or sentence."""
+        keys, whole = leads[-1]
+        if whole and not leads[-2][1]:
+            yield keys
+        elif last and not whole:
+            yield {last.key}
+
+    def _begins_with_label(self, start: int, end: int) -> bool:
+        """Whether a line begins with a label, so that several such lines may be a list."""
+        found = re.match(
+            rf"\s*(?:option|choice)?\s?{LABEL}\s?[.):\]\u3001-]",
+            self._words[start:end],
+            re.IGNORECASE,
+        )
+        return bool(found and self._options.by_label(found["label"]))
+
+    def _last_sentence(self) -> Option | None:
+        sentences = re.split(r"(?<=[.!?;])\s+|\n+|(?<=[\u3002\uff01])", self._words.strip())
+        return _alone(sentences[-1], self._options) if len(sentences) > 1 else None
+
+    def _lead(self, start: int, end: int) -> set[str]:
+        """The options that a line begins with: a label and a mark, or words and a mark."""
+        line = self._words[start:end]
+        begin = start + len(line) - len(line.lstrip(" \t'\"(["))
+        found = LEAD.match(line)
+        option = self._options.by_label(found["label"]) if found else None
+        named = self._words_at(begin)
+        if (
+            named
+            and self._ends(named[1])
+            and not (option and found and named[1] <= start + found.end())
+        ):
+            return {named[0].key}
+        if found is None or option is None:
+            return set()
+        return self._at_label(start + found.end(), start + found.start("label"), option)
+
+    def _at_label(self, end: int, start: int, option: Option) -> set[str]:
+        """What a label says that stands at `start` and ends at `end`; empty when it is no label."""
+        rest = self._words[end : end + 300]
+        if another := ANOTHER.match(rest):
+            second = self._options.by_label(another["label"])
+            if second and second is not option:
+                both = self._words[start : end + another.end()]
+                return (
+                    set()
+                    if is_denied(self._lower, start, start + len(both))
+                    else {option.key, second.key}
+                )
+        if is_denied(self._lower, start, end):
+            return set()
+        own = _own(option)
+        marked = MARKED.match(rest)
+        after = rest[marked.end() :].lstrip() if marked else rest.lstrip()
+        if own and after.casefold().startswith(own):
+            return {option.key}
+        closed = self._words[end - 1] in ")]" and self._words[start - 1 : start] in ("(", "[")
+        if not (marked or closed or REASON.match(rest)):
+            return set()
+        if self._part_of_a_name(rest, option) or (
+            marked
+            and marked[0].startswith(",")
+            and option.key in "ia"
+            and self._words[start : start + 1] == "I"
+        ):
+            return set()
+        other = self._contradiction(after, option)
+        return {option.key, other.key} if other else {option.key}
+
+    def _part_of_a_name(self, rest: str, option: Option) -> bool:
+        word = re.match(r"\.\s?([a-z]+)", rest)
+        return bool(word and word[1] in EPITHETS)
+
+    def _contradiction(self, after: str, option: Option) -> Option | None:
+        """Another option whose words alone follow the label: "B. Pneumothorax"."""
+        sentence = re.split(r"[.;\n]", after, maxsplit=1)[0]
+        other = self._options.by_words(sentence) if sentence.strip() else None
+        return other if other is not option else None
+
+    # What follows an introduction --------------------------------------------------------------
+
+    def _object(self, place: int, strict: bool) -> set[str]:
+        """The option that a statement names right after its introduction."""
+        rest = self._words[place : place + 300]
+        if DENIAL.match(rest):
+            clause = re.split(r"[.;\n]", rest, maxsplit=1)[0]
+            turn = INSTEAD.search(clause)
+            return self._object(place + turn.end(), strict) if turn else set()
+        skipped = re.match(
+            r"\s*(?:both|either)?\s*[\"'(\[<]*(?:option|choice|letter)?\s*", rest, re.IGNORECASE
+        )
+        begin = place + (skipped.end() if skipped else 0)
+        article = ARTICLE.match(self._words, begin)
+        named = self._words_at(begin) or (self._words_at(article.end()) if article else None)
+        label = re.compile(LABEL).match(self._words, begin)
+        option = self._options.by_label(label["label"]) if label else None
+        longer = label and named and named[1] > label.end()
+        if label and option and not longer:
+            keys = self._at_label_of_statement(label, option, strict)
+            if keys or not named:
+                return keys
+        if named and not is_denied(self._lower, begin, named[1]):
+            return {named[0].key} | self._second_words(named[1])
+        return set()
+
+    def _at_label_of_statement(
+        self, label: re.Match[str], option: Option, strict: bool
+    ) -> set[str]:
+        keys = self._at_label(label.end(), label.start("label"), option)
+        if keys or not strict or is_denied(self._lower, *label.span()):
+            return keys
+        rest = self._words[label.end() : label.end() + 60]
+        written = label["label"]
+        # A capital that is no article may go straight on: "the answer is B as the ...".
+        lone = written not in ("a", "A", "I", "i") and (written.isupper() or not written.isascii())
+        latin = re.match(r"\s+[A-Za-z0-9]", rest)
+        if lone and (not latin or re.match(r"\s+(?:is|which|with|for|in|on|given|that|,)\b", rest)):
+            return {option.key}
+        return set()
+
+    def _second_words(self, place: int) -> set[str]:
+        """The option in "pneumothorax or effusion", right after the first."""
+        link = re.compile(r"\s?(?:,|/|or|and|,\s?or)\s+(?:an?\s|the\s)?", re.IGNORECASE).match(
+            self._words, place
+        )
+        second = self._words_at(link.end()) if link else None
+        return {second[0].key} if second else set()
+
+    def _words_at(self, place: int) -> tuple[Option, int] | None:
+        """The option whose words stand at a place, the longest, and where they end."""
+        for words, option in self._spellings:
+            end = place + len(words)
+            if self._lower.startswith(words, place) and self._is_apart(place, end):
+                return option, end
+        return None
+
+    def _is_apart(self, start: int, end: int) -> bool:
+        first, last = self._words[start : start + 1], self._words[end - 1 : end]
+        near = re.compile(NEAR)
+        before = self._words[start - 1 : start] if start else ""
+        after = self._words[end : end + 1]
+        if near.match(first or " ") and before and (near.match(before) or before == "-"):
+            return False
+        joined = after == "-" and near.match(self._words[end + 1 : end + 2] or " ")
+        return not (near.match(last or " ") and after and (near.match(after) or joined))
+
+    def _ends(self, end: int) -> bool:
+        """Whether a statement may end here: at a stop, a comma, a bracket or the line's end."""
+        return bool(
+            re.compile(r"\s*(?:[.,;:!?)\]\"'\u3002\uff0c]|$|\n|-\s|\s-|because\b|since\b)").match(
+                self._words, end
+            )
+        )
+
+    # Weaker words ------------------------------------------------------------------------------
+
+    def _weakly(self) -> Iterator[set[str]]:
+        for intro in WEAKLY.finditer(self._words):
+            yield self._object(intro.end(), strict=False)
+
+    def _mentions(self) -> Iterator[set[str]]:
+        for found in (f for pattern in (NAMED, PAREN) for f in pattern.finditer(self._words)):
+            option = self._options.by_label(found["label"])
+            if option and not is_denied(self._lower, *found.span()):
+                yield {option.key}
+        taken: list[tuple[int, int]] = []
+        for words, option in self._spellings:
+            for span in self._places(words) if self._tellable(words) else ():
+                inside = any(a <= span[0] and span[1] <= b for a, b in taken[:200])
+                taken.append(span)
+                if not inside and not is_denied(self._lower, *span):
+                    yield {option.key}
+
+    def _places(self, words: str) -> Iterator[tuple[int, int]]:
+        spans = (found.span() for found in re.finditer(re.escape(words), self._lower))
+        return (span for span in spans if self._is_apart(*span))
+
+    def _tellable(self, words: str) -> bool:
+        """Whether words are long enough to mean the option wherever they stand in a sentence."""
+        if words in ("yes", "no", "none", "true", "false"):
+            return False
+        if re.fullmatch(r"[\d.,%-]+", words):
+            return len(re.findall(r"\d+(?:[.,]\d+)*", self._words)) == 1
+        latin = bool(re.search(NEAR, words))
+        return len(words) > 2 if latin else len(words) > 1
