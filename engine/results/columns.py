@@ -179,7 +179,7 @@ def score_columns(
                 outputs[name] = np.full(gather.due, np.nan)
             outputs[name][place] = table[name].to_numpy()
     context, made = gather.context(), (made_by(node, gather.passports),)
-    declared = _declared(gather.passports)
+    declared = _output_thresholds(gather.passports)
     columns = []
     for output, values in (outputs or {node.label: np.full(gather.due, np.nan)}).items():
         said = _mark_not_applicable(_status_of_values(status, values, gather.statuses), context)
@@ -202,7 +202,7 @@ def score_columns(
     return tuple(columns)
 
 
-def _declared(passports: Sequence[Mapping[str, Any]]) -> dict[str, Threshold]:
+def _output_thresholds(passports: Sequence[Mapping[str, Any]]) -> dict[str, Threshold]:
     """Direction and range of a metric's outputs, as the metric itself says in its passport."""
     return {
         output["name"]: Threshold(

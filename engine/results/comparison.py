@@ -24,11 +24,11 @@ from medgen.engine.results.statistics import (
     Floats,
     Interval,
     Ints,
-    bootstrap_mean,
     clustered_mean,
     cohen_dz,
     difference_bounds,
     holm,
+    paired_differences,
     rank_biserial,
     sign_flip,
     wilcoxon,
@@ -93,9 +93,8 @@ class Cell:
 
     @property
     def differences(self) -> Floats:
-        """`right - left` of the complete pairs."""
-        found: Floats = (self.right - self.left)[self.complete]
-        return found
+        """`right - left` of the complete pairs; what differs in its last bits only is one."""
+        return paired_differences(self.left[self.complete], self.right[self.complete])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +119,13 @@ class Contrast:
     difference: float | None  # right - left
     ci_low: float | None
     ci_high: float | None
+    ci_note: str  # why there is no interval, or what it covers
     wilcoxon_p: float | None
     wilcoxon_holm: float | None
     sign_flip_p: float | None
     sign_flip_holm: float | None
     cohen_dz: float | None
+    cohen_dz_note: str  # why there is none
     rank_biserial: float | None
     lowest: float | None  # mean difference if every missing value were as bad as can be
     highest: float | None
@@ -241,13 +242,13 @@ def paired_columns(
 def _unlike(left: Side, ours: Column, right: Side, theirs: Column) -> tuple[str, ...]:
     def whole(side: Side, column: Column) -> Making:
         mark = column.threshold(side.reader.plan.thresholds)
-        found = making(side.reader.plan, _made(column))
+        found = making(side.reader.plan, _makers(column))
         return {**found, "direction": mark.direction or "unknown"}
 
     return tuple(differences(whole(left, ours), whole(right, theirs)))
 
 
-def _made(column: Column) -> tuple[Made, ...]:
+def _makers(column: Column) -> tuple[Made, ...]:
     """What made its values; where there is none, what ran without one says nothing."""
     if np.isfinite(column.values).any():
         return column.made
@@ -368,17 +369,24 @@ def _contrast(cell: Cell, flips: int) -> Contrast:
         difference=interval.mean,
         ci_low=interval.low,
         ci_high=interval.high,
+        ci_note=interval.note,
         wilcoxon_p=ranked.p_value if ranked else None,
         wilcoxon_holm=None,
         sign_flip_p=signed.p_value if signed else None,
         sign_flip_holm=None,
-        cohen_dz=cohen_dz(differences),
+        cohen_dz=(effect := cohen_dz(differences)),
+        cohen_dz_note="" if effect is not None else _why_no_effect(differences),
         rank_biserial=rank_biserial(differences),
         lowest=extremes[0] if extremes else None,
         highest=extremes[1] if extremes else None,
         bounds=bounds,
         better="",
     )
+
+
+def _why_no_effect(differences: Floats) -> str:
+    pairs = len(differences)
+    return "all differences are the same" if pairs > 1 else f"{pairs} complete pairs, 2 needed"
 
 
 def _mean(values: Floats) -> float | None:
@@ -452,9 +460,11 @@ def pairing_effects(
     effects = []
     for name, scores in controls.items():
         shared = [i for i in correct if i in scores]
-        deltas = np.asarray([correct[i] - scores[i] for i in shared], dtype=np.float64)
-        deltas = deltas[np.isfinite(deltas)]
-        interval: Interval = bootstrap_mean(deltas)
+        pairs = np.asarray([(scores[i], correct[i]) for i in shared], dtype=np.float64)
+        pairs = pairs.reshape(-1, 2)
+        pairs = pairs[np.isfinite(pairs).all(axis=1)]
+        deltas = paired_differences(pairs[:, 0], pairs[:, 1])
+        interval: Interval = clustered_mean(deltas, np.arange(len(deltas)))
         test = wilcoxon(deltas)
         effects.append(
             PairingEffect(

@@ -11,7 +11,8 @@ cells let D be the mean paired loss of the candidate and m the tolerated loss.
 The verdict is `regression` when any cell regressed; else `pass` when every whole-format cell is
 sound, has enough pairs, and lacks few of them; else `inconclusive`. Requiring all cells to be
 sound needs no further correction (an intersection-union test: Berger, Technometrics 1982, 24:295).
-With a tolerance of 0 a candidate that is only as good can be told to be neither.
+A cell in which every pair is the same or better is sound, whatever the tolerance and the spread.
+Else, with a tolerance of 0, a candidate that is only as good can be told to be neither.
 """
 
 from collections.abc import Mapping, Sequence
@@ -95,6 +96,7 @@ class CellFinding:
     regression_p: float | None  # that the loss is within the margin; None: not tested
     regression_holm: float | None = None
     sound_p: float | None = None  # that the loss is beyond the margin
+    worse: int = 0  # pairs in which the candidate is worse
     word: Literal["sound", "regressed", "open", "not tested"] = "not tested"
     why: str = ""
 
@@ -236,6 +238,7 @@ def _finding(cell: Cell, rules: GateRules, flips: int, least: int) -> CellFindin
         loss=0.0 - float(np.mean(gains)) if len(gains) else None,
         margin=margin,
         regression_p=None,
+        worse=int(np.count_nonzero(gains < 0)),
     )
     if units < least:
         return replace(finding, why=f"{units} independent pairs, {least} needed")
@@ -270,6 +273,8 @@ def _decide(finding: CellFinding, rules: GateRules) -> CellFinding:
     if finding.n < rules.least_pairs:
         why = f"{finding.n} pairs, {rules.least_pairs} needed"
         return replace(finding, word="open", why=why)
+    if not finding.worse:
+        return replace(finding, word="sound", why="every value is the same or better")
     if finding.sound_p > rules.alpha:
         return replace(finding, word="open", why="a loss beyond the tolerance is not ruled out")
     return replace(finding, word="sound")

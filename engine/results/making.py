@@ -53,7 +53,7 @@ def making(plan: Plan, made: Sequence[Made]) -> Making:
     return found
 
 
-def mixed(making_: Making) -> dict[str, str]:
+def several_ways(making_: Making) -> dict[str, str]:
     """What is not the same in all of a column's shards."""
     return {name: value for name, value in making_.items() if _AND in value}
 
@@ -62,7 +62,7 @@ def differences(left: Making, right: Making) -> list[str]:
     """How two makings differ, one sentence an entry: `profile compat against strict`."""
     names = [*left, *(name for name in right if name not in left)]
     return [
-        f"{name} {_shown(left.get(name))} against {_shown(right.get(name))}"
+        f"{name} {_short(left.get(name))} against {_short(right.get(name))}"
         for name in names
         if left.get(name) != right.get(name)
     ]
@@ -72,7 +72,7 @@ def unlike_notes(makings: Sequence[tuple[str, str, Making]]) -> list[str]:
     """What a table of (value, system, making) must say: where like does not stand beside like."""
     notes, first = [], dict[str, tuple[str, Making]]()
     for value, system, made in makings:
-        for name, ways in mixed(made).items():
+        for name, ways in several_ways(made).items():
             notes.append(f"{value} of {system} was not made alike in all its shards: {name} {ways}")
         other, known = first.setdefault(value, (system, made))
         if words := differences(known, made):
@@ -80,7 +80,7 @@ def unlike_notes(makings: Sequence[tuple[str, str, Making]]) -> list[str]:
     return notes
 
 
-def _shown(value: str | None) -> str:
+def _short(value: str | None) -> str:
     if value is None:
         return "nothing"
     return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 1]}…"

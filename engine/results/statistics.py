@@ -3,12 +3,12 @@
 Arrays are float64 and one-dimensional unless said otherwise; values that are not finite must be
 left out before (`finite`). Everything random is seeded, so the same values give the same numbers
 whatever else is computed beside them. `scipy` and `statsmodels` are imported where they are used:
-a summary needs neither.
+a summary needs only SciPy's special functions.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,12 @@ BOOTSTRAP_LIMIT = 20_000
 # SciPy's limit for trying all sign patterns when ranks are tied.
 _EXACT_RANKS = 13
 _NORMAL_95 = 1.959963984540054
+# Below this many sources an interval covers less than it says (benchmarks/intervals.py).
+FEW_SOURCES = 30
+# Differences nearer than this share of the largest number that made them are one difference.
+_TIED = 1e-10
+# What a p value is that is too small for a float: it is never 0.
+_LEAST_P = float(np.finfo(np.float64).tiny)
 # Values gathered at once while resampling: keeps a block within a few megabytes.
 _BLOCK = 250_000
 
@@ -38,6 +44,7 @@ class Interval:
     low: float | None
     high: float | None
     method: str = "none"  # bootstrap, normal, either of them clustered, none
+    note: str = ""  # what a reader must know beside it: why there is none, or what it covers
 
 
 def finite(values: Iterable[float]) -> Floats:
@@ -129,17 +136,65 @@ def clustered_draws(
 def clustered_mean(
     values: Floats, clusters: Ints, resamples: int = RESAMPLES, seed: int = SEED
 ) -> Interval:
-    """Mean and 95 % interval with whole clusters drawn; normal-theory above `BOOTSTRAP_LIMIT`."""
+    """Mean and 95 % interval with whole clusters drawn; normal-theory above `BOOTSTRAP_LIMIT`.
+
+    The bootstrap's percentiles are moved outwards until they stand where a t interval of as many
+    clusters would (Hesterberg, The American Statistician 2015, 69:371, section 5.3): plain ones
+    are too narrow by the factor that a standard deviation over n is. One cluster has no interval.
+    """
     if len(values) == 0:
-        return Interval(None, None, None)
-    mean = float(np.mean(values))
-    if len(np.unique(clusters)) > BOOTSTRAP_LIMIT:
+        return Interval(None, None, None, note="no value")
+    mean, sources = float(np.mean(values)), len(np.unique(clusters))
+    if sources == 1:
+        return Interval(mean, None, None, note="one source: no interval")
+    if sources > BOOTSTRAP_LIMIT:
         residuals = _cluster_sums(values - mean, clusters)
         half = _NORMAL_95 * float(np.sqrt(np.square(residuals).sum())) / len(values)
         return Interval(mean, mean - half, mean + half, "clustered normal")
     draws = clustered_draws(values, clusters, resamples, seed)
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return Interval(mean, float(low), float(high), "clustered bootstrap")
+    outer = _outer_percentile(sources)
+    low, high = np.percentile(draws, [outer, 100 - outer])
+    note = f"{sources} sources: covers less than 95 %" if sources < FEW_SOURCES else ""
+    if np.ptp(values) == 0:
+        low = high = mean  # draws of equal values differ in their last bits
+        note = "; ".join(filter(None, ["no spread", note]))
+    return Interval(mean, float(low), float(high), "clustered bootstrap", note)
+
+
+@cache
+def _outer_percentile(sources: int) -> float:
+    from scipy.special import ndtr, stdtrit
+
+    wider = float(stdtrit(sources - 1, 0.975)) * float(np.sqrt(sources / (sources - 1)))
+    return 100 * float(ndtr(-wider))
+
+
+def settle(differences: Floats, scale: float = 0.0) -> Floats:
+    """Differences with those made one that differ only in their last bits.
+
+    0.3 - 0.2 and 0.2 - 0.1 are the same difference, though not the same float. The rule: sizes that
+    lie nearer than 1e-10 of the largest number that made them (`scale`, or the largest of the
+    differences) become the smallest of them, and 0 where they are nearer than that to 0.
+    """
+    sizes = np.abs(differences)
+    if len(sizes) == 0:
+        return differences
+    slack = _TIED * max(scale, float(sizes.max()))
+    order = np.argsort(sizes, kind="stable")
+    ranked = sizes[order]
+    first = np.flatnonzero(np.diff(ranked, prepend=-np.inf) > slack)
+    runs = np.diff(np.append(first, len(ranked)))
+    settled = np.empty_like(sizes)
+    settled[order] = np.repeat(np.where(ranked[first] <= slack, 0.0, ranked[first]), runs)
+    return np.copysign(settled, differences) + 0.0
+
+
+def paired_differences(left: Floats, right: Floats) -> Floats:
+    """`right - left`, settled by the size of the values; both are finite."""
+    if len(left) == 0:
+        return right - left
+    scale = max(float(np.abs(left).max()), float(np.abs(right).max()))
+    return settle(right - left, scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +208,13 @@ class Paired:
 def wilcoxon(differences: Floats) -> Paired | None:
     """Two-sided Wilcoxon signed-rank test of paired differences; None below two pairs.
 
-    Zero differences are dropped (Wilcoxon's own rule); all zero gives p = 1. Samples are taken
-    as independent: `sign_flip` is the test that knows of source images.
+    Zero differences are dropped (Wilcoxon's own rule); all zero gives p = 1. What differs only in
+    its last bits is tied (`settle`). Samples are taken as independent: `sign_flip` is the test
+    that knows of sources.
     """
     if len(differences) < 2:
         return None
+    differences = settle(differences)
     moved = differences[differences != 0]
     if len(moved) == 0:
         return Paired(0.0, 1.0)
@@ -171,7 +228,7 @@ def wilcoxon(differences: Floats) -> Paired | None:
         flips = sign_flip(ranks * np.sign(moved))
         return Paired(lower, flips.p_value if flips else 1.0)
     result = scipy_wilcoxon(differences, zero_method="wilcox")
-    return Paired(float(result.statistic), float(result.pvalue))
+    return Paired(float(result.statistic), max(float(result.pvalue), _LEAST_P))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +299,8 @@ def _normal_flips(units: Floats) -> Flips:
 
     spread = float(np.sqrt(np.square(units).sum()))
     z = float(units.sum()) / spread if spread else 0.0
-    return Flips(float(norm.cdf(z)), float(norm.sf(z)), min(1.0, 2 * float(norm.sf(abs(z)))))
+    chances = (float(norm.cdf(z)), float(norm.sf(z)), min(1.0, 2 * float(norm.sf(abs(z)))))
+    return Flips(*(max(chance, _LEAST_P) for chance in chances))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -257,12 +315,17 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def cohen_dz(differences: Floats) -> float | None:
-    """Cohen's d of paired differences: their mean in standard deviations of the difference."""
+    """Cohen's d of paired differences: their mean in standard deviations of the difference.
+
+    None below two pairs and where all differences are one (`settle`), for there is no spread to
+    measure it in; 0 where there is no difference at all.
+    """
     if len(differences) < 2:
         return None
+    differences = settle(differences)
+    if np.ptp(differences) == 0:
+        return None if differences.any() else 0.0
     sd = float(np.std(differences, ddof=1))
-    if sd == 0.0:
-        return 0.0 if float(np.mean(differences)) == 0.0 else None
     return float(np.mean(differences)) / sd
 
 
@@ -271,6 +334,7 @@ def rank_biserial(differences: Floats) -> float | None:
 
     Source: Kerby, The simple difference formula, Comprehensive Psychology 2014, 3:11.IT.3.1.
     """
+    differences = settle(differences)
     moved = differences[differences != 0]
     if len(moved) == 0:
         return 0.0 if len(differences) else None

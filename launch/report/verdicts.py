@@ -75,7 +75,8 @@ def contrast_cells(contrast: Contrast) -> list[str]:
         contrast.metric,
         f"{number(contrast.left_mean)}, {number(contrast.right_mean)}\n"
         f"n {contrast.n}/{contrast.applicable}",
-        f"{number(contrast.difference)}\n{interval}" + (bounds if missing else ""),
+        "\n".join(filter(None, [number(contrast.difference), interval, contrast.ci_note]))
+        + (bounds if missing else ""),
         f"Wilcoxon p {number(contrast.wilcoxon_holm)}\n"
         f"sign-flip p {number(contrast.sign_flip_holm)}\nd {number(contrast.cohen_dz)}",
         contrast.better,

@@ -7,10 +7,11 @@ import pytest
 from results.fake_runs import FakeRun, make_samples, steady
 
 from benchmarks.gate import SCENARIOS, Scenario, measure
-from medgen.engine.data import Prediction
+from medgen.engine.data import VIEWS, Prediction, Verdict
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.comparison import Side
 from medgen.engine.results.gate import GateRules, gate
+from medgen.engine.results.summary import summarize
 from medgen.launch.report.verdicts import gate_json, gate_markdown, gate_table
 
 LOSSES = {"monday": 0.0, "tuesday": 0.0, "wednesday": 2.5}
@@ -85,6 +86,56 @@ def test_missing_rows_make_it_inconclusive_not_passed(tmp_path):
     verdict = gate(monday, tuesday)
     assert verdict.word == "inconclusive"
     assert any("of the pairs are complete" in reason for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.1])
+def test_a_constant_value_passes_against_itself_and_better_against_worse(tolerance, tmp_path):
+    constant = {"monday": 30.0, "tuesday": 30.1, "wednesday": 30.0}
+    score = steady(lambda system, sample: constant[system])
+    run = FakeRun(make_samples(480), systems=tuple(constant), score=score)
+    monday, tuesday, wednesday = (Side(run.write(str(tmp_path)), s) for s in constant)
+    rules = GateRules(margin_sd=tolerance, margin_answered=0.0)
+    assert gate(monday, wednesday, rules).word == "pass"
+    assert gate(monday, tuesday, rules).word == "pass"
+    assert gate(tuesday, monday, rules).word == "regression"
+
+
+def test_with_nothing_tolerated_the_same_or_better_passes_and_one_worse_pair_does_not(tmp_path):
+    rises = {"monday": 0.0, "tuesday": 0.1, "wednesday": 0.1}
+
+    def score(system, sample):
+        worse = 5.0 if (system, sample.id) == ("wednesday", "s00000") else 0.0
+        return 0.1 * int(sample.id[1:]) + rises[system] * (int(sample.id[1:]) % 2) - worse
+
+    run = FakeRun(make_samples(480), systems=tuple(rises), score=steady(score))
+    monday, tuesday, wednesday = (Side(run.write(str(tmp_path)), s) for s in rises)
+    rules = GateRules(margin_sd=0, metrics=("psnr",))
+    assert gate(monday, monday, rules).word == "pass"
+    better = gate(monday, tuesday, rules)
+    assert (better.word, {f.why for f in better.findings}) == (
+        "pass",
+        {"every value is the same or better"},
+    )
+    assert gate(monday, wednesday, rules).word == "inconclusive"
+
+
+def test_every_dimension_of_a_judge_is_gated_and_none_is_left_unsaid(tmp_path):
+    dimensions = ("accuracy", "compliance", "consistency", "control", "anatomy", "overall_score")
+
+    def judge(system, label, sample, view, repeat):
+        lost = 3.0 if system == "wednesday" and sample.task == "style-transfer" else 0.0
+        scores = {d: 7.0 - (lost if d == "control" else 0) for d in dimensions}
+        return Verdict(sample.id, view, label, scores=scores)
+
+    run = FakeRun(make_samples(480), systems=tuple(LOSSES), metrics={}, judges=("q",), judge=judge)
+    monday, _, wednesday = (Side(run.write(str(tmp_path)), s) for s in LOSSES)
+    verdict = gate(monday, wednesday)
+    gated = {f.metric for f in verdict.findings}
+    assert gated == {"answered", *(f"{d}/{v}" for d in dimensions for v in VIEWS)}
+    assert verdict.not_gated == ()
+    assert {f.metric for f in verdict.regressions} == {f"control/{v}" for v in VIEWS}
+    summary = summarize(monday.reader).to_pylist()
+    assert {r["direction"] for r in summary if r["stage"] == "judge"} == {"higher"}
 
 
 def test_nothing_to_gate_is_inconclusive(tmp_path):
