@@ -186,7 +186,8 @@ def settle(differences: Floats, scale: float = 0.0) -> Floats:
     runs = np.diff(np.append(first, len(ranked)))
     settled = np.empty_like(sizes)
     settled[order] = np.repeat(np.where(ranked[first] <= slack, 0.0, ranked[first]), runs)
-    return np.copysign(settled, differences) + 0.0
+    signed: Floats = np.copysign(settled, differences) + 0.0  # without a zero below zero
+    return signed
 
 
 def paired_differences(left: Floats, right: Floats) -> Floats:
