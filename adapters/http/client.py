@@ -10,47 +10,55 @@ many requests in flight. It knows HTTP and no vendor: adapters make the bodies a
 import asyncio
 import contextlib
 import random
-import time
 import weakref
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from medgen.adapters.http.endpoint import (
-    Call,
-    Endpoint,
-    Failure,
-    FailureKind,
-    Reply,
-    host_of,
-    is_filter_refusal,
-    retry_after,
-)
-from medgen.adapters.http.limits import RateLimiter, RetryPause, SpendingCap
+from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply, host_of
+from medgen.adapters.http.limits import REAL, Clock, RateLimiter, RetryPause, SpendingCap
+from medgen.adapters.http.standing import Standing
+from medgen.adapters.http.verdict import Attempt, foreign_coding, judge
 from medgen.adapters.loop_thread import LoopThread
 from medgen.engine.errors import AdapterError, SpendingError
 
 T = TypeVar("T")
 U = TypeVar("U")
 
-_RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
-_EXCERPT = 300  # characters of an error body that are kept in a reason
+_EXCERPT = 400  # characters of a reason that are kept
+# A body that is not what was agreed was cut on its way, most likely; asked for once more, and paid
+# for again.
+_MALFORMED_ATTEMPTS = 2
 
 
 @dataclass(slots=True)
-class _Attempt:
-    """What one attempt came to: a reply, or a failure that may be worth another try."""
+class _Tally:
+    """What the attempts of one request have come to so far."""
 
-    outcome: Reply | Failure
-    again: bool = False
-    wait_s: float | None = None  # what the server asked for
-    connected: bool = True
+    number: int = 0
+    timeouts: int = 0
+    malformed: int = 0
+    usd: float = 0.0
+
+    def add(self, attempt: Attempt) -> None:
+        failure = attempt.outcome if isinstance(attempt.outcome, Failure) else None
+        self.number += 1
+        self.timeouts += failure is not None and failure.kind == "timeout"
+        answered = failure is not None and 200 <= (failure.http_status or 0) < 300
+        self.malformed += failure is not None and (answered or failure.kind == "malformed")
+
+    def used_up(self, endpoint: Endpoint) -> bool:
+        return (
+            self.number >= endpoint.attempts
+            or self.timeouts >= endpoint.timeout_attempts
+            or self.malformed >= _MALFORMED_ATTEMPTS
+        )
 
 
 class HttpClient:
     """A client of one endpoint. Safe to use from several threads; limits hold for all of them."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, clock: Clock = REAL) -> None:
         """Open nothing yet; read the key.
 
         Raises:
@@ -73,11 +81,12 @@ class HttpClient:
             headers={"Accept-Encoding": "identity"},
         )
         self._slots = asyncio.Semaphore(endpoint.concurrency)
-        self._requests = RateLimiter(endpoint.requests_per_minute)
-        self._tokens = RateLimiter(endpoint.tokens_per_minute)
-        self._retry_pause = RetryPause()
+        self._clock = clock
+        self._requests = RateLimiter(endpoint.requests_per_minute, clock)
+        self._tokens = RateLimiter(endpoint.tokens_per_minute, clock)
+        self._retry_pause = RetryPause(clock)
         self.spending = SpendingCap(endpoint.spending_cap_usd)
-        self._unconnected = 0
+        self._standing = Standing(endpoint)
         self._finalizer = weakref.finalize(self, _end, self._loop, self._http)
 
     def close(self) -> None:
@@ -95,6 +104,7 @@ class HttpClient:
             AdapterError: the endpoint cannot be used at all.
         """
         results = self._loop.map(task, items)
+        self._standing.end_of_batch(self.endpoint.base_url)
         if results and all(isinstance(r, Failure) and r.kind == "cap" for r in results):
             raise SpendingError(results[0].reason)  # type: ignore[attr-defined]
         return results
@@ -107,105 +117,112 @@ class HttpClient:
                 endpoint cannot be reached at all.
         """
         url = f"{self.endpoint.base_url.rstrip('/')}/{path.lstrip('/')}"
-        started = time.monotonic()
+        started = self._clock.now()
         async with self._slots:
-            try:
-                with self.spending.reserve(call.at_most_usd) as reservation:
-                    outcome = await self._persist(lambda: self._send("POST", url, call), call)
-                    if isinstance(outcome, Reply) and call.price:
-                        tokens, usd = call.price(outcome)
-                        self._tokens.settle(tokens - call.tokens)
-                        reservation.pay(usd)
-                        outcome = replace(outcome, cost_usd=usd)
-            except SpendingError as err:
-                return Failure("cap", str(err))
-        self._stop_if_unusable(outcome, url)
-        return replace(outcome, seconds=time.monotonic() - started)
+            outcome = await self._persist("POST", url, call)
+        self._standing.see(outcome, url)
+        return replace(outcome, seconds=self._clock.now() - started)
 
-    async def fetch(self, url: str) -> Reply | Failure:
+    async def fetch(self, url: str, most_bytes: int | None = None) -> Reply | Failure:
         """GET what a reply points to, without the key, from allowed hosts only."""
         if not self.endpoint.allows(url):
-            return Failure(
-                "malformed", f"reply points to a host that is not allowed: {host_of(url)}"
-            )
-        started = time.monotonic()
+            reason = f"reply points to a host that is not allowed: {host_of(url)}"
+            return Failure("client", f"{reason}; endpoint.allowed_hosts lists those that are")
+        started = self._clock.now()
         async with self._slots:
-            outcome = await self._persist(lambda: self._send("GET", url, None), None)
-        return replace(outcome, seconds=time.monotonic() - started)
+            outcome = await self._persist("GET", url, None, most_bytes)
+        return replace(outcome, seconds=self._clock.now() - started)
 
     async def _persist(
-        self, send: Callable[[], Awaitable[_Attempt]], call: Call | None
+        self, method: str, url: str, call: Call | None, most_bytes: int | None = None
     ) -> Reply | Failure:
         """Try until it works, is hopeless, or the attempts are used up."""
-        timeouts = 0
-        for number in range(1, self.endpoint.attempts + 1):
+        tally, last = _Tally(), Failure("cap", "nothing was sent")
+        while True:
             await self._retry_pause.over()
             if call is not None:
                 await self._requests.take()
                 await self._tokens.take(call.tokens)
-            attempt = await send()
-            self._unconnected = 0 if attempt.connected else self._unconnected
-            timeouts += isinstance(attempt.outcome, Failure) and attempt.outcome.kind == "timeout"
-            last = number == self.endpoint.attempts or timeouts >= self.endpoint.timeout_attempts
-            if last or not attempt.again or not await self._pause(number, attempt):
-                self._unconnected += not attempt.connected
-                return replace(attempt.outcome, attempts=number)
-        raise AssertionError("attempts is positive")
+            try:
+                with self.spending.reserve(call.at_most_usd if call else 0.0) as reservation:
+                    attempt = await self._send(method, url, call, most_bytes)
+                    usd = self._cost(attempt, call)
+                    reservation.pay(usd)
+            except SpendingError as err:
+                # What was tried before has its own reason, and was paid for.
+                return last if tally.number else Failure("cap", str(err))
+            tally.add(attempt)
+            tally.usd += usd
+            last = replace(attempt.outcome, attempts=tally.number, cost_usd=tally.usd)  # type: ignore[assignment]
+            hopeless = tally.used_up(self.endpoint) or not attempt.again
+            if hopeless or not await self._pause(tally.number, attempt):
+                self._standing.note_connection(attempt.connected)
+                return last
 
-    async def _pause(self, number: int, attempt: _Attempt) -> bool:
+    def _cost(self, attempt: Attempt, call: Call | None) -> float:
+        """US dollars of one attempt; where nobody says, what was set aside."""
+        if call is None or attempt.paid == "nothing":
+            return 0.0
+        if attempt.paid == "unknown" or call.price is None:
+            return call.at_most_usd
+        tokens, usd = call.price(attempt.paid)
+        if tokens is not None:
+            self._tokens.settle(tokens - call.tokens)
+        return usd
+
+    async def _pause(self, number: int, attempt: Attempt) -> bool:
         """Wait before the next attempt; False when the server asks for too long a wait."""
-        if (attempt.wait_s or 0.0) > self.endpoint.retry_after_max_s:
+        wish = attempt.wait_s or 0.0
+        if wish > self.endpoint.retry_after_max_s:
             return False
         longest = min(self.endpoint.backoff_max_s, self.endpoint.backoff_s * 2 ** (number - 1))
-        jitter = random.uniform(0.5, 1.0) * longest
-        if attempt.wait_s is None:
-            await asyncio.sleep(jitter)
-        else:
+        if wish:
             # All requests share the server's patience. Jitter on top keeps them from one thump.
-            self._retry_pause.ask(attempt.wait_s)
-            await asyncio.sleep(attempt.wait_s + random.uniform(0.0, self.endpoint.backoff_s))
+            self._retry_pause.ask(wish)
+        ours = random.uniform(0.5, 1.0) * longest
+        await self._clock.sleep(max(ours, wish + random.uniform(0.0, self.endpoint.backoff_s)))
         return True
 
-    async def _send(self, method: str, url: str, call: Call | None) -> _Attempt:
-        """One attempt."""
+    async def _send(
+        self, method: str, url: str, call: Call | None, most_bytes: int | None
+    ) -> Attempt:
+        """One attempt. What breaks off after it was sent may have been billed."""
         httpx = self._httpx
         try:
             async with asyncio.timeout(self.endpoint.timeout_s):
-                return await self._exchange(method, url, call)
+                return await self._exchange(method, url, call, most_bytes)
         except (TimeoutError, httpx.TimeoutException):
             reason = f"no whole reply within {self.endpoint.timeout_s:g} s"
-            return _Attempt(Failure("timeout", reason), again=True)
+            return Attempt(Failure("timeout", reason), again=True, paid="unknown")
         except (httpx.ConnectError, httpx.ProxyError) as err:
-            return _Attempt(Failure("transport", self._clean(err)), again=True, connected=False)
+            return Attempt(Failure("transport", self._clean(err)), again=True, connected=False)
         except (httpx.TransportError, httpx.StreamError) as err:
-            return _Attempt(Failure("transport", self._clean(err)), again=True)
-        except (httpx.InvalidURL, httpx.DecodingError) as err:
-            return _Attempt(Failure("malformed", self._clean(err)))
+            return Attempt(Failure("transport", self._clean(err)), again=True, paid="unknown")
+        except (httpx.InvalidURL, httpx.DecodingError, httpx.TooManyRedirects) as err:
+            return Attempt(Failure("malformed", self._clean(err)))
 
-    async def _exchange(self, method: str, url: str, call: Call | None) -> _Attempt:
+    async def _exchange(
+        self, method: str, url: str, call: Call | None, most_bytes: int | None
+    ) -> Attempt:
         headers = self._headers() if call is not None else {}
         body = {"json": call.json, "data": call.form, "files": call.files or None} if call else {}
         limit = int(self.endpoint.max_response_mib * 2**20)
+        limit = limit if most_bytes is None else min(limit, most_bytes)
         async with self._http.stream(method, url, headers=headers, **body) as response:
+            received, good = dict(response.headers), 200 <= response.status_code < 300
             content = bytearray()
-            async for chunk in response.aiter_bytes(65536):
+            if coding := foreign_coding(received):
+                # Nothing is unfolded: a few bytes could become gigabytes.
+                if good:
+                    reason = f"the reply is encoded ({coding[:40]}) although identity was asked for"
+                    return Attempt(Failure("malformed", reason), paid="unknown")
+                return judge(Reply(response.status_code, b"", received), call, self._clean)
+            async for chunk in response.aiter_raw(65536):
                 content += chunk
                 if len(content) > limit:
-                    reason = f"reply is larger than {self.endpoint.max_response_mib:g} MiB"
-                    return _Attempt(Failure("malformed", reason))
-            return self._judge(response.status_code, bytes(content), dict(response.headers))
-
-    def _judge(self, status: int, body: bytes, headers: Mapping[str, str]) -> _Attempt:
-        if 200 <= status < 300:
-            return _Attempt(Reply(status, body, headers))
-        text = self._clean(body.decode("utf-8", "replace"))
-        if is_filter_refusal(body):
-            return _Attempt(Failure("refused", f"HTTP {status}: {text}", status))
-        kind: FailureKind = "server" if status >= 500 or status in _RETRIED else "client"
-        failure = Failure(kind, f"HTTP {status}: {text}", status)
-        wait = retry_after(headers.get("retry-after"))
-        again = status in _RETRIED and "insufficient_quota" not in text
-        return _Attempt(failure, again=again, wait_s=wait)
+                    reason = f"reply is larger than {limit / 2**20:g} MiB"
+                    return Attempt(Failure("malformed", reason), paid="unknown")
+            return judge(Reply(response.status_code, bytes(content), received), call, self._clean)
 
     def _headers(self) -> dict[str, str]:
         if self._secret is None:
@@ -219,19 +236,6 @@ class HttpClient:
         if self._secret:
             text = text.replace(self._secret, "***")
         return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
-
-    def _stop_if_unusable(self, outcome: Reply | Failure, url: str) -> None:
-        if isinstance(outcome, Reply):
-            return
-        if outcome.http_status == 402 or "insufficient_quota" in outcome.reason:
-            raise AdapterError(f"{url}: the account has no credit left: {outcome.reason}")
-        if outcome.http_status in (401, 403) and outcome.kind == "client":
-            key = self.endpoint.api_key_env or "none; set api_key_env"
-            raise AdapterError(f"{url} does not accept the key ({key}): {outcome.reason}")
-        if outcome.http_status in (404, 405) and outcome.kind == "client":
-            raise AdapterError(f"{url}: no such path or model: {outcome.reason}")
-        if self._unconnected >= self.endpoint.give_up_after:
-            raise AdapterError(f"{url} cannot be reached: {outcome.reason}. Is the server up?")
 
 
 def _end(loop: LoopThread, http: Any) -> None:

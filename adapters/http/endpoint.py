@@ -2,12 +2,12 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Meta
 
@@ -32,17 +32,10 @@ _STATUS: Mapping[FailureKind, PredictionStatus] = {
     "refused": "refused",
     "cap": "missing",
 }
-# Words that endpoints put into an error's code or type when a safety filter stopped a request.
-_REFUSAL_CODES = (
-    "content_policy",
-    "content_filter",
-    "moderation",
-    "safety",
-    "responsibleai",
-    "sensitivecontent",
-    "prohibited_content",
-    "data_inspection_failed",
-)
+# What a failure says about the endpoint itself, and so about every request; "" for nothing.
+About = Literal["", "key", "place", "credit", "setting"]
+_PORTS = {"http": 80, "https": 443}
+_NO_URL = re.compile(r"[\x00-\x20\x7f\\]")  # what readers of URLs do not agree about
 _Positive = Annotated[float, Meta(gt=0)]
 _Count = Annotated[int, Meta(ge=1)]
 
@@ -62,16 +55,17 @@ class Endpoint(Settings, frozen=True, kw_only=True):
     concurrency: _Count = 8
     requests_per_minute: _Positive | None = None
     tokens_per_minute: _Positive | None = None
-    max_response_mib: _Positive = 64.0
+    max_response_mib: _Positive = 64.0  # and for all that a reply links to, together
+    max_links: _Count = 16  # images that are fetched for one reply
     spending_cap_usd: _Positive | None = None  # for this process
     allowed_hosts: tuple[str, ...] = ()  # beyond base_url's own: "cdn.example.org", "*.example.org"
     give_up_after: _Count = 16  # requests in a row without any connection: it is not there
     proxy_from_env: bool = False
 
     def __post_init__(self) -> None:
-        url = urlsplit(self.base_url)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise Unusable(f"base_url {self.base_url!r} is not an http(s) URL")
+        url = _split(self.base_url)
+        if url is None or url.scheme not in _PORTS or not url.hostname:
+            raise Unusable(f"base_url {self.base_url!r} is not an http(s) URL with a port to 65535")
         if url.username or url.password or url.query or url.fragment:
             raise Unusable("base_url may hold no credentials and no query; use api_key_env")
 
@@ -96,25 +90,34 @@ class Endpoint(Settings, frozen=True, kw_only=True):
 
         The endpoint's own host counts only on its own port and scheme.
         """
-        here, there = urlsplit(self.base_url), urlsplit(url)
-        if there.scheme not in ("http", "https") or there.username or there.password:
+        here, there = _split(self.base_url), _split(url)
+        if here is None or there is None or there.username or there.password:
             return False
-        if (here.scheme, here.netloc) == (there.scheme, there.netloc):
+        if there.scheme not in _PORTS:
+            return False
+        if _origin(here) == _origin(there):
             return True
-        host = there.hostname or ""
+        host = _host(there)
         return there.scheme == "https" and any(_matches(host, p) for p in self.allowed_hosts)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The body of one POST, and what it may use at most."""
+    """The body of one POST, what it may use at most, and how its reply is looked at.
+
+    `check` says what is wrong with a 2xx reply, and `price` what it cost: tokens (None where nobody
+    counts them) and US dollars.
+    `cures` names the parameters that are sent, each with the setting that leaves it out.
+    """
 
     json: Any = None
     form: Mapping[str, str] | None = None
     files: Sequence[tuple[str, tuple[str, bytes, str]]] = ()  # (field, (name, bytes, media type))
     tokens: int = 0  # estimate, for tokens_per_minute
     at_most_usd: float = 0.0  # set aside until the reply is paid for
-    price: Callable[["Reply"], tuple[int, float]] | None = None  # reply -> (tokens, US dollars)
+    price: Callable[["Reply"], tuple[int | None, float]] | None = None
+    check: Callable[["Reply"], "Failure | None"] | None = None
+    cures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +129,21 @@ class Reply:
     headers: Mapping[str, str]
     seconds: float = 0.0  # all attempts and waits
     attempts: int = 1
-    cost_usd: float = 0.0
+    cost_usd: float = 0.0  # of all attempts
+    _parsed: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def json(self) -> Any:
-        """The body as JSON.
+        """The body as JSON, parsed once.
 
         Raises:
             ValueError: it is not JSON.
         """
-        try:
-            return json.loads(self.body)
-        except RecursionError as err:  # lists in lists without end
-            raise ValueError("nested too deep") from err
+        if not self._parsed:
+            try:
+                self._parsed.append(json.loads(self.body))
+            except RecursionError as err:  # lists in lists without end
+                raise ValueError("nested too deep") from err
+        return self._parsed[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +155,8 @@ class Failure:
     http_status: int | None = None
     seconds: float = 0.0
     attempts: int = 1
+    cost_usd: float = 0.0  # of all attempts
+    about: About = ""
 
     @property
     def status(self) -> PredictionStatus:
@@ -156,44 +164,34 @@ class Failure:
         return _STATUS.get(self.kind, "model_error")
 
 
-def is_filter_refusal(body: bytes) -> bool:
-    """Whether an error body carries the code or type of a safety filter.
-
-    Only short machine-readable fields are looked at: the message may quote the user's prompt.
-    """
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL; None where it is none, or readers could read it in two ways."""
     try:
-        error = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    error = error.get("error", error) if isinstance(error, dict) else {}
-    if not isinstance(error, dict):
-        return False
-    inner = error.get("innererror") if isinstance(error.get("innererror"), dict) else {}
-    names = [error.get("code"), error.get("type"), error.get("status"), (inner or {}).get("code")]
-    squashed = " ".join(str(n).lower() for n in names if n)
-    return any(code in squashed for code in _REFUSAL_CODES)
-
-
-def retry_after(value: str | None) -> float | None:
-    """Seconds that a `Retry-After` header asks for (a number or a date); None without one."""
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        when = parsedate_to_datetime(value)
+        parts = urlsplit(url)
+        sound = parts.port != 0  # raises for what is no port
     except ValueError:
         return None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    return parts if sound and not _NO_URL.search(url) else None
+
+
+def _host(url: SplitResult) -> str:
+    """The host in one spelling: lower case, no final dot, addresses in their short form."""
+    host = (url.hostname or "").removesuffix(".")
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return host
+
+
+def _origin(url: SplitResult) -> tuple[str, str, int | None]:
+    return url.scheme, _host(url), url.port or _PORTS.get(url.scheme)
 
 
 def _matches(host: str, pattern: str) -> bool:
-    if pattern.startswith("*."):
-        return host.endswith(pattern[1:])
-    return host == pattern
+    wanted = pattern.lower().removesuffix(".")
+    if wanted.startswith("*."):
+        return host.endswith(wanted[1:])
+    return host == wanted
 
 
 def host_of(url: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -14,6 +14,17 @@ from medgen.engine.errors import ConfigError, SpendingError
 from medgen.engine.settings import Settings, Unusable
 
 _Dollars = Annotated[float, Meta(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time as a client sees it: seconds that only grow, and a way to let some pass."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+REAL = Clock()
 
 
 class Prices(Settings, frozen=True, kw_only=True):
@@ -40,9 +51,33 @@ class Prices(Settings, frozen=True, kw_only=True):
         Returns:
             A finite number >= 0.
         """
+        cached = min(max(cached, 0), prompt)
         cached_price = self.prompt if self.cached is None else self.cached
         tokens = (prompt - cached) * self.prompt + cached * cached_price
         return (tokens + completion * self.completion) / 1e6 + images * self.image
+
+    @property
+    def by_token(self) -> bool:
+        """Whether tokens are paid for."""
+        return bool(self.prompt or self.completion or self.cached)
+
+    def most(self, prompt: int, completion: int | None, cap_usd: float | None) -> float:
+        """US dollars to set aside for a request that gives words.
+
+        Args:
+            prompt: tokens that it holds at most.
+            completion: tokens that its body asks for at most; None when it names no limit.
+            cap_usd: the cap, where there is one.
+
+        Raises:
+            ConfigError: there is a cap, and it could be passed unseen.
+        """
+        if completion is None and self.completion and self.request is None and cap_usd is not None:
+            raise ConfigError(
+                "a spending cap needs a limit of the completion in the body (max_tokens, "
+                "max_completion_tokens), or prices.request, the most one request can cost"
+            )
+        return max(self.request or 0.0, self.cost(prompt, completion or 0))
 
     def most_for_image(self, cap_usd: float | None) -> float:
         """US dollars to set aside for a request that makes one image.
@@ -52,8 +87,8 @@ class Prices(Settings, frozen=True, kw_only=True):
                 image must be all that is paid for.
         """
         if self.request is not None:
-            return self.request
-        if cap_usd is not None and (self.prompt or self.completion or not self.image):
+            return max(self.request, self.image)
+        if cap_usd is not None and (self.by_token or not self.image):
             raise ConfigError("a spending cap needs prices.request, the most one request can cost")
         return self.image
 
@@ -63,15 +98,16 @@ class RateLimiter:
     """An even flow of so many units a minute; no burst, so no window is ever overfull."""
 
     per_minute: float | None
+    clock: Clock = REAL
     _next: float = 0.0
 
     async def take(self, amount: float = 1.0) -> None:
         """Wait until `amount` units may be used, in order of arrival."""
         if not self.per_minute:
             return
-        start = max(time.monotonic(), self._next)
+        start = max(self.clock.now(), self._next)
         self._next = start + amount * 60.0 / self.per_minute
-        await asyncio.sleep(max(0.0, start - time.monotonic()))
+        await self.clock.sleep(max(0.0, start - self.clock.now()))
 
     def settle(self, difference: float) -> None:
         """Correct an estimate: positive when more was used than was taken."""
@@ -83,16 +119,17 @@ class RateLimiter:
 class RetryPause:
     """Everybody waits while the server has asked for a pause."""
 
+    clock: Clock = REAL
     _until: float = 0.0
 
     def ask(self, seconds: float) -> None:
         """Let nobody start for so long; a shorter wish never shortens a longer one."""
-        self._until = max(self._until, time.monotonic() + seconds)
+        self._until = max(self._until, self.clock.now() + seconds)
 
     async def over(self) -> None:
         """Wait until the pause, as prolonged meanwhile, has ended."""
-        while (left := self._until - time.monotonic()) > 0:
-            await asyncio.sleep(left)
+        while (left := self._until - self.clock.now()) > 0:
+            await self.clock.sleep(left)
 
 
 @dataclass(slots=True)
@@ -138,5 +175,5 @@ class Reservation:
     spending: SpendingCap
 
     def pay(self, usd: float) -> None:
-        """Book what the request cost."""
-        self.spending.spent_usd += usd
+        """Book what the request cost; a server cannot make the cap grow."""
+        self.spending.spent_usd += max(0.0, usd)

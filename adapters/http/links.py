@@ -1,4 +1,8 @@
-"""Pictures inside JSON replies: base64, data URLs, or links to fetch."""
+"""Pictures inside JSON replies: base64 in every alphabet, data URLs, or links to fetch.
+
+A reply may point to no more than `endpoint.max_links` places, and all that is fetched for it counts
+against `endpoint.max_response_mib` together.
+"""
 
 import base64
 import binascii
@@ -9,37 +13,48 @@ from urllib.parse import unquote_to_bytes
 from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import Failure, Reply
 
-_DATA_URL = re.compile(r"data:([\w.+/-]*)((?:;[\w.=+-]+)*),", re.ASCII)
+_DATA_URL = re.compile(r"data:([\w.+/-]*)((?:;[\w.=+-]+)*),", re.ASCII | re.IGNORECASE)
+_LINK = re.compile(r"https?:", re.IGNORECASE)
+_TO_STANDARD = str.maketrans("-_", "+/")
 
 
 async def resolve(client: HttpClient, links: Sequence[str]) -> list[bytes] | Failure:
     """The bytes behind every link, in order; the first that cannot be had is the failure.
 
-    A link is a data URL, an http(s) URL, or bare base64.
+    A link is a data URL, an http(s) URL, or bare base64. One that stands twice is fetched once.
     """
-    found: list[bytes] = []
-    for link in links:
-        if link.startswith(("http://", "https://")):
-            got = await client.fetch(link)
-            if not isinstance(got, Reply):
-                return got
-            found.append(got.body)
-        else:
-            found.append(data_url_bytes(link))
-    return found
+    fetched: dict[str, bytes] = {}
+    wanted = list(dict.fromkeys(link for link in links if _LINK.match(link)))
+    most = client.endpoint.max_links
+    if len(wanted) > most:
+        reason = f"the reply points to {len(wanted)} images; endpoint.max_links allows {most}"
+        return Failure("malformed", reason)
+    left = int(client.endpoint.max_response_mib * 2**20)
+    for link in wanted:
+        got = await client.fetch(link, left)
+        if not isinstance(got, Reply):
+            return got
+        fetched[link] = got.body
+        left -= len(got.body)
+    return [fetched[link] if link in fetched else data_url_bytes(link) for link in links]
 
 
 def data_url_bytes(link: str) -> bytes:
     """The bytes of base64 or of a data URL.
 
-    What is neither comes back as the text's own bytes: the output firewall then says of them that
-    they are no picture, and they are kept as evidence.
+    Either alphabet, with or without padding, line ends and percent signs. What is neither comes
+    back as the text's own bytes: the output firewall then says of them that they are no picture,
+    and they are kept as evidence.
     """
-    match = _DATA_URL.match(link)
-    body = link[match.end() :] if match else link
-    if match and ";base64" not in match[2]:
+    text = link.strip()
+    match = _DATA_URL.match(text)
+    body = text[match.end() :] if match else text
+    if match and ";base64" not in match[2].lower():
         return unquote_to_bytes(body)
+    if "%" in body:
+        body = unquote_to_bytes(body).decode("latin-1")
+    squeezed = "".join(body.split()).translate(_TO_STANDARD).rstrip("=")
     try:
-        return base64.b64decode("".join(body.split()), validate=True)
+        return base64.b64decode(squeezed + "=" * (-len(squeezed) % 4), validate=True)
     except (binascii.Error, ValueError):
         return link.encode("utf-8", "replace")

@@ -5,7 +5,6 @@ the bodies and reads the replies.
 """
 
 import asyncio
-import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
@@ -13,12 +12,12 @@ from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import Call, Endpoint, Failure, FailureKind, Reply
 from medgen.adapters.http.limits import Prices
 from medgen.adapters.images.content import content, unusable
+from medgen.adapters.models.body import cures, most_completion
+from medgen.adapters.models.replies import Ending, check_completion, check_model, read_completion
 from medgen.adapters.models.settings import Structured
-from medgen.adapters.models.usage import read_usage, spent
+from medgen.adapters.models.usage import price, spent
 from medgen.adapters.provenance import versions
-from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Token
-from medgen.engine.chat.quoting import storable
-from medgen.engine.data import Usage
+from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus
 from medgen.engine.errors import ConfigError, ImageError, SpendingError
 from medgen.engine.settings import read
 
@@ -30,14 +29,13 @@ _STATUS: Mapping[FailureKind, ReplyStatus] = {
     "malformed": "rejected",
     "cap": "unsent",
 }
-_FINISHED: Mapping[str, ReplyStatus] = {
-    "stop": "ok",
-    "length": "truncated",
-    "content_filter": "refused",
+_ENDED: Mapping[Ending, ReplyStatus] = {
+    "ok": "ok",
+    "truncated": "truncated",
+    "refused": "refused",
+    "failed": "rejected",
 }
-# A body that is no JSON was cut on its way, most likely; asked for once more, and paid for again.
-_MALFORMED_ATTEMPTS = 2
-_LETTERS_PER_TOKEN = 4  # a rough mean of English; only for pace and for money set aside
+_LETTERS_PER_TOKEN = 4  # a rough mean of English; only for pace
 
 
 class OpenAIChat:
@@ -66,8 +64,8 @@ class OpenAIChat:
                 (some JSON), or "none".
             body: fields that replace or join those of every request; null leaves one out
                 (`max_tokens: null` with `max_completion_tokens: 4096`, say).
-            served_as: patterns of the names that replies may carry; the model's own name, and it
-                with a dated suffix, are always accepted.
+            served_as: names and patterns of names that replies may carry; the model's own name,
+                and it with a date or a version behind, are always accepted.
             image_tokens: estimate for one picture, for pace and for money set aside.
 
         Raises:
@@ -78,9 +76,12 @@ class OpenAIChat:
             raise ConfigError(f"structured is one of {get_args(Structured)}, not {structured!r}")
         self._model, self._structured, self._body = model, structured, dict(body or {})
         self._prices = read(Prices, prices, "prices")
-        self._patterns = (model, f"{model}-*", *served_as)
+        self._served_as = tuple(served_as)
         self._image_tokens = image_tokens
-        self._client = HttpClient(read(Endpoint, endpoint, "endpoint"))
+        settings = read(Endpoint, endpoint, "endpoint")
+        # A cap that could be passed unseen is refused before anything is asked.
+        self._prices.most(0, most_completion(self._body, 1), settings.spending_cap_usd)
+        self._client = HttpClient(settings)
         # Pictures are drawn and encoded inside a slot, so that never a whole shard of them lies
         # in memory at once.
         self._slots = asyncio.Semaphore(self._client.endpoint.concurrency)
@@ -116,35 +117,24 @@ class OpenAIChat:
                 messages = await asyncio.to_thread(content, request.messages)
             except ImageError as err:
                 return ChatReply("rejected", unusable(err))
-            call = self._call(request, messages)
-            for _ in range(_MALFORMED_ATTEMPTS):
-                outcome = await self._client.post(_PATH, call)
-                reply = self._read(outcome)
-                if reply is not None:
-                    return reply
-            return ChatReply("rejected", "the endpoint's reply is not a chat completion")
+            return self._read(await self._client.post(_PATH, self._call(request, messages)))
 
     def _call(self, request: ChatRequest, messages: list[dict[str, Any]]) -> Call:
         asked = [part for message in request.messages for part in message.parts]
-        letters = sum(len(part) for part in asked if isinstance(part, str))
-        pictures = sum(not isinstance(part, str) for part in asked)
-        prompt = letters // _LETTERS_PER_TOKEN + pictures * self._image_tokens
-        most = self._prices.cost(prompt=prompt, completion=request.sampling.max_tokens)
-
-        def price(reply: Reply) -> tuple[int, float]:
-            usage = read_usage(reply)
-            if usage is None:  # unknown, so as much as was set aside
-                return prompt + request.sampling.max_tokens, most
-            paid = self._prices.cost(
-                usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
-            )
-            return usage.prompt_tokens + usage.completion_tokens, paid
-
+        said = "".join(part for part in asked if isinstance(part, str))
+        pictures = sum(not isinstance(part, str) for part in asked) * self._image_tokens
+        body = self._request_body(request, messages)
+        completion = most_completion(self._body, request.sampling.max_tokens)
+        # A token is one byte at least, so the prompt's bytes are the most that it can count.
+        bound = len(said.encode("utf-8", "replace")) + pictures
+        most = self._prices.most(bound, completion, self._client.endpoint.spending_cap_usd)
         return Call(
-            json=self._request_body(request, messages),
-            tokens=prompt + request.sampling.max_tokens,
+            json=body,
+            tokens=len(said) // _LETTERS_PER_TOKEN + pictures + (completion or 0),
             at_most_usd=most,
-            price=price,
+            price=lambda reply: price(reply, self._prices, most),
+            check=check_completion,
+            cures=cures(body),
         )
 
     def _request_body(self, request: ChatRequest, messages: list[dict[str, Any]]) -> dict[str, Any]:
@@ -166,41 +156,19 @@ class OpenAIChat:
             body["response_format"] = {"type": "json_object"}
         return {k: v for k, v in {**body, **self._body}.items() if v is not None}
 
-    def _read(self, outcome: Reply | Failure) -> ChatReply | None:
-        """The reply; None when the body is not a chat completion."""
+    def _read(self, outcome: Reply | Failure) -> ChatReply:
+        """The reply that an outcome makes.
+
+        Raises:
+            AdapterError: it is of another model.
+        """
         if isinstance(outcome, Failure):
             status = _STATUS.get(outcome.kind, "unreachable")
-            return ChatReply(status, outcome.reason, "", Usage(seconds=outcome.seconds))
-        try:
-            body = outcome.json()
-            choice = body["choices"][0]
-            message, reason = (
-                choice["message"],
-                storable(str(choice.get("finish_reason") or "stop")),
-            )
-            text = storable(message.get("content") or "")
-            refusal = storable(message.get("refusal") or "")
-            tokens = _tokens(choice)
-            name = body.get("model")
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError):
-            return None
-        usage = spent(outcome, reason)
-        if name is not None and not any(fnmatch.fnmatch(str(name), p) for p in self._patterns):
-            return ChatReply("rejected", f"the reply is of model {name!r:.100}", text, usage)
-        if refusal or reason == "content_filter":
-            said = f"declined: {refusal or 'content filter'}"
-            return ChatReply("refused", said[:300], text or refusal, usage)
-        status = _FINISHED.get(reason, "rejected")
-        said = {"ok": "", "truncated": "cut at the token limit"}.get(status, f"ended: {reason}")
-        return ChatReply(status, said, text, usage, tokens)
-
-
-def _tokens(choice: Mapping[str, Any]) -> tuple[Token, ...]:
-    listed = (choice.get("logprobs") or {}).get("content") or ()
-    return tuple(
-        Token(
-            str(t["token"]),
-            {str(a["token"]): float(a["logprob"]) for a in (t, *t.get("top_logprobs", ()))},
-        )
-        for t in listed
-    )
+            return ChatReply(status, outcome.reason, "", spent(outcome, ""))
+        check_model(outcome, self._model, self._served_as)
+        said = read_completion(outcome)
+        if said is None:
+            return ChatReply("rejected", "the reply is not a chat completion")
+        status = _ENDED[said.ending]
+        usage = spent(outcome, said.finish_reason)
+        return ChatReply(status, said.reason, said.text, usage, said.tokens, said.reasoning)

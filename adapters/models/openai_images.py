@@ -6,22 +6,25 @@ Served by commercial APIs and by vLLM-Omni. One request makes one picture.
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from medgen.adapters.http.client import HttpClient
-from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply, is_filter_refusal
+from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply
 from medgen.adapters.http.limits import Prices
 from medgen.adapters.http.links import resolve
+from medgen.adapters.http.verdict import is_picture
 from medgen.adapters.images.contact_sheet import contact_sheet
 from medgen.adapters.images.content import servable
 from medgen.adapters.images.firewall import Firewall, FirewallPolicy
 from medgen.adapters.images.image_jobs import ImageJob, image_job, in_order
+from medgen.adapters.models.image_replies import check_images, count_images, read_images
+from medgen.adapters.models.replies import check_model
 from medgen.adapters.models.settings import ImageFormat, ImageMode
-from medgen.adapters.models.usage import price_of_image, spent
+from medgen.adapters.models.usage import price, spent
 from medgen.adapters.provenance import versions
-from medgen.engine.data import Image, Prediction, Request, Usage
+from medgen.engine.data import Image, Prediction, Request
 from medgen.engine.errors import ConfigError, ImageError
 from medgen.engine.settings import read
 
@@ -30,15 +33,17 @@ _PATHS = {
     "edit": "images/edits",
     "edit_inline": "images/generations",
 }
+_CURED = ("size", "seed", "response_format")  # sent unless they are null
 _OURS = frozenset({"model", "prompt", "image", "image[]", "n", "size", "seed", "response_format"})
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A reply and the pictures in it."""
+    """A reply, the pictures in it, and the prompt that was really drawn where the server says."""
 
     reply: Reply
     pictures: tuple[bytes, ...]
+    revised_prompt: str = ""
 
 
 class OpenAIImages:
@@ -58,6 +63,7 @@ class OpenAIImages:
         images: int = 1,
         firewall: Mapping[str, str] | FirewallPolicy | None = None,
         prices: Mapping[str, Any] | Prices | None = None,
+        served_as: Sequence[str] = (),
     ) -> None:
         """Ask nothing yet.
 
@@ -74,6 +80,7 @@ class OpenAIImages:
             images: how many pictures an edit takes; a sample with more is one contact sheet.
             firewall: fields of `medgen.adapters.images.firewall.FirewallPolicy`.
             prices: fields of `medgen.adapters.http.limits.Prices`.
+            served_as: names and patterns of names that replies may carry beside the model's own.
 
         Raises:
             ConfigError: an impossible argument.
@@ -84,6 +91,7 @@ class OpenAIImages:
         if taken := sorted(_OURS & set(extra or {})):
             raise ConfigError(f"extra may not set {', '.join(taken)}")
         self.model, self.mode, self.seed = model, mode, seed
+        self._served_as = tuple(served_as)
         self._size, self._format = size, response_format
         self._extra = dict(extra or {})
         self._field, self._images = image_field, images
@@ -135,7 +143,7 @@ class OpenAIImages:
         fields |= {"seed": None if self.seed is None else job.seed} | self._extra
         fields = {k: v for k, v in fields.items() if v is not None}
         if self.mode == "generate":
-            return Call(json=fields, at_most_usd=self._most, price=self._price)
+            return self._paid(fields, json=fields)
         try:
             inputs = [servable(image.data) for image in self._inputs(job)]
         except ImageError as err:
@@ -143,10 +151,17 @@ class OpenAIImages:
         if self.mode == "edit_inline":
             links = [f"data:{m};base64,{base64.b64encode(d).decode()}" for d, m in inputs]
             fields["image"] = links if len(links) > 1 else links[0]
-            return Call(json=fields, at_most_usd=self._most, price=self._price)
+            return self._paid(fields, json=fields)
         files = [self._upload(i, data, media) for i, (data, media) in enumerate(inputs)]
         form = {k: v if isinstance(v, str) else json.dumps(v) for k, v in fields.items()}
-        return Call(form=form, files=files, at_most_usd=self._most, price=self._price)
+        return self._paid(fields, form=form, files=files)
+
+    def _paid(self, fields: Mapping[str, Any], **body: Any) -> Call:
+        cures = {name: f"set `{name}: null`" for name in _CURED if name in fields}
+        cures |= {name: f"take `{name}` out of `extra`" for name in self._extra}
+        return Call(
+            **body, at_most_usd=self._most, price=self._price, check=check_images, cures=cures
+        )
 
     def _inputs(self, job: ImageJob) -> Sequence[Image]:
         too_many = len(job.inputs) > self._images
@@ -155,29 +170,32 @@ class OpenAIImages:
     def _upload(self, index: int, data: bytes, media: str) -> tuple[str, tuple[str, bytes, str]]:
         return self._field, (f"input-{index}.{media.rpartition('/')[2]}", data, media)
 
-    def _price(self, reply: Reply) -> tuple[int, float]:
-        return price_of_image(reply, self._prices, self._most)
+    def _price(self, reply: Reply) -> tuple[int | None, float]:
+        return price(reply, self._prices, self._most, count_images(reply))
 
     async def _draw(self, call: Call) -> Made | Failure:
         reply = await self._client.post(_PATHS[self.mode], call)
         if isinstance(reply, Failure):
             return reply
-        if reply.headers.get("content-type", "").startswith("image/"):
+        if is_picture(reply):
             return Made(reply, (reply.body,))
-        links = _links(reply)
-        if isinstance(links, Failure):
-            return links
-        pictures = await resolve(self._client, links)
-        return pictures if isinstance(pictures, Failure) else Made(reply, tuple(pictures))
+        check_model(reply, self.model, self._served_as)
+        found = read_images(reply)
+        if isinstance(found, Failure):
+            return _after(reply, found)
+        pictures = await resolve(self._client, found.links)
+        if isinstance(pictures, Failure):
+            return _after(reply, pictures)
+        return Made(reply, tuple(pictures), found.revised_prompt)
 
     def _row(self, job: ImageJob, made: Made | Failure) -> Prediction:
-        details = {
+        details: dict[str, Any] = {
             "seed": None if self.seed is None else job.seed,
             "attempts": count_attempts(made),
         }
         if isinstance(made, Failure):
             status = "invalid_image" if made.kind == "malformed" else made.status
-            usage = Usage(seconds=made.seconds)
+            usage = spent(made, "")
             return Prediction(
                 job.sample.id,
                 status,
@@ -186,6 +204,8 @@ class OpenAIImages:
                 usage=usage,
                 details=details,
             )
+        if made.revised_prompt:
+            details["revised_prompt"] = made.revised_prompt
         row = Prediction(
             job.sample.id,
             image_prompt=job.prompt,
@@ -198,26 +218,14 @@ class OpenAIImages:
         return self._firewall.admit(row, job.sample, _size(self._size))
 
 
+def _after(reply: Reply, failure: Failure) -> Failure:
+    """A failure that was found in a reply, which took its time and was paid for."""
+    return replace(failure, seconds=reply.seconds, attempts=reply.attempts, cost_usd=reply.cost_usd)
+
+
 def count_attempts(made: Made | Failure) -> int:
     """How often the server was asked."""
     return made.attempts if isinstance(made, Failure) else made.reply.attempts
-
-
-def _links(reply: Reply) -> list[str] | Failure:
-    """The pictures that the reply holds or points to."""
-    try:
-        found = reply.json()
-        items = [item for item in found["data"] if isinstance(item, dict)]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        start = reply.body[:80].decode("utf-8", "replace")
-        return Failure("malformed", f"reply is not the JSON that was agreed: {start!r}")
-    links = [item.get("b64_json") or item.get("url") for item in items]
-    usable = [link for link in links if isinstance(link, str)]
-    if usable:
-        return usable
-    if any(is_filter_refusal(json.dumps(item).encode()) for item in (*items, found)):
-        return Failure("refused", f"safety filter: {json.dumps(items)[:200]}")
-    return Failure("malformed", "reply holds no picture")
 
 
 def _size(size: str | None) -> tuple[int, int] | None:

@@ -97,6 +97,7 @@ class OpenAIImagesSettings(Settings, frozen=True, kw_only=True):
     images: _Count = 1
     firewall: FirewallPolicy = FirewallPolicy()
     prices: How[Prices] = Prices()
+    served_as: tuple[str, ...] = ()
 
 
 class UnifiedChatSettings(Settings, frozen=True, kw_only=True):
@@ -108,6 +109,7 @@ class UnifiedChatSettings(Settings, frozen=True, kw_only=True):
     body: dict[str, Any] = field(default_factory=dict)
     prices: How[Prices] = Prices()
     firewall: FirewallPolicy = FirewallPolicy()
+    served_as: tuple[str, ...] = ()
 
 
 class UnifiedInProcessSettings(Settings, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any, Protocol
@@ -15,8 +16,17 @@ from medgen.adapters.http.limits import Prices
 from medgen.adapters.http.links import resolve
 from medgen.adapters.images.content import content, servable, unusable
 from medgen.adapters.images.firewall import Firewall, FirewallPolicy
+from medgen.adapters.models.body import cures, most_completion
 from medgen.adapters.models.interleaved import Interleaved, UnifiedStyle, prediction, question
-from medgen.adapters.models.usage import price_of_image, spent
+from medgen.adapters.models.replies import (
+    Completion,
+    Draft,
+    Ending,
+    check_completion,
+    check_model,
+    read_completion,
+)
+from medgen.adapters.models.usage import price, spent
 from medgen.adapters.provenance import versions, weights
 from medgen.engine.chat.messages import ChatRequest
 from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Usage
@@ -36,9 +46,11 @@ log = logging.getLogger(__name__)
 _OURS = frozenset({"model", "messages"})
 # A picture that a gateway has put into the text as Markdown.
 _MARKDOWN = re.compile(r"!\[[^\]\n]{0,200}\]\((data:image/[^()\s]+|https?://[^()\s]+)\)")
-_ENDED: Mapping[str, tuple[PredictionStatus, str]] = {
-    "length": ("truncated", "cut at the token limit"),
-    "content_filter": ("refused", "content filter"),
+_ENDED: Mapping[Ending, PredictionStatus] = {
+    "ok": "ok",
+    "truncated": "truncated",
+    "refused": "refused",
+    "failed": "model_error",
 }
 
 
@@ -58,6 +70,7 @@ class UnifiedChat:
         body: Mapping[str, Any] | None = None,
         prices: Mapping[str, Any] | Prices | None = None,
         firewall: Mapping[str, str] | FirewallPolicy | None = None,
+        served_as: Sequence[str] = (),
     ) -> None:
         """Read the key; ask nothing yet.
 
@@ -68,6 +81,7 @@ class UnifiedChat:
             body: fields that replace or join those of every request; null leaves one out.
             prices: fields of `medgen.adapters.http.limits.Prices`.
             firewall: fields of `medgen.adapters.images.firewall.FirewallPolicy`.
+            served_as: names and patterns of names that replies may carry beside the model's own.
 
         Raises:
             ConfigError: an impossible argument.
@@ -76,6 +90,7 @@ class UnifiedChat:
         if taken := sorted(_OURS & set(body or {})):
             raise ConfigError(f"body may not set {', '.join(taken)}")
         self._model, self._body = model, dict(body or {})
+        self._served_as = tuple(served_as)
         self._style = read(UnifiedStyle, style, "style")
         self._firewall = Firewall(firewall)
         settings = read(Endpoint, endpoint, "endpoint")
@@ -129,33 +144,37 @@ class UnifiedChat:
             "seed": drawn.seed,
         }
         body = {k: v for k, v in {**body, **self._body}.items() if v is not None}
-        return Call(json=body, tokens=drawn.max_tokens, at_most_usd=self._most, price=self._price)
+        return Call(
+            json=body,
+            tokens=most_completion(self._body, drawn.max_tokens) or 0,
+            at_most_usd=self._most,
+            price=self._price,
+            check=check_completion,
+            cures=cures(body),
+        )
 
-    def _price(self, reply: Reply) -> tuple[int, float]:
-        # A reply rarely holds more than one picture; where tokens are paid for, they count all.
-        return price_of_image(reply, self._prices, self._most)
+    def _price(self, reply: Reply) -> tuple[int | None, float]:
+        said = read_completion(reply)
+        images = None if said is None else sum(k == "image" for k, _ in _drafts(said))
+        return price(reply, self._prices, self._most, images)
 
     async def _read(self, reply: Reply) -> Interleaved | Failure:
-        try:
-            choice = reply.json()["choices"][0]
-            drafts = list(_parts(choice["message"]))
-            refusal = choice["message"].get("refusal")
-            ended = str(choice.get("finish_reason") or "stop")
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        check_model(reply, self._model, self._served_as)
+        said = read_completion(reply)
+        if said is None:
             return Failure("malformed", "the reply is not a chat completion")
+        drafts = list(_drafts(said))
         pictures = await resolve(self._client, [link for kind, link in drafts if kind == "image"])
         if isinstance(pictures, Failure):
-            return pictures
+            return replace(pictures, cost_usd=reply.cost_usd, seconds=reply.seconds)
         found = iter(pictures)
         parts = tuple(next(found) if kind == "image" else value for kind, value in drafts)
-        status, reason = _ENDED.get(ended, ("ok", ""))
-        if refusal:
-            status, reason = "refused", f"declined: {refusal}"[:300]
-        return Interleaved(parts, spent(reply, ended), status, reason)
+        usage = spent(reply, said.finish_reason)
+        return Interleaved(parts, usage, _ENDED[said.ending], said.reason)
 
     def _row(self, request: Request, said: Interleaved | Failure) -> Prediction:
         if isinstance(said, Failure):
-            usage = Usage(seconds=said.seconds)
+            usage = spent(said, "")
             return Prediction(request.sample.id, said.status, said.reason, usage=usage)
         return prediction(request.sample, said, self._style, self._firewall)
 
@@ -264,26 +283,16 @@ def _build(target: str, model: str, load: Mapping[str, Any]) -> Replier:
     return built
 
 
-def _parts(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """("text", words) and ("image", link), in the order of the reply."""
-    body = message.get("content") or ""
-    if isinstance(body, str):
-        yield from _split_markdown(body)
-    else:
-        for part in body:
-            if part.get("type") == "text":
-                yield "text", str(part["text"])
-            elif "image_url" in part:
-                yield "image", _link(part["image_url"])
-    for part in message.get("images") or ():
-        yield "image", _link(part["image_url"])
+def _drafts(said: Completion) -> Iterator[Draft]:
+    """("text", words) and ("image", link), in the order of the reply; Markdown taken apart."""
+    for kind, value in said.parts:
+        if kind == "text":
+            yield from _split_markdown(value)
+        else:
+            yield kind, value
 
 
-def _link(image_url: Any) -> str:
-    return str(image_url["url"] if isinstance(image_url, Mapping) else image_url)
-
-
-def _split_markdown(text: str) -> Iterator[tuple[str, str]]:
+def _split_markdown(text: str) -> Iterator[Draft]:
     at = 0
     for match in _MARKDOWN.finditer(text):
         if text[at : match.start()].strip():

@@ -393,7 +393,7 @@ def _judge_replies() -> Iterator[Entry]:
 
 
 def _api_replies() -> Iterator[Entry]:
-    """Bodies of 200 replies; every one is a row that is not ok, or asked for again."""
+    """Bodies of 200 replies; a row that is not ok, unless only its log-probabilities are bad."""
 
     def reply(message: Any = None, **more: Any) -> bytes:
         return json.dumps({"choices": [{"message": message, **more}], "model": "m"}).encode()
@@ -426,7 +426,9 @@ def _api_replies() -> Iterator[Entry]:
             {"content": "x"}, logprobs={"content": [{"token": "a", "logprob": 10**400}]}
         ),
     }
-    yield from (Entry(f"endpoint: {n}", body, "") for n, body in bodies.items())
+    said = {"another model": "another model", "logprobs are words": "ok"}
+    said |= {"a logprob beyond all numbers": "ok"}
+    yield from (Entry(f"endpoint: {n}", body, said.get(n, "")) for n, body in bodies.items())
 
 
 _KINDS: dict[str, Callable[[], Iterator[Entry]]] = {

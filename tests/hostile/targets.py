@@ -12,8 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from medgen.adapters.http.endpoint import Reply, is_filter_refusal, retry_after
+from medgen.adapters.http.endpoint import Call, Reply
+from medgen.adapters.http.verdict import judge
+from medgen.adapters.http.waits import retry_after
+from medgen.adapters.models.image_replies import check_images, count_images, read_images
 from medgen.adapters.models.openai_chat import OpenAIChat
+from medgen.adapters.models.replies import check_completion
+from medgen.adapters.models.usage import read_usage
 from medgen.adapters.sources.folder import FaultyContent, safe_path, strict_json
 from medgen.adapters.sources.records import Checker
 from medgen.adapters.sources.view import ViewSource
@@ -24,7 +29,7 @@ from medgen.engine.benchmark.manifest import manifest_from_json
 from medgen.engine.chat.answering import AnswerStyle, answer
 from medgen.engine.chat.messages import ChatReply
 from medgen.engine.data import FORMATS, Image, Sample, Verdict
-from medgen.engine.errors import CorruptError, ImageError
+from medgen.engine.errors import AdapterError, CorruptError, ImageError
 from medgen.engine.images import open_image
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.protocols import PROTOCOLS
@@ -124,10 +129,13 @@ def _rubrics() -> tuple[Rubric, ...]:
 def api_replies(data: bytes) -> None:
     """What an endpoint sends becomes a row that can be stored, or is asked for again."""
     outcome = Reply(200, data, {})
-    reply = _endpoint()._read(outcome)
-    if reply is not None:
-        schemas.prediction_table([answer(SAMPLE, reply, _style("vqa"))])
-    is_filter_refusal(data)
+    with contextlib.suppress(AdapterError):  # of another model
+        schemas.prediction_table([answer(SAMPLE, _endpoint()._read(outcome), _style("vqa"))])
+    for status in (200, 400, 403, 500):
+        attempt = judge(Reply(status, data, {}), Call(check=check_completion), str)
+        assert isinstance(attempt.outcome, Reply) or attempt.outcome.reason
+    for read in (check_images, read_images, count_images, read_usage):
+        read(Reply(200, data, {}))
     wait = retry_after(data.decode("latin-1"))
     assert wait is None or wait >= 0
 

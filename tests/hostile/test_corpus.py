@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from medgen.conf.loading import ConfError, load
 from medgen.engine.benchmark.importing import validate
 from medgen.engine.chat.answering import AnswerStyle, answer
 from medgen.engine.data import FORMATS
-from medgen.engine.errors import ImageError, MedgenError
+from medgen.engine.errors import AdapterError, ImageError, MedgenError
 from medgen.engine.images import open_image
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.protocols import PROTOCOLS
@@ -107,9 +108,12 @@ def test_judge_replies(entry: Entry) -> None:
 @each("endpoint replies")
 def test_endpoint_replies(entry: Entry) -> None:
     endpoint = OpenAIChat("m", endpoint={"base_url": "http://127.0.0.1:1/v1"})
-    reply = endpoint._read(Reply(200, entry.content, {}))
+    read = partial(endpoint._read, Reply(200, entry.content, {}))
     endpoint.close()
-    if reply is not None:
-        row = answer(SAMPLE, reply, AnswerStyle())
-        assert row.status != "ok"
-        assert row.reason
+    if entry.said == "another model":
+        with pytest.raises(AdapterError, match="of model"):
+            read()
+        return
+    row = answer(SAMPLE, read(), AnswerStyle())
+    assert (row.status != "ok") is (entry.said != "ok")
+    assert bool(row.reason) is (entry.said != "ok")

@@ -111,12 +111,11 @@ def test_weaker_endpoints_are_held_less(structured: str, kind: str | None) -> No
         (ended("stop", None, refusal="I won't."), "refused", "I won't"),
         (ended("tool_calls"), "model_error", "tool_calls"),
         (ended("stop", ""), "model_error", "empty"),
-        (completion(model="other-model"), "model_error", "other-model"),
         (completion(choices=[]), "model_error", "not a chat completion"),
         (completion(choices=[{"message": {"content": [1]}}]), "model_error", "not a chat"),
         ([1, 2], "model_error", "not a chat completion"),
-        (b"{'not json", "model_error", "not a chat completion"),
-        (b"\xff\xfe\x00", "model_error", "not a chat completion"),
+        (b"{'not json", "model_error", "not the JSON that was agreed"),
+        (b"\xff\xfe\x00", "model_error", "not the JSON that was agreed"),
     ],
 )
 def test_every_odd_reply_is_one_row_with_a_reason(body: Any, status: str, reason: str) -> None:

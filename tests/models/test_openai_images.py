@@ -201,7 +201,7 @@ RIGHT = {
     "refused": ("refused", "HTTP 400"),
     "refused-in-data": ("refused", "safety filter"),
     "bad-request": ("model_error", "HTTP 400"),
-    "elsewhere": ("invalid_image", "not allowed"),
+    "elsewhere": ("model_error", "not allowed"),
     "link": ("ok", ""),
     "raw": ("ok", ""),
     "data-url": ("ok", ""),

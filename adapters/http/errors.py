@@ -1,0 +1,277 @@
+"""What a server says when it does not answer: the one reader of error bodies, whoever sent them.
+
+An error is told by its HTTP status, or, where that is 2xx, by the code inside the body. Only short
+machine-readable fields say that a filter stopped a request: a message may quote the user's prompt.
+Where such a field lacks, the fixed words count with which vendors begin that message, and behind a
+403, which a filter and a gateway's key check share, the words anywhere in it.
+"""
+
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Letters of codes and types, in lower case without signs.
+_FILTER_CODES = (
+    "contentpolicy",
+    "contentfilter",
+    "contentmoderation",
+    "contentviolation",
+    "contentblocked",
+    "contentsafety",
+    "moderation",
+    "imagesafety",
+    "safetysystem",
+    "safetyblock",
+    "safetyviolation",
+    "responsibleai",
+    "sensitivecontent",
+    "sensitiveword",
+    "prohibitedcontent",
+    "inappropriatecontent",
+    "datainspectionfailed",
+    "guardrail",
+    "recitation",
+    "policyviolation",
+    "unsafecontent",
+    "harmfulcontent",
+    "nsfw",
+)
+_FILTER_WORDS = frozenset({"safety", "blocklist", "spii", "refusal", "flagged", "1301"})  # alone
+_FILTER_DOWN = ("unavailable", "timeout", "overload", "filtererror", "internalerror")
+# How messages begin whose error has no code of its own.
+_FILTER_STARTS = re.compile(
+    r"\W*(output blocked by content filter|your request was rejected (as a result of|by) (our|the) "
+    r"safety|(your )?(request|prompt|input|content|image)s? (was|were|is|has been) (flagged|blocked"
+    r" by (our |the )?(content|safety|moderation))|content violates|the response was (filtered|"
+    r"blocked)|(your )?(request|prompt|input) violates (our|the) (content|usage|safety))",
+    re.IGNORECASE,
+)
+_FILTER_ANYWHERE = re.compile(
+    r"flagged|moderat|content[ _-]?(policy|filter|management)|safety[ _-]?(system|filter|check)"
+    r"|usage (guideline|polic)|inappropriate|nsfw|guardrail|harmful|unsafe|sensitive content"
+    r"|prohibited (content|use)",
+    re.IGNORECASE,
+)
+_ACCOUNT = re.compile(r"api[ _-]?key|account|organi[sz]ation|billing|credential", re.IGNORECASE)
+_NO_CREDIT = frozenset(
+    {
+        "insufficientquota",
+        "insufficientbalance",
+        "insufficientcredits",
+        "insufficientfunds",
+        "billinghardlimitreached",
+        "billingnotactive",
+        "creditbalancetoolow",
+        "paymentrequired",
+        "arrearage",
+    }
+)
+# The HTTP status that a code inside a body of 200 stands for; the first that is in the code counts.
+_AS_STATUS: tuple[tuple[str, int], ...] = (
+    ("ratelimit", 429),
+    ("toomanyrequests", 429),
+    ("throttl", 429),
+    ("resourceexhausted", 429),
+    ("overload", 529),
+    ("unavailable", 503),
+    ("deadline", 504),
+    ("timeout", 504),
+    ("invalidapikey", 401),
+    ("unauthorized", 401),
+    ("unauthenticated", 401),
+    ("authentication", 401),
+    ("permission", 403),
+    ("forbidden", 403),
+    ("modelnotfound", 404),
+    ("notfound", 404),
+    ("notsupported", 400),
+    ("unsupported", 400),
+    ("invalid", 400),
+    ("badrequest", 400),
+    ("contextlength", 400),
+)
+_REFUSED_PARAMETER = re.compile(
+    r"\W*(?:unsupported (?:parameter|value)|unknown parameter|unrecognized (?:request )?"
+    r"(?:argument|parameter)(?: supplied)?|unexpected (?:parameter|argument|field)|invalid "
+    r"(?:parameter|argument)|extra inputs are not permitted|parameter)\W+([A-Za-z_]+)"
+    r"|\W*([A-Za-z_]+)\W+(?:is|are|does|do)(?: not|n.t)? (?:supported?|permitted|allowed|accept"
+    r"|deprecated)",
+    re.IGNORECASE,
+)
+_PARAMETER_CODES = ("unsupportedparameter", "unsupportedvalue", "unknownparameter")
+_TAGS = re.compile(r"<(script|style)\b[^>]{0,2000}>|<[^<>]{0,2000}>", re.IGNORECASE)
+_MOST = 20_000  # characters of a body that are looked at for words
+_DEEP = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """What the body of an error says: its codes, its words, and the status that it stands for."""
+
+    codes: tuple[str, ...] = ()  # lower case, letters and digits only
+    message: str = ""
+    status: int = 500  # of a code inside a body of 200
+    parameter: str = ""  # that it names as its cause
+    flagged: bool = False  # its details say that a filter stopped the request
+
+    @property
+    def no_credit(self) -> bool:
+        """Whether the account cannot pay."""
+        return any(code in _NO_CREDIT for code in self.codes)
+
+    def refuses(self, http_status: int) -> bool:
+        """Whether a safety filter stopped this one request."""
+        if self.flagged or any(_is_filter(code) for code in self.codes):
+            return True
+        if http_status == 403 and not _ACCOUNT.search(self.message):
+            return bool(_FILTER_ANYWHERE.search(self.message))
+        return http_status < 500 and bool(_FILTER_STARTS.match(self.message))
+
+    def refused_parameter(self, sent: Sequence[str]) -> str:
+        """The parameter of ours that the model does not take; empty when none is named."""
+        by_code = any(known in code for code in self.codes for known in _PARAMETER_CODES)
+        if by_code and self.parameter in sent:
+            return self.parameter
+        match = _REFUSED_PARAMETER.match(self.message[:300])
+        named = (match[1] or match[2]) if match else ""
+        return named if named in sent else ""
+
+
+def parse_json(body: bytes) -> Any:
+    """A body as JSON, with or without a byte order mark; None when it is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def error_body(body: bytes) -> ErrorBody:
+    """Whatever a body of an error status says; its words are the body's own when it is no JSON."""
+    found = parse_json(body)
+    error = _error_in(found)
+    if error is None:
+        error = found if isinstance(found, dict) else None
+    if error is None:
+        return ErrorBody(message=_words(body) if found is None else "")
+    return _read(error, found) or ErrorBody(message=_words(body))
+
+
+def hidden_error(found: Any) -> ErrorBody | None:
+    """The error that a JSON body of a 2xx reply holds in the place of an answer; None without."""
+    if isinstance(found, dict) and any(found.get(key) for key in ("choices", "data", "images")):
+        first = found["choices"] if found.get("choices") else None
+        inner = first[0].get("error") if isinstance(first, list) and _is_dict(first) else None
+        return _read(inner, found) if inner else None
+    error = _error_in(found)
+    return None if error is None else _read(error, found)
+
+
+def _is_dict(items: Sequence[Any]) -> bool:
+    return bool(items) and isinstance(items[0], dict)
+
+
+def _error_in(found: Any) -> Any:
+    """The error object (or its words) of a body; None where nothing is called an error."""
+    if isinstance(found, list):
+        found = found[0] if _is_dict(found) else None
+    if not isinstance(found, dict):
+        return None
+    for key in ("error", "errors", "fault", "detail"):
+        if found.get(key):
+            return found[key]
+    feedback = found.get("promptFeedback")
+    if isinstance(feedback, dict) and feedback.get("blockReason"):
+        return {"code": "content_filter", "message": f"blocked: {feedback['blockReason']}"}
+    named = found.get("object") == "error" or found.get("type") == "error"
+    coded = found.get("message") and (found.get("code") or found.get("status"))
+    return found if named or coded else None
+
+
+def _read(error: Any, whole: Any) -> ErrorBody | None:
+    while isinstance(error, list) and error:
+        error = error[0]
+    if isinstance(error, str):
+        return ErrorBody(message=error[:_MOST])
+    if not isinstance(error, dict):
+        return None
+    codes = tuple(dict.fromkeys(_codes(error)))
+    outer = whole.get("code") if isinstance(whole, dict) else None
+    details = error.get("metadata")
+    wrapped = details.get("raw") if isinstance(details, dict) else None
+    message = next(
+        (str(error[k]) for k in ("message", "msg", "detail", "error", "title") if error.get(k)), ""
+    )
+    if isinstance(wrapped, str):  # a gateway's own words, and then the provider's
+        message = f"{message}: {wrapped}"
+    return ErrorBody(
+        codes,
+        message[:_MOST],
+        _status_of(codes, (error.get("code"), error.get("status"), outer)),
+        str(error.get("param") or "")[:60],
+        _is_flagged(error),
+    )
+
+
+def _codes(error: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+    """Every code and type in an error and in what it wraps, squashed."""
+    for key in ("code", "type", "status", "reason", "error_code", "errorCode", "name"):
+        value = error.get(key)
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            yield re.sub(r"[\W_]", "", str(value)[:100].lower())
+    for key in ("innererror", "inner_error", "error", "details", "metadata"):
+        value = error.get(key)
+        for inner in value[:10] if isinstance(value, list) else [value]:
+            if isinstance(inner, dict) and depth < _DEEP:
+                yield from _codes(inner, depth + 1)
+
+
+def _is_filter(code: str) -> bool:
+    if any(down in code for down in _FILTER_DOWN):
+        return False
+    return code in _FILTER_WORDS or any(known in code for known in _FILTER_CODES)
+
+
+def _is_flagged(error: Mapping[str, Any]) -> bool:
+    """Whether the details of an error name what a filter found."""
+    details = error.get("metadata")
+    if isinstance(details, dict) and (details.get("flagged_input") or details.get("reasons")):
+        return True
+    for place in (error, error.get("innererror")):
+        results = place.get("content_filter_result") if isinstance(place, dict) else None
+        if isinstance(results, dict) and any(
+            isinstance(r, dict) and r.get("filtered") is True for r in results.values()
+        ):
+            return True
+    return False
+
+
+def _status_of(codes: Sequence[str], numbers: Sequence[Any]) -> int:
+    for number in numbers:
+        text = str(number)
+        if not isinstance(number, bool) and re.fullmatch(r"[45]\d\d", text, re.ASCII):
+            return int(text)
+    if any(code in _NO_CREDIT for code in codes):
+        return 402
+    return next((status for word, status in _AS_STATUS for c in codes if word in c), 500)
+
+
+def _words(body: bytes) -> str:
+    """The words of a body that is no JSON; of a web page those that are shown."""
+    text = body[: 4 * _MOST].decode("utf-8", "replace")[:_MOST].strip()
+    if not text.startswith("<"):
+        return text
+    shown = re.sub(r"<(script|style)\b.{0,5000}?</\1>", " ", text, flags=re.DOTALL | re.IGNORECASE)
+    return " ".join(html.unescape(_TAGS.sub(" ", shown)).split())
+
+
+def is_web_page(body: bytes) -> bool:
+    """Whether a body is HTML or XML: a proxy's page, most likely."""
+    return body[:200].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
+def page_words(body: bytes) -> str:
+    """What a web page shows."""
+    return _words(body)

@@ -1,0 +1,37 @@
+"""The body of a chat request as its server reads it: what it asks for, and how it is changed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# Names under which servers take the most tokens of a reply.
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens")
+_MANY = ("n", "best_of")  # replies to one request, each paid for
+_FIXED = frozenset({"model", "messages"})
+
+
+def most_completion(given: Mapping[str, Any], max_tokens: int) -> int | None:
+    """Tokens that a request asks for at most, all its replies together; None without a limit.
+
+    Args:
+        given: fields that replace or join those of the request; null leaves one out.
+        max_tokens: what the request has by itself.
+    """
+    asked = {"max_tokens": max_tokens, **given}
+    limits = [int(asked[name]) for name in _LIMITS if _is_count(asked.get(name))]
+    replies = [int(given[k]) for k in _MANY if _is_count(given.get(k))]
+    return max(limits) * max(replies, default=1) if limits else None
+
+
+def cures(body: Mapping[str, Any]) -> dict[str, str]:
+    """For each parameter of a body the setting that leaves it out, for a model that refuses it."""
+    found = {name: f"set `body: {{{name}: null}}`" for name in body if name not in _FIXED}
+    if "max_tokens" in body:
+        instead = f"max_tokens: null, max_completion_tokens: {body['max_tokens']}"
+        found["max_tokens"] = f"set `body: {{{instead}}}`"
+    if "response_format" in body:
+        found["response_format"] = "set `structured: json_object` or `structured: none`"
+    return found
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value < 1e15

@@ -1,0 +1,253 @@
+"""The one reader of chat completions, for words and for words with pictures.
+
+Servers spell the same thing in many ways: how a reply ended, where its words, thoughts and pictures
+stand, which model gave it. What is told here holds for every adapter.
+"""
+
+import fnmatch
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from medgen.adapters.http.endpoint import Failure, Reply
+from medgen.engine.chat.messages import Token
+from medgen.engine.chat.quoting import storable
+from medgen.engine.errors import AdapterError
+
+Ending = Literal["ok", "truncated", "refused", "failed"]
+Draft = tuple[Literal["text", "image"], str]
+
+_STOPPED = frozenset(
+    {
+        *("stop", "eos", "eostoken", "endturn", "stopsequence", "stoptoken", "stopword", "eot"),
+        *("complete", "completed", "completion", "finish", "finished", "finishreasonstop", "done"),
+        *(
+            "end",
+            "imend",
+            "s",
+            "eotid",
+            "endoftext",
+            "endofturn",
+            "eog",
+            "normal",
+            "success",
+            "succeeded",
+            "natural",
+        ),
+        *("unspecified", "finishreasonunspecified", "null", "none", ""),
+    }
+)
+_CUT = (
+    *("length", "maxtoken", "maxlength", "maxoutputtoken", "maxnewtoken", "tokenlimit"),
+    *("contextwindow", "truncated", "limitreached", "incomplete"),
+)
+_FILTERED = (
+    *("contentfilter", "filtered", "safety", "recitation", "prohibited", "blocklist", "spii"),
+    *("refusal", "refused", "guardrail", "moderat", "sensitive", "blocked", "policy", "flagged"),
+)
+# What may follow a model's name without being another model: a date, a version, a stage.
+_SUFFIX = re.compile(
+    r"([-@:](latest|stable|preview|exp|experimental|free|v?\d{3,8}|v\d+(\.\d+)?"
+    r"|\d{4}-\d{2}-\d{2}|\d{2}-\d{2}|\d{2}-\d{4}))+",
+    re.ASCII,
+)
+_TEXT_TYPES = frozenset({"", "text", "outputtext", "inputtext"})
+_THOUGHT_TYPES = ("think", "reason", "thought")
+_SAID = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One chat completion: words and links to pictures in their order, and how it ended.
+
+    `reasoning` is what the server itself set apart from the answer; thoughts inside the words are
+    read where answers are.
+    """
+
+    parts: tuple[Draft, ...]
+    reasoning: str
+    ending: Ending
+    finish_reason: str  # in the server's own words
+    reason: str  # why it is not ok
+    tokens: tuple[Token, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All words."""
+        return "".join(value for kind, value in self.parts if kind == "text")
+
+
+def check_completion(reply: Reply) -> Failure | None:
+    """What is wrong with a reply that should be a chat completion."""
+    return None if read_completion(reply) else Failure("malformed", _NO_COMPLETION)
+
+
+_NO_COMPLETION = "the reply is not a chat completion"
+
+
+def read_completion(reply: Reply) -> Completion | None:
+    """The first choice of a reply; None when it is no chat completion."""
+    try:
+        body = reply.json()
+        choice = body["choices"][0]
+        message = choice.get("message")
+        if message is None and isinstance(choice.get("text"), str):
+            message = {"content": choice["text"]}
+        thoughts: list[str] = []
+        parts = tuple(_parts(message, thoughts))
+        refusal = _plain(message.get("refusal"))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return None
+    apart = [_plain(message.get(key)) for key in ("reasoning_content", "reasoning")]
+    thoughts += [t for t in dict.fromkeys(apart) if t]
+    finish = storable(str(choice.get("finish_reason") or "stop"))[:_SAID]
+    ending, reason = _ending(finish, refusal)
+    if ending == "refused" and refusal and not parts:
+        parts = (("text", refusal),)
+    return Completion(
+        parts, storable("\n\n".join(thoughts)), ending, finish, reason, _tokens(choice)
+    )
+
+
+def ending_of(finish: str) -> Ending:
+    """What a finish reason means, in whatever words; one that nobody knows is a failure."""
+    word = re.sub(r"[\W_]", "", finish.lower()).removeprefix("finishreason")
+    if word in _STOPPED and (word or not finish.strip()):
+        return "ok"
+    if any(known in word for known in _FILTERED):
+        return "refused"
+    return "truncated" if word == "limit" or any(known in word for known in _CUT) else "failed"
+
+
+def check_model(reply: Reply, asked: str, served_as: Sequence[str]) -> None:
+    """See that a reply is of the model that was asked.
+
+    Raises:
+        AdapterError: it names another one. Every other reply would be of that model too.
+    """
+    try:
+        body = reply.json()
+    except ValueError:
+        return
+    name = body.get("model") if isinstance(body, Mapping) else None
+    if not isinstance(name, str) or not name or is_same_model(name, asked, served_as):
+        return
+    raise AdapterError(
+        f"the reply is of model {name!r:.100}, not of {asked!r}: the endpoint answers with another "
+        "model. If it is the same under another name, list that name under `served_as`"
+    )
+
+
+def is_same_model(name: str, asked: str, served_as: Sequence[str] = ()) -> bool:
+    """Whether a reply's model is the one that was asked, or one of `served_as` (patterns)."""
+    if any(name == known or fnmatch.fnmatchcase(name, known) for known in served_as):
+        return True
+    one, other = _bare(name), _bare(asked)
+    if "/" not in one or "/" not in other:
+        one, other = one.rpartition("/")[2], other.rpartition("/")[2]
+    short, long = sorted((one, other), key=len)
+    rest = long[len(short) :]
+    return long.startswith(short) and (not rest or bool(_SUFFIX.fullmatch(rest)))
+
+
+def _bare(name: str) -> str:
+    return name.strip().lower().rstrip("/").removeprefix("models/")
+
+
+def _ending(finish: str, refusal: str) -> tuple[Ending, str]:
+    ending = ending_of(finish)
+    if refusal or ending == "refused":
+        said = refusal or ("content filter" if finish == "content_filter" else finish)
+        return "refused", storable(f"declined: {said}")[:_SAID]
+    reasons = {"ok": "", "truncated": "cut at the token limit"}
+    return ending, reasons.get(ending, f"ended: {finish}")
+
+
+def _plain(value: Any) -> str:
+    """Words where there are any; what is no text says nothing."""
+    return value if isinstance(value, str) else ""
+
+
+def _parts(message: Mapping[str, Any], thoughts: list[str]) -> Iterator[Draft]:
+    """Words and links in the order of a message.
+
+    Raises:
+        TypeError: the content is of no known shape.
+    """
+    content = message.get("content")
+    if isinstance(content, str):
+        if content:
+            yield "text", storable(content)
+    elif content is not None:
+        for part in content if isinstance(content, list) else [content]:
+            yield from _part(part, thoughts)
+    images = message.get("images") or ()
+    for part in images if isinstance(images, list) else [images]:
+        link = link_in(part)
+        if link:
+            yield "image", link
+
+
+def _part(part: Any, thoughts: list[str]) -> Iterator[Draft]:
+    if isinstance(part, str):
+        yield "text", storable(part)
+        return
+    if part is None:
+        return
+    if not isinstance(part, Mapping):
+        raise TypeError("a part of the content is neither text nor an object")
+    kind = re.sub(r"[\W_]", "", _plain(part.get("type")).lower())
+    if part.get("thought") is True or any(known in kind for known in _THOUGHT_TYPES):
+        thoughts.append(_words(next((part[k] for k in _THOUGHTS if part.get(k)), "")))
+    elif kind in _TEXT_TYPES and part.get("text") is not None:
+        yield "text", storable(_words(part["text"]))
+    elif link := link_in(part):
+        yield "image", link
+
+
+_THOUGHTS = ("thinking", "text", "reasoning", "content", "summary")
+
+
+def _words(value: Any, depth: int = 0) -> str:
+    """Words in text, in parts, or in an object around them."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and depth < 4:
+        return "".join(_words(v, depth + 1) for v in value)
+    if isinstance(value, Mapping) and depth < 4:
+        return _words(value.get("value", value.get("text", "")), depth + 1)
+    return ""
+
+
+def link_in(part: Any) -> str:
+    """A link or base64 in a part, whatever it is wrapped in; empty when there is none."""
+    for _ in range(4):
+        if isinstance(part, str):
+            return part
+        if not isinstance(part, Mapping):
+            return ""
+        part = next((part[k] for k in _LINKS if part.get(k)), None)
+    return ""
+
+
+_LINKS = (
+    *("image_url", "url", "b64_json", "inline_data", "inlineData", "image_base64", "source"),
+    *("image", "data", "result"),
+)
+
+
+def _tokens(choice: Mapping[str, Any]) -> tuple[Token, ...]:
+    """Tokens with what else was probable; none of them when one cannot be read."""
+    listed = choice.get("logprobs")
+    listed = listed.get("content") if isinstance(listed, Mapping) else None
+    try:
+        return tuple(_token(t) for t in listed or ())
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return ()
+
+
+def _token(told: Mapping[str, Any]) -> Token:
+    near = [told, *(told.get("top_logprobs") or ())]
+    found = {str(a["token"]): float(a["logprob"]) for a in near if a.get("logprob") is not None}
+    return Token(str(told["token"]), found)
