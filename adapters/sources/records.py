@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path, strict_json
+from medgen.engine.answers.closed import reference_fault
 from medgen.engine.answers.options import options_in
+from medgen.engine.benchmark.canonical import CLOSED_TASKS
 from medgen.engine.benchmark.reference import answer_text
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.benchmark.vocabulary import (
@@ -106,6 +108,7 @@ class Checker:
             source=_digest(draft.input_images[:1])[:16],
             raw={**draft.raw, **found},
         )
+        _check_reference(sample, faults)
         return replace(sample, id=_id(draft.sample_id, sample, faults))
 
     def _check_images(self, images: Sequence[Image], what: str, faults: list[str]) -> None:
@@ -223,6 +226,21 @@ def _answer(value: object, kind: Format, task: str, faults: list[str]) -> str | 
     what = "is too long" if isinstance(value, str | dict) else f"is {type(value).__name__}"
     faults.append(f"answer {what}; it is a text, or an object of report sections")
     return None
+
+
+def _check_reference(sample: Sample, faults: list[str]) -> None:
+    """Whether somebody could be right about a closed item: its own answer must be readable."""
+    if sample.task not in CLOSED_TASKS or not sample.reference_text:
+        return
+    if why := reference_fault(sample.reference_text, sample.choices, sample.task):
+        given = _brief(repr(sample.reference_text), 120)
+        listed = _brief(", ".join(map(repr, sample.choices)), 300)
+        among = f" among {listed}" if listed else ""
+        faults.append(f"answer {given} cannot be read{among} ({why}); correct the record")
+
+
+def _brief(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]} …"
 
 
 def _sections(answer: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
