@@ -110,7 +110,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         "medgen.metrics.text.closed_form:TaskAccuracy", "text", ("compat",)
     ),
     "clinical_entities": CatalogueEntry(
-        "medgen.metrics.text.clinical:ClinicalEntities", "text", ("compat", "strict"), semantics=2
+        "medgen.metrics.text.clinical:ClinicalEntities", "text", ("compat", "strict"), semantics=3
     ),
     "radgraph_f1": CatalogueEntry(
         "medgen.metrics.text.report_graph:RadGraphF1",

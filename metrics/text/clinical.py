@@ -17,6 +17,7 @@ from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, PairwiseText
 from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile, texts_of
 from medgen.metrics.samples import text_pair
+from medgen.metrics.text.negation import denied, sentences
 
 # entity: its spellings, "|"-separated. The vocabulary is that of the benchmark authors' evaluator.
 LEXICON = {
@@ -53,10 +54,24 @@ _FINDINGS = frozenset(
     {"atelectasis", "consolidation", "cyst", "edema", "fracture", "lesion", "mass", "nodule"}
     | {"opacity", "pleural effusion", "pneumothorax"}
 )
-_CLAUSE_END = re.compile(r"[.;!?](?=\s|$)|\n|\b(?:but|however|although|except)\b")
-_DENIAL = re.compile(
-    r"\b(?:no|not|without|absent|absence of|negative for|free of|denies|ruled out|never|neither"
-    r"|nor|isn't|aren't|wasn't|weren't)\b"
+# Endings of singular words and of their plurals in medical English; the first that fits counts.
+_PLURALS = (
+    ("sis", ("ses",)),  # metastases
+    ("xis", ("xes",)),
+    ("ax", ("aces", "axes")),  # pneumothoraces
+    ("ix", ("ices", "ixes")),
+    ("yx", ("yces", "yxes")),
+    ("ex", ("ices", "exes")),
+    ("ma", ("mas", "mata")),  # edemata
+    ("um", ("a", "ums")),  # mediastina
+    ("us", ("i", "uses")),  # thrombi
+    ("cus", ("ci", "cuses")),  # foci
+    ("ra", ("rae", "ras")),  # pleurae
+    ("la", ("lae", "las")),
+    ("on", ("ons", "a")),
+    ("ss", ("sses",)),  # masses
+    ("ch", ("ches",)),
+    ("s", ("s",)),
 )
 
 
@@ -76,16 +91,38 @@ def entities(text: str) -> frozenset[str]:
     return frozenset(e for e, pattern in _patterns().items() if pattern.search(plain))
 
 
+def plurals(name: str) -> tuple[str, ...]:
+    """How the plural of a name is spelled: pneumothoraces and pneumothoraxes, effusions."""
+    for ending, theirs in _PLURALS:
+        if name.endswith(ending):
+            return tuple(name.removesuffix(ending) + other for other in theirs)
+    return (re.sub(r"(?<![aeiou])y$", "ie", name) + "s",)  # opacities, kidneys
+
+
+@lru_cache(maxsize=1)
+def _counted_patterns() -> dict[str, re.Pattern[str]]:
+    """The lexicon with every plural, and the British spelling of edema."""
+    found = {}
+    for entity, names in LEXICON.items():
+        spelled = {s for n in names.split("|") for s in (n, n.replace("edema", "oedema"))}
+        spelled |= {other for name in spelled for other in plurals(name)}
+        either = "|".join(map(re.escape, sorted(spelled, key=len, reverse=True)))
+        found[entity] = re.compile(f"(?<![a-z])(?:{either})(?![a-z])")
+    return found
+
+
 def asserted_entities(text: str) -> frozenset[str]:
-    """Entities that a text names; a finding in a clause with a denial becomes `no <finding>`.
+    """Entities that a text names, plurals among them; a denied finding becomes `no <finding>`.
 
     Only findings can be denied: "no effusion in the left lung" says nothing against the lung.
     """
     found: set[str] = set()
-    for clause in _CLAUSE_END.split(text.lower()):
-        named = entities(clause)
-        denied = named & _FINDINGS if _DENIAL.search(clause) else frozenset[str]()
-        found |= {f"no {entity}" for entity in denied} | (named - denied)
+    for sentence in sentences(text):
+        spans = denied(sentence)
+        for entity, pattern in _counted_patterns().items():
+            for place in pattern.finditer(sentence):
+                no = entity in _FINDINGS and any(a <= place.start() < b for a, b in spans)
+                found.add(f"no {entity}" if no else entity)
     return frozenset(found)
 
 
