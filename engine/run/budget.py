@@ -1,19 +1,23 @@
 """What one start of a run may spend on hosted models, over all of its systems and judges.
 
-The driver learns what a shard cost when it is committed. So it hands out a shard only while what
-is open and this one still fit, each priced like the dearest shard of its group so far. Of a group
-that nothing is known of, one shard goes first, priced like the dearest of any; only such first
-shards, at most one a group, and a judge's sentinels can pass the cap unseen. The cap of an endpoint
+The driver learns what a unit cost when it is committed. So it hands out a unit only while what is
+open and this one still fit. A unit is priced by its samples: each as the dearest sample of its group
+so far (the mean of the unit that was dearest a sample), and never less than what its recipe says
+that one sample costs at most (`stated`). Of a group of which neither is known, one unit goes first,
+priced like the dearest sample of any. So a single unit can pass the cap only by what its samples
+cost beyond those prices; a judge's sentinels are not counted. The cap of an endpoint
 (`endpoint.spending_cap_usd`) is exact, and counts for one worker.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.plan import Plan
+
+_DUST = 1e-9  # US dollars that sums of floats may be off by
 
 
 @dataclass(slots=True)
@@ -22,7 +26,8 @@ class Budget:
 
     cap_usd: float | None = None
     spent_usd: float = 0.0
-    _dearest: dict[str, float] = field(default_factory=dict)  # group -> US dollars a shard
+    stated: Mapping[str, float] = field(default_factory=dict)  # group -> US dollars a sample
+    _dearest: dict[str, float] = field(default_factory=dict)  # group -> US dollars a sample
 
     def __post_init__(self) -> None:
         """Refuse a cap that is none.
@@ -33,24 +38,27 @@ class Budget:
         if self.cap_usd is not None and not (self.cap_usd > 0 and math.isfinite(self.cap_usd)):
             raise ConfigError(f"spending_cap_usd is a positive number, not {self.cap_usd}")
 
-    def pay(self, group: str, usd: float) -> None:
-        """A shard of the group was committed and cost so much."""
-        self.spent_usd += usd
-        self._dearest[group] = max(usd, self._dearest.get(group, 0.0))
+    def pay(self, group: str, usd: float, samples: int) -> None:
+        """A unit of so many samples of the group was committed and cost so much."""
+        self.spent_usd += max(0.0, usd)
+        each = max(0.0, usd) / max(1, samples)
+        self._dearest[group] = max(each, self._dearest.get(group, 0.0))
 
-    def allows(self, group: str, running: Mapping[str, int]) -> bool:
-        """Whether one more shard of a group that charges may start beside those running."""
+    def allows(self, group: str, samples: int, running: Mapping[str, int]) -> bool:
+        """Whether a unit of a group that charges may start beside the samples that are running."""
         if self.cap_usd is None:
             return True
-        if group not in self._dearest and running.get(group):
+        known = group in self._dearest or self.stated.get(group)
+        if not known and running.get(group):
             return False
-        still = sum(units * self._price(name) for name, units in running.items() if units)
-        most = self.spent_usd + still + self._price(group)
-        return self.spent_usd < self.cap_usd and most <= self.cap_usd
+        still = sum(count * self._price(name) for name, count in running.items() if count)
+        most = self.spent_usd + still + samples * self._price(group)
+        return self.spent_usd < self.cap_usd and most <= self.cap_usd + _DUST
 
     def _price(self, group: str) -> float:
-        """US dollars that one shard may cost, as far as is known."""
-        return self._dearest.get(group, max(self._dearest.values(), default=0.0))
+        """US dollars that one sample may cost, as far as is known."""
+        seen = self._dearest.get(group, max(self._dearest.values(), default=0.0))
+        return max(seen, self.stated.get(group, 0.0))
 
     def reason(self) -> str:
         """Why a group was given up."""
@@ -73,3 +81,51 @@ def _has_price(value: Any, within: bool = False) -> bool:
     if isinstance(value, list | tuple):
         return any(_has_price(v, within) for v in value)
     return within and isinstance(value, int | float) and value > 0
+
+
+def stated_by(plan: Plan) -> dict[str, float]:
+    """US dollars that one sample of each group costs at most, where its recipe says so."""
+    return {name: _most_for_sample(group.spec.kwargs) for name, group in plan.groups.items()}
+
+
+def _most_for_sample(kwargs: Mapping[str, Any]) -> float:
+    """The dearest request that the recipe states, times the requests of a sample.
+
+    A price of a request is the whole of it. Else it is that of an image, and of a completion as
+    long as it may be; a prompt is not known before it is read.
+    """
+    most = 0.0
+    for prices in _find(kwargs, "prices"):
+        for found in prices if isinstance(prices, list | tuple) else [prices]:
+            if isinstance(found, Mapping):
+                longest = max(_numbers(kwargs, _LIMITS), default=0.0)
+                worked_out = _of(found, "image") + longest * _of(found, "completion") / 1e6
+                most = max(most, _of(found, "request") or worked_out)
+    views = 2 if "protocol" in kwargs else 1  # a judge gives two verdicts at a time
+    repeats = max(_numbers(kwargs, ("repeats",)), default=1.0)
+    return most * views * max(1.0, repeats)
+
+
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+
+
+def _of(prices: Mapping[str, Any], name: str) -> float:
+    value = prices.get(name)
+    sound = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if sound and value > 0 else 0.0  # type: ignore[arg-type,operator]
+
+
+def _numbers(kwargs: Any, names: Sequence[str]) -> list[float]:
+    return [_of({"": value}, "") for name in names for value in _find(kwargs, name)]
+
+
+def _find(value: Any, name: str) -> Iterator[Any]:
+    """Everything that stands under a name, however deep."""
+    if isinstance(value, Mapping):
+        if value.get(name) is not None:
+            yield value[name]
+        for inner in value.values():
+            yield from _find(inner, name)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _find(inner, name)

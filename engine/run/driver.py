@@ -11,7 +11,7 @@ from typing import Any, Literal
 from medgen.engine.errors import PlanError, StoreError
 from medgen.engine.plan.plan import GroupPlan
 from medgen.engine.run.board import Board
-from medgen.engine.run.budget import Budget, charging
+from medgen.engine.run.budget import Budget, charging, stated_by
 from medgen.engine.run.faults import FaultPolicy
 from medgen.engine.run.fit import Ledger, check_fit
 from medgen.engine.run.pool import Group, Outcome, Pool, Receipt, Unit
@@ -95,10 +95,12 @@ class Driver:
         self.pool, self.options = pool, options
         self.board = Board(self.plan, todo)
         self.faults = FaultPolicy()
-        self.budget, self.charging = Budget(options.spending_cap_usd), charging(self.plan)
+        self.charging = charging(self.plan)
+        self.budget = Budget(options.spending_cap_usd, stated=stated_by(self.plan))
         self.ledger = Ledger([dict(node) for node in pool.nodes()])
         self.open: dict[str, int] = {}  # group -> workers asked for
         self.running: dict[str, int] = {}  # group -> units out
+        self.samples_out: dict[str, int] = {}  # group -> samples in them
         self.unstarted: dict[str, int] = {}
         self.moved = time.monotonic()  # when something last happened
 
@@ -158,22 +160,35 @@ class Driver:
                 queue.fresh.popleft()
 
     def _submit(self, unit: Unit, alone: bool = False) -> bool:
-        if not self._affordable(unit.group) or not self.pool.submit(unit, alone):
+        if not self._affordable(unit) or not self.pool.submit(unit, alone):
             return False
-        self.running[unit.group] = self.running.get(unit.group, 0) + 1
+        self._count_out(unit, 1)
         return True
 
-    def _affordable(self, group: str) -> bool:
-        if group not in self.charging:
+    def _count_out(self, unit: Unit, by: int) -> None:
+        """A unit went out (1), or came back (-1)."""
+        self.running[unit.group] = self.running.get(unit.group, 0) + by
+        samples = self.samples_out.get(unit.group, 0)
+        self.samples_out[unit.group] = samples + by * self._size(unit)
+
+    def _size(self, unit: Unit) -> int:
+        start, end = unit.positions or (0, self.board.samples(unit, self.sizes))
+        return end - start
+
+    def _affordable(self, unit: Unit) -> bool:
+        if unit.group not in self.charging:
             return True
-        return self.budget.allows(group, {g: self.running.get(g, 0) for g in self.charging})
+        out = {g: self.samples_out.get(g, 0) for g in self.charging if self.running.get(g)}
+        return self.budget.allows(unit.group, self._size(unit), out)
 
     def _end_unaffordable(self) -> None:
         """Give up what the cap allows no more; not before every open shard's cost is known."""
         if any(self.running.get(group) for group in self.charging):
             return
         for group in sorted(self.charging - self.board.failed.keys()):
-            if self._has_queue(group) and not self._affordable(group):
+            queue = self.board.queues[group]
+            ahead = [*list(queue.suspects)[:1], *list(queue.fresh)[:1]][:1]
+            if any(not self._affordable(unit) for unit in ahead):
                 self._give_up(group, self.budget.reason())
 
     def _wait(self, seconds: float) -> Sequence[Outcome]:
@@ -188,7 +203,7 @@ class Driver:
             if outcome.unit is None:
                 self._not_started(outcome)
                 continue
-            self.running[outcome.group] -= 1
+            self._count_out(outcome.unit, -1)
             if outcome.group in self.board.failed:
                 continue
             if outcome.kind == "finished":
@@ -199,9 +214,10 @@ class Driver:
 
     def _report(self, outcome: Outcome) -> None:
         self.unstarted.pop(outcome.group, None)
+        if outcome.group in self.charging and outcome.unit is not None:
+            usd = sum(receipt.cost_usd for receipt in outcome.receipts)
+            self.budget.pay(outcome.group, usd, self._size(outcome.unit))
         for receipt in outcome.receipts:
-            if outcome.group in self.charging:
-                self.budget.pay(outcome.group, receipt.cost_usd)
             self.options.watch(Event("receipt", outcome.group, receipt))
 
     def _follow(self, outcome: Outcome, unit: Unit) -> None:
@@ -267,7 +283,7 @@ class Driver:
         while any(self.running.values()) and time.monotonic() < until:
             for outcome in self._wait(0.5):
                 if outcome.unit is not None:
-                    self.running[outcome.group] -= 1
+                    self._count_out(outcome.unit, -1)
                 if outcome.kind == "finished":
                     self._report(outcome)
                 else:
