@@ -107,7 +107,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         "medgen.metrics.text.closed_form:ExactMatch", "text", ("compat", "strict"), semantics=2
     ),
     "task_accuracy": CatalogueEntry(
-        "medgen.metrics.text.closed_form:TaskAccuracy", "text", ("compat",)
+        "medgen.metrics.text.closed_form:TaskAccuracy", "text", ("compat",), semantics=2
     ),
     "clinical_entities": CatalogueEntry(
         "medgen.metrics.text.clinical:ClinicalEntities", "text", ("compat", "strict"), semantics=3

@@ -16,6 +16,7 @@ from medgen.engine.answers.closed import is_right, reference_fault
 from medgen.engine.benchmark.canonical import (
     CLOSED_TASKS,
     as_option,
+    own_choices,
     spellings_of,
     squeeze,
 )
@@ -135,7 +136,7 @@ class ExactMatch(_ClosedForm):
         fault = (
             reference_fault(reference, sample.choices, sample.task)
             if self.profile == "strict"
-            else parse_compat(reference, sample.choices, sample.task).reason
+            else parse_compat(reference, own_choices(sample), sample.task).reason
         )
         return fault and f"reference_unparsed: {fault}"
 
@@ -149,8 +150,9 @@ class ExactMatch(_ClosedForm):
             if isinstance(right, Reading):
                 return Score(sample.id, "unparseable", right.reason)
             return Score(sample.id, values={self.name: float(right)})
-        ours = parse_compat(text, sample.choices, sample.task)
-        theirs = parse_compat(sample.reference_text or "", sample.choices, sample.task)
+        choices = own_choices(sample)
+        ours = parse_compat(text, choices, sample.task)
+        theirs = parse_compat(sample.reference_text or "", choices, sample.task)
         if ours.answer is None:
             return Score(sample.id, "unparseable", ours.reason)
         return Score(sample.id, values={self.name: float(ours.answer == theirs.answer)})
@@ -178,6 +180,6 @@ class TaskAccuracy(_ClosedForm):
         scores = []
         for index, pair in enumerate(batch.pairs):
             sample, texts = pair.sample, (batch.text(index), batch.reference_text(index))
-            value = task_accuracy(*texts, sample.choices, sample.task)
+            value = task_accuracy(*texts, own_choices(sample), sample.task)
             scores.append(Score(sample.id, values={self.name: value}))
         return scores

@@ -15,7 +15,9 @@ from medgen.engine.judging.prompts import Rubric, judge_messages
 from medgen.engine.judging.protocols import PROTOCOLS
 from medgen.launch.compose import recipe
 from medgen.metrics.batch import Pair, ScoringBatch
+from medgen.metrics.eligible import score_pairs
 from medgen.metrics.samples import pattern
+from medgen.metrics.text.closed_form import ExactMatch
 from medgen.metrics.text.ngrams import BLEU, TextExactMatch
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
@@ -147,3 +149,7 @@ def test_options_found_in_an_instruction_are_not_the_record_s_list(own: Any, wan
     assert sample.choices == ("A. Mass", "B. Cyst")  # what a model is shown
     assert canonical_reference(sample) == want
     assert canonical_response(sample, "b)") == want
+    batch = ScoringBatch([Pair(sample, Prediction(sample.id, text="B"))])
+    read = {profile: score_pairs(ExactMatch(profile), batch)[0] for profile in ("compat", "strict")}
+    assert read["compat"].status == ("not_applicable" if own == [] else "ok")
+    assert read["strict"].values == {"exact_match": 1.0}
