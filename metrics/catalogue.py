@@ -106,6 +106,12 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     "exact_match": CatalogueEntry(
         "medgen.metrics.text.closed_form:ExactMatch", "text", ("compat", "strict"), semantics=2
     ),
+    "accuracy": CatalogueEntry(
+        "medgen.metrics.text.closed_form:Accuracy",
+        "text",
+        ("strict",),
+        settings="StrictMetricSettings",
+    ),
     "task_accuracy": CatalogueEntry(
         "medgen.metrics.text.closed_form:TaskAccuracy", "text", ("compat",), semantics=2
     ),

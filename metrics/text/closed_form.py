@@ -165,6 +165,21 @@ class ExactMatch(_ClosedForm):
         )
 
 
+class Accuracy(ExactMatch):
+    """`exact_match` by the engine's own reader, whatever the protocol's profile.
+
+    It stands beside the authors' value, whose parser guesses (docs/metrics.md names how).
+    """
+
+    name = "accuracy"
+    outputs = (Output("accuracy"),)
+
+    def __init__(self, profile: str = "strict") -> None:
+        """`profile` can only be strict."""
+        choose_profile(self.name, profile, "strict")
+        super().__init__("strict")
+
+
 class TaskAccuracy(_ClosedForm):
     """Accuracy as the benchmark authors' first state has it: nothing is ever unparseable."""
 

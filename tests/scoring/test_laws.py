@@ -38,7 +38,11 @@ def built(name: str, profile: str) -> Metric:
 def cases(metric: Metric) -> list[Pair]:
     if metric.tier == "image":
         return image_cases()
-    return choice_cases() if metric.name in ("exact_match", "task_accuracy") else text_cases()
+    return (
+        choice_cases()
+        if metric.name in ("exact_match", "accuracy", "task_accuracy")
+        else text_cases()
+    )
 
 
 @pytest.mark.parametrize(("name", "profile"), KINDS)

@@ -81,7 +81,7 @@ def hold_range(metric: Metric, pair: Pair) -> Score:
 def test_texts(
     loaded: Callable[[str, str], Metric], name: str, profile: str, texts: tuple[str, str]
 ) -> None:
-    closed = name in ("exact_match", "task_accuracy")
+    closed = name in ("exact_match", "accuracy", "task_accuracy")
     sample, prediction = choice_pair(texts[0]) if closed else text_pair(*texts)
     hold_range(loaded(name, profile), Pair(sample, prediction))
 
