@@ -32,7 +32,20 @@ def test_a_reply_that_fits_is_taken_as_it_is(rubric: Rubric, format_: Any) -> No
     assert reading.explanations["analysis"]
 
 
-@pytest.mark.parametrize("wrap", ["{}", "\n {} \n", "```json\n{}\n```", "<think>7</think>\n{}"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        "{}",
+        "\n {} \n",
+        "```json\n{}\n```",
+        "<think>7</think>\n{}",
+        "```json\r\n{}\r\n```",
+        "All tens? No.\n</think>\n\n{}",
+        "<think>7</think>\n```\n{}\n```",
+        "~~~json\n{}\n~~~",
+        "<answer>{}</answer>",
+    ],
+)
 def test_only_known_wrapping_is_taken_off(wrap: str) -> None:
     body = json.dumps(valid_reply(TABLE, "VQA"))
     assert read_reply(wrap.replace("{}", body), TABLE, "VQA").status == "ok"
