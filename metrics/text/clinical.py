@@ -17,7 +17,7 @@ from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, PairwiseText
 from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile, texts_of
 from medgen.metrics.samples import text_pair
-from medgen.metrics.text.negation import denied, sentences
+from medgen.metrics.text.negation import denials, sentences
 
 # entity: its spellings, "|"-separated. The vocabulary is that of the benchmark authors' evaluator.
 LEXICON = {
@@ -118,7 +118,7 @@ def asserted_entities(text: str) -> frozenset[str]:
     """
     found: set[str] = set()
     for sentence in sentences(text):
-        spans = denied(sentence)
+        spans = denials(sentence)
         for entity, pattern in _counted_patterns().items():
             for place in pattern.finditer(sentence):
                 no = entity in _FINDINGS and any(a <= place.start() < b for a, b in spans)

@@ -94,7 +94,7 @@ _SENTENCE_END = re.compile(r"(?<=[.;!?])\s+|\n+")
 
 
 def sentences(text: str) -> list[str]:
-    """Lower-case sentences with contractions spelled out, ready for `denied`."""
+    """Lower-case sentences with contractions spelled out, ready for `denials`."""
     plain = (
         unicodedata.normalize("NFKC", text).lower().replace("\u2019", "'").replace("w/o", "without")
     )
@@ -105,7 +105,7 @@ def sentences(text: str) -> list[str]:
     ]
 
 
-def denied(sentence: str) -> list[Span]:
+def denials(sentence: str) -> list[Span]:
     """The stretches of a sentence in which what is named is denied."""
     plain = _HARMLESS.sub(_blank, sentence)
     back = [(_subject(plain, m.start()), m.start()) for m in _BACK.finditer(plain)]

@@ -17,7 +17,7 @@ MOST_PARAMETERS = 5
 BANNED = re.compile(
     r"Manager|Handler|Helper|Util|Processor|Data(?!set|class|Frame)|Info|Base|Abstract"
 )
-BANNED_START = re.compile(r"_*(process|do)_")
+BANNED_START = re.compile(r"_*(process|do)_(?!request$)")  # `_do_request` is a method of Ray's
 # A function is named by a verb in the infinitive or by a noun: `settle`, `settled_rows`.
 PARTICIPLE = re.compile(
     r"_*(?!embed|need|seed|feed|exceed)([a-z]*[a-z]{2}ed|made|kept|held|told|said|given|taken|shown|struck)"
