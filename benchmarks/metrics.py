@@ -346,12 +346,12 @@ def _naive_words(sample: Sample, prediction: Prediction) -> None:
     from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
     from medgen.metrics.text.clinical import entities
-    from medgen.metrics.text.ngrams import token_f1
+    from medgen.metrics.text.ngrams import token_f1, words
 
     text, reference = prediction.text or "", sample.reference_text or ""
     smooth = SmoothingFunction().method1
     sentence_bleu([reference.split()], text.split(), smoothing_function=smooth)
-    token_f1(text, reference)
+    token_f1(words(text), words(reference))
     entities(text)
     entities(reference)
 

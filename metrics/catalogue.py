@@ -80,19 +80,23 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         semantics=2,
     ),
     "bleu": CatalogueEntry(
-        "medgen.metrics.text.ngrams:BLEU", "text", ("compat", "strict"), semantics=2
+        "medgen.metrics.text.ngrams:BLEU", "text", ("compat", "strict"), semantics=3
     ),
     "rouge_l": CatalogueEntry(
-        "medgen.metrics.text.ngrams:RougeL", "text", ("strict",), settings="RougeLSettings"
+        "medgen.metrics.text.ngrams:RougeL",
+        "text",
+        ("strict",),
+        settings="RougeLSettings",
+        semantics=2,
     ),
     "chrf": CatalogueEntry(
-        "medgen.metrics.text.ngrams:ChrF", "text", ("strict",), settings="ChrFSettings"
+        "medgen.metrics.text.ngrams:ChrF", "text", ("strict",), settings="ChrFSettings", semantics=2
     ),
     "text_em": CatalogueEntry(
-        "medgen.metrics.text.ngrams:TextExactMatch", "text", ("compat",), semantics=2
+        "medgen.metrics.text.ngrams:TextExactMatch", "text", ("compat", "strict"), semantics=3
     ),
     "token_f1": CatalogueEntry(
-        "medgen.metrics.text.ngrams:TokenF1", "text", ("compat",), semantics=2
+        "medgen.metrics.text.ngrams:TokenF1", "text", ("compat", "strict"), semantics=3
     ),
     "bertscore": CatalogueEntry(
         "medgen.metrics.text.bertscore:BERTScore",
@@ -101,7 +105,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         {"model": "pubmedbert", "layer": 12},
         ("pubmedbert",),
         settings="BERTScoreSettings",
-        semantics=2,
+        semantics=3,
     ),
     "exact_match": CatalogueEntry(
         "medgen.metrics.text.closed_form:ExactMatch", "text", ("compat", "strict"), semantics=2

@@ -149,6 +149,10 @@ class PairwiseText(TextMetric):
         scores = []
         for index, pair in enumerate(batch.pairs):
             texts = batch.texts(index, self.profile)
+            if self.profile == "strict" and not texts[1].strip():
+                reason = "the reference text is empty"
+                scores.append(Score(pair.sample.id, "not_applicable", reason))
+                continue
             if texts not in known:
                 known[texts] = self.values(*texts)
             scores.append(Score(pair.sample.id, values=known[texts]))

@@ -20,6 +20,7 @@ from medgen.metrics.kernels.packed_linear import pack_linear
 from medgen.metrics.port import Golden, Output, TextMetric
 from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile, texts_of
 from medgen.metrics.samples import REPORT, text_pair
+from medgen.metrics.text.tokens import unify
 from medgen.metrics.versions import versions_of
 
 # Word pieces whose embeddings are held at once: 100 MB at 768 floats each.
@@ -116,7 +117,7 @@ class BERTScore(TextMetric):
     def _read(self, text: str) -> str:
         """The text as the profile sees it."""
         if self.profile != "compat-newer":
-            return text.strip()
+            return (unify(text) if self.profile == "strict" else text).strip()
         kept = self._tokenizer(text, truncation=True, max_length=self._longest)["input_ids"]
         plain = self._tokenizer.decode(
             kept, skip_special_tokens=True, clean_up_tokenization_spaces=True

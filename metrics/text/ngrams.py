@@ -9,8 +9,10 @@ from medgen.engine.benchmark.canonical import squeeze
 from medgen.metrics.port import Golden, Output, PairwiseText
 from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile, texts_of
 from medgen.metrics.samples import text_pair
+from medgen.metrics.text.tokens import fold, space_apart, tokens, unify
 from medgen.metrics.versions import versions_of
 
+_ANY = "letters, digits and their marks, NFKC, no case; characters where a script has no blanks"
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)?")
 
 
@@ -19,12 +21,11 @@ def words(text: str) -> list[str]:
     return _WORD.findall(squeeze(text))
 
 
-def token_f1(text: str, reference: str) -> float:
-    """F1 of the bags of words; 1 when both have none, 0 when one has none.
+def token_f1(ours: Sequence[str], theirs: Sequence[str]) -> float:
+    """F1 of two bags of words; 1 when both are empty, 0 when one is.
 
-    Rajpurkar et al., "SQuAD", EMNLP 2016, with the tokens of `words`.
+    Rajpurkar et al., "SQuAD", EMNLP 2016.
     """
-    ours, theirs = words(text), words(reference)
     if not ours or not theirs:
         return float(ours == theirs)
     shared = sum((Counter(ours) & Counter(theirs)).values())
@@ -35,18 +36,23 @@ def token_f1(text: str, reference: str) -> float:
 
 
 class TokenF1(PairwiseText):
-    """F1 of the bags of words of two texts, see `token_f1`."""
+    """F1 of the bags of words of two texts, see `token_f1`.
+
+    compat: words of a-z and 0-9, so that texts in other scripts are all equal. strict: words of
+    any script, see `medgen.metrics.text.tokens`.
+    """
 
     name = "token_f1"
     outputs = (Output("token_f1", authors="Text_F1"),)
 
     def __init__(self, profile: str = "compat") -> None:
-        """`profile` can only be compat: the method's authors have no other definition."""
-        self.profile = choose_profile(self.name, profile, "compat")
+        """`profile` is compat or strict."""
+        self.profile = choose_profile(self.name, profile, "compat", "strict")
 
     def values(self, text: str, reference: str) -> Mapping[str, float]:
         """See `PairwiseText.values`."""
-        return {self.name: token_f1(text, reference)}
+        split = tokens if self.profile == "strict" else words
+        return {self.name: token_f1(split(text), split(reference))}
 
     def golden(self) -> Sequence[Golden]:
         """See `Metric.golden`."""
@@ -54,23 +60,24 @@ class TokenF1(PairwiseText):
 
     def passport(self) -> Mapping[str, Any]:
         """See `Metric.passport`."""
-        tokens = "a-z, 0-9 and one inner apostrophe, lower case"
-        return _passport(self.profile) | {"tokens": tokens}
+        plain = "a-z, 0-9 and one inner apostrophe, lower case"
+        return _passport(self.profile) | {"tokens": _ANY if self.profile == "strict" else plain}
 
 
 class TextExactMatch(PairwiseText):
-    """Whether two texts are equal but for case and white space."""
+    """Whether two texts are equal but for case and white space; strict: and Unicode's forms."""
 
     name = "text_em"
     outputs = (Output("text_em", authors="Text_EM"),)
 
     def __init__(self, profile: str = "compat") -> None:
-        """`profile` can only be compat."""
-        self.profile = choose_profile(self.name, profile, "compat")
+        """`profile` is compat or strict."""
+        self.profile = choose_profile(self.name, profile, "compat", "strict")
 
     def values(self, text: str, reference: str) -> Mapping[str, float]:
         """See `PairwiseText.values`."""
-        return {self.name: float(squeeze(text) == squeeze(reference))}
+        plain = fold if self.profile == "strict" else squeeze
+        return {self.name: float(plain(text) == plain(reference))}
 
     def golden(self) -> Sequence[Golden]:
         """See `Metric.golden`."""
@@ -111,7 +118,8 @@ class BLEU(PairwiseText):
     def values(self, text: str, reference: str) -> Mapping[str, float]:
         """See `PairwiseText.values`."""
         if self.profile == "strict":
-            return {"bleu": self._strict.sentence_score(text, [reference]).score / 100}
+            ours, theirs = space_apart(text), space_apart(reference)
+            return {"bleu": self._strict.sentence_score(ours, [theirs]).score / 100}
         value = self._sentence_bleu(
             [reference.split()], text.split(), smoothing_function=self._smoothing
         )
@@ -129,7 +137,11 @@ class BLEU(PairwiseText):
     def passport(self) -> Mapping[str, Any]:
         """See `Metric.passport`."""
         if self.profile == "strict":
-            how = {"tokens": "13a", "smoothing": "exponential", "order": "effective, at most 4"}
+            how = {
+                "tokens": "13a, characters where a script has no blanks",
+                "smoothing": "exponential",
+                "order": "effective, at most 4",
+            }
             return _passport(self.profile, "sacrebleu") | how
         how = {"tokens": "white space", "smoothing": "method 1, epsilon 0.1", "order": "4"}
         return _passport(self.profile, "nltk") | how
@@ -138,7 +150,7 @@ class BLEU(PairwiseText):
 class RougeL(PairwiseText):
     """ROUGE-L: F1 of the longest common subsequence of words.
 
-    Lin, "ROUGE", 2004, as the `rouge-score` package computes it, without stemming. The
+    Lin, "ROUGE", 2004, as the `rouge-score` package computes it, with words of any script. The
     benchmark authors' evaluator has no such metric; the profile is strict.
     """
 
@@ -154,7 +166,7 @@ class RougeL(PairwiseText):
         """Import rouge-score."""
         from rouge_score.rouge_scorer import RougeScorer
 
-        self._scorer = RougeScorer(["rougeL"], use_stemmer=self.stemmer)
+        self._scorer = RougeScorer(["rougeL"], tokenizer=_RougeWords(self.stemmer))
 
     def values(self, text: str, reference: str) -> Mapping[str, float]:
         """See `PairwiseText.values`."""
@@ -168,8 +180,25 @@ class RougeL(PairwiseText):
 
     def passport(self) -> Mapping[str, Any]:
         """See `Metric.passport`."""
-        tokens = "a-z and 0-9, lower case" + (", Porter stems" if self.stemmer else "")
-        return _passport(self.profile, "rouge_score") | {"tokens": tokens}
+        kind = _ANY + (", Porter stems" if self.stemmer else "")
+        return _passport(self.profile, "rouge_score") | {"tokens": kind}
+
+
+class _RougeWords:
+    """What rouge-score calls a tokenizer: on a-z and 0-9 it splits as the package does."""
+
+    def __init__(self, stemmer: bool) -> None:
+        """`stemmer` reduces words to Porter stems, where they are English."""
+        from rouge_score.tokenizers import DefaultTokenizer
+
+        self._english = DefaultTokenizer(stemmer)
+
+    def tokenize(self, text: str) -> list[str]:
+        """The words of a text."""
+        found: list[str] = []
+        for word in tokens(text):
+            found += (word.isascii() and self._english.tokenize(word)) or [word]
+        return found
 
 
 class ChrF(PairwiseText):
@@ -195,7 +224,8 @@ class ChrF(PairwiseText):
 
     def values(self, text: str, reference: str) -> Mapping[str, float]:
         """See `PairwiseText.values`."""
-        return {"chrf": self._scorer.sentence_score(text, [reference]).score / 100}
+        ours, theirs = unify(text), unify(reference)
+        return {"chrf": self._scorer.sentence_score(ours, [theirs]).score / 100}
 
     def golden(self) -> Sequence[Golden]:
         """See `Metric.golden`."""
