@@ -7,7 +7,7 @@ number of word pieces at a time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -70,6 +70,7 @@ class BERTScore(TextMetric):
         )
         self.model, self.layer = model, layer
         self._identity: dict[str, Any] = {}
+        self._longest = 0  # word pieces, known once the model is loaded
 
     def load(self, device: str) -> None:
         """Load tokenizer and model, without the layers above the one asked for.
@@ -101,18 +102,37 @@ class BERTScore(TextMetric):
     def score(self, batch: ScoringBatch) -> list[Score]:
         """See `Metric.score`."""
         rows: list[Score | None] = [_blank(batch, i) for i in range(len(batch))]
-        texts = {i: self._texts(batch, i) for i, row in enumerate(rows) if row is None}
+        given = {i: batch.texts(i, self.profile) for i, row in enumerate(rows) if row is None}
+        lengths = self._lengths({text for pair in given.values() for text in pair})
+        texts = {i: (self._read(ours), self._read(theirs)) for i, (ours, theirs) in given.items()}
         pieces = self._tokenize({text for pair in texts.values() for text in pair})
         for group in _groups(texts, pieces):
             held = self._embed({t: pieces[t] for i in group for t in texts[i]})
             for i in group:
                 ours, theirs = (held[text] for text in texts[i])
-                rows[i] = self._match(batch.pairs[i].sample.id, ours, theirs)
+                row = self._match(batch.pairs[i].sample.id, ours, theirs)
+                cut = self._cut(*(lengths[text] for text in given[i]))
+                rows[i] = replace(row, reason=row.reason or cut)
         return [row for row in rows if row is not None]
 
-    def _texts(self, batch: ScoringBatch, index: int) -> tuple[str, str]:
-        ours, theirs = batch.texts(index, self.profile)
-        return self._read(ours), self._read(theirs)
+    def _lengths(self, texts: set[str]) -> dict[str, int]:
+        """How many word pieces each text has before it is cut, sentence marks included."""
+        ordered = sorted(texts)
+        if not ordered:
+            return {}
+        strict = self.profile == "strict"
+        found = self._tokenizer(
+            [unify(text) if strict else text for text in ordered],
+            split_special_tokens=strict,
+            verbose=False,
+        )["input_ids"]
+        return {text: len(pieces) for text, pieces in zip(ordered, found, strict=True)}
+
+    def _cut(self, ours: int, theirs: int) -> str:
+        """What was left out of the comparison; empty when both texts took part whole."""
+        said = {"prediction": ours, "reference": theirs}
+        long = [f"{whose} of {n}" for whose, n in said.items() if n > self._longest]
+        return f"cut to {self._longest} word pieces: {', '.join(long)}" if long else ""
 
     def _read(self, text: str) -> str:
         """The text as the profile sees it."""
@@ -187,6 +207,8 @@ class BERTScore(TextMetric):
             "layer": self.layer,
             "idf": False,
             "baseline_rescaling": False,
+            "cut": f"texts to their first {self._longest or 'so many'} word pieces, the most that "
+            "the model takes, sentence marks included; the row's reason says where",
             "versions": versions_of("transformers", "tokenizers", "torch"),
             **self._identity,
         }
