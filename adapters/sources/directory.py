@@ -12,6 +12,7 @@ from medgen.adapters.sources.records import (
     field_of,
     images_below,
     raw_fields,
+    source_of,
 )
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.benchmark.vocabulary import canonical_format, canonical_task
@@ -120,6 +121,7 @@ class DirectorySource:
             subtask=field_of(record, "subtask", "paper_subtask"),
             sub_category=field_of(record, "sub-category", "sub_category"),
             modality=record.get("modality"),
+            source=source_of(record),
             instruction=record.get("instruction"),
             answer=record.get("answer"),
             choices=field_of(record, "choice", "choices") or [],

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medgen.adapters.sources.folder import MAX_FILE_BYTES, FaultyContent, Folder
-from medgen.adapters.sources.records import Checker, Draft, raw_fields
+from medgen.adapters.sources.records import SOURCE_FIELDS, Checker, Draft, raw_fields, source_of
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.data import Format, Image, Sample
 
@@ -79,7 +79,8 @@ class HubSource:
         ):
             _check_schema(table.schema_arrow, kind)
             _check_sizes(table.metadata)
-            columns = [name for name in (*_TEXT, *_IMAGES) if name in table.schema_arrow.names]
+            known = (*_TEXT, *_IMAGES, *SOURCE_FIELDS)
+            columns = [name for name in known if name in table.schema_arrow.names]
             row = 0
             for batch in table.iter_batches(batch_size=_ROWS, columns=columns):
                 for record in batch.to_pylist():
@@ -101,6 +102,7 @@ def _draft(record: Mapping[str, Any], kind: Format) -> Draft:
         answer=record.get("answer"),
         input_images=_images(record["input_images"], "input_images", faults),
         reference_images=_images(record.get("output_images"), "output_images", faults),
+        source=source_of(record),
         faults=tuple(faults),
         raw=raw_fields(record),
     )

@@ -1,6 +1,7 @@
 """One outside record, whatever its layout, checked and turned into a sample."""
 
 import hashlib
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,6 +35,8 @@ _RAW = (
     *("task", "paper_task", "category", "paper_format", "subtask", "paper_subtask"),
     *("sub-category", "sub_category", "modality", "answer"),
 )
+# What items share that makes them dependent, the widest first.
+SOURCE_FIELDS = ("patient", "patient_id", "study", "study_id", "source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Draft:
     format: object = None  # a category spelling; None when the task alone decides
     folder_task: str | None = None  # the task that the record's folder stands for
     sample_id: object = None  # None: made from the content
+    source: object = None  # patient, study or image that items share; None: the first input image
     faults: tuple[str, ...] = ()  # what the layout already found wrong
     raw: Mapping[str, Any] = field(default_factory=dict)
 
@@ -105,7 +109,7 @@ class Checker:
             input_images=tuple(draft.input_images),
             reference_text=answer,
             reference_images=tuple(draft.reference_images),
-            source=_digest(draft.input_images[:1])[:16],
+            source=_source(draft.source, faults) or _digest(draft.input_images[:1])[:16],
             raw={**draft.raw, **found},
         )
         _check_reference(sample, faults)
@@ -152,6 +156,11 @@ def field_of(record: Mapping[str, Any], *names: str) -> Any:
     return next(found, None)
 
 
+def source_of(record: Mapping[str, Any]) -> Any:
+    """The patient, study or source that a record names, the widest of them; None without any."""
+    return field_of(record, *SOURCE_FIELDS)
+
+
 def raw_fields(record: Mapping[str, Any]) -> dict[str, Any]:
     """What canonical names replace, as it came: kept with the sample."""
     return {name: record[name] for name in _RAW if record.get(name) is not None}
@@ -175,6 +184,22 @@ def images_below(
         except FaultyContent as err:
             faults.append(str(err))
     return tuple(found)
+
+
+def _source(value: object, faults: list[str]) -> str:
+    if isinstance(value, float):  # a table's whole numbers, where some rows have none
+        value = int(value) if value.is_integer() else None if math.isnan(value) else value
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        named = ", ".join(SOURCE_FIELDS)
+        faults.append(f"source {value!r} is no text or whole number ({named})")
+        return ""
+    text = str(value).strip()
+    if len(text) > 256 or not text.isprintable():
+        faults.append("source is longer than 256 characters or not printable")
+        return ""
+    return text
 
 
 def _task(draft: Draft, faults: list[str]) -> tuple[Format, str] | None:

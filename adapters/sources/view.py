@@ -12,6 +12,7 @@ from medgen.adapters.sources.records import (
     field_of,
     images_below,
     raw_fields,
+    source_of,
 )
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.benchmark.vocabulary import canonical_format
@@ -81,6 +82,7 @@ class ViewSource:
             subtask=field_of(record, "paper_subtask", "subtask"),
             sub_category=field_of(record, "sub-category", "sub_category"),
             modality=record.get("modality"),
+            source=source_of(record),
             instruction=record.get("instruction"),
             answer=record.get("answer"),
             choices=field_of(record, "choice", "choices") or [],

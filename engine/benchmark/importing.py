@@ -13,7 +13,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from medgen.engine.benchmark.manifest import Manifest, ShardEntry, manifest_from_json
+from medgen.engine.benchmark.manifest import (
+    Manifest,
+    ShardEntry,
+    manifest_from_json,
+    order_table,
+)
 from medgen.engine.benchmark.source import Problem, Source
 from medgen.engine.benchmark.spool import Spool, SpoolEntry
 from medgen.engine.benchmark.vocabulary import MODALITIES
@@ -214,6 +219,7 @@ class _Writer:
         size = self._options.shard_size
         cuts = range(0, len(self._order), size)
         shards = tuple(self._shard(at // size, self._order[at : at + size]) for at in cuts)
+        self._write_order()
         manifest = self._manifest(source, shards)
         path = self._place.manifest
         if self._objects.create(path, manifest.to_json()):
@@ -238,6 +244,20 @@ class _Writer:
             formats=_counts(sample.format for sample in samples),
             sha256=hashlib.sha256(content).hexdigest(),
         )
+
+    def _write_order(self) -> None:
+        """Where each sample stood in the source, for what depends on it; the first import's stays.
+
+        The fingerprint does not cover it: the same samples in another order are the same benchmark.
+        """
+        places = {entry.id: at for at, entry in enumerate(self._spool.entries)}
+        table = order_table((e.format, places[e.id]) for e in self._order)
+        if not self._objects.create(self._place.order, seal(table)):
+            try:
+                unseal(self._objects.read(self._place.order), self._place.order)
+            except CorruptError:
+                log.warning("%s was damaged; it is written again", self._place.order)
+                self._objects.replace(self._place.order, seal(table))
 
     def _standing(self, name: str, content: bytes) -> bytes:
         """The object that stands there already when it holds the same rows, else ours."""

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from medgen.engine.codec import decode, plain
 from medgen.engine.data import Sample
@@ -72,6 +75,12 @@ def manifest_from_json(data: bytes, name: str) -> Manifest:
     return made
 
 
+def order_table(rows: Iterable[tuple[str, int]]) -> pa.Table:
+    """The format of every sample, in the benchmark's order, and where it stood in the source."""
+    formats, places = zip(*rows, strict=True)
+    return pa.table({"format": pa.array(formats), "place": pa.array(places, pa.int64())})
+
+
 class Benchmark:
     """Reads one benchmark from the store."""
 
@@ -106,6 +115,21 @@ class Benchmark:
         if hashlib.sha256(data).hexdigest() != self.manifest.shards[shard].sha256:
             raise CorruptError(f"{name} is not the object its manifest names; import it again")
         return schemas.check(unseal(data, name), schemas.SAMPLE, name)
+
+    def places(self, formats: Sequence[str]) -> NDArray[np.int64] | None:
+        """Where each sample of some formats stood in the source; None where nobody knows.
+
+        Raises:
+            CorruptError: the object is damaged; importing the benchmark again mends it.
+        """
+        try:
+            data = self._objects.read(self._place.order)
+        except FileNotFoundError:
+            return None
+        table = unseal(data, self._place.order)
+        own = table.filter(pc.is_in(table["format"], value_set=pa.array(formats, pa.string())))
+        places: NDArray[np.int64] = own["place"].to_numpy()
+        return places
 
     def samples(self, shard: int) -> list[Sample]:
         """One shard as samples, in their fixed order."""

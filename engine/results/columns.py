@@ -95,6 +95,14 @@ class Context:
     ids: pa.ChunkedArray | None = None
     source: Coded | None = None
 
+    def clusters(self) -> Ints:
+        """The code of each entry's source (patient, study, image); without one it is its own."""
+        if self.source is None:
+            return np.arange(len(self.format.codes))
+        alone = np.arange(len(self.source.codes)) + len(self.source.words)
+        codes: Ints = np.where(self.source.where(""), alone, self.source.codes)
+        return codes
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -388,7 +396,7 @@ class _Gather:
         self.statuses = Words(STATUSES)
         self._of = f"{node.stage}/{node.key} ({node.label})", system
         self._words = {n: Words() for n in ("format", "task", "modality")}
-        self._words |= {"source": Words()} if ids else {}
+        self._words |= {"source": Words()}
         self._words["prediction_status"] = Words(PREDICTION_STATUSES)
         self._codes: dict[str, NDArray[np.integer]] = {
             n: np.zeros(self.due, np.int32 if n == "source" else np.int16) for n in self._words
@@ -427,7 +435,7 @@ class _Gather:
             modality=self._encode("modality"),
             prediction=self._encode("prediction_status"),
             ids=None if self._ids is None else pa.chunked_array(self._ids, pa.string()),
-            source=self._encode("source") if self._ids is not None else None,
+            source=self._encode("source"),
         )
 
     def _encode(self, name: str) -> Coded:

@@ -230,7 +230,7 @@ def paired_columns(
         mine, other = _align(ours, theirs)
         mark = mine.threshold(left.reader.plan.thresholds)
         yield PairedColumn(
-            mine, other, _clusters(mine.context), mark, _unlike(left, ours, right, theirs)
+            mine, other, mine.context.clusters(), mark, _unlike(left, ours, right, theirs)
         )
     if not shared:
         raise ConfigError(f"{left.name} and {right.name} have no value in common to compare")
@@ -313,15 +313,6 @@ def _select(column: Column, at: Ints) -> Column:
         source=select(old.source) if old.source is not None else None,
     )
     return replace(column, values=column.values[at], status=select(column.status), context=context)
-
-
-def _clusters(context: Context) -> Ints:
-    source = context.source
-    if source is None:
-        return np.arange(len(context.format.codes))
-    alone = np.arange(len(source.codes)) + len(source.words)
-    codes: Ints = np.where(source.where(""), alone, source.codes)
-    return codes
 
 
 def cells(column: PairedColumn) -> Iterator[Cell]:

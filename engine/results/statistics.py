@@ -112,53 +112,64 @@ def normal_mean(values: Floats) -> Interval:
     return Interval(mean, mean - half, mean + half, "normal")
 
 
-def clustered_draws(
-    values: Floats, clusters: Ints, resamples: int = RESAMPLES, seed: int = SEED
-) -> Floats:
-    """Means of `values` when whole clusters are drawn with replacement; shape (resamples,).
-
-    `clusters` holds one integer code a value. Samples made from one source image are not
-    independent; drawing them together keeps the interval honest. Source: Davison and Hinkley,
-    Bootstrap Methods and their Application, 1997, section 3.8.
-    """
-    _, codes = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(codes, weights=values)
-    counts = np.bincount(codes).astype(np.float64)
-
-    def mean(indices: Ints) -> Floats:
-        drawn: Floats = sums[indices].sum(-1) / counts[indices].sum(-1)
-        return drawn[None, :]
-
-    draws: Floats = _resample(len(sums), resamples, seed, 1, mean)[0]
-    return draws
-
-
 def clustered_mean(
     values: Floats, clusters: Ints, resamples: int = RESAMPLES, seed: int = SEED
 ) -> Interval:
     """Mean and 95 % interval with whole clusters drawn; normal-theory above `BOOTSTRAP_LIMIT`.
 
-    The bootstrap's percentiles are moved outwards until they stand where a t interval of as many
-    clusters would (Hesterberg, The American Statistician 2015, 69:371, section 5.3): plain ones
-    are too narrow by the factor that a standard deviation over n is. One cluster has no interval.
+    `clusters` holds one integer code a value. Samples of one source (patient, study, image) are not
+    independent; drawing them together keeps the interval honest. Source: Davison and Hinkley,
+    Bootstrap Methods and their Application, 1997, section 3.8. The bootstrap's percentiles are
+    moved outwards until they stand where a t interval of as many clusters would (Hesterberg, The
+    American Statistician 2015, 69:371, section 5.3): plain ones are too narrow by the factor that
+    a standard deviation over n is. One cluster has no interval.
     """
-    if len(values) == 0:
-        return Interval(None, None, None, note="no value")
-    mean, sources = float(np.mean(values)), len(np.unique(clusters))
-    if sources == 1:
-        return Interval(mean, None, None, note="one source: no interval")
-    if sources > BOOTSTRAP_LIMIT:
-        residuals = _cluster_sums(values - mean, clusters)
-        half = _NORMAL_95 * float(np.sqrt(np.square(residuals).sum())) / len(values)
-        return Interval(mean, mean - half, mean + half, "clustered normal")
-    draws = clustered_draws(values, clusters, resamples, seed)
-    outer = _outer_percentile(sources)
-    low, high = np.percentile(draws, [outer, 100 - outer])
-    note = f"{sources} sources: covers less than 95 %" if sources < FEW_SOURCES else ""
+    return clustered_means([(values, clusters)], resamples, seed)[0]
+
+
+def clustered_means(
+    columns: Sequence[tuple[Floats, Ints]], resamples: int = RESAMPLES, seed: int = SEED
+) -> list[Interval]:
+    """`clustered_mean` of many; those of as many clusters share their draws, not their result."""
+    found: list[Interval] = [Interval(None, None, None, note="no value")] * len(columns)
+    sizes: dict[int, list[tuple[int, Floats, Floats]]] = {}
+    for at, (values, clusters) in enumerate(columns):
+        if len(values) == 0:
+            continue
+        mean, sources = float(np.mean(values)), len(np.unique(clusters))
+        if sources == 1:
+            found[at] = Interval(mean, None, None, note="one source: no interval")
+        elif sources > BOOTSTRAP_LIMIT:
+            residuals = _cluster_sums(values - mean, clusters)
+            half = _NORMAL_95 * float(np.sqrt(np.square(residuals).sum())) / len(values)
+            found[at] = Interval(mean, mean - half, mean + half, "clustered normal")
+        else:
+            sums = _cluster_sums(values, clusters)
+            counts = _cluster_sums(np.ones(len(values)), clusters)
+            sizes.setdefault(sources, []).append((at, sums, counts))
+    for sources, members in sizes.items():
+        draws = _resample(sources, resamples, seed, len(members), partial(_ratios, members))
+        outer = _outer_percentile(sources)
+        bounds = np.percentile(draws, [outer, 100 - outer], axis=1)
+        for (at, _, _), low, high in zip(members, *bounds, strict=True):
+            found[at] = _clustered_interval(columns[at][0], sources, float(low), float(high))
+    return found
+
+
+def _ratios(members: Sequence[tuple[int, Floats, Floats]], indices: Ints) -> Floats:
+    # Row by row, as in `_row_means`.
+    return np.stack(
+        [sums[indices].sum(-1) / counts[indices].sum(-1) for _, sums, counts in members]
+    )
+
+
+def _clustered_interval(values: Floats, sources: int, low: float, high: float) -> Interval:
+    mean = float(np.mean(values))
+    notes = [f"{sources} sources: covers less than 95 %"] if sources < FEW_SOURCES else []
     if np.ptp(values) == 0:
         low = high = mean  # draws of equal values differ in their last bits
-        note = "; ".join(filter(None, ["no spread", note]))
-    return Interval(mean, float(low), float(high), "clustered bootstrap", note)
+        notes = ["no spread", *notes]
+    return Interval(mean, low, high, "clustered bootstrap", "; ".join(notes))
 
 
 @cache

@@ -5,7 +5,11 @@
     n               samples that have a value; mean, sd, interval and pass rate are of these
     coverage        n / (expected - not_applicable): 1 when nothing failed and nothing is missing
     sd              population standard deviation, as the benchmark's authors give it
-    ci_method       bootstrap (1,000 resamples, seed 42), or normal above 20,000 values
+    sources         patients, studies or images that the n values come from
+    ci_low, ci_high 95 % interval of the mean in which whole sources are drawn
+    ci_method       clustered bootstrap (1,000 resamples, seed 42), or normal above 20,000 sources
+    ci_note         why there is none, or that it covers less than it says
+    authors_ci_*    what the authors' evaluator gives: items drawn alone, in the source's order
     status_*        samples by the status of the score, or of the judge's verdict in the view
     prediction_*    samples by the status of the prediction
     making          what made the column: metric or judge, arguments, weights, libraries
@@ -34,7 +38,7 @@ from medgen.engine.results.columns import (
     system_columns,
 )
 from medgen.engine.results.making import making
-from medgen.engine.results.statistics import Floats, bootstrap_means
+from medgen.engine.results.statistics import Floats, Ints, bootstrap_means, clustered_means
 from medgen.engine.results.thresholds import Threshold
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES, VERDICTS, stage_kind
@@ -61,6 +65,10 @@ SUMMARY = pa.schema(
         ("ci_low", _NUMBER),
         ("ci_high", _NUMBER),
         ("ci_method", _TEXT),
+        ("ci_note", _TEXT),
+        ("sources", _COUNT),
+        ("authors_ci_low", _NUMBER),
+        ("authors_ci_high", _NUMBER),
         ("pass_when", _TEXT),
         ("threshold", _NUMBER),
         ("passed", _COUNT),
@@ -96,31 +104,63 @@ def summarize(reader: RunReader) -> pa.Table:
         ConfigError: a threshold of the plan cannot be read.
     """
     rows: list[Row] = []
-    waiting: list[tuple[Row, Floats]] = []
+    waiting: list[_Waiting] = []
     for system in reader.plan.systems:
         random = random_labels(reader, system.name)
+        places = reader.benchmark.places(system.formats)
         for column in system_columns(reader, system.name):
-            for row, values in _column_rows(reader.plan, column, random):
+            clusters = column.context.clusters()
+            for row, held in _column_rows(reader.plan, column, random):
                 rows.append(row)
-                waiting.append((row, values))
-                if sum(len(kept) for _, kept in waiting) > _WAITING:
+                waiting.append(_waiting(row, column, held, clusters, places))
+                if sum(len(w.values) for w in waiting) > _WAITING:
                     _interval(waiting)
     _interval(waiting)
     return pa.Table.from_pylist(rows, SUMMARY)
 
 
-def _interval(waiting: list[tuple[Row, Floats]]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A row that waits for its intervals, with its values."""
+
+    row: Row
+    values: Floats
+    clusters: Ints
+    as_they_came: Floats  # the values in the source's order
+
+
+def _waiting(
+    row: Row, column: Column, held: NDArray[np.bool_], clusters: Ints, places: Ints | None
+) -> _Waiting:
+    values = column.values[held]
+    came = values if places is None else values[np.argsort(places[held], kind="stable")]
+    return _Waiting(row, values, clusters[held], came)
+
+
+def _interval(waiting: list[_Waiting]) -> None:
     """Give the waiting rows their means and intervals, and forget them."""
-    found = bootstrap_means([values for _, values in waiting])
-    for (row, _), interval in zip(waiting, found, strict=True):
-        row["mean"], row["ci_method"] = interval.mean, interval.method
-        row["ci_low"], row["ci_high"] = interval.low, interval.high
+    ours = clustered_means([(w.values, w.clusters) for w in waiting])
+    theirs = bootstrap_means([w.as_they_came for w in waiting])
+    for held, interval, authors in zip(waiting, ours, theirs, strict=True):
+        held.row.update(
+            {
+                "mean": interval.mean,
+                "ci_low": interval.low,
+                "ci_high": interval.high,
+                "ci_method": interval.method,
+                "ci_note": interval.note,
+                "sources": len(np.unique(held.clusters)),
+                "authors_ci_low": authors.low,
+                "authors_ci_high": authors.high,
+            }
+        )
     waiting.clear()
 
 
 def _column_rows(
     plan: Plan, column: Column, random: Mapping[str, bool]
-) -> Iterator[tuple[Row, Floats]]:
+) -> Iterator[tuple[Row, NDArray[np.bool_]]]:
+    """The column's rows, and which of its entries have a value that counts in each."""
     mark = column.threshold(plan.thresholds)
     made = json.dumps(making(plan, column.made))
     for group in groups(column):
@@ -128,7 +168,8 @@ def _column_rows(
         expected = int(np.count_nonzero(group.mask))
         if statuses["not_applicable"] == expected:
             continue
-        values = column.values[group.mask & np.isfinite(column.values)]
+        held = group.mask & np.isfinite(column.values)
+        values = column.values[held]
         row: Row = {
             "system": column.system,
             "control": plan.system(column.system).control,
@@ -147,7 +188,7 @@ def _column_rows(
         row |= {f"status_{s}": statuses.get(s, 0) for s in STATUSES}
         predicted = column.context.prediction.counts(group.mask)
         row |= {f"prediction_{s}": predicted.get(s, 0) for s in PREDICTION_STATUSES}
-        yield row, values
+        yield row, held
 
 
 def groups(column: Column) -> Iterator[ColumnGroup]:

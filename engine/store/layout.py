@@ -1,6 +1,6 @@
 """Every path of the store, and nowhere else.
 
-    benchmarks/<ref>/{manifest.json, shard-00000.arrow …}
+    benchmarks/<ref>/{manifest.json, order.arrow, shard-00000.arrow …}
     stages/<stage>/<key>/{stage.json, shard-00000.arrow, shard-00000-r1.arrow, _owed-00000,
                           parts-00000/…, quarantine/…}
     runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, events/<chunk>.jsonl,
@@ -42,6 +42,11 @@ class BenchmarkPlace:
     def manifest(self) -> str:
         """What the benchmark is."""
         return f"{self.folder}/manifest.json"
+
+    @property
+    def order(self) -> str:
+        """In which order the samples came."""
+        return f"{self.folder}/order.arrow"
 
     def shard(self, number: int) -> str:
         """A shard of samples."""

@@ -5,7 +5,14 @@ from typing import Any
 import jinja2
 
 from medgen.launch.report import escaping
-from medgen.launch.report.tables import PLUMBING, cell_lines, number, prediction_lines, share
+from medgen.launch.report.tables import (
+    PLUMBING,
+    cell_lines,
+    interval_lines,
+    number,
+    prediction_lines,
+    share,
+)
 
 
 def page(template: str, **shown: Any) -> str:
@@ -31,5 +38,6 @@ def _environment() -> jinja2.Environment:
         "share": share,
         "cell": cell_lines,
         "prediction_lines": prediction_lines,
+        "interval": lambda row: ", ".join(interval_lines(row)),
     }
     return environment

@@ -157,12 +157,19 @@ def cell_lines(line: Line, column: str) -> list[str]:
     if row["random_weights"] and not line.random_weights:
         lines[0] += " †"
     if row["n"]:
-        lines.append(f"[{number(row['ci_low'])}, {number(row['ci_high'])}]")
+        lines += interval_lines(row)
     if row["pass_rate"] is not None:
         lines.append(f"pass {share(row['pass_rate'])}")
     lines.append(f"n {row['n']}/{row['expected'] - row['not_applicable']}")
     lines += [f"{count} {status}" for status, count in score_failures(row).items()]
     return lines
+
+
+def interval_lines(row: Row) -> list[str]:
+    """A 95 % interval, or why there is none, and what must be known beside it."""
+    shown = f"[{number(row['ci_low'])}, {number(row['ci_high'])}]"
+    noted = [row["ci_note"]] if row["ci_note"] else []
+    return noted if row["ci_low"] is None else [shown, *noted]
 
 
 def terminal_tables(summary: pa.Table, width: int) -> list[Table]:

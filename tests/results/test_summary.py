@@ -206,7 +206,8 @@ def test_columns_hold_no_text_of_a_sample(tmp_path):
     reader = FakeRun(make_samples(32), score=steady(value)).write(str(tmp_path))
     (column,) = system_columns(reader, "good")
     assert column.context.ids is None
-    assert column.context.source is None
+    assert len(column.context.source.words) == 16  # by their codes, four bytes an entry
+    assert column.context.source.codes.nbytes == 4 * 32
     assert column.values.nbytes + column.status.codes.nbytes <= 9 * 32
 
 
