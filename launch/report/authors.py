@@ -77,17 +77,18 @@ class Declared:
     label: str  # the metric, as the plan calls it
     output: str
     authors: str = ""
+    profile: str = ""
 
 
 def value_names(declared: Sequence[Declared]) -> dict[tuple[str, str], str]:
     """The name in a record of every value, by label and output.
 
     It is the authors' own where they know the value; of two values with the same name the first
-    has it. Any other keeps the name it has here, in letters that they allow, and never takes
-    theirs nor that of another field.
+    of a compat profile has it, or the first. Any other keeps the name it has here, in letters that
+    they allow, and never takes theirs nor that of another field.
     """
     named: dict[tuple[str, str], str] = {}
-    for value in declared:
+    for value in sorted(declared, key=lambda v: not v.profile.startswith("compat")):
         if value.authors in METRICS and value.authors not in named.values():
             named[value.label, value.output] = value.authors
     for value in declared:

@@ -114,12 +114,13 @@ def _values(reader: RunReader, system: str) -> _Values:
 
 
 def _declarations(reader: RunReader, node: Node) -> list[authors.Declared]:
-    """The values of a metric, from the passport of what ran."""
+    """The values of a metric, from the passport of what ran; one of its name when nothing ran."""
     passport = reader.shard_labels(node).get("passport")
-    outputs = passport.get("outputs") if isinstance(passport, Mapping) else None
+    passport = passport if isinstance(passport, Mapping) else {}
+    outputs, profile = passport.get("outputs"), str(passport.get("profile", ""))
     return [
-        authors.Declared(node.label, output["name"], output.get("authors", ""))
-        for output in outputs or ()
+        authors.Declared(node.label, output["name"], output.get("authors", ""), profile)
+        for output in outputs or [{"name": node.label}]
     ]
 
 

@@ -220,6 +220,11 @@ NAMES = [
         [("text_em", "text_em", "Text_EM"), ("exact_match", "exact_match", "Text_EM")],
         ["Text_EM", "exact_match"],
     ),
+    (
+        [("s", "exact_match", "Text_EM", "strict"), ("c", "exact_match", "Text_EM", "compat")],
+        ["Text_EM", "s_exact_match"],
+    ),
+    ([("s", "exact_match", "Text_EM", "strict")], ["Text_EM"]),
     ([("token_f1", "token_f1", "Text_F1")], ["Text_F1"]),
     ([("e", "entity_f1", "Clinical_Entity_F1"), ("e", "x", "")], ["Clinical_Entity_F1", "e_x"]),
     ([("PSNR", "PSNR", "")], ["metric_PSNR"]),
@@ -346,6 +351,7 @@ def test_a_system_without_rows_has_its_files(tmp_path):
     assert len(export_authors(reader, into)) == 6
     records = [json.loads(x) for x in into.read("vqa/a.jsonl").decode().splitlines()]
     assert [made["prediction_status"] for made in records] == ["missing"] * 2
+    assert all(made["value_status"]["psnr"]["status"] == "missing" for made in records)
     assert json.loads(into.read("vqa/a_results.json"))["Sample_Count"] == 2
     rows = values_table(reader, "a").to_pylist()
     assert [row["prediction_status"] for row in rows] == ["missing"] * 8
