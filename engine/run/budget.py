@@ -1,11 +1,11 @@
 """What one start of a run may spend on hosted models, over all of its systems and judges.
 
 The driver learns what a unit cost when it is committed. So it hands out a unit only while what is
-open and this one still fit. A unit is priced by its samples: each as the dearest sample of its group
-so far (the mean of the unit that was dearest a sample), and never less than what its recipe says
-that one sample costs at most (`stated`). Of a group of which neither is known, one unit goes first,
-priced like the dearest sample of any. So a single unit can pass the cap only by what its samples
-cost beyond those prices; a judge's sentinels are not counted. The cap of an endpoint
+open and this one still fit. A unit is priced by its samples: each as the dearest sample of its
+group so far (the mean of the unit that was dearest a sample), and never less than what its recipe
+says that one sample costs at most (`stated`). Of a group of which neither is known, one unit goes
+first, priced like the dearest sample of any. So a single unit can pass the cap only by what its
+samples cost beyond those prices; a judge's sentinels are not counted. The cap of an endpoint
 (`endpoint.spending_cap_usd`) is exact, and counts for one worker.
 """
 
