@@ -184,16 +184,17 @@ def compare(left: Side, right: Side, flips: int = FLIPS, across: bool = False) -
 def unlike_words(columns: Iterable[PairedColumn]) -> tuple[str, ...]:
     """How columns are not alike: each difference once, with the values that it concerns."""
     names: dict[str, list[str]] = {}
-    scored = set()
+    scored = set[str]()
     for column in columns:
         scored |= {column.left.name} if column.left.stage != "answer" else set()
         for words in column.unlike:
             names.setdefault(words, []).append(column.left.name)
-    return tuple(
-        f"{'every value' if scored and scored <= set(who) else ', '.join(dict.fromkeys(who))}: "
-        f"{words}"
-        for words, who in names.items()
-    )
+    return tuple(f"{_whose(who, scored)}: {words}" for words, who in names.items())
+
+
+def _whose(names: Sequence[str], scored: set[str]) -> str:
+    every = scored and scored <= set(names) and len(names) > 1
+    return "every value" if every else ", ".join(dict.fromkeys(names))
 
 
 def refusal(left: Side, right: Side, unlike: Sequence[str]) -> ConfigError:
