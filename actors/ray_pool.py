@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, cast
 
 import ray
 from ray import exceptions
@@ -29,6 +29,23 @@ class Dead:
     """The model's engine died, and its process must end: nothing was committed for the unit."""
 
     trouble: Trouble
+
+
+Ref = ray.ObjectRef[Any]  # to what an actor says, when it is asked for
+
+
+class Remote(Protocol):
+    """A method of an actor, or its class, as Ray lets it be called from here."""
+
+    def remote(self, *args: object) -> Ref:
+        """Call it there."""
+
+
+class Handle(Protocol):
+    """An actor that runs `Host`, from here."""
+
+    node: Remote
+    work: Remote
 
 
 class Host:
@@ -70,9 +87,9 @@ class _Actor:
     """One actor and what it holds."""
 
     group: str
-    handle: Any
+    handle: Handle
     node: str = ""  # empty until it is ready
-    units: dict[Any, Unit] = field(default_factory=dict)
+    units: dict[Ref, Unit] = field(default_factory=dict)
     alone: bool = False
 
 
@@ -83,7 +100,7 @@ class RayPool:
         """Needs a connected Ray; `growing` where machines that are lost may be replaced."""
         self._growing = growing
         self._groups: dict[str, Group] = {}
-        self._actors: dict[Any, _Actor] = {}  # by the reference that tells of readiness
+        self._actors: dict[Ref, _Actor] = {}  # by the reference that tells of readiness
         self._due: list[tuple[float, str]] = []  # starts that wait for their back-off
         self._deaths: dict[str, int] = {}  # in a row, by group
 
@@ -100,7 +117,7 @@ class RayPool:
     def _start(self, name: str) -> None:
         group = self._groups[name]
         host: Any = ray.remote(**_options(group.resources))(Host)
-        handle = host.remote(group.make)
+        handle: Handle = host.remote(group.make)
         self._actors[handle.node.remote()] = _Actor(name, handle)
 
     def room(self, group: str) -> int:
@@ -151,7 +168,7 @@ class RayPool:
             outcomes += self._settle(ref)
         return outcomes
 
-    def _settle(self, ref: Any) -> Sequence[Outcome]:
+    def _settle(self, ref: Ref) -> Sequence[Outcome]:
         if ref in self._actors:
             return self._note_start(ref)
         actor_ref = next((r for r, a in self._actors.items() if ref in a.units), None)
@@ -159,7 +176,7 @@ class RayPool:
             return []  # its actor died earlier in this batch and told of all its units
         actor = self._actors[actor_ref]
         try:
-            told = ray.get(ref)
+            told: tuple[Receipt, ...] | Trouble | Dead = ray.get(ref)
         except exceptions.RayTaskError as err:  # before or after our code: a unit not unpickled
             told = trouble(err.cause if isinstance(err.cause, Exception) else err)
         except exceptions.RayError as err:
@@ -173,28 +190,28 @@ class RayPool:
         self._deaths.pop(actor.group, None)
         return [Outcome("finished", actor.group, unit, told)]
 
-    def _finish(self, actor: _Actor, ref: Any) -> Unit:
+    def _finish(self, actor: _Actor, ref: Ref) -> Unit:
         actor.alone = False
         return actor.units.pop(ref)
 
-    def _note_start(self, ref: Any) -> Sequence[Outcome]:
+    def _note_start(self, ref: Ref) -> Sequence[Outcome]:
         actor = self._actors[ref]
         lost = False
         try:
-            told = ray.get(ref)
+            told: str | Trouble = ray.get(ref)
         except exceptions.RayError as err:
             told, lost = _trouble_of(err), _machine_lost(err, actor.node)
         if isinstance(told, str):
             actor.node = told
             return []
         del self._actors[ref]
-        ray.kill(actor.handle)
+        _end(actor.handle)
         self._replace(actor.group)
         return [] if lost else [Outcome("unstarted", actor.group, trouble=told)]
 
-    def _bury(self, ref: Any, kind: Literal["lost", "crashed"], why: Trouble) -> Sequence[Outcome]:
+    def _bury(self, ref: Ref, kind: Literal["lost", "crashed"], why: Trouble) -> Sequence[Outcome]:
         actor = self._actors.pop(ref)
-        ray.kill(actor.handle)
+        _end(actor.handle)
         self._replace(actor.group)
         alone = len(actor.units) == 1
         return [Outcome(kind, actor.group, unit, (), why, alone) for unit in actor.units.values()]
@@ -218,12 +235,16 @@ class RayPool:
         self._groups.pop(group, None)
         self._due = [(at, name) for at, name in self._due if name != group]
         for ref in [r for r, a in self._actors.items() if a.group == group]:
-            ray.kill(self._actors.pop(ref).handle)
+            _end(self._actors.pop(ref).handle)
 
     def shutdown(self) -> None:
         """See `Pool.shutdown`. Ray itself stays connected."""
         for group in list(self._groups):
             self.close(group)
+
+
+def _end(actor: Handle) -> None:
+    ray.kill(cast(ray.actor.ActorHandle[Any], actor))
 
 
 def _options(resources: Resources) -> dict[str, Any]:

@@ -115,8 +115,9 @@ def read_yaml(path: str) -> dict[str, Any]:
     return body
 
 
-def _check_size(body: Any, path: str) -> None:
-    count, stack = 0, [(body, 0)]
+def _check_size(body: object, path: str) -> None:
+    stack: list[tuple[object, int]] = [(body, 0)]
+    count = 0
     while stack:
         value, depth = stack.pop()
         count += 1
@@ -182,7 +183,7 @@ def _settings(
     return kept
 
 
-def _whole(body: Any) -> bool:
+def _whole(body: object) -> bool:
     """Whether a system or judge is written out, rather than only some settings of it."""
     if not isinstance(body, dict):
         return False
@@ -223,7 +224,7 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _as_list(value: Any, key: str) -> list[Any]:
+def _as_list(value: object, key: str) -> list[object]:
     if value is None:
         return []
     if isinstance(value, str):
@@ -233,7 +234,7 @@ def _as_list(value: Any, key: str) -> list[Any]:
     return value
 
 
-def _members(group: str, entry: Any, folder: Path | None) -> list[dict[str, Any]]:
+def _members(group: str, entry: object, folder: Path | None) -> list[dict[str, Any]]:
     if isinstance(entry, dict):
         if not isinstance(entry.get("name"), str):
             raise ConfError(f"{group}: an entry written in place needs a `name`")

@@ -13,7 +13,7 @@ from medgen.engine.errors import CorruptError
 T = TypeVar("T")
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """The JSON form of dataclasses, settings, mappings, tuples and sets, which come sorted."""
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
@@ -28,7 +28,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def encode(value: Any) -> bytes:
+def encode(value: object) -> bytes:
     """JSON as it is stored, to be read by people too; mappings keep their order."""
     return json.dumps(plain(value), indent=1).encode()
 
@@ -50,7 +50,7 @@ def decode(kind: type[T], data: bytes, what: str) -> T:
         raise CorruptError(f"{what} ({err})") from err
 
 
-def fingerprint(*parts: Any) -> str:
+def fingerprint(*parts: object) -> str:
     """Content address, 16 hex digits: the same recipe always finds the same results."""
     text = json.dumps(plain(parts), sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

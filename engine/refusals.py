@@ -28,7 +28,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 
 
-def refusal(said: str, kind: Any, values: Any, where: str) -> str:
+def refusal(said: str, kind: object, values: object, where: str) -> str:
     """What msgspec said of values, as a sentence.
 
     Args:
@@ -62,22 +62,26 @@ def _expectation(expected: re.Match[str]) -> str:
     return f"{words} {rest} is expected" if rest else f"{words} is expected"
 
 
-def _step(kind: Any, value: Any, step: re.Match[str]) -> tuple[str, Any, Any]:
+def _step(kind: object, value: Any, step: re.Match[str]) -> tuple[str, object, object]:
     """One step down the path: the words for it, the type and the value there."""
     if name := step["name"]:
         hints = next((_hints(k) for k in _alternatives(kind) if name in _hints(k)), {})
         return f".{name}", hints.get(name, Any), value[name]
     if step["index"] == "...":
-        inner = next(get_args(k)[1] for k in _alternatives(kind) if get_origin(k) in _MAPPINGS)
-        key = next(key for key, item in value.items() if not _fits(item, inner))
+        inner: object = next(
+            get_args(k)[1] for k in _alternatives(kind) if get_origin(k) in _MAPPINGS
+        )
+        key: str = next(key for key, item in value.items() if not _fits(item, inner))
         return f".{key}", inner, value[key]
     index = int(step["index"])
-    items = next(get_args(k) for k in _alternatives(kind) if get_origin(k) in (tuple, list))
+    items: tuple[object, ...] = next(
+        get_args(k) for k in _alternatives(kind) if get_origin(k) in (tuple, list)
+    )
     inner = items[0] if len(items) == 1 or items[1] is Ellipsis else items[index]
     return f"[{index}]", inner, value[index]
 
 
-def _fits(value: Any, kind: Any) -> bool:
+def _fits(value: object, kind: Any) -> bool:
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
@@ -85,7 +89,7 @@ def _fits(value: Any, kind: Any) -> bool:
     return True
 
 
-def _alternatives(kind: Any) -> Iterator[Any]:
+def _alternatives(kind: object) -> Iterator[object]:
     """The types that a value may have, without what is annotated to them."""
     if get_origin(kind) is Annotated:
         yield from _alternatives(get_args(kind)[0])
@@ -96,15 +100,15 @@ def _alternatives(kind: Any) -> Iterator[Any]:
         yield kind
 
 
-def _hints(kind: Any) -> dict[str, Any]:
+def _hints(kind: object) -> dict[str, object]:
     return get_type_hints(kind, include_extras=True) if isinstance(kind, type) else {}
 
 
-def _fields(kind: Any) -> list[str]:
+def _fields(kind: object) -> list[str]:
     return [name for k in _alternatives(kind) for name in _hints(k)]
 
 
-def _choices(kind: Any) -> str:
+def _choices(kind: object) -> str:
     literals = (k for k in _alternatives(kind) if get_origin(k) is Literal)
     return " or ".join(repr(choice) for k in literals for choice in get_args(k))
 

@@ -6,7 +6,8 @@ a number no switch, a string no list; only a whole number may stand where any nu
 
 import ast
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -42,7 +43,7 @@ class Unusable(ConfigError, ValueError):
     """A value that has the right type and cannot be used; reading adds its place."""
 
 
-def read(kind: type[T], given: Any, where: str) -> T:
+def read(kind: type[T], given: object, where: str) -> T:
     """Settings from what configuration holds.
 
     Args:
@@ -65,7 +66,7 @@ def read(kind: type[T], given: Any, where: str) -> T:
         raise ConfigError(refusal(str(err), kind, values, where)) from err
 
 
-def without_how(kind: type[Any], given: Any, where: str = "settings") -> dict[str, Any]:
+def without_how(kind: type[Any], given: object, where: str = "settings") -> dict[str, Any]:
     """What of settings can change rows, as JSON for keys: no marked field, at any depth.
 
     A field that has its default value is left out, so that it is the same key whether the default
@@ -77,19 +78,21 @@ def without_how(kind: type[Any], given: Any, where: str = "settings") -> dict[st
     return _lasting(read(kind, given, where))
 
 
-def _lasting(settings: Any) -> dict[str, Any]:
-    lasting = {}
+def _lasting(settings: msgspec.Struct) -> dict[str, Any]:
+    lasting: dict[str, object] = {}
     for field in msgspec.structs.fields(type(settings)):
-        value = getattr(settings, field.name)
+        value: object = getattr(settings, field.name)
         if is_how(type(settings), field.name) or value == _default(field):
             continue
         # A recipe is looked into by whoever knows its component.
-        deeper = isinstance(value, msgspec.Struct) and not isinstance(value, Nested)
-        lasting[field.name] = _lasting(value) if deeper else plain(value)
+        if isinstance(value, msgspec.Struct) and not isinstance(value, Nested):
+            lasting[field.name] = _lasting(value)
+        else:
+            lasting[field.name] = plain(value)
     return {name: value for name, value in lasting.items() if value != {}}
 
 
-def _default(field: msgspec.structs.FieldInfo) -> Any:
+def _default(field: msgspec.structs.FieldInfo) -> object:
     if field.default_factory is not msgspec.NODEFAULT:
         return field.default_factory()
     return field.default
@@ -97,7 +100,9 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
 
 def is_how(kind: type[Any], name: str) -> bool:
     """Whether a field of a settings type is marked by `How`."""
-    marks = getattr(get_type_hints(kind, include_extras=True)[name], "__metadata__", ())
+    marks: tuple[object, ...] = getattr(
+        get_type_hints(kind, include_extras=True)[name], "__metadata__", ()
+    )
     return any((getattr(mark, "extra", None) or {}).get("how") for mark in marks)
 
 
@@ -117,7 +122,8 @@ def check_arguments(who: str, target: str, kwargs: Mapping[str, Any]) -> None:
     except ConfigError as err:
         raise ConfigError(f"{who}.target: {err}") from err
     if component.settings:
-        settings = read(registry.load(component.settings), kwargs, f"{who}.kwargs")
+        kind: type[msgspec.Struct] = registry.load(component.settings)
+        settings = read(kind, kwargs, f"{who}.kwargs")
         for name in settings.__struct_fields__:
             if isinstance(inner := getattr(settings, name), Nested):
                 check_arguments(f"{who}.kwargs.{name}", inner.target, inner.arguments())
@@ -157,8 +163,8 @@ def _signature(target: str) -> ast.arguments | None:
 
 def _source(module: str) -> Path | None:
     """Where a module's source lies; its parents are not imported either."""
-    folders: Any = None
-    found = None
+    folders: Sequence[str] | None = None
+    found: ModuleSpec | None = None
     parts = module.split(".")
     for depth in range(len(parts)):
         name = ".".join(parts[: depth + 1])

@@ -6,7 +6,7 @@ the depth of the file, never from the levels that happen to occur.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -64,7 +64,7 @@ class Picture:
             remark: what a reader of its scores should know, such as levels that were clipped.
         """
         self.image, self.levels, self.remark = image, levels, remark
-        self._derived: dict[Any, Any] = {}
+        self._derived: dict[Hashable, Any] = {}
 
     @property
     def size(self) -> tuple[int, int]:
@@ -122,11 +122,11 @@ class Picture:
             self._derived[key] = value
         return self._derived[key]  # type: ignore[no-any-return]
 
-    def keep(self, key: Any, value: Any) -> None:
+    def keep(self, key: Hashable, value: object) -> None:
         """Keep a small derived value (an embedding) that was made in a batch."""
         self._derived[key] = value
 
-    def recall(self, key: Any) -> Any | None:
+    def recall(self, key: Hashable) -> Any | None:
         """What was kept under `key`, or None."""
         return self._derived.get(key)
 

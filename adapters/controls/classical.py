@@ -219,7 +219,7 @@ def _fill(pixels: Pixels, mask: NDArray[np.bool_]) -> Pixels:
     # Biharmonic equations on a coarse grid: the fill is smooth, and their cost is not.
     if not mask.any() or mask.all():
         return pixels
-    step = max(1, int(np.sqrt(mask.sum() / 600)))
+    step = max(1, int(np.sqrt(np.count_nonzero(mask) / 600)))
     coarse = restoration.inpaint_biharmonic(
         pixels[::step, ::step], mask[::step, ::step], channel_axis=2
     )

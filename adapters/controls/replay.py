@@ -114,7 +114,7 @@ class Replay:
             if sample not in known
         ]
 
-    def _index(self, at: int, digest: Any) -> None:
+    def _index(self, at: int, digest: "hashlib._Hash") -> None:
         name, folder = self._files[at].name, self._files[at].folder
         with folder.open(name) as file:
             while block := file.read(2**20):

@@ -13,7 +13,7 @@ import random
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply, host_of
 from medgen.adapters.http.limits import REAL, Clock, RateLimiter, RetryPause, SpendingCap
@@ -21,6 +21,9 @@ from medgen.adapters.http.standing import Standing
 from medgen.adapters.http.verdict import Attempt, foreign_coding, judge
 from medgen.adapters.loop_thread import LoopThread
 from medgen.engine.errors import AdapterError, SpendingError
+
+if TYPE_CHECKING:
+    import httpx
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -238,7 +241,7 @@ class HttpClient:
         return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
 
 
-def _end(loop: LoopThread, http: Any) -> None:
+def _end(loop: LoopThread, http: "httpx.AsyncClient") -> None:
     """Close the connections in their own loop, then end it."""
     try:
         asyncio.get_running_loop()

@@ -14,7 +14,7 @@ import numpy as np
 from medgen.adapters.judges.chat_judge import Case, cases_in_order, protocol_of, read_verdict, skip
 from medgen.adapters.judges.settings import Faults
 from medgen.engine.chat.messages import ChatReply, seed_for
-from medgen.engine.data import Image, Prediction, Sample, Usage, Verdict
+from medgen.engine.data import Format, Image, Prediction, Sample, Usage, Verdict
 from medgen.engine.errors import ImageError
 from medgen.engine.images import open_image
 from medgen.engine.judging.prompts import Rubric
@@ -120,7 +120,7 @@ def _grey(image: Image) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.asarray(picture, dtype=np.float64)
 
 
-def _reply(rubric: Rubric, format_: Any, resemblance: float) -> str:
+def _reply(rubric: Rubric, format_: Format, resemblance: float) -> str:
     """A reply as a model would write it, every dimension on the same point of the scale."""
     protocol = rubric.protocol
     point = protocol.low + round(resemblance * (protocol.high - protocol.low))
@@ -135,15 +135,16 @@ def _reply(rubric: Rubric, format_: Any, resemblance: float) -> str:
 
 def _spoil(reply: str, draw: int) -> str:
     """The kinds of rubbish that judges have been seen to give."""
-    found = json.loads(reply)
-    first = next(iter(found["scores"]))
-    lacking = {k: v for k, v in found["scores"].items() if k != first}
+    found: dict[str, object] = json.loads(reply)
+    scores: dict[str, object] = json.loads(reply)["scores"]
+    first = next(iter(scores))
+    lacking = {k: v for k, v in scores.items() if k != first}
     kinds = (
         "I would rate this answer seven out of ten.",
         reply[: len(reply) // 2],
         f"Here is my verdict: {reply}",
         json.dumps({**found, "scores": lacking}),
-        json.dumps({**found, "scores": {**found["scores"], first: 1000}}),
-        json.dumps({**found, "scores": {**found["scores"], first: "8"}}),
+        json.dumps({**found, "scores": {**scores, first: 1000}}),
+        json.dumps({**found, "scores": {**scores, first: "8"}}),
     )
     return kinds[draw % len(kinds)]

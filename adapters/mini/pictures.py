@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 Pixels = NDArray[np.float64]  # height x width x 3, in [0, 1]
 Region = tuple[float, float, float, float]  # centre x, centre y, radius x, radius y, as fractions
@@ -90,7 +93,7 @@ def _load_shipped(file: str) -> NDArray[np.float64]:
 
 
 @cache
-def _dicom(file: str) -> Any:
+def _dicom(file: str) -> "Dataset":
     # Read by its place in the package: pydicom's own look-up would try to fetch a missing file.
     from pydicom import dcmread
 

@@ -85,7 +85,7 @@ def pen_marks(pixels: Pixels, rng: Generator) -> Pixels:
     canvas = _picture(pixels)
     pen = ImageDraw.Draw(canvas)
     for _ in range(3):
-        ends = [(int(x * width), int(y * height)) for x, y in rng.random((2, 2))]
+        ends = [(int(x * width), int(y * height)) for x, y in rng.random((2, 2)).tolist()]
         pen.line(ends, fill=(30, 40, 200), width=5)
     return _array(canvas)
 
@@ -95,7 +95,7 @@ def dust(pixels: Pixels, rng: Generator) -> Pixels:
     height, width = pixels.shape[:2]
     canvas = _picture(pixels)
     pen = ImageDraw.Draw(canvas)
-    for x, y in rng.random((25, 2)):
+    for x, y in rng.random((25, 2)).tolist():
         left, top = x * width, y * height
         pen.ellipse((left, top, left + 5, top + 5), fill=(250, 250, 235))
     return _array(canvas)
@@ -163,7 +163,7 @@ def remove(pixels: Pixels, region: Region) -> Pixels:
 
     # Solved on a small grid: the fill is smooth, and the equation grows with the square.
     mask = inside(pixels, region)
-    step = max(1, int(np.sqrt(mask.sum() / 600)))
+    step = max(1, int(np.sqrt(np.count_nonzero(mask) / 600)))
     coarse = inpaint_biharmonic(pixels[::step, ::step], mask[::step, ::step], channel_axis=2)
     fill = coarse.repeat(step, axis=0).repeat(step, axis=1)[: pixels.shape[0], : pixels.shape[1]]
     return _clip(np.where(mask[..., None], blur(fill, step), pixels))
@@ -194,7 +194,7 @@ def slices(picture: Picture, count: int) -> tuple[Pixels, ...]:
 def flatten(picture: Picture, brightest: bool) -> Pixels:
     """The volume seen from the front: its brightest values, or its mean."""
     volume = taper(picture.pixels.mean(axis=2), 128)
-    seen = volume.max(axis=1) if brightest else volume.mean(axis=1)
+    seen: Pixels = volume.max(axis=1) if brightest else volume.mean(axis=1)
     return _rgb(seen / max(seen.max(), 1e-6))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image as Pillow
 
@@ -34,6 +34,9 @@ from medgen.engine.errors import (
 from medgen.engine.images import open_image, png
 from medgen.engine.settings import read
 from medgen.engine.trouble import log_failed_row
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 log = logging.getLogger(__name__)
 
@@ -126,13 +129,13 @@ class DiffusersPipeline:
             return self.execution.device
         return "cuda" if torch.cuda.is_available() else "cpu"
 
-    def _load_pipeline(self, name: str) -> Any:
+    def _load_pipeline(self, name: str) -> "DiffusionPipeline":
         try:
             import diffusers
             import torch
         except ImportError as err:
             raise AdapterError(f"{err}; install the extra 'images'") from err
-        kind = getattr(diffusers, name, None)
+        kind: type[DiffusionPipeline] | None = getattr(diffusers, name, None)
         if kind is None:
             raise ConfigError(f"diffusers {diffusers.__version__} has no pipeline {name!r}")
         options = {k: v for k, v in self._load.items() if k != "dtype" and v is not None}
@@ -147,7 +150,7 @@ class DiffusersPipeline:
         pipe.set_progress_bar_config(disable=True)
         return self._place(pipe)
 
-    def _place(self, pipe: Any) -> Any:
+    def _place(self, pipe: "DiffusionPipeline") -> "DiffusionPipeline":
         device = self._device()
         if self.execution.attention_slicing:
             pipe.enable_attention_slicing()

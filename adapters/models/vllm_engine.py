@@ -14,7 +14,7 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.images.content import unusable
 from medgen.adapters.loop_thread import LoopThread
@@ -27,6 +27,12 @@ from medgen.engine.data import Usage
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError
 from medgen.engine.settings import read
 from medgen.engine.trouble import log_failed_row
+
+if TYPE_CHECKING:
+    from vllm.lora.request import LoRARequest
+    from vllm.outputs import CompletionOutput, RequestOutput
+    from vllm.sampling_params import SamplingParams
+    from vllm.v1.engine.async_llm import AsyncLLM
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +172,7 @@ class VLLMChat:
                 "`compilation_config: {mode: 2, backend: eager}` instead"
             )
 
-    async def _start(self) -> tuple[Any, Prompts]:
+    async def _start(self) -> tuple["AsyncLLM", Prompts]:
         engine = self._vllm.start(self._arguments)
         return engine, Prompts(engine, self._template)
 
@@ -234,12 +240,11 @@ class VLLMChat:
         self._late = 0
         return _read(final, request)
 
-    async def _generate(self, request: ChatRequest) -> Any:
+    async def _generate(self, request: ChatRequest) -> "RequestOutput":
         prompt = await self._prompts.render(request.messages)
         name = f"chat-{next(self._names)}"
         parameters = self._vllm.sampling(request)
         lora = self._vllm.lora(self._lora)
-        final = None
         async for output in self._engine.generate(prompt, parameters, name, lora_request=lora):
             final = output
         return final
@@ -277,7 +282,7 @@ class _Vendor:
         names = frozenset(f.name for f in fields(AsyncEngineArgs))
         return cls(names, EngineDeadError, VLLMServerError)
 
-    def start(self, arguments: Mapping[str, Any]) -> Any:
+    def start(self, arguments: Mapping[str, Any]) -> "AsyncLLM":
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
@@ -287,7 +292,7 @@ class _Vendor:
         use = UsageContext.LLM_CLASS
         return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), usage_context=use)
 
-    def sampling(self, request: ChatRequest) -> Any:
+    def sampling(self, request: ChatRequest) -> "SamplingParams":
         from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 
         drawn, schema = request.sampling, request.schema
@@ -301,7 +306,7 @@ class _Vendor:
             structured_outputs=StructuredOutputsParams(json=dict(schema)) if schema else None,
         )
 
-    def lora(self, adapter: Mapping[str, str]) -> Any:
+    def lora(self, adapter: Mapping[str, str]) -> "LoRARequest | None":
         from vllm.lora.request import LoRARequest
 
         return LoRARequest(adapter["name"], 1, adapter["path"]) if adapter else None
@@ -325,7 +330,7 @@ def _cause(err: Exception) -> str:
     return str(err).replace("See root cause above.", where)
 
 
-def _close(engine: Any, prompts: Prompts, loop: LoopThread) -> None:
+def _close(engine: "AsyncLLM", prompts: Prompts, loop: LoopThread) -> None:
     prompts.close()
     loop.run(_unhear(engine))
     engine.shutdown()
@@ -335,13 +340,13 @@ def _close(engine: Any, prompts: Prompts, loop: LoopThread) -> None:
     gc.unfreeze()
 
 
-async def _unhear(engine: Any) -> None:
+async def _unhear(engine: "AsyncLLM") -> None:
     # Still listening when its engine goes away, vLLM would report a death that is wanted.
     if engine.output_handler is not None:
         engine.output_handler.cancel()
 
 
-def _read(final: Any, request: ChatRequest) -> ChatReply:
+def _read(final: "RequestOutput", request: ChatRequest) -> ChatReply:
     """A finished request of vLLM as a reply."""
     made = final.outputs[0]
     reason = str(made.finish_reason)
@@ -362,7 +367,7 @@ def _read(final: Any, request: ChatRequest) -> ChatReply:
     )
 
 
-def _tokens(made: Any) -> tuple[Token, ...]:
+def _tokens(made: "CompletionOutput") -> tuple[Token, ...]:
     if not made.logprobs:
         return ()
     return tuple(

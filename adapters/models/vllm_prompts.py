@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image as Pillow
 
@@ -18,11 +18,15 @@ from medgen.engine.chat.messages import Message
 from medgen.engine.data import Image
 from medgen.engine.images import open_image
 
+if TYPE_CHECKING:
+    from vllm.renderers import Prompt
+    from vllm.v1.engine.async_llm import AsyncLLM
+
 
 class Prompts:
     """Renders turns for one engine; use it on the engine's own event loop."""
 
-    def __init__(self, engine: Any, template: Mapping[str, Any]) -> None:
+    def __init__(self, engine: "AsyncLLM", template: Mapping[str, Any]) -> None:
         """Prepare.
 
         Args:
@@ -51,7 +55,7 @@ class Prompts:
         # One thread: the engine's picture cache has to see pictures in the order of the requests.
         self._thread = ThreadPoolExecutor(1, "vllm-prompts")
 
-    async def render(self, messages: Sequence[Message]) -> Any:
+    async def render(self, messages: Sequence[Message]) -> "Prompt":
         """A prompt that the engine takes as it is.
 
         Raises:
@@ -67,7 +71,7 @@ class Prompts:
         for pool in (self._decoders, self._thread):
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _render(self, turns: list[dict[str, Any]]) -> Any:
+    def _render(self, turns: list[dict[str, Any]]) -> "Prompt":
         _, (prompt,) = self._renderer.render_chat([turns], self._parameters)
         return prompt
 

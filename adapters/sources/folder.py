@@ -8,7 +8,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 from urllib.parse import urlsplit
 
 import fsspec
@@ -59,7 +59,7 @@ class Folder:
         names = {str(f).rstrip("/").rsplit("/", 1)[-1] for f in found if f.strip("/") != here}
         return sorted(n for n in names if not n.startswith("."))
 
-    def open(self, path: str) -> Any:
+    def open(self, path: str) -> BinaryIO:
         """A file opened for binary reading, after its links were followed and found inside.
 
         Raises:
@@ -180,7 +180,7 @@ def public_url(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
-def _lines(file: Any) -> Iterator[tuple[int, int, bytes | None]]:
+def _lines(file: BinaryIO) -> Iterator[tuple[int, int, bytes | None]]:
     number, offset, held, skipped = 1, 0, b"", 0
     while block := file.read(_BLOCK):
         *whole, held = (held + block).split(b"\n")

@@ -150,7 +150,7 @@ def ahead(read: Callable[[_Place], list[_Read]], places: Iterable[_Place]) -> It
                 future.cancel()
 
 
-def field_of(record: Mapping[str, Any], *names: str) -> Any:
+def field_of(record: Mapping[str, Any], *names: str) -> object:
     """The first of several spellings of a field that is there and not empty."""
     found = (record[name] for name in names if record.get(name) not in (None, "", []))
     return next(found, None)

@@ -8,13 +8,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline
 from medgen.adapters.models.settings import PipelineMode
 from medgen.adapters.provenance import MARKER, random_weights
 from medgen.adapters.tiny.settings import SEED
 from medgen.adapters.tiny.vlm import weights_folder
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTokenizer
 
 # Folder -> pipeline class of diffusers. The editor's U-Net also sees the picture's 4 latents.
 PIPELINES = {
@@ -104,7 +108,7 @@ def _recipe() -> str:
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
 
 
-def _pipeline(name: str, channels: int, seed: int) -> Any:
+def _pipeline(name: str, channels: int, seed: int) -> "DiffusionPipeline":
     import diffusers
     import torch
 
@@ -116,7 +120,8 @@ def _pipeline(name: str, channels: int, seed: int) -> Any:
             "vae": _vae(),
             "text_encoder": _text_encoder(len(tokenizer)),
         }
-    return getattr(diffusers, name)(
+    kind: type[DiffusionPipeline] = getattr(diffusers, name)
+    return kind(
         **{part: module.eval() for part, module in parts.items()},
         tokenizer=tokenizer,
         scheduler=diffusers.DDIMScheduler(
@@ -133,7 +138,7 @@ def _pipeline(name: str, channels: int, seed: int) -> Any:
     )
 
 
-def _tokenizer() -> Any:
+def _tokenizer() -> "CLIPTokenizer":
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import CLIPTokenizer
 
@@ -152,7 +157,7 @@ def _tokenizer() -> Any:
     return CLIPTokenizer(vocab=learnt["vocab"], merges=merges, model_max_length=_CONTEXT)
 
 
-def _unet(channels: int) -> Any:
+def _unet(channels: int) -> "UNet2DConditionModel":
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
@@ -169,7 +174,7 @@ def _unet(channels: int) -> Any:
     )
 
 
-def _vae() -> Any:
+def _vae() -> "AutoencoderKL":
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -183,7 +188,7 @@ def _vae() -> Any:
     )
 
 
-def _text_encoder(vocabulary: int) -> Any:
+def _text_encoder(vocabulary: int) -> "CLIPTextModel":
     from transformers import CLIPTextConfig, CLIPTextModel
 
     config = CLIPTextConfig(

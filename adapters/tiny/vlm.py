@@ -11,9 +11,12 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.provenance import MARKER, random_weights
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
 
 _SPECIAL = (
     "<|endoftext|>",
@@ -150,7 +153,7 @@ def _vendor() -> Any:
     return import_module("transformers")
 
 
-def _tokenizer() -> Any:
+def _tokenizer() -> "PreTrainedTokenizerBase":
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     transformers = _vendor()
@@ -166,7 +169,7 @@ def _tokenizer() -> Any:
         show_progress=False,
     )
     backend.train_from_iterator(_CORPUS, trainer)
-    return transformers.Qwen2TokenizerFast(
+    made: PreTrainedTokenizerBase = transformers.Qwen2TokenizerFast(
         tokenizer_object=backend,
         eos_token=_END_OF_TURN,
         pad_token=_END_OF_TEXT,
@@ -174,24 +177,27 @@ def _tokenizer() -> Any:
         additional_special_tokens=[s for s in _SPECIAL if s not in (_END_OF_TEXT, _END_OF_TURN)],
         model_max_length=_CONTEXT,
     )
+    return made
 
 
-def _processor() -> Any:
+def _processor() -> "ProcessorMixin":
     transformers = _vendor()
     pixels: Mapping[str, int] = {"shortest_edge": 56 * 56, "longest_edge": 112 * 112}
-    return transformers.Qwen2_5_VLProcessor(
+    made: ProcessorMixin = transformers.Qwen2_5_VLProcessor(
         image_processor=transformers.Qwen2VLImageProcessor(size=dict(pixels)),
         tokenizer=_tokenizer(),
         video_processor=transformers.Qwen2VLVideoProcessor(size=dict(pixels)),
         chat_template=_CHAT_TEMPLATE,
     )
+    return made
 
 
-def _ids(tokenizer: Any, names: Sequence[str]) -> list[int]:
-    return [int(tokenizer.convert_tokens_to_ids(name)) for name in names]
+def _ids(tokenizer: "PreTrainedTokenizerBase", names: Sequence[str]) -> list[int]:
+    ids = tokenizer.convert_tokens_to_ids(list(names))
+    return [ids] if isinstance(ids, int) else ids
 
 
-def _model(seed: int) -> Any:
+def _model(seed: int) -> "PreTrainedModel":
     import torch
 
     transformers = _vendor()
@@ -224,7 +230,8 @@ def _model(seed: int) -> Any:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = transformers.Qwen2_5_VLForConditionalGeneration(config).to(torch.float32).eval()
+        untrained = transformers.Qwen2_5_VLForConditionalGeneration(config)
+        model: PreTrainedModel = untrained.to(torch.float32).eval()
         # Left as drawn, it would never end a turn; so loud, it ends most within forty tokens.
         model.lm_head.weight.data[stop] *= _LOUD
     model.generation_config = transformers.GenerationConfig(

@@ -5,7 +5,6 @@ holds what it gives), so that a serialised reference means the same here and the
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 _SECTIONS = (
     "STUDY",
@@ -24,7 +23,7 @@ _SECTIONS = (
 _RANK = {name: rank for rank, name in enumerate(_SECTIONS)}
 
 
-def answer_text(answer: Any) -> str:
+def answer_text(answer: object) -> str:
     """One string for an answer of any JSON shape.
 
     A string keeps its words, white space collapsed. An object becomes one line a section in the
@@ -36,7 +35,7 @@ def answer_text(answer: Any) -> str:
     return _squeeze(answer)
 
 
-def _lines(sections: Mapping[Any, Any], depth: int) -> list[str]:
+def _lines(sections: Mapping[object, object], depth: int) -> list[str]:
     lines = []
     for key in sorted(sections, key=_order):
         value, head = sections[key], f"{'  ' * depth}{key}:"
@@ -50,10 +49,10 @@ def _lines(sections: Mapping[Any, Any], depth: int) -> list[str]:
     return lines
 
 
-def _order(key: Any) -> tuple[int, str]:
+def _order(key: object) -> tuple[int, str]:
     name = str(key)
     return _RANK.get(name.upper(), len(_SECTIONS)), name.lower()
 
 
-def _squeeze(value: Any) -> str:
+def _squeeze(value: object) -> str:
     return " ".join(str(value).split())

@@ -63,14 +63,15 @@ class Spool:
 
 def _split(sample: Sample) -> tuple[dict[str, Any], tuple[Image, ...]]:
     pictures = sample.input_images + sample.reference_images
-    fields = plain(replace(sample, input_images=(), reference_images=()))
+    fields: dict[str, Any] = plain(replace(sample, input_images=(), reference_images=()))
     fields["paths"] = [picture.path for picture in pictures]
     fields["inputs"] = len(sample.input_images)
     return fields, pictures
 
 
 def _join(fields: dict[str, Any], contents: list[bytes]) -> Sample:
-    inputs, paths = fields.pop("inputs"), fields.pop("paths")
+    inputs: int = fields.pop("inputs")
+    paths: list[str] = fields.pop("paths")
     pictures = tuple(Image(data, path) for data, path in zip(contents, paths, strict=True))
     fields |= {"input_images": pictures[:inputs], "reference_images": pictures[inputs:]}
     return Sample(**fields | {"choices": tuple(fields["choices"])})

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Literal, Never
 
 from medgen.engine.answers.dressing import unique_keys, without_fence
 from medgen.engine.answers.reasoning import part_thoughts
@@ -78,7 +78,7 @@ def _object(text: str) -> dict[str, Any]:
     return found
 
 
-def _no_constant(name: str) -> Any:
+def _no_constant(name: str) -> Never:
     raise ValueError(f"{name} is no JSON")
 
 
@@ -125,13 +125,13 @@ def _same_keys(found: Iterable[str], keys: list[str], where: str) -> None:
         raise ValueError(f"{where} has unknown fields: {', '.join(unknown)}")
 
 
-def _string(value: Any, name: str, longest: int) -> str:
+def _string(value: object, name: str, longest: int) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{name} is not a string")
     return _CONTROLS.sub(" ", storable(value))[:longest]
 
 
-def _score(value: Any, name: str, low: int, high: int) -> float:
+def _score(value: object, name: str, low: int, high: int) -> float:
     # bool is an int in Python, and `true` is no score.
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"score {name} is {value!r}, not a whole number")

@@ -9,7 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from medgen.engine.data import FORMATS, Prediction, Sample, Verdict
 from medgen.engine.errors import CorruptError
@@ -26,6 +26,16 @@ class Sentinel:
     sample: Sample
     prediction: Prediction
     kind: Kind
+
+
+class Row(TypedDict):
+    """What a judge said of one sentinel, as a table holds it."""
+
+    sample_id: str
+    view: str
+    repeat: int
+    status: str
+    scores: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +126,10 @@ def compare_sentinels(
         raise CorruptError(f"a sentinel table is not of version {TABLE_VERSION}")
     if before["judge"] != now["judge"]:
         raise CorruptError("these sentinel tables are of different judges")
-    earlier = {_slot(row): row for row in before["rows"]}
-    pairs = [(earlier[_slot(row)], row) for row in now["rows"] if _slot(row) in earlier]
+    rows_before: list[Row] = before["rows"]
+    rows_now: list[Row] = now["rows"]
+    earlier = {_slot(row): row for row in rows_before}
+    pairs = [(earlier[_slot(row)], row) for row in rows_now if _slot(row) in earlier]
     changes = [_change(a, b) for a, b in pairs]
     changed = sum(change > tolerance for change in changes)
     finite = [c for c in changes if c != float("inf")]
@@ -146,18 +158,18 @@ def _sentinel(group: Sequence[Sample], turn: int) -> Sentinel:
     return Sentinel(sample, given, kind)
 
 
-def _slot(row: Mapping[str, Any]) -> tuple[str, str, int]:
+def _slot(row: Row) -> tuple[str, str, int]:
     return row["sample_id"], row["view"], row["repeat"]
 
 
-def _change(before: Mapping[str, Any], now: Mapping[str, Any]) -> float:
+def _change(before: Row, now: Row) -> float:
     """The largest change of a score; infinite when the status or the dimensions differ."""
     if before["status"] != now["status"] or set(before["scores"]) != set(now["scores"]):
         return float("inf")
     return max((abs(now["scores"][n] - s) for n, s in before["scores"].items()), default=0.0)
 
 
-def _shift(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, float]:
+def _shift(pairs: Sequence[tuple[Row, Row]]) -> dict[str, float]:
     moves: dict[str, list[float]] = defaultdict(list)
     for before, now in pairs:
         for name in set(before["scores"]) & set(now["scores"]):
@@ -165,7 +177,7 @@ def _shift(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict
     return {name: sum(m) / len(m) for name, m in sorted(moves.items())}
 
 
-def _words(pairs: Sequence[Any], changed: int, shift: Mapping[str, float]) -> str:
+def _words(pairs: Sequence[object], changed: int, shift: Mapping[str, float]) -> str:
     if not pairs:
         return "no sentinel was judged in both runs, so nothing can be said of the judge"
     if not changed:

@@ -6,7 +6,7 @@ from typing import Any
 
 from medgen.engine import registry
 from medgen.engine.codec import plain
-from medgen.engine.settings import Nested, read, without_how
+from medgen.engine.settings import Nested, Settings, read, without_how
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def identity(spec: Spec) -> dict[str, Any]:
     """
     component = registry.find(spec.target)
     if component.settings:
-        kind = registry.load(component.settings)
+        kind: type[Settings] = registry.load(component.settings)
         settings = read(kind, spec.kwargs, f"{spec.target}.kwargs")
         lasting = without_how(kind, settings)
         inner = {n: r for n in lasting if isinstance(r := getattr(settings, n), Nested)}

@@ -8,7 +8,7 @@ from the benchmark itself: every column has exactly the locked denominator's len
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -303,7 +303,7 @@ class _Judged:
         self.fallen.append(fallen)
         scored = table.filter(pa.array(ok))
         judge = self.judges.encode(scored["judge"])
-        cells = _entries(scored["scores"].combine_chunks())
+        cells = _entries(cast(pa.MapArray, scored["scores"].combine_chunks()))
         entry = cells.row
         dimension = self.dimensions.encode(cells.key)
         shape = (len(self.dimensions.all), len(self.views.all), len(self.judges.all), samples)

@@ -236,7 +236,7 @@ def wilcoxon(differences: Floats) -> Paired | None:
     if len(differences) <= _EXACT_RANKS and len(np.unique(np.abs(moved))) < len(differences):
         # SciPy tries every pattern of signs here too, one call of Python a pattern.
         ranks = rankdata(np.abs(moved))
-        lower = min(float(ranks[moved > 0].sum()), float(ranks[moved < 0].sum()))
+        lower = min(float(np.sum(ranks[moved > 0])), float(np.sum(ranks[moved < 0])))
         flips = sign_flip(ranks * np.sign(moved))
         return Paired(lower, flips.p_value if flips else 1.0)
     result = scipy_wilcoxon(differences, zero_method="wilcox")
@@ -268,13 +268,13 @@ def sign_flip(
         return None
     if len(units) > BOOTSTRAP_LIMIT:
         return _normal_flips(units)
-    total = float(units.sum())
-    slack = 1e-12 * float(np.abs(units).sum())
+    total = float(np.sum(units))
+    slack = 1e-12 * float(np.sum(np.abs(units)))
     counts = np.zeros(3, dtype=np.int64)
     for sums in _flipped_sums(units, flips, seed):
         tails = (sums <= total + slack, sums >= total - slack, np.abs(sums) >= abs(total) - slack)
         counts += [int(np.count_nonzero(tail)) for tail in tails]
-    patterns = 2 ** min(len(units), 60)
+    patterns: int = 2 ** min(len(units), 60)
     exact = patterns <= flips
     chances = counts / patterns if exact else (counts + 1) / (flips + 1)
     return Flips(*(float(c) for c in chances))
@@ -290,8 +290,8 @@ def _cluster_sums(values: Floats, clusters: Ints | None) -> Floats:
 def _flipped_sums(units: Floats, flips: int, seed: int) -> Iterator[Floats]:
     # One random bit a sign: SciPy's permutation test draws a float each, and takes ten times
     # as long for the same null distribution.
-    size, total = len(units), float(units.sum())
-    patterns = 2 ** min(size, 60)
+    size, total = len(units), float(np.sum(units))
+    patterns: int = 2 ** min(size, 60)
     every = patterns <= flips
     rng, width = np.random.default_rng(seed), -(-size // 8)
     count, at_once = patterns if every else flips, max(1, 4 * _BLOCK // size)
@@ -309,8 +309,8 @@ def _flipped_sums(units: Floats, flips: int, seed: int) -> Iterator[Floats]:
 def _normal_flips(units: Floats) -> Flips:
     from scipy.stats import norm
 
-    spread = float(np.sqrt(np.square(units).sum()))
-    z = float(units.sum()) / spread if spread else 0.0
+    spread = float(np.sqrt(np.sum(np.square(units))))
+    z = float(np.sum(units)) / spread if spread else 0.0
     chances = (float(norm.cdf(z)), float(norm.sf(z)), min(1.0, 2 * float(norm.sf(abs(z)))))
     return Flips(*(max(chance, _LEAST_P) for chance in chances))
 
@@ -322,7 +322,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
         return list(p_values)
     from statsmodels.stats.multitest import multipletests
 
-    adjusted: list[Any] = list(multipletests(known, method="holm")[1])
+    adjusted = list(multipletests(known, method="holm")[1])
     return [None if p is None else float(adjusted.pop(0)) for p in p_values]
 
 
@@ -353,7 +353,7 @@ def rank_biserial(differences: Floats) -> float | None:
     from scipy.stats import rankdata
 
     ranks = rankdata(np.abs(moved))
-    return float((ranks * np.sign(moved)).sum() / ranks.sum())
+    return float(np.sum(ranks * np.sign(moved)) / np.sum(ranks))
 
 
 def binomial_interval(hits: int, trials: int) -> tuple[float, float]:

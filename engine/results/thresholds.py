@@ -20,6 +20,7 @@ from medgen.engine.errors import ConfigError
 from medgen.engine.results.statistics import Floats
 
 Direction = Literal["higher", "lower"]
+Pass = Literal["<=", ">="]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Threshold:
     """How one value is read. `direction` None: nobody said which way is better."""
 
     direction: Direction | None = None
-    pass_when: Literal["<=", ">="] | None = None
+    pass_when: Pass | None = None
     value: float | None = None
     lowest: float | None = None
     highest: float | None = None
@@ -63,10 +64,11 @@ def threshold(thresholds: Mapping[str, Any], *names: str) -> Threshold:
 def _parse(name: str, entry: Any) -> Threshold:
     try:
         unknown = set(entry) - {"pass_when", "value", "direction", "range"}
-        pass_when, direction = entry.get("pass_when"), entry.get("direction")
+        pass_when: Pass | None = entry.get("pass_when")
+        direction: Direction | None = entry.get("direction")
         low, high = entry.get("range") or (None, None)
-        value = entry.get("value")
-        value, low, high = (None if x is None else float(x) for x in (value, low, high))
+        given = (entry.get("value"), low, high)
+        value, lowest, highest = (None if x is None else float(x) for x in given)
     except (TypeError, ValueError, AttributeError) as err:
         raise ConfigError(f"threshold {name!r}: {entry!r} is not an entry ({err})") from err
     if unknown or pass_when not in (None, "<=", ">=") or direction not in (None, "higher", "lower"):
@@ -78,4 +80,4 @@ def _parse(name: str, entry: Any) -> Threshold:
         raise ConfigError(f"threshold {name!r}: pass_when and value come together")
     if direction is None and pass_when is not None:
         direction = "lower" if pass_when == "<=" else "higher"
-    return Threshold(direction, pass_when, value, low, high)
+    return Threshold(direction, pass_when, value, lowest, highest)

@@ -101,7 +101,7 @@ def check(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
     Raises:
         CorruptError: it has another version or other columns; both are printed.
     """
-    want = schema.metadata[b"medgen.schema"].decode()
+    want = (schema.metadata or {})[b"medgen.schema"].decode()
     check_name(table, want, name)
     if not table.schema.equals(schema):
         raise CorruptError(f"{name} breaks schema {want}: {table.schema} is not {schema}")

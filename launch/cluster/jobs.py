@@ -7,13 +7,16 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from medgen.engine.errors import ConfigError, StoreError
 from medgen.launch.run.origin import MARK
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
 
 TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
 HERE = "http://127.0.0.1:8265"
@@ -147,7 +150,7 @@ def attempt(job: str) -> int:
     return int(number) if number.isdigit() and "--" in job else 1
 
 
-def _client(url: str) -> Any:
+def _client(url: str) -> "JobSubmissionClient":
     import ray
     from ray.dashboard.modules.dashboard_sdk import SubmissionClient
     from ray.job_submission import JobSubmissionClient

@@ -17,7 +17,7 @@ from medgen.launch.commands.options import (
 
 if TYPE_CHECKING:
     from medgen.engine.run.folder import RunFolder
-    from medgen.launch.cluster.follow import Tell
+    from medgen.launch.cluster.follow import Follower, Tell
     from medgen.launch.cluster.jobs import Cluster
 
 _KINDS = ["kuberay", "ray", "slurm", "docker-cpu", "docker-gpu"]
@@ -99,11 +99,11 @@ def _render(given: dict[str, Any]) -> int:
     return 0
 
 
-def _to_the_end(follower: Any, as_json: bool) -> int:
+def _to_the_end(follower: "Follower", as_json: bool) -> int:
     """Follow, then show the table and end with the run's exit code."""
     folder = follower.folder
     try:
-        code: int = follower.follow()
+        code = follower.follow()
     except KeyboardInterrupt:
         click.echo(f"the run goes on: medgen attach {folder.run_id}", err=True)
         return 130

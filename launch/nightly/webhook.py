@@ -45,21 +45,23 @@ def notify(night: Night, variable: str, sleep: Callable[[float], None] = time.sl
     if urlsplit(url).scheme not in ("http", "https"):
         return f"not told: {variable} holds no http or https URL"
     try:
-        import httpx
+        import httpx  # noqa: F401 - whether it is there
     except ImportError:
         return "not told: the extra 'api' (httpx) is not installed"
     body = {"text": text(night), "night": asdict(night)}
     for number in range(TRIES):
         if number:
             sleep(_FIRST_PAUSE_S * 2 ** (number - 1))
-        said, again = _post(httpx, url, body)
+        said, again = _post(url, body)
         if not again:
             break
     return said if said.startswith("told") else f"not told: {said} after {number + 1} tries"
 
 
-def _post(httpx: Any, url: str, body: dict[str, Any]) -> tuple[str, bool]:
+def _post(url: str, body: dict[str, Any]) -> tuple[str, bool]:
     """What came of one try, and whether another is worth it."""
+    import httpx
+
     try:
         answer = httpx.post(url, json=body, timeout=TIMEOUT_S, follow_redirects=False)
     except httpx.HTTPError as err:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
-from typing import Any
+from typing import Any, TypeGuard
 
 from medgen.engine.benchmark.canonical import own_choices
 from medgen.engine.data import Format, Prediction, Sample, View
@@ -156,7 +156,7 @@ def judge_result(scores: Mapping[str, float], explanations: Mapping[str, str]) -
     return found
 
 
-def judge_metrics(judge: Any, suffix: str) -> dict[str, float]:
+def judge_metrics(judge: object, suffix: str) -> dict[str, float]:
     """The numbers of a judge's result, by their names; empty when it is not a valid one."""
     if not isinstance(judge, Mapping):
         return {}
@@ -165,23 +165,24 @@ def judge_metrics(judge: Any, suffix: str) -> dict[str, float]:
     names = dict(needed)
     if not clinical:
         names |= {k: v for k, v in _PAPER_GENERATION.items() if k in judge}
-    scores: dict[str, Any] = {name: _score(judge.get(name)) for name in names}
-    overall: Any = judge.get(OVERALL)
-    if not _valid(overall) or not all(map(_valid, scores.values())):
+    scores = {name: _score(judge.get(name)) for name in names}
+    overall: object = judge.get(OVERALL)
+    valid = {name: score for name, score in scores.items() if _valid(score)}
+    if not _valid(overall) or len(valid) < len(scores):
         return {}
-    found = {f"{names[name]}_{suffix}": float(score) for name, score in scores.items()}
+    found = {f"{names[name]}_{suffix}": float(score) for name, score in valid.items()}
     return {**found, f"VLM_Overall_Score_{suffix}": float(overall)}
 
 
-def _score(entry: Any) -> Any:
+def _score(entry: object) -> object:
     return entry.get("score") if isinstance(entry, Mapping) else None
 
 
-def _valid(score: Any) -> bool:
+def _valid(score: object) -> TypeGuard[float]:
     return _is_number(score) and 1 <= score <= 10
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -114,7 +114,7 @@ def csv_bytes(table: pa.Table) -> bytes:
     return sink.getvalue().encode()
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> object:
     if value is None:
         return ""
     return spreadsheet(value) if isinstance(value, str) else value

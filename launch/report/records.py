@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from medgen.engine.data import Image, Prediction, Sample, Verdict, View
 from medgen.engine.plan.plan import Node
-from medgen.engine.results.statistics import bootstrap_mean
+from medgen.engine.results.statistics import Floats, bootstrap_mean
 from medgen.engine.results.summary import random_labels
 from medgen.engine.results.thresholds import Threshold, threshold
 from medgen.engine.run.reader import RunReader
@@ -55,8 +56,9 @@ class _Totals:
             self.values.setdefault(name, []).append(value)
         for kind, group in (("by_modality", "modality"), ("by_paper_task", "paper_task")):
             counts = self.counts.setdefault(kind, {})
-            counts[made[group]] = counts.get(made[group], 0) + 1
-            part = self.groups.setdefault(kind, {}).setdefault(made[group], {})
+            of: str = made[group]
+            counts[of] = counts.get(of, 0) + 1
+            part = self.groups.setdefault(kind, {}).setdefault(of, {})
             for name, value in numbers.items():
                 part.setdefault(name, []).append(value)
         for mode in authors.failure_modes(made):
@@ -204,7 +206,7 @@ class _Found:
         self.statuses[sample][name] = {"status": status, "reason": reason}
 
 
-def _add_scores(found: _Found, table: Any, names: Mapping[str, str]) -> None:
+def _add_scores(found: _Found, table: pa.Table | None, names: Mapping[str, str]) -> None:
     if table is None:
         for sample in found.values:
             for name in names.values():
@@ -214,7 +216,7 @@ def _add_scores(found: _Found, table: Any, names: Mapping[str, str]) -> None:
     columns = [output for output in names if output in have]
     for row in table.select(["sample_id", "status", "reason", *columns]).to_pylist():
         for output, name in names.items():
-            value = row.get(output)
+            value: float | None = row.get(output)
             if value is not None and np.isfinite(value):
                 found.values[row["sample_id"]][name] = value
             else:
@@ -288,7 +290,7 @@ def _aggregate(marks: Mapping[str, Threshold], totals: _Totals) -> dict[str, Any
     return found
 
 
-def _moments(name: str, values: Any) -> dict[str, float]:
+def _moments(name: str, values: Sequence[float] | Floats) -> dict[str, float]:
     return {f"Average_{name}": float(np.mean(values)), f"Std_{name}": float(np.std(values))}
 
 

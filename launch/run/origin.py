@@ -42,7 +42,7 @@ def code_identity(root: Path | None = None) -> str:
     root = root or package_folder().parent
     label = root / LABEL
     if label.is_file():
-        said = json.loads(label.read_text(encoding="utf-8"))
+        said: dict[str, str] = json.loads(label.read_text(encoding="utf-8"))
         return f"upload {said['digest']} {said['code']}".strip()
     if not (root / ".git").exists():
         return ""

@@ -193,7 +193,7 @@ def with_means(reader: RunReader, event: Event) -> Event:
     own = replace(plan, systems=(plan.system(str(event.details["system"])),))
     summary = summarize(reader.anew(own))
     whole = summary.filter(pc.equal(summary["group_kind"], "all"))
-    means: dict[str, Any] = {}
+    means: dict[str, dict[str, object]] = {}
     for row in whole.to_pylist():
         owed = row["expected"] - row["not_applicable"]
         value = {"mean": row["mean"], "n": row["n"], "expected": owed}
@@ -204,7 +204,8 @@ def with_means(reader: RunReader, event: Event) -> Event:
 def sentence(event: Event) -> str:
     """The event for people: one line a format."""
     lines = [f"{event.details['system']} is finished"]
-    for format_, values in event.details.get("means", {}).items():
+    means: dict[str, dict[str, dict[str, float]]] = event.details.get("means", {})
+    for format_, values in means.items():
         told = (
             f"{m} {v['mean']:.4g} (n {v['n']}/{v['expected']})" for m, v in values.items() if v["n"]
         )

@@ -10,13 +10,16 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
 from medgen.conf.schema import TrackingConf
 from medgen.engine.errors import AdapterError
 from medgen.engine.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 _FOREIGN = re.compile(r"[^A-Za-z0-9_./ -]")  # what MLflow refuses in a metric's name
 _BATCH = 1000  # metrics that MLflow takes at once
@@ -107,7 +110,7 @@ class MLflow:
         except Exception as err:  # whatever its many back ends raise
             raise AdapterError(f"{type(err).__name__}: {_line(err)}") from err
 
-    def _record(self, client: Any, tracked: TrackedRun) -> None:
+    def _record(self, client: "MlflowClient", tracked: TrackedRun) -> None:
         from mlflow.entities import Metric
 
         found = client.get_experiment_by_name(tracked.experiment)
@@ -140,7 +143,7 @@ class WandB:
             import wandb
         except ImportError as err:
             raise AdapterError("install the extra 'wandb'") from err
-        self._wandb: Any = wandb
+        self._wandb = wandb
 
     def record(self, tracked: TrackedRun) -> None:
         """See `Tracker.record`."""

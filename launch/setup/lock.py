@@ -17,7 +17,7 @@ def constraints(cpu: str, gpu: str) -> str:
 
 
 def _releases(report: str) -> dict[str, str]:
-    found = [item["metadata"] for item in json.loads(report)["install"]]
+    found: list[dict[str, str]] = [item["metadata"] for item in json.loads(report)["install"]]
     return {p["name"].lower().replace("_", "-"): p["version"].partition("+")[0] for p in found}
 
 

@@ -71,7 +71,7 @@ class TransformersEncoder:
             model = AutoModel.from_pretrained(here, local_files_only=True)
         except Exception as err:  # the loaders raise many kinds; none concerns a sample
             raise AdapterError(f"no image encoder can be loaded from {here}: {err}") from err
-        self._model = model.to(device).eval()
+        self._model: torch.nn.Module = model.to(device).eval()
         if torch.device(device).type == "cpu":
             pack_linear(self._model)
         self._device = device
@@ -79,10 +79,11 @@ class TransformersEncoder:
     @torch.inference_mode()
     def encode(self, images: Sequence[Pillow.Image]) -> torch.Tensor:
         """See `Encoder.encode`."""
-        pixels = self._processor(images=list(images), return_tensors="pt")["pixel_values"]
+        made = self._processor(images=list(images), return_tensors="pt")
+        pixels: torch.Tensor = made["pixel_values"]
         outputs = self._model(pixel_values=pixels.to(self._device))
         pooled: torch.Tensor | None = outputs.get("pooler_output")
-        vectors = outputs.last_hidden_state[:, 0] if pooled is None else pooled
+        vectors: torch.Tensor = outputs.last_hidden_state[:, 0] if pooled is None else pooled
         return vectors.float().flatten(1)
 
     def describe(self) -> dict[str, Any]:

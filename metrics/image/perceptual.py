@@ -7,7 +7,7 @@ perceptual metric", CVPR 2018; version 0.1 with the linear layers that the `lpip
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from PIL.Image import Resampling
@@ -23,6 +23,10 @@ from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile, policy_of
 from medgen.metrics.samples import image_pair, pattern
 from medgen.metrics.versions import versions_of
 
+if TYPE_CHECKING:
+    import lpips
+
+T = TypeVar("T")
 Net = Literal["alex", "vgg"]
 SIDE = 256  # pixels: both pictures are brought to this square
 _TRUNKS: dict[str, tuple[str, str]] = {
@@ -73,10 +77,10 @@ class LPIPS(ImageMetric):
         self._identity = weights.identity(here)
         model = _network(self.net, _trunk(here, _TRUNKS[self.net][1])).to(device).eval()
         # The channels of a pixel lie together in memory: convolutions take them as they are.
-        self._model = model.to(memory_format=torch.channels_last)
+        self._model: lpips.LPIPS = model.to(memory_format=torch.channels_last)
         # VGG's layers are so wide that moving tiles costs what the fewer products save.
         lean = self.net == "alex" and torch.device(device).type == "cpu"
-        self._trunk = with_fewer_products(model.net) if lean else model.net
+        self._trunk: torch.nn.Module = with_fewer_products(model.net) if lean else model.net
         self._layer_weights = [layer.model[-1].weight.detach().flatten() for layer in model.lins]
         shift, scale = (x.flatten() for x in (model.scaling_layer.shift, model.scaling_layer.scale))
         low, high = (0.0, 1.0) if self.profile == "compat" else (-1.0, 1.0)
@@ -191,7 +195,7 @@ class LPIPS(ImageMetric):
         }
 
 
-def _parts(items: Sequence[Any], size: int) -> Iterator[Any]:
+def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (items[i : i + size] for i in range(0, len(items), size))
 
 
@@ -208,7 +212,7 @@ def _trunk(here: Path, name: str) -> Mapping[str, torch.Tensor]:
     return {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
 
 
-def _network(net: str, trunk: Mapping[str, torch.Tensor]) -> Any:
+def _network(net: str, trunk: Mapping[str, torch.Tensor]) -> "lpips.LPIPS":
     """The package's LPIPS with our trunk in it; nothing is downloaded."""
     import lpips
 

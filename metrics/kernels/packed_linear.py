@@ -38,7 +38,7 @@ class PackedLinear(nn.Module):
         operators: Any = torch.ops.mkldnn
         # No parameter or buffer: what is laid out like this can be neither moved nor saved. Under
         # this name because some networks ask for its dtype.
-        self.weight = operators._reorder_linear_weight(layer.weight.detach())
+        self.weight: torch.Tensor = operators._reorder_linear_weight(layer.weight.detach())
         self._bias = None if layer.bias is None else layer.bias.detach().clone()
         self._multiply = operators._linear_pointwise
 
@@ -52,8 +52,9 @@ class PackedLinear(nn.Module):
 def _pack(layer: nn.Linear) -> PackedLinear:
     packed = PackedLinear(layer)
     row = torch.linspace(-1, 1, layer.in_features)[None]
-    expected = layer(row)
+    expected: torch.Tensor = layer(row)
     # Not NaN, either.
-    if not float((packed(row) - expected).norm()) <= 1e-4 * float(expected.norm()) + 1e-6:
+    made: torch.Tensor = packed(row)
+    if not float((made - expected).norm()) <= 1e-4 * float(expected.norm()) + 1e-6:
         raise AdapterError(f"linear layers are multiplied wrongly: torch {torch.__version__} moved")
     return packed

@@ -8,7 +8,7 @@ number of word pieces at a time.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -22,6 +22,9 @@ from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile, texts_of
 from medgen.metrics.samples import REPORT, text_pair
 from medgen.metrics.text.tokens import unify
 from medgen.metrics.versions import versions_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 # Word pieces whose embeddings are held at once: 100 MB at 768 floats each.
 _HELD_PIECES = 32_000
@@ -86,18 +89,19 @@ class BERTScore(TextMetric):
 
         try:
             config = AutoConfig.from_pretrained(here, local_files_only=True)
-            layers = config.num_hidden_layers
+            layers: int = config.num_hidden_layers
             config.num_hidden_layers = min(self.layer, layers)
-            self._tokenizer = AutoTokenizer.from_pretrained(here, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(here, local_files_only=True)
+            self._tokenizer: PreTrainedTokenizerBase = tokenizer
             model = AutoModel.from_pretrained(here, config=config, local_files_only=True)
         except Exception as err:  # the loaders raise many kinds; none concerns a sample
             raise AdapterError(f"no text encoder can be loaded from {here}: {err}") from err
         if self.layer > layers:
             raise AdapterError(f"{here} has {layers} layers; layer {self.layer} was asked for")
-        self._model = model.to(device).eval()
+        self._model: torch.nn.Module = model.to(device).eval()
         if torch.device(device).type == "cpu":
             pack_linear(self._model)
-        self._longest = min(self._tokenizer.model_max_length, config.max_position_embeddings)
+        self._longest: int = min(self._tokenizer.model_max_length, config.max_position_embeddings)
 
     def score(self, batch: ScoringBatch) -> list[Score]:
         """See `Metric.score`."""
@@ -138,7 +142,8 @@ class BERTScore(TextMetric):
         """The text as the profile sees it."""
         if self.profile != "compat-newer":
             return (unify(text) if self.profile == "strict" else text).strip()
-        kept = self._tokenizer(text, truncation=True, max_length=self._longest)["input_ids"]
+        pieces = self._tokenizer(text, truncation=True, max_length=self._longest)
+        kept: list[int] = pieces["input_ids"]
         plain = self._tokenizer.decode(
             kept, skip_special_tokens=True, clean_up_tokenization_spaces=True
         )
@@ -149,7 +154,7 @@ class BERTScore(TextMetric):
         ordered = sorted(texts)
         if not ordered:
             return {}
-        found = self._tokenizer(
+        found: list[list[int]] = self._tokenizer(
             ordered,
             truncation=True,
             max_length=self._longest,
@@ -167,7 +172,7 @@ class BERTScore(TextMetric):
             for row, text in enumerate(texts):
                 ids[row, : len(pieces[text])] = torch.tensor(pieces[text])
                 mask[row, : len(pieces[text])] = 1
-            states = self._model(
+            states: torch.Tensor = self._model(
                 input_ids=ids.to(self.device), attention_mask=mask.to(self.device)
             ).last_hidden_state.float()
             for row, text in enumerate(texts):

@@ -1,0 +1,43 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import torch
+from PIL.Image import Image
+
+__version__: str
+
+class BaseOutput(dict[str, list[bool] | None]):
+    images: list[Image]
+
+class Encoded:
+    input_ids: list[int]
+
+class Tokenizer:
+    model_max_length: int
+
+    def __call__(self, text: str, verbose: bool) -> Encoded: ...
+
+class DiffusionPipeline:
+    components: Mapping[str, Tokenizer | None]
+    scheduler: object
+
+    def __init__(self, **parts: object) -> None: ...
+    def __call__(self, **arguments: object) -> BaseOutput: ...
+    @classmethod
+    def from_pretrained(cls, model: str, **options: object) -> Self: ...
+    def save_pretrained(self, folder: Path, safe_serialization: bool) -> None: ...
+    def set_progress_bar_config(self, disable: bool) -> None: ...
+    def enable_attention_slicing(self) -> None: ...
+    def enable_model_cpu_offload(self, device: str) -> None: ...
+    def enable_sequential_cpu_offload(self, device: str) -> None: ...
+    def to(self, device: str) -> Self: ...
+
+class AutoencoderKL(torch.nn.Module):
+    def __init__(self, **settings: object) -> None: ...
+
+class UNet2DConditionModel(torch.nn.Module):
+    def __init__(self, **settings: object) -> None: ...
+
+class DDIMScheduler:
+    def __init__(self, **settings: object) -> None: ...

@@ -1,0 +1,9 @@
+from typing import BinaryIO, Literal
+
+from . import core as core
+
+class OpenFile:
+    def __enter__(self) -> BinaryIO: ...
+    def __exit__(self, *args: object) -> None: ...
+
+def open(urlpath: str, mode: Literal["rb"]) -> OpenFile: ...

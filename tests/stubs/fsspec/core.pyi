@@ -1,0 +1,3 @@
+from .spec import AbstractFileSystem
+
+def url_to_fs(url: str, **options: object) -> tuple[AbstractFileSystem, str]: ...

@@ -1,0 +1,31 @@
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from . import BufferOutputStream, BufferReader, RecordBatch, Schema, Table
+
+class RowGroupMetaData:
+    num_rows: int
+    total_byte_size: int
+
+class FileMetaData:
+    num_row_groups: int
+
+    def row_group(self, i: int) -> RowGroupMetaData: ...
+
+class ParquetFile:
+    metadata: FileMetaData
+    schema_arrow: Schema
+
+    def __init__(self, source: BinaryIO, page_checksum_verification: bool) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *args: object) -> None: ...
+    def iter_batches(self, batch_size: int, columns: Sequence[str]) -> Iterator[RecordBatch]: ...
+
+def read_table(source: BufferReader) -> Table: ...
+def write_table(
+    table: Table,
+    where: BufferOutputStream | Path | BinaryIO,
+    row_group_size: int | None = ...,
+    compression: str = ...,
+) -> None: ...

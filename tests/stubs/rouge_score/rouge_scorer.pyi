@@ -1,0 +1,6 @@
+class Score:
+    fmeasure: float
+
+class RougeScorer:
+    def __init__(self, rouge_types: list[str], use_stemmer: bool) -> None: ...
+    def score(self, target: str, prediction: str) -> dict[str, Score]: ...

@@ -1,0 +1,9 @@
+class Summary:
+    def update(self, values: dict[str, float]) -> None: ...
+
+class Run:
+    summary: Summary
+
+    def finish(self) -> None: ...
+
+def init(project: str, id: str, name: str, config: dict[str, str], resume: str) -> Run: ...
