@@ -101,7 +101,7 @@ class BERTScore(TextMetric):
         self._model: torch.nn.Module = model.to(device).eval()
         if torch.device(device).type == "cpu":
             pack_linear(self._model)
-        self._longest: int = min(self._tokenizer.model_max_length, config.max_position_embeddings)
+        self._longest = min(self._tokenizer.model_max_length, config.max_position_embeddings)
 
     def score(self, batch: ScoringBatch) -> list[Score]:
         """See `Metric.score`."""
