@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from medgen.engine.data import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus
 from medgen.engine.errors import CorruptError
+from medgen.engine.judging.protocols import OVERALL
 from medgen.engine.plan.plan import Node
+from medgen.engine.results.gaps import (
+    Reasons,
+    is_current,
+    note_reasons,
+    prediction_statuses,
+    with_prediction_statuses,
+)
 from medgen.engine.results.making import Made, made_by
 from medgen.engine.results.statistics import Floats, Ints
 from medgen.engine.results.thresholds import Direction, Threshold, threshold
@@ -121,6 +129,7 @@ class Column:
     context: Context = field(repr=False)
     made: tuple[Made, ...] = field(default=(), repr=False)  # several for the mean of judges
     declared: Threshold = field(default_factory=Threshold, repr=False)  # the output's own
+    reasons: Mapping[tuple[str, str, str], str] = field(default_factory=dict, repr=False)
 
     def threshold_names(self) -> tuple[str, ...]:
         """Names under which a threshold may stand, the most special first."""
@@ -179,7 +188,7 @@ def score_columns(
     gather = _Gather(reader, system, node, ids)
     status = np.zeros(gather.due, np.uint8)
     outputs: dict[str, Floats] = {}
-    for table in _stream(reader, system, node, gather.passports):
+    for table in _stream(reader, system, node, gather):
         place = gather.add(table)
         status[place] = gather.statuses.encode(table["status"])
         for name in (n for n in table.column_names if n not in _HEAD):
@@ -205,6 +214,7 @@ def score_columns(
                 context=context,
                 made=made,
                 declared=declared.get(output, Threshold()),
+                reasons=gather.reasons,
             )
         )
     return tuple(columns)
@@ -258,7 +268,7 @@ def verdict_columns(
     has no value in that view, and its status is that of the first verdict which is not ok.
     """
     gather, judged = _Gather(reader, system, node, ids), _Judged()
-    for table in _stream(reader, system, node, gather.passports):
+    for table in _stream(reader, system, node, gather):
         codes = table["sample_id"].combine_chunks().dictionary_encode().indices
         rows = codes.to_numpy(zero_copy_only=False)
         first = np.flatnonzero(np.diff(rows, prepend=-1))
@@ -277,6 +287,7 @@ def verdict_columns(
             context=context,
             made=made,
             declared=RISES,
+            reasons=gather.reasons,
         )
         for dimension, view, values, status in judged.columns(gather.statuses)
     )
@@ -317,8 +328,12 @@ class _Judged:
         self.means.append(mean.reshape(shape))
 
     def columns(self, statuses: Words) -> Iterator[tuple[str, str, Floats, Coded]]:
-        """Every (dimension, view) with its values and statuses."""
-        judges, dimensions = len(self.judges.all), self.dimensions.all
+        """Every (dimension, view) with its values and statuses.
+
+        A judge owes both views. Without one verdict that is ok nobody can say its dimensions, but
+        every protocol gives an overall score.
+        """
+        judges, dimensions = max(1, len(self.judges.all)), self.dimensions.all or [OVERALL]
         for at, view in enumerate(VIEWS):
             fallen = np.concatenate([part[at] for part in self.fallen] or [np.zeros(0, int)])
             present = np.zeros(len(fallen), dtype=bool)
@@ -327,15 +342,9 @@ class _Judged:
                 cells = np.concatenate([_pad(m, d, at, judges) for m in self.means], axis=1)
                 present |= np.all(np.isfinite(cells), axis=0)
                 values.append(np.mean(cells, axis=0))
-            if judges == 0 or not (present.any() or _any_seen(fallen, statuses)):
-                continue
             codes = np.where(present, statuses.code("ok"), fallen)
             for dimension, column in zip(dimensions, values, strict=True):
                 yield dimension, view, column, _status_of_values(codes, column, statuses)
-
-
-def _any_seen(fallen: Ints, statuses: Words) -> bool:
-    return bool(np.any(fallen != statuses.code("missing")))
 
 
 def _pad(mean: Floats, dimension: int, view: int, judges: int) -> Floats:
@@ -404,6 +413,7 @@ class _Gather:
         self._ids: list[pa.Array] | None = [] if ids else None
         self._rows = 0
         self.passports: list[Mapping[str, Any]] = []  # of the shards that were read
+        self.reasons: Reasons = {}
 
     def add(self, table: pa.Table) -> slice:
         """Take in a batch; the places of its rows in the column.
@@ -450,12 +460,10 @@ class _Gather:
         )
 
 
-def _stream(
-    reader: RunReader, system: str, node: Node, passports: list[Mapping[str, Any]]
-) -> Iterator[pa.Table]:
+def _stream(reader: RunReader, system: str, node: Node, gather: "_Gather") -> Iterator[pa.Table]:
     """Batches of a node's rows in the benchmark's order, with `missing` rows in the gaps.
 
-    The passports of the shards that are there are added to `passports`.
+    Passports of the shards that are there, and reasons of their rows, are left with `gather`.
     """
 
     def read(shard: int) -> tuple[pa.Table, list[Mapping[str, Any]]]:
@@ -464,16 +472,22 @@ def _stream(
             return _gap(reader, system, node, shard), []
         found = [passport for p in pieces if (passport := labels(p).get("passport"))]
         table, unread = concat(pieces), ("explanations", "raw", "expected")
+        if not is_current(reader, node, shard, pieces):
+            table = with_prediction_statuses(table, prediction_statuses(reader, system, shard))
         return table.drop_columns([c for c in unread if c in table.column_names]), found
 
-    reader.revisions(node)  # one listing, before the threads share it
+    for key in (node.key, *node.upstream):  # one listing each, before the threads share it
+        reader.revisions(reader.plan.nodes[key])
     with ThreadPoolExecutor(_THREADS) as threads:
         for start in range(0, reader.plan.shards, _BATCH):
             shards = range(start, min(start + _BATCH, reader.plan.shards))
             tables = list(threads.map(read, shards))
             plain = [table.replace_schema_metadata(None) for table, _ in tables]
-            passports += [p for _, found in tables for p in found if p not in passports]
-            yield pa.concat_tables(plain, promote_options="default").combine_chunks()
+            for passport in (p for _, found in tables for p in found):
+                gather.passports += [] if passport in gather.passports else [passport]
+            batch = pa.concat_tables(plain, promote_options="default").combine_chunks()
+            note_reasons(batch, gather.reasons)
+            yield batch
 
 
 def _gap(reader: RunReader, system: str, node: Node, shard: int) -> pa.Table:
@@ -483,6 +497,7 @@ def _gap(reader: RunReader, system: str, node: Node, shard: int) -> pa.Table:
     table = whole.filter(pc.is_in(whole["format"], value_set=formats))
     words = pa.array(["missing"] * len(table), pa.string())
     table = table.append_column("prediction_status", words).append_column("status", words)
+    table = with_prediction_statuses(table, prediction_statuses(reader, system, shard))
     if stage_kind(node.stage).rows == VERDICTS:
         for column in (schemas.VERDICT.field(n) for n in ("view", "judge", "scores")):
             table = table.append_column(column, pa.nulls(len(table), column.type))

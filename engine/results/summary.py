@@ -12,11 +12,13 @@
     authors_ci_*    what the authors' evaluator gives: items drawn alone, in the source's order
     status_*        samples by the status of the score, or of the judge's verdict in the view
     prediction_*    samples by the status of the prediction
+    reason          why values are not there: the first reason of the most frequent status
     making          what made the column: metric or judge, arguments, weights, libraries
     random_weights  a model, metric or judge behind the row has random weights: not a result
 
 A failure is counted under its status and never as the number 0. Groups of which the metric says
-nothing at all (a pixel metric for questions) have no row.
+nothing at all (a pixel metric for questions) have no row. What the plan owes has a row, also with
+n 0: a judge without one verdict, a metric that could not be loaded, a system that was given up.
 """
 
 import json
@@ -37,6 +39,7 @@ from medgen.engine.results.columns import (
     Column,
     system_columns,
 )
+from medgen.engine.results.gaps import NO_ROW, given_up, why_no_row
 from medgen.engine.results.making import making
 from medgen.engine.results.statistics import Floats, Ints, bootstrap_means, clustered_means
 from medgen.engine.results.thresholds import Threshold
@@ -75,6 +78,7 @@ SUMMARY = pa.schema(
         ("pass_rate", _NUMBER),
         *((f"status_{s}", _COUNT) for s in STATUSES),
         *((f"prediction_{s}", _COUNT) for s in PREDICTION_STATUSES),
+        ("reason", _TEXT),
         ("random_weights", pa.bool_()),
         ("making", _TEXT),  # what made it, as JSON (`results.making`)
     ],
@@ -105,18 +109,48 @@ def summarize(reader: RunReader) -> pa.Table:
     """
     rows: list[Row] = []
     waiting: list[_Waiting] = []
+    failed, silent = given_up(reader), set[_Group]()
     for system in reader.plan.systems:
         random = random_labels(reader, system.name)
         places = reader.benchmark.places(system.formats)
         for column in system_columns(reader, system.name):
             clusters = column.context.clusters()
-            for row, held in _column_rows(reader.plan, column, random):
+            for row, held in _column_rows(reader.plan, column, random, silent):
+                row["reason"] = _reason(reader.plan, column, row, failed)
                 rows.append(row)
                 waiting.append(_waiting(row, column, held, clusters, places))
                 if sum(len(w.values) for w in waiting) > _WAITING:
                     _interval(waiting)
     _interval(waiting)
-    return pa.Table.from_pylist(rows, SUMMARY)
+    owed = [row for row in rows if not (_is_unseen(row) and _group_of(row) in silent)]
+    return pa.Table.from_pylist(owed, SUMMARY)
+
+
+_Group = tuple[str, str, str, str]  # of a metric: label, format, kind and name of the group
+
+
+def _group_of(row: Row) -> _Group:
+    return row["label"], row["format"], row["group_kind"], row["group"]
+
+
+def _is_unseen(row: Row) -> bool:
+    """Whether there is no row of any sample: whether the metric applies, other systems say."""
+    return bool(row["stage"] == "score" and row["status_missing"] == row["expected"])
+
+
+def _reason(plan: Plan, column: Column, row: Row, failed: Mapping[str, str]) -> str | None:
+    """Why values are not there; None when all are."""
+    quiet = ("ok", "not_applicable")
+    counts = {s: row[f"status_{s}"] for s in STATUSES if s not in quiet and row[f"status_{s}"]}
+    if not counts:
+        return None
+    status = max(counts, key=lambda word: int(counts[word]))
+    if status == "missing":
+        nodes = (n for n in plan.nodes.values() if n.label == column.label)
+        own = [n for n in nodes if column.system in n.systems]
+        return why_no_row(plan, own[0], failed) if own else NO_ROW
+    view = column.output.rpartition("/")[2] if column.stage == "judge" else ""
+    return column.reasons.get((row["format"], status, view)) or status
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +192,7 @@ def _interval(waiting: list[_Waiting]) -> None:
 
 
 def _column_rows(
-    plan: Plan, column: Column, random: Mapping[str, bool]
+    plan: Plan, column: Column, random: Mapping[str, bool], silent: set[_Group]
 ) -> Iterator[tuple[Row, NDArray[np.bool_]]]:
     """The column's rows, and which of its entries have a value that counts in each."""
     mark = column.threshold(plan.thresholds)
@@ -167,6 +201,7 @@ def _column_rows(
         statuses = column.status.counts(group.mask)
         expected = int(np.count_nonzero(group.mask))
         if statuses["not_applicable"] == expected:
+            silent.add((column.label, group.format, group.kind, group.name))
             continue
         held = group.mask & np.isfinite(column.values)
         values = column.values[held]

@@ -116,6 +116,8 @@ class Board:
                 self._queue(node, index)
 
     def _queue(self, node: Node, index: int) -> None:
+        if node.group in self.failed:
+            return
         target = self.todo.targets[node.key][index]
         inputs = self.todo.inputs(self.plan, node, index // node.split)
         unit = Unit(node.group, index, (target,), inputs=inputs)
@@ -129,7 +131,8 @@ class Board:
             not there and not self._is_lost(self.plan.nodes[k]) for k, there in keys.items()
         ):
             return
-        if not ready:
+        # What a group that was given up would be handed starts it again, and again.
+        if not ready or self.plan.nodes[ready[0]].group in self.failed:
             return
         for key in ready:
             del keys[key]

@@ -19,6 +19,8 @@ PLUMBING = "random weights: plumbing, not results"
 _VIEW_NAMES = {"reference_based": "with reference", "reference_free": "without reference"}
 _ARROWS = {"higher": " ↑", "lower": " ↓"}
 
+_REASON_SHOWN = 160  # letters of a reason in a cell without any value
+
 Row = Mapping[str, Any]
 
 
@@ -80,29 +82,18 @@ def _is_detail(row: Row) -> bool:
 
 
 def _format_table(title: str, rows: Sequence[Row]) -> FormatTable:
-    told = {column_key(r) for r in rows if _is_told(r)}
-    titles = {column_key(r): metric_title(r) for r in rows if column_key(r) in told or not told}
+    titles = {column_key(r): metric_title(r) for r in rows}
     systems = dict.fromkeys(r["system"] for r in rows)
     lines = tuple(_line(s, [r for r in rows if r["system"] == s]) for s in systems)
     makings = [(str(r["metric"]), str(r["system"]), json.loads(r["making"])) for r in rows]
     return FormatTable(title, titles, lines, tuple(unlike_notes(makings)))
 
 
-def _is_told(row: Row) -> bool:
-    """Whether the row says more of its metric than that a system has no rows yet.
-
-    Of a system without any row nobody can say to which formats a metric applies.
-    """
-    silent = row["status_missing"] + row["not_applicable"]
-    return bool(row["expected"] > silent)
-
-
 def _line(system: str, rows: Sequence[Row]) -> Line:
     return Line(
         system=system,
         cells={column_key(r): r for r in rows},
-        # A score that is not there yet hides its prediction: the fullest row knows best.
-        failures=prediction_failures(min(rows, key=lambda r: int(r["prediction_missing"]))),
+        failures=prediction_failures(rows[0]),
         expected=rows[0]["expected"],
     )
 
@@ -162,6 +153,8 @@ def cell_lines(line: Line, column: str) -> list[str]:
         lines.append(f"pass {share(row['pass_rate'])}")
     lines.append(f"n {row['n']}/{row['expected'] - row['not_applicable']}")
     lines += [f"{count} {status}" for status, count in score_failures(row).items()]
+    if not row["n"] and row.get("reason"):
+        lines.append(visible(str(row["reason"]))[:_REASON_SHOWN])
     return lines
 
 

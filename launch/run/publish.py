@@ -7,8 +7,9 @@ from rich.console import Console
 
 from medgen.conf import RunConf
 from medgen.engine.results.columns import system_columns
+from medgen.engine.results.gaps import prediction_statuses
 from medgen.engine.results.summary import summarize, write_summary
-from medgen.engine.run.folder import RunFolder, now
+from medgen.engine.run.folder import RunFolder, RunStatus, now
 from medgen.engine.run.reader import RunReader
 from medgen.launch import exits
 from medgen.launch.run.evaluation import RunResult
@@ -40,7 +41,8 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
         Console(stderr=True).print(problem, markup=False, highlight=False, soft_wrap=True)
     code = exit_code(result, summary, conf.allowed_failures, stop)
     if (status := folder.status()) is not None:
-        folder.save_status(replace(status, updated=now(), exit_code=code))
+        word: RunStatus = "partial" if code == exits.INCOMPLETE else status.status
+        folder.save_status(replace(status, status=word, updated=now(), exit_code=code))
     return code
 
 
@@ -59,8 +61,14 @@ def failed_predictions(reader: RunReader) -> float:
     worst = 0.0
     for system in reader.plan.systems:
         column = next(system_columns(reader, system.name), None)
-        if column is not None and column.values.size:
-            worst = max(worst, 1 - column.context.prediction.counts()["ok"] / column.values.size)
+        if column is not None:
+            fine, owed = column.context.prediction.counts()["ok"], column.values.size
+        else:  # neither a metric nor a judge: only the answers are owed
+            shards = range(reader.plan.shards)
+            found = [prediction_statuses(reader, system.name, s).values() for s in shards]
+            fine = sum(word == "ok" for words in found for word in words)
+            owed = sum(map(len, found))
+        worst = max(worst, 1 - fine / owed if owed else 0.0)
     return worst
 
 

@@ -56,8 +56,8 @@ def send(handler: http.server.BaseHTTPRequestHandler, answer: Answer) -> None:
 
 
 @contextlib.contextmanager
-def serve(script: Callable[[Asked], Answer]) -> Iterator[Server]:
-    """A server on a free port for as long as the context lasts."""
+def serve(script: Callable[[Asked], Answer], port: int = 0) -> Iterator[Server]:
+    """A server on a free port, or on one that was free, for as long as the context lasts."""
     asked: list[Asked] = []
     busy, peak, lock = [0], [0], threading.Lock()
     over = threading.Event()
@@ -90,7 +90,7 @@ def serve(script: Callable[[Asked], Answer]) -> Iterator[Server]:
         def log_message(self, *_: object) -> None:
             return
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Scripted)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

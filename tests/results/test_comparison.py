@@ -90,8 +90,8 @@ def test_incomplete_pairs_are_left_out_and_bounded(tmp_path):
     assert row.bounds == "declared"
     assert row.lowest < row.ci_low < row.ci_high < row.highest
     answered = contrast(found, group="noise-reconstruction", metric="answered")
-    assert (answered.n, answered.left_missing) == (38, 2)
-    assert answered.difference == pytest.approx(-10 / 38)
+    assert (answered.n, answered.left_missing) == (40, 0)
+    assert answered.difference == pytest.approx(-10 / 40)
 
 
 def test_runs_are_paired_by_id_whatever_their_order(tmp_path):

@@ -72,7 +72,9 @@ def test_missing_shards_are_missing_rows_of_the_locked_denominator(store_url):
     table = summarize(run.write(store_url))
     row = one(table, system="bad", format="ImageEditing", group_kind="all")
     assert (row["n"], row["expected"], row["status_missing"]) == (8, 16, 8)
-    assert (row["coverage"], row["prediction_missing"]) == (0.5, 8)
+    # The scores are missing, not the answers.
+    assert (row["coverage"], row["prediction_missing"], row["prediction_ok"]) == (0.5, 0, 16)
+    assert row["reason"] == "there is no row in the store"
     # Missing questions do not make a pixel metric of them.
     assert rows(table, system="bad", format="VQA") == []
 

@@ -1,0 +1,91 @@
+"""What is said of rows that are not there, or not ok: from the plan, the answers and the reasons.
+
+A system owes a value for every sample and every metric and judge of the plan. Where there is no
+row, the status of the prediction is still that of the answer, and the reason that of the group
+that was given up.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from medgen.engine.plan.plan import Node, Plan
+from medgen.engine.run.folder import RunFolder
+from medgen.engine.run.reader import RunReader
+from medgen.engine.store.shards import labels
+
+NO_ROW = "there is no row in the store"
+_LETTERS = 300  # of a reason that are kept
+
+Reasons = dict[tuple[str, str, str], str]  # (format, status, view) -> the first reason met
+
+
+def prediction_statuses(reader: RunReader, system: str, shard: int) -> dict[str, str]:
+    """The statuses of a system's predictions by sample id, as the rows of its models say.
+
+    The first of the models that failed says it; of a row that is not there it is `missing`.
+    """
+    samples = reader.benchmark.table(shard).select(["sample_id", "format"]).to_pylist()
+    due = reader.plan.system(system).formats
+    found = {s["sample_id"]: "ok" for s in samples if s["format"] in due}
+    for node in reader.plan.predictions(system):
+        table = reader.table(node, shard)
+        columns = {} if table is None else table.select(["sample_id", "status"]).to_pydict()
+        rows = dict(zip(columns.get("sample_id", ()), columns.get("status", ()), strict=True))
+        for sample in samples:
+            name = sample["sample_id"]
+            if sample["format"] in node.formats and found.get(name) == "ok":
+                found[name] = rows.get(name, "missing")
+    return found
+
+
+def is_current(reader: RunReader, node: Node, shard: int, pieces: Sequence[pa.Table]) -> bool:
+    """Whether rows were made from the answers that are there now; `pieces` as they are stored."""
+    inputs: dict[str, Any] = {}
+    for piece in pieces:
+        inputs |= labels(piece).get("inputs", {})
+    for key in node.upstream:
+        above = reader.plan.nodes[key]
+        for index in range(shard * above.split, (shard + 1) * above.split):
+            revision = reader.revisions(above).get(index, 0)
+            if revision != inputs.get(f"{key}/{index}", 0):
+                return False
+    return True
+
+
+def with_prediction_statuses(table: pa.Table, statuses: Mapping[str, str]) -> pa.Table:
+    """The rows with the statuses that the predictions have now."""
+    words = [statuses[i] for i in table["sample_id"].to_pylist()]
+    at = table.column_names.index("prediction_status")
+    return table.set_column(at, "prediction_status", pa.array(words, pa.string()))
+
+
+def note_reasons(table: pa.Table, found: Reasons) -> None:
+    """Keep the first reason of every status that is not ok, by format and, of a judge, by view."""
+    if "reason" not in table.column_names:
+        return
+    wanted = [n for n in ("format", "status", "view") if n in table.column_names]
+    failed = table.select([*wanted, "reason"]).filter(pc.not_equal(table["status"], "ok"))
+    groups = failed.group_by(wanted, use_threads=False).aggregate([("reason", "first")])
+    for row in groups.to_pylist():
+        slot = (row["format"], row["status"], row.get("view") or "")
+        found.setdefault(slot, (row["reason_first"] or "")[:_LETTERS])
+
+
+def given_up(reader: RunReader) -> Mapping[str, str]:
+    """Why groups of the run were given up, by group, when it last ran."""
+    status = RunFolder(reader.objects, reader.plan.run_id).status()
+    return status.failed if status else {}
+
+
+def why_no_row(plan: Plan, node: Node, failed: Mapping[str, str]) -> str:
+    """Why rows of a node are not there: what was given up first on the way to them."""
+    for key in node.upstream:
+        above = plan.nodes[key]
+        if above.group in failed:
+            return f"{above.stage} was given up: {failed[above.group]}"[:_LETTERS]
+    if node.group in failed:
+        return f"{node.stage} was given up: {failed[node.group]}"[:_LETTERS]
+    return NO_ROW

@@ -1,0 +1,346 @@
+"""Exit code, table, summary, status and night speak of what the plan owes, not of what is there."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fakes import Lines
+from models.loopback import Answer, Asked, serve
+
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.results.summary import read_summary
+from medgen.engine.run.folder import RunFolder
+from medgen.engine.store.connect import connect
+from medgen.launch.cli import main
+
+ECHO: dict[str, Any] = {"name": "echo", "answer": {"target": "fakes:Echo", "kwargs": {}}}
+
+
+def echo(name: str = "echo", **faults: str) -> dict[str, Any]:
+    return {"name": name, "answer": {"target": "fakes:Echo", "kwargs": {"faults": faults}}}
+
+
+def judge(**kwargs: Any) -> dict[str, Any]:
+    return {"name": "j", "target": "fakes:FixedJudge", "kwargs": {"name": "j", **kwargs}}
+
+
+def letters(**kwargs: Any) -> dict[str, Any]:
+    return {"target": "cli.wanting:Letters", "kwargs": kwargs}
+
+
+@dataclass
+class Place:
+    """A store with a benchmark of 12 samples, and commands over it."""
+
+    folder: Path
+
+    @property
+    def store(self) -> str:
+        return str(self.folder / "store")
+
+    def write(self, metrics: Mapping[str, Any], more: Mapping[str, Any]) -> str:
+        body = {
+            "name": "owed",
+            "store": self.store,
+            "benchmark": {"name": "fake"},
+            "systems": [ECHO],
+            "protocol": {"name": "text", "metrics": dict(metrics)},
+            "cluster": "in-process",
+            "report": False,
+            **more,
+        }
+        path = self.folder / "run.yaml"
+        path.write_text(yaml.safe_dump(body))
+        return str(path)
+
+    def run(
+        self, metrics: Mapping[str, Any] | None = None, *words: str, verb: str = "run", **more: Any
+    ) -> int:
+        config = self.write({"token_f1": {}} if metrics is None else metrics, more)
+        return self.say(verb, "--config", config, "--json", *words)
+
+    def say(self, *words: str) -> int:
+        with pytest.raises(SystemExit) as end:
+            main(list(words))
+        return int(str(end.value.code or 0))
+
+    def folder_of_run(self) -> RunFolder:
+        objects = connect(self.store)
+        (run,) = objects.names("runs")
+        return RunFolder(objects, run)
+
+    def rows(self, **wanted: Any) -> list[dict[str, Any]]:
+        folder = self.folder_of_run()
+        table = read_summary(folder.objects.read(folder.place.summary)).to_pylist()
+        whole = [r for r in table if r["group_kind"] == "all"]
+        return [r for r in whole if all(r[k] == v for k, v in wanted.items())]
+
+    def standing(self) -> tuple[str, int | None]:
+        status = self.folder_of_run().status()
+        assert status is not None
+        return status.status, status.exit_code
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    found = Place(tmp_path)
+    import_benchmark(Lines(12), connect(found.store), ImportOptions("fake", 4))
+    return found
+
+
+def test_a_whole_run_owes_nothing(place: Place) -> None:
+    assert place.run(judges=[judge()]) == 0
+    assert place.standing() == ("success", 0)
+    assert {r["reason"] for r in place.rows()} == {None}
+
+
+@pytest.mark.parametrize("status", ["schema_error", "parse_error", "transport_error", "refused"])
+def test_a_judge_without_one_verdict_is_a_row_with_n_0(place: Place, status: str) -> None:
+    faults = {f"s{i:04d}": status for i in range(12)}
+    assert place.run(judges=[judge(faults=faults)]) == 3
+    assert place.standing() == ("partial", 3)
+    rows = place.rows(stage="judge")
+    assert {(r["format"], r["output"]) for r in rows} == {
+        (f, f"overall_score/{view}")
+        for f in ("VQA", "ImageEditing", "MultimodalGeneration")
+        for view in ("reference_free", "reference_based")
+    }
+    assert {(r["n"], r["expected"], r[f"status_{status}"]) for r in rows} == {(0, 4, 4)}
+    assert {r["reason"] for r in rows} == {"rubbish"}
+
+
+def test_a_served_judge_that_says_rubbish_is_in_every_table(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = {"choices": [{"message": {"content": '{"x":1}'}, "finish_reason": "stop"}]}
+    with serve(lambda _: Answer({**body, "model": "served"})) as server:
+        served = {
+            "name": "served",
+            "target": "chat-judge",
+            "kwargs": {
+                "chat": {
+                    "target": "openai",
+                    "kwargs": {"model": "served", "endpoint": {"base_url": server.url}},
+                }
+            },
+        }
+        protocol = {"name": "text", "metrics": {"token_f1": {}}, "judging": "table-iv/1"}
+        assert place.run(judges=[served], protocol=protocol) == 3
+    capsys.readouterr()
+    assert {r["n"] for r in place.rows(stage="judge")} == {0}
+    place.say("report", "--store", place.store)
+    assert "overall score" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_night_whose_judge_says_nothing_is_partial(place: Place) -> None:
+    faults = {f"s{i:04d}": "schema_error" for i in range(12)}
+    config = place.write(
+        {"token_f1": {}}, {"judges": [judge(faults=faults)], "nightly": {"fresh": True}}
+    )
+    words = ["nightly", "--config", config, "--date", "2031-01-01", "--json"]
+    assert place.say(*words) == 3
+    record = json.loads(connect(place.store).read("nightly/owed/nights/2031-01-01.json"))
+    assert record["outcome"] == "partial"
+
+
+def test_a_judge_that_gives_one_view_owes_the_other(place: Place) -> None:
+    assert place.run(judges=[{"name": "j", "target": "cli.wanting:OneView", "kwargs": {}}]) == 3
+    views = {r["output"].rpartition("/")[2]: r["n"] for r in place.rows(stage="judge")}
+    assert views == {"reference_free": 4, "reference_based": 0}
+
+
+def test_a_judge_that_cannot_be_made_has_a_row_and_its_reason(place: Place) -> None:
+    absent = {"name": "j", "target": "cli.wanting:Absent", "kwargs": {}}
+    assert place.run(judges=[absent]) == 3
+    rows = place.rows(stage="judge")
+    assert {(r["n"], r["status_missing"], r["prediction_ok"]) for r in rows} == {(0, 4, 4)}
+    assert all("judge was given up" in r["reason"] for r in rows)
+
+
+def test_one_of_two_judges_that_failed_is_named(place: Place) -> None:
+    faults = {f"s{i:04d}": "schema_error" for i in range(12)}
+    other = {"name": "k", "target": "fakes:FixedJudge", "kwargs": {"name": "k", "faults": faults}}
+    assert place.run(judges=[judge(), other]) == 3
+    assert {(r["label"], r["n"]) for r in place.rows(stage="judge")} == {("j", 4), ("k", 0)}
+
+
+def test_a_metric_that_cannot_be_imported_costs_no_prediction(place: Place) -> None:
+    metrics = {"token_f1": {}, "lost": {"target": "nowhere_at_all:Lost"}}
+    assert place.run(metrics) == 3
+    assert place.standing() == ("partial", 3)
+    rows = place.rows()
+    assert {r["label"] for r in rows} == {"token_f1", "lost"}
+    assert {(r["n"], r["prediction_ok"], r["prediction_missing"]) for r in rows} == {(0, 4, 0)}
+    assert all("nowhere_at_all" in r["reason"] for r in rows)
+
+
+def test_the_terminal_names_what_could_not_be_loaded(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = place.write({"lost": {"target": "nowhere_at_all:Lost"}}, {})
+    assert place.say("run", "--config", config) == 3
+    words = "".join(capsys.readouterr().out.split())
+    assert "ok4/4" in words
+    assert "n0/4" in words
+    assert "lost" in words
+
+
+def test_a_metric_that_applies_to_nothing_is_not_owed(place: Place) -> None:
+    assert place.run({"token_f1": {}, "none": letters(nowhere=True)}) == 0
+    assert not place.rows(label="none")
+
+
+def test_what_a_metric_says_nothing_of_is_not_owed_by_a_system_without_rows(place: Place) -> None:
+    faded = {"name": "faded", "answer": {"target": "cli.wanting:Fades", "kwargs": {}}}
+    assert place.run({"token_f1": {}, "psnr": {}}, systems=[ECHO, faded]) == 3
+    assert place.rows(system="faded", format="VQA", label="token_f1")
+    assert not place.rows(system="faded", format="VQA", label="psnr")
+
+
+def test_weights_that_were_fetched_heal_by_a_plain_start(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    metrics = {"token_f1": {}, "letters": letters(weights=str(file))}
+    assert place.run(metrics) == 3
+    rows = place.rows(label="letters")
+    assert {(r["n"], r["status_missing_weights"]) for r in rows} == {(0, 4)}
+    assert all("fetch them" in r["reason"] for r in rows)
+    assert place.run(metrics) == 3, "they are still not there"
+    file.touch()
+    assert place.run(metrics) == 0
+    assert {r["n"] for r in place.rows(label="letters")} == {4}
+    assert place.standing() == ("success", 0)
+
+
+def completion(words: str) -> dict[str, Any]:
+    return {
+        "model": "served",
+        "choices": [{"message": {"content": words}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1},
+    }
+
+
+def served(url: str, **endpoint: Any) -> dict[str, Any]:
+    limits = {"base_url": url, "attempts": 1, "backoff_s": 0.01, **endpoint}
+    chat = {"target": "openai", "kwargs": {"model": "served", "endpoint": limits}}
+    return {"name": "served", "answer": {"target": "answers", "kwargs": {"chat": chat}}}
+
+
+@pytest.mark.parametrize("give_up_after", [3, 1000])
+def test_a_server_that_came_up_too_late_heals_by_a_plain_start(
+    place: Place, give_up_after: int
+) -> None:
+    def script(asked: Asked) -> Answer:
+        return Answer(completion("B"))
+
+    with serve(script) as server:
+        url = server.url
+    system = served(url, give_up_after=give_up_after)
+    assert place.run(systems=[system]) == 3
+    port = int(url.rpartition(":")[2].partition("/")[0])
+    with serve(script, port=port):
+        assert place.run(systems=[system]) == 0
+    assert {r["prediction_ok"] for r in place.rows()} == {4}
+
+
+@pytest.mark.parametrize("status", [500, 503, 429, 408])
+def test_a_server_that_fails_heals_by_a_plain_start(place: Place, status: int) -> None:
+    well = False
+
+    def script(asked: Asked) -> Answer:
+        return Answer(completion("B")) if well else Answer(b"no time", status)
+
+    with serve(script) as server:
+        system = served(server.url)
+        assert place.run(systems=[system]) == 3
+        assert {r["prediction_unreachable"] for r in place.rows()} == {4}
+        well = True
+        assert place.run(systems=[system]) == 0
+
+
+def test_what_a_model_said_is_repeated_on_request_only(place: Place) -> None:
+    well = False
+    asked_for: list[Asked] = []
+
+    def script(asked: Asked) -> Answer:
+        asked_for.append(asked)
+        return Answer(completion("B")) if well else Answer(b"cannot", 400)
+
+    with serve(script) as server:
+        system = served(server.url)
+        assert place.run(systems=[system]) == 3
+        well, before = True, len(asked_for)
+        assert place.run(systems=[system]) == 3
+        assert len(asked_for) == before
+        assert place.run(None, "--retry-errors", systems=[system]) == 0
+        assert len(asked_for) == before + 12
+
+
+@pytest.mark.parametrize(("share", "code"), [(0.2, 3), (0.25, 0), (0.5, 0)])
+def test_the_allowed_share_is_of_what_is_owed(place: Place, share: float, code: int) -> None:
+    assert place.run(systems=[echo(s0000="model_error")], allowed_failures=share) == code
+    assert place.standing() == ("success" if code == 0 else "partial", code)
+
+
+def test_an_allowed_share_of_outside_rows_is_still_owed_next_time(place: Place) -> None:
+    systems = [echo(s0000="unreachable")]
+    assert place.run(systems=systems, allowed_failures=0.5) == 0
+    assert place.run(systems=systems, allowed_failures=0.0) == 3
+
+
+def test_a_system_that_fades_in_mid_run_owes_the_rest(place: Place) -> None:
+    faded = {"name": "faded", "answer": {"target": "cli.wanting:Fades", "kwargs": {"until": 4}}}
+    assert place.run(systems=[ECHO, faded]) == 3
+    assert {r["n"] for r in place.rows(system="echo")} == {4}
+    rows = place.rows(system="faded")
+    assert 0 < sum(r["n"] for r in rows) < sum(r["expected"] for r in rows)
+    assert all("faded" in r["reason"] for r in rows if r["n"] < r["expected"])
+
+
+def test_predictions_without_metric_or_judge_are_owed(place: Place) -> None:
+    assert place.run({}, systems=[echo(s0000="refused")]) == 3
+    assert place.run({}, systems=[echo(s0000="refused")], allowed_failures=0.1) == 0
+
+
+def test_a_limit_owes_what_the_limit_leaves(place: Place) -> None:
+    formats = {**ECHO, "formats": ["VQA"]}
+    assert place.run(systems=[formats]) == 0
+    assert {(r["format"], r["expected"]) for r in place.rows()} == {("VQA", 4)}
+
+
+def test_repeats_of_which_one_failed_are_a_value(place: Place) -> None:
+    assert place.run(judges=[judge(faults={"s0001": "parse_error"})], allowed_failures=0.0) == 3
+    assert place.run(judges=[judge(faults={"s0001": "parse_error"})], allowed_failures=0.25) == 0
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_report_and_export_of_a_run_without_values(place: Place, kind: str) -> None:
+    metrics = {"token_f1": {}, "lost": {"target": "nowhere_at_all:Lost"}}
+    faults = {f"s{i:04d}": "schema_error" for i in range(12)}
+    assert place.run(metrics, judges=[judge(faults=faults)]) == 3
+    assert place.say("report", "--store", place.store) == 0
+    folder = place.folder_of_run()
+    page = folder.objects.read(folder.place.report("index.md")).decode()
+    assert "nowhere\\_at\\_all" in page
+    assert "12 schema" not in page
+    out = str(place.folder / "out")
+    assert place.say("export", "--store", place.store, "--format", kind, "--to", out) == 0
+
+
+def test_scoring_alone_owes_the_judges_verdicts(place: Place) -> None:
+    assert place.run(judges=[judge()]) == 0
+    assert place.run({"token_f1": {}, "chrf": {}}, judges=[judge()], verb="score") in (0, 3)
+
+
+def test_stale_scores_do_not_say_how_predictions_stand(place: Place) -> None:
+    once = place.folder / "once"
+    once.mkdir()
+    kwargs = {"faults": {"s0000": "model_error"}, "execution": {"once": str(once)}}
+    systems = [{"name": "echo", "answer": {"target": "fakes:Echo", "kwargs": kwargs}}]
+    assert place.run(systems=systems) == 3
+    lost = {"token_f1": {}}
+    assert place.run(lost, "--retry-errors", systems=systems) == 0
+    assert {r["prediction_ok"] for r in place.rows()} == {4}
