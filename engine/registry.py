@@ -4,8 +4,10 @@ A recipe names a component by a logical name (`vllm`, `psnr`), or a class of one
 `module:Class`. Keys hold the name and its semantics number, never where the code lies, so moving
 a module orphans no stored row. Looking a component up imports no code of it.
 
-The project fills the registry from the tables of `_OWN`; other packages by entry points:
-`[project.entry-points."medgen.metrics"]`, and likewise for the other families.
+The project fills the registry from the tables of `_OWN`. Another package names a class by an entry
+point of its family, `[project.entry-points."medgen.metrics"]`. To say more of a component, its
+settings, extra, stages and semantics, it has a table like ours and an entry point
+`medgen.components` that leads there.
 """
 
 import difflib
@@ -96,7 +98,7 @@ def _all() -> Mapping[str, Component]:
 def _collect(path: tuple[str, ...]) -> Mapping[str, Component]:
     """What can be found on a search path, which decides what packages there are."""
     found: dict[str, Component] = {}
-    for component in (*_own(), *_outside()):
+    for component in (*_own(), *_outside(), *_tables()):
         if (taken := found.get(component.name)) is not None:
             raise ConfigError(
                 f"{component.target} and {taken.target} are both named {component.name!r}; "
@@ -116,6 +118,25 @@ def _outside() -> Iterator[Component]:
         points = {(p.name, p.value) for p in entry_points(group=f"medgen.{family}")}
         for name, value in sorted(points):
             yield Component(name, family, value)
+
+
+def _tables() -> Iterator[Component]:
+    """What other packages' tables hold.
+
+    Raises:
+        ConfigError: a table cannot be found, or holds what is no component.
+    """
+    points = {(p.name, p.value) for p in entry_points(group="medgen.components")}
+    for name, value in sorted(points):
+        table = load(value)
+        listed = [*table.values()] if isinstance(table, Mapping) else [table]
+        for one in listed:
+            if not isinstance(one, Component) or one.family not in FAMILIES:
+                raise ConfigError(
+                    f"entry point medgen.components {name!r}: {value} is neither a Component nor a "
+                    f"mapping of them, each of a family of {', '.join(FAMILIES)}"
+                )
+            yield one
 
 
 def inner_recipes(kwargs: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

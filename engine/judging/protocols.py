@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
+from medgen.engine import registry
 from medgen.engine.codec import plain
 from medgen.engine.data import FORMATS, VIEWS, Format, View
 from medgen.engine.errors import ConfigError
@@ -242,12 +243,31 @@ def find_protocol(name: str, captions: str = "literal") -> JudgeProtocol:
     Raises:
         ConfigError: there is no such protocol, or several versions of it, or no such captions.
     """
-    matches = [p for key, p in PROTOCOLS.items() if name in (key, p.name)]
+    known = _known()
+    matches = [p for key, p in known.items() if name in (key, p.name)]
     if len(matches) != 1:
-        raise ConfigError(f"judge protocol {name!r} is not one of {', '.join(PROTOCOLS)}")
+        raise ConfigError(f"judge protocol {name!r} is not one of {', '.join(known)}")
     if captions not in _CAPTIONS:
         raise ConfigError(f"captions are one of {', '.join(_CAPTIONS)}, not {captions!r}")
     return replace(matches[0], captions=_CAPTIONS[captions])
+
+
+def _known() -> Mapping[str, JudgeProtocol]:
+    """Ours by `name/version`, then those that other packages' entry points lead to.
+
+    Raises:
+        ConfigError: an entry point leads to what is no judge protocol, or to one that is there.
+    """
+    known = dict(PROTOCOLS)
+    for component in registry.components("protocols").values():
+        protocol = component.load()
+        if not isinstance(protocol, JudgeProtocol):
+            raise ConfigError(f"judge protocol {component.name!r}: not what {component.target} is")
+        _check(protocol)
+        if (key := f"{protocol.name}/{protocol.version}") in known:
+            raise ConfigError(f"{component.target}: there is a judge protocol {key!r} already")
+        known[key] = protocol
+    return known
 
 
 def protocol_from_plain(given: Mapping[str, Any]) -> JudgeProtocol:
