@@ -215,7 +215,8 @@ def _margin(cell: Cell, rules: GateRules) -> float:
     if given is not None:
         return given
     values = cell.left[np.isfinite(cell.left)]
-    return rules.margin_sd * float(np.std(values)) if len(values) else 0.0
+    # Equal values have no spread, whatever the last bits of their mean make of it.
+    return rules.margin_sd * float(np.std(values)) if len(values) and np.ptp(values) else 0.0
 
 
 def _finding(cell: Cell, rules: GateRules, flips: int, least: int) -> CellFinding:

@@ -128,6 +128,17 @@ def test_too_few_samples_are_inconclusive(tmp_path: Path, board: Board) -> None:
     assert nights.history.last_good("2026-01-03") == nights.night("2026-01-01")
 
 
+def test_a_night_whose_values_were_made_otherwise_is_inconclusive_in_words(
+    tmp_path: Path, board: Board
+) -> None:
+    nights = Nights(tmp_path, 240)
+    assert nights.run("2026-01-01", 0.10) == 0
+    assert nights.run("2026-01-02", 0.10, "protocol.name=others") == 5
+    night = nights.night("2026-01-02")
+    assert night.verdicts == {"cand": "inconclusive"}
+    assert "token_f1: evaluation protocol words against others" in " ".join(night.reasons)
+
+
 def test_a_partial_night_is_said_and_is_no_baseline(tmp_path: Path, board: Board) -> None:
     nights = Nights(tmp_path, 360)
     assert nights.run("2026-01-01", 0.10) == 0

@@ -91,7 +91,7 @@ def test_missing_rows_make_it_inconclusive_not_passed(tmp_path):
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.1])
 def test_a_constant_value_passes_against_itself_and_better_against_worse(tolerance, tmp_path):
-    constant = {"monday": 30.0, "tuesday": 30.1, "wednesday": 30.0}
+    constant = {"monday": 0.1, "tuesday": 0.3, "wednesday": 0.1}
     score = steady(lambda system, sample: constant[system])
     run = FakeRun(make_samples(480), systems=tuple(constant), score=score)
     monday, tuesday, wednesday = (Side(run.write(str(tmp_path)), s) for s in constant)
@@ -99,6 +99,7 @@ def test_a_constant_value_passes_against_itself_and_better_against_worse(toleran
     assert gate(monday, wednesday, rules).word == "pass"
     assert gate(monday, tuesday, rules).word == "pass"
     assert gate(tuesday, monday, rules).word == "regression"
+    assert {f.margin for f in gate(monday, monday, rules).findings} == {0.0}
 
 
 def test_with_nothing_tolerated_the_same_or_better_passes_and_one_worse_pair_does_not(tmp_path):
