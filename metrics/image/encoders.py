@@ -13,7 +13,9 @@ import torch
 from PIL import Image as Pillow
 
 from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.images import MAX_PIXELS
 from medgen.metrics.kernels.packed_linear import pack_linear
+from medgen.metrics.pictures import DecodeError
 from medgen.metrics.versions import versions_of
 
 KINDS = ("transformers", "medimageinsight")
@@ -71,6 +73,8 @@ class TransformersEncoder:
             model = AutoModel.from_pretrained(here, local_files_only=True)
         except Exception as err:  # the loaders raise many kinds; none concerns a sample
             raise AdapterError(f"no image encoder can be loaded from {here}: {err}") from err
+        # What shrinks or enlarges by the shorter side makes a narrow picture enormous.
+        self._shortest = int(getattr(self._processor.size, "shortest_edge", None) or 0)
         self._model: torch.nn.Module = model.to(device).eval()
         if torch.device(device).type == "cpu":
             pack_linear(self._model)
@@ -78,7 +82,13 @@ class TransformersEncoder:
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Pillow.Image]) -> torch.Tensor:
-        """See `Encoder.encode`."""
+        """See `Encoder.encode`.
+
+        Raises:
+            DecodeError: a picture is so narrow that it would be enlarged beyond all limits.
+        """
+        for image in images:
+            _refuse_stretch(image.size, self._shortest)
         made = self._processor(images=list(images), return_tensors="pt")
         pixels: torch.Tensor = made["pixel_values"]
         outputs = self._model(pixel_values=pixels.to(self._device))
@@ -94,6 +104,13 @@ class TransformersEncoder:
             "pooling": "pooler output, else first token",
             "versions": versions_of("transformers", "torch", "pillow"),
         }
+
+
+def _refuse_stretch(size: tuple[int, int], shortest: int) -> None:
+    width, height = (round(side * shortest / min(size)) for side in size)
+    if width * height > MAX_PIXELS:
+        was = f"{size[0]} x {size[1]}"
+        raise DecodeError(f"too narrow: the encoder would enlarge {was} to {width} x {height}")
 
 
 class MedImageInsightEncoder:
