@@ -16,18 +16,15 @@ PredictionStatus = Literal[
     "timeout",
     "unreachable",
     "out_of_memory",
-    "internal_error",  # raised by the component, foreseen by nobody
     "quarantined",
     "missing",
 ]
 ScoreStatus = Literal[
-    "ok", "not_applicable", "unparseable", "missing_weights", "out_of_memory", "error",
-    "internal_error",
-]  # fmt: skip
+    "ok", "not_applicable", "unparseable", "missing_weights", "out_of_memory", "error"
+]
 VerdictStatus = Literal[
-    "ok", "parse_error", "schema_error", "rejected", "transport_error", "refused", "skipped",
-    "out_of_memory", "internal_error",
-]  # fmt: skip
+    "ok", "parse_error", "schema_error", "rejected", "transport_error", "refused", "skipped"
+]
 View = Literal["reference_based", "reference_free"]
 VIEWS: tuple[View, ...] = ("reference_free", "reference_based")
 

@@ -30,14 +30,5 @@ def environment_lock() -> dict[str, Any]:
     return {"python": platform.python_version(), "sha256": digest, "packages": packages}
 
 
-@cache
-def engine_version() -> str:
-    """The release of this engine, or words where there is none."""
-    try:
-        return importlib.metadata.version("medgen-engine")
-    except importlib.metadata.PackageNotFoundError:  # an upload that was never installed
-        return "not installed"
-
-
 if __name__ == "__main__":
     sys.stdout.write(json.dumps(environment_lock()))

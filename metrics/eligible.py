@@ -23,7 +23,7 @@ def score_pairs(metric: Metric, batch: ScoringBatch) -> list[Score]:
 
     A pair the metric does not apply to is `not_applicable`; a prediction that is not ok, or
     lacks the text or picture, is an `error` whose reason starts with "prediction"; a pair on
-    which the metric raises is an `internal_error` and leaves the others as they were.
+    which the metric raises is an `error` of its own and leaves the others as they were.
     """
     rows: list[Score | None] = [_refuse(metric, batch, i) for i in range(len(batch))]
     open_pairs = [i for i, row in enumerate(rows) if row is None]
@@ -93,7 +93,7 @@ def _score(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:
             sample_id = batch.pairs[0].sample.id
             log_failed_row(log, err, sample_id, metric.name)
             reason = f"{type(err).__name__}: {err}"[:_REASON_LIMIT]
-            status: ScoreStatus = "out_of_memory" if is_out_of_memory(err) else "internal_error"
+            status: ScoreStatus = "out_of_memory" if is_out_of_memory(err) else "error"
             return [Score(sample_id, status, reason)]
     middle = len(batch) // 2
     parts = range(middle), range(middle, len(batch))

@@ -14,7 +14,6 @@ from medgen.engine.run.board import Board
 from medgen.engine.run.budget import Budget, charging, stated_by
 from medgen.engine.run.faults import FaultPolicy
 from medgen.engine.run.fit import Ledger, check_fit
-from medgen.engine.run.guard import UNFORESEEN
 from medgen.engine.run.pool import Group, Outcome, Pool, Receipt, Unit
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.stages import worker_recipe
@@ -24,7 +23,6 @@ from medgen.engine.trouble import Trouble
 
 MAX_STARTS = 3  # failed starts in a row that end a group
 PATIENCE_S = 5.0  # how long idle scoring waits for slower systems before it goes ahead
-LEAST_UNFORESEEN, MOST_UNFORESEEN = 20, 0.05  # rows, and their share, that end a component
 STALL_S = 900.0  # nothing running and nothing starting for so long is a hang; say so instead
 
 EventKind = Literal[
@@ -104,7 +102,6 @@ class Driver:
         self.running: dict[str, int] = {}  # group -> units out
         self.samples_out: dict[str, int] = {}  # group -> samples in them
         self.unstarted: dict[str, int] = {}
-        self.unforeseen: dict[str, int] = {}  # node -> rows that ended in unforeseen errors
         self.moved = time.monotonic()  # when something last happened
 
     def run(self) -> Ending:
@@ -198,7 +195,7 @@ class Driver:
         outcomes = self.pool.wait(seconds)
         if not self.options.discreet:
             return outcomes
-        return [_withheld(outcome) for outcome in outcomes]
+        return [replace(o, trouble=o.trouble.withheld()) for o in outcomes]
 
     def _act(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
@@ -222,23 +219,6 @@ class Driver:
             self.budget.pay(outcome.group, usd, self._size(outcome.unit))
         for receipt in outcome.receipts:
             self.options.watch(Event("receipt", outcome.group, receipt))
-            for told in receipt.troubles:
-                details = {"what": "row", "shard": receipt.shard, **told.details()}
-                self._tell("trouble", outcome.group, **details)
-            self._count_unforeseen(outcome.group, receipt)
-
-    def _count_unforeseen(self, group: str, receipt: Receipt) -> None:
-        """End a component that raises on too many samples: its code is wrong, not they."""
-        if receipt.part is not None or stage_kind(receipt.stage).shard_major:
-            return
-        count = receipt.rows.get(UNFORESEEN, 0)
-        seen = self.unforeseen[receipt.key] = self.unforeseen.get(receipt.key, 0) + count
-        if count and seen >= max(LEAST_UNFORESEEN, MOST_UNFORESEEN * sum(self.sizes)):
-            self._give_up(
-                group,
-                f"{seen} rows ended in errors that its code does not foresee; "
-                "`medgen logs RUN --errors` shows them",
-            )
 
     def _follow(self, outcome: Outcome, unit: Unit) -> None:
         then = self.faults.after(outcome, self.board.samples(unit, self.sizes))
@@ -329,15 +309,6 @@ class Driver:
 
     def _tell(self, kind: EventKind, group: str, **details: Any) -> None:
         self.options.watch(Event(kind, group, details=details))
-
-
-def _withheld(outcome: Outcome) -> Outcome:
-    """An outcome without words that may quote a sample."""
-    receipts = [
-        replace(receipt, troubles=tuple(told.withheld() for told in receipt.troubles))
-        for receipt in outcome.receipts
-    ]
-    return replace(outcome, trouble=outcome.trouble.withheld(), receipts=tuple(receipts))
 
 
 def stopping_after(options: Options, receipts: int) -> Options:

@@ -54,7 +54,6 @@ class Receipt:
     cached_tokens: int = 0
     cost_usd: float = 0.0
     part: tuple[int, int] | None = None
-    troubles: tuple[Trouble, ...] = ()  # errors that became rows, one of each kind
 
 
 class Worker(Protocol):

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from medgen.engine import registry
 from medgen.engine.benchmark.source import UsesBenchmark
-from medgen.engine.data import VIEWS, Prediction, Request, Sample, Score, Verdict, VerdictStatus
+from medgen.engine.data import VIEWS, Prediction, Request, Sample, Score, Verdict
 from medgen.engine.environment import environment_lock
 from medgen.engine.errors import AdapterError
 from medgen.engine.plan.plan import Node, Plan
@@ -46,14 +46,8 @@ class PredictWorker(StageWorker):
         return {target: to_table(rows, schemas.prediction_table, _unstorable_prediction)}
 
     def _predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        return self.guard.rows(
-            requests,
-            self._ask,
-            lambda request, status, reason: [Prediction(request.sample.id, status, reason)],
-            lambda request: request.sample.id,
-        )
-
-    def _ask(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        if not requests:
+            return []
         predictions = self.generator.predict(requests)
         if [p.sample_id for p in predictions] != [r.sample.id for r in requests]:
             raise AdapterError(
@@ -153,33 +147,23 @@ class JudgeWorker(StageWorker):
         given = self.predictions(node, unit, samples)
         before = self.previous(node, target, unit, samples)
         again = samples if before is None else open_samples(samples, before, target.redo)
-        verdicts = self.guard.rows(
-            again,
-            lambda some: self.judge.judge(some, [given[s.id] for s in some]),
-            partial(self._blank, node),
-            lambda sample: sample.id,
-        )
+        verdicts = self.judge.judge(again, [given[s.id] for s in again]) if again else []
         context = schemas.context(samples, [given[s.id] for s in samples])
         rows = _in_order(again, verdicts)
         table = to_table(rows, lambda v: schemas.verdict_table(v, context), _unstorable_verdict)
         return {target: table if before is None else replace_rows(before, table, samples)}
 
-    def _blank(
-        self, node: Node, sample: Sample, status: VerdictStatus, reason: str
-    ) -> list[Verdict]:
-        """The verdicts that a sample would have had."""
-        repeats = int(self.group.spec.kwargs.get("repeats", 1))
-        return [
-            Verdict(sample.id, view, node.label, repeat, status=status, reason=reason)
-            for repeat in range(repeats)
-            for view in VIEWS
-        ]
-
     def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
         samples = [s for s in self.samples(unit) if s.format in node.formats]
         given = self.predictions(node, unit, samples)
         (reason,) = unit.quarantined.values()
-        rows = [row for s in samples for row in self._blank(node, s, "skipped", reason)]
+        repeats = int(self.group.spec.kwargs.get("repeats", 1))
+        rows = [
+            Verdict(s.id, view, node.label, repeat, status="skipped", reason=reason)
+            for s in samples
+            for repeat in range(repeats)
+            for view in VIEWS
+        ]
         return schemas.verdict_table(rows, schemas.context(samples, [given[s.id] for s in samples]))
 
     def passport(self, node: Node) -> Mapping[str, Any]:

@@ -7,9 +7,7 @@ from typing import Literal
 
 import pyarrow.compute as pc
 
-from medgen.engine.environment import engine_version
 from medgen.engine.plan.plan import Node, Plan
-from medgen.engine.run.guard import UNFORESEEN
 from medgen.engine.run.pool import Target
 from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.stages import stage_kind
@@ -103,10 +101,6 @@ class _Surveyor:
         if self.again == "nothing" or (self.again == "outside" and not noted):
             return ()
         kind = stage_kind(node.stage)
-        table = self.reader.stage(node).read(shard, have)
-        found = set(pc.unique(table["status"]).to_pylist())
-        if self.again == "errors":
-            return tuple(sorted(found - set(kind.settled)))
-        # What another release stumbled over, this one may not.
-        mended = labels(table).get("engine") != engine_version()
-        return tuple(sorted(found & {*kind.outside, *([UNFORESEEN] if mended else [])}))
+        found = pc.unique(self.reader.stage(node).read(shard, have)["status"]).to_pylist()
+        wanted = kind.outside if self.again == "outside" else set(found) - set(kind.settled)
+        return tuple(sorted(set(found) & set(wanted)))

@@ -8,7 +8,8 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -16,10 +17,8 @@ import pyarrow.compute as pc
 
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.data import Prediction, Sample, Verdict
-from medgen.engine.environment import engine_version
 from medgen.engine.errors import StoreError
 from medgen.engine.plan.plan import Node, Plan
-from medgen.engine.run.guard import UNFORESEEN, Guard
 from medgen.engine.run.pool import Receipt, Target, Unit
 from medgen.engine.run.reader import combine, part_of, stage_shards
 from medgen.engine.stages import stage_kind
@@ -48,15 +47,13 @@ class StageWorker(ABC):
         self.group = plan.groups[group]
         self.objects = connect(url)
         self.benchmark = Benchmark(self.objects, plan.benchmark)
-        self.guard = Guard()
         self._read: tuple[int, list[Sample]] = (-1, [])
 
     def __call__(self, unit: Unit) -> Sequence[Receipt]:
         """Do a unit and commit it."""
         start = time.monotonic()
         tables = {t: self._merge(unit, t) for t in unit.targets} if unit.merge else self.work(unit)
-        receipts = [self._commit(unit, t, table, start) for t, table in tables.items()]
-        return [replace(receipts[0], troubles=self.guard.troubles()), *receipts[1:]]
+        return [self._commit(unit, t, table, start) for t, table in tables.items()]
 
     @abstractmethod
     def work(self, unit: Unit) -> dict[Target, pa.Table]: ...
@@ -153,11 +150,8 @@ class StageWorker(ABC):
         return _receipt(node, unit, table, size, time.monotonic() - start)
 
     def is_owed(self, node: Node, table: pa.Table) -> bool:
-        """Whether a plain start may have to repeat some of the rows.
-
-        The outside caused them, or a fault of this code that another release may have mended.
-        """
-        outside = pa.array([*stage_kind(node.stage).outside, UNFORESEEN], pa.string())
+        """Whether a plain start is to repeat some of the rows: the outside caused them."""
+        outside = pa.array(stage_kind(node.stage).outside, pa.string())
         return bool(pc.any(pc.is_in(table["status"], outside)).as_py())
 
     def _parts(self, node: Node, unit: Unit, target: Target) -> Parts:
@@ -171,8 +165,16 @@ class StageWorker(ABC):
             "revision": target.revision,
             "inputs": _input_revisions(node, unit),
             "passport": self.passport(node),
-            "engine": engine_version(),
+            "engine": _version(),
         }
+
+
+@cache
+def _version() -> str:
+    try:
+        return version("medgen-engine")
+    except PackageNotFoundError:  # the code came as an upload and was never installed
+        return "not installed"
 
 
 def to_table(

@@ -38,14 +38,6 @@ class Explosive(Echo):
             raise Unpicklable(f"no idea about {instruction!r}", key) from err
 
 
-class Hopeless(Explosive):
-    """Raises for every sample."""
-
-    def predict(self, requests: Sequence[Request]) -> list[Prediction]:
-        self._explode(requests[0].sample.instruction)
-        return []
-
-
 class Unmade(Echo):
     """Cannot be made, with a cause."""
 

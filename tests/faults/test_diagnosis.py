@@ -94,12 +94,11 @@ def test_a_failure_comes_home_with_its_type_and_its_chain_of_causes(
     work = plan(objects, exploding("Explosive"))
     told = go(objects, work, pool)
     shard = shard_of(objects, work, "s0006")
-    failures = details(told, "trouble")
-    assert not details(told, "gave_up"), "it cost its sample and nothing else"
+    failures, (gave_up,) = details(told, "trouble"), details(told, "gave_up")
     assert [(f["what"], f["shard"], f["error_type"]) for f in failures] == [
-        ("row", shard, "Unpicklable")
-    ]
-    for said in failures:
+        ("failed", shard, "Unpicklable")
+    ] * 3
+    for said in (*failures, gave_up):
         assert said["error"] == "no idea about 'say 6'"
         trace = said["traceback"]
         assert trace.startswith("Traceback (most recent call last):")
@@ -110,28 +109,20 @@ def test_a_failure_comes_home_with_its_type_and_its_chain_of_causes(
         assert "ValueError: invalid literal for int() with base 10: 'nine lives, ***'" in trace
     lines = shown(objects, work.run_id)
     assert lines.count("Unpicklable: no idea about 'say 6'") == 2, "its head and its traceback"
-    assert "1 time (row 1)" in lines
+    assert "3 times (failed 3)" in lines
     assert "answer of boom (Explosive)" in lines
-    assert f"shard {shard}" in " ".join(lines.split())
+    assert f"shard {shard}; given up" in " ".join(lines.split())
     assert CAUSE in lines
     assert KEY not in lines + json.dumps(RunFolder(objects, work.run_id).events())
 
 
-def test_a_component_that_raises_for_all_is_given_up(objects: Objects, pool: Pool) -> None:
-    work = plan(objects, exploding("Hopeless"))
-    told = go(objects, work, pool)
-    failures, (gave_up,) = details(told, "trouble"), details(told, "gave_up")
-    assert {(f["what"], f["error_type"]) for f in failures} == {("failed", "Unpicklable")}
-    assert CAUSE in gave_up["traceback"]
-
-
 def test_the_log_holds_a_traceback_once(objects: Objects) -> None:
-    work = plan(objects, exploding("Hopeless"))
+    work = plan(objects, exploding("Explosive"))
     go(objects, work, LocalPool())
     events = RunFolder(objects, work.run_id).events()
     failed = [e for e in events if e["event"] in ("trouble", "gave_up")]
-    assert len(failed) > 3
-    assert ["traceback" in e for e in failed] == [True] + [False] * (len(failed) - 1)
+    assert len(failed) == 4
+    assert ["traceback" in e for e in failed] == [True, False, False, False]
     assert len({e["error_id"] for e in failed}) == 1
 
 
@@ -212,25 +203,20 @@ def test_workers_log_what_ends_a_unit_and_whose_it_is(
     objects: Objects, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("EXPLOSIVE_API_KEY", KEY)
-    work = plan(objects, exploding("Hopeless"))
+    work = plan(objects, exploding("Explosive"))
     go(objects, work, LocalPool())
-    # The first of a kind has the traceback: here a row, before all was seen to fail.
-    names = ("medgen.engine.run.guard", "medgen.engine.run.logged")
-    first, *rest = [r for r in caplog.records if r.name in names]
-    ended = [r for r in rest if r.name == names[1]]
-    assert {r.levelno for r in ended} == {logging.ERROR}
+    first, *rest = [r for r in caplog.records if r.name == "medgen.engine.run.logged"]
+    assert first.levelno == logging.ERROR
     (group,) = (g for g in work.groups if g.startswith("answer/"))
-    shard = first.shard  # type: ignore[attr-defined]
-    where = {"group": group, "stage": "answer", "component": "Hopeless", "shard": shard}
+    shard = shard_of(objects, work, "s0006")
+    where = {"group": group, "stage": "answer", "component": "Explosive", "shard": shard}
     assert where.items() <= vars(first).items()
-    sample = first.sample_id  # type: ignore[attr-defined]
     assert first.getMessage().startswith(
-        f"{group} (Hopeless), shard {shard}, sample {sample}: Unpicklable: no idea"
+        f"{group} (Explosive), shard {shard}: Unpicklable: no idea"
     )
     assert CAUSE in first.getMessage()
     assert KEY not in caplog.text
-    assert len(ended) > 2
-    assert all(r.getMessage().endswith("(traceback as before)") for r in ended[1:])
+    assert [r.getMessage().endswith("(traceback as before)") for r in rest] == [True, True]
 
 
 @pytest.mark.parametrize("discreet", [False, True])

@@ -126,7 +126,7 @@ def test_an_open_run_quotes_samples_in_its_errors(short: Path, pool: str) -> Non
     assert files_with(short / "store" / "runs", b"say 3")
     of_workers = b"".join(file.read_bytes() for file in short.rglob("worker-*.err"))
     log = done.stderr if pool == "local" else of_workers
-    assert b" WARNING medgen.engine.run.guard: answer/" in log
+    assert b" ERROR medgen.engine.run.logged: answer/" in log
     assert b"in predict" in log
     assert b"ValueError: no idea about 'say 3'" in log
 
