@@ -274,7 +274,15 @@ def _with_halves(body: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         for words in ("needs", "notes"):
             have = list(whole.get(words) or ())
             whole[words] = have + [w for w in other.get(words) or () if w not in have]
+        _take_end(whole, other)
     return whole
+
+
+def _take_end(whole: dict[str, Any], other: dict[str, Any]) -> None:
+    """A pairing ends with the half that ends first."""
+    ends = str(other.get("ends") or "")
+    if ends and (not whole.get("ends") or ends < str(whole["ends"])):
+        whole["ends"], whole["successor"] = ends, other.get("successor") or ""
 
 
 def _read_member(group: str, name: str, folder: Path | None) -> dict[str, Any]:

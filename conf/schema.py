@@ -42,6 +42,8 @@ class SystemConf:
         default_factory=lambda: ["VQA", "ImageEditing", "MultimodalGeneration"]
     )
     control: bool = False
+    ends: str = ""  # the day from which its vendor answers no more: "2026-12-01"
+    successor: str = ""  # what its vendor offers instead
     needs: list[str] = field(default_factory=list)  # for people: hardware, keys, licences
     notes: list[str] = field(default_factory=list)
 
@@ -111,6 +113,8 @@ class JudgeConf:
     resources: ResourcesConf = field(default_factory=ResourcesConf)
     seconds_per_sample: float = 0.0
     tokens_per_sample: float = 0.0
+    ends: str = ""
+    successor: str = ""
     needs: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

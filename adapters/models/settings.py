@@ -3,6 +3,8 @@
 Each type holds exactly its constructor's arguments. What is marked by `How` enters no key.
 """
 
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
@@ -29,6 +31,22 @@ class AnswersSettings(Settings, frozen=True, kw_only=True):
 
     chat: Nested
     style: AnswerStyle = AnswerStyle()
+
+
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+", re.ASCII)  # owner/name
+
+
+def need_revision(model: str, revision: str | None, where: str) -> None:
+    """See that a model of the hub has its revision; a folder needs none.
+
+    Raises:
+        Unusable: it has none, so what would be loaded changes when its repository moves.
+    """
+    if not revision and _HUB_NAME.fullmatch(model) and not Path(model).is_dir():
+        raise Unusable(
+            f"{model!r} is no folder here, and a hub model needs `{where}` (a commit); "
+            "write ./ before a folder that only the workers have"
+        )
 
 
 class VLLMExecution(Settings, frozen=True, kw_only=True):
@@ -69,6 +87,9 @@ class VLLMSettings(Settings, frozen=True, kw_only=True):
     lora: Lora | None = None
     template: Template = Template()
     execution: How[VLLMExecution] = VLLMExecution()
+
+    def __post_init__(self) -> None:
+        need_revision(self.model, self.revision, "revision")
 
 
 class OpenAISettings(Settings, frozen=True, kw_only=True):
@@ -214,6 +235,9 @@ class DiffusersSettings(Settings, frozen=True, kw_only=True):
     sampling: PipelineSampling = PipelineSampling()
     firewall: FirewallPolicy = FirewallPolicy()
     execution: How[PipelineExecution] = PipelineExecution()
+
+    def __post_init__(self) -> None:
+        need_revision(self.model, self.load.revision, "load.revision")
 
 
 def present_fields(settings: Settings) -> dict[str, Any]:

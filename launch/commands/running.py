@@ -147,6 +147,7 @@ def plan_command(
     from medgen.engine.run.survey import survey
     from medgen.engine.store.connect import connect
     from medgen.launch.compose import plan_of
+    from medgen.launch.run.offered import check_offered
     from medgen.launch.run.plan import check_cluster, plan_table
 
     conf = configuration(config, store, overrides)
@@ -164,5 +165,7 @@ def plan_command(
         console = Console()
         console.print(graph.terminal(plan), markup=False, highlight=False)
         console.print(plan_table(plan, todo))
+    for warning in check_offered(conf, plan, todo):
+        click.echo(f"warning: {warning}", err=True)
     check_cluster(plan, conf.cluster)
     return 0

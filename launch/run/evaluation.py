@@ -29,6 +29,7 @@ from medgen.engine.store.connect import connect
 from medgen.engine.trouble import trouble
 from medgen.launch import compose, exits
 from medgen.launch.exits import code_of
+from medgen.launch.run.offered import check_offered
 from medgen.launch.run.origin import Job, code_identity, current_job
 from medgen.launch.run.progress import Bars, Lines, Recorder, with_means
 from medgen.launch.run.repair import mend_benchmark, mend_run
@@ -179,6 +180,7 @@ class Watchers:
 def _drive(
     conf: RunConf, options: RunOptions, reader: RunReader, todo: Todo, watchers: Watchers
 ) -> Ending:
+    check_offered(conf, reader.plan, todo)
     if not todo.shards:
         return Ending(stopped=False, failed={})  # nothing to do starts nothing
     console = Console(stderr=True)
