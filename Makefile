@@ -30,13 +30,14 @@ PACKAGES = .venv/installed-$(MEDGEN_ACCELERATOR)
 TINY = metrics/tiny.py adapters/tiny/vlm.py adapters/tiny/diffusers.py launch/setup/tiny.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment lock demo test trial check bench soak clean
+.PHONY: help setup environment lock demo test trial store-contract check bench soak clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    controls and tiny models over the miniature benchmark: tables and pictures"
 	@echo "make test    one case of each kind; ARGS='-m quick' for those of seconds"
 	@echo "make trial   every test: all kills, seeds, faults and twins, about an hour"
+	@echo "make store-contract URL=s3://BUCKET/PREFIX   whether a place can be a store"
 	@echo "make check   style, types and import arrows"
 	@echo "make bench   the measurements of benchmarks/ (BENCHMARKS='scale gate' for some)"
 	@echo "make soak    the long fault-injection run"
@@ -105,6 +106,11 @@ test: setup
 
 trial: setup
 	.venv/bin/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
+
+# Writes and removes a folder of its own below the URL; one worker, since races are part of it.
+store-contract: environment
+	@test -n '$(URL)' || { echo "Say where: make store-contract URL=s3://BUCKET/PREFIX (or a directory)"; exit 6; }
+	.venv/bin/python -m pytest -q tests/store/test_contract.py --store-url='$(URL)' $(ARGS)
 
 check: environment
 	.venv/bin/ruff check .

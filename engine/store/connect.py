@@ -1,8 +1,7 @@
 """From a URL to the objects of a place."""
 
-from urllib.parse import urlsplit
-
 from medgen.engine.store.objects import Objects, PosixObjects, RemoteObjects, RetryingObjects
+from medgen.engine.store.s3 import S3Objects
 
 
 def connect(url: str) -> Objects:
@@ -22,7 +21,9 @@ def connect(url: str) -> Objects:
         rehearsed = RetryingObjects(ChaoticObjects(connect(inner), chaos))
         rehearsed.pause_s = 0.001  # whose answers need no time to become better
         return rehearsed
-    scheme = urlsplit(url).scheme
-    if scheme in ("", "file"):
-        return PosixObjects(url.removeprefix("file://"))
+    scheme, found, _ = url.partition("://")
+    if not found or scheme == "file":
+        return RetryingObjects(PosixObjects(url.removeprefix("file://")))
+    if scheme in ("s3", "s3a"):
+        return RetryingObjects(S3Objects(url))
     return RetryingObjects(RemoteObjects(url))

@@ -6,38 +6,25 @@ publishes a truncated object when an exception passes through it.
 """
 
 import contextlib
-import errno
 import os
 import random
+import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 import fsspec
 
 from medgen.engine.errors import BusyError, StoreError
+from medgen.engine.store.refusals import explain, refusal
 
 T = TypeVar("T")
 
-# What asking again cannot help, whatever the vendor: rights, names, arguments.
-_FINAL = (PermissionError, FileNotFoundError, FileExistsError, TypeError, ValueError, ImportError)
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_FINAL_CODES = _FULL | {
-    *(errno.ENOSYS, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EMSGSIZE),
-}
-_FINAL_WORDS = ("Credential", "NoRegion", "Profile")
-# The client of S3 would try up to 25 times on its own, for minutes: `RetryingObjects` decides.
-_S3_OPTIONS = {
-    "config_kwargs": {
-        "connect_timeout": 10,
-        "read_timeout": 30,
-        "retries": {"mode": "standard", "total_max_attempts": 2},
-    }
-}
+# Ours, while they are written, and those that NFS keeps of files that were removed while open.
+_HIDDEN = re.compile(r"\.medgen-[0-9a-f]{32}\.part|\.nfs[0-9a-f]{8,}")
 
 
 class Objects(Protocol):
@@ -75,27 +62,15 @@ class Objects(Protocol):
         ...
 
 
-@contextlib.contextmanager
-def _explain(action: str, where: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, StoreError):
-        raise
-    except Exception as err:  # fsspec back ends raise whatever their vendor does
-        raise _refusal(action, where, err) from err
+def inside(path: str) -> str:
+    """A path that leads to one place below the root, whatever signs its names are made of.
 
-
-def _refusal(action: str, where: str, err: Exception) -> StoreError:
-    final = isinstance(err, _FINAL) or any(w in type(err).__name__ for w in _FINAL_WORDS)
-    code = err.errno if isinstance(err, OSError) else None
-    why = str(err) or type(err).__name__
-    if isinstance(err, PermissionError) or code == errno.EROFS:
-        return StoreError(f"cannot {action} {where}: {why}. Has this user the right to?")
-    if code in _FULL:
-        return StoreError(f"cannot {action} {where}: {why}. Is the disk full?")
-    if final or code in _FINAL_CODES:
-        return StoreError(f"cannot {action} {where}: {why}")
-    return BusyError(f"cannot {action} {where}: {why}. Is the store reachable?")
+    Raises:
+        StoreError: it has an empty name, `.` or `..` in it, or a NUL.
+    """
+    if any(name in ("", ".", "..") for name in path.split("/")) or "\0" in path:
+        raise StoreError(f"{path!r} is no path in a store")
+    return path
 
 
 class RetryingObjects:
@@ -153,28 +128,34 @@ class PosixObjects:
         self.root = Path(root).expanduser().absolute()
         self.url = str(self.root)
 
+    def _target(self, path: str) -> Path:
+        return self.root / inside(path)
+
     def create(self, path: str, data: bytes) -> bool:
-        """See `Objects.create`."""
-        target = self.root / path
-        with _explain("write", str(target)):
+        """See `Objects.create`.
+
+        A link that NFS made and answered too late is asked for again, and is there already.
+        """
+        target = self._target(path)
+        with explain("write", str(target)):
             temporary = self._temporary(target, data)
             try:
                 os.link(temporary, target)
             except FileExistsError:
-                return False
+                return target.samefile(temporary) or target.read_bytes() == data
             finally:
-                temporary.unlink()
+                temporary.unlink(missing_ok=True)
         return True
 
     def replace(self, path: str, data: bytes) -> None:
         """See `Objects.replace`."""
-        target = self.root / path
-        with _explain("write", str(target)):
+        target = self._target(path)
+        with explain("write", str(target)):
             self._temporary(target, data).replace(target)
 
     def _temporary(self, target: Path, data: bytes) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        temporary = target.with_name(f".medgen-{uuid.uuid4().hex}.part")
         try:
             with temporary.open("xb") as sink:
                 sink.write(data)
@@ -187,22 +168,24 @@ class PosixObjects:
 
     def read(self, path: str) -> bytes:
         """See `Objects.read`."""
-        with _explain("read", path):
-            return (self.root / path).read_bytes()
+        target = self._target(path)
+        with explain("read", str(target)):
+            return target.read_bytes()
 
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
-        with _explain("list", folder):
+        target = self._target(folder) if folder else self.root
+        with explain("list", str(target)):
             try:
-                return sorted(n for n in os.listdir(self.root / folder) if not n.startswith("."))
+                return sorted(n for n in os.listdir(target) if not _HIDDEN.fullmatch(n))
             except FileNotFoundError:
                 return []
 
     def delete(self, path: str) -> None:
         """See `Objects.delete`."""
-        target = self.root / path
-        with _explain("delete", str(target)):
-            if target.is_dir():
+        target = self._target(path)
+        with explain("delete", str(target)):
+            if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target, ignore_errors=True)  # another may be removing it as well
                 if target.is_dir():
                     target.rmdir()  # says why it is still there
@@ -211,89 +194,69 @@ class PosixObjects:
 
 
 class RemoteObjects:
-    """Objects behind an fsspec file system: S3 and its kin, and `memory://`.
+    """Objects behind an fsspec file system: `memory://`, `gs://`, `az://` and others but S3.
 
     Every call is one attempt; `RetryingObjects` makes more of it.
     """
 
     def __init__(self, url: str) -> None:
         """Connect with the usual environment variables or fsspec profiles; reads nothing yet."""
-        options = _S3_OPTIONS if urlsplit(url).scheme in ("s3", "s3a") else {}
         try:
             # A cached listing would hide what other processes have written since.
-            self.fs, self.root = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
+            self.fs, self.root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError) as err:
             raise StoreError(f"cannot use the store {url!r}: {err}") from err
-        if options:
-            self.fs.retries = 1
         self.url = url.rstrip("/")
-        self._conditional = True
 
     def _path(self, path: str) -> str:
-        return f"{self.root.rstrip('/')}/{path}" if path else self.root
+        return f"{self.root.rstrip('/')}/{inside(path)}"
 
     def create(self, path: str, data: bytes) -> bool:
-        """See `Objects.create`.
-
-        After any error the object is read back: a PUT that was answered too late may have won,
-        and stores differ in how they refuse a second one. A store that does not know conditional
-        PUTs (501) is asked whether the object is there instead; two writers at the same moment
-        then both write, each a whole object of the same rows.
-        """
+        """See `Objects.create`; after any error the object is read back, which may be ours."""
         full, where = self._path(path), f"{self.url}/{path}"
-        if not self._conditional:
-            return self._create_unless_there(full, data, where)
         try:
             self.fs.pipe_file(full, data, mode="create")
         except Exception as err:
-            if isinstance(err, OSError) and err.errno == errno.ENOSYS:
-                self._conditional = False
-                return self._create_unless_there(full, data, where)
             stored = self._standing(full, where)
             if stored is None:
-                raise _refusal("write", where, err) from err
-            # Ours or another driver's: the address is the identity, either will do.
+                raise refusal("write", where, err) from err
             return stored == data
         return True
 
     def _standing(self, full: str, where: str) -> bytes | None:
-        with _explain("read back", where):
+        with explain("read back", where):
             try:
                 return bytes(self.fs.cat_file(full))
             except FileNotFoundError:
                 return None
 
-    def _create_unless_there(self, full: str, data: bytes, where: str) -> bool:
-        with _explain("write", where):
-            if self.fs.exists(full):
-                return False
-            self.fs.pipe_file(full, data)
-        return True
-
     def replace(self, path: str, data: bytes) -> None:
         """See `Objects.replace`."""
-        with _explain("write", f"{self.url}/{path}"):
+        with explain("write", f"{self.url}/{path}"):
             self.fs.pipe_file(self._path(path), data)
 
     def read(self, path: str) -> bytes:
         """See `Objects.read`."""
-        with _explain("read", f"{self.url}/{path}"):
+        with explain("read", f"{self.url}/{path}"):
             return bytes(self.fs.cat_file(self._path(path)))
 
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
-        with _explain("list", f"{self.url}/{folder}"):
+        with explain("list", f"{self.url}/{folder}"):
+            full = self._path(folder) if folder else self.root
             try:
-                found: list[Any] = self.fs.ls(self._path(folder), detail=False)
+                found: list[Any] = self.fs.ls(full, detail=False)
             except FileNotFoundError:
                 return []
-            here = self._path(folder).strip("/")
+            here = full.strip("/")
             names = {str(f).rstrip("/").rsplit("/", 1)[-1] for f in found if f.strip("/") != here}
             return sorted(names)
 
     def delete(self, path: str) -> None:
-        """See `Objects.delete`."""
-        with _explain("delete", f"{self.url}/{path}"), contextlib.suppress(FileNotFoundError):
-            full = self._path(path)
-            if self.fs.exists(full):
-                self.fs.rm(full, recursive=True)
+        """See `Objects.delete`; `rm` would read a pattern in the name, `rm_file` does not."""
+        full = self._path(path)
+        with explain("delete", f"{self.url}/{path}"):
+            for name in self.fs.find(full):
+                if name.strip("/") == full.strip("/") or name.startswith(f"{full}/"):
+                    with contextlib.suppress(FileNotFoundError):
+                        self.fs.rm_file(name)

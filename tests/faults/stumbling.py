@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
+from uuid import uuid4
 
 from fakes import echo, plan
 
@@ -20,7 +21,8 @@ from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
-from medgen.engine.store.objects import PosixObjects, RemoteObjects
+from medgen.engine.store.objects import PosixObjects
+from medgen.engine.store.s3 import S3Objects
 
 COUNT, VICTIM = 12, "shard-00001.arrow"
 
@@ -32,7 +34,7 @@ def die() -> NoReturn:
 
 def stumble(step: str, stage: str) -> None:
     """Arrange for the death, on a disk and on object storage."""
-    for kind, halfway in ((PosixObjects, tear), (RemoteObjects, half_a_request)):
+    for kind, halfway in ((PosixObjects, tear), (S3Objects, half_a_request)):
         kind.create = mortal(kind.create, halfway, step, stage)  # type: ignore[method-assign]
 
 
@@ -57,13 +59,13 @@ def tear(objects: PosixObjects, path: str, data: bytes) -> NoReturn:
     """Die with half of the temporary file written, as a full write would be interrupted."""
     target = Path(objects.root, path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.with_name(f".{target.name}.torn").open("xb") as sink:
+    with target.with_name(f".medgen-{uuid4().hex}.part").open("xb") as sink:
         sink.write(data[: len(data) // 2])
         sink.flush()
         die()
 
 
-def half_a_request(objects: RemoteObjects, path: str, data: bytes) -> NoReturn:
+def half_a_request(objects: S3Objects, path: str, data: bytes) -> NoReturn:
     """Die with half of the PUT sent."""
     import http.client
     from urllib.parse import urlsplit

@@ -16,7 +16,7 @@ from medgen.engine.plan.plan import Model, Plan, System
 from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
-from medgen.engine.store import objects as objects_module
+from medgen.engine.store import s3
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects, RetryingObjects
 
@@ -161,8 +161,7 @@ def expected_objects(plan_: Plan) -> set[str]:
 def test_a_store_that_hangs_is_given_up_and_asked_again(
     proxied: Proxied, s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = {"config_kwargs": {**objects_module._S3_OPTIONS["config_kwargs"], "read_timeout": 1}}
-    monkeypatch.setattr(objects_module, "_S3_OPTIONS", quick)
+    monkeypatch.setitem(s3._CONFIG, "read_timeout", 1)
     traffic = proxied(lambda seen: "hang" if seen.number == 0 and put(seen) else "pass")
     objects = connect(s3_url)
     # Written by the attempt that was never answered: the second finds it there.
@@ -182,7 +181,9 @@ def test_a_store_that_knows_no_conditional_writing_is_asked_first(
 
 
 @pytest.mark.parametrize(
-    "case", [("403", StoreError, "right to"), ("503", BusyError, "reachable")], ids=lambda c: c[0]
+    "case",
+    [("403", StoreError, "right to"), ("503", BusyError, "fewer requests")],
+    ids=lambda c: c[0],
 )
 def test_a_store_that_refuses_for_good_ends_the_run_and_keeps_what_is_there(
     proxied: Proxied,

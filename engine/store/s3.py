@@ -1,0 +1,186 @@
+"""Objects in a bucket of S3 or its kin, by exact keys.
+
+A key is what it is: `*`, `[`, `?versionId=` or `%2F` in it have no meaning. s3fs brings the
+session (credentials, endpoint, profile, `FSSPEC_S3`); the requests are made here, one for each
+object: a PUT of the whole, which is the only conditional write that every store holds to, and a
+DELETE, which wants no checksum.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Coroutine, Iterable, Iterator
+from typing import Any, TypeVar
+
+import fsspec
+
+from medgen.engine.errors import ConfigError, StoreError
+from medgen.engine.store.objects import inside
+from medgen.engine.store.refusals import explain, refusal, vendor_code
+
+T = TypeVar("T")
+LARGEST = 5 * 2**30  # bytes of one PUT
+_AT_ONCE = 16  # deletes
+_CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
+# The client would try up to 25 times on its own, for minutes: `RetryingObjects` decides.
+_CONFIG: dict[str, Any] = {
+    "connect_timeout": 10,
+    "read_timeout": 30,
+    "retries": {"mode": "standard", "total_max_attempts": 2},
+}
+
+
+class S3Objects:
+    """Objects in a bucket. Every call is one attempt; `RetryingObjects` makes more of it."""
+
+    def __init__(self, url: str) -> None:
+        """Connect with the usual environment variables or fsspec profiles; reads nothing yet."""
+        try:
+            self.fs = fsspec.filesystem("s3", use_listings_cache=False, config_kwargs=_config())
+        except (ImportError, ValueError) as err:
+            raise StoreError(f"cannot use the store {url!r}: {err}") from err
+        self.fs.retries = 1
+        self.url = url.rstrip("/")
+        self.root = self.url.partition("://")[2]
+        self.bucket, self.prefix = self.fs._find_bucket_key(f"{self.root}/")
+        self._conditional = True
+        if not self.bucket:
+            raise ConfigError(f"store {url!r} names no bucket; it is s3://BUCKET/PREFIX")
+
+    def create(self, path: str, data: bytes) -> bool:
+        """See `Objects.create`.
+
+        After any error the object is read back: a PUT that was answered too late may have won,
+        and stores differ in how they refuse a second one. A store that does not know conditional
+        PUTs (501) is asked whether the object is there instead; two writers at the same moment
+        then both write, each a whole object of the same rows.
+        """
+        key, where = self._key(path), f"{self.url}/{path}"
+        if not self._conditional:
+            return self._create_unless_there(key, data, where)
+        try:
+            self._put(key, data, where, IfNoneMatch="*")
+        except StoreError:
+            raise
+        except Exception as err:
+            if vendor_code(err)[0] in ("NotImplemented", "501"):
+                self._conditional = False
+                return self._create_unless_there(key, data, where)
+            if vendor_code(err)[0] == "NoSuchBucket":
+                raise refusal("write", where, err) from err
+            stored = self._standing(key, where)
+            if stored is None:
+                raise refusal("write", where, err) from err
+            # Ours or another driver's: the address is the identity, either will do.
+            return stored == data
+        return True
+
+    def _create_unless_there(self, key: str, data: bytes, where: str) -> bool:
+        with explain("write", where):
+            if self._first_from(key) == key:
+                return False
+            self._put(key, data, where)
+        return True
+
+    def _standing(self, key: str, where: str) -> bytes | None:
+        try:
+            with explain("read back", where):
+                return self._wait(self._get(key))
+        except FileNotFoundError:
+            return None
+
+    def replace(self, path: str, data: bytes) -> None:
+        """See `Objects.replace`."""
+        where = f"{self.url}/{path}"
+        with explain("write", where):
+            self._put(self._key(path), data, where)
+
+    def read(self, path: str) -> bytes:
+        """See `Objects.read`."""
+        with explain("read", f"{self.url}/{path}"):
+            return self._wait(self._get(self._key(path)))
+
+    def names(self, folder: str) -> list[str]:
+        """See `Objects.names`."""
+        with explain("list", f"{self.url}/{folder}"):
+            begin = self._begin(folder)
+            found = {key[len(begin) :].rstrip("/") for key in self._list(begin, "/")}
+        return sorted(found - {""})
+
+    def delete(self, path: str) -> None:
+        """See `Objects.delete`: the object of this very key, and those below `key/`."""
+        with explain("delete", f"{self.url}/{path}"):
+            key = self._key(path)
+            keys = [*self._list(f"{key}/")]
+            if self._first_from(key) == key:
+                keys.append(key)
+            for start in range(0, len(keys), _AT_ONCE):
+                self._wait(self._delete(keys[start : start + _AT_ONCE]))
+
+    def _key(self, path: str) -> str:
+        return f"{self.prefix}{inside(path)}"
+
+    def _begin(self, folder: str) -> str:
+        return f"{self._key(folder)}/" if folder else str(self.prefix)
+
+    def _put(self, key: str, data: bytes, where: str, **named: Any) -> None:
+        if len(data) >= LARGEST:
+            raise StoreError(
+                f"cannot write {where}: {len(data) / 2**30:.1f} GiB, and one object may have 5 "
+                "GiB: make the shards smaller (`shard_size`)"
+            )
+        self.fs.call_s3("put_object", Bucket=self.bucket, Key=key, Body=data, **named)
+
+    async def _get(self, key: str) -> bytes:
+        reply = await self.fs._call_s3("get_object", Bucket=self.bucket, Key=key)
+        async with reply["Body"] as body:
+            return bytes(await body.read())
+
+    async def _delete(self, keys: Iterable[str]) -> None:
+        ask = (self.fs._call_s3("delete_object", Bucket=self.bucket, Key=key) for key in keys)
+        await asyncio.gather(*ask)
+
+    def _first_from(self, key: str) -> str:
+        """The first key that begins with this one: the very key, if there is such an object."""
+        return next(self._list(key, most=1), "")
+
+    def _list(self, begin: str, delimiter: str = "", most: int = 1000) -> Iterator[str]:
+        """Keys that begin so, and the beginnings that end with the delimiter."""
+        token: dict[str, str] = {}
+        while True:
+            page = self.fs.call_s3(
+                "list_objects_v2",
+                Bucket=self.bucket, Prefix=begin, Delimiter=delimiter, MaxKeys=most, **token,
+            )  # fmt: skip
+            yield from (str(entry["Key"]) for entry in page.get("Contents", ()))
+            yield from (str(entry["Prefix"]) for entry in page.get("CommonPrefixes", ()))
+            if most == 1 or not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def _wait(self, asked: Coroutine[Any, Any, T]) -> T:
+        return fsspec.asyn.sync(self.fs.loop, lambda: asked)  # type: ignore[no-any-return]
+
+
+def _config() -> dict[str, Any]:
+    """Settings of the client: ours, over them those of `FSSPEC_S3`, which the user wrote.
+
+    Checksums are sent where S3 demands them: many stores do not know them everywhere.
+
+    Raises:
+        ConfigError: what the user wrote is no mapping.
+    """
+    asked = {name: "when_required" for name in _CHECKSUMS if name.upper() not in _set()}
+    theirs: Any = fsspec.config.conf.get("s3", {}).get("config_kwargs", {})
+    if isinstance(theirs, str):  # FSSPEC_S3_CONFIG_KWARGS
+        try:
+            theirs = json.loads(theirs)
+        except ValueError:
+            theirs = None
+    if not isinstance(theirs, dict):
+        raise ConfigError("FSSPEC_S3: config_kwargs is no mapping")
+    return {**_CONFIG, **asked, **theirs}
+
+
+def _set() -> set[str]:
+    return {name.removeprefix("AWS_") for name in os.environ if name.startswith("AWS_")}

@@ -1,0 +1,171 @@
+"""What every place must hold to: a directory, one as NFS has it, memory, S3, and any URL of yours.
+
+`make store-contract URL=s3://BUCKET/PREFIX` runs this module alone, against that place.
+"""
+
+import threading
+import unicodedata
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+
+from medgen.engine.errors import StoreError
+from medgen.engine.store.connect import connect
+
+UMLAUTS = "Prüfung-äöüß"
+# Names of objects, of folders and of whole stores; each is a name and no pattern, query or escape.
+NAMES = [
+    "exp[1]", "exp[!1]", "[", "]", "[]", "[a-z]", "*", "**", "exp*", "?", "exp?", "{1,2}", "{", "}",
+    "a%20b", "%", "%2F", "%2e%2e", "a+b", "a b", " a", "a ", "a#b", "#", "a&b", "a=b", "a;b", "a:b",
+    "a@b", "a,b", "a$b", "$HOME", "~", "~a", "!a", "a'b", 'a"b', "a`b", "a|b", "a<b>", "a^b", "(a)",
+    "a\\b", "\\", ".a", "..a", "a.", "...", "-a", "--help", "a?versionId=1", "a?x=y", "a::b", "s3:",
+    "^a$", "a.b", "file:a", UMLAUTS, unicodedata.normalize("NFD", UMLAUTS), "日本語", "🩻",
+    "a\u00a0b", "\u202ea", "A", "null", "None", "0", "a\tb", "x" * 200,
+]  # fmt: skip
+
+
+@pytest.fixture
+def contract_url(any_store_url: str) -> str:
+    """An empty place of each kind, or below the URL that was given."""
+    return any_store_url
+
+
+def test_a_name_with_any_sign_in_it_is_a_name(contract_url: str) -> None:
+    objects = connect(contract_url)
+    for number, name in enumerate(NAMES):
+        assert objects.create(f"d/{name}", str(number).encode()), name
+    assert objects.names("d") == sorted(NAMES)
+    for number, name in enumerate(NAMES):
+        assert objects.read(f"d/{name}") == str(number).encode(), name
+        assert not objects.create(f"d/{name}", b"another"), name
+    for name in NAMES:
+        objects.replace(f"d/{name}", name.encode())
+    assert [objects.read(f"d/{name}").decode() for name in NAMES] == NAMES
+
+
+@pytest.mark.parametrize("kind", ["object", "folder"])
+def test_a_delete_touches_what_it_names_and_nothing_else(contract_url: str, kind: str) -> None:
+    objects = connect(contract_url)
+    below = {"object": "", "folder": "/deep/er"}[kind]
+    present = set(NAMES)
+    for name in NAMES:
+        objects.create(f"d/{name}{below}", b"x")
+    for name in ("exp1", "exp2", "1", "2", "b", "xa", "a1b"):
+        objects.create(f"d/{name}/near", b"x")
+        present.add(name)
+    for name in NAMES:
+        objects.delete(f"d/{name}")
+        present.discard(name)
+        assert objects.names("d") == sorted(present), name
+        with pytest.raises(FileNotFoundError):
+            objects.read(f"d/{name}{below}")
+    for name in present:
+        assert objects.read(f"d/{name}/near") == b"x"
+
+
+@pytest.mark.parametrize("name", NAMES[::3])
+def test_a_delete_of_what_is_not_there_takes_no_namesake(contract_url: str, name: str) -> None:
+    objects = connect(contract_url)
+    others = [n for n in ("exp1", "exp", "1", "a", "a1b", "xa", "b", "z") if n != name]
+    for other in others:
+        objects.create(f"d/{other}", b"x")
+    objects.delete(f"d/{name}")
+    assert objects.names("d") == sorted(others)
+
+
+@pytest.mark.parametrize("name", ["exp[1]", "exp*", "a?versionId=1", "%2e%2e", "a b+c#d", UMLAUTS])
+def test_a_store_with_signs_in_its_name_stays_within_itself(contract_url: str, name: str) -> None:
+    """A retention in `exp[1]` leaves `exp1` alone."""
+    ours = connect(f"{contract_url}/{name}")
+    others = [connect(f"{contract_url}/{n}") for n in ("exp1", "exp[1", "exp", "a", "a b", "..b")]
+    for objects in (ours, *others):
+        assert objects.create("runs/night/plan.json", objects.url.encode())
+        assert objects.create("stages/answer/k/shard-00000.arrow", b"rows")
+    assert ours.names("runs") == ["night"]
+    assert ours.read("runs/night/plan.json") == ours.url.encode()
+    ours.delete("stages/answer/k")
+    ours.delete("runs/night")
+    assert ours.names("runs") == ours.names("stages/answer") == []
+    for objects in others:
+        assert objects.read("runs/night/plan.json") == objects.url.encode()
+        assert objects.names("stages/answer/k") == ["shard-00000.arrow"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "/", "a/", "/a", "/etc/passwd", "..", "../a", "a/..", "a/../b", "a//b", ".", "./a"),
+        *("a/.", "a\0b"),
+    ],
+)
+def test_what_is_no_path_is_refused(contract_url: str, path: str) -> None:
+    objects = connect(contract_url)
+    calls: list[Callable[[], object]] = [
+        lambda: objects.create(path, b""),
+        lambda: objects.replace(path, b""),
+        lambda: objects.read(path),
+        lambda: objects.delete(path),
+    ]
+    for call in calls:
+        with pytest.raises(StoreError, match="no path in a store"):
+            call()
+
+
+def test_an_object_is_created_once_whatever_its_size(contract_url: str) -> None:
+    objects = connect(contract_url)
+    for size in (0, 1, 5 * 2**20, 9 * 2**20):  # as large as stores cut into parts
+        path = f"sizes/{size}"
+        assert objects.create(path, b"1" * size)
+        assert not objects.create(path, b"2" * (size + 1))
+        assert objects.read(path) == b"1" * size
+
+
+@pytest.mark.parametrize(
+    "mib", [0, pytest.param(120, marks=pytest.mark.trial)], ids=["small", "above_100_MiB"]
+)
+def test_of_many_writers_one_creates(contract_url: str, mib: int) -> None:
+    writers, rounds = (8, 12) if not mib else (3, 1)
+    for turn in range(rounds):
+        won: list[int] = []
+        start = threading.Barrier(writers)
+
+        def race(number: int, turn: int, won: list[int], start: threading.Barrier) -> None:
+            mine = connect(contract_url)
+            body = f"{number}".encode().ljust(1 + mib * 2**20)
+            start.wait()
+            if mine.create(f"race/{turn}", body):
+                won.append(number)
+
+        threads = [
+            threading.Thread(target=race, args=(n, turn, won, start)) for n in range(writers)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+        stored = connect(contract_url).read(f"race/{turn}")
+        assert stored == f"{won[0]}".encode().ljust(1 + mib * 2**20)
+
+
+def test_what_is_not_there(contract_url: str) -> None:
+    objects = connect(f"{contract_url}/nowhere")
+    assert objects.names("a/b") == objects.names("") == []
+    objects.delete("a/b")
+    with pytest.raises(FileNotFoundError):
+        objects.read("a/b")
+
+
+def test_a_listing_is_complete_and_up_to_date(contract_url: str) -> None:
+    objects, other = connect(contract_url), connect(contract_url)
+    names = sorted(f"{n:04d}-{uuid4().hex}" for n in range(60))
+    for name in names:
+        objects.create(f"many/{name}", b"x")
+        objects.create(f"folders/{name}/deep/one", b"x")
+    assert other.names("many") == names
+    assert other.names("folders") == names
+    objects.delete(f"many/{names[7]}")
+    assert other.names("many") == names[:7] + names[8:]
+    objects.delete("folders")
+    assert other.names("") == ["many"]
