@@ -26,7 +26,7 @@ from medgen.engine.codec import fingerprint
 from medgen.engine.data import Format, Sample
 from medgen.engine.errors import BenchmarkError, CorruptError
 from medgen.engine.store import schemas
-from medgen.engine.store.layout import BenchmarkPlace, benchmark_ref
+from medgen.engine.store.layout import BenchmarkPlace, benchmark_ref, path_name
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.sealed import seal, unseal
 
@@ -119,10 +119,7 @@ def _draw(seed: int, name: str) -> bytes:
 
 
 def _refuse_options(options: ImportOptions) -> None:
-    if not options.name or not all(ch.isalnum() or ch in "-_." for ch in options.name):
-        raise BenchmarkError(f"{options.name!r} is no name; use letters, digits, '-', '_' and '.'")
-    if options.name.startswith((".", "-")):
-        raise BenchmarkError(f"{options.name!r} is no name; it begins with {options.name[0]!r}")
+    path_name(options.name, "the benchmark's name")
     if options.shard_size < 1:
         raise BenchmarkError(f"shard_size is {options.shard_size}; a shard holds at least one")
 

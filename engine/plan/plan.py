@@ -17,6 +17,7 @@ from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Resources, Spec, identity
 from medgen.engine.registry import inner_recipes
 from medgen.engine.stages import stage_kind
+from medgen.engine.store.layout import path_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,7 @@ def _run_identity(asked: list[Any]) -> list[Any]:
 
 
 def _check(recipe: Recipe) -> None:
+    path_name(recipe.name, "name")
     names = [s.name for s in recipe.systems]
     if not names:
         raise ConfigError("no system to evaluate; name some with `systems=[oracle,blank]`")

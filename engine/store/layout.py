@@ -16,12 +16,15 @@ whatever was damaged.
 import re
 from dataclasses import dataclass
 
+from medgen.engine.errors import ConfigError
+
 BENCHMARKS = "benchmarks"
 RUNS = "runs"
 DEATHS = "chaos"  # marks of those that a rehearsal has caused
 QUARANTINE = "quarantine"
 SUMMARY = "summary.parquet"
 
+LONGEST_NAME = 100  # bytes
 _SHARD = re.compile(r"shard-(\d{5,})(?:-r(\d+))?\.arrow")
 _LEASE = re.compile(r"lease-(\d{6,})\.json")
 _COMMIT = re.compile(r"stages/(\w+)/\w+/(shard|parts)-(\d+)")
@@ -207,6 +210,25 @@ class NightlyPlace:
     def lease(self) -> str:
         """The folder of the lease that one night at a time holds."""
         return f"{self.folder}/lease"
+
+
+def path_name(text: str, what: str) -> str:
+    """A name from outside that becomes a part of a path: of a run, a benchmark, the nights.
+
+    Raises:
+        ConfigError: it is empty, too long, begins with `.` or `-`, or has a sign beside letters,
+            digits, `-`, `_` and `.`.
+    """
+    why = ""
+    if not text or not all(ch.isalnum() or ch in "-_." for ch in text):
+        why = "use letters, digits, '-', '_' and '.'"
+    elif text.startswith((".", "-")):
+        why = f"it begins with {text[0]!r}"
+    elif len(text.encode()) > LONGEST_NAME:
+        why = f"it has more than {LONGEST_NAME} bytes"
+    if why:
+        raise ConfigError(f"{what}: {text!r} is no name; {why}")
+    return text
 
 
 def shard_of(name: str) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ from typing import Literal
 import pyarrow as pa
 
 from medgen.engine.codec import decode, encode, plain
-from medgen.engine.store.layout import NightlyPlace
+from medgen.engine.store.layout import NightlyPlace, path_name
 from medgen.engine.store.objects import Objects
 
 # `first` had nothing to be compared with; `missed` is made up when the table is read.
@@ -72,7 +72,7 @@ class History:
     def __init__(self, objects: Objects, name: str, every_days: int = 1) -> None:
         """Nothing is read yet."""
         self.objects, self.name, self.every_days = objects, name, every_days
-        self.place = NightlyPlace(name)
+        self.place = NightlyPlace(path_name(name, "name"))
 
     def nights(self) -> list[Night]:
         """Every recorded night, by date.

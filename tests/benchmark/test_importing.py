@@ -21,7 +21,7 @@ from medgen.engine.benchmark.manifest import Benchmark, Manifest, benchmark_refs
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.benchmark.spool import SpoolEntry
 from medgen.engine.data import Format, Image, Sample
-from medgen.engine.errors import BenchmarkError, StoreError
+from medgen.engine.errors import BenchmarkError, ConfigError, StoreError
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 
@@ -221,7 +221,7 @@ def test_a_number_that_is_another_id_is_still_refused() -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", ".hidden", "-x", "a b"])
 def test_a_name_that_is_no_folder_is_refused(memory_url: str, name: str) -> None:
-    with pytest.raises(BenchmarkError, match="is no name"):
+    with pytest.raises(ConfigError, match="is no name"):
         import_benchmark(SyntheticSource(3), connect(memory_url), ImportOptions(name))
 
 
