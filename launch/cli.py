@@ -48,6 +48,9 @@ class Lazy(click.Group):
             return None
         module = importlib.import_module(f"medgen.launch.commands.{COMMANDS[name][0]}")
         command: click.Command = getattr(module, f"{name}_command")
+        for option in command.params:
+            if isinstance(option, click.Option):
+                option.envvar = variables(name, option)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -56,14 +59,23 @@ class Lazy(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.command(
-    cls=Lazy, context_settings={"auto_envvar_prefix": "MEDGEN", "max_content_width": 100}
-)
+def variables(command: str, option: click.Option) -> list[str]:
+    """The variables an option comes from: `MEDGEN_<COMMAND>_<OPTION>`, as on the command line.
+
+    One more, `MEDGEN_STORE`, is the store of every command.
+    """
+    (said,) = [word[2:] for word in option.opts if word.startswith("--")]
+    own = f"MEDGEN_{command}_{said}".upper().replace("-", "_")
+    return [own, "MEDGEN_STORE"] if said == "store" else [own]
+
+
+@click.command(cls=Lazy, context_settings={"max_content_width": 100})
 @click.version_option(package_name="medgen-engine", prog_name="medgen")
 def cli() -> None:
     """Evaluate multimodal medical models on MedGEN-Bench, on a laptop or a Ray cluster.
 
-    Every option can also be given in the environment, e.g. MEDGEN_RUN_STORE=s3://bucket/path.
+    Every option can also be given in the environment as MEDGEN_<COMMAND>_<OPTION>, e.g.
+    MEDGEN_EXPORT_FORMAT=csv; MEDGEN_STORE=s3://bucket/path is the store of every command.
     """
 
 
