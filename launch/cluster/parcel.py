@@ -24,13 +24,27 @@ DISTRIBUTION = "medgen-engine"
 RUN_FILE = "medgen-run.yaml"
 MIB = 2**20
 _KINDS = {".py", ".pyi", ".yaml", ".yml", ".json", ".j2", ".toml", ".txt", ".md", ".cfg", ".ttf"}
+# Of what `submit.include` names only code and configuration travels.
+_INCLUDED = {".py", ".pyi", ".yaml", ".yml", ".json", ".toml", ".j2", ".jinja", ".jinja2"}
+_LARGEST_CONFIG = MIB  # what is larger is data
 _SKIPPED = {"__pycache__", ".git"}
 _SECRET_FILE = re.compile(
-    r"(^|/)(\.env(\..*)?|\.netrc|\.npmrc|\.pypirc|id_(rsa|dsa|ecdsa|ed25519)|.*\.(pem|key|p12|pfx)"
-    r"|.*(credential|secret|password|auth_token).*\.(json|ya?ml|txt|toml|cfg))$",
+    r"credential|secret|passw(or)?d|passphrase|(auth|access|api|bearer|hf|hub)[-_]?token"
+    r"|(^|[-_.])tokens?\.[^.]*$|(api|private|access|ssh|service)[-_]?key|kube-?config|kubelet"
+    r"|service[-_]?account|(^|[-_.])(env|netrc|pgpass|htpasswd|keyfile|keystore|vault)\b"
+    r"|^id_(rsa|dsa|ecdsa|ed25519)|docker-?config|oauth",
     re.IGNORECASE,
 )
-_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_SECRET_TEXT = {
+    "a private key": rb"-----BEGIN [A-Z ]*PRIVATE KEY",
+    "a cluster's key": rb"client-key-data|\"auths\"\s*:",
+    "a key of AWS": rb"\b(AKIA|ASIA)[0-9A-Z]{16}\b|aws_secret_access_key\s*[=:]\s*[^\s$]",
+    "an access token": (
+        rb"\b(gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{22}|glpat-[\w-]{20}|hf_[A-Za-z0-9]{30}"
+        rb"|sk-[A-Za-z0-9_-]{32}|xox[abprs]-[\w-]{10})"
+    ),
+    "a password in a URL": rb"[a-z][a-z0-9+.-]*://[^\s/:@{}$<>\"']+:[^\s/:@{}$<>\"']+@[\w.-]+",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +131,25 @@ def _read_included(root: Path, include: Sequence[str]) -> dict[str, bytes]:
         if not place.exists():
             raise ConfigError(f"submit.include: there is no {name!r} in {root}")
         for file in [place] if place.is_file() else _files(place):
-            found[file.relative_to(root.resolve()).as_posix()] = file.read_bytes()
+            path = file.relative_to(root.resolve())
+            if _may_travel(path, file.stat().st_size):
+                found[path.as_posix()] = file.read_bytes()
+            elif file == place:
+                raise ConfigError(
+                    f"submit.include: {name!r} is neither code nor configuration "
+                    f"({', '.join(sorted(_INCLUDED))}; up to 1 MiB), or is named like a secret, "
+                    "and is not uploaded. Data belongs into the store, keys onto the cluster"
+                )
     return found
+
+
+def _may_travel(path: Path, size: int) -> bool:
+    """Code and configuration, not hidden, not named like a secret; by its path below the root."""
+    if path.suffix.lower() not in _INCLUDED or any(p.startswith(".") for p in path.parts):
+        return False
+    if path.suffix.lower() not in (".py", ".pyi") and size > _LARGEST_CONFIG:
+        return False
+    return not any(_SECRET_FILE.search(part) for part in path.parts)
 
 
 def _metadata() -> dict[str, bytes]:
@@ -134,10 +165,10 @@ def _metadata() -> dict[str, bytes]:
 def _refuse_secrets(content: Mapping[str, bytes]) -> None:
     values = {name: value.encode() for name, value in secret_values().items()}
     for path, data in content.items():
-        if _SECRET_FILE.search(path):
-            raise ConfigError(f"{path} looks like a secret and is not uploaded; take it out")
-        if _PRIVATE_KEY.search(data) and not path.startswith("medgen/launch/"):
-            raise ConfigError(f"{path} holds a private key and is not uploaded")
+        ours = path.startswith(("medgen/", f"{DISTRIBUTION.replace('-', '_')}-"))
+        for what, pattern in () if ours else _SECRET_TEXT.items():
+            if re.search(pattern, data):
+                raise ConfigError(f"{path} holds {what} and is not uploaded")
         if name := next((n for n, value in values.items() if value in data), None):
             raise ConfigError(f"{path} holds the value of {name}; name the variable instead")
 

@@ -83,19 +83,74 @@ def test_it_runs_where_nothing_is_installed(tmp_path: Path) -> None:
 
 
 def test_it_is_refused_above_its_size_with_the_largest_named(tmp_path: Path) -> None:
-    (tmp_path / "weights.bin").write_bytes(bytes(17 * 2**20))
-    with pytest.raises(ConfigError, match=r"weights\.bin 17\.0 MiB"):
-        packed(tmp_path, "weights.bin")
+    (tmp_path / "large.py").write_bytes(b"#" * (17 * 2**20))
+    with pytest.raises(ConfigError, match=r"large\.py 17\.0 MiB"):
+        packed(tmp_path, "large.py")
+
+
+STAYS_HERE = [
+    ".env", ".env.production", "prod.env", "settings.env.yaml", ".netrc", ".npmrc", ".pypirc",
+    ".git-credentials", ".aws/credentials", ".aws/config.json", ".htpasswd", ".htpasswd.yaml",
+    ".pgpass", ".kube/config", "kubeconfig", "kubeconfig.yaml", "prod-kube-config.yml",
+    "secrets.yaml", "secrets.py", "secrets/prod.yaml", "my.secret.json", "client_secret_1.json",
+    "aws_credentials.json", "credentials.toml", "gcp-service-account.json", "passwords.yaml",
+    "passwd.json", "ray_auth_token.txt", "auth_token.json", "hf_token.yaml", "token.json",
+    "api_key.py", "apikeys.yaml", "id_rsa", "id_ed25519_sk", "id_ecdsa.json", "prod.pem", "tls.key",
+    "store.p12", "vault.yml", ".docker/config.json", "docker-config.json", ".ssh/known_hosts",
+    ".vscode/settings.json", "oauth.json", "notebook.ipynb", "patients.csv", "rows.parquet",
+    "shard.arrow", "samples.jsonl", "scan.dcm", "scan.nii.gz", "picture.png", "model.safetensors",
+    "weights.bin", "model.pt", "data.npz", "dump.sql", "notes.txt", "README", "run.sh", "lib.so",
+    "code.pyc", "archive.zip", "terraform.tfvars", "cache.db", ".ipynb_checkpoints/mine.py",
+    "application.properties", "my.cnf", "wp.ini", "page.html", "letter.docx", "results.xlsx",
+]  # fmt: skip
+TRAVELS = [
+    "mine.py", "sub/types.pyi", "system/mine.yaml", "judge/second.yml", "prompt.j2", "page.jinja",
+    "rules.toml", "labels.json", "tokenizer_config.json", "tokenizer.json", "keys.py", "env_map.py",
+    "environment.yaml", "monkey.py", "BIG.PY", "tokens_per_second.py",
+]  # fmt: skip
+
+
+def written(folder: Path, names: list[str]) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+
+
+def test_of_a_folder_only_code_and_configuration_travel(tmp_path: Path) -> None:
+    written(tmp_path / "folder", STAYS_HERE + TRAVELS)
+    (tmp_path / "folder" / "samples.json").write_bytes(b" " * (2**20 + 1))
+    for include in ("folder", "."):
+        content = packed(tmp_path, include).content
+        mine = {p.removeprefix("folder/") for p in content if p.startswith("folder/")}
+        assert mine == set(TRAVELS)
+
+
+@pytest.mark.parametrize("name", STAYS_HERE)
+def test_what_must_not_travel_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    written(tmp_path, [name])
+    with pytest.raises(ConfigError, match="neither code nor configuration"):
+        packed(tmp_path, name)
 
 
 @pytest.mark.parametrize(
-    "name", [".env", "prod.pem", "id_rsa", "aws_credentials.json", "ray_auth_token.txt", ".netrc"]
+    "text",
+    [
+        '{"private_key": "-----BEGIN ' + 'PRIVATE KEY-----"}',
+        "users: [{user: {client-key-data: TFM=}}]",
+        '{"auths": {"registry": {}}}',
+        "key: AKIA" + "ABCDEFGHIJKLMNOP",
+        "aws_secret_access_key = abcd",
+        "token: ghp_" + "a" * 36,
+        "token: hf_" + "a" * 34,
+        "key: sk-" + "a1" * 20,
+        "store: https://user:geheim@host/path",
+        "hook: xoxb-" + "1" * 12,
+    ],
 )
-def test_files_named_like_secrets_are_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / name).write_text("x")
-    with pytest.raises(ConfigError, match="looks like a secret"):
-        packed(tmp_path, "folder")
+def test_a_secret_in_a_file_is_found_by_its_form(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"mine\.yaml holds .* is not uploaded"):
+        packed(tmp_path, "mine.yaml")
 
 
 def test_contents_that_are_secrets_are_refused(
