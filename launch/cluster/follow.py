@@ -15,7 +15,8 @@ from medgen.launch.run.progress import in_words
 Tell = Callable[[str], None]
 _LOOK_EVERY_S = 2.0
 _SILENCE_S = 300.0  # a driver publishes three times a minute at least
-_DOUBT_S = 20.0  # of a driver's silence, before it is asked whether it lives
+_QUIET_S = 30.0  # after which a driver's silence is said
+_DOUBT_S = 10.0  # of a driver's silence, before it is asked whether it lives
 _ENDING_S = 30.0  # from the end of the log to Ray's word that the job is over
 _SIGTERM_CODE = 143
 
@@ -69,6 +70,7 @@ class Follower:
     job: str = ""  # whose ending counts; empty: whatever driver there is
     silence_s: float = _SILENCE_S
     doubt_s: float = _DOUBT_S
+    quiet_s: float = _QUIET_S
 
     def follow(self) -> int:
         """Tell what happens until the run ends; its exit code.
@@ -138,7 +140,7 @@ class Follower:
         return exits.INTERNAL if driver is None else driver
 
     def _follow_store(self) -> int:
-        log, heard, updated = StoredLog(self.folder), time.monotonic(), ""
+        log, heard, updated, said = StoredLog(self.folder), time.monotonic(), "", False
         while True:
             status = self.folder.status()
             for line in log.news():
@@ -146,7 +148,13 @@ class Follower:
             if status is not None and self._over(status):
                 return exits.INTERNAL if status.exit_code is None else status.exit_code
             if status is not None and status.updated != updated:
-                heard, updated = time.monotonic(), status.updated
+                heard, updated, said = time.monotonic(), status.updated, False
+            if not said and time.monotonic() - heard > self.quiet_s:
+                said = True
+                self.tell(
+                    f"nothing was heard of the run for {self.quiet_s:.0f} s: its driver or the "
+                    f"cluster's head may be gone; waiting {self.silence_s:.0f} s in all"
+                )
             if time.monotonic() - heard > self.silence_s:
                 self.tell(
                     f"nothing was heard of the run for {self.silence_s:.0f} s: its driver is gone. "

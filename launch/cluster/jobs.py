@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
+from medgen.engine.codec import fingerprint
 from medgen.engine.errors import ConfigError, StoreError
 from medgen.launch.run.origin import MARK
 
@@ -26,7 +27,7 @@ _NO_TOKEN = (
     "get-auth-token` on its head, or the Secret of KubeRay's cluster"
 )
 # Seconds to connect, and to wait for an answer: a forwarded port may lead nowhere.
-_PATIENCE_S = (5.0, 30.0)
+_PATIENCE_S = (5.0, 15.0)
 _UPLOAD_S = 600.0  # sending a whole body counts as connecting; a laptop's way out may be slow
 # In its first seconds a cluster has nobody who starts jobs yet, and says so with an error.
 _WHEN_READY = Retrying(
@@ -107,16 +108,16 @@ class Cluster:
                 raise
         return True
 
-    def jobs(self, run: str, other: str = "") -> dict[str, str]:
-        """The run's jobs in the order of their attempts, with Ray's word for their state.
+    def jobs(self, name: str, other: str = "") -> dict[str, str]:
+        """A run's jobs in the order of their attempts, with Ray's word for their state.
 
         Args:
-            run: its id, from which our jobs have theirs.
+            name: of the first (`job_name`), from which the others have theirs.
             other: a job that drove it but is not of ours; counts when there is none of ours.
         """
         with _explain(self.url):
             listed = {str(j.submission_id): str(j.status.value) for j in self._client.list_jobs()}
-        mine = [j for j in listed if j == run or j.startswith(f"{run}--")]
+        mine = [j for j in listed if j == name or j.startswith(f"{name}--")]
         return {
             j: listed[j] for j in sorted(mine, key=attempt) or [o for o in listed if o == other]
         }
@@ -144,8 +145,13 @@ class Cluster:
                 yield piece
 
 
+def job_name(run: str, store: str) -> str:
+    """A run's first job: the same plan in another store is another job."""
+    return f"{run}-{fingerprint(store.rstrip('/'))[:6]}"
+
+
 def attempt(job: str) -> int:
-    """Which attempt at its run a job is: `<run id>`, `<run id>--2` and so on."""
+    """Which attempt at its run a job is: `<name>`, `<name>--2` and so on."""
     number = job.rpartition("--")[2]
     return int(number) if number.isdigit() and "--" in job else 1
 

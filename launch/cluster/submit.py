@@ -20,7 +20,7 @@ from medgen.engine.redaction import SECRET_NAME
 from medgen.engine.run.folder import RunFolder
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
-from medgen.launch.cluster.jobs import TERMINAL, Cluster, address, attempt
+from medgen.launch.cluster.jobs import TERMINAL, Cluster, address, attempt, job_name
 from medgen.launch.cluster.parcel import DISTRIBUTION, RUN_FILE, Parcel, pack
 from medgen.launch.compose import config_text, plan_of
 
@@ -53,7 +53,8 @@ def submit(conf: RunConf, retry_errors: bool = False) -> Submission:
     cluster = Cluster(address(conf.submit.address))
     objects = connect(conf.store)
     plan = plan_of(conf, objects)
-    known = cluster.jobs(plan.run_id)
+    name = job_name(plan.run_id, objects.url)
+    known = cluster.jobs(name)
     if active := [job for job, state in known.items() if state not in TERMINAL]:
         return Submission(plan, objects, cluster, active[-1], started=False)
     folder = RunFolder(objects, plan.run_id)
@@ -63,7 +64,7 @@ def submit(conf: RunConf, retry_errors: bool = False) -> Submission:
         return Submission(plan, objects, cluster, "", started=False)
     folder.save_plan(plan, config_text(conf))
     folder.withdraw_stop()
-    job = next_attempt(plan.run_id, list(known))
+    job = next_attempt(name, list(known))
     words = (*_RUN, "--retry-errors") if retry_errors else _RUN
     env = {"env_vars": variables, **installs(conf, plan)}
     with as_file(parcel) as archive:
@@ -73,10 +74,10 @@ def submit(conf: RunConf, retry_errors: bool = False) -> Submission:
     return Submission(plan, objects, cluster, job, started)
 
 
-def next_attempt(run: str, known: Sequence[str]) -> str:
-    """The id of the run's next job: the run's own for the first, numbered afterwards."""
+def next_attempt(name: str, known: Sequence[str]) -> str:
+    """The id of the run's next job: its name for the first, numbered afterwards."""
     last = max((attempt(job) for job in known), default=0)
-    return f"{run}--{last + 1}" if last else run
+    return f"{name}--{last + 1}" if last else name
 
 
 @contextmanager

@@ -56,4 +56,5 @@ def doctor_command(store: str, as_json: bool) -> int:
         for f in findings:
             table.add_row(f.area, f.state, f.what, f.how)
         Console().print(table)
-    return 6 if any(f.state == "missing" and f.area in ("python", "ray") for f in findings) else 0
+    vital = ("python", "ray", "storage")  # nothing can be run without them
+    return 6 if any(f.state == "missing" and f.area in vital for f in findings) else 0

@@ -149,7 +149,7 @@ def _find(store: str, run: str | None, address: str | None) -> _Known:
     folder = RunFolder(objects, find_run(objects, run))
     try:
         cluster = jobs.Cluster(jobs.address(address))
-        known = cluster.jobs(folder.run_id, _driver(folder))
+        known = cluster.jobs(jobs.job_name(folder.run_id, objects.url), _driver(folder))
     except jobs.NoDashboard as err:
         click.echo(f"from the store alone: {err}", err=True)
         return _Known(folder, None, "", "")
@@ -229,7 +229,8 @@ def _driver_log(folder: "RunFolder", address: str | None) -> int:
     from medgen.launch.cluster import jobs
 
     cluster = jobs.Cluster(jobs.address(address))
-    known = list(cluster.jobs(folder.run_id, _driver(folder)))
+    name = jobs.job_name(folder.run_id, folder.objects.url)
+    known = list(cluster.jobs(name, _driver(folder)))
     if not known:
         raise StoreError(f"{cluster.url} knows no job of run {folder.run_id}")
     click.echo(cluster.log(known[-1]), nl=False)

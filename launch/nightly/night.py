@@ -12,7 +12,7 @@ from medgen.engine.errors import ConfigError, MedgenError, StoreError
 from medgen.engine.results.comparison import Side
 from medgen.engine.results.gate import GateRules, GateVerdict, gate
 from medgen.engine.run.driver import Event
-from medgen.engine.run.folder import RunFolder, now
+from medgen.engine.run.folder import RunFolder, now, run_ids
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
 from medgen.engine.store.lease import Lease, LeaseHeld
@@ -103,6 +103,7 @@ def run_night(nightly: NightlyRun, stop: Stop) -> Night:
     """
     conf = tonight(nightly.conf, nightly.day)
     objects = connect(conf.store)
+    _refuse_baseline(conf, objects)
     history = History(objects, nightly.conf.name, conf.nightly.every_days)
     lease = Lease(objects, history.place.lease, conf.nightly.lease_s)
     night = Night(
@@ -206,6 +207,18 @@ def _conclude(
 def _who(result: RunResult, group: str) -> str:
     nodes = [n for n in result.plan.nodes.values() if n.group == group]
     return f"{nodes[0].stage} of {', '.join(sorted({s for n in nodes for s in n.systems}))}"
+
+
+def _refuse_baseline(conf: RunConf, objects: Objects) -> None:
+    """Before the night, not after it.
+
+    Raises:
+        ConfigError: the run that `nightly.baseline` names is not there, or has no summary.
+    """
+    run = conf.nightly.baseline
+    if run and run not in run_ids(objects):
+        known = ", ".join(run_ids(objects)[-5:]) or "none"
+        raise ConfigError(f"nightly.baseline: no run {run!r} in {objects.url}; there are {known}")
 
 
 def _baseline(conf: RunConf, history: History, night: Night) -> RunReader | None:

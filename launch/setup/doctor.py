@@ -200,10 +200,13 @@ def compiler() -> Iterator[Finding]:
 def model_weights(folder: Path) -> Iterator[Finding]:
     """The small seeded weights, and what a hub download left on this machine."""
     seeded = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    named = os.environ.get("MEDGEN_WEIGHTS")
+    if named:
+        yield _named_weights(Path(named).expanduser())
     if seeded:
         what = f"Seeded weights in {folder}: {', '.join(seeded)} (random: plumbing, not results)"
         yield Finding("weights", "ok", what)
-    else:
+    elif not named:
         how = "make setup" if IS_CLONE else "medgen build weights"
         yield Finding("weights", "missing", f"No seeded weights in {folder}", how)
     cache = _hub_cache()
@@ -218,6 +221,18 @@ def model_weights(folder: Path) -> Iterator[Finding]:
             f"No real model weights in the hub cache {cache}",
             "hf download MODEL --revision COMMIT, or name a folder as the system's model",
         )
+
+
+def _named_weights(folder: Path) -> Finding:
+    """What lies where MEDGEN_WEIGHTS says, which is where metrics look."""
+    if not folder.is_dir():
+        what = f"MEDGEN_WEIGHTS is {folder}, which is no folder here"
+        return Finding("weights", "missing", what, "medgen weights fetch, or name another folder")
+    found = sorted(p.name for p in folder.iterdir() if p.is_dir())
+    if not found:
+        what = f"MEDGEN_WEIGHTS is {folder}, which is empty"
+        return Finding("weights", "missing", what, "medgen weights fetch")
+    return Finding("weights", "ok", f"Metrics' weights in {folder}: {', '.join(found)}")
 
 
 def _hub_cache() -> Path:
