@@ -4,13 +4,18 @@ from collections.abc import Sequence
 
 from medgen.engine.answers.blanks import read_blanks, same_blanks
 from medgen.engine.answers.choice import Reading, read_choice, read_reference
+from medgen.engine.answers.reasoning import part_thoughts
 
 CHOICE = "multiple-choice"
 
 
 def read_answer(text: str, choices: Sequence[str], task: str) -> Reading:
-    """What a reply answers: an option's key, or the blanks' words one a line."""
-    return read_choice(text, tuple(choices)) if task == CHOICE else read_blanks(text)
+    """What a reply answers: an option's key, or the blanks' words one a line.
+
+    Thoughts are left out here too: replies that are replayed come as they were.
+    """
+    words = part_thoughts(text).answer
+    return read_choice(words, tuple(choices)) if task == CHOICE else read_blanks(words)
 
 
 def reference_fault(reference: str, choices: Sequence[str], task: str) -> str:
@@ -25,7 +30,7 @@ def is_right(text: str, reference: str, choices: Sequence[str], task: str) -> bo
     """Whether a reply is the reference; a reading that says why where nobody can tell.
 
     Args:
-        text: the reply, without its thoughts.
+        text: the reply, with or without its thoughts.
         reference: the benchmark's answer, which can be read (see `reference_fault`).
         choices: the options; a multiple-choice item without any is compared by its letter when
             the reference is one, and by its words otherwise.
@@ -33,7 +38,7 @@ def is_right(text: str, reference: str, choices: Sequence[str], task: str) -> bo
     """
     theirs = _reference(reference, choices, task)
     by_words = task != CHOICE or (not choices and len(theirs.answer or "") > 1)
-    ours = read_blanks(text) if by_words else read_choice(text, tuple(choices))
+    ours = read_answer(text, choices, "" if by_words else CHOICE)
     if ours.answer is None or theirs.answer is None:
         return ours
     if not by_words:
