@@ -28,7 +28,7 @@ _EXACT_RANKS = 13
 _NORMAL_95 = 1.959963984540054
 # Below this many sources an interval covers less than it says (benchmarks/intervals.py).
 FEW_SOURCES = 30
-# Differences nearer than this share of the largest number that made them are one difference.
+# Differences nearer than this share of the numbers that made them are one difference.
 _TIED = 1e-10
 # What a p value is that is too small for a float: it is never 0.
 _LEAST_P = float(np.finfo(np.float64).tiny)
@@ -180,33 +180,32 @@ def _outer_percentile(sources: int) -> float:
     return 100 * float(ndtr(-wider))
 
 
-def settle(differences: Floats, scale: float = 0.0) -> Floats:
+def settle(differences: Floats, scale: Floats | None = None) -> Floats:
     """Differences with those made one that differ only in their last bits.
 
     0.3 - 0.2 and 0.2 - 0.1 are the same difference, though not the same float. The rule: sizes that
-    lie nearer than 1e-10 of the largest number that made them (`scale`, or the largest of the
-    differences) become the smallest of them, and 0 where they are nearer than that to 0.
+    lie nearer to each other than 1e-10 of what made each of them become the smallest of them, and 0
+    where they are nearer than that to 0. `scale` is the larger value of every pair; where it is not
+    known, the usual (median) difference stands for it.
     """
     sizes = np.abs(differences)
-    if len(sizes) == 0:
-        return differences
-    slack = _TIED * max(scale, float(sizes.max()))
+    if not sizes.any():
+        return np.zeros_like(differences)
+    usual = np.median(sizes[sizes > 0]) if scale is None else scale
     order = np.argsort(sizes, kind="stable")
-    ranked = sizes[order]
-    first = np.flatnonzero(np.diff(ranked, prepend=-np.inf) > slack)
-    runs = np.diff(np.append(first, len(ranked)))
+    ranked, slack = sizes[order], _TIED * np.maximum(sizes, usual)[order]
+    apart = np.diff(ranked) > np.minimum(slack[1:], slack[:-1])
+    first = np.flatnonzero(np.append(True, apart))
+    least = np.where(ranked[first] <= slack[first], 0.0, ranked[first])
     settled = np.empty_like(sizes)
-    settled[order] = np.repeat(np.where(ranked[first] <= slack, 0.0, ranked[first]), runs)
+    settled[order] = np.repeat(least, np.diff(np.append(first, len(ranked))))
     signed: Floats = np.copysign(settled, differences) + 0.0  # without a zero below zero
     return signed
 
 
 def paired_differences(left: Floats, right: Floats) -> Floats:
-    """`right - left`, settled by the size of the values; both are finite."""
-    if len(left) == 0:
-        return right - left
-    scale = max(float(np.abs(left).max()), float(np.abs(right).max()))
-    return settle(right - left, scale)
+    """`right - left`, settled by the size of each pair's values; both are finite."""
+    return settle(right - left, np.maximum(np.abs(left), np.abs(right)))
 
 
 @dataclass(frozen=True, slots=True)

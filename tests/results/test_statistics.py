@@ -207,6 +207,19 @@ def test_settling_keeps_what_differs_and_is_done_once():
         assert len(np.unique(settled)) == len(np.unique(differences))
 
 
+def test_one_huge_value_does_not_swallow_the_others_differences():
+    left, right = np.array([1e12, 0.3, 0.2, 0.9]), np.array([2e12, 0.2, 0.1, 0.4])
+    found = st.paired_differences(left, right)
+    assert found == pytest.approx([1e12, -0.1, -0.1, -0.5])
+    assert found[1] == found[2]
+    assert st.wilcoxon(np.array([1e12, 1.0, 2.0, -3.0])).statistic == 3.0
+    assert st.wilcoxon(np.array([0.1 + 0.2 - 0.3, 0.1, 0.2, -0.3])) == st.wilcoxon(
+        np.array([0.0, 1.0, 2.0, -3.0])
+    )
+    assert (st.paired_differences(left, left * (1 + 2**-52)) == 0).all()
+    assert len(st.paired_differences(np.array([]), np.array([]))) == 0
+
+
 def test_constant_differences_have_no_effect_size_and_no_difference_none():
     for values in (0.1, 1 / 3, 1e-7, -30.3):
         assert st.cohen_dz(np.full(12, values)) is None
