@@ -69,6 +69,7 @@ def _settings(kind: Kind, site: SiteConf) -> dict[str, Any]:
         "image": images[build],
         "base": site.base,
         "workers": _workers(site),
+        "slurm_gpus": _slurm_gpus(site),
         "commands": {
             "run": [*site.program, *site.run, *store],
             "nightly": [*site.program, *_nightly(site), *store],
@@ -88,6 +89,13 @@ def _nightly(site: SiteConf) -> list[str]:
 def _workers(site: SiteConf) -> dict[str, NodeConf]:
     groups = {"cpu": site.cpu, "gpu": site.gpu}
     return {name: node for name, node in groups.items() if node.most}
+
+
+def _slurm_gpus(site: SiteConf) -> int:
+    """Those of a machine: as said for Slurm, else those of a `gpu` node."""
+    if site.slurm.gpus is not None:
+        return site.slurm.gpus
+    return site.gpu.gpus if site.gpu.most else 0
 
 
 def _environment() -> Environment:

@@ -35,7 +35,7 @@ class SlurmConf:
     nodes: int = 1
     cpus: int = 16
     memory_gib: int = 64
-    gpus: int = 0
+    gpus: int | None = None  # None: those of a `gpu` node
     partition: str = ""
     account: str = ""
 
@@ -57,9 +57,11 @@ class SiteConf:
     cpu: NodeConf = field(default_factory=lambda: NodeConf(cpus=8, memory_gib=32, most=8))
     gpu: NodeConf = field(default_factory=lambda: NodeConf(cpus=12, memory_gib=96, gpus=1, most=4))
     shared_memory_gib: int = 4
-    secret: str = "medgen-credentials"  # Kubernetes Secret: AWS_ACCESS_KEY_ID and its kin
+    # A Kubernetes Secret with AWS_ACCESS_KEY_ID and its kin; elsewhere a file of that name.
+    secret: str = "medgen-credentials"
     environment: dict[str, str] = field(default_factory=dict)  # plain settings, no secrets
-    weights_claim: str = ""  # PersistentVolumeClaim mounted on /weights, where HF_HOME points
+    # A PersistentVolumeClaim mounted on /weights, where HF_HOME points; elsewhere that folder.
+    weights_claim: str = ""
     operator_namespace: str = "kuberay-operator"
     monitoring_namespace: str = ""  # where Prometheus runs, which may then read the metrics
     schedule: str = "0 1 * * *"
@@ -150,7 +152,7 @@ def _sizes(site: SiteConf) -> Iterator[str]:
     if not site.cpu.most and not site.gpu.most:
         yield "there are no workers"
     positive = (site.slurm.nodes, site.slurm.cpus, site.slurm.memory_gib, site.hours)
-    if min(positive) < 1 or min(site.slurm.gpus, site.retries, site.idle_s, site.grace_s) < 0:
+    if min(positive) < 1 or min(site.slurm.gpus or 0, site.retries, site.idle_s, site.grace_s) < 0:
         yield "sizes and times must be positive"
 
 

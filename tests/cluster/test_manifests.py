@@ -418,3 +418,35 @@ def test_the_slurm_script_is_shell(site: SiteConf) -> None:
     # Slurm stops reading directives at the first command.
     first = next(i for i, line in enumerate(text.splitlines()) if line and line[0] != "#")
     assert all(text.splitlines().index(line) < first for line in directives)
+
+
+WHOLE = [
+    "environment.AWS_ENDPOINT_URL=http://s3.example:9000",
+    "environment.MEDGEN_NOTE=it's",
+    "weights_claim=weights",
+    "secret=keys",
+    "gpu.gpus=2",
+]
+
+
+def test_what_a_site_says_is_in_every_kind_of_cluster() -> None:
+    """The environment, the credentials by name, the weights and the GPUs."""
+    site = read_site(None, WHOLE)
+    kinds: tuple[Kind, ...] = ("kuberay", "ray", "slurm")
+    for kind in kinds:
+        whole = "".join(render(kind, site).values())
+        assert "http://s3.example:9000" in whole, kind
+        assert "keys" in whole, kind
+        assert "/weights" in whole, kind
+        assert re.search("gpu", whole), kind
+    (text,) = render("slurm", site).values()
+    assert "#SBATCH --gpus-per-node=2" in text
+    assert """export MEDGEN_NOTE='it'"'"'s'""" in text
+    (text,) = render("slurm", read_site(None, [*WHOLE, "slurm.gpus=0"])).values()
+    assert "gpus" not in text
+    (text,) = render("ray", site).values()
+    options = yaml.safe_load(text)["docker"]["run_options"]
+    assert """--env='MEDGEN_NOTE=it'"'"'s'""" in options
+    assert "--volume=/weights:/weights" in options
+    for commands in ("head_start_ray_commands", "worker_start_ray_commands"):
+        assert ". /etc/medgen/keys.env" in yaml.safe_load(text)[commands][1]
