@@ -1,6 +1,7 @@
 """`medgen run`, `plan`, `score` and `judge`."""
 
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,7 +47,7 @@ def run_command(
     """
     from medgen.engine.store.chaos import parse_chaos
     from medgen.launch.run.evaluation import RunOptions
-    from medgen.launch.run.protect import protect
+    from medgen.launch.run.protect import protect, words_withheld
 
     conf = configuration(config, store, overrides)
     if protected:
@@ -55,7 +56,8 @@ def run_command(
     options = RunOptions(
         retry_errors=retry_errors, quiet=as_json, repair=repair, chaos=faults, discreet=protected
     )
-    return _carry_out(conf, options)
+    with words_withheld() if protected else nullcontext():
+        return _carry_out(conf, options)
 
 
 @click.command("score")

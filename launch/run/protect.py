@@ -5,16 +5,24 @@ errors are told by their kind (`Options.discreet`). Rows, pictures and the repor
 store, which is where the data is allowed to be.
 """
 
+import contextlib
 import os
+import sys
+import threading
+import traceback as tracebacks
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import click
 
 from medgen.conf import RunConf
 from medgen.conf.schema import ResourcesConf
 from medgen.engine.codec import plain
-from medgen.engine.errors import ConfigError
+from medgen.engine.errors import ConfigError, MedgenError
+from medgen.launch.exits import code_of
 
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -47,6 +55,48 @@ def protect(conf: RunConf, allowed: Sequence[str]) -> None:
     for resources in _all_resources(conf):
         variables = {**resources.runtime_env.get("env_vars", {}), **OFFLINE}
         resources.runtime_env = {**resources.runtime_env, "env_vars": variables}
+
+
+# The command line's own ways out, and Python's.
+_SPOKEN = (click.ClickException, click.Abort, click.exceptions.Exit, SystemExit, GeneratorExit)
+
+
+@contextlib.contextmanager
+def words_withheld() -> Iterator[None]:
+    """Say of an error that nobody foresaw its kind and its place in the code, and nothing else.
+
+    What it says, and the lines of a traceback, may quote a sample. Threads are held to the same.
+
+    Raises:
+        MedgenError: in place of that error, without a chain of causes.
+    """
+    before = threading.excepthook
+    threading.excepthook = _tell_of_thread
+    try:
+        yield
+    except BaseException as err:
+        if code_of(err) is not None or isinstance(err, _SPOKEN):
+            raise
+        raise MedgenError(
+            f"{_kind_and_place(err)} (words withheld). Nothing that was committed is lost, so the "
+            "same command goes on from there; `medgen logs RUN --errors` says how often it came"
+        ) from None
+    finally:
+        threading.excepthook = before
+
+
+def _tell_of_thread(raised: threading.ExceptHookArgs) -> None:
+    if raised.exc_value is not None:
+        sys.stderr.write(f"medgen: a thread ended: {_kind_and_place(raised.exc_value)}\n")
+
+
+def _kind_and_place(err: BaseException) -> str:
+    frames = tracebacks.extract_tb(err.__traceback__)
+    # The last place in our code; the innermost where there is none. `__file__` only passes it on.
+    inner = [frame for frame in frames if frame.filename != __file__]
+    ours = [frame for frame in inner if "medgen" in Path(frame.filename).parts] or inner
+    at = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name}" if ours else ""
+    return f"{type(err).__name__}{at}"
 
 
 def _urls(value: Any, where: str) -> Iterator[tuple[str, str]]:

@@ -15,3 +15,14 @@ class Talkative(Echo):
             if request.sample.id == "s0003":
                 raise ValueError(f"no idea about {request.sample.instruction!r}")
         return super().predict(requests)
+
+
+class Quoting(BaseException):
+    """No `Exception`, so nothing that bounds a sample's error holds it: the driver ends."""
+
+
+class Ending(Echo):
+    """Ends the process that it runs in, with a sample's words."""
+
+    def predict(self, requests: Sequence[Request]) -> list[Prediction]:
+        raise Quoting(f"no idea about {requests[0].sample.instruction!r}")

@@ -5,20 +5,23 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from fakes import Lines, answers
 from models.loopback import Answer, Asked, serve
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
-from medgen.engine.errors import ConfigError
+from medgen.engine.errors import ConfigError, MedgenError
 from medgen.engine.store.connect import connect
 from medgen.launch.commands.options import configuration
-from medgen.launch.run.protect import OFFLINE, protect
+from medgen.launch.run.protect import OFFLINE, protect, words_withheld
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-live-4f9d2c7ab1e8036d5577"
@@ -142,6 +145,76 @@ def test_a_protected_run_says_nothing_of_its_samples(short: Path, pool: str) -> 
     told = [name for name in files_with(short, b"say 3") if not name.endswith(".arrow")]
     # The report shows samples, as the rows do: both stay in the store.
     assert [name for name in told if "/report/" not in name] == []
+
+
+def test_what_ends_a_protected_driver_is_told_by_kind_and_place(short: Path) -> None:
+    path = written(short, {"target": "faults.talkative:Ending"})
+    free = medgen(path)
+    assert b"Traceback" in free.stderr
+    assert b"no idea about 'say " in free.stderr
+    done = medgen(path, "--protected")
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert b"medgen: Quoting at " in done.stderr
+    assert b"(words withheld)" in done.stderr
+    assert b"medgen logs RUN --errors" in done.stderr
+    assert b"Traceback" not in said
+    assert b"no idea" not in said
+    assert b"'say " not in said
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        ValueError("say 3"),
+        KeyError("say 3"),
+        UnicodeDecodeError("utf-8", b"say 3", 0, 1, "say 3"),
+        ExceptionGroup("say 3", [OSError("say 3"), TypeError("say 3")]),
+        RecursionError("say 3"),
+        MemoryError("say 3"),
+        AssertionError("say 3"),
+        json.JSONDecodeError("say 3", "say 3", 0),
+    ],
+    ids=lambda err: type(err).__name__,
+)
+def test_an_error_of_the_driver_keeps_its_words(raised: Exception) -> None:
+    def end() -> None:
+        try:
+            raise OSError("say 3")
+        except OSError:
+            raised.add_note("say 3")
+            raise raised from ValueError("say 3")
+
+    with pytest.raises(MedgenError) as told, words_withheld():
+        end()
+    shown = "".join(traceback.format_exception(told.value))
+    assert str(told.value).startswith(f"{type(raised).__name__} at test_secrets.py:")
+    assert "say 3" not in shown.replace('"say 3"', "")  # this test's own lines
+    assert told.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "raised", [ConfigError("a key"), KeyboardInterrupt(), SystemExit(3), click.UsageError("no")]
+)
+def test_what_is_said_on_purpose_stays(raised: BaseException) -> None:
+    with pytest.raises(type(raised)) as told, words_withheld():
+        raise raised
+    assert told.value is raised
+
+
+def test_a_thread_of_a_protected_driver_keeps_its_words(capfd: pytest.CaptureFixture[str]) -> None:
+    def end() -> None:
+        raise ValueError("say 3")
+
+    before = threading.excepthook
+    with words_withheld():
+        thread = threading.Thread(target=end)
+        thread.start()
+        thread.join()
+    assert threading.excepthook is before
+    said = capfd.readouterr().err
+    assert said.startswith("medgen: a thread ended: ValueError at ")
+    assert "say 3" not in said
 
 
 def test_the_dashboard_is_only_ever_on_loopback() -> None:
