@@ -18,12 +18,26 @@ PredictionStatus = Literal[
     "out_of_memory",
     "quarantined",
     "missing",
+    "internal_error",
 ]
 ScoreStatus = Literal[
-    "ok", "not_applicable", "unparseable", "missing_weights", "out_of_memory", "error"
+    "ok",
+    "not_applicable",
+    "unparseable",
+    "missing_weights",
+    "out_of_memory",
+    "error",
+    "internal_error",
 ]
 VerdictStatus = Literal[
-    "ok", "parse_error", "schema_error", "rejected", "transport_error", "refused", "skipped"
+    "ok",
+    "parse_error",
+    "schema_error",
+    "rejected",
+    "transport_error",
+    "refused",
+    "skipped",
+    "internal_error",
 ]
 View = Literal["reference_based", "reference_free"]
 VIEWS: tuple[View, ...] = ("reference_free", "reference_based")

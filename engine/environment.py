@@ -10,6 +10,7 @@ import json
 import platform
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 
@@ -28,6 +29,18 @@ def environment_lock() -> dict[str, Any]:
     packages = sorted(found.values())
     digest = hashlib.sha256("\n".join(packages).encode()).hexdigest()
     return {"python": platform.python_version(), "sha256": digest, "packages": packages}
+
+
+@cache
+def code_digest() -> str:
+    """16 hex digits of this package's source, as it lies in this process's environment."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for folder in ("engine", "adapters", "metrics"):
+        for path in sorted((root / folder).rglob("*.py")):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{path.relative_to(root)}\0{content}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 if __name__ == "__main__":

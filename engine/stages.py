@@ -29,6 +29,8 @@ class StageKind:
     upstream: tuple[str, ...] = ()  # the kinds of rows that it may read
     shard_major: bool = False  # a benchmark shard is done for every system at once
     semantics: int = 1  # raised by one when the rows that a recipe gives change their meaning
+    # Statuses that nobody foresaw: a plain start repeats them when the code is another.
+    unforeseen: tuple[str, ...] = ("internal_error",)
 
     @property
     def predicts(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from medgen.engine.data import Score, ScoreStatus
-from medgen.engine.errors import MedgenError, is_out_of_memory
+from medgen.engine.guard import unforeseen
 from medgen.engine.trouble import log_failed_row
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.pictures import DecodeError
@@ -15,7 +15,6 @@ from medgen.metrics.port import Metric, Output
 log = logging.getLogger(__name__)
 OUT_OF_RANGE = "out of its declared range"
 ROUNDING = 1e-4  # the most that arithmetic in single precision moves a value out of its range
-_REASON_LIMIT = 300  # characters of a foreign exception that are kept
 
 
 def score_pairs(metric: Metric, batch: ScoringBatch) -> list[Score]:
@@ -86,15 +85,13 @@ def _score(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:
         if [s.sample_id for s in scores] != [p.sample.id for p in batch.pairs]:
             raise ValueError("the scores are not those of the pairs, in their order")
         return scores
-    except MedgenError:
-        raise
-    except Exception as err:  # noqa: BLE001 - one pair's failure becomes its row
+    except BaseException as err:  # noqa: BLE001 - what no row can stand for is raised again
+        found = unforeseen(err)
         if len(batch) == 1:
             sample_id = batch.pairs[0].sample.id
             log_failed_row(log, err, sample_id, metric.name)
-            reason = f"{type(err).__name__}: {err}"[:_REASON_LIMIT]
-            status: ScoreStatus = "out_of_memory" if is_out_of_memory(err) else "error"
-            return [Score(sample_id, status, reason)]
+            status: ScoreStatus = "out_of_memory" if found.out_of_memory else "internal_error"
+            return [Score(sample_id, status, found.reason)]
     middle = len(batch) // 2
     parts = range(middle), range(middle, len(batch))
     return [score for part in parts for score in _score(metric, batch.select(part))]

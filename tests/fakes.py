@@ -124,6 +124,8 @@ class Echo:
     def _fault(self, fault: str, sample: Sample) -> Prediction | None:
         if fault == "raise":
             raise ValueError(f"cannot do {sample.id}")
+        if fault == "unusable":
+            raise AdapterError(f"no model for {sample.id}")
         if fault == "exit":
             os._exit(3)
         if fault == "kill":

@@ -21,6 +21,7 @@ from medgen.adapters.http.standing import Standing
 from medgen.adapters.http.verdict import Attempt, foreign_coding, judge
 from medgen.adapters.loop_thread import LoopThread
 from medgen.engine.errors import AdapterError, SpendingError
+from medgen.engine.guard import guard_row, unforeseen
 
 if TYPE_CHECKING:
     import httpx
@@ -96,17 +97,27 @@ class HttpClient:
         """End the thread and the connections. The client cannot be used afterwards."""
         self._finalizer()
 
-    def map(self, task: Callable[[T], Awaitable[U]], items: Sequence[T]) -> list[U]:
+    def map(
+        self, task: Callable[[T], Awaitable[U]], items: Sequence[T], failing: bool = False
+    ) -> list[U]:
         """Run one coroutine an item, all at once, and give the results in order.
 
         The endpoint's limits bound what is really in flight. A task hands on the `Failure` it got,
-        so that a batch of which the cap let something through still gives its rows.
+        so that a batch of which the cap let something through still gives its rows. With
+        `failing`, what a task raises on its item is a `Failure`, too.
 
         Raises:
             SpendingError: the cap let not a single item through.
             AdapterError: the endpoint cannot be used at all.
         """
-        results = self._loop.map(task, items)
+
+        async def guard(item: T) -> U:
+            try:
+                return await task(item)
+            except Exception as err:  # noqa: BLE001 - what no row can stand for is raised again
+                return Failure("unforeseen", unforeseen(err).reason)  # type: ignore[return-value]
+
+        results = self._loop.map(guard if failing else task, items)
         self._standing.end_of_batch(self.endpoint.base_url)
         if results and all(isinstance(r, Failure) and r.kind == "cap" for r in results):
             raise SpendingError(results[0].reason)  # type: ignore[attr-defined]
@@ -168,7 +179,9 @@ class HttpClient:
             return 0.0
         if attempt.paid == "unknown" or call.price is None:
             return call.at_most_usd
-        tokens, usd = call.price(attempt.paid)
+        unread: tuple[int | None, float] = (None, call.at_most_usd)  # so as much as was set aside
+        reply, count = attempt.paid, call.price
+        tokens, usd = guard_row(lambda: count(reply), lambda _: unread)
         if tokens is not None:
             self._tokens.settle(tokens - call.tokens)
         return usd

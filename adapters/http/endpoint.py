@@ -23,6 +23,7 @@ FailureKind = Literal[
     "client",  # the endpoint cannot accept this request (4xx)
     "server",  # the endpoint failed, or has no time for us, to the end (5xx, 408, 429 …)
     "malformed",  # a reply, but not what was agreed, or larger than allowed
+    "unforeseen",  # our own code raised on the request or its reply
     "cap",  # not sent: the spending cap does not allow it
 ]
 _STATUS: Mapping[FailureKind, PredictionStatus] = {
@@ -31,6 +32,7 @@ _STATUS: Mapping[FailureKind, PredictionStatus] = {
     "server": "unreachable",
     "refused": "refused",
     "cap": "missing",
+    "unforeseen": "internal_error",
 }
 # What a failure says about the endpoint itself, and so about every request; "" for nothing.
 About = Literal["", "key", "place", "credit", "setting"]

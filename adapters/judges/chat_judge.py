@@ -33,6 +33,7 @@ _STATUS: Mapping[str, VerdictStatus] = {
     "refused": "refused",
     "truncated": "parse_error",
     "rejected": "rejected",
+    "unforeseen": "internal_error",
 }
 _TRIED_AGAIN = ("parse_error", "schema_error")
 

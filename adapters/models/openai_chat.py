@@ -15,10 +15,11 @@ from medgen.adapters.images.content import content, unusable
 from medgen.adapters.models.body import cures, most_completion
 from medgen.adapters.models.replies import Ending, check_completion, check_model, read_completion
 from medgen.adapters.models.settings import Structured
-from medgen.adapters.models.usage import price, spent
+from medgen.adapters.models.usage import paid_alone, price, spent
 from medgen.adapters.provenance import versions
 from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus
 from medgen.engine.errors import ConfigError, ImageError, SpendingError
+from medgen.engine.guard import Unforeseen, guard_row, unforeseen
 from medgen.engine.settings import read
 
 _PATH = "chat/completions"
@@ -28,6 +29,7 @@ _STATUS: Mapping[FailureKind, ReplyStatus] = {
     "client": "rejected",
     "malformed": "rejected",
     "cap": "unsent",
+    "unforeseen": "unforeseen",
 }
 _ENDED: Mapping[Ending, ReplyStatus] = {
     "ok": "ok",
@@ -109,7 +111,13 @@ class OpenAIChat:
         self._client.close()
 
     async def _chain(self, requests: Sequence[ChatRequest]) -> list[ChatReply]:
-        return [await self._ask(request) for request in requests]
+        return [await self._guard(request) for request in requests]
+
+    async def _guard(self, request: ChatRequest) -> ChatReply:
+        try:
+            return await self._ask(request)
+        except Exception as err:  # noqa: BLE001 - what no row can stand for is raised again
+            return ChatReply("unforeseen", unforeseen(err).reason)
 
     async def _ask(self, request: ChatRequest) -> ChatReply:
         async with self._slots:
@@ -117,7 +125,12 @@ class OpenAIChat:
                 messages = await asyncio.to_thread(content, request.messages)
             except ImageError as err:
                 return ChatReply("rejected", unusable(err))
-            return self._read(await self._client.post(_PATH, self._call(request, messages)))
+            outcome = await self._client.post(_PATH, self._call(request, messages))
+
+            def blank(found: Unforeseen) -> ChatReply:
+                return ChatReply("unforeseen", found.reason, usage=paid_alone(outcome))
+
+            return guard_row(lambda: self._read(outcome), blank, request.sample_id)
 
     def _call(self, request: ChatRequest, messages: list[dict[str, Any]]) -> Call:
         asked = [part for message in request.messages for part in message.parts]

@@ -22,10 +22,11 @@ from medgen.adapters.images.image_jobs import ImageJob, image_job, in_order
 from medgen.adapters.models.image_replies import check_images, count_images, read_images
 from medgen.adapters.models.replies import check_model
 from medgen.adapters.models.settings import ImageFormat, ImageMode
-from medgen.adapters.models.usage import price, spent
+from medgen.adapters.models.usage import paid_alone, price, spent
 from medgen.adapters.provenance import versions
 from medgen.engine.data import Image, Prediction, Request
 from medgen.engine.errors import ConfigError, ImageError
+from medgen.engine.guard import Unforeseen, guard_row, internal_error
 from medgen.engine.settings import read
 
 _PATHS = {
@@ -131,11 +132,21 @@ class OpenAIImages:
 
     def _draw_all(self, jobs: Sequence[ImageJob]) -> Sequence[Prediction]:
         calls = [self._call(job) for job in jobs]
-        made = iter(self._client.map(self._draw, [c for c in calls if isinstance(c, Call)]))
+        made = iter(
+            self._client.map(self._draw, [c for c in calls if isinstance(c, Call)], failing=True)
+        )
         return [
-            self._row(job, next(made) if isinstance(call, Call) else call)
+            self._guard(job, next(made) if isinstance(call, Call) else call)
             for job, call in zip(jobs, calls, strict=True)
         ]
+
+    def _guard(self, job: ImageJob, made: Made | Failure) -> Prediction:
+        usage = spent(made, "") if isinstance(made, Failure) else paid_alone(made.reply)
+
+        def blank(found: Unforeseen) -> Prediction:
+            return internal_error(job.sample.id, found, usage)
+
+        return guard_row(lambda: self._row(job, made), blank, job.sample.id)
 
     def _call(self, job: ImageJob) -> Call | Failure:
         fields = {"model": self.model, "prompt": job.prompt, "n": 1, "size": self._size}

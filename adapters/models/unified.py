@@ -38,6 +38,7 @@ from medgen.engine.errors import (
     MedgenError,
     is_out_of_memory,
 )
+from medgen.engine.guard import Unforeseen, guard_row, internal_error
 from medgen.engine.settings import read
 from medgen.engine.trouble import log_failed_row
 
@@ -105,8 +106,8 @@ class UnifiedChat:
             AdapterError: the endpoint cannot be used at all.
             SpendingError: the cap let not a single request through.
         """
-        replies = self._client.map(self._ask, requests)
-        return [self._row(r, reply) for r, reply in zip(requests, replies, strict=True)]
+        replies = self._client.map(self._ask, requests, failing=True)
+        return [self._guard(r, reply) for r, reply in zip(requests, replies, strict=True)]
 
     def passport(self) -> Mapping[str, Any]:
         """See `Generator.passport`."""
@@ -171,6 +172,14 @@ class UnifiedChat:
         parts = tuple(next(found) if kind == "image" else value for kind, value in drafts)
         usage = spent(reply, said.finish_reason)
         return Interleaved(parts, usage, _ENDED[said.ending], said.reason)
+
+    def _guard(self, request: Request, said: Interleaved | Failure) -> Prediction:
+        usage = spent(said, "") if isinstance(said, Failure) else said.usage
+
+        def blank(found: Unforeseen) -> Prediction:
+            return internal_error(request.sample.id, found, usage)
+
+        return guard_row(lambda: self._row(request, said), blank, request.sample.id)
 
     def _row(self, request: Request, said: Interleaved | Failure) -> Prediction:
         if isinstance(said, Failure):

@@ -66,6 +66,11 @@ def spent(outcome: Reply | Failure, ended: str) -> Usage:
     return replace(counted, seconds=outcome.seconds, cost_usd=outcome.cost_usd, finish_reason=ended)
 
 
+def paid_alone(outcome: Reply | Failure) -> Usage:
+    """What a reply that cannot be read has cost, and no count of tokens."""
+    return Usage(seconds=outcome.seconds, cost_usd=outcome.cost_usd)
+
+
 def price(
     reply: Reply, prices: Prices, at_most_usd: float, images: int | None = 0
 ) -> tuple[int | None, float]:

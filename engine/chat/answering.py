@@ -86,6 +86,7 @@ _STATUS: Mapping[str, PredictionStatus] = {
     "timeout": "timeout",
     "unreachable": "unreachable",
     "unsent": "missing",
+    "unforeseen": "internal_error",
 }
 
 

@@ -14,7 +14,10 @@ from medgen.engine.settings import Settings
 # declined. timeout: no whole reply in time. rejected: the model cannot take this request (context
 # overflow, unreadable picture), or answers in no agreed form. unreachable: no reply after every
 # attempt. unsent: the spending cap does not allow it.
-ReplyStatus = Literal["ok", "truncated", "refused", "timeout", "rejected", "unreachable", "unsent"]
+# unforeseen: our own code raised on this request or its reply.
+ReplyStatus = Literal[
+    "ok", "truncated", "refused", "timeout", "rejected", "unreachable", "unsent", "unforeseen"
+]
 
 
 class Drawing(Protocol):

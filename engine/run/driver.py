@@ -211,6 +211,8 @@ class Driver:
             else:
                 self._tell_trouble(outcome)
             self._follow(outcome, outcome.unit)
+            if why := self.faults.too_many(outcome, sum(self.sizes)):
+                self._give_up(outcome.group, why)
 
     def _report(self, outcome: Outcome) -> None:
         self.unstarted.pop(outcome.group, None)

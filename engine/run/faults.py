@@ -13,6 +13,8 @@ from medgen.engine.run.pool import Outcome, Target, Unit
 
 MAX_FAILURES = 3  # our errors on one unit
 MAX_LOSSES = 20  # machines lost under one unit
+# Rows of internal errors that end a group: this share of its samples, and at least so many.
+MAX_UNFORESEEN, LEAST_UNFORESEEN = 0.05, 20
 MAX_CRASHES_IN_A_ROW = 12  # halving a shard of 64 finds its sample in 7
 
 Work = tuple[str, int, tuple[Target, ...]]
@@ -48,6 +50,7 @@ class FaultPolicy:
         self._kills: dict[tuple[Work, tuple[int, int]], int] = {}
         self._splits: dict[Work, _Split] = {}
         self._in_a_row: dict[str, int] = {}
+        self._unforeseen: dict[str, int] = {}  # node -> rows
 
     def after(self, outcome: Outcome, samples: int) -> Next:
         """Decide. `samples` is how many the unit's shard holds."""
@@ -61,6 +64,23 @@ class FaultPolicy:
         if outcome.kind == "lost":
             return self._again(self._losses, unit, MAX_LOSSES, outcome.trouble.error)
         return self._after_crash(outcome, unit, samples)
+
+    def too_many(self, outcome: Outcome, samples: int) -> str:
+        """Why a group ends whose rows are internal errors; empty while they are few.
+
+        `samples` is how many there are. A row that a retry leaves as it was counts again.
+        """
+        limit = max(LEAST_UNFORESEEN, MAX_UNFORESEEN * samples)
+        for receipt in outcome.receipts:
+            if found := receipt.rows.get("internal_error", 0):
+                count = self._unforeseen.get(receipt.key, 0) + found
+                self._unforeseen[receipt.key] = count
+                if count >= limit:
+                    return (
+                        f"{count} of {samples} samples ended as internal_error; their rows hold "
+                        "reason and traceback. Mend the cause and start again"
+                    )
+        return ""
 
     def _again(
         self,

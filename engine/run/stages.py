@@ -8,11 +8,13 @@ import pyarrow as pa
 
 from medgen.engine import registry
 from medgen.engine.benchmark.source import UsesBenchmark
-from medgen.engine.data import VIEWS, Prediction, Request, Sample, Score, Verdict
+from medgen.engine.data import Prediction, Request, Sample, Score, Verdict
 from medgen.engine.environment import environment_lock
 from medgen.engine.errors import AdapterError
+from medgen.engine.guard import Unforeseen, in_halves, internal_error
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.ports import Generator, Judge, Scorer
+from medgen.engine.run.guarding import every_verdict, guard_scores, guard_verdicts
 from medgen.engine.run.logged import LoggedWorker, place_of
 from medgen.engine.run.pool import Target, Unit, Worker
 from medgen.engine.run.retry import keep_rows, kept_rows, open_samples, replace_rows
@@ -48,8 +50,10 @@ class PredictWorker(StageWorker):
     def _predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
         if not requests:
             return []
-        predictions = self.generator.predict(requests)
-        if [p.sample_id for p in predictions] != [r.sample.id for r in requests]:
+        predictions = in_halves(
+            self.generator.predict, requests, _unforeseen_prediction, lambda r: r.sample.id
+        )
+        if [getattr(p, "sample_id", p) for p in predictions] != [r.sample.id for r in requests]:
             raise AdapterError(
                 f"{self.group.spec.target} broke its contract: "
                 f"{len(requests)} requests, other ids or another order came back"
@@ -95,7 +99,7 @@ class ScoreWorker(StageWorker):
                     given.get(s.id, Prediction(s.id, "missing", "not asked")) for s in samples
                 ]
             wanted.setdefault(system, []).append(node.label)
-        scores = self.scorer.score(samples, predictions, wanted)
+        scores = guard_scores(self.scorer, samples, predictions, wanted)
         return {
             t: self._table(t, unit, samples, predictions, scores[_system_and_label(self.node(t))])
             for t in unit.targets
@@ -114,8 +118,10 @@ class ScoreWorker(StageWorker):
             raise AdapterError(f"metric {node.label} broke its contract: one score a sample")
         due = [i for i, s in enumerate(samples) if s.format in node.formats]
         context = schemas.context(samples, predictions[node.systems[0]])
-        table = schemas.score_table(
-            (scores[i] for i in due), self.scorer.outputs(node.label), context
+        outputs = self.scorer.outputs(node.label)
+        mine = [scores[i] for i in due]
+        table = to_table(
+            mine, lambda s: schemas.score_table(s, outputs, context), _unstorable_score
         )
         before = self.previous(node, target, unit, samples)
         return table if before is None else keep_rows(kept_rows(before, target.redo), table)
@@ -147,7 +153,8 @@ class JudgeWorker(StageWorker):
         given = self.predictions(node, unit, samples)
         before = self.previous(node, target, unit, samples)
         again = samples if before is None else open_samples(samples, before, target.redo)
-        verdicts = self.judge.judge(again, [given[s.id] for s in again]) if again else []
+        repeats = int(self.group.spec.kwargs.get("repeats", 1))
+        verdicts = guard_verdicts(self.judge, node.label, repeats, again, given)
         context = schemas.context(samples, [given[s.id] for s in samples])
         rows = _in_order(again, verdicts)
         table = to_table(rows, lambda v: schemas.verdict_table(v, context), _unstorable_verdict)
@@ -158,12 +165,7 @@ class JudgeWorker(StageWorker):
         given = self.predictions(node, unit, samples)
         (reason,) = unit.quarantined.values()
         repeats = int(self.group.spec.kwargs.get("repeats", 1))
-        rows = [
-            Verdict(s.id, view, node.label, repeat, status="skipped", reason=reason)
-            for s in samples
-            for repeat in range(repeats)
-            for view in VIEWS
-        ]
+        rows = [v for s in samples for v in every_verdict(s.id, node.label, repeats, reason)]
         return schemas.verdict_table(rows, schemas.context(samples, [given[s.id] for s in samples]))
 
     def passport(self, node: Node) -> Mapping[str, Any]:
@@ -199,6 +201,14 @@ def worker_recipe(
 
 def _unstorable_prediction(row: Prediction, why: str) -> Prediction:
     return Prediction(row.sample_id, "model_error", why)
+
+
+def _unforeseen_prediction(request: Request, found: Unforeseen) -> Sequence[Prediction]:
+    return [internal_error(request.sample.id, found)]
+
+
+def _unstorable_score(row: Score, why: str) -> Score:
+    return Score(row.sample_id, "internal_error", why)
 
 
 def _unstorable_verdict(row: Verdict, why: str) -> Verdict:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import pyarrow.compute as pc
 
+from medgen.engine.environment import code_digest
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.pool import Target
 from medgen.engine.run.reader import RunReader, stage_shards
@@ -101,6 +102,9 @@ class _Surveyor:
         if self.again == "nothing" or (self.again == "outside" and not noted):
             return ()
         kind = stage_kind(node.stage)
-        found = pc.unique(self.reader.stage(node).read(shard, have)["status"]).to_pylist()
-        wanted = kind.outside if self.again == "outside" else set(found) - set(kind.settled)
-        return tuple(sorted(set(found) & set(wanted)))
+        table = self.reader.stage(node).read(shard, have)
+        found = set(pc.unique(table["status"]).to_pylist())
+        if self.again != "outside":
+            return tuple(sorted(found - set(kind.settled)))
+        changed = labels(table).get("code") != code_digest()
+        return tuple(sorted(found & {*kind.outside, *(kind.unforeseen if changed else ())}))

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medgen.engine.benchmark.manifest import Benchmark
-from medgen.engine.data import Prediction, Sample, Verdict
+from medgen.engine.data import Prediction, Sample, Score, Verdict
+from medgen.engine.environment import code_digest
 from medgen.engine.errors import StoreError
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.pool import Receipt, Target, Unit
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 
 # What Arrow and JSON raise for values that they cannot hold.
 _UNSTORABLE = (pa.ArrowException, UnicodeError, OverflowError, ValueError, TypeError)
-Row = TypeVar("Row", Prediction, Verdict)
+Row = TypeVar("Row", Prediction, Score, Verdict)
 
 
 class StageWorker(ABC):
@@ -150,9 +151,10 @@ class StageWorker(ABC):
         return _receipt(node, unit, table, size, time.monotonic() - start)
 
     def is_owed(self, node: Node, table: pa.Table) -> bool:
-        """Whether a plain start is to repeat some of the rows: the outside caused them."""
-        outside = pa.array(stage_kind(node.stage).outside, pa.string())
-        return bool(pc.any(pc.is_in(table["status"], outside)).as_py())
+        """Whether a plain start may repeat some of the rows: they are no result of the system's."""
+        kind = stage_kind(node.stage)
+        owed = pa.array([*kind.outside, *kind.unforeseen], pa.string())
+        return bool(pc.any(pc.is_in(table["status"], owed)).as_py())
 
     def _parts(self, node: Node, unit: Unit, target: Target) -> Parts:
         return self.stage(node).parts(unit.shard, target.revision, _input_revisions(node, unit))
@@ -166,6 +168,7 @@ class StageWorker(ABC):
             "inputs": _input_revisions(node, unit),
             "passport": self.passport(node),
             "engine": _version(),
+            "code": code_digest(),
         }
 
 

@@ -13,8 +13,8 @@ from medgen.metrics.port import Golden, Output, PairwiseText
 from medgen.metrics.samples import text_pair
 
 
-class Unpicklable(Exception):
-    """Neither goes into a pickle nor would come out of it."""
+class Unpicklable(AdapterError):
+    """Concerns every sample; neither goes into a pickle nor would come out of it."""
 
     def __init__(self, words: str, more: str) -> None:
         super().__init__(words)

@@ -189,13 +189,13 @@ class Late(LocalPool):
 
 
 def test_what_fails_while_a_run_drains_is_told(objects: Objects) -> None:
-    faults = {f"s{i:04d}": "raise" for i in range(24)}
+    faults = {f"s{i:04d}": "unusable" for i in range(24)}
     work = plan(objects, System("echo", echo(faults=faults)))
     reader, pool, told = RunReader(objects, work), Late(), list[Event]()
     options = Options(stop=lambda: pool.stopping, watch=told.append, discreet=True)
     assert carry_out(reader, survey(reader), pool, options).stopped
     assert [e.kind for e in told][-3:] == ["draining", "trouble", "closed"]
-    assert told[-2].details["error"] == "ValueError (words withheld)"
+    assert told[-2].details["error"] == "AdapterError (words withheld)"
     assert "traceback" not in told[-2].details
 
 

@@ -188,14 +188,14 @@ def test_a_system_that_cannot_start_is_given_up_and_the_others_go_on(
     work = plan(
         objects,
         System("broken", echo(faults={"start": "yes"})),
-        System("raises", echo(faults={"s0001": "raise"})),
+        System("raises", echo(faults={"s0001": "unusable"})),
         System("sound", echo(prefix="x")),
     )
     ending = go(objects, work, pool)
     reasons = {work.nodes[g.split("/")[1]].systems[0]: why for g, why in ending.failed.items()}
     assert set(reasons) == {"broken", "raises"}
     assert "is its revision right" in reasons["broken"]
-    assert "cannot do s0001" in reasons["raises"]
+    assert "no model for s0001" in reasons["raises"]
     assert {p.status for p in predictions(objects, work, "sound").values()} == {"ok"}
     assert {p.status for p in predictions(objects, work, "broken").values()} == {"missing"}
     sound = work.giving("sound", SCORES)[0]
