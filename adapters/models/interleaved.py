@@ -53,6 +53,7 @@ class Interleaved:
     usage: Usage = field(default_factory=Usage)
     status: PredictionStatus = "ok"
     reason: str = ""
+    reasoning: str = ""  # that the server itself set apart from the parts
 
 
 def question(sample: Sample, style: UnifiedStyle) -> ChatRequest:
@@ -79,6 +80,7 @@ def prediction(
     words = [part.strip() for part in said.parts if isinstance(part, str) and part.strip()]
     pictures = [part for part in said.parts if isinstance(part, bytes)]
     spoken = part_thoughts("\n\n".join(words))
+    thought = "\n\n".join(filter(None, (said.reasoning, spoken.thought)))
     text = storable(spoken.answer) or None
     status, reason = said.status, said.reason
     if status == "ok":
@@ -94,7 +96,7 @@ def prediction(
             "prompt": style.prompt,
             "order": ["text" if isinstance(part, str) else "image" for part in said.parts],
             "image_count": len(pictures),
-            **({"reasoning": storable(spoken.thought[:20_000])} if spoken.thought else {}),
+            **({"reasoning": storable(thought[:20_000])} if thought else {}),
         },
     )
     seen = wall.admit(row, sample)

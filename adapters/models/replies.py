@@ -55,6 +55,7 @@ _SUFFIX = re.compile(
 _TEXT_TYPES = frozenset({"", "text", "outputtext", "inputtext"})
 _THOUGHT_TYPES = ("think", "reason", "thought")
 _SAID = 300
+_CERTAIN = 1e-3  # a log-probability of 0, and what rounding makes of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,5 +250,6 @@ def _tokens(choice: Mapping[str, Any]) -> tuple[Token, ...]:
 
 def _token(told: Mapping[str, Any]) -> Token:
     near = [told, *(told.get("top_logprobs") or ())]
-    found = {str(a["token"]): float(a["logprob"]) for a in near if a.get("logprob") is not None}
-    return Token(str(told["token"]), found)
+    odds = {str(a["token"]): float(a["logprob"]) for a in near if a.get("logprob") is not None}
+    # No probability is above 1; what says so says nothing.
+    return Token(str(told["token"]), {text: p for text, p in odds.items() if p <= _CERTAIN})

@@ -171,7 +171,7 @@ class UnifiedChat:
         found = iter(pictures)
         parts = tuple(next(found) if kind == "image" else value for kind, value in drafts)
         usage = spent(reply, said.finish_reason)
-        return Interleaved(parts, usage, _ENDED[said.ending], said.reason)
+        return Interleaved(parts, usage, _ENDED[said.ending], said.reason, said.reasoning)
 
     def _guard(self, request: Request, said: Interleaved | Failure) -> Prediction:
         usage = spent(said, "") if isinstance(said, Failure) else said.usage

@@ -71,6 +71,16 @@ def test_a_digit_that_may_begin_two_scores_is_told_apart_or_left_out() -> None:
     assert clear["overall_score"] == pytest.approx(7.5)
 
 
+def test_a_reply_that_ends_behind_a_first_digit_leaves_its_score_out() -> None:
+    whole = tokens(reply(TEN, 10), {"1": 1.0})
+    text = "".join(t.text for t in whole)
+    last = text.rindex("10")
+    cut = whole[: last + 1]  # "1", and nothing behind it that could be a 0
+    found = expected_scores(cut, TEN, "VQA")
+    assert len(found) < len(TEN.protocol.dimensions_for("VQA"))
+    assert "overall_score" not in found
+
+
 def test_an_explanation_that_looks_like_scores_is_not_read() -> None:
     body = valid_reply(FIVE, "VQA", 4)
     body["analysis"] = '"scores": {"anatomical_accuracy": 1'

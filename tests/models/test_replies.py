@@ -17,7 +17,12 @@ from medgen.adapters.http.limits import Clock
 from medgen.adapters.http.links import data_url_bytes, resolve
 from medgen.adapters.http.verdict import judge
 from medgen.adapters.http.waits import SANE_S, retry_after
-from medgen.adapters.models.replies import check_completion, ending_of, is_same_model
+from medgen.adapters.models.replies import (
+    check_completion,
+    ending_of,
+    is_same_model,
+    read_completion,
+)
 from medgen.engine.errors import ConfigError
 from medgen.engine.settings import read
 
@@ -186,6 +191,68 @@ def test_hosts_are_compared_as_urls(url: str, allowed: bool) -> None:
 def test_a_base_url_without_a_sound_port_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="base_url"):
         read(Endpoint, {"base_url": url}, "endpoint")
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        None,
+        "words",
+        7,
+        {"content": None},
+        {"content": "words"},
+        {"content": [None]},
+        {"content": [{"token": "B", "logprob": None, "top_logprobs": None}]},
+        {"content": [{"token": "B", "logprob": 1e9}]},
+        {"content": [{"token": "B", "logprob": 10**400}]},
+        {"content": [{"token": "B", "logprob": "much"}]},
+        {"content": [{"logprob": -1.0}]},
+        {"content": [{"token": "B", "logprob": -1.0, "top_logprobs": 5}]},
+    ],
+)
+def test_log_probabilities_never_cost_the_words(logprobs: Any) -> None:
+    choice = {"message": {"content": "B."}, "logprobs": logprobs}
+    said = read_completion(Reply(200, json.dumps({"choices": [choice]}).encode(), {}))
+    assert said is not None
+    assert (said.text, said.ending) == ("B.", "ok")
+    assert all(p <= 0 for token in said.tokens for p in token.alternatives.values())
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "thought"),
+    [
+        ("B.", "B.", ""),
+        (None, "", ""),
+        ([], "", ""),
+        (["B", "."], "B.", ""),
+        ({"type": "text", "text": "B."}, "B.", ""),
+        ([{"text": "B."}], "B.", ""),
+        ([{"type": "output_text", "text": "B."}], "B.", ""),
+        ([{"type": "text", "text": {"value": "B."}}], "B.", ""),
+        ([{"type": "text", "text": None}, {"type": "text", "text": "B."}], "B.", ""),
+        ([None, {"type": "text", "text": "B."}], "B.", ""),
+        ([{"type": "thinking", "thinking": "A?"}, {"type": "text", "text": "B."}], "B.", "A?"),
+        ([{"type": "reasoning", "text": "A?"}, {"type": "text", "text": "B."}], "B.", "A?"),
+        (
+            [
+                {"type": "thinking", "thinking": [{"type": "text", "text": "A?"}]},
+                {"type": "text", "text": "B."},
+            ],
+            "B.",
+            "A?",
+        ),
+        ([{"text": "A?", "thought": True}, {"text": "B."}], "B.", "A?"),
+        ([{"type": "redacted_thinking", "data": "xx"}, {"type": "text", "text": "B."}], "B.", ""),
+        ([{"type": "tool_use", "name": "x"}, {"type": "text", "text": "B."}], "B.", ""),
+    ],
+)
+def test_words_are_found_in_every_shape_and_thoughts_left_out(
+    content: Any, text: str, thought: str
+) -> None:
+    body = {"choices": [{"message": {"content": content}}]}
+    said = read_completion(Reply(200, json.dumps(body).encode(), {}))
+    assert said is not None
+    assert (said.text, said.reasoning) == (text, thought)
 
 
 def test_what_one_reply_links_to_is_bounded() -> None:
