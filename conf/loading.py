@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from medgen.conf.schema import BenchmarkConf, GateConf, RunConf
@@ -16,6 +16,7 @@ from medgen.conf.schema import BenchmarkConf, GateConf, RunConf
 GROUPS = ("benchmark", "system", "protocol", "judge", "cluster", "run")
 _MAX_DEPTH = 24  # of a YAML document; deeper ones are mistakes or attacks
 _MAX_VALUES = 100_000
+_LONGEST = 2_000_000  # characters of a file; the longest of ours have some thousands
 # `systems: [a, b]` chooses members of the group that stands under `system` once composed.
 _LISTS = {"systems": "system", "judges": "judge"}
 _SINGLES = ("benchmark", "protocol", "cluster")
@@ -37,7 +38,7 @@ def load(path: str | None, overrides: Sequence[str] = ()) -> RunConf:
     _refuse_unchosen(dotted, composed)
     try:
         conf = OmegaConf.merge(OmegaConf.structured(RunConf), OmegaConf.create(composed))
-        conf = OmegaConf.merge(conf, OmegaConf.from_dotlist(list(dotted)))
+        conf = OmegaConf.merge(conf, overriding(dotted))
         _refuse_interpolation(OmegaConf.to_container(conf, resolve=False))
         return cast(RunConf, OmegaConf.to_object(conf))
     except OmegaConfBaseException as err:
@@ -102,7 +103,11 @@ def read_yaml(path: str) -> dict[str, Any]:
         ConfError: not YAML, not a mapping, too deep, too large, or refers to itself.
     """
     try:
-        body = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open(encoding="utf-8") as source:
+            text = source.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise ConfError(f"{path}: more than {_LONGEST:,} characters; is it a configuration?")
+        body = yaml.safe_load(text)
     except (yaml.YAMLError, OSError, ValueError) as err:  # a date that is none is a ValueError
         raise ConfError(f"{path}: {err}") from err
     except RecursionError as err:
@@ -137,10 +142,41 @@ def _split_overrides(overrides: Iterable[str]) -> tuple[dict[str, Any], list[str
         if not equals or not key:
             raise ConfError(f"override {text!r} is not of the form key.subkey=value")
         if key in (*_LISTS, *_SINGLES):
-            chosen[key] = yaml.safe_load(value)
+            chosen[key] = _value(text, value)
         else:
             dotted.append(text)
     return chosen, dotted
+
+
+def overriding(dotted: Iterable[str]) -> DictConfig:
+    """Dotted overrides ("a.b=1") as a configuration; each value is YAML.
+
+    Raises:
+        ConfError: a value that is no YAML, or one that no configuration can hold.
+    """
+    conf = OmegaConf.create()
+    for text in dotted:
+        _value(text, text.partition("=")[2])
+        try:
+            conf = cast(DictConfig, OmegaConf.merge(conf, OmegaConf.from_dotlist([text])))
+        except (yaml.YAMLError, ValueError, OmegaConfBaseException) as err:
+            raise ConfError(f"override {text[:80]!r}: {str(err).splitlines()[0]}") from err
+    return conf
+
+
+def _value(text: str, value: str) -> Any:
+    """The value of an override.
+
+    Raises:
+        ConfError: it is no YAML of plain values.
+    """
+    try:
+        found = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError, RecursionError) as err:
+        problem = getattr(err, "problem", None) or (str(err).splitlines() or ["too deep"])[0]
+        raise ConfError(f"override {text[:80]!r}: its value is no YAML ({problem[:200]})") from err
+    _check_size(found, f"override {text[:80]!r}")
+    return found
 
 
 def _compose(

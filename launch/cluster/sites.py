@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from medgen.conf.loading import ConfError, read_yaml
+from medgen.conf.loading import ConfError, overriding, read_yaml
 from medgen.engine.errors import ConfigError
 
 
@@ -85,7 +85,7 @@ def read_site(path: str | None = None, overrides: Sequence[str] = ()) -> SiteCon
         conf = OmegaConf.merge(
             OmegaConf.structured(SiteConf), OmegaConf.create(read_yaml(path) if path else {})
         )
-        conf = OmegaConf.merge(conf, OmegaConf.from_dotlist(list(overrides)))
+        conf = OmegaConf.merge(conf, overriding(overrides))
         site = cast(SiteConf, OmegaConf.to_object(conf))
     except (OmegaConfBaseException, ConfError) as err:
         where = getattr(err, "full_key", None)  # OmegaConf's own errors know their place

@@ -1,0 +1,55 @@
+"""YAML from a file or a command line that is no configuration is refused in one sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from medgen.conf.loading import ConfError, load, read_yaml
+
+RUN = """
+name: x
+benchmark: mini
+systems: [oracle]
+protocol: text-only
+cluster: in-process
+"""
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("name=[", "name={a", "name='x", "name=!!python/name:os.system", "name=&a *b", "name"),
+        *("name=\x1b[31m", "name=\x00", "name=2020-99-99", "name.x=1", "=x", "a.b.c="),
+        *("systems=[", "systems=!!python/object/apply:os.system [ls]", "systems=hello"),
+        *("systems=[null]", "systems=[1]", "systems={a: b}", "systems=5", "judges=[[]]"),
+        *("protocol=[1]", "protocol=null", "protocol.metrics.bleu=[", "cluster=[]", "benchmark=5"),
+        *("systems=" + "[" * 5000, "name=" + "[" * 30 + "]" * 30, "protocol.metrics=5"),
+    ],
+    ids=lambda text: repr(text[:30]),
+)
+def test_an_override_that_is_none_is_refused_in_a_sentence(tmp_path: Path, override: str) -> None:
+    (tmp_path / "run.yaml").write_text(RUN)
+    with pytest.raises(ConfError) as told:
+        load(str(tmp_path / "run.yaml"), [override])
+    assert len(str(told.value)) < 2000
+    assert "\x1b" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("a: [", "a: &x [*x]", "- a", "5", "a: !!python/name:os.system", "a: \x1b", "\tx: 1"),
+        *("a: " + "[" * 5000, "{" * 40 + "}" * 40, "a: 2020-99-99", "? [a]\n: b", "a: 1\n b: 2"),
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_a_file_that_is_none_is_refused_in_a_sentence(tmp_path: Path, body: str) -> None:
+    (tmp_path / "run.yaml").write_text(body)
+    with pytest.raises(ConfError, match=r"run\.yaml"):
+        read_yaml(str(tmp_path / "run.yaml"))
+
+
+def test_no_more_is_read_than_a_configuration_has(tmp_path: Path) -> None:
+    (tmp_path / "big.yaml").write_text("# long\n" * 400_000)
+    with pytest.raises(ConfError, match="characters"):
+        read_yaml(str(tmp_path / "big.yaml"))
