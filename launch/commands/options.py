@@ -47,7 +47,8 @@ def configuration(config: str | None, store: str | None, overrides: tuple[str, .
     from medgen.conf import load
 
     own = (f"store={store}",) if store else ()
-    source = click.get_current_context().get_parameter_source("store")
+    context = click.get_current_context(silent=True)  # none where it is called as a function
+    source = context.get_parameter_source("store") if context else None
     if source == click.core.ParameterSource.ENVIRONMENT:
         return load(config, (*own, *overrides))  # what is said on the command line wins
     return load(config, (*overrides, *own))
