@@ -100,8 +100,15 @@ def main(arguments: list[str] | None = None) -> None:
         code = code_of(err)
         if code is None:
             raise
-        click.echo(f"medgen: {err}", err=True)
+        click.echo(f"medgen: {err}{_cure(err)}", err=True)
         sys.exit(code)
+
+
+def _cure(err: Exception) -> str:
+    from medgen.engine.errors import CorruptError
+
+    damaged = isinstance(err, CorruptError) and "--repair" not in str(err)
+    return "; `medgen run --repair` finds and replaces what is damaged" if damaged else ""
 
 
 if __name__ == "__main__":

@@ -78,9 +78,19 @@ class RunReader:
         return [self.stage(node).read(i, have[i]) for i in indexes]
 
     def shard_labels(self, node: Node) -> dict[str, object]:
-        """The labels of any one committed shard of a node: the passport of what ran."""
+        """The labels of any one committed shard of a node: the passport of what ran.
+
+        Raises:
+            CorruptError: every one is damaged, so that nobody knows what ran.
+        """
+        damaged: CorruptError | None = None
         for index, revision in self.revisions(node).items():
-            return labels(self.stage(node).read(index, revision))
+            try:
+                return labels(self.stage(node).read(index, revision))
+            except CorruptError as err:
+                damaged = err
+        if damaged is not None:
+            raise damaged
         return {}
 
     def predictions(self, system: str, shard: int) -> list[Prediction]:

@@ -5,6 +5,7 @@ is complete or not. Benchmark text and model output are escaped; secrets are in 
 """
 
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medgen.engine.data import FORMATS, Prediction, Sample
+from medgen.engine.errors import CorruptError
 from medgen.engine.plan.graph import mermaid, stages_saved
 from medgen.engine.plan.plan import Node
 from medgen.engine.results.summary import has_random_weights
@@ -172,11 +174,21 @@ def _predictions(
         system.name: {
             p.sample_id: p
             for shard in shards
-            for p in reader.predictions(system.name, shard)
+            for p in _readable(reader, system.name, shard)
             if p.sample_id in wanted
         }
         for system in reader.plan.systems
     }
+
+
+def _readable(reader: RunReader, system: str, shard: int) -> Sequence[Prediction]:
+    """A system's predictions for a shard; of a damaged one, that it is. The tables need it not."""
+    try:
+        return reader.predictions(system, shard)
+    except CorruptError as err:
+        why = f"{err}; `medgen run --repair` replaces it"
+        warnings.warn(f"{system} is shown without shard {shard}: {why}", stacklevel=2)
+        return [Prediction(s.id, "missing", why) for s in reader.benchmark.samples(shard)]
 
 
 def _choose(reader: RunReader) -> list[tuple[int, Sample]]:

@@ -255,3 +255,23 @@ def test_names_cannot_break_the_graph(tmp_path):
     assert "<script" not in text
     for line in text.splitlines()[2:]:
         assert re.fullmatch(r'  n\w+\["[^"]*"\]|  \w+ --> n\w+', line)
+
+
+def test_a_damaged_answer_costs_its_own_place_in_the_report_and_no_table(run, tmp_path):
+    """It is named with the cure; everything that needs it not still comes."""
+    reader = run.write(str(tmp_path))
+    summary = summarize(reader)
+    (file,) = [
+        file
+        for node in reader.plan.predictions("bad")
+        for file in tmp_path.glob(f"stages/{node.stage}/{node.key}/shard-00000*.arrow")
+    ]
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 0x10
+    file.write_bytes(content)
+    with pytest.warns(UserWarning, match=r"without shard 0: .*shard-00000.*--repair"):
+        paths = write_report(reader.anew(), summary)
+    assert [path for path in paths if path.endswith("index.md")]
+    (page_,) = tmp_path.glob("runs/*/report/index.md")
+    assert "ImageEditing" in page_.read_text()
+    assert "--repair" in page_.read_text()
