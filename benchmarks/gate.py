@@ -26,7 +26,8 @@ import numpy as np
 
 from benchmarks._records import keep
 from medgen.engine.benchmark.vocabulary import TASKS
-from medgen.engine.results.columns import Coded, Column, Context
+from medgen.engine.results.coded import Coded
+from medgen.engine.results.columns import Column, Context
 from medgen.engine.results.comparison import ANSWERED, Cell, PairedColumn, cells
 from medgen.engine.results.gate import GateRules, GateVerdict, decide
 from medgen.engine.results.statistics import Floats, binomial_interval

@@ -19,6 +19,7 @@ from medgen.engine.data import VIEWS, PredictionStatus, ScoreStatus, VerdictStat
 from medgen.engine.errors import CorruptError
 from medgen.engine.judging.protocols import OVERALL
 from medgen.engine.plan.plan import Node
+from medgen.engine.results.coded import Coded, Words
 from medgen.engine.results.gaps import (
     Reasons,
     is_current,
@@ -46,50 +47,6 @@ _BATCH = 64
 _DIRECTIONS: Mapping[object, Direction] = {True: "higher", False: "lower"}
 # Of a judge's dimension.
 RISES = Threshold(direction="higher")
-
-
-class Words:
-    """Texts as integer codes, in order of appearance."""
-
-    def __init__(self, words: Sequence[str] = ()) -> None:
-        """Begin with known words, so that their codes are known too."""
-        self._codes = {word: code for code, word in enumerate(words)}
-
-    @property
-    def all(self) -> list[str]:
-        """Every word; the code is the place."""
-        return list(self._codes)
-
-    def code(self, word: str) -> int:
-        """The code of a word, new or not."""
-        return self._codes.setdefault(word, len(self._codes))
-
-    def encode(self, column: pa.ChunkedArray) -> Ints:
-        """The codes of a text column; null is the empty text."""
-        encoded = pc.fill_null(column, "").combine_chunks().dictionary_encode()
-        lookup = np.asarray([self.code(w) for w in encoded.dictionary.to_pylist()], dtype=np.int64)
-        codes: Ints = lookup[encoded.indices.to_numpy(zero_copy_only=False)]
-        return codes
-
-
-@dataclass(frozen=True, slots=True)
-class Coded:
-    """Texts as codes: `words[codes[i]]` is the i-th."""
-
-    words: tuple[str, ...]
-    codes: NDArray[np.integer]
-
-    def where(self, word: str) -> NDArray[np.bool_]:
-        """Which entries are that word."""
-        code = self.words.index(word) if word in self.words else -1
-        mask: NDArray[np.bool_] = self.codes == code
-        return mask
-
-    def counts(self, mask: NDArray[np.bool_] | None = None) -> dict[str, int]:
-        """How many entries (under the mask) are each word."""
-        codes = self.codes if mask is None else self.codes[mask]
-        # Word by word: a joint count would widen every code to eight bytes.
-        return {word: int(np.count_nonzero(codes == i)) for i, word in enumerate(self.words)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from medgen.engine.errors import ConfigError
-from medgen.engine.results.columns import Coded, Column, Context, system_columns
+from medgen.engine.results.coded import Coded
+from medgen.engine.results.columns import Column, Context, system_columns
 from medgen.engine.results.making import Made, Making, differences, making
 from medgen.engine.results.statistics import (
     FLIPS,

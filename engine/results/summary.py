@@ -32,10 +32,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from medgen.engine.plan.plan import Plan
+from medgen.engine.results.coded import Coded
 from medgen.engine.results.columns import (
     PREDICTION_STATUSES,
     STATUSES,
-    Coded,
     Column,
     system_columns,
 )
