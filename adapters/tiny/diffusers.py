@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline
 from medgen.adapters.models.settings import PipelineMode
-from medgen.adapters.provenance import MARKER, random_weights
 from medgen.adapters.tiny.settings import SEED
-from medgen.adapters.tiny.vlm import weights_folder
+from medgen.adapters.tiny.vlm import make_marked, weights_folder
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel
@@ -53,16 +52,13 @@ def make(directory: str | Path, seed: int = 20251122) -> Path:
         The directory.
     """
     root = Path(directory)
-    marker = {"random_weights": True, "seed": seed, "recipe": _recipe()}
     for name, (pipeline, channels) in PIPELINES.items():
-        folder = root / name
-        if random_weights(folder) == marker:
-            continue
-        folder.mkdir(parents=True, exist_ok=True)
-        _pipeline(pipeline, channels, seed).save_pretrained(folder, safe_serialization=True)
-        (folder / MARKER).write_text(json.dumps(marker, sort_keys=True), encoding="utf-8")
-    (root / MARKER).write_text(json.dumps(marker, sort_keys=True), encoding="utf-8")
-    return root
+
+        def save(folder: Path, kind: str = pipeline, channels: int = channels) -> None:
+            _pipeline(kind, channels, seed).save_pretrained(folder, safe_serialization=True)
+
+        make_marked(root / name, seed, _recipe(), save)
+    return make_marked(root, seed, _recipe())
 
 
 class TinyPipeline(DiffusersPipeline):

@@ -101,14 +101,23 @@ def make(directory: str | Path, seed: int = 20251122) -> Path:
     Returns:
         The directory.
     """
-    folder = Path(directory)
-    marker = {"random_weights": True, "seed": seed, "recipe": _recipe()}
-    if random_weights(folder) == marker:
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    _processor().save_pretrained(folder)
-    _model(seed).save_pretrained(folder)
-    (folder / MARKER).write_text(json.dumps(marker, sort_keys=True), encoding="utf-8")
+
+    def save(folder: Path) -> None:
+        _processor().save_pretrained(folder)
+        _model(seed).save_pretrained(folder)
+
+    return make_marked(Path(directory), seed, _recipe(), save)
+
+
+def make_marked(
+    folder: Path, seed: int, recipe: str, save: Callable[[Path], object] = lambda _: None
+) -> Path:
+    """What `save` writes and a marker, unless the folder's marker names the same recipe."""
+    marker = {"random_weights": True, "seed": seed, "recipe": recipe}
+    if random_weights(folder) != marker:
+        folder.mkdir(parents=True, exist_ok=True)
+        save(folder)
+        (folder / MARKER).write_text(json.dumps(marker, sort_keys=True), encoding="utf-8")
     return folder
 
 
