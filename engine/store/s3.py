@@ -159,7 +159,7 @@ class S3Objects:
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _wait(self, asked: Coroutine[Any, Any, T]) -> T:
-        return fsspec.asyn.sync(self.fs.loop, lambda: asked)  # type: ignore[no-any-return]
+        return fsspec.asyn.sync(self.fs.loop, lambda: asked)
 
 
 def _config() -> dict[str, Any]:
