@@ -25,29 +25,43 @@ def _control(name: str, kind: str, extra: str = "") -> Component:
     return _system(name, f"controls.systems:{kind}", "controls.settings:ControlSettings", extra)
 
 
+# How replies are read was changed once: end words, content, thoughts, refusals.
+_REPLIES = 2
+
 COMPONENTS = {
     component.name: component
     for component in (
         _system("answers", "models.answering:Answers", "models.settings:AnswersSettings"),
         _chat("vllm", "models.vllm_engine:VLLMChat", "models.settings:VLLMSettings", "device"),
-        _chat("openai", "models.openai_chat:OpenAIChat", "models.settings:OpenAISettings", "api"),
+        replace(
+            _chat(
+                "openai", "models.openai_chat:OpenAIChat", "models.settings:OpenAISettings", "api"
+            ),
+            semantics=_REPLIES,
+        ),
         _chat("tiny-vlm", "tiny.served:TinyVLMChat", "tiny.settings:TinyVLMSettings", "device"),
-        _system(
-            "unified-chat",
-            "models.unified:UnifiedChat",
-            "models.settings:UnifiedChatSettings",
-            "api",
+        replace(
+            _system(
+                "unified-chat",
+                "models.unified:UnifiedChat",
+                "models.settings:UnifiedChatSettings",
+                "api",
+            ),
+            semantics=_REPLIES,
         ),
         _system(
             "unified-in-process",
             "models.unified:UnifiedInProcess",
             "models.settings:UnifiedInProcessSettings",
         ),
-        _system(
-            "openai-images",
-            "models.openai_images:OpenAIImages",
-            "models.settings:OpenAIImagesSettings",
-            "api",
+        replace(
+            _system(
+                "openai-images",
+                "models.openai_images:OpenAIImages",
+                "models.settings:OpenAIImagesSettings",
+                "api",
+            ),
+            semantics=_REPLIES,
         ),
         _system(
             "diffusers",
