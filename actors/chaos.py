@@ -32,9 +32,21 @@ class ChaoticPool:
         """See `Pool.room`."""
         return self.inner.room(group)
 
-    def submit(self, unit: Unit, alone: bool = False) -> bool:
+    def submit(self, unit: Unit, alone: bool = False, avoid: frozenset[str] = frozenset()) -> bool:
         """See `Pool.submit`."""
-        return self.inner.submit(unit, alone)
+        return self.inner.submit(unit, alone, avoid)
+
+    def sound(self, group: str) -> int:
+        """See `Pool.sound`."""
+        return self.inner.sound(group)
+
+    def retire(self, group: str, worker: str) -> Sequence[Outcome]:
+        """See `Pool.retire`."""
+        return self.inner.retire(group, worker)
+
+    def abandon(self, unit: Unit) -> Sequence[Outcome]:
+        """See `Pool.abandon`."""
+        return self.inner.abandon(unit)
 
     def wait(self, seconds: float) -> Sequence[Outcome]:
         """See `Pool.wait`."""

@@ -32,8 +32,8 @@ class LocalPool:
         """One unit at a time over all groups, so that stages take turns."""
         return int(group in self._workers and not self._queue)
 
-    def submit(self, unit: Unit, alone: bool = False) -> bool:
-        """See `Pool.submit`."""
+    def submit(self, unit: Unit, alone: bool = False, avoid: frozenset[str] = frozenset()) -> bool:
+        """See `Pool.submit`. There is one worker, which cannot be avoided."""
         if not self.room(unit.group):
             return False
         self._queue.append(unit)
@@ -66,6 +66,18 @@ class LocalPool:
         except Exception as err:  # noqa: BLE001 - becomes an outcome; the driver bounds them
             return Outcome("failed", unit.group, unit, (), trouble(err))
         return Outcome("finished", unit.group, unit, receipts)
+
+    def sound(self, group: str) -> int:
+        """See `Pool.sound`."""
+        return int(group in self._workers)
+
+    def retire(self, group: str, worker: str) -> Sequence[Outcome]:
+        """See `Pool.retire`. There is one worker, which is the last."""
+        return []
+
+    def abandon(self, unit: Unit) -> Sequence[Outcome]:
+        """See `Pool.abandon`. A unit runs in this thread, which cannot end it."""
+        return []
 
     def close(self, group: str) -> None:
         """See `Pool.close`."""

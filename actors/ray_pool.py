@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, cast
 
 import ray
@@ -22,6 +22,7 @@ from medgen.engine.trouble import Trouble, secondhand_trouble, show_warnings, tr
 
 _BACK_OFF_S = 2.0  # between a death and the next start in the same group, doubled each time
 _MAX_BACK_OFF_S = 60.0
+_MAX_STARTS = 3  # of one worker in a row; the others of its group go on without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,12 @@ class _Actor:
     node: str = ""  # empty until it is ready
     units: dict[Ref, Unit] = field(default_factory=dict)
     alone: bool = False
+    starts: int = 0  # that failed before this one, in its place
+
+    @property
+    def name(self) -> str:
+        """Names it among the workers of its group."""
+        return str(cast(ray.actor.ActorHandle[Any], self.handle)._actor_id.hex())
 
 
 class RayPool:
@@ -101,7 +108,7 @@ class RayPool:
         self._growing = growing
         self._groups: dict[str, Group] = {}
         self._actors: dict[Ref, _Actor] = {}  # by the reference that tells of readiness
-        self._due: list[tuple[float, str]] = []  # starts that wait for their back-off
+        self._due: list[tuple[float, str, int]] = []  # starts to come: when, group, failed before
         self._deaths: dict[str, int] = {}  # in a row, by group
 
     def nodes(self) -> Sequence[Mapping[str, float]]:
@@ -114,11 +121,11 @@ class RayPool:
         for _ in range(workers):
             self._start(group.name)
 
-    def _start(self, name: str) -> None:
+    def _start(self, name: str, starts: int = 0) -> None:
         group = self._groups[name]
         host: Any = ray.remote(**_options(group.resources))(Host)
         handle: Handle = host.remote(group.make)
-        self._actors[handle.node.remote()] = _Actor(name, handle)
+        self._actors[handle.node.remote()] = _Actor(name, handle, starts=starts)
 
     def room(self, group: str) -> int:
         """See `Pool.room`. A worker that is still starting takes nothing."""
@@ -129,9 +136,10 @@ class RayPool:
             if a.group == group and a.node and not a.alone
         )
 
-    def submit(self, unit: Unit, alone: bool = False) -> bool:
+    def submit(self, unit: Unit, alone: bool = False, avoid: frozenset[str] = frozenset()) -> bool:
         """See `Pool.submit`. The emptiest worker gets it."""
         ready = [a for a in self._actors.values() if a.group == unit.group and a.node]
+        ready = [a for a in ready if a.name not in avoid] or ready
         ready = [a for a in ready if not a.alone]
         if not ready:
             return False
@@ -186,9 +194,9 @@ class RayPool:
             return self._bury(actor_ref, "crashed", told.trouble)
         unit = self._finish(actor, ref)
         if isinstance(told, Trouble):
-            return [Outcome("failed", actor.group, unit, (), told)]
+            return [Outcome("failed", actor.group, unit, (), told, worker=actor.name)]
         self._deaths.pop(actor.group, None)
-        return [Outcome("finished", actor.group, unit, told)]
+        return [Outcome("finished", actor.group, unit, told, worker=actor.name)]
 
     def _finish(self, actor: _Actor, ref: Ref) -> Unit:
         actor.alone = False
@@ -206,34 +214,66 @@ class RayPool:
             return []
         del self._actors[ref]
         _end(actor.handle)
-        self._replace(actor.group)
+        starts = actor.starts + (not lost)
+        if starts < _MAX_STARTS or not self.sound(actor.group):
+            self._replace(actor.group, starts)
         return [] if lost else [Outcome("unstarted", actor.group, trouble=told)]
 
     def _bury(self, ref: Ref, kind: Literal["lost", "crashed"], why: Trouble) -> Sequence[Outcome]:
         actor = self._actors.pop(ref)
         _end(actor.handle)
-        self._replace(actor.group)
-        alone = len(actor.units) == 1
-        return [Outcome(kind, actor.group, unit, (), why, alone) for unit in actor.units.values()]
+        self._replace(actor.group, starts=1)
+        return self._outcomes_of(actor, kind, why)
 
-    def _replace(self, group: str) -> None:
+    def _outcomes_of(
+        self, actor: _Actor, kind: Literal["lost", "crashed"], why: Trouble
+    ) -> Sequence[Outcome]:
+        alone = len(actor.units) == 1
+        return [
+            Outcome(kind, actor.group, unit, (), why, alone, actor.name)
+            for unit in actor.units.values()
+        ]
+
+    def sound(self, group: str) -> int:
+        """See `Pool.sound`."""
+        own = [a for a in self._actors.values() if a.group == group]
+        return sum(bool(a.node) or not a.starts for a in own)
+
+    def retire(self, group: str, worker: str) -> Sequence[Outcome]:
+        """See `Pool.retire`."""
+        found = [r for r, a in self._actors.items() if a.group == group and a.name == worker]
+        outcomes: list[Outcome] = []
+        for ref in found:
+            actor = self._actors.pop(ref)
+            _end(actor.handle)
+            outcomes += self._outcomes_of(actor, "lost", Trouble("its worker was retired"))
+        return outcomes
+
+    def abandon(self, unit: Unit) -> Sequence[Outcome]:
+        """See `Pool.abandon`."""
+        held = [r for r, a in self._actors.items() if unit in a.units.values()]
+        why = Trouble("it did not return in time", "TimeoutError")
+        outcomes = [o for ref in held for o in self._bury(ref, "crashed", why)]
+        return [replace(o, alone=True) if o.unit == unit else o for o in outcomes]
+
+    def _replace(self, group: str, starts: int) -> None:
         if group in self._groups:
             deaths = self._deaths[group] = self._deaths.get(group, 0) + 1
             pause = 0.0 if deaths == 1 else min(_BACK_OFF_S * 2 ** (deaths - 2), _MAX_BACK_OFF_S)
-            self._due.append((time.monotonic() + pause, group))
+            self._due.append((time.monotonic() + pause, group, starts))
 
     def _start_due(self) -> None:
         now = time.monotonic()
-        due = [group for at, group in self._due if at <= now]
-        self._due = [(at, group) for at, group in self._due if at > now]
-        for group in due:
+        due = [(group, starts) for at, group, starts in self._due if at <= now]
+        self._due = [start for start in self._due if start[0] > now]
+        for group, starts in due:
             if group in self._groups:
-                self._start(group)
+                self._start(group, starts)
 
     def close(self, group: str) -> None:
         """See `Pool.close`. Ending the process is what frees a GPU."""
         self._groups.pop(group, None)
-        self._due = [(at, name) for at, name in self._due if name != group]
+        self._due = [start for start in self._due if start[1] != group]
         for ref in [r for r, a in self._actors.items() if a.group == group]:
             _end(self._actors.pop(ref).handle)
 

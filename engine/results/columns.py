@@ -12,7 +12,6 @@ from typing import Any, cast, get_args
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from medgen.engine.data import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus
@@ -23,6 +22,7 @@ from medgen.engine.results.coded import Coded, Words
 from medgen.engine.results.gaps import (
     Reasons,
     is_current,
+    missing_rows,
     note_reasons,
     prediction_statuses,
     with_prediction_statuses,
@@ -31,8 +31,7 @@ from medgen.engine.results.making import Made, made_by
 from medgen.engine.results.statistics import Floats, Ints
 from medgen.engine.results.thresholds import Direction, Threshold, threshold
 from medgen.engine.run.reader import RunReader
-from medgen.engine.stages import SCORES, VERDICTS, stage_kind
-from medgen.engine.store import schemas
+from medgen.engine.stages import SCORES, VERDICTS
 from medgen.engine.store.shards import concat, labels
 
 PREDICTION_STATUSES: tuple[str, ...] = get_args(PredictionStatus)
@@ -426,7 +425,7 @@ def _stream(reader: RunReader, system: str, node: Node, gather: "_Gather") -> It
     def read(shard: int) -> tuple[pa.Table, list[Mapping[str, Any]]]:
         pieces = reader.pieces(node, shard)
         if pieces is None:
-            return _gap(reader, system, node, shard), []
+            return missing_rows(reader, system, node, shard), []
         found = [passport for p in pieces if (passport := labels(p).get("passport"))]
         table, unread = concat(pieces), ("explanations", "raw", "expected")
         if not is_current(reader, node, shard, pieces):
@@ -445,17 +444,3 @@ def _stream(reader: RunReader, system: str, node: Node, gather: "_Gather") -> It
             batch = pa.concat_tables(plain, promote_options="default").combine_chunks()
             note_reasons(batch, gather.reasons)
             yield batch
-
-
-def _gap(reader: RunReader, system: str, node: Node, shard: int) -> pa.Table:
-    """What stands for a shard that is not there: its samples, all `missing`."""
-    whole = reader.benchmark.table(shard).select(_CONTEXT[:5])
-    formats = pa.array(reader.plan.system(system).formats)
-    table = whole.filter(pc.is_in(whole["format"], value_set=formats))
-    words = pa.array(["missing"] * len(table), pa.string())
-    table = table.append_column("prediction_status", words).append_column("status", words)
-    table = with_prediction_statuses(table, prediction_statuses(reader, system, shard))
-    if stage_kind(node.stage).rows == VERDICTS:
-        for column in (schemas.VERDICT.field(n) for n in ("view", "judge", "scores")):
-            table = table.append_column(column, pa.nulls(len(table), column.type))
-    return table

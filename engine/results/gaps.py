@@ -14,9 +14,12 @@ import pyarrow.compute as pc
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.folder import RunFolder
 from medgen.engine.run.reader import RunReader
+from medgen.engine.stages import VERDICTS, stage_kind
+from medgen.engine.store import schemas
 from medgen.engine.store.shards import labels
 
 NO_ROW = "there is no row in the store"
+_SAMPLE = ("sample_id", "format", "task", "modality", "source")
 _LETTERS = 300  # of a reason that are kept
 
 Reasons = dict[tuple[str, str, str], str]  # (format, status, view) -> the first reason met
@@ -60,6 +63,20 @@ def with_prediction_statuses(table: pa.Table, statuses: Mapping[str, str]) -> pa
     words = [statuses[i] for i in table["sample_id"].to_pylist()]
     at = table.column_names.index("prediction_status")
     return table.set_column(at, "prediction_status", pa.array(words, pa.string()))
+
+
+def missing_rows(reader: RunReader, system: str, node: Node, shard: int) -> pa.Table:
+    """What stands for a shard that is not there: its samples, all `missing`."""
+    whole = reader.benchmark.table(shard).select(_SAMPLE)
+    formats = pa.array(reader.plan.system(system).formats)
+    table = whole.filter(pc.is_in(whole["format"], value_set=formats))
+    words = pa.array(["missing"] * len(table), pa.string())
+    table = table.append_column("prediction_status", words).append_column("status", words)
+    table = with_prediction_statuses(table, prediction_statuses(reader, system, shard))
+    if stage_kind(node.stage).rows == VERDICTS:
+        for column in (schemas.VERDICT.field(n) for n in ("view", "judge", "scores")):
+            table = table.append_column(column, pa.nulls(len(table), column.type))
+    return table
 
 
 def note_reasons(table: pa.Table, found: Reasons) -> None:

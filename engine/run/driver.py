@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from medgen.engine.errors import PlanError, StoreError
 from medgen.engine.plan.plan import GroupPlan
+from medgen.engine.run.blame import Blame
 from medgen.engine.run.board import Board
 from medgen.engine.run.budget import Budget, charging, stated_by
-from medgen.engine.run.faults import FaultPolicy
+from medgen.engine.run.faults import MAX_FAILURES, FaultPolicy, slot_of
 from medgen.engine.run.fit import Ledger, check_fit
 from medgen.engine.run.pool import Group, Outcome, Pool, Receipt, Unit
 from medgen.engine.run.reader import RunReader
@@ -23,7 +24,10 @@ from medgen.engine.trouble import Trouble
 
 MAX_STARTS = 3  # failed starts in a row that end a group
 PATIENCE_S = 5.0  # how long idle scoring waits for slower systems before it goes ahead
+DEADLINE_TIMES = 20.0  # of the longest unit of a group so far: then it hangs
 STALL_S = 900.0  # nothing running and nothing starting for so long is a hang; say so instead
+
+_REFUSALS = ("StoreError", "BusyError")  # what a worker says that cannot write
 
 EventKind = Literal[
     "opened",
@@ -31,6 +35,7 @@ EventKind = Literal[
     "receipt",
     "trouble",
     "gave_up",
+    "retired",  # a worker on which one unit after another failed
     "draining",
     "system_finished",  # every row of a system is there
     "quarantined",  # before a run: a damaged object was put aside
@@ -59,6 +64,7 @@ class Options:
     discreet: bool = False  # say of errors only their kind: their words may quote samples
     spending_cap_usd: float | None = None  # of this start, over all systems and judges
     session: str = ""  # names this driver's run, for judges' sentinels; begins with the time
+    deadline_s: float = 1800.0  # the least time that a unit has, however fast the others were
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,10 @@ class Driver:
         self.sizes = [shard.samples for shard in reader.benchmark.manifest.shards]
         self.pool, self.options = pool, options
         self.board = Board(self.plan, todo)
-        self.faults = FaultPolicy()
+        self.faults, self.blame = FaultPolicy(), Blame()
+        self.refused: dict[str, int] = {}  # group -> times in a row that the store refused it
+        self.out: list[tuple[float, Unit]] = []  # since when units are out
+        self.longest: dict[str, float] = {}  # group -> seconds of its longest unit so far
         self.charging = charging(self.plan)
         self.budget = Budget(options.spending_cap_usd, stated=stated_by(self.plan))
         self.ledger = Ledger([dict(node) for node in pool.nodes()])
@@ -111,6 +120,7 @@ class Driver:
             self._open_groups()
             self._feed()
             self._act(self._wait(1.0))
+            self._act(self._abandon_hung())
             self._score_ahead()
             self._close_idle()
             self._check_stall()
@@ -160,14 +170,17 @@ class Driver:
                 queue.fresh.popleft()
 
     def _submit(self, unit: Unit, alone: bool = False) -> bool:
-        if not self._affordable(unit) or not self.pool.submit(unit, alone):
+        avoid = self.blame.workers_to_avoid(slot_of(unit))
+        if not self._affordable(unit) or not self.pool.submit(unit, alone, avoid):
             return False
+        self.out.append((time.monotonic(), unit))
         self._count_out(unit, 1)
         return True
 
     def _count_out(self, unit: Unit, by: int) -> None:
         """A unit went out (1), or came back (-1)."""
-        self.running[unit.group] = self.running.get(unit.group, 0) + by
+        # What comes back after its group was closed is not counted any more.
+        self.running[unit.group] = max(0, self.running.get(unit.group, 0) + by)
         samples = self.samples_out.get(unit.group, 0)
         self.samples_out[unit.group] = samples + by * self._size(unit)
 
@@ -204,6 +217,7 @@ class Driver:
                 self._not_started(outcome)
                 continue
             self._count_out(outcome.unit, -1)
+            self._note_back(outcome, outcome.unit)
             if outcome.group in self.board.failed:
                 continue
             if outcome.kind == "finished":
@@ -214,6 +228,35 @@ class Driver:
             if why := self.faults.too_many(outcome, sum(self.sizes)):
                 self._give_up(outcome.group, why)
 
+    def _note_back(self, outcome: Outcome, unit: Unit) -> None:
+        """A unit came back: how long it took, and whether its worker is to blame."""
+        since = next((s for s, u in self.out if u == unit), None)
+        self.out = [(s, u) for s, u in self.out if u != unit]
+        if outcome.kind == "finished":
+            self.blame.note_success(outcome.group, outcome.worker, slot_of(unit))
+            self.refused.pop(outcome.group, None)
+            took = time.monotonic() - since if since is not None else 0.0
+            self.longest[outcome.group] = max(took, self.longest.get(outcome.group, 0.0))
+        elif outcome.kind == "failed" and outcome.trouble.error_type != "CorruptError":
+            bad = self.blame.note_failure(outcome.group, outcome.worker, slot_of(unit))
+            if bad and self.pool.sound(outcome.group) > 1:
+                told = self.pool.retire(outcome.group, outcome.worker)
+                self._tell("retired", outcome.group, **outcome.trouble.details())
+                self._act(told)
+
+    def _abandon_hung(self) -> Sequence[Outcome]:
+        """End what has been out for far longer than anything of its group took."""
+        now = time.monotonic()
+        return [
+            outcome
+            for since, unit in list(self.out)
+            if now - since > self._deadline(unit.group)
+            for outcome in self.pool.abandon(unit)
+        ]
+
+    def _deadline(self, group: str) -> float:
+        return max(self.options.deadline_s, DEADLINE_TIMES * self.longest.get(group, 0.0))
+
     def _report(self, outcome: Outcome) -> None:
         self.unstarted.pop(outcome.group, None)
         if outcome.group in self.charging and outcome.unit is not None:
@@ -223,19 +266,30 @@ class Driver:
             self.options.watch(Event("receipt", outcome.group, receipt))
 
     def _follow(self, outcome: Outcome, unit: Unit) -> None:
-        then = self.faults.after(outcome, self.board.samples(unit, self.sizes))
         queue = self.board.queues[outcome.group]
+        if outcome.kind == "failed" and outcome.trouble.error_type in _REFUSALS:
+            self._follow_refusal(outcome, unit)
+            return
+        then = self.faults.after(outcome, self.board.samples(unit, self.sizes))
         if then.kind == "done":
             self._commit(unit)
         elif then.kind == "again":
             (queue.suspects if then.alone else queue.fresh).extend(then.units)
-        elif outcome.trouble.error_type in ("StoreError", "BusyError"):
-            raise StoreError(then.reason)
         else:
             cure = "; `medgen run --repair` finds and replaces it"
             damaged = outcome.trouble.error_type == "CorruptError"
             reason = then.reason + (cure if damaged else "")
             self._give_up(outcome.group, reason, outcome.trouble)
+
+    def _follow_refusal(self, outcome: Outcome, unit: Unit) -> None:
+        """The store refused a worker: again, elsewhere; when no other can write, the run ends."""
+        group = outcome.group
+        self.refused[group] = self.refused.get(group, 0) + 1
+        if self.refused[group] >= MAX_FAILURES * max(1, self.pool.sound(group)):
+            self._drain()
+            raise StoreError(outcome.trouble.error)
+        queue = self.board.queues[group]
+        (queue.suspects if unit.positions else queue.fresh).append(unit)
 
     def _commit(self, unit: Unit) -> None:
         self.board.commit(unit)
@@ -250,7 +304,8 @@ class Driver:
             return
         self.unstarted[outcome.group] = self.unstarted.get(outcome.group, 0) + 1
         self._tell_trouble(outcome)
-        if self.unstarted[outcome.group] >= MAX_STARTS:
+        others = self.pool.sound(outcome.group)
+        if self.unstarted[outcome.group] >= MAX_STARTS and not others:
             self._give_up(outcome.group, outcome.trouble.error, outcome.trouble)
 
     def _give_up(self, group: str, reason: str, why: Trouble | None = None) -> None:

@@ -1,14 +1,18 @@
 """What to do when a unit does not finish: try again, try it alone, split it, give up on it.
 
-A worker that raises is our fault and is bounded tightly; a machine that is lost is nobody's
-and is bounded loosely. A unit that was alone when its worker's process died is split, until
-the one sample that kills workers is found; the second time that sample kills one, it is
-quarantined and becomes a row.
+What was raised on purpose (no key, no such model, a cap, a damaged object) speaks of the world and
+ends the group when it stays. Any other exception costs its samples: a unit that goes on raising is
+halved, as one is that kills its workers, until the sample is found, which becomes a row. Only an
+exception common to the first units of a group that has done nothing yet, or too many such samples,
+end it. A machine that is lost is nobody's fault and is bounded loosely. A unit that was alone when
+its worker's process died is split, until the one sample that kills workers is found; the second
+time that sample kills one, it is quarantined and becomes a row.
 """
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from medgen.engine import errors
 from medgen.engine.run.pool import Outcome, Target, Unit
 
 MAX_FAILURES = 3  # our errors on one unit
@@ -16,6 +20,13 @@ MAX_LOSSES = 20  # machines lost under one unit
 # Rows of internal errors that end a group: this share of its samples, and at least so many.
 MAX_UNFORESEEN, LEAST_UNFORESEEN = 0.05, 20
 MAX_CRASHES_IN_A_ROW = 12  # halving a shard of 64 finds its sample in 7
+COMMON_TO = 3  # units that raise alike before anything succeeds are the system's fault
+MAX_RAISING = 16  # samples of one group that are given up one by one, before the group is
+_ON_PURPOSE = frozenset(
+    name
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, errors.MedgenError)
+)
 
 Work = tuple[str, int, tuple[Target, ...]]
 
@@ -51,6 +62,9 @@ class FaultPolicy:
         self._splits: dict[Work, _Split] = {}
         self._in_a_row: dict[str, int] = {}
         self._unforeseen: dict[str, int] = {}  # node -> rows
+        self._done: set[str] = set()  # groups that have done a unit
+        self._raised: dict[str, dict[Work, str]] = {}  # group -> unit that went on raising -> how
+        self._raising: dict[str, int] = {}  # samples that were given up for it
 
     def after(self, outcome: Outcome, samples: int) -> Next:
         """Decide. `samples` is how many the unit's shard holds."""
@@ -58,9 +72,12 @@ class FaultPolicy:
         assert unit is not None, "an outcome without a unit is not for this policy"
         if outcome.kind == "finished":
             self._in_a_row.pop(unit.group, None)
+            self._done.add(unit.group)
             return self._after_finish(unit)
         if outcome.kind == "failed":
-            return self._again(self._failures, unit, MAX_FAILURES, outcome.trouble.error)
+            if unit.merge or outcome.trouble.error_type in _ON_PURPOSE:
+                return self._again(self._failures, unit, MAX_FAILURES, outcome.trouble.error)
+            return self._after_raise(outcome, unit, samples)
         if outcome.kind == "lost":
             return self._again(self._losses, unit, MAX_LOSSES, outcome.trouble.error)
         return self._after_crash(outcome, unit, samples)
@@ -95,6 +112,27 @@ class FaultPolicy:
             return Next("give_up", reason=error)
         return Next("again", (unit,), alone=unit.positions is not None)
 
+    def _after_raise(self, outcome: Outcome, unit: Unit, samples: int) -> Next:
+        slot, error = (_work(unit), unit.positions), outcome.trouble.error
+        self._failures[slot] = self._failures.get(slot, 0) + 1
+        if unit.positions is None and self._failures[slot] < MAX_FAILURES:
+            return Next("again", (unit,))
+        if unit.group not in self._done:
+            alike = self._raised.setdefault(unit.group, {})
+            alike[_work(unit)] = outcome.trouble.error_id
+            if len(alike) >= COMMON_TO and len(set(alike.values())) == 1:
+                return Next("give_up", reason=error)
+            if unit.positions is None and self._failures[slot] < 2 * MAX_FAILURES:
+                return Next("again", (unit,))  # behind the others, which say whose fault it is
+        low, high = unit.positions or (0, samples)
+        if high - low > 1:
+            return self._split(unit, low, high)
+        then = self._after_kill(unit, (low, high), error, "raised twice")
+        self._raising[unit.group] = self._raising.get(unit.group, 0) + (unit not in then.units)
+        if self._raising[unit.group] > MAX_RAISING:
+            return Next("give_up", reason=f"{MAX_RAISING} samples raised, one by one: {error}")
+        return then
+
     def _after_crash(self, outcome: Outcome, unit: Unit, samples: int) -> Next:
         run = self._in_a_row[unit.group] = self._in_a_row.get(unit.group, 0) + 1
         if run >= MAX_CRASHES_IN_A_ROW:
@@ -114,13 +152,15 @@ class FaultPolicy:
         split.waiting += 1  # one part became two
         return Next("again", tuple(halves), alone=True)
 
-    def _after_kill(self, unit: Unit, span: tuple[int, int], error: str) -> Next:
+    def _after_kill(
+        self, unit: Unit, span: tuple[int, int], error: str, how: str = "killed its worker twice"
+    ) -> Next:
         slot = (_work(unit), span)
         self._kills[slot] = self._kills.get(slot, 0) + 1
         if self._kills[slot] < 2:
             return Next("again", (replace(unit, positions=span),), alone=True)
         split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
-        split.quarantined[span[0]] = f"killed its worker twice: {error}"
+        split.quarantined[span[0]] = f"{how}: {error}"
         return self._part_over(split)
 
     def _after_finish(self, unit: Unit) -> Next:
@@ -143,6 +183,11 @@ class FaultPolicy:
             quarantined=dict(split.quarantined),
         )
         return Next("again", (merge,))
+
+
+def slot_of(unit: Unit) -> tuple[Work, tuple[int, int] | None, bool]:
+    """What stands for a unit: its work and the part of it."""
+    return _work(unit), unit.positions, unit.merge
 
 
 def _work(unit: Unit) -> Work:

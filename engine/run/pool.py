@@ -88,6 +88,7 @@ class Outcome:
     receipts: tuple[Receipt, ...] = ()
     trouble: Trouble = field(default_factory=Trouble)  # what went wrong, unless it finished
     alone: bool = True  # the worker held nothing else, so a crash is the unit's own
+    worker: str = ""  # which of the group's workers it was, where there are several
 
 
 class Pool(Protocol):
@@ -105,8 +106,10 @@ class Pool(Protocol):
         """How many more units the group's workers can take now."""
         ...
 
-    def submit(self, unit: Unit, alone: bool = False) -> bool:
+    def submit(self, unit: Unit, alone: bool = False, avoid: frozenset[str] = frozenset()) -> bool:
         """Hand over a unit; False when no worker can take it now.
+
+        `avoid` names workers that get it only when the group has no others.
 
         `alone` asks for a worker that holds nothing else, and keeps it so: a crash is then the
         unit's own.
@@ -115,6 +118,21 @@ class Pool(Protocol):
 
     def wait(self, seconds: float) -> Sequence[Outcome]:
         """Outcomes since the last call; empty when nothing happened in `seconds`."""
+        ...
+
+    def sound(self, group: str) -> int:
+        """How many workers of a group work, or start for the first time."""
+        ...
+
+    def retire(self, group: str, worker: str) -> Sequence[Outcome]:
+        """End one worker and start none in its place; what it held is lost, and told of."""
+        ...
+
+    def abandon(self, unit: Unit) -> Sequence[Outcome]:
+        """End the worker that holds a unit which does not return, and start another.
+
+        The unit's own outcome is a crash that it was alone in. Empty where no worker can be ended.
+        """
         ...
 
     def close(self, group: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from medgen.engine.data import Prediction, Request, Sample, Verdict
+from medgen.engine.errors import AdapterError
 from medgen.metrics.port import Output, PairwiseText
 from medgen.metrics.weights import MissingWeightsError
 
@@ -41,7 +42,7 @@ class Fades:
     def predict(self, requests: Sequence[Request]) -> list[Prediction]:
         self.left -= len(requests)
         if self.left < 0:
-            raise RuntimeError("the model has faded")
+            raise AdapterError("the model has faded")
         return [Prediction(r.sample.id, text=r.sample.instruction) for r in requests]
 
     def passport(self) -> Mapping[str, Any]:

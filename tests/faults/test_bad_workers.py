@@ -1,0 +1,119 @@
+"""A worker or machine that is bad costs itself, and neither its system nor the run."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import echo, plan
+
+from medgen.actors.local_pool import LocalPool
+from medgen.engine.errors import StoreError
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, Plan, System
+from medgen.engine.run.driver import Event, Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
+
+FOUR = Resources(0.1, workers=4)
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> Objects:
+    return connect(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    (tmp_path / "marks").mkdir()
+    return str(tmp_path / "marks")
+
+
+def misfit(how: str, folder: str, resources: Resources = FOUR, **kwargs: Any) -> Model:
+    return Model(Spec("faults.misfits:Misfit", {"how": how, "folder": folder, **kwargs}), resources)
+
+
+def statuses(objects: Objects, work: Plan, system: str) -> dict[str, str]:
+    reader = RunReader(objects, work)
+    rows = [p for shard in range(work.shards) for p in reader.predictions(system, shard)]
+    return {p.sample_id: p.status for p in rows}
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("how", ["raises", "unwritable", "unstartable", "hangs"])
+def test_one_bad_actor_of_four_costs_no_system(
+    objects: Objects, folder: str, local_ray: str, how: str
+) -> None:
+    from medgen.actors.ray_pool import RayPool
+
+    work = plan(
+        objects,
+        System("misfit", misfit(how, folder, load_s=6.0)),
+        System("sound", echo()),
+        count=160,
+    )
+    told: list[Event] = []
+    reader, pool = RunReader(objects, work), RayPool()
+    ending = carry_out(reader, survey(reader), pool, Options(watch=told.append, deadline_s=3.0))
+    pool.shutdown()
+    assert ending.failed == {}
+    for system in ("misfit", "sound"):
+        assert set(statuses(objects, work, system).values()) == {"ok"}
+    assert [e.kind for e in told].count("retired") == (how in ("raises", "unwritable"))
+
+
+def test_a_scorer_that_cannot_be_made_ends_its_group_once(objects: Objects) -> None:
+    work = plan(objects, scorer=Spec("fakes:Lengths", {"faults": {"start": "x"}}), count=48)
+    told: list[Event] = []
+    reader = RunReader(objects, work)
+    ending = carry_out(reader, survey(reader), LocalPool(), Options(watch=told.append))
+    assert set(ending.failed) == {"score"}
+    assert "nowhere" in ending.failed["score"]
+    assert [e.kind for e in told].count("gave_up") == 1
+    assert set(statuses(objects, work, "echo").values()) == {"ok"}
+
+
+@pytest.mark.parametrize("bad", [["s0005"], ["s0000", "s0001"], ["s0003", "s0013", "s0023"]])
+def test_samples_that_raise_cost_themselves(objects: Objects, bad: list[str]) -> None:
+    work = plan(objects, System("echo", echo(faults=dict.fromkeys(bad, "raise"))), shard_size=8)
+    reader = RunReader(objects, work)
+    assert carry_out(reader, survey(reader), LocalPool(), Options()).failed == {}
+    found = statuses(objects, work, "echo")
+    assert {s for s, status in found.items() if status != "ok"} == set(bad)
+    assert {found[s] for s in bad} == {"internal_error"}
+
+
+def test_a_shared_scorer_that_fails_on_one_sample_serves_every_system(objects: Objects) -> None:
+    work = plan(
+        objects,
+        System("a", echo(prefix="a")),
+        System("b", echo(prefix="b")),
+        scorer=Spec("faults.misfits:Choosy", {}),
+    )
+    reader = RunReader(objects, work)
+    assert carry_out(reader, survey(reader), LocalPool(), Options()).failed == {}
+    for node in (n for n in work.nodes.values() if n.stage == "score"):
+        tables = [reader.anew().table(node, shard) for shard in range(work.shards)]
+        rows = [r for t in tables if t is not None for r in t.to_pylist()]
+        assert {r["sample_id"] for r in rows if r["status"] != "ok"} == {"s0005"}
+        assert len(rows) == 24
+
+
+def test_a_system_that_raises_at_everything_is_given_up_and_the_others_go_on(
+    objects: Objects,
+) -> None:
+    faults = {f"s{n:04d}": "raise" for n in range(24)}
+    work = plan(objects, System("raises", echo(faults=faults)), System("sound", echo(prefix="x")))
+    reader = RunReader(objects, work)
+    ending = carry_out(reader, survey(reader), LocalPool(), Options())
+    (reason,) = ending.failed.values()
+    assert "internal_error" in reason
+    assert set(statuses(objects, work, "sound").values()) == {"ok"}
+
+
+def test_a_store_that_no_worker_can_write_ends_the_run(objects: Objects, folder: str) -> None:
+    work = plan(objects, System("misfit", misfit("unwritable", folder, Resources(0.1))))
+    reader = RunReader(objects, work)
+    with pytest.raises(StoreError, match="the disk of this machine is full"):
+        carry_out(reader, survey(reader), LocalPool(), Options())

@@ -1,0 +1,129 @@
+"""Whose fault a failure is, in pure logic: workers, units, samples, or the system."""
+
+from typing import Any
+
+import pytest
+
+from medgen.engine.run.blame import MAX_UNITS_FAILED, Blame
+from medgen.engine.run.faults import COMMON_TO, MAX_FAILURES, MAX_RAISING, FaultPolicy, Next
+from medgen.engine.run.pool import Outcome, Target, Unit
+from medgen.engine.trouble import Trouble
+
+
+def unit(shard: int, span: tuple[int, int] | None = None) -> Unit:
+    return Unit("g", shard, (Target("k"),), span)
+
+
+def raised(work: Unit, kind: str = "ValueError", lines: str = "here") -> Outcome:
+    return Outcome("failed", "g", work, trouble=Trouble("bad", kind, "", lines))
+
+
+def finished(work: Unit) -> Outcome:
+    return Outcome("finished", "g", work)
+
+
+def test_a_worker_that_fails_unit_after_unit_is_retired() -> None:
+    blame = Blame()
+    found = [blame.note_failure("g", "bad", n) for n in range(MAX_UNITS_FAILED)]
+    assert found == [False] * (MAX_UNITS_FAILED - 1) + [True]
+
+
+@pytest.mark.parametrize("between", range(1, MAX_UNITS_FAILED))
+def test_a_success_in_between_clears_a_worker(between: int) -> None:
+    blame = Blame()
+    for n in range(between):
+        assert not blame.note_failure("g", "w", n)
+    blame.note_success("g", "w", "fine")
+    assert not any(blame.note_failure("g", "w", 10 + n) for n in range(MAX_UNITS_FAILED - 1))
+
+
+def test_one_unit_that_fails_on_one_worker_for_ever_retires_nobody() -> None:
+    blame = Blame()
+    assert not any(blame.note_failure("g", "w", "u") for _ in range(50))
+
+
+def test_a_unit_that_fails_elsewhere_too_is_not_held_against_the_first() -> None:
+    blame = Blame()
+    for n in range(20):
+        assert not blame.note_failure("g", "a", n)
+        assert not blame.note_failure("g", "b", n)
+    assert blame.workers_to_avoid(3) == {"a", "b"}
+
+
+def test_a_unit_avoids_where_it_failed_until_it_is_done() -> None:
+    blame = Blame()
+    blame.note_failure("g", "a", "u")
+    assert blame.workers_to_avoid("u") == {"a"}
+    blame.note_success("g", "b", "u")
+    assert not blame.workers_to_avoid("u")
+
+
+def test_workers_without_a_name_and_other_groups_are_apart() -> None:
+    blame = Blame()
+    assert not any(blame.note_failure("g", "", n) for n in range(9))
+    for n in range(MAX_UNITS_FAILED - 1):
+        blame.note_failure("g", "w", n)
+        assert not blame.note_failure("h", "w", n)
+
+
+def play(bad: set[int], samples: int = 64, done: bool = True) -> tuple[FaultPolicy, set[int], int]:
+    """Do one unit of which some samples raise; which were given up, and how many tries it took."""
+    policy = FaultPolicy()
+    if done:
+        policy.after(finished(unit(99)), samples)
+    waiting, lost, tries = [unit(0)], set[int](), 0
+    while waiting:
+        work, tries = waiting.pop(0), tries + 1
+        low, high = work.positions or (0, samples)
+        fails = not work.merge and any(low <= n < high for n in bad)
+        then = policy.after(raised(work) if fails else finished(work), samples)
+        assert then.kind != "give_up"
+        waiting += then.units
+        if work.merge:
+            lost = set(work.quarantined)
+    return policy, lost, tries
+
+
+@pytest.mark.parametrize("bad", [set(), {0}, {63}, {17}, {0, 63}, {5, 6, 7}, {1, 9, 33, 50}])
+@pytest.mark.parametrize("done", [True, False])
+def test_samples_that_raise_are_found_and_the_others_are_done(bad: set[int], done: bool) -> None:
+    _, lost, tries = play(bad, done=done)
+    assert lost == bad
+    assert tries <= 2 * MAX_FAILURES + 2 + len(bad) * 16
+
+
+def failing(outcomes: list[Outcome]) -> list[Next]:
+    policy = FaultPolicy()
+    return [policy.after(outcome, 8) for outcome in outcomes]
+
+
+def test_what_is_common_to_the_first_units_is_not_halved() -> None:
+    tries = [raised(unit(n)) for _ in range(MAX_FAILURES) for n in range(COMMON_TO)]
+    found = failing(tries)
+    assert [n.kind for n in found] == ["again"] * (len(tries) - 1) + ["give_up"]
+
+
+def test_units_that_raise_in_other_ways_are_halved() -> None:
+    tries = [raised(unit(n), lines=f"line {n}") for _ in range(6) for n in range(COMMON_TO)]
+    assert {n.kind for n in failing(tries)} == {"again"}
+
+
+@pytest.mark.parametrize("kind", ["AdapterError", "SpendingError", "ConfigError", "CorruptError"])
+def test_what_was_raised_on_purpose_is_never_halved(kind: str) -> None:
+    found = failing([raised(unit(0), kind) for _ in range(MAX_FAILURES)])
+    assert [n.kind for n in found] == ["again"] * (MAX_FAILURES - 1) + ["give_up"]
+    assert all(not u.positions for n in found for u in n.units)
+
+
+def test_a_group_of_which_too_many_samples_raise_is_given_up() -> None:
+    policy = FaultPolicy()
+    policy.after(finished(unit(99)), 64)
+    waiting: list[Unit] = [unit(0)]
+    found: list[Any] = []
+    while waiting and "give_up" not in found:
+        work = waiting.pop(0)
+        then = policy.after(raised(work), 64)
+        found.append(then.kind)
+        waiting += then.units
+    assert found[-1] == "give_up"
+    assert found.count("again") <= MAX_FAILURES + 64 + 2 * MAX_RAISING + 64
