@@ -284,11 +284,4 @@ def _images(rows: Sequence[Mapping[str, Any]] | None) -> tuple[Image, ...]:
 
 
 def _usage(row: Mapping[str, Any]) -> Usage:
-    return Usage(
-        prompt_tokens=row["prompt_tokens"],
-        completion_tokens=row["completion_tokens"],
-        cached_tokens=row["cached_tokens"],
-        seconds=row["seconds"],
-        cost_usd=row["cost_usd"],
-        finish_reason=row["finish_reason"],
-    )
+    return Usage(**{name: row[name] for name, _ in _USAGE})
