@@ -187,9 +187,9 @@ def test_a_column_whose_shards_were_made_by_two_libraries_says_both(tmp_path):
     newer = {**METRIC, "versions": {"torch": "2.14.0", "transformers": "5.0"}}
     again = FakeRun(**{**vars(run()), "passports": {"psnr": newer, "q": JUDGE}})
     replaced = again.write(str(tmp_path / "c"))
-    path = f"stages/score/{node_of.key}/"
+    path = f"stages/score/{node_of.key}"
     one = next(n for n in replaced.objects.names(path) if "00000" in n)
-    name = one if one.startswith(path) else f"{path}{one}"
+    name = one if one.startswith(path) else f"{path}/{one}"
     mixed_reader.objects.replace(name, replaced.objects.read(name))
     with pytest.raises(ConfigError, match=r"versions.torch 2.13.0 against 2.13.0 and also 2.14.0"):
         compare(Side(reader, "base"), Side(mixed_reader, "base"))
