@@ -9,7 +9,7 @@ apply it; who wants it asks `orientation`.
 import io
 
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
+from PIL import ImageOps, UnidentifiedImageError
 
 from medgen.engine.errors import ImageError
 
@@ -24,6 +24,7 @@ _RANGED_MODES = frozenset(
     ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", *DEEP_GREY)
 )
 _EXIF_ORIENTATION = 0x0112
+_TIFF_BITS, _TIFF_MEANING, _WHITE_IS_ZERO = 258, 262, 0
 
 
 def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pillow.Image:
@@ -72,6 +73,28 @@ def orientation(image: Pillow.Image) -> int:
     except Exception:  # noqa: BLE001 - a block of junk says nothing about the picture
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def depth(image: Pillow.Image) -> int:
+    """Bits of a level, as the file states them: 8, or up to 16 for deep grey."""
+    if image.mode not in DEEP_GREY:
+        return 8
+    tags = getattr(image, "tag_v2", {})  # only TIFF states its depth
+    return int(tags.get(_TIFF_BITS, (16,))[0])
+
+
+def as_rgb(image: Pillow.Image) -> Pillow.Image:
+    """The picture in RGB of 8 bits, for models, judges and people; deep grey by its depth.
+
+    Pillow's own conversion would clip every level above 255 to white.
+    """
+    if image.mode not in DEEP_GREY:
+        return image.convert("RGB")
+    share = 255 / (2 ** depth(image) - 1)
+    grey = image.convert("I").point(lambda level: level * share + 0.5).convert("L")
+    tags = getattr(image, "tag_v2", {})
+    inverted = tags.get(_TIFF_MEANING) == _WHITE_IS_ZERO
+    return (ImageOps.invert(grey) if inverted else grey).convert("RGB")
 
 
 def png(image: Pillow.Image) -> bytes:

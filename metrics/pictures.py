@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 
 from medgen.engine.data import Image
 from medgen.engine.errors import ImageError
-from medgen.engine.images import DEEP_GREY, FORMATS, MAX_PIXELS, open_image, orientation
+from medgen.engine.images import DEEP_GREY, FORMATS, MAX_PIXELS, depth, open_image, orientation
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ Policy = Literal["compat", "strict"]
 Levels = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 _WHITE = 255.0  # levels of every depth are put on the scale 0 to 255
-_TIFF_BITS, _TIFF_MEANING, _WHITE_IS_ZERO = 258, 262, 0
+_TIFF_MEANING, _WHITE_IS_ZERO = 262, 0
 _UPRIGHT = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
     3: Pillow.Transpose.ROTATE_180,
@@ -186,12 +186,11 @@ def _deep(levels: Levels, remark: str) -> Picture:
 
 def _scale(image: Pillow.Image) -> tuple[Levels, str]:
     """Levels of a deep grey picture on the scale 0 to 255, and a remark on bits left unused."""
-    tags = getattr(image, "tag_v2", {})  # only TIFF has it, and states its depth and meaning
-    bits = int(tags.get(_TIFF_BITS, (16,))[0])
+    bits = depth(image)
     stored = np.asarray(image).astype(np.float32)
     needed = _highest(image).bit_length()
     levels = stored * np.float32(_WHITE / (2**bits - 1))
-    if tags.get(_TIFF_MEANING) == _WHITE_IS_ZERO:
+    if getattr(image, "tag_v2", {}).get(_TIFF_MEANING) == _WHITE_IS_ZERO:
         levels = np.float32(_WHITE) - levels
     clear = image.info.get("transparency")
     if isinstance(clear, int):  # one level means "nothing here": over black, as alpha is

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from scipy import ndimage
 from skimage import color, exposure, filters, measure, restoration, segmentation
 
-from medgen.engine.images import open_image, png
+from medgen.engine.images import as_rgb, open_image, png
 
 Pixels = NDArray[np.float64]
 Rule = Callable[[Sequence[Pixels], str], Pixels]
@@ -31,7 +31,7 @@ def decode(data: bytes) -> Pixels:
     Raises:
         ImageError: it is no picture that may be decoded.
     """
-    return np.asarray(open_image(data).convert("RGB")) / 255.0
+    return np.asarray(as_rgb(open_image(data))) / 255.0
 
 
 def encode(pixels: Pixels) -> bytes:

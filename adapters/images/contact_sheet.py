@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PIL import Image as Pillow
 
 from medgen.engine.data import Image
-from medgen.engine.images import open_image
+from medgen.engine.images import as_rgb, open_image
 from medgen.engine.judging.captions import write_centred
 
 _COLUMNS = 3  # at most
@@ -39,7 +39,7 @@ def contact_sheet(images: Sequence[Image], cell: int = _CELL) -> Image:
     for place, image in enumerate(images):
         left, top = place % columns * cell, place // columns * (cell + _LABEL)
         write_centred(sheet, f"Image {place + 1}", (left, top, left + cell, top + _LABEL))
-        picture = open_image(image.data).convert("RGB")
+        picture = as_rgb(open_image(image.data))
         picture.thumbnail((cell, cell))
         corner = (
             left + (cell - picture.width) // 2,

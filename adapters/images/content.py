@@ -7,7 +7,7 @@ from typing import Any
 from medgen.engine.chat.messages import Drawing, Message
 from medgen.engine.data import Image
 from medgen.engine.errors import ImageError
-from medgen.engine.images import open_image, png
+from medgen.engine.images import DEEP_GREY, as_rgb, open_image, png
 
 # Formats that every server takes as they are; others are encoded anew.
 _MEDIA = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
@@ -58,8 +58,9 @@ def servable(data: bytes) -> tuple[bytes, str]:
     """
     picture = open_image(data)
     media = _MEDIA.get(picture.format or "")
-    if media is None:
-        return png(picture), "image/png"
+    if media is None or picture.mode in DEEP_GREY:
+        # Servers clip levels above 255 to white; by its depth, a deep picture shows what it holds.
+        return png(as_rgb(picture) if picture.mode in DEEP_GREY else picture), "image/png"
     return data, media
 
 

@@ -16,7 +16,7 @@ from medgen.adapters.judges.settings import Faults
 from medgen.engine.chat.messages import ChatReply, seed_for
 from medgen.engine.data import Format, Image, Prediction, Sample, Usage, Verdict
 from medgen.engine.errors import ImageError
-from medgen.engine.images import open_image
+from medgen.engine.images import as_rgb, open_image
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.settings import read
 
@@ -116,7 +116,7 @@ def _same_pixels(images: Sequence[Image], other: Image) -> float:
 
 
 def _grey(image: Image) -> np.ndarray[Any, np.dtype[np.float64]]:
-    picture = open_image(image.data).convert("L").resize((_SIDE, _SIDE))
+    picture = as_rgb(open_image(image.data)).convert("L").resize((_SIDE, _SIDE))
     return np.asarray(picture, dtype=np.float64)
 
 

@@ -31,7 +31,7 @@ from medgen.engine.errors import (
     ImageError,
     is_out_of_memory,
 )
-from medgen.engine.images import open_image, png
+from medgen.engine.images import as_rgb, open_image, png
 from medgen.engine.settings import read
 from medgen.engine.trouble import log_failed_row
 
@@ -197,7 +197,7 @@ class DiffusersPipeline:
             wanted = wanted[:1]
         elif self.sampling.inputs == "sheet" and len(wanted) > 1:
             wanted = [contact_sheet(wanted)]
-        return [self._fit(open_image(i.data).convert("RGB")) for i in wanted]
+        return [self._fit(as_rgb(open_image(i.data))) for i in wanted]
 
     def _fit(self, image: Pillow.Image) -> Pillow.Image:
         longest, multiple = max(image.size), self.sampling.multiple_of

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from medgen.adapters.images.content import Picture, content
 from medgen.engine.chat.messages import Message
 from medgen.engine.data import Image
-from medgen.engine.images import open_image
+from medgen.engine.images import DEEP_GREY, as_rgb, open_image
 
 if TYPE_CHECKING:
     from vllm.renderers import Prompt
@@ -83,7 +83,7 @@ class Prompts:
 
 
 def prepare_image(data: bytes, media: Mapping[str, Any]) -> Pillow.Image:
-    """A picture as vLLM's own server would show it to the model.
+    """A picture as vLLM's own server would show it to the model; deep grey by its depth.
 
     Args:
         data: an encoded picture.
@@ -95,7 +95,9 @@ def prepare_image(data: bytes, media: Mapping[str, Any]) -> Pillow.Image:
     """
     from vllm.multimodal.image import convert_image_mode, normalize_image
 
-    pixels: Pillow.Image = normalize_image(open_image(data))
+    opened = open_image(data)
+    # As for every server: levels above 255 would be clipped to white.
+    pixels: Pillow.Image = normalize_image(as_rgb(opened) if opened.mode in DEEP_GREY else opened)
     mode = media.get("image_mode", "RGB")
     background = tuple(media.get("rgba_background_color", (255, 255, 255)))
     if mode is not None:

@@ -7,7 +7,7 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
 from medgen.engine.data import Image
-from medgen.engine.images import open_image
+from medgen.engine.images import as_rgb, open_image
 
 _SHARE = 0.1  # of the picture's height
 _PAPER = (255, 255, 255)
@@ -42,7 +42,7 @@ def add_strip(picture: Pillow.Image, label: str, floor: int = 0) -> Pillow.Image
     The strip is a tenth of the picture's height, rounded down, and at least `floor` pixels. It is
     there even when the label is empty, so that all pictures of a view are cut alike.
     """
-    plain = picture.convert("RGB")
+    plain = as_rgb(picture)
     strip = max(int(plain.height * _SHARE), floor)
     sheet = Pillow.new("RGB", (plain.width, plain.height + strip), _PAPER)
     sheet.paste(plain, (0, 0))
