@@ -8,6 +8,7 @@ dead engine, a missing key, a spending cap, a full store.
 import errno
 import logging
 import traceback as tracebacks
+from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -117,7 +118,7 @@ def _is_of_the_world(err: BaseException) -> bool:
     if isinstance(err, Exception | SystemExit):  # a library's sys.exit() ends no run
         return type(err).__name__ == "AcceleratorError"
     # Compiled extensions panic with classes of their own; the interpreter's mean what they say.
-    return type(err).__module__ in ("builtins", "asyncio.exceptions", "asyncio")
+    return isinstance(err, KeyboardInterrupt | GeneratorExit | CancelledError)
 
 
 def _places(err: BaseException) -> str:

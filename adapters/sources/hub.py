@@ -83,8 +83,13 @@ class HubSource:
             columns = [name for name in known if name in table.schema_arrow.names]
             row = 0
             for batch in table.iter_batches(batch_size=_ROWS, columns=columns):
-                for record in batch.to_pylist():
+                for at in range(batch.num_rows):
                     row += 1
+                    try:
+                        (record,) = batch.slice(at, 1).to_pylist()
+                    except UnicodeDecodeError as err:
+                        yield Problem(path, row, None, f"a text is not UTF-8 ({err.reason})")
+                        continue
                     yield from checker.results(_draft(record, kind), path, row)
 
 
@@ -124,8 +129,11 @@ def _images(
 
 
 def _check_schema(schema: pa.Schema, kind: Format) -> None:
-    wrong = []
+    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    wrong = [f"column {name!r} stands twice" for name in twice]
     for name in (*_TEXT, *_IMAGES):
+        if name in twice:
+            continue
         if name not in schema.names:
             if name not in _OPTIONAL[kind]:
                 wrong.append(f"column {name!r} is missing")
@@ -145,17 +153,22 @@ def _check_schema(schema: pa.Schema, kind: Format) -> None:
 def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         return _is_text(kind.value_type)
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
+    )
 
 
 def _is_images(kind: pa.DataType) -> bool:
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         return False
     cell = kind.value_type
+    if pa.types.is_null(cell):  # all lists are empty, or hold nothing
+        return True
     if not pa.types.is_struct(cell) or {f.name for f in cell} < {"bytes", "path"}:
         return False
     content, path = cell.field("bytes").type, cell.field("path").type
-    binary = pa.types.is_binary(content) or pa.types.is_large_binary(content)
+    views = (pa.binary_view(),)
+    binary = pa.types.is_binary(content) or pa.types.is_large_binary(content) or content in views
     return bool(binary and (_is_text(path) or pa.types.is_null(path)))
 
 

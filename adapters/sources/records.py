@@ -23,6 +23,7 @@ from medgen.engine.benchmark.vocabulary import (
 from medgen.engine.codec import fingerprint
 from medgen.engine.data import Format, Image, Sample
 from medgen.engine.errors import ImageError
+from medgen.engine.guard import guard_row
 from medgen.engine.images import open_image
 
 MAX_TEXT = 1_000_000  # characters in one field; the longest report has a few thousand
@@ -69,7 +70,9 @@ class Checker:
     def results(self, draft: Draft, file: str, row: int) -> Iterator[Sample | Problem]:
         """The sample, or one problem for everything that is wrong with the record."""
         faults = list(draft.faults)
-        sample = self._sample(draft, faults)
+        raised = list[str]()
+        sample = guard_row(lambda: self._sample(draft, faults), lambda f: raised.append(f.reason))
+        faults += raised
         if sample and not faults:
             yield sample
             return

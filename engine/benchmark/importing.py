@@ -25,6 +25,7 @@ from medgen.engine.benchmark.vocabulary import MODALITIES
 from medgen.engine.codec import fingerprint
 from medgen.engine.data import Format, Sample
 from medgen.engine.errors import BenchmarkError, CorruptError
+from medgen.engine.guard import unforeseen
 from medgen.engine.store import schemas
 from medgen.engine.store.layout import BenchmarkPlace, benchmark_ref, path_name
 from medgen.engine.store.objects import Objects
@@ -124,12 +125,21 @@ def _refuse_options(options: ImportOptions) -> None:
         raise BenchmarkError(f"shard_size is {options.shard_size}; a shard holds at least one")
 
 
+def _guard_source(source: Source) -> Iterator[Sample | Problem]:
+    """The source's records; what nobody foresaw there is a problem, and ends it."""
+    try:
+        yield from source
+    except Exception as err:  # noqa: BLE001 - what no record can stand for is raised again
+        what = unforeseen(err).reason
+        yield Problem("the source", None, None, f"internal error, the rest is unread: {what}")
+
+
 def examine(source: Source, options: ImportOptions) -> Iterator[Sample | Problem]:
     """The samples that an import would keep, and what is wrong with records and the whole."""
     seen: Counter[str] = Counter()
     counts: Counter[tuple[Format, str]] = Counter()
     kept = 0
-    for item in source:
+    for item in _guard_source(source):
         if isinstance(item, Problem):
             yield item
             continue

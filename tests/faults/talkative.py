@@ -1,10 +1,12 @@
 """A generator that quotes its samples where it should not."""
 
+from asyncio import CancelledError
 from collections.abc import Sequence
 
 from fakes import Echo
 
 from medgen.engine.data import Prediction, Request
+from medgen.engine.errors import AdapterError
 
 
 class Talkative(Echo):
@@ -13,12 +15,12 @@ class Talkative(Echo):
     def predict(self, requests: Sequence[Request]) -> list[Prediction]:
         for request in requests:
             if request.sample.id == "s0003":
-                raise ValueError(f"no idea about {request.sample.instruction!r}")
+                raise AdapterError(f"no idea about {request.sample.instruction!r}")
         return super().predict(requests)
 
 
-class Quoting(BaseException):
-    """No `Exception`, so nothing that bounds a sample's error holds it: the driver ends."""
+class Quoting(CancelledError):
+    """The interpreter's own, so nothing that bounds a sample's error holds it: the driver ends."""
 
 
 class Ending(Echo):

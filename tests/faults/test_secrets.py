@@ -131,7 +131,7 @@ def test_an_open_run_quotes_samples_in_its_errors(short: Path, pool: str) -> Non
     log = done.stderr if pool == "local" else of_workers
     assert b" ERROR medgen.engine.run.logged: answer/" in log
     assert b"in predict" in log
-    assert b"ValueError: no idea about 'say 3'" in log
+    assert b"AdapterError: no idea about 'say 3'" in log
 
 
 @pytest.mark.parametrize("pool", ["local", pytest.param("ray", marks=pytest.mark.cluster)])
@@ -139,7 +139,7 @@ def test_a_protected_run_says_nothing_of_its_samples(short: Path, pool: str) -> 
     path = written(short, {"target": "faults.talkative:Talkative"}, pool)
     done = medgen(path, "--json", "--protected", RAY_TMPDIR=str(short), RAY_AUTH_MODE="disabled")
     assert done.returncode == 3
-    assert b"ValueError (words withheld)" in done.stdout
+    assert b"AdapterError (words withheld)" in done.stdout
     assert b"say 3" not in done.stdout + done.stderr
     assert b"Traceback" not in done.stdout + done.stderr
     told = [name for name in files_with(short, b"say 3") if not name.endswith(".arrow")]
