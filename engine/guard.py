@@ -31,6 +31,7 @@ U = TypeVar("U")
 _OF_ONE_ROW = (ImageError, BenchmarkError)  # raised on purpose, and about one record
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _FRAMES = 4  # innermost lines of code that a reason names
+_SEVERAL = 3  # items that fail alike with none that does not: no coincidence
 _REASON = 500  # characters of what was said
 
 
@@ -93,7 +94,27 @@ def in_halves(
     blank: Callable[[T, Unforeseen], Sequence[U]],
     name: Callable[[T], str] = lambda item: "",
 ) -> list[U]:
-    """What `call` gives for a batch; when it raises, each half by itself, down to the one item."""
+    """What `call` gives for a batch; when it raises, each half by itself, down to the one item.
+
+    Raises:
+        BaseException: what no row can stand for; and what every one of several items raised
+            alike, for then the component or its machine is at fault, and not they.
+    """
+    alone: list[tuple[str, BaseException]] = []
+    rows = _halve(call, items, blank, name, alone)
+    if len(alone) == len(items) >= _SEVERAL and len({kind for kind, _ in alone}) == 1:
+        raise alone[-1][1]
+    return rows
+
+
+def _halve(
+    call: Callable[[Sequence[T]], Sequence[U]],
+    items: Sequence[T],
+    blank: Callable[[T, Unforeseen], Sequence[U]],
+    name: Callable[[T], str],
+    alone: list[tuple[str, BaseException]],
+) -> list[U]:
+    """As above; what single items raised goes to `alone`, with its kind."""
     if not items:
         return []
     try:
@@ -102,10 +123,11 @@ def in_halves(
         found = unforeseen(err)
         if len(items) == 1:
             log_failed_row(log, err, name(items[0]))
+            alone.append((found.told.error_type, err))
             return list(blank(items[0], found))
     middle = len(items) // 2
     parts = items[:middle], items[middle:]
-    return [row for part in parts for row in in_halves(call, part, blank, name)]
+    return [row for part in parts for row in _halve(call, part, blank, name, alone)]
 
 
 def _is_of_the_world(err: BaseException) -> bool:

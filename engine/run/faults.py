@@ -89,7 +89,8 @@ class FaultPolicy:
         """
         limit = max(LEAST_UNFORESEEN, MAX_UNFORESEEN * samples)
         for receipt in outcome.receipts:
-            if found := receipt.rows.get("internal_error", 0):
+            found = receipt.rows.get("internal_error", 0)
+            if found and receipt.part is None:  # parts are counted when they are put together
                 count = self._unforeseen.get(receipt.key, 0) + found
                 self._unforeseen[receipt.key] = count
                 if count >= limit:

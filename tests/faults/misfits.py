@@ -37,7 +37,7 @@ class Misfit(Echo):
 
     def predict(self, requests: Sequence[Request]) -> list[Prediction]:
         if self.number == 0 and self.how == "raises":
-            raise AdapterError("the device is broken")
+            raise RuntimeError("the device is broken")
         if self.number == 0 and self.how == "unwritable":
             raise StoreError("cannot write: the disk of this machine is full")
         if self.how == "hangs" and self._claims("hung"):

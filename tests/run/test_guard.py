@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from fakes import Echo, FixedJudge, Lengths, echo, plan
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.data import Prediction, Request, Sample, Score, Verdict
@@ -19,7 +21,7 @@ from medgen.engine.errors import (
     SpendingError,
     StoreError,
 )
-from medgen.engine.guard import unforeseen
+from medgen.engine.guard import in_halves, unforeseen
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, System
 from medgen.engine.run import survey as surveying
@@ -165,6 +167,29 @@ def test_what_concerns_all_is_raised_again(make: Callable[[], BaseException]) ->
     kind = type(make())
     wanted = {AcceleratorError: EngineDied, ExceptionGroup: SpendingError}.get(kind, kind)
     assert type(raised.value) is wanted
+
+
+def ask(items: int, bad: set[int]) -> list[tuple[int, str]]:
+    def call(some: Sequence[int]) -> list[tuple[int, str]]:
+        for item in some:
+            if item in bad:
+                raise ValueError(str(item))
+        return [(item, "ok") for item in some]
+
+    return in_halves(call, range(items), lambda item, found: [(item, "internal_error")])
+
+
+@given(st.integers(4, 70), st.data())
+def test_every_item_has_its_row_in_order(count: int, data: st.DataObject) -> None:
+    bad = data.draw(st.sets(st.integers(0, count - 1), max_size=count - 1))
+    assert ask(count, bad) == [(i, "internal_error" if i in bad else "ok") for i in range(count)]
+
+
+def test_what_every_item_raises_alike_is_the_fault_of_none() -> None:
+    """So a broken worker is told from bad samples: its unit goes to another."""
+    assert ask(2, {0, 1}) == [(0, "internal_error"), (1, "internal_error")]
+    with pytest.raises(ValueError, match="63"):
+        ask(64, set(range(64)))
 
 
 @pytest.mark.parametrize("which", [0, 12, 13, 15])
