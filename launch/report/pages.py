@@ -9,6 +9,7 @@ from medgen.launch.report.tables import (
     PLUMBING,
     cell_lines,
     interval_lines,
+    interval_notes,
     number,
     prediction_lines,
     share,
@@ -38,6 +39,6 @@ def _environment() -> jinja2.Environment:
         "share": share,
         "cell": cell_lines,
         "prediction_lines": prediction_lines,
-        "interval": lambda row: ", ".join(interval_lines(row)),
+        "interval": lambda row: ", ".join((*interval_lines(row), *interval_notes([row]))),
     }
     return environment

@@ -1,7 +1,7 @@
 """Results on a terminal: one table a format, systems by metrics, never a mean without its n."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from medgen.engine.results.making import unlike_notes
 from medgen.launch.report.escaping import visible
 
 PLUMBING = "random weights: plumbing, not results"
+FEW = "‡"  # beside a mean whose interval is to be read with a remark
 _VIEW_NAMES = {"reference_based": "with reference", "reference_free": "without reference"}
 _ARROWS = {"higher": " ↑", "lower": " ↓"}
 
@@ -52,6 +53,11 @@ class FormatTable:
     def metrics(self) -> tuple[str, ...]:
         """The columns, in the plan's order."""
         return tuple(self.titles)
+
+    @property
+    def interval_notes(self) -> list[str]:
+        """What its intervals are to be read with."""
+        return interval_notes(row for line in self.lines for row in line.cells.values())
 
     @property
     def random_weights(self) -> bool:
@@ -148,6 +154,7 @@ def cell_lines(line: Line, column: str) -> list[str]:
     if row["random_weights"] and not line.random_weights:
         lines[0] += " †"
     if row["n"]:
+        lines[0] += f" {FEW}" if _is_remarked(row) else ""
         lines += interval_lines(row)
     if row["pass_rate"] is not None:
         lines.append(f"pass {share(row['pass_rate'])}")
@@ -159,10 +166,20 @@ def cell_lines(line: Line, column: str) -> list[str]:
 
 
 def interval_lines(row: Row) -> list[str]:
-    """A 95 % interval, or why there is none, and what must be known beside it."""
-    shown = f"[{number(row['ci_low'])}, {number(row['ci_high'])}]"
-    noted = [row["ci_note"]] if row["ci_note"] else []
-    return noted if row["ci_low"] is None else [shown, *noted]
+    """A 95 % interval, or why there is none; `interval_notes` say what must be known beside it."""
+    if row["ci_low"] is None:
+        return [row["ci_note"]] if row["ci_note"] else []
+    return [f"[{number(row['ci_low'])}, {number(row['ci_high'])}]"]
+
+
+def _is_remarked(row: Row) -> bool:
+    return bool(row["ci_note"]) and row["ci_low"] is not None
+
+
+def interval_notes(rows: Iterable[Row]) -> list[str]:
+    """What the intervals of a table are to be read with, each remark once."""
+    found = dict.fromkeys(str(row["ci_note"]) for row in rows if _is_remarked(row))
+    return [f"{FEW} interval: {remark}" for remark in found]
 
 
 def terminal_tables(summary: pa.Table, width: int) -> list[Table]:
@@ -199,7 +216,7 @@ def _terminal_table(shape: FormatTable, columns: Sequence[str], last: bool) -> T
     note = "mean, 95 % interval, pass rate, n of applicable samples, failures by status"
     if shape.random_weights:
         note += f"\n† {PLUMBING}"
-    note += "".join(f"\n{visible(n)}" for n in shape.notes)
+    note += "".join(f"\n{visible(n)}" for n in (*shape.interval_notes, *shape.notes))
     table = Table(
         title=Text(visible(shape.title)),
         caption=Text(note) if last else None,

@@ -91,6 +91,9 @@ def test_one_source_has_no_interval_and_few_say_how_many(tmp_path):
     row = row_of(summarize(few.write(str(tmp_path / "b"))), group_kind="all")
     assert row["ci_low"] < row["mean"] < row["ci_high"]
     assert row["ci_note"] == "12 sources: covers less than 95 %"
+    (shown,) = format_tables(summarize(few.write(str(tmp_path / "c"))))
+    assert cell_lines(shown.lines[0], shown.metrics[0])[0].endswith(" ‡")
+    assert shown.interval_notes == ["‡ interval: 12 sources: covers less than 95 %"]
 
 
 class Given:
