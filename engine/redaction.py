@@ -4,9 +4,17 @@ What a key is, is known by the name of its variable in the environment, or becau
 key says so.
 """
 
+import base64
+import html
+import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import TypeVar
+from urllib.parse import quote, quote_plus
+
+T = TypeVar("T")
 
 # Not TOKENIZERS_PARALLELISM, GIT_AUTHOR_NAME and their like, whose values are in many files.
 SECRET_NAME = re.compile(
@@ -14,6 +22,7 @@ SECRET_NAME = re.compile(
 )
 _SHORTEST = 12  # characters; shorter values would be found everywhere
 _IN_URL = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")  # user:password
+_ESCAPE = re.compile(r"%[0-9A-F]{2}")
 _READ: set[str] = set()  # keys that were read under whatever name
 
 
@@ -32,8 +41,44 @@ def remember_secret(value: str) -> None:
 
 
 def redact(text: str) -> str:
-    """The text with `***` for every key, as it is and as Python would quote it."""
-    found = {*secret_values().values(), *_READ}
-    for secret in sorted(found | {repr(s)[1:-1] for s in found}, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return _IN_URL.sub("***", text)
+    """The text with `***` for every key, in every spelling that a reply or an error may give it."""
+    pattern = _pattern(frozenset({*secret_values().values(), *_READ}))
+    return _IN_URL.sub("***", pattern.sub("***", text) if pattern else text)
+
+
+def redact_all(value: T) -> T:
+    """The same for every text in a value as JSON has them, keys of mappings included."""
+    if isinstance(value, str):
+        return redact(value)  # type: ignore[return-value]
+    if isinstance(value, Mapping):
+        return {redact_all(k): redact_all(v) for k, v in value.items()}  # type: ignore[return-value]
+    if isinstance(value, list | tuple):
+        return type(value)(redact_all(v) for v in value)
+    return value
+
+
+@cache
+def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
+    """All spellings of all secrets as one expression, the longest first."""
+    found = {words for secret in secrets for words in _spellings(secret)}
+    longest = sorted((words for words in found if words), key=len, reverse=True)
+    return re.compile("|".join(map(_expression, longest))) if longest else None
+
+
+def _expression(words: str) -> str:
+    """The words, their percent signs' digits in either case."""
+    return _ESCAPE.sub(lambda m: f"(?i:{m[0]})", re.escape(words))
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """As it is, a line of it, and as Python, JSON, URLs, HTML and base64 write it."""
+    lines = [line.strip() for line in secret.splitlines()]
+    for plain in dict.fromkeys((secret, *(line for line in lines if len(line) >= _SHORTEST))):
+        raw = plain.encode("utf-8", "surrogatepass")
+        packed = base64.b64encode(raw).decode().rstrip("=")
+        yield from (plain, repr(plain)[1:-1], html.escape(plain), packed)
+        yield from (packed.replace("+", "-").replace("/", "_"), raw.hex(), raw.hex().upper())
+        for ascii_only in (True, False):
+            written = json.dumps(plain, ensure_ascii=ascii_only)[1:-1]
+            yield from (written, written.replace("/", "\\/"), json.dumps(written)[1:-1])
+        yield from (quote(raw, safe=""), quote(raw), quote_plus(raw))

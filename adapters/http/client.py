@@ -22,6 +22,7 @@ from medgen.adapters.http.verdict import Attempt, foreign_coding, judge
 from medgen.adapters.loop_thread import LoopThread
 from medgen.engine.errors import AdapterError, SpendingError
 from medgen.engine.guard import guard_row, unforeseen
+from medgen.engine.redaction import redact
 
 if TYPE_CHECKING:
     import httpx
@@ -247,10 +248,8 @@ class HttpClient:
         return {self.endpoint.key_header: f"Bearer {self._secret}" if bearer else self._secret}
 
     def _clean(self, what: object) -> str:
-        """A short reason. Servers do echo keys, so ours is taken out."""
-        text = str(what) or type(what).__name__
-        if self._secret:
-            text = text.replace(self._secret, "***")
+        """A short reason. Servers do echo keys, in any spelling, so ours is taken out."""
+        text = redact(str(what) or type(what).__name__)
         return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
 
 

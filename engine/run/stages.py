@@ -1,6 +1,7 @@
 """What each stage does with a unit: predict, score, judge."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from medgen.engine.errors import AdapterError
 from medgen.engine.guard import Unforeseen, in_halves, internal_error
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.ports import Generator, Judge, Scorer
+from medgen.engine.redaction import redact, redact_all
 from medgen.engine.run.guarding import every_verdict, guard_scores, guard_verdicts
 from medgen.engine.run.logged import LoggedWorker, place_of
 from medgen.engine.run.pool import Target, Unit, Worker
@@ -44,7 +46,7 @@ class PredictWorker(StageWorker):
         answers = self.predictions(node, unit, samples) if node.upstream else {}
         requests = [Request(s, answers.get(s.id)) for s in samples if s.id not in done]
         fresh = {p.sample_id: p for p in self._predict(requests)}
-        rows = [(done | fresh)[s.id] for s in samples]
+        rows = [_without_secrets((done | fresh)[s.id]) for s in samples]
         return {target: to_table(rows, schemas.prediction_table, _unstorable_prediction)}
 
     def _predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
@@ -156,7 +158,7 @@ class JudgeWorker(StageWorker):
         repeats = int(self.group.spec.kwargs.get("repeats", 1))
         verdicts = guard_verdicts(self.judge, node.label, repeats, again, given)
         context = schemas.context(samples, [given[s.id] for s in samples])
-        rows = _in_order(again, verdicts)
+        rows = [_verdict_without_secrets(verdict) for verdict in _in_order(again, verdicts)]
         table = to_table(rows, lambda v: schemas.verdict_table(v, context), _unstorable_verdict)
         return {target: table if before is None else replace_rows(before, table, samples)}
 
@@ -197,6 +199,22 @@ def worker_recipe(
 ) -> partial[Worker]:
     """How another process makes the worker."""
     return partial(make_worker, url, plan, group, session, discreet)
+
+
+def _without_secrets(row: Prediction) -> Prediction:
+    """The row without keys that a server gave back in its reply."""
+    return replace(
+        row,
+        reason=redact(row.reason),
+        text=redact_all(row.text),
+        image_prompt=redact_all(row.image_prompt),
+        details=redact_all(row.details),
+    )
+
+
+def _verdict_without_secrets(row: Verdict) -> Verdict:
+    said = redact_all(row.explanations)
+    return replace(row, reason=redact(row.reason), raw=redact(row.raw), explanations=said)
 
 
 def _unstorable_prediction(row: Prediction, why: str) -> Prediction:

@@ -1,0 +1,86 @@
+"""A key is taken out of words however it is spelt in them."""
+
+import base64
+import html
+import json
+import time
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from medgen.engine import redaction
+from medgen.engine.data import Prediction, Verdict
+from medgen.engine.redaction import redact, redact_all, remember_secret
+from medgen.engine.run.stages import _verdict_without_secrets, _without_secrets
+
+KEYS = [
+    "sk-4f9d2c7ab1e8036d5577",
+    'with "quotes" and \\ and /slashes/',
+    "umläut-schlüssel-123456",
+    "two lines of it\nand the second line",
+    "a+b/c=d&e%f<g>h'i 123456",
+]
+WAYS: list[Callable[[str], str]] = [
+    str,
+    repr,
+    json.dumps,
+    lambda key: json.dumps(key, ensure_ascii=False),
+    lambda key: json.dumps(json.dumps(key)),
+    lambda key: json.dumps(key).replace("/", "\\/"),
+    lambda key: quote(key),
+    lambda key: quote(key, safe=""),
+    quote_plus,
+    lambda key: quote(key, safe="").replace("%2F", "%2f").replace("%3D", "%3d"),
+    html.escape,
+    lambda key: base64.b64encode(key.encode()).decode(),
+    lambda key: base64.urlsafe_b64encode(key.encode()).decode().rstrip("="),
+    lambda key: key.encode().hex(),
+    lambda key: f"Bearer {key}",
+    lambda key: key.replace("\n", "\r\n"),
+    lambda key: f"{{'Authorization': {key!r}}}",
+]
+
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_READ", set())
+
+
+@pytest.mark.parametrize("way", range(len(WAYS)))
+@pytest.mark.parametrize("key", KEYS)
+def test_no_spelling_of_a_key_stays(key: str, way: int) -> None:
+    remember_secret(key)
+    words = redact(f"before {WAYS[way](key)} after")
+    assert "***" in words
+    assert words.startswith("before ")
+    assert words.endswith(" after")
+    for line in key.splitlines():
+        assert WAYS[way](line).strip("\"'") not in words
+        assert line not in words
+
+
+def test_rows_are_masked_wherever_a_server_may_have_put_a_key() -> None:
+    key = "sk-4f9d2c7ab1e8036d5577"
+    remember_secret(key)
+    row = Prediction(
+        "s", reason=key, text=f"B {key}", image_prompt=key, details={"a": [key], key: 1}
+    )
+    assert key not in repr(_without_secrets(row))
+    verdict = Verdict("s", "reference_free", "j", reason=key, raw=key, explanations={"a": key})
+    assert key not in repr(_verdict_without_secrets(verdict))
+
+
+def test_what_holds_no_key_stays_as_it_is() -> None:
+    remember_secret("sk-4f9d2c7ab1e8036d5577")
+    value = {"a": ["B. Fluid", 1, None, 2.5, True], "b": ("x",)}
+    assert redact_all(value) == value
+
+
+def test_masking_takes_linear_time() -> None:
+    for key in KEYS:
+        remember_secret(key)
+    begun = time.process_time()
+    redact("sk-4f9d2c7ab1e8036d557 " * 100_000)
+    redact("://a:" * 100_000)
+    assert time.process_time() - begun < 5
