@@ -18,6 +18,7 @@ from medgen.engine.errors import BenchmarkError
 # The longest report of the benchmark is a few kilobytes; a line of 4 MiB is no record.
 MAX_LINE_BYTES = 4 * 2**20
 MAX_FILE_BYTES = 64 * 2**20
+MAX_RECORD_BYTES = 256 * 2**20  # of all files that one record names
 MAX_DEPTH = 32
 _BLOCK = 2**20
 _BOM = b"\xef\xbb\xbf"

@@ -5,9 +5,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from medgen.adapters.sources.folder import MAX_FILE_BYTES, FaultyContent, Folder
+from medgen.adapters.sources.folder import (
+    MAX_FILE_BYTES,
+    MAX_RECORD_BYTES,
+    FaultyContent,
+    Folder,
+)
 from medgen.adapters.sources.records import SOURCE_FIELDS, Checker, Draft, raw_fields, source_of
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.data import Format, Image, Sample
@@ -20,6 +26,9 @@ FOLDERS: Mapping[str, Format] = {
 _FILE = re.compile(r"\w+-(\d+)-of-(\d+)\.parquet")
 # Rows decoded at once. A row holds a few pictures of some hundred kilobytes.
 _ROWS = 16
+# A column that unpacks to more than so many bytes, and so many times its size, is no benchmark.
+_SUSPICIOUS, _MOST_UNPACKED = 64 * 2**20, 100
+_TOO_MUCH = "its pictures have {:,} bytes, more than {:,}; split it"
 _MAX_ROW_GROUP = 4 * 2**30
 _TEXT = ("instruction", "answer", "task", "subtask", "modality")
 _IMAGES = ("input_images", "output_images")
@@ -73,20 +82,28 @@ class HubSource:
         return {"layout": "hub", "url": self._folder.url}
 
     def _file(self, path: str, kind: Format, checker: Checker) -> Iterator[Sample | Problem]:
-        with (
-            self._folder.open(path) as file,
-            pq.ParquetFile(file, page_checksum_verification=True) as table,
-        ):
-            _check_schema(table.schema_arrow, kind)
-            _check_sizes(table.metadata)
+        with self._folder.open(path) as file:
+            head = pq.ParquetFile(file, page_checksum_verification=True)
+            _check_schema(head.schema_arrow, kind)
+            _check_sizes(head.metadata)
+            table = pq.ParquetFile(
+                file,
+                metadata=head.metadata,
+                read_dictionary=_contents(head.metadata),
+                page_checksum_verification=True,
+            )
             known = (*_TEXT, *_IMAGES, *SOURCE_FIELDS)
             columns = [name for name in known if name in table.schema_arrow.names]
             row = 0
             for batch in table.iter_batches(batch_size=_ROWS, columns=columns):
                 for at in range(batch.num_rows):
                     row += 1
+                    part = batch.slice(at, 1)
+                    if (size := _picture_bytes(part)) > MAX_RECORD_BYTES:
+                        yield Problem(path, row, None, _TOO_MUCH.format(size, MAX_RECORD_BYTES))
+                        continue
                     try:
-                        (record,) = batch.slice(at, 1).to_pylist()
+                        (record,) = part.to_pylist()
                     except UnicodeDecodeError as err:
                         yield Problem(path, row, None, f"a text is not UTF-8 ({err.reason})")
                         continue
@@ -175,9 +192,40 @@ def _is_images(kind: pa.DataType) -> bool:
 def _check_sizes(metadata: pq.FileMetaData) -> None:
     # The footer is outside data too: what it claims is compared with a limit before it is read.
     for number in range(metadata.num_row_groups):
-        size = metadata.row_group(number).total_byte_size
-        if not 0 <= size <= _MAX_ROW_GROUP:
+        group = metadata.row_group(number)
+        if not 0 <= group.total_byte_size <= _MAX_ROW_GROUP:
+            size = group.total_byte_size
             raise FaultyContent(f"row group {number} claims {size:,} bytes; split the file")
+        for column in map(group.column, range(group.num_columns)):
+            packed, plain = column.total_compressed_size, column.total_uncompressed_size
+            if plain > _SUSPICIOUS and plain > _MOST_UNPACKED * max(packed, 1):
+                where = f"column {column.path_in_schema} of row group {number}"
+                raise FaultyContent(f"{where} unpacks {packed:,} bytes to {plain:,}: a bomb?")
+
+
+def _contents(metadata: pq.FileMetaData) -> list[str]:
+    """The columns that hold the bytes of pictures.
+
+    They are read as the dictionaries that they may be, so that one picture which stands in every
+    cell is held once, and its size is known before it is repeated.
+    """
+    first = metadata.row_group(0) if metadata.num_row_groups else None
+    paths = [first.column(i).path_in_schema for i in range(first.num_columns)] if first else []
+    return [p for p in paths if p.startswith(_IMAGES) and p.endswith(".bytes")]
+
+
+def _picture_bytes(row: pa.RecordBatch) -> int:
+    """Bytes that the pictures of one row have when they are written out."""
+    total = 0
+    for name in _IMAGES:
+        cells: Any = row.column(name).flatten() if name in row.schema.names else None
+        if cells is None or not pa.types.is_struct(cells.type):
+            continue
+        held: Any = pc.struct_field(cells, "bytes")
+        if pa.types.is_dictionary(held.type):
+            sizes = pc.take(pc.binary_length(held.dictionary), held.indices)
+            total += int(pc.sum(sizes).as_py() or 0)
+    return total
 
 
 def _missing_parts(files: list[str]) -> Iterator[str]:

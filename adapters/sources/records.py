@@ -8,7 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path, strict_json
+from medgen.adapters.sources.folder import (
+    MAX_FILE_BYTES,
+    MAX_RECORD_BYTES,
+    FaultyContent,
+    Folder,
+    safe_path,
+    strict_json,
+)
 from medgen.engine.answers.closed import reference_fault
 from medgen.engine.answers.options import options_in
 from medgen.engine.benchmark.canonical import CLOSED_TASKS
@@ -179,14 +186,20 @@ def images_below(
     if len(listed) > MAX_IMAGES:
         faults.append(f"{len(listed)} images; at most {MAX_IMAGES} are read")
         return ()
-    found = []
+    found: dict[str, Image] = {}
+    named = []
+    left = MAX_RECORD_BYTES
     for reference in listed:
         try:
             path = safe_path(reference)
-            found.append(Image(folder.read(f"{place}/{path}" if place else path), path))
+            if path not in found:  # a file that is named again is not read again
+                full = f"{place}/{path}" if place else path
+                found[path] = Image(folder.read(full, min(MAX_FILE_BYTES, left)), path)
+                left -= len(found[path].data)
+            named.append(found[path])
         except FaultyContent as err:
             faults.append(str(err))
-    return tuple(found)
+    return tuple(named)
 
 
 def _source(value: object, faults: list[str]) -> str:

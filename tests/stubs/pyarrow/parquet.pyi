@@ -4,9 +4,17 @@ from typing import BinaryIO, Self
 
 from . import BufferOutputStream, BufferReader, RecordBatch, Schema, Table
 
+class ColumnChunkMetaData:
+    path_in_schema: str
+    total_compressed_size: int
+    total_uncompressed_size: int
+
 class RowGroupMetaData:
+    num_columns: int
     num_rows: int
     total_byte_size: int
+
+    def column(self, i: int) -> ColumnChunkMetaData: ...
 
 class FileMetaData:
     num_row_groups: int
@@ -17,7 +25,13 @@ class ParquetFile:
     metadata: FileMetaData
     schema_arrow: Schema
 
-    def __init__(self, source: BinaryIO, page_checksum_verification: bool) -> None: ...
+    def __init__(
+        self,
+        source: BinaryIO,
+        metadata: FileMetaData | None = ...,
+        read_dictionary: Sequence[str] | None = ...,
+        page_checksum_verification: bool = ...,
+    ) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *args: object) -> None: ...
     def iter_batches(self, batch_size: int, columns: Sequence[str]) -> Iterator[RecordBatch]: ...
