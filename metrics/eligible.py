@@ -85,6 +85,9 @@ def _score(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:
         if [s.sample_id for s in scores] != [p.sample.id for p in batch.pairs]:
             raise ValueError("the scores are not those of the pairs, in their order")
         return scores
+    except DecodeError as err:
+        if len(batch) == 1:
+            return [Score(batch.pairs[0].sample.id, "error", f"image {err}")]
     except BaseException as err:  # noqa: BLE001 - what no row can stand for is raised again
         found = unforeseen(err)
         if len(batch) == 1:

@@ -19,7 +19,7 @@ ARCHITECTURES: Mapping[str, str] = {
     "lingshu-medical-mllm/Lingshu-7B": "Qwen2_5_VLForConditionalGeneration",
     "lingshu-medical-mllm/Lingshu-32B": "Qwen2_5_VLForConditionalGeneration",
     "FreedomIntelligence/HuatuoGPT-Vision-7B-Qwen2.5VL": "Qwen2_5_VLForConditionalGeneration",
-    "models/llava-med-v1.5-mistral-7b-hf": "LlavaForConditionalGeneration",
+    "./models/llava-med-v1.5-mistral-7b-hf": "LlavaForConditionalGeneration",
     "llava-hf/llava-onevision-qwen2-7b-ov-hf": "LlavaOnevisionForConditionalGeneration",
     "zai-org/GLM-4.1V-9B-Thinking": "Glm4vForConditionalGeneration",
 }

@@ -124,7 +124,7 @@ _PASSING = {
     "503": _LATER,
     "504": "A gateway in front of the store waited in vain",
 }
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # What a shared disk says for a moment: a file handle that went stale, a server that is away.
 _PASSING_ERRNOS = frozenset(
     {
@@ -181,7 +181,9 @@ def vendor_code(err: BaseException) -> tuple[str, str]:
                 code = str(_status(cause) or "")
             return code, str(error.get("Message") or "").strip().rstrip(".")
         given: Any = getattr(cause, "error_code", None) or getattr(cause, "code", None)
-        if isinstance(given, str | int) and not isinstance(cause, SystemExit):
+        # aiohttp gives a body that broke off a code of its own, 400; no store said that.
+        broke_off = type(cause).__module__ == "aiohttp.http_exceptions"
+        if isinstance(given, str | int) and not isinstance(cause, SystemExit) and not broke_off:
             words = str(getattr(cause, "message", None) or cause).splitlines()
             return str(getattr(given, "value", given)), words[0] if words else ""
     return "", ""

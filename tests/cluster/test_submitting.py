@@ -17,6 +17,7 @@ from medgen.actors.telemetry import METRICS
 from medgen.engine.run.folder import RunFolder, find_run
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
+from medgen.launch.cluster.jobs import job_name
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -164,7 +165,7 @@ def test_a_cancelled_run_keeps_what_it_committed(two_machines: Machines, tmp_pat
     assert {key: after[key] for key in before} == before
     anew = (tmp_path / "calls").read_text().split()[asked:]
     assert not set(anew) & set(before), "a committed sample was asked again"
-    assert status(tmp_path, "stopped").job == f"{run}--2"
+    assert status(tmp_path, "stopped").job == f"{job_name(run, str(tmp_path / 'store'))}--2"
 
 
 def test_a_driver_is_ended_at_once_when_that_is_asked(

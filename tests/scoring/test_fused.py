@@ -55,7 +55,8 @@ def test_the_port_is_kept(scorer: FusedScorer) -> None:
         ("not_applicable", "image metrics do not apply to VQA"),
         (
             "error",
-            "prediction: image not a picture of a known format, or its header is damaged",
+            "prediction: image not a picture in PNG, JPEG, WEBP, BMP, GIF, TIFF (13 bytes, "
+            "beginning b'not a pictur')",
         ),
     ]
     assert found["ill", "bleu"][1].reason == "prediction: refused"
