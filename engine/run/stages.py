@@ -15,7 +15,7 @@ from medgen.engine.errors import AdapterError
 from medgen.engine.guard import Unforeseen, in_halves, internal_error
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.ports import Generator, Judge, Scorer
-from medgen.engine.redaction import redact, redact_all
+from medgen.engine.redaction import redact_all
 from medgen.engine.run.guarding import every_verdict, guard_scores, guard_verdicts
 from medgen.engine.run.logged import LoggedWorker, place_of
 from medgen.engine.run.pool import Target, Unit, Worker
@@ -205,7 +205,7 @@ def _without_secrets(row: Prediction) -> Prediction:
     """The row without keys that a server gave back in its reply."""
     return replace(
         row,
-        reason=redact(row.reason),
+        reason=redact_all(row.reason),
         text=redact_all(row.text),
         image_prompt=redact_all(row.image_prompt),
         details=redact_all(row.details),
@@ -214,7 +214,7 @@ def _without_secrets(row: Prediction) -> Prediction:
 
 def _verdict_without_secrets(row: Verdict) -> Verdict:
     said = redact_all(row.explanations)
-    return replace(row, reason=redact(row.reason), raw=redact(row.raw), explanations=said)
+    return replace(row, reason=redact_all(row.reason), raw=redact_all(row.raw), explanations=said)
 
 
 def _unstorable_prediction(row: Prediction, why: str) -> Prediction:
