@@ -313,7 +313,7 @@ def _tables() -> Iterator[Entry]:
         "pixels",
     )
     large = _table(input_images=[{"bytes": bytes(70 * 2**20), "path": "z.png"}])
-    yield Entry("table that unfolds", _parquet(large, compression="zstd"), "more than")
+    yield Entry("table that unfolds", _parquet(large, compression="zstd"), "more than|a bomb")
     yield Entry("table with an empty row", _parquet(_table(instruction=None)), "instruction")
 
 
