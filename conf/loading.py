@@ -13,7 +13,6 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from medgen.conf.schema import BenchmarkConf, GateConf, RunConf
 
-GROUPS = ("benchmark", "system", "protocol", "judge", "cluster", "run")
 _MAX_DEPTH = 24  # of a YAML document; deeper ones are mistakes or attacks
 _MAX_VALUES = 100_000
 _LONGEST = 2_000_000  # characters of a file; the longest of ours have some thousands

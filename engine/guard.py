@@ -42,6 +42,7 @@ class Unforeseen:
     reason: str  # one line: what was said, and the lines of code it came from
     told: Trouble
     out_of_memory: bool
+    raised: BaseException
 
     @property
     def details(self) -> dict[str, str]:
@@ -67,7 +68,10 @@ def unforeseen(err: BaseException) -> Unforeseen:
     told, words = trouble(err), trouble(inner)
     said = " ".join(headline(words.error_type, words.error).split())[:_REASON]
     return Unforeseen(
-        f"{said} [{_places(inner if inner.__traceback__ else err)}]", told, is_out_of_memory(inner)
+        f"{said} [{_places(inner if inner.__traceback__ else err)}]",
+        told,
+        is_out_of_memory(inner),
+        err,
     )
 
 
@@ -94,27 +98,7 @@ def in_halves(
     blank: Callable[[T, Unforeseen], Sequence[U]],
     name: Callable[[T], str] = lambda item: "",
 ) -> list[U]:
-    """What `call` gives for a batch; when it raises, each half by itself, down to the one item.
-
-    Raises:
-        BaseException: what no row can stand for; and what every one of several items raised
-            alike, for then the component or its machine is at fault, and not they.
-    """
-    alone: list[tuple[str, BaseException]] = []
-    rows = _halve(call, items, blank, name, alone)
-    if len(alone) == len(items) >= _SEVERAL and len({kind for kind, _ in alone}) == 1:
-        raise alone[-1][1]
-    return rows
-
-
-def _halve(
-    call: Callable[[Sequence[T]], Sequence[U]],
-    items: Sequence[T],
-    blank: Callable[[T, Unforeseen], Sequence[U]],
-    name: Callable[[T], str],
-    alone: list[tuple[str, BaseException]],
-) -> list[U]:
-    """As above; what single items raised goes to `alone`, with its kind."""
+    """What `call` gives for a batch; when it raises, each half by itself, down to the one item."""
     if not items:
         return []
     try:
@@ -123,11 +107,34 @@ def _halve(
         found = unforeseen(err)
         if len(items) == 1:
             log_failed_row(log, err, name(items[0]))
-            alone.append((found.told.error_type, err))
             return list(blank(items[0], found))
     middle = len(items) // 2
     parts = items[:middle], items[middle:]
-    return [row for part in parts for row in _halve(call, part, blank, name, alone)]
+    return [row for part in parts for row in in_halves(call, part, blank, name)]
+
+
+def in_halves_unless_all(
+    call: Callable[[Sequence[T]], Sequence[U]],
+    items: Sequence[T],
+    blank: Callable[[T, Unforeseen], Sequence[U]],
+    name: Callable[[T], str],
+) -> list[U]:
+    """As `in_halves`, for one model or judge.
+
+    Raises:
+        BaseException: what every one of several items raised alike: then the component or its
+            machine is at fault, and not they.
+    """
+    alone: list[Unforeseen] = []
+
+    def note(item: T, found: Unforeseen) -> Sequence[U]:
+        alone.append(found)
+        return blank(item, found)
+
+    rows = in_halves(call, items, note, name)
+    if len(alone) == len(items) >= _SEVERAL and len({f.told.error_type for f in alone}) == 1:
+        raise alone[-1].raised
+    return rows
 
 
 def _is_of_the_world(err: BaseException) -> bool:

@@ -11,7 +11,7 @@ from medgen.engine.data import (
     Verdict,
     VerdictStatus,
 )
-from medgen.engine.guard import Unforeseen, guard_row, in_halves
+from medgen.engine.guard import Unforeseen, guard_row, in_halves, in_halves_unless_all
 from medgen.engine.ports import Judge, Scorer
 
 Place = tuple[str, str]  # a system and a metric
@@ -71,7 +71,7 @@ def guard_verdicts(
     def blank(sample: Sample, found: Unforeseen) -> list[Verdict]:
         return every_verdict(sample.id, name, repeats, found.reason, "internal_error")
 
-    return in_halves(batch, samples, blank, lambda s: s.id)
+    return in_halves_unless_all(batch, samples, blank, lambda s: s.id)
 
 
 def every_verdict(

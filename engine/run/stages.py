@@ -12,7 +12,7 @@ from medgen.engine.benchmark.source import UsesBenchmark
 from medgen.engine.data import Prediction, Request, Sample, Score, Verdict
 from medgen.engine.environment import environment_lock
 from medgen.engine.errors import AdapterError
-from medgen.engine.guard import Unforeseen, in_halves, internal_error
+from medgen.engine.guard import Unforeseen, in_halves_unless_all, internal_error
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.ports import Generator, Judge, Scorer
 from medgen.engine.redaction import redact_all
@@ -52,7 +52,7 @@ class PredictWorker(StageWorker):
     def _predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
         if not requests:
             return []
-        predictions = in_halves(
+        predictions = in_halves_unless_all(
             self.generator.predict, requests, _unforeseen_prediction, lambda r: r.sample.id
         )
         if [getattr(p, "sample_id", p) for p in predictions] != [r.sample.id for r in requests]:

@@ -21,7 +21,7 @@ from medgen.engine.errors import (
     SpendingError,
     StoreError,
 )
-from medgen.engine.guard import in_halves, unforeseen
+from medgen.engine.guard import in_halves_unless_all, unforeseen
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, System
 from medgen.engine.run import survey as surveying
@@ -176,7 +176,9 @@ def ask(items: int, bad: set[int]) -> list[tuple[int, str]]:
                 raise ValueError(str(item))
         return [(item, "ok") for item in some]
 
-    return in_halves(call, range(items), lambda item, found: [(item, "internal_error")])
+    return in_halves_unless_all(
+        call, range(items), lambda item, found: [(item, "internal_error")], str
+    )
 
 
 @given(st.integers(4, 70), st.data())
@@ -204,6 +206,23 @@ def test_what_a_scorer_raises_on_a_sample_is_that_metrics_row(which: int) -> Non
     odd = {s.sample_id: s.status for s in found["one", "length"]}
     assert odd.pop(STRUCK) == "internal_error"
     assert set(odd.values()) == {"ok"}
+
+
+def test_a_metric_that_raises_at_everything_takes_no_other_along() -> None:
+    from medgen.engine.run.guarding import guard_scores
+
+    class Broken(Lengths):
+        def score(self, samples: Sequence[Sample], predictions: Any, wanted: Any) -> Any:
+            if any("length" in metrics for metrics in wanted.values()):
+                raise ZeroDivisionError("always")
+            return super().score(samples, predictions, wanted)
+
+    samples = [Sample(f"s{i:04d}", "VQA", "question-answering", "CT", "x") for i in range(9)]
+    given = {"one": [Prediction(s.id, text="abc") for s in samples]}
+    scorer = Broken({"length": {}, "width": {}})
+    found = guard_scores(scorer, samples, given, {"one": ["length", "width"]})
+    assert found["one", "width"] == [Score(s.id, values={"width": 3.0}) for s in samples]
+    assert {s.status for s in found["one", "length"]} == {"internal_error"}
 
 
 def test_too_many_internal_errors_end_the_system_with_the_reason(objects: Objects) -> None:
