@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -35,8 +36,10 @@ from medgen.engine.settings import check_arguments
 from medgen.engine.store.chaos import Chaos
 from medgen.engine.store.layout import benchmark_name
 from medgen.engine.store.objects import Objects
+from medgen.launch.setup.doctor import absent
 from medgen.metrics.catalogue import CATALOGUE, SCORER, metric_spec
 
+log = logging.getLogger(__name__)
 REPLAY = "replay"
 
 
@@ -46,10 +49,11 @@ def recipe(conf: RunConf) -> Recipe:
     Raises:
         ConfigError: an unknown metric, format or argument, or a judge without a protocol to follow.
     """
+    metrics = _metrics(conf)
     composed = Recipe(
         name=conf.name,
         systems=tuple(_system(s) for s in conf.system.values()),
-        metrics=_metrics(conf),
+        metrics=metrics,
         judges={name: _judge(conf, name) for name in conf.judge},
         judged={name: tuple(judge.systems) for name, judge in conf.judge.items()},
         steps=tuple(_step(name, step) for name, step in conf.step.items()),
@@ -57,6 +61,7 @@ def recipe(conf: RunConf) -> Recipe:
         thresholds={name: _set(asdict(t)) for name, t in conf.protocol.thresholds.items()},
         scoring=_resources(conf.scoring.resources),
         scorer=Spec(SCORER, dict(conf.scoring.kwargs)),
+        apart=frozenset(name for name, spec in metrics.items() if not _is_importable(spec)),
         nonce=conf.nonce,
     )
     for who, spec in _specs(composed):
@@ -190,6 +195,19 @@ def _metrics(conf: RunConf) -> dict[str, Spec]:
         profile = {"profile": conf.protocol.profile} if target in CATALOGUE else {}
         specs[name] = metric_spec(target, {**profile, **metric.kwargs})
     return specs
+
+
+def _is_importable(metric: Spec) -> bool:
+    """Whether this process can import a metric's code; it is not made, for that takes seconds."""
+    component = registry.find(metric.target)
+    if component.name in CATALOGUE:
+        return not absent(component.extra)
+    try:
+        component.load()
+    except Exception as err:  # noqa: BLE001 - code of anybody's, whose own worker says the same
+        log.warning("metric %s is scored apart from the others: %s", metric.target, err)
+        return False
+    return True
 
 
 def ensure_benchmark(objects: Objects, conf: BenchmarkConf) -> Manifest:

@@ -71,6 +71,8 @@ class Recipe:
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     scoring: Resources = field(default_factory=Resources)
     scorer: Spec = field(default_factory=lambda: Spec("fused-scorer"))
+    # Metrics that are scored by workers of their own: what cannot be made costs no other metric.
+    apart: frozenset[str] = frozenset()
     nonce: str = ""  # enters the keys of models and judges: another one runs them again
 
 
@@ -298,7 +300,7 @@ def _dependent_nodes(
 def _steps(recipe: Recipe) -> Iterator[tuple[Step, str]]:
     """Metrics, judges and further steps alike, each with its group of workers."""
     for name, spec in recipe.metrics.items():
-        yield Step(name, "score", Model(spec)), "score"
+        yield Step(name, "score", Model(spec)), _scoring_group(recipe, name)
     for name, model in recipe.judges.items():
         yield (
             Step(name, "judge", model, systems=recipe.judged.get(name, ("*",))),
@@ -306,6 +308,10 @@ def _steps(recipe: Recipe) -> Iterator[tuple[Step, str]]:
         )
     for step in recipe.steps:
         yield step, f"{step.stage}/{step.name}"
+
+
+def _scoring_group(recipe: Recipe, metric: str) -> str:
+    return f"score/{metric}" if metric in recipe.apart else "score"
 
 
 def _upstream(step: Step, made: Mapping[str, Node], name: str) -> Node:
@@ -322,9 +328,13 @@ def _upstream(step: Step, made: Mapping[str, Node], name: str) -> Node:
 
 
 def _dependent_groups(recipe: Recipe) -> dict[str, GroupPlan]:
-    metrics = {name: plain(spec) for name, spec in recipe.metrics.items()}
-    scorer = Spec(recipe.scorer.target, {**recipe.scorer.kwargs, "metrics": metrics})
-    groups = {"score": GroupPlan("score", "score", scorer, recipe.scoring)}
+    metrics: dict[str, dict[str, Any]] = {}
+    for name, spec in recipe.metrics.items():
+        metrics.setdefault(_scoring_group(recipe, name), {})[name] = plain(spec)
+    groups: dict[str, GroupPlan] = {}
+    for group, fused in metrics.items():
+        scorer = Spec(recipe.scorer.target, {**recipe.scorer.kwargs, "metrics": fused})
+        groups[group] = GroupPlan(group, "score", scorer, recipe.scoring)
     for step, group in _steps(recipe):
         if group not in groups:
             model = step.model

@@ -34,15 +34,16 @@ class Board:
         self.queues = {name: Queue() for name in plan.groups}
         self.failed: dict[str, str] = {}  # group -> why it was given up
         self._open: dict[str, set[int]] = {k: set(t) for k, t in todo.targets.items()}
-        self._scores: dict[int, dict[str, bool]] = {}  # benchmark shard -> key -> inputs there
+        # group and benchmark shard -> key -> inputs there
+        self._scores: dict[tuple[str, int], dict[str, bool]] = {}
         self._readers: dict[str, list[Node]] = {key: [] for key in plan.nodes}
         for node in plan.nodes.values():
             for key in node.upstream:
                 self._readers[key].append(node)
         for node in plan.nodes.values():
             self._enlist(node)
-        for shard in sorted(self._scores):
-            self._offer_scores(shard)
+        for place in sorted(self._scores):
+            self._offer_scores(*place)
 
     def remaining(self, group: str) -> int:
         """How many stage shards of the group are not committed."""
@@ -75,13 +76,13 @@ class Board:
         """The group will do no more; neither will anything that reads its rows."""
         self.failed.setdefault(group, reason)
         self.queues[group] = Queue()
-        for shard in list(self._scores):
-            self._offer_scores(shard)
+        for place in list(self._scores):
+            self._offer_scores(*place)
 
     def flush(self) -> None:
         """Score what is there without waiting for the systems still to come."""
-        for shard in list(self._scores):
-            self._offer_scores(shard, whole=False)
+        for place in list(self._scores):
+            self._offer_scores(*place, whole=False)
 
     def _nodes(self, group: str) -> Iterable[Node]:
         return (n for n in self.plan.nodes.values() if n.group == group)
@@ -95,7 +96,7 @@ class Board:
         for index in sorted(self._open[node.key]):
             if stage_kind(node.stage).shard_major:
                 there = self._inputs_there(node, index)
-                self._scores.setdefault(index, {})[node.key] = there
+                self._scores.setdefault((node.group, index), {})[node.key] = there
             elif self._inputs_there(node, index // node.split):
                 self._queue(node, index)
 
@@ -107,9 +108,10 @@ class Board:
         if not self._inputs_there(node, shard):
             return
         if stage_kind(node.stage).shard_major:
-            if node.key in self._scores.get(shard, {}):
-                self._scores[shard][node.key] = True
-                self._offer_scores(shard)
+            waiting = self._scores.get((node.group, shard), {})
+            if node.key in waiting:
+                waiting[node.key] = True
+                self._offer_scores(node.group, shard)
             return
         for index in stage_shards(node, shard):
             if index in self._open[node.key]:
@@ -123,16 +125,16 @@ class Board:
         unit = Unit(node.group, index, (target,), inputs=inputs)
         self.queues[node.group].fresh.append(unit)
 
-    def _offer_scores(self, shard: int, whole: bool = True) -> None:
+    def _offer_scores(self, group: str, shard: int, whole: bool = True) -> None:
         """Queue a benchmark shard for scoring; `whole` waits for every system still to come."""
-        keys = self._scores.get(shard, {})
+        keys = self._scores.get((group, shard), {})
         ready = [key for key, there in keys.items() if there]
         if whole and any(
             not there and not self._is_lost(self.plan.nodes[k]) for k, there in keys.items()
         ):
             return
         # What a group that was given up would be handed starts it again, and again.
-        if not ready or self.plan.nodes[ready[0]].group in self.failed:
+        if not ready or group in self.failed:
             return
         for key in ready:
             del keys[key]
@@ -141,5 +143,4 @@ class Board:
         for key in ready:
             targets.append(self.todo.targets[key][shard])
             inputs |= self.todo.inputs(self.plan, self.plan.nodes[key], shard)
-        group = self.plan.nodes[ready[0]].group
         self.queues[group].fresh.append(Unit(group, shard, tuple(targets), inputs=inputs))

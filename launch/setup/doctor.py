@@ -87,10 +87,10 @@ def packages() -> Iterator[Finding]:
     """The optional sets of packages that need no choice: what the extra `full` holds."""
     sets = _optional()
     wanted = {extra: names for extra, names in sets.items() if names < sets["full"]}
-    absent = [extra for extra, names in wanted.items() if not all(map(_version, names))]
-    if absent:
-        what = f"Not installed: {', '.join(absent)}"
-        yield Finding("packages", "missing", what, install(*absent))
+    lacking = [extra for extra, names in wanted.items() if not all(map(_version, names))]
+    if lacking:
+        what = f"Not installed: {', '.join(lacking)}"
+        yield Finding("packages", "missing", what, install(*lacking))
     else:
         yield Finding("packages", "ok", f"Installed: {', '.join(wanted)}")
 
@@ -103,6 +103,15 @@ def _optional() -> dict[str, set[str]]:
         extra: {r.name for r in asked if r.marker and r.marker.evaluate({"extra": extra})}
         for extra in extras
     }
+
+
+def absent(extra: str) -> list[str]:
+    """The packages of an extra that are not here, A-Z; none where the code was never installed."""
+    try:
+        names = _optional().get(extra, set())
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return sorted(name for name in names if not _version(name))
 
 
 def install(*extras: str, accelerator: str = "") -> str:

@@ -168,14 +168,40 @@ def test_one_of_two_judges_that_failed_is_named(place: Place) -> None:
     assert {(r["label"], r["n"]) for r in place.rows(stage="judge")} == {("j", 4), ("k", 0)}
 
 
-def test_a_metric_that_cannot_be_imported_costs_no_prediction(place: Place) -> None:
-    metrics = {"token_f1": {}, "lost": {"target": "nowhere_at_all:Lost"}}
+@pytest.mark.parametrize(
+    "target", ["nowhere_at_all:Lost", "cli.wanting:NoSuchName", "cli.explodes:Lost"]
+)
+def test_a_metric_that_cannot_be_imported_costs_itself_alone(place: Place, target: str) -> None:
+    metrics = {"token_f1": {}, "lost": {"target": target}, "psnr": {}}
     assert place.run(metrics) == 3
     assert place.standing() == ("partial", 3)
     rows = place.rows()
-    assert {r["label"] for r in rows} == {"token_f1", "lost"}
-    assert {(r["n"], r["prediction_ok"], r["prediction_missing"]) for r in rows} == {(0, 4, 0)}
-    assert all("nowhere_at_all" in r["reason"] for r in rows)
+    assert {(r["label"], r["format"], r["n"]) for r in rows if r["label"] != "lost"} == {
+        ("token_f1", "VQA", 4),
+        ("token_f1", "MultimodalGeneration", 4),
+    }
+    lost = [r for r in rows if r["label"] == "lost"]
+    assert {(r["n"], r["prediction_ok"], r["prediction_missing"]) for r in lost} == {(0, 4, 0)}
+    assert all(target.partition(":")[0] in r["reason"] for r in lost)
+
+
+def test_two_metrics_that_cannot_be_imported_each_say_why(place: Place) -> None:
+    targets = {"one": "nowhere_at_all:Lost", "two": "cli.wanting:NoSuchName"}
+    assert place.run({"token_f1": {}} | {n: {"target": t} for n, t in targets.items()}) == 3
+    for name, target in targets.items():
+        assert all(target.partition(":")[0] in r["reason"] for r in place.rows(label=name))
+    assert {r["n"] for r in place.rows(label="token_f1")} == {4}
+
+
+def test_a_metric_whose_package_came_is_scored_by_a_plain_start(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = {"token_f1": {}, "later": {"target": "comes_later:Letters"}}
+    assert place.run(metrics) == 3
+    (place.folder / "comes_later.py").write_text("from cli.wanting import Letters\n")
+    monkeypatch.syspath_prepend(place.folder)
+    assert place.run(metrics) == 0
+    assert {(r["label"], r["n"]) for r in place.rows()} == {("token_f1", 4), ("later", 4)}
 
 
 def test_the_terminal_names_what_could_not_be_loaded(
