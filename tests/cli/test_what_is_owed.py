@@ -331,13 +331,24 @@ def test_predictions_without_metric_or_judge_are_owed(place: Place) -> None:
     assert place.run({}, systems=[echo(s0000="refused")], allowed_failures=0.1) == 0
 
 
-def test_a_limit_owes_what_the_limit_leaves(place: Place) -> None:
+def test_a_system_owes_its_own_formats_alone(place: Place) -> None:
     formats = {**ECHO, "formats": ["VQA"]}
     assert place.run(systems=[formats]) == 0
     assert {(r["format"], r["expected"]) for r in place.rows()} == {("VQA", 4)}
 
 
-def test_repeats_of_which_one_failed_are_a_value(place: Place) -> None:
+def test_a_sample_with_one_sound_repeat_has_a_value(place: Place) -> None:
+    repeating = {"name": "j", "target": "cli.wanting:Repeating"}
+    whole = {**repeating, "kwargs": {"repeats": 3}}
+    assert place.run(judges=[whole]) == 0
+    assert {(r["n"], r["mean"]) for r in place.rows(stage="judge")} == {(4, 6.0)}
+    partial = {**repeating, "kwargs": {"repeats": 3, "failing": {"s0000": 2}}}
+    assert place.run(name="partial", judges=[partial], allowed_failures=0.0) == 0
+    lost = {**repeating, "kwargs": {"repeats": 3, "failing": {"s0000": 3}}}
+    assert place.run(name="lost", judges=[lost], allowed_failures=0.0) == 3
+
+
+def test_one_sample_whose_every_verdict_failed_is_one_of_twelve(place: Place) -> None:
     assert place.run(judges=[judge(faults={"s0001": "parse_error"})], allowed_failures=0.0) == 3
     assert place.run(judges=[judge(faults={"s0001": "parse_error"})], allowed_failures=0.25) == 0
 
@@ -356,17 +367,25 @@ def test_report_and_export_of_a_run_without_values(place: Place, kind: str) -> N
     assert place.say("export", "--store", place.store, "--format", kind, "--to", out) == 0
 
 
-def test_scoring_alone_owes_the_judges_verdicts(place: Place) -> None:
+def test_scoring_alone_owes_the_verdicts_that_nobody_gave(place: Place) -> None:
+    both = {"token_f1": {}, "chrf": {}}
+    assert place.run() == 0
+    assert place.run(both, name="alone", judges=[judge()], verb="score") == 3
+    assert place.run(both, name="alone", judges=[judge()], verb="judge") == 0
+
+
+def test_scoring_alone_owes_no_verdict_that_is_there(place: Place) -> None:
     assert place.run(judges=[judge()]) == 0
-    assert place.run({"token_f1": {}, "chrf": {}}, judges=[judge()], verb="score") in (0, 3)
+    assert place.run({"token_f1": {}, "chrf": {}}, judges=[judge()], verb="score") == 0
 
 
-def test_stale_scores_do_not_say_how_predictions_stand(place: Place) -> None:
+def test_what_was_asked_again_is_scored_again(place: Place) -> None:
     once = place.folder / "once"
     once.mkdir()
     kwargs = {"faults": {"s0000": "model_error"}, "execution": {"once": str(once)}}
     systems = [{"name": "echo", "answer": {"target": "fakes:Echo", "kwargs": kwargs}}]
     assert place.run(systems=systems) == 3
-    lost = {"token_f1": {}}
-    assert place.run(lost, "--retry-errors", systems=systems) == 0
+    assert {r["n"] for r in place.rows(format="VQA")} == {3}
+    assert place.run(None, "--retry-errors", systems=systems) == 0
     assert {r["prediction_ok"] for r in place.rows()} == {4}
+    assert {r["n"] for r in place.rows()} == {4}

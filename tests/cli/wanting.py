@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medgen.engine.data import Prediction, Request, Sample, Verdict
+from medgen.engine.data import VIEWS, Prediction, Request, Sample, Verdict, View
 from medgen.engine.errors import AdapterError
 from medgen.metrics.port import Output, PairwiseText
 from medgen.metrics.weights import MissingWeightsError
@@ -60,6 +60,29 @@ class OneView:
 
     def passport(self) -> Mapping[str, Any]:
         return {"judge": "one"}
+
+
+class Repeating:
+    """A judge that gives 5, 6, 7 … in its repeats; the last of some samples' are unreadable."""
+
+    def __init__(self, name: str, repeats: int, failing: Mapping[str, int] | None = None) -> None:
+        self.name, self.repeats, self.failing = name, repeats, dict(failing or {})
+
+    def judge(self, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> list[Verdict]:
+        return [
+            self._verdict(sample.id, view, repeat)
+            for sample in samples
+            for repeat in range(self.repeats)
+            for view in VIEWS
+        ]
+
+    def _verdict(self, sample: str, view: View, repeat: int) -> Verdict:
+        if repeat >= self.repeats - self.failing.get(sample, 0):
+            return Verdict(sample, view, self.name, repeat, status="parse_error", reason="rubbish")
+        return Verdict(sample, view, self.name, repeat, scores={"overall": 5.0 + repeat})
+
+    def passport(self) -> Mapping[str, Any]:
+        return {"judge": self.name}
 
 
 class Absent:
