@@ -6,6 +6,8 @@ publishes a truncated object when an exception passes through it.
 """
 
 import contextlib
+import errno
+import itertools
 import os
 import random
 import re
@@ -25,6 +27,8 @@ T = TypeVar("T")
 
 # Ours, while they are written, and those that NFS keeps of files that were removed while open.
 _HIDDEN = re.compile(r"\.medgen-[0-9a-f]{32}\.part|\.nfs[0-9a-f]{8,}")
+
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # of file systems without fsync of folders
 
 
 class Objects(Protocol):
@@ -145,6 +149,7 @@ class PosixObjects:
                 return target.samefile(temporary) or target.read_bytes() == data
             finally:
                 temporary.unlink(missing_ok=True)
+            _sync_folder(target.parent)
         return True
 
     def replace(self, path: str, data: bytes) -> None:
@@ -152,9 +157,10 @@ class PosixObjects:
         target = self._target(path)
         with explain("write", str(target)):
             self._temporary(target, data).replace(target)
+            _sync_folder(target.parent)
 
     def _temporary(self, target: Path, data: bytes) -> Path:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
         temporary = target.with_name(f".medgen-{uuid.uuid4().hex}.part")
         try:
             with temporary.open("xb") as sink:
@@ -191,6 +197,26 @@ class PosixObjects:
                     target.rmdir()  # says why it is still there
             else:
                 target.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    """A folder with those above it, each of which survives a power cut from now on."""
+    missing = list(itertools.takewhile(lambda p: not p.exists(), (folder, *folder.parents)))
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        _sync_folder(made.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the disk keep the names in a folder: without it a file may be whole and nowhere."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as err:
+        if err.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(handle)
 
 
 class RemoteObjects:

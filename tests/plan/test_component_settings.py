@@ -149,6 +149,26 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         vllm(execution={"concurrency": "all"}),
         "chat.kwargs.execution.concurrency: a whole number is expected, not 'all'",
     ),
+    *(
+        (
+            "answers",
+            vllm(execution={"engine": {name: value}}),
+            f"chat.kwargs.execution: execution.engine.{name} is none of the arguments that change "
+            "no answer",
+        )
+        for name, value in {
+            "model": "other/model",
+            "dtype": "float16",
+            "quantization": "fp8",
+            "mm_processor_kwargs": {"max_pixels": 1},
+            "kv_cache_dtype": "fp8",
+            "tokenizer": "other/model",
+            "chat_template_content_format": "string",
+            "limit_mm_per_prompt": {"image": 1},
+            "max_model_len": 64,
+            "seed": 3,
+        }.items()
+    ),
     (
         "answers",
         vllm(revison="main"),

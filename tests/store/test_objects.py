@@ -1,6 +1,8 @@
 """Laws of every kind of store, and of sealed tables."""
 
+import os
 import threading
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -136,3 +138,23 @@ def test_parts_of_a_shard_are_found_and_dropped(store_url: str) -> None:
     pieces.drop()
     with pytest.raises(FileNotFoundError):
         pieces.read((0, 2))
+
+
+def test_a_commit_reaches_the_disk_with_the_names_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[str] = set()
+    fsync = os.fsync
+
+    def noted(handle: int) -> None:
+        synced.add(os.path.realpath(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    objects = connect(str(tmp_path / "store"))
+    objects.create("a/b/one", b"rows")
+    folders = {str(tmp_path / f) for f in (".", "store", "store/a", "store/a/b")}
+    assert {os.path.normpath(f) for f in folders} <= synced
+    synced.clear()
+    objects.replace("a/b/one", b"more")
+    assert str(tmp_path / "store/a/b") in synced
