@@ -34,6 +34,12 @@ class Words:
         codes: Ints = lookup[encoded.indices.to_numpy(zero_copy_only=False)]
         return codes
 
+    def codes_of(self, coded: "Coded") -> Ints:
+        """The codes that these words give to a column that was coded with others."""
+        lookup = np.asarray([self.code(word) for word in coded.words], dtype=np.int64)
+        codes: Ints = lookup[coded.codes]
+        return codes
+
 
 @dataclass(frozen=True, slots=True)
 class Coded:
@@ -53,3 +59,9 @@ class Coded:
         codes = self.codes if mask is None else self.codes[mask]
         # Word by word: a joint count would widen every code to eight bytes.
         return {word: int(np.count_nonzero(codes == i)) for i, word in enumerate(self.words)}
+
+    def texts(self) -> pa.Array:
+        """The texts themselves; an empty one is null."""
+        words = pa.array([word or None for word in self.words], pa.string())
+        codes = pa.array(self.codes.astype(np.int32))
+        return pa.DictionaryArray.from_arrays(codes, words).cast(pa.string())

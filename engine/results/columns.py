@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from medgen.engine.data import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus
+from medgen.engine.data import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus, View
 from medgen.engine.errors import CorruptError
 from medgen.engine.judging.protocols import OVERALL
 from medgen.engine.plan.plan import Node
@@ -86,6 +86,7 @@ class Column:
     made: tuple[Made, ...] = field(default=(), repr=False)  # several for the mean of judges
     declared: Threshold = field(default_factory=Threshold, repr=False)  # the output's own
     reasons: Mapping[tuple[str, str, str], str] = field(default_factory=dict, repr=False)
+    reason: Coded | None = field(default=None, repr=False)  # of each entry; with `ids` only
 
     def threshold_names(self) -> tuple[str, ...]:
         """Names under which a threshold may stand, the most special first."""
@@ -142,11 +143,13 @@ def score_columns(
     output); a value that is not finite is an `error`.
     """
     gather = _Gather(reader, system, node, ids)
-    status = np.zeros(gather.due, np.uint8)
+    status, why = np.zeros(gather.due, np.uint8), np.zeros(gather.due if ids else 0, np.int32)
     outputs: dict[str, Floats] = {}
     for table in _stream(reader, system, node, gather):
         place = gather.add(table)
         status[place] = gather.statuses.encode(table["status"])
+        if ids:
+            why[place] = gather.encode_reasons(table)
         for name in (n for n in table.column_names if n not in _HEAD):
             if name not in outputs:  # a batch of nothing but gaps has no value columns
                 outputs[name] = np.full(gather.due, np.nan)
@@ -171,6 +174,7 @@ def score_columns(
                 made=made,
                 declared=declared.get(output, Threshold()),
                 reasons=gather.reasons,
+                reason=Coded(tuple(gather.words_of_reasons.all), why) if ids else None,
             )
         )
     return tuple(columns)
@@ -229,7 +233,7 @@ def verdict_columns(
         rows = codes.to_numpy(zero_copy_only=False)
         first = np.flatnonzero(np.diff(rows, prepend=-1))
         gather.add(table.take(first))
-        judged.add(table, rows, gather.statuses)
+        judged.add(table, rows, gather.statuses, gather.encode_reasons(table) if ids else None)
     context, made = gather.context(), (made_by(node, gather.passports),)
     return tuple(
         Column(
@@ -244,6 +248,7 @@ def verdict_columns(
             made=made,
             declared=RISES,
             reasons=gather.reasons,
+            reason=judged.reason(view, gather.words_of_reasons) if ids else None,
         )
         for dimension, view, values, status in judged.columns(gather.statuses)
     )
@@ -256,8 +261,9 @@ class _Judged:
         self.views, self.judges, self.dimensions = Words(VIEWS), Words(), Words()
         self.means: list[Floats] = []  # (dimensions, views, judges, samples) so far
         self.fallen: list[Ints] = []  # (views, samples): the first status that is not ok
+        self.reasons: list[Ints] = []  # and the code of its reason
 
-    def add(self, table: pa.Table, rows: Ints, statuses: Words) -> None:
+    def add(self, table: pa.Table, rows: Ints, statuses: Words, why: Ints | None) -> None:
         """Take in one batch; `rows` gives the batch's sample number of every verdict."""
         samples = int(rows[-1]) + 1 if len(rows) else 0
         status = statuses.encode(table["status"])
@@ -268,6 +274,10 @@ class _Judged:
         fallen = np.full((len(VIEWS), samples), statuses.code("missing"), dtype=np.int64)
         fallen[view[bad], rows[bad]] = status[bad]
         self.fallen.append(fallen)
+        if why is not None:
+            first = np.zeros((len(VIEWS), samples), dtype=np.int64)
+            first[view[bad], rows[bad]] = why[bad]
+            self.reasons.append(first)
         scored = table.filter(pa.array(ok))
         judge = self.judges.encode(scored["judge"])
         cells = _entries(cast(pa.MapArray, scored["scores"].combine_chunks()))
@@ -282,6 +292,12 @@ class _Judged:
         counts = np.bincount(at, minlength=size)
         mean = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
         self.means.append(mean.reshape(shape))
+
+    def reason(self, view: str, words: Words) -> Coded:
+        """The reason of every sample's first verdict in a view that is not ok."""
+        at = VIEWS.index(cast(View, view))
+        codes = np.concatenate([part[at] for part in self.reasons] or [np.zeros(0, int)])
+        return Coded(tuple(words.all), codes)
 
     def columns(self, statuses: Words) -> Iterator[tuple[str, str, Floats, Coded]]:
         """Every (dimension, view) with its values and statuses.
@@ -335,19 +351,26 @@ def judges_mean(judged: Sequence[Sequence[Column]]) -> Iterator[Column]:
         group = [column, *others]
         values = np.mean(np.stack([c.values for c in group]), axis=0)
         made = tuple(m for c in group for m in c.made)
-        status = _first_not_ok(group)
-        yield replace(column, label="judges", values=values, status=status, made=made)
+        status, reason = _first_not_ok(group)
+        yield replace(
+            column, label="judges", values=values, status=status, made=made, reason=reason
+        )
 
 
-def _first_not_ok(group: Sequence[Column]) -> Coded:
-    words = Words(STATUSES)
+def _first_not_ok(group: Sequence[Column]) -> tuple[Coded, Coded | None]:
+    """The status of the first judge that has no value, and its reason where reasons are known."""
+    words, whys = Words(STATUSES), Words([""])
     ok = words.code("ok")
     codes = np.full(len(group[0].values), ok, dtype=np.int64)
+    reasons = np.zeros(len(codes), dtype=np.int64)
     for column in reversed(group):
-        lookup = np.asarray([words.code(w) for w in column.status.words])
-        own = lookup[column.status.codes]
+        own = words.codes_of(column.status)
         codes = np.where(own != ok, own, codes)
-    return Coded(tuple(words.all), codes.astype(np.uint8))
+        if column.reason is not None:
+            reasons = np.where(own != ok, whys.codes_of(column.reason), reasons)
+    known = all(column.reason is not None for column in group)
+    status = Coded(tuple(words.all), codes.astype(np.uint8))
+    return status, Coded(tuple(whys.all), reasons) if known else None
 
 
 # ---- reading -------------------------------------------------------------------------------
@@ -370,6 +393,7 @@ class _Gather:
         self._rows = 0
         self.passports: list[Mapping[str, Any]] = []  # of the shards that were read
         self.reasons: Reasons = {}
+        self.words_of_reasons = Words([""])
 
     def add(self, table: pa.Table) -> slice:
         """Take in a batch; the places of its rows in the column.
@@ -386,6 +410,12 @@ class _Gather:
         if self._ids is not None:
             self._ids += table["sample_id"].chunks
         return place
+
+    def encode_reasons(self, table: pa.Table) -> Ints:
+        """The code of every row's reason; that of a row that was never written is empty."""
+        if "reason" not in table.column_names:
+            return np.zeros(len(table), dtype=np.int64)
+        return self.words_of_reasons.encode(table["reason"])
 
     def context(self) -> Context:
         """What was gathered.

@@ -100,8 +100,12 @@ class ColumnGroup:
     mask: NDArray[np.bool_]
 
 
-def summarize(reader: RunReader) -> pa.Table:
+def summarize(reader: RunReader, only: str = "") -> pa.Table:
     """The summary of a run, complete or not; rows in the plan's order of systems and metrics.
+
+    Args:
+        reader: of the run.
+        only: the one system to summarize; empty for all of them.
 
     Raises:
         CorruptError: stored rows are damaged, or not as many as a system owes.
@@ -110,7 +114,7 @@ def summarize(reader: RunReader) -> pa.Table:
     rows: list[Row] = []
     waiting: list[_Waiting] = []
     failed, silent = given_up(reader), set[_Group]()
-    for system in reader.plan.systems:
+    for system in (s for s in reader.plan.systems if only in ("", s.name)):
         random = random_labels(reader, system.name)
         places = reader.benchmark.places(system.formats)
         for column in system_columns(reader, system.name):
@@ -282,16 +286,6 @@ def has_random_weights(labels: object) -> bool:
     if isinstance(labels, Sequence) and not isinstance(labels, str):
         return any(map(has_random_weights, labels))
     return False
-
-
-def write_summary(table: pa.Table) -> bytes:
-    """The summary as the bytes of `summary.parquet`."""
-    import pyarrow.parquet as pq
-
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
 
 
 def read_summary(data: bytes) -> pa.Table:

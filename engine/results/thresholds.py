@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.statistics import Floats
@@ -45,10 +46,17 @@ class Threshold:
 
     def passes(self, values: Floats) -> int | None:
         """How many values pass; None without a pass mark."""
+        hits = self.passing(values)
+        return None if hits is None else int(np.count_nonzero(hits))
+
+    def passing(self, values: Floats) -> NDArray[np.bool_] | None:
+        """Which values pass; None without a pass mark."""
         if self.value is None or self.pass_when is None:
             return None
-        hits = values <= self.value if self.pass_when == "<=" else values >= self.value
-        return int(np.count_nonzero(hits))
+        hits: NDArray[np.bool_] = (
+            values <= self.value if self.pass_when == "<=" else values >= self.value
+        )
+        return hits
 
 
 def threshold(thresholds: Mapping[str, Any], *names: str) -> Threshold:

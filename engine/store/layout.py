@@ -1,10 +1,12 @@
 """Every path of the store, and nowhere else.
 
-    benchmarks/<ref>/{manifest.json, order.arrow, shard-00000.arrow …}
+    benchmarks/<ref>/{manifest.json, order.arrow, shard-00000.arrow …,
+                      tables/samples/part-00000.parquet …, tables/samples.json}
     stages/<stage>/<key>/{stage.json, shard-00000.arrow, shard-00000-r1.arrow, _owed-00000,
                           parts-00000/…, quarantine/…}
     runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, events/<chunk>.jsonl,
-                   summary.parquet, sentinels.json, sets/…, report/…}
+                   summary.parquet, sentinels.json, sets/…, report/…, tables.json,
+                   tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
     sentinels/<identity>/<session>-<worker>.json
     nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json, lease/…}
     chaos/<death>
@@ -13,6 +15,7 @@ A place is a folder, and its properties and methods are the paths in it. `quaran
 whatever was damaged.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -25,6 +28,8 @@ QUARANTINE = "quarantine"
 SUMMARY = "summary.parquet"
 
 LONGEST_NAME = 100  # bytes
+_LONGEST_FOLDER = 60
+_FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
 _SHARD = re.compile(r"shard-(\d{5,})(?:-r(\d+))?\.arrow")
 _LEASE = re.compile(r"lease-(\d{6,})\.json")
 _COMMIT = re.compile(r"stages/(\w+)/\w+/(shard|parts)-(\d+)")
@@ -54,6 +59,16 @@ class BenchmarkPlace:
     def shard(self, number: int) -> str:
         """A shard of samples."""
         return _shard(self.folder, number, 0)
+
+    @property
+    def samples(self) -> str:
+        """The folder of the samples' table for other programs."""
+        return f"{self.folder}/tables/samples"
+
+    @property
+    def samples_whole(self) -> str:
+        """The note that this table is whole."""
+        return f"{self.samples}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +165,20 @@ class RunPlace:
     def encoder(self, identity: str) -> str:
         """The note on one of them."""
         return f"{self.sets}/{identity}.json"
+
+    @property
+    def tables(self) -> str:
+        """The folder of the tables for other programs."""
+        return f"{self.folder}/tables"
+
+    def table(self, kind: str, system: str) -> str:
+        """The folder of a system's part of one of them: values, predictions or verdicts."""
+        return f"{self.tables}/{kind}/{table_folder(system)}"
+
+    @property
+    def tables_whole(self) -> str:
+        """The note on which systems' tables are whole, and what they were made from."""
+        return f"{self.tables}.json"
 
     def report(self, name: str) -> str:
         """A page or an image of the report."""
@@ -257,6 +286,23 @@ def quarantine_path(path: str) -> str:
     """Where a damaged object is put."""
     folder, _, name = path.rpartition("/")
     return f"{folder}/{QUARANTINE}/{name}"
+
+
+def table_folder(system: str) -> str:
+    """The folder of a system in a table, never to be read back: the system is a column.
+
+    Plain letters, so that no reader takes it for a pattern, a URL or `key=value`, and no `.` or
+    `_` in front, for which readers pass over a folder.
+    """
+    plain = _FOREIGN.sub("-", system)[:_LONGEST_FOLDER].strip("-._") or "x"
+    if plain == system:
+        return plain
+    return f"{plain}-{hashlib.sha256(system.encode('utf-8', 'surrogatepass')).hexdigest()[:10]}"
+
+
+def table_part(folder: str, number: int) -> str:
+    """A part of a table."""
+    return f"{folder}/part-{number:05d}.parquet"
 
 
 def lease(folder: str, number: int) -> str:

@@ -1,8 +1,7 @@
 """Arrow tables as sealed bytes: an IPC file that carries its own checksum.
 
 The footer holds a key `sha256` whose value is the digest of the whole file with that value
-zeroed. DuckDB, Polars, pandas and `datasets` read the file as it is; `unseal` also proves that
-no bit of it changed.
+zeroed; `unseal` proves that no bit of it changed.
 """
 
 import hashlib

@@ -57,14 +57,17 @@ def report_command(run: str | None, store: str) -> int:
     """Print the tables of a run, complete or not, and write its report."""
     from rich.console import Console
 
-    from medgen.engine.results.summary import summarize, write_summary
+    from medgen.engine.results.publishing import TablePublisher
+    from medgen.engine.results.summary import summarize
     from medgen.engine.store.layout import RunPlace
+    from medgen.engine.store.parquet import parquet_bytes
     from medgen.launch.report.report import write_report
     from medgen.launch.report.tables import terminal_tables
 
     reader = open_run(store, run)
     summary = summarize(reader)
-    reader.objects.replace(RunPlace(reader.plan.run_id).summary, write_summary(summary))
+    reader.objects.replace(RunPlace(reader.plan.run_id).summary, parquet_bytes(summary))
+    TablePublisher(reader).publish_all(reader)
     for table in terminal_tables(summary, Console().width):
         Console().print(table)
     for path in write_report(reader, summary):

@@ -15,11 +15,12 @@ import pyarrow as pa
 
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.columns import Context, system_columns
-from medgen.engine.results.summary import summarize, write_summary
+from medgen.engine.results.summary import summarize
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import SUMMARY
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.parquet import parquet_bytes
 from medgen.launch.report.escaping import file_name, spreadsheet
 from medgen.launch.report.reasons import Reasons
 from medgen.launch.report.records import export_authors
@@ -87,9 +88,9 @@ def export_run(reader: RunReader, kind: str, to: Path) -> list[str]:
 
 def export_parquet(reader: RunReader, into: Objects) -> list[str]:
     """`summary.parquet` and `values/<system>.parquet`; returns the paths written."""
-    written = [_put(into, SUMMARY, write_summary(summarize(reader)))]
+    written = [_put(into, SUMMARY, parquet_bytes(summarize(reader)))]
     for system in reader.plan.systems:
-        data = write_summary(values_table(reader, system.name))
+        data = parquet_bytes(values_table(reader, system.name))
         written.append(_put(into, f"values/{file_name(system.name)}.parquet", data))
     return written
 

@@ -29,9 +29,10 @@ from medgen.engine.store.connect import connect
 from medgen.engine.trouble import trouble
 from medgen.launch import compose, exits
 from medgen.launch.exits import code_of
+from medgen.launch.run.finishing import Finishing
 from medgen.launch.run.offered import check_offered
 from medgen.launch.run.origin import Job, code_identity, current_job
-from medgen.launch.run.progress import Bars, Lines, Recorder, with_means
+from medgen.launch.run.progress import Bars, Lines, Recorder
 from medgen.launch.run.repair import mend_benchmark, mend_run
 from medgen.launch.run.replayed import say_of_replays
 from medgen.launch.run.stop import Pulse, Stop
@@ -187,14 +188,15 @@ def _drive(
     shown: Any = Bars(reader.plan, todo, console) if console.is_terminal else Lines()
     everyone = [*watchers.told] if options.quiet else [*watchers.told, shown]
 
-    def watch(event: Event) -> None:
-        event = with_means(reader, event)
-        for watcher in everyone:
-            watcher(event)
+    finishing = Finishing(reader, lambda event: _tell_all((event,), everyone))
+
+    def stop() -> bool:
+        finishing.deliver()
+        return watchers.pulse()
 
     driving = Options(
-        watchers.pulse,
-        watch,
+        stop,
+        finishing,
         conf.cluster.grace_s,
         options.discreet,
         conf.spending_cap_usd,
@@ -204,6 +206,7 @@ def _drive(
         compose.open_pool(conf.cluster, conf.store) as pool,
         watchers.pulse.stop.listening(),
         shown,
+        finishing,
     ):
         everyone += compose.telemetry(conf.cluster, reader.plan, todo)
         faulty = ChaoticPool(pool, options.chaos) if options.chaos else pool

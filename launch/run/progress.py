@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Protocol, Self
 
-import pyarrow.compute as pc
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,10 +21,8 @@ from rich.progress import (
 )
 
 from medgen.engine.plan.plan import Plan
-from medgen.engine.results.summary import summarize
 from medgen.engine.run.driver import Event
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, now
-from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.layout import log_chunk
 
@@ -183,22 +180,6 @@ class Recorder:
             # Else a long run would write all of it again and again.
             if len(self._lines) >= LOG_CHUNK:
                 self._chunk, self._lines = self._chunk + 1, []
-
-
-def with_means(reader: RunReader, event: Event) -> Event:
-    """The event with the means of the system that it tells of, each beside its n and expected."""
-    if event.kind != "system_finished":
-        return event
-    plan = reader.plan
-    own = replace(plan, systems=(plan.system(str(event.details["system"])),))
-    summary = summarize(reader.anew(own))
-    whole = summary.filter(pc.equal(summary["group_kind"], "all"))
-    means: dict[str, dict[str, object]] = {}
-    for row in whole.to_pylist():
-        owed = row["expected"] - row["not_applicable"]
-        value = {"mean": row["mean"], "n": row["n"], "expected": owed}
-        means.setdefault(row["format"], {})[row["metric"]] = value
-    return replace(event, details={**event.details, "means": means})
 
 
 def sentence(event: Event) -> str:

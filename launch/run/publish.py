@@ -8,9 +8,11 @@ from rich.console import Console
 from medgen.conf import RunConf
 from medgen.engine.results.columns import system_columns
 from medgen.engine.results.gaps import prediction_statuses
-from medgen.engine.results.summary import summarize, write_summary
+from medgen.engine.results.publishing import TablePublisher
+from medgen.engine.results.summary import summarize
 from medgen.engine.run.folder import RunFolder, RunStatus, now
 from medgen.engine.run.reader import RunReader
+from medgen.engine.store.parquet import parquet_bytes
 from medgen.launch import exits
 from medgen.launch.run.evaluation import RunResult
 from medgen.launch.run.stop import Stop
@@ -18,7 +20,7 @@ from medgen.launch.run.tracking import track
 
 
 def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
-    """Write `summary.parquet` and the report beside the plan; print the table when shown.
+    """Write `summary.parquet`, the tables and the report beside the plan; print when shown.
 
     Returns the exit code, which is published last: it says that the rest is there as well.
     """
@@ -27,7 +29,8 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
 
     summary = summarize(result.reader)
     folder = RunFolder(result.reader.objects, result.plan.run_id)
-    folder.objects.replace(folder.place.summary, write_summary(summary))
+    folder.objects.replace(folder.place.summary, parquet_bytes(summary))
+    TablePublisher(result.reader).publish_all(result.reader)
     if shown:
         console = Console()
         for table in terminal_tables(summary, Console().width):

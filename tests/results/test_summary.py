@@ -8,9 +8,10 @@ from results.fake_runs import FakeRun, make_samples, steady
 from medgen.engine.data import Prediction, Score, Verdict
 from medgen.engine.errors import CorruptError
 from medgen.engine.results.columns import system_columns
-from medgen.engine.results.summary import SUMMARY, read_summary, summarize, write_summary
+from medgen.engine.results.summary import SUMMARY, read_summary, summarize
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES
+from medgen.engine.store.parquet import parquet_bytes
 from medgen.engine.store.shards import Stage
 
 
@@ -201,7 +202,7 @@ def test_batches_of_shards_do_not_change_the_summary(tmp_path, monkeypatch):
 
 def test_summary_survives_its_file(tmp_path):
     table = summarize(FakeRun(make_samples(16), score=steady(value)).write(str(tmp_path)))
-    assert read_summary(write_summary(table)).equals(table)
+    assert read_summary(parquet_bytes(table)).equals(table)
 
 
 def test_columns_hold_no_text_of_a_sample(tmp_path):

@@ -1,0 +1,410 @@
+"""A run's rows as long tables for other programs: every row says whose it is and of what.
+
+    values        one row for each system, sample and value; also where there is none
+    predictions   one row for each system and sample
+    verdicts      one row for each system, sample, view, judge, repeat and scale
+    samples       one row for each sample of a benchmark
+
+Columns are numbers, texts, structs and lists of structs: maps and dictionaries are what one
+reader or another refuses. A sample's `position` is its place in the benchmark, from 0.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from medgen.engine.data import Image, Prediction, Sample, Verdict
+from medgen.engine.errors import CorruptError
+from medgen.engine.plan.plan import Node
+from medgen.engine.results.columns import Column, system_columns
+from medgen.engine.results.gaps import NO_ROW, given_up, why_no_row
+from medgen.engine.results.summary import random_labels
+from medgen.engine.run.reader import RunReader
+from medgen.engine.stages import VERDICTS
+from medgen.engine.store import schemas
+from medgen.engine.store.schemas import IMAGE
+from medgen.engine.store.shards import labels
+
+_TEXT, _COUNT, _NUMBER, _YES = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+
+def _list(kind: pa.DataType) -> pa.DataType:
+    return pa.list_(pa.field("element", kind))  # as Parquet calls it
+
+
+_WHOSE = [("run", _TEXT), ("benchmark", _TEXT), ("system", _TEXT), ("control", _YES)]
+_SAMPLE = [
+    ("sample", _TEXT),
+    ("position", _COUNT),
+    ("format", _TEXT),
+    ("task", _TEXT),
+    ("subtask", _TEXT),
+    ("modality", _TEXT),
+    ("source", _TEXT),
+    ("groups", _list(pa.struct([("name", _TEXT), ("value", _TEXT)]))),
+]
+_USAGE = [
+    ("prompt_tokens", _COUNT),
+    ("completion_tokens", _COUNT),
+    ("cached_tokens", _COUNT),
+    ("seconds", _NUMBER),
+    ("cost_usd", _NUMBER),
+    ("finish_reason", _TEXT),
+]
+
+
+def _schema(name: str, columns: Sequence[tuple[str, pa.DataType]]) -> pa.Schema:
+    return pa.schema(columns, metadata={"medgen.schema": name})
+
+
+VALUES = _schema(
+    "values/1",
+    [
+        *_WHOSE,
+        *_SAMPLE,
+        ("stage", _TEXT),  # score, judge
+        ("label", _TEXT),  # the metric or judge, as the plan calls it
+        ("output", _TEXT),  # its value
+        ("metric", _TEXT),  # the name to show
+        ("value", _NUMBER),
+        ("status", _TEXT),
+        ("reason", _TEXT),
+        ("direction", _TEXT),  # higher, lower, or null
+        ("threshold", _NUMBER),
+        ("passed", _YES),
+        ("prediction_status", _TEXT),
+        ("random_weights", _YES),
+    ],
+)
+PREDICTIONS = _schema(
+    "predictions/1",
+    [
+        *_WHOSE,
+        *_SAMPLE,
+        ("status", _TEXT),
+        ("reason", _TEXT),
+        ("text", _TEXT),
+        ("image_prompt", _TEXT),
+        ("image", IMAGE),  # the one that is scored
+        ("more_images", _list(IMAGE)),
+        *_USAGE,
+        ("details", _TEXT),  # JSON
+        ("random_weights", _YES),
+    ],
+)
+VERDICT_ROWS = _schema(
+    "verdicts/1",
+    [
+        *_WHOSE,
+        *_SAMPLE,
+        ("label", _TEXT),  # the judge, as the plan calls it
+        ("judge", _TEXT),  # the model that judged
+        ("view", _TEXT),
+        ("repeat", _COUNT),
+        ("scale", _TEXT),  # null: the verdict has no scores
+        ("value", _NUMBER),
+        ("expected", _NUMBER),
+        ("explanation", _TEXT),
+        ("status", _TEXT),
+        ("reason", _TEXT),
+        ("raw", _TEXT),
+        ("protocol", _TEXT),
+        ("prompt_digest", _TEXT),
+        *_USAGE,  # in the first row of a verdict, so that sums are right
+        ("prediction_status", _TEXT),
+        ("random_weights", _YES),
+    ],
+)
+SAMPLES = _schema(
+    "samples/1",
+    [
+        ("benchmark", _TEXT),
+        *_SAMPLE,
+        ("instruction", _TEXT),
+        ("choices", _list(_TEXT)),
+        ("reference_text", _TEXT),
+        (
+            "images",
+            _list(pa.struct([("role", _TEXT), ("bytes", pa.binary()), ("path", _TEXT)])),
+        ),
+        ("raw", _TEXT),  # JSON
+    ],
+)
+_BESIDE = {"label", "random_weights", *(name for name, _ in (*_WHOSE, *_SAMPLE))}
+_PREDICTED = pa.schema([f for f in PREDICTIONS if f.name not in _BESIDE])
+_JUDGED = pa.schema(
+    [pa.field("sample", _TEXT), *(f for f in VERDICT_ROWS if f.name not in _BESIDE)]
+)
+_SLICE = 131_072  # values a row group: one metric's, so that readers skip those of others
+_NOTHING = "the metric says nothing about this output here"
+
+
+class Described:
+    """What the samples of a run's benchmark are, without their pictures; read once."""
+
+    def __init__(self, reader: RunReader) -> None:
+        """Read every shard of the benchmark."""
+        self.reader = reader
+        self._shards: list[pa.Table] = []
+        position = 0
+        for shard in range(reader.plan.shards):
+            rows = describe(reader.benchmark.samples(shard), position)
+            self._shards.append(pa.Table.from_pylist(rows, pa.schema(_SAMPLE)))
+            position += len(rows)
+
+    def due(self, system: str) -> pa.Table:
+        """The samples that a system owes, in the benchmark's order."""
+        formats = pa.array(self.reader.plan.system(system).formats, _TEXT)
+        whole = pa.concat_tables(self._shards)
+        return whole.filter(pc.is_in(whole["format"], value_set=formats))
+
+    def of(self, shard: int, ids: Sequence[str]) -> pa.Table:
+        """Samples of a shard, one row for each of the ids.
+
+        Raises:
+            CorruptError: the shard has no such sample.
+        """
+        table = self._shards[shard]
+        places = pc.index_in(
+            pa.chunked_array([pa.array(ids, _TEXT)]), table["sample"].combine_chunks()
+        )
+        if places.null_count:
+            raise CorruptError(f"shard {shard} has rows of samples that the benchmark has not")
+        return table.take(places)
+
+
+def describe(samples: Iterable[Sample], first: int) -> list[dict[str, Any]]:
+    """What every table says of samples, of which the first has that position."""
+    return [
+        {
+            "sample": s.id,
+            "position": first + at,
+            "format": s.format,
+            "task": s.task,
+            "subtask": s.subtask,
+            "modality": s.modality,
+            "source": s.source,
+            "groups": [],
+        }
+        for at, s in enumerate(samples)
+    ]
+
+
+def sample_tables(reader: RunReader) -> Iterator[pa.Table]:
+    """The benchmark's samples, a shard at a time (schema `samples/1`)."""
+    position = 0
+    for shard in range(reader.plan.shards):
+        samples = reader.benchmark.samples(shard)
+        rows = [
+            {
+                **row,
+                "benchmark": reader.plan.benchmark,
+                "instruction": s.instruction,
+                "choices": list(s.choices),
+                "reference_text": s.reference_text,
+                "images": [
+                    *_pictures("input", s.input_images),
+                    *_pictures("reference", s.reference_images),
+                ],
+                "raw": schemas.dumps(s.raw),
+            }
+            for row, s in zip(describe(samples, position), samples, strict=True)
+        ]
+        position += len(samples)
+        yield pa.Table.from_pylist(rows, SAMPLES)
+
+
+def _pictures(role: str, images: Iterable[Image]) -> Iterator[dict[str, Any]]:
+    for image in images:
+        yield {"role": role, "bytes": image.data, "path": image.path}
+
+
+# ---- values --------------------------------------------------------------------------------
+
+
+def value_tables(reader: RunReader, system: str, described: Described) -> Iterator[pa.Table]:
+    """A system's values, one metric after another (schema `values/1`).
+
+    Raises:
+        CorruptError: rows are damaged, or not those of the samples that the system owes.
+    """
+    due, random = described.due(system), random_labels(reader, system)
+    whose, failed = _whose(reader, system), given_up(reader)
+    for column in system_columns(reader, system, ids=True):
+        assert column.context.ids is not None, "columns are read with their ids"
+        if not column.context.ids.equals(due["sample"]):
+            raise CorruptError(f"{column.label} of {system!r}: samples are not the benchmark's")
+        mark = column.threshold(reader.plan.thresholds)
+        passing = mark.passing(column.values)
+        none = np.isnan(column.values)
+        made: dict[str, Any] = {
+            **whose,
+            "stage": column.stage,
+            "label": column.label,
+            "output": column.output,
+            "metric": column.name,
+            "value": pa.array(column.values, mask=none),
+            "status": column.status.texts(),
+            "reason": _reasons(column, _why_missing(reader, column, failed)),
+            "direction": mark.direction,
+            "threshold": mark.value,
+            "passed": None if passing is None else pa.array(passing, _YES, mask=none),
+            "prediction_status": column.context.prediction.texts(),
+            "random_weights": random["predictions"] or random.get(column.label, False),
+        }
+        whole = _beside(due, made, VALUES)
+        yield from (whole.slice(at, _SLICE) for at in range(0, len(whole), _SLICE))
+
+
+def _why_missing(reader: RunReader, column: Column, failed: Mapping[str, str]) -> str:
+    nodes = [n for n in reader.plan.nodes.values() if n.label == column.label]
+    own = [n for n in nodes if column.system in n.systems]
+    return why_no_row(reader.plan, own[0], failed) if own else NO_ROW
+
+
+def _reasons(column: Column, missing: str) -> pa.Array:
+    """Why each entry has no value; null where it has one."""
+    assert column.reason is not None, "columns are read with their ids"
+    silent = {"missing": missing, "not_applicable": _NOTHING}
+    default = [silent.get(word, word) for word in column.status.words]
+    ok = column.status.where("ok")
+    given = column.reason.texts().to_pylist()
+    return pa.array(
+        [
+            None if fine else reason or default[code]
+            for fine, reason, code in zip(ok, given, column.status.codes, strict=True)
+        ],
+        _TEXT,
+    )
+
+
+# ---- predictions ---------------------------------------------------------------------------
+
+
+def prediction_tables(reader: RunReader, system: str, described: Described) -> Iterator[pa.Table]:
+    """A system's predictions, a benchmark shard at a time (schema `predictions/1`).
+
+    Raises:
+        CorruptError: rows are damaged, or not those of the samples that the system owes.
+    """
+    whose = _whose(reader, system)
+    whose["random_weights"] = random_labels(reader, system)["predictions"]
+    for shard in range(reader.plan.shards):
+        rows = reader.predictions(system, shard)
+        made = pa.Table.from_pylist([_prediction(row) for row in rows], _PREDICTED)
+        of = described.of(shard, [r.sample_id for r in rows])
+        yield _beside(of, whose | _columns(made), PREDICTIONS)
+
+
+def _prediction(row: Prediction) -> dict[str, Any]:
+    images = [{"bytes": i.data, "path": i.path} for i in row.images]
+    return {
+        "status": row.status,
+        "reason": row.reason or None,
+        "text": row.text,
+        "image_prompt": row.image_prompt,
+        "image": images[0] if images else None,
+        "more_images": images[1:],
+        **asdict(row.usage),
+        "details": schemas.dumps(row.details),
+    }
+
+
+# ---- verdicts ------------------------------------------------------------------------------
+
+
+def verdict_tables(reader: RunReader, system: str, described: Described) -> Iterator[pa.Table]:
+    """A system's verdicts, a benchmark shard of one judge at a time (schema `verdicts/1`).
+
+    Raises:
+        CorruptError: rows are damaged.
+    """
+    random, failed = random_labels(reader, system), given_up(reader)
+    for node in reader.plan.giving(system, VERDICTS):
+        whose = _whose(reader, system) | {"label": node.label}
+        whose["random_weights"] = random["predictions"] or random[node.label]
+        missing = why_no_row(reader.plan, node, failed)
+        for shard in range(reader.plan.shards):
+            rows = _verdict_rows(reader, node, shard)
+            if rows is None:
+                due = [s.id for s in reader.benchmark.samples(shard) if s.format in node.formats]
+                rows = [{"sample": i, "status": "missing", "reason": missing} for i in due]
+            of = described.of(shard, [row["sample"] for row in rows])
+            made = pa.Table.from_pylist(rows, _JUDGED)
+            yield _beside(of, whose | _columns(made.drop_columns(["sample"])), VERDICT_ROWS)
+
+
+def _verdict_rows(reader: RunReader, node: Node, shard: int) -> list[dict[str, Any]] | None:
+    pieces = reader.pieces(node, shard)
+    if pieces is None:
+        return None
+    rows = []
+    for piece in pieces:
+        passport = labels(piece).get("passport") or {}
+        told = {n: _text(passport.get(f)) for n, f in _OF_PASSPORT.items()}
+        statuses = piece["prediction_status"].to_pylist()
+        for verdict, status in zip(schemas.verdicts(piece), statuses, strict=True):
+            rows += [{**row, **told, "prediction_status": status} for row in _scales(verdict)]
+    return rows
+
+
+_OF_PASSPORT = {"protocol": "protocol", "prompt_digest": "prompt_hash"}
+
+
+def _scales(verdict: Verdict) -> Iterator[dict[str, Any]]:
+    """The rows of a verdict: one for each scale, one without any when it has no scores."""
+    usage = asdict(verdict.usage)
+    for scale in verdict.scores or (None,):
+        yield {
+            "sample": verdict.sample_id,
+            "judge": verdict.judge,
+            "view": verdict.view,
+            "repeat": verdict.repeat,
+            "scale": scale,
+            "value": verdict.scores.get(scale) if scale else None,
+            "expected": verdict.expected.get(scale) if scale else None,
+            "explanation": verdict.explanations.get(scale) if scale else None,
+            "status": verdict.status,
+            "reason": verdict.reason or None,
+            "raw": verdict.raw,
+            **usage,
+        }
+        usage = {}
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+# ---- parts of all --------------------------------------------------------------------------
+
+
+def _whose(reader: RunReader, system: str) -> dict[str, Any]:
+    plan = reader.plan
+    return {
+        "run": plan.run_id,
+        "benchmark": plan.benchmark,
+        "system": system,
+        "control": plan.system(system).control,
+    }
+
+
+def _columns(table: pa.Table) -> dict[str, Any]:
+    return dict(zip(table.column_names, table.columns, strict=True))
+
+
+def _beside(samples: pa.Table, made: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
+    """Rows of samples with further columns; a single value stands in every row."""
+    size = len(samples)
+    arrays: list[Any] = []
+    for field in schema:
+        value = samples[field.name] if field.name in samples.column_names else made[field.name]
+        if not isinstance(value, pa.Array | pa.ChunkedArray):
+            value = pa.repeat(pa.scalar(value, field.type), size)
+        arrays.append(value)
+    return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,0 +1,71 @@
+"""Parquet tables in a folder of the store, in parts of which each is one whole object."""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from medgen.engine.store.layout import table_part
+from medgen.engine.store.objects import Objects
+
+# Large enough that a sweep has few objects, small enough to hold in memory and to fetch at once.
+PART = 64 * 2**20  # bytes
+# Rows that wait for a row group: readers fetch whole groups, and a page shows some few samples.
+GROUP = 8 * 2**20  # bytes in memory
+
+
+class PartWriter:
+    """Writes one table; what it does not write again of an older one is removed at the end."""
+
+    def __init__(self, objects: Objects, folder: str, schema: pa.Schema, part: int = PART) -> None:
+        """Nothing is written before the first part is full."""
+        self.objects, self.folder, self.schema, self.part = objects, folder, schema, part
+        self.parts = 0
+        self._waiting: list[pa.Table] = []
+        self._open: tuple[pa.BufferOutputStream, pq.ParquetWriter] | None = None
+
+    def write(self, tables: Iterable[pa.Table]) -> int:
+        """Write all rows; returns the number of parts. A table without rows has none.
+
+        A part is replaced whole. Who reads while a table is written anew may meet parts of both.
+        """
+        for table in tables:
+            self._waiting.append(table)
+            if sum(t.nbytes for t in self._waiting) >= GROUP:
+                self._flush()
+        self._flush()
+        self._publish()
+        for name in self.objects.names(self.folder):
+            if f"{self.folder}/{name}" >= table_part(self.folder, self.parts):
+                self.objects.delete(f"{self.folder}/{name}")
+        return self.parts
+
+    def _flush(self) -> None:
+        rows = [table for table in self._waiting if len(table)]
+        self._waiting = []
+        if not rows:
+            return
+        if self._open is None:
+            sink = pa.BufferOutputStream()
+            self._open = sink, pq.ParquetWriter(sink, self.schema, compression="zstd")
+        sink, writer = self._open
+        writer.write_table(pa.concat_tables(rows))
+        if sink.tell() >= self.part:
+            self._publish()
+
+    def _publish(self) -> None:
+        if self._open is None:
+            return
+        sink, writer = self._open
+        writer.close()
+        data: bytes = sink.getvalue().to_pybytes()
+        self.objects.replace(table_part(self.folder, self.parts), data)
+        self.parts, self._open = self.parts + 1, None
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A table as one Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
