@@ -11,6 +11,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from medgen.conf.presets import preset
 from medgen.conf.schema import BenchmarkConf, GateConf, RunConf
 
 _MAX_DEPTH = 24  # of a YAML document; deeper ones are mistakes or attacks
@@ -60,9 +61,23 @@ def benchmark_conf(name: str) -> BenchmarkConf | None:
     """
     if name not in group_names("benchmark"):
         return None
-    body = _member("benchmark", name, None)
+    return _as_benchmark(_member("benchmark", name, None))
+
+
+def benchmark_file(path: str) -> BenchmarkConf:
+    """A preset in a file of the user's; its source is relative to the file, by default beside it.
+
+    Raises:
+        ConfError: there is no such file, or it breaks the schema.
+    """
+    file = Path(path).resolve()
+    return _as_benchmark(_member("benchmark", file.name, file.parent))
+
+
+def _as_benchmark(body: Mapping[str, Any]) -> BenchmarkConf:
     try:
-        conf = OmegaConf.merge(OmegaConf.structured(BenchmarkConf), OmegaConf.create(body))
+        conf = OmegaConf.merge(OmegaConf.structured(BenchmarkConf), OmegaConf.create(dict(body)))
+        _refuse_interpolation(OmegaConf.to_container(conf, resolve=False))
         return cast(BenchmarkConf, OmegaConf.to_object(conf))
     except OmegaConfBaseException as err:
         raise ConfError(_explain(err)) from err
@@ -186,6 +201,10 @@ def _compose(
     for single in _SINGLES:
         if isinstance(value := body.get(single), str):
             composed[single] = _member(single, value, folder)
+        elif single == "benchmark" and isinstance(value, dict):
+            composed[single] = preset(value, lambda other: _member("benchmark", other, folder))
+    if "protocol" not in body and (own := (composed.get("benchmark") or {}).get("protocol")):
+        composed["protocol"] = _member("protocol", own, folder)
     for plural, group in _LISTS.items():
         members: dict[str, Any] = {}
         for entry in _as_list(body.get(plural), plural):
@@ -323,6 +342,9 @@ def _take_end(whole: dict[str, Any], other: dict[str, Any]) -> None:
 def _read_member(group: str, name: str, folder: Path | None) -> dict[str, Any]:
     path = _find(group, name, folder)
     body = read_yaml(str(path))
+    if group == "benchmark":
+        own = folder if folder is not None and path.is_relative_to(folder) else None
+        body = preset(body, lambda other: _read_member(group, other, folder), own)
     # Not `stem`, which would cut a name at its first dot.
     body.setdefault("name", Path(name).name.removesuffix(".yaml").removesuffix(".yml"))
     return body

@@ -71,6 +71,15 @@ class BenchmarkConf:
     subset: SubsetConf | None = None
     expected_count: int | None = None
     number_repeats: bool = False  # a repeated id gets a number instead of being refused
+    reader: str = ""  # `records`: a table, read by `mapping`; empty: one of the layouts
+    mapping: dict[str, Any] = field(default_factory=dict)  # see docs/benchmarks.md
+    protocol: str = ""  # what belongs to it; a run may say another
+    family: str = ""
+    licence: str = ""
+    access: str = ""  # empty: open
+    cite: str = ""
+    confidence: str = ""  # of a preset: confirmed | partial
+    unverified: list[str] = field(default_factory=list)  # what no source says
 
 
 @dataclass

@@ -85,7 +85,7 @@ class HubSource:
         with self._folder.open(path) as file:
             head = pq.ParquetFile(file, page_checksum_verification=True)
             _check_schema(head.schema_arrow, kind)
-            _check_sizes(head.metadata)
+            check_sizes(head.metadata)
             table = pq.ParquetFile(
                 file,
                 metadata=head.metadata,
@@ -189,8 +189,12 @@ def _is_images(kind: pa.DataType) -> bool:
     return bool(binary and (_is_text(path) or pa.types.is_null(path)))
 
 
-def _check_sizes(metadata: pq.FileMetaData) -> None:
-    # The footer is outside data too: what it claims is compared with a limit before it is read.
+def check_sizes(metadata: pq.FileMetaData) -> None:
+    """Compare what a footer claims with limits, before anything is read by it.
+
+    Raises:
+        FaultyContent: a row group of too many bytes, or a column that unpacks to far too many.
+    """
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         if not 0 <= group.total_byte_size <= _MAX_ROW_GROUP:

@@ -1,0 +1,1 @@
+"""Tables of others as benchmarks: the mapping language, and what reads by it."""

@@ -1,0 +1,173 @@
+"""What an item expects, from a row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from medgen.adapters.sources.folder import FaultyContent
+from medgen.adapters.tables.nouns import Asks, Box, Number
+from medgen.adapters.tables.options import Options
+from medgen.adapters.tables.paths import Missing, as_text, at
+from medgen.adapters.tables.settings import Answer
+from medgen.adapters.tables.values import Row, evaluate, is_empty, list_of, same, text_of
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """The compared fields of a sample."""
+
+    texts: tuple[str, ...] = ()
+    sections: tuple[tuple[str, str], ...] = ()
+    choices: tuple[int, ...] = ()
+    number: Number | None = None
+    boxes: tuple[Box, ...] = ()
+
+
+def expectation(
+    answer: Answer, row: Row, asks: Asks, options: Options | None, sizes: list[tuple[int, int]]
+) -> Expectation:
+    """What a row's answer is.
+
+    Args:
+        answer: where it stands.
+        row: the row.
+        asks: what is asked; a text that answers a choice is looked for among the options.
+        options: those of the item.
+        sizes: width and height of every input picture, for boxes given as shares.
+
+    Raises:
+        FaultyContent: there is no answer, or it does not fit the question.
+    """
+    if answer.sections:
+        return Expectation(sections=_sections(answer, row))
+    if answer.number:
+        return Expectation(number=_number(answer, row))
+    if answer.boxes:
+        return Expectation(boxes=_boxes(answer, row, sizes))
+    if options is not None and asks in ("choice", "choices", "preference"):
+        return Expectation(choices=_right(answer, row, options, asks))
+    if answer.letter or answer.letters or answer.index or answer.flags:
+        if options is None:
+            raise FaultyContent("the answer is a place among options, and there are no `choices`")
+        right = _right(answer, row, options, "choices")
+        return Expectation(texts=tuple(options.texts[place] for place in right))
+    return Expectation(texts=_texts(answer, row))
+
+
+def _right(answer: Answer, row: Row, options: Options, asks: Asks) -> tuple[int, ...]:
+    if answer.letter:
+        found = [options.of_letter(_words(answer.letter, row))]
+    elif answer.letters:
+        found = [options.of_letter(letter) for letter in _letters(answer, row)]
+    elif answer.index:
+        values = list_of(answer.index, row)
+        found = [options.of_index(value, answer.base) for value in values]
+    elif answer.flags:
+        found = _flags(answer, row, options)
+    elif answer.texts:
+        words = [as_text(value, "answer") for value in list_of(answer.texts, row)]
+        found = [options.of_text(text) for text in words if text.strip()]
+    else:
+        found = [options.of_text(_words(answer.text, row))]
+    right = tuple(sorted(set(found)))
+    if asks != "choices" and len(right) != 1:
+        raise FaultyContent(f"{len(right)} right options; `asks: choices` takes several")
+    return right
+
+
+def _letters(answer: Answer, row: Row) -> list[str]:
+    values = list_of(answer.letters, row)
+    if len(values) == 1 and isinstance(values[0], str):
+        # "ABD", "A, C" and "A;C" are lists that were written as one text.
+        signs = [sign for sign in values[0] if sign.isalnum()]
+        return signs if signs else [values[0]]
+    return [as_text(value, "answer") for value in values]
+
+
+def _flags(answer: Answer, row: Row, options: Options) -> list[int]:
+    if isinstance(answer.flags, list):
+        values = [at(row, column) for column in answer.flags]
+    else:
+        values = list_of(answer.flags, row)
+    if len(values) != len(options.positions) - bool(answer.none):
+        what = f"{len(values)} flags for {len(options.positions)} options"
+        raise FaultyContent(f"{what}; one for each but that of `none` is expected")
+    found = [place for place, value in enumerate(values) if same(value, 1)]
+    return found if found or not answer.none else [options.of_text(answer.none)]
+
+
+def _words(value: object, row: Row) -> str:
+    found = text_of(value, row)  # type: ignore[arg-type]
+    if not found.strip():
+        raise FaultyContent("no answer; an item is compared with one")
+    return found
+
+
+def _texts(answer: Answer, row: Row) -> tuple[str, ...]:
+    if answer.texts:
+        values = [as_text(value, "answer").strip() for value in list_of(answer.texts, row)]
+        found = tuple(dict.fromkeys(text for text in values if text))
+    else:
+        found = (text_of(answer.text, row).strip(),) if answer.text else ()
+    aliases = (as_text(v, "alias").strip() for v in list_of(answer.aliases, row) if not is_empty(v))
+    found = tuple(dict.fromkeys((*found, *aliases))) if answer.aliases and any(found) else found
+    if not any(found):
+        raise FaultyContent("no answer; an item is compared with one")
+    return found
+
+
+def _sections(answer: Answer, row: Row) -> tuple[tuple[str, str], ...]:
+    pairs = ((name, text_of(value, row).strip()) for name, value in answer.sections.items())
+    found = tuple((name, text) for name, text in pairs if text)
+    if not found:
+        raise FaultyContent(f"all sections are empty ({', '.join(answer.sections)})")
+    return found
+
+
+def _number(answer: Answer, row: Row) -> Number:
+    found = evaluate(answer.number, row)
+    words = as_text(found, "answer").strip().replace(",", "")
+    try:
+        value = float(words)
+    except ValueError as err:
+        raise FaultyContent(f"answer {words[:60]!r} is no number") from err
+    if value in (float("inf"), float("-inf")) or value != value:
+        raise FaultyContent(f"answer {words[:60]!r} is not finite")
+    return Number(value, text_of(answer.unit, row).strip() if answer.unit else "")
+
+
+def _boxes(answer: Answer, row: Row, sizes: list[tuple[int, int]]) -> tuple[Box, ...]:
+    value = evaluate(answer.boxes, row)
+    if is_empty(value) or isinstance(value, Missing):
+        raise FaultyContent("no box; an item is compared with one")
+    listed = value if isinstance(value, list) else [value]
+    single = bool(listed) and not isinstance(listed[0], list | Mapping)
+    image = _image_number(answer, row, sizes)
+    width, height = sizes[image] if sizes else (0, 0)
+    boxes = []
+    for sides in [listed] if single else listed:
+        numbers = _four(sides)
+        if answer.form == "relative":
+            numbers = [n * (height if at % 2 else width) for at, n in enumerate(numbers)]
+        elif answer.form == "xywh":
+            numbers[2:] = [numbers[0] + numbers[2], numbers[1] + numbers[3]]
+        if numbers[0] >= numbers[2] or numbers[1] >= numbers[3]:
+            raise FaultyContent(f"box {sides!r:.80} has no area; `form` says xyxy, xywh, relative")
+        boxes.append(Box(image, *numbers))
+    return tuple(boxes)
+
+
+def _image_number(answer: Answer, row: Row, sizes: list[tuple[int, int]]) -> int:
+    words = text_of(answer.image, row).strip() if answer.image else "0"
+    if not words.isdigit() or (sizes and int(words) >= len(sizes)):
+        raise FaultyContent(f"box lies in picture {words[:20]!r}, of {len(sizes)}, counted from 0")
+    return int(words)
+
+
+def _four(sides: object) -> list[float]:
+    values = [*sides.values()] if isinstance(sides, Mapping) else sides
+    if not isinstance(values, list) or len(values) != 4:
+        raise FaultyContent(f"box {sides!r:.80} is not four numbers")
+    try:
+        return [float(as_text(value, "a side")) for value in values]
+    except ValueError as err:
+        raise FaultyContent(f"box {sides!r:.80} is not four numbers") from err

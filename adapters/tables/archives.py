@@ -1,0 +1,208 @@
+"""Members of zip and tar files, read where they lie; parts of a file joined."""
+
+import io
+import tarfile
+import tempfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable
+from typing import BinaryIO, Protocol
+
+import pyarrow as pa
+
+from medgen.adapters.sources.folder import FaultyContent, Folder
+from medgen.adapters.tables.rows import matching
+
+_BLOCK = 2**20
+_MOST_MEMBERS = 5_000_000
+_MOST_UNPACKED, _ALWAYS_ALLOWED = 20, 2**30  # times the packed size; bytes
+_PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+class Archive(Protocol):
+    """Files inside a file."""
+
+    def read(self, name: str, limit: int) -> bytes:
+        """A member, of which no more than `limit` bytes are unpacked.
+
+        Raises:
+            FaultyContent: there is none of that name, it is no file, damaged, or too large.
+        """
+        ...
+
+
+class Archives:
+    """Every archive below a folder by its name, opened once."""
+
+    def __init__(self, folder: Folder) -> None:
+        """Nothing is opened until it is asked for."""
+        self._folder = folder
+        self._opened: dict[str, Archive] = {}
+        self._faults: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._files: list[BinaryIO] = []
+
+    def close(self) -> None:
+        """Close every file."""
+        for file in self._files:
+            file.close()
+
+    def read(self, archive: str, member: str, limit: int) -> bytes:
+        """A member of an archive; see `Archive.read`."""
+        with self._lock:  # one reader: a tar has one position, and many threads may ask
+            if archive in self._faults:
+                raise FaultyContent(self._faults[archive])
+            if archive not in self._opened:
+                try:
+                    self._opened[archive] = self._open(archive)
+                except FaultyContent as err:
+                    self._faults[archive] = str(err)
+                    raise
+            return self._opened[archive].read(member, limit)
+
+    def _open(self, archive: str) -> Archive:
+        names = list(matching(self._folder, archive))
+        if not names:
+            raise FaultyContent(f"archive {archive!r} is missing; was the copy complete?")
+        parts = [self._folder.open(name) for name in names]
+        self._files += parts
+        file: BinaryIO = parts[0] if len(parts) == 1 else io.BufferedReader(Joined(parts))
+        begins = file.read(4)
+        file.seek(0)
+        packed = next((kind for sign, kind in _PACKED.items() if begins.startswith(sign)), None)
+        try:
+            if begins.startswith(b"PK"):
+                return Zip(file, archive)
+            if packed:
+                file = _unpack(file, packed, archive)
+                self._files.append(file)
+            return Tar(file, archive)
+        except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError) as err:
+            raise FaultyContent(f"archive {archive!r} is damaged ({err})") from err
+
+
+class Zip:
+    """A zip file."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        """`file` can be sought in."""
+        self._zip, self._name = zipfile.ZipFile(file), name
+        _check_members(len(self._zip.filelist), name)
+        self._members = {_plain(entry.filename): entry for entry in self._zip.filelist}
+
+    def read(self, name: str, limit: int) -> bytes:
+        """See `Archive.read`."""
+        entry = self._members.get(name)
+        if entry is None or entry.is_dir():
+            raise FaultyContent(f"{self._name!r} has no member {name!r}")
+        if entry.flag_bits & 1:
+            raise FaultyContent(f"member {name!r} of {self._name!r} is encrypted")
+        try:
+            with self._zip.open(entry) as member:
+                return _whole(member.read, limit, name)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as err:
+            what = f"member {name!r} of {self._name!r} is damaged ({err})"
+            raise FaultyContent(what) from err
+
+
+class Tar:
+    """A tar file; links and devices in it do not exist."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        """`file` can be sought in. Its headers are read once, through the whole file."""
+        self._tar, self._name = tarfile.open(fileobj=file, mode="r:"), name  # noqa: SIM115 - it stays
+        self._members: dict[str, tarfile.TarInfo] = {}
+        for member in self._tar:
+            if member.isreg():
+                self._members[_plain(member.name)] = member
+                _check_members(len(self._members), name)
+
+    def read(self, name: str, limit: int) -> bytes:
+        """See `Archive.read`."""
+        member = self._members.get(name)
+        content = self._tar.extractfile(member) if member else None
+        if content is None:
+            raise FaultyContent(f"{self._name!r} has no member {name!r}")
+        try:
+            return _whole(content.read, limit, name)
+        except (tarfile.TarError, OSError) as err:
+            what = f"member {name!r} of {self._name!r} is damaged ({err})"
+            raise FaultyContent(what) from err
+
+
+class Joined(io.RawIOBase):
+    """Files one behind the other, as one."""
+
+    def __init__(self, parts: list[BinaryIO]) -> None:
+        """All of them can be sought in."""
+        self._parts = parts
+        self._ends: list[int] = []
+        for part in parts:
+            size = part.seek(0, io.SEEK_END)
+            self._ends.append(size + (self._ends[-1] if self._ends else 0))
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As of every file."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._ends[-1]}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def tell(self) -> int:
+        """Bytes before the next one that is read."""
+        return self._at
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        """Bytes of one part, as many as fit."""
+        begin = 0
+        for part, end in zip(self._parts, self._ends, strict=True):
+            if self._at < end:
+                part.seek(self._at - begin)
+                data = part.read(min(len(buffer), end - self._at))
+                buffer[: len(data)] = data
+                self._at += len(data)
+                return len(data)
+            begin = end
+        return 0
+
+
+def _unpack(file: BinaryIO, kind: str, name: str) -> BinaryIO:
+    """The whole content on the local disk, since nothing can be sought in what is packed."""
+    packed = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    limit = max(_MOST_UNPACKED * packed, _ALWAYS_ALLOWED)
+    target: BinaryIO = tempfile.TemporaryFile(prefix="medgen-archive-")  # noqa: SIM115 - it stays
+    stream = pa.CompressedInputStream(file, kind)
+    size = 0
+    while block := stream.read(_BLOCK):
+        size += len(block)
+        if size > limit:
+            raise FaultyContent(f"archive {name!r} unpacks to more than {limit:,} bytes: a bomb?")
+        target.write(block)
+    target.seek(0)
+    return target
+
+
+def _whole(read: Callable[[int], bytes], limit: int, name: str) -> bytes:
+    data = read(limit + 1)  # its real size counts, not the one that it claims
+    if len(data) > limit:
+        raise FaultyContent(f"member {name!r} has more than {limit:,} bytes")
+    return data
+
+
+def _check_members(count: int, name: str) -> None:
+    if count > _MOST_MEMBERS:
+        raise FaultyContent(f"archive {name!r} has more than {_MOST_MEMBERS:,} members")
+
+
+def _plain(name: str) -> str:
+    return "/".join(part for part in name.split("/") if part not in ("", "."))

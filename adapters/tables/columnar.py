@@ -1,0 +1,144 @@
+"""Rows of Parquet and Arrow files, the wanted columns alone, a few at a time."""
+
+from collections.abc import Collection, Iterator
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
+
+from medgen.adapters.sources.folder import FaultyContent
+from medgen.adapters.sources.hub import check_sizes
+from medgen.adapters.tables.lines import FaultyRow
+from medgen.adapters.tables.paths import root_of
+
+_ROWS = 16  # decoded at once; a row may hold pictures of some megabytes
+_STREAM = b"ARROW1"
+Wanted = Collection[str] | None
+
+
+def parquet_rows(
+    file: BinaryIO, wanted: Wanted, limit: int
+) -> Iterator[dict[str, object] | FaultyRow]:
+    """The rows of a Parquet file.
+
+    Args:
+        file: can be sought in.
+        wanted: column paths; None means all columns.
+        limit: bytes that the binary cells of a row may have, counted before they are repeated.
+
+    Raises:
+        FaultyContent: a column stands twice, or the footer claims too much.
+    """
+    head = pq.ParquetFile(file, page_checksum_verification=True)
+    check_sizes(head.metadata)
+    names = _chosen(head.schema_arrow, wanted)
+    table = pq.ParquetFile(
+        file,
+        metadata=head.metadata,
+        read_dictionary=_binary_leaves(head.metadata, head.schema_arrow),
+        page_checksum_verification=True,
+    )
+    for batch in table.iter_batches(batch_size=_ROWS, columns=names):
+        yield from _of_batch(batch, limit)
+
+
+def arrow_rows(
+    file: BinaryIO, wanted: Wanted, limit: int
+) -> Iterator[dict[str, object] | FaultyRow]:
+    """The rows of an Arrow file or stream, as `datasets` keeps them; see `parquet_rows`."""
+    begins = file.read(len(_STREAM))
+    file.seek(0)
+    if begins == _STREAM:
+        whole = ipc.open_file(file)
+        schema = whole.schema
+        batches = (whole.get_batch(number) for number in range(whole.num_record_batches))
+    else:
+        stream = ipc.open_stream(file)
+        schema = stream.schema
+        batches = iter(stream)
+    names = _chosen(schema, wanted)
+    for batch in batches:
+        yield from _of_batch(batch.select(names), limit)
+
+
+def _chosen(schema: pa.Schema, wanted: Wanted) -> list[str]:
+    names = schema.names
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise FaultyContent(f"column {twice[0]!r} stands twice")
+    if wanted is None:
+        return names
+    known = frozenset(names)
+    roots = {root_of(path, known) for path in wanted}
+    return [name for name in names if name in roots]
+
+
+def _of_batch(batch: pa.RecordBatch, limit: int) -> Iterator[dict[str, object] | FaultyRow]:
+    for number in range(batch.num_rows):
+        part = batch.slice(number, 1)
+        if (size := _binary_bytes(part)) > limit:
+            yield FaultyRow(f"its cells have {size:,} bytes, more than {limit:,}; split it")
+            continue
+        try:
+            (row,) = part.to_pylist()
+        except UnicodeDecodeError as err:
+            yield FaultyRow(f"a text is not UTF-8 ({err.reason})")
+        except (ValueError, OverflowError, pa.ArrowException) as err:
+            yield FaultyRow(f"a cell cannot be read ({err})")
+        else:
+            yield row
+
+
+def _binary_leaves(metadata: pq.FileMetaData, schema: pa.Schema) -> list[str]:
+    """Paths of the columns that hold bytes, which are read as the dictionaries they may be."""
+    first = metadata.row_group(0) if metadata.num_row_groups else None
+    paths = [first.column(i).path_in_schema for i in range(first.num_columns)] if first else []
+    found = []
+    for path in paths:
+        root = path.split(".")[0]
+        if root in schema.names and _holds_bytes(schema.field(root).type):
+            last = path.rsplit(".", 1)[-1]
+            if last in ("bytes", root) or path.endswith(("list.element", "list.item")):
+                found.append(path)
+    return found
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return True
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _holds_bytes(kind.value_type)
+    if pa.types.is_struct(kind):
+        return any(_holds_bytes(field.type) for field in kind)
+    return False
+
+
+def _binary_bytes(row: pa.RecordBatch) -> int:
+    return sum(_size(column) for column in row.columns)
+
+
+def _size(cells: pa.Array) -> int:
+    """Bytes that the binary and text cells of one row have when they are written out."""
+    kind = cells.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _size(cells.flatten())
+    if pa.types.is_struct(kind):
+        return sum(_size(pc.struct_field(cells, field.name)) for field in kind)
+    if isinstance(cells, pa.DictionaryArray):
+        if not _measurable(kind.value_type):
+            return 0
+        lengths = pc.take(pc.binary_length(cells.dictionary), cells.indices)
+        return int(pc.sum(lengths).as_py() or 0)
+    if _measurable(kind):
+        return int(pc.sum(pc.binary_length(cells)).as_py() or 0)
+    return 0
+
+
+def _measurable(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+    )

@@ -1,0 +1,215 @@
+"""Rows on their way to items: joined, taken apart, filtered, put together."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import msgspec
+
+from medgen.adapters.sources.folder import FaultyContent, Folder
+from medgen.adapters.tables.lines import FaultyRow
+from medgen.adapters.tables.paths import Missing, as_text, at
+from medgen.adapters.tables.rows import Found, Place, Tables
+from medgen.adapters.tables.settings import Group, Join, RecordsMapping, as_files, conditions
+from medgen.adapters.tables.values import Row, holds, is_empty
+
+_MOST_ELEMENTS = 10_000  # items of one row
+_MOST_DEMONSTRATIONS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Rows that become one item: the last is asked, those before it demonstrate."""
+
+    place: Place
+    rows: tuple[Row, ...] = ()
+    fault: str = ""
+
+
+@dataclass
+class Counted:
+    """What went by."""
+
+    rows: int = 0
+    columns: set[str] = field(default_factory=set)
+
+
+class Shelf:
+    """Rows on the local disk: memory holds where each begins."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="medgen-rows-")  # noqa: SIM115 - closed below
+        self._end = 0
+
+    def put(self, row: Row) -> tuple[int, int]:
+        """Where the row lies.
+
+        Raises:
+            FaultyContent: it holds what cannot be kept, such as half a character.
+        """
+        try:
+            data = msgspec.msgpack.encode(row, enc_hook=str)
+        except (ValueError, OverflowError) as err:
+            raise FaultyContent(f"the row cannot be kept ({err})") from err
+        self._file.seek(self._end)
+        self._file.write(data)
+        place = (self._end, len(data))
+        self._end += len(data)
+        return place
+
+    def get(self, place: tuple[int, int]) -> dict[str, object]:
+        """The row that lies there."""
+        self._file.seek(place[0])
+        return msgspec.msgpack.decode(self._file.read(place[1]), type=dict[str, object])
+
+    def close(self) -> None:
+        """Give the disk back."""
+        self._file.close()
+
+
+def gather(
+    tables: Tables, mapping: RecordsMapping, folder: Folder, counted: Counted
+) -> Iterator[Gathered]:
+    """The rows of every item, or what is wrong with one."""
+    found: Iterator[Found] = iter(_count(tables, counted))
+    if mapping.join is not None:
+        found = _join(found, mapping.join, folder, counted)
+    found = _apart(found, mapping)
+    found = _filter(found, mapping)
+    if mapping.group is not None:
+        yield from _together(found, mapping.group)
+        return
+    for place, row in found:
+        if isinstance(row, FaultyRow):
+            yield Gathered(place, fault=row.what)
+        else:
+            yield Gathered(place, (row,))
+
+
+def _count(tables: Tables, counted: Counted) -> Iterator[Found]:
+    for place, row in tables:
+        counted.rows += 1
+        if not isinstance(row, FaultyRow):
+            counted.columns.update(row)
+        yield place, row
+
+
+def _join(found: Iterator[Found], join: Join, folder: Folder, counted: Counted) -> Iterator[Found]:
+    with closing(Shelf()) as shelf:
+        index: dict[str, tuple[int, int]] = {}
+        yield from _shelve(Tables(folder, as_files(join.files), None), join, shelf, index, counted)
+        used: set[str] = set()
+        for place, row in found:
+            if isinstance(row, FaultyRow):
+                yield place, row
+                continue
+            key = _key(row, join.by)
+            if key not in index:
+                yield place, FaultyRow(f"key {join.by!r} {key!r} has no row in the joined table")
+                continue
+            used.add(key)
+            yield place, {**shelf.get(index[key]), **row}
+        for key in index:
+            if key not in used:
+                what = f"key {join.by!r} {key!r} of the joined table has no row"
+                yield Place(_name_of(join), None), FaultyRow(what)
+
+
+def _shelve(
+    tables: Tables, join: Join, shelf: Shelf, index: dict[str, tuple[int, int]], counted: Counted
+) -> Iterator[Found]:
+    """Lays the joined table away by its key; what is wrong with it comes out."""
+    for place, row in tables:
+        if isinstance(row, FaultyRow):
+            yield place, row
+            continue
+        key = _key(row, join.by)
+        if not key or key in index:
+            why = "stands twice" if key else "is empty"
+            yield place, FaultyRow(f"key {join.by!r} {key!r} {why} in the joined table")
+            continue
+        counted.columns.update(row)
+        index[key] = shelf.put(row)
+
+
+def _name_of(join: Join) -> str:
+    glob = as_files(join.files).glob
+    return glob if isinstance(glob, str) else glob[0]
+
+
+def _key(row: Row, column: str) -> str:
+    value = at(row, column)
+    return "" if isinstance(value, Missing) or is_empty(value) else as_text(value, column).strip()
+
+
+def _apart(found: Iterator[Found], mapping: RecordsMapping) -> Iterator[Found]:
+    each = mapping.each
+    for place, row in found:
+        if isinstance(row, FaultyRow) or not each:
+            yield place, row
+            continue
+        elements = [*each] if isinstance(each, list) else at(row, each)
+        if isinstance(elements, Mapping):
+            elements = [*elements.values()]
+        if not isinstance(elements, list) or not elements:
+            yield place, FaultyRow(f"`each`: {each!r} is no list with elements")
+        elif len(elements) > _MOST_ELEMENTS:
+            yield place, FaultyRow(f"`each`: more than {_MOST_ELEMENTS:,} elements in one row")
+        else:
+            for number, element in enumerate(elements):
+                yield place, {**row, "item": element, "_number": number}
+
+
+def _filter(found: Iterator[Found], mapping: RecordsMapping) -> Iterator[Found]:
+    wanted = conditions(mapping.where)
+    seen: set[bytes] = set()
+    for place, row in found:
+        if isinstance(row, FaultyRow):
+            yield place, row
+            continue
+        if not holds(wanted, row):
+            continue
+        if mapping.unique:
+            digest = hashlib.sha256(_key(row, mapping.unique).encode("utf-8", "replace")).digest()
+            if digest in seen:
+                continue
+            seen.add(digest)
+        yield place, row
+
+
+def _together(found: Iterator[Found], group: Group) -> Iterator[Gathered]:
+    with closing(Shelf()) as shelf:
+        members: dict[str, list[tuple[float, int, Place, tuple[int, int]]]] = {}
+        for place, row in found:
+            if isinstance(row, FaultyRow):
+                yield Gathered(place, fault=row.what)
+                continue
+            try:
+                key, rank = _key(row, group.by), _rank(row, group.order)
+                if not key:
+                    raise FaultyContent(f"`group`: {group.by!r} is empty")
+                listed = members.setdefault(key, [])
+                listed.append((rank, len(listed), place, shelf.put(row)))
+            except FaultyContent as err:
+                yield Gathered(place, fault=str(err))
+        for key, listed in members.items():
+            listed.sort(key=lambda member: member[:2])
+            if len(listed) > _MOST_DEMONSTRATIONS:
+                what = f"`group`: {key!r} has more than {_MOST_DEMONSTRATIONS} rows"
+                yield Gathered(listed[-1][2], fault=what)
+                continue
+            yield Gathered(listed[-1][2], tuple(shelf.get(where) for *_, where in listed))
+
+
+def _rank(row: Row, column: str) -> float:
+    if not column:
+        return 0.0
+    words = as_text(at(row, column), column).strip()
+    try:
+        return float(words)
+    except ValueError as err:
+        raise FaultyContent(
+            f"`group`: {column!r} is {words[:40]!r}, no number to order by"
+        ) from err

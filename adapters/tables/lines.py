@@ -1,0 +1,97 @@
+"""Rows of text files: comma- or tab-separate values, JSON lines."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from medgen.adapters.sources.folder import FaultyContent
+
+_BLOCK = 2**20
+_MAX_COLUMNS = 10_000
+# The csv module's own limit is of the process; ours is of a row, in `_decoded`.
+csv.field_size_limit(2**31 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultyRow:
+    """A row that cannot be read, and why."""
+
+    what: str
+
+
+def lines(file: BinaryIO, limit: int) -> Iterator[bytes | None]:
+    """Every line without its end; None for one of more than `limit` bytes."""
+    parts: list[bytes] = []
+    size = 0
+    while block := file.read(_BLOCK):
+        *whole, rest = block.split(b"\n")
+        for piece in whole:
+            if size + len(piece) > limit:
+                yield None
+            else:
+                yield b"".join((*parts, piece)).removesuffix(b"\r")
+            parts, size = [], 0
+        size += len(rest)
+        parts = [] if size > limit else [*parts, rest]
+    if size:
+        yield None if size > limit else b"".join(parts)
+
+
+def separate(
+    file: BinaryIO, delimiter: str, header: Sequence[str], limit: int
+) -> Iterator[tuple[int, dict[str, object] | FaultyRow]]:
+    """The rows of a table of text with the number of their first line.
+
+    Args:
+        file: UTF-8, with or without a byte-order mark.
+        delimiter: one sign.
+        header: names of the columns; empty: they stand in the first line.
+        limit: bytes that a row may have.
+
+    Raises:
+        FaultyContent: no table, or one that goes on only after a broken quotation.
+    """
+    source = _decode(file, limit)
+    table = csv.reader(source, delimiter=delimiter, strict=False)
+    names = list(header)
+    line = 1
+    try:
+        if not names:
+            names = [name.strip() for name in next(table, [])]
+            _check_header(names)
+        line = table.line_num + 1
+        for cells in table:
+            number, line = line, table.line_num + 1
+            if not cells or not any(cell.strip() for cell in cells):
+                continue
+            yield number, _row(names, cells)
+    except csv.Error as err:
+        raise FaultyContent(f"line {line}: no table of text ({err})") from err
+
+
+def _row(names: Sequence[str], cells: list[str]) -> dict[str, object] | FaultyRow:
+    if len(cells) != len(names):
+        return FaultyRow(
+            f"{len(cells)} cells in a table of {len(names)} columns; is a quotation mark missing?"
+        )
+    return dict(zip(names, cells, strict=True))
+
+
+def _check_header(names: list[str]) -> None:
+    if not any(names):
+        raise FaultyContent("the file is empty; its first line should name the columns")
+    if len(names) > _MAX_COLUMNS:
+        raise FaultyContent(f"{len(names):,} columns; at most {_MAX_COLUMNS:,} are read")
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise FaultyContent(f"column {twice[0]!r} stands twice")
+
+
+def _decode(file: BinaryIO, limit: int) -> Iterator[str]:
+    for number, line in enumerate(lines(file, limit), 1):
+        if line is None:
+            raise FaultyContent(f"line {number} has more than {limit:,} bytes; that is no row")
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8") + "\n"
+        except UnicodeDecodeError as err:
+            raise FaultyContent(f"line {number} is not UTF-8 text ({err.reason})") from err

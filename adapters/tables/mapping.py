@@ -1,0 +1,82 @@
+"""The mapping of a preset, read and checked before any row is."""
+
+from collections.abc import Iterator, Mapping
+
+from medgen.adapters.sources.folder import FaultyContent, safe_path
+from medgen.adapters.tables.settings import RecordsMapping, as_files
+from medgen.adapters.tables.wanted import check_values
+from medgen.engine.errors import ConfigError
+from medgen.engine.settings import read
+
+_SLUG = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+def read_mapping(given: Mapping[str, object], where: str) -> RecordsMapping:
+    """A mapping, or why there is none.
+
+    Args:
+        given: what the preset says, as plain values of YAML.
+        where: it stands, for messages.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type, a pattern that is none, a truth value where a
+            text belongs; the message begins with the place.
+    """
+    for place in _truths(given, where):
+        raise ConfigError(
+            f"{place}: YAML takes yes, no, on, off, true and false for truth values; quote it"
+        )
+    mapping = read(RecordsMapping, given, where)
+    check_values(mapping, where)
+    globs = as_files(mapping.files).glob
+    for glob in [globs] if isinstance(globs, str) else globs:
+        _check_path(glob, f"{where}, files")
+    if mapping.join:
+        globs = as_files(mapping.join.files).glob
+        for glob in [globs] if isinstance(globs, str) else globs:
+            _check_path(glob, f"{where}, join.files")
+    for fields in (mapping.sample, *mapping.sample.variants):
+        if isinstance(fields.task, str):
+            _check_task(fields.task, f"{where}, sample.task")
+    for task in mapping.tasks:
+        _check_task(task, f"{where}, tasks")
+    _check_whole(mapping, where)
+    return mapping
+
+
+def _check_whole(mapping: RecordsMapping, where: str) -> None:
+    sample = mapping.sample
+    for name in ("instruction", "task"):
+        fields = [sample, *sample.variants] if not sample.variants else sample.variants
+        lacking = [f for f in fields if getattr(f, name) is None]
+        if getattr(sample, name) is None and lacking:
+            raise ConfigError(f"{where}, sample needs the field {name!r}")
+
+
+def _check_path(path: str, where: str) -> None:
+    try:
+        safe_path(path)
+    except FaultyContent as err:
+        raise ConfigError(f"{where}: {err}") from err
+
+
+def _check_task(task: str, where: str) -> None:
+    if not task or not set(task) <= _SLUG:
+        raise ConfigError(f"{where}: {task!r} is no slug: small letters, digits and -")
+
+
+def _truths(value: object, where: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if isinstance(key, bool):
+                yield f"{where}: {key!r}"
+            if isinstance(inner, bool) and key not in ("strip", "optional"):
+                yield f"{where}.{key}"
+            else:
+                yield from _truths(inner, f"{where}.{key}")
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            if isinstance(inner, bool):
+                yield f"{where}[{number}]"
+            else:
+                yield from _truths(inner, f"{where}[{number}]")

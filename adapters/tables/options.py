@@ -1,0 +1,188 @@
+"""The options of an item and which of them is right."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from medgen.adapters.sources.folder import FaultyContent
+from medgen.adapters.tables.paths import as_text, expand, fill
+from medgen.adapters.tables.settings import Choices
+from medgen.adapters.tables.values import Row, is_empty, list_of, text_of, work
+
+MAX_OPTIONS = 100
+_LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_ARABIC = "أبجدهوزحطي"
+_GREEK = "ΑΒΓΔΕΖΗΘΙΚ"
+_CYRILLIC = "АБВГДЕЖЗИК"
+_JAPANESE = "アイウエオカキクケコ"
+_KOREAN = "가나다라마바사아자차"
+_SCRIPTS = (_ARABIC, _GREEK, _CYRILLIC, _JAPANESE, _KOREAN)
+_LETTER = re.compile(r"\W*(?:option|choice|answer)?\W*(\w)\W*", re.IGNORECASE)
+_LEADING = re.compile(r"\W{0,2}(\w)\s*[).:,\uff1a\u3001]")
+_COLUMN_LETTER = re.compile(r"(?:^|[^A-Za-z])([A-Za-z])$")
+_INLINE = re.compile(r"(?:(?<=^)|(?<=[\s;,(\[|/]))([A-Z])\s?[.:)\]\u3001\uff1a\uff0e]")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The texts of the options; `letters` and `positions` are those of the source."""
+
+    texts: tuple[str, ...]
+    letters: tuple[str, ...]
+    positions: tuple[int, ...]  # 0-based, before empty cells were dropped
+
+    def of_letter(self, given: str) -> int:
+        """The option that a letter or a digit names.
+
+        Raises:
+            FaultyContent: none has it.
+        """
+        sign = letter_in(given)
+        if sign in self.letters:
+            return self.letters.index(sign)
+        raise FaultyContent(f"answer {given[:60]!r} is none of the letters {self._by_name()}")
+
+    def of_index(self, given: object, base: int) -> int:
+        """The option at a place in the source.
+
+        Raises:
+            FaultyContent: there is none.
+        """
+        words = as_text(given, "answer").strip()
+        if words.isascii() and words.isdigit() and int(words) - base in self.positions:
+            return self.positions.index(int(words) - base)
+        raise FaultyContent(
+            f"answer {words[:60]!r} is no place of the options, counted from {base}"
+        )
+
+    def of_text(self, given: str) -> int:
+        """The option of this text: exactly, else without case, blanks and final stop.
+
+        Raises:
+            FaultyContent: none is, or several are.
+        """
+        for change in (str.strip, _fold):
+            found = [n for n, text in enumerate(self.texts) if change(text) == change(given)]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise FaultyContent(f"answer {given[:60]!r} is several of the options")
+        listed = ", ".join(repr(text[:40]) for text in self.texts[:8])
+        raise FaultyContent(f"answer {given[:60]!r} is none of the options {listed}")
+
+    def _by_name(self) -> str:
+        return ", ".join(self.letters)
+
+
+def options(settings: Choices, row: Row, item_id: str) -> Options:
+    """The options of a row.
+
+    Raises:
+        FaultyContent: there are fewer than two, too many, or they are not of the form.
+    """
+    found = _options(settings, row, item_id)
+    if not 2 <= len(found.texts) <= MAX_OPTIONS:
+        count = len(found.texts)
+        raise FaultyContent(f"{count} option(s); a choice has 2 to {MAX_OPTIONS}")
+    return found
+
+
+def _options(settings: Choices, row: Row, item_id: str) -> Options:
+    if settings.columns:
+        return _of_columns(settings, row)
+    if settings.answer:
+        return _of_answer(settings, row, item_id)
+    if isinstance(settings.constant, list):
+        return _letter([as_text(text, "option") for text in settings.constant])
+    value = work(fill(settings.of, row), settings)
+    if settings.form == "inline":
+        return _keep([*_inline(as_text(value, settings.of))])
+    if isinstance(value, Mapping):
+        return _keep([(str(key), text) for key, text in value.items()])
+    if settings.form == "letters":
+        raise FaultyContent(f"{settings.of!r} is no object of letters and options")
+    if not isinstance(value, list):
+        raise FaultyContent(f"{settings.of!r} is no list of options; `parse` reads one from text")
+    return _letter([as_text(text, "option") for text in value])
+
+
+def _of_columns(settings: Choices, row: Row) -> Options:
+    names = [name for column in settings.columns for name, _ in expand(column)]
+    cells = [work(fill(name, row), settings) for name in names]
+    letters = [_letter_of_column(name, place) for place, name in enumerate(names)]
+    if len(set(letters)) < len(letters):
+        letters = [*_LATIN[: len(names)]]
+    return _keep(list(zip(letters, cells, strict=True)))
+
+
+def _of_answer(settings: Choices, row: Row, item_id: str) -> Options:
+    answer = text_of(settings.answer, row)
+    others = [as_text(text, "distractor") for text in list_of(settings.distractors, row)]
+    if settings.at:
+        letters = [text_of(settings.at, row), *map(str, list_of(settings.others, row))]
+        if len(letters) != 1 + len(others):
+            raise FaultyContent(f"{len(others)} distractors and {len(letters) - 1} letters of them")
+        pairs = zip(letters, (answer, *others), strict=True)
+        return _keep(sorted((letter_in(letter), text) for letter, text in pairs))
+    whole = [answer, *others]
+    order = sorted(
+        range(len(whole)), key=lambda n: hashlib.sha256(f"{item_id}/{n}".encode()).digest()
+    )
+    return _letter([whole[place] for place in order])
+
+
+def _letter(texts: Sequence[str]) -> Options:
+    names = _LATIN if len(texts) <= len(_LATIN) else [str(n) for n in range(1, len(texts) + 1)]
+    return _keep(list(zip(names, texts, strict=False)))
+
+
+def _keep(pairs: Sequence[tuple[str, object]]) -> Options:
+    kept = [
+        (letter_in(letter), as_text(text, "option").strip(), place)
+        for place, (letter, text) in enumerate(pairs)
+        if not is_empty(text)
+    ]
+    texts = tuple(text for _, text, _ in kept)
+    folded = [text for text in texts if texts.count(text) > 1]
+    if folded:
+        raise FaultyContent(f"option {folded[0][:60]!r} stands twice")
+    return Options(texts, tuple(sign for sign, _, _ in kept), tuple(place for _, _, place in kept))
+
+
+def letter_in(text: str) -> str:
+    """The letter that a text is or begins with: "(b)", "B.", "B: Lung", "Option B" give "B".
+
+    A digit 1 to 9 and a letter of another script's list become the Latin letter of their place.
+    """
+    found = _LETTER.fullmatch(text) or _LEADING.match(text)
+    sign = (found[1] if found else text.strip()).upper()
+    for script in _SCRIPTS:
+        if len(sign) == 1 and sign in script:
+            return _LATIN[script.index(sign)]
+    if len(sign) == 1 and sign in "123456789":
+        return _LATIN[int(sign) - 1]
+    return sign
+
+
+def _letter_of_column(name: str, place: int) -> str:
+    if found := _COLUMN_LETTER.search(name):
+        return found[1].upper()
+    return _LATIN[place] if place < len(_LATIN) else str(place + 1)
+
+
+def _inline(text: str) -> list[tuple[str, str]]:
+    """Options that stand in one text behind their letters, which come in order from A."""
+    marks: list[re.Match[str]] = []
+    for found in _INLINE.finditer(text):
+        if found[1] == _LATIN[len(marks)]:
+            marks.append(found)
+    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    return [
+        (mark[1], text[mark.end() : end].strip(" \t\r\n;,|/(["))
+        for mark, end in zip(marks, ends, strict=True)
+    ]
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.split()).casefold().rstrip(".")

@@ -1,0 +1,200 @@
+"""The pictures of an item: embedded, raw, base64, by path, or members of an archive."""
+
+import base64
+import binascii
+import hashlib
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from PIL import Image as Pillow
+
+from medgen.adapters.sources.folder import MAX_RECORD_BYTES, FaultyContent, Folder, safe_path
+from medgen.adapters.tables.archives import Archives
+from medgen.adapters.tables.nouns import Image
+from medgen.adapters.tables.paths import Missing, as_text, expand, fill
+from medgen.adapters.tables.settings import Picture
+from medgen.adapters.tables.values import Row, is_empty, list_of, work
+from medgen.engine.errors import ImageError
+from medgen.engine.images import open_image, png
+
+_MOST_SHRUNK = 4  # a picture may have so many times the pixels that are allowed before it is shrunk
+_REMEMBERED = 1_000_000  # digests of pictures that were decoded already
+_LATEST = 8  # files that are kept for rows that name the same one
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a preset allows: bytes of a cell, pixels, pictures, and the side to shrink to."""
+
+    bytes_a_cell: int
+    pixels: int
+    images: int
+    shrink: int | None
+
+
+class Gallery:
+    """Finds, checks and names pictures."""
+
+    def __init__(self, folder: Folder, limits: Limits) -> None:
+        """`folder` is the root that nothing is read outside of."""
+        self._folder, self._limits = folder, limits
+        self._archives = Archives(folder)
+        self._decoded: set[bytes] = set()
+        self._latest: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+        self.made_smaller = 0
+
+    def close(self) -> None:
+        """Close every archive."""
+        self._archives.close()
+
+    def pictures(self, settings: list[Picture], row: Row) -> Iterator[tuple[Picture, Image]]:
+        """Every picture that a row has, checked.
+
+        Raises:
+            FaultyContent: one is missing, unreadable, too large, or they are too many.
+        """
+        count, left = 0, MAX_RECORD_BYTES
+        for picture in settings:
+            labels = _labels(picture, row)
+            for number, (name, value) in enumerate(self._cells(picture, row), 1):
+                if (count := count + 1) > self._limits.images:
+                    raise FaultyContent(f"more than {self._limits.images} pictures in one item")
+                image = self._check(self._load(picture, value, row), picture)
+                if (left := left - len(image.data)) < 0:
+                    what = f"its pictures have more than {MAX_RECORD_BYTES:,} bytes together"
+                    raise FaultyContent(what)
+                label = as_text(labels[number - 1], "a label") if number <= len(labels) else ""
+                place = picture.place.replace("{n}", name or str(number))
+                yield picture, Image(image.data, image.path, label, place)
+
+    def _cells(self, picture: Picture, row: Row) -> Iterator[tuple[str, object]]:
+        if picture.form == "volume":
+            raise FaultyContent("volumes are not read from tables; give their slices as pictures")
+        any_found = False
+        for column, name in expand(picture.of):
+            found = work(fill(column, row), picture)
+            for value in found if isinstance(found, list) else [found]:
+                if name and is_empty(value):
+                    continue
+                if is_empty(value) and not isinstance(found, list):
+                    continue
+                any_found = True
+                yield name, value
+        if not any_found and not picture.optional:
+            missing = " (there is no such column)" if isinstance(found, Missing) else ""
+            raise FaultyContent(f"no picture in {picture.of!r}{missing}")
+
+    def _load(self, picture: Picture, value: object, row: Row) -> Image:
+        if isinstance(value, Mapping):
+            held, path = value.get("bytes"), value.get("path")
+            if not isinstance(held, bytes):
+                # A path alone points to a file of whoever wrote the table; it is never followed.
+                raise FaultyContent(f"{picture.of!r} holds no bytes; only embedded ones are read")
+            return self._measure(held, picture, path if isinstance(path, str) else "")
+        if isinstance(value, bytes | bytearray):
+            return self._measure(bytes(value), picture, "")
+        if not isinstance(value, str):
+            raise FaultyContent(f"{picture.of!r} is {type(value).__name__}, no picture or path")
+        if picture.form == "base64":
+            return self._measure(self._decode(value, picture), picture, "")
+        return self._by_name(picture, value.strip(), row)
+
+    def _by_name(self, picture: Picture, reference: str, row: Row) -> Image:
+        if reference.lower().startswith(("http://", "https://", "s3://", "ftp://", "data:")):
+            advice = "`as: base64` reads one" if reference.startswith("data:") else "fetch it first"
+            raise FaultyContent(f"picture {reference[:80]!r} is a URL; none is followed: {advice}")
+        if len(reference) > 1024:
+            raise FaultyContent(
+                f"{picture.of!r} is too long for a path; is it base64? `as: base64`"
+            )
+        below = as_text(fill(picture.below, row), "`below`") if "{" in picture.below else ""
+        place = safe_path(below or picture.below) if picture.below else ""
+        path = safe_path(reference)
+        full = f"{place}/{path}" if place else path
+        archive = picture.archive
+        if "{" in archive and "," not in archive:
+            archive = as_text(fill(archive, row), "`in`")
+        return Image(self._file(archive, full), path)
+
+    def _file(self, archive: str, path: str) -> bytes:
+        with self._lock:
+            if (archive, path) in self._latest:
+                return self._latest[archive, path]
+        limit = self._limits.bytes_a_cell
+        if archive:
+            data = self._archives.read(archive, path, limit)
+        else:
+            data = self._folder.read(path, limit)
+        with self._lock:
+            self._latest[archive, path] = data
+            while len(self._latest) > _LATEST:
+                self._latest.popitem(last=False)
+        return data
+
+    def _decode(self, text: str, picture: Picture) -> bytes:
+        if len(text) > self._limits.bytes_a_cell * 4 // 3 + 1024:
+            raise FaultyContent(_TOO_LARGE.format(picture.of, self._limits.bytes_a_cell))
+        words = text.strip()
+        if words.startswith("data:"):
+            words = words.partition(",")[2]
+        try:
+            return base64.b64decode("".join(words.split()), validate=True)
+        except (binascii.Error, ValueError) as err:
+            raise FaultyContent(f"{picture.of!r} is no base64 ({err})") from err
+
+    def _measure(self, data: bytes, picture: Picture, path: str) -> Image:
+        if len(data) > self._limits.bytes_a_cell:
+            raise FaultyContent(_TOO_LARGE.format(picture.of, self._limits.bytes_a_cell))
+        return Image(data, path)
+
+    def _check(self, image: Image, picture: Picture) -> Image:
+        digest = hashlib.sha256(image.data).digest()
+        if digest in self._decoded:
+            return image
+        try:
+            open_image(image.data, self._limits.pixels)
+        except ImageError as err:
+            if err.case != "oversized" or self._limits.shrink is None:
+                named = f" {image.path!r}" if image.path else ""
+                what = f"{picture.role} picture{named} in {picture.of!r}: {err}"
+                raise FaultyContent(f"{what}; replace or drop it") from err
+            return self._smaller(image, self._limits.shrink)
+        if len(self._decoded) < _REMEMBERED:
+            self._decoded.add(digest)
+        return image
+
+    def _smaller(self, image: Image, side: int) -> Image:
+        try:
+            whole = open_image(image.data, _MOST_SHRUNK * self._limits.pixels)
+        except ImageError as err:
+            raise FaultyContent(f"picture {image.path!r}: {err}") from err
+        whole.thumbnail((side, side), Pillow.Resampling.LANCZOS)
+        with self._lock:
+            self.made_smaller += 1
+        return Image(png(whole), image.path)
+
+
+_TOO_LARGE = "{!r} has more than {:,} bytes (`most_bytes_a_cell`)"
+
+
+def _labels(picture: Picture, row: Row) -> list[object]:
+    if isinstance(picture.labels, list):
+        return [*picture.labels]
+    return list_of(picture.labels, row) if picture.labels else []
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height from the header.
+
+    Raises:
+        FaultyContent: it is no picture.
+    """
+    try:
+        with Pillow.open(io.BytesIO(data)) as image:
+            return image.size
+    except Exception as err:
+        raise FaultyContent(f"no picture ({err})") from err

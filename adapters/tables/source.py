@@ -1,0 +1,174 @@
+"""A table of somebody else's, read as a benchmark by a mapping."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import Any, ClassVar
+
+from medgen.adapters.sources.folder import FaultyContent, Folder
+from medgen.adapters.sources.records import ahead
+from medgen.adapters.tables.gather import Counted, Gathered, gather
+from medgen.adapters.tables.items import ItemMaker, content_id
+from medgen.adapters.tables.nouns import Sample, Turn
+from medgen.adapters.tables.paths import root_of
+from medgen.adapters.tables.pictures import Gallery, Limits
+from medgen.adapters.tables.rows import Place, Tables
+from medgen.adapters.tables.settings import Expected, RecordsMapping, as_files
+from medgen.adapters.tables.wanted import read_columns
+from medgen.engine.benchmark.source import Problem
+from medgen.engine.guard import guard_row
+
+_NAMED = 12  # columns that a message lists
+
+
+class RecordsSource:
+    """Reads rows by a mapping, in bounded memory; see docs/benchmarks.md."""
+
+    name: ClassVar[str] = "records"
+
+    def __init__(
+        self, url: str, mapping: RecordsMapping, about: Mapping[str, Any] | None = None
+    ) -> None:
+        """`url` is the folder that everything lies in; `about` joins the manifest."""
+        self._folder = Folder(url)
+        self._mapping = mapping
+        self._about = dict(about or {})
+        self._notes: list[str] = []
+
+    def __iter__(self) -> Iterator[Sample | Problem]:
+        """See `medgen.engine.benchmark.source.Source`; equal faults are told once and counted."""
+        self._notes = []
+        told: Counter[tuple[str, str]] = Counter()
+        for item in self._items():
+            if isinstance(item, Problem):
+                told[item.file, item.what] += 1
+                if told[item.file, item.what] > 1:
+                    continue
+            yield item
+        for (file, what), count in told.items():
+            if count > 1:
+                yield Problem(file, None, None, f"{count - 1:,} more row(s): {what}")
+
+    def expected_counts(self) -> Mapping[tuple[str, str], int]:
+        """Nothing: what is expected of a table stands in its mapping."""
+        return {}
+
+    def describe(self) -> Mapping[str, Any]:
+        """See `medgen.engine.benchmark.source.Source`."""
+        return {"layout": "records", "url": self._folder.url, **self._about, "notes": self._notes}
+
+    def _items(self) -> Iterator[Sample | Problem]:
+        mapping = self._mapping
+        columns, needed = read_columns(mapping)
+        tables = Tables(self._folder, as_files(mapping.files), columns)
+        gallery = Gallery(
+            self._folder,
+            Limits(
+                mapping.most_bytes_a_cell, mapping.most_pixels, mapping.most_images, mapping.shrink
+            ),
+        )
+        with closing(gallery):
+            yield from self._read(tables, gallery, needed)
+        self._take_notes(tables, gallery)
+
+    def _read(
+        self, tables: Tables, gallery: Gallery, needed: set[str]
+    ) -> Iterator[Sample | Problem]:
+        mapping = self._mapping
+        maker = ItemMaker(mapping.sample, mapping.tasks, gallery)
+        counted, seen = Counted(), Counter[str]()
+        items = images = 0
+        gathered = gather(tables, mapping, self._folder, counted)
+        for item in ahead(partial(_results, maker), gathered):
+            if isinstance(item, Sample):
+                items += 1
+                images += len(item.input_images) + len(item.reference_images)
+                yield _with_id(item, seen)
+            else:
+                yield item
+        yield from self._missing_columns(needed, counted)
+        yield from self._differing_counts({"rows": counted.rows, "items": items, "images": images})
+
+    def _missing_columns(self, needed: set[str], counted: Counted) -> Iterator[Problem]:
+        known = frozenset(counted.columns)
+        listed = ", ".join(sorted(n for n in known if not n.startswith("_"))[:_NAMED])
+        for path in sorted(needed) if known else ():
+            if root_of(path, known) not in known:
+                what = f"column {path!r} is in no row; there are {listed}"
+                yield Problem(self._files(), None, None, what)
+
+    def _differing_counts(self, found: Mapping[str, int]) -> Iterator[Problem]:
+        expect = self._mapping.expect
+        wanted = expect if isinstance(expect, Expected) else Expected(items=expect)
+        for name in ("rows", "items", "images"):
+            count: int | None = getattr(wanted, name)
+            if count is not None and count != found[name]:
+                what = f"{found[name]:,} {name}, not the {count:,} of `expect`"
+                yield Problem(self._files(), None, None, f"{what}; is this the same release?")
+
+    def _files(self) -> str:
+        glob = as_files(self._mapping.files).glob
+        return glob if isinstance(glob, str) else ", ".join(glob)
+
+    def _take_notes(self, tables: Tables, gallery: Gallery) -> None:
+        if tables.json.not_finite:
+            self._notes.append(f"{tables.json.not_finite} numbers that are none were read as null")
+        if gallery.made_smaller:
+            self._notes.append(f"{gallery.made_smaller} pictures were made smaller")
+        if self._mapping.expect is None:
+            self._notes.append("the preset expects no count")
+
+
+def _results(maker: ItemMaker, gathered: Gathered) -> list[Sample | Problem]:
+    place = gathered.place
+    if gathered.fault:
+        return [_problem(place, "", gathered.fault)]
+    name: list[str] = []
+    try:
+        name.append(maker.id_of(gathered.rows[-1]))
+        raised: list[str] = []
+        sample = guard_row(
+            lambda: _sample(maker, gathered), lambda found: raised.append(found.reason)
+        )
+    except FaultyContent as err:
+        return [_problem(place, "".join(name), str(err))]
+    if sample is None:
+        return [_problem(place, "".join(name), reason) for reason in raised]
+    return [sample]
+
+
+def _sample(maker: ItemMaker, gathered: Gathered) -> Sample:
+    *before, last = gathered.rows
+    turns: list[Turn] = []
+    for row in before:
+        shown = maker.sample(row)
+        pictures = (*shown.context_images, *shown.input_images)
+        turns.append(Turn("user", shown.instruction, pictures))
+        turns.append(Turn("assistant", _answer_of(shown)))
+    return replace(maker.sample(last), turns=tuple(turns))
+
+
+def _answer_of(sample: Sample) -> str:
+    right = ", ".join(sample.choices[place] for place in sample.reference_choices)
+    sections = "\n".join(f"{name}: {text}" for name, text in sample.reference_sections.items())
+    return right or sections or (sample.reference_texts[0] if sample.reference_texts else "")
+
+
+def _with_id(sample: Sample, seen: Counter[str]) -> Sample:
+    if sample.id:
+        return sample
+    made = content_id(sample)
+    seen[made] += 1
+    return replace(sample, id=made if seen[made] == 1 else f"{made}-{seen[made]}")
+
+
+def _problem(place: Place, name: str, what: str) -> Problem:
+    return Problem(place.file, place.row, name or None, what)
+
+
+def digest_of(text: str) -> str:
+    """The sha256 of a preset's text."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,147 @@
+"""Which columns a mapping reads."""
+
+from collections.abc import Iterator
+
+from medgen.adapters.sources.folder import FaultyContent
+from medgen.adapters.tables.literals import check_parse
+from medgen.adapters.tables.paths import columns_of, expand, steps
+from medgen.adapters.tables.patterns import check_pattern
+from medgen.adapters.tables.settings import (
+    Answer,
+    Cell,
+    Choices,
+    Fields,
+    Picture,
+    RecordsMapping,
+    Value,
+)
+from medgen.engine.errors import ConfigError
+
+OWN = ("_key", "_file", "_folder", "_item", "_number", "item")
+_ANSWERS = ("letter", "letters", "index", "text", "texts", "aliases", "number", "unit", "boxes")
+
+
+def read_columns(mapping: RecordsMapping) -> tuple[set[str], set[str]]:
+    """Column paths that are read, and those of them that every table should have somewhere."""
+    needed: set[str] = {*mapping.where}
+    perhaps: set[str] = set()
+    for text in (mapping.unique, mapping.each if isinstance(mapping.each, str) else ""):
+        needed |= {text} if text else set()
+    if mapping.group:
+        needed |= {name for name in (mapping.group.by, mapping.group.order) if name}
+    if mapping.join:
+        needed.add(mapping.join.by)
+    for fields in (mapping.sample, *mapping.sample.variants):
+        for column, must in _of_fields(fields):
+            (needed if must else perhaps).add(column)
+    for variant in mapping.sample.variants:
+        needed |= {*variant.when}
+    own = {column for column in needed | perhaps if steps(column)[:1] and steps(column)[0] in OWN}
+    return (needed | perhaps) - own, needed - own
+
+
+def check_values(mapping: RecordsMapping, where: str) -> None:
+    """Refuse patterns, ranges and ways to parse that cannot be.
+
+    Raises:
+        ConfigError: with the place of the value.
+    """
+    places = [("sample", mapping.sample)]
+    places += [(f"sample.variants[{n}]", v) for n, v in enumerate(mapping.sample.variants)]  # type: ignore[misc]
+    for place, fields in places:
+        for name, cell in _cells(fields):
+            _check_cell(cell, f"{where}, {place}.{name}")
+
+
+def _check_cell(cell: Cell, where: str) -> None:
+    for name, pattern in (("cut", cell.cut), ("match", cell.match)):
+        if pattern:
+            check_pattern(pattern, f"{where}.{name}")
+    for pattern in cell.replace:
+        check_pattern(pattern, f"{where}.replace")
+    if cell.parse:
+        check_parse(cell.parse, f"{where}.parse")
+    if cell.of and cell.constant is not None:
+        raise ConfigError(f"{where}: `is` and `of` cannot both be said")
+    try:
+        for text in (cell.of, *(cell.columns if isinstance(cell, Choices) else ())):
+            expand(text)
+    except FaultyContent as err:
+        raise ConfigError(f"{where}: {err}") from err
+
+
+def _cells(fields: Fields) -> Iterator[tuple[str, Cell]]:
+    """Every value of the fields that is written as an object, with its place."""
+    for name in Fields.__struct_fields__:
+        value: object = getattr(fields, name)
+        for place, inner in _inside(name, value):
+            if isinstance(inner, Cell):
+                yield place, inner
+
+
+def _inside(name: str, value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, list):
+        yield from ((f"{name}[{number}]", inner) for number, inner in enumerate(value))
+    elif isinstance(value, dict):
+        yield from ((f"{name}.{key}", inner) for key, inner in value.items())
+    elif isinstance(value, Answer):
+        yield from ((f"{name}.{part}", inner) for part, inner in _values_of(value))
+    else:
+        yield name, value
+
+
+def _values_of(answer: Answer) -> Iterator[tuple[str, Value]]:
+    for name in _ANSWERS:
+        value: Value = getattr(answer, name)
+        if value:
+            yield name, value
+    if isinstance(answer.flags, list):
+        yield from (("flags", column) for column in answer.flags)
+    elif answer.flags:
+        yield "flags", answer.flags
+    if answer.image:
+        yield "image", answer.image
+    yield from ((f"sections.{name}", value) for name, value in answer.sections.items())
+
+
+def _of_fields(fields: Fields) -> Iterator[tuple[str, bool]]:
+    for name in Fields.__struct_fields__:
+        if name in ("asks", "images", "choices"):
+            continue
+        given: object = getattr(fields, name)
+        if name == "task" and isinstance(given, str):
+            continue  # the task itself, and no column
+        for _, value in _inside(name, given):
+            if isinstance(value, str | Cell):
+                yield from _of_value(value)
+    for picture in fields.images or []:
+        yield from _of_picture(picture)
+    if fields.choices:
+        yield from _of_choices(fields.choices)
+
+
+def _of_value(value: Value, must: bool = True) -> Iterator[tuple[str, bool]]:
+    if isinstance(value, Cell):
+        must = must and value.default is None
+        value = value.of
+    if value:
+        yield from ((column, must) for column in columns_of(value))
+
+
+def _of_picture(picture: Picture) -> Iterator[tuple[str, bool]]:
+    names = expand(picture.of)
+    for name, _ in names:
+        yield from _of_value(name, len(names) == 1 and not picture.optional)
+    if not isinstance(picture.labels, list):
+        yield from _of_value(picture.labels, False)
+    for text in (picture.below, picture.archive):
+        if "{" in text and "," not in text:
+            yield from _of_value(text)
+
+
+def _of_choices(choices: Choices) -> Iterator[tuple[str, bool]]:
+    for column in choices.columns:
+        yield from ((name, False) for name, _ in expand(column))
+    yield from _of_value(choices)
+    for value in (choices.answer, choices.distractors, choices.at, choices.others):
+        yield from _of_value(value)
