@@ -20,6 +20,7 @@ COMMANDS = {
     "attach": ("remote", "Follow a run to its end, wherever it is driven."),
     "logs": ("remote", "Show what happened in a run."),
     "cancel": ("remote", "Ask a run to stop; everything committed stays."),
+    "view": ("viewing", "Look at results in a browser, or write the pages as files."),
     "report": ("results", "Write tables, pictures and a Markdown report of a run."),
     "sets": ("results", "FID and KID of every system's pictures."),
     "export": ("results", "Write a run as Parquet, CSV or the authors' JSONL."),

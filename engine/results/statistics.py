@@ -149,7 +149,7 @@ def clustered_means(
             sizes.setdefault(sources, []).append((at, sums, counts))
     for sources, members in sizes.items():
         draws = _resample(sources, resamples, seed, len(members), partial(_ratios, members))
-        outer = _outer_percentile(sources)
+        outer = outer_percentile(sources)
         bounds = np.percentile(draws, [outer, 100 - outer], axis=1)
         for (at, _, _), low, high in zip(members, *bounds, strict=True):
             found[at] = _clustered_interval(columns[at][0], sources, float(low), float(high))
@@ -173,7 +173,8 @@ def _clustered_interval(values: Floats, sources: int, low: float, high: float) -
 
 
 @cache
-def _outer_percentile(sources: int) -> float:
+def outer_percentile(sources: int) -> float:
+    """Which percentile of a bootstrap of so many clusters stands where a t interval's end does."""
     from scipy.special import ndtr, stdtrit
 
     wider = float(stdtrit(sources - 1, 0.975)) * float(np.sqrt(sources / (sources - 1)))

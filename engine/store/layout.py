@@ -5,8 +5,8 @@
     stages/<stage>/<key>/{stage.json, shard-00000.arrow, shard-00000-r1.arrow, _owed-00000,
                           parts-00000/…, quarantine/…}
     runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, events/<chunk>.jsonl,
-                   summary.parquet, sentinels.json, sets/…, report/…, tables.json,
-                   tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
+                   summary.parquet, certainty.json, sentinels.json, sets/…, report/…,
+                   tables.json, tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
     sentinels/<identity>/<session>-<worker>.json
     nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json, lease/…}
     chaos/<death>
@@ -156,6 +156,11 @@ class RunPlace:
     def sentinels(self) -> str:
         """Whether the judges moved."""
         return f"{self.folder}/sentinels.json"
+
+    @property
+    def certainty(self) -> str:
+        """Who leads each format, and how surely."""
+        return f"{self.folder}/certainty.json"
 
     @property
     def sets(self) -> str:

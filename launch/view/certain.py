@@ -1,0 +1,207 @@
+"""The words of certainty of a run: computed when it is summarised, stored, and read by pages.
+
+`runs/<run>/certainty.json` holds who leads each format and how surely, which systems beat the
+floor, and which are not shown to be worse than the best of each value.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgen.engine.codec import decode, encode
+from medgen.engine.errors import CorruptError
+from medgen.engine.results.certainty import Field, PairWord, Standing, pair_words, standing
+from medgen.engine.results.statistics import Floats, Ints
+from medgen.launch.view.data import FLOORS, Key, RunData, ValueEntry
+
+Mask = NDArray[np.bool_]
+VERSION = "certainty/1"
+_QUICK = 99  # sign patterns where only the interval is read
+_SOUND_ORACLE = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class FormatCertainty:
+    """What may be said of one format."""
+
+    format: str
+    headline: Key
+    title: str
+    direction: str | None
+    standing: Standing | None
+    floor: str  # the control that is the floor; empty when none ran
+    beats: dict[str, str]  # system -> the word of its lead over the floor; `worse` when below
+    best: dict[str, tuple[str, ...]]  # value, as `stage/label/output` -> systems in bold
+    spread: float | None  # standard deviation of the headline over samples
+
+
+@dataclass(frozen=True, slots=True)
+class Certainty:
+    """Of a run."""
+
+    formats: tuple[FormatCertainty, ...]
+    judge: str = ""  # what is known against the judge
+    schema: str = VERSION
+
+
+def certainty_of(data: RunData) -> Certainty:
+    """As it is stored; computed where it is not, which takes a second a million values."""
+    try:
+        stored = data.objects.read(data.place.certainty)
+        return decode(Certainty, stored, f"{data.place.certainty}: not readable")
+    except (FileNotFoundError, CorruptError):
+        return compute(data)
+
+
+def write_certainty(data: RunData) -> Certainty:
+    """Compute and store."""
+    found = compute(data)
+    data.objects.replace(data.place.certainty, encode(found))
+    return found
+
+
+def compute(data: RunData) -> Certainty:
+    """The words of every format that has a headline."""
+    found = [_format_certainty(data, name) for name in data.formats]
+    return Certainty(tuple(f for f in found if f is not None), data.doubts)
+
+
+def headline(data: RunData, format_: str) -> ValueEntry | None:
+    """The value that ranks a format: the judge with the reference, else the first that can.
+
+    A judge that has random weights, or that did not judge every eligible system, ranks nobody.
+    """
+    everyone = {s.name for s in data.eligible} or {s.name for s in data.controls}
+    having: dict[Key, set[str]] = {}
+    for row in data.summary:
+        if row["group_kind"] == "all" and row["format"] == format_ and row["n"]:
+            key = (row["stage"], row["label"], row["output"])
+            having.setdefault(key, set()).add(row["system"])
+    able = [v for v in data.values if v.direction and v.overall and having.get(v.key)]
+    judges = [v for v in able if v.key[0] == "judge" and everyone <= having[v.key]]
+    if "random" in data.doubts:
+        judges = []
+    metrics = [v for v in able if v.key[0] != "judge"]
+    several = [v for v in judges if v.key[1] == "judges"]
+    return next(iter([*several, *judges, *metrics]), None)
+
+
+def field_of(data: RunData, value: ValueEntry, systems: Sequence[str], mask: Mask) -> Field:
+    """One value of some systems on the samples of a mask."""
+    places = {s.name: s.place for s in data.systems}
+    grid = data.grid.get(value.key)
+    size = int(mask.sum())
+    values: Floats = (
+        np.full((len(systems), size), np.nan)
+        if grid is None
+        else grid[[places[s] for s in systems]][:, mask].astype(np.float64)
+    )
+    clusters = _clusters(data)[mask]
+    low, high = (1.0, 10.0) if value.key[0] == "judge" else (None, None)
+    doubts = data.doubts if value.key[0] == "judge" else ""
+    return Field(tuple(systems), values, clusters, value.direction or "higher", low, high, doubts)
+
+
+def _clusters(data: RunData) -> Ints:
+    """The source of every sample; a sample without one is its own."""
+    codes, words = data.samples.codes["source"], data.samples.words["source"]
+    alone = np.arange(len(codes)) + len(words)
+    empty = np.array([w == "" for w in words], dtype=bool)
+    found: Ints = np.where(empty[codes], alone, codes)
+    return found
+
+
+def format_mask(data: RunData, format_: str) -> Mask:
+    """Which samples are of a format."""
+    words = data.samples.words["format"]
+    if format_ not in words:
+        return np.zeros(len(data.samples.ids), dtype=bool)
+    found: Mask = data.samples.codes["format"] == words.index(format_)
+    return found
+
+
+def _format_certainty(data: RunData, name: str) -> FormatCertainty | None:
+    value = headline(data, name)
+    if value is None:
+        return None
+    mask = format_mask(data, name)
+    own = [s.name for s in data.eligible if name in data.plan.system(s.name).formats]
+    field = field_of(data, value, own, mask)
+    floor = _floor(data, value, mask)
+    known = field.values[np.isfinite(field.values)]
+    return FormatCertainty(
+        format=name,
+        headline=value.key,
+        title=value.title,
+        direction=value.direction,
+        standing=standing(field) if own else None,
+        floor=floor,
+        beats=_beats(data, value, (floor, *own), mask) if floor and own else {},
+        best={"/".join(v.key): _best(data, v, own, mask) for v in _columns(data, name)},
+        spread=float(known.std()) if len(known) > 1 else None,
+    )
+
+
+def _columns(data: RunData, format_: str) -> list[ValueEntry]:
+    return [v for v in data.values if format_ in v.formats and v.direction]
+
+
+def _floor(data: RunData, value: ValueEntry, mask: Mask) -> str:
+    """The best of the controls that need no model."""
+    names = [s.name for s in data.controls if s.name in FLOORS]
+    means = {n: _nanmean(field_of(data, value, [n], mask).values) for n in names}
+    known = {n: m for n, m in means.items() if np.isfinite(m)}
+    if not known:
+        return ""
+    sign = -1 if value.direction == "lower" else 1
+    return max(known, key=lambda n: sign * known[n])
+
+
+def _beats(
+    data: RunData,
+    value: ValueEntry,
+    systems: Sequence[str],
+    mask: Mask,
+) -> dict[str, str]:
+    """How surely each system is better than the first; `worse` when it is surely below."""
+    field = field_of(data, value, systems, mask)
+    pairs = pair_words(field, [(0, i) for i in range(1, len(systems))])
+    return {p.right: "worse" if _is_behind(p, field.direction) else p.word for p in pairs}
+
+
+def _is_behind(pair: PairWord, direction: str) -> bool:
+    if pair.difference is None:
+        return False
+    return pair.excludes_zero and (pair.difference < 0) == (direction != "lower")
+
+
+def _best(
+    data: RunData,
+    value: ValueEntry,
+    systems: Sequence[str],
+    mask: Mask,
+) -> tuple[str, ...]:
+    """The systems that are not shown to be worse than the best of a value."""
+    field = field_of(data, value, systems, mask)
+    means = [_nanmean(row) for row in field.values]
+    have = [i for i, m in enumerate(means) if np.isfinite(m)]
+    if not have:
+        return ()
+    sign = -1 if field.direction == "lower" else 1
+    top = max(have, key=lambda i: sign * means[i])
+    rest = [i for i in have if i != top]
+    pairs = pair_words(field, [(top, i) for i in rest], _QUICK)
+    also = [p.right for p in pairs if p.low is not None and not p.excludes_zero]
+    return (field.systems[top], *also)
+
+
+def _nanmean(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def is_sound_oracle(mean: float | None) -> bool:
+    """Whether a judge knows the reference when it sees it."""
+    return mean is None or mean >= _SOUND_ORACLE

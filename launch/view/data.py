@@ -1,0 +1,404 @@
+"""A run as pages read it: the summary, and the tables of values, predictions and verdicts.
+
+Nothing is read before it is asked for, and what was read is kept: the first page needs the summary
+alone. Values become one float32 array a column, (systems, samples), NaN where there is none. Pages
+never see a path: systems and samples are numbers here, and pictures are asked for by both.
+"""
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from medgen.engine.benchmark.manifest import Manifest, manifest_from_json
+from medgen.engine.errors import StoreError
+from medgen.engine.plan.plan import Plan
+from medgen.engine.results.statistics import Ints
+from medgen.engine.results.summary import read_summary
+from medgen.engine.run.folder import RunFolder, Status
+from medgen.engine.store.layout import BenchmarkPlace, RunPlace
+from medgen.engine.store.objects import Objects
+from medgen.launch.view.parts import Parts
+
+Row = dict[str, Any]
+Key = tuple[str, str, str]  # stage, label and output of a value
+Values = NDArray[np.float32]
+
+# Floor and ceiling of a value, and the letters that stand for the controls.
+FLOORS = ("copy-input", "blank", "unrelated", "text-only")
+LETTERS = {
+    "oracle": "o",
+    "copy-input": "c",
+    "blank": "b",
+    "unrelated": "u",
+    "classical": "k",
+    "replay": "r",
+    "text-only": "t",
+}
+_NEIGHBOURS = 20  # samples that are read together for their pages
+_KEPT = 12  # blocks of neighbours, of three tables each
+_HEAD = ("position", "sample", "format", "task", "modality", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class SystemEntry:
+    """One system: its place in the plan, and what it is."""
+
+    place: int
+    name: str
+    control: bool
+    random: bool
+    number: int  # colour and marker, from 1; 0 for controls and random weights
+
+    @property
+    def letter(self) -> str:
+        """The letter of a control."""
+        return LETTERS.get(self.name, self.name[:1].lower()) if self.control else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueEntry:
+    """One value of the run: a metric's output, or a judge's dimension in a view."""
+
+    place: int
+    key: Key
+    title: str
+    direction: str | None
+    threshold: float | None
+    pass_when: str | None
+    formats: tuple[str, ...]
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better."""
+        return {"higher": "↑", "lower": "↓"}.get(self.direction or "", "")
+
+    @property
+    def overall(self) -> bool:
+        """Whether it is no dimension of a judge: those are left to the sample's page."""
+        return self.key[0] != "judge" or self.key[2].startswith("overall")
+
+
+@dataclass(frozen=True, slots=True)
+class SampleTable:
+    """The samples of a run, by position; `codes` index `words`."""
+
+    ids: Sequence[str]
+    digests: Sequence[str]
+    codes: Mapping[str, Ints]  # format, task, modality, source
+    words: Mapping[str, tuple[str, ...]]
+
+    def column(self, kind: str) -> list[str]:
+        """The words of every sample."""
+        return [self.words[kind][c] for c in self.codes[kind]]
+
+
+def sample_digest(sample: str) -> str:
+    """The name of a sample in links and file names: an id from outside is never one."""
+    return hashlib.sha256(sample.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+@dataclass(eq=False)
+class RunData:
+    """One run of a store."""
+
+    objects: Objects
+    run_id: str
+    parts: Parts = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Read nothing yet."""
+        self.folder = RunFolder(self.objects, self.run_id)
+        self.place = RunPlace(self.run_id)
+        self.parts = Parts(self.objects)
+        self._near: OrderedDict[tuple[str, str, int], dict[int, list[Row]]] = OrderedDict()
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What the run is."""
+        return self.folder.plan()
+
+    @cached_property
+    def status(self) -> Status | None:
+        """Where it stands."""
+        return self.folder.status()
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The benchmark's."""
+        name = BenchmarkPlace(self.plan.benchmark).manifest
+        return manifest_from_json(self.objects.read(name), name)
+
+    @cached_property
+    def summary(self) -> list[Row]:
+        """The rows of `summary.parquet`; empty before there is one."""
+        try:
+            data = self.objects.read(self.place.summary)
+        except FileNotFoundError:
+            return []
+        rows: list[Row] = read_summary(data).to_pylist()
+        return rows
+
+    @cached_property
+    def systems(self) -> tuple[SystemEntry, ...]:
+        """In the order of the plan; numbers are given to those that are results."""
+        random = {}
+        for row in self.summary:
+            if row["stage"] == "score":
+                random[row["system"]] = bool(row["random_weights"])
+        random |= self._random_by_predictions(random)
+        found, number = [], 0
+        for place, system in enumerate(self.plan.systems):
+            plumbing = random.get(system.name, False) and not system.control
+            number += not (system.control or plumbing)
+            own = 0 if system.control or plumbing else number
+            found.append(SystemEntry(place, system.name, system.control, plumbing, own))
+        return tuple(found)
+
+    def _random_by_predictions(self, known: Mapping[str, bool]) -> dict[str, bool]:
+        """Of systems that no metric looked at."""
+        lacking = [s.name for s in self.plan.systems if s.name not in known]
+        found = {}
+        for name in lacking:
+            table = self.parts.table(self._tables("predictions", name), ["random_weights"])
+            found[name] = bool(table.num_rows and pc.any(table["random_weights"]).as_py())
+        return found
+
+    @property
+    def eligible(self) -> tuple[SystemEntry, ...]:
+        """Systems whose values are results: no controls, no random weights."""
+        return tuple(s for s in self.systems if s.number)
+
+    @property
+    def controls(self) -> tuple[SystemEntry, ...]:
+        """What is known by construction."""
+        return tuple(s for s in self.systems if s.control)
+
+    @cached_property
+    def values(self) -> tuple[ValueEntry, ...]:
+        """Every value of the run, judges' overall scores first, in the plan's order."""
+        rows: dict[Key, list[Row]] = {}
+        for row in self.summary:
+            if row["group_kind"] == "all":
+                rows.setdefault(value_key(row), []).append(row)
+        overall = [k for k in rows if k[0] == "judge" and k[2].startswith("overall")]
+        overall.sort(key=lambda k: not k[2].endswith("reference_based"))
+        order = [*overall, *(k for k in rows if k[0] != "judge")]
+        order += [k for k in rows if k not in order]
+        return tuple(_value_entry(i, key, rows[key]) for i, key in enumerate(order))
+
+    @cached_property
+    def doubts(self) -> str:
+        """What is known against the judges: they moved, or have random weights; else empty."""
+        try:
+            sentinels = json.loads(self.objects.read(self.place.sentinels))
+        except FileNotFoundError:
+            sentinels = {}
+        if any(isinstance(s, dict) and s.get("moved") for s in dict(sentinels).values()):
+            return "the judge moved"
+        own = {r["system"]: r["random_weights"] for r in self.summary if r["stage"] == "score"}
+        judged = (r for r in self.summary if r["stage"] == "judge" and r["random_weights"])
+        if any(not own.get(row["system"], True) for row in judged):
+            return "the judge has random weights"
+        return ""
+
+    @cached_property
+    def formats(self) -> tuple[str, ...]:
+        """The formats that the run's systems owe, largest first."""
+        sizes = self.plan.samples
+        return tuple(sorted(sizes, key=lambda f: (-sizes[f], f)))
+
+    # ---- tables ----------------------------------------------------------------------------
+
+    def _tables(self, kind: str, system: str) -> list[str]:
+        return self.parts.named(f"{self.place.folder}/tables/{kind}", system)
+
+    @cached_property
+    def samples(self) -> SampleTable:
+        """The samples, without texts and pictures.
+
+        Raises:
+            StoreError: the benchmark has no table of samples.
+        """
+        table = self.parts.table(self.sample_parts, [*_HEAD])
+        if not table.num_rows:
+            raise StoreError(
+                f"{self.plan.benchmark} has no table of samples; `medgen report {self.run_id}` "
+                "writes it"
+            )
+        table = table.sort_by("position")
+        ids = [str(i) for i in table["sample"].to_pylist()]
+        codes, words = {}, {}
+        for kind in ("format", "task", "modality", "source"):
+            coded = table[kind].combine_chunks().fill_null("").dictionary_encode()
+            codes[kind] = coded.indices.to_numpy().astype(np.int64)
+            words[kind] = tuple(str(w) for w in coded.dictionary.to_pylist())
+        return SampleTable(ids, [sample_digest(i) for i in ids], codes, words)
+
+    @cached_property
+    def sample_parts(self) -> list[str]:
+        """Where the samples are."""
+        folder = f"{BenchmarkPlace(self.plan.benchmark).folder}/tables/samples"
+        return [f"{folder}/{n}" for n in self.objects.names(folder) if n.endswith(".parquet")]
+
+    @cached_property
+    def grid(self) -> dict[Key, Values]:
+        """Every value of every system and sample: (systems, samples), NaN where there is none."""
+        shape = (len(self.systems), len(self.samples.ids))
+        found: dict[Key, Values] = {}
+        for entry in self.systems:
+            for key, positions, values in self._system_values(entry.name):
+                if key not in found:
+                    found[key] = np.full(shape, np.nan, np.float32)
+                found[key][entry.place, positions] = values
+        return found
+
+    def _system_values(self, system: str) -> Iterator[tuple[Key, Ints, Values]]:
+        names = ["position", "stage", "label", "output", "value"]
+        table = self.parts.table(self._tables("values", system), names, names[1:4])
+        if not table.num_rows:
+            return
+        table = table.combine_chunks()
+        coded = [table[n].combine_chunks() for n in names[1:4]]
+        coded = [c if pa.types.is_dictionary(c.type) else c.dictionary_encode() for c in coded]
+        size = [len(c.dictionary) for c in coded]
+        mixed = np.zeros(table.num_rows, np.int64)
+        for column, many in zip(coded, size, strict=True):
+            mixed = mixed * many + column.indices.to_numpy()
+        positions = table["position"].to_numpy()
+        values = table["value"].to_numpy().astype(np.float32)
+        order = np.argsort(mixed, kind="stable")
+        starts = np.flatnonzero(np.diff(mixed[order], prepend=-1))
+        for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+            rows, code = order[start:end], int(mixed[order[start]])
+            words = []
+            for column, many in reversed(list(zip(coded, size, strict=True))):
+                code, word = divmod(code, many)
+                words.append(str(column.dictionary[word].as_py()))
+            stage, label, output = reversed(words)
+            yield (stage, label, output), positions[rows], values[rows]
+
+    @cached_property
+    def predictions(self) -> dict[str, pa.Table]:
+        """Status, usage and the beginning of the text of every prediction, by system."""
+        names = [
+            "position", "sample", "format", "task", "modality", "status", "reason",
+            "prompt_tokens", "completion_tokens", "cached_tokens", "seconds", "cost_usd",
+        ]  # fmt: skip
+        return {
+            s.name: self.parts.table(self._tables("predictions", s.name), names)
+            for s in self.systems
+        }
+
+    def rows(self, kind: str, system: str, positions: tuple[int, int]) -> list[Row]:
+        """The rows of a table for some positions (from, up to), pictures left out."""
+        return self.parts.rows(self._tables(kind, system), positions, but=("image", "more_images"))
+
+    def rows_at(self, kind: str, system: str, position: int) -> list[Row]:
+        """The rows of one sample; those of its neighbours are read along and kept."""
+        block = position // _NEIGHBOURS
+        key = (kind, system, block)
+        if key not in self._near:
+            span = (block * _NEIGHBOURS, (block + 1) * _NEIGHBOURS)
+            found: dict[int, list[Row]] = {}
+            for row in self.rows(kind, system, span):
+                found.setdefault(row["position"], []).append(row)
+            while len(self._near) > _KEPT * len(self.systems):
+                self._near.popitem(last=False)
+            self._near[key] = found
+        return self._near[key].get(position, [])
+
+    def sample_rows(self, positions: tuple[int, int]) -> list[Row]:
+        """The samples at some positions, with the roles of their pictures but not the bytes."""
+        return self.parts.rows(self.sample_parts, positions, but=("images", "raw"))
+
+    def picture(self, position: int, slot: str) -> bytes | None:
+        """The bytes of a picture as they came; None when there is none.
+
+        `slot` is `s3`, the output of system 3, or `input-0`, `reference-0`.
+        """
+        if slot.startswith("s"):
+            name = self.systems[int(slot[1:])].name
+            row = self.parts.row(self._tables("predictions", name), position, "image")
+            data = (row or {}).get("bytes")
+        else:
+            role, _, number = slot.partition("-")
+            images = self.parts.row(self.sample_parts, position, "images") or []
+            own = [i["bytes"] for i in images if i["role"] == role]
+            data = own[int(number)] if int(number) < len(own) else None
+        return bytes(data) if data else None
+
+    @cached_property
+    def picture_slots(self) -> list[tuple[int, int]]:
+        """How many input and reference pictures each sample has, by position."""
+        found = []
+        for roles in self.parts.roles(self.sample_parts):
+            found.append((roles.count("input"), roles.count("reference")))
+        return found
+
+    @cached_property
+    def has_pictures(self) -> bool:
+        """Whether any sample comes with a picture."""
+        return any(inputs or references for inputs, references in self.picture_slots)
+
+    def events(self) -> list[Row]:
+        """What happened, by time."""
+        return self.folder.events()
+
+
+def value_key(row: Mapping[str, Any]) -> Key:
+    """What tells a value of the summary from all others."""
+    return str(row["stage"]), str(row["label"]), str(row["output"])
+
+
+_VIEWS = {"reference_based": "with ref.", "reference_free": "no ref."}
+
+
+def _value_entry(place: int, key: Key, rows: Sequence[Row]) -> ValueEntry:
+    first = rows[0]
+    formats = tuple(dict.fromkeys(str(r["format"]) for r in rows))
+    direction = first["direction"]
+    return ValueEntry(
+        place=place,
+        key=key,
+        title=_title(str(first["metric"]), key),
+        direction=None if direction is None else str(direction),
+        threshold=first["threshold"],
+        pass_when=first["pass_when"],
+        formats=formats,
+    )
+
+
+_SPELLINGS = {
+    "psnr": "PSNR, dB", "ssim": "SSIM", "lpips": "LPIPS", "bleu": "BLEU", "bertscore": "BERTScore",
+    "f1": "F1",
+}  # fmt: skip
+
+
+def _title(metric: str, key: Key) -> str:
+    name, _, view = metric.rpartition("/")
+    if key[0] == "judge" and view in _VIEWS:
+        who, _, dimension = name.rpartition(":")
+        what = "judge" if dimension.startswith("overall") else dimension.replace("_", " ")
+        return f"{what}, {_VIEWS[view]}" + (f" ({who})" if who else "")
+    words = metric.rpartition(".")[2].replace("_", " ").split()
+    return " ".join(_SPELLINGS.get(w, w) for w in words)
+
+
+def passport_of(labels: Mapping[str, object]) -> dict[str, Any]:
+    """The passport in a shard's labels."""
+    found = labels.get("passport")
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
+def as_json(value: object) -> str:
+    """A value as indented JSON, for people."""
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=str)

@@ -1,0 +1,201 @@
+"""What came out, in a sentence a format, and what is to be read with care."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from medgen.launch.view import numbers
+from medgen.launch.view.board import Board, format_short
+from medgen.launch.view.certain import Certainty, FormatCertainty, is_sound_oracle
+from medgen.launch.view.data import RunData, ValueEntry
+
+GLYPHS = {"sure": "●", "likely": "◐", "alike": "≈", "not shown": "○", "too few": "○"}
+TONES = {"sure": "ok", "likely": "warn", "alike": "plain", "not shown": "plain", "too few": "plain"}
+_MOST_CARE = 2
+_LEAST_COVERAGE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """One sentence: its word of certainty, what is in bold, the rest, and a short note."""
+
+    format: str
+    short: str
+    word: str
+    bold: str
+    rest: str
+    note: str
+
+    @property
+    def glyph(self) -> str:
+        """Shape of the word."""
+        return GLYPHS[self.word]
+
+    @property
+    def tone(self) -> str:
+        """Colour of the word."""
+        return TONES[self.word]
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """Something that a reader must know before trusting a mean."""
+
+    bold: str
+    rest: str
+
+
+def sayings(data: RunData, certainty: Certainty, made: list[Board]) -> list[Saying]:
+    """One a format, in the order of the boards."""
+    found = []
+    for board, said in zip(made, certainty.formats, strict=True):
+        word, bold, rest, note = _sentence(data, board, said)
+        if not (data.status and data.status.status == "success") and word == "sure":
+            word = "likely"  # while a run goes on, nothing is sure
+        found.append(Saying(board.format, format_short(board.format), word, bold, rest, note))
+    return found
+
+
+def _sentence(data: RunData, board: Board, said: FormatCertainty) -> tuple[str, str, str, str]:
+    standing = said.standing
+    if standing is None:
+        return "not shown", "Controls only.", _ends(board), "No system with a value can be ranked."
+    leader = standing.order[0]
+    if standing.over is None:
+        return "not shown", "Only one", f" system answered this format: {_one(board)}", ""
+    places = numbers.decimals(numbers.half_width(standing.over.low, standing.over.high))
+    unit = _unit(board.value)
+    if standing.word in ("sure", "likely"):
+        gap = abs(standing.over.difference or 0)
+        low, high = _ordered(standing.over.low, standing.over.high)
+        interval = f"({numbers.number(low, places)} to {numbers.number(high, places)}{unit[1]})"
+        rest = f" leads, {numbers.number(gap, places)}{unit[0]} above {standing.over.left}"
+        rest += f"{_value_phrase(board.value)} {interval}."
+        return standing.word, leader, rest, _note(data, said, len(standing.pairs))
+    if standing.word == "too few":
+        rest = f" {_count_sources(said)} cannot decide between {len(standing.order)} systems."
+        return "too few", "Too few.", rest, _floor_note(said)
+    group = [n for n in standing.order if n in standing.leaders]
+    means = [r.mean for r in board.rows if r.entry.name in group and r.mean is not None]
+    spread = max(means) - min(means) if means else 0.0
+    names = _join(group)
+    rest = f" {names} lie within {numbers.number(spread, max(2, board.places))}{unit[0]}"
+    rest += f"{unit[1]} and cannot be told apart."
+    return standing.word, "No leader.", rest, _needed(said) or _floor_note(said)
+
+
+def _unit(value: ValueEntry) -> tuple[str, str]:
+    return (" points", " of 10") if value.key[0] == "judge" else ("", "")
+
+
+def _value_phrase(value: ValueEntry) -> str:
+    return "" if value.key[0] == "judge" else f" in {value.title.partition(',')[0]}"
+
+
+def _ordered(low: float | None, high: float | None) -> tuple[float, float]:
+    ends = sorted(abs(x) for x in (low or 0.0, high or 0.0))
+    return ends[0], ends[1]
+
+
+def _one(board: Board) -> str:
+    rows = [r for r in board.rows if r.mean is not None]
+    own = rows[0].text if rows else "-"
+    return f"{own}{_ends(board, ', ')}"
+
+
+def _ends(board: Board, start: str = " ") -> str:
+    words = []
+    if board.floor:
+        words.append(f"floor {board.floor.text}")
+    if board.ceiling:
+        words.append(f"ceiling {board.ceiling.text}")
+    return (start + ", ".join(words) + ".") if words else ""
+
+
+def _note(data: RunData, said: FormatCertainty, pairs: int) -> str:
+    standing = said.standing
+    if standing is None:
+        return ""
+    notes = []
+    if standing.word == "sure":
+        times = f"corrected for {pairs} pairs, and " if pairs > 1 else ""
+        notes.append(f"Holds {times}with missing answers at worst")
+    else:
+        why = standing.why.replace("all pairs", f"{pairs} pairs")
+        notes.append(why[:1].upper() + why[1:])
+    others = _contradictions(data, said, standing.order[0])
+    return "; ".join([*notes, *others]) + "."
+
+
+def _contradictions(data: RunData, said: FormatCertainty, leader: str) -> Iterator[str]:
+    """Values in which another system leads, at most two of one system."""
+    found: dict[str, list[str]] = {}
+    for value in data.values:
+        best = said.best.get("/".join(value.key), ())
+        if value.overall and value.key != said.headline and best and leader not in best:
+            found.setdefault(best[0], []).append(value.title.partition(",")[0])
+    for name, titles in list(found.items())[:1]:
+        yield f"in {_join(titles[:2])} {name} leads"
+
+
+def _needed(said: FormatCertainty) -> str:
+    from medgen.engine.results.certainty import samples_needed
+
+    standing = said.standing
+    if standing is None or standing.over is None or not said.spread:
+        return ""
+    gap = float(f"{said.spread / 10:.1g}")
+    many = samples_needed(standing.over, gap)
+    return f"About {many:,} samples would be needed to tell a gap of {gap:g}." if many else ""
+
+
+def _floor_note(said: FormatCertainty) -> str:
+    above = [name for name, word in said.beats.items() if word == "sure"]
+    if above:
+        return f"{_join(above[:3])} beat{'s' if len(above) == 1 else ''} {said.floor}."
+    return f"No system is shown to beat {said.floor}." if said.floor and said.beats else ""
+
+
+def _count_sources(said: FormatCertainty) -> str:
+    pair = said.standing.over if said.standing else None
+    if pair is None:
+        return "the samples"
+    few = pair.n < 30 and pair.sources >= 10
+    return f"{pair.n} samples" if few else f"{pair.sources} source images"
+
+
+def _join(names: list[str]) -> str:
+    if len(names) > 4:
+        names = [*names[:3], f"{len(names) - 3} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def cares(data: RunData, certainty: Certainty, made: list[Board]) -> list[Care]:
+    """At most two, the worst first."""
+    return [*_all_cares(data, certainty, made)][:_MOST_CARE]
+
+
+def _all_cares(data: RunData, certainty: Certainty, made: list[Board]) -> Iterator[Care]:
+    if data.status is None or data.status.status != "success":
+        word = data.status.status if data.status else "not started"
+        yield Care("The run is not complete", f" ({word}): means are over what is there.")
+    for board in made:
+        for row in board.rows:
+            if row.mean is not None and row.owed and row.n < _LEAST_COVERAGE * row.owed:
+                lost = numbers.percent(row.owed - row.n, row.owed)
+                rest = f" has no value for {lost} of {format_short(board.format)}; its means cover "
+                yield Care(row.entry.name, f"{rest}the easier rest.")
+    for said in certainty.formats:
+        below = [n for n, word in said.beats.items() if word not in ("sure",)]
+        if below and said.floor:
+            rest = f" of {len(said.beats)} in {format_short(said.format)} are not shown to beat "
+            who = _join([f"{n} (worse)" if said.beats[n] == "worse" else n for n in below])
+            yield Care(str(len(below)), f"{rest}{said.floor}: {who}.")
+    if certainty.judge:
+        yield Care(
+            certainty.judge[:1].upper() + certainty.judge[1:], ": it says nothing of quality."
+        )
+    for board in made:
+        ceiling = board.ceiling
+        if board.value.key[0] == "judge" and ceiling and not is_sound_oracle(ceiling.mean):
+            rest = f" of 10: the judge does not know the reference in {format_short(board.format)}."
+            yield Care(f"The oracle has {ceiling.text}", rest)

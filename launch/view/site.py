@@ -1,0 +1,253 @@
+"""The pages of a run as named files: what the server answers with, and what a bundle holds.
+
+A page's name is one of a fixed list, or made of numbers; nothing that stands in a store is ever
+part of a name, and so of a path.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+
+from medgen.engine.errors import ImageError
+from medgen.launch.view import numbers, overview, pictures, sayings, scripts
+from medgen.launch.view.board import Board, boards, colors, format_short, format_title
+from medgen.launch.view.certain import Certainty, certainty_of
+from medgen.launch.view.data import RunData
+from medgen.launch.view.glossary import GLOSSARY, KEYS
+
+PAGES = (
+    ("index", "Overview"),
+    ("metrics", "Metrics"),
+    ("gallery", "Gallery"),
+    ("compare", "Compare"),
+    ("failures", "Failures"),
+    ("provenance", "Provenance"),
+    ("runs", "Runs"),
+)
+POLICY = (
+    "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'"
+)
+STATIC = ("style.css", "app.js", "model.js", "gallery.js", "sample.js", "metrics.js", "tables.js")
+TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "webp": "image/webp",
+    "png": "image/png",
+}
+
+
+_PAGE = re.compile(r"([a-z]+)((?:-\d{1,6}){0,2})\.html")
+_DATA = re.compile(r"data/([a-z]+)(?:-(\d{1,9}))?\.js")
+_PICTURE = re.compile(r"p/([0-9a-f]{12})-(s\d{1,6}|input-\d{1,3}|reference-\d{1,3})-([a-z]+)\.webp")
+
+
+class Site:
+    """One run's pages. `file` gives the content of any name that `names` lists."""
+
+    def __init__(self, data: RunData, meta_policy: bool = False) -> None:
+        """Reads nothing yet. `meta_policy` writes the policy into pages: a bundle has no headers.
+
+        Pages carry `nonce`; a server puts a new one in its place each time.
+        """
+        self.data = data
+        self.nonce = secrets.token_urlsafe(18)
+        self.meta_policy = meta_policy
+
+    def is_stale(self) -> bool:
+        """Whether the run has gone on since this was read; a run that is over never has."""
+        status = self.data.status
+        if status is not None and status.status == "success":
+            return False
+        return self.data.folder.status() != status
+
+    @cached_property
+    def certainty(self) -> Certainty:
+        """Who leads, and how surely."""
+        return certainty_of(self.data)
+
+    @cached_property
+    def boards(self) -> list[Board]:
+        """The leaderboards."""
+        return boards(self.data, self.certainty)
+
+    @cached_property
+    def colors(self) -> dict[str, int]:
+        """Colour and marker of each system."""
+        return colors(self.data, self.certainty)
+
+    def page(self, which: str, template: str, **shown: Any) -> str:
+        """A page from its template, with what all pages have."""
+        data = self.data
+        title = dict(PAGES).get(which, "Sample")
+        return (
+            environment()
+            .get_template(f"{template}.html.j2")
+            .render(
+                page=which,
+                title=title,
+                pages=PAGES,
+                nonce=self.nonce,
+                policy=POLICY.format(nonce=self.nonce) if self.meta_policy else "",
+                run_name=data.run_id,
+                benchmark=data.plan.benchmark,
+                protocol=data.plan.protocol,
+                finished=data.status.updated[:16].replace("T", " ")
+                if data.status
+                else "not finished",
+                made_up=any("made-up" in note for note in data.manifest.notes),
+                keys=KEYS,
+                glossary=GLOSSARY,
+                colors=self.colors,
+                **shown,
+            )
+        )
+
+    # ---- files ------------------------------------------------------------------------------
+
+    def file(self, name: str) -> bytes | None:
+        """The content of a name; None when there is no such file."""
+        if name in STATIC:
+            return static(name)
+        if match := _PAGE.fullmatch(name):
+            text = self._page(match[1], [int(n) for n in match[2].split("-")[1:]])
+            return None if text is None else text.encode()
+        if match := _DATA.fullmatch(name):
+            value = self._data(match[1], int(match[2] or 0))
+            return None if value is None else data_script(name[5:-3], value).encode()
+        match = _PICTURE.fullmatch(name)
+        return self._picture(match[1], match[2], match[3]) if match else None
+
+    def names(self) -> Iterator[str]:
+        """Every file of a bundle, pages first."""
+        yield from (f"{name}.html" for name, _ in PAGES)
+        yield "sample.html"
+        yield from STATIC
+        systems = range(len(self.data.systems))
+        yield from (f"metrics-{v.place}.html" for v in self.data.values if v.overall)
+        yield from (f"compare-{i}-{j}.html" for i in systems for j in systems if i != j)
+        yield "data/gallery.js"
+        yield "data/words.js"
+        yield from (f"data/value-{v.place}.js" for v in self.data.values if v.overall)
+        yield from (f"data/texts-{n}.js" for n in scripts.blocks(self.data))
+        for position, digest in enumerate(self.data.samples.digests):
+            yield f"data/sample-{position}.js"
+            yield from self._picture_names(position, digest)
+
+    def _picture_names(self, position: int, digest: str) -> Iterator[str]:
+        inputs, references = self.data.picture_slots[position]
+        slots = [f"input-{i}" for i in range(inputs)] + [
+            f"reference-{i}" for i in range(references)
+        ]
+        for slot in [*slots, *(f"s{s.place}" for s in self.data.systems)]:
+            if self.data.picture(position, slot):
+                yield from (f"p/{digest}-{slot}-{kind}.webp" for kind in ("thumb", "whole"))
+                if references and not slot.startswith("reference"):
+                    yield from (f"p/{digest}-{slot}-{kind}.webp" for kind in ("absolute", "ssim"))
+
+    def _page(self, name: str, places: list[int]) -> str | None:
+        if name in ("gallery", "sample") and not places:
+            return self.page(name, name)
+        if name == "index" and not places:
+            return self.overview()
+        return None
+
+    def _data(self, name: str, number: int) -> object | None:
+        data = self.data
+        if name == "gallery":
+            return scripts.gallery_columns(data, self.colors)
+        if name == "value" and number < len(data.values):
+            return scripts.value_column(data, number)
+        if name == "words":
+            return scripts.search_words(data)
+        if name == "texts" and number in scripts.blocks(data):
+            return scripts.text_block(data, number)
+        if name == "sample" and number < len(data.samples.ids):
+            return scripts.sample_block(data, number)
+        return None
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {digest: at for at, digest in enumerate(self.data.samples.digests)}
+
+    def _picture(self, digest: str, slot: str, kind: str) -> bytes | None:
+        position = self._positions.get(digest)
+        if position is None or (slot[0] == "s" and int(slot[1:]) >= len(self.data.systems)):
+            return None
+        data = self.data.picture(position, slot)
+        if data is None:
+            return None
+        try:
+            if kind == "thumb":
+                return pictures.thumbnail(data)
+            if kind == "whole":
+                return pictures.whole(data)
+            reference = self.data.picture(position, "reference-0")
+            if reference is None:
+                return None
+            return pictures.difference(data, reference, "ssim" if kind == "ssim" else "absolute")[0]
+        except ImageError:
+            return None
+
+    # ---- pages ------------------------------------------------------------------------------
+
+    def overview(self) -> str:
+        """The first page."""
+        data, made = self.data, self.boards
+        failed = overview.failed_of(data)
+        first = made[0] if made else None
+        return self.page(
+            "index",
+            "index",
+            name=overview.run_title(data),
+            state=overview.state_of(data),
+            asked=overview.asked(data),
+            facts=overview.facts(data, failed),
+            sayings=sayings.sayings(data, self.certainty, made),
+            cares=sayings.cares(data, self.certainty, made),
+            boards=made,
+            cost=overview.cost_chart(data, first, self.colors) if first else None,
+            modality=overview.modality_chart(data, first, self.colors) if first else None,
+            failed=failed,
+        )
+
+
+def environment() -> jinja2.Environment:
+    """Templates that escape everything, and fail on a name that they were not given."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("medgen.launch.view", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {
+        "count": numbers.count,
+        "percent": numbers.percent,
+        "number": numbers.number,
+        "short": format_short,
+        "format_title": format_title,
+        "glyphs": sayings.GLYPHS,
+        "tones": sayings.TONES,
+    }
+    return made
+
+
+def static(name: str) -> bytes:
+    """A file that comes with the package."""
+    return (files("medgen.launch.view") / "static" / name).read_bytes()
+
+
+def data_script(name: str, value: object) -> str:
+    """One call with JSON in which nothing can end the script or a line."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for sign, spelling in (("<", "\\u003c"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+        text = text.replace(sign, spelling)
+    return f"medgen.data({json.dumps(name)},{text});\n"
