@@ -167,7 +167,7 @@ class _Making:
         word = "success" if self.asked.done else "started"
         return Status(
             word, self.plan.run_id, "2026-11-27T01:00:00.000+00:00",
-            "2026-11-27T04:12:00.000+00:00", {key: 1 for key in self.plan.nodes},
+            "2026-11-27T04:12:00.000+00:00", dict.fromkeys(self.plan.nodes, 1),
             exit_code=0 if self.asked.done else None,
         )  # fmt: skip
 
@@ -295,12 +295,15 @@ class _Making:
                 "completion_tokens": pa.array(tokens // 7),
                 "cached_tokens": pa.array(tokens // 2),
                 "seconds": pa.array(self.rng.gamma(2, 1.2, n)),
-                "cost_usd": pa.array(np.where(name in CONTROLS, 0, 1e-5 * tokens * self.quality(name) ** 2)),
+                "cost_usd": pa.array(tokens * self._price(name)),
                 "finish_reason": pa.array(["stop"] * n),
                 "details": pa.array(["{}"] * n),
                 "random_weights": pa.array([name.startswith("tiny-random")] * n),
             }
         )  # fmt: skip
+
+    def _price(self, name: str) -> float:
+        return 0.0 if name in CONTROLS else 1e-5 * self.quality(name) ** 2
 
     def _value_table(self, name: str, statuses: Any, values: Mapping[Any, Any]) -> pa.Table:
         tables = []
@@ -314,7 +317,7 @@ class _Making:
                 "stage": pa.array([stage] * n), "label": pa.array([label] * n),
                 "output": pa.array([output] * n), "metric": pa.array([output] * n),
                 "value": pa.array(found, from_pandas=True), "status": pa.array(status.tolist()),
-                "reason": pa.array([None if s == "ok" else s for s in status.tolist()], pa.string()),
+                "reason": pa.array(np.where(status == "ok", None, status).tolist(), pa.string()),
                 "direction": pa.array([direction] * n),
                 "threshold": pa.array([mark] * n, pa.float64()),
                 "passed": pa.array([None if mark is None else bool(p) for p in passed], pa.bool_()),

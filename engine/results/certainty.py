@@ -227,13 +227,18 @@ def _decide(field: Field, pair: PairWord) -> PairWord:
     if pair.sources < LEAST_SOURCES:
         why = f"{pair.sources} source images, {LEAST_SOURCES} are needed"
         return replace(pair, word="too few", why=why)
-    if field.margin is not None and pair.low is not None and pair.high is not None:
-        if -field.margin < pair.low and pair.high < field.margin:
-            return replace(pair, word="alike", why=f"within the margin of {field.margin:g}")
+    if _is_within(pair, field.margin):
+        return replace(pair, word="alike", why=f"within the margin of {field.margin:g}")
     if not pair.excludes_zero:
         return replace(pair, word="not shown", why="the interval holds 0")
     doubt = _doubt(field, pair)
     return replace(pair, word="likely" if doubt else "sure", why=doubt)
+
+
+def _is_within(pair: PairWord, margin: float | None) -> bool:
+    if margin is None or pair.low is None or pair.high is None:
+        return False
+    return -margin < pair.low and pair.high < margin
 
 
 def _doubt(field: Field, pair: PairWord) -> str:
@@ -288,7 +293,7 @@ def standing(field: Field, flips: int = FLIPS) -> Standing | None:
 def samples_needed(pair: PairWord, gap: float) -> int | None:
     """How many samples would tell a gap with a power of 80 %, to three digits.
 
-    n x (1.43 x half-width / gap)^2: a half-width is 1.96 standard errors, and 2.80 of them must fit.
+    n x (1.43 x half-width / gap)^2: a half-width is 1.96 standard errors, and 2.8 must fit.
     """
     if pair.low is None or pair.high is None or gap <= 0 or not pair.n:
         return None
@@ -299,3 +304,12 @@ def samples_needed(pair: PairWord, gap: float) -> int | None:
 def _mean(row: Floats) -> float:
     known = row[np.isfinite(row)]
     return float(known.mean()) if len(known) else float("nan")
+
+
+def correct(fields: Sequence[Field], pairs: Sequence[PairWord]) -> list[PairWord]:
+    """Pairs of different fields with p corrected over all of them, and their words decided anew."""
+    corrected = holm([pair.p for pair in pairs])
+    return [
+        _decide(field, replace(pair, corrected=p, word="not shown", why=""))
+        for field, pair, p in zip(fields, pairs, corrected, strict=True)
+    ]

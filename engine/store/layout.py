@@ -23,6 +23,7 @@ from medgen.engine.errors import ConfigError
 
 BENCHMARKS = "benchmarks"
 RUNS = "runs"
+NIGHTLY = "nightly"
 DEATHS = "chaos"  # marks of those that a rehearsal has caused
 QUARANTINE = "quarantine"
 SUMMARY = "summary.parquet"
@@ -215,7 +216,7 @@ class NightlyPlace:
     @property
     def folder(self) -> str:
         """Where it is."""
-        return f"nightly/{self.name}"
+        return f"{NIGHTLY}/{self.name}"
 
     @property
     def nights(self) -> str:

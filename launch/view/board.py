@@ -57,6 +57,8 @@ class Axis:
     @property
     def ticks(self) -> list[tuple[float, str]]:
         """Place and label of each tick."""
+        if (self.low, self.high) == (1.0, 10.0):  # a judge's scale
+            return [(self.at(t), numbers.tick(t)) for t in (1, 3, 5, 7, 9)]
         return [(self.at(t), numbers.tick(t)) for t in numbers.ticks(self.low, self.high)]
 
 
@@ -207,7 +209,7 @@ def _board_row(
         rank=numbers.rank(rank) if rank else "",
         mean=mean,
         text=text,
-        span=numbers.span(low, high, places) or (f"n {head.get('n', 0)}" if mean is not None else ""),
+        span=numbers.span(low, high, places) or ("" if mean is None else f"n {head.get('n', 0)}"),
         low=low,
         high=high,
         best=entry.name in leaders and mean is not None,

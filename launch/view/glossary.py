@@ -5,8 +5,8 @@ GLOSSARY = {
     "comparable numbers.",
     "coverage": "Share of the samples owed that have a value.",
     "oracle": "The reference given as the answer: the most that a metric can say.",
-    "floor, ceiling": "The best answer without a model (copy-input, blank, unrelated or text only), "
-    "and the oracle.",
+    "floor, ceiling": "The best answer without a model (copy-input, blank, unrelated or text "
+    "only), and the oracle.",
     "copy-input, blank, unrelated, text only": "The input given back; an empty answer; another "
     "sample's reference; a model that never saw the picture.",
     "shard": "Some samples that are worked on together.",

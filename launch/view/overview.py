@@ -147,7 +147,7 @@ def failed_of(data: RunData) -> Failed:
     owed = 0
     for entry in data.systems:
         rows = _first_rows(data, entry.name)
-        if entry.control or entry.random:
+        if entry.random or (entry.control and data.eligible):
             continue
         owed += sum(r["expected"] for r in rows)
         counts[entry.name] = Counter()
@@ -156,7 +156,7 @@ def failed_of(data: RunData) -> Failed:
             counts[entry.name].update({s: n for s, n in bad.items() if n})
     total = sum(sum(c.values()) for c in counts.values())
     worst = sorted(
-        (e for e in data.eligible if counts[e.name]), key=lambda e: -counts[e.name].total()
+        (e for e in data.systems if counts.get(e.name)), key=lambda e: -counts[e.name].total()
     )
     largest = max((c.total() for c in counts.values()), default=0)
     rows_ = tuple(
@@ -179,7 +179,7 @@ def _failed_words(total: int, owed: int, failing: int, systems: int) -> str:
     rest = systems - failing
     words = f"{numbers.count(total)} of {numbers.count(owed)} predictions have no value "
     words += f"({numbers.percent(total, owed)}). None is scored 0."
-    return words + (f" The other {rest} systems failed nowhere." if rest > 0 else "")
+    return words + (f" The other {rest} failed nowhere." if rest > 0 else "")
 
 
 def _first_rows(data: RunData, system: str) -> list[Any]:

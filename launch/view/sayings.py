@@ -178,24 +178,32 @@ def _all_cares(data: RunData, certainty: Certainty, made: list[Board]) -> Iterat
     if data.status is None or data.status.status != "success":
         word = data.status.status if data.status else "not started"
         yield Care("The run is not complete", f" ({word}): means are over what is there.")
-    for board in made:
-        for row in board.rows:
-            if row.mean is not None and row.owed and row.n < _LEAST_COVERAGE * row.owed:
-                lost = numbers.percent(row.owed - row.n, row.owed)
-                rest = f" has no value for {lost} of {format_short(board.format)}; its means cover "
-                yield Care(row.entry.name, f"{rest}the easier rest.")
-    for said in certainty.formats:
-        below = [n for n, word in said.beats.items() if word not in ("sure",)]
-        if below and said.floor:
-            rest = f" of {len(said.beats)} in {format_short(said.format)} are not shown to beat "
-            who = _join([f"{n} (worse)" if said.beats[n] == "worse" else n for n in below])
-            yield Care(str(len(below)), f"{rest}{said.floor}: {who}.")
+    yield from (care for board in made for care in _coverage_cares(board))
+    yield from (care for said in certainty.formats for care in _floor_cares(said))
     if certainty.judge:
-        yield Care(
-            certainty.judge[:1].upper() + certainty.judge[1:], ": it says nothing of quality."
-        )
-    for board in made:
-        ceiling = board.ceiling
-        if board.value.key[0] == "judge" and ceiling and not is_sound_oracle(ceiling.mean):
-            rest = f" of 10: the judge does not know the reference in {format_short(board.format)}."
-            yield Care(f"The oracle has {ceiling.text}", rest)
+        words = certainty.judge[:1].upper() + certainty.judge[1:]
+        yield Care(words, ": it says nothing of quality.")
+    yield from (care for board in made for care in _oracle_cares(board))
+
+
+def _coverage_cares(board: Board) -> Iterator[Care]:
+    for row in board.rows:
+        if row.mean is not None and row.owed and row.n < _LEAST_COVERAGE * row.owed:
+            lost = numbers.percent(row.owed - row.n, row.owed)
+            rest = f" has no value for {lost} of {format_short(board.format)}; its means cover "
+            yield Care(row.entry.name, f"{rest}the easier rest.")
+
+
+def _floor_cares(said: FormatCertainty) -> Iterator[Care]:
+    below = [name for name, word in said.beats.items() if word != "sure"]
+    if below and said.floor:
+        rest = f" of {len(said.beats)} in {format_short(said.format)} are not shown to beat "
+        who = _join([f"{n} (worse)" if said.beats[n] == "worse" else n for n in below])
+        yield Care(str(len(below)), f"{rest}{said.floor}: {who}.")
+
+
+def _oracle_cares(board: Board) -> Iterator[Care]:
+    ceiling = board.ceiling
+    if board.value.key[0] == "judge" and ceiling and not is_sound_oracle(ceiling.mean):
+        rest = f" of 10: the judge does not know the reference in {format_short(board.format)}."
+        yield Care(f"The oracle has {ceiling.text}", rest)

@@ -1,4 +1,4 @@
-"""What the gallery and the sample pages load: columns of all samples, and texts of 200 at a time."""
+"""What the gallery and the sample pages load: columns of all, texts of 200 at a time."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from medgen.engine.results.columns import PREDICTION_STATUSES
+from medgen.launch.report.escaping import shorten
 from medgen.launch.view import pictures
 from medgen.launch.view.board import format_short, format_title
 from medgen.launch.view.certain import headline
 from medgen.launch.view.data import RunData, ValueEntry, as_json
-from medgen.launch.report.escaping import shorten
 
 BLOCK = 200  # samples of which texts come in one script
 _STEPS = 65534  # a value is a whole number of these between the column's ends; 65535: none

@@ -15,10 +15,21 @@ from typing import Any
 import jinja2
 
 from medgen.engine.errors import ImageError
-from medgen.launch.view import numbers, overview, pictures, sayings, scripts
+from medgen.launch.view import (
+    failures,
+    metricspage,
+    numbers,
+    overview,
+    pairing,
+    pictures,
+    provenance,
+    runs,
+    sayings,
+    scripts,
+)
 from medgen.launch.view.board import Board, boards, colors, format_short, format_title
-from medgen.launch.view.certain import Certainty, certainty_of
-from medgen.launch.view.data import RunData
+from medgen.launch.view.certain import Certainty, certainty_of, headline
+from medgen.launch.view.data import RunData, sample_digest
 from medgen.launch.view.glossary import GLOSSARY, KEYS
 
 PAGES = (
@@ -155,9 +166,15 @@ class Site:
     def _page(self, name: str, places: list[int]) -> str | None:
         if name in ("gallery", "sample") and not places:
             return self.page(name, name)
-        if name == "index" and not places:
-            return self.overview()
-        return None
+        plain = {
+            "index": self.overview, "failures": self.failures, "provenance": self.provenance,
+            "runs": self.runs,
+        }  # fmt: skip
+        if name in plain and not places:
+            return plain[name]()
+        if name == "metrics" and len(places) < 2:
+            return self.metrics(places)
+        return self.compare(places) if name == "compare" and len(places) != 1 else None
 
     def _data(self, name: str, number: int) -> object | None:
         data = self.data
@@ -218,6 +235,94 @@ class Site:
             failed=failed,
         )
 
+    def failures(self) -> str:
+        """What went wrong."""
+        data = self.data
+        found = failures.failures(data)
+        statuses, lines = failures.status_lines(data, found)
+        owed = sum(line.owed for line in lines)
+        total = numbers.count(len(found))
+        worst = lines[0] if lines and lines[0].total else None
+        share = numbers.percent(worst.total, len(found)) if worst else ""
+        words = f"{share} of them are {worst.entry.name}'s. " if worst else ""
+        return self.page(
+            "failures",
+            "failures",
+            title_words=f"{total} of {numbers.count(owed)} predictions have no value",
+            summary_words=f"{words}None was scored 0; every mean says how many it stands on.",
+            total=len(found),
+            statuses=statuses,
+            lines=lines,
+            gatherings=[
+                (kind, *failures.gatherings(data, found, kind)) for kind in ("task", "modality")
+            ],
+            causes=failures.causes(data, found),
+            scores=failures.score_failures(data),
+            troubles=failures.troubles(data),
+            again=f"medgen run --config {overview.run_title(data)} --retry-errors" if found else "",
+        )
+
+    def provenance(self) -> str:
+        """Passports, plan, timeline, cost."""
+        columns, lines = provenance.passports(self.data)
+        graph, nodes = provenance.plan_graph(self.data)
+        return self.page(
+            "provenance",
+            "provenance",
+            columns=columns,
+            passports=lines,
+            graph=graph,
+            nodes=nodes,
+            lanes=provenance.timeline(self.data),
+            costs=provenance.costs(self.data),
+            stages=provenance.stage_costs(self.data),
+        )
+
+    def runs(self) -> str:
+        """The store's runs and nights."""
+        objects = self.data.objects
+        return self.page(
+            "runs",
+            "runs",
+            runs=runs.run_lines(objects),
+            nights=runs.nights(objects),
+            store=objects.url,
+            bundle=self.meta_policy,
+        )
+
+    def metrics(self, places: list[int]) -> str | None:
+        """One value by group; the first one without a number."""
+        data = self.data
+        choices = [v for v in data.values if v.overall]
+        first = headline(data, data.formats[0]) if data.formats else None
+        place = places[0] if places else first.place if first else None
+        if place is not None and (place >= len(data.values) or not data.values[place].overall):
+            return None
+        made = (
+            None
+            if place is None
+            else metricspage.metrics_page(data, self.certainty, place, self.colors)
+        )
+        return self.page("metrics", "metrics", p=made, choices=choices)
+
+    def compare(self, places: list[int]) -> str | None:
+        """Two systems; without numbers the first two of the largest format."""
+        data, size = self.data, len(self.data.systems)
+        pair = places or self.first_pair
+        if pair and (max(pair) >= size or pair[0] == pair[1]):
+            return None
+        made = pairing.pair_page(data, self.certainty, *pair) if len(pair) == 2 else None
+        return self.page("compare", "compare", p=made, systems=data.systems)
+
+    @cached_property
+    def first_pair(self) -> list[int]:
+        """The places of the two systems that are compared first: the runner-up and the leader."""
+        first = next((f.standing for f in self.certainty.formats if f.standing), None)
+        names = {s.name: s.place for s in self.data.systems}
+        if first and len(first.order) > 1:
+            return [names[first.order[1]], names[first.order[0]]]
+        return [s.place for s in self.data.systems[:2]] if len(self.data.systems) > 1 else []
+
 
 def environment() -> jinja2.Environment:
     """Templates that escape everything, and fail on a name that they were not given."""
@@ -232,6 +337,11 @@ def environment() -> jinja2.Environment:
         "count": numbers.count,
         "percent": numbers.percent,
         "number": numbers.number,
+        "span": numbers.span,
+        "p_value": numbers.p_value,
+        "duration": numbers.duration,
+        "dollars": numbers.dollars,
+        "digest": sample_digest,
         "short": format_short,
         "format_title": format_title,
         "glyphs": sayings.GLYPHS,

@@ -1,0 +1,266 @@
+"""What went wrong: how often, whose, where it gathers, and why."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from medgen.launch.report.escaping import shorten, visible
+from medgen.launch.view import numbers
+from medgen.launch.view.board import Axis
+from medgen.launch.view.certain import headline
+from medgen.launch.view.data import Row, RunData, SystemEntry
+
+_Z = 1.959963984540054
+_CAUSES = 40
+_EXAMPLES = 4
+_PLACES = 8
+_SCORES = 40
+_TROUBLES = 50
+# What differs between messages of one cause: numbers, paths, addresses, quoted ids, digests.
+_PARTICULARS = re.compile(
+    r"https?://\S+|(?:/[\w.-]+){2,}|\b[0-9a-f]{12,}\b|\d[\d.,:]*|'[^']{1,80}'"
+)
+_AGAIN = ("timeout", "unreachable", "model_error", "out_of_memory", "internal_error", "missing")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One prediction that is not ok."""
+
+    entry: SystemEntry
+    position: int
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusLine:
+    """A system's failures by status."""
+
+    entry: SystemEntry
+    cells: tuple[tuple[str, int, int], ...]  # status, how many, step of colour 0 to 4
+    total: int
+    owed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """A task or modality: its rate of failures with an interval, as places on an axis."""
+
+    name: str
+    failed: int
+    owed: int
+    at: float
+    low: float
+    high: float
+    above: bool  # the interval lies above the rate of all
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Messages that differ in particulars only."""
+
+    status: str
+    words: str
+    count: int
+    share: float  # of the largest cause, in percent
+    systems: tuple[SystemEntry, ...]
+    where: str
+    again: str
+    digests: tuple[str, ...]
+    examples: tuple[tuple[str, str, bool], ...]  # digest, id, whether it has an input picture
+    first: str  # the first message, whole
+    first_id: str
+    others: str  # how the others did there
+
+
+def failures(data: RunData) -> list[Failure]:
+    """Every failed prediction of systems that are results or plumbing; controls as well."""
+    found = []
+    for entry in data.systems:
+        table = data.predictions[entry.name]
+        if not table.num_rows:
+            continue
+        columns = (table[n].to_pylist() for n in ("position", "status", "reason"))
+        for position, status, reason in zip(*columns, strict=True):
+            if status != "ok":
+                found.append(Failure(entry, position, str(status), str(reason or "")))
+    return found
+
+
+def status_lines(
+    data: RunData, found: Sequence[Failure]
+) -> tuple[tuple[str, ...], list[StatusLine]]:
+    """The statuses that occur, most frequent first, and a line a system."""
+    by_status = Counter(f.status for f in found)
+    statuses = tuple(s for s, _ in by_status.most_common())
+    per: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in found:
+        per[one.entry.name][one.status] += 1
+    largest = max((n for c in per.values() for n in c.values()), default=1)
+    lines = []
+    for entry in data.systems:
+        own = per[entry.name]
+        owed = data.predictions[entry.name].num_rows
+        if own or entry.number:
+            cells = tuple((s, own[s], min(4, int(4.99 * sqrt(own[s] / largest)))) for s in statuses)
+            lines.append(StatusLine(entry, cells, own.total(), owed))
+    return statuses, sorted(lines, key=lambda line: -line.total)
+
+
+def gatherings(
+    data: RunData, found: Sequence[Failure], kind: str
+) -> tuple[list[Gathering], Axis, float]:
+    """The groups of a kind by their rate of failures, the axis, and the rate of all."""
+    words, codes = data.samples.words[kind], data.samples.codes[kind]
+    owed, failed = np.zeros(len(words)), np.zeros(len(words))
+    for entry in data.systems:
+        table = data.predictions[entry.name]
+        if table.num_rows:
+            own = codes[table["position"].to_numpy()]
+            owed += np.bincount(own, minlength=len(words))
+    for one in found:
+        failed[codes[one.position]] += 1
+    rate = float(failed.sum() / owed.sum()) if owed.sum() else 0.0
+    known = [i for i in range(len(words)) if owed[i]]
+    ends = {i: wilson(int(failed[i]), int(owed[i])) for i in known}
+    axis = Axis(0.0, max([100 * high for _, high in ends.values()] + [100 * rate, 0.1]))
+    made = [
+        Gathering(
+            words[i] or "(none)", int(failed[i]), int(owed[i]), axis.at(100 * failed[i] / owed[i]),
+            axis.at(100 * ends[i][0]), axis.at(100 * ends[i][1]), ends[i][0] > rate,
+        )
+        for i in known
+    ]  # fmt: skip
+    made.sort(key=lambda g: -g.failed / g.owed)
+    return made[:_PLACES], axis, rate
+
+
+def wilson(hits: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a proportion (Wilson, JASA 1927, 22:209)."""
+    if not trials:
+        return 0.0, 0.0
+    p, z2 = hits / trials, _Z**2
+    middle = (p + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = _Z * sqrt(p * (1 - p) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def general(message: str) -> str:
+    """A message without its particulars: what is left names the cause."""
+    first = visible(message.strip().splitlines()[0] if message.strip() else "(no reason given)")
+    return shorten(_PARTICULARS.sub("…", first), 160)
+
+
+def causes(data: RunData, found: Sequence[Failure]) -> list[Cause]:
+    """The causes, most frequent first."""
+    grouped: dict[tuple[str, str], list[Failure]] = defaultdict(list)
+    for one in found:
+        grouped[one.status, general(one.reason)].append(one)
+    order = sorted(grouped.items(), key=lambda pair: -len(pair[1]))
+    largest = len(order[0][1]) if order else 1
+    return [_cause(data, key, own, largest) for key, own in order[:_CAUSES]]
+
+
+def _cause(data: RunData, key: tuple[str, str], own: Sequence[Failure], largest: int) -> Cause:
+    samples = data.samples
+    positions = list(dict.fromkeys(f.position for f in own))
+    shown = [
+        (samples.digests[p], samples.ids[p], data.picture_slots[p][0] > 0)
+        for p in positions[:_EXAMPLES]
+    ]
+    return Cause(
+        status=key[0],
+        words=key[1],
+        count=len(own),
+        share=round(100 * len(own) / largest, 1),
+        systems=tuple({f.entry.name: f.entry for f in own}.values()),
+        where=_where(data, positions),
+        again="may be asked again" if key[0] in _AGAIN else "settled",
+        digests=tuple(samples.digests[p] for p in positions[:60]),
+        examples=tuple(shown),
+        first=shorten(visible(own[0].reason, lines=True), 4000),
+        first_id=samples.ids[own[0].position],
+        others=_others(data, own),
+    )
+
+
+def _where(data: RunData, positions: Sequence[int]) -> str:
+    """The task in which most are, when it is far more than its share."""
+    words, codes = data.samples.words["task"], data.samples.codes["task"]
+    counts = Counter(int(codes[p]) for p in positions)
+    ((task, many),) = counts.most_common(1)
+    share, usual = many / len(positions), float(np.mean(codes == task))
+    if len(positions) < 3 or share < 1.5 * usual:
+        return "even over tasks" if len(positions) >= 3 else words[task]
+    return f"{numbers.percent(many, len(positions))} in {words[task]}"
+
+
+def _others(data: RunData, own: Sequence[Failure]) -> str:
+    """How the other systems did on the samples that were lost, and elsewhere."""
+    formats = Counter(data.samples.column("format")[f.position] for f in own[:1])
+    value = headline(data, next(iter(formats)))
+    if value is None or value.key not in data.grid:
+        return ""
+    losers = {f.entry.place for f in own}
+    rest = [s.place for s in data.eligible if s.place not in losers]
+    if not rest:
+        return ""
+    word = data.samples.words["format"].index(next(iter(formats)))
+    grid = data.grid[value.key][rest][:, data.samples.codes["format"] == word]
+    there = np.zeros(len(data.samples.ids), dtype=bool)
+    there[[f.position for f in own]] = True
+    inside = there[data.samples.codes["format"] == word]
+    here, away = grid[:, inside], grid[:, ~inside]
+    if not np.isfinite(here).any() or not np.isfinite(away).any():
+        return ""
+    a, b = float(np.nanmean(here)), float(np.nanmean(away))
+    return (
+        f"Where it fails, the others have {a:.3g} in {value.title} on average; elsewhere {b:.3g}."
+    )
+
+
+def score_failures(data: RunData) -> list[Row]:
+    """Values that are not there though the prediction is: by value, system and status."""
+    found: list[Row] = []
+    for row in data.summary:
+        if row["group_kind"] == "all":
+            found += list(_lacking(row))
+    return sorted(found, key=lambda r: -r["count"])[:_SCORES]
+
+
+def _lacking(row: Mapping[str, object]) -> Iterator[Row]:
+    quiet = ("status_ok", "status_not_applicable")
+    for name, count in row.items():
+        if name.startswith("status_") and name not in quiet and isinstance(count, int) and count:
+            yield {
+                "stage": row["stage"], "metric": row["metric"], "system": row["system"],
+                "format": row["format"], "status": name[7:], "count": count,
+                "reason": visible(str(row["reason"] or "")),
+            }  # fmt: skip
+
+
+def troubles(data: RunData) -> list[Row]:
+    """What befell workers: crashes, groups that were given up, shards put aside."""
+    kinds = ("trouble", "gave_up", "quarantined")
+    found = [e for e in data.events() if e.get("event") in kinds]
+    return [
+        {
+            "time": str(e["time"])[:19].replace("T", " "),
+            "event": e["event"],
+            "group": visible(str(e.get("group", ""))),
+            "words": visible(
+                "; ".join(
+                    f"{k} {v}"
+                    for k, v in e.items()
+                    if k not in ("event", "time", "group", "traceback", "error_id")
+                )
+            ),
+            "traceback": shorten(visible(str(e.get("traceback") or ""), lines=True), 6000),
+        }
+        for e in found[-_TROUBLES:]
+    ]
