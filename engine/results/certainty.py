@@ -139,11 +139,11 @@ def _bounds(
     low = float(seen.min()) if field.lowest is None else field.lowest
     high = float(seen.max()) if field.highest is None else field.highest
 
-    def filled(missing_left: float, missing_right: float) -> float:
+    def fill(missing_left: float, missing_right: float) -> float:
         ours = np.where(np.isnan(left), missing_left, left)
         return float((np.where(np.isnan(right), missing_right, right) - ours).mean())
 
-    down, up = filled(high, low), filled(low, high)
+    down, up = fill(high, low), fill(low, high)
     return (down, up) if mean >= 0 else (up, down)
 
 

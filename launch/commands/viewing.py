@@ -22,14 +22,14 @@ def view_command(run: str | None, store: str, page: str, port: int, bundle: str 
     from medgen.engine.run.folder import find_run
     from medgen.engine.store.connect import connect
     from medgen.launch.setup.doctor import install
-    from medgen.launch.view.data import RunData
+    from medgen.launch.view.data import StoredRun
 
     objects = connect(store)
     run_id = find_run(objects, run)
     if bundle:
         from medgen.launch.view.bundle import write_bundle
 
-        count, size = write_bundle(RunData(objects, run_id), connect(bundle))
+        count, size = write_bundle(StoredRun(objects, run_id), connect(bundle))
         sys.stdout.write(f"{run_id}: {count} files, {size / 1e6:.1f} MB\n")
         sys.stdout.write(f"open {bundle.rstrip('/')}/index.html\n")
         return 0

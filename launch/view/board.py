@@ -6,7 +6,7 @@ from typing import Any
 
 from medgen.launch.view import numbers
 from medgen.launch.view.certain import Certainty, FormatCertainty
-from medgen.launch.view.data import FLOORS, RunData, SystemEntry, ValueEntry, value_key
+from medgen.launch.view.data import FLOORS, StoredRun, SystemEntry, ValueEntry, value_key
 
 _TITLES = {
     "VQA": "Visual question answering",
@@ -134,7 +134,7 @@ class Board:
         return _COLUMNS
 
 
-def boards(data: RunData, certainty: Certainty) -> list[Board]:
+def boards(data: StoredRun, certainty: Certainty) -> list[Board]:
     """The leaderboards, largest format first."""
     by_group: dict[tuple[str, str], dict[Any, Row]] = {}
     for row in data.summary:
@@ -144,7 +144,7 @@ def boards(data: RunData, certainty: Certainty) -> list[Board]:
 
 
 def _board(
-    data: RunData, found: FormatCertainty, rows: Mapping[tuple[str, str], Mapping[Any, Row]]
+    data: StoredRun, found: FormatCertainty, rows: Mapping[tuple[str, str], Mapping[Any, Row]]
 ) -> Board:
     value = next(v for v in data.values if v.key == found.headline)
     able = [v for v in data.values if found.format in v.formats and v.overall and v != value]
@@ -170,7 +170,7 @@ def _board(
         title=format_title(found.format),
         place=data.formats.index(found.format),
         value=value,
-        samples=data.plan.samples[found.format],
+        samples=data.size_of(found.format),
         full=full,
         fit=_fit_axis(ranked or list(made.values()), full),
         places=places,
@@ -245,7 +245,7 @@ def _scale(rows: Any, value: ValueEntry) -> Axis:
     return Axis(min(ends, default=0.0), max(ends, default=1.0))
 
 
-def _full_axis(value: ValueEntry, rows: Sequence[Row], data: RunData) -> Axis:
+def _full_axis(value: ValueEntry, rows: Sequence[Row], data: StoredRun) -> Axis:
     """The whole range that the value can have, as far as it is known."""
     if value.key[0] == "judge":
         return Axis(1.0, 10.0)
@@ -270,7 +270,7 @@ def _fit_axis(rows: Sequence[BoardRow], full: Axis) -> Axis:
     return Axis(min(ends) - pad, max(ends) + pad)
 
 
-def colors(data: RunData, certainty: Certainty) -> dict[str, int]:
+def colors(data: StoredRun, certainty: Certainty) -> dict[str, int]:
     """Colour and marker of each system, 1 to 12; 0 is the ring of those that have none.
 
     Above twelve systems only six have a colour: the first of the largest format.

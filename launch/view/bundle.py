@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from medgen.engine.errors import ConfigError
 from medgen.engine.store.objects import Objects
-from medgen.launch.view.data import RunData
+from medgen.launch.view.data import StoredRun
 from medgen.launch.view.site import Site
 
 Tell = Callable[[int, str], None]
 
 
-def write_bundle(data: RunData, into: Objects, tell: Tell | None = None) -> tuple[int, int]:
+def write_bundle(data: StoredRun, into: Objects, tell: Tell | None = None) -> tuple[int, int]:
     """Write every page, script and picture; how many files, and how many bytes.
 
     Pages come last, so that none points at what is not there yet.

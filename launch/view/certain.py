@@ -14,7 +14,7 @@ from medgen.engine.codec import decode, encode
 from medgen.engine.errors import CorruptError
 from medgen.engine.results.certainty import Field, PairWord, Standing, pair_words, standing
 from medgen.engine.results.statistics import Floats, Ints
-from medgen.launch.view.data import FLOORS, Key, RunData, ValueEntry
+from medgen.launch.view.data import FLOORS, Key, StoredRun, ValueEntry
 
 Mask = NDArray[np.bool_]
 VERSION = "certainty/1"
@@ -46,7 +46,7 @@ class Certainty:
     schema: str = VERSION
 
 
-def certainty_of(data: RunData) -> Certainty:
+def certainty_of(data: StoredRun) -> Certainty:
     """As it is stored; computed where it is not, which takes a second a million values."""
     try:
         stored = data.objects.read(data.place.certainty)
@@ -55,20 +55,20 @@ def certainty_of(data: RunData) -> Certainty:
         return compute(data)
 
 
-def write_certainty(data: RunData) -> Certainty:
+def write_certainty(data: StoredRun) -> Certainty:
     """Compute and store."""
     found = compute(data)
     data.objects.replace(data.place.certainty, encode(found))
     return found
 
 
-def compute(data: RunData) -> Certainty:
+def compute(data: StoredRun) -> Certainty:
     """The words of every format that has a headline."""
     found = [_format_certainty(data, name) for name in data.formats]
     return Certainty(tuple(f for f in found if f is not None), data.doubts)
 
 
-def headline(data: RunData, format_: str) -> ValueEntry | None:
+def headline(data: StoredRun, format_: str) -> ValueEntry | None:
     """The value that ranks a format: the judge with the reference, else the first that can.
 
     A judge that has random weights, or that did not judge every eligible system, ranks nobody.
@@ -88,7 +88,7 @@ def headline(data: RunData, format_: str) -> ValueEntry | None:
     return next(iter([*several, *judges, *metrics]), None)
 
 
-def field_of(data: RunData, value: ValueEntry, systems: Sequence[str], mask: Mask) -> Field:
+def field_of(data: StoredRun, value: ValueEntry, systems: Sequence[str], mask: Mask) -> Field:
     """One value of some systems on the samples of a mask."""
     places = {s.name: s.place for s in data.systems}
     grid = data.grid.get(value.key)
@@ -104,7 +104,7 @@ def field_of(data: RunData, value: ValueEntry, systems: Sequence[str], mask: Mas
     return Field(tuple(systems), values, clusters, value.direction or "higher", low, high, doubts)
 
 
-def _clusters(data: RunData) -> Ints:
+def _clusters(data: StoredRun) -> Ints:
     """The source of every sample; a sample without one is its own."""
     codes, words = data.samples.codes["source"], data.samples.words["source"]
     alone = np.arange(len(codes)) + len(words)
@@ -113,7 +113,7 @@ def _clusters(data: RunData) -> Ints:
     return found
 
 
-def format_mask(data: RunData, format_: str) -> Mask:
+def format_mask(data: StoredRun, format_: str) -> Mask:
     """Which samples are of a format."""
     words = data.samples.words["format"]
     if format_ not in words:
@@ -122,7 +122,7 @@ def format_mask(data: RunData, format_: str) -> Mask:
     return found
 
 
-def _format_certainty(data: RunData, name: str) -> FormatCertainty | None:
+def _format_certainty(data: StoredRun, name: str) -> FormatCertainty | None:
     value = headline(data, name)
     if value is None:
         return None
@@ -144,11 +144,11 @@ def _format_certainty(data: RunData, name: str) -> FormatCertainty | None:
     )
 
 
-def _columns(data: RunData, format_: str) -> list[ValueEntry]:
+def _columns(data: StoredRun, format_: str) -> list[ValueEntry]:
     return [v for v in data.values if format_ in v.formats and v.direction]
 
 
-def _floor(data: RunData, value: ValueEntry, mask: Mask) -> str:
+def _floor(data: StoredRun, value: ValueEntry, mask: Mask) -> str:
     """The best of the controls that need no model."""
     names = [s.name for s in data.controls if s.name in FLOORS]
     means = {n: _nanmean(field_of(data, value, [n], mask).values) for n in names}
@@ -160,7 +160,7 @@ def _floor(data: RunData, value: ValueEntry, mask: Mask) -> str:
 
 
 def _beats(
-    data: RunData,
+    data: StoredRun,
     value: ValueEntry,
     systems: Sequence[str],
     mask: Mask,
@@ -178,7 +178,7 @@ def _is_behind(pair: PairWord, direction: str) -> bool:
 
 
 def _best(
-    data: RunData,
+    data: StoredRun,
     value: ValueEntry,
     systems: Sequence[str],
     mask: Mask,

@@ -79,12 +79,12 @@ def price_plot(
     front = _front(dots, rises)
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(at, front))
     parts.append(f'<polyline class="front" points="{points}"/>')
-    parts += _labelled([(at(d), d) for d in dots], (left, width - right))
+    parts += _with_names([(at(d), d) for d in dots], (left, width - right))
     said = "; ".join(f"{d.name}: {d.y:.3g} at {d.x:.3g}" for d in dots)
     return svg(f"{labels[1]} against {labels[0]}. {said}", width, height, parts)
 
 
-def _labelled(
+def _with_names(
     dots: Sequence[tuple[tuple[float, float], Dot]], edges: tuple[float, float]
 ) -> list[str]:
     """Marks with their names, moved up or down where they would lie upon each other."""

@@ -107,7 +107,7 @@ def sample_digest(sample: str) -> str:
 
 
 @dataclass(eq=False)
-class RunData:
+class StoredRun:
     """One run of a store."""
 
     objects: Objects
@@ -216,10 +216,14 @@ class RunData:
         sizes = self.plan.samples
         return tuple(sorted(sizes, key=lambda f: (-sizes[f], f)))
 
+    def size_of(self, format_: str) -> int:
+        """How many samples are of a format."""
+        return {str(f): n for f, n in self.plan.samples.items()}.get(format_, 0)
+
     # ---- tables ----------------------------------------------------------------------------
 
     def _tables(self, kind: str, system: str) -> list[str]:
-        return self.parts.named(f"{self.place.folder}/tables/{kind}", system)
+        return self.parts.of_system(f"{self.place.folder}/tables/{kind}", system)
 
     @cached_property
     def samples(self) -> SampleTable:
@@ -268,10 +272,10 @@ class RunData:
             return
         table = table.combine_chunks()
         coded = [table[n].combine_chunks() for n in names[1:4]]
-        coded = [c if pa.types.is_dictionary(c.type) else c.dictionary_encode() for c in coded]
-        size = [len(c.dictionary) for c in coded]
-        mixed = np.zeros(table.num_rows, np.int64)
-        for column, many in zip(coded, size, strict=True):
+        codes = [c if isinstance(c, pa.DictionaryArray) else c.dictionary_encode() for c in coded]
+        size = [len(c.dictionary) for c in codes]
+        mixed: Ints = np.zeros(table.num_rows, np.int64)
+        for column, many in zip(codes, size, strict=True):
             mixed = mixed * many + column.indices.to_numpy()
         positions = table["position"].to_numpy()
         values = table["value"].to_numpy().astype(np.float32)
@@ -280,9 +284,9 @@ class RunData:
         for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
             rows, code = order[start:end], int(mixed[order[start]])
             words = []
-            for column, many in reversed(list(zip(coded, size, strict=True))):
+            for column, many in reversed(list(zip(codes, size, strict=True))):
                 code, word = divmod(code, many)
-                words.append(str(column.dictionary[word].as_py()))
+                words.append(str(column.dictionary.to_pylist()[word]))
             stage, label, output = reversed(words)
             yield (stage, label, output), positions[rows], values[rows]
 

@@ -12,7 +12,7 @@ from medgen.launch.report.escaping import shorten, visible
 from medgen.launch.view import numbers
 from medgen.launch.view.board import Axis
 from medgen.launch.view.certain import headline
-from medgen.launch.view.data import Row, RunData, SystemEntry
+from medgen.launch.view.data import Row, StoredRun, SystemEntry
 
 _Z = 1.959963984540054
 _CAUSES = 40
@@ -78,7 +78,7 @@ class Cause:
     others: str  # how the others did there
 
 
-def failures(data: RunData) -> list[Failure]:
+def failures(data: StoredRun) -> list[Failure]:
     """Every failed prediction of systems that are results or plumbing; controls as well."""
     found = []
     for entry in data.systems:
@@ -93,7 +93,7 @@ def failures(data: RunData) -> list[Failure]:
 
 
 def status_lines(
-    data: RunData, found: Sequence[Failure]
+    data: StoredRun, found: Sequence[Failure]
 ) -> tuple[tuple[str, ...], list[StatusLine]]:
     """The statuses that occur, most frequent first, and a line a system."""
     by_status = Counter(f.status for f in found)
@@ -113,7 +113,7 @@ def status_lines(
 
 
 def gatherings(
-    data: RunData, found: Sequence[Failure], kind: str
+    data: StoredRun, found: Sequence[Failure], kind: str
 ) -> tuple[list[Gathering], Axis, float]:
     """The groups of a kind by their rate of failures, the axis, and the rate of all."""
     words, codes = data.samples.words[kind], data.samples.codes[kind]
@@ -156,7 +156,7 @@ def general(message: str) -> str:
     return shorten(_PARTICULARS.sub("…", first), 160)
 
 
-def causes(data: RunData, found: Sequence[Failure]) -> list[Cause]:
+def causes(data: StoredRun, found: Sequence[Failure]) -> list[Cause]:
     """The causes, most frequent first."""
     grouped: dict[tuple[str, str], list[Failure]] = defaultdict(list)
     for one in found:
@@ -166,7 +166,7 @@ def causes(data: RunData, found: Sequence[Failure]) -> list[Cause]:
     return [_cause(data, key, own, largest) for key, own in order[:_CAUSES]]
 
 
-def _cause(data: RunData, key: tuple[str, str], own: Sequence[Failure], largest: int) -> Cause:
+def _cause(data: StoredRun, key: tuple[str, str], own: Sequence[Failure], largest: int) -> Cause:
     samples = data.samples
     positions = list(dict.fromkeys(f.position for f in own))
     shown = [
@@ -189,7 +189,7 @@ def _cause(data: RunData, key: tuple[str, str], own: Sequence[Failure], largest:
     )
 
 
-def _where(data: RunData, positions: Sequence[int]) -> str:
+def _where(data: StoredRun, positions: Sequence[int]) -> str:
     """The task in which most are, when it is far more than its share."""
     words, codes = data.samples.words["task"], data.samples.codes["task"]
     counts = Counter(int(codes[p]) for p in positions)
@@ -200,7 +200,7 @@ def _where(data: RunData, positions: Sequence[int]) -> str:
     return f"{numbers.percent(many, len(positions))} in {words[task]}"
 
 
-def _others(data: RunData, own: Sequence[Failure]) -> str:
+def _others(data: StoredRun, own: Sequence[Failure]) -> str:
     """How the other systems did on the samples that were lost, and elsewhere."""
     formats = Counter(data.samples.column("format")[f.position] for f in own[:1])
     value = headline(data, next(iter(formats)))
@@ -224,7 +224,7 @@ def _others(data: RunData, own: Sequence[Failure]) -> str:
     )
 
 
-def score_failures(data: RunData) -> list[Row]:
+def score_failures(data: StoredRun) -> list[Row]:
     """Values that are not there though the prediction is: by value, system and status."""
     found: list[Row] = []
     for row in data.summary:
@@ -244,7 +244,7 @@ def _lacking(row: Mapping[str, object]) -> Iterator[Row]:
             }  # fmt: skip
 
 
-def troubles(data: RunData) -> list[Row]:
+def troubles(data: StoredRun) -> list[Row]:
     """What befell workers: crashes, groups that were given up, shards put aside."""
     kinds = ("trouble", "gave_up", "quarantined")
     found = [e for e in data.events() if e.get("event") in kinds]

@@ -1,6 +1,6 @@
 """One value by task and modality: heat maps, distributions, a table; and how values agree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from medgen.engine.results.statistics import Floats
 from medgen.launch.view import charts, numbers
 from medgen.launch.view.board import Axis, format_short, format_title, is_floor
 from medgen.launch.view.certain import Certainty, field_of, format_mask, headline
-from medgen.launch.view.data import RunData, SystemEntry, ValueEntry
+from medgen.launch.view.data import StoredRun, SystemEntry, ValueEntry
 
 _LEAST = 30  # samples below which a cell says n
 _STEPS = 9  # of colour from the floor to the ceiling; below it -4 to -1
@@ -72,7 +72,7 @@ class MetricsPage:
 
 
 def metrics_page(
-    data: RunData, certainty: Certainty, place: int, colors: Mapping[str, int]
+    data: StoredRun, certainty: Certainty, place: int, colors: Mapping[str, int]
 ) -> MetricsPage:
     """The page of one value."""
     value = data.values[place]
@@ -87,7 +87,7 @@ def metrics_page(
     return MetricsPage(value, tuple(order), maps, spread, tuple(_agreements(data)))
 
 
-def _order(data: RunData, certainty: Certainty, value: ValueEntry) -> list[SystemEntry]:
+def _order(data: StoredRun, certainty: Certainty, value: ValueEntry) -> list[SystemEntry]:
     """Systems by rank in the largest format; where none can be ranked, the controls."""
     first = next((f.standing for f in certainty.formats if f.standing), None)
     ranks = {name: i for i, name in enumerate(first.order)} if first else {}
@@ -96,7 +96,7 @@ def _order(data: RunData, certainty: Certainty, value: ValueEntry) -> list[Syste
 
 
 def _lines(
-    data: RunData, value: ValueEntry, order: Sequence[SystemEntry], kind: str
+    data: StoredRun, value: ValueEntry, order: Sequence[SystemEntry], kind: str
 ) -> "list[HeatLine]":
     found = []
     for format_ in data.formats:
@@ -123,7 +123,7 @@ def _lines(
     return [line for line in found if any(c is not None for c in line.cells)]
 
 
-def _groups(data: RunData, kind: str, mask: Any) -> "list[tuple[str, Any, str]]":
+def _groups(data: StoredRun, kind: str, mask: Any) -> "list[tuple[str, Any, str]]":
     samples = data.samples
     if kind in ("task", "modality"):
         codes, words = samples.codes[kind], samples.words[kind]
@@ -142,7 +142,7 @@ def _groups(data: RunData, kind: str, mask: Any) -> "list[tuple[str, Any, str]]"
 
 
 def _line(
-    data: RunData,
+    data: StoredRun,
     value: ValueEntry,
     order: Sequence[SystemEntry],
     group: tuple[str, Any, str, bool],
@@ -176,7 +176,7 @@ def _known(values: Any) -> Floats:
     return found
 
 
-def _best(data: RunData, value: ValueEntry, order: Sequence[SystemEntry], mask: Any) -> set[str]:
+def _best(data: StoredRun, value: ValueEntry, order: Sequence[SystemEntry], mask: Any) -> set[str]:
     """Systems that are not shown to be worse than the best of the row."""
     if not value.direction:
         return set()
@@ -215,7 +215,7 @@ def _heat_cell(
 
 
 def _ecdf(
-    data: RunData,
+    data: StoredRun,
     value: ValueEntry,
     format_: str,
     order: Sequence[SystemEntry],
@@ -249,6 +249,23 @@ def _ecdf(
             charts.text(left + (width - left - 150) * x / 100, height - bottom + 16, label)
         )
     parts.append(charts.text(width - 150, height - 4, f"{value.title} {value.arrow}", "end"))
+    parts += _curves(curves, at, colors, width - 144)
+    return charts.svg(
+        f"Share of samples at or below a {value.title}: {format_short(format_)}",
+        width,
+        height,
+        parts,
+    )
+
+
+def _curves(
+    curves: Sequence[tuple[SystemEntry, Floats]],
+    at: Callable[[float, float], tuple[float, float]],
+    colors: Mapping[str, int],
+    right: float,
+) -> list[str]:
+    """A line in steps for each system, and its name at the right."""
+    parts = []
     for i, (entry, values) in enumerate(curves):
         where = np.unique(np.linspace(0, len(values) - 1, min(120, len(values))).astype(int))
         points, last = [], at(float(values[0]), 0.0)[1]
@@ -259,21 +276,16 @@ def _ecdf(
         number = colors[entry.name]
         parts.append(f'<polyline class="curve s{number} d{i}" points="{" ".join(points)}"/>')
         parts.append(
-            charts.text(width - 144, 30 + 18 * i, f"{_dash(i)} {entry.name[:16]}", "start strong")
+            charts.text(right, 30 + 18 * i, f"{_dash(i)} {entry.name[:16]}", "start strong")
         )
-    return charts.svg(
-        f"Share of samples at or below a {value.title}: {format_short(format_)}",
-        width,
-        height,
-        parts,
-    )
+    return parts
 
 
 def _dash(at: int) -> str:
     return ("──", "╌╌", "··", "─·")[at]
 
 
-def _agreements(data: RunData) -> "list[tuple[str, tuple[Agreement, ...]]]":
+def _agreements(data: StoredRun) -> "list[tuple[str, tuple[Agreement, ...]]]":
     """In each format, every value against the one that ranks it, over all systems' samples."""
     found = []
     for format_ in data.formats:

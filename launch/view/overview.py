@@ -14,7 +14,7 @@ from medgen.engine.results.columns import PREDICTION_STATUSES
 from medgen.engine.run.folder import Status
 from medgen.launch.view import charts, numbers
 from medgen.launch.view.board import Axis, Board, format_short
-from medgen.launch.view.data import RunData, SystemEntry
+from medgen.launch.view.data import StoredRun, SystemEntry
 
 _GROUPS_DRAWN = 8
 _FAILING = 6
@@ -68,7 +68,7 @@ class Failed:
     words: str
 
 
-def state_of(data: RunData) -> State:
+def state_of(data: StoredRun) -> State:
     """The run's state in a word."""
     status = data.status
     command = f"medgen run --config {run_title(data)}"
@@ -83,12 +83,12 @@ def state_of(data: RunData) -> State:
     return State(status.status, "!", "warn" if status.status != "error" else "bad", command)
 
 
-def run_title(data: RunData) -> str:
+def run_title(data: StoredRun) -> str:
     """The name that the run was given: its id without the hash."""
     return data.run_id.rpartition("-")[0] or data.run_id
 
 
-def asked(data: RunData) -> str:
+def question(data: StoredRun) -> str:
     """What was asked, in one line."""
     systems, controls = len(data.eligible), len(data.controls)
     judges = sorted({v.key[1] for v in data.values if v.key[0] == "judge"} - {"judges"})
@@ -100,7 +100,7 @@ def asked(data: RunData) -> str:
     return f"{parts} answered the {samples} samples of {data.plan.benchmark}{protocol}{seen}."
 
 
-def facts(data: RunData, failed: Failed) -> list[Fact]:
+def facts(data: StoredRun, failed: Failed) -> list[Fact]:
     """Predictions, judges, time and cost, and when it finished."""
     fine = failed.owed - failed.total
     ok = numbers.percent(fine, failed.owed)
@@ -141,7 +141,7 @@ def _day(stamp: str) -> str:
     return datetime.fromisoformat(stamp).strftime("%d %b %Y, %H:%M").lstrip("0")
 
 
-def failed_of(data: RunData) -> Failed:
+def failed_of(data: StoredRun) -> Failed:
     """Predictions without a value, by system and status."""
     counts: dict[str, Counter[str]] = {}
     owed = 0
@@ -182,7 +182,7 @@ def _failed_words(total: int, owed: int, failing: int, systems: int) -> str:
     return words + (f" The other {rest} failed nowhere." if rest > 0 else "")
 
 
-def _first_rows(data: RunData, system: str) -> list[Any]:
+def _first_rows(data: StoredRun, system: str) -> list[Any]:
     """One row of the summary a format: the statuses of predictions stand in each."""
     found: dict[str, Any] = {}
     for row in data.summary:
@@ -191,7 +191,7 @@ def _first_rows(data: RunData, system: str) -> list[Any]:
     return list(found.values())
 
 
-def cost_chart(data: RunData, board: Board, colors: dict[str, int]) -> Chart | None:
+def cost_chart(data: StoredRun, board: Board, colors: dict[str, int]) -> Chart | None:
     """Cost against quality in a format: dollars, else seconds, a 1,000 samples."""
     dots, unit = [], "dollars"
     rows = [r for r in board.rows if r.mean is not None]
@@ -222,7 +222,7 @@ def cost_chart(data: RunData, board: Board, colors: dict[str, int]) -> Chart | N
     return Chart(f"{what} against quality, {format_short(board.format).lower()}", drawn)
 
 
-def modality_chart(data: RunData, board: Board, colors: dict[str, int]) -> Chart | None:
+def modality_chart(data: StoredRun, board: Board, colors: dict[str, int]) -> Chart | None:
     """The means of the first systems by modality."""
     first = [r.entry.name for r in board.rows[:4]]
     if len(board.rows) > 4:

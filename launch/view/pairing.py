@@ -9,7 +9,7 @@ from medgen.engine.results.certainty import PairWord, correct, pair_words
 from medgen.launch.view import numbers
 from medgen.launch.view.board import Axis, format_short, format_title
 from medgen.launch.view.certain import Certainty, field_of, format_mask, headline
-from medgen.launch.view.data import RunData, SystemEntry, ValueEntry
+from medgen.launch.view.data import StoredRun, SystemEntry, ValueEntry
 
 _FLIPS = 1999
 _MOVED = 6
@@ -80,7 +80,7 @@ class PairPage:
     axis: Axis
 
 
-def pair_page(data: RunData, certainty: Certainty, left: int, right: int) -> PairPage:
+def pair_page(data: StoredRun, certainty: Certainty, left: int, right: int) -> PairPage:
     """Compare the systems at two places of the plan."""
     one, two = data.systems[left], data.systems[right]
     shared = [
@@ -97,24 +97,24 @@ def pair_page(data: RunData, certainty: Certainty, left: int, right: int) -> Pai
     ]
     return PairPage(
         one, two, _verdict(cards, one, two), _more(values, one, two), tuple(cards), tuple(tasks),
-        tuple(modalities), tuple(values), tuple(_moved(data, shared, (one, two))),
+        tuple(modalities), tuple(values), tuple(_moves(data, shared, (one, two))),
         _left_out(cards, one, two), _axis(drawn),
     )  # fmt: skip
 
 
 def _card(
-    data: RunData, certainty: Certainty, format_: str, sides: tuple[SystemEntry, SystemEntry]
+    data: StoredRun, certainty: Certainty, format_: str, sides: tuple[SystemEntry, SystemEntry]
 ) -> Contrast:
     value = headline(data, format_)
     if value is None:
         raise LookupError(f"{format_} has no value that ranks it")
-    pair = _stored(certainty, format_, sides) or _pair(
+    pair = _known_pair(certainty, format_, sides) or _pair(
         data, value, sides, format_mask(data, format_)
     )
     return Contrast(format_title(format_), format_short(format_), value, pair, whole=True)
 
 
-def _stored(
+def _known_pair(
     certainty: Certainty, format_: str, sides: tuple[SystemEntry, SystemEntry]
 ) -> PairWord | None:
     """The pair as it was compared with all others of the format, turned to our sides."""
@@ -140,7 +140,7 @@ def _turn(pair: PairWord) -> PairWord:
 
 
 def _pair(
-    data: RunData,
+    data: StoredRun,
     value: ValueEntry,
     sides: tuple[SystemEntry, SystemEntry],
     mask: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]",
@@ -150,7 +150,7 @@ def _pair(
 
 
 def _by_group(
-    data: RunData,
+    data: StoredRun,
     formats: Sequence[str],
     sides: tuple[SystemEntry, SystemEntry],
     kind: str,
@@ -178,7 +178,7 @@ def _by_group(
 
 
 def _all_values(
-    data: RunData, formats: Sequence[str], sides: tuple[SystemEntry, SystemEntry]
+    data: StoredRun, formats: Sequence[str], sides: tuple[SystemEntry, SystemEntry]
 ) -> list[Contrast]:
     """Every other value, surest difference first; corrected over all of them."""
     found = []
@@ -244,8 +244,8 @@ def _left_out(cards: Sequence[Contrast], left: SystemEntry, right: SystemEntry) 
     return f"{pairs}: one of the two has no value there. At the worst they {at_worst}."
 
 
-def _moved(
-    data: RunData, formats: Sequence[str], sides: tuple[SystemEntry, SystemEntry]
+def _moves(
+    data: StoredRun, formats: Sequence[str], sides: tuple[SystemEntry, SystemEntry]
 ) -> list[Moved]:
     """The samples that moved most, both ways in turn, on the way from low to high of each value."""
     found: list[tuple[float, Moved]] = []
@@ -273,7 +273,7 @@ def _moved(
 
 
 def _moved_sample(
-    data: RunData,
+    data: StoredRun,
     at: int,
     grid: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]",
     sides: tuple[SystemEntry, SystemEntry],

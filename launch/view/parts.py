@@ -31,7 +31,7 @@ class Parts:
         self._folders: dict[str, dict[str, list[str]]] = {}
         self._lock = Lock()  # a page is made in a thread of its own
 
-    def named(self, folder: str, system: str) -> list[str]:
+    def of_system(self, folder: str, system: str) -> list[str]:
         """The parts of a system: folders are found by the system that stands in their rows."""
         with self._lock:
             if folder not in self._folders:
@@ -47,7 +47,7 @@ class Parts:
                 file = self._open(path)
                 if file.metadata.num_rows:
                     batch = next(file.iter_batches(batch_size=1, columns=["system"]))
-                    found.setdefault(str(batch.column(0)[0].as_py()), []).append(path)
+                    found.setdefault(str(batch.to_pylist()[0]["system"]), []).append(path)
         return found
 
     def _open(self, path: str) -> pq.ParquetFile:
@@ -77,8 +77,9 @@ class Parts:
                     file = self._open(path)
                 tables.append(file.read(columns=list(columns)))
         if not tables:
-            return pa.table({name: pa.array([], pa.null()) for name in columns})
-        return pa.concat_tables(tables).unify_dictionaries()
+            return pa.table({name: pa.nulls(0, pa.string()) for name in columns})
+        whole: pa.Table = pa.concat_tables(tables).unify_dictionaries()
+        return whole
 
     def roles(self, paths: Sequence[str]) -> list[list[str]]:
         """The roles of every sample's pictures, in the order of positions."""

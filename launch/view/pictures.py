@@ -4,6 +4,7 @@ import io
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from medgen.engine.errors import ImageError
@@ -11,6 +12,7 @@ from medgen.engine.images import as_rgb, open_image
 
 THUMB_SIDE = 128
 LARGEST_SIDE = 1024  # of a picture on a sample's page
+Grey = NDArray[np.float32]
 Map = Literal["absolute", "ssim"]
 # Nine steps of magma, dark for no difference.
 _MAGMA = (
@@ -71,15 +73,15 @@ def difference(output: bytes, reference: bytes, kind: Map) -> tuple[bytes, float
 
 
 def _ssim(
-    left: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]",
-    right: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]",
-) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+    left: Grey,
+    right: Grey,
+) -> Grey:
     """SSIM (Wang et al. 2004) of two grey pictures in a uniform window, one value a pixel."""
     from scipy.ndimage import uniform_filter
 
     def mean(
-        image: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]",
-    ) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+        image: Grey,
+    ) -> Grey:
         return np.asarray(uniform_filter(image, _WINDOW), dtype=np.float32)
 
     mu_l, mu_r = mean(left), mean(right)
@@ -87,13 +89,8 @@ def _ssim(
     both = mean(left * right) - mu_l * mu_r
     c1, c2 = 0.01**2, 0.03**2
     top = (2 * mu_l * mu_r + c1) * (2 * both + c2)
-    return top / ((mu_l**2 + mu_r**2 + c1) * (var_l + var_r + c2))
-
-
-def missing(words: str) -> bytes:
-    """A small grey picture that stands for one that cannot be shown; `words` go to the log."""
-    del words
-    return _webp(Pillow.new("RGB", (8, 8), (128, 128, 128)), quality=50)
+    found: Grey = top / ((mu_l**2 + mu_r**2 + c1) * (var_l + var_r + c2))
+    return found
 
 
 def _webp(image: Pillow.Image, quality: int = 80, lossless: bool = False) -> bytes:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from medgen.launch.report.escaping import visible
 from medgen.launch.view import charts, numbers
-from medgen.launch.view.data import Row, RunData, SystemEntry
+from medgen.launch.view.data import Row, StoredRun, SystemEntry
 
 _FIRST = ("component", "profile", "implementation", "semantics", "weights", "resize")
 _BLOCKS = 700  # rectangles in the timeline; more are merged
@@ -29,7 +29,7 @@ class Passport:
     several: bool  # systems were not measured alike
 
 
-def passports(data: RunData) -> tuple[tuple[str, ...], list[Passport]]:
+def passports(data: StoredRun) -> tuple[tuple[str, ...], list[Passport]]:
     """The columns of the table, and a line a value."""
     makings: dict[str, list[str]] = defaultdict(list)
     for row in data.summary:
@@ -55,7 +55,7 @@ def _spell(making: Mapping[str, str], name: str) -> str:
     return ", ".join(own.values()).removeprefix("medgen.metrics.")
 
 
-def plan_graph(data: RunData) -> tuple[Markup, list[Row]]:
+def plan_graph(data: StoredRun) -> tuple[Markup, list[Row]]:
     """The plan drawn in layers, stages from left to right, and the same as a list."""
     plan, status = data.plan, data.status
     stages = list(dict.fromkeys(n.stage for n in plan.nodes.values()))
@@ -98,7 +98,7 @@ def _cut(name: str, most: int = 21) -> str:
     return name if len(name) <= most else f"{name[:11]}…{name[-8:]}"
 
 
-def timeline(data: RunData) -> Markup | None:
+def timeline(data: StoredRun) -> Markup | None:
     """Who worked when: a lane a worker, a block a shard; trouble as a cross."""
     events = data.events()
     blocks: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -188,7 +188,7 @@ class CostLine:
     thousand: str
 
 
-def costs(data: RunData) -> list[CostLine]:
+def costs(data: StoredRun) -> list[CostLine]:
     """Tokens, time and dollars of every system's predictions."""
     found = []
     for entry in data.systems:
@@ -209,7 +209,7 @@ def costs(data: RunData) -> list[CostLine]:
     return found
 
 
-def stage_costs(data: RunData) -> list[Row]:
+def stage_costs(data: StoredRun) -> list[Row]:
     """Rows, time, tokens and dollars by stage, from the events of this run."""
     found: dict[str, Row] = {}
     for event in data.events():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from medgen.launch.view import numbers
 from medgen.launch.view.board import Board, format_short
 from medgen.launch.view.certain import Certainty, FormatCertainty, is_sound_oracle
-from medgen.launch.view.data import RunData, ValueEntry
+from medgen.launch.view.data import StoredRun, ValueEntry
 
 GLYPHS = {"sure": "●", "likely": "◐", "alike": "≈", "not shown": "○", "too few": "○"}
 TONES = {"sure": "ok", "likely": "warn", "alike": "plain", "not shown": "plain", "too few": "plain"}
@@ -44,7 +44,7 @@ class Care:
     rest: str
 
 
-def sayings(data: RunData, certainty: Certainty, made: list[Board]) -> list[Saying]:
+def sayings(data: StoredRun, certainty: Certainty, made: list[Board]) -> list[Saying]:
     """One a format, in the order of the boards."""
     found = []
     for board, said in zip(made, certainty.formats, strict=True):
@@ -55,7 +55,7 @@ def sayings(data: RunData, certainty: Certainty, made: list[Board]) -> list[Sayi
     return found
 
 
-def _sentence(data: RunData, board: Board, said: FormatCertainty) -> tuple[str, str, str, str]:
+def _sentence(data: StoredRun, board: Board, said: FormatCertainty) -> tuple[str, str, str, str]:
     standing = said.standing
     if standing is None:
         return "not shown", "Controls only.", _ends(board), "No system with a value can be ranked."
@@ -66,7 +66,7 @@ def _sentence(data: RunData, board: Board, said: FormatCertainty) -> tuple[str, 
     unit = _unit(board.value)
     if standing.word in ("sure", "likely"):
         gap = abs(standing.over.difference or 0)
-        low, high = _ordered(standing.over.low, standing.over.high)
+        low, high = _sizes(standing.over.low, standing.over.high)
         interval = f"({numbers.number(low, places)} to {numbers.number(high, places)}{unit[1]})"
         rest = f" leads, {numbers.number(gap, places)}{unit[0]} above {standing.over.left}"
         rest += f"{_value_phrase(board.value)} {interval}."
@@ -91,7 +91,7 @@ def _value_phrase(value: ValueEntry) -> str:
     return "" if value.key[0] == "judge" else f" in {value.title.partition(',')[0]}"
 
 
-def _ordered(low: float | None, high: float | None) -> tuple[float, float]:
+def _sizes(low: float | None, high: float | None) -> tuple[float, float]:
     ends = sorted(abs(x) for x in (low or 0.0, high or 0.0))
     return ends[0], ends[1]
 
@@ -111,7 +111,7 @@ def _ends(board: Board, start: str = " ") -> str:
     return (start + ", ".join(words) + ".") if words else ""
 
 
-def _note(data: RunData, said: FormatCertainty, pairs: int) -> str:
+def _note(data: StoredRun, said: FormatCertainty, pairs: int) -> str:
     standing = said.standing
     if standing is None:
         return ""
@@ -126,7 +126,7 @@ def _note(data: RunData, said: FormatCertainty, pairs: int) -> str:
     return "; ".join([*notes, *others]) + "."
 
 
-def _contradictions(data: RunData, said: FormatCertainty, leader: str) -> Iterator[str]:
+def _contradictions(data: StoredRun, said: FormatCertainty, leader: str) -> Iterator[str]:
     """Values in which another system leads, at most two of one system."""
     found: dict[str, list[str]] = {}
     for value in data.values:
@@ -169,12 +169,12 @@ def _join(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def cares(data: RunData, certainty: Certainty, made: list[Board]) -> list[Care]:
+def cares(data: StoredRun, certainty: Certainty, made: list[Board]) -> list[Care]:
     """At most two, the worst first."""
     return [*_all_cares(data, certainty, made)][:_MOST_CARE]
 
 
-def _all_cares(data: RunData, certainty: Certainty, made: list[Board]) -> Iterator[Care]:
+def _all_cares(data: StoredRun, certainty: Certainty, made: list[Board]) -> Iterator[Care]:
     if data.status is None or data.status.status != "success":
         word = data.status.status if data.status else "not started"
         yield Care("The run is not complete", f" ({word}): means are over what is there.")

@@ -11,7 +11,7 @@ from medgen.launch.report.escaping import shorten
 from medgen.launch.view import pictures
 from medgen.launch.view.board import format_short, format_title
 from medgen.launch.view.certain import headline
-from medgen.launch.view.data import RunData, ValueEntry, as_json
+from medgen.launch.view.data import StoredRun, ValueEntry, as_json
 
 BLOCK = 200  # samples of which texts come in one script
 _STEPS = 65534  # a value is a whole number of these between the column's ends; 65535: none
@@ -22,7 +22,7 @@ _TEASER = 220
 Json = dict[str, Any]
 
 
-def gallery_columns(data: RunData, colors: Mapping[str, int]) -> Json:
+def gallery_columns(data: StoredRun, colors: Mapping[str, int]) -> Json:
     """Ids, facets and statuses of every sample, and which values there are."""
     samples = data.samples
     status = np.full((len(data.systems), len(samples.ids)), _status_code("missing"), np.uint8)
@@ -31,7 +31,7 @@ def gallery_columns(data: RunData, colors: Mapping[str, int]) -> Json:
         if table.num_rows:
             codes = [_status_code(s) for s in table["status"].to_pylist()]
             status[entry.place, table["position"].to_numpy()] = codes
-            status[entry.place][~_owed(data, entry.name)] = 255
+            status[entry.place][~_owing(data, entry.name)] = 255
     slots = np.array(data.picture_slots or [(0, 0)] * len(samples.ids), np.uint8)
     return {
         "run": data.run_id,
@@ -63,7 +63,7 @@ def gallery_columns(data: RunData, colors: Mapping[str, int]) -> Json:
     }  # fmt: skip
 
 
-def _owed(data: RunData, system: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
+def _owing(data: StoredRun, system: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
     formats = set(data.plan.system(system).formats)
     mine = np.array([w in formats for w in data.samples.words["format"]], dtype=bool)
     found: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = mine[data.samples.codes["format"]]
@@ -87,7 +87,7 @@ def _value(value: ValueEntry) -> Json:
     }  # fmt: skip
 
 
-def value_column(data: RunData, place: int) -> Json:
+def value_column(data: StoredRun, place: int) -> Json:
     """One value of all systems and samples, in 65,534 steps between its ends."""
     grid = data.grid.get(data.values[place].key)
     if grid is None:
@@ -101,7 +101,7 @@ def value_column(data: RunData, place: int) -> Json:
     return {"low": low, "high": high, "steps": base64.b64encode(steps.tobytes()).decode()}
 
 
-def text_block(data: RunData, number: int) -> list[Json]:
+def text_block(data: StoredRun, number: int) -> list[Json]:
     """What the gallery shows of 200 samples in words: instruction, reference, first words."""
     span = (number * BLOCK, (number + 1) * BLOCK)
     found: dict[int, Json] = {}
@@ -118,7 +118,7 @@ def text_block(data: RunData, number: int) -> list[Json]:
     return [found[p] for p in sorted(found)]
 
 
-def search_words(data: RunData) -> list[str]:
+def search_words(data: StoredRun) -> list[str]:
     """What a search looks through: instruction and reference of every sample, in small letters."""
     rows = data.sample_rows((0, len(data.samples.ids)))
     found = {r["position"]: f"{r['instruction'] or ''} {r['reference_text'] or ''}" for r in rows}
@@ -129,7 +129,7 @@ def _tease(text: str | None) -> str | None:
     return None if text is None else text[:_TEASER]
 
 
-def sample_block(data: RunData, position: int) -> Json:
+def sample_block(data: StoredRun, position: int) -> Json:
     """Everything of one sample that its page shows, pictures left out."""
     span = (position, position + 1)
     (row,) = data.sample_rows(span) or [{}]
@@ -203,7 +203,7 @@ def _verdict(row: Mapping[str, Any]) -> Json:
     }
 
 
-def _maps(data: RunData, position: int) -> Json:
+def _maps(data: StoredRun, position: int) -> Json:
     """The mean of each difference map, by slot; only where there is a reference picture."""
     reference = data.picture(position, "reference-0") if data.has_pictures else None
     if not reference or not pictures.is_shown(reference):
@@ -218,7 +218,7 @@ def _maps(data: RunData, position: int) -> Json:
     return found
 
 
-def blocks(data: RunData) -> Sequence[int]:
+def blocks(data: StoredRun) -> Sequence[int]:
     """The numbers of all text blocks."""
     return range(-(-len(data.samples.ids) // BLOCK))
 

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from medgen.engine.errors import MedgenError
 from medgen.engine.run.folder import run_ids
 from medgen.engine.store.objects import Objects
-from medgen.launch.view.data import RunData, sample_digest
+from medgen.launch.view.data import StoredRun, sample_digest
 from medgen.launch.view.site import POLICY, TYPES, Site
 
 COOKIE = "medgen-view"
@@ -92,10 +92,10 @@ class Viewer:
                 own = next((i for i in run_ids(self.objects) if sample_digest(i) == digest), None)
                 if own is None:
                     return None
-                self._sites[digest] = Site(RunData(self.objects, own))
+                self._sites[digest] = Site(StoredRun(self.objects, own))
             site = self._sites[digest]
             if site.is_stale():
-                site = self._sites[digest] = Site(RunData(self.objects, site.data.run_id))
+                site = self._sites[digest] = Site(StoredRun(self.objects, site.data.run_id))
             return site
 
     def _is_ours(self, request: Request) -> bool:

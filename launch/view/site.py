@@ -29,7 +29,7 @@ from medgen.launch.view import (
 )
 from medgen.launch.view.board import Board, boards, colors, format_short, format_title
 from medgen.launch.view.certain import Certainty, certainty_of, headline
-from medgen.launch.view.data import RunData, sample_digest
+from medgen.launch.view.data import StoredRun, sample_digest
 from medgen.launch.view.glossary import GLOSSARY, KEYS
 
 PAGES = (
@@ -63,7 +63,7 @@ _PICTURE = re.compile(r"p/([0-9a-f]{12})-(s\d{1,6}|input-\d{1,3}|reference-\d{1,
 class Site:
     """One run's pages. `file` gives the content of any name that `names` lists."""
 
-    def __init__(self, data: RunData, meta_policy: bool = False) -> None:
+    def __init__(self, data: StoredRun, meta_policy: bool = False) -> None:
         """Reads nothing yet. `meta_policy` writes the policy into pages: a bundle has no headers.
 
         Pages carry `nonce`; a server puts a new one in its place each time.
@@ -225,7 +225,7 @@ class Site:
             "index",
             name=overview.run_title(data),
             state=overview.state_of(data),
-            asked=overview.asked(data),
+            asked=overview.question(data),
             facts=overview.facts(data, failed),
             sayings=sayings.sayings(data, self.certainty, made),
             cares=sayings.cares(data, self.certainty, made),

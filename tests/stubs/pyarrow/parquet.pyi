@@ -4,7 +4,12 @@ from typing import BinaryIO, Self
 
 from . import BufferOutputStream, BufferReader, RecordBatch, Schema, Table
 
+class Statistics:
+    min: int
+    max: int
+
 class ColumnChunkMetaData:
+    statistics: Statistics | None
     path_in_schema: str
     total_compressed_size: int
     total_uncompressed_size: int
@@ -17,6 +22,7 @@ class RowGroupMetaData:
     def column(self, i: int) -> ColumnChunkMetaData: ...
 
 class FileMetaData:
+    num_rows: int
     num_row_groups: int
 
     def row_group(self, i: int) -> RowGroupMetaData: ...
@@ -27,13 +33,15 @@ class ParquetFile:
 
     def __init__(
         self,
-        source: BinaryIO,
+        source: BinaryIO | BufferReader | Path,
         metadata: FileMetaData | None = ...,
         read_dictionary: Sequence[str] | None = ...,
         page_checksum_verification: bool = ...,
     ) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *args: object) -> None: ...
+    def read(self, columns: Sequence[str]) -> Table: ...
+    def read_row_group(self, i: int, columns: Sequence[str]) -> Table: ...
     def iter_batches(self, batch_size: int, columns: Sequence[str]) -> Iterator[RecordBatch]: ...
 
 class ParquetWriter:
