@@ -4,6 +4,7 @@ MedgenError
 ├── ConfigError      the run was described wrongly; nothing has started
 ├── BenchmarkError   outside data cannot become a benchmark; names file, row and sample
 ├── ImageError       bytes are not a picture that may be decoded; the caller makes it a row
+├── BoundsError      there is more of something than may be read; the caller makes it a row
 ├── PlanError        the plan cannot fit the cluster; carries the numbers
 ├── AdapterError     a model or endpoint cannot be used at all
 ├── StoreError       results cannot be read or written
@@ -37,13 +38,17 @@ class BenchmarkError(MedgenError):
 class ImageError(MedgenError):
     """Bytes from outside are not one picture of a sane size.
 
-    `case` is one of not_an_image, damaged, oversized, animated and without_range.
+    `case` is one of not_an_image, damaged, oversized, animated, without_range and costly.
     """
 
     def __init__(self, message: str, case: str = "damaged") -> None:
         """`message` says what is wrong in words, `case` which kind of fault it is."""
         super().__init__(message)
         self.case = case
+
+
+class BoundsError(MedgenError):
+    """One reply, record or sample has more of something than may be read."""
 
 
 class PlanError(MedgenError):

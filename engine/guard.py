@@ -17,6 +17,7 @@ from typing import TypeVar
 from medgen.engine.data import Prediction, PredictionStatus, Usage
 from medgen.engine.errors import (
     BenchmarkError,
+    BoundsError,
     EngineDied,
     ImageError,
     MedgenError,
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 U = TypeVar("U")
 
-_OF_ONE_ROW = (ImageError, BenchmarkError)  # raised on purpose, and about one record
+_OF_ONE_ROW = (ImageError, BoundsError, BenchmarkError)  # raised on purpose, and about one record
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _FRAMES = 4  # innermost lines of code that a reason names
 _SEVERAL = 3  # items that fail alike with none that does not: no coincidence

@@ -11,12 +11,10 @@ import io
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
+from medgen.engine.bounds import RECORD
 from medgen.engine.errors import ImageError
 
-# 8192 x 8192: larger than any picture of the benchmark, 256 MiB when decoded to RGBA.
-MAX_PIXELS = 64 * 2**20
-MAX_SCANS = 64  # of a JPEG; encoders write 1, or some ten when it is progressive
-MAX_CHUNKS = 100_000  # of a PNG; writers take 8 KiB or more for each
+MAX_PIXELS = RECORD.pixels
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I;16")
 # Modes whose range follows from their depth. Others have none that anybody could know: 0 to 1,
@@ -113,15 +111,15 @@ def _refuse_parts(data: bytes) -> None:
     """Refuse what takes minutes to read for its parts, however small the picture is."""
     if data[:2] == b"\xff\xd8":
         # In the coded data a zero follows 0xFF, so this is where a scan begins, or a thumbnail's.
-        if (scans := data.count(b"\xff\xda")) > MAX_SCANS:
-            raise ImageError(f"a JPEG of {scans:,} scans; at most {MAX_SCANS} are read")
+        if (scans := data.count(b"\xff\xda")) > RECORD.scans:
+            raise ImageError(f"a JPEG of {scans:,} scans; at most {RECORD.scans} are read")
     elif data[:8] == b"\x89PNG\r\n\x1a\n":
         at = 8
-        for _ in range(MAX_CHUNKS):
+        for _ in range(RECORD.chunks):
             if at + 8 > len(data):
                 return
             at += 12 + int.from_bytes(data[at : at + 4])
-        raise ImageError(f"a PNG of more than {MAX_CHUNKS:,} chunks")
+        raise ImageError(f"a PNG of more than {RECORD.chunks:,} chunks")
 
 
 def _refuse_size(image: Pillow.Image, max_pixels: int) -> None:

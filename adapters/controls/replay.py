@@ -12,9 +12,10 @@ from medgen.adapters.sources.folder import FaultyContent, Folder, public_url, st
 from medgen.adapters.sources.records import field_of, images_below
 from medgen.engine.benchmark.reference import answer_text
 from medgen.engine.benchmark.source import Problem
+from medgen.engine.bounds import REPLY, Budget
 from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Sample
+from medgen.engine.decoding.pool import examine
 from medgen.engine.errors import AdapterError, ImageError
-from medgen.engine.images import open_image
 
 _STATUSES: tuple[PredictionStatus, ...] = get_args(PredictionStatus)
 # What programs write into a field `error` when there was none.
@@ -189,10 +190,11 @@ def _file(url: str, images: str) -> _File:
 def _images(record: Mapping[str, Any], folder: Folder) -> tuple[tuple[Image, ...], str]:
     faults: list[str] = []
     named = field_of(record, "output_image", "output_images")
-    images = images_below(folder, "", named, faults)
+    budget = Budget(REPLY)
+    images = images_below(folder, "", named, faults, budget)
     try:
         for image in images:
-            open_image(image.data)
+            examine(image.data, budget)
     except ImageError as err:
         faults.append(str(err))
     return ((), "; ".join(faults)) if faults else (images, "")

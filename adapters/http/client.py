@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 U = TypeVar("U")
 
+_LONG = 256 * 1024  # bytes of a body
 _EXCERPT = 400  # characters of a reason that are kept
 # A body that is not what was agreed was cut on its way, most likely; asked for once more, and paid
 # for again.
@@ -223,7 +224,7 @@ class HttpClient:
     ) -> Attempt:
         headers = self._headers() if call is not None else {}
         body = {"json": call.json, "data": call.form, "files": call.files or None} if call else {}
-        limit = int(self.endpoint.max_response_mib * 2**20)
+        limit = self.endpoint.bounds.bytes
         limit = limit if most_bytes is None else min(limit, most_bytes)
         async with self._http.stream(method, url, headers=headers, **body) as response:
             received, good = dict(response.headers), 200 <= response.status_code < 300
@@ -239,7 +240,11 @@ class HttpClient:
                 if len(content) > limit:
                     reason = f"reply is larger than {limit / 2**20:g} MiB"
                     return Attempt(Failure("malformed", reason), paid="unknown")
-            return judge(Reply(response.status_code, bytes(content), received), call, self._clean)
+            reply = Reply(response.status_code, bytes(content), received)
+            if len(content) < _LONG:
+                return judge(reply, call, self._clean)
+            # Readers of a long body leave the loop to the other requests.
+            return await asyncio.to_thread(judge, reply, call, self._clean)
 
     def _headers(self) -> dict[str, str]:
         if self._secret is None:

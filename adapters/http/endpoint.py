@@ -1,16 +1,17 @@
 """An HTTP endpoint, a call to it, and what comes back: a reply, or a failure with a name."""
 
-import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Meta
 
+from medgen.adapters.http.bodies import read_json
+from medgen.engine.bounds import REPLY, Bounds
 from medgen.engine.data import PredictionStatus
 from medgen.engine.errors import AdapterError
 from medgen.engine.redaction import remember_secret
@@ -87,6 +88,12 @@ class Endpoint(Settings, frozen=True, kw_only=True):
         remember_secret(secret)
         return secret
 
+    @property
+    def bounds(self) -> Bounds:
+        """What one reply may have, with all that it links to."""
+        most = int(self.max_response_mib * 2**20)
+        return replace(REPLY, bytes=most, file_bytes=most, links=self.max_links)
+
     def allows(self, url: str) -> bool:
         """Whether a URL may be fetched: http(s), and the endpoint's own host or a listed one.
 
@@ -141,10 +148,7 @@ class Reply:
             ValueError: it is not JSON.
         """
         if not self._parsed:
-            try:
-                self._parsed.append(json.loads(self.body))
-            except RecursionError as err:  # lists in lists without end
-                raise ValueError("nested too deep") from err
+            self._parsed.append(read_json(self.body))
         return self._parsed[0]
 
 

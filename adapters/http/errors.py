@@ -7,11 +7,12 @@ Where such a field lacks, the fixed words count with which vendors begin that me
 """
 
 import html
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from medgen.adapters.http.bodies import read_json
 
 # Letters of codes and types, in lower case without signs.
 _FILTER_CODES = (
@@ -141,10 +142,10 @@ class ErrorBody:
 
 
 def parse_json(body: bytes) -> Any:
-    """A body as JSON, with or without a byte order mark; None when it is none."""
+    """A body as JSON; None when it is none, or too much."""
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return read_json(body)
+    except ValueError:
         return None
 
 

@@ -4,6 +4,7 @@ A reply may point to no more than `endpoint.max_links` places, and all that is f
 against `endpoint.max_response_mib` together.
 """
 
+import asyncio
 import base64
 import binascii
 import re
@@ -12,6 +13,8 @@ from urllib.parse import unquote_to_bytes
 
 from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import Failure, Reply
+from medgen.engine.bounds import Budget
+from medgen.engine.errors import BoundsError
 
 _DATA_URL = re.compile(r"data:([\w.+/-]*)((?:;[\w.=+-]+)*),", re.ASCII | re.IGNORECASE)
 _LINK = re.compile(r"https?:", re.IGNORECASE)
@@ -25,18 +28,21 @@ async def resolve(client: HttpClient, links: Sequence[str]) -> list[bytes] | Fai
     """
     fetched: dict[str, bytes] = {}
     wanted = list(dict.fromkeys(link for link in links if _LINK.match(link)))
-    most = client.endpoint.max_links
-    if len(wanted) > most:
-        reason = f"the reply points to {len(wanted)} images; endpoint.max_links allows {most}"
-        return Failure("malformed", reason)
-    left = int(client.endpoint.max_response_mib * 2**20)
+    budget = Budget(client.endpoint.bounds)
+    try:
+        budget.take_links(len(wanted))
+        budget.take_images(len(links))
+    except BoundsError as err:
+        return Failure("malformed", f"the reply is refused: {err}")
     for link in wanted:
-        got = await client.fetch(link, left)
+        got = await client.fetch(link, budget.left_bytes)
         if not isinstance(got, Reply):
             return got
         fetched[link] = got.body
-        left -= len(got.body)
-    return [fetched[link] if link in fetched else data_url_bytes(link) for link in links]
+        budget.take_bytes(len(got.body), "an image")
+    inside = (link for link in links if link not in fetched)
+    read = {link: await asyncio.to_thread(data_url_bytes, link) for link in inside}
+    return [fetched[link] if link in fetched else read[link] for link in links]
 
 
 def data_url_bytes(link: str) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from medgen.adapters.http.bodies import too_many_values
 from medgen.adapters.http.endpoint import About, Call, Failure, FailureKind, Reply
 from medgen.adapters.http.errors import (
     ErrorBody,
@@ -110,6 +111,8 @@ def _not_json(reply: Reply, clean: Clean) -> Failure:
     agreed = "the reply is not the JSON that was agreed"
     if not reply.body.strip():
         return Failure("server", f"{agreed}: it is empty", reply.status)
+    if why := too_many_values(reply.body):
+        return Failure("malformed", f"{agreed}: {why}")
     if is_web_page(reply.body):
         words = clean(page_words(reply.body)[:_EXCERPT])
         return Failure("server", f"{agreed}: a web page: {words}", reply.status)

@@ -16,7 +16,9 @@ from medgen.adapters.sources.records import (
 )
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.benchmark.vocabulary import canonical_format, canonical_task
+from medgen.engine.bounds import Budget
 from medgen.engine.data import Format, Sample
+from medgen.engine.errors import BoundsError
 
 MANIFEST = "manifest.json"
 
@@ -65,8 +67,14 @@ class DirectorySource:
         """See `medgen.engine.benchmark.source.Source`."""
         return {"layout": "directory", "url": self._folder.url}
 
+    def _manifest(self) -> dict[str, Any]:
+        try:
+            return strict_json(self._folder.read(MANIFEST))
+        except BoundsError as err:
+            raise FaultyContent(str(err)) from err
+
     def _tasks(self) -> dict[str, int]:
-        manifest = strict_json(self._folder.read(MANIFEST))
+        manifest = self._manifest()
         tasks = manifest.get("tasks")
         if not isinstance(tasks, dict) or not tasks:
             raise FaultyContent("'tasks' is not an object of \"format/task\": {record_count}")
@@ -80,7 +88,7 @@ class DirectorySource:
 
     def _structure(self, tasks: Mapping[str, int]) -> Iterator[Problem]:
         """What the manifest says about itself, compared."""
-        manifest = strict_json(self._folder.read(MANIFEST))
+        manifest = self._manifest()
         for place in tasks:
             if _format_and_task(place) is None:
                 yield Problem(MANIFEST, None, None, f"unknown task {place!r}; is it misspelt?")
@@ -115,6 +123,8 @@ class DirectorySource:
         except FaultyContent as err:
             return [Problem(file, row, None, str(err))]
         faults: list[str] = []
+        budget = Budget()
+        below = partial(images_below, self._folder, place, faults=faults, budget=budget)
         draft = Draft(
             task=field_of(record, "task", "paper_task"),
             folder_task=task,
@@ -125,12 +135,11 @@ class DirectorySource:
             instruction=record.get("instruction"),
             answer=record.get("answer"),
             choices=field_of(record, "choice", "choices") or [],
-            input_images=images_below(self._folder, place, record.get("input_image"), faults),
-            reference_images=images_below(
-                self._folder, place, record.get("ground_truth_image"), faults
-            ),
+            input_images=below(record.get("input_image")),
+            reference_images=below(record.get("ground_truth_image")),
             faults=tuple(faults),
             raw=raw_fields(record),
+            budget=budget,
         )
         return list(checker.results(draft, file, row))
 

@@ -13,13 +13,9 @@ from urllib.parse import urlsplit
 
 import fsspec
 
+from medgen.engine.bounds import RECORD, Budget
 from medgen.engine.errors import BenchmarkError
 
-# The longest report of the benchmark is a few kilobytes; a line of 4 MiB is no record.
-MAX_LINE_BYTES = 4 * 2**20
-MAX_FILE_BYTES = 64 * 2**20
-MAX_RECORD_BYTES = 256 * 2**20  # of all files that one record names
-MAX_DEPTH = 32
 _BLOCK = 2**20
 _BOM = b"\xef\xbb\xbf"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -77,16 +73,17 @@ class Folder:
         except Exception as err:  # fsspec back ends raise whatever their vendor does
             raise BenchmarkError(f"cannot read {self.url}: {err}. Is the place reachable?") from err
 
-    def read(self, path: str, limit: int = MAX_FILE_BYTES) -> bytes:
-        """A whole file.
+    def read(self, path: str, budget: Budget | None = None) -> bytes:
+        """A whole file, within what is left of the budget of its record.
 
         Raises:
-            FaultyContent: it cannot be opened, or has more than `limit` bytes.
+            FaultyContent: it cannot be opened.
+            BoundsError: it has too many bytes.
         """
+        budget = budget or Budget()
         with self.open(path) as file:
-            content = bytes(file.read(limit + 1))
-        if len(content) > limit:
-            raise FaultyContent(f"file {path!r} has more than {limit:,} bytes")
+            content = bytes(file.read(budget.file_bytes + 1))
+        budget.take_bytes(len(content), f"file {path!r}")
         return content
 
     def lines(self, path: str) -> Iterator[tuple[int, int, bytes | None]]:
@@ -147,7 +144,9 @@ def strict_json(line: bytes | None) -> dict[str, Any]:
         FaultyContent: it is anything else; says what and, where known, at which column.
     """
     if line is None:
-        raise FaultyContent(f"the line has more than {MAX_LINE_BYTES:,} bytes; that is no record")
+        raise FaultyContent(
+            f"the line has more than {RECORD.line_bytes:,} bytes; that is no record"
+        )
     if line.startswith(_BOM):
         raise FaultyContent("begins with a byte-order mark; save the file as plain UTF-8")
     try:
@@ -187,9 +186,9 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, int, bytes | None]]:
         *whole, held = (held + block).split(b"\n")
         for line in whole:
             size = skipped + len(line) + 1
-            yield number, offset, None if size > MAX_LINE_BYTES else line
+            yield number, offset, None if size > RECORD.line_bytes else line
             number, offset, skipped = number + 1, offset + size, 0
-        if skipped + len(held) > MAX_LINE_BYTES:
+        if skipped + len(held) > RECORD.line_bytes:
             skipped, held = skipped + len(held), b""
     if held or skipped:
         yield number, offset, None if skipped else held
@@ -204,8 +203,8 @@ def _refuse_depth(value: object) -> None:
             if isinstance(node, dict | list):
                 inner += node.values() if isinstance(node, dict) else node
         layer, depth = inner, depth + 1
-        if depth > MAX_DEPTH:
-            raise FaultyContent(f"objects and lists lie more than {MAX_DEPTH} deep")
+        if depth > RECORD.depth:
+            raise FaultyContent(f"objects and lists lie more than {RECORD.depth} deep")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,15 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from medgen.adapters.sources.folder import (
-    MAX_FILE_BYTES,
-    MAX_RECORD_BYTES,
-    FaultyContent,
-    Folder,
-)
+from medgen.adapters.sources.folder import FaultyContent, Folder
 from medgen.adapters.sources.records import SOURCE_FIELDS, Checker, Draft, raw_fields, source_of
 from medgen.engine.benchmark.source import Problem
+from medgen.engine.bounds import RECORD, Budget
 from medgen.engine.data import Format, Image, Sample
+from medgen.engine.errors import BoundsError
 
 FOLDERS: Mapping[str, Format] = {
     "image_editing": "ImageEditing",
@@ -99,8 +96,8 @@ class HubSource:
                 for at in range(batch.num_rows):
                     row += 1
                     part = batch.slice(at, 1)
-                    if (size := _picture_bytes(part)) > MAX_RECORD_BYTES:
-                        yield Problem(path, row, None, _TOO_MUCH.format(size, MAX_RECORD_BYTES))
+                    if (size := _picture_bytes(part)) > RECORD.bytes:
+                        yield Problem(path, row, None, _TOO_MUCH.format(size, RECORD.bytes))
                         continue
                     try:
                         (record,) = part.to_pylist()
@@ -114,7 +111,7 @@ LAYOUT = HubSource
 
 
 def _draft(record: Mapping[str, Any], kind: Format) -> Draft:
-    faults: list[str] = []
+    faults, budget = list[str](), Budget()
     return Draft(
         format=kind,
         task=record["task"],
@@ -122,26 +119,34 @@ def _draft(record: Mapping[str, Any], kind: Format) -> Draft:
         modality=record["modality"],
         instruction=record["instruction"],
         answer=record.get("answer"),
-        input_images=_images(record["input_images"], "input_images", faults),
-        reference_images=_images(record.get("output_images"), "output_images", faults),
+        input_images=_images(record["input_images"], "input_images", faults, budget),
+        reference_images=_images(record.get("output_images"), "output_images", faults, budget),
         source=source_of(record),
         faults=tuple(faults),
         raw=raw_fields(record),
+        budget=budget,
     )
 
 
 def _images(
-    cells: list[Mapping[str, Any] | None] | None, column: str, faults: list[str]
+    cells: list[Mapping[str, Any] | None] | None, column: str, faults: list[str], budget: Budget
 ) -> tuple[Image, ...]:
     images = []
+    try:
+        budget.take_images(len(cells or ()))
+    except BoundsError as err:
+        faults.append(str(err))
+        return ()
     for number, cell in enumerate(cells or ()):
         if cell is None or cell["bytes"] is None:
             # A path alone points to a file of whoever wrote the table; it is never followed.
             faults.append(f"{column}[{number}] holds no bytes; only embedded images are read")
-        elif len(cell["bytes"]) > MAX_FILE_BYTES:
-            faults.append(f"{column}[{number}] has more than {MAX_FILE_BYTES:,} bytes")
-        else:
+            continue
+        try:
+            budget.take_bytes(len(cell["bytes"]), f"{column}[{number}]")
             images.append(Image(cell["bytes"], cell["path"] or ""))
+        except BoundsError as err:
+            faults.append(str(err))
     return tuple(images)
 
 

@@ -8,14 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from medgen.adapters.sources.folder import (
-    MAX_FILE_BYTES,
-    MAX_RECORD_BYTES,
-    FaultyContent,
-    Folder,
-    safe_path,
-    strict_json,
-)
+from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path, strict_json
 from medgen.engine.answers.closed import reference_fault
 from medgen.engine.answers.options import options_in
 from medgen.engine.benchmark.canonical import CLOSED_TASKS
@@ -27,14 +20,13 @@ from medgen.engine.benchmark.vocabulary import (
     canonical_modality,
     canonical_task,
 )
+from medgen.engine.bounds import RECORD, Budget
 from medgen.engine.codec import fingerprint
 from medgen.engine.data import Format, Image, Sample
-from medgen.engine.errors import ImageError
+from medgen.engine.decoding.pool import examine
+from medgen.engine.errors import BoundsError, ImageError
 from medgen.engine.guard import guard_row
-from medgen.engine.images import open_image
 
-MAX_TEXT = 1_000_000  # characters in one field; the longest report has a few thousand
-MAX_IMAGES = 64  # a side of one sample
 _THREADS = 8
 _Place = TypeVar("_Place")
 _Read = TypeVar("_Read")
@@ -66,6 +58,7 @@ class Draft:
     source: object = None  # patient, study or image that items share; None: the first input image
     faults: tuple[str, ...] = ()  # what the layout already found wrong
     raw: Mapping[str, Any] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)  # what reading it has left of its bounds
 
 
 class Checker:
@@ -93,8 +86,8 @@ class Checker:
         given = draft.subtask or draft.sub_category
         subtask = _text(given, "subtask", faults) if given else None
         choices = _choices(draft.choices, faults)
-        self._check_images(draft.input_images, "input image", faults)
-        self._check_images(draft.reference_images, "reference image", faults)
+        self._check_images(draft.input_images, "input image", faults, draft.budget)
+        self._check_images(draft.reference_images, "reference image", faults, draft.budget)
         if not draft.input_images and not draft.faults:
             faults.append("no input image; every item of the benchmark has one")
         if named is None:
@@ -125,16 +118,15 @@ class Checker:
         _check_reference(sample, faults)
         return replace(sample, id=_id(draft.sample_id, sample, faults))
 
-    def _check_images(self, images: Sequence[Image], what: str, faults: list[str]) -> None:
-        if len(images) > MAX_IMAGES:
-            faults.append(f"{len(images)} {what}s; at most {MAX_IMAGES} are read")
-            return
+    def _check_images(
+        self, images: Sequence[Image], what: str, faults: list[str], budget: Budget
+    ) -> None:
         for image in images:
             digest = hashlib.sha256(image.data).digest()
             if digest in self._decoded:
                 continue
             try:
-                open_image(image.data)
+                examine(image.data, budget)
                 self._decoded.add(digest)
             except ImageError as err:
                 faults.append(f"{what} {image.path!r}: {err}; replace or drop it")
@@ -177,27 +169,27 @@ def raw_fields(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def images_below(
-    folder: Folder, place: str, references: object, faults: list[str]
+    folder: Folder, place: str, references: object, faults: list[str], budget: Budget
 ) -> tuple[Image, ...]:
     """The pictures that a path or a list of paths names, read from below `place`."""
     if references in (None, ""):
         return ()
     listed = references if isinstance(references, list) else [references]
-    if len(listed) > MAX_IMAGES:
-        faults.append(f"{len(listed)} images; at most {MAX_IMAGES} are read")
-        return ()
     found: dict[str, Image] = {}
     named = []
-    left = MAX_RECORD_BYTES
+    try:
+        budget.take_images(len(listed))
+    except BoundsError as err:
+        faults.append(str(err))
+        return ()
     for reference in listed:
         try:
             path = safe_path(reference)
             if path not in found:  # a file that is named again is not read again
                 full = f"{place}/{path}" if place else path
-                found[path] = Image(folder.read(full, min(MAX_FILE_BYTES, left)), path)
-                left -= len(found[path].data)
+                found[path] = Image(folder.read(full, budget), path)
             named.append(found[path])
-        except FaultyContent as err:
+        except (FaultyContent, BoundsError) as err:
             faults.append(str(err))
     return tuple(named)
 
@@ -241,8 +233,8 @@ def _text(value: object, name: str, faults: list[str]) -> str:
         faults.append(f"{name} is {type(value).__name__}, not text")
     elif not value.strip():
         faults.append(f"{name} is empty")
-    elif len(value) > MAX_TEXT:
-        faults.append(f"{name} has {len(value):,} characters, more than {MAX_TEXT:,}")
+    elif len(value) > RECORD.characters:
+        faults.append(f"{name} has {len(value):,} characters, more than {RECORD.characters:,}")
     else:
         return value
     return ""
@@ -258,7 +250,7 @@ def _choices(value: object, faults: list[str]) -> tuple[str, ...]:
 
 
 def _answer(value: object, kind: Format, task: str, faults: list[str]) -> str | None:
-    if isinstance(value, str | dict | None) and len(value or "") <= MAX_TEXT:
+    if isinstance(value, str | dict | None) and len(value or "") <= RECORD.characters:
         sections = _sections(value) if task == "report-generation" else value
         text = answer_text(sections) if isinstance(sections, dict) else sections or ""
         if not text.strip() and kind != "ImageEditing":

@@ -16,6 +16,7 @@ from medgen.adapters.sources.records import (
 )
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.benchmark.vocabulary import canonical_format
+from medgen.engine.bounds import Budget
 from medgen.engine.data import Format, Sample
 
 FILES: Mapping[str, Format] = {
@@ -68,7 +69,7 @@ class ViewSource:
             record = strict_json(line)
         except FaultyContent as err:
             return [Problem(file, row, None, str(err))]
-        faults: list[str] = []
+        faults, budget = list[str](), Budget()
         kind = field_of(record, "paper_format", "category")
         if kind is not None and canonical_format(str(kind)) != FILES[file]:
             faults.append(f"category {kind!r} does not belong into {file}")
@@ -86,10 +87,11 @@ class ViewSource:
             instruction=record.get("instruction"),
             answer=record.get("answer"),
             choices=field_of(record, "choice", "choices") or [],
-            input_images=images_below(self._folder, "", inputs, faults),
-            reference_images=images_below(self._folder, "", references, faults),
+            input_images=images_below(self._folder, "", inputs, faults, budget),
+            reference_images=images_below(self._folder, "", references, faults, budget),
             faults=tuple(faults),
             raw=raw_fields(record),
+            budget=budget,
         )
         return list(checker.results(draft, file, row))
 

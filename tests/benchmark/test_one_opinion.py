@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 
 from medgen.adapters.images.firewall import Firewall
 from medgen.adapters.sources.records import Checker
+from medgen.engine.bounds import Budget
 from medgen.engine.data import Image, Prediction, Sample
 from medgen.engine.images import MAX_PIXELS
 from medgen.metrics.batch import Pair, ScoringBatch
@@ -129,7 +130,7 @@ REFUSED = {
 
 def imported(data: bytes) -> bool:
     faults: list[str] = []
-    Checker()._check_images([Image(data, "x")], "reference image", faults)
+    Checker()._check_images([Image(data, "x")], "reference image", faults, Budget())
     return not faults
 
 

@@ -237,7 +237,7 @@ def _records() -> Iterator[Entry]:
         "a picture that is not there": ({"input_image": ["images/none.png"]}, "missing"),
         "a folder for a picture": ({"input_image": ["images"]}, "not an ordinary file"),
         "a number for a picture": ({"input_image": [7]}, "not a file name"),
-        "65 pictures": ({"input_image": ["images/in1.png"] * 65}, "at most 64"),
+        "129 pictures": ({"input_image": ["images/in1.png"] * 129}, "at most 128"),
         "no reference": ({"ground_truth_image": None}, "no ground-truth image"),
         "an absolute reference": ({"ground_truth_image": ["/etc/hosts"]}, "absolute"),
         "answer is a number": ({"answer": 7}, "answer is int"),

@@ -24,14 +24,13 @@ from sources.outside import (
 )
 
 from medgen.adapters.sources.folder import (
-    MAX_FILE_BYTES,
-    MAX_LINE_BYTES,
     FaultyContent,
     safe_path,
     strict_json,
 )
 from medgen.adapters.sources.layouts import open_source
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark, validate
+from medgen.engine.bounds import RECORD
 from medgen.engine.data import Sample
 from medgen.engine.errors import BenchmarkError
 from medgen.engine.store.connect import connect
@@ -68,7 +67,7 @@ def _drop(name: str) -> Callable[[Record], object]:
         (_set(input_image=[7]), "not a file name"),
         (_set(input_image={"path": "x"}), "not a file name"),
         (_set(input_image=[]), "no input image"),
-        (_set(input_image=["images/in2.png"] * 65), "at most 64"),
+        (_set(input_image=["images/in2.png"] * 129), "at most 128"),
         (_drop("ground_truth_image"), "no ground-truth image"),
         (_set(instruction=7), "instruction is int"),
         (_set(instruction=" "), "instruction is empty"),
@@ -128,7 +127,7 @@ def test_a_bad_picture_is_named(lines_layout: tuple[Path, Path], content: bytes,
         (b'{"a":' + b"[" * 100_000, "not JSON"),
         (b'{"a":' + b"[" * 40 + b"]" * 40 + b"}", "deep"),
         (b'{"a": ' + b"9" * 5000 + b"}", "not JSON"),
-        (b"x" * (MAX_LINE_BYTES + 1), "more than 4,194,304 bytes"),
+        (b"x" * (RECORD.line_bytes + 1), "more than 4,194,304 bytes"),
     ],
 )
 def test_a_bad_line_is_named_and_the_rest_is_read(
@@ -340,7 +339,7 @@ def test_a_cell_is_named_by_its_row(hub_layout: Path) -> None:
 
 def test_a_cell_that_is_far_too_large_is_refused(hub_layout: Path) -> None:
     rows = hub_rows()
-    rows[1]["input_images"][0]["bytes"] = bytes(MAX_FILE_BYTES + 1)
+    rows[1]["input_images"][0]["bytes"] = bytes(RECORD.file_bytes + 1)
     write_hub(hub_layout, rows)
     (problem,) = validate(open_source(str(hub_layout)))
     assert (problem.row, "more than 67,108,864 bytes" in problem.what) == (2, True)
@@ -349,7 +348,7 @@ def test_a_cell_that_is_far_too_large_is_refused(hub_layout: Path) -> None:
 def test_a_file_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
     write_view(tmp_path, RECORDS)
     with (tmp_path / "images/in1.png").open("r+b") as file:
-        file.truncate(MAX_FILE_BYTES + 1)
+        file.truncate(RECORD.file_bytes + 1)
     (problem,) = validate(open_source(str(tmp_path)))
     assert (problem.row, "more than 67,108,864 bytes" in problem.what) == (2, True)
 
