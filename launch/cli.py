@@ -7,6 +7,7 @@ import sys
 import click
 
 from medgen.engine.trouble import show_warnings
+from medgen.launch.commands.options import say
 
 # name -> (module in launch/commands, one-line help). A table, so that help imports nothing.
 COMMANDS = {
@@ -87,13 +88,13 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         sys.exit(cli.main(args=arguments, prog_name="medgen", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as err:
-        click.echo(err.ctx.get_help())
+        say(err.ctx.get_help())
         sys.exit(0)
     except click.ClickException as err:
         err.show()
         sys.exit(err.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; everything committed so far is kept", err=True)
+        say("interrupted; everything committed so far is kept", err=True)
         sys.exit(130)
     except Exception as err:  # a purposeful error becomes a sentence; others keep their trace
         from medgen.launch.exits import code_of
@@ -101,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
         code = code_of(err)
         if code is None:
             raise
-        click.echo(f"medgen: {err}{_cure(err)}", err=True)
+        say(f"medgen: {err}{_cure(err)}", err=True)
         sys.exit(code)
 
 

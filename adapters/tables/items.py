@@ -13,9 +13,9 @@ from medgen.adapters.tables.pictures import Gallery, size_of
 from medgen.adapters.tables.settings import Bins, Fields, SampleMap, Value, Variant, conditions
 from medgen.adapters.tables.values import Row, evaluate, holds, is_empty, text_of
 from medgen.engine.benchmark.vocabulary import canonical_modality
+from medgen.engine.bounds import RECORD
 from medgen.engine.codec import fingerprint
 
-MAX_TEXT = 1_000_000  # characters of one field
 MAX_NAME = 256  # characters of an id, a group, a bundle
 _SLUG = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
@@ -135,8 +135,10 @@ def _words(value: Value | None, row: Row, what: str) -> str:
     if value is None:
         return ""
     words = text_of(value, row)
-    if len(words) > MAX_TEXT:
-        raise FaultyContent(f"{what} has {len(words):,} characters, more than {MAX_TEXT:,}")
+    if len(words) > RECORD.characters:
+        raise FaultyContent(
+            f"{what} has {len(words):,} characters, more than {RECORD.characters:,}"
+        )
     try:
         words.encode()
     except UnicodeEncodeError as err:

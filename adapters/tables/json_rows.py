@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import BinaryIO, NoReturn
 
-from medgen.adapters.sources.folder import MAX_DEPTH, FaultyContent
+from medgen.adapters.sources.folder import FaultyContent
+from medgen.engine.bounds import RECORD
 
 _BLOCK = 2**20
 _SPACE = " \t\r\n"
@@ -250,7 +251,7 @@ def refuse_depth(value: object) -> None:
         FaultyContent: objects and lists lie too deep.
     """
     layer: list[object] = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(RECORD.depth + 1):
         inner: list[object] = []
         for node in layer:
             if isinstance(node, dict):
@@ -259,4 +260,4 @@ def refuse_depth(value: object) -> None:
                 inner += node
         if not (layer := inner):
             return
-    raise FaultyContent(f"objects and lists lie more than {MAX_DEPTH} deep")
+    raise FaultyContent(f"objects and lists lie more than {RECORD.depth} deep")

@@ -3,7 +3,8 @@
 import ast
 import json
 
-from medgen.adapters.sources.folder import MAX_DEPTH, FaultyContent
+from medgen.adapters.sources.folder import FaultyContent
+from medgen.engine.bounds import RECORD
 from medgen.engine.errors import ConfigError
 
 MAX_LITERAL = 100_000  # characters
@@ -64,7 +65,7 @@ def _literal(text: str) -> object:
 
 
 def _evaluate(node: ast.expr, depth: int) -> object:
-    if depth > MAX_DEPTH:
+    if depth > RECORD.depth:
         raise ValueError("too deep")
     if isinstance(node, ast.Constant) and isinstance(node.value, str | int | float | None):
         return node.value

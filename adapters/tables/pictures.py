@@ -7,17 +7,19 @@ import io
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image as Pillow
 
-from medgen.adapters.sources.folder import MAX_RECORD_BYTES, FaultyContent, Folder, safe_path
+from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path
 from medgen.adapters.tables.archives import Archives
 from medgen.adapters.tables.nouns import Image
 from medgen.adapters.tables.paths import Missing, as_text, expand, fill
 from medgen.adapters.tables.settings import Picture
 from medgen.adapters.tables.values import Row, is_empty, list_of, work
-from medgen.engine.errors import ImageError
+from medgen.engine.bounds import RECORD, Budget
+from medgen.engine.decoding.pool import examine
+from medgen.engine.errors import BoundsError, ImageError
 from medgen.engine.images import open_image, png
 
 _MOST_SHRUNK = 4  # a picture may have so many times the pixels that are allowed before it is shrunk
@@ -57,15 +59,16 @@ class Gallery:
         Raises:
             FaultyContent: one is missing, unreadable, too large, or they are too many.
         """
-        count, left = 0, MAX_RECORD_BYTES
+        count, left = 0, RECORD.bytes
+        budget = Budget(replace(RECORD, pixels=self._limits.pixels))  # of time, for all of them
         for picture in settings:
             labels = _labels(picture, row)
             for number, (name, value) in enumerate(self._cells(picture, row), 1):
                 if (count := count + 1) > self._limits.images:
                     raise FaultyContent(f"more than {self._limits.images} pictures in one item")
-                image = self._check(self._load(picture, value, row), picture)
+                image = self._check(self._load(picture, value, row), picture, budget)
                 if (left := left - len(image.data)) < 0:
-                    what = f"its pictures have more than {MAX_RECORD_BYTES:,} bytes together"
+                    what = f"its pictures have more than {RECORD.bytes:,} bytes together"
                     raise FaultyContent(what)
                 label = as_text(labels[number - 1], "a label") if number <= len(labels) else ""
                 place = picture.place.replace("{n}", name or str(number))
@@ -125,15 +128,18 @@ class Gallery:
             if (archive, path) in self._latest:
                 return self._latest[archive, path]
         limit = self._limits.bytes_a_cell
-        if archive:
-            data = self._archives.read(archive, path, limit)
-        else:
-            data = self._folder.read(path, limit)
+        data = self._archives.read(archive, path, limit) if archive else self._read(path, limit)
         with self._lock:
             self._latest[archive, path] = data
             while len(self._latest) > _LATEST:
                 self._latest.popitem(last=False)
         return data
+
+    def _read(self, path: str, limit: int) -> bytes:
+        try:
+            return self._folder.read(path, Budget(replace(RECORD, file_bytes=limit)))
+        except BoundsError as err:
+            raise FaultyContent(str(err)) from err
 
     def _decode(self, text: str, picture: Picture) -> bytes:
         if len(text) > self._limits.bytes_a_cell * 4 // 3 + 1024:
@@ -151,12 +157,12 @@ class Gallery:
             raise FaultyContent(_TOO_LARGE.format(picture.of, self._limits.bytes_a_cell))
         return Image(data, path)
 
-    def _check(self, image: Image, picture: Picture) -> Image:
+    def _check(self, image: Image, picture: Picture, budget: Budget) -> Image:
         digest = hashlib.sha256(image.data).digest()
         if digest in self._decoded:
             return image
         try:
-            open_image(image.data, self._limits.pixels)
+            examine(image.data, budget)
         except ImageError as err:
             if err.case != "oversized" or self._limits.shrink is None:
                 named = f" {image.path!r}" if image.path else ""
@@ -169,7 +175,9 @@ class Gallery:
 
     def _smaller(self, image: Image, side: int) -> Image:
         try:
-            whole = open_image(image.data, _MOST_SHRUNK * self._limits.pixels)
+            most = replace(RECORD, pixels=_MOST_SHRUNK * self._limits.pixels)
+            examine(image.data, Budget(most))
+            whole = open_image(image.data, most.pixels)
         except ImageError as err:
             raise FaultyContent(f"picture {image.path!r}: {err}") from err
         whole.thumbnail((side, side), Pillow.Resampling.LANCZOS)

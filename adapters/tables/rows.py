@@ -9,8 +9,6 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from medgen.adapters.sources.folder import (
-    MAX_DEPTH,
-    MAX_RECORD_BYTES,
     FaultyContent,
     Folder,
     safe_path,
@@ -19,6 +17,7 @@ from medgen.adapters.tables import columnar, json_rows
 from medgen.adapters.tables.columnar import Wanted
 from medgen.adapters.tables.lines import FaultyRow, lines, separate
 from medgen.adapters.tables.settings import Files
+from medgen.engine.bounds import RECORD
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _MAGIC = re.compile(r"[*?\[]")
@@ -77,16 +76,16 @@ class Tables:
         suffix = name[name.rfind(".") :].lower() if "." in name else ""
         if self._files.delimiter or suffix in _DELIMITERS:
             delimiter = self._files.delimiter or _DELIMITERS[suffix]
-            yield from separate(file, delimiter, self._files.header, MAX_RECORD_BYTES)
+            yield from separate(file, delimiter, self._files.header, RECORD.bytes)
         elif suffix in (".jsonl", ".ndjson"):
             yield from self._json_lines(file)
         elif suffix == ".json":
             yield from self._document(file)
         elif suffix == ".parquet":
-            rows = columnar.parquet_rows(file, self._wanted, MAX_RECORD_BYTES)
+            rows = columnar.parquet_rows(file, self._wanted, RECORD.bytes)
             yield from enumerate(rows, 1)
         elif suffix in (".arrow", ".feather"):
-            yield from enumerate(columnar.arrow_rows(file, self._wanted, MAX_RECORD_BYTES), 1)
+            yield from enumerate(columnar.arrow_rows(file, self._wanted, RECORD.bytes), 1)
         else:
             raise FaultyContent(
                 f"a file {suffix or 'without ending'} is no table that is read: .parquet, .arrow, "
@@ -94,9 +93,9 @@ class Tables:
             )
 
     def _json_lines(self, file: BinaryIO) -> Iterator[tuple[int, dict[str, object] | FaultyRow]]:
-        for number, line in enumerate(lines(file, MAX_RECORD_BYTES), 1):
+        for number, line in enumerate(lines(file, RECORD.bytes), 1):
             if line is None:
-                yield number, FaultyRow(f"the line has more than {MAX_RECORD_BYTES:,} bytes")
+                yield number, FaultyRow(f"the line has more than {RECORD.bytes:,} bytes")
             elif line.strip():
                 try:
                     yield number, _as_row(self.json.line(line), "")
@@ -105,7 +104,7 @@ class Tables:
 
     def _document(self, file: BinaryIO) -> Iterator[tuple[int, dict[str, object] | FaultyRow]]:
         path = self._files.rows
-        found = json_rows.rows(file, path, MAX_RECORD_BYTES, self.json)
+        found = json_rows.rows(file, path, RECORD.bytes, self.json)
         if path:
             yield from ((number, _as_row(row, key)) for number, (key, row) in enumerate(found, 1))
             return
@@ -168,5 +167,5 @@ def _walk(folder: Folder, below: str, parts: list[str]) -> Iterator[str]:
 def _walk_deep(folder: Folder, below: str, rest: list[str]) -> Iterator[str]:
     yield from _walk(folder, below, rest or ["*"])
     for name in folder.names(below.rstrip("/")):
-        if below.count("/") < MAX_DEPTH and folder.names(f"{below}{name}"):
+        if below.count("/") < RECORD.depth and folder.names(f"{below}{name}"):
             yield from _walk_deep(folder, f"{below}{name}/", rest)

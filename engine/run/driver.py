@@ -39,6 +39,7 @@ EventKind = Literal[
     "draining",
     "system_finished",  # every row of a system is there
     "quarantined",  # before a run: a damaged object was put aside
+    "warning",  # before a run: something that will not always be as it is
     "chaos",  # before a run: it is a rehearsal with faults
     "predictions",  # after a run: which replayed predictions are missing, unknown or unreadable
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medgen.launch.commands.options import as_json, emit, store_option
+from medgen.launch.commands.options import as_json, emit, say, store_option
 
 if TYPE_CHECKING:
     from medgen.conf.schema import BenchmarkConf
@@ -85,12 +85,12 @@ def import_command(
     if as_json:
         emit("imported", benchmark=manifest.ref, samples=manifest.samples, tasks=manifest.tasks)
         return 0
-    click.echo(f"{manifest.ref}: {manifest.samples} samples in {len(manifest.shards)} shards")
+    say(f"{manifest.ref}: {manifest.samples} samples in {len(manifest.shards)} shards")
     for title, counts in (("formats", manifest.formats), ("tasks", manifest.tasks)):
-        click.echo(f"{title}: " + ", ".join(f"{k} {n}" for k, n in sorted(counts.items())))
-    click.echo("modalities: " + ", ".join(f"{k} {n}" for k, n in manifest.modalities.items()))
+        say(f"{title}: " + ", ".join(f"{k} {n}" for k, n in sorted(counts.items())))
+    say("modalities: " + ", ".join(f"{k} {n}" for k, n in manifest.modalities.items()))
     for note in manifest.notes:
-        click.echo(f"note: {note}")
+        say(f"note: {note}")
     return 0
 
 
@@ -140,11 +140,11 @@ def validate_command(
     for problem in found:
         if isinstance(problem, Problem):
             count += 1
-            emit("problem", **asdict(problem)) if as_json else click.echo(str(problem))
+            emit("problem", **asdict(problem)) if as_json else say(str(problem))
     if missing:
         said = f"{len(missing)} samples have no prediction: {name_some(missing, len(missing))}"
-        emit("missing", samples=missing) if as_json else click.echo(said, err=True)
-    click.echo(f"{source}: {count or 'no'} problem(s)", err=True)
+        emit("missing", samples=missing) if as_json else say(said, err=True)
+    say(f"{source}: {count or 'no'} problem(s)", err=True)
     return exits.USAGE if count else exits.OK
 
 
@@ -167,7 +167,7 @@ def build_command(what: str, to: str | None, store: str) -> int:
         conf = benchmark_conf("mini")
         assert conf is not None, "the miniature benchmark is part of the package"
         manifest = import_benchmark(source_of(conf), connect(store), import_options(conf))
-        click.echo(f"{manifest.ref}: {manifest.samples} samples")
+        say(f"{manifest.ref}: {manifest.samples} samples")
     elif what == "layouts":
         from medgen.adapters.mini.build import build_mini
         from medgen.adapters.mini.layouts import write_layouts
@@ -175,12 +175,12 @@ def build_command(what: str, to: str | None, store: str) -> int:
 
         samples = [item for item in build_mini() if isinstance(item, Sample)]
         for layout, path in write_layouts(Path(to or "var/mini"), samples).items():
-            click.echo(f"{layout}: {path}")
+            say(f"{layout}: {path}")
     else:
         from medgen.launch.setup.tiny import make_all
 
         for path in make_all(Path(to or "var/weights")):
-            click.echo(str(path))
+            say(str(path))
     return 0
 
 

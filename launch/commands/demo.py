@@ -4,6 +4,8 @@ from importlib.util import find_spec
 
 import click
 
+from medgen.launch.commands.options import say
+
 # The packages of the extra `mini`, by the names under which they are imported.
 _PICTURES = ("skimage", "pydicom", "pylibjpeg", "openjpeg")
 _SYSTEMS = "oracle,classical,copy-input,unrelated,blank"
@@ -28,7 +30,7 @@ def demo_command(context: click.Context, store: str | None) -> int:
     whole = find_spec("torch") is not None and find_spec("nltk") is not None
     if not whole:
         also = "SSIM, PSNR and BLEU are left out; they need PyTorch and NLTK: "
-        click.echo(also + install("metrics"), err=True)
+        say(also + install("metrics"), err=True)
     settings = (
         "benchmark=mini",
         f"systems=[{_SYSTEMS}]",

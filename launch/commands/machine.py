@@ -2,7 +2,7 @@
 
 import click
 
-from medgen.launch.commands.options import as_json, emit
+from medgen.launch.commands.options import as_json, emit, say
 
 
 @click.command("weights")
@@ -19,17 +19,17 @@ def weights_command(action: str, names: tuple[str, ...]) -> int:
     if action == "list":
         for found in weights.listing():
             size = f"{found.size / 2**20:.0f} MiB" if found.size else ""
-            click.echo(f"{found.name:<22} {found.state:<8} {size:>10}  {found.purpose}")
+            say(f"{found.name:<22} {found.state:<8} {size:>10}  {found.purpose}")
         return 0
     wrong = 0
     for name in names or [f.name for f in weights.listing()]:
         if action == "fetch":
-            click.echo(f"{name}: {weights.fetch(name)}")
+            say(f"{name}: {weights.fetch(name)}")
         elif problems := weights.check(name):
             wrong += 1
-            click.echo("\n".join(f"{name}: {problem}" for problem in problems))
+            say("\n".join(f"{name}: {problem}" for problem in problems))
         else:
-            click.echo(f"{name}: ok")
+            say(f"{name}: ok")
     return 6 if wrong else 0
 
 

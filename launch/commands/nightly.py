@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medgen.launch.commands.options import as_json, config_options, configuration, emit
+from medgen.launch.commands.options import as_json, config_options, configuration, emit, say
 
 if TYPE_CHECKING:
     from medgen.conf import RunConf
@@ -44,17 +44,17 @@ def nightly_command(config: str | None, store: str | None, **given: Any) -> int:
 
     day = given["day"] or today(conf)
 
-    def say(words: str) -> None:
-        click.echo(words, err=True)
+    def aside(words: str) -> None:
+        say(words, err=True)
 
-    nightly = NightlyRun(conf, day, tell, given["as_json"], given["retry_errors"], say)
+    nightly = NightlyRun(conf, day, tell, given["as_json"], given["retry_errors"], aside)
     night = run_night(nightly, Stop())
     if given["as_json"]:
         emit("done", **asdict(night))
     else:
         sys.stdout.write(text(night) + "\n")
         if night.notified.startswith("not"):
-            click.echo(f"webhook: {night.notified}", err=True)
+            say(f"webhook: {night.notified}", err=True)
     return night.exit_code
 
 
@@ -95,5 +95,5 @@ def _prune(conf: "RunConf", really: bool) -> int:
     history = History(objects, conf.name, conf.nightly.every_days)
     lease = Lease(objects, history.place.lease, conf.nightly.lease_s)
     with lease.hold(lambda: None):
-        click.echo(tidy(history, conf, apply=really) or "nothing may go")
+        say(tidy(history, conf, apply=really) or "nothing may go")
     return 0

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from medgen.launch.report.escaping import visible
+
 if TYPE_CHECKING:
     from medgen.conf import RunConf
 
@@ -66,6 +68,15 @@ def ours_alone() -> Iterator[None]:
             yield
     finally:
         _OUTPUTS.pop()
+
+
+def say(text: str, err: bool = False, nl: bool = True) -> None:
+    """Print words, whoever wrote them: names of files, answers of servers, lines of logs.
+
+    What could steer a terminal (control signs, direction overrides) is written out. Nothing else
+    of the command line prints text.
+    """
+    click.echo(visible(text, lines=True), err=err, nl=nl)
 
 
 def emit(event: str, **fields: Any) -> None:

@@ -12,6 +12,7 @@ from medgen.launch.commands.options import (
     config_options,
     configuration,
     emit,
+    say,
     store_option,
 )
 
@@ -34,7 +35,7 @@ def _say(as_json: bool) -> "Tell":
         if as_json:
             emit("log", line=line)
         else:
-            click.echo(line)
+            say(line)
 
     return tell
 
@@ -68,7 +69,7 @@ def submit_command(config: str | None, store: str | None, **given: Any) -> int:
         emit("submitted", run=run, job=done.job, started=done.started, store=done.objects.url)
     else:
         word = "submitted" if done.started else "attached to" if done.job else "over already:"
-        click.echo(f"{word} {run}: medgen attach {run} --store {done.objects.url}", err=True)
+        say(f"{word} {run}: medgen attach {run} --store {done.objects.url}", err=True)
     from medgen.engine.run.folder import RunFolder
 
     folder = RunFolder(done.objects, run)
@@ -95,7 +96,7 @@ def _render(given: dict[str, Any]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in render(given["render"], read_site(path, given["overrides"])).items():
         (folder / name).write_text(text, encoding="utf-8")
-        click.echo(str(folder / name))
+        say(str(folder / name))
     return 0
 
 
@@ -105,13 +106,13 @@ def _to_the_end(follower: "Follower", as_json: bool) -> int:
     try:
         code = follower.follow()
     except KeyboardInterrupt:
-        click.echo(f"the run goes on: medgen attach {folder.run_id}", err=True)
+        say(f"the run goes on: medgen attach {folder.run_id}", err=True)
         return 130
     if as_json:
         emit("done", run=folder.run_id, exit_code=code)
     else:
         _show_tables(folder)
-        click.echo(f"run {folder.run_id}: exit code {code}", err=True)
+        say(f"run {folder.run_id}: exit code {code}", err=True)
     return code
 
 
@@ -151,7 +152,7 @@ def _find(store: str, run: str | None, address: str | None) -> _Known:
         cluster = jobs.Cluster(jobs.address(address))
         known = cluster.jobs(jobs.job_name(folder.run_id, objects.url), _driver(folder))
     except jobs.NoDashboard as err:
-        click.echo(f"from the store alone: {err}", err=True)
+        say(f"from the store alone: {err}", err=True)
         return _Known(folder, None, "", "")
     job = list(known)[-1] if known else ""
     return _Known(folder, cluster, job, known.get(job, ""))
@@ -207,9 +208,9 @@ def logs_command(
     if driver:
         return _driver_log(folder, address)
     if follow:
-        return Follower(folder, click.echo).follow()
+        return Follower(folder, say).follow()
     for line in StoredLog(folder).news():
-        click.echo(line)
+        say(line)
     return 0
 
 
@@ -218,9 +219,9 @@ def _show_errors(folder: "RunFolder") -> int:
 
     found = distinct_errors(folder.events())
     for line in error_lines(found, folder.plan(), shutil.get_terminal_size().columns):
-        click.echo(line)
+        say(line)
     if not found:
-        click.echo("no unit failed; a row that is not ok holds its reason", err=True)
+        say("no unit failed; a row that is not ok holds its reason", err=True)
     return 0
 
 
@@ -233,7 +234,7 @@ def _driver_log(folder: "RunFolder", address: str | None) -> int:
     known = list(cluster.jobs(name, _driver(folder)))
     if not known:
         raise StoreError(f"{cluster.url} knows no job of run {folder.run_id}")
-    click.echo(cluster.log(known[-1]), nl=False)
+    say(cluster.log(known[-1]), nl=False)
     return 0
 
 
@@ -270,5 +271,5 @@ def cancel_command(
     if as_json:
         emit("cancel", run=known.folder.run_id, job=known.job, over=over)
     else:
-        click.echo(f"run {known.folder.run_id} {words}", err=True)
+        say(f"run {known.folder.run_id} {words}", err=True)
     return 0

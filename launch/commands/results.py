@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medgen.launch.commands.options import as_json, emit, store_option
+from medgen.launch.commands.options import as_json, emit, say, store_option
 
 if TYPE_CHECKING:
     from medgen.engine.run.reader import RunReader
@@ -126,7 +126,5 @@ def export_command(run: str | None, kind: str, to: str, store: str) -> int:
     for path in export_run(reader, kind, Path(to)):
         sys.stdout.write(f"{path}\n")
     if kind == "jsonl" and (own := unknown_values(reader)):
-        click.echo(
-            f"the authors' scripts do not read, under names of ours: {', '.join(own)}", err=True
-        )
+        say(f"the authors' scripts do not read, under names of ours: {', '.join(own)}", err=True)
     return 0

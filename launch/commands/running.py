@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medgen.launch.commands.options import as_json, config_options, configuration, emit, ours_alone
+from medgen.launch.commands.options import (
+    as_json,
+    config_options,
+    configuration,
+    emit,
+    ours_alone,
+    say,
+)
 
 if TYPE_CHECKING:
     from medgen.conf import RunConf
@@ -105,15 +112,15 @@ def _carry_out(conf: "RunConf", options: "RunOptions") -> int:
         if as_json:
             body = line(event)
             emit(body.pop("event"), **body)
-        elif event.kind in ("quarantined", "chaos", "predictions"):
-            click.echo(f"{event.kind}: {': '.join(event.details.values())}", err=True)
+        elif event.kind in ("quarantined", "chaos", "predictions", "warning"):
+            say(f"{event.kind}: {': '.join(event.details.values())}", err=True)
 
     with ours_alone():
         result = evaluate(conf, options, stop, tell)
     code = publish(result, conf, stop, shown=not as_json)
     _say_given_up(result, conf.store)
     for group, drift in result.drifts.items():
-        click.echo(f"{group}: {drift.words}", err=True)
+        say(f"{group}: {drift.words}", err=True)
     if as_json:
         emit(
             "done", run=result.plan.run_id, exit_code=code, complete=result.complete,
@@ -121,7 +128,7 @@ def _carry_out(conf: "RunConf", options: "RunOptions") -> int:
             failed=dict(result.ending.failed),
         )  # fmt: skip
     else:
-        click.echo(f"run {result.plan.run_id} in {conf.store}: exit code {code}", err=True)
+        say(f"run {result.plan.run_id} in {conf.store}: exit code {code}", err=True)
     return code
 
 
@@ -129,10 +136,10 @@ def _say_given_up(result: "RunResult", store: str) -> None:
     from medgen.launch.run.plan import who
 
     for group, reason in result.ending.failed.items():
-        click.echo(f"given up: {who(result.plan, group)}: {reason}", err=True)
+        say(f"given up: {who(result.plan, group)}: {reason}", err=True)
     if result.ending.failed:
         shown = f"medgen logs {result.plan.run_id} --errors --store {store}"
-        click.echo(f"what was raised, with tracebacks: {shown}", err=True)
+        say(f"what was raised, with tracebacks: {shown}", err=True)
 
 
 @click.command("plan")
@@ -168,6 +175,6 @@ def plan_command(
         console.print(graph.terminal(plan), markup=False, highlight=False)
         console.print(plan_table(plan, todo))
     for warning in check_offered(conf, plan, todo):
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
     check_cluster(plan, conf.cluster)
     return 0

@@ -181,7 +181,8 @@ class Watchers:
 def _drive(
     conf: RunConf, options: RunOptions, reader: RunReader, todo: Todo, watchers: Watchers
 ) -> Ending:
-    check_offered(conf, reader.plan, todo)
+    ending = check_offered(conf, reader.plan, todo)
+    _tell_all((Event("warning", "", details={"words": w}) for w in ending), watchers.told)
     if not todo.shards:
         return Ending(stopped=False, failed={})  # nothing to do starts nothing
     console = Console(stderr=True)

@@ -25,6 +25,7 @@ from medgen.engine.run.driver import Event
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, now
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.layout import log_chunk
+from medgen.launch.report.escaping import visible
 
 log = logging.getLogger("medgen")
 _STATUS_EVERY_S = 5.0
@@ -92,9 +93,13 @@ class Bars:
         if receipt is None:
             if event.kind in ("trouble", "gave_up", "draining"):
                 words = in_words(event.details)
-                self._progress.console.print(f"{event.kind} {event.group}: {words}", markup=False)
+                self._progress.console.print(
+                    visible(f"{event.kind} {event.group}: {words}"), markup=False
+                )
             elif event.kind == "system_finished":
-                self._progress.console.print(sentence(event), markup=False, highlight=False)
+                self._progress.console.print(
+                    visible(sentence(event)), markup=False, highlight=False
+                )
             return
         if receipt.part is None:
             self._progress.advance(self._tasks[receipt.stage])

@@ -14,6 +14,7 @@ from medgen.engine.run.folder import RunFolder, RunStatus, now
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.parquet import parquet_bytes
 from medgen.launch import exits
+from medgen.launch.report.escaping import visible
 from medgen.launch.run.evaluation import RunResult
 from medgen.launch.run.stop import Stop
 from medgen.launch.run.tracking import track
@@ -39,9 +40,12 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
         written = write_report(result.reader, summary)
         if shown:
             where = f"{result.reader.objects.url}/{written[0]}"
-            Console().print(f"report: {where}", highlight=False, soft_wrap=True)
+            Console().print(
+                visible(f"report: {where}"), markup=False, highlight=False, soft_wrap=True
+            )
     for problem in track(conf.tracking, result.plan, summary):
-        Console(stderr=True).print(problem, markup=False, highlight=False, soft_wrap=True)
+        words = visible(problem)
+        Console(stderr=True).print(words, markup=False, highlight=False, soft_wrap=True)
     code = exit_code(result, summary, conf.allowed_failures, stop)
     if (status := folder.status()) is not None:
         word: RunStatus = "partial" if code == exits.INCOMPLETE else status.status

@@ -94,6 +94,7 @@ def test_all_pictures_of_a_record_share_its_time() -> None:
     assert 0 < before - budget.left_seconds < before
 
 
+@pytest.mark.trial
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"])
 def test_the_largest_picture_of_each_kind_is_within_the_bounds(kind: str) -> None:
     side = 7000 if kind == "WEBP" else 8192  # whose library holds several copies of the canvas
