@@ -1,5 +1,6 @@
 """The command line. Heavy things are imported by the command that needs them."""
 
+import difflib
 import importlib
 import os
 import sys
@@ -55,6 +56,16 @@ class Lazy(click.Group):
                 option.envvar = variables(name, option)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is asked for; for one that is none, the nearest is named."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            near = difflib.get_close_matches(args[0], COMMANDS, 1, 0.5)
+            more = f" Do you mean {near[0]}?" if near else " `medgen --help` lists them."
+            ctx.fail(f'no command "{args[0]}".{more}')
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of commands, without loading them."""
         with formatter.section("Commands"):
@@ -94,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
         err.show()
         sys.exit(err.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        say("interrupted; everything committed so far is kept", err=True)
+        say("interrupted; what is done is kept. Run the same command to go on.", err=True)
         sys.exit(130)
     except Exception as err:  # a purposeful error becomes a sentence; others keep their trace
         from medgen.launch.exits import code_of

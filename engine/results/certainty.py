@@ -89,10 +89,27 @@ def pair_words(
     for i, one in enumerate(raw):
         if one.sources >= 2:
             raw[i] = replace(one, low=lows[i], high=highs[i], p=chances[i])
-    corrected = holm([one.p for one in raw])
+    # One alone is not corrected, and asking for it would be the slowest part.
+    corrected = holm([one.p for one in raw]) if len(raw) > 1 else [one.p for one in raw]
     return [
         _decide(field, replace(one, corrected=p)) for one, p in zip(raw, corrected, strict=True)
     ]
+
+
+def best_group(field: Field) -> tuple[str, ...]:
+    """The best system by its mean, first, and those that are not shown to be worse than it."""
+    means = [_mean(row) for row in field.values]
+    have = [i for i, mean in enumerate(means) if np.isfinite(mean)]
+    if not have:
+        return ()
+    sign = -1.0 if field.direction == "lower" else 1.0
+    top = max(have, key=lambda i: sign * means[i])
+    rest = [i for i in have if i != top]
+    lows, highs = _intervals(_panel(field, [(top, i) for i in rest]))
+    also = [
+        field.systems[i] for i, low, high in zip(rest, lows, highs, strict=True) if low <= 0 <= high
+    ]
+    return (field.systems[top], *also)
 
 
 def all_pairs(count: int) -> list[tuple[int, int]]:

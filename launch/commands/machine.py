@@ -42,6 +42,7 @@ def doctor_command(store: str, as_json: bool) -> int:
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from medgen.launch.setup.doctor import examine
 
@@ -54,7 +55,7 @@ def doctor_command(store: str, as_json: bool) -> int:
         for column in ("area", "state", "what", "what to do"):
             table.add_column(column, overflow="fold")
         for f in findings:
-            table.add_row(f.area, f.state, f.what, f.how)
+            table.add_row(*map(Text, (f.area, f.state, f.what, f.how)))  # no markup: [s3]
         Console().print(table)
     vital = ("python", "ray", "storage")  # nothing can be run without them
     return 6 if any(f.state == "missing" and f.area in vital for f in findings) else 0

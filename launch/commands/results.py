@@ -52,8 +52,9 @@ def status_command(run: str | None, store: str, as_json: bool) -> int:
 
 @click.command("report")
 @click.argument("run", required=False)
+@click.option("--all", "whole", is_flag=True, help="Print every value, not the six that matter.")
 @store_option
-def report_command(run: str | None, store: str) -> int:
+def report_command(run: str | None, whole: bool, store: str) -> int:
     """Print the tables of a run, complete or not, and write its report."""
     from rich.console import Console
 
@@ -63,13 +64,21 @@ def report_command(run: str | None, store: str) -> int:
     from medgen.engine.store.parquet import parquet_bytes
     from medgen.launch.report.report import write_report
     from medgen.launch.report.tables import terminal_tables
+    from medgen.launch.view.certain import write_certainty
+    from medgen.launch.view.data import StoredRun
+    from medgen.launch.view.terminal import print_results
 
     reader = open_run(store, run)
     summary = summarize(reader)
     reader.objects.replace(RunPlace(reader.plan.run_id).summary, parquet_bytes(summary))
     TablePublisher(reader).publish_all(reader)
-    for table in terminal_tables(summary, Console().width):
-        Console().print(table)
+    stored = StoredRun(reader.objects, reader.plan.run_id)
+    certainty = write_certainty(stored)
+    if whole:
+        for table in terminal_tables(summary, Console().width):
+            Console().print(table)
+    else:
+        print_results(stored, certainty)
     for path in write_report(reader, summary):
         sys.stdout.write(f"{reader.objects.url}/{path}\n")
     return 0

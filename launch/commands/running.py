@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 Overrides = tuple[str, ...]
 
 
+_NOTHING_ASKED = """what is to be run? Name a configuration:
+    medgen run --config demo        the example, some minutes on two cores
+    medgen run --config FILE        one of your own; `medgen list runs` names what is stored"""
+
+
 def _again(command: Any) -> Any:
     return click.option(
         "--retry-errors", is_flag=True, help="Repeat the rows that are not ok, and only those."
@@ -52,10 +57,13 @@ def run_command(
 
     OVERRIDES are dotted settings: `systems=[oracle,blank] protocol=table-iv cluster.num_cpus=8`.
     """
+    from medgen.conf.loading import ConfError
     from medgen.engine.store.chaos import parse_chaos
     from medgen.launch.run.evaluation import RunOptions
     from medgen.launch.run.protect import protect, words_withheld
 
+    if config is None and not overrides:
+        raise ConfError(_NOTHING_ASKED)
     conf = configuration(config, store, overrides)
     if protected:
         protect(conf, allow_endpoint)

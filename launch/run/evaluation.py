@@ -186,7 +186,9 @@ def _drive(
     if not todo.shards:
         return Ending(stopped=False, failed={})  # nothing to do starts nothing
     console = Console(stderr=True)
-    shown: Any = Bars(reader.plan, todo, console) if console.is_terminal else Lines()
+    shown: Any = (
+        Bars(reader.plan, todo, console) if console.is_terminal else Lines(reader.plan, todo)
+    )
     everyone = [*watchers.told] if options.quiet else [*watchers.told, shown]
 
     finishing = Finishing(reader, lambda event: _tell_all((event,), everyone))

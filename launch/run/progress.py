@@ -118,18 +118,52 @@ class Bars:
         return f"{counts} | {rate:.0f} tokens/s, {hits:.0%} of prompts from cache"
 
 
+_LINE_EVERY_S = 30.0
+
+
 class Lines:
-    """One JSON line an event, where there is no terminal."""
+    """Words where there is no terminal: a line every 30 s, and what somebody must know at once."""
+
+    def __init__(self, plan: Plan, todo: Todo) -> None:
+        """Shards that exist already count as done."""
+        self._start = self._said = time.monotonic()
+        self._total: Counter[str] = Counter()
+        self._done: Counter[str] = Counter()
+        self._failed = 0
+        for node in plan.nodes.values():
+            total = plan.shards * node.split
+            self._total[node.stage] += total
+            self._done[node.stage] += total - len(todo.targets[node.key])
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        return None
+        self._say(self._standing())
 
     def __call__(self, event: Event) -> None:
-        """Write the event to standard error."""
-        sys.stderr.write(json.dumps(line(event)) + "\n")
+        """Count a receipt; say what cannot wait."""
+        receipt = event.receipt
+        if receipt is not None:
+            self._done[receipt.stage] += receipt.part is None
+            if receipt.stage in ("answer", "render"):
+                self._failed += sum(n for s, n in receipt.rows.items() if s != "ok")
+            if time.monotonic() - self._said > _LINE_EVERY_S:
+                self._said = time.monotonic()
+                self._say(self._standing())
+        elif event.kind in ("trouble", "gave_up", "draining"):
+            self._say(f"{event.kind}: {event.group} {in_words(event.details)}".rstrip())
+        elif event.kind == "system_finished":
+            self._say(f"system complete: {event.details['system']}")
+
+    def _standing(self) -> str:
+        counts = (f"{s} {self._done[s]:,}/{n:,}" for s, n in self._total.items() if n)
+        return ", ".join(counts) + (f"; {self._failed:,} failed" if self._failed else "")
+
+    def _say(self, words: str) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - self._start), 60)
+        clock = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+        sys.stderr.write(f"{clock} {visible(words)}\n")
         sys.stderr.flush()
 
 

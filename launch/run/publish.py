@@ -18,6 +18,9 @@ from medgen.launch.report.escaping import visible
 from medgen.launch.run.evaluation import RunResult
 from medgen.launch.run.stop import Stop
 from medgen.launch.run.tracking import track
+from medgen.launch.view.certain import write_certainty
+from medgen.launch.view.data import StoredRun
+from medgen.launch.view.numbers import percent
 
 
 def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
@@ -26,16 +29,18 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
     Returns the exit code, which is published last: it says that the rest is there as well.
     """
     from medgen.launch.report.report import write_report
-    from medgen.launch.report.tables import terminal_tables
+    from medgen.launch.view.terminal import print_results
 
     summary = summarize(result.reader)
     folder = RunFolder(result.reader.objects, result.plan.run_id)
     folder.objects.replace(folder.place.summary, parquet_bytes(summary))
     TablePublisher(result.reader).publish_all(result.reader)
-    if shown:
-        console = Console()
-        for table in terminal_tables(summary, Console().width):
-            console.print(table)
+    stored = StoredRun(result.reader.objects, result.plan.run_id)
+    certainty = write_certainty(stored)
+    if shown and stop.signal is not None:
+        _say_how_to_go_on(stored)
+    elif shown:
+        print_results(stored, certainty)
     if conf.report:
         written = write_report(result.reader, summary)
         if shown:
@@ -51,6 +56,20 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
         word: RunStatus = "partial" if code == exits.INCOMPLETE else status.status
         folder.save_status(replace(status, status=word, updated=now(), exit_code=code))
     return code
+
+
+def _say_how_to_go_on(stored: StoredRun) -> None:
+    """What an interrupted run leaves: no tables of what is missing."""
+    status = stored.status
+    total = sum(stored.plan.shards * n.split for n in stored.plan.nodes.values())
+    share = percent(sum(status.done.values()) if status else 0, total)
+    lines = (
+        f"stopped. {share} is done and kept, nothing is half written.",
+        "go on   run the same command; it starts where this one stopped",
+        f"look    medgen view {stored.run_id}    (what is there so far)",
+    )
+    for line in lines:
+        Console().print(line, highlight=False, soft_wrap=True)
 
 
 def exit_code(result: RunResult, summary: pa.Table, allowed_failures: float, stop: Stop) -> int:

@@ -12,13 +12,19 @@ from numpy.typing import NDArray
 
 from medgen.engine.codec import decode, encode
 from medgen.engine.errors import CorruptError
-from medgen.engine.results.certainty import Field, PairWord, Standing, pair_words, standing
+from medgen.engine.results.certainty import (
+    Field,
+    PairWord,
+    Standing,
+    best_group,
+    pair_words,
+    standing,
+)
 from medgen.engine.results.statistics import Floats, Ints
 from medgen.launch.view.data import FLOORS, Key, StoredRun, ValueEntry
 
 Mask = NDArray[np.bool_]
 VERSION = "certainty/1"
-_QUICK = 99  # sign patterns where only the interval is read
 _SOUND_ORACLE = 8.0
 
 
@@ -184,17 +190,7 @@ def _best(
     mask: Mask,
 ) -> tuple[str, ...]:
     """The systems that are not shown to be worse than the best of a value."""
-    field = field_of(data, value, systems, mask)
-    means = [_nanmean(row) for row in field.values]
-    have = [i for i, m in enumerate(means) if np.isfinite(m)]
-    if not have:
-        return ()
-    sign = -1 if field.direction == "lower" else 1
-    top = max(have, key=lambda i: sign * means[i])
-    rest = [i for i in have if i != top]
-    pairs = pair_words(field, [(top, i) for i in rest], _QUICK)
-    also = [p.right for p in pairs if p.low is not None and not p.excludes_zero]
-    return (field.systems[top], *also)
+    return best_group(field_of(data, value, systems, mask))
 
 
 def _nanmean(values: Floats) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from medgen.engine.results.certainty import pair_words
+from medgen.engine.results.certainty import best_group
 from medgen.engine.results.statistics import Floats
 from medgen.launch.view import charts, numbers
 from medgen.launch.view.board import Axis, format_short, format_title, is_floor
@@ -17,7 +17,6 @@ from medgen.launch.view.data import StoredRun, SystemEntry, ValueEntry
 _LEAST = 30  # samples below which a cell says n
 _STEPS = 9  # of colour from the floor to the ceiling; below it -4 to -1
 _ECDF = 4
-_QUICK = 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,18 +179,8 @@ def _best(data: StoredRun, value: ValueEntry, order: Sequence[SystemEntry], mask
     """Systems that are not shown to be worse than the best of the row."""
     if not value.direction:
         return set()
-    field = field_of(data, value, [s.name for s in order], mask)
-    means = [float(_known(row).mean()) if len(_known(row)) else np.nan for row in field.values]
-    have = [i for i, m in enumerate(means) if np.isfinite(m)]
-    if len(have) < 2:
-        return set()
-    sign = -1 if value.direction == "lower" else 1
-    top = max(have, key=lambda i: sign * means[i])
-    pairs = pair_words(field, [(top, i) for i in have if i != top], _QUICK)
-    return {
-        field.systems[top],
-        *(p.right for p in pairs if p.low is not None and not p.excludes_zero),
-    }
+    found = best_group(field_of(data, value, [s.name for s in order], mask))
+    return set(found) if len(order) > 1 else set()
 
 
 def _heat_cell(

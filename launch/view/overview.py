@@ -64,8 +64,13 @@ class Failed:
     total: int
     owed: int
     rows: tuple[FailRow, ...]
-    statuses: tuple[str, ...]
+    by_status: tuple[tuple[str, int], ...]
     words: str
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """The statuses that occur, most frequent first."""
+        return tuple(s for s, _ in self.by_status)
 
 
 def state_of(data: StoredRun) -> State:
@@ -117,7 +122,7 @@ def facts(data: StoredRun, failed: Failed) -> list[Fact]:
     cost = sum(_sum(t, "cost_usd") for t in data.predictions.values())
     status = data.status
     if status is not None:
-        took = _seconds(status)
+        took = seconds_taken(status)
         money = numbers.dollars(cost) if cost else "no dollars spent"
         found.append(Fact("Took", numbers.duration(took), money))
         found.append(
@@ -132,7 +137,8 @@ def _sum(table: Any, name: str) -> float:
     return float(pc.sum(table[name]).as_py() or 0.0) if table.num_rows else 0.0
 
 
-def _seconds(status: Status) -> float:
+def seconds_taken(status: Status) -> float:
+    """Seconds from the first start to the last word of the run."""
     start, end = (datetime.fromisoformat(t) for t in (status.started, status.updated))
     return (end - start).total_seconds()
 
@@ -170,7 +176,7 @@ def failed_of(data: StoredRun) -> Failed:
     )
     statuses = sum(counts.values(), Counter[str]())
     words = _failed_words(total, owed, len(worst), len(counts))
-    return Failed(total, owed, rows_, tuple(s for s, _ in statuses.most_common()), words)
+    return Failed(total, owed, rows_, tuple(statuses.most_common()), words)
 
 
 def _failed_words(total: int, owed: int, failing: int, systems: int) -> str:

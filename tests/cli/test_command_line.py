@@ -89,7 +89,7 @@ def test_a_run_with_nothing_to_do_starts_no_ray(store: str, tmp_path: Path) -> N
 
 def test_the_table_and_the_report_show_every_count(store: str, tmp_path: Path) -> None:
     done = medgen("run", "--config", written(tmp_path), "--store", store, COLUMNS="200")
-    assert "token f1" in done.stdout
+    assert "token F1" in done.stdout
     assert "report: " in done.stdout
     index = Path(done.stdout.rpartition("report: ")[2].strip())
     assert index.name == "index.md"

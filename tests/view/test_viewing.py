@@ -1,0 +1,190 @@
+"""The pages as files and answers: names, escaping, tokens, headers, numbers, words of certainty."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+from view.browsing import HOSTILE, small, stored
+
+from medgen.engine.results.certainty import Field, pair_words, samples_needed, standing
+from medgen.launch.view import numbers
+from medgen.launch.view.failures import general, wilson
+from medgen.launch.view.serving import COOKIE, Viewer
+from medgen.launch.view.site import Site, data_script
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    run = small(samples=18, sample_id=lambda task, n: f"../{task}/{n}{HOSTILE}")
+    return Site(stored(run, tmp_path_factory.mktemp("site")))
+
+
+def test_every_name_has_content_and_is_no_path(site: Site) -> None:
+    names = list(site.names())
+    assert len(names) == len(set(names))
+    for name in names:
+        assert ".." not in name
+        assert name.count("/") <= 1
+        assert name.isascii()
+    pages = [n for n in names if n.endswith(".html")]
+    assert all(site.file(n) for n in pages)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x.html", "index-1.html", "compare-0-0.html", "compare-0-99.html", "metrics-999.html",
+        "p/000000000000-s0-thumb.webp", "p/../../etc-s0-thumb.webp", "data/sample-99999.js",
+        "data/x.js", "style.css/..", "",
+    ],
+)  # fmt: skip
+def test_a_name_that_is_none_has_no_content(site: Site, name: str) -> None:
+    assert site.file(name) is None
+
+
+def test_pages_hold_no_foreign_markup_and_no_style(site: Site) -> None:
+    for name in ("index.html", "failures.html", "compare.html", "provenance.html", "runs.html"):
+        text = (site.file(name) or b"").decode()
+        assert "<img src=http" not in text
+        assert " style=" not in text
+        assert text.count("<script") == text.count(f'nonce="{site.nonce}"')
+
+
+def test_a_data_script_cannot_be_ended_by_its_data() -> None:
+    text = data_script("x", {"a": "</script><!--\u2028\u2029"})
+    assert "<" not in text
+    assert "\u2028" not in text
+    inner = text.removeprefix('medgen.data("x",').removesuffix(");\n")
+    assert json.loads(inner) == {"a": "</script><!--\u2028\u2029"}
+
+
+@pytest.fixture
+def client(site: Site) -> TestClient:
+    made = Viewer(site.data.objects, site.data.run_id, "token", ("testserver",))
+    return TestClient(made.app(), follow_redirects=False)
+
+
+def test_without_the_token_nothing_is_shown(client: TestClient) -> None:
+    assert client.get("/").status_code == 403
+    assert client.get("/?token=wrong").status_code == 403
+    assert client.get("/abc/index.html").status_code == 403
+    assert client.get("/?token=token", headers={"host": "evil.example"}).status_code == 421
+
+
+def test_the_token_becomes_a_strict_cookie_and_pages_have_a_new_nonce(client: TestClient) -> None:
+    entered = client.get("/?token=token")
+    assert entered.status_code == 303
+    cookie = entered.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    client.cookies.set(COOKIE, "token")
+    where = entered.headers["location"]
+    first, second = client.get(where), client.get(where)
+    policy = first.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert policy != second.headers["content-security-policy"]
+    nonce = policy.partition("'nonce-")[2].partition("'")[0]
+    assert f'nonce="{nonce}"' in first.text
+    assert first.headers["x-content-type-options"] == "nosniff"
+    assert client.post(where).status_code == 405
+    assert client.get("/000000000000/index.html").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("half", "places"),
+    [
+        (0.093, 2), (0.13, 2), (0.02, 2), (0.0193, 3), (1.4, 1), (2.4, 0), (34.0, 0), (0.0, 3),
+        (None, 3), (1e-7, 4),
+    ],
+)  # fmt: skip
+def test_decimals_follow_the_interval(half: float | None, places: int) -> None:
+    assert numbers.decimals(half) == places
+
+
+def test_a_share_says_all_and_none_only_of_all_and_none() -> None:
+    assert numbers.percent(10_000, 10_000) == "100 %"
+    assert numbers.percent(99_999, 100_000) == "99.9 %"
+    assert numbers.percent(1, 100_000) == "< 0.1 %"
+    assert numbers.percent(0, 10) == "0 %"
+
+
+def field(gap: float, n: int = 200, missing: int = 0, **more: Any) -> Field:
+    rng = np.random.default_rng(1)
+    base = rng.normal(5, 1, n)
+    values = np.stack([base, base + gap + rng.normal(0, 0.5, n)])
+    values[1, :missing] = np.nan
+    clusters = np.arange(n) // more.pop("each", 2)
+    return Field(("a", "b"), values, clusters, lowest=1.0, highest=10.0, **more)
+
+
+@pytest.mark.parametrize(
+    ("made", "word"),
+    [
+        (field(0.5), "sure"),
+        (field(0.0), "not shown"),
+        (field(0.5, against="the judge moved"), "likely"),
+        (field(0.5, missing=30), "likely"),
+        (field(0.5, n=20), "too few"),
+        (field(0.5, n=60, each=10), "too few"),
+        (field(0.0, margin=1.0), "alike"),
+    ],
+)
+def test_a_word_is_earned_by_its_rule(made: Field, word: str) -> None:
+    (pair,) = pair_words(made, [(0, 1)])
+    assert pair.word == word
+
+
+def test_the_words_do_not_depend_on_the_order_of_systems() -> None:
+    rng = np.random.default_rng(3)
+    values = (
+        rng.normal(5, 1, 120)
+        + np.array([[0.0], [0.4], [0.9], [0.95]])
+        + rng.normal(0, 0.6, (4, 120))
+    )
+    one = Field(tuple("abcd"), values, np.arange(120))
+    turned = Field(tuple("dcba"), values[::-1], np.arange(120))
+    first, second = standing(one), standing(turned)
+    assert first is not None
+    assert second is not None
+    assert first.order == second.order
+    assert first.ranks == second.ranks
+    assert first.word == second.word
+
+
+def test_lower_is_better_turns_the_leader() -> None:
+    up, down = standing(field(0.5)), standing(field(0.5, direction="lower"))
+    assert up is not None
+    assert down is not None
+    assert (up.order[0], down.order[0]) == ("b", "a")
+
+
+def test_four_times_the_precision_takes_sixteen_times_the_samples() -> None:
+    (pair,) = pair_words(field(0.0), [(0, 1)])
+    near, far = samples_needed(pair, 0.01), samples_needed(pair, 0.04)
+    assert near is not None
+    assert far is not None
+    assert near / far == pytest.approx(16, rel=0.02)
+
+
+def test_messages_that_differ_in_particulars_are_one_cause() -> None:
+    assert general("file /a/b/c.png is truncated (12 bytes)") == general(
+        "file /x/y/z/w.png is truncated (9,876 bytes)"
+    )
+    assert general("refused") != general("timeout")
+    low, high = wilson(5, 100)
+    assert 0.02 < low < 0.05 < high < 0.12
+
+
+def test_the_results_of_a_terminal_fit_eighty_columns(site: Site, tmp_path: Path) -> None:
+    from medgen.launch.view.terminal import result_lines
+
+    lines = [x.plain for x in result_lines(site.data, site.certainty, 80, plain=True)]
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("floor") for line in lines)
+    assert lines[-1].startswith(("why", "files"))
