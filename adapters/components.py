@@ -84,14 +84,19 @@ COMPONENTS = {
         _control("oracle", "Oracle"),
         _control("copy-input", "CopyInput"),
         _control("blank", "Blank"),
-        _control("unrelated", "Unrelated"),
+        replace(_control("unrelated", "Unrelated"), reads_benchmark=True),
         _control("classical", "Classical", "mini"),
         _control("empty", "Null"),
         replace(
             _system("replay", "controls.replay:Replay", "controls.settings:ReplaySettings"),
             semantics=2,
         ),
-        _system("chaotic", "controls.chaos:ChaoticGenerator", "controls.settings:ChaoticSettings"),
+        replace(
+            _system(
+                "chaotic", "controls.chaos:ChaoticGenerator", "controls.settings:ChaoticSettings"
+            ),
+            reads_benchmark=True,  # as far as what is in it does
+        ),
         _judge("chat-judge", "judges.chat_judge:ChatJudge", "judges.settings:ChatJudgeSettings"),
         _judge("rule-judge", "judges.rule_judge:RuleJudge", "judges.settings:RuleJudgeSettings"),
         _judge("chaotic-judge", "controls.chaos:ChaoticJudge", "controls.settings:ChaoticSettings"),

@@ -74,7 +74,8 @@ def in_flight() -> dict[str, Any]:
         url = f"http://127.0.0.1:{server.server_port}/v1"
         model = Answers(OpenAIChat("m", endpoint={"base_url": url, "concurrency": IN_FLIGHT}))
         samples = [
-            Sample(f"s{n}", "VQA", "question-answering", "CT", f"say {n}") for n in range(QUESTIONS)
+            Sample(f"s{n}", "text", "question-answering", "CT", f"say {n}")
+            for n in range(QUESTIONS)
         ]
         start = time.monotonic()
         rows = model.predict([Request(sample) for sample in samples])

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from PIL import Image as Pillow
 
 from medgen.engine.benchmark.manifest import Manifest, ShardEntry
+from medgen.engine.data import Asks
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
 from medgen.engine.results.statistics import clustered_means
@@ -26,6 +27,11 @@ from medgen.engine.store.layout import BenchmarkPlace, RunPlace
 from medgen.engine.store.objects import Objects
 
 FORMATS = ("ImageEditing", "MultimodalGeneration", "VQA")
+ASKS: dict[str, Asks] = {
+    "ImageEditing": "image",
+    "MultimodalGeneration": "image+text",
+    "VQA": "text",
+}
 TASKS = {
     "ImageEditing": ("noise-reconstruction", "style-transfer", "contrast-enhancement"),
     "MultimodalGeneration": ("disease-prediction", "organic-removal"),
@@ -118,10 +124,13 @@ class _Making:
 
     def _manifest(self) -> Manifest:
         count = self.asked.samples
-        entry = ShardEntry(count, Counter(map(str, self.format)), "0" * 64)
+        formats = Counter(map(str, self.format))
+        asks = {ASKS[name]: formats[name] for name in ASKS if formats[name]}
+        kinds = {ASKS[name]: {name: formats[name]} for name in ASKS if formats[name]}
+        entry = ShardEntry(count, asks, "0" * 32, "0" * 64, kinds)
         return Manifest(
             name="made", fingerprint=f"{self.asked.seed:016x}", shard_size=count, order_seed=0,
-            shards=(entry,), formats=Counter(map(str, self.format)),
+            shards=(entry,), asks=asks, formats=formats,
             tasks=Counter(map(str, self.task)), modalities=Counter(map(str, self.modality)),
             notes=("made-up values: nothing here is a result",),
         )  # fmt: skip

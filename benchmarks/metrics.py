@@ -43,12 +43,17 @@ from typing import Any
 import numpy as np
 
 from medgen.engine.codec import plain
-from medgen.engine.data import Format, Image, Prediction, Sample
+from medgen.engine.data import Asks, Image, Prediction, Sample
 from medgen.metrics import tiny
 from medgen.metrics.catalogue import metric_spec
 from medgen.metrics.samples import png
 
-FORMATS: tuple[Format, ...] = ("ImageEditing", "VQA", "MultimodalGeneration")
+ASKS: dict[str, Asks] = {
+    "ImageEditing": "image",
+    "VQA": "text",
+    "MultimodalGeneration": "image+text",
+}
+_GIVEN = Image(b"given")  # which no metric looks at
 PIXEL = ("psnr", "ssim", "lpips")
 TEXT = ("bleu", "token_f1", "clinical_entities", "bertscore")
 METRICS = {"ImageEditing": PIXEL, "VQA": TEXT, "MultimodalGeneration": (*PIXEL, *TEXT)}
@@ -64,7 +69,7 @@ RESULTS = Path(__file__).parent / "results"
 class Work:
     """What one worker process measures."""
 
-    format: Format
+    format: str
     items: int
     systems: int
     seed: int
@@ -109,7 +114,7 @@ def _arguments() -> argparse.Namespace:
 def speed_rows(pool: Executor, folder: str, asked: argparse.Namespace) -> list[dict[str, Any]]:
     """Seconds and ratios for every format, for one system and for a sweep."""
     rows = []
-    for format_ in FORMATS:
+    for format_ in ASKS:
         work = Work(
             format_, asked.items, 1, 0, asked.threads, folder, asked.cpu, reports=asked.reports
         )
@@ -424,11 +429,12 @@ def _sample(work: Work, index: int, chance: np.random.Generator) -> Sample:
     text = None if work.format == "ImageEditing" else _text(work, chance)
     return Sample(
         id=f"{work.format}-{index}",
-        format=work.format,
+        asks=ASKS[work.format],
         task="benchmark",
         modality="CT",
         instruction="-",
-        reference_text=text,
+        reference_texts=() if text is None else (text,),
+        input_images=(_GIVEN,),
         reference_images=images,
     )
 

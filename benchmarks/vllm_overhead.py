@@ -69,7 +69,7 @@ class Questions:
             image = Image(png(Pillow.fromarray(noise)), f"{n}.png")
             yield Sample(
                 id=f"s{n:05d}",
-                format="ImageEditing",
+                asks="image",
                 task="artifact-removal",
                 modality="CT",
                 instruction=f"{n}. {_WORDS}",
@@ -156,7 +156,7 @@ def engine(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
         objects = connect(store)
         source, options = Questions(asked.samples, asked.side), ImportOptions("noise", asked.shard)
         manifest = import_benchmark(source, objects, options)
-        system = System("vlm", Model(spec, Resources()), formats=("ImageEditing",))
+        system = System("vlm", Model(spec, Resources()), gives=("image",))
         plan = make_plan(Recipe("overhead", (system,), metrics={}), manifest)
         (node,) = plan.nodes.values()
         worker = make_worker(store, plan, node.group)

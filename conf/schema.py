@@ -38,8 +38,11 @@ class SystemConf:
     name: str = MISSING
     answer: ModelConf | None = None
     render: ModelConf | None = None
-    formats: list[str] = field(
-        default_factory=lambda: ["VQA", "ImageEditing", "MultimodalGeneration"]
+    gives: list[str] = field(  # of all that can be asked; other samples are not put to it
+        default_factory=lambda: [
+            *("text", "choice", "choices", "number", "boxes"),
+            *("image", "image+text", "preference", "mask"),
+        ]
     )
     control: bool = False
     ends: str = ""  # the day from which its vendor answers no more: "2026-12-01"
@@ -70,6 +73,7 @@ class BenchmarkConf:
     seed: int = 0
     subset: SubsetConf | None = None
     expected_count: int | None = None
+    limit: int | None = None  # samples at least: rounded up to whole shards
     number_repeats: bool = False  # a repeated id gets a number instead of being refused
     reader: str = ""  # `records`: a table, read by `mapping`; empty: one of the layouts
     mapping: dict[str, Any] = field(default_factory=dict)  # see docs/benchmarks.md

@@ -39,6 +39,8 @@ class Component:
     settings: str = ""  # `module:Type` of its arguments; empty: those of its signature
     stages: tuple[str, ...] = ()  # the stages that it can do; empty: it is a part of another one
     semantics: int = 1  # raised by one when the same recipe gives other rows than before
+    reads_benchmark: bool = False  # a generator with `use`: see `engine.benchmark.source`
+    compares: tuple[str, ...] = ()  # a metric: what samples may ask; empty: it says so itself
 
     def load(self) -> Any:
         """The class, function or value itself.

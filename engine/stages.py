@@ -14,7 +14,7 @@ from medgen.engine import registry
 from medgen.engine.errors import ConfigError
 from medgen.engine.registry import Component
 
-PREDICTIONS, SCORES, VERDICTS = "prediction/1", "score/1", "verdict/1"
+PREDICTIONS, SCORES, VERDICTS = "prediction/1", "score/2", "verdict/2"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ from medgen.conf.schema import (
     SystemConf,
 )
 from medgen.engine import registry
+from medgen.engine.benchmark.checking import METRICS
 from medgen.engine.benchmark.importing import ImportOptions, Subset, import_benchmark
 from medgen.engine.benchmark.manifest import Manifest, benchmark_refs, find_benchmark
 from medgen.engine.benchmark.source import Source
-from medgen.engine.benchmark.vocabulary import canonical_format
 from medgen.engine.codec import plain
+from medgen.engine.data import ASKS
 from medgen.engine.errors import BenchmarkError, ConfigError, PlanError
 from medgen.engine.plan.faulty import inject_faults
 from medgen.engine.plan.identity import Resources, Spec
@@ -89,16 +90,16 @@ def _set(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _system(conf: SystemConf) -> System:
-    formats = []
-    for name in conf.formats:
-        if (known := canonical_format(name)) is None:
-            raise ConfigError(f"system {conf.name!r}: unknown format {name!r}")
-        formats.append(known)
+    if unknown := [name for name in conf.gives if name not in ASKS]:
+        raise ConfigError(
+            f"system {conf.name!r} gives {', '.join(unknown)}, which nobody asks for; "
+            f"there are {', '.join(ASKS)}"
+        )
     return System(
         name=conf.name,
         answer=_model(conf.name, conf.answer) if conf.answer else None,
         render=_model(conf.name, conf.render) if conf.render else None,
-        formats=tuple(formats),
+        gives=tuple(asks for asks in ASKS if asks in conf.gives),
         control=conf.control,
         notes=(*conf.needs, *conf.notes),
     )
@@ -265,6 +266,30 @@ def telemetry(conf: ClusterConf, plan: Plan, todo: Todo) -> list[Callable[[Event
     return [Telemetry(plan, todo)]
 
 
+def uncompared_samples(asked: Recipe, plan: Plan) -> Iterator[str]:
+    """What a run's systems are asked and nothing of the run compares, in words.
+
+    Raises:
+        ConfigError: there is no metric at all that compares it, and no judge in the run.
+    """
+    if asked.judges or asked.steps or not asked.metrics:
+        return
+    own = [registry.find(spec.target) for spec in asked.metrics.values()]
+    every = registry.components("metrics").values()
+    for asks, count in plan.samples.items():
+        owed = any(asks in system.gives for system in plan.systems)
+        if not owed or any(asks in m.compares or not m.compares for m in own):
+            continue
+        said = f"{count:,} samples of {plan.benchmark} ask {asks}"
+        able = sorted(m.name for m in every if asks in m.compares)
+        if not able:
+            raise ConfigError(
+                f"{said}, and no metric compares it: that is metric {METRICS[asks]!r}, which is "
+                "not installed. Add it or a judge, or leave these samples out of what systems give"
+            )
+        yield f"{said}, and no metric of the run compares it; {', '.join(able)} would"
+
+
 @contextlib.contextmanager
 def open_pool(conf: ClusterConf, store: str) -> Iterator[Pool]:
     """The pool that a cluster configuration names; everything it started ends with it.
@@ -299,7 +324,11 @@ def plan_of(conf: RunConf, objects: Objects, chaos: Chaos | None = None) -> Plan
     """The plan of a configuration; imports the benchmark when that is asked."""
     asked = recipe(conf)  # first: a mistake is said before minutes go into an import
     manifest = ensure_benchmark(objects, conf.benchmark)
-    return make_plan(inject_faults(asked, chaos) if chaos else asked, manifest)
+    made = inject_faults(asked, chaos) if chaos else asked
+    plan = make_plan(made, manifest, conf.benchmark.limit)
+    for sentence in uncompared_samples(made, plan):
+        log.warning(sentence)
+    return plan
 
 
 def config_text(conf: RunConf) -> str:

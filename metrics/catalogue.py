@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from medgen.engine import registry
+from medgen.engine.data import Asks
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Spec
 from medgen.engine.registry import Component
+from medgen.metrics.tiers import COMPARES, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +21,17 @@ class CatalogueEntry:
     """A metric that can be asked for by name."""
 
     target: str
-    tier: str
+    tier: Tier
     profiles: tuple[str, ...]  # the first is the default
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[str, ...] = ()  # names in `medgen.metrics.weights`
     extra: str = "metrics"  # the optional dependency group that it needs
     settings: str = "MetricSettings"  # type of its arguments, in `medgen.metrics.settings`
     semantics: int = 1  # see `medgen.engine.registry.Component`
+    compares: tuple[Asks, ...] = ()  # what its samples may ask; empty: all that its tier does
 
 
+_CLOSED: tuple[Asks, ...] = ("text", "choice")
 _ALL = ("compat", "compat-newer", "strict")
 CATALOGUE: dict[str, CatalogueEntry] = {
     "psnr": CatalogueEntry(
@@ -108,16 +112,25 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         semantics=3,
     ),
     "exact_match": CatalogueEntry(
-        "medgen.metrics.text.closed_form:ExactMatch", "text", ("compat", "strict"), semantics=2
+        "medgen.metrics.text.closed_form:ExactMatch",
+        "text",
+        ("compat", "strict"),
+        semantics=2,
+        compares=_CLOSED,
     ),
     "accuracy": CatalogueEntry(
         "medgen.metrics.text.closed_form:Accuracy",
         "text",
         ("strict",),
         settings="StrictMetricSettings",
+        compares=_CLOSED,
     ),
     "task_accuracy": CatalogueEntry(
-        "medgen.metrics.text.closed_form:TaskAccuracy", "text", ("compat",), semantics=2
+        "medgen.metrics.text.closed_form:TaskAccuracy",
+        "text",
+        ("compat",),
+        semantics=2,
+        compares=_CLOSED,
     ),
     "clinical_entities": CatalogueEntry(
         "medgen.metrics.text.clinical:ClinicalEntities", "text", ("compat", "strict"), semantics=3
@@ -154,6 +167,7 @@ COMPONENTS = {
         entry.extra,
         f"{_SETTINGS}:{entry.settings}",
         semantics=entry.semantics,
+        compares=entry.compares or COMPARES[entry.tier],
     )
     for name, entry in CATALOGUE.items()
 }

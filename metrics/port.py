@@ -9,18 +9,13 @@ says what it reads, so a text metric never causes a picture to be decoded.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from medgen.engine.data import Format, Prediction, Sample, Score
+from medgen.engine.data import Prediction, Sample, Score
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.pictures import Policy
 from medgen.metrics.profiles import Profile
-
-Tier = Literal["image", "text"]
-
-# Which formats have a reference of which kind (design of the benchmark, not of a metric).
-IMAGE_FORMATS: tuple[Format, ...] = ("ImageEditing", "MultimodalGeneration")
-TEXT_FORMATS: tuple[Format, ...] = ("VQA", "MultimodalGeneration")
+from medgen.metrics.tiers import COMPARES, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +160,13 @@ class PairwiseText(TextMetric):
 
 def text_gap(sample: Sample) -> str:
     """Why text metrics do not apply to a sample; empty when they do."""
-    if sample.format not in TEXT_FORMATS:
+    if sample.asks not in COMPARES["text"]:
         return f"text metrics do not apply to {sample.format}"
     return "" if sample.reference_text is not None else "the sample has no reference text"
 
 
 def image_gap(sample: Sample) -> str:
     """Why image metrics do not apply to a sample; empty when they do."""
-    if sample.format not in IMAGE_FORMATS:
+    if sample.asks not in COMPARES["image"]:
         return f"image metrics do not apply to {sample.format}"
     return "" if sample.reference_images else "the sample has no reference image"

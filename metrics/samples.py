@@ -30,7 +30,7 @@ def image_pair(side: int = 48, candidate_side: int = 40) -> tuple[Sample, Predic
     """An editing sample and a candidate of another size, so that the resize counts too."""
     sample = Sample(
         id=f"pattern-{side}",
-        format="ImageEditing",
+        asks="image",
         task="noise-reconstruction",
         modality="CT",
         instruction="Remove the noise.",
@@ -44,11 +44,11 @@ def text_pair(text: str = ANSWER, reference: str = REPORT) -> tuple[Sample, Pred
     """A report-generation sample and an answer to it."""
     sample = Sample(
         id="report",
-        format="VQA",
+        asks="text",
         task="report-generation",
         modality="X-ray",
         instruction="Describe the radiograph.",
-        reference_text=reference,
+        reference_texts=(reference,),
     )
     return sample, Prediction(sample.id, text=text)
 
@@ -57,11 +57,11 @@ def choice_pair(text: str) -> tuple[Sample, Prediction]:
     """A multiple-choice sample whose answer is B, and an answer to it."""
     sample = Sample(
         id="choice",
-        format="VQA",
+        asks="choice",
         task="multiple-choice",
         modality="CT",
         instruction="Which finding is present?",
         choices=("A. Pneumothorax", "B. Pleural effusion", "C. Mass"),
-        reference_text="B. Pleural effusion",
+        reference_texts=("B. Pleural effusion",),
     )
     return sample, Prediction(sample.id, text=text)

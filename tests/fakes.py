@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from PIL import Image as Pillow
+
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.benchmark.manifest import Manifest
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.data import (
-    FORMATS,
+    Asks,
     Image,
     Prediction,
     PredictionStatus,
@@ -25,34 +27,38 @@ from medgen.engine.data import (
     VerdictStatus,
 )
 from medgen.engine.errors import AdapterError, EngineDied
+from medgen.engine.images import png
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
 from medgen.engine.store.objects import Objects
 
+GIVEN = Image(png(Pillow.new("L", (1, 1))), "given.png")
 SMALL = Resources(cpus=0.1)
-TASKS = {
-    "VQA": "question-answering",
-    "ImageEditing": "style-transfer",
-    "MultimodalGeneration": "organic-removal",
+TASKS: dict[Asks, str] = {
+    "text": "question-answering",
+    "image": "style-transfer",
+    "image+text": "organic-removal",
 }
+ASKED = tuple(TASKS)
 
 
 class Lines:
-    """A source of `count` samples; formats take turns."""
+    """A source of `count` samples; what they ask takes turns."""
 
     def __init__(self, count: int) -> None:
         self.count = count
 
     def __iter__(self) -> Iterator[Sample | Problem]:
         for i in range(self.count):
-            kind = FORMATS[i % 3]
+            asks = ASKED[i % 3]
             yield Sample(
                 id=f"s{i:04d}",
-                format=kind,
-                task=TASKS[kind],
+                asks=asks,
+                task=TASKS[asks],
                 modality=("CT", "MRI")[i % 2],
                 instruction=f"say {i}",
-                reference_text=f"reference {i}",
+                input_images=(GIVEN,),
+                reference_texts=(f"reference {i}",),
                 source=f"patient-{i // 4}",
             )
 

@@ -26,7 +26,7 @@ def rule_answer(sample: Sample) -> str:
         return f"FINDINGS: The picture shows {topic}.\nIMPRESSION: No acute abnormality is seen."
     if sample.task == "blank-filling":
         return topic.rpartition(" ")[2]
-    if sample.format == "MultimodalGeneration":
+    if sample.form == "image+text":
         return f"The picture was changed as asked: {topic}."
     return f"The picture shows {topic}."
 

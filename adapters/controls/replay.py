@@ -172,7 +172,7 @@ class Replay:
             return Prediction(sample.id, *failed, details=details)
         text = _text(record)
         images, fault = _images(record, pictures)
-        if fault or (sample.format != "VQA" and not images):
+        if fault or (sample.form != "text" and not images):
             reason = fault or "the record has no output_image"
             status: PredictionStatus = "invalid_image" if fault or text else "missing"
             return Prediction(sample.id, status, reason, text=text, details=details)

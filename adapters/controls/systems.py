@@ -1,10 +1,11 @@
 """Control systems: the ceiling, the floor and the no-op that a table of models needs.
 
 They need no weights, look at nothing but the sample (`Unrelated`: at the benchmark's first shards
-too), and give what the sample's format is scored by: text, an image, or both.
+too), and give what the sample is scored by: text, an image, or both.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -13,9 +14,10 @@ from typing import Any
 from PIL import Image as Pillow
 
 from medgen.adapters.controls.classical_text import rule_answer
+from medgen.engine.answers.options import options_of
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.codec import fingerprint
-from medgen.engine.data import FORMATS, Format, Image, Prediction, Request, Sample
+from medgen.engine.data import FORMS, Form, Image, Prediction, Request, Sample, form_of
 from medgen.engine.errors import AdapterError, ImageError
 from medgen.engine.images import open_image, png
 from medgen.engine.trouble import log_failed_row
@@ -23,7 +25,8 @@ from medgen.engine.trouble import log_failed_row
 log = logging.getLogger(__name__)
 
 MID_GREY = (128, 128, 128)
-DONORS = 16  # samples of each format that `Unrelated` may borrow from
+_BLANK_SIDE = 512
+DONORS = 16  # samples of each form of answer that `Unrelated` may borrow from
 
 
 class Oracle:
@@ -53,6 +56,8 @@ class CopyInput:
 class Blank:
     """Gives a mid-grey picture of the input's size, and an empty text: the floor.
 
+    Where no image is given, the picture has 512 x 512 pixels.
+
     Mid-grey, for black would be right about the background of most scans. The empty text is
     an answer: metrics that can read nothing from it say so.
     """
@@ -70,25 +75,25 @@ class Unrelated:
     """Gives the reference of another sample, made of another source picture.
 
     Donors come from the first shards of the benchmark, which are an unbiased sample of it by the
-    way it is ordered. Each sample takes the donor of its own format that a hash of both ids
+    way it is ordered. Each sample takes the donor of its own form that a hash of both ids
     ranks first: the choice depends on nothing else, neither on batches, shards nor workers.
     """
 
     def __init__(self) -> None:
         """`use` must be called before `predict`."""
-        self._donors: dict[Format, list[Sample]] = {}
+        self._donors: dict[Form, list[Sample]] = {}
 
     def use(self, benchmark: Benchmark) -> None:
-        """Read shards until every format has its donors; keeps their references only."""
-        wanted = {
-            kind: min(DONORS, count) for kind, count in benchmark.manifest.formats.items() if count
-        }
-        donors: dict[Format, list[Sample]] = {kind: [] for kind in FORMATS}
+        """Read shards until every form has its donors; keeps their references only."""
+        counts: Counter[Form] = Counter()
+        for asks, count in benchmark.manifest.asks.items():
+            counts[form_of(asks)] += count
+        donors: dict[Form, list[Sample]] = {form: [] for form in FORMS}
         for number, shard in enumerate(benchmark.manifest.shards):
-            short = {kind for kind, count in wanted.items() if len(donors[kind]) < count}  # type: ignore[index]
-            if short & set(shard.formats):
+            short = {f for f, count in counts.items() if len(donors[f]) < min(DONORS, count)}
+            if short & {form_of(asks) for asks in shard.asks}:
                 for sample in benchmark.samples(number):
-                    donors[sample.format].append(replace(sample, input_images=()))
+                    donors[sample.form].append(replace(sample, context_images=(), input_images=()))
         self._donors = donors
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
@@ -100,7 +105,7 @@ class Unrelated:
         return _passport("unrelated")
 
     def _borrow(self, sample: Sample) -> Prediction:
-        others = [d for d in self._donors.get(sample.format, ()) if d.source != sample.source]
+        others = [d for d in self._donors.get(sample.form, ()) if d.source != sample.source]
         if not others:
             reason = f"no {sample.format} sample with another source picture to borrow from"
             return Prediction(sample.id, "model_error", reason)
@@ -136,6 +141,8 @@ class Classical:
         text = rule_answer(sample) if gives_text(sample) else None
         if not gives_image(sample):
             return Prediction(sample.id, text=text)
+        if not sample.input_images:
+            return Prediction(sample.id, "model_error", "no input image to work on", text=text)
         try:
             inputs = [self._rules.decode(image.data) for image in sample.input_images]
             output = self._rules.edit(sample.task, inputs, sample.instruction)
@@ -161,28 +168,36 @@ class Null:
 
 def gives_text(sample: Sample) -> bool:
     """Is an answer in words expected?"""
-    return sample.format != "ImageEditing"
+    return sample.form != "image"
 
 
 def gives_image(sample: Sample) -> bool:
     """Is a picture expected?"""
-    return sample.format != "VQA"
+    return sample.form != "text"
 
 
 def _reference(sample: Sample, given: Sample) -> Prediction:
     """What `given` has as its reference, answering `sample`."""
     return Prediction(
         sample.id,
-        text=given.reference_text if gives_text(sample) else None,
+        text=_words(given) if gives_text(sample) else None,
         images=given.reference_images[:1] if gives_image(sample) else (),
     )
+
+
+def _words(sample: Sample) -> str | None:
+    """The reference in words; choices with their labels, so that no two can be confused."""
+    if not sample.reference_choices:
+        return sample.reference_text
+    lines = options_of(sample.choices).lines()
+    return "\n".join(lines[index] for index in sample.reference_choices)
 
 
 def _copy(sample: Sample) -> Prediction:
     return Prediction(
         sample.id,
         text=sample.instruction if gives_text(sample) else None,
-        images=sample.input_images[:1] if gives_image(sample) else (),
+        images=sample.shown_images[:1] if gives_image(sample) else (),
     )
 
 
@@ -191,8 +206,9 @@ def _blank(sample: Sample) -> Prediction:
     if not gives_image(sample):
         return Prediction(sample.id, text=text)
     try:
-        size = open_image(sample.input_images[0].data).size
-    except (ImageError, IndexError) as err:
+        shown = sample.shown_images
+        size = open_image(shown[0].data).size if shown else (_BLANK_SIDE, _BLANK_SIDE)
+    except ImageError as err:
         return Prediction(sample.id, "model_error", f"no readable input image: {err}", text=text)
     grey = png(Pillow.new("RGB", size, MID_GREY))
     return Prediction(sample.id, text=text, images=(Image(grey, "blank.png"),))

@@ -3,10 +3,12 @@
 import io
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PIL import Image as Pillow
 
-from medgen.engine.data import Image
+from medgen.engine.data import Image, Sample
+from medgen.engine.errors import ImageError
 from medgen.engine.images import as_rgb, open_image
 from medgen.engine.judging.captions import write_centred
 
@@ -15,6 +17,32 @@ _CELL = 768  # pixels, at most, on either side
 _LABEL = 44  # pixels of strip above each cell
 _QUALITY = 95
 _PAPER = (255, 255, 255)
+
+
+def fit_images(sample: Sample, most: int) -> Sample:
+    """The sample with no more images to show than `most`.
+
+    Where it has more, those of each turn and those of the question become one contact sheet each.
+
+    Raises:
+        ImageError: one of them is no picture of a sane size, or there are more even so.
+    """
+    if _count(sample) <= most:
+        return sample
+    turns = tuple(replace(turn, images=_one(turn.images)) for turn in sample.turns)
+    shown = _one(sample.shown_images)
+    fitted = replace(sample, turns=turns, context_images=(), input_images=shown)
+    if (count := _count(fitted)) > most:
+        raise ImageError(f"{count} sheets of {count} turns, {most} are the most", "too_many")
+    return fitted
+
+
+def _count(sample: Sample) -> int:
+    return len(sample.shown_images) + sum(len(turn.images) for turn in sample.turns)
+
+
+def _one(images: tuple[Image, ...]) -> tuple[Image, ...]:
+    return (contact_sheet(images),) if len(images) > 1 else images
 
 
 def contact_sheet(images: Sequence[Image], cell: int = _CELL) -> Image:
@@ -48,4 +76,5 @@ def contact_sheet(images: Sequence[Image], cell: int = _CELL) -> Image:
         sheet.paste(picture, corner)
     sink = io.BytesIO()
     sheet.save(sink, "JPEG", quality=_QUALITY)
-    return Image(sink.getvalue(), "contact-sheet.jpg")
+    labels = [f"Image {n}: {image.label}" for n, image in enumerate(images, 1) if image.label]
+    return Image(sink.getvalue(), "contact-sheet.jpg", label="\n".join(labels))

@@ -160,14 +160,15 @@ class ChatJudge:
         )
         sample = self._fitting(case.sample)
         messages = judge_messages(self._rubric, sample, case.prediction, case.view)
-        schema = reply_schema(self._rubric, case.sample.format) if self._constrained else None
+        schema = reply_schema(self._rubric, case.sample.form) if self._constrained else None
         return ChatRequest(messages, sampling, schema, sample.id)
 
     def _fitting(self, sample: Sample) -> Sample:
-        if len(sample.input_images) + 2 <= self._images or len(sample.input_images) < 2:
+        shown = sample.shown_images
+        if len(shown) + 2 <= self._images or len(shown) < 2:
             return sample
         try:
-            return replace(sample, input_images=(contact_sheet(sample.input_images),))
+            return replace(sample, context_images=(), input_images=(contact_sheet(shown),))
         except ImageError:
             return sample  # sent as it is, so that the row says which picture is none
 
@@ -175,7 +176,7 @@ class ChatJudge:
         verdict = read_verdict(case, reply, self._rubric, self.name)
         if not self._expected or verdict.status != "ok":
             return verdict
-        means = expected_scores(reply.tokens, self._rubric, case.sample.format)
+        means = expected_scores(reply.tokens, self._rubric, case.sample.form)
         return replace(verdict, expected=means)
 
 
@@ -184,7 +185,7 @@ def read_verdict(case: Case, reply: ChatReply, rubric: Rubric, judge: str) -> Ve
     if reply.status != "ok":
         status, reason = _STATUS.get(reply.status, "transport_error"), reply.reason
         return _blank(case, judge, status, reason or reply.status, reply)
-    reading = read_reply(reply.text, rubric, case.sample.format)
+    reading = read_reply(reply.text, rubric, case.sample.form)
     verdict = _blank(case, judge, reading.status, reading.reason, reply)
     return replace(verdict, scores=reading.scores, explanations=reading.explanations)
 

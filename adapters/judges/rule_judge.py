@@ -14,7 +14,7 @@ import numpy as np
 from medgen.adapters.judges.chat_judge import Case, cases_in_order, protocol_of, read_verdict, skip
 from medgen.adapters.judges.settings import Faults
 from medgen.engine.chat.messages import ChatReply, seed_for
-from medgen.engine.data import Format, Image, Prediction, Sample, Usage, Verdict
+from medgen.engine.data import Form, Image, Prediction, Sample, Usage, Verdict
 from medgen.engine.errors import ImageError
 from medgen.engine.images import as_rgb, open_image
 from medgen.engine.judging.prompts import Rubric
@@ -71,7 +71,7 @@ class RuleJudge:
         if case.why_skipped():
             return skip(case, self.name)
         try:
-            reply = _reply(self._rubric, case.sample.format, _resemblance(case))
+            reply = _reply(self._rubric, case.sample.form, _resemblance(case))
         except ImageError as err:
             return read_verdict(case, ChatReply("rejected", str(err)), self._rubric, self.name)
         if strikes(self._faults, case, self.name):
@@ -93,10 +93,10 @@ def _resemblance(case: Case) -> float:
     based = case.view == "reference_based"
     parts = []
     words = sample.reference_text if based else sample.instruction
-    if sample.format != "ImageEditing" and words:
+    if sample.form != "image" and words:
         parts.append(_same_words(given.text or "", words))
-    pictures = sample.reference_images if based else sample.input_images
-    if sample.format != "VQA" and pictures:
+    pictures = sample.reference_images if based else sample.shown_images
+    if sample.form != "text" and pictures:
         parts.append(_same_pixels(given.images, pictures[0]))
     return sum(parts) / len(parts) if parts else 0.0
 
@@ -120,14 +120,14 @@ def _grey(image: Image) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.asarray(picture, dtype=np.float64)
 
 
-def _reply(rubric: Rubric, format_: Format, resemblance: float) -> str:
+def _reply(rubric: Rubric, form: Form, resemblance: float) -> str:
     """A reply as a model would write it, every dimension on the same point of the scale."""
     protocol = rubric.protocol
     point = protocol.low + round(resemblance * (protocol.high - protocol.low))
-    names = [d.name for d in protocol.dimensions_for(format_)]
+    names = [d.name for d in protocol.dimensions_for(form)]
     said = f"Resemblance {resemblance:.3f} by rule, not by a model."
     reply: dict[str, Any] = {"analysis": said, "explanations": dict.fromkeys(names, said)}
-    if checks := protocol.checklist.get(format_):
+    if checks := protocol.checklist.get(form):
         reply["checklist"] = dict.fromkeys(checks, "not_applicable")
     reply["scores"] = dict.fromkeys(names, point)
     return json.dumps(reply)

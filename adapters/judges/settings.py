@@ -22,7 +22,7 @@ class ChatJudgeSettings(Settings, frozen=True, kw_only=True):
     """Arguments of `medgen.adapters.judges.chat_judge.ChatJudge`."""
 
     chat: Nested
-    name: str
+    name: How[str]  # stands in every verdict, and the plan knows it
     protocol: str | dict[str, Any]
     prompt: str = "judge/1"
     captions: Literal["literal", "shared"] = "literal"
@@ -46,7 +46,7 @@ class Faults(Settings, frozen=True, kw_only=True):
 class RuleJudgeSettings(Settings, frozen=True, kw_only=True):
     """Arguments of `medgen.adapters.judges.rule_judge.RuleJudge`."""
 
-    name: str
+    name: How[str]
     protocol: str | dict[str, Any]
     repeats: _Count = 1
     execution: How[Faults] = Faults()

@@ -13,8 +13,8 @@ from medgen.adapters.mini.pictures import Picture, pictures
 from medgen.adapters.mini.synthesis import encode
 from medgen.engine.benchmark.reference import answer_text
 from medgen.engine.benchmark.source import Problem, Source
-from medgen.engine.benchmark.vocabulary import MODALITIES, TASKS
-from medgen.engine.data import Format, Image, Sample
+from medgen.engine.benchmark.vocabulary import MODALITIES, TASKS, asks_of
+from medgen.engine.data import Image, Sample
 
 NAME = "mini"
 # Raised when the items change, so that nobody compares results across the change.
@@ -58,7 +58,7 @@ class MiniSource:
                 scene = Scene(_picture(gallery, task, place, number), gallery, number, rng)
                 yield _sample(task, scene, _MAKERS[task](scene))
 
-    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[str, str], int]:
         """As many of each task."""
         return {(kind, task): _EACH for task, kind in TASKS.items()}
 
@@ -88,19 +88,21 @@ def _sample(task: str, scene: Scene, item: Item) -> Sample:
     raw = {"task": task, "modality": scene.picture.modality}
     return Sample(
         id=name,
-        format=TASKS[task],
+        asks=asks_of(task),
         task=task,
         modality=scene.picture.modality,
         instruction=item.instruction,
         subtask=item.subtask,
         choices=item.choices,
         input_images=tuple(inputs),
-        reference_text=_text(item.answer),
+        reference_texts=_texts(item.answer),
         reference_images=tuple(wanted),
         source=scene.picture.file,
         raw=raw if item.answer is None else raw | {"answer": item.answer},
     )
 
 
-def _text(answer: str | Mapping[str, Any] | None) -> str | None:
-    return answer_text(answer) if isinstance(answer, Mapping) else answer
+def _texts(answer: str | Mapping[str, Any] | None) -> tuple[str, ...]:
+    if answer is None:
+        return ()
+    return (answer_text(answer) if isinstance(answer, Mapping) else answer,)

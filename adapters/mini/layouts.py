@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 from medgen.adapters.mini.build import build_mini
 from medgen.adapters.sources.hub import FOLDERS
 from medgen.adapters.sources.view import FILES
+from medgen.engine.benchmark.vocabulary import FORMATS
 from medgen.engine.codec import plain
-from medgen.engine.data import FORMATS, Image, Sample
+from medgen.engine.data import Image, Sample
 from medgen.engine.store.schemas import IMAGE
 
 _ROW_GROUP = 16

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medgen.adapters.images.contact_sheet import contact_sheet
+from medgen.adapters.images.contact_sheet import fit_images
 from medgen.engine.chat.answering import AnswerStyle, answer, answer_request, prompt_hash
 from medgen.engine.chat.messages import Chat, ChatReply, ChatRequest, seed_for
-from medgen.engine.data import Image, Prediction, Request, Sample
+from medgen.engine.data import Prediction, Request, Sample
 from medgen.engine.errors import ImageError
 from medgen.engine.plan.identity import Spec
 from medgen.engine.settings import read
@@ -58,11 +58,9 @@ class Answers:
 
     def _ask(self, sample: Sample) -> ChatRequest | ChatReply:
         """The request, or the reply that a sample gets whose pictures cannot be laid out."""
-        images: Sequence[Image] = sample.input_images
         try:
-            if len(images) > self._style.images:
-                images = [contact_sheet(images)]
+            fitted = fit_images(sample, self._style.images)
         except ImageError as err:
             return ChatReply("rejected", f"no contact sheet of the input pictures: {err}")
         seed = seed_for(self._style.sampling.seed, "answer", sample.id)
-        return answer_request(sample, images, self._style, seed)
+        return answer_request(fitted, fitted.shown_images, self._style, seed)

@@ -1,36 +1,46 @@
 """Replies of words and pictures: how they are asked for, and how they become a prediction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from medgen.adapters.images.contact_sheet import contact_sheet
+from medgen.adapters.images.contact_sheet import fit_images
 from medgen.adapters.images.firewall import Firewall
+from medgen.engine.answers.closed import closed_task
 from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.answers.refusals import is_refusal
 from medgen.engine.chat.answering import AnswerStyle, answer_request
 from medgen.engine.chat.messages import ChatRequest, Message, Sampling, seed_for
 from medgen.engine.chat.quoting import storable
-from medgen.engine.data import Image, Prediction, PredictionStatus, Sample, Usage
+from medgen.engine.data import Form, Image, Prediction, PredictionStatus, Sample, Usage
 from medgen.engine.settings import Settings, Unusable
 
-# Added to the question of `medgen.engine.chat.answering`, by format. A version never changes its
-# words.
-ORDERS: Mapping[str, Mapping[str, str]] = {
+# Added to the question of `medgen.engine.chat.answering`, by what the answer is made of. A version
+# never changes its words.
+ORDERS: Mapping[str, Mapping[Form | Literal["drawn"], str]] = {
     "unified/1": {
-        "VQA": "",
-        "ImageEditing": (
+        "text": "",
+        "image": (
             "Return the edited picture itself. Change what the instruction asks for and keep "
             "everything else of the first image as it is: anatomy, orientation, modality, framing."
         ),
-        "MultimodalGeneration": (
+        "image+text": (
             "Return both: the answer in words, for a physician, and one picture that shows it. The "
             "picture must look like a medical image of the modality that the instruction is about."
         ),
+        "drawn": (
+            "Return the picture itself, and no words. It must look like a medical image of the "
+            "modality that the instruction is about."
+        ),
     }
 }
+
+
+def _order_for(sample: Sample) -> Form | Literal["drawn"]:
+    """A picture is drawn from words alone where none is given to be changed."""
+    return "drawn" if sample.form == "image" and not sample.input_images else sample.form
 
 
 class UnifiedStyle(Settings, frozen=True, kw_only=True):
@@ -62,15 +72,17 @@ def question(sample: Sample, style: UnifiedStyle) -> ChatRequest:
     Raises:
         ImageError: its pictures cannot be laid out as one sheet.
     """
-    images: Sequence[Image] = sample.input_images
-    if len(images) > style.images:
-        images = [contact_sheet(images)]
+    fitted = fit_images(sample, style.images)
     seed = seed_for(style.sampling.seed, sample.id)
-    asked = answer_request(sample, images, AnswerStyle(sampling=style.sampling), seed)
-    order = ORDERS[style.prompt].get(sample.format, "")
-    system, user = asked.messages
-    parts = user.parts if not order else (*user.parts[:-1], f"{user.parts[-1]}\n\n{order}")
-    return replace(asked, messages=(system, Message("user", parts)))
+    words = AnswerStyle(sampling=style.sampling)
+    asked = answer_request(fitted, fitted.shown_images, words, seed)
+    order = ORDERS[style.prompt][_order_for(sample)]
+    *before, user = asked.messages
+    parts = user.parts
+    if order:
+        *shown, last = parts
+        parts = (*shown, f"{last}\n\n{order}") if isinstance(last, str) else (*parts, order)
+    return replace(asked, messages=(*before, Message("user", parts)))
 
 
 def prediction(
@@ -100,18 +112,18 @@ def prediction(
         },
     )
     seen = wall.admit(row, sample)
-    if sample.format == "VQA":
+    if sample.form == "text":
         # Nobody asked for a picture: what is wrong with one is recorded and changes nothing.
         return replace(seen, status=status, reason=reason)
     return seen
 
 
 def _complete(sample: Sample, text: str | None, picture: bool) -> tuple[PredictionStatus, str]:
-    """Whether the halves that the format asks for are there."""
-    if text and not picture and is_refusal(text, sample.task, sample.choices):
+    """Whether the halves that were asked for are there."""
+    if text and not picture and is_refusal(text, closed_task(sample), sample.choices):
         return "refused", "the reply declines"
-    if sample.format != "VQA" and not picture:
+    if sample.form != "text" and not picture:
         return "invalid_image", "the reply holds no picture"
-    if sample.format != "ImageEditing" and not text:
+    if sample.form != "image" and not text:
         return "model_error", "the reply holds no words"
     return "ok", ""

@@ -15,9 +15,9 @@ from medgen.adapters.sources.records import (
     source_of,
 )
 from medgen.engine.benchmark.source import Problem
-from medgen.engine.benchmark.vocabulary import canonical_format, canonical_task
+from medgen.engine.benchmark.vocabulary import Format, canonical_format, canonical_task
 from medgen.engine.bounds import Budget
-from medgen.engine.data import Format, Sample
+from medgen.engine.data import Sample
 from medgen.engine.errors import BoundsError
 
 MANIFEST = "manifest.json"
@@ -51,13 +51,13 @@ class DirectorySource:
             if named := _format_and_task(place):
                 yield from self._task(place, named[1], checker)
 
-    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[str, str], int]:
         """The `record_count` of every task; empty when the manifest cannot be read."""
         try:
             tasks = self._tasks()
         except FaultyContent:
             return {}
-        counts: dict[tuple[Format, str], int] = {}
+        counts: dict[tuple[str, str], int] = {}
         for place, count in tasks.items():
             if named := _format_and_task(place):
                 counts[named] = counts.get(named, 0) + count

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 from medgen.adapters.sources.folder import FaultyContent, Folder
 from medgen.adapters.sources.records import SOURCE_FIELDS, Checker, Draft, raw_fields, source_of
 from medgen.engine.benchmark.source import Problem
+from medgen.engine.benchmark.vocabulary import Format
 from medgen.engine.bounds import RECORD, Budget
-from medgen.engine.data import Format, Image, Sample
+from medgen.engine.data import Image, Sample
 from medgen.engine.errors import BoundsError
 
 FOLDERS: Mapping[str, Format] = {
@@ -70,7 +71,7 @@ class HubSource:
                     what = f"damaged or not Parquet ({err}); fetch it again"
                     yield Problem(path, None, None, what)
 
-    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[str, str], int]:
         """Nothing: this layout has no manifest."""
         return {}
 

@@ -9,20 +9,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path, strict_json
-from medgen.engine.answers.closed import reference_fault
+from medgen.engine.answers.closed import is_closed, reference_fault
 from medgen.engine.answers.options import options_in
-from medgen.engine.benchmark.canonical import CLOSED_TASKS
 from medgen.engine.benchmark.reference import answer_text
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.benchmark.vocabulary import (
     TASKS,
+    Format,
+    asks_of,
     canonical_format,
     canonical_modality,
     canonical_task,
 )
 from medgen.engine.bounds import RECORD, Budget
 from medgen.engine.codec import fingerprint
-from medgen.engine.data import Format, Image, Sample
+from medgen.engine.data import Image, Sample
 from medgen.engine.decoding.pool import examine
 from medgen.engine.errors import BoundsError, ImageError
 from medgen.engine.guard import guard_row
@@ -102,7 +103,7 @@ class Checker:
             found = {} if draft.choices is None else {"choice": []}
         sample = Sample(
             id="",
-            format=kind,
+            asks=asks_of(task),
             task=task,
             modality=canonical_modality(modality),
             instruction=instruction,
@@ -110,7 +111,7 @@ class Checker:
             subtask=None if subtask and canonical_task(subtask) == task else subtask,
             choices=choices,
             input_images=tuple(draft.input_images),
-            reference_text=answer,
+            reference_texts=() if answer is None else (answer,),
             reference_images=tuple(draft.reference_images),
             source=_source(draft.source, faults) or _digest(draft.input_images[:1])[:16],
             raw={**draft.raw, **found},
@@ -263,7 +264,7 @@ def _answer(value: object, kind: Format, task: str, faults: list[str]) -> str | 
 
 def _check_reference(sample: Sample, faults: list[str]) -> None:
     """Whether somebody could be right about a closed item: its own answer must be readable."""
-    if sample.task not in CLOSED_TASKS or not sample.reference_text:
+    if not is_closed(sample) or not sample.reference_text:
         return
     if why := reference_fault(sample.reference_text, sample.choices, sample.task):
         given = _brief(repr(sample.reference_text), 120)

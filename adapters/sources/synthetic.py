@@ -7,8 +7,8 @@ from typing import Any
 from PIL import Image as Pillow
 
 from medgen.engine.benchmark.source import Problem
-from medgen.engine.benchmark.vocabulary import MODALITIES, TASKS
-from medgen.engine.data import Format, Image, Sample
+from medgen.engine.benchmark.vocabulary import MODALITIES, TASKS, asks_of
+from medgen.engine.data import Image, Sample
 from medgen.engine.images import png
 
 
@@ -30,11 +30,13 @@ class SyntheticSource:
             task = tasks[number % len(tasks)]
             yield self._sample(number, task, MODALITIES[number // len(tasks) % len(MODALITIES)])
 
-    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[str, str], int]:
         """As many as were asked for, over the tasks in turn."""
         whole, rest = divmod(self._count, len(TASKS))
-        counts = {(f, t): whole + (at < rest) for at, (t, f) in enumerate(TASKS.items())}
-        return {place: count for place, count in counts.items() if count}
+        counts = {task: whole + (at < rest) for at, task in enumerate(TASKS)}
+        # Without pictures, what is asked of them has another name.
+        made = (self._sample(0, task, MODALITIES[0]) for task, count in counts.items() if count)
+        return {(sample.format, sample.task): counts[sample.task] for sample in made}
 
     def describe(self) -> Mapping[str, Any]:
         """See `medgen.engine.benchmark.source.Source`."""
@@ -51,12 +53,12 @@ class SyntheticSource:
         kind = TASKS[task]
         return Sample(
             id=name,
-            format=kind,
+            asks=asks_of(task),
             task=task,
             modality=modality,
             instruction=f"Item {number} of {task}.",
             input_images=self._picture(name, "in") if self._images else (),
-            reference_text=None if kind == "ImageEditing" else f"answer {number}",
+            reference_texts=() if kind == "ImageEditing" else (f"answer {number}",),
             reference_images=self._picture(name, "out") if self._images and kind != "VQA" else (),
             source=name,
         )

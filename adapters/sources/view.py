@@ -15,9 +15,9 @@ from medgen.adapters.sources.records import (
     source_of,
 )
 from medgen.engine.benchmark.source import Problem
-from medgen.engine.benchmark.vocabulary import canonical_format
+from medgen.engine.benchmark.vocabulary import Format, canonical_format
 from medgen.engine.bounds import Budget
-from medgen.engine.data import Format, Sample
+from medgen.engine.data import Sample
 
 FILES: Mapping[str, Format] = {
     "vqa.jsonl": "VQA",
@@ -53,7 +53,7 @@ class ViewSource:
             except FaultyContent as err:
                 yield Problem(file, None, None, str(err))
 
-    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[str, str], int]:
         """Nothing: this layout has no manifest."""
         return {}
 

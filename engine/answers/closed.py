@@ -4,9 +4,22 @@ from collections.abc import Sequence
 
 from medgen.engine.answers.blanks import read_blanks, same_blanks
 from medgen.engine.answers.choice import Reading, read_choice, read_reference
+from medgen.engine.answers.options import options_of
 from medgen.engine.answers.reasoning import part_thoughts
+from medgen.engine.data import CHOOSING, Sample
 
 CHOICE = "multiple-choice"
+BLANKS = "blank-filling"
+
+
+def closed_task(sample: Sample) -> str:
+    """How a sample's answer is read: as a choice, as blanks, or, by any other task, as words."""
+    return CHOICE if sample.asks in CHOOSING else sample.task
+
+
+def is_closed(sample: Sample) -> bool:
+    """Whether an answer has one right form."""
+    return closed_task(sample) in (CHOICE, BLANKS)
 
 
 def read_answer(text: str, choices: Sequence[str], task: str) -> Reading:
@@ -16,6 +29,24 @@ def read_answer(text: str, choices: Sequence[str], task: str) -> Reading:
     """
     words = part_thoughts(text).answer
     return read_choice(words, tuple(choices)) if task == CHOICE else read_blanks(words)
+
+
+def fault_of(sample: Sample) -> str:
+    """Why a closed sample's own answer cannot be read; empty when it can."""
+    if sample.reference_choices:
+        return ""
+    return reference_fault(sample.reference_text or "", sample.choices, closed_task(sample))
+
+
+def answers_right(sample: Sample, text: str) -> bool | Reading:
+    """Whether a reply is the closed sample's reference; a reading where nobody can tell."""
+    if not sample.reference_choices:
+        reference = sample.reference_text or ""
+        return is_right(text, reference, sample.choices, closed_task(sample))
+    found = read_answer(text, sample.choices, CHOICE)
+    options = options_of(sample.choices).each
+    right = {options[index].key for index in sample.reference_choices}
+    return found if found.answer is None else found.answer in right
 
 
 def reference_fault(reference: str, choices: Sequence[str], task: str) -> str:

@@ -9,15 +9,15 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from medgen.engine.answers.closed import is_closed
 from medgen.engine.data import Sample
 
-CLOSED_TASKS = ("multiple-choice", "blank-filling")
 _LABELLED_OPTION = re.compile(r"([A-Z])[.)\]:-]\s*(.*)")
 
 
 def canonical_response(sample: Sample, text: str) -> str:
     """What is compared of an answer to the sample."""
-    if sample.task in CLOSED_TASKS:
+    if is_closed(sample):
         return as_option(text, spellings_of(own_choices(sample)))
     return collapse(text)
 

@@ -10,29 +10,34 @@ import hashlib
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from medgen.engine.benchmark.digest import sample_digest, shard_digest
+from medgen.engine.benchmark.laying import Cut, find_standing, lay_out
 from medgen.engine.benchmark.manifest import (
+    INDEX,
     Manifest,
     ShardEntry,
+    index_table,
     manifest_from_json,
-    order_table,
 )
 from medgen.engine.benchmark.source import Problem, Source
 from medgen.engine.benchmark.spool import Spool, SpoolEntry
 from medgen.engine.benchmark.vocabulary import MODALITIES
 from medgen.engine.codec import fingerprint
-from medgen.engine.data import Format, Sample
+from medgen.engine.data import Sample
 from medgen.engine.errors import BenchmarkError, CorruptError
 from medgen.engine.guard import unforeseen
 from medgen.engine.store import schemas
-from medgen.engine.store.layout import BenchmarkPlace, benchmark_ref, path_name
+from medgen.engine.store.layout import BenchmarkPlace, benchmark_ref, path_name, sample_shard
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.sample_rows import sample_table, samples
 from medgen.engine.store.sealed import seal, unseal
 
+_Name = TypeVar("_Name", bound=str)
 _LISTED = 1000  # problems in one error message; `validate` gives them all
-_GOLDEN = 0x9E3779B97F4A7C15  # the golden ratio's fraction, in units of 2**-64
 log = logging.getLogger("medgen")
 
 
@@ -85,7 +90,9 @@ def import_benchmark(source: Source, objects: Objects, options: ImportOptions) -
     """Write a source into the store as `benchmarks/<name>-<fingerprint>/`.
 
     The same content, cut and seed give the same fingerprint, in whatever order the source gave
-    it. Importing again finishes what an interrupted import left, and repairs damaged shards.
+    it. Where the name has a benchmark already, what it shares with the source keeps its shards
+    and their order (`medgen.engine.benchmark.laying`), so that rows over them are found again.
+    Importing again finishes what an interrupted import left, and repairs damaged shards.
 
     Raises:
         BenchmarkError: anything at all is wrong with the source; lists every problem.
@@ -95,28 +102,13 @@ def import_benchmark(source: Source, objects: Objects, options: ImportOptions) -
     with tempfile.TemporaryFile(prefix="medgen-import-") as file:
         spool = Spool(file)
         _fill(spool, source, options)
-        order = stratify(spool.entries, options.seed)
-        return _Writer(objects, options, spool, order).write(source)
-
-
-def stratify(entries: list[SpoolEntry], seed: int) -> list[SpoolEntry]:
-    """A seeded order in which every prefix is an unbiased sample.
-
-    Entries are sorted by format, task and modality, at random within; the i-th then stands at
-    the fraction of u + i x golden ratio, with one random u. Multiples of the golden ratio fall
-    evenly over every run of entries, so a prefix holds its share of every format, task and
-    stratum, give or take one or two; and u being uniform, every sample is as likely as any other
-    to be in it. Random numbers are hashes of the seed and the id: equal on every machine,
-    whatever the order of the input.
-    """
-    ranked = sorted(entries, key=lambda e: (e.format, e.task, e.modality, _draw(seed, e.id)))
-    start = int.from_bytes(_draw(seed, "")[:8])
-    places = {entry.id: (start + i * _GOLDEN) % 2**64 for i, entry in enumerate(ranked)}
-    return sorted(ranked, key=lambda entry: places[entry.id])
-
-
-def _draw(seed: int, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}/{name}".encode()).digest()
+        subset = options.subset.name if options.subset else None
+        cut = Cut(options.shard_size, options.seed, subset)
+        ids = (entry.id for entry in spool.entries)
+        standing = find_standing(objects, options.name, cut, ids)
+        shards = lay_out(spool.entries, cut, standing)
+        base = standing.ref if standing else ""
+        return _Writer(objects, options, spool, shards, base).write(source)
 
 
 def _refuse_options(options: ImportOptions) -> None:
@@ -137,7 +129,7 @@ def _guard_source(source: Source) -> Iterator[Sample | Problem]:
 def examine(source: Source, options: ImportOptions) -> Iterator[Sample | Problem]:
     """The samples that an import would keep, and what is wrong with records and the whole."""
     seen: Counter[str] = Counter()
-    counts: Counter[tuple[Format, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     kept = 0
     for item in _guard_source(source):
         if isinstance(item, Problem):
@@ -176,7 +168,7 @@ def _id_with_number(sample: Sample, seen: Counter[str]) -> str:
 
 
 def _check_counts(
-    source: Source, options: ImportOptions, counts: Counter[tuple[Format, str]], kept: int
+    source: Source, options: ImportOptions, counts: Counter[tuple[str, str]], kept: int
 ) -> Iterator[Problem]:
     promised = source.expected_counts()
     for place in sorted(set(promised) | set(counts)) if promised else ():
@@ -215,17 +207,23 @@ class _Writer:
     """Writes the shards of one benchmark, then its manifest."""
 
     def __init__(
-        self, objects: Objects, options: ImportOptions, spool: Spool, order: list[SpoolEntry]
+        self,
+        objects: Objects,
+        options: ImportOptions,
+        spool: Spool,
+        shards: list[list[SpoolEntry]],
+        base: str,
     ) -> None:
-        self._objects, self._options, self._spool, self._order = objects, options, spool, order
-        content = hashlib.sha256(b"".join(entry.digest for entry in order)).hexdigest()
-        self._fingerprint = fingerprint(content, options.shard_size, options.seed)
+        self._objects, self._options, self._spool, self._shards = objects, options, spool, shards
+        self._order = [entry for shard in shards for entry in shard]
+        self._digests = [shard_digest(entry.digest for entry in shard) for shard in shards]
+        self._fingerprint = fingerprint(self._digests)
         self._place = BenchmarkPlace(benchmark_ref(options.name, self._fingerprint))
+        self._base = "" if base == self._place.ref else base
 
     def write(self, source: Source) -> Manifest:
-        size = self._options.shard_size
-        cuts = range(0, len(self._order), size)
-        shards = tuple(self._shard(at // size, self._order[at : at + size]) for at in cuts)
+        named = zip(self._digests, self._shards, strict=True)
+        shards = tuple(self._shard(digest, entries) for digest, entries in named)
         self._write_order()
         manifest = self._manifest(source, shards)
         path = self._place.manifest
@@ -240,43 +238,57 @@ class _Writer:
             return manifest
         return stored
 
-    def _shard(self, number: int, entries: list[SpoolEntry]) -> ShardEntry:
-        samples = [self._spool.sample(entry) for entry in entries]
-        table = schemas.sample_table(samples)
-        name, content = self._place.shard(number), seal(table)
-        if not self._objects.create(name, content):
-            content = self._standing(name, content)
+    def _shard(self, digest: str, entries: list[SpoolEntry]) -> ShardEntry:
+        # Shards are shared: what another benchmark wrote is read, not packed again.
+        name = sample_shard(digest)
+        content = self._whole_content(name, digest)
+        if content is None:
+            table = sample_table(self._spool.sample(entry) for entry in entries)
+            content = seal(table)
+            if not self._objects.create(name, content):
+                self._objects.replace(name, content)
         return ShardEntry(
-            samples=len(samples),
-            formats=_counts(sample.format for sample in samples),
+            samples=len(entries),
+            asks=_counts(entry.asks for entry in entries),
+            digest=digest,
             sha256=hashlib.sha256(content).hexdigest(),
+            formats={
+                asks: _counts(e.format for e in entries if e.asks == asks)
+                for asks in sorted({entry.asks for entry in entries})
+            },
         )
 
-    def _write_order(self) -> None:
-        """Where each sample stood in the source, for what depends on it; the first import's stays.
+    def _whole_content(self, name: str, digest: str) -> bytes | None:
+        """The object that stands there, when it holds the samples that its name says."""
+        try:
+            content = self._objects.read(name)
+        except FileNotFoundError:
+            return None
+        try:
+            found = samples(schemas.check(unseal(content, name), schemas.SAMPLE, name))
+        except CorruptError:
+            found = []
+        if shard_digest(map(sample_digest, found)) == digest:
+            return content
+        log.warning("%s was damaged; it is written again", name)
+        return None
 
-        The fingerprint does not cover it: the same samples in another order are the same benchmark.
+    def _write_order(self) -> None:
+        """What every sample is, and where it stood in the source; the first import's stays.
+
+        The fingerprint covers no place: the same samples in another order are the same benchmark.
         """
         places = {entry.id: at for at, entry in enumerate(self._spool.entries)}
-        table = order_table((e.format, places[e.id]) for e in self._order)
-        if not self._objects.create(self._place.order, seal(table)):
+        content = seal(index_table(self._order, places))
+        if not self._objects.create(self._place.order, content):
             try:
-                unseal(self._objects.read(self._place.order), self._place.order)
+                index = unseal(self._objects.read(self._place.order), self._place.order)
+                if index.schema.equals(INDEX):
+                    return
             except CorruptError:
-                log.warning("%s was damaged; it is written again", self._place.order)
-                self._objects.replace(self._place.order, seal(table))
-
-    def _standing(self, name: str, content: bytes) -> bytes:
-        """The object that stands there already when it holds the same rows, else ours."""
-        stored = self._objects.read(name)
-        try:
-            # Another version of the compressor writes the same rows as other bytes.
-            if stored == content or unseal(stored, name).equals(unseal(content, name)):
-                return stored
-        except CorruptError:
-            log.warning("%s was damaged; it is written again", name)
-        self._objects.replace(name, content)
-        return content
+                pass
+            log.warning("%s was damaged; it is written again", self._place.order)
+            self._objects.replace(self._place.order, content)
 
     def _manifest(self, source: Source, shards: tuple[ShardEntry, ...]) -> Manifest:
         options = self._options
@@ -289,11 +301,13 @@ class _Writer:
             shard_size=options.shard_size,
             order_seed=options.seed,
             shards=shards,
+            asks=_counts(entry.asks for entry in self._order),
             formats=_counts(entry.format for entry in self._order),
             tasks=_counts(entry.task for entry in self._order),
             modalities=modalities,
             source=described,
             subset=options.subset.name if options.subset else None,
+            grown_from=self._base,
             notes=(*said, *options.notes, *_unknown_modalities(modalities)),
         )
 
@@ -307,5 +321,5 @@ def _unknown_modalities(modalities: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _counts(names: Iterator[str]) -> dict[str, int]:
+def _counts(names: Iterable[_Name]) -> dict[_Name, int]:
     return dict(sorted(Counter(names).items()))

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,41 +11,71 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from medgen.engine.benchmark.digest import sample_digest, shard_digest
+from medgen.engine.benchmark.spool import SpoolEntry, entry_of
 from medgen.engine.codec import decode, plain
-from medgen.engine.data import Sample
+from medgen.engine.data import Asks, Sample
 from medgen.engine.errors import BenchmarkError, CorruptError
 from medgen.engine.store import schemas
-from medgen.engine.store.layout import BENCHMARKS, BenchmarkPlace, benchmark_name, benchmark_ref
+from medgen.engine.store.layout import (
+    BENCHMARKS,
+    BenchmarkPlace,
+    benchmark_name,
+    benchmark_ref,
+    sample_shard,
+)
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.sample_rows import samples
 from medgen.engine.store.sealed import unseal
 
-MANIFEST_VERSION = "benchmark/1"
+MANIFEST_VERSION = "benchmark/2"
+# What every sample is, in the benchmark's order, and where it stood in the source (null: unknown).
+_TOLD = ("asks", "format", "task", "modality", "source", "bundle", "language")
+INDEX = pa.schema(
+    [
+        *((name, pa.string()) for name in ("sample_id", *_TOLD)),
+        ("groups", schemas.GROUPS),
+        ("digest", pa.binary()),
+        ("place", pa.int64()),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ShardEntry:
-    """One shard of samples: how many of each format, and the sha256 of its object."""
+    """One shard of samples: how many ask for what, its name, and the sha256 of its object.
+
+    The digest covers the samples, in their order. Benchmarks share shards; where another version
+    packed the same samples as other bytes, the digest decides.
+    """
 
     samples: int
-    formats: Mapping[str, int]
+    asks: Mapping[Asks, int]
+    digest: str
     sha256: str
+    formats: Mapping[Asks, Mapping[str, int]] = field(default_factory=dict)  # what those are called
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a benchmark is. The fingerprint covers every sample, in order, and the cut."""
+    """What a benchmark is. The fingerprint covers every sample, in order, and the cut.
+
+    `grown_from` names the benchmark whose shards this one kept.
+    """
 
     name: str
     fingerprint: str
     shard_size: int
     order_seed: int
     shards: tuple[ShardEntry, ...]
+    asks: Mapping[Asks, int]
     formats: Mapping[str, int]
     tasks: Mapping[str, int]
     modalities: Mapping[str, int]
     source: Mapping[str, Any] = field(default_factory=dict)
     subset: str | None = None
     notes: tuple[str, ...] = ()  # e.g. "made of pictures shipped with scikit-image"
+    grown_from: str = ""
     version: str = MANIFEST_VERSION
 
     @property
@@ -75,10 +105,16 @@ def manifest_from_json(data: bytes, name: str) -> Manifest:
     return made
 
 
-def order_table(rows: Iterable[tuple[str, int]]) -> pa.Table:
-    """The format of every sample, in the benchmark's order, and where it stood in the source."""
-    formats, places = zip(*rows, strict=True)
-    return pa.table({"format": pa.array(formats), "place": pa.array(places, pa.int64())})
+def index_table(order: Sequence[SpoolEntry], places: Mapping[str, int]) -> pa.Table:
+    """The index (`INDEX`) of samples in the benchmark's order; `places` is by id."""
+    columns: dict[str, list[Any]] = {
+        "sample_id": [entry.id for entry in order],
+        "groups": [schemas.pairs(entry.groups) for entry in order],
+        "digest": [entry.digest for entry in order],
+        "place": [places.get(entry.id) for entry in order],
+    }
+    columns |= {name: [getattr(entry, name) for entry in order] for name in _TOLD}
+    return pa.table({name: columns[name] for name in INDEX.names}, INDEX)
 
 
 class Benchmark:
@@ -92,6 +128,7 @@ class Benchmark:
         """
         self._objects = objects
         self._place = BenchmarkPlace(ref)
+        self._index: pa.Table | None = None
         try:
             data = objects.read(self._place.manifest)
         except FileNotFoundError as err:
@@ -107,33 +144,61 @@ class Benchmark:
         Raises:
             CorruptError: the object is missing or is not the one the manifest names.
         """
-        name = self._place.shard(shard)
+        entry = self.manifest.shards[shard]
+        name = sample_shard(entry.digest)
         try:
             data = self._objects.read(name)
         except FileNotFoundError as err:
             raise CorruptError(f"{name} is missing; import the benchmark again") from err
-        if hashlib.sha256(data).hexdigest() != self.manifest.shards[shard].sha256:
-            raise CorruptError(f"{name} is not the object its manifest names; import it again")
-        return schemas.check(unseal(data, name), schemas.SAMPLE, name)
+        table = schemas.check(unseal(data, name), schemas.SAMPLE, name)
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            held = shard_digest(map(sample_digest, samples(table)))
+            if held != entry.digest:
+                raise CorruptError(f"{name} is not what its manifest names; import it again")
+        return table
 
-    def places(self, formats: Sequence[str]) -> NDArray[np.int64] | None:
-        """Where each sample of some formats stood in the source; None where nobody knows.
+    def index(self, shard: int | None = None) -> pa.Table:
+        """What every sample is, in order (`INDEX`), or those of one shard; no image is read.
 
         Raises:
             CorruptError: the object is damaged; importing the benchmark again mends it.
         """
+        if self._index is None:
+            self._index = self._read_index()
+        if shard is None:
+            return self._index
+        sizes = [entry.samples for entry in self.manifest.shards]
+        return self._index.slice(sum(sizes[:shard]), sizes[shard])
+
+    def _read_index(self) -> pa.Table:
         try:
-            data = self._objects.read(self._place.order)
-        except FileNotFoundError:
+            table = unseal(self._objects.read(self._place.order), self._place.order)
+        except FileNotFoundError:  # the shards tell all of it but the places
+            numbers = range(len(self.manifest.shards))
+            return index_table([entry_of(s) for n in numbers for s in self.samples(n)], {})
+        if not table.schema.equals(INDEX) or len(table) != self.manifest.samples:
+            raise CorruptError(f"{self._place.order} is no index of it; import it again")
+        return table
+
+    def places(self, asks: Sequence[str], shards: int) -> NDArray[np.int64] | None:
+        """Where each sample that asks for one of these stood in the source; None: nobody knows.
+
+        Those of the first `shards` shards, in their order.
+
+        Raises:
+            CorruptError: the object is damaged; importing the benchmark again mends it.
+        """
+        count = sum(entry.samples for entry in self.manifest.shards[:shards])
+        table = self.index().slice(0, count)
+        if None in table["place"].to_pylist():
             return None
-        table = unseal(data, self._place.order)
-        own = table.filter(pc.is_in(table["format"], value_set=pa.array(formats, pa.string())))
+        own = table.filter(pc.is_in(table["asks"], value_set=pa.array(asks, pa.string())))
         places: NDArray[np.int64] = own["place"].to_numpy()
         return places
 
     def samples(self, shard: int) -> list[Sample]:
         """One shard as samples, in their fixed order."""
-        return schemas.samples(self.table(shard))
+        return samples(self.table(shard))
 
 
 def benchmark_refs(objects: Objects) -> list[str]:
@@ -144,11 +209,18 @@ def benchmark_refs(objects: Objects) -> list[str]:
 def find_benchmark(objects: Objects, name: str) -> Benchmark:
     """Open a benchmark by its full reference, or by name when only one has it.
 
+    Of several that grew one from the other it is the last.
+
     Raises:
         BenchmarkError: none has that name, or several have and a fingerprint must be given.
     """
     refs = benchmark_refs(objects)
     matches = [r for r in refs if r == name] or [r for r in refs if benchmark_name(r) == name]
     if len(matches) > 1:
+        opened = {ref: Benchmark(objects, ref) for ref in matches}
+        outgrown = {benchmark.manifest.grown_from for benchmark in opened.values()}
+        last = [ref for ref in matches if ref not in outgrown]
+        if len(last) == 1:
+            return opened[last[0]]
         raise BenchmarkError(f"{name!r} is one of {', '.join(matches)}; give the full name")
     return Benchmark(objects, matches[0] if matches else name)

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from medgen.engine.benchmark.manifest import Benchmark
-from medgen.engine.data import Format, Sample
+from medgen.engine.data import Sample
 
 
 @runtime_checkable
 class UsesBenchmark(Protocol):
     """A generator that looks at more of the benchmark than the requests it is handed.
 
-    The worker that holds it calls `use` once, before the first `predict`. The benchmark is part
-    of every stage's key already, so such a generator needs no argument that names it.
+    The worker that holds it calls `use` once, before the first `predict`. Its rows are keyed by the
+    whole benchmark; its component says so (`Component.reads_benchmark`), but for a class that no
+    table describes, which is looked at when the run is planned.
     """
 
     def use(self, benchmark: Benchmark) -> None:
@@ -42,7 +43,7 @@ class Source(Protocol):
         """Every record as a sample or as a problem, never an exception for bad content."""
         ...
 
-    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[str, str], int]:
         """Counts by (format, task) that the source's own manifest promises; empty without one."""
         ...
 

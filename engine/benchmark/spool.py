@@ -1,12 +1,14 @@
 """Samples on their way into shards: one file on the local disk, and an index in memory."""
 
-import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from medgen.engine.codec import plain
-from medgen.engine.data import Image, Sample
+import msgspec
+
+from medgen.engine.benchmark.digest import sample_digest
+from medgen.engine.data import Asks, Sample
 from medgen.engine.store.schemas import dumps
 
 
@@ -15,12 +17,35 @@ class SpoolEntry:
     """Where one sample lies in the file, and what is needed to order and count it."""
 
     id: str
+    asks: Asks
     format: str
     task: str
     modality: str
-    digest: bytes  # sha256 over every field and every picture
-    offset: int
-    sizes: tuple[int, ...]  # bytes of the fields, then of each picture
+    source: str
+    bundle: str
+    language: str
+    groups: Mapping[str, str]
+    digest: bytes  # see `medgen.engine.benchmark.digest`
+    offset: int = 0
+    size: int = 0
+
+
+def entry_of(sample: Sample, offset: int = 0, size: int = 0) -> SpoolEntry:
+    """What is kept of a sample in memory."""
+    return SpoolEntry(
+        id=sample.id,
+        asks=sample.asks,
+        format=sample.format,
+        task=sample.task,
+        modality=sample.modality,
+        source=sample.source,
+        bundle=sample.bundle,
+        language=sample.language,
+        groups=sample.groups,
+        digest=sample_digest(sample),
+        offset=offset,
+        size=size,
+    )
 
 
 class Spool:
@@ -34,44 +59,16 @@ class Spool:
 
     def add(self, sample: Sample) -> None:
         """Append one sample."""
-        fields, pictures = _split(sample)
-        parts = [dumps(fields).encode(), *(picture.data for picture in pictures)]
-        digest = hashlib.sha256()
-        for part in parts:
-            digest.update(hashlib.sha256(part).digest())
+        # As JSON: what came may hold numbers that no other encoding does.
+        content = msgspec.msgpack.encode((replace(sample, raw={}), dumps(sample.raw)))
         self._file.seek(self._end)
-        self._file.writelines(parts)
-        sizes = tuple(len(part) for part in parts)
-        entry = SpoolEntry(
-            id=sample.id,
-            format=sample.format,
-            task=sample.task,
-            modality=sample.modality,
-            digest=digest.digest(),
-            offset=self._end,
-            sizes=sizes,
-        )
-        self.entries.append(entry)
-        self._end += sum(sizes)
+        self._file.write(content)
+        self.entries.append(entry_of(sample, self._end, len(content)))
+        self._end += len(content)
 
     def sample(self, entry: SpoolEntry) -> Sample:
         """Read one sample back."""
         self._file.seek(entry.offset)
-        fields, *pictures = (self._file.read(size) for size in entry.sizes)
-        return _join(json.loads(fields), pictures)
-
-
-def _split(sample: Sample) -> tuple[dict[str, Any], tuple[Image, ...]]:
-    pictures = sample.input_images + sample.reference_images
-    fields: dict[str, Any] = plain(replace(sample, input_images=(), reference_images=()))
-    fields["paths"] = [picture.path for picture in pictures]
-    fields["inputs"] = len(sample.input_images)
-    return fields, pictures
-
-
-def _join(fields: dict[str, Any], contents: list[bytes]) -> Sample:
-    inputs: int = fields.pop("inputs")
-    paths: list[str] = fields.pop("paths")
-    pictures = tuple(Image(data, path) for data, path in zip(contents, paths, strict=True))
-    fields |= {"input_images": pictures[:inputs], "reference_images": pictures[inputs:]}
-    return Sample(**fields | {"choices": tuple(fields["choices"])})
+        content = self._file.read(entry.size)
+        sample, raw = msgspec.msgpack.decode(content, type=tuple[Sample, str])
+        return replace(sample, raw=json.loads(raw))

@@ -4,8 +4,12 @@ Source: arXiv 2511.13135 and the public dataset card. Counts are never fixed her
 is what its manifest says.
 """
 
-from medgen.engine.data import Format
+from typing import Literal
 
+from medgen.engine.data import Asks
+
+Format = Literal["VQA", "ImageEditing", "MultimodalGeneration"]
+FORMATS: tuple[Format, ...] = ("VQA", "ImageEditing", "MultimodalGeneration")
 TASKS: dict[str, Format] = {
     "multiple-choice": "VQA",
     "blank-filling": "VQA",
@@ -23,6 +27,12 @@ TASKS: dict[str, Format] = {
     "organic-reconstruction": "MultimodalGeneration",
     "3d-to-2d-projection": "MultimodalGeneration",
     "2d-to-3d-reconstruction": "MultimodalGeneration",
+}
+
+_ASKS: dict[Format, Asks] = {
+    "VQA": "text",
+    "ImageEditing": "image",
+    "MultimodalGeneration": "image+text",
 }
 
 _TASK_ALIASES = {
@@ -75,6 +85,11 @@ _MODALITY_SPELLINGS = {
 
 def _squash(name: str) -> str:
     return "".join(ch for ch in name.lower() if ch.isalnum())
+
+
+def asks_of(task: str) -> Asks:
+    """What a sample of the task asks for."""
+    return "choice" if task == "multiple-choice" else _ASKS[TASKS[task]]
 
 
 def canonical_task(name: str, sub_category: str | None = None) -> str | None:

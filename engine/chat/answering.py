@@ -12,15 +12,14 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from medgen.engine.answers.closed import closed_task
 from medgen.engine.answers.dressing import unique_keys, without_fence
-from medgen.engine.answers.forms import canonical
-from medgen.engine.answers.options import options_in, options_of
 from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.answers.refusals import is_refusal
-from medgen.engine.benchmark.vocabulary import TASKS
 from medgen.engine.chat.messages import ChatReply, ChatRequest, Message, Sampling
-from medgen.engine.chat.quoting import defang, storable
-from medgen.engine.data import Image, Prediction, PredictionStatus, Sample
+from medgen.engine.chat.questions import demonstrations, question
+from medgen.engine.chat.quoting import storable
+from medgen.engine.data import Asks, Image, Prediction, PredictionStatus, Sample
 from medgen.engine.settings import Settings, Unusable
 
 # vqa: text for every sample. compositional: text, and for samples whose answer is a picture also
@@ -35,14 +34,24 @@ _Most = Annotated[int, Meta(ge=1)]
 
 @dataclass(frozen=True, slots=True)
 class AnswerPrompt:
-    """The words of one version. `tasks` adds a line for tasks whose answers are parsed."""
+    """The words of one version.
+
+    `tasks` adds a line for the tasks of MedGEN-Bench whose answers are parsed, `asks` one for what
+    any other sample asks. `edit`, `generate` and `draw` ask for an image model's prompt: for an
+    image made of one that is given, for one beside a text, and for one from words alone.
+    """
 
     system: str
     tasks: Mapping[str, str]
+    asks: Mapping[Asks, str]
     edit: str
     generate: str
+    draw: str
 
 
+_ONE_CHOICE = (
+    "Pick exactly one choice. Begin with its letter, then give one short sentence of reasons."
+)
 PROMPTS: Mapping[str, AnswerPrompt] = {
     "answer/1": AnswerPrompt(
         system=(
@@ -51,16 +60,32 @@ PROMPTS: Mapping[str, AnswerPrompt] = {
             "when something cannot be told from the images."
         ),
         tasks={
-            "multiple-choice": (
-                "Pick exactly one choice. Begin with its letter, then give one short sentence of "
-                "reasons."
-            ),
+            "multiple-choice": _ONE_CHOICE,
             "blank-filling": "Give only the words that belong in the blank, in order.",
             "report-generation": (
                 "Write the report in sections with headings; the last two are Findings and "
                 "Impression."
             ),
             "question-answering": "Answer in a few full sentences.",
+        },
+        asks={
+            "text": "Answer in a few words.",
+            "choice": _ONE_CHOICE,
+            "choices": (
+                "Pick every choice that is right; there may be one or several. Begin with their "
+                "letters, separated by commas, then give one short sentence of reasons."
+            ),
+            "number": "Give one number with its unit, and nothing else.",
+            "boxes": (
+                "Mark every place that is asked for by a box [x0, y0, x1, y1]: its left, upper, "
+                "right and lower edge in pixels of the image as it is given, counted from its "
+                "upper left corner. Give one box a line and nothing else; where several images "
+                "are shown, begin the line with the number of the image and a colon."
+            ),
+            "preference": (
+                "The choices are answers to one question. Pick the better one. Begin with its "
+                "letter, then give one short sentence of reasons."
+            ),
         },
         edit=(
             "The full answer to this instruction is a picture, made by editing the first image "
@@ -74,6 +99,13 @@ PROMPTS: Mapping[str, AnswerPrompt] = {
             "The full answer to this instruction is a text and a picture, made by an image model "
             "that gets only your prompt. Reply with one JSON object with two strings. "
             '"output_text": the answer in words, for a physician. '
+            '"generate_prompt": a complete description of the picture for the image model, in one '
+            "paragraph: modality, view, anatomy, findings with their place and size, and style."
+        ),
+        draw=(
+            "The full answer to this instruction is a picture, made by an image model that gets "
+            "only your prompt. Reply with one JSON object with two strings. "
+            '"output_text": what the picture will show, for a physician. '
             '"generate_prompt": a complete description of the picture for the image model, in one '
             "paragraph: modality, view, anatomy, findings with their place and size, and style."
         ),
@@ -123,7 +155,8 @@ class AnswerStyle(Settings, frozen=True, kw_only=True):
 def prompt_hash(version: str) -> str:
     """16 hex digits of the words of a version and of the schemas that go with them."""
     prompt = PROMPTS[version]
-    words = [prompt.system, dict(prompt.tasks), prompt.edit, prompt.generate]
+    words = [prompt.system, dict(prompt.tasks), dict(prompt.asks)]
+    words += [prompt.edit, prompt.generate, prompt.draw]
     text = json.dumps([words, _schema("edit_prompt"), _schema("generate_prompt")], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -134,31 +167,38 @@ def answer_request(
     """The question for one sample.
 
     Args:
-        sample: whose instruction, task and choices are put.
-        images: its input pictures in order, or one contact sheet of them.
+        sample: who is asked for; its turns come first.
+        images: its shown images in order, or one contact sheet of them.
         style: how the system answers.
         seed: for this sample's draw.
     """
     prompt = PROMPTS[style.prompt]
     key = prompt_field(sample, style)
-    orders = {None: prompt.tasks.get(sample.task, ""), "edit_prompt": prompt.edit}
-    order = orders.get(key, prompt.generate)
-    text = "\n\n".join(part for part in (_instruction(sample), order) if part)
     drawn = style.sampling
     sampling = Sampling(
         max_tokens=drawn.max_tokens, temperature=drawn.temperature, top_p=drawn.top_p, seed=seed
     )
-    messages = (Message("system", (prompt.system,)), Message("user", (*images, text)))
+    asked = question(sample, images, _order(prompt, sample, key))
+    messages = (Message("system", (prompt.system,)), *demonstrations(sample), asked)
     schema = _schema(key, style.letters) if key and style.constrained else None
     return ChatRequest(messages, sampling, schema, sample.id)
 
 
+def _order(prompt: AnswerPrompt, sample: Sample, key: str | None) -> str:
+    """In which form the answer is wanted."""
+    if key is None:
+        return prompt.tasks.get(sample.task) or prompt.asks.get(sample.asks, "")
+    if key == "edit_prompt":
+        return prompt.edit
+    return prompt.draw if sample.form == "image" else prompt.generate
+
+
 def prompt_field(sample: Sample, style: AnswerStyle) -> str | None:
     """The JSON field that holds the image model's prompt; None when text alone is wanted."""
-    if style.mode == "vqa" or sample.format == "VQA":
+    if style.mode == "vqa" or sample.form == "text":
         return None
-    by_task = TASKS.get(sample.task, sample.format)
-    return "edit_prompt" if by_task == "ImageEditing" else "generate_prompt"
+    edits = sample.form == "image" and sample.input_images
+    return "edit_prompt" if edits else "generate_prompt"
 
 
 def answer(sample: Sample, reply: ChatReply, style: AnswerStyle) -> Prediction:
@@ -197,22 +237,8 @@ def answer(sample: Sample, reply: ChatReply, style: AnswerStyle) -> Prediction:
 
 def _status(sample: Sample, reply: ChatReply, text: str) -> PredictionStatus:
     if reply.status == "ok":
-        return "refused" if is_refusal(text, sample.task, sample.choices) else "ok"
+        return "refused" if is_refusal(text, closed_task(sample), sample.choices) else "ok"
     return _STATUS.get(reply.status, "model_error")
-
-
-def _instruction(sample: Sample) -> str:
-    choices = [] if _lists(sample) else options_of(sample.choices).lines()
-    listed = ["Choices:", *map(defang, choices)] if choices else []
-    return "\n".join([f"Instruction: {defang(sample.instruction)}", *listed])
-
-
-def _lists(sample: Sample) -> bool:
-    """Whether the instruction shows the options already, with the labels they are read by."""
-    shown = options_of(options_in(sample.instruction))
-    return bool(sample.choices) and [(o.key, canonical(o.words)) for o in shown.each] == [
-        (o.key, canonical(o.words)) for o in options_of(sample.choices).each
-    ]
 
 
 def _schema(key: str, letters: tuple[int, int] = (_TEXT_CHARS, _PROMPT_CHARS)) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Drawing(Protocol):
 class Message:
     """One turn: texts and pictures in the order in which the model sees them."""
 
-    role: Literal["system", "user"]
+    role: Literal["system", "user", "assistant"]
     parts: tuple[str | Image | Drawing, ...]
 
 

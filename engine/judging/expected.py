@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from medgen.engine.chat.messages import Token
-from medgen.engine.data import Format
+from medgen.engine.data import Form
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.replies import with_overall
 
@@ -18,7 +18,7 @@ _SCORES = re.compile(r'"scores"\s*:\s*\{')
 _AMBIGUOUS = 1e-3
 
 
-def expected_scores(tokens: Sequence[Token], rubric: Rubric, format_: Format) -> dict[str, float]:
+def expected_scores(tokens: Sequence[Token], rubric: Rubric, form: Form) -> dict[str, float]:
     """Expected score by dimension, on the protocol's scale; what cannot be told is left out.
 
     The tokens must be the whole reply. A dimension is left out when its number does not begin with
@@ -32,7 +32,7 @@ def expected_scores(tokens: Sequence[Token], rubric: Rubric, format_: Format) ->
     opening = openings[-1]  # scores come last
     starts = dict(_starts(tokens))
     found: dict[str, float] = {}
-    for dimension in rubric.protocol.dimensions_for(format_):
+    for dimension in rubric.protocol.dimensions_for(form):
         key = re.compile(rf"{re.escape(json.dumps(dimension.name))}\s*:\s*")
         match = key.search(text, opening.end())
         if match is None or match.end() not in starts:
@@ -41,7 +41,7 @@ def expected_scores(tokens: Sequence[Token], rubric: Rubric, format_: Format) ->
         mean = _mean(tokens, starts[match.end()], [str(n) for n in labels])
         if mean is not None:
             found[dimension.name] = mean
-    whole = len(found) == len(rubric.protocol.dimensions_for(format_))
+    whole = len(found) == len(rubric.protocol.dimensions_for(form))
     return with_overall(found, rubric) if whole else found
 
 

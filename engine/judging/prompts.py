@@ -16,7 +16,7 @@ from msgspec import Meta
 from medgen.engine.benchmark.canonical import canonical_reference, canonical_response
 from medgen.engine.chat.messages import Drawing, Message
 from medgen.engine.chat.quoting import quote, quote_key
-from medgen.engine.data import Format, Image, Prediction, Sample, View
+from medgen.engine.data import Form, Image, Prediction, Sample, View
 from medgen.engine.errors import ConfigError
 from medgen.engine.judging.captions import Captioned
 from medgen.engine.judging.protocols import PROTOCOLS, JudgeProtocol, Role
@@ -126,9 +126,10 @@ def judge_messages(
         *sample.choices,
         prediction.text or "",
         sample.reference_text or "",
+        *filter(None, (sample.context, sample.rubric)),
     )
     exhibit = _Exhibit(rubric.protocol, sample, prediction, view, quote_key(quoted))
-    shown = rubric.protocol.shown[sample.format][view]
+    shown = rubric.protocol.shown[sample.form][view]
     common = [role for role in shown if role != "reference"]
     parts: list[Part] = [exhibit.instruction()]
     for role in common:
@@ -137,8 +138,8 @@ def judge_messages(
     if "reference" in shown:
         parts += exhibit.show("reference")
     parts.append(words.closing)
-    system = "\n\n".join([words.task, _rubric(rubric, sample.format), words.quoting, words.order])
-    return Message("system", (f"{system}\n\n{_form(rubric, sample.format)}",)), Message(
+    system = "\n\n".join([words.task, _rubric(rubric, sample.form), words.quoting, words.order])
+    return Message("system", (f"{system}\n\n{_form(rubric, sample.form)}",)), Message(
         "user", tuple(parts)
     )
 
@@ -147,14 +148,15 @@ def _canonical(sample: Sample, prediction: Prediction) -> tuple[Sample, Predicti
     """The case with its texts as the benchmark authors' evaluator compares them."""
     ours, theirs = prediction.text, sample.reference_text
     return (
-        replace(sample, reference_text=theirs and canonical_reference(sample)),
+        sample if not theirs else replace(sample, reference_texts=(canonical_reference(sample),)),
         replace(prediction, text=ours and canonical_response(sample, ours)),
     )
 
 
 def has_reference(sample: Sample) -> bool:
-    """Whether the reference-based view is possible: the format's own reference is there."""
-    return bool(sample.reference_text if sample.format == "VQA" else sample.reference_images)
+    """Whether the reference-based view is possible: the answer's own reference is there."""
+    own = sample.reference_text if sample.form == "text" else sample.reference_images
+    return bool(own or sample.rubric)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,8 @@ class _Exhibit:
     def instruction(self) -> str:
         choices = [f"{chr(65 + i)}. {c}" for i, c in enumerate(self.sample.choices)]
         about = f"Task: {self.sample.task}. Modality: {self.sample.modality}."
-        text = "\n".join([about, self.sample.instruction, *choices])
+        context = [f"Context: {self.sample.context}"] if self.sample.context else []
+        text = "\n".join([about, *context, self.sample.instruction, *choices])
         return quote("INSTRUCTION", text, self.key, _INSTRUCTION_CHARS)
 
     def show(self, role: Role) -> list[Part]:
@@ -183,28 +186,30 @@ class _Exhibit:
             parts.append(Captioned(picture, self._label(role, number), self.protocol.caption_floor))
         if text is not None:
             parts.append(f"{name} text:\n{quote(name, text, self.key, _TEXT_CHARS)}")
+        if role == "reference" and (rubric := self.sample.rubric):
+            parts.append(f"RUBRIC text:\n{quote('RUBRIC', rubric, self.key, _TEXT_CHARS)}")
         return parts or [f"{name}: nothing was given."]
 
     def _content(self, role: Role) -> tuple[Sequence[Image], str | None]:
-        textual = self.sample.format != "ImageEditing"
+        textual = self.sample.form != "image"
         if role == "input":
-            return self.sample.input_images, None
+            return self.sample.shown_images, None
         if role == "candidate":
-            pictures = () if self.sample.format == "VQA" else self.prediction.images[:1]
+            pictures = () if self.sample.form == "text" else self.prediction.images[:1]
             return pictures, self.prediction.text if textual else None
         return self.sample.reference_images[:1], self.sample.reference_text if textual else None
 
     def _label(self, role: Role, number: int) -> str:
         label = self.protocol.captions[self.view].get(role, "")
-        several = role == "input" and len(self.sample.input_images) > 1
+        several = role == "input" and len(self.sample.shown_images) > 1
         return f"{label} {number}" if several and label else label
 
 
-def _rubric(rubric: Rubric, format_: Format) -> str:
+def _rubric(rubric: Rubric, form: Form) -> str:
     protocol = rubric.protocol
     scale = [f"  {point}: {words}" for point, words in protocol.anchors.items()]
-    asked = [f"- {d.name}: {d.question}" for d in protocol.dimensions_for(format_)]
-    checks = protocol.checklist.get(format_, {})
+    asked = [f"- {d.name}: {d.question}" for d in protocol.dimensions_for(form)]
+    checks = protocol.checklist.get(form, {})
     listed = [f"- {name}: {words}" for name, words in checks.items()]
     lines = ["DIMENSIONS", *asked, f"SCALE, {protocol.low} to {protocol.high}", *scale]
     if listed:
@@ -212,9 +217,9 @@ def _rubric(rubric: Rubric, format_: Format) -> str:
     return "\n".join(lines)
 
 
-def _form(rubric: Rubric, format_: Format) -> str:
-    names = [d.name for d in rubric.protocol.dimensions_for(format_)]
-    checks = list(rubric.protocol.checklist.get(format_, {}))
+def _form(rubric: Rubric, form: Form) -> str:
+    names = [d.name for d in rubric.protocol.dimensions_for(form)]
+    checks = list(rubric.protocol.checklist.get(form, {}))
     fields = [f'"analysis": at most {rubric.bounds.analysis} characters']
     longest = f"at most {rubric.bounds.explanation} characters each"
     fields.append(f'"explanations": an object with {", ".join(names)}; {longest}')
@@ -225,17 +230,17 @@ def _form(rubric: Rubric, format_: Format) -> str:
     return f"Your reply is one JSON object with these fields, in this order:\n{listed}"
 
 
-def reply_schema(rubric: Rubric, format_: Format) -> dict[str, Any]:
+def reply_schema(rubric: Rubric, form: Form) -> dict[str, Any]:
     """The JSON schema of a reply: explanations before scores, bounded strings, scores by name."""
     protocol, bounds = rubric.protocol, rubric.bounds
-    names = [d.name for d in protocol.dimensions_for(format_)]
+    names = [d.name for d in protocol.dimensions_for(form)]
     points = list(range(protocol.low, protocol.high + 1))
     explanation = {"type": "string", "maxLength": bounds.explanation}
     properties: dict[str, Any] = {
         "analysis": {"type": "string", "maxLength": bounds.analysis},
         "explanations": _object(dict.fromkeys(names, explanation)),
     }
-    if checks := protocol.checklist.get(format_, {}):
+    if checks := protocol.checklist.get(form, {}):
         choice = {"type": "string", "enum": ["yes", "no", "not_applicable"]}
         properties["checklist"] = _object(dict.fromkeys(checks, choice))
     properties["scores"] = _object({name: {"type": "integer", "enum": points} for name in names})

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from medgen.engine import registry
 from medgen.engine.codec import plain
-from medgen.engine.data import FORMATS, VIEWS, Format, View
+from medgen.engine.data import FORMS, VIEWS, Form, View
 from medgen.engine.errors import ConfigError
 
 Role = Literal["input", "candidate", "reference"]
@@ -36,12 +36,12 @@ SHARED_CAPTIONS: Captions = {
 _CAPTIONS: Mapping[str, Captions] = {"literal": LITERAL_CAPTIONS, "shared": SHARED_CAPTIONS}
 
 # The input stands before the candidate and the reference last: what both views show comes first.
-_SHOWN: Mapping[Format, Mapping[View, tuple[Role, ...]]] = {
+_SHOWN: Mapping[Form, Mapping[View, tuple[Role, ...]]] = {
     f: {
         "reference_free": ("input", "candidate"),
         "reference_based": ("input", "candidate", "reference"),
     }
-    for f in FORMATS
+    for f in FORMS
 }
 
 OVERALL = "overall_score"
@@ -49,16 +49,16 @@ OVERALL = "overall_score"
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """One thing that is scored, in words for the judge. `formats`: where it applies."""
+    """One thing that is scored, in words for the judge. `forms`: of which answers."""
 
     name: str
     question: str
-    formats: tuple[Format, ...] = FORMATS
+    forms: tuple[Form, ...] = FORMS
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeProtocol:
-    """What a judge is asked, for every format and view.
+    """What a judge is asked, for every form of answer and view.
 
     `overall` says where the overall score comes from: asked of the judge, or the mean of the
     dimensions. `anchors` puts words to points of the scale. `checklist` are yes/no questions.
@@ -73,7 +73,7 @@ class JudgeProtocol:
     overall: Literal["asked", "mean"]
     anchors: Mapping[str, str]
     checklist: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    shown: Mapping[Format, Mapping[View, tuple[Role, ...]]] = field(default_factory=lambda: _SHOWN)
+    shown: Mapping[Form, Mapping[View, tuple[Role, ...]]] = field(default_factory=lambda: _SHOWN)
     captions: Captions = field(default_factory=lambda: LITERAL_CAPTIONS)
     caption_floor: int = 0
 
@@ -82,9 +82,9 @@ class JudgeProtocol:
         """`name/version`, as it stands in recipes."""
         return f"{self.name}/{self.version}"
 
-    def dimensions_for(self, format_: Format) -> tuple[Dimension, ...]:
-        """The dimensions that the judge scores for a format, `overall` last when it is asked."""
-        own = tuple(d for d in self.dimensions if format_ in d.formats)
+    def dimensions_for(self, form: Form) -> tuple[Dimension, ...]:
+        """What the judge scores of such an answer, `overall` last when it is asked."""
+        own = tuple(d for d in self.dimensions if form in d.forms)
         return (*own, _OVERALL) if self.overall == "asked" else own
 
     def to_plain(self) -> dict[str, Any]:
@@ -120,8 +120,7 @@ _FIVE = {
     "5": "nothing to criticise",
 }
 
-_PICTURES: tuple[Format, ...] = ("ImageEditing", "MultimodalGeneration")
-_GENERATION: tuple[Format, ...] = ("MultimodalGeneration",)
+_BOTH: tuple[Form, ...] = ("image+text",)
 
 _CLINICAL = (
     Dimension(
@@ -154,7 +153,7 @@ _PAPER = (
     Dimension(
         "coherence",
         "Do text and picture read as one answer, in a clear order, without contradictions?",
-        _GENERATION,
+        _BOTH,
     ),
     Dimension(
         "content_accuracy",
@@ -167,7 +166,7 @@ _PAPER = (
     Dimension(
         "visual_textual_alignment",
         "Does the picture show what the text describes, and the text describe what it shows?",
-        _GENERATION,
+        _BOTH,
     ),
     Dimension(
         "consistency",
@@ -177,21 +176,21 @@ _PAPER = (
 )
 
 _CHECKLIST: Mapping[str, Mapping[str, str]] = {
-    "VQA": {
+    "text": {
         "answers_the_question": "The candidate answers the question that is asked.",
         "form_as_asked": "It has the form asked for: a choice, a word, sentences or a report.",
         "supported_by_input": "Every finding that it names can be seen in the input.",
         "side_and_place_right": "Sides, levels and places are right.",
         "nothing_vital_missing": "No finding that changes the care of the patient is missing.",
     },
-    "ImageEditing": {
+    "image": {
         "is_an_edit_of_input": "The candidate is the input with changes, not another picture.",
         "edit_was_made": "The change that the instruction asks for can be seen.",
         "rest_untouched": "What the instruction does not mention is unchanged.",
         "no_new_artifacts": "The edit left no artifacts, seams or lost detail.",
         "still_diagnostic": "The picture can still be read by a physician.",
     },
-    "MultimodalGeneration": {
+    "image+text": {
         "picture_fits_instruction": "The picture shows what the instruction asks for.",
         "text_fits_picture": "The text describes the picture that is shown.",
         "modality_kept": "The modality and view are the ones asked for.",
@@ -281,7 +280,7 @@ def protocol_from_plain(given: Mapping[str, Any]) -> JudgeProtocol:
         raise ConfigError(f"a judge protocol does not know {', '.join(unknown)}")
     try:
         dimensions = tuple(
-            Dimension(d["name"], d["question"], tuple(d.get("formats", FORMATS)))
+            Dimension(d["name"], d["question"], tuple(d.get("forms", FORMS)))
             for d in given["dimensions"]
         )
         made = JudgeProtocol(**{**given, "dimensions": dimensions})
@@ -297,7 +296,7 @@ def _check(protocol: JudgeProtocol) -> None:
     if protocol.overall not in ("asked", "mean") or not protocol.dimensions:
         raise ConfigError("overall is asked or mean, over at least one dimension")
     roles = {r for views in protocol.shown.values() for shown in views.values() for r in shown}
-    if set(protocol.shown) != set(FORMATS) or not roles <= set(get_args(Role)):
-        raise ConfigError(f"shown names roles of {get_args(Role)} for each of {FORMATS}")
+    if set(protocol.shown) != set(FORMS) or not roles <= set(get_args(Role)):
+        raise ConfigError(f"shown names roles of {get_args(Role)} for each of {FORMS}")
     if any(set(views) != set(VIEWS) for views in protocol.shown.values()):
         raise ConfigError(f"shown has an entry for each of {VIEWS}")

@@ -10,7 +10,7 @@ from typing import Any, Literal, Never
 from medgen.engine.answers.dressing import unique_keys, without_fence
 from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.chat.quoting import storable
-from medgen.engine.data import Format
+from medgen.engine.data import Form
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.protocols import OVERALL
 
@@ -29,7 +29,7 @@ class Reading:
     explanations: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_reply(text: str, rubric: Rubric, format_: Format) -> Reading:
+def read_reply(text: str, rubric: Rubric, form: Form) -> Reading:
     """Read a reply.
 
     The reply is one JSON object. Around it only white space, one code fence, and the judge's
@@ -47,7 +47,7 @@ def read_reply(text: str, rubric: Rubric, format_: Format) -> Reading:
     except (ValueError, RecursionError) as err:
         return Reading("parse_error", f"not one JSON object: {err}"[:200])
     try:
-        return _read(found, rubric, format_)
+        return _read(found, rubric, form)
     except ValueError as err:
         return Reading("schema_error", str(err)[:200])
 
@@ -82,10 +82,10 @@ def _no_constant(name: str) -> Never:
     raise ValueError(f"{name} is no JSON")
 
 
-def _read(found: dict[str, Any], rubric: Rubric, format_: Format) -> Reading:
+def _read(found: dict[str, Any], rubric: Rubric, form: Form) -> Reading:
     protocol = rubric.protocol
-    names = [d.name for d in protocol.dimensions_for(format_)]
-    checks = list(protocol.checklist.get(format_, {}))
+    names = [d.name for d in protocol.dimensions_for(form)]
+    checks = list(protocol.checklist.get(form, {}))
     tops = ["analysis", "explanations", *(["checklist"] if checks else []), "scores"]
     _same_keys(found, tops, "the reply")
     words = _section(found, "explanations", names)

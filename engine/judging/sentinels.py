@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
-from medgen.engine.data import FORMATS, Prediction, Sample, Verdict
+from medgen.engine.data import FORMS, Prediction, Sample, Verdict
 from medgen.engine.errors import CorruptError
 
 Kind = Literal["reference", "unrelated", "input"]
@@ -58,25 +58,25 @@ class Drift:
 def choose_sentinels(
     samples: Iterable[Sample], count: int = 12, seed: int = 20251122
 ) -> tuple[Sentinel, ...]:
-    """Draw the frozen cases of a benchmark: as even as can be over formats and kinds.
+    """Draw the frozen cases of a benchmark: as even as can be over forms of answer and kinds.
 
     Args:
         samples: of the whole benchmark, or of its first shards: shards are laid in a seeded order,
             so these are an even draw too. Only samples with a reference are drawn. Fewer than two
-            of a format give no unrelated case.
+            of a form give no unrelated case.
         count: how many cases at most.
         seed: of the draw; the same samples and seed give the same cases whatever their order.
     """
-    by_format: dict[str, list[Sample]] = defaultdict(list)
+    by_form: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         if sample.reference_text or sample.reference_images:
-            by_format[sample.format].append(sample)
-    for group in by_format.values():
+            by_form[sample.form].append(sample)
+    for group in by_form.values():
         group.sort(key=lambda s: _draw(seed, s.id))
     chosen: list[Sentinel] = []
     for turn in range(count):
-        for format_ in FORMATS:
-            group = by_format[format_]
+        for form in FORMS:
+            group = by_form[form]
             if turn < len(group) and len(chosen) < count:
                 chosen.append(_sentinel(group, turn))
     return tuple(chosen)
@@ -150,7 +150,7 @@ def _sentinel(group: Sequence[Sample], turn: int) -> Sentinel:
         other = group[(turn + 1) % len(group)]
         given = Prediction(sample.id, text=other.reference_text, images=other.reference_images[:1])
     elif kind == "input":
-        given = Prediction(sample.id, text=sample.instruction, images=sample.input_images[:1])
+        given = Prediction(sample.id, text=sample.instruction, images=sample.shown_images[:1])
     else:
         given = Prediction(
             sample.id, text=sample.reference_text, images=sample.reference_images[:1]

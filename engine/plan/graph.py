@@ -12,9 +12,18 @@ def stages_saved(plan: Plan) -> tuple[int, int]:
     return len(plan.nodes), alone - len(plan.nodes)
 
 
+def extent(plan: Plan) -> str:
+    """How many samples and shards a run takes, and what a limit leaves out."""
+    count = sum(plan.samples.values())
+    said = f"{count:,} samples in {plan.shards:,} shards"
+    if not plan.left_out:
+        return said
+    return f"{said} (the limit in whole shards), of {count + plan.left_out:,}"
+
+
 def terminal(plan: Plan) -> str:
     """The graph as an indented text: each stage with its systems, below what it reads."""
-    lines = [f"{plan.benchmark}  {sum(plan.samples.values()):,} samples in {plan.shards:,} shards"]
+    lines = [f"{plan.benchmark}  {extent(plan)}"]
     for node in plan.nodes.values():
         depth = 1 + _depth(plan, node)
         systems = _system_names(node)

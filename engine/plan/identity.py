@@ -1,12 +1,16 @@
 """Recipes that travel between processes, and what of them enters a key."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from medgen.engine import registry
+from medgen.engine.benchmark.source import UsesBenchmark
 from medgen.engine.codec import plain
 from medgen.engine.settings import Nested, Settings, read, without_how
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,25 @@ class Resources:
     in_flight: int = 1  # shards that one worker holds at once
     custom: Mapping[str, float] = field(default_factory=dict)
     runtime_env: Mapping[str, Any] = field(default_factory=dict)
+
+
+def reads_benchmark(spec: Spec) -> bool:
+    """Whether rows may depend on more of the benchmark than the samples that are asked."""
+    component = registry.find(spec.target)
+    if component.reads_benchmark or (not component.settings and _has_use(component)):
+        return True
+    inner = registry.inner_recipes(spec.kwargs)
+    return any(reads_benchmark(Spec(target, given)) for _, target, given in inner)
+
+
+def _has_use(component: registry.Component) -> bool:
+    """Whether a class that no table describes is a `UsesBenchmark`, as far as can be seen here."""
+    try:
+        made = component.load()
+    except Exception as err:  # noqa: BLE001 - code of anybody's; where it is built, it is asked again
+        log.info("%s cannot be imported here: %s", component.target, err)
+        return False
+    return isinstance(made, type) and issubclass(made, UsesBenchmark)
 
 
 # Of a class without a settings type, these arguments say only how, where or for how much it is run.

@@ -1,23 +1,26 @@
 """A run, decided before anything runs: frozen data to print, hash, compare and ship.
 
-A stage's key covers everything its rows depend on and nothing else:
-`fingerprint(benchmark, recipe, upstream keys, semantics version)`. How the work is done
-(workers, resources, cluster) is kept beside it and never enters a key.
+A stage's key covers how its rows are made and nothing else: `fingerprint(recipe, upstream keys,
+semantics version)`. What they are about is the name of a shard of rows: the digest of its samples.
+How the work is done (workers, resources, cluster) is kept beside it and never enters a key.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import accumulate
 from typing import Any
 
-from medgen.engine.benchmark.manifest import Manifest
+from medgen.engine.benchmark.digest import part_digest
+from medgen.engine.benchmark.manifest import Manifest, ShardEntry
 from medgen.engine.codec import fingerprint, plain
-from medgen.engine.data import FORMATS, Format
+from medgen.engine.data import ASKS, Asks, form_of
 from medgen.engine.errors import ConfigError
-from medgen.engine.plan.identity import Resources, Spec, identity
+from medgen.engine.plan.identity import Resources, Spec, identity, reads_benchmark
 from medgen.engine.registry import inner_recipes
 from medgen.engine.stages import stage_kind
-from medgen.engine.store.layout import path_name
+from medgen.engine.store.layout import path_name, piece_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class System:
     name: str
     answer: Model | None = None
     render: Model | None = None
-    formats: tuple[Format, ...] = FORMATS
+    gives: tuple[Asks, ...] = ASKS  # what it is asked for; it owes no row to other samples
     control: bool = False
     notes: tuple[str, ...] = ()
 
@@ -83,7 +86,7 @@ class Node:
     stage: str
     key: str
     label: str  # a person's name for it: the model's target, the metric, the judge
-    formats: tuple[Format, ...]
+    gives: tuple[Asks, ...]
     upstream: tuple[str, ...]
     systems: tuple[str, ...]  # who shares it
     group: str  # the workers that do it
@@ -109,13 +112,45 @@ class Plan:
 
     run_id: str
     benchmark: str
-    samples: Mapping[Format, int]
-    shards: int
+    samples: Mapping[Asks, int]  # by what they ask
+    content: tuple[ShardEntry, ...]  # the benchmark's shards that the run takes, in order
     protocol: str
     thresholds: Mapping[str, Any]
     systems: tuple[System, ...]
     nodes: Mapping[str, Node]
     groups: Mapping[str, GroupPlan]
+    left_out: int = 0  # samples of the benchmark that a limit leaves out
+
+    @property
+    def shards(self) -> int:
+        """How many shards of the benchmark the run takes."""
+        return len(self.content)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The names of these shards."""
+        return tuple(entry.digest for entry in self.content)
+
+    def formats(self, gives: Collection[Asks] = ASKS) -> dict[str, int]:
+        """How many of the samples that ask for one of these have which format."""
+        found: Counter[str] = Counter()
+        for entry in self.content:
+            for asks, counts in entry.formats.items():
+                if asks in gives:
+                    found.update(counts)
+        return dict(found)
+
+    def shard_name(self, node: Node, index: int) -> str:
+        """The name of a node's shard of rows: which samples it is about."""
+        entry = self.content[index // node.split]
+        due = [asks for asks in ASKS if asks in node.gives and asks in entry.asks]
+        whole = len(due) == len(entry.asks)
+        digest = entry.digest if whole else part_digest(entry.digest, due)
+        return piece_name(digest, index % node.split, node.split)
+
+    def shard_names(self, node: Node) -> tuple[str, ...]:
+        """Those of all its shards, in order."""
+        return tuple(self.shard_name(node, index) for index in range(self.shards * node.split))
 
     def predictions(self, system: str) -> tuple[Node, ...]:
         """The nodes that make a system's predictions: answer, then render."""
@@ -133,45 +168,66 @@ class Plan:
 
     def rows_due(self, system: str) -> int:
         """How many samples a system must have a row for: the locked denominator."""
-        return sum(self.samples.get(f, 0) for f in self.system(system).formats)
+        return sum(self.samples.get(asks, 0) for asks in self.system(system).gives)
 
     def system(self, name: str) -> System:
         """The system of that name."""
         return next(s for s in self.systems if s.name == name)
 
 
-def make_plan(recipe: Recipe, manifest: Manifest) -> Plan:
-    """Decide the whole run.
+def make_plan(recipe: Recipe, manifest: Manifest, limit: int | None = None) -> Plan:
+    """Decide the whole run, over so many first shards as hold at least `limit` samples.
 
     Raises:
         ConfigError: two systems share a name, or a system has no model, or nothing is asked for.
     """
     _check(recipe)
+    content = first_shards(manifest, limit)
+    samples: Counter[Asks] = Counter()
+    for entry in content:
+        samples.update(entry.asks)
     nodes: dict[str, Node] = {}
     groups: dict[str, GroupPlan] = {}
     for system in recipe.systems:
         upstream: tuple[str, ...] = ()
-        for node, group in _model_nodes(system, manifest.ref, recipe.nonce):
+        for node, group in _model_nodes(system, manifest, recipe.nonce, nodes):
             upstream = (*upstream, node.key)
             groups.setdefault(group.name, group)
             _share(nodes, node)
-        for node in _dependent_nodes(recipe, system, manifest.ref, upstream):
+        for node in _dependent_nodes(recipe, system, upstream):
             _share(nodes, node)
     groups |= _dependent_groups(recipe)
     asked = [plain(recipe.systems), plain(recipe.metrics), sorted(recipe.judges), recipe.protocol]
     asked.append([step.name for step in recipe.steps])
-    address = fingerprint(manifest.ref, recipe.thresholds, sorted(nodes), _run_identity(asked))
+    digests = [entry.digest for entry in content]
+    told = [manifest.ref, digests, recipe.thresholds, sorted(nodes), _run_identity(asked)]
     return Plan(
-        run_id=f"{recipe.name}-{address[:10]}",
+        run_id=f"{recipe.name}-{fingerprint(*told)[:10]}",
         benchmark=manifest.ref,
-        samples=dict(manifest.formats),  # type: ignore[arg-type]
-        shards=len(manifest.shards),
+        samples={asks: samples[asks] for asks in ASKS if asks in samples},
+        content=content,
         protocol=recipe.protocol,
         thresholds=recipe.thresholds,
         systems=recipe.systems,
         nodes=nodes,
         groups={n: g for n, g in groups.items() if any(x.group == n for x in nodes.values())},
+        left_out=manifest.samples - samples.total(),
     )
+
+
+def first_shards(manifest: Manifest, limit: int | None) -> tuple[ShardEntry, ...]:
+    """The fewest first shards that hold `limit` samples; all of them without one.
+
+    Raises:
+        ConfigError: the limit is less than 1.
+    """
+    if limit is None:
+        return manifest.shards
+    if limit < 1:
+        raise ConfigError(f"a limit of {limit} leaves no sample; give 1 or more")
+    counts = accumulate(entry.samples for entry in manifest.shards)
+    enough = next((n for n, count in enumerate(counts, 1) if count >= limit), None)
+    return manifest.shards[:enough]
 
 
 def _run_identity(asked: list[Any]) -> list[Any]:
@@ -208,30 +264,33 @@ def _fields(node: Node) -> dict[str, Any]:
 
 
 def _model_nodes(
-    system: System, benchmark: str, nonce: str = ""
+    system: System, manifest: Manifest, nonce: str, made: Mapping[str, Node]
 ) -> Iterator[tuple[Node, GroupPlan]]:
     upstream: tuple[str, ...] = ()
     for stage, model in (("answer", system.answer), ("render", system.render)):
         if model is None:
             continue
-        formats = _formats_to_render(system) if stage == "render" else system.formats
+        gives = _drawn(system) if stage == "render" else system.gives
+        reads = {"benchmark": manifest.fingerprint} if reads_benchmark(model.spec) else {}
         recipe = {
-            "benchmark": benchmark,
             "model": identity(model.spec),
-            "formats": sorted(formats),
-            "split": model.split,
+            **reads,
             "upstream": list(upstream),
             "semantics": stage_kind(stage).semantics,
             **({"nonce": nonce} if nonce else {}),
         }
         key = fingerprint(stage, recipe)
+        if key in made and made[key].gives != gives:
+            # One model under two systems that are asked for different samples is two nodes.
+            recipe["gives"] = list(gives)
+            key = fingerprint(stage, recipe)
         group = f"{stage}/{key}"
         yield (
             Node(
                 stage=stage,
                 key=key,
                 label=_label(model.spec),
-                formats=formats,
+                gives=gives,
                 upstream=upstream,
                 systems=(system.name,),
                 group=group,
@@ -250,11 +309,11 @@ def _model_nodes(
         upstream = (key,)
 
 
-def _formats_to_render(system: System) -> tuple[Format, ...]:
+def _drawn(system: System) -> tuple[Asks, ...]:
     # A question that is answered in words needs no picture, when a model answers in words.
     if system.answer is None:
-        return system.formats
-    return tuple(f for f in system.formats if f != "VQA")
+        return system.gives
+    return tuple(asks for asks in system.gives if form_of(asks) != "text")
 
 
 def _label(spec: Spec) -> str:
@@ -265,30 +324,27 @@ def _label(spec: Spec) -> str:
     return f"{name}({model})" if model else name
 
 
-def _dependent_nodes(
-    recipe: Recipe, system: System, benchmark: str, upstream: tuple[str, ...]
-) -> Iterator[Node]:
+def _dependent_nodes(recipe: Recipe, system: System, upstream: tuple[str, ...]) -> Iterator[Node]:
     made: dict[str, Node] = {}
     for step, group in _steps(recipe):
         if not any(fnmatchcase(system.name, pattern) for pattern in step.systems):
             continue
         read = (*upstream, *(_upstream(step, made, name).key for name in step.after))
         kind = stage_kind(step.stage)
-        body = {
-            "benchmark": benchmark,
-            "name": step.name,
+        body: dict[str, Any] = {
             "spec": identity(step.model.spec),
-            "formats": sorted(system.formats),
             "upstream": list(read),
             "semantics": kind.semantics,
         }
         if recipe.nonce and not kind.shard_major:
             body["nonce"] = recipe.nonce
+        if fingerprint(step.stage, body) in {node.key for node in made.values()}:
+            body["name"] = step.name  # the same recipe under a second name is done twice
         made[step.name] = Node(
             stage=step.stage,
             key=fingerprint(step.stage, body),
             label=step.name,
-            formats=system.formats,
+            gives=system.gives,
             upstream=read,
             systems=(system.name,),
             group=group,

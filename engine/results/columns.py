@@ -32,14 +32,14 @@ from medgen.engine.results.statistics import Floats, Ints
 from medgen.engine.results.thresholds import Direction, Threshold, threshold
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES, VERDICTS
+from medgen.engine.store import schemas
 from medgen.engine.store.shards import concat, labels
 
 PREDICTION_STATUSES: tuple[str, ...] = get_args(PredictionStatus)
 STATUSES: tuple[str, ...] = tuple(
     dict.fromkeys((*get_args(ScoreStatus), *get_args(VerdictStatus), "missing"))
 )
-_CONTEXT = ("sample_id", "format", "task", "modality", "source", "prediction_status")
-_HEAD = (*_CONTEXT, "status", "reason")
+_HEAD = tuple(schemas.score_schema(()).names)
 # Shards read at once: enough to hide the latency of object storage, few enough for memory.
 _THREADS = 8
 _BATCH = 64

@@ -19,7 +19,7 @@ from medgen.engine.store import schemas
 from medgen.engine.store.shards import labels
 
 NO_ROW = "there is no row in the store"
-_SAMPLE = ("sample_id", "format", "task", "modality", "source")
+_SAMPLE = ("sample_id", "format", "task", "modality", "source", "bundle", "language", "groups")
 _LETTERS = 300  # of a reason that are kept
 
 Reasons = dict[tuple[str, str, str], str]  # (format, status, view) -> the first reason met
@@ -30,16 +30,16 @@ def prediction_statuses(reader: RunReader, system: str, shard: int) -> dict[str,
 
     The first of the models that failed says it; of a row that is not there it is `missing`.
     """
-    samples = reader.benchmark.table(shard).select(["sample_id", "format"]).to_pylist()
-    due = reader.plan.system(system).formats
-    found = {s["sample_id"]: "ok" for s in samples if s["format"] in due}
+    samples = reader.benchmark.index(shard).select(["sample_id", "asks"]).to_pylist()
+    due = reader.plan.system(system).gives
+    found = {s["sample_id"]: "ok" for s in samples if s["asks"] in due}
     for node in reader.plan.predictions(system):
         table = reader.table(node, shard)
         columns = {} if table is None else table.select(["sample_id", "status"]).to_pydict()
         rows = dict(zip(columns.get("sample_id", ()), columns.get("status", ()), strict=True))
         for sample in samples:
             name = sample["sample_id"]
-            if sample["format"] in node.formats and found.get(name) == "ok":
+            if sample["asks"] in node.gives and found.get(name) == "ok":
                 found[name] = rows.get(name, "missing")
     return found
 
@@ -51,9 +51,10 @@ def is_current(reader: RunReader, node: Node, shard: int, pieces: Sequence[pa.Ta
         inputs |= labels(piece).get("inputs", {})
     for key in node.upstream:
         above = reader.plan.nodes[key]
+        names = reader.plan.shard_names(above)
         for index in range(shard * above.split, (shard + 1) * above.split):
             revision = reader.revisions(above).get(index, 0)
-            if revision != inputs.get(f"{key}/{index}", 0):
+            if revision != inputs.get(f"{key}/{names[index]}", 0):
                 return False
     return True
 
@@ -67,9 +68,9 @@ def with_prediction_statuses(table: pa.Table, statuses: Mapping[str, str]) -> pa
 
 def missing_rows(reader: RunReader, system: str, node: Node, shard: int) -> pa.Table:
     """What stands for a shard that is not there: its samples, all `missing`."""
-    whole = reader.benchmark.table(shard).select(_SAMPLE)
-    formats = pa.array(reader.plan.system(system).formats)
-    table = whole.filter(pc.is_in(whole["format"], value_set=formats))
+    whole = reader.benchmark.index(shard)
+    gives = pa.array(reader.plan.system(system).gives)
+    table = whole.filter(pc.is_in(whole["asks"], value_set=gives)).select(_SAMPLE)
     words = pa.array(["missing"] * len(table), pa.string())
     table = table.append_column("prediction_status", words).append_column("status", words)
     table = with_prediction_statuses(table, prediction_statuses(reader, system, shard))

@@ -27,6 +27,7 @@ from medgen.engine.results.summary import random_labels
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import VERDICTS
 from medgen.engine.store import schemas
+from medgen.engine.store.sample_rows import ROLES
 from medgen.engine.store.schemas import IMAGE
 from medgen.engine.store.shards import labels
 
@@ -42,10 +43,13 @@ _SAMPLE = [
     ("sample", _TEXT),
     ("position", _COUNT),
     ("format", _TEXT),
+    ("asks", _TEXT),
     ("task", _TEXT),
     ("subtask", _TEXT),
     ("modality", _TEXT),
     ("source", _TEXT),
+    ("bundle", _TEXT),
+    ("language", _TEXT),
     ("groups", _list(pa.struct([("name", _TEXT), ("value", _TEXT)]))),
 ]
 _USAGE = [
@@ -159,9 +163,9 @@ class Described:
 
     def due(self, system: str) -> pa.Table:
         """The samples that a system owes, in the benchmark's order."""
-        formats = pa.array(self.reader.plan.system(system).formats, _TEXT)
+        gives = pa.array(self.reader.plan.system(system).gives, _TEXT)
         whole = pa.concat_tables(self._shards)
-        return whole.filter(pc.is_in(whole["format"], value_set=formats))
+        return whole.filter(pc.is_in(whole["asks"], value_set=gives))
 
     def of(self, shard: int, ids: Sequence[str]) -> pa.Table:
         """Samples of a shard, one row for each of the ids.
@@ -185,11 +189,14 @@ def describe(samples: Iterable[Sample], first: int) -> list[dict[str, Any]]:
             "sample": s.id,
             "position": first + at,
             "format": s.format,
+            "asks": s.asks,
             "task": s.task,
             "subtask": s.subtask,
             "modality": s.modality,
             "source": s.source,
-            "groups": [],
+            "bundle": s.bundle,
+            "language": s.language,
+            "groups": schemas.pairs(s.groups),
         }
         for at, s in enumerate(samples)
     ]
@@ -198,7 +205,7 @@ def describe(samples: Iterable[Sample], first: int) -> list[dict[str, Any]]:
 def sample_tables(reader: RunReader) -> Iterator[pa.Table]:
     """The benchmark's samples, a shard at a time (schema `samples/1`)."""
     position = 0
-    for shard in range(reader.plan.shards):
+    for shard in range(len(reader.benchmark.manifest.shards)):  # also those beyond a run's limit
         samples = reader.benchmark.samples(shard)
         rows = [
             {
@@ -208,8 +215,9 @@ def sample_tables(reader: RunReader) -> Iterator[pa.Table]:
                 "choices": list(s.choices),
                 "reference_text": s.reference_text,
                 "images": [
-                    *_pictures("input", s.input_images),
-                    *_pictures("reference", s.reference_images),
+                    picture
+                    for role in ROLES
+                    for picture in _pictures(role, getattr(s, f"{role}_images"))
                 ],
                 "raw": schemas.dumps(s.raw),
             }
@@ -332,7 +340,7 @@ def verdict_tables(reader: RunReader, system: str, described: Described) -> Iter
         for shard in range(reader.plan.shards):
             rows = _verdict_rows(reader, node, shard)
             if rows is None:
-                due = [s.id for s in reader.benchmark.samples(shard) if s.format in node.formats]
+                due = [s.id for s in reader.benchmark.samples(shard) if s.asks in node.gives]
                 rows = [{"sample": i, "status": "missing", "reason": missing} for i in due]
             of = described.of(shard, [row["sample"] for row in rows])
             made = pa.Table.from_pylist(rows, _JUDGED)

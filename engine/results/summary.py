@@ -116,7 +116,7 @@ def summarize(reader: RunReader, only: str = "") -> pa.Table:
     failed, silent = given_up(reader), set[_Group]()
     for system in (s for s in reader.plan.systems if only in ("", s.name)):
         random = random_labels(reader, system.name)
-        places = reader.benchmark.places(system.formats)
+        places = reader.benchmark.places(system.gives, reader.plan.shards)
         for column in system_columns(reader, system.name):
             clusters = column.context.clusters()
             for row, held in _column_rows(reader.plan, column, random, silent):

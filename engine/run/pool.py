@@ -36,7 +36,7 @@ class Unit:
     quarantined: Mapping[int, str] = field(default_factory=dict)
     merge: bool = False  # put the parts together and commit the shard
     parts: tuple[tuple[int, int], ...] = ()  # when merging, the positions that are committed
-    inputs: Mapping[str, int] = field(default_factory=dict)  # "key/shard" -> revision, if not 0
+    inputs: Mapping[str, int] = field(default_factory=dict)  # "key/name" -> revision, if not 0
 
 
 @dataclass(frozen=True, slots=True)

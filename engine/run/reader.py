@@ -9,6 +9,7 @@ from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.data import Prediction, PredictionStatus, Sample
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node, Plan
+from medgen.engine.stages import JUDGE
 from medgen.engine.store import schemas
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.shards import Listing, Stage, concat, labels
@@ -38,7 +39,7 @@ class RunReader:
 
     def stage(self, node: Node) -> Stage:
         """Where a node's shards are."""
-        return Stage(self.objects, node.stage, node.key)
+        return Stage(self.objects, node.stage, node.key, self.plan.shard_names(node))
 
     def listing(self, node: Node) -> Listing:
         """What there is of a node's shards."""
@@ -75,7 +76,7 @@ class RunReader:
         indexes = stage_shards(node, shard)
         if any(i not in have for i in indexes):
             return None
-        return [self.stage(node).read(i, have[i]) for i in indexes]
+        return [_with_own_name(node, self.stage(node).read(i, have[i])) for i in indexes]
 
     def shard_labels(self, node: Node) -> dict[str, object]:
         """The labels of any one committed shard of a node: the passport of what ran.
@@ -101,11 +102,20 @@ class RunReader:
         Raises:
             CorruptError: a stored shard has other sample ids than the benchmark.
         """
-        formats = self.plan.system(system).formats
+        gives = self.plan.system(system).gives
         samples = self.benchmark.samples(shard)
         tables = [(n, self.table(n, shard)) for n in self.plan.predictions(system)]
         rows = combine(samples, tables)
-        return [rows[s.id] for s in samples if s.format in formats]
+        return [rows[s.id] for s in samples if s.asks in gives]
+
+
+def _with_own_name(node: Node, table: pa.Table) -> pa.Table:
+    """Verdicts under the name that the plan has for the judge: no key holds the one it had then."""
+    if node.stage != JUDGE.name:
+        return table
+    column = table.column_names.index("judge")
+    names = pa.array([node.label] * len(table), pa.string())
+    return table.set_column(column, "judge", names)
 
 
 def combine(
@@ -113,14 +123,14 @@ def combine(
 ) -> dict[str, Prediction]:
     """The answer's words and the render's picture as one prediction, by sample id.
 
-    `samples` are all of a benchmark shard, whatever their format.
+    `samples` are all of a benchmark shard, whatever they ask.
 
     Raises:
         CorruptError: a table's sample ids are not those of the benchmark.
     """
     merged: dict[str, Prediction] = {}
     for node, table in tables:
-        due = [s.id for s in samples if s.format in node.formats]
+        due = [s.id for s in samples if s.asks in node.gives]
         if table is None:
             rows = [Prediction(i, "missing", f"the {node.stage} stage has no row") for i in due]
         else:

@@ -12,7 +12,7 @@ from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.reader import RunReader
-from medgen.engine.store.layout import BenchmarkPlace, quarantine_path
+from medgen.engine.store.layout import quarantine_path, sample_shard
 from medgen.engine.store.objects import Objects
 
 
@@ -32,11 +32,11 @@ def damaged_samples(objects: Objects, ref: str) -> Iterator[Damage]:
         CorruptError: the benchmark's manifest is damaged.
     """
     benchmark = Benchmark(objects, ref)
-    for shard in range(len(benchmark.manifest.shards)):
+    for shard, entry in enumerate(benchmark.manifest.shards):
         try:
             benchmark.table(shard)
         except CorruptError as err:
-            yield Damage(BenchmarkPlace(ref).shard(shard), str(err))
+            yield Damage(sample_shard(entry.digest), str(err))
 
 
 def damaged_stages(objects: Objects, plan: Plan) -> Iterator[Damage]:
@@ -53,7 +53,7 @@ def _shard_damage(reader: RunReader, node: Node, shard: int, revision: int) -> D
     try:
         stage.read(shard, revision)
     except CorruptError as err:
-        return Damage(stage.place.shard(shard, revision), str(err))
+        return Damage(stage.path(shard, revision), str(err))
     return None
 
 

@@ -34,12 +34,21 @@ class PredictWorker(StageWorker):
         super().__init__(url, plan, group)
         self.generator: Generator = self.group.spec.build()
         if isinstance(self.generator, UsesBenchmark):
+            self._refuse_unkeyed()
             self.generator.use(self.benchmark)
+
+    def _refuse_unkeyed(self) -> None:
+        nodes = [n for n in self.plan.nodes.values() if n.group == self.group.name]
+        if not all("benchmark" in node.recipe for node in nodes):
+            raise AdapterError(
+                f"{self.group.spec.target} looks at the whole benchmark, and its key does not hold "
+                "it: say `reads_benchmark=True` in its Component"
+            )
 
     def work(self, unit: Unit) -> dict[Target, pa.Table]:
         (target,) = unit.targets
         node = self.node(target)
-        samples = [s for s in self.samples(unit) if s.format in node.formats]
+        samples = [s for s in self.samples(unit) if s.asks in node.gives]
         before = self.previous(node, target, unit, samples)
         kept = [] if before is None else schemas.predictions(kept_rows(before, target.redo))
         done = {p.sample_id: p for p in kept}
@@ -64,7 +73,7 @@ class PredictWorker(StageWorker):
 
     def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
         (reason,) = unit.quarantined.values()
-        samples = [s for s in self.samples(unit) if s.format in node.formats]
+        samples = [s for s in self.samples(unit) if s.asks in node.gives]
         return schemas.prediction_table(Prediction(s.id, "quarantined", reason) for s in samples)
 
     def is_owed(self, node: Node, table: pa.Table) -> bool:
@@ -118,7 +127,7 @@ class ScoreWorker(StageWorker):
         node = self.node(target)
         if [s.sample_id for s in scores] != [s.id for s in samples]:
             raise AdapterError(f"metric {node.label} broke its contract: one score a sample")
-        due = [i for i, s in enumerate(samples) if s.format in node.formats]
+        due = [i for i, s in enumerate(samples) if s.asks in node.gives]
         context = schemas.context(samples, predictions[node.systems[0]])
         outputs = self.scorer.outputs(node.label)
         mine = [scores[i] for i in due]
@@ -129,7 +138,7 @@ class ScoreWorker(StageWorker):
         return table if before is None else keep_rows(kept_rows(before, target.redo), table)
 
     def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
-        samples = [s for s in self.samples(unit) if s.format in node.formats]
+        samples = [s for s in self.samples(unit) if s.asks in node.gives]
         given = self.predictions(node, unit, samples)
         (reason,) = unit.quarantined.values()
         context = schemas.context(samples, [given[s.id] for s in samples])
@@ -151,7 +160,7 @@ class JudgeWorker(StageWorker):
     def work(self, unit: Unit) -> dict[Target, pa.Table]:
         (target,) = unit.targets
         node = self.node(target)
-        samples = [s for s in self.samples(unit) if s.format in node.formats]
+        samples = [s for s in self.samples(unit) if s.asks in node.gives]
         given = self.predictions(node, unit, samples)
         before = self.previous(node, target, unit, samples)
         again = samples if before is None else open_samples(samples, before, target.redo)
@@ -163,7 +172,7 @@ class JudgeWorker(StageWorker):
         return {target: table if before is None else replace_rows(before, table, samples)}
 
     def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
-        samples = [s for s in self.samples(unit) if s.format in node.formats]
+        samples = [s for s in self.samples(unit) if s.asks in node.gives]
         given = self.predictions(node, unit, samples)
         (reason,) = unit.quarantined.values()
         repeats = int(self.group.spec.kwargs.get("repeats", 1))

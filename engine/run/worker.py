@@ -69,7 +69,7 @@ class StageWorker(ABC):
         return self.plan.nodes[target.key]
 
     def stage(self, node: Node) -> Stage:
-        return Stage(self.objects, node.stage, node.key)
+        return Stage(self.objects, node.stage, node.key, self.plan.shard_names(node))
 
     def _shard(self, shard: int) -> list[Sample]:
         # A unit reads its shard more than once; one tuple, so that threads cannot mix two.
@@ -79,7 +79,7 @@ class StageWorker(ABC):
         return read[1]
 
     def samples(self, unit: Unit) -> Sequence[Sample]:
-        """The unit's samples, whatever their format."""
+        """The unit's samples, whatever they ask."""
         split = self.node(unit.targets[0]).split
         samples = part_of(self._shard(unit.shard // split), split, unit.shard)
         low, high = unit.positions or (0, len(samples))
@@ -89,7 +89,7 @@ class StageWorker(ABC):
         """The rows of an upstream node for one benchmark shard, at the revisions given."""
         stage = self.stage(node)
         indexes = stage_shards(node, shard)
-        given = {i: unit.inputs.get(f"{node.key}/{i}", 0) for i in indexes}
+        given = {i: unit.inputs.get(f"{node.key}/{stage.names[i]}", 0) for i in indexes}
         try:
             return concat([stage.read(i, revision) for i, revision in given.items()])
         except FileNotFoundError as err:
@@ -106,7 +106,7 @@ class StageWorker(ABC):
         upstream = [n for n in above if stage_kind(n.stage).predicts]
         tables = [(n, self.rows(n, shard, unit)) for n in upstream]
         rows = combine(self._shard(shard), tables)
-        return {s.id: rows[s.id] for s in samples if s.format in node.formats}
+        return {s.id: rows[s.id] for s in samples if s.asks in node.gives}
 
     def previous(
         self, node: Node, target: Target, unit: Unit, samples: Sequence[Sample]
@@ -163,7 +163,7 @@ class StageWorker(ABC):
         return {
             "stage": node.stage,
             "key": node.key,
-            "shard": unit.shard,
+            "shard": self.stage(node).names[unit.shard],
             "revision": target.revision,
             "inputs": _input_revisions(node, unit),
             "passport": self.passport(node),

@@ -1,9 +1,10 @@
 """Every path of the store, and nowhere else.
 
-    benchmarks/<ref>/{manifest.json, order.arrow, shard-00000.arrow …,
+    samples/<digest>.arrow
+    benchmarks/<ref>/{manifest.json, order.arrow,
                       tables/samples/part-00000.parquet …, tables/samples.json}
-    stages/<stage>/<key>/{stage.json, shard-00000.arrow, shard-00000-r1.arrow, _owed-00000,
-                          parts-00000/…, quarantine/…}
+    stages/<stage>/<key>/{stage.json, shard-<digest>.arrow, shard-<digest>-r1.arrow, _owed-<digest>,
+                          parts-<digest>/…, quarantine/…}
     runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, events/<chunk>.jsonl,
                    summary.parquet, certainty.json, sentinels.json, sets/…, report/…,
                    tables.json, tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 
 from medgen.engine.errors import ConfigError
 
+SAMPLES = "samples"
 BENCHMARKS = "benchmarks"
 RUNS = "runs"
 NIGHTLY = "nightly"
@@ -31,9 +33,10 @@ SUMMARY = "summary.parquet"
 LONGEST_NAME = 100  # bytes
 _LONGEST_FOLDER = 60
 _FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
-_SHARD = re.compile(r"shard-(\d{5,})(?:-r(\d+))?\.arrow")
+_NAME = r"[0-9a-z]+(?:-\d+of\d+)?"  # of a shard: what samples it is about
+_SHARD = re.compile(rf"shard-({_NAME})(?:-r(\d+))?\.arrow")
 _LEASE = re.compile(r"lease-(\d{6,})\.json")
-_COMMIT = re.compile(r"stages/(\w+)/\w+/(shard|parts)-(\d+)")
+_COMMIT = re.compile(rf"stages/(\w+)/\w+/(shard|parts)-({_NAME})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,8 @@ class BenchmarkPlace:
 
     @property
     def order(self) -> str:
-        """In which order the samples came."""
+        """What every sample is, and in which order they came."""
         return f"{self.folder}/order.arrow"
-
-    def shard(self, number: int) -> str:
-        """A shard of samples."""
-        return _shard(self.folder, number, 0)
 
     @property
     def samples(self) -> str:
@@ -70,6 +69,11 @@ class BenchmarkPlace:
     def samples_whole(self) -> str:
         """The note that this table is whole."""
         return f"{self.samples}.json"
+
+
+def sample_shard(digest: str) -> str:
+    """A shard of samples, which every benchmark that holds them shares."""
+    return f"{SAMPLES}/{digest}.arrow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +98,18 @@ class StagePlace:
         """Where damaged shards were put."""
         return f"{self.folder}/{QUARANTINE}"
 
-    def shard(self, number: int, revision: int = 0) -> str:
-        """A shard of rows."""
-        return _shard(self.folder, number, revision)
+    def shard(self, name: str, revision: int = 0) -> str:
+        """A shard of rows, by the name of the samples that they are about (`piece_name`)."""
+        return f"{self.folder}/shard-{name}{_revision_suffix(revision)}.arrow"
 
-    def note(self, number: int, revision: int = 0) -> str:
+    def note(self, name: str, revision: int = 0) -> str:
         """The note that the outside kept some rows of a shard from us."""
-        return f"{self.folder}/{owed_note(number, revision)}"
+        return f"{self.folder}/{owed_note(name, revision)}"
 
-    def parts(self, number: int, revision: int, inputs: str) -> str:
+    def parts(self, name: str, revision: int, inputs: str) -> str:
         """The folder of a shard's parts; `inputs` tells apart what they were made from."""
         suffix = f"-{inputs}" if inputs else ""
-        return f"{self.folder}/parts-{number:05d}{_revision_suffix(revision)}{suffix}"
+        return f"{self.folder}/parts-{name}{_revision_suffix(revision)}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,15 +270,20 @@ def path_name(text: str, what: str) -> str:
     return text
 
 
-def shard_of(name: str) -> tuple[int, int] | None:
-    """The shard and revision that a file name stands for; None: it is no shard's."""
-    match = _SHARD.fullmatch(name)
-    return (int(match[1]), int(match[2] or 0)) if match else None
+def piece_name(digest: str, piece: int = 0, pieces: int = 1) -> str:
+    """The name of a shard of rows: the digest of its samples, or which piece of them it is."""
+    return digest if pieces == 1 else f"{digest}-{piece + 1}of{pieces}"
 
 
-def owed_note(number: int, revision: int) -> str:
+def shard_of(file: str) -> tuple[str, int] | None:
+    """The shard's name and the revision that a file name stands for; None: it is no shard's."""
+    match = _SHARD.fullmatch(file)
+    return (match[1], int(match[2] or 0)) if match else None
+
+
+def owed_note(name: str, revision: int) -> str:
     """The file name of the note that a shard has rows which a plain start is to repeat."""
-    return f"_owed-{number:05d}{_revision_suffix(revision)}"
+    return f"_owed-{name}{_revision_suffix(revision)}"
 
 
 def part(parts: str, positions: tuple[int, int]) -> str:
@@ -283,7 +292,7 @@ def part(parts: str, positions: tuple[int, int]) -> str:
 
 
 def commit_of(path: str) -> tuple[str, ...] | None:
-    """Stage, `shard` or `parts`, and number, of a path that is written to commit rows."""
+    """Stage, `shard` or `parts`, and name, of a path that is written to commit rows."""
     match = _COMMIT.match(path)
     return match.groups() if match else None
 
@@ -303,7 +312,7 @@ def table_folder(system: str) -> str:
     plain = _FOREIGN.sub("-", system)[:_LONGEST_FOLDER].strip("-._") or "x"
     if plain == system:
         return plain
-    return f"{plain}-{hashlib.sha256(system.encode('utf-8', 'surrogatepass')).hexdigest()[:10]}"
+    return f"{plain}-{hashlib.sha256(system.encode(errors='surrogatepass')).hexdigest()[:10]}"
 
 
 def table_part(folder: str, number: int) -> str:
@@ -350,10 +359,6 @@ def benchmark_ref(name: str, fingerprint: str) -> str:
 def benchmark_name(ref: str) -> str:
     """The name in it."""
     return ref.rpartition("-")[0]
-
-
-def _shard(folder: str, number: int, revision: int) -> str:
-    return f"{folder}/shard-{number:05d}{_revision_suffix(revision)}.arrow"
 
 
 def _revision_suffix(revision: int) -> str:

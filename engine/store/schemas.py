@@ -31,20 +31,55 @@ def _schema(name: str, columns: Sequence[tuple[str, pa.DataType]]) -> pa.Schema:
     return pa.schema(columns, metadata={"medgen.schema": name})
 
 
+GROUPS = pa.list_(pa.struct([("name", _TEXT), ("value", _TEXT)]))
+_SHOWN = pa.struct(
+    [
+        ("role", _TEXT),
+        ("bytes", pa.binary()),
+        ("path", _TEXT),
+        ("label", _TEXT),
+        ("place", _TEXT),
+        (
+            "values",
+            pa.struct(
+                [
+                    ("slope", pa.float64()),
+                    ("intercept", pa.float64()),
+                    ("unit", _TEXT),
+                    ("low", pa.float64()),
+                    ("high", pa.float64()),
+                ]
+            ),
+        ),
+    ]
+)
+_TURN = pa.struct([("role", _TEXT), ("text", _TEXT), ("images", pa.list_(_SHOWN))])
+_BOX = pa.struct(
+    [("image", pa.int64()), *((edge, pa.float64()) for edge in ("x0", "y0", "x1", "y1"))]
+)
 SAMPLE = _schema(
-    "sample/1",
+    "sample/2",
     [
         ("sample_id", _TEXT),
-        ("format", _TEXT),
+        ("asks", _TEXT),
         ("task", _TEXT),
         ("subtask", _TEXT),
         ("modality", _TEXT),
+        ("context", _TEXT),
+        ("turns", pa.list_(_TURN)),
         ("instruction", _TEXT),
         ("choices", pa.list_(_TEXT)),
-        ("input_images", pa.list_(IMAGE)),
-        ("reference_text", _TEXT),
-        ("reference_images", pa.list_(IMAGE)),
+        ("images", pa.list_(_SHOWN)),
+        ("reference_texts", pa.list_(_TEXT)),
+        ("reference_sections", pa.list_(pa.struct([("name", _TEXT), ("text", _TEXT)]))),
+        ("reference_choices", pa.list_(pa.int64())),
+        ("reference_number", pa.struct([("value", pa.float64()), ("unit", _TEXT)])),
+        ("reference_boxes", pa.list_(_BOX)),
+        ("rubric", _TEXT),
+        ("bundle", _TEXT),
         ("source", _TEXT),
+        ("groups", GROUPS),
+        ("language", _TEXT),
         ("raw", _TEXT),  # JSON
     ],
 )
@@ -68,10 +103,13 @@ _CONTEXT = [
     ("task", _TEXT),
     ("modality", _TEXT),
     ("source", _TEXT),
+    ("bundle", _TEXT),
+    ("language", _TEXT),
+    ("groups", GROUPS),
     ("prediction_status", _TEXT),
 ]
 VERDICT = _schema(
-    "verdict/1",
+    "verdict/2",
     [
         *_CONTEXT,
         ("view", _TEXT),
@@ -92,7 +130,7 @@ VERDICT = _schema(
 def score_schema(outputs: Sequence[str]) -> pa.Schema:
     """The schema of one metric: a status and a reason, then one nullable column an output."""
     head = [*_CONTEXT, ("status", _TEXT), ("reason", _TEXT)]
-    return _schema("score/1", [*head, *((name, pa.float64()) for name in outputs)])
+    return _schema("score/2", [*head, *((name, pa.float64()) for name in outputs)])
 
 
 def check(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
@@ -117,49 +155,6 @@ def check_name(table: pa.Table, want: str, name: str) -> None:
     have = (table.schema.metadata or {}).get(b"medgen.schema", b"none").decode("utf-8", "replace")
     if have != want:
         raise CorruptError(f"{name} holds schema {have}, this version reads {want}")
-
-
-def sample_table(samples_: Iterable[Sample]) -> pa.Table:
-    """Samples as rows, images embedded."""
-    rows = [
-        {
-            "sample_id": s.id,
-            "format": s.format,
-            "task": s.task,
-            "subtask": s.subtask,
-            "modality": s.modality,
-            "instruction": s.instruction,
-            "choices": list(s.choices),
-            "input_images": _image_rows(s.input_images),
-            "reference_text": s.reference_text,
-            "reference_images": _image_rows(s.reference_images),
-            "source": s.source,
-            "raw": dumps(s.raw),
-        }
-        for s in samples_
-    ]
-    return pa.Table.from_pylist(rows, SAMPLE)
-
-
-def samples(table: pa.Table) -> list[Sample]:
-    """Rows back as samples."""
-    return [
-        Sample(
-            id=row["sample_id"],
-            format=row["format"],
-            task=row["task"],
-            subtask=row["subtask"],
-            modality=row["modality"],
-            instruction=row["instruction"],
-            choices=tuple(row["choices"] or ()),
-            input_images=_images(row["input_images"]),
-            reference_text=row["reference_text"],
-            reference_images=_images(row["reference_images"]),
-            source=row["source"] or "",
-            raw=json.loads(row["raw"] or "{}"),
-        )
-        for row in table.to_pylist()
-    ]
 
 
 def prediction_table(predictions_: Iterable[Prediction]) -> pa.Table:
@@ -197,7 +192,7 @@ def predictions(table: pa.Table) -> list[Prediction]:
     ]
 
 
-Context = Mapping[str, Mapping[str, str]]
+Context = Mapping[str, Mapping[str, Any]]
 
 
 def context(samples_: Iterable[Sample], predictions_: Iterable[Prediction]) -> Context:
@@ -209,6 +204,9 @@ def context(samples_: Iterable[Sample], predictions_: Iterable[Prediction]) -> C
             "task": s.task,
             "modality": s.modality,
             "source": s.source,
+            "bundle": s.bundle,
+            "language": s.language,
+            "groups": pairs(s.groups),
             "prediction_status": p.status,
         }
         for s, p in zip(samples_, predictions_, strict=True)
@@ -273,6 +271,11 @@ def verdicts(table: pa.Table) -> list[Verdict]:
 def dumps(value: Mapping[str, Any]) -> str:
     """JSON with sorted keys, as stored in text columns; NaN is refused."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def pairs(given: Mapping[str, str], value: str = "value") -> list[dict[str, str]]:
+    """A mapping of names as a list of structs, which every reader of Arrow knows."""
+    return [{"name": name, value: text} for name, text in given.items()]
 
 
 def _image_rows(images: Iterable[Image]) -> list[dict[str, Any]]:

@@ -44,11 +44,16 @@ class Listing:
 
 
 class Stage:
-    """Reads and writes `<root>/stages/<stage>/<key>/`."""
+    """Reads and writes `<root>/stages/<stage>/<key>/`.
 
-    def __init__(self, objects: Objects, stage: str, key: str) -> None:
+    A shard has a number here, which is its place among `names`; what others keep in the folder,
+    under names of other samples, is none of its.
+    """
+
+    def __init__(self, objects: Objects, stage: str, key: str, names: Sequence[str]) -> None:
         """Nothing is read or written yet."""
         self.objects = objects
+        self.names = names
         self.stage = stage
         self.key = key
         self.place = StagePlace(stage, key)
@@ -66,8 +71,13 @@ class Stage:
             lost = _highest(self.objects.names(self.place.quarantine))
             lost = {shard: r for shard, r in lost.items() if r >= have.get(shard, 0)}
         notes = set(names)
-        owed = frozenset(shard for shard, r in have.items() if owed_note(shard, r) in notes)
-        return Listing({s: r for s, r in have.items() if s not in lost}, lost, owed)
+        owed = {shard for shard, r in have.items() if owed_note(shard, r) in notes}
+        kept = {shard: r for shard, r in have.items() if shard not in lost}
+        return Listing(
+            {n: kept[name] for n, name in enumerate(self.names) if name in kept},
+            {n: lost[name] for n, name in enumerate(self.names) if name in lost},
+            frozenset(n for n, name in enumerate(self.names) if name in owed),
+        )
 
     def revisions(self) -> dict[int, int]:
         """The highest committed revision of every shard that is there."""
@@ -76,12 +86,12 @@ class Stage:
     def write(self, shard: int, table: pa.Table, revision: int = 0) -> int:
         """Commit a shard whole; harmless when another worker was first. Returns bytes."""
         data = seal(table)
-        self.objects.create(self.place.shard(shard, revision), data)
+        self.objects.create(self.path(shard, revision), data)
         return len(data)
 
     def note_owed(self, shard: int, revision: int) -> None:
         """Leave a note that the shard, about to be written, has rows to be repeated."""
-        self.objects.create(self.place.note(shard, revision), b"{}")
+        self.objects.create(self.place.note(self.names[shard], revision), b"{}")
 
     def read(self, shard: int, revision: int = 0) -> pa.Table:
         """One shard, proven whole and in its place.
@@ -90,13 +100,17 @@ class Stage:
             FileNotFoundError: that revision was not committed.
             CorruptError: the bytes are not what was written, or belong elsewhere.
         """
-        name = self.place.shard(shard, revision)
+        name = self.path(shard, revision)
         table = self.proven(name)
         said = labels(table)
-        for what, stands_for in (("key", self.key), ("shard", shard)):
+        for what, stands_for in (("key", self.key), ("shard", self.names[shard])):
             if said.get(what, stands_for) != stands_for:
                 raise CorruptError(f"{name} holds rows of {what} {said[what]}")
         return table
+
+    def path(self, shard: int, revision: int = 0) -> str:
+        """Where a shard is."""
+        return self.place.shard(self.names[shard], revision)
 
     def proven(self, name: str) -> pa.Table:
         """The table of an object of this stage, its checksum and schema proven."""
@@ -108,7 +122,7 @@ class Stage:
         """Where the parts of a shard lie until they are put together."""
         # Parts that an earlier driver left may be made from older inputs: they lie elsewhere.
         inputs = fingerprint(made_from) if made_from else ""
-        return Parts(self, self.place.parts(shard, revision, inputs))
+        return Parts(self, self.place.parts(self.names[shard], revision, inputs))
 
 
 class Parts:
@@ -138,8 +152,8 @@ class Parts:
         self._stage.objects.delete(self.folder)
 
 
-def _highest(names: Sequence[str]) -> dict[int, int]:
-    found: dict[int, int] = {}
+def _highest(names: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
     for name in names:
         if (known := shard_of(name)) is not None:
             shard, revision = known

@@ -71,6 +71,8 @@ def import_command(
     from dataclasses import replace
 
     from medgen.engine.benchmark.importing import import_benchmark
+    from medgen.engine.benchmark.laying import grown
+    from medgen.engine.benchmark.manifest import Benchmark
     from medgen.engine.store.connect import connect
     from medgen.launch.compose import import_options, source_of
 
@@ -81,11 +83,15 @@ def import_command(
     given = {"shard_size": shard_size, "seed": seed, "expected_count": expect}
     given["number_repeats"] = number_repeats or None
     options = replace(options, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
-    manifest = import_benchmark(source_of(conf), connect(store), options)
+    objects = connect(store)
+    manifest = import_benchmark(source_of(conf), objects, options)
     if as_json:
         emit("imported", benchmark=manifest.ref, samples=manifest.samples, tasks=manifest.tasks)
         return 0
     say(f"{manifest.ref}: {manifest.samples} samples in {len(manifest.shards)} shards")
+    if manifest.grown_from:
+        before = Benchmark(objects, manifest.grown_from).manifest
+        say(f"grew from {before.ref}: {grown(before, manifest)}")
     for title, counts in (("formats", manifest.formats), ("tasks", manifest.tasks)):
         say(f"{title}: " + ", ".join(f"{k} {n}" for k, n in sorted(counts.items())))
     say("modalities: " + ", ".join(f"{k} {n}" for k, n in manifest.modalities.items()))

@@ -14,18 +14,30 @@ if TYPE_CHECKING:
     from medgen.conf import RunConf
 
 Command = Callable[..., Any]
+_LIMIT = "medgen.limit"
 
 
 def config_options(command: Command) -> Command:
-    """`--config`, `--store` and dotted overrides."""
+    """`--config`, `--store`, `--limit` and dotted overrides."""
     decorators = [
         click.option("--config", "-c", help="YAML file, or a name of the `run` group."),
         click.option("--store", help="Where results live: a directory or any fsspec URL."),
+        click.option(
+            "--limit",
+            type=click.IntRange(min=1),
+            expose_value=False,
+            callback=_keep_limit,
+            help="Take the first samples alone, rounded up to whole shards.",
+        ),
         click.argument("overrides", nargs=-1),
     ]
     for decorate in reversed(decorators):
         command = decorate(command)
     return command
+
+
+def _keep_limit(context: click.Context, _: click.Parameter, limit: int | None) -> None:
+    context.meta[_LIMIT] = limit
 
 
 def store_option(command: Command) -> Command:
@@ -50,6 +62,8 @@ def configuration(config: str | None, store: str | None, overrides: tuple[str, .
 
     own = (f"store={store}",) if store else ()
     context = click.get_current_context(silent=True)  # none where it is called as a function
+    if context and (limit := context.meta.get(_LIMIT)):
+        overrides = (*overrides, f"benchmark.limit={limit}")
     source = context.get_parameter_source("store") if context else None
     if source == click.core.ParameterSource.ENVIRONMENT:
         return load(config, (*own, *overrides))  # what is said on the command line wins

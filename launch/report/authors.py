@@ -14,18 +14,19 @@ from itertools import chain, count
 from typing import Any, TypeGuard
 
 from medgen.engine.benchmark.canonical import own_choices
-from medgen.engine.data import Format, Prediction, Sample, View
+from medgen.engine.data import Form, Prediction, Sample, View
 
-CATEGORIES: Mapping[Format, str] = {
+CATEGORIES: Mapping[str, str] = {
     "VQA": "VQA",
     "ImageEditing": "ImageEdit",
     "MultimodalGeneration": "MMGeneration",
 }
-FOLDERS: Mapping[Format, str] = {
+FOLDERS: Mapping[str, str] = {
     "VQA": "vqa",
     "ImageEditing": "edit",
     "MultimodalGeneration": "gen",
 }
+FOLDERS_BY_FORM: Mapping[Form, str] = {"text": "vqa", "image": "edit", "image+text": "gen"}
 # The values that their statistics script looks for, of both states. Each metric of ours says which
 # of them its outputs are (`medgen.metrics.port.Output.authors`).
 METRICS = (

@@ -60,9 +60,9 @@ def _samples(reader: RunReader, system: str) -> dict[str, Any]:
     """The same of a system that no metric and no judge looked at."""
     names = ("sample_id", "format", "task", "modality", "source", "prediction_status")
     rows: list[tuple[str, ...]] = []
-    formats = reader.plan.system(system).formats
+    gives = reader.plan.system(system).gives
     for shard in range(reader.plan.shards):
-        samples = [s for s in reader.benchmark.samples(shard) if s.format in formats]
+        samples = [s for s in reader.benchmark.samples(shard) if s.asks in gives]
         for s, p in zip(samples, reader.predictions(system, shard), strict=True):
             rows.append((s.id, s.format, s.task, s.modality, s.source, p.status))
     return {name: pa.array([r[at] for r in rows], pa.string()) for at, name in enumerate(names)}

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from medgen.engine.data import Image, Prediction, Sample, Verdict, View
+from medgen.engine.data import Image, Prediction, Sample, Verdict, View, form_of
+from medgen.engine.errors import ConfigError
 from medgen.engine.plan.plan import Node
 from medgen.engine.results.statistics import Floats, bootstrap_mean
 from medgen.engine.results.summary import random_labels
@@ -90,7 +91,11 @@ def export_authors(reader: RunReader, into: Objects) -> list[str]:
     `outputs/<system>/`; paths in the records are relative to the destination. A format that the
     system owes has its files even when it holds no record. Returns the paths of records and
     aggregates.
+
+    Raises:
+        ConfigError: the benchmark asks for what these records have no place for.
     """
+    _refuse_others(reader)
     for shard in range(reader.plan.shards):
         for sample in reader.benchmark.samples(shard):
             for images in _benchmark_images(sample).values():
@@ -100,6 +105,15 @@ def export_authors(reader: RunReader, into: Objects) -> list[str]:
     for system in reader.plan.systems:
         written += _export_system(reader, into, system.name)
     return written
+
+
+def _refuse_others(reader: RunReader) -> None:
+    formats = reader.benchmark.manifest.formats
+    if others := [name for name in formats if name not in authors.CATEGORIES]:
+        raise ConfigError(
+            f"the records of MedGEN-Bench's authors have no place for {', '.join(others)}; "
+            "export Parquet or CSV"
+        )
 
 
 def unknown_values(reader: RunReader) -> list[str]:
@@ -129,7 +143,8 @@ def _declarations(reader: RunReader, node: Node) -> list[authors.Declared]:
 def _export_system(reader: RunReader, into: Objects, system: str) -> list[str]:
     note = {"Note": PLUMBING} if any(random_labels(reader, system).values()) else {}
     values = _values(reader, system)
-    folders = [authors.FOLDERS[format_] for format_ in reader.plan.system(system).formats]
+    forms = {form_of(asks) for asks in reader.plan.system(system).gives}
+    folders = [folder for form, folder in authors.FOLDERS_BY_FORM.items() if form in forms]
     lines: dict[str, list[str]] = {folder: [] for folder in folders}
     totals = {folder: _Totals() for folder in folders}
     for shard in range(reader.plan.shards):
@@ -169,8 +184,8 @@ def _ending(data: bytes) -> str:
 def _records(
     reader: RunReader, into: Objects, system: str, shard: int, values: _Values
 ) -> Iterator[dict[str, Any]]:
-    formats = reader.plan.system(system).formats
-    samples = [s for s in reader.benchmark.samples(shard) if s.format in formats]
+    gives = reader.plan.system(system).gives
+    samples = [s for s in reader.benchmark.samples(shard) if s.asks in gives]
     found = _Found({s.id: {} for s in samples}, {s.id: {} for s in samples})
     for node in reader.plan.giving(system, SCORES):
         _add_scores(found, reader.table(node, shard), values.of(node.label))

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _SHOWN = 6
 _SHARDS_READ = 4
 _INPUTS_SHOWN = 4
-_FORMAT_ORDER = ("ImageEditing", "MultimodalGeneration", "VQA")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
         benchmark=plan.benchmark,
         protocol=plan.protocol,
         notes=tuple(manifest.notes),
-        samples=manifest.samples,
+        samples=sum(plan.samples.values()),
         tables=tuple(format_tables(summary)),
         sets=sets,
         breakdown=tuple(_breakdown(summary)),
@@ -193,10 +192,11 @@ def _readable(reader: RunReader, system: str, shard: int) -> Sequence[Prediction
 
 def _choose(reader: RunReader) -> list[tuple[int, Sample]]:
     """Six samples from the first shards: formats in turn, no task twice while others are left."""
-    pools: dict[str, list[tuple[int, Sample]]] = {name: [] for name in _FORMAT_ORDER}
+    found: dict[str, list[tuple[int, Sample]]] = {}
     for shard in range(min(_SHARDS_READ, reader.plan.shards)):
         for sample in reader.benchmark.samples(shard):
-            pools[sample.format].append((shard, sample))
+            found.setdefault(sample.format, []).append((shard, sample))
+    pools = dict(sorted(found.items()))
     chosen: list[tuple[int, Sample]] = []
     tasks: set[str] = set()
     while len(chosen) < _SHOWN and any(pools.values()):
@@ -209,8 +209,8 @@ def _choose(reader: RunReader) -> list[tuple[int, Sample]]:
 
 
 def _panels(sample: Sample, given: Sequence[tuple[str, Prediction]]) -> Iterator[Panel]:
-    for at, picture in enumerate(sample.input_images[:_INPUTS_SHOWN], start=1):
-        count = len(sample.input_images)
+    for at, picture in enumerate(sample.shown_images[:_INPUTS_SHOWN], start=1):
+        count = len(sample.shown_images)
         yield Panel("input" if count == 1 else f"input {at} of {count}", picture)
     for picture in sample.reference_images[:1]:
         yield Panel("reference", picture)

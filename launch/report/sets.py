@@ -85,6 +85,7 @@ def system_state(
     nodes = reader.plan.predictions(system.name)
     revisions = {n.key: dict(reader.revisions(n)) for n in nodes}
     recipe: dict[str, Any] = {"passport": dict(passport), "of": [n.key for n in nodes]}
+    recipe["gives"] = sorted(system.gives)
     merged: SetState | None = None
     for shard in range(reader.plan.shards):
         if any(reader.table(n, shard) is None for n in nodes):
@@ -94,7 +95,7 @@ def system_state(
             for n in nodes
             for i in range(shard * n.split, (shard + 1) * n.split)
         ]
-        stage = Stage(reader.objects, "sets", fingerprint(recipe, made_of))
+        stage = Stage(reader.objects, "sets", fingerprint(recipe, made_of), reader.plan.digests)
         if shard in stage.revisions():
             state = from_table(stage.read(shard))
         elif make is None:
@@ -107,5 +108,5 @@ def system_state(
 
 
 def _pairs(reader: RunReader, system: System, shard: int) -> tuple[list[Sample], list[Prediction]]:
-    samples = [s for s in reader.benchmark.samples(shard) if s.format in system.formats]
+    samples = [s for s in reader.benchmark.samples(shard) if s.asks in system.gives]
     return samples, reader.predictions(system.name, shard)

@@ -35,7 +35,7 @@ def plan_table(plan: Plan, todo: Todo) -> Table:
         group = plan.groups[nodes[0].group]
         shards = sum(plan.shards * n.split for n in nodes)
         left = sum(len(todo.targets[n.key]) for n in nodes)
-        samples = sum(plan.samples.get(f, 0) for f in nodes[0].formats) * left / shards
+        samples = sum(plan.samples.get(asks, 0) for asks in nodes[0].gives) * left / shards
         table.add_row(
             nodes[0].stage,
             ", ".join(n.label for n in nodes),

@@ -28,7 +28,7 @@ def say_of_replays(reader: RunReader) -> Iterator[tuple[str, str]]:
             continue
         owed = _missing_by_sample(reader, system.name)
         # Rows tell what a system owes without a picture being read; the benchmark has more only
-        # when the system takes some formats alone.
+        # when the system is asked for some samples alone.
         known = set(owed)
         if replay.unknown(known):
             known |= set(_sample_ids(reader))

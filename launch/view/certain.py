@@ -133,7 +133,9 @@ def _format_certainty(data: StoredRun, name: str) -> FormatCertainty | None:
     if value is None:
         return None
     mask = format_mask(data, name)
-    own = [s.name for s in data.eligible if name in data.plan.system(s.name).formats]
+    own = [
+        s.name for s in data.eligible if name in data.plan.formats(data.plan.system(s.name).gives)
+    ]
     field = field_of(data, value, own, mask)
     floor = _floor(data, value, mask)
     known = field.values[np.isfinite(field.values)]

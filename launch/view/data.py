@@ -213,12 +213,12 @@ class StoredRun:
     @cached_property
     def formats(self) -> tuple[str, ...]:
         """The formats that the run's systems owe, largest first."""
-        sizes = self.plan.samples
+        sizes = self.plan.formats()
         return tuple(sorted(sizes, key=lambda f: (-sizes[f], f)))
 
     def size_of(self, format_: str) -> int:
         """How many samples are of a format."""
-        return {str(f): n for f, n in self.plan.samples.items()}.get(format_, 0)
+        return self.plan.formats().get(format_, 0)
 
     # ---- tables ----------------------------------------------------------------------------
 

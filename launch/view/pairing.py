@@ -86,7 +86,8 @@ def pair_page(data: StoredRun, certainty: Certainty, left: int, right: int) -> P
     shared = [
         f
         for f in data.formats
-        if all(f in data.plan.system(s.name).formats for s in (one, two)) and headline(data, f)
+        if all(f in data.plan.formats(data.plan.system(s.name).gives) for s in (one, two))
+        and headline(data, f)
     ]
     cards = [_card(data, certainty, f, (one, two)) for f in shared]
     tasks = _by_group(data, shared, (one, two), "task", cards)

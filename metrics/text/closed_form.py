@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from medgen.engine.answers.choice import Reading
-from medgen.engine.answers.closed import is_right, reference_fault
+from medgen.engine.answers.closed import answers_right, closed_task, fault_of, is_closed
 from medgen.engine.benchmark.canonical import (
-    CLOSED_TASKS,
     as_option,
     own_choices,
     spellings_of,
@@ -96,9 +95,11 @@ class _ClosedForm(TextMetric):
     profile: Profile
 
     def applies(self, sample: Sample) -> str:
-        """Multiple choice and blank filling with a reference."""
-        if sample.task not in CLOSED_TASKS:
+        """One choice, or blanks, with a reference."""
+        if not is_closed(sample):
             return f"{self.name} does not apply to {sample.task}"
+        if sample.asks == "choices":
+            return f"{self.name} compares one choice, and several are asked"
         return text_gap(sample)
 
     def passport(self) -> Mapping[str, Any]:
@@ -132,11 +133,11 @@ class ExactMatch(_ClosedForm):
         """
         if gap := super().applies(sample):
             return gap
-        reference = sample.reference_text or ""
+        reference, task = sample.reference_text or "", closed_task(sample)
         fault = (
-            reference_fault(reference, sample.choices, sample.task)
+            fault_of(sample)
             if self.profile == "strict"
-            else parse_compat(reference, own_choices(sample), sample.task).reason
+            else parse_compat(reference, own_choices(sample), task).reason
         )
         return fault and f"reference_unparsed: {fault}"
 
@@ -146,13 +147,13 @@ class ExactMatch(_ClosedForm):
 
     def _one(self, sample: Sample, text: str) -> Score:
         if self.profile == "strict":
-            right = is_right(text, sample.reference_text or "", sample.choices, sample.task)
+            right = answers_right(sample, text)
             if isinstance(right, Reading):
                 return Score(sample.id, "unparseable", right.reason)
             return Score(sample.id, values={self.name: float(right)})
-        choices = own_choices(sample)
-        ours = parse_compat(text, choices, sample.task)
-        theirs = parse_compat(sample.reference_text or "", choices, sample.task)
+        choices, task = own_choices(sample), closed_task(sample)
+        ours = parse_compat(text, choices, task)
+        theirs = parse_compat(sample.reference_text or "", choices, task)
         if ours.answer is None:
             return Score(sample.id, "unparseable", ours.reason)
         return Score(sample.id, values={self.name: float(ours.answer == theirs.answer)})
@@ -195,6 +196,6 @@ class TaskAccuracy(_ClosedForm):
         scores = []
         for index, pair in enumerate(batch.pairs):
             sample, texts = pair.sample, (batch.text(index), batch.reference_text(index))
-            value = task_accuracy(*texts, own_choices(sample), sample.task)
+            value = task_accuracy(*texts, own_choices(sample), closed_task(sample))
             scores.append(Score(sample.id, values={self.name: value}))
         return scores

@@ -14,15 +14,16 @@ from medgen.engine.benchmark.importing import (
     ImportOptions,
     Subset,
     import_benchmark,
-    stratify,
     validate,
 )
+from medgen.engine.benchmark.laying import stratify
 from medgen.engine.benchmark.manifest import Benchmark, Manifest, benchmark_refs, find_benchmark
 from medgen.engine.benchmark.source import Problem
-from medgen.engine.benchmark.spool import SpoolEntry
-from medgen.engine.data import Format, Image, Sample
+from medgen.engine.benchmark.spool import SpoolEntry, entry_of
+from medgen.engine.data import Box, Image, Number, Sample, Turn, Values
 from medgen.engine.errors import BenchmarkError, ConfigError, StoreError
 from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import sample_shard
 from medgen.engine.store.objects import Objects
 
 
@@ -35,7 +36,7 @@ class Given:
     def __iter__(self) -> Iterator[Sample | Problem]:
         return iter(self.samples)
 
-    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[str, str], int]:
         return {}
 
     def describe(self) -> Mapping[str, Any]:
@@ -74,14 +75,27 @@ def _stored(objects: Objects, manifest: Manifest) -> list[Sample]:
 
 def _rich() -> list[Sample]:
     """Samples with everything a sample can hold."""
-    picture = Image(b"a", "in/ä.png")
+    picture = Image(b"a", "in/ä.png", "Current:", "<image 1>", Values(2.0, -1024.0, "HU", (-10, 9)))
     return [
         replace(
             sample,
             choices=("A. x", "B. y"),
             subtask="sub",
             input_images=(*sample.input_images, picture),
-            raw={"answer": {"FINDINGS": ["x", None, 1.5]}, "task": "übung"},
+            raw={"answer": {"FINDINGS": ["x", None, 1.5]}, "task": "übung", "n": 10**30},
+            context="a history",
+            turns=(Turn("user", "and this?", (picture,)), Turn("assistant", "a cyst")),
+            context_images=(picture,),
+            region_images=(Image(b"b"), Image(b"c", values=Values())),
+            reference_texts=("x", "y"),
+            reference_sections={"findings": "clear", "IMPRESSION": ""},
+            reference_choices=(0, 1),
+            reference_number=Number(0.1, "mm"),
+            reference_boxes=(Box(0, 1, 2.5, 3, 4),),
+            rubric="what is right",
+            bundle="pair",
+            groups={"sex": "F", "age": "0-18"},
+            language="zh",
         )
         for sample in _samples(40)
     ]
@@ -98,8 +112,8 @@ def test_what_was_given_is_stored_in_every_kind_of_place(store_url: str) -> None
     assert manifest.tasks == dict(sorted(Counter(s.task for s in samples).items()))
     assert manifest.modalities == dict(sorted(Counter(s.modality for s in samples).items()))
     for number, shard in enumerate(manifest.shards):
-        held = Counter(s.format for s in Benchmark(objects, manifest.ref).samples(number))
-        assert shard.formats == dict(sorted(held.items()))
+        held = Counter(s.asks for s in Benchmark(objects, manifest.ref).samples(number))
+        assert shard.asks == dict(sorted(held.items()))
 
 
 def test_the_order_of_the_source_does_not_matter(memory_url: str) -> None:
@@ -117,12 +131,30 @@ def test_the_order_of_the_source_does_not_matter(memory_url: str) -> None:
     [
         lambda s: replace(s, instruction="other"),
         lambda s: replace(s, choices=("A",)),
-        lambda s: replace(s, reference_text="other"),
+        lambda s: replace(s, reference_texts=("other",)),
         lambda s: replace(s, raw={"a": 1}),
         lambda s: replace(s, source="other"),
         lambda s: replace(s, input_images=(Image(b"other", s.input_images[0].path),)),
         lambda s: replace(s, input_images=s.input_images + s.reference_images, reference_images=()),
         lambda s: replace(s, id="other"),
+        lambda s: replace(s, asks="text"),
+        lambda s: replace(s, context="c"),
+        lambda s: replace(s, turns=(Turn("user", "a"),)),
+        lambda s: replace(s, context_images=s.input_images, input_images=()),
+        lambda s: replace(s, region_images=s.reference_images),
+        lambda s: replace(s, input_images=tuple(replace(i, label="a") for i in s.input_images)),
+        lambda s: replace(s, input_images=tuple(replace(i, place="a") for i in s.input_images)),
+        lambda s: replace(
+            s, input_images=tuple(replace(i, values=Values()) for i in s.input_images)
+        ),
+        lambda s: replace(s, reference_sections={"a": "b"}),
+        lambda s: replace(s, reference_choices=(0,)),
+        lambda s: replace(s, reference_number=Number(0.0)),
+        lambda s: replace(s, reference_boxes=(Box(0, 0, 0, 1, 1),)),
+        lambda s: replace(s, rubric="r"),
+        lambda s: replace(s, bundle="b"),
+        lambda s: replace(s, groups={"sex": "F"}),
+        lambda s: replace(s, language="zh"),
     ],
 )
 def test_the_fingerprint_covers_every_field(memory_url: str, change: Any) -> None:
@@ -162,13 +194,13 @@ def test_an_interrupted_import_is_not_a_benchmark_and_is_finished_later(
 def test_importing_again_repairs(memory_url: str, damage: str) -> None:
     objects, source = connect(memory_url), SyntheticSource(30, images=True)
     manifest = import_benchmark(source, objects, ImportOptions("x", shard_size=8))
-    folder = f"benchmarks/{manifest.ref}"
+    victim = sample_shard(manifest.shards[1].digest)
     if damage == "missing":
-        objects.delete(f"{folder}/shard-00001.arrow")
+        objects.delete(victim)
     elif damage == "changed":
-        objects.replace(f"{folder}/shard-00001.arrow", b"not a table")
+        objects.replace(victim, b"not a table")
     else:
-        objects.replace(f"{folder}/manifest.json", b"{")
+        objects.replace(f"benchmarks/{manifest.ref}/manifest.json", b"{")
     with pytest.raises(StoreError):
         _stored(objects, find_benchmark(objects, "x").manifest)
     assert import_benchmark(source, objects, ImportOptions("x", shard_size=8)) == manifest
@@ -245,7 +277,7 @@ def test_very_many_problems_are_counted_and_the_first_are_shown(memory_url: str)
 
 def _entries(counts: Mapping[tuple[str, str], int]) -> list[SpoolEntry]:
     return [
-        SpoolEntry(f"{task}-{modality}-{n}", "VQA", task, modality, b"", 0, ())
+        entry_of(Sample(f"{task}-{modality}-{n}", "text", task, modality, ""))
         for (task, modality), count in counts.items()
         for n in range(count)
     ]
@@ -306,7 +338,7 @@ class Heavy:
             pixels = random.Random(sample.id).randbytes(200_000)
             yield replace(sample, input_images=(Image(pixels, "x"),))
 
-    def expected_counts(self) -> Mapping[tuple[Format, str], int]:
+    def expected_counts(self) -> Mapping[tuple[str, str], int]:
         return {}
 
     def describe(self) -> Mapping[str, Any]:

@@ -141,9 +141,7 @@ def let_through(data: bytes) -> list[str]:
 
 
 def measured(data: bytes, profile: str) -> str:
-    sample = Sample(
-        "s", "ImageEditing", "style-transfer", "CT", "-", reference_images=(Image(data),)
-    )
+    sample = Sample("s", "image", "style-transfer", "CT", "-", reference_images=(Image(data),))
     metric = PSNR(profile)
     metric.load("cpu")
     pair = Pair(sample, Prediction("s", images=(Image(data),)))

@@ -11,8 +11,8 @@ from medgen.engine.plan.plan import make_plan
 from medgen.launch.compose import recipe
 
 ROOT = Path(__file__).resolve().parents[2]
-FORMATS = {"VQA": 20, "ImageEditing": 30, "MultimodalGeneration": 14}
-MANIFEST = Manifest("medgen", "0" * 16, 64, 0, (ShardEntry(64, FORMATS, ""),), FORMATS, {}, {})
+ASKS = {"choice": 5, "text": 15, "image": 30, "image+text": 14}
+MANIFEST = Manifest("medgen", "0" * 16, 64, 0, (ShardEntry(64, ASKS, "", ""),), ASKS, {}, {}, {})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)

@@ -332,7 +332,7 @@ def test_predictions_without_metric_or_judge_are_owed(place: Place) -> None:
 
 
 def test_a_system_owes_its_own_formats_alone(place: Place) -> None:
-    formats = {**ECHO, "formats": ["VQA"]}
+    formats = {**ECHO, "gives": ["text", "choice"]}
     assert place.run(systems=[formats]) == 0
     assert {(r["format"], r["expected"]) for r in place.rows()} == {("VQA", 4)}
 

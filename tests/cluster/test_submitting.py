@@ -64,7 +64,7 @@ def describe(folder: Path, name: str, pause: float) -> Path:
         "name": name,
         "store": str(folder / "store"),
         "benchmark": "mini",
-        "systems": [{"name": "slow", "formats": ["VQA"], "answer": answer}],
+        "systems": [{"name": "slow", "gives": ["text", "choice"], "answer": answer}],
         "protocol": {"name": "words", "metrics": {"bleu": {}, "token_f1": {}}},
         "submit": {"include": ["slow_system.py"], "env": ["GREETING"]},
         "report": False,

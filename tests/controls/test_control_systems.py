@@ -145,11 +145,17 @@ def test_unrelated_says_when_there_is_nobody_to_borrow_from(tmp_path: object) ->
     ref = import_benchmark(SyntheticSource(1), objects, ImportOptions("x")).ref
     (given,) = _answers(Unrelated, Benchmark(objects, ref))
     assert given.status == "model_error"
-    assert "no VQA sample with another source picture" in given.reason
+    assert "no TextOnly sample with another source picture" in given.reason
 
 
-@pytest.mark.parametrize("make", [Blank, Classical])
-@pytest.mark.parametrize("images", [(), (Image(b"no picture"),)])
+@pytest.mark.parametrize(
+    ("make", "images"),
+    [
+        (Blank, (Image(b"no picture"),)),
+        (Classical, (Image(b"no picture"),)),
+        (Classical, ()),
+    ],
+)
 def test_a_sample_without_a_readable_picture_is_a_row_of_its_own(
     make: Callable[[], Generator], images: tuple[Image, ...], mini: Benchmark
 ) -> None:
@@ -163,7 +169,7 @@ def test_a_sample_without_a_readable_picture_is_a_row_of_its_own(
 
 def test_no_control_but_the_oracle_looks_at_the_reference(mini: Benchmark) -> None:
     hidden = [
-        Request(replace(sample, reference_text="secret", reference_images=(), raw={}))
+        Request(replace(sample, reference_texts=("secret",), reference_images=(), raw={}))
         for sample in _all(mini)
     ]
     for make in (CopyInput, Blank, Classical, Unrelated):

@@ -14,7 +14,7 @@ from medgen.engine.errors import AdapterError
 GREEN = picture((0, 200, 0))
 
 
-def _sample(name: str, kind: Any = "MultimodalGeneration") -> Sample:
+def _sample(name: str, kind: Any = "image+text") -> Sample:
     return Sample(name, kind, "instruction-editing", "CT", "Do it.")
 
 
@@ -26,7 +26,7 @@ def _file(folder: Path, *records: object) -> str:
     return str(folder / "predictions.jsonl")
 
 
-def _one(folder: Path, kind: Any = "MultimodalGeneration", **fields: object) -> Prediction:
+def _one(folder: Path, kind: Any = "image+text", **fields: object) -> Prediction:
     whole = {"response": "words", "output_image": "out/green.png"} | fields
     record = {"sample_id": "a"} | {n: v for n, v in whole.items() if v is not None}
     (given,) = Replay(_file(folder, record)).predict([Request(_sample("a", kind))])
@@ -44,7 +44,7 @@ def test_order_and_ids_are_those_of_the_requests(tmp_path: Path) -> None:
     records = [{"sample_id": f"s{n}", "response": f"text {n} é"} for n in range(50)]
     replay = Replay(_file(tmp_path, *records))
     order = [7, 3, 49, 0, 7]
-    given = replay.predict([Request(_sample(f"s{n}", "VQA")) for n in order])
+    given = replay.predict([Request(_sample(f"s{n}", "text")) for n in order])
     assert [p.sample_id for p in given] == [f"s{n}" for n in order]
     assert [p.text for p in given] == [f"text {n} é" for n in order]
     assert replay.predict([]) == []
@@ -119,13 +119,13 @@ def test_a_bad_picture_is_a_row_and_keeps_the_text(
 @pytest.mark.parametrize(
     ("kind", "fields", "status"),
     [
-        ("VQA", {"output_image": None}, "ok"),
-        ("VQA", {"response": None, "output_image": None}, "missing"),
-        ("ImageEditing", {"response": None}, "ok"),
-        ("ImageEditing", {"response": None, "output_image": None}, "missing"),
-        ("MultimodalGeneration", {"output_image": None}, "invalid_image"),
-        ("MultimodalGeneration", {"output_image": []}, "invalid_image"),
-        ("VQA", {"response": 7}, "model_error"),
+        ("text", {"output_image": None}, "ok"),
+        ("text", {"response": None, "output_image": None}, "missing"),
+        ("image", {"response": None}, "ok"),
+        ("image", {"response": None, "output_image": None}, "missing"),
+        ("image+text", {"output_image": None}, "invalid_image"),
+        ("image+text", {"output_image": []}, "invalid_image"),
+        ("text", {"response": 7}, "model_error"),
     ],
 )
 def test_what_a_format_needs(
@@ -143,7 +143,7 @@ def test_an_object_as_response_is_read_as_text(tmp_path: Path) -> None:
 
 def test_an_id_that_stands_twice_is_no_answer(tmp_path: Path) -> None:
     replay = Replay(_file(tmp_path, *({"sample_id": "a", "response": r} for r in "xy")))
-    (given,) = replay.predict([Request(_sample("a", "VQA"))])
+    (given,) = replay.predict([Request(_sample("a", "text"))])
     assert (given.status, given.text) == ("model_error", None)
     assert given.reason == (
         "stands twice: line 1 of predictions.jsonl and line 2 of predictions.jsonl"
@@ -160,7 +160,7 @@ def test_several_files_are_one_system_with_one_folder_of_pictures(tmp_path: Path
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.jsonl").write_text(json.dumps(record) + "\n")
     urls = [f"{tmp_path}/{name}/model.jsonl" for name in ("vqa", "edit")]
-    requests = [Request(_sample("b", "ImageEditing")), Request(_sample("a", "VQA"))]
+    requests = [Request(_sample("b", "image")), Request(_sample("a", "text"))]
     second, first = Replay(urls, images=str(tmp_path)).predict(requests)
     assert (first.status, first.text) == ("ok", "words")
     assert (second.status, [i.data for i in second.images]) == ("ok", [GREEN])
@@ -176,7 +176,7 @@ def test_a_file_that_changes_under_the_run_is_noticed(tmp_path: Path) -> None:
     url = _file(tmp_path, {"sample_id": "a", "response": "x"}, {"sample_id": "b", "response": "y"})
     replay = Replay(url)
     _file(tmp_path, {"sample_id": "b", "response": "x"}, {"sample_id": "a", "response": "y"})
-    given = replay.predict([Request(_sample("a", "VQA"))])
+    given = replay.predict([Request(_sample("a", "text"))])
     assert [p.status for p in given] == ["model_error"]
     assert "changed" in given[0].reason
 
@@ -248,7 +248,7 @@ def test_an_unreadable_line_is_blamed_on_the_sample_that_it_tells(
 ) -> None:
     fine = [{"sample_id": name, "response": name} for name in ("x", "y")]
     replay = Replay(_file(tmp_path, fine[0], "{broken first", fine[1], line))
-    given = replay.predict([Request(_sample(n, "VQA")) for n in ("x", "a", "y")])
+    given = replay.predict([Request(_sample(n, "text")) for n in ("x", "a", "y")])
     assert [p.status for p in given] == ["ok", "model_error" if told else "missing", "ok"]
     if told:
         assert given[1].reason.startswith("line 4: ")

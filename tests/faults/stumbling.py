@@ -24,7 +24,7 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import PosixObjects
 from medgen.engine.store.s3 import S3Objects
 
-COUNT, VICTIM = 12, "shard-00001.arrow"
+COUNT = 12
 
 
 def die() -> NoReturn:
@@ -32,17 +32,17 @@ def die() -> NoReturn:
     raise AssertionError("SIGKILL was survived")
 
 
-def stumble(step: str, stage: str) -> None:
+def stumble(step: str, victim: str) -> None:
     """Arrange for the death, on a disk and on object storage."""
     for kind, halfway in ((PosixObjects, tear), (S3Objects, half_a_request)):
-        kind.create = mortal(kind.create, halfway, step, stage)  # type: ignore[method-assign]
+        kind.create = mortal(kind.create, halfway, step, victim)  # type: ignore[method-assign]
 
 
-def mortal(create: Any, halfway: Any, step: str, stage: str) -> Any:
+def mortal(create: Any, halfway: Any, step: str, victim: str) -> Any:
     """A `create` that does not survive the victim's."""
 
     def attempt(self: Any, path: str, data: bytes) -> bool:
-        meant = path.startswith(f"stages/{stage}/") and path.endswith(VICTIM)
+        meant = path == victim
         if meant and step == "before":
             die()
         if meant and step == "during":
@@ -79,12 +79,18 @@ def half_a_request(objects: S3Objects, path: str, data: bytes) -> NoReturn:
     die()
 
 
+def victim(reader: RunReader, stage: str) -> str:
+    """The second shard of the stage."""
+    (node,) = (n for n in reader.plan.nodes.values() if n.stage == stage)
+    return reader.stage(node).path(1)
+
+
 def main(store: str, step: str, stage: str) -> None:
     """Run until the death; without a step, to the end."""
-    stumble(step, stage)
     objects = connect(store)
     work = plan(objects, System("echo", echo()), count=COUNT)
     reader = RunReader(objects, work)
+    stumble(step, victim(reader, stage) if stage else "")
     ending = carry_out(reader, survey(reader), LocalPool(), Options())
     sys.exit(0 if not ending.failed else 1)
 

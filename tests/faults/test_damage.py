@@ -13,13 +13,14 @@ from sources.outside import RECORDS, write_directory
 
 from medgen.conf.schema import BenchmarkConf
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
-from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.benchmark.manifest import Benchmark, find_benchmark
 from medgen.engine.errors import CorruptError, MedgenError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.results.summary import summarize
 from medgen.engine.run.driver import Event
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import BenchmarkPlace, StagePlace, sample_shard
 from medgen.engine.store.sealed import seal, unseal
 from medgen.engine.store.shards import labels
 from medgen.launch import compose
@@ -53,7 +54,8 @@ def foreign(file: Path) -> None:
 
 
 def of_another_shard(file: Path) -> None:
-    file.write_bytes(file.with_name("shard-00001.arrow").read_bytes())
+    other = next(path for path in sorted(file.parent.glob("shard-*")) if path != file)
+    file.write_bytes(other.read_bytes())
 
 
 def unsealed(file: Path) -> None:
@@ -96,6 +98,14 @@ def folder(path: Path, stage: str) -> Path:
     return found
 
 
+def shard(path: Path, stage: str, number: int, revision: int = 0) -> Path:
+    """The file of a shard of rows."""
+    store = path.parent / "store"
+    digest = find_benchmark(connect(str(store)), "fake").manifest.shards[number].digest
+    (found,) = (store / "stages" / stage).iterdir()
+    return store / StagePlace(stage, found.name).shard(digest, revision)
+
+
 def rows(plan: Plan, path: Path, stage: str) -> list[dict[str, Any]]:
     reader = RunReader(connect(str(path.parent / "store")), plan)
     (node,) = (n for n in plan.nodes.values() if n.stage == stage)
@@ -110,22 +120,23 @@ def test_a_damaged_prediction_is_named_and_replaced_with_all_that_was_made_of_it
 ) -> None:
     plan = again(run)[0].plan
     before = {stage: rows(plan, run, stage) for stage in ("answer", "score")}
-    victim = folder(run, "answer") / "shard-00000.arrow"
+    victim = shard(run, "answer", 0)
     spoil(victim)
     content = victim.read_bytes()
-    with pytest.raises(CorruptError, match=r"shard-00000\.arrow"):
+    with pytest.raises(CorruptError, match=victim.name):
         rows(plan, run, "answer")
     done, heard = again(run, repair=True)
     assert done.complete
     quarantined = [e for e in heard if e.kind == "quarantined"]
-    assert [e.details["path"].rpartition("/")[2] for e in quarantined] == ["shard-00000.arrow"]
-    assert (folder(run, "answer") / "quarantine" / "shard-00000.arrow").read_bytes() == content
+    assert [e.details["path"].rpartition("/")[2] for e in quarantined] == [victim.name]
+    assert (folder(run, "answer") / "quarantine" / victim.name).read_bytes() == content
     receipts = sorted((e.receipt.stage, e.receipt.shard) for e in heard if e.receipt is not None)
     assert receipts == [("answer", 0), ("score", 0)], "only what was damaged, and what reads it"
     assert {stage: rows(plan, run, stage) for stage in before} == before
     names = {p.name for p in folder(run, "answer").iterdir()} - {"stage.json", "quarantine"}
-    assert names == {"shard-00000-r1.arrow", "shard-00001.arrow", "shard-00002.arrow"}
-    remade = unseal((folder(run, "score") / "shard-00000-r1.arrow").read_bytes(), "x")
+    kept = [(0, 1), (1, 0), (2, 0)]
+    assert names == {shard(run, "answer", number, revision).name for number, revision in kept}
+    remade = unseal(shard(run, "score", 0, 1).read_bytes(), "x")
     assert list(labels(remade)["inputs"].values()) == [1]
     assert not [e for e in again(run, repair=True)[1] if e.kind == "quarantined"]
 
@@ -133,22 +144,23 @@ def test_a_damaged_prediction_is_named_and_replaced_with_all_that_was_made_of_it
 @pytest.mark.parametrize("spoil", SPOILS, ids=lambda spoil: spoil.__name__)
 def test_damaged_scores_make_no_table(run: Path, spoil: Spoil) -> None:
     done = again(run)[0]
-    spoil(folder(run, "score") / "shard-00000.arrow")
-    with pytest.raises(CorruptError, match=r"shard-00000\.arrow"):
+    before = shard(run, "score", 0)
+    spoil(before)
+    with pytest.raises(CorruptError, match=before.name):
         summarize(RunReader(done.reader.objects, done.plan))
-    before = folder(run, "score") / "shard-00000.arrow"
     assert again(run, repair=True)[0].complete
     assert not before.exists()
     assert summarize(RunReader(done.reader.objects, done.plan)).num_rows
 
 
 def test_a_run_that_needs_a_damaged_shard_ends_that_system_and_says_the_cure(run: Path) -> None:
-    flip(folder(run, "answer") / "shard-00001.arrow")
-    (folder(run, "score") / "shard-00001.arrow").unlink()
+    victim = shard(run, "answer", 1)
+    flip(victim)
+    shard(run, "score", 1).unlink()
     done, _ = again(run)
     assert not done.complete
     (reason,) = done.ending.failed.values()
-    assert "shard-00001.arrow" in reason
+    assert victim.name in reason
     assert "--repair" in reason
     assert again(run, repair=True)[0].complete
 
@@ -181,26 +193,30 @@ def test_a_damaged_plan_in_the_store_is_replaced(run: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [flip, truncate, empty, Path.unlink], ids=lambda s: s.__name__)
-@pytest.mark.parametrize("name", ["manifest.json", "shard-00000.arrow"])
+@pytest.mark.parametrize("name", ["manifest.json", "samples"])
 def test_a_damaged_benchmark_is_named_and_imported_again(
     tmp_path: Path, spoil: Spoil, name: str
 ) -> None:
     outside, store = tmp_path / "outside", tmp_path / "store"
     write_directory(outside, RECORDS)
     conf, objects = BenchmarkConf(name="tiny", source=str(outside)), connect(str(store))
-    compose.ensure_benchmark(objects, conf)
-    (victim,) = (store / "benchmarks").glob(f"*/{name}")
+    manifest = compose.ensure_benchmark(objects, conf)
+    victim = store / BenchmarkPlace(manifest.ref).manifest
+    if name == "samples":
+        victim = store / sample_shard(manifest.shards[0].digest)
     whole, heard = victim.read_bytes(), []
     spoil(victim)
-    with pytest.raises(MedgenError, match=f"{name}|no benchmark"):
-        Benchmark(objects, victim.parent.name).samples(0)
+    with pytest.raises(MedgenError, match=f"{victim.name}|no benchmark"):
+        Benchmark(objects, manifest.ref).samples(0)
     mend_benchmark(objects, conf, heard.append)
     assert victim.read_bytes() == whole
     assert len(heard) == 1
 
 
 def test_a_damaged_benchmark_of_unknown_origin_is_refused_by_name(run: Path) -> None:
-    (victim,) = (run.parent / "store" / "benchmarks").glob("*/shard-00002.arrow")
+    store = run.parent / "store"
+    manifest = find_benchmark(connect(str(store)), "fake").manifest
+    victim = store / sample_shard(manifest.shards[2].digest)
     flip(victim)
-    with pytest.raises(MedgenError, match=r"shard-00002\.arrow.*medgen import"):
+    with pytest.raises(MedgenError, match=f"{victim.name}.*medgen import"):
         again(run, repair=True)

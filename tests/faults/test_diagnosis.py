@@ -251,7 +251,7 @@ def test_a_row_that_fails_is_logged_with_its_sample(
 
 def test_a_rule_that_fails_on_an_image_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     junk = (Image(b"junk", "x.png"),)
-    sample = Sample("s1", "ImageEditing", "denoising", "CT", "denoise", input_images=junk)
+    sample = Sample("s1", "image", "denoising", "CT", "denoise", input_images=junk)
     (row,) = Classical().predict([Request(sample)])
     assert row.status == "model_error"
     (record,) = caplog.records

@@ -54,7 +54,7 @@ def test_a_listing_that_lags_hides_nothing_that_was_heard_of(
     work = plan(objects, System("echo", echo()), count=12)
     reader = RunReader(objects, work)
     todo = survey(reader)
-    old = {key: Stage(objects, n.stage, key).listing() for key, n in work.nodes.items()}
+    old = {key: reader.stage(n).listing() for key, n in work.nodes.items()}
     monkeypatch.setattr(Stage, "listing", lambda stage: old[stage.key])
     assert carry_out(reader, todo, LocalPool(), Options()) == Ending(False, {})
     assert survey(RunReader(objects, work)).shards > 0, "the listing does lag"

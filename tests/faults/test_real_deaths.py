@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from fakes import Lines, echo, plan
-from faults.stumbling import COUNT, VICTIM
+from faults.stumbling import COUNT, victim
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.plan.plan import Plan, System
@@ -63,8 +63,9 @@ def test_a_driver_killed_at_a_step_of_a_commit_leaves_whole_shards_only(
     assert left > 0
     rows = texts(shared_url, work)
     assert sorted(rows) == [(f"s{i:04d}", "ok", f"say {i}") for i in range(COUNT)]
-    names = objects.names(f"stages/{stage}/{node.key}")
-    assert VICTIM in names
+    reader = RunReader(objects, work)
+    names = objects.names(reader.stage(node).place.folder)
+    assert victim(reader, stage).rpartition("/")[2] in names
     assert len([n for n in names if n.startswith("shard-")]) == work.shards
 
 

@@ -34,7 +34,7 @@ def written(folder: Path, system: dict[str, Any], pool: str = "local") -> Path:
         "name": "quiet",
         "store": store,
         "benchmark": {"name": "fake"},
-        "systems": [{"name": "asked", "formats": ["VQA"], "answer": system}],
+        "systems": [{"name": "asked", "gives": ["text", "choice"], "answer": system}],
         "protocol": {"name": "text", "metrics": {"token_f1": {}}},
         "cluster": {"name": "here", "pool": pool, "num_cpus": 4},
     }

@@ -8,7 +8,7 @@ from hostile.corpus import entries
 from judging.cases import valid_reply
 from sources.outside import RECORDS
 
-from medgen.engine.data import FORMATS
+from medgen.engine.data import FORMS
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.protocols import PROTOCOLS
 from medgen.engine.store.sealed import seal
@@ -39,12 +39,15 @@ _REPLY = {
 }
 _WRITTEN = {"output_text": "The lungs are clear.", "generate_prompt": "A chest radiograph."}
 _VERDICTS = [
-    _json(valid_reply(Rubric(protocol), format_, 3))
+    _json(valid_reply(Rubric(protocol), form, 3))
     for protocol in PROTOCOLS.values()
-    for format_ in FORMATS
+    for form in FORMS
 ]
-_TABLE = pa.table({"id": ["a", "b"]}, metadata={"medgen.schema": "score/1"})
-_MANIFEST = {"version": "benchmark/1", "shards": [{"samples": 1, "formats": {}, "sha256": ""}]}
+_TABLE = pa.table({"id": ["a", "b"]}, metadata={"medgen.schema": "score/2"})
+_MANIFEST = {
+    "version": "benchmark/2",
+    "shards": [{"samples": 1, "asks": {}, "digest": "", "sha256": ""}],
+}
 
 INPUTS: Mapping[str, Sequence[bytes]] = {
     "records": [_json(record) for record in RECORDS],

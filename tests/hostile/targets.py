@@ -28,19 +28,20 @@ from medgen.engine.answers.refusals import is_refusal
 from medgen.engine.benchmark.manifest import manifest_from_json
 from medgen.engine.chat.answering import AnswerStyle, answer
 from medgen.engine.chat.messages import ChatReply
-from medgen.engine.data import FORMATS, Image, Sample, Verdict
+from medgen.engine.data import FORMS, Image, Prediction, Sample, Verdict
 from medgen.engine.errors import AdapterError, CorruptError, ImageError
 from medgen.engine.images import open_image
 from medgen.engine.judging.prompts import Rubric
 from medgen.engine.judging.protocols import PROTOCOLS
 from medgen.engine.judging.replies import read_reply
 from medgen.engine.store import schemas
+from medgen.engine.store.sample_rows import sample_table
 from medgen.engine.store.sealed import unseal
 from medgen.metrics.text.closed_form import parse_compat
 
 SAMPLE = Sample(
-    "s1", "MultimodalGeneration", "report-generation", "CT", "Say what this is.",
-    choices=("first", "second"), reference_text="lungs", input_images=(Image(b"x", "x.png"),),
+    "s1", "image+text", "report-generation", "CT", "Say what this is.",
+    choices=("first", "second"), reference_texts=("lungs",), input_images=(Image(b"x", "x.png"),),
 )  # fmt: skip
 Target = Callable[[bytes], None]
 
@@ -50,7 +51,7 @@ def records(data: bytes) -> None:
     source, checker = _source()
     for item in source._record("edit.jsonl", checker, (1, data)):
         if isinstance(item, Sample):
-            schemas.sample_table([item])
+            sample_table([item])
         else:
             str(item).encode()
 
@@ -104,8 +105,8 @@ def judge_replies(data: bytes) -> None:
     """A judge's words become scores on the scale, or no number at all."""
     text = data.decode("utf-8", "replace")
     for rubric in _rubrics():
-        for format_ in FORMATS:
-            reading = read_reply(text, rubric, format_)
+        for form in FORMS:
+            reading = read_reply(text, rubric, form)
             assert bool(reading.scores) == (reading.status == "ok")
             low, high = rubric.protocol.low, rubric.protocol.high
             assert all(low <= score <= high for score in reading.scores.values())
@@ -116,9 +117,7 @@ def judge_replies(data: bytes) -> None:
             schemas.verdict_table([verdict], {SAMPLE.id: _CONTEXT})
 
 
-_CONTEXT = dict.fromkeys(
-    ("sample_id", "format", "task", "modality", "source", "prediction_status"), ""
-)
+_CONTEXT = schemas.context([SAMPLE], [Prediction(SAMPLE.id)])[SAMPLE.id]
 
 
 @cache

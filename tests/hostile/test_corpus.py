@@ -18,7 +18,7 @@ from medgen.adapters.sources.layouts import open_source
 from medgen.conf.loading import ConfError, load
 from medgen.engine.benchmark.importing import validate
 from medgen.engine.chat.answering import AnswerStyle, answer
-from medgen.engine.data import FORMATS
+from medgen.engine.data import FORMS
 from medgen.engine.errors import AdapterError, ImageError, MedgenError
 from medgen.engine.images import open_image
 from medgen.engine.judging.prompts import Rubric
@@ -98,8 +98,8 @@ def test_configurations(entry: Entry, tmp_path: Path) -> None:
 @each("judge replies")
 def test_judge_replies(entry: Entry) -> None:
     for protocol in PROTOCOLS.values():
-        for format_ in FORMATS:
-            reading = read_reply(entry.content, Rubric(protocol), format_)
+        for form in FORMS:
+            reading = read_reply(entry.content, Rubric(protocol), form)
             assert re.fullmatch(entry.said or "", reading.status)
             assert reading.reason
             assert not reading.scores

@@ -23,17 +23,17 @@ INPUT, OUTPUT, TRUTH = picture((200, 10, 10)), picture((10, 200, 10)), picture((
 
 VQA = Sample(
     id="vqa-1",
-    format="VQA",
+    asks="choice",
     task="multiple-choice",
     modality="CT",
     instruction="Which organ is enlarged?",
     choices=("liver", "spleen"),
     input_images=(INPUT, picture((180, 10, 10))),
-    reference_text="B. spleen, 14 cm",
+    reference_texts=("B. spleen, 14 cm",),
 )
 EDIT = Sample(
     id="edit-1",
-    format="ImageEditing",
+    asks="image",
     task="artifact-removal",
     modality="MRI",
     instruction="Remove the motion artifact.",
@@ -42,12 +42,12 @@ EDIT = Sample(
 )
 GENERATION = Sample(
     id="gen-1",
-    format="MultimodalGeneration",
+    asks="image+text",
     task="disease-prediction",
     modality="X-ray",
     instruction="Show the film in six weeks.",
     input_images=(INPUT,),
-    reference_text="The effusion has gone.",
+    reference_texts=("The effusion has gone.",),
     reference_images=(TRUTH,),
 )
 SAMPLES = (VQA, EDIT, GENERATION)
@@ -58,15 +58,15 @@ PREDICTIONS = (
 )
 
 
-def valid_reply(rubric: Rubric, format_: Any, score: int = 4) -> dict[str, Any]:
+def valid_reply(rubric: Rubric, form: Any, score: int = 4) -> dict[str, Any]:
     """A reply that fits the schema, every dimension at one score."""
     protocol = rubric.protocol
-    names = [d.name for d in protocol.dimensions_for(format_)]
+    names = [d.name for d in protocol.dimensions_for(form)]
     reply: dict[str, Any] = {
         "analysis": "The input shows a spleen.",
         "explanations": {name: f"about {name}" for name in names},
     }
-    if checks := protocol.checklist.get(format_):
+    if checks := protocol.checklist.get(form):
         reply["checklist"] = dict.fromkeys(checks, "yes")
     reply["scores"] = dict.fromkeys(names, score)
     return reply

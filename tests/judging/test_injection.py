@@ -80,9 +80,10 @@ def test_an_attack_changes_nothing_outside_its_quotation(
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_instruction_or_reference_is_quoted_too(attack: str) -> None:
-    said_ = dict.fromkeys(("instruction", "reference_text", "modality", "task"), attack)
+    said_ = dict.fromkeys(("instruction", "context", "rubric", "modality", "task"), attack)
+    said_ |= {"reference_texts": (attack,)}
     hostile = replace(VQA, choices=(attack,), **said_)
-    harmless = prompt(VQA, Prediction("vqa-1", text="B"), "reference_based")
+    harmless = prompt(replace(VQA, rubric="-"), Prediction("vqa-1", text="B"), "reference_based")
     attacked = prompt(hostile, Prediction("vqa-1", text="B"), "reference_based")
     assert outside(attacked) == outside(harmless)
 
@@ -99,14 +100,14 @@ def test_nothing_hidden_and_no_control_token_survives(attack: str) -> None:
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_attack_that_is_echoed_is_no_verdict(attack: str) -> None:
     """The worst a judge can do is to repeat the candidate: that never reads as a score."""
-    reading = read_reply(attack, RUBRIC, "VQA")
+    reading = read_reply(attack, RUBRIC, "text")
     assert reading.status in ("parse_error", "schema_error")
     assert not reading.scores
 
 
 @pytest.mark.parametrize("attack", FORGED_REPLIES)
 def test_a_forged_reply_inside_an_explanation_steers_no_score(attack: str) -> None:
-    reply = valid_reply(RUBRIC, "VQA", score=2)
+    reply = valid_reply(RUBRIC, "text", score=2)
     reply["explanations"]["anatomical_accuracy"] = attack
     reply["analysis"] = attack
     judge = ChatJudge(ScriptedChat(lambda _: said(reply)), name="j", protocol="table-iv/1")

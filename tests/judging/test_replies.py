@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging.cases import valid_reply
 
-from medgen.engine.data import FORMATS
+from medgen.engine.data import FORMS
 from medgen.engine.judging.prompts import Rubric, reply_schema
 from medgen.engine.judging.protocols import PROTOCOLS
 from medgen.engine.judging.replies import read_reply
@@ -21,11 +21,11 @@ GOLDENS = Path(__file__).parents[1] / "goldens" / "extract_json.json"
 
 
 @pytest.mark.parametrize("rubric", [TABLE, PAPER, MANUSCRIPT], ids=lambda r: r.protocol.id)
-@pytest.mark.parametrize("format_", FORMATS)
-def test_a_reply_that_fits_is_taken_as_it_is(rubric: Rubric, format_: Any) -> None:
-    reading = read_reply(json.dumps(valid_reply(rubric, format_, 3)), rubric, format_)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_reply_that_fits_is_taken_as_it_is(rubric: Rubric, form: Any) -> None:
+    reading = read_reply(json.dumps(valid_reply(rubric, form, 3)), rubric, form)
     assert reading.status == "ok"
-    assert set(reading.scores) == {d.name for d in rubric.protocol.dimensions_for(format_)} | {
+    assert set(reading.scores) == {d.name for d in rubric.protocol.dimensions_for(form)} | {
         "overall_score"
     }
     assert set(reading.scores.values()) == {3.0}
@@ -47,8 +47,8 @@ def test_a_reply_that_fits_is_taken_as_it_is(rubric: Rubric, format_: Any) -> No
     ],
 )
 def test_only_known_wrapping_is_taken_off(wrap: str) -> None:
-    body = json.dumps(valid_reply(TABLE, "VQA"))
-    assert read_reply(wrap.replace("{}", body), TABLE, "VQA").status == "ok"
+    body = json.dumps(valid_reply(TABLE, "text"))
+    assert read_reply(wrap.replace("{}", body), TABLE, "text").status == "ok"
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_only_known_wrapping_is_taken_off(wrap: str) -> None:
     ["Here it is: {}", "{} Hope this helps.", "{}{}", "[{}]", '"{}"', "\ufeff{}", "<think>{}"],
 )
 def test_words_around_the_object_are_a_parse_error(wrap: str) -> None:
-    body = json.dumps(valid_reply(TABLE, "VQA"))
-    reading = read_reply(wrap.replace("{}", body), TABLE, "VQA")
+    body = json.dumps(valid_reply(TABLE, "text"))
+    reading = read_reply(wrap.replace("{}", body), TABLE, "text")
     assert reading.status == "parse_error"
     assert not reading.scores
 
@@ -67,20 +67,20 @@ def test_words_around_the_object_are_a_parse_error(wrap: str) -> None:
     ["", "7", "null", "true", "{", "{'overall_score': 5}", '{"scores": NaN}', "[" * 100_000],
 )
 def test_what_is_no_object_is_a_parse_error(text: str) -> None:
-    assert read_reply(text, TABLE, "VQA").status == "parse_error"
+    assert read_reply(text, TABLE, "text").status == "parse_error"
 
 
 def test_a_truncated_reply_is_a_parse_error_wherever_it_is_cut() -> None:
-    body = json.dumps(valid_reply(TABLE, "VQA"))
-    statuses = {read_reply(body[:cut], TABLE, "VQA").status for cut in range(len(body))}
+    body = json.dumps(valid_reply(TABLE, "text"))
+    statuses = {read_reply(body[:cut], TABLE, "text").status for cut in range(len(body))}
     assert statuses == {"parse_error"}
 
 
 @pytest.mark.parametrize("value", ["7", 7.0, 7.5, True, None, [7], {"score": 7}, 0, 11, -3, 10**40])
 def test_what_is_no_whole_number_on_the_scale_is_a_schema_error(value: Any) -> None:
-    reply = valid_reply(TABLE, "VQA")
+    reply = valid_reply(TABLE, "text")
     reply["scores"]["instruction_compliance"] = value
-    reading = read_reply(json.dumps(reply), TABLE, "VQA")
+    reading = read_reply(json.dumps(reply), TABLE, "text")
     assert reading.status == "schema_error"
     assert "instruction_compliance" in reading.reason
     assert not reading.scores
@@ -88,40 +88,40 @@ def test_what_is_no_whole_number_on_the_scale_is_a_schema_error(value: Any) -> N
 
 @pytest.mark.parametrize("section", ["analysis", "explanations", "checklist", "scores"])
 def test_a_missing_or_unknown_field_is_a_schema_error(section: str) -> None:
-    reply = valid_reply(TABLE, "VQA")
+    reply = valid_reply(TABLE, "text")
     del reply[section]
-    assert section in read_reply(json.dumps(reply), TABLE, "VQA").reason
-    more = {**valid_reply(TABLE, "VQA"), "verdict": 10}
-    assert read_reply(json.dumps(more), TABLE, "VQA").status == "schema_error"
+    assert section in read_reply(json.dumps(reply), TABLE, "text").reason
+    more = {**valid_reply(TABLE, "text"), "verdict": 10}
+    assert read_reply(json.dumps(more), TABLE, "text").status == "schema_error"
 
 
 def test_a_missing_dimension_is_an_error_and_not_a_zero() -> None:
-    reply = valid_reply(TABLE, "VQA")
+    reply = valid_reply(TABLE, "text")
     del reply["scores"]["overall_score"]
-    reading = read_reply(json.dumps(reply), TABLE, "VQA")
+    reading = read_reply(json.dumps(reply), TABLE, "text")
     assert (reading.status, dict(reading.scores)) == ("schema_error", {})
 
 
 def test_a_key_that_stands_twice_is_no_choice_of_ours() -> None:
-    body = json.dumps(valid_reply(TABLE, "VQA"))
+    body = json.dumps(valid_reply(TABLE, "text"))
     twice = body.replace('"overall_score": 4}', '"overall_score": 4, "overall_score": 10}')
     assert twice != body
-    assert read_reply(twice, TABLE, "VQA").status == "parse_error"
+    assert read_reply(twice, TABLE, "text").status == "parse_error"
 
 
 def test_the_manuscripts_overall_score_is_the_mean_of_its_dimensions() -> None:
-    reply = valid_reply(MANUSCRIPT, "VQA", 2)
+    reply = valid_reply(MANUSCRIPT, "text", 2)
     reply["scores"]["anatomical_accuracy"] = 5
-    reading = read_reply(json.dumps(reply), MANUSCRIPT, "VQA")
+    reading = read_reply(json.dumps(reply), MANUSCRIPT, "text")
     assert reading.scores["overall_score"] == pytest.approx(13 / 5)
     asked = {**reply, "scores": {**reply["scores"], "overall_score": 5}}
-    assert read_reply(json.dumps(asked), MANUSCRIPT, "VQA").status == "schema_error"
+    assert read_reply(json.dumps(asked), MANUSCRIPT, "text").status == "schema_error"
 
 
 def test_words_that_no_file_can_hold_are_replaced() -> None:
-    reply = valid_reply(TABLE, "VQA")
+    reply = valid_reply(TABLE, "text")
     reply["analysis"] = "a\ud800b\x00c\nd" + "x" * 10_000
-    found = read_reply(json.dumps(reply), TABLE, "VQA").explanations["analysis"]
+    found = read_reply(json.dumps(reply), TABLE, "text").explanations["analysis"]
     found.encode()
     assert found.startswith("a?b c\nd")
     assert len(found) == TABLE.bounds.analysis
@@ -139,20 +139,20 @@ NESTED = st.recursive(
 
 @given(NESTED)
 def test_no_json_that_does_not_fit_gives_a_score(value: Any) -> None:
-    reading = read_reply(json.dumps(value), TABLE, "VQA")
+    reading = read_reply(json.dumps(value), TABLE, "text")
     assert reading.status != "ok"
     assert not reading.scores
 
 
 @given(st.text(max_size=200))
 def test_no_text_gives_a_score_or_an_exception(text: str) -> None:
-    assert not read_reply(text, TABLE, "VQA").scores
+    assert not read_reply(text, TABLE, "text").scores
 
 
 def test_what_lenient_readers_make_of_tricky_replies_is_an_error_here() -> None:
     """The stored cases name neither our fields nor our scale: none may read as a verdict."""
     cases = json.loads(GOLDENS.read_text(encoding="utf-8"))
-    found = {case["text"]: read_reply(case["text"], TABLE, "VQA").status for case in cases}
+    found = {case["text"]: read_reply(case["text"], TABLE, "text").status for case in cases}
     assert "ok" not in found.values()
     # Where the lenient readers found an object in prose, quotes or comments, we say parse_error.
     for text in (
@@ -168,11 +168,11 @@ def test_what_lenient_readers_make_of_tricky_replies_is_an_error_here() -> None:
 
 
 @pytest.mark.parametrize("rubric", [TABLE, PAPER, MANUSCRIPT], ids=lambda r: r.protocol.id)
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("form", FORMS)
 def test_the_schema_asks_for_explanations_before_scores_and_bounds_everything(
-    rubric: Rubric, format_: Any
+    rubric: Rubric, form: Any
 ) -> None:
-    schema = reply_schema(rubric, format_)
+    schema = reply_schema(rubric, form)
     order = list(schema["properties"])
     assert order.index("analysis") < order.index("explanations") < order.index("scores")
     protocol = rubric.protocol

@@ -18,7 +18,7 @@ from medgen.engine.judging.sentinels import (
 )
 
 SAMPLES = [
-    replace(s, id=f"{s.id}-{n}", reference_text=s.reference_text and f"{s.reference_text} {n}")
+    replace(s, id=f"{s.id}-{n}", reference_texts=tuple(f"{text} {n}" for text in s.reference_texts))
     for n in range(9)
     for s in (VQA, EDIT, GENERATION)
 ]
@@ -72,7 +72,7 @@ def test_small_benchmarks_have_few_and_empty_ones_none() -> None:
     assert choose_sentinels([]) == ()
     lone = choose_sentinels([VQA, EDIT])
     assert [s.kind for s in lone] == ["reference", "reference"]
-    bare: Sample = replace(VQA, reference_text=None)
+    bare: Sample = replace(VQA, reference_texts=())
     assert choose_sentinels([bare]) == ()
 
 

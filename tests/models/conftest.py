@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 
 from medgen.adapters.models.vllm_engine import VLLMChat
 from medgen.adapters.tiny.vlm import make as make_vlm
-from medgen.engine.data import Format, Image, Sample
+from medgen.engine.data import Asks, Image, Sample
 
 CONTEXT = 8192
 
@@ -31,11 +31,11 @@ def noise() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def editing_samples() -> Callable[..., list[Sample]]:
-    def make(count: int, kind: Format = "ImageEditing", size: tuple[int, int] = (32, 32)):  # type: ignore[no-untyped-def]
+    def make(count: int, asks: Asks = "image", size: tuple[int, int] = (32, 32)):  # type: ignore[no-untyped-def]
         return [
             Sample(
                 id=f"s{i:03d}",
-                format=kind,
+                asks=asks,
                 task="noise-reconstruction",
                 modality="CT",
                 instruction=f"remove noise number {i}",

@@ -70,7 +70,7 @@ from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline
 from medgen.engine.data import Image, Request, Sample
 
 def sample(index, file):
-    return Sample(f"s{index:03d}", "ImageEditing", "noise-reconstruction", "CT",
+    return Sample(f"s{index:03d}", "image", "noise-reconstruction", "CT",
         f"remove noise number {index}", input_images=(Image(Path(file).read_bytes()),))
 
 calls, *files = json.loads(sys.argv[1]), *sys.argv[2:]
@@ -135,8 +135,8 @@ def test_rows_without_a_call_keep_their_place(
     load: Callable[..., DiffusersPipeline], editing_samples: Samples
 ) -> None:
     samples = editing_samples(5)
-    no_input = Sample("none", "ImageEditing", "t", "CT", "do something")
-    bad_input = Sample("bad", "ImageEditing", "t", "CT", "do", input_images=(Image(b"no"),))
+    no_input = Sample("none", "image", "t", "CT", "do something")
+    bad_input = Sample("bad", "image", "t", "CT", "do", input_images=(Image(b"no"),))
     requests = [
         Request(samples[0]),
         Request(samples[1], Prediction(samples[1].id, "truncated", "token limit")),
@@ -185,8 +185,8 @@ def test_several_pictures_are_one_sheet_unless_said_otherwise(
     from models.conftest import picture
 
     given = tuple(Image(picture(i)) for i in range(2))
-    one = Sample("m", "ImageEditing", "style-transfer", "CT", "merge", input_images=given[:1])
-    two = Sample("m", "ImageEditing", "style-transfer", "CT", "merge", input_images=given)
+    one = Sample("m", "image", "style-transfer", "CT", "merge", input_images=given[:1])
+    two = Sample("m", "image", "style-transfer", "CT", "merge", input_images=given)
     sheet = run(load("edit", sampling={"max_side": 64}), [two])[0]
     first = run(load("edit", sampling={"max_side": 64, "inputs": "first"}), [two])[0]
     alone = run(load("edit", sampling={"max_side": 64}), [one])[0]

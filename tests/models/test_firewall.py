@@ -98,7 +98,7 @@ CASES = {
 
 def sample() -> Sample:
     given = Image(saved(noisy(seed=99)), "in.png")
-    return Sample("s1", "ImageEditing", "style-transfer", "CT", "do", input_images=(given,))
+    return Sample("s1", "image", "style-transfer", "CT", "do", input_images=(given,))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -18,6 +18,7 @@ from medgen.adapters.tiny.diffusers import PIPELINES, TinyPipeline
 from medgen.conf.loading import ConfError, group_names, load
 from medgen.conf.schema import ModelConf, SystemConf
 from medgen.engine.benchmark.manifest import Manifest, ShardEntry
+from medgen.engine.data import ASKS, Asks
 from medgen.engine.errors import AdapterError
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Plan, make_plan
@@ -145,7 +146,7 @@ def test_a_pair_takes_one_half_of_each() -> None:
     assert pair.answer == composed("gpt-4o")["gpt-4o"].answer
     assert pair.render == MODELS["seedream-4"]
     assert {"OPENAI_API_KEY", "ARK_API_KEY"} <= set(" ".join(pair.needs).split())
-    assert len(pair.formats) == 3
+    assert pair.gives == ASKS
     own = composed({"name": "mine", "answer": "gpt-4o", "render": "seedream-4"})["mine"]
     assert (own.answer, own.render) == (pair.answer, pair.render)
 
@@ -166,10 +167,10 @@ def test_a_pair_that_cannot_be_is_refused(system: str, words: str) -> None:
 
 def manifest(samples: int, size: int) -> Manifest:
     """Of the published size; no sample stands behind it."""
-    formats = {"VQA": 0.17, "ImageEditing": 0.6, "MultimodalGeneration": 0.23}
-    counts = {name: round(samples * share) for name, share in formats.items()}
-    shards = tuple(ShardEntry(size, {}, "") for _ in range(samples // size))
-    return Manifest("published", "0" * 16, size, 0, shards, counts, {}, {})
+    asks: dict[Asks, float] = {"text": 0.17, "image": 0.6, "image+text": 0.23}
+    counts = {name: round(samples * share) for name, share in asks.items()}
+    shards = tuple(ShardEntry(size, {}, str(n), "") for n in range(samples // size))
+    return Manifest("published", "0" * 16, size, 0, shards, counts, {}, {}, {})
 
 
 def line_up() -> Plan:

@@ -77,13 +77,13 @@ def test_one_writer_serves_three_image_models_and_an_editor_needs_none(
         return Model(Spec("tiny-pipeline", {"mode": mode}), SMALL, split=2)
 
     pairs = [
-        System(f"writer+{mode}", writer, tiny(mode), ("VQA", "ImageEditing"))
+        System(f"writer+{mode}", writer, tiny(mode), ("text", "image"))
         for mode in ("text_to_image", "image_to_image", "edit")
     ]
-    editor = System("editor", None, tiny("edit"), ("ImageEditing",))
+    editor = System("editor", None, tiny("edit"), ("image",))
     # A question is answered in words: it stands in the answer stage, and not in the render stage.
     question = Sample(
-        "q", "VQA", "question-answering", "CT", "what is it?", reference_text="a cyst"
+        "q", "text", "question-answering", "CT", "what is it?", reference_texts=("a cyst",)
     )
     samples = [*editing_samples(4), question]
     stored = import_benchmark(Pictures(samples), objects, ImportOptions("p", 5))
@@ -109,7 +109,7 @@ def command_line(objects: Objects, painter: Spec, folder: Path) -> int | str | N
     body = {
         "store": objects.url,
         "benchmark": {"name": "p"},
-        "systems": [{"name": "painter", "formats": ["ImageEditing"], "render": render}],
+        "systems": [{"name": "painter", "gives": ["image"], "render": render}],
         "protocol": {"name": "pixels", "metrics": {"psnr": {}}},
         "cluster": "in-process",
         "report": False,
@@ -129,7 +129,7 @@ def test_a_misbehaving_server_leaves_a_whole_run_with_the_right_rows(
     samples = [
         Sample(
             f"s-{fault}",
-            "ImageEditing",
+            "image",
             "style-transfer",
             "CT",
             f"draw this: {fault}",
@@ -149,7 +149,7 @@ def test_a_misbehaving_server_leaves_a_whole_run_with_the_right_rows(
             "openai-images",
             {"model": "painter", "mode": "edit", "endpoint": endpoint},
         )
-        system = System("painter", None, Model(painter, SMALL), ("ImageEditing",))
+        system = System("painter", None, Model(painter, SMALL), ("image",))
         plan = make_plan(recipe(system), stored)
         reader = carried_out(objects, plan)
         assert command_line(objects, painter, tmp_path) == 3

@@ -90,7 +90,7 @@ def server(environments: dict[str, str]) -> Iterator[Callable[..., ManagedServer
 
 
 def paint(server: ManagedServer, words: str = "anything") -> tuple[int, ...]:
-    sample = Sample("s1", "MultimodalGeneration", "instruction-editing", "CT", words)
+    sample = Sample("s1", "image+text", "instruction-editing", "CT", words)
     (row,) = server.predict([Request(sample)])
     assert row.status == "ok", row.reason
     colour = Pillow.open(io.BytesIO(row.images[0].data)).getpixel((0, 0))

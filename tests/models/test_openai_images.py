@@ -122,7 +122,7 @@ def test_several_pictures_go_up_as_they_are_or_as_one_sheet(
     images: Callable[..., OpenAIImages], noise: Callable[..., bytes]
 ) -> None:
     given = tuple(Image(noise(i)) for i in range(3))
-    sample = Sample("m", "ImageEditing", "style-transfer", "CT", "merge", input_images=given)
+    sample = Sample("m", "image", "style-transfer", "CT", "merge", input_images=given)
     with serve(lambda _: Answer(as_json(noise(7)))) as server:
         images(server.url, image_field="image[]", images=4).predict([Request(sample)])
         images(server.url).predict([Request(sample)])
@@ -136,8 +136,8 @@ def test_an_edit_may_carry_its_pictures_inside(
     images: Callable[..., OpenAIImages], noise: Callable[..., bytes]
 ) -> None:
     given = tuple(Image(noise(i)) for i in range(2))
-    two = Sample("m", "ImageEditing", "style-transfer", "CT", "merge", input_images=given)
-    one = Sample("n", "ImageEditing", "style-transfer", "CT", "mend", input_images=given[:1])
+    two = Sample("m", "image", "style-transfer", "CT", "merge", input_images=given)
+    one = Sample("n", "image", "style-transfer", "CT", "mend", input_images=given[:1])
     with serve(lambda _: Answer(as_json(noise(7)))) as server:
         painter = images(server.url, "edit_inline", images=2)
         assert [r.status for r in painter.predict([Request(two), Request(one)])] == ["ok", "ok"]
@@ -216,7 +216,7 @@ def test_a_misbehaving_server_gives_every_sample_its_row(
     samples = [
         Sample(
             f"s-{fault}",
-            "ImageEditing",
+            "image",
             "style-transfer",
             "CT",
             f"draw this: {fault}",

@@ -40,7 +40,7 @@ def samples() -> list[Sample]:
     return [
         Sample(
             id=f"s{i}",
-            format="ImageEditing",
+            asks="image",
             task="noise-reconstruction",
             modality="CT",
             instruction=f"remove noise number {i}",
@@ -128,7 +128,7 @@ def test_another_node_with_another_batch_size_changes_no_byte(tmp_path: Path) ->
         """Every preset's pictures, drawn by workers of one node only."""
         resources = Resources(cpus=0.5, custom={node: 0.3})
         systems = [
-            System(p, None, Model(shipped(p, batch), resources, split=split), ("ImageEditing",))
+            System(p, None, Model(shipped(p, batch), resources, split=split), ("image",))
             for p in PRESETS
         ]
         objects = connect(str(tmp_path / node))

@@ -15,7 +15,7 @@ from medgen.adapters.models.answering import Answers
 from medgen.adapters.models.openai_chat import OpenAIChat
 from medgen.adapters.models.openai_images import OpenAIImages
 from medgen.adapters.models.unified import UnifiedChat
-from medgen.engine.data import Format, Image, Prediction, Request, Sample
+from medgen.engine.data import Asks, Image, Prediction, Request, Sample
 from medgen.engine.errors import AdapterError
 
 QUICK: dict[str, Any] = {
@@ -24,7 +24,7 @@ QUICK: dict[str, Any] = {
     "timeout_s": 5.0,
     "attempts": 3,
 }
-FORMATS: dict[Kind, Format] = {"chat": "VQA", "unified": "ImageEditing", "images": "ImageEditing"}
+ASKS: dict[Kind, Asks] = {"chat": "text", "unified": "image", "images": "image"}
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def model(kind: Kind, server: Server, **given: Any) -> Iterator[Any]:
 
 def sample(kind: Kind, name: str = "s") -> Sample:
     given = (Image(picture(1)),)
-    return Sample(name, FORMATS[kind], "style-transfer", "CT", f"do {name}", input_images=given)
+    return Sample(name, ASKS[kind], "style-transfer", "CT", f"do {name}", input_images=given)
 
 
 def play(answers: Sequence[Answer]) -> Any:

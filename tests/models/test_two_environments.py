@@ -75,7 +75,7 @@ def in_process(family: str, name: str, python: str = "") -> System:
         {"target": f"models.two_families:{family}", "model": name},
     )
     environment = {"py_executable": python} if python else {}
-    return System(name, Model(spec, Resources(cpus=0.5, runtime_env=environment)), None, ("VQA",))
+    return System(name, Model(spec, Resources(cpus=0.5, runtime_env=environment)), None, ("text",))
 
 
 def served(python: str) -> System:
@@ -89,7 +89,7 @@ def served(python: str) -> System:
             "execution": {"python": python, "start_timeout_s": 120.0, "grace_s": 2.0},
         },
     )
-    return System("older-served", Model(spec, Resources(cpus=0.5)), None, ("VQA",))
+    return System("older-served", Model(spec, Resources(cpus=0.5)), None, ("text",))
 
 
 def releases(environment: dict[str, Any]) -> set[str]:
@@ -121,7 +121,7 @@ def test_two_releases_of_transformers_run_in_one_sweep(
     ]
     samples = [
         Sample(
-            f"s{i}", "VQA", "question-answering", "CT", "what is it?", f"r{i}",
+            f"s{i}", "text", "question-answering", "CT", "what is it?",
             input_images=(Image(picture(i), f"in-{i}.png"),),
         )
         for i in range(4)

@@ -7,7 +7,7 @@ import pytest
 from models.loopback import Answer, Asked, serve
 
 from medgen.adapters.models.unified import UnifiedChat, UnifiedInProcess
-from medgen.engine.data import Format, Image, Request, Sample
+from medgen.engine.data import Asks, Image, Request, Sample
 from medgen.engine.errors import AdapterError, ConfigError
 
 Samples = Callable[..., list[Sample]]
@@ -47,7 +47,7 @@ def chat() -> Iterator[Callable[..., UnifiedChat]]:
         one.close()
 
 
-def one(kind: Format, noise: Callable[..., bytes], count: int = 1) -> Sample:
+def one(kind: Asks, noise: Callable[..., bytes], count: int = 1) -> Sample:
     given = tuple(Image(noise(i)) for i in range(count))
     return Sample("u1", kind, "instruction-editing", "CT", "add a lesion", input_images=given)
 
@@ -71,7 +71,7 @@ def test_words_and_pictures_are_found_in_every_shape(
         },
     }
     with serve(lambda _: Answer(completion(messages[shape]))) as server:
-        (row,) = chat(server.url).predict([Request(one("MultimodalGeneration", noise))])
+        (row,) = chat(server.url).predict([Request(one("image+text", noise))])
     assert (row.status, row.text) == ("ok", "One.\n\nTwo.")
     assert [i.data for i in row.images] == [first, second]
     assert row.details["image_count"] == 2
@@ -84,7 +84,7 @@ def test_words_and_pictures_are_found_in_every_shape(
 def test_the_request_asks_for_both(
     chat: Callable[..., UnifiedChat], noise: Callable[..., bytes]
 ) -> None:
-    sample = one("ImageEditing", noise, 2)
+    sample = one("image", noise, 2)
     with serve(lambda _: Answer(completion({"content": [part(noise(9))]}))) as server:
         many = chat(server.url, body={"temperature": None, "steps": 30})
         few = chat(server.url, style={"images": 1, "sampling": {"seed": 4}})
@@ -104,28 +104,28 @@ def test_the_request_asks_for_both(
 @pytest.mark.parametrize(
     ("kind", "message", "ended", "status"),
     [
-        ("VQA", {"content": "B. It is a cyst."}, "stop", "ok"),
-        ("VQA", {"content": "B.", "images": [{"image_url": "junk"}]}, "stop", "ok"),
-        ("VQA", {"content": [{"type": "image_url", "image_url": "junk"}]}, "stop", "model_error"),
-        ("ImageEditing", {"content": "I cannot edit medical images."}, "stop", "refused"),
-        ("ImageEditing", {"content": "Here is how it would look."}, "stop", "invalid_image"),
-        ("ImageEditing", {"content": "Done.", "refusal": "no"}, "stop", "refused"),
-        ("ImageEditing", {"content": None}, "content_filter", "refused"),
-        ("ImageEditing", {"content": "Begins and then"}, "length", "truncated"),
+        ("text", {"content": "B. It is a cyst."}, "stop", "ok"),
+        ("text", {"content": "B.", "images": [{"image_url": "junk"}]}, "stop", "ok"),
+        ("text", {"content": [{"type": "image_url", "image_url": "junk"}]}, "stop", "model_error"),
+        ("image", {"content": "I cannot edit medical images."}, "stop", "refused"),
+        ("image", {"content": "Here is how it would look."}, "stop", "invalid_image"),
+        ("image", {"content": "Done.", "refusal": "no"}, "stop", "refused"),
+        ("image", {"content": None}, "content_filter", "refused"),
+        ("image", {"content": "Begins and then"}, "length", "truncated"),
         (
-            "ImageEditing",
+            "image",
             {"content": [{"type": "image_url", "image_url": {"url": "junk"}}]},
             "stop",
             "invalid_image",
         ),
-        ("ImageEditing", {"content": [{"type": "image_url"}]}, "stop", "invalid_image"),
-        ("ImageEditing", {"content": [7]}, "stop", "model_error"),
+        ("image", {"content": [{"type": "image_url"}]}, "stop", "invalid_image"),
+        ("image", {"content": [7]}, "stop", "model_error"),
     ],
 )
 def test_a_half_that_is_missing_decides_the_status(
     chat: Callable[..., UnifiedChat],
     noise: Callable[..., bytes],
-    kind: Format,
+    kind: Asks,
     message: dict[str, Any],
     ended: str,
     status: str,
@@ -142,7 +142,7 @@ def test_pictures_without_words_are_half_an_answer_to_a_generation(
     with serve(lambda _: Answer(completion({"content": [part(noise(3))]}))) as server:
         generation, editing = (
             chat(server.url).predict([Request(one(kind, noise))])[0]
-            for kind in ("MultimodalGeneration", "ImageEditing")
+            for kind in ("image+text", "image")
         )
     assert (generation.status, editing.status) == ("model_error", "ok")
     assert generation.images == editing.images
@@ -169,9 +169,9 @@ def test_server_failures_are_rows(
 def test_a_picture_that_cannot_be_sent_is_a_row(
     chat: Callable[..., UnifiedChat], noise: Callable[..., bytes]
 ) -> None:
-    bad = Sample("b", "ImageEditing", "t", "CT", "do", input_images=(Image(b"no picture"),))
+    bad = Sample("b", "image", "t", "CT", "do", input_images=(Image(b"no picture"),))
     with serve(lambda _: Answer(completion({"content": [part(noise(3))]}))) as server:
-        rows = chat(server.url).predict([Request(bad), Request(one("ImageEditing", noise))])
+        rows = chat(server.url).predict([Request(bad), Request(one("image", noise))])
         assert len(server.asked) == 1
     assert [r.status for r in rows] == ["model_error", "ok"]
     assert rows[0].reason.startswith("input: ")

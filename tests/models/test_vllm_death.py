@@ -109,7 +109,7 @@ def test_a_run_whose_engine_is_killed_completes_with_the_same_rows(
     model = Model(spec, Resources(cpus=1, in_flight=2))
     objects = connect(str(tmp_path / "store"))
     manifest = import_benchmark(Edits(96), objects, ImportOptions("edits", 16))
-    plan = make_plan(recipe(System("vlm", model, formats=("ImageEditing",)), metrics=()), manifest)
+    plan = make_plan(recipe(System("vlm", model, gives=("image",)), metrics=()), manifest)
     reader = RunReader(objects, plan)
     pool = RayPool()
     with assassin(reader) as killed:

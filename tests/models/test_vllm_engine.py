@@ -187,7 +187,7 @@ def test_a_verdict_that_is_cut_is_no_verdict(vllm_chat: VLLMChat) -> None:
 def test_a_chain_is_asked_in_order(vllm_chat: VLLMChat) -> None:
     rubric = Rubric(find_protocol("manuscript"), bounds=Bounds(analysis=8, explanation=8))
     messages = judge_messages(rubric, VQA, PREDICTIONS[0], "reference_free")
-    request = ChatRequest(messages, Sampling(max_tokens=512), reply_schema(rubric, "VQA"))
+    request = ChatRequest(messages, Sampling(max_tokens=512), reply_schema(rubric, "text"))
     plain = ChatRequest((Message("user", ("Hello?",)),), Sampling(max_tokens=4))
     ((first, second), (third,)) = vllm_chat.chat([[request, request], [plain]])
     assert first.text == second.text

@@ -71,7 +71,7 @@ def carried_out(tmp_path: Path, systems: Mapping[str, Model], witness: Witness) 
 
     objects = connect(str(tmp_path / "store"))
     manifest = import_benchmark(Edits(16), objects, ImportOptions("edits", 8))
-    named = [System(name, m, formats=("ImageEditing",)) for name, m in systems.items()]
+    named = [System(name, m, gives=("image",)) for name, m in systems.items()]
     plan = make_plan(recipe(*named, metrics=()), manifest)
     reader, pool = RunReader(objects, plan), RayPool()
     ending = carry_out(reader, survey(reader), pool, Options(watch=witness))

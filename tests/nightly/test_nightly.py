@@ -42,7 +42,7 @@ class Nights:
             "name": "full",
             "store": self.store,
             "benchmark": {"name": "fake"},
-            "systems": [{"name": "cand", "formats": ["VQA"], "answer": _model(kwargs)}],
+            "systems": [{"name": "cand", "gives": ["text", "choice"], "answer": _model(kwargs)}],
             "protocol": {
                 "name": "words",
                 "metrics": {"token_f1": {}},

@@ -106,7 +106,7 @@ def run(outside: Outside, cluster: str) -> Path:
         "name": f"spied-{cluster}",
         "store": str(outside.folder / "store"),
         "benchmark": "mini",
-        "systems": [{"name": "spy", "formats": ["VQA"], "answer": spy}],
+        "systems": [{"name": "spy", "gives": ["text", "choice"], "answer": spy}],
         "protocol": {"name": "text", "metrics": {"token_f1": {}}},
         "cluster": cluster,
         "nonce": cluster,

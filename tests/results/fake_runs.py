@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 
 from PIL import Image as Pillow
 
-from medgen.engine.benchmark.manifest import Manifest, ShardEntry
+from medgen.engine.benchmark.digest import shard_digest
+from medgen.engine.benchmark.manifest import Manifest, ShardEntry, index_table
+from medgen.engine.benchmark.spool import entry_of
+from medgen.engine.benchmark.vocabulary import asks_of
+from medgen.engine.codec import fingerprint
 from medgen.engine.data import VIEWS, Image, Prediction, Sample, Score, Verdict
 from medgen.engine.images import png
 from medgen.engine.plan.identity import Spec
@@ -16,11 +20,13 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES, VERDICTS
 from medgen.engine.store import schemas
 from medgen.engine.store.connect import connect
-from medgen.engine.store.layout import BenchmarkPlace
+from medgen.engine.store.layout import BenchmarkPlace, sample_shard
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.sample_rows import sample_table
 from medgen.engine.store.sealed import seal
 from medgen.engine.store.shards import Stage, label
 
+GIVEN = Image(b"given", "given.png")
 THRESHOLDS = {
     "psnr": {"pass_when": ">=", "value": 28, "range": [0, 100]},
     "exact_match": {"direction": "higher", "range": [0, 1]},
@@ -37,25 +43,25 @@ def picture(grey: int) -> Image:
 def make_samples(count: int, pictures: bool = False) -> list[Sample]:
     """Editing, question and generation samples in turn; two from each source image."""
     kinds = [
-        ("ImageEditing", "noise-reconstruction", "CT"),
-        ("ImageEditing", "style-transfer", "Pathology"),
-        ("VQA", "multiple-choice", "X-ray"),
-        ("MultimodalGeneration", "disease-prediction", "MRI"),
+        ("noise-reconstruction", "CT"),
+        ("style-transfer", "Pathology"),
+        ("multiple-choice", "X-ray"),
+        ("disease-prediction", "MRI"),
     ]
     samples = []
     for i in range(count):
-        format_, task, modality = kinds[i % len(kinds)]
-        text = None if format_ == "ImageEditing" else f"answer {i}"
+        task, modality = kinds[i % len(kinds)]
+        asks = asks_of(task)
         samples.append(
             Sample(
                 id=f"s{i:05d}",
-                format=format_,
+                asks=asks,
                 task=task,
                 modality=modality,
                 instruction=f"Do what is right with picture {i}",
-                input_images=(picture(i),) if pictures else (),
-                reference_text=text,
-                reference_images=(picture(i + 1),) if pictures and format_ != "VQA" else (),
+                input_images=(picture(i) if pictures else GIVEN,),
+                reference_texts=() if asks == "image" else (f"answer {i}",),
+                reference_images=(picture(i + 1),) if pictures and asks != "choice" else (),
                 source=f"source-{i // (2 * len(kinds))}-{i % len(kinds)}",
             )
         )
@@ -63,26 +69,32 @@ def make_samples(count: int, pictures: bool = False) -> list[Sample]:
 
 
 def write_benchmark(objects: Objects, samples: Sequence[Sample], shard_size: int) -> Manifest:
-    cuts = [samples[i : i + shard_size] for i in range(0, len(samples), shard_size)]
-    sealed = [seal(schemas.sample_table(cut)) for cut in cuts]
-    entries = tuple(
-        ShardEntry(len(c), Counter(s.format for s in c), hashlib.sha256(data).hexdigest())
-        for c, data in zip(cuts, sealed, strict=True)
-    )
-    fingerprint = hashlib.sha256(b"".join(sealed)).hexdigest()[:16]
+    """In the order in which they are given, which an import would change."""
+    entries = [entry_of(sample) for sample in samples]
+    cuts = [range(i, min(i + shard_size, len(samples))) for i in range(0, len(samples), shard_size)]
+    shards = []
+    for cut in cuts:
+        digest = shard_digest(entries[i].digest for i in cut)
+        data = seal(sample_table(samples[i] for i in cut))
+        objects.create(sample_shard(digest), data)
+        asks = Counter(samples[i].asks for i in cut)
+        formats = {a: Counter(samples[i].format for i in cut if samples[i].asks == a) for a in asks}
+        sha256 = hashlib.sha256(data).hexdigest()
+        shards.append(ShardEntry(len(cut), asks, digest, sha256, formats))
     manifest = Manifest(
         name="fake",
-        fingerprint=fingerprint,
+        fingerprint=fingerprint([shard.digest for shard in shards]),
         shard_size=shard_size,
         order_seed=0,
-        shards=entries,
+        shards=tuple(shards),
+        asks=Counter(s.asks for s in samples),
         formats=Counter(s.format for s in samples),
         tasks=Counter(s.task for s in samples),
         modalities=Counter(s.modality for s in samples),
     )
-    for i, data in enumerate(sealed):
-        objects.create(BenchmarkPlace(manifest.ref).shard(i), data)
-    objects.create(f"benchmarks/{manifest.ref}/manifest.json", manifest.to_json())
+    place = BenchmarkPlace(manifest.ref)
+    objects.create(place.order, seal(index_table(entries, {})))
+    objects.create(place.manifest, manifest.to_json())
     return manifest
 
 
@@ -167,7 +179,9 @@ class FakeRun:
                         for name in self.metrics.get(node.label, ())
                     ]
                     labels = {"key": node.key, "passport": {"outputs": outputs, **passport}}
-                    Stage(objects, node.stage, node.key).write(shard, label(table, labels))
+                    Stage(objects, node.stage, node.key, plan.shard_names(node)).write(
+                        shard, label(table, labels)
+                    )
 
 
 def steady(values: Callable[[str, Sample], float]) -> Callable[..., Score]:

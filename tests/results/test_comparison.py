@@ -1,6 +1,7 @@
 import io
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_runs_are_paired_by_id_whatever_their_order(tmp_path):
 
 def test_sides_with_nothing_in_common_are_refused(tmp_path):
     def renamed(samples):
-        return [type(s)(f"other-{s.id}", s.format, s.task, s.modality, "x") for s in samples]
+        return [replace(s, id=f"other-{s.id}") for s in samples]
 
     samples = make_samples(16)
     score = steady(lambda system, sample: 1.0)

@@ -173,14 +173,14 @@ def test_the_order_is_mended_by_importing_again_and_enters_no_fingerprint(tmp_pa
     objects.replace(path, whole[:-9])
     import_benchmark(Given(samples), objects, ImportOptions("fake"))
     assert objects.read(path) == whole
-    places = Benchmark(objects, manifest.ref).places(("VQA", "ImageEditing"))
+    places = Benchmark(objects, manifest.ref).places(("choice", "image"), 1)
     assert len(set(places)) == 18
 
 
 def test_a_benchmark_whose_order_nobody_knows_is_taken_as_it_stands(tmp_path):
     objects = connect(str(tmp_path))
     manifest = write_benchmark(objects, make_samples(8), 8)
-    assert Benchmark(objects, manifest.ref).places(("VQA",)) is None
+    assert Benchmark(objects, manifest.ref).places(("choice",), 1) is None
 
 
 def test_runs_in_another_order_keep_their_clusters(tmp_path):

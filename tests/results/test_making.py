@@ -103,7 +103,7 @@ UNLIKE = {
     "the benchmark's size": ({"samples": make_samples(40)}, "every value: benchmark fake-"),
     "the benchmark's order": ({"samples": make_samples(32)[::-1]}, "every value: benchmark fake-"),
     "the benchmark's answers": (
-        {"samples": [replace(s, reference_text="other") for s in make_samples(32)]},
+        {"samples": [replace(s, reference_texts=("other",)) for s in make_samples(32)]},
         "every value: benchmark fake-",
     ),
 }

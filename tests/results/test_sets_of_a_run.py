@@ -32,7 +32,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> RunReader:
         System(
             name,
             Model(Spec(f"medgen.adapters.controls.systems:{target}")),
-            formats=("ImageEditing",),
+            gives=("image",),
         )
         for name, target in (("oracle", "Oracle"), ("copy-input", "CopyInput"))
     ]

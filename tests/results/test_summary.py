@@ -12,7 +12,6 @@ from medgen.engine.results.summary import SUMMARY, read_summary, summarize
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES
 from medgen.engine.store.parquet import parquet_bytes
-from medgen.engine.store.shards import Stage
 
 
 def value(system, sample):
@@ -178,7 +177,7 @@ def test_rows_that_are_too_few_are_refused(tmp_path):
     run = FakeRun(make_samples(32), systems=("a",), score=steady(value))
     reader = run.write(str(tmp_path))
     (node,) = reader.plan.giving("a", SCORES)
-    stage = Stage(reader.objects, node.stage, node.key)
+    stage = reader.stage(node)
     stage.write(0, stage.read(0).slice(0, 3), revision=1)
     with pytest.raises(CorruptError, match="has rows for 27 samples of 'a', and should have 32"):
         summarize(reader)

@@ -60,8 +60,8 @@ def test_a_system_that_cannot_be_summarized_is_told_of_all_the_same(tmp_path: An
     with Finishing(reader, damage) as finishing:
         carry_out(reader, survey(reader), LocalPool(), Options())
         (node,) = work.predictions("echo")
-        path = reader.stage(node).place.shard(0)
+        path = reader.stage(node).path(0)
         objects.replace(path, objects.read(path)[:-3])
         finishing(Event("system_finished", "", details={"system": "echo"}))
     (event,) = told
-    assert "shard-00000" in str(event.details["unwritten"])
+    assert path in str(event.details["unwritten"])

@@ -198,7 +198,7 @@ def test_what_every_item_raises_alike_is_the_fault_of_none() -> None:
 def test_what_a_scorer_raises_on_a_sample_is_that_metrics_row(which: int) -> None:
     from medgen.engine.run.guarding import guard_scores
 
-    samples = [Sample(f"s{i:04d}", "VQA", "question-answering", "CT", "x") for i in range(9)]
+    samples = [Sample(f"s{i:04d}", "text", "question-answering", "CT", "x") for i in range(9)]
     given = {"one": [Prediction(s.id, text="abc") for s in samples]}
     scorer = RaisingScorer(which, {"length": {}, "width": {}})
     found = guard_scores(scorer, samples, given, {"one": ["length", "width"]})
@@ -217,7 +217,7 @@ def test_a_metric_that_raises_at_everything_takes_no_other_along() -> None:
                 raise ZeroDivisionError("always")
             return super().score(samples, predictions, wanted)
 
-    samples = [Sample(f"s{i:04d}", "VQA", "question-answering", "CT", "x") for i in range(9)]
+    samples = [Sample(f"s{i:04d}", "text", "question-answering", "CT", "x") for i in range(9)]
     given = {"one": [Prediction(s.id, text="abc") for s in samples]}
     scorer = Broken({"length": {}, "width": {}})
     found = guard_scores(scorer, samples, given, {"one": ["length", "width"]})

@@ -118,7 +118,7 @@ def test_a_vlm_that_systems_share_answers_once(
     calls = tmp_path / "calls"
     vlm = echo(prefix="vlm ", execution={"calls": str(calls)})
     pairs = [
-        System(f"vlm & {name}", vlm, echo(prefix=f"{name}: "), ("MultimodalGeneration",))
+        System(f"vlm & {name}", vlm, echo(prefix=f"{name}: "), ("image+text",))
         for name in ("brush", "pencil", "chalk")
     ]
     work = plan(objects, *pairs)
@@ -153,7 +153,7 @@ def test_a_pair_answers_questions_in_words_and_draws_the_rest(objects: Objects, 
 
 def test_stage_shards_may_be_cut_finer_than_the_benchmark(objects: Objects, pool: Pool) -> None:
     fine = Model(Spec("fakes:Echo", {"prefix": "fine "}), Resources(cpus=0.1), split=3)
-    work = plan(objects, System("pair", echo(), fine, ("ImageEditing",)))
+    work = plan(objects, System("pair", echo(), fine, ("image",)))
     go(objects, work, pool)
     assert len(predictions(objects, work, "pair")) == 8
     assert len(rows(objects, work, "score")) == 8

@@ -69,7 +69,7 @@ def test_what_a_stage_may_read_is_held(installed: Path, tmp_path: Path) -> None:
     model = Model(Spec("auditing:Doubter", {"above": 9.0}))
     with pytest.raises(ConfigError, match="comes after 'nobody', which this run does not make"):
         plan(objects, steps=(Step("look", "audit", model, after=("nobody",)),))
-    with pytest.raises(ConfigError, match=r"stage 'audit' reads .*; 'length' gives score/1"):
+    with pytest.raises(ConfigError, match=r"stage 'audit' reads .*; 'length' gives score/2"):
         plan(objects, steps=(Step("look", "audit", model, after=("length",)),))
     with pytest.raises(ConfigError, match="share a name: length"):
         plan(objects, steps=(Step("length", "audit", model),))

@@ -117,7 +117,7 @@ def test_a_run_with_nothing_owed_reads_no_rows_to_know_it(objects: Objects) -> N
     go(objects, work)
     for node in work.nodes.values():
         for shard in range(work.shards):
-            objects.replace(RunReader(objects, work).stage(node).place.shard(shard), b"damaged")
+            objects.replace(RunReader(objects, work).stage(node).path(shard), b"damaged")
     assert not survey(RunReader(objects, work)).shards
 
 

@@ -30,7 +30,14 @@ BARE = ("Yes", "No", "2.5 cm")
 def sample_of(answer: Any, task: str = "multiple-choice", choices: tuple[str, ...] = ()) -> Sample:
     text = answer if isinstance(answer, str) else answer_text(answer)
     return Sample(
-        "s", "VQA", task, "CT", "-", choices=choices, reference_text=text, raw={"answer": answer}
+        "s",
+        "choice" if task == "multiple-choice" else "text",
+        task,
+        "CT",
+        "-",
+        choices=choices,
+        reference_texts=(text,),
+        raw={"answer": answer},
     )
 
 

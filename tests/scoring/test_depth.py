@@ -39,7 +39,7 @@ def flat8(level: int, side: int = 16) -> Image:
 
 
 def score(metric: Metric, reference: Image, candidate: Image) -> Score:
-    sample = Sample("s", "ImageEditing", "style-transfer", "CT", "-", reference_images=(reference,))
+    sample = Sample("s", "image", "style-transfer", "CT", "-", reference_images=(reference,))
     metric.load("cpu")
     pair = Pair(sample, Prediction("s", images=(candidate,)))
     return score_pairs(metric, ScoringBatch([pair]))[0]

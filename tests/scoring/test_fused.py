@@ -26,7 +26,7 @@ def scorer() -> FusedScorer:
 
 def editing(name: str, side: int = 40) -> Sample:
     return Sample(
-        name, "ImageEditing", "style-transfer", "CT", "-", reference_images=(pattern(side, side),)
+        name, "image", "style-transfer", "CT", "-", reference_images=(pattern(side, side),)
     )
 
 

@@ -31,7 +31,7 @@ def image_pairs() -> list[Pair]:
     for row in IMAGES:
         reference, candidate = (Image((GOLDENS / row[k]).read_bytes()) for k in ("ref", "eval"))
         sample = Sample(
-            row["id"], "ImageEditing", "style-transfer", "CT", "-", reference_images=(reference,)
+            row["id"], "image", "style-transfer", "CT", "-", reference_images=(reference,)
         )
         pairs.append(Pair(sample, Prediction(row["id"], images=(candidate,))))
     return pairs
@@ -40,7 +40,9 @@ def image_pairs() -> list[Pair]:
 def text_pairs() -> list[Pair]:
     return [
         Pair(
-            Sample(r["id"], "VQA", "report-generation", "CT", "-", reference_text=r["reference"]),
+            Sample(
+                r["id"], "text", "report-generation", "CT", "-", reference_texts=(r["reference"],)
+            ),
             Prediction(r["id"], text=r["response"]),
         )
         for r in TEXTS

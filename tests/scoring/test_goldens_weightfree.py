@@ -34,14 +34,15 @@ def one(metric: Metric, sample: Sample, prediction: Prediction) -> Score:
 def image_case(row: dict[str, Any]) -> tuple[Sample, Prediction]:
     reference, candidate = (Image((GOLDENS / row[k]).read_bytes()) for k in ("ref", "eval"))
     sample = Sample(
-        row["id"], "ImageEditing", "artifact-removal", "CT", "-", reference_images=(reference,)
+        row["id"], "image", "artifact-removal", "CT", "-", reference_images=(reference,)
     )
     return sample, Prediction(row["id"], images=(candidate,))
 
 
 def text_case(row: dict[str, Any], task: str = "question-answering") -> tuple[Sample, Prediction]:
     choices, reference = tuple(row.get("choices", ())), row.get("reference", row.get("answer"))
-    sample = Sample("t", "VQA", task, "CT", "-", choices=choices, reference_text=reference)
+    asks = "choice" if task == "multiple-choice" else "text"
+    sample = Sample("t", asks, task, "CT", "-", choices=choices, reference_texts=(reference,))
     return sample, Prediction("t", text=str(row["response"] if row["response"] is not None else ""))
 
 

@@ -90,9 +90,7 @@ def test_depth_alpha_palette_and_orientation() -> None:
 
 
 def test_a_corrupt_reference_is_named_as_such() -> None:
-    sample = Sample(
-        "s", "ImageEditing", "style-transfer", "CT", "-", reference_images=(Image(b"broken"),)
-    )
+    sample = Sample("s", "image", "style-transfer", "CT", "-", reference_images=(Image(b"broken"),))
     metric = PSNR()
     metric.load("cpu")
     pair = Pair(sample, Prediction("s", images=(pattern(8, 8),)))
@@ -108,9 +106,7 @@ def test_each_picture_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return decode(image, policy, limit)
 
     monkeypatch.setattr("medgen.metrics.batch.decode", counting)
-    sample = Sample(
-        "s", "ImageEditing", "style-transfer", "CT", "-", reference_images=(pattern(40, 40),)
-    )
+    sample = Sample("s", "image", "style-transfer", "CT", "-", reference_images=(pattern(40, 40),))
     images = [pattern(40, 40, 1), pattern(40, 40), pattern(40, 40, 1)]
     pairs = [Pair(sample, Prediction("s", images=(image,))) for image in images]
     batch = ScoringBatch(pairs)

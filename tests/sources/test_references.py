@@ -99,9 +99,9 @@ def test_open_answers_are_free(task: str) -> None:
 @pytest.mark.parametrize("profile", ["compat", "strict"])
 def test_a_reference_that_cannot_be_read_has_one_status_for_every_system(profile: str) -> None:
     sample = Sample(
-        *("s", "VQA", "multiple-choice", "CT", "Which?"),
+        *("s", "choice", "multiple-choice", "CT", "Which?"),
         choices=tuple(LETTERED),
-        reference_text="Fracture",
+        reference_texts=("Fracture",),
     )
     answers = ("B", "Fracture", "no idea", "", "E", "The answer is C.", "A or B", LONG)
     pairs = [Pair(sample, Prediction("s", text=text)) for text in answers]

@@ -75,7 +75,7 @@ def test_a_store_of_no_known_kind_is_refused_by_name() -> None:
 
 def table(rows: int = 5) -> pa.Table:
     columns = {"id": [f"s{i}" for i in range(rows)], "x": [i / 3 for i in range(rows)]}
-    return pa.table(columns, metadata={"medgen.schema": "score/1"})
+    return pa.table(columns, metadata={"medgen.schema": "score/2"})
 
 
 @settings(max_examples=200, deadline=None)
@@ -113,20 +113,25 @@ def test_a_table_that_was_never_sealed_is_refused() -> None:
 
 def test_a_stage_reads_its_highest_revision_and_refuses_another_key(store_url: str) -> None:
     objects = connect(store_url)
-    stage = Stage(objects, "score", "k1")
+    stage = Stage(objects, "score", "k1", [f"{n:x}" for n in range(200)])
     stage.write(0, label(table(2), {"key": "k1"}))
     stage.write(0, label(table(3), {"key": "k1"}), revision=2)
-    stage.write(100_000, label(table(1), {"key": "k1"}))
-    assert stage.revisions() == {0: 2, 100_000: 0}
+    stage.write(170, label(table(1), {"key": "k1"}))
+    assert stage.revisions() == {0: 2, 170: 0}
     assert stage.read(0, 2).num_rows == 3
     assert labels(stage.read(0)) == {"key": "k1"}
     stage.write(1, label(table(1), {"key": "another"}))
     with pytest.raises(CorruptError, match="holds rows of key another"):
         stage.read(1)
+    stage.write(2, label(table(1), {"key": "k1", "shard": "1"}))
+    with pytest.raises(CorruptError, match="holds rows of shard 1"):
+        stage.read(2)
+    other = Stage(objects, "score", "k1", ["aa", "2", "0"])
+    assert other.revisions() == {0: 0, 1: 0, 2: 2}, "the same files under the numbers of another"
 
 
 def test_parts_of_a_shard_are_found_and_dropped(store_url: str) -> None:
-    stage = Stage(connect(store_url), "score", "k")
+    stage = Stage(connect(store_url), "score", "k", [*"abcde"])
     pieces = stage.parts(4, 0, {})
     pieces.write((0, 2), table(2))
     pieces.write((2, 5), table(3))

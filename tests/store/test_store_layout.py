@@ -60,7 +60,14 @@ def given_to_a_store(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def parts_of_the_layout() -> set[str]:
     parts = {p for _, text in literals(ast.parse(HOME.read_text())) for p in text.split("/")}
-    endings = {".json", ".md", ".parquet", ".png", ".jsonl"}  # which other files have as well
+    endings = {
+        ".arrow",
+        ".json",
+        ".md",
+        ".parquet",
+        ".png",
+        ".jsonl",
+    }  # which other files have as well
     return {part for part in parts if re.search(r"[a-z]{3}", part)} - endings
 
 
@@ -126,14 +133,15 @@ def test_no_two_things_share_a_path() -> None:
 
 def test_names_are_read_back_as_they_are_written() -> None:
     stage = layout.StagePlace("answer", "abc")
-    for number, revision in ((0, 0), (42, 0), (42, 3), (123456, 12)):
-        path = stage.shard(number, revision)
-        assert layout.shard_of(path.removeprefix(f"{stage.folder}/")) == (number, revision)
+    names = ("0" * 32, "9f" * 16, layout.piece_name("9f" * 16, 1, 4))
+    for name, revision in ((name, revision) for name in names for revision in (0, 3, 12)):
+        path = stage.shard(name, revision)
+        assert layout.shard_of(path.removeprefix(f"{stage.folder}/")) == (name, revision)
     assert layout.lease_number(layout.lease("here", 7).removeprefix("here/")) == 7
     assert layout.benchmark_name(layout.benchmark_ref("medgen-mini", "0123")) == "medgen-mini"
 
 
-@pytest.mark.parametrize("name", ["stage.json", "quarantine", "parts-00001", "shard-1.arrow"])
+@pytest.mark.parametrize("name", ["stage.json", "quarantine", "parts-00001", "shard-1"])
 def test_what_is_no_shard_is_not_read_as_one(name: str) -> None:
     assert layout.shard_of(name) is None
     assert layout.lease_number(name) is None
@@ -141,8 +149,8 @@ def test_what_is_no_shard_is_not_read_as_one(name: str) -> None:
 
 def test_commits_of_rows_are_known_from_other_writes() -> None:
     stage = layout.StagePlace("judge", "abc")
-    assert layout.commit_of(stage.shard(3, 1)) == ("judge", "shard", "00003")
-    parts = stage.parts(4, 0, "inputs")
-    assert layout.commit_of(layout.part(parts, (0, 8))) == ("judge", "parts", "00004")
+    assert layout.commit_of(stage.shard("3f", 1)) == ("judge", "shard", "3f")
+    parts = stage.parts("4a-1of2", 0, "inputs")
+    assert layout.commit_of(layout.part(parts, (0, 8))) == ("judge", "parts", "4a-1of2")
     assert layout.commit_of(stage.recipe) is None
     assert layout.commit_of(layout.RunPlace("one").plan) is None

@@ -1,0 +1,93 @@
+"""A sample as the turns of a chat: demonstrations, then images, context, instruction, choices."""
+
+from collections.abc import Iterator, Sequence
+
+from medgen.engine.answers.forms import canonical
+from medgen.engine.answers.options import options_in, options_of
+from medgen.engine.chat.messages import Message
+from medgen.engine.chat.quoting import defang
+from medgen.engine.data import Image, Sample
+
+Part = str | Image
+
+
+def demonstrations(sample: Sample) -> tuple[Message, ...]:
+    """What was said before the question, each turn's images before its words."""
+    return tuple(
+        Message(turn.role, (*_with_labels(turn.images), f"{_HEAD[turn.role]}{defang(turn.text)}"))
+        for turn in sample.turns
+    )
+
+
+_HEAD = {"user": "Instruction: ", "assistant": ""}
+
+
+def question(sample: Sample, images: Sequence[Image], order: str) -> Message:
+    """The question itself.
+
+    Args:
+        sample: whose context, instruction and choices are put.
+        images: its images in order, or one contact sheet of them. One with a place stands there
+            if the instruction has it, the others stand before the text, each after its label.
+        order: in which form the answer is wanted; may be empty.
+    """
+    pieces = _in_places(sample.instruction, images)
+    standing = [piece for piece in pieces if isinstance(piece, Image)]
+    before = [image for image in images if not any(image is piece for piece in standing)]
+    context = f"Context: {defang(sample.context)}\n\n" if sample.context else ""
+    words = [defang(piece) if isinstance(piece, str) else piece for piece in pieces]
+    parts = [f"{context}Instruction: ", *words, _choices(sample), order and f"\n\n{order}"]
+    return Message("user", (*_with_labels(before), *_with_texts_as_one(parts)))
+
+
+def _in_places(text: str, images: Sequence[Image]) -> list[Part]:
+    """The text, cut at the marks of the images that stand in it."""
+    marks = sorted(
+        (text.index(image.place), at)
+        for at, image in enumerate(images)
+        if image.place in text
+        if image.place
+    )
+    pieces: list[Part] = []
+    end = 0
+    for start, at in marks:
+        if start < end:  # two images of one mark: the second stands before the text
+            continue
+        pieces += [text[end:start], images[at]]
+        end = start + len(images[at].place)
+    return [*pieces, text[end:]]
+
+
+def _with_labels(images: Sequence[Image]) -> Iterator[Part]:
+    for image in images:
+        if image.label:
+            yield defang(image.label)
+        yield image
+
+
+def _with_texts_as_one(parts: Sequence[Part]) -> Iterator[Part]:
+    """The parts with neighbouring texts as one, and none that is blank."""
+    text = ""
+    for part in parts:
+        if isinstance(part, str):
+            text += part
+            continue
+        if text.strip():
+            yield text.strip()
+        text = ""
+        yield part
+    if text.strip():
+        yield text.lstrip()
+
+
+def _choices(sample: Sample) -> str:
+    choices = [] if _lists(sample) else options_of(sample.choices).lines()
+    return "".join(f"\n{line}" for line in ("Choices:", *map(defang, choices)) if choices)
+
+
+def _lists(sample: Sample) -> bool:
+    """Whether the instruction shows the options already, with the labels they are read by."""
+    shown = options_of(options_in(sample.instruction))
+    return bool(sample.choices) and [(o.key, canonical(o.words)) for o in shown.each] == [
+        (o.key, canonical(o.words)) for o in options_of(sample.choices).each
+    ]

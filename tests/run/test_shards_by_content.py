@@ -1,0 +1,230 @@
+"""What was done once is found again: for a prefix, a longer benchmark, another name."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import SMALL, Echo, Lines, echo, recipe
+
+from medgen.actors.local_pool import LocalPool
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.benchmark.manifest import Benchmark, Manifest
+from medgen.engine.data import Prediction
+from medgen.engine.errors import ConfigError
+from medgen.engine.plan.graph import extent
+from medgen.engine.plan.identity import Spec
+from medgen.engine.plan.plan import Model, Plan, System, make_plan
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
+
+
+class Changed(Lines):
+    """Lines of which some have another instruction, or are not there."""
+
+    def __init__(self, count: int, changed: Mapping[str, str]) -> None:
+        super().__init__(count)
+        self.changed = changed
+
+    def __iter__(self) -> Iterator[Any]:
+        for sample in super().__iter__():
+            words = self.changed.get(sample.id, sample.instruction)  # type: ignore[union-attr]
+            yield replace(sample, instruction=words)  # type: ignore[type-var]
+
+
+class Place:
+    """A store, and a file with a line for every call of a model."""
+
+    def __init__(self, folder: Path) -> None:
+        self.objects: Objects = connect(str(folder / "store"))
+        self.calls = folder / "calls"
+
+    def bring(self, count: int = 96, name: str = "fake", size: int = 8, **changed: str) -> Manifest:
+        return import_benchmark(Changed(count, changed), self.objects, ImportOptions(name, size))
+
+    def plan(self, manifest: Manifest, limit: int | None = None, **how: Any) -> Plan:
+        kwargs = {"execution": {"calls": str(self.calls)}}
+        split = how.pop("split", 1)
+        system = System("echo", Model(Spec("fakes:Echo", kwargs), SMALL, split=split), **how)
+        return make_plan(recipe(system), manifest, limit)
+
+    def run(self, plan: Plan) -> Counter[str]:
+        """Carry it out; the samples that a model was asked."""
+        self.calls.write_text("")
+        reader = RunReader(self.objects, plan)
+        pool = LocalPool()
+        assert carry_out(reader, survey(reader), pool, Options()).failed == {}
+        pool.shutdown()
+        assert survey(reader.anew()).shards == 0
+        return Counter(self.calls.read_text().split())
+
+    def answers(self, plan: Plan) -> dict[str, str | None]:
+        reader = RunReader(self.objects, plan)
+        rows = [p for n in range(plan.shards) for p in reader.predictions("echo", n)]
+        return {row.sample_id: row.text for row in rows}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def names(place: Place, manifest: Manifest, shards: range) -> set[str]:
+    benchmark = Benchmark(place.objects, manifest.ref)
+    return {s.id for n in shards for s in benchmark.samples(n)}
+
+
+def test_a_prefix_then_the_whole_asks_everything_once(place: Place) -> None:
+    manifest = place.bring()
+    part = place.plan(manifest, limit=20)
+    assert (part.shards, sum(part.samples.values()), part.left_out) == (3, 24, 72)
+    assert "24 samples in 3 shards (the limit in whole shards), of 96" in extent(part)
+    first = place.run(part)
+    assert set(first) == names(place, manifest, range(3))
+    second = place.run(place.plan(manifest))
+    assert set(second) == names(place, manifest, range(3, 12))
+    assert set((first + second).values()) == {1}
+    assert not place.run(part), "and back again"
+    assert place.answers(place.plan(manifest)) == {f"s{i:04d}": f"say {i}" for i in range(96)}
+
+
+@pytest.mark.parametrize(("limit", "shards"), [(1, 1), (8, 1), (9, 2), (96, 12), (1000, 12)])
+def test_a_limit_is_rounded_up_to_whole_shards(place: Place, limit: int, shards: int) -> None:
+    assert place.plan(place.bring(), limit).shards == shards
+
+
+def test_a_limit_of_nothing_is_refused(place: Place) -> None:
+    with pytest.raises(ConfigError, match="leaves no sample"):
+        place.plan(place.bring(), 0)
+
+
+def test_ten_more_samples_ask_ten(place: Place) -> None:
+    old = place.run(place.plan(place.bring(640, size=64)))
+    assert len(old) == 640
+    grown = place.bring(650, size=64)
+    asked = place.run(place.plan(grown))
+    assert asked == Counter({f"s{i:04d}": 1 for i in range(640, 650)})
+    assert len(place.answers(place.plan(grown))) == 650
+
+
+def test_a_changed_sample_asks_its_shard(place: Place) -> None:
+    old = place.bring()
+    place.run(place.plan(old))
+    new = place.bring(s0040="say it otherwise")
+    asked = place.run(place.plan(new))
+    (shard,) = (
+        n
+        for n, (a, b) in enumerate(zip(old.shards, new.shards, strict=True))
+        if a.digest != b.digest
+    )
+    assert set(asked) == names(place, new, range(shard, shard + 1))
+    assert "s0040" in asked
+    assert place.answers(place.plan(new))["s0040"] == "say it otherwise"
+
+
+def test_names_that_are_only_labels_ask_nothing(place: Place) -> None:
+    manifest = place.bring()
+    place.run(place.plan(manifest))
+    assert not place.run(place.plan(place.bring(name="another")))
+    plan = place.plan(manifest)
+    other = make_plan(
+        replace(
+            recipe(replace(plan.systems[0], name="renamed"), metrics=()),
+            name="run-of-another-name",
+            metrics={"size": Spec("fakes:length")},
+        ),
+        manifest,
+    )
+    assert {n.key for n in other.nodes.values()} == {n.key for n in plan.nodes.values()}
+
+
+def test_what_a_system_gives_beyond_what_is_asked_is_in_no_name(place: Place) -> None:
+    manifest = place.bring()
+    plan = place.plan(manifest, gives=("text", "image", "image+text"))
+    assert len(place.run(plan)) == 96
+    assert not place.run(place.plan(manifest))
+    assert len(place.run(place.plan(manifest, gives=("text",)))) == 32, "other rows, other files"
+    assert not place.run(place.plan(manifest, gives=("choice", "text")))
+
+
+def test_one_model_asked_for_different_samples_has_rows_for_each(place: Place) -> None:
+    manifest = place.bring()
+    model = Model(Spec("fakes:Echo"), SMALL)
+    systems = [System("words", model, gives=("text",)), System("images", model, gives=("image",))]
+    plan = make_plan(recipe(*systems), manifest)
+    place.run(plan)
+    reader = RunReader(place.objects, plan)
+    for system in plan.systems:
+        rows = [p for n in range(plan.shards) for p in reader.predictions(system.name, n)]
+        assert len(rows) == 32
+        assert {row.status for row in rows} == {"ok"}
+
+
+@pytest.mark.parametrize("other", [{"split": 2}, {"split": 4}])
+def test_another_split_asks_again_and_spoils_nothing(place: Place, other: dict[str, int]) -> None:
+    manifest = place.bring()
+    place.run(place.plan(manifest))
+    split = place.plan(manifest, **other)
+    assert len(place.run(split)) == 96
+    assert place.answers(split) == place.answers(place.plan(manifest))
+
+
+def test_two_judges_of_one_recipe_have_rows_of_their_own(place: Place) -> None:
+    manifest = place.bring()
+    twice = {
+        n: Model(Spec("rule-judge", {"name": n, "protocol": "table-iv/1"}), SMALL) for n in "ab"
+    }
+    plan = make_plan(recipe(System("echo", echo()), judges=twice), manifest)
+    assert len([n for n in plan.nodes.values() if n.stage == "judge"]) == 2
+    alone = make_plan(recipe(System("echo", echo()), judges={"b": twice["b"]}), manifest)
+    (node,) = (n for n in alone.nodes.values() if n.stage == "judge")
+    assert plan.nodes[node.key].label == "a", "under another name, but the same rows"
+
+
+class Neighbour(Echo):
+    """Answers with the number of samples of the benchmark."""
+
+    def use(self, benchmark: Benchmark) -> None:
+        self.count = benchmark.manifest.samples
+
+    def predict(self, requests: Any) -> list[Prediction]:
+        return [Prediction(r.sample.id, text=str(self.count)) for r in requests]
+
+
+def test_what_looks_at_the_whole_benchmark_is_asked_again_when_that_grew(place: Place) -> None:
+    def texts(manifest: Manifest) -> set[str | None]:
+        target = Spec("run.test_shards_by_content:Neighbour")
+        plan = make_plan(recipe(System("echo", Model(target, SMALL))), manifest)
+        place.run(plan)
+        return set(place.answers(plan).values())
+
+    assert texts(place.bring(16)) == {"16"}
+    assert texts(place.bring(24)) == {"24"}
+    unrelated = [
+        make_plan(recipe(System("u", Model(Spec("unrelated"), SMALL))), place.bring(count))
+        for count in (16, 24)
+    ]
+    assert not unrelated[0].nodes.keys() & unrelated[1].nodes.keys()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"faults": {}, "x": 0}, {"faults": {}, "x": 0.0}),
+        ({"x": [1.0, {"y": 2.0}]}, {"x": [1, {"y": 2}]}),
+    ],
+)
+def test_numbers_are_one_number_however_they_are_written(
+    place: Place, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    manifest = place.bring(8)
+    keys = [
+        set(make_plan(recipe(System("e", Model(Spec("fakes:Echo", k), SMALL))), manifest).nodes)
+        for k in (one, other)
+    ]
+    assert keys[0] == keys[1]
