@@ -20,11 +20,12 @@ from medgen.engine.data import Asks
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
 from medgen.engine.results.statistics import clustered_means
-from medgen.engine.results.summary import SUMMARY, write_summary
+from medgen.engine.results.summary import SUMMARY
 from medgen.engine.run.folder import RunFolder, Status
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import BenchmarkPlace, RunPlace
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.parquet import parquet_bytes
 
 FORMATS = ("ImageEditing", "MultimodalGeneration", "VQA")
 ASKS: dict[str, Asks] = {
@@ -64,7 +65,6 @@ REASONS = {
     "timeout": "no reply in {n} s from http://127.0.0.1:8000/v1",
     "refused": "the model refused: I can't help with editing medical images",
 }
-_SIDE = 96
 Texts = Callable[[str, int], str]
 
 
@@ -89,6 +89,7 @@ class MadeRun:
     sample_id: Callable[[str, int], str] = lambda task, n: f"{task}-{n:04d}"
     judge: str = "aspen-vl-72b"
     done: bool = True
+    side: int = 96  # pixels of a picture
     qualities: Mapping[str, float] = field(default_factory=dict)
 
     def write(self, url: str) -> str:
@@ -115,7 +116,7 @@ class _Making:
         self.names = self._names()
         self.manifest = self._manifest()
         self.plan = self._plan()
-        self.bank = _bank(self.rng)
+        self.bank = _bank(self.rng, asked.side)
 
     def _names(self) -> list[str]:
         more = [f"system-{i:02d}" for i in range(len(NAMES), self.asked.systems)]
@@ -170,7 +171,7 @@ class _Making:
             self._save(f"{base}/verdicts/{at}", self._verdicts(name, statuses, values), 4_000)
             rows += self._summary(name, statuses, values)
         table = pa.Table.from_pylist(rows, SUMMARY)
-        self.objects.replace(RunPlace(self.plan.run_id).summary, write_summary(table))
+        self.objects.replace(RunPlace(self.plan.run_id).summary, parquet_bytes(table))
 
     def _status(self) -> Status:
         word = "success" if self.asked.done else "started"
@@ -430,9 +431,9 @@ def _blank_row(name: str, group: tuple[str, str, str], key: tuple[str, str, str]
     }  # fmt: skip
 
 
-def _bank(rng: np.random.Generator) -> list[list[bytes]]:
+def _bank(rng: np.random.Generator, side: int) -> list[list[bytes]]:
     """Some pictures, each sharp, noisy and in four more states, as PNG."""
-    grid = np.mgrid[0:_SIDE, 0:_SIDE] / _SIDE
+    grid = np.mgrid[0:side, 0:side] / side
     found = []
     for _ in range(24):
         x, y, r = rng.uniform(0.2, 0.8, 3)

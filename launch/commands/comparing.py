@@ -33,6 +33,7 @@ def _side(text: str, store: str, run: str | None) -> "Side":
 @click.argument("right")
 @click.option("--run", help="The run that plain system names belong to; by default the last one.")
 @click.option("--markdown", is_flag=True, help="As Markdown.")
+@click.option("--all", "whole", is_flag=True, help="Every value, format and task with its tests.")
 @across_option
 @store_option
 @as_json
@@ -41,6 +42,7 @@ def compare_command(
     right: str,
     run: str | None,
     markdown: bool,
+    whole: bool,
     across: bool,
     store: str,
     as_json: bool,
@@ -53,15 +55,21 @@ def compare_command(
 
     from medgen.engine.results.comparison import compare
     from medgen.launch.report import verdicts
+    from medgen.launch.report.standing import comparison_lines
 
     found = compare(_side(left, store, run), _side(right, store, run), across=across)
     if as_json:
         sys.stdout.write(verdicts.comparison_json(found) + "\n")
     elif markdown:
         sys.stdout.write(verdicts.comparison_markdown(found))
-    else:
+    elif whole:
         for table in verdicts.comparison_tables(found):
             Console().print(table)
+    else:
+        for line in comparison_lines(found):
+            sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"all     medgen compare {left} {right} --all\n")
+        sys.stdout.write("look    medgen view --page compare\n")
     return 0
 
 
@@ -93,6 +101,7 @@ def gate_command(
     from medgen.conf.loading import gate_rules
     from medgen.engine.results.gate import GateRules, gate
     from medgen.launch.report import verdicts
+    from medgen.launch.report.standing import gate_lines
 
     given = GateRules(**gate_rules(rules)) if rules else GateRules()
     sides = _side(baseline, store, run), _side(candidate, store, run)
@@ -100,5 +109,9 @@ def gate_command(
     text = verdicts.gate_markdown(verdict)
     if markdown:
         Path(markdown).write_text(text, encoding="utf-8")
-    sys.stdout.write((verdicts.gate_json(verdict) + "\n") if as_json else text)
+    if as_json:
+        sys.stdout.write(verdicts.gate_json(verdict) + "\n")
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in gate_lines(verdict))
+        sys.stdout.write(f"why     medgen compare {baseline} {candidate}\n")
     return verdict.exit_code

@@ -22,10 +22,12 @@ from medgen.engine.benchmark.manifest import Manifest, manifest_from_json
 from medgen.engine.errors import StoreError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.results.statistics import Ints
-from medgen.engine.results.summary import read_summary
+from medgen.engine.results.summary import read_summary, summarize
 from medgen.engine.run.folder import RunFolder, Status
+from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import BenchmarkPlace, RunPlace
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.parquet import parquet_bytes
 from medgen.launch.view.parts import Parts
 
 Row = dict[str, Any]
@@ -139,11 +141,12 @@ class StoredRun:
 
     @cached_property
     def summary(self) -> list[Row]:
-        """The rows of `summary.parquet`; empty before there is one."""
+        """The rows of `summary.parquet`; of a run that has none yet, of what is there so far."""
         try:
             data = self.objects.read(self.place.summary)
-        except FileNotFoundError:
-            return []
+        except FileNotFoundError:  # the run goes on, or was stopped before its end
+            reader = RunReader(self.objects, self.plan)
+            data = parquet_bytes(summarize(reader))
         rows: list[Row] = read_summary(data).to_pylist()
         return rows
 

@@ -89,8 +89,8 @@ def _ssim(
     both = mean(left * right) - mu_l * mu_r
     c1, c2 = 0.01**2, 0.03**2
     top = (2 * mu_l * mu_r + c1) * (2 * both + c2)
-    found: Grey = top / ((mu_l**2 + mu_r**2 + c1) * (var_l + var_r + c2))
-    return found
+    bottom = (mu_l**2 + mu_r**2 + c1) * (var_l + var_r + c2)
+    return np.asarray(top / bottom, dtype=np.float32)
 
 
 def _webp(image: Pillow.Image, quality: int = 80, lossless: bool = False) -> bytes:

@@ -89,9 +89,9 @@ def _board_lines(board: Board, width: int, plain: bool) -> Iterator[Text]:
     title = f"{board.title} · {board.value.title}{unit} {board.value.arrow}"
     yield Text(f"{title} · {numbers.count(board.samples)} samples", style="bold")
     second = board.columns[0] if board.columns else None
-    head = f"{'rank':<7}{'system':<{room + 1}}{'mean':>8}  {'95 %':<16}"
+    head = f"{'rank':<7}{'system':<{room + 1}}{'mean':>8}  {'95 %':<15}"
     if second:
-        head += f"{_cut(f'{second.title} {second.arrow}', 14):>14}"
+        head += f"{_cut(f'{second.title} {second.arrow}', 13):>13}"
     yield Text(f"{head}{'coverage':>10}", style="dim")
     for label, row in _ordered_rows(board):
         yield _row_line(label, row, room, plain, bool(second))
@@ -124,11 +124,11 @@ def _row_line(label: str, row: BoardRow, room: int, plain: bool, second: bool) -
     style = "dim" if row.entry.control else "bold" if row.best else ""
     line = Text(_dash(f"{label:<7}"), style="dim" if row.entry.control else "")
     line.append(f"{name:<{room + 1}}{_dash(row.text):>8}  ", style=style)
-    line.append(f"{_bracket(row):<16}", style="dim" if row.entry.control else "")
+    line.append(f"{_bracket(row):<15}", style="dim" if row.entry.control else "")
     if second:
         cell = row.cells[0]
         best = "bold" if cell.best else style.replace("bold", "")
-        line.append(f"{_dash(cell.text):>14}", style=best)
+        line.append(f"{_dash(cell.text):>13}", style=best)
     tone = {"warn": "yellow", "bad": "red"}.get(row.coverage_word, "")
     line.append(f"{row.coverage:>10}", style="dim" if row.entry.control else tone)
     return line

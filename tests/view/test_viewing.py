@@ -188,3 +188,5 @@ def test_the_results_of_a_terminal_fit_eighty_columns(site: Site, tmp_path: Path
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("floor") for line in lines)
     assert lines[-1].startswith(("why", "files"))
+    # Under --protected no word of a sample, an answer or a reason may reach a terminal.
+    assert "evil.example" not in "".join(lines)

@@ -1,0 +1,109 @@
+"""How quick are the pages of 25 systems on 6,422 samples, and how large?
+
+Writes a run of made-up values, serves it on loopback, and asks for its pages as a browser would;
+where a Chromium is, also how long a filter takes in it.
+
+    python -m benchmarks.view                                 some minutes, 1 GB of disk
+    python -m benchmarks.view --systems 4 --samples 200 --dry  a look, kept nowhere
+"""
+
+import argparse
+import shutil
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from benchmarks._records import keep
+from benchmarks.made_run import MadeRun
+from medgen.engine.store.connect import connect
+from medgen.launch.view.certain import write_certainty
+from medgen.launch.view.data import StoredRun
+from medgen.launch.view.site import Site
+
+_FILES = (
+    "index.html", "gallery.html", "data/gallery.js", "data/value-0.js", "data/texts-0.js",
+    "sample.html", "data/sample-0.js", "data/words.js", "failures.html", "metrics.html",
+    "compare.html", "provenance.html",
+)  # fmt: skip
+
+
+def measure(root: Path, systems: int, samples: int) -> dict[str, Any]:
+    """Seconds and bytes of every kind of file, in a process that has read nothing before."""
+    run = MadeRun(systems=systems, samples=samples, side=16)
+    start = time.perf_counter()
+    run_id = run.write(str(root))
+    made = time.perf_counter() - start
+    objects = connect(str(root))
+    start = time.perf_counter()
+    write_certainty(StoredRun(objects, run_id))
+    found: dict[str, Any] = {
+        "systems": systems,
+        "samples": samples,
+        "write_s": round(made, 1),
+        "certainty_s": round(time.perf_counter() - start, 2),
+    }
+    site = Site(StoredRun(objects, run_id))
+    for name in _FILES:
+        start = time.perf_counter()
+        content = site.file(name) or b""
+        again = time.perf_counter()
+        site.file(name)
+        found[name] = {
+            "first_s": round(again - start, 3),
+            "again_s": round(time.perf_counter() - again, 3),
+            "bytes": len(content),
+        }
+    return found | browse(site, root)
+
+
+def browse(site: Site, root: Path) -> dict[str, Any]:
+    """In Chromium, from files: until the gallery stands, and for a filter."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None or find_spec("playwright") is None:
+        return {"browser": "no Chromium or no playwright here"}
+    from playwright.sync_api import sync_playwright
+
+    pages = root / "pages"
+    (pages / "data").mkdir(parents=True)
+    site.meta_policy = True
+    names = ["gallery.html", "style.css", "app.js", "model.js", "gallery.js", "data/gallery.js"]
+    values = [f"data/value-{v.place}.js" for v in site.data.values if v.overall]
+    for name in [*names, *values]:
+        (pages / name).write_bytes(site.file(name) or b"")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page()
+        start = time.perf_counter()
+        page.goto(f"{pages.as_uri()}/gallery.html")
+        page.wait_for_selector(".strip .sid")
+        stands = time.perf_counter() - start
+        clicked = page.evaluate(
+            "async () => { const b = document.querySelector('#facets input'); "
+            "const before = document.getElementById('found').textContent; "
+            "const t = performance.now(); b.click(); "
+            "while (document.getElementById('found').textContent === before) "
+            "await new Promise(r => setTimeout(r)); return performance.now() - t; }"
+        )
+        browser.close()
+    return {"gallery_stands_s": round(stands, 2), "filter_ms": round(clicked, 1)}
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--systems", type=int, default=25)
+    parser.add_argument("--samples", type=int, default=6422)
+    parser.add_argument("--dry", action="store_true")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="medgen-view-") as root:
+        found = measure(Path(root), asked.systems, asked.samples)
+    for name, value in found.items():
+        print(name, value)
+    if not asked.dry:
+        keep("view", found)
+
+
+if __name__ == "__main__":
+    main()
