@@ -5,9 +5,10 @@ floor, and which are not shown to be worse than the best of each value.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from medgen.engine.codec import decode, encode
@@ -49,6 +50,7 @@ class Certainty:
 
     formats: tuple[FormatCertainty, ...]
     judge: str = ""  # what is known against the judge
+    usage: dict[str, dict[str, float]] = field(default_factory=dict)  # system -> what it took
     schema: str = VERSION
 
 
@@ -71,7 +73,19 @@ def write_certainty(data: StoredRun) -> Certainty:
 def compute(data: StoredRun) -> Certainty:
     """The words of every format that has a headline."""
     found = [_format_certainty(data, name) for name in data.formats]
-    return Certainty(tuple(f for f in found if f is not None), data.doubts)
+    return Certainty(tuple(f for f in found if f is not None), data.doubts, usage_of(data))
+
+
+def usage_of(data: StoredRun) -> dict[str, dict[str, float]]:
+    """Rows, tokens, seconds and dollars of each system's predictions."""
+    names = ("prompt_tokens", "completion_tokens", "cached_tokens", "seconds", "cost_usd")
+    found = {}
+    for entry in data.systems:
+        table = data.predictions[entry.name]
+        if table.num_rows:
+            sums = {name: float(pc.sum(table[name]).as_py() or 0.0) for name in names}
+            found[entry.name] = {"rows": float(table.num_rows)} | sums
+    return found
 
 
 def headline(data: StoredRun, format_: str) -> ValueEntry | None:

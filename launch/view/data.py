@@ -47,6 +47,18 @@ LETTERS = {
 }
 _NEIGHBOURS = 20  # samples that are read together for their pages
 _KEPT = 12  # blocks of neighbours, of three tables each
+# What a sample's page shows of each table; reading all columns takes five times as long.
+_SHOWN = {
+    "predictions": (
+        "position", "status", "reason", "text", "image_prompt", "prompt_tokens",
+        "completion_tokens", "cached_tokens", "seconds", "cost_usd", "finish_reason", "details",
+    ),
+    "values": ("position", "stage", "label", "output", "value", "status", "reason", "passed"),
+    "verdicts": (
+        "position", "label", "judge", "view", "scale", "repeat", "value", "status", "reason",
+        "prompt_digest", "protocol", "explanation", "raw",
+    ),
+}  # fmt: skip
 _HEAD = ("position", "sample", "format", "task", "modality", "source")
 
 
@@ -316,7 +328,8 @@ class StoredRun:
         if key not in self._near:
             span = (block * _NEIGHBOURS, (block + 1) * _NEIGHBOURS)
             found: dict[int, list[Row]] = {}
-            for row in self.rows(kind, system, span):
+            paths = self._tables(kind, system)
+            for row in self.parts.rows(paths, span, only=_SHOWN.get(kind, ())):
                 found.setdefault(row["position"], []).append(row)
             while len(self._near) > _KEPT * len(self.systems):
                 self._near.popitem(last=False)

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 from markupsafe import Markup
 
 from medgen.engine.results.columns import PREDICTION_STATUSES
 from medgen.engine.run.folder import Status
 from medgen.launch.view import charts, numbers
 from medgen.launch.view.board import Axis, Board, format_short
+from medgen.launch.view.certain import Certainty
 from medgen.launch.view.data import StoredRun, SystemEntry
 
 _GROUPS_DRAWN = 8
@@ -105,7 +105,7 @@ def question(data: StoredRun) -> str:
     return f"{parts} answered the {samples} samples of {data.plan.benchmark}{protocol}{seen}."
 
 
-def facts(data: StoredRun, failed: Failed) -> list[Fact]:
+def facts(data: StoredRun, failed: Failed, certainty: Certainty) -> list[Fact]:
     """Predictions, judges, time and cost, and when it finished."""
     fine = failed.owed - failed.total
     ok = numbers.percent(fine, failed.owed)
@@ -119,7 +119,7 @@ def facts(data: StoredRun, failed: Failed) -> list[Fact]:
     judges = sorted({v.key[1] for v in data.values if v.key[0] == "judge"} - {"judges"})
     if judges:
         found.append(Fact("Judge", ", ".join(judges), data.doubts or "nothing known against it"))
-    cost = sum(_sum(t, "cost_usd") for t in data.predictions.values())
+    cost = sum(own["cost_usd"] for own in certainty.usage.values())
     status = data.status
     if status is not None:
         took = seconds_taken(status)
@@ -131,10 +131,6 @@ def facts(data: StoredRun, failed: Failed) -> list[Fact]:
             )
         )
     return found
-
-
-def _sum(table: Any, name: str) -> float:
-    return float(pc.sum(table[name]).as_py() or 0.0) if table.num_rows else 0.0
 
 
 def seconds_taken(status: Status) -> float:
@@ -197,33 +193,24 @@ def _first_rows(data: StoredRun, system: str) -> list[Any]:
     return list(found.values())
 
 
-def cost_chart(data: StoredRun, board: Board, colors: dict[str, int]) -> Chart | None:
+def cost_chart(certainty: Certainty, board: Board, colors: dict[str, int]) -> Chart | None:
     """Cost against quality in a format: dollars, else seconds, a 1,000 samples."""
-    dots, unit = [], "dollars"
-    rows = [r for r in board.rows if r.mean is not None]
-    tables = {r.entry.name: data.predictions[r.entry.name] for r in rows}
-    if not all(_sum(t, "cost_usd") > 0 for t in tables.values()):
-        unit = "seconds"
+    rows = [r for r in board.rows if r.mean is not None and r.entry.name in certainty.usage]
+    used = {r.entry.name: certainty.usage[r.entry.name] for r in rows}
+    unit = "dollars" if all(u["cost_usd"] > 0 for u in used.values()) else "seconds"
+    dots = []
     for row in rows:
-        table = tables[row.entry.name]
-        price = 1000 * _sum(table, "cost_usd" if unit == "dollars" else "seconds")
-        if table.num_rows and price > 0:
-            price /= table.num_rows
+        own = used[row.entry.name]
+        price = 1000 * own["cost_usd" if unit == "dollars" else "seconds"] / own["rows"]
+        if price > 0:
             dots.append(charts.Dot(price, row.mean or 0, row.entry.name, colors[row.entry.name]))
     if len(dots) < 2:
         return None
-    floor = (
-        (board.floor.entry.name, board.floor.mean)
-        if board.floor and board.floor.mean is not None
-        else None
-    )
+    floor = board.floor
+    ends = (floor.entry.name, floor.mean) if floor and floor.mean is not None else None
     label = f"{board.value.title} {board.value.arrow}"
-    drawn = charts.price_plot(
-        dots,
-        floor,
-        (f"{unit} per 1,000 samples, log scale", label),
-        board.value.direction != "lower",
-    )
+    labels = (f"{unit} per 1,000 samples, log scale", label)
+    drawn = charts.price_plot(dots, ends, labels, board.value.direction != "lower")
     what = "Cost" if unit == "dollars" else "Time"
     return Chart(f"{what} against quality, {format_short(board.format).lower()}", drawn)
 

@@ -92,14 +92,19 @@ class Parts:
         return [roles for _, roles in sorted(found, key=lambda pair: pair[0])]
 
     def rows(
-        self, paths: Sequence[str], positions: tuple[int, int], but: Sequence[str]
+        self,
+        paths: Sequence[str],
+        positions: tuple[int, int],
+        but: Sequence[str] = (),
+        only: Sequence[str] = (),
     ) -> list[dict[str, Any]]:
-        """All columns but some, of the rows at positions from the first up to the second."""
+        """Columns of the rows at positions from the first up to the second."""
         found = []
         for path in paths:
             with self._lock:
                 file = self._open(path)
-                names = [n for n in file.schema_arrow.names if n not in but]
+                known = file.schema_arrow.names
+                names = [n for n in known if n not in but and (not only or n in only)]
                 for group in self._overlap(path, file, positions):
                     table = file.read_row_group(group, columns=names)
                     at = table["position"]

@@ -8,7 +8,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -226,11 +226,11 @@ class Site:
             name=overview.run_title(data),
             state=overview.state_of(data),
             asked=overview.question(data),
-            facts=overview.facts(data, failed),
+            facts=overview.facts(data, failed, self.certainty),
             sayings=sayings.sayings(data, self.certainty, made),
             cares=sayings.cares(data, self.certainty, made),
             boards=made,
-            cost=overview.cost_chart(data, first, self.colors) if first else None,
+            cost=overview.cost_chart(self.certainty, first, self.colors) if first else None,
             modality=overview.modality_chart(data, first, self.colors) if first else None,
             failed=failed,
         )
@@ -324,6 +324,7 @@ class Site:
         return [s.place for s in self.data.systems[:2]] if len(self.data.systems) > 1 else []
 
 
+@cache
 def environment() -> jinja2.Environment:
     """Templates that escape everything, and fail on a name that they were not given."""
     made = jinja2.Environment(
