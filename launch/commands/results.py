@@ -121,17 +121,28 @@ def sets_command(run: str | None, model: str, device: str, store: str, as_json: 
 
 @click.command("export")
 @click.argument("run", required=False)
-@click.option("--format", "kind", type=click.Choice(["parquet", "csv", "jsonl"]), default="parquet")
+@click.option(
+    "--format", "kind", type=click.Choice(["parquet", "csv", "jsonl", "latex"]), default="parquet"
+)
 @click.option("--to", required=True, type=click.Path(file_okay=False), help="A new directory.")
 @store_option
 def export_command(run: str | None, kind: str, to: str, store: str) -> int:
-    """Write every row of a run: Parquet, CSV, or JSONL with the authors' names."""
+    """Write every row of a run: Parquet, CSV, JSONL with the authors' names; or LaTeX tables."""
     from pathlib import Path
 
     from medgen.launch.report.export import export_run
     from medgen.launch.report.records import unknown_values
 
     reader = open_run(store, run)
+    if kind == "latex":
+        from medgen.engine.results.summary import summarize
+        from medgen.launch.report.latex import latex_tables
+
+        text = latex_tables(summarize(reader), reader.plan.run_id, reader.plan.protocol)
+        Path(to).mkdir(parents=True)
+        (Path(to) / "tables.tex").write_text(text, encoding="utf-8")
+        say(str(Path(to) / "tables.tex"))
+        return 0
     for path in export_run(reader, kind, Path(to)):
         sys.stdout.write(f"{path}\n")
     if kind == "jsonl" and (own := unknown_values(reader)):

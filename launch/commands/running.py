@@ -154,8 +154,16 @@ def _say_given_up(result: "RunResult", store: str) -> None:
 @config_options
 @as_json
 @click.option("--mermaid", is_flag=True, help="The stage graph as Mermaid text.")
+@click.option(
+    "--tree/--no-tree", default=True, help="The graph and a row a stage below the totals."
+)
 def plan_command(
-    config: str | None, store: str | None, overrides: Overrides, as_json: bool, mermaid: bool
+    config: str | None,
+    store: str | None,
+    overrides: Overrides,
+    as_json: bool,
+    mermaid: bool,
+    tree: bool,
 ) -> int:
     """Show stages, shards done and to do, resources and estimates; refuse what cannot fit."""
     from medgen.engine.codec import plain
@@ -165,7 +173,7 @@ def plan_command(
     from medgen.engine.store.connect import connect
     from medgen.launch.compose import plan_of
     from medgen.launch.run.offered import check_offered
-    from medgen.launch.run.plan import check_cluster, plan_table
+    from medgen.launch.run.plan import check_cluster, plan_table, plan_totals
 
     conf = configuration(config, store, overrides)
     objects = connect(conf.store)
@@ -179,9 +187,12 @@ def plan_command(
     else:
         from rich.console import Console
 
-        console = Console()
-        console.print(graph.terminal(plan), markup=False, highlight=False)
-        console.print(plan_table(plan, todo))
+        for line in plan_totals(plan, todo):
+            say(line)
+        if tree:
+            console = Console()
+            console.print(graph.terminal(plan), markup=False, highlight=False)
+            console.print(plan_table(plan, todo))
     for warning in check_offered(conf, plan, todo):
         say(f"warning: {warning}", err=True)
     check_cluster(plan, conf.cluster)

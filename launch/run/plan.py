@@ -26,6 +26,42 @@ def who(plan: Plan, group: str) -> str:
     return f"{nodes[0].stage} of {', '.join(systems)} ({', '.join(labels)})"
 
 
+def plan_totals(plan: Plan, todo: Todo) -> list[str]:
+    """What is to be done, in a few lines: shards by stage, hours, keys that are not set."""
+    lines, hours = [f"{plan.run_id} on {plan.benchmark}: {len(plan.systems)} systems"], 0.0
+    for stage in dict.fromkeys(n.stage for n in plan.nodes.values()):
+        nodes = [n for n in plan.nodes.values() if n.stage == stage]
+        total = sum(plan.shards * n.split for n in nodes)
+        left = sum(len(todo.targets[n.key]) for n in nodes)
+        stored = f"{100 * (total - left) / total:.0f} % stored" if total else ""
+        lines.append(f"{stage:<7} {left:,} of {total:,} shards to do, {stored}")
+    for nodes in together(plan):
+        group, shards = plan.groups[nodes[0].group], sum(plan.shards * n.split for n in nodes)
+        left = sum(len(todo.targets[n.key]) for n in nodes)
+        samples = sum(plan.samples.get(asks, 0) for asks in nodes[0].gives) * left / (shards or 1)
+        hours += group.seconds_per_sample * samples / 3600
+    known = f"about {hours:.2f} worker hours" if hours else "no stage says how long a sample takes"
+    lines.append(f"total   {todo.shards:,} shards to do, {known}")
+    names = sorted({name for group in plan.groups.values() for name in _keys(group.spec.kwargs)})
+    unset = [name for name in names if not os.environ.get(name, "").strip()]
+    if unset:
+        lines.append(f"keys    not set: {', '.join(unset)}")
+    return lines
+
+
+def _keys(settings: object) -> Iterator[str]:
+    """The names of variables that hold keys, anywhere in a recipe's settings."""
+    if isinstance(settings, Mapping):
+        for name, value in settings.items():
+            if name == "api_key_env" and isinstance(value, str):
+                yield value
+            else:
+                yield from _keys(value)
+    elif isinstance(settings, list | tuple):
+        for value in settings:
+            yield from _keys(value)
+
+
 def plan_table(plan: Plan, todo: Todo) -> Table:
     """One row a stage, the metrics of a system together: shards to do, resources, estimate."""
     table = Table(title=f"{plan.run_id} on {plan.benchmark}")

@@ -88,11 +88,13 @@ def _with_names(
     dots: Sequence[tuple[tuple[float, float], Dot]], edges: tuple[float, float]
 ) -> list[str]:
     """Marks with their names, moved up or down where they would lie upon each other."""
-    parts, taken = [], list[tuple[float, float, float]]()
+    parts = []
+    # Marks are in the way as well: a name upon one is not read.
+    taken = [(x, y + 4, 5.0) for (x, y), _ in dots]
     for (x, y), dot in sorted(dots, key=lambda pair: pair[0][1]):
         half = 3.1 * len(_cut(dot.name)) + 2
         middle = min(max(x, edges[0] + half), edges[1] - half)
-        options = [y - 9, y + 17, y - 21, y + 29, y - 33]
+        options = [y - 9, y + 18, y - 21, y + 30, y - 33, y + 42]
         free = [
             o
             for o in options

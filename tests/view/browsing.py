@@ -28,7 +28,7 @@ HOSTILE = (
 
 def small(**more: Any) -> MadeRun:
     """A run of a few systems and samples, quickly drawn."""
-    return MadeRun(**{"systems": 3, "samples": 24, "fails": 0.05, **more})
+    return MadeRun(**{"systems": 2, "samples": 12, "fails": 0.05, **more})
 
 
 def stored(run: MadeRun, root: Path) -> StoredRun:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    run = small(samples=18, sample_id=lambda task, n: f"../{task}/{n}{HOSTILE}")
+    run = small(sample_id=lambda task, n: f"../{task}/{n}{HOSTILE}")
     return Site(stored(run, tmp_path_factory.mktemp("site")))
 
 
@@ -190,3 +190,17 @@ def test_the_results_of_a_terminal_fit_eighty_columns(site: Site, tmp_path: Path
     assert lines[-1].startswith(("why", "files"))
     # Under --protected no word of a sample, an answer or a reason may reach a terminal.
     assert "evil.example" not in "".join(lines)
+
+
+def test_latex_escapes_names_and_never_prints_a_failure_as_a_number(tmp_path: Path) -> None:
+    from results.fake_runs import FakeRun, make_samples, steady
+
+    from medgen.engine.results.summary import summarize
+    from medgen.launch.report.latex import latex_tables, tex
+
+    run = FakeRun(make_samples(16), systems=("a_b%", "c"), score=steady(lambda s, x: 3.0))
+    text = latex_tables(summarize(run.write(str(tmp_path))), "run_1", "table-iv")
+    assert r"a\_b\%" in text
+    assert "a_b%" not in text
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") > 0
+    assert tex("50 % of $x_1$ {y}") == r"50 \% of \$x\_1\$ \{y\}"
