@@ -65,6 +65,7 @@ REASONS = {
     "timeout": "no reply in {n} s from http://127.0.0.1:8000/v1",
     "refused": "the model refused: I can't help with editing medical images",
 }
+_GROUPS = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
 Texts = Callable[[str, int], str]
 
 
@@ -109,6 +110,7 @@ class _Making:
         self.task = np.array([_pick(TASKS[f], i) for i, f in enumerate(self.format)])
         self.modality = np.array([MODALITIES[(i // 3) % 5] for i in range(n)])
         self.source = np.array([f"source-{i // 4}" for i in range(n)])
+        self.groups = [[{"name": "hospital", "value": "AB"[i // 4 % 2]}] for i in range(n)]
         self.ids = [asked.sample_id(str(t), i) for i, t in enumerate(self.task)]
         self.effect = (
             self.rng.normal(0, 0.12, n) + np.repeat(self.rng.normal(0, 0.06, -(-n // 4)), 4)[:n]
@@ -230,7 +232,7 @@ class _Making:
         n = self.asked.samples
 
         def spread(values: Any) -> Any:
-            return np.repeat(np.asarray(values, dtype=object), repeat)
+            return [value for value in values for _ in range(repeat)]
 
         return {
             "run": pa.array([self.plan.run_id] * n * repeat),
@@ -244,6 +246,7 @@ class _Making:
             "subtask": pa.array([None] * n * repeat, pa.string()),
             "modality": pa.array(spread(self.modality)),
             "source": pa.array(spread(self.source)),
+            "groups": pa.array(spread(self.groups), _GROUPS),
         }
 
     def _samples(self) -> pa.Table:

@@ -93,7 +93,8 @@ def headline(data: StoredRun, format_: str) -> ValueEntry | None:
 
     A judge that has random weights, or that did not judge every eligible system, ranks nobody.
     """
-    everyone = {s.name for s in data.eligible} or {s.name for s in data.controls}
+    everyone = {s.name for s in data.eligible if data.owes(s.name, format_)}
+    everyone = everyone or {s.name for s in data.controls}
     having: dict[Key, set[str]] = {}
     for row in data.summary:
         if row["group_kind"] == "all" and row["format"] == format_ and row["n"]:
@@ -147,9 +148,7 @@ def _format_certainty(data: StoredRun, name: str) -> FormatCertainty | None:
     if value is None:
         return None
     mask = format_mask(data, name)
-    own = [
-        s.name for s in data.eligible if name in data.plan.formats(data.plan.system(s.name).gives)
-    ]
+    own = [s.name for s in data.eligible if data.owes(s.name, name)]
     field = field_of(data, value, own, mask)
     floor = _floor(data, value, mask)
     known = field.values[np.isfinite(field.values)]

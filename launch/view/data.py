@@ -45,6 +45,8 @@ LETTERS = {
     "replay": "r",
     "text-only": "t",
 }
+GROUP = "group: "  # before the name of a kind that the user's own groups make
+_MOST_GROUPS = 8
 _NEIGHBOURS = 20  # samples that are read together for their pages
 _KEPT = 12  # blocks of neighbours, of three tables each
 # What a sample's page shows of each table; reading all columns takes five times as long.
@@ -109,6 +111,11 @@ class SampleTable:
     digests: Sequence[str]
     codes: Mapping[str, Ints]  # format, task, modality, source
     words: Mapping[str, tuple[str, ...]]
+
+    @property
+    def group_kinds(self) -> tuple[str, ...]:
+        """The kinds that the user's own groups make."""
+        return tuple(kind for kind in self.words if kind.startswith(GROUP))
 
     def column(self, kind: str) -> list[str]:
         """The words of every sample."""
@@ -231,6 +238,10 @@ class StoredRun:
         sizes = self.plan.formats()
         return tuple(sorted(sizes, key=lambda f: (-sizes[f], f)))
 
+    def owes(self, system: str, format_: str) -> bool:
+        """Whether a system is asked for a format."""
+        return format_ in self.plan.formats(self.plan.system(system).gives)
+
     def size_of(self, format_: str) -> int:
         """How many samples are of a format."""
         return self.plan.formats().get(format_, 0)
@@ -260,7 +271,24 @@ class StoredRun:
             coded = table[kind].combine_chunks().fill_null("").dictionary_encode()
             codes[kind] = coded.indices.to_numpy().astype(np.int64)
             words[kind] = tuple(str(w) for w in coded.dictionary.to_pylist())
+        for kind, named in self._groups(len(ids)).items():
+            known = sorted(set(named))
+            at = {word: code for code, word in enumerate(known)}
+            codes[kind] = np.array([at[word] for word in named], np.int64)
+            words[kind] = tuple(known)
         return SampleTable(ids, [sample_digest(i) for i in ids], codes, words)
+
+    def _groups(self, size: int) -> dict[str, list[str]]:
+        """The user's own groups (hospital, scanner …): a kind each, a word for every sample."""
+        found: dict[str, list[str]] = {}
+        if not self.parts.has_column(self.sample_parts, "groups"):
+            return found
+        rows = self.parts.table(self.sample_parts, ["position", "groups"]).to_pylist()
+        for row in rows:
+            for group in row["groups"] or ():
+                words = found.setdefault(f"{GROUP}{group['name']}", [""] * size)
+                words[row["position"]] = str(group["value"])
+        return dict(list(found.items())[:_MOST_GROUPS])
 
     @cached_property
     def sample_parts(self) -> list[str]:

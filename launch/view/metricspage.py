@@ -76,7 +76,7 @@ def metrics_page(
     """The page of one value."""
     value = data.values[place]
     order = _order(data, certainty, value)
-    kinds = ("task", "modality", "task × modality")  # noqa: RUF001 a cross of two facets
+    kinds = ("task", "modality", "task × modality", *data.samples.group_kinds)  # noqa: RUF001 a cross of two facets
     maps = {kind: tuple(_lines(data, value, order, kind)) for kind in kinds}
     spread = tuple(
         (format_title(f), drawn)
@@ -124,6 +124,15 @@ def _lines(
 
 def _groups(data: StoredRun, kind: str, mask: Any) -> "list[tuple[str, Any, str]]":
     samples = data.samples
+    if kind in samples.group_kinds:
+        codes, words, place = (
+            samples.codes[kind],
+            samples.words[kind],
+            samples.group_kinds.index(kind),
+        )
+        return [
+            (words[c] or "(none)", codes == c, f"g={place}.{c}") for c in np.unique(codes[mask])
+        ]
     if kind in ("task", "modality"):
         codes, words = samples.codes[kind], samples.words[kind]
         short = {"task": "task", "modality": "mod"}[kind]

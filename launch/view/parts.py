@@ -81,6 +81,11 @@ class Parts:
         whole: pa.Table = pa.concat_tables(tables).unify_dictionaries()
         return whole
 
+    def has_column(self, paths: Sequence[str], name: str) -> bool:
+        """Whether the parts have a column."""
+        with self._lock:
+            return bool(paths) and name in self._open(paths[0]).schema_arrow.names
+
     def roles(self, paths: Sequence[str]) -> list[list[str]]:
         """The roles of every sample's pictures, in the order of positions."""
         found: list[tuple[int, list[str]]] = []

@@ -39,7 +39,7 @@ def gallery_columns(data: StoredRun, colors: Mapping[str, int]) -> Json:
         "digests": list(samples.digests),
         "facets": {
             kind: {"words": list(samples.words[kind]), "codes": _narrow(samples.codes[kind])}
-            for kind in ("format", "task", "modality")
+            for kind in ("format", "task", "modality", *samples.group_kinds)
         },
         "sources": _narrow(samples.codes["source"]),
         "source_words": list(samples.words["source"]),

@@ -36,6 +36,7 @@
     if (state.format.length) chip(some(state.format.map((f) => model.formats[f].short)), () => { state.format = []; });
     if (state.task.length) chip(medgen.plain(some(state.task.map((t) => model.facets.task.words[t]))), () => { state.task = []; });
     if (state.modality.length) chip(medgen.plain(some(state.modality.map((t) => model.facets.modality.words[t]))), () => { state.modality = []; });
+    if (state.groups.length) chip(medgen.plain(some(state.groups.map((g) => { const [k, v] = g.split("."); return model.facets[model.groupKinds[k]].words[v] || "(none)"; }))), () => { state.groups = []; });
     if (state.status.length) chip(some(state.status), () => { state.status = []; });
     if (state.low !== null || state.high !== null) chip("score " + (state.low ?? "") + "–" + (state.high ?? ""), () => { state.low = state.high = null; });
     if (state.q) chip("“" + medgen.plain(state.q) + "”", () => { state.q = ""; $("search").value = ""; });
@@ -72,6 +73,10 @@
       const at = f.words.map((_, k) => k).sort((a, b) => c[b] - c[a]).filter((k) => c[k] || state[kind].includes(k));
       parts.push(section(title, at.map((k) => box(medgen.plain(f.words[k] || "(none)"), c[k], state[kind].includes(k), () => { flip(state[kind], k); refresh(); }))));
     }
+    model.groupKinds.forEach((kind, k) => {
+      const f = model.facets[kind], c = counts("group" + k, (i) => f.codes[i], f.words.length);
+      parts.push(section(medgen.plain(kind.slice(7)), f.words.map((w, v) => box(medgen.plain(w || "(none)"), c[v], state.groups.includes(k + "." + v), () => { flip(state.groups, k + "." + v); refresh(); }))));
+    });
     const words = {};
     const who = state.filtered ? state.shown : model.systems.map((_, s) => s).filter((s) => !model.systems[s].control && !model.systems[s].random);
     let fine = 0;

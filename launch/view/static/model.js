@@ -16,6 +16,7 @@
       this.columns = {};
       this.byDigest = new Map(raw.digests.map((d, i) => [d, i]));
       this.formatNames = Object.keys(raw.formats);
+      this.groupKinds = Object.keys(raw.facets).filter((k) => k.startsWith("group: "));
     }
     format(i) { return this.facets.format.words[this.facets.format.codes[i]]; }
     word(kind, i) { return this.facets[kind].words[this.facets[kind].codes[i]]; }
@@ -67,6 +68,7 @@
       this.task = known("task", model.facets.task.words);
       this.modality = known("mod", model.facets.modality.words);
       this.status = list("status").filter((w) => /^[a-z_]+$/.test(w));
+      this.groups = list("g").filter((g) => /^\d+\.\d+$/.test(g) && Number(g.split(".")[0]) < model.groupKinds.length);
       const shown = known("sys", model.systems);
       this.shown = shown.length ? shown : model.defaults();
       this.filtered = shown.length > 0;
@@ -83,7 +85,7 @@
       const p = new URLSearchParams();
       const put = (k, v) => { if (v.length) p.set(k, v.join(",")); };
       put("f", this.format.map((f) => model.formatNames.indexOf(f)));
-      put("task", this.task); put("mod", this.modality); put("status", this.status);
+      put("task", this.task); put("mod", this.modality); put("status", this.status); put("g", this.groups);
       if (this.filtered) put("sys", this.shown);
       put("pair", this.pair); put("only", this.only);
       if (this.sort !== "gap") p.set("sort", this.sort);
@@ -107,6 +109,10 @@
       if (but !== "status" && this.status.length) {
         const all = this.filtered ? this.shown : model.systems.map((_, s) => s).filter((s) => !model.systems[s].control && !model.systems[s].random);
         if (!this.status.some((w) => (w === "ok" ? this.shown.every((s) => { const t = model.statusOf(s, i); return t === "ok" || t === ""; }) : all.some((s) => model.statusOf(s, i) === w)))) return false;
+      }
+      for (let k = 0; k < model.groupKinds.length; k++) {
+        const own = this.groups.filter((g) => g.startsWith(k + "."));
+        if (own.length && but !== "group" + k && !own.includes(k + "." + model.facets[model.groupKinds[k]].codes[i])) return false;
       }
       if (this.only.length && !this.only.includes(model.digests[i])) return false;
       if (but !== "score" && (this.low !== null || this.high !== null)) {

@@ -15,6 +15,6 @@
     group.forEach((o) => { o.setAttribute("aria-pressed", String(o === b)); document.getElementById(o.dataset.part).hidden = o !== b; });
   }));
   const by = window.medgen.fragment().get("by");
-  const asked = by && document.querySelector('[data-part="by' + (by === "modality" ? "modality" : "task") + '"]');
+  const asked = by && [...document.querySelectorAll("[data-part]")].find((b) => b.textContent.trim() === by);
   if (asked) asked.click();
 })();
