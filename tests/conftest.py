@@ -1,5 +1,6 @@
 """Places and clusters that tests share: real servers on loopback, each made once a session."""
 
+import gc
 import itertools
 import json
 import os
@@ -59,6 +60,32 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if whole and config.option.markexpr == "not trial" and not config.option.keyword:
         budget.SECONDS.parent.mkdir(exist_ok=True)
         budget.SECONDS.write_text(json.dumps(seconds, indent=1), encoding="utf-8")
+
+
+def pytest_unconfigure() -> None:
+    """What `_frozen` kept may go, so that libraries find nothing left of theirs."""
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _frozen() -> None:
+    """Keep what the session holds already out of collections of garbage.
+
+    statsmodels collects it all in each correction for many tests, and a session holds much.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Tensors this small gain nothing from threads, and lose much on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 # ---- object storage ------------------------------------------------------------------------

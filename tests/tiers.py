@@ -7,20 +7,39 @@ import pytest
 EXPENSIVE = ("slow", "cluster", "vllm", "gpu", "trial")
 # One case of each kind stays in `make test`; what is listed here is its twins and the long hauls.
 TRIAL = {
-    "repeated kills": r"test_driver_kill.py::test_twenty_kills_",
-    "seeds of recoverable chaos": r"test_chaos.py::test_faults_that_can_be_.*\[(?![0-4]\])",
+    # Twins: a promise's other formats, pools, places and seeds.
+    "more runs on both pools": (
+        r"test_run.py::test_(?!every_sample_ends|a_run_resumes|a_system_that_cannot).*\[ray\]"
+    ),
+    "more diagnoses on Ray": r"test_diagnosis.py::test_(an_engine|a_worker|a_discreet).*\[ray\]",
+    "more secrets on Ray": r"test_secrets.py::test_(an_open|a_protected)_run_.*\[ray\]",
+    "more ways of a bad actor": r"test_bad_workers.py::test_one_bad_actor_.*\[(?!hangs)",
+    "seeds of recoverable chaos": r"test_chaos.py::test_faults_that_can_be_.*\[(?![01]\])",
     "seeds of other chaos": r"test_chaos.py::test_faults_that_cannot_.*\[[1-3]\]",
     "more faults of object storage": (
         r"test_object_storage.py::test_a_store_that_misbehaves_"
         r".*\[(drop|delay|repeat|truncate1|503|429|409|501|unconditional|500_late)\]"
     ),
     "commits of the score stage": r"test_real_deaths.py::test_a_driver_killed_.*-score\]",
+    "more commits on a directory": (
+        r"test_real_deaths.py::test_a_driver_killed_.*\[directory-(before|after)-answer\]"
+    ),
     "a race on a directory": r"test_real_deaths.py::test_two_drivers_.*\[directory\]",
     "a rehearsal on Ray": r"test_chaos_option.py::test_a_rehearsed_run_.*\[overrides1\]",
     "each way to end a process": r"test_ray_faults.py::test_a_sample_that_ends_.*\[exit\]",
-    "a model in stages on two processes": r"test_vllm_in_actors.py::.*\[pipeline\]",
-    "the whole demo on a cluster": r"test_submitted_demo.py::",
+    "a second signal": r"test_command_line.py::test_a_signal_drains_.*\[2-130\]",
+    "simulated pairs of systems": r"test_gate.py::test_false_alarms_.*\[(?!loss as large)",
+    "bytes of float64 in another process": r"test_diffusers.py::test_bytes_do_not_depend_on_the_p",
+    "bytes on another node": r"test_same_bytes.py::test_another_node_",
     "a night given to Ray's own submit": r"test_submitting.py::test_rays_own_.*\[night\]",
+    # Long hauls.
+    "repeated kills": r"test_driver_kill.py::test_twenty_kills_",
+    "kills of a driver of Ray": r"test_driver_kill.py::test_kills_of_a_driver_of_ray_",
+    "a driver that is ended at once": r"test_submitting.py::test_a_driver_is_ended_at_once_",
+    "a run whose vLLM is killed": r"test_vllm_death.py::test_a_run_whose_engine_is_killed_",
+    "a LoRA adapter that is not there": r"test_vllm_lora.py::test_an_adapter_that_cannot_be_",
+    "a model in stages on two processes": r"test_vllm_in_actors.py::test_a_model_in_stages_",
+    "the whole demo on a cluster": r"test_submitted_demo.py::",
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,29 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
+from commands import medgen
 from fakes import Lines
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.store.connect import connect
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def medgen(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    return subprocess.run(
-        [sys.executable, "-m", "medgen", *arguments],
-        env={**os.environ, "PYTHONPATH": paths, "RAY_AUTH_MODE": "disabled", **environment},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def said(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture
@@ -61,7 +46,7 @@ def test_a_run_speaks_json_lines_from_launch_to_done(store: str, tmp_path: Path)
     config = written(tmp_path)
     done = medgen("run", "--config", config, "--store", store, "--json")
     assert done.returncode == 0, done.stderr
-    lines = said(done)
+    lines = done.lines()
     assert lines[0]["event"] == "launch"
     assert lines[-1]["event"] == "done"
     assert lines[-1]["exit_code"] == 0
@@ -70,7 +55,7 @@ def test_a_run_speaks_json_lines_from_launch_to_done(store: str, tmp_path: Path)
     (finished,) = [line for line in lines if line["event"] == "system_finished"]
     assert finished["system"] == "echo"
     assert finished["means"]["VQA"]["token_f1"]["n"] == 4
-    again = said(medgen("run", "--config", config, "--store", store, "--json"))
+    again = medgen("run", "--config", config, "--store", store, "--json").lines()
     assert [line["event"] for line in again] == ["launch", "done"]
 
 
@@ -149,12 +134,12 @@ def test_a_plan_that_cannot_fit_is_refused_before_anything_starts(
 def test_options_come_from_the_environment_too(store: str, tmp_path: Path) -> None:
     config = written(tmp_path)
     done = medgen("run", "--json", MEDGEN_RUN_CONFIG=config, MEDGEN_RUN_STORE=store)
-    assert said(done)[-1]["event"] == "done"
+    assert done.lines()[-1]["event"] == "done"
 
 
 def test_status_works_from_the_store_alone(store: str, tmp_path: Path) -> None:
     medgen("run", "--config", written(tmp_path), "--store", store)
-    (line,) = said(medgen("status", "--store", store, "--json"))
+    (line,) = medgen("status", "--store", store, "--json").lines()
     assert line["status"] == "success"
     assert set(line["shards_to_do"].values()) == {0}
     listed = medgen("list", "runs", "--store", store)
@@ -165,7 +150,7 @@ def test_status_works_from_the_store_alone(store: str, tmp_path: Path) -> None:
 def test_scoring_alone_runs_no_model(store: str, tmp_path: Path) -> None:
     config = written(tmp_path, faults={"s0003": "raise"})
     nothing = medgen("score", "--config", config, "--store", store, "--json")
-    assert [line["event"] for line in said(nothing)] == ["launch", "done"]
+    assert [line["event"] for line in nothing.lines()] == ["launch", "done"]
     assert nothing.returncode == 3, "there is nothing to score, and that is not success"
 
 
@@ -193,25 +178,34 @@ def test_a_signal_drains_and_the_next_run_finishes(
         rest = [json.loads(line) for line in child.stdout]
         assert child.wait(timeout=60) == code
     assert rest[-1]["event"] == "done"
-    (line,) = said(medgen("status", "--store", store, "--json"))
+    (line,) = medgen("status", "--store", store, "--json").lines()
     assert line["status"] == "cancelled"
     assert medgen("run", "-c", config, "--store", store).returncode == 0
 
 
-def test_importing_the_miniature_benchmark_and_validating_it(tmp_path: Path) -> None:
-    layouts = medgen("build", "layouts", "--to", str(tmp_path / "mini"))
-    assert layouts.returncode == 0, layouts.stderr
-    for line in layouts.stdout.splitlines():
-        layout, _, path = line.partition(": ")
+@pytest.fixture(scope="module")
+def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The miniature benchmark in every layout, as `medgen build` made it."""
+    made = medgen("build", "layouts", "--to", str(tmp_path_factory.mktemp("mini")))
+    assert made.returncode == 0, made.stderr
+    lines = (line.partition(": ") for line in made.stdout.splitlines())
+    return {layout: Path(path) for layout, _, path in lines}
+
+
+def test_importing_the_miniature_benchmark_and_validating_it(
+    layouts: dict[str, Path], tmp_path: Path
+) -> None:
+    for layout, place in layouts.items():
+        path = str(place)
         valid = medgen("validate", path, "--layout", layout)
         assert valid.returncode == 0, valid.stdout
         made = medgen("import", path, "--name", layout, "--store", str(tmp_path / "s"), "--json")
-        assert said(made)[0]["samples"] >= 96
+        assert made.lines()[0]["samples"] >= 96
 
 
-def test_validation_lists_every_problem(tmp_path: Path) -> None:
-    medgen("build", "layouts", "--to", str(tmp_path / "mini"))
-    view = next(p for p in (tmp_path / "mini").iterdir() if (p / "vqa.jsonl").exists())
+def test_validation_lists_every_problem(layouts: dict[str, Path], tmp_path: Path) -> None:
+    sound = next(p for p in layouts.values() if (p / "vqa.jsonl").exists())
+    view = shutil.copytree(sound, tmp_path / "view")
     lines = (view / "vqa.jsonl").read_text().splitlines()
     first, second = json.loads(lines[0]), json.loads(lines[1])
     first["modality"], first["input_images"] = first["modality"], ["../../etc/passwd"]
@@ -219,7 +213,7 @@ def test_validation_lists_every_problem(tmp_path: Path) -> None:
     (view / "vqa.jsonl").write_text("\n".join([json.dumps(first), json.dumps(second), *lines[2:]]))
     done = medgen("validate", str(view), "--json")
     assert done.returncode == 2
-    problems = said(done)
+    problems = done.lines()
     assert {p["row"] for p in problems} >= {1, 2}
     assert all(p["file"].endswith("vqa.jsonl") for p in problems)
     refused = medgen("import", str(view), "--store", str(tmp_path / "s"))

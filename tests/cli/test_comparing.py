@@ -1,7 +1,5 @@
 """`compare` and `gate` as a person and a program start them: sides, rules, exit codes, output."""
 
-import contextlib
-import io
 import json
 import random
 from dataclasses import replace
@@ -10,12 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from commands import medgen
 from results.fake_runs import FakeRun, make_samples, steady
 
 from medgen.engine.data import Prediction, Sample
 from medgen.engine.run.folder import RunFolder, Status, now
 from medgen.engine.store.connect import connect
-from medgen.launch.cli import main
 
 LOSSES = {"base": 0.0, "same": 0.0, "worse": 2.5}
 PASSPORT = {"profile": "strict", "versions": {"numpy": "2"}}
@@ -29,7 +27,7 @@ def value(system: str, sample: Sample) -> float:
 
 def fake(count: int = 480, **more: Any) -> FakeRun:
     body = {"systems": tuple(LOSSES), "score": steady(value), "passports": {"psnr": PASSPORT}}
-    return FakeRun(make_samples(count), **{**body, **more})
+    return FakeRun(make_samples(count), **{**body, "shard_size": 60, **more})
 
 
 def stored(run: FakeRun, url: str) -> str:
@@ -45,14 +43,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     url = str(tmp_path_factory.mktemp("store"))
     stored(fake(), url)
     return url
-
-
-def medgen(*arguments: str) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    told = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
-    with told[0], told[1], pytest.raises(SystemExit) as ended:
-        main(list(arguments))
-    return int(ended.value.code or 0), out.getvalue(), err.getvalue()
 
 
 def only_line(text: str) -> dict[str, Any]:

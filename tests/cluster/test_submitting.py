@@ -21,7 +21,8 @@ from medgen.launch.cluster.jobs import job_name
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(400)]
 
-# Answers slowly, says which engine it runs with, and leaves a line for every sample asked.
+# Says which engine it runs with, and leaves a line for every sample asked. From the sample `waits`
+# on it goes on only when the test has written `go`.
 SLOW = """
 import os
 import time
@@ -38,8 +39,10 @@ class Slow:
     def predict(self, requests):
         answers = []
         for request in requests:
-            time.sleep(float(self.how["pause"]))
-            with Path(self.how["calls"]).open("a") as log:
+            calls = Path(self.how["calls"])
+            while not calls.with_name("go").exists() and self.asked(calls) >= self.how["waits"]:
+                time.sleep(0.1)
+            with calls.open("a") as log:
                 log.write(request.sample.id + "\\n")
             place = {"from": medgen.__file__}
             place |= {name: os.environ.get(name) for name in ("GREETING", "ANOTHER")}
@@ -47,17 +50,23 @@ class Slow:
             answers.append(Prediction(request.sample.id, text=text, usage=USAGE, details=place))
         return answers
 
+    def asked(self, calls):
+        return len(calls.read_text().split()) if calls.exists() else 0
+
     def passport(self):
         return {"system": "slow"}
 """
 
 
-def describe(folder: Path, name: str, pause: float) -> Path:
-    """A run of a system that only the submitting folder knows."""
+WAITS = 12  # of 32 samples in shards of about four, over two workers: some shard is whole
+
+
+def describe(folder: Path, name: str, waits: int = 0) -> Path:
+    """A run of a system that only the submitting folder knows; `go` lets it go on."""
     (folder / "slow_system.py").write_text(SLOW)
     answer = {
         "target": "slow_system:Slow",
-        "kwargs": {"execution": {"pause": pause, "calls": str(folder / "calls")}},
+        "kwargs": {"execution": {"waits": waits, "calls": str(folder / "calls")}},
         "resources": {"cpus": 1.0, "workers": 2},
     }
     body = {
@@ -93,7 +102,7 @@ def test_the_cluster_has_no_code_of_ours(two_machines: Machines) -> None:
 
 
 def test_the_same_plan_is_the_same_run(two_machines: Machines, tmp_path: Path) -> None:
-    config, env = describe(tmp_path, "twice", 2.5), two_machines.environment()
+    config, env = describe(tmp_path, "twice", waits=WAITS), two_machines.environment()
     env |= {"GREETING": "hello", "ANOTHER": "not for the cluster"}
     first, again = (
         json.loads(
@@ -117,9 +126,12 @@ def test_the_same_plan_is_the_same_run(two_machines: Machines, tmp_path: Path) -
     lost.kill()
     lost.communicate()
     assert status(tmp_path, "twice").exit_code is None, "the client was lost after the run's end"
-    waited = medgen(tmp_path, env, "submit", "--config", str(config), "--wait")
-    assert waited.returncode == 0, waited.stderr
-    assert "attached to" in waited.stderr
+    waited = start(tmp_path, env, "submit", "--config", str(config), "--wait")
+    assert waited.stderr is not None
+    assert any("attached to" in line for line in waited.stderr)
+    (tmp_path / "go").touch()
+    _, said = waited.communicate(timeout=200)
+    assert waited.returncode == 0, said
     assert status(tmp_path, "twice").code.startswith("upload ")
     # Every worker had the uploaded engine, and of variables the declared one, wherever it was.
     rows = answers(tmp_path, "twice").values()
@@ -135,7 +147,7 @@ def test_the_same_plan_is_the_same_run(two_machines: Machines, tmp_path: Path) -
 
 
 def test_a_cancelled_run_keeps_what_it_committed(two_machines: Machines, tmp_path: Path) -> None:
-    config, env = describe(tmp_path, "stopped", 1.5), two_machines.environment()
+    config, env = describe(tmp_path, "stopped", waits=WAITS), two_machines.environment()
     env["GREETING"] = "hello"
     store = ("--store", str(tmp_path / "store"))
     first = medgen(tmp_path, env, "submit", "--config", str(config), "--json")
@@ -147,6 +159,7 @@ def test_a_cancelled_run_keeps_what_it_committed(two_machines: Machines, tmp_pat
     cancelled = medgen(tmp_path, away, "cancel", run, *store)
     assert cancelled.returncode == 0
     assert "from the store alone" in cancelled.stderr
+    (tmp_path / "go").touch()
     ended = medgen(tmp_path, away, "attach", run, *store)
     assert ended.returncode == 143, ended.stderr
     logs = medgen(tmp_path, away, "logs", run, *store)
@@ -171,7 +184,7 @@ def test_a_cancelled_run_keeps_what_it_committed(two_machines: Machines, tmp_pat
 def test_a_driver_is_ended_at_once_when_that_is_asked(
     two_machines: Machines, tmp_path: Path
 ) -> None:
-    config, env = describe(tmp_path, "ended", 3.0), two_machines.environment()
+    config, env = describe(tmp_path, "ended"), two_machines.environment()
     env["GREETING"] = "hello"
     store = ("--store", str(tmp_path / "store"))
     run = json.loads(
@@ -187,7 +200,7 @@ def test_a_driver_is_ended_at_once_when_that_is_asked(
 
 
 def test_the_absence_of_a_token_is_explained(two_machines: Machines, tmp_path: Path) -> None:
-    config = describe(tmp_path, "refused", 0.1)
+    config = describe(tmp_path, "refused")
     env = two_machines.environment(token=False) | {"GREETING": "hello"}
     refused = medgen(tmp_path, env, "submit", "--config", str(config))
     assert refused.returncode == 6

@@ -47,17 +47,6 @@ def editing_samples() -> Callable[..., list[Sample]]:
     return make
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Tensors this small gain nothing from threads, and lose much on a busy machine."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def tiny_pipelines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("diffusers", reason="the extra 'images' is not installed")

@@ -1,14 +1,12 @@
 """A run's spending cap: over all systems, stopping cleanly, and gone on from by another start."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from commands import Done, medgen
 from fakes import Lines, answers
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +17,6 @@ from medgen.engine.errors import ConfigError
 from medgen.engine.run.budget import Budget, _has_price, _most_for_sample
 from medgen.engine.store.connect import connect
 
-ROOT = Path(__file__).resolve().parents[2]
 REPLY = {
     "model": "vlm",
     "choices": [{"message": {"content": "reference"}, "finish_reason": "stop"}],
@@ -43,7 +40,7 @@ def system(name: str, server: Server, **prices: float) -> dict[str, Any]:
     return {"name": name, "answer": answers("openai", style, **kwargs)}
 
 
-def run(tmp_path: Path, systems: list[dict[str, Any]], *overrides: str) -> Any:
+def run(tmp_path: Path, systems: list[dict[str, Any]], *overrides: str) -> Done:
     """`medgen run` over twelve samples in three shards, and what it said."""
     store = str(tmp_path / "store")
     import_benchmark(Lines(12), connect(store), ImportOptions("fake", 4))
@@ -57,16 +54,7 @@ def run(tmp_path: Path, systems: list[dict[str, Any]], *overrides: str) -> Any:
         "report": False,
     }
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(body))
-    command = [sys.executable, "-m", "medgen", "run", "--config", str(tmp_path / "run.yaml")]
-    return subprocess.run(
-        [*command, *overrides],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return medgen("run", "--config", str(tmp_path / "run.yaml"), *overrides)
 
 
 def test_the_cap_holds_over_all_systems_and_every_start_goes_on(

@@ -1,4 +1,3 @@
-import gc
 import json
 import random
 from dataclasses import replace
@@ -27,14 +26,20 @@ def value(system, sample):
     return steady_part + jitter - hurt
 
 
-def nights(count, tmp_path, **more):
-    run = FakeRun(make_samples(count), systems=tuple(LOSSES), score=steady(value), **more)
-    reader = run.write(str(tmp_path))
+def nights(count, folder, **more):
+    asked = {"systems": tuple(LOSSES), "score": steady(value), "shard_size": 60, **more}
+    reader = FakeRun(make_samples(count), **asked).write(str(folder))
     return [Side(reader, night) for night in LOSSES]
 
 
-def test_three_nights_with_a_planted_regression_in_the_third(tmp_path):
-    monday, tuesday, wednesday = nights(480, tmp_path)
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """The three nights over 480 samples."""
+    return nights(480, tmp_path_factory.mktemp("nights"))
+
+
+def test_three_nights_with_a_planted_regression_in_the_third(three):
+    monday, tuesday, wednesday = three
     good, bad = gate(monday, tuesday), gate(tuesday, wednesday)
     assert (good.word, good.exit_code) == ("pass", 0)
     assert (bad.word, bad.exit_code) == ("regression", 4)
@@ -51,18 +56,18 @@ def test_too_few_samples_are_inconclusive(tmp_path):
     assert "independent pairs, 10 needed" in verdict.reasons[0]
 
 
-def test_better_is_never_a_regression(tmp_path):
-    _, tuesday, wednesday = nights(480, tmp_path)
+def test_better_is_never_a_regression(three):
+    _, tuesday, wednesday = three
     assert gate(wednesday, tuesday).word == "pass"
 
 
-def test_a_declared_tolerance_decides(tmp_path):
-    _, tuesday, wednesday = nights(480, tmp_path)
+def test_a_declared_tolerance_decides(three):
+    _, tuesday, wednesday = three
     assert gate(tuesday, wednesday, GateRules(margins={"psnr": 4.0})).word == "pass"
 
 
-def test_direction_turns_the_verdict(tmp_path):
-    _, tuesday, wednesday = nights(480, tmp_path)
+def test_direction_turns_the_verdict(three):
+    _, tuesday, wednesday = three
     turned = GateRules(directions={"psnr": "lower"})
     assert gate(tuesday, wednesday, turned).word == "pass"
     assert gate(wednesday, tuesday, turned).word == "regression"
@@ -74,7 +79,9 @@ def test_more_failures_are_a_regression_though_the_rest_scores_the_same(tmp_path
         return Prediction(sample.id, "model_error", "boom") if failed else Prediction(sample.id)
 
     losses = steady(lambda system, sample: 30.0 + random.Random(sample.id).gauss(0, 1))
-    run = FakeRun(make_samples(480), systems=tuple(LOSSES), score=losses, predict=predict)
+    run = FakeRun(
+        make_samples(480), systems=tuple(LOSSES), score=losses, predict=predict, shard_size=60
+    )
     reader = run.write(str(tmp_path))
     verdict = gate(Side(reader, "tuesday"), Side(reader, "wednesday"))
     assert verdict.word == "regression"
@@ -83,7 +90,7 @@ def test_more_failures_are_a_regression_though_the_rest_scores_the_same(tmp_path
 
 def test_missing_rows_make_it_inconclusive_not_passed(tmp_path):
     gone = frozenset(("tuesday", "score", shard) for shard in range(0, 60, 8))
-    monday, tuesday, _ = nights(480, tmp_path, without=gone)
+    monday, tuesday, _ = nights(480, tmp_path, without=gone, shard_size=8)
     verdict = gate(monday, tuesday)
     assert verdict.word == "inconclusive"
     assert any("of the pairs are complete" in reason for reason in verdict.reasons)
@@ -93,8 +100,9 @@ def test_missing_rows_make_it_inconclusive_not_passed(tmp_path):
 def test_a_constant_value_passes_against_itself_and_better_against_worse(tolerance, tmp_path):
     constant = {"monday": 0.1, "tuesday": 0.3, "wednesday": 0.1}
     score = steady(lambda system, sample: constant[system])
-    run = FakeRun(make_samples(480), systems=tuple(constant), score=score)
-    monday, tuesday, wednesday = (Side(run.write(str(tmp_path)), s) for s in constant)
+    run = FakeRun(make_samples(480), systems=tuple(constant), score=score, shard_size=60)
+    reader = run.write(str(tmp_path))
+    monday, tuesday, wednesday = (Side(reader, s) for s in constant)
     rules = GateRules(margin_sd=tolerance, margin_answered=0.0)
     assert gate(monday, wednesday, rules).word == "pass"
     assert gate(monday, tuesday, rules).word == "pass"
@@ -109,8 +117,9 @@ def test_with_nothing_tolerated_the_same_or_better_passes_and_one_worse_pair_doe
         worse = 5.0 if (system, sample.id) == ("wednesday", "s00000") else 0.0
         return 0.1 * int(sample.id[1:]) + rises[system] * (int(sample.id[1:]) % 2) - worse
 
-    run = FakeRun(make_samples(480), systems=tuple(rises), score=steady(score))
-    monday, tuesday, wednesday = (Side(run.write(str(tmp_path)), s) for s in rises)
+    run = FakeRun(make_samples(480), systems=tuple(rises), score=steady(score), shard_size=60)
+    reader = run.write(str(tmp_path))
+    monday, tuesday, wednesday = (Side(reader, s) for s in rises)
     rules = GateRules(margin_sd=0, metrics=("psnr",))
     assert gate(monday, monday, rules).word == "pass"
     better = gate(monday, tuesday, rules)
@@ -129,8 +138,8 @@ def test_every_dimension_of_a_judge_is_gated_and_none_is_left_unsaid(tmp_path):
         scores = {d: 7.0 - (lost if d == "control" else 0) for d in dimensions}
         return Verdict(sample.id, view, label, scores=scores)
 
-    run = FakeRun(make_samples(480), systems=tuple(LOSSES), metrics={}, judges=("q",), judge=judge)
-    monday, _, wednesday = (Side(run.write(str(tmp_path)), s) for s in LOSSES)
+    more = {"metrics": {}, "judges": ("q",), "judge": judge}
+    monday, _, wednesday = nights(480, tmp_path, **more)
     verdict = gate(monday, wednesday)
     gated = {f.metric for f in verdict.findings}
     assert gated == {"answered", *(f"{d}/{v}" for d in dimensions for v in VIEWS)}
@@ -143,23 +152,27 @@ def test_every_dimension_of_a_judge_is_gated_and_none_is_left_unsaid(tmp_path):
 CONSTANT = {"base": 0.0, "candidate": 2.5}
 
 
-def flat(tmp_path, **more):
+def flat(folder, **more):
     """The same loss in every sample, of values that spread."""
     spread = steady(lambda system, s: 30 + random.Random(s.id).gauss(0, 5) - CONSTANT[system])
-    run = FakeRun(make_samples(480), **{"systems": tuple(CONSTANT), "score": spread, **more})
-    reader = run.write(str(tmp_path))
+    asked = {"systems": tuple(CONSTANT), "score": spread, "shard_size": 60, **more}
+    reader = FakeRun(make_samples(480), **asked).write(str(folder))
     return [Side(reader, name) for name in CONSTANT]
 
 
-def test_a_margin_is_what_it_says_in_its_unit_and_no_more(tmp_path):
-    sides = flat(tmp_path)
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory):
+    """A baseline, and a candidate that loses the same everywhere."""
+    return flat(tmp_path_factory.mktemp("flat"))
+
+
+def test_a_margin_is_what_it_says_in_its_unit_and_no_more(sides):
     words = {m: gate(*sides, GateRules(margins={"psnr": m})).word for m in (1.3, 2.4, 2.6)}
     assert words == {1.3: "regression", 2.4: "regression", 2.6: "pass"}
     assert gate(*sides, GateRules(margins={"psnr.psnr": 2.6})).word == "pass"
 
 
-def test_a_margin_in_deviations_is_of_the_baselines_values(tmp_path):
-    sides = flat(tmp_path)
+def test_a_margin_in_deviations_is_of_the_baselines_values(sides):
     for share in (0.1, 0.4, 0.6):
         verdict = gate(*sides, GateRules(margin_sd=share))
         for finding in (f for f in verdict.findings if f.metric == "psnr"):
@@ -188,8 +201,7 @@ def test_the_margin_of_answered_is_its_own(margin, word, tmp_path):
     assert default == {0.02}
 
 
-def test_least_pairs_and_coverage_leave_it_open(tmp_path):
-    sides = flat(tmp_path)
+def test_least_pairs_and_coverage_leave_it_open(sides):
     calm = GateRules(margins={"psnr": 9.0})
     assert gate(*sides, calm).word == "pass"
     found = gate(*sides, replace(calm, least_pairs=121))
@@ -198,27 +210,25 @@ def test_least_pairs_and_coverage_leave_it_open(tmp_path):
     assert gate(*sides, replace(calm, least_pairs=120)).word == "pass"
 
 
-def test_a_gate_on_random_weights_says_so(tmp_path):
-    assert gate(*flat(tmp_path / "a")).random_weights is False
+def test_a_gate_on_random_weights_says_so(sides, tmp_path):
+    assert gate(*sides).random_weights is False
     for part in ("psnr", "Model(candidate)"):
-        sides = flat(tmp_path / part, passports={part: {"random_weights": True}})
-        verdict = gate(*sides)
+        verdict = gate(*flat(tmp_path / part, passports={part: {"random_weights": True}}))
         assert verdict.random_weights is True
         assert "random weights: plumbing, not results" in gate_markdown(verdict)
         assert json.loads(gate_json(verdict))["random_weights"] is True
 
 
-def test_draws_are_enough_for_holms_smallest_threshold_and_no_p_is_zero(tmp_path, monkeypatch):
+def test_draws_are_enough_for_holms_smallest_threshold_and_no_p_is_zero(sides, monkeypatch):
     monkeypatch.setattr("medgen.engine.results.gate.FLIPS", 99)
-    verdict = gate(*flat(tmp_path))
+    verdict = gate(*sides)
     assert verdict.word == "regression"
     psnr = [f for f in verdict.findings if f.metric == "psnr"]
     assert all(0 < f.regression_p <= 0.05 / len(verdict.findings) for f in psnr)
     assert all(0 < f.regression_holm <= 1 and 0 < f.sound_p <= 1 for f in verdict.findings)
 
 
-def test_tasks_are_gated_unless_the_rules_say_no(tmp_path):
-    sides = flat(tmp_path)
+def test_tasks_are_gated_unless_the_rules_say_no(sides):
     kinds = {
         r: {f.kind for f in gate(*sides, GateRules(by_task=r)).findings} for r in (True, False)
     }
@@ -237,12 +247,12 @@ def test_rules_that_make_no_sense_are_refused():
             GateRules(**wrong)
 
 
-def test_verdict_can_be_shown_and_stored(tmp_path):
+def test_verdict_can_be_shown_and_stored(three):
     from io import StringIO
 
     from rich.console import Console
 
-    _, tuesday, wednesday = nights(480, tmp_path)
+    _, tuesday, wednesday = three
     verdict = gate(tuesday, wednesday)
     stored = json.loads(gate_json(verdict))
     assert (stored["schema"], stored["exit_code"], stored["word"]) == ("gate/1", 4, "regression")
@@ -254,27 +264,19 @@ def test_verdict_can_be_shown_and_stored(tmp_path):
     assert "regressed" in sink.getvalue()
 
 
-@pytest.fixture
-def frozen():
-    """statsmodels collects garbage in every call; keep what the session loaded out of that."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.mark.parametrize(
     "scenario",
     [s for s in SCENARIOS if s.samples == 480 and s.loss <= 1.0 and s.named],
     ids=lambda s: s.name,
 )
-def test_false_alarms_stay_within_the_level(scenario, frozen):
+def test_false_alarms_stay_within_the_level(scenario):
     """A small version of `benchmarks/gate`: more than 8 alarms of 50 has a chance below 0.1 %."""
     found = measure(scenario, 50, None, np.random.default_rng(3))
     assert found["pairs"] == 50
     assert found["verdicts"].get("regression", 0) <= 8
 
 
-def test_siblings_that_no_digest_can_see_need_their_patients_name(frozen):
+def test_siblings_that_no_digest_can_see_need_their_patients_name():
     """Three images of a patient, no two alike: flipped together they keep the level."""
     scenario = Scenario("siblings", 480, tolerated=0.0)
     named, alone = (
@@ -285,7 +287,7 @@ def test_siblings_that_no_digest_can_see_need_their_patients_name(frozen):
     assert alone["verdicts"].get("regression", 0) > named["verdicts"].get("regression", 0)
 
 
-def test_a_large_planted_loss_is_found_where_it_was_planted(frozen):
+def test_a_large_planted_loss_is_found_where_it_was_planted():
     scenario = Scenario("planted", 960, loss=12.0, task="noise-reconstruction")
     found = measure(scenario, 10, None, np.random.default_rng(4))
     assert found["names_the_planted_cell"] >= 0.8

@@ -22,6 +22,8 @@ from medgen.launch.report.tables import PLUMBING, number
 from medgen.metrics.image.sets import SetFeatures
 from medgen.metrics.tiny import make_vision_encoder
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> RunReader:

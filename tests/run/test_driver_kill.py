@@ -174,5 +174,5 @@ def test_a_ray_of_this_machine_alone_that_dies_is_not_waited_for(tmp_path: Path)
     _, error = process.communicate(timeout=120)
     assert process.returncode == 6
     assert "Ray has died on this machine" in error.decode()
-    finish(path)
+    finish(config(tmp_path, store, "local"))
     assert summary(store).equals(expected)
