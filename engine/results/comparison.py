@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.coded import Coded
 from medgen.engine.results.columns import Column, Context, system_columns
-from medgen.engine.results.making import Made, Making, differences, making
+from medgen.engine.results.making import Making, differences, making
 from medgen.engine.results.statistics import (
     FLIPS,
     Floats,
@@ -242,19 +242,15 @@ def paired_columns(
 
 
 def _unlike(left: Side, ours: Column, right: Side, theirs: Column) -> tuple[str, ...]:
+    # Where a side has no value, nothing says what would have made it: recipes alone are compared.
+    said = all(np.isfinite(column.values).any() for column in (ours, theirs))
+
     def whole(side: Side, column: Column) -> Making:
         mark = column.threshold(side.reader.plan.thresholds)
-        found = making(side.reader.plan, _makers(column))
-        return {**found, "direction": mark.direction or "unknown"}
+        made = [one if said else replace(one, passports=()) for one in column.made]
+        return {**making(side.reader.plan, made), "direction": mark.direction or "unknown"}
 
     return tuple(differences(whole(left, ours), whole(right, theirs)))
-
-
-def _makers(column: Column) -> tuple[Made, ...]:
-    """What made its values; where there is none, what ran without one says nothing."""
-    if np.isfinite(column.values).any():
-        return column.made
-    return tuple(replace(made, passports=()) for made in column.made)
 
 
 def _key(column: Column) -> tuple[str, str, str]:

@@ -149,6 +149,22 @@ def test_where_and_how_fast_is_no_difference(kind, tmp_path):
     assert gate(left, right).across == ()
 
 
+@pytest.mark.parametrize("bare", ["a", "b"])
+def test_a_side_without_a_value_says_nothing_of_how_it_would_be_made(bare, tmp_path):
+    """Its rows ran without the metric, so their passport does not hold what the other's does."""
+    empty = steady(lambda system, sample: float("nan"))
+    without = {"passports": {"psnr": {}, "q": JUDGE}, "score": empty}
+    sides = {}
+    for name in ("a", "b"):
+        fake = FakeRun(**{**vars(run()), **(without if name == bare else {})})
+        sides[name] = Side(fake.write(str(tmp_path / name)), "base")
+    assert compare(sides["a"], sides["b"]).across == ()
+    argument = {**without, "arguments": {"psnr": {"window": 11}}}
+    other = Side(FakeRun(**{**vars(run()), **argument}).write(str(tmp_path / "c")), "base")
+    with pytest.raises(ConfigError, match="psnr: window nothing against 11"):
+        compare(Side(run().write(str(tmp_path / "d")), "base"), other)
+
+
 def test_an_unlike_value_that_the_gate_ignores_does_not_refuse_it(tmp_path):
     left = Side(run().write(str(tmp_path / "a")), "base")
     other = FakeRun(**{**vars(run()), **passport("psnr", profile="strict")})
