@@ -54,12 +54,15 @@ class Outside:
     def medgen(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.python_runs("-m", "medgen", *words)
 
-    def python_runs(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def python_runs(
+        self, *words: str, said: str = "", **more: str
+    ) -> subprocess.CompletedProcess[str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "MEDGEN"))}
         return subprocess.run(
             [self.python, *words],
             cwd=self.folder,
-            env=kept,
+            env={**kept, **more},
+            input=said,
             capture_output=True,
             text=True,
             timeout=400,
@@ -155,25 +158,50 @@ PathFinder.find_spec = find_spec
 """
 
 
-@pytest.mark.parametrize("lean", [True, False])
-def test_the_demo_runs_with_and_without_pytorch(outside: Outside, lean: bool) -> None:
-    store = outside.folder / f"demo-{lean}"
+@dataclass(frozen=True)
+class Demo:
+    """What `medgen demo` said, the store that it left, and how long it took."""
+
+    done: subprocess.CompletedProcess[str]
+    store: Path
+    seconds: float
+
+
+def demo(outside: Outside, name: str) -> Demo:
+    store, started = outside.folder / name, time.monotonic()
+    done = outside.medgen("demo", "--store", str(store))
+    return Demo(done, store, time.monotonic() - started)
+
+
+@pytest.fixture(scope="module")
+def whole(outside: Outside) -> Demo:
+    """With all that this environment has."""
+    return demo(outside, "whole")
+
+
+@pytest.fixture(scope="module")
+def lean(outside: Outside) -> Demo:
+    """Without PyTorch and what stands on it."""
     hide = outside.site / "sitecustomize.py"
-    if lean:
-        hide.write_text(HIDE)
-    started = time.monotonic()
+    hide.write_text(HIDE)
     try:
-        done = outside.medgen("demo", "--store", str(store))
+        return demo(outside, "lean")
     finally:
-        hide.unlink(missing_ok=True)
+        hide.unlink()
+
+
+@pytest.mark.parametrize("kind", ["lean", "whole"])
+def test_the_demo_runs_with_and_without_pytorch(kind: str, request: pytest.FixtureRequest) -> None:
+    found: Demo = request.getfixturevalue(kind)
+    done = found.done
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-    assert time.monotonic() - started < 60
-    (report,) = store.glob("runs/*/report/index.md")
+    assert found.seconds < 60
+    (report,) = found.store.glob("runs/*/report/index.md")
     assert f"report: {report}" in done.stdout
     shown = report.read_text(encoding="utf-8")
     assert all(name in shown for name in ("oracle", "classical", "copy-input", "blank"))
-    assert ("left out" in done.stderr) == lean
-    assert ("psnr" in shown) != lean
+    assert ("left out" in done.stderr) == (kind == "lean")
+    assert ("psnr" in shown) != (kind == "lean")
 
 
 # Every verb's help in one process; a verb loads its module when it is used.
@@ -191,6 +219,60 @@ def test_every_verb_is_there(outside: Outside) -> None:
     assert done.returncode == 0, done.stderr
     found = re.findall(r"^Usage: medgen (\S+)", done.stdout, re.MULTILINE)
     assert found == list(COMMANDS)
+
+
+# A command a line, in one process; it says how each ended.
+USE = """
+import shlex, sys
+from medgen.launch.cli import main
+for line in sys.stdin:
+    print("$ medgen", line.strip(), flush=True)
+    try:
+        main(shlex.split(line))
+    except SystemExit as end:
+        print("exit", end.code or 0, flush=True)
+"""
+ORACLE = "benchmark=mini systems=[oracle] protocol=weight-free cluster=in-process"
+COMMANDS_USED = {
+    "status": 0,
+    "report": 0,
+    "export --format csv --to csv": 0,
+    "compare oracle classical": 0,
+    "compare oracle blank": 0,
+    "gate oracle blank": 4,
+    "gate blank oracle": 5,
+    "logs": 0,
+    "logs --errors": 0,
+    "attach": 0,
+    "cancel": 0,
+    "list runs": 0,
+    "list benchmarks": 0,
+    "list systems": 0,
+    "list metrics": 0,
+    f"plan {ORACLE}": 0,
+    f"score {ORACLE}": 0,
+    f"run {ORACLE} report=false": 0,
+    f"judge {ORACLE}": 0,
+    "build layouts --to layouts": 0,
+    "validate layouts/view": 0,
+    "import layouts/view --name again": 0,
+    f"nightly --history {ORACLE}": 0,
+    "submit --render docker-cpu --to docker": 0,
+    "weights list": 0,
+    "sets --model nothing-of-that-name": 6,
+    "doctor": 0,
+    "psrn": 2,
+}
+
+
+def test_every_verb_works_from_the_wheel(outside: Outside, whole: Demo) -> None:
+    environment = {"MEDGEN_STORE": str(whole.store), "COLUMNS": "200"}
+    done = outside.python_runs("-c", USE, said="\n".join(COMMANDS_USED), **environment)
+    assert {line.split()[0] for line in COMMANDS_USED} >= set(COMMANDS) - {"demo"}
+    ended = re.findall(r"^\$ medgen (.*?)$.*?^exit (\d+)$", done.stdout, re.MULTILINE | re.DOTALL)
+    assert {line: int(code) for line, code in ended} == COMMANDS_USED, done.stderr[-3000:]
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "make " not in done.stdout.rpartition("$ medgen doctor")[2], "it has no Makefile"
 
 
 def test_uninstalling_leaves_what_is_not_ours(outside: Outside) -> None:
