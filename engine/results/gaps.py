@@ -51,10 +51,9 @@ def is_current(reader: RunReader, node: Node, shard: int, pieces: Sequence[pa.Ta
         inputs |= labels(piece).get("inputs", {})
     for key in node.upstream:
         above = reader.plan.nodes[key]
-        names = reader.plan.shard_names(above)
         for index in range(shard * above.split, (shard + 1) * above.split):
             revision = reader.revisions(above).get(index, 0)
-            if revision != inputs.get(f"{key}/{names[index]}", 0):
+            if revision != inputs.get(f"{key}/{reader.plan.shard_name(above, index)}", 0):
                 return False
     return True
 

@@ -42,6 +42,7 @@ EventKind = Literal[
     "warning",  # before a run: something that will not always be as it is
     "chaos",  # before a run: it is a rehearsal with faults
     "predictions",  # after a run: which replayed predictions are missing, unknown or unreadable
+    "taken_over",  # rows that stood under other shards
 ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -14,8 +15,10 @@ from medgen.engine.store import schemas
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.shards import Listing, Stage, concat, labels
 
+_Row = TypeVar("_Row")
 
-def part_of(samples: Sequence[Sample], split: int, index: int) -> Sequence[Sample]:
+
+def part_of(samples: Sequence[_Row], split: int, index: int) -> Sequence[_Row]:
     """The samples of stage shard `index`, when each benchmark shard is cut into `split`."""
     piece, count = index % split, len(samples)
     return samples[piece * count // split : (piece + 1) * count // split]
@@ -35,11 +38,14 @@ class RunReader:
         self.plan = plan
         self.benchmark = benchmark or Benchmark(objects, plan.benchmark)
         self._listings: dict[str, Listing] = {}
+        self._names: dict[str, tuple[str, ...]] = {}  # of shards, by key
         self._told: dict[str, dict[int, int]] = {}  # key -> shard -> revision
 
     def stage(self, node: Node) -> Stage:
         """Where a node's shards are."""
-        return Stage(self.objects, node.stage, node.key, self.plan.shard_names(node))
+        if node.key not in self._names:
+            self._names[node.key] = self.plan.shard_names(node)
+        return Stage(self.objects, node.stage, node.key, self._names[node.key])
 
     def listing(self, node: Node) -> Listing:
         """What there is of a node's shards."""

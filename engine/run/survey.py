@@ -42,10 +42,10 @@ class Todo:
         """The revisions, where not 0, of what a benchmark shard of the node is made from."""
         given = {}
         for key in node.upstream:
-            names = plan.shard_names(plan.nodes[key])
-            for index in stage_shards(plan.nodes[key], shard):
+            above = plan.nodes[key]
+            for index in stage_shards(above, shard):
                 if revision := self.revisions[key].get(index, 0):
-                    given[f"{key}/{names[index]}"] = revision
+                    given[f"{key}/{plan.shard_name(above, index)}"] = revision
         return given
 
 

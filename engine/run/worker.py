@@ -49,6 +49,7 @@ class StageWorker(ABC):
         self.objects = connect(url)
         self.benchmark = Benchmark(self.objects, plan.benchmark)
         self._read: tuple[int, list[Sample]] = (-1, [])
+        self._names: dict[str, tuple[str, ...]] = {}  # of shards, by key
 
     def __call__(self, unit: Unit) -> Sequence[Receipt]:
         """Do a unit and commit it."""
@@ -69,7 +70,9 @@ class StageWorker(ABC):
         return self.plan.nodes[target.key]
 
     def stage(self, node: Node) -> Stage:
-        return Stage(self.objects, node.stage, node.key, self.plan.shard_names(node))
+        if node.key not in self._names:
+            self._names[node.key] = self.plan.shard_names(node)
+        return Stage(self.objects, node.stage, node.key, self._names[node.key])
 
     def _shard(self, shard: int) -> list[Sample]:
         # A unit reads its shard more than once; one tuple, so that threads cannot mix two.

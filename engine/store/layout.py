@@ -275,6 +275,13 @@ def piece_name(digest: str, piece: int = 0, pieces: int = 1) -> str:
     return digest if pieces == 1 else f"{digest}-{piece + 1}of{pieces}"
 
 
+def pieces_of(name: str) -> tuple[str, int, int]:
+    """The digest in a name that `piece_name` made, which piece it is from 0, and of how many."""
+    digest, _, rest = name.partition("-")
+    piece, _, pieces = rest.partition("of")
+    return (digest, int(piece) - 1, int(pieces)) if rest else (digest, 0, 1)
+
+
 def shard_of(file: str) -> tuple[str, int] | None:
     """The shard's name and the revision that a file name stands for; None: it is no shard's."""
     match = _SHARD.fullmatch(file)

@@ -13,6 +13,7 @@ its place is the next one, so that whatever was made from the damaged one is sta
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,6 +79,17 @@ class Stage:
             {n: lost[name] for n, name in enumerate(self.names) if name in lost},
             frozenset(n for n, name in enumerate(self.names) if name in owed),
         )
+
+    def other_names(self) -> list[str]:
+        """Shards in the folder that are about other samples, or the same in another cut."""
+        there = (shard_of(file) for file in self.objects.names(self.place.folder))
+        return sorted({known[0] for known in there if known} - {*self.names})
+
+    def under(self, names: Sequence[str]) -> "Stage":
+        """The same folder, by other names."""
+        other = copy(self)
+        other.names = names
+        return other
 
     def revisions(self) -> dict[int, int]:
         """The highest committed revision of every shard that is there."""

@@ -120,7 +120,7 @@ def _carry_out(conf: "RunConf", options: "RunOptions") -> int:
         if as_json:
             body = line(event)
             emit(body.pop("event"), **body)
-        elif event.kind in ("quarantined", "chaos", "predictions", "warning"):
+        elif event.kind in ("quarantined", "chaos", "predictions", "warning", "taken_over"):
             say(f"{event.kind}: {': '.join(event.details.values())}", err=True)
 
     with ours_alone():
@@ -168,6 +168,7 @@ def plan_command(
     """Show stages, shards done and to do, resources and estimates; refuse what cannot fit."""
     from medgen.engine.codec import plain
     from medgen.engine.plan import graph
+    from medgen.engine.run.adopting import take_over
     from medgen.engine.run.reader import RunReader
     from medgen.engine.run.survey import survey
     from medgen.engine.store.connect import connect
@@ -178,7 +179,12 @@ def plan_command(
     conf = configuration(config, store, overrides)
     objects = connect(conf.store)
     plan = plan_of(conf, objects)
-    todo = survey(RunReader(objects, plan))
+    reader = RunReader(objects, plan)
+    todo = survey(reader)
+    for model, rows in take_over(reader, write=False).items():
+        click.echo(
+            f"{model}: {rows} rows stand under other shards; a run takes them over", err=True
+        )
     if as_json:
         left = {key: len(targets) for key, targets in todo.targets.items()}
         emit("plan", plan=plain(plan), shards_to_do=left)

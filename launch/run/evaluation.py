@@ -19,6 +19,7 @@ from medgen.engine.codec import plain
 from medgen.engine.errors import StoreError
 from medgen.engine.judging.sentinels import Drift
 from medgen.engine.plan.plan import Node, Plan
+from medgen.engine.run.adopting import take_over
 from medgen.engine.run.driver import Ending, Event, Options, carry_out
 from medgen.engine.run.folder import RunFolder, RunStatus
 from medgen.engine.run.reader import RunReader, stage_shards
@@ -26,6 +27,7 @@ from medgen.engine.run.sentinels import drifts
 from medgen.engine.run.survey import Again, Todo, survey
 from medgen.engine.store.chaos import Chaos, chaotic_url, forget_deaths
 from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
 from medgen.engine.trouble import trouble
 from medgen.launch import compose, exits
 from medgen.launch.exits import code_of
@@ -90,7 +92,7 @@ def evaluate(
         mend_run(objects, plan, early.append)
     folder = RunFolder(objects, plan.run_id)
     folder.save_plan(plan, compose.config_text(conf))
-    reader = RunReader(objects, plan)
+    reader = _reader_of(objects, plan, early)
     todo = restrict(survey(reader, options.again), plan, options.stages)
     session = _session()
     recorder = Recorder(folder, plan, todo, session)
@@ -113,6 +115,14 @@ def _tell_all(events: Iterable[Event], told: Sequence[Callable[[Event], None]]) 
     for event in events:
         for watcher in told:
             watcher(event)
+
+
+def _reader_of(objects: Objects, plan: Plan, early: list[Event]) -> RunReader:
+    """A reader of the plan's rows, after those that stand under other shards were taken over."""
+    for model, rows in take_over(RunReader(objects, plan)).items():
+        words = f"{rows} rows that stand under other shards are taken over"
+        early.append(Event("taken_over", "", details={"model": model, "words": words}))
+    return RunReader(objects, plan)
 
 
 def _events_of_replays(reader: RunReader) -> Iterator[Event]:

@@ -331,6 +331,20 @@ def test_predictions_without_metric_or_judge_are_owed(place: Place) -> None:
     assert place.run({}, systems=[echo(s0000="refused")], allowed_failures=0.1) == 0
 
 
+def test_a_limit_takes_whole_shards_and_the_rest_comes_later(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert place.run(None, "--limit", "5") == 0
+    part = place.folder_of_run().plan()
+    assert 5 <= sum(part.samples.values()) < 12
+    assert part.left_out == 12 - sum(part.samples.values())
+    config = str(place.folder / "run.yaml")
+    assert place.say("plan", "--config", config, "--limit", "5") == 0
+    assert "(the limit in whole shards), of 12" in capsys.readouterr().out
+    for limit in ("0", "-1", "x"):
+        assert place.say("plan", "--config", config, "--limit", limit) == 2
+
+
 def test_a_system_owes_its_own_formats_alone(place: Place) -> None:
     formats = {**ECHO, "gives": ["text", "choice"]}
     assert place.run(systems=[formats]) == 0

@@ -10,13 +10,14 @@ import pytest
 from fakes import SMALL, Echo, Lines, echo, recipe
 
 from medgen.actors.local_pool import LocalPool
-from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.benchmark.importing import ImportOptions, Subset, import_benchmark
 from medgen.engine.benchmark.manifest import Benchmark, Manifest
 from medgen.engine.data import Prediction
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.graph import extent
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, System, make_plan
+from medgen.engine.run.adopting import take_over
 from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
@@ -56,11 +57,12 @@ class Place:
     def run(self, plan: Plan) -> Counter[str]:
         """Carry it out; the samples that a model was asked."""
         self.calls.write_text("")
+        take_over(RunReader(self.objects, plan))
         reader = RunReader(self.objects, plan)
         pool = LocalPool()
         assert carry_out(reader, survey(reader), pool, Options()).failed == {}
         pool.shutdown()
-        assert survey(reader.anew()).shards == 0
+        assert survey(reader.anew(), "nothing").shards == 0
         return Counter(self.calls.read_text().split())
 
     def answers(self, plan: Plan) -> dict[str, str | None]:
@@ -112,18 +114,10 @@ def test_ten_more_samples_ask_ten(place: Place) -> None:
     assert len(place.answers(place.plan(grown))) == 650
 
 
-def test_a_changed_sample_asks_its_shard(place: Place) -> None:
-    old = place.bring()
-    place.run(place.plan(old))
+def test_a_changed_sample_asks_for_itself(place: Place) -> None:
+    place.run(place.plan(place.bring()))
     new = place.bring(s0040="say it otherwise")
-    asked = place.run(place.plan(new))
-    (shard,) = (
-        n
-        for n, (a, b) in enumerate(zip(old.shards, new.shards, strict=True))
-        if a.digest != b.digest
-    )
-    assert set(asked) == names(place, new, range(shard, shard + 1))
-    assert "s0040" in asked
+    assert place.run(place.plan(new)) == Counter(["s0040"])
     assert place.answers(place.plan(new))["s0040"] == "say it otherwise"
 
 
@@ -165,13 +159,60 @@ def test_one_model_asked_for_different_samples_has_rows_for_each(place: Place) -
         assert {row.status for row in rows} == {"ok"}
 
 
-@pytest.mark.parametrize("other", [{"split": 2}, {"split": 4}])
-def test_another_split_asks_again_and_spoils_nothing(place: Place, other: dict[str, int]) -> None:
+def text_of(count: int) -> dict[str, str]:
+    return {f"s{i:04d}": f"say {i}" for i in range(count)}
+
+
+@pytest.mark.parametrize("split", [2, 3, 64])
+def test_another_split_asks_nothing_again(place: Place, split: int) -> None:
     manifest = place.bring()
     place.run(place.plan(manifest))
-    split = place.plan(manifest, **other)
-    assert len(place.run(split)) == 96
-    assert place.answers(split) == place.answers(place.plan(manifest))
+    other = place.plan(manifest, split=split)
+    assert take_over(RunReader(place.objects, other), write=False) == {"Echo": 96}
+    assert not place.run(other)
+    assert place.answers(other) == text_of(96)
+    assert not place.run(place.plan(manifest))
+
+
+@pytest.mark.parametrize("size", [3, 16, 500])
+def test_another_shard_size_asks_nothing_again(place: Place, size: int) -> None:
+    place.run(place.plan(place.bring()))
+    other = place.plan(place.bring(size=size))
+    assert not place.run(other)
+    assert place.answers(other) == text_of(96)
+
+
+def test_a_subset_first_asks_the_whole_for_the_rest(place: Place) -> None:
+    edits = Subset("edits", 32, tasks=("style-transfer",))
+    options = ImportOptions("fake", 8, subset=edits)
+    part = import_benchmark(Lines(96), place.objects, options)
+    assert len(place.run(place.plan(part))) == 32
+    whole = place.plan(import_benchmark(Lines(96), place.objects, ImportOptions("all", 8)))
+    assert len(place.run(whole)) == 64
+    assert place.answers(whole) == text_of(96)
+
+
+def test_rows_that_are_owed_are_taken_over_as_owed(place: Place) -> None:
+    kwargs = {"faults": {"s0003": "timeout", "s0004": "model_error"}}
+    system = System("echo", Model(Spec("fakes:Echo", kwargs), SMALL))
+    place.run(make_plan(recipe(system), place.bring(16)))
+    other = make_plan(recipe(system), place.bring(16, size=4))
+    assert take_over(RunReader(place.objects, other)) == {"Echo": 16}
+    reader = RunReader(place.objects, other)
+    owed = [n for n in range(4) if survey(reader).targets[next(iter(other.nodes))].get(n)]
+    benchmark = Benchmark(place.objects, other.benchmark)
+    assert owed == [n for n in range(4) if "s0003" in {s.id for s in benchmark.samples(n)}]
+
+
+def test_a_damaged_shard_is_not_taken_over(place: Place) -> None:
+    manifest = place.bring()
+    plan = place.plan(manifest)
+    place.run(plan)
+    (node,) = plan.predictions("echo")
+    path = RunReader(place.objects, plan).stage(node).path(2)
+    place.objects.replace(path, place.objects.read(path)[:-5])
+    asked = place.run(place.plan(place.bring(size=96)))
+    assert set(asked) == names(place, manifest, range(2, 3))
 
 
 def test_two_judges_of_one_recipe_have_rows_of_their_own(place: Place) -> None:
