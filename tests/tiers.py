@@ -14,6 +14,10 @@ TRIAL = {
     "more diagnoses on Ray": r"test_diagnosis.py::test_(an_engine|a_worker|a_discreet).*\[ray\]",
     "more secrets on Ray": r"test_secrets.py::test_(an_open|a_protected)_run_.*\[ray\]",
     "more ways of a bad actor": r"test_bad_workers.py::test_one_bad_actor_.*\[(?!hangs)",
+    "a sample of many by further adapters": (
+        r"test_server_table.py::test_what_one_sample_of_many_.*(unified|images)\]"
+    ),
+    "a cluster named in other ways": r"test_addresses.py::test_a_job_goes_.*\[(file|setting)\]",
     "seeds of recoverable chaos": r"test_chaos.py::test_faults_that_can_be_.*\[(?![01]\])",
     "seeds of other chaos": r"test_chaos.py::test_faults_that_cannot_.*\[[1-3]\]",
     "more faults of object storage": (

@@ -266,6 +266,7 @@ COMMANDS_USED = {
 }
 
 
+@pytest.mark.trial
 def test_verbs_work_from_the_wheel(outside: Outside, whole: Demo) -> None:
     environment = {"MEDGEN_STORE": str(whole.store), "COLUMNS": "200"}
     done = outside.python_runs("-c", USE, said="\n".join(COMMANDS_USED), **environment)
