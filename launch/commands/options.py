@@ -36,8 +36,9 @@ def config_options(command: Command) -> Command:
     return command
 
 
-def _keep_limit(context: click.Context, _: click.Parameter, limit: int | None) -> None:
+def _keep_limit(context: click.Context, _: click.Parameter, limit: int | None) -> int | None:
     context.meta[_LIMIT] = limit
+    return limit
 
 
 def store_option(command: Command) -> Command:

@@ -146,7 +146,7 @@ def test_a_pair_takes_one_half_of_each() -> None:
     assert pair.answer == composed("gpt-4o")["gpt-4o"].answer
     assert pair.render == MODELS["seedream-4"]
     assert {"OPENAI_API_KEY", "ARK_API_KEY"} <= set(" ".join(pair.needs).split())
-    assert pair.gives == ASKS
+    assert tuple(pair.gives) == ASKS
     own = composed({"name": "mine", "answer": "gpt-4o", "render": "seedream-4"})["mine"]
     assert (own.answer, own.render) == (pair.answer, pair.render)
 
