@@ -5,6 +5,7 @@ where a Chromium is, also how long a filter takes in it.
 
     python -m benchmarks.view                                 some minutes, 1 GB of disk
     python -m benchmarks.view --systems 4 --samples 200 --dry  a look, kept nowhere
+    python -m benchmarks.view --pictures docs/images          the pictures of the documents
 """
 
 import argparse
@@ -90,14 +91,39 @@ def browse(site: Site, root: Path) -> dict[str, Any]:
     return {"gallery_stands_s": round(stands, 2), "filter_ms": round(clicked, 1)}
 
 
+def draw(root: Path, into: Path) -> None:
+    """Pictures of three pages of a small made-up run, for documents."""
+    from playwright.sync_api import sync_playwright
+
+    from medgen.launch.view.bundle import write_bundle
+
+    objects = connect(str(root / "store"))
+    data = StoredRun(objects, MadeRun(systems=6, samples=60).write(str(root / "store")))
+    write_certainty(data)
+    write_bundle(data, connect(str(root / "pages")))
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        for name in ("index", "gallery", "sample"):
+            page.goto(f"{(root / 'pages').as_uri()}/{name}.html")
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=into / f"view-{name}.png")
+        browser.close()
+
+
 def main() -> None:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--systems", type=int, default=25)
     parser.add_argument("--samples", type=int, default=6422)
     parser.add_argument("--dry", action="store_true")
+    parser.add_argument("--pictures", type=Path, help="Draw pages into this folder instead.")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="medgen-view-") as root:
+        if asked.pictures:
+            draw(Path(root), asked.pictures)
+            return
         found = measure(Path(root), asked.systems, asked.samples)
     for name, value in found.items():
         print(name, value)

@@ -60,13 +60,15 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
 
 def _say_how_to_go_on(stored: StoredRun) -> None:
     """What an interrupted run leaves: no tables of what is missing."""
+    from medgen.launch.view.terminal import said_store
+
     status = stored.status
     total = sum(stored.plan.shards * n.split for n in stored.plan.nodes.values())
     share = percent(sum(status.done.values()) if status else 0, total)
     lines = (
         f"stopped. {share} is done and kept, nothing is half written.",
         "go on   run the same command; it starts where this one stopped",
-        f"look    medgen view {stored.run_id}    (what is there so far)",
+        f"look    medgen view {stored.run_id}{said_store(stored)}    (what is there so far)",
     )
     for line in lines:
         Console().print(line, highlight=False, soft_wrap=True)

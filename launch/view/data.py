@@ -27,7 +27,6 @@ from medgen.engine.run.folder import RunFolder, Status
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import BenchmarkPlace, RunPlace
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.parquet import parquet_bytes
 from medgen.launch.view.parts import Parts
 
 Row = dict[str, Any]
@@ -159,14 +158,28 @@ class StoredRun:
         return manifest_from_json(self.objects.read(name), name)
 
     @cached_property
-    def summary(self) -> list[Row]:
-        """The rows of `summary.parquet`; of a run that has none yet, of what is there so far."""
+    def summary_table(self) -> pa.Table:
+        """`summary.parquet`; of a run that has none yet, a summary of what is there so far."""
         try:
-            data = self.objects.read(self.place.summary)
+            return read_summary(self.objects.read(self.place.summary))
         except FileNotFoundError:  # the run goes on, or was stopped before its end
-            reader = RunReader(self.objects, self.plan)
-            data = parquet_bytes(summarize(reader))
-        rows: list[Row] = read_summary(data).to_pylist()
+            return summarize(RunReader(self.objects, self.plan))
+
+    @cached_property
+    def summary(self) -> list[Row]:
+        """The rows of whole formats: groups are a tenfold of them, and few pages need those."""
+        table = self.summary_table
+        rows: list[Row] = table.filter(pc.equal(table["group_kind"], "all")).to_pylist()
+        return rows
+
+    def group_rows(self, kind: str, value: "ValueEntry") -> list[Row]:
+        """The rows of one value by the groups of a kind, task or modality."""
+        table = self.summary_table
+        for name, word in zip(
+            ("group_kind", "stage", "label", "output"), (kind, *value.key), strict=True
+        ):
+            table = table.filter(pc.equal(table[name], word))
+        rows: list[Row] = table.to_pylist()
         return rows
 
     @cached_property

@@ -221,13 +221,8 @@ def modality_chart(data: StoredRun, board: Board, colors: dict[str, int]) -> Cha
     if len(board.rows) > 4:
         first.append(board.rows[-1].entry.name)
     cells: dict[str, dict[str, Any]] = {}
-    for row in data.summary:
-        key = (row["stage"], row["label"], row["output"])
-        if (
-            row["group_kind"] == "modality"
-            and row["format"] == board.format
-            and key == board.value.key
-        ):
+    for row in data.group_rows("modality", board.value):
+        if row["format"] == board.format:
             cells.setdefault(row["group"], {})[row["system"]] = row
     groups: list[tuple[str, int, Sequence[charts.Dot]]] = []
     for name, found in cells.items():

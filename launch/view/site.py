@@ -7,6 +7,7 @@ part of a name, and so of a path.
 import json
 import re
 import secrets
+from collections import OrderedDict
 from collections.abc import Iterator
 from functools import cache, cached_property
 from importlib.resources import files
@@ -55,6 +56,7 @@ TYPES = {
 }
 
 
+_PAGES_KEPT = 64
 _PAGE = re.compile(r"([a-z]+)((?:-\d{1,6}){0,2})\.html")
 _DATA = re.compile(r"data/([a-z]+)(?:-(\d{1,9}))?\.js")
 _PICTURE = re.compile(r"p/([0-9a-f]{12})-(s\d{1,6}|input-\d{1,3}|reference-\d{1,3})-([a-z]+)\.webp")
@@ -70,6 +72,7 @@ class Site:
         """
         self.data = data
         self.nonce = secrets.token_urlsafe(18)
+        self._made: OrderedDict[str, bytes] = OrderedDict()  # pages, as they were made last
         self.meta_policy = meta_policy
 
     def is_stale(self) -> bool:
@@ -128,13 +131,25 @@ class Site:
         if name in STATIC:
             return static(name)
         if match := _PAGE.fullmatch(name):
-            text = self._page(match[1], [int(n) for n in match[2].split("-")[1:]])
-            return None if text is None else text.encode()
+            return self._kept_page(name, match[1], [int(n) for n in match[2].split("-")[1:]])
         if match := _DATA.fullmatch(name):
             value = self._data(match[1], int(match[2] or 0))
             return None if value is None else data_script(name[5:-3], value).encode()
         match = _PICTURE.fullmatch(name)
         return self._picture(match[1], match[2], match[3]) if match else None
+
+    def _kept_page(self, name: str, which: str, places: list[int]) -> bytes | None:
+        """A page, made once: a comparison of many samples takes seconds."""
+        if name not in self._made:
+            text = self._page(which, places)
+            if text is None:
+                return None
+            if which == "runs":  # others come while this one is looked at
+                return text.encode()
+            self._made[name] = text.encode()
+            while len(self._made) > _PAGES_KEPT:
+                self._made.popitem(last=False)
+        return self._made[name]
 
     def names(self) -> Iterator[str]:
         """Every file of a bundle, pages first."""

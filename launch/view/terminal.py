@@ -5,8 +5,10 @@ group is bold; where there is no colour a star stands before its names.
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
@@ -20,6 +22,7 @@ from medgen.launch.view.data import StoredRun
 
 _NAME, _WIDE_NAME, _WIDE = 24, 40, 120
 _LABEL = 7
+_STORE = "var/store"  # what commands take when nobody names a store
 _WORDS = {"sure": "green", "likely": "yellow", "alike": "default", "not shown": "dim"}
 # What a terminal without UTF-8 shows instead.
 _PLAIN = str.maketrans({
@@ -145,14 +148,21 @@ def _last_lines(data: StoredRun) -> Iterator[Text]:
     if failed.total:
         words = ", ".join(f"{s} {numbers.count(n)}" for s, n in failed.by_status)
         yield _labelled_line("failed", words, "red", "")
-    yield _labelled_line("look", f"medgen view {data.run_id}", "dim", "cyan")
+    view = f"medgen view {data.run_id}{said_store(data)}"
+    yield _labelled_line("look", view, "dim", "cyan")
     if failed.total:
-        yield _labelled_line("why", f"medgen view {data.run_id} --page failures", "dim", "cyan")
+        yield _labelled_line("why", f"{view} --page failures", "dim", "cyan")
     elif data.status and data.status.status != "success":
         config = overview.run_title(data)
         yield _labelled_line("go on", f"medgen run --config {config}", "dim", "cyan")
     else:
-        yield _labelled_line("files", f"medgen view {data.run_id} --bundle out", "dim", "cyan")
+        yield _labelled_line("files", f"{view} --bundle out", "dim", "cyan")
+
+
+def said_store(data: StoredRun) -> str:
+    """The option that names the store of a run, where it is not the one that is taken unasked."""
+    url = data.objects.url
+    return "" if url == str(Path(_STORE).absolute()) else f" --store {shlex.quote(url)}"
 
 
 def _labelled_line(label: str, words: str, style: str, own: str) -> Text:

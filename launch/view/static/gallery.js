@@ -94,11 +94,12 @@
     if (key >= 0) { const back = document.querySelectorAll("#facets input")[key]; if (back) back.focus(); }
   }
   function range() {
-    const scores = [];
+    const scores = [], places = new Set();
     let place = null;
-    for (let i = 0; i < model.count; i++) if (state.matches(model, i, "score")) { const b = medgen.bestScore(model, state.shown, i); if (b !== null) { scores.push(b); place = model.headline(i); } }
+    for (let i = 0; i < model.count; i++) if (state.matches(model, i, "score")) { const b = medgen.bestScore(model, state.shown, i); if (b !== null) { scores.push(b); place = model.headline(i); places.add(place); } }
     const box = el("details", { class: "facet", "data-facet": "Best score of shown", open: true }, el("summary", {}, "Best score of shown"));
     if (!scores.length || place === null) return box;
+    if (places.size > 1) { box.append(el("p", { class: "note" }, "Formats are ranked by different values: choose one format to filter by its score.")); return box; }
     const judge = model.values[place].judge, low = judge ? 1 : Math.min(...scores), high = judge ? 10 : Math.max(...scores), bins = new Array(10).fill(0);
     for (const s of scores) bins[Math.max(0, Math.min(9, Math.floor(((s - low) / (high - low || 1)) * 10)))]++;
     const most = Math.max(...bins), svg = el("svg", { class: "histogram", viewBox: "0 0 200 54", role: "img", "aria-label": "histogram of " + scores.length + " scores from " + low.toFixed(2) + " to " + high.toFixed(2) });
