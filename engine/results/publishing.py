@@ -1,11 +1,12 @@
 """Writes a run's long tables beside it, system by system, while it goes on and when it is over.
 
 What a system's tables were made from is noted in `tables.json`, so that those of a system whose
-rows are the same are not made again.
+rows are the same are not made again; the sha256 of every part as well.
 """
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from medgen.engine.codec import fingerprint
 from medgen.engine.errors import CorruptError
@@ -23,6 +24,7 @@ from medgen.engine.results.long_tables import (
 )
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import BenchmarkPlace, RunPlace
+from medgen.engine.store.objects import Objects
 from medgen.engine.store.parquet import PartWriter
 
 _VERSION = "tables/1"
@@ -40,7 +42,7 @@ class TablePublisher:
         """Read which tables are there already."""
         self.objects, self.plan = reader.objects, reader.plan
         self.place = RunPlace(self.plan.run_id)
-        self._whole = dict(self._note())
+        self._whole = dict(read_note(self.objects, self.place.tables_whole))
         self._described: Described | None = None
 
     def publish(self, reader: RunReader, system: str) -> bool:
@@ -53,18 +55,17 @@ class TablePublisher:
             StoreError: nothing can be written.
         """
         made_from = self._made_from(reader, system)
-        if self._whole.get(system) == made_from:
+        if self._whole.get(system, {}).get("made_from") == made_from:
             return False
         if self._described is None:
             self._described = Described(reader)
             self._publish_samples(reader)
+        parts: dict[str, str] = {}
         for kind, (schema, tables) in _KINDS.items():
             writer = PartWriter(self.objects, self.place.table(kind, system), schema)
-            writer.write(tables(reader, system, self._described))
-        self._whole[system] = made_from
-        note = {"version": _VERSION, "systems": self._whole}
-        text = json.dumps(note, indent=1, sort_keys=True)
-        self.objects.replace(self.place.tables_whole, text.encode())
+            parts |= writer.write(tables(reader, system, self._described))
+        self._whole[system] = {"made_from": made_from, "parts": parts}
+        self.objects.replace(self.place.tables_whole, _note(self._whole))
         return True
 
     def publish_all(self, reader: RunReader) -> None:
@@ -77,21 +78,31 @@ class TablePublisher:
         rows = {n.key: sorted(reader.revisions(n).items()) for n in nodes}
         return fingerprint(_VERSION, rows, given_up(reader))
 
-    def _note(self) -> Mapping[str, str]:
-        try:
-            note = json.loads(self.objects.read(self.place.tables_whole))
-            return dict(note["systems"]) if note["version"] == _VERSION else {}
-        except FileNotFoundError:
-            return {}
-        except (ValueError, KeyError, TypeError) as err:
-            raise CorruptError(f"{self.place.tables_whole}: not a note of tables ({err})") from err
-
     def _publish_samples(self, reader: RunReader) -> None:
         """The benchmark's own table: once for all its runs, for it has the pictures."""
         place = BenchmarkPlace(self.plan.benchmark)
-        try:
-            self.objects.read(place.samples_whole)
-        except FileNotFoundError:
+        if not read_note(self.objects, place.samples_whole):
             parts = PartWriter(self.objects, place.samples, SAMPLES).write(sample_tables(reader))
-            note = json.dumps({"version": _VERSION, "parts": parts})
-            self.objects.create(place.samples_whole, note.encode())
+            self.objects.replace(place.samples_whole, _note({"": {"parts": parts}}))
+
+
+def _note(whole: Mapping[str, Any]) -> bytes:
+    text = json.dumps({"version": _VERSION, "whole": whole}, indent=1, sort_keys=True)
+    return text.encode()
+
+
+def read_note(objects: Objects, path: str) -> Mapping[str, Mapping[str, Any]]:
+    """What a note on tables says of each system: `made_from`, and `parts` with their sha256.
+
+    Empty when there is none, or one of another version: they are written again then.
+
+    Raises:
+        CorruptError: it cannot be read.
+    """
+    try:
+        note = json.loads(objects.read(path))
+        return dict(note["whole"]) if note["version"] == _VERSION else {}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as err:
+        raise CorruptError(f"{path}: not a note on tables ({err})") from err

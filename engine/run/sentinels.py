@@ -62,6 +62,11 @@ def drifts(objects: Objects, plan: Plan, session: str) -> dict[str, Drift]:
     return found
 
 
+def sentinel_places(plan: Plan) -> list[SentinelPlace]:
+    """The folders of the sentinels of a plan's judges."""
+    return [_place(plan, group) for group in plan.groups.values() if group.stage == JUDGE.name]
+
+
 def _judge(plan: Plan, group: GroupPlan) -> Mapping[str, Any]:
     return {"benchmark": plan.benchmark, "judge": identity(group.spec)}
 

@@ -124,6 +124,12 @@ class ChaoticObjects:
             raise BusyError(f"chaos: the listing of {folder} broke off")
         return self.inner.names(folder)
 
+    def walk(self, folder: str) -> list[str]:
+        """See `Objects.walk`."""
+        if self._trouble("walk", folder):
+            raise BusyError(f"chaos: the listing below {folder} broke off")
+        return self.inner.walk(folder)
+
     def delete(self, path: str) -> None:
         """See `Objects.delete`."""
         late = self._trouble("delete", path)

@@ -25,6 +25,7 @@ from medgen.engine.errors import ConfigError
 SAMPLES = "samples"
 BENCHMARKS = "benchmarks"
 RUNS = "runs"
+STAGES = "stages"
 NIGHTLY = "nightly"
 DEATHS = "chaos"  # marks of those that a rehearsal has caused
 QUARANTINE = "quarantine"
@@ -86,7 +87,7 @@ class StagePlace:
     @property
     def folder(self) -> str:
         """Where it is."""
-        return f"stages/{self.stage}/{self.key}"
+        return f"{STAGES}/{self.stage}/{self.key}"
 
     @property
     def recipe(self) -> str:

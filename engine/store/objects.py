@@ -61,6 +61,10 @@ class Objects(Protocol):
         """Names directly under a folder, sorted; empty when there is none."""
         ...
 
+    def walk(self, folder: str) -> list[str]:
+        """The paths of all objects below a folder, however deep, sorted; empty when none is."""
+        ...
+
     def delete(self, path: str) -> None:
         """Remove an object or a folder; nothing happens when there is none."""
         ...
@@ -107,6 +111,10 @@ class RetryingObjects:
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
         return self._persist(lambda: self.inner.names(folder))
+
+    def walk(self, folder: str) -> list[str]:
+        """See `Objects.walk`."""
+        return self._persist(lambda: self.inner.walk(folder))
 
     def delete(self, path: str) -> None:
         """See `Objects.delete`."""
@@ -187,6 +195,17 @@ class PosixObjects:
             except FileNotFoundError:
                 return []
 
+    def walk(self, folder: str) -> list[str]:
+        """See `Objects.walk`."""
+        target = self._target(folder)
+        with explain("list", str(target)):
+            return sorted(
+                f"{folder}/{(Path(at) / name).relative_to(target).as_posix()}"
+                for at, _, names in os.walk(target, onerror=_raise_unless_gone)
+                for name in names
+                if not _HIDDEN.fullmatch(name)
+            )
+
     def delete(self, path: str) -> None:
         """See `Objects.delete`."""
         target = self._target(path)
@@ -197,6 +216,11 @@ class PosixObjects:
                     target.rmdir()  # says why it is still there
             else:
                 target.unlink(missing_ok=True)
+
+
+def _raise_unless_gone(err: OSError) -> None:
+    if not isinstance(err, (FileNotFoundError, NotADirectoryError)):
+        raise err
 
 
 def _make_folder(folder: Path) -> None:
@@ -277,6 +301,14 @@ class RemoteObjects:
             here = full.strip("/")
             names = {str(f).rstrip("/").rsplit("/", 1)[-1] for f in found if f.strip("/") != here}
             return sorted(names)
+
+    def walk(self, folder: str) -> list[str]:
+        """See `Objects.walk`."""
+        full = self._path(folder)
+        with explain("list", f"{self.url}/{folder}"):
+            found = [str(name).lstrip("/") for name in self.fs.find(full)]
+        begin = f"{full.strip('/')}/"
+        return sorted(f"{folder}/{n[len(begin) :]}" for n in found if n.startswith(begin))
 
     def delete(self, path: str) -> None:
         """See `Objects.delete`; `rm` would read a pattern in the name, `rm_file` does not."""

@@ -1,5 +1,6 @@
 """Parquet tables in a folder of the store, in parts of which each is one whole object."""
 
+import hashlib
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -20,12 +21,12 @@ class PartWriter:
     def __init__(self, objects: Objects, folder: str, schema: pa.Schema, part: int = PART) -> None:
         """Nothing is written before the first part is full."""
         self.objects, self.folder, self.schema, self.part = objects, folder, schema, part
-        self.parts = 0
+        self.parts: dict[str, str] = {}  # path -> sha256
         self._waiting: list[pa.Table] = []
         self._open: tuple[pa.BufferOutputStream, pq.ParquetWriter] | None = None
 
-    def write(self, tables: Iterable[pa.Table]) -> int:
-        """Write all rows; returns the number of parts. A table without rows has none.
+    def write(self, tables: Iterable[pa.Table]) -> dict[str, str]:
+        """Write all rows; returns the sha256 of every part by its path. No rows, no parts.
 
         A part is replaced whole. Who reads while a table is written anew may meet parts of both.
         """
@@ -35,9 +36,9 @@ class PartWriter:
                 self._flush()
         self._flush()
         self._publish()
-        for name in self.objects.names(self.folder):
-            if f"{self.folder}/{name}" >= table_part(self.folder, self.parts):
-                self.objects.delete(f"{self.folder}/{name}")
+        for path in self.objects.walk(self.folder):
+            if path not in self.parts:
+                self.objects.delete(path)
         return self.parts
 
     def _flush(self) -> None:
@@ -59,8 +60,9 @@ class PartWriter:
         sink, writer = self._open
         writer.close()
         data: bytes = sink.getvalue().to_pybytes()
-        self.objects.replace(table_part(self.folder, self.parts), data)
-        self.parts, self._open = self.parts + 1, None
+        path = table_part(self.folder, len(self.parts))
+        self.objects.replace(path, data)
+        self.parts[path], self._open = hashlib.sha256(data).hexdigest(), None
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

@@ -107,6 +107,13 @@ class S3Objects:
             found = {key[len(begin) :].rstrip("/") for key in self._list(begin, "/")}
         return sorted(found - {""})
 
+    def walk(self, folder: str) -> list[str]:
+        """See `Objects.walk`: a request for each thousand objects."""
+        with explain("list", f"{self.url}/{folder}"):
+            begin = self._begin(folder)
+            found = [key[len(begin) :] for key in self._list(begin)]
+        return sorted(f"{folder}/{name}" for name in found if name and not name.endswith("/"))
+
     def delete(self, path: str) -> None:
         """See `Objects.delete`: the object of this very key, and those below `key/`."""
         with explain("delete", f"{self.url}/{path}"):

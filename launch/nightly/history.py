@@ -11,7 +11,7 @@ from typing import Literal
 import pyarrow as pa
 
 from medgen.engine.codec import decode, encode, plain
-from medgen.engine.store.layout import NightlyPlace, path_name
+from medgen.engine.store.layout import NIGHTLY, NightlyPlace, path_name
 from medgen.engine.store.objects import Objects
 
 # `first` had nothing to be compared with; `missed` is made up when the table is read.
@@ -126,6 +126,15 @@ class History:
         noted = replace(night, notified=notified)
         self.save(noted)
         return noted
+
+
+def named_runs(objects: Objects) -> dict[str, str]:
+    """Every run that a night names, as itself or as its baseline, with the name of the nights."""
+    found: dict[str, str] = {}
+    for name in objects.names(NIGHTLY):
+        for night in History(objects, name).nights():
+            found |= {run: name for run in (night.run_id, night.baseline) if run}
+    return found
 
 
 def _between(first: str, last: str, every: int) -> Iterator[str]:

@@ -19,8 +19,9 @@ from medgen.engine.store.lease import Lease, LeaseHeld
 from medgen.engine.store.objects import Objects
 from medgen.launch import exits
 from medgen.launch.exits import code_of
+from medgen.launch.housekeeping.garbage import remove
 from medgen.launch.nightly.history import History, Night, NightOutcome
-from medgen.launch.nightly.retention import removable, remove
+from medgen.launch.nightly.retention import removable
 from medgen.launch.nightly.webhook import notify
 from medgen.launch.report.verdicts import gate_markdown
 from medgen.launch.run.evaluation import RunOptions, RunResult, evaluate

@@ -102,6 +102,7 @@ def system_state(
             return None
         else:
             state = make(*_pairs(reader, system, shard))
+            stage.declare(recipe | {"made_of": made_of})  # what it is kept for
             stage.write(shard, state.table())
         merged = state if merged is None else merged.merge(state)
     return merged

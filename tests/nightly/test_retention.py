@@ -8,8 +8,9 @@ from medgen.engine.plan.plan import System, make_plan
 from medgen.engine.run.folder import RunFolder, RunStatus, Status, now, run_ids
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
+from medgen.launch.housekeeping.garbage import remove
 from medgen.launch.nightly.history import Night
-from medgen.launch.nightly.retention import removable, remove
+from medgen.launch.nightly.retention import removable
 
 
 @pytest.fixture
@@ -99,5 +100,5 @@ def test_a_night_that_has_not_ended_stays(objects: Objects) -> None:
 def test_an_unreadable_plan_stops_it(objects: Objects) -> None:
     nights = [night(objects, d, prefix) for d, prefix in enumerate("ab", 1)]
     objects.create("runs/strange/plan.json", b"{}")
-    with pytest.raises(StoreError, match="nothing can be removed"):
+    with pytest.raises(StoreError, match="nobody knows what run strange needs"):
         removable(objects, nights, keep=1)

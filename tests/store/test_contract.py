@@ -44,6 +44,17 @@ def test_a_name_with_any_sign_in_it_is_a_name(contract_url: str) -> None:
     assert [objects.read(f"d/{name}").decode() for name in NAMES] == NAMES
 
 
+def test_a_walk_finds_every_object_below_a_folder_and_none_beside(contract_url: str) -> None:
+    objects = connect(contract_url)
+    below = sorted([f"d/{name}/x" for name in NAMES] + [f"d/{name}/e/f/{name}" for name in NAMES])
+    for path in [*below, "d2/x", "e/d/x"]:
+        objects.create(path, b"")
+    assert objects.walk("d") == below
+    assert objects.walk("d/exp*") == ["d/exp*/e/f/exp*", "d/exp*/x"]
+    assert objects.walk("nowhere") == []
+    assert objects.walk("d/exp*/x") == []
+
+
 @pytest.mark.parametrize("kind", ["object", "folder"])
 def test_a_delete_touches_what_it_names_and_nothing_else(contract_url: str, kind: str) -> None:
     objects = connect(contract_url)
