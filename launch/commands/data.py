@@ -230,6 +230,7 @@ def _stored_listing(kind: str, store: str) -> list[tuple[str, str]]:
     from medgen.engine.benchmark.manifest import Benchmark, benchmark_refs
     from medgen.engine.run.folder import RunFolder, run_ids
     from medgen.engine.store.connect import connect
+    from medgen.launch.run.standing import is_doubtful
 
     objects = connect(store)
     if kind == "benchmarks":
@@ -240,5 +241,7 @@ def _stored_listing(kind: str, store: str) -> list[tuple[str, str]]:
     found = []
     for run_id in run_ids(objects):
         status = RunFolder(objects, run_id).status()
-        found.append((run_id, f"{status.status}, {status.updated}" if status else "not started"))
+        words = f"{status.status}, {status.updated}" if status else "not started"
+        doubt = " (not heard of lately: `medgen status` finds out whether its driver lives)"
+        found.append((run_id, words + (doubt if status and is_doubtful(status) else "")))
     return found

@@ -1,6 +1,7 @@
 """`medgen status`, `report` and `export`: from the store alone."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -30,16 +31,21 @@ def open_run(store: str, run: str | None) -> "RunReader":
 @store_option
 @as_json
 def status_command(run: str | None, store: str, as_json: bool) -> int:
-    """Show where a run stands. RUN is its id or the beginning of it; by default the last one."""
+    """Show where a run stands. RUN is its id or the beginning of it; by default the last one.
+
+    Of a run that is not over and has not been heard of for a minute it listens for 50 s: a driver
+    that was killed says nothing, and its run becomes an `error`.
+    """
     from rich.console import Console
 
     from medgen.engine.codec import plain
     from medgen.engine.run.folder import RunFolder
     from medgen.engine.run.survey import survey
     from medgen.launch.run.plan import standing_table
+    from medgen.launch.run.standing import standing
 
     reader = open_run(store, run)
-    status = RunFolder(reader.objects, reader.plan.run_id).status()
+    status = standing(RunFolder(reader.objects, reader.plan.run_id), partial(click.echo, err=True))
     todo = survey(reader)
     if as_json:
         left = {key: len(targets) for key, targets in todo.targets.items()}
