@@ -1,6 +1,7 @@
 """What each stage does with a unit: predict, score, judge."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,7 +22,7 @@ from medgen.engine.run.logged import LoggedWorker, place_of
 from medgen.engine.run.pool import Target, Unit, Worker
 from medgen.engine.run.retry import keep_rows, kept_rows, open_samples, replace_rows
 from medgen.engine.run.sentinels import stand_guard
-from medgen.engine.run.worker import StageWorker, to_table
+from medgen.engine.run.worker import AT_ONCE, StageWorker, to_table
 from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
 
@@ -98,18 +99,18 @@ class ScoreWorker(StageWorker):
 
     def work(self, unit: Unit) -> dict[Target, pa.Table]:
         samples = self.samples(unit)
-        predictions: dict[str, list[Prediction]] = {}
+        nodes = {t: self.node(t) for t in unit.targets}
+        of = {node.systems[0]: node for node in nodes.values()}
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            read = threads.map(lambda node: self.predictions(node, unit, samples), of.values())
+        # A sample that the system need not answer keeps its place and gives no row.
+        predictions = {
+            system: [given.get(s.id, Prediction(s.id, "missing", "not asked")) for s in samples]
+            for system, given in zip(of, read, strict=True)
+        }
         wanted: dict[str, list[str]] = {}
-        for target in unit.targets:
-            node = self.node(target)
-            system = node.systems[0]
-            if system not in predictions:
-                given = self.predictions(node, unit, samples)
-                # A sample that the system need not answer keeps its place and gives no row.
-                predictions[system] = [
-                    given.get(s.id, Prediction(s.id, "missing", "not asked")) for s in samples
-                ]
-            wanted.setdefault(system, []).append(node.label)
+        for node in nodes.values():
+            wanted.setdefault(node.systems[0], []).append(node.label)
         scores = guard_scores(self.scorer, samples, predictions, wanted)
         return {
             t: self._table(t, unit, samples, predictions, scores[_system_and_label(self.node(t))])

@@ -8,6 +8,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
@@ -30,6 +31,9 @@ from medgen.engine.trouble import log_failed_row
 
 log = logging.getLogger(__name__)
 
+# Requests that a unit has under way: one after another, those of 25 systems and nine metrics take
+# seven seconds at 30 ms each.
+AT_ONCE = 16
 # What Arrow and JSON raise for values that they cannot hold.
 _UNSTORABLE = (pa.ArrowException, UnicodeError, OverflowError, ValueError, TypeError)
 Row = TypeVar("Row", Prediction, Score, Verdict)
@@ -55,7 +59,9 @@ class StageWorker(ABC):
         """Do a unit and commit it."""
         start = time.monotonic()
         tables = {t: self._merge(unit, t) for t in unit.targets} if unit.merge else self.work(unit)
-        return [self._commit(unit, t, table, start) for t, table in tables.items()]
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            made = threads.map(lambda t: self._commit(unit, t, tables[t], start), tables)
+        return list(made)
 
     @abstractmethod
     def work(self, unit: Unit) -> dict[Target, pa.Table]: ...
