@@ -18,7 +18,7 @@ class Bounds:
     bytes: int = 256 * _MIB  # of everything that it holds, names or points to, together
     file_bytes: int = 64 * _MIB  # of one file or picture
     line_bytes: int = 4 * _MIB  # of one line; the longest report has a few kilobytes
-    values: int = 500_000  # signs that begin or part values in JSON: how long a parser is busy
+    values: int = 1_000_000  # signs that begin or part values in JSON: a third of a second
     depth: int = 32  # of lists and objects in each other
     characters: int = 1_000_000  # of one text
     links: int = 16  # places that are asked for what is pointed to
@@ -32,6 +32,13 @@ class Bounds:
 
 RECORD = Bounds()
 REPLY = Bounds()
+
+
+def too_long(text: str, bounds: Bounds = REPLY) -> str:
+    """Why a text is not read any further; empty when it may be. Readers of words take seconds."""
+    if len(text) <= bounds.characters:
+        return ""
+    return f"the reply has {len(text):,} characters; at most {bounds.characters:,} are read"
 
 
 class Budget:

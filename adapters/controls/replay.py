@@ -12,7 +12,7 @@ from medgen.adapters.sources.folder import FaultyContent, Folder, public_url, st
 from medgen.adapters.sources.records import field_of, images_below
 from medgen.engine.benchmark.reference import answer_text
 from medgen.engine.benchmark.source import Problem
-from medgen.engine.bounds import REPLY, Budget
+from medgen.engine.bounds import REPLY, Budget, too_long
 from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Sample
 from medgen.engine.decoding.pool import examine
 from medgen.engine.errors import AdapterError, ImageError
@@ -171,6 +171,8 @@ class Replay:
         if failed := _failure(record):
             return Prediction(sample.id, *failed, details=details)
         text = _text(record)
+        if why := too_long(text or ""):
+            return Prediction(sample.id, "model_error", why, details=details)
         images, fault = _images(record, pictures)
         if fault or (sample.form != "text" and not images):
             reason = fault or "the record has no output_image"

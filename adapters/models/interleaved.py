@@ -11,6 +11,7 @@ from medgen.adapters.images.firewall import Firewall
 from medgen.engine.answers.closed import closed_task
 from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.answers.refusals import is_refusal
+from medgen.engine.bounds import too_long
 from medgen.engine.chat.answering import AnswerStyle, answer_request
 from medgen.engine.chat.messages import ChatRequest, Message, Sampling, seed_for
 from medgen.engine.chat.quoting import storable
@@ -91,7 +92,10 @@ def prediction(
     """The prediction that a reply makes: all text joined, all pictures kept, the first scored."""
     words = [part.strip() for part in said.parts if isinstance(part, str) and part.strip()]
     pictures = [part for part in said.parts if isinstance(part, bytes)]
-    spoken = part_thoughts("\n\n".join(words))
+    joined = "\n\n".join(words)
+    if why := too_long(joined) or too_long(said.reasoning):
+        return Prediction(sample.id, "model_error", why, joined[:20_000], usage=said.usage)
+    spoken = part_thoughts(joined)
     thought = "\n\n".join(filter(None, (said.reasoning, spoken.thought)))
     text = storable(spoken.answer) or None
     status, reason = said.status, said.reason

@@ -16,6 +16,7 @@ from medgen.engine.answers.closed import closed_task
 from medgen.engine.answers.dressing import unique_keys, without_fence
 from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.answers.refusals import is_refusal
+from medgen.engine.bounds import too_long
 from medgen.engine.chat.messages import ChatReply, ChatRequest, Message, Sampling
 from medgen.engine.chat.questions import demonstrations, question
 from medgen.engine.chat.quoting import storable
@@ -208,6 +209,9 @@ def answer(sample: Sample, reply: ChatReply, style: AnswerStyle) -> Prediction:
     """
     details = {"prompt": style.prompt, "prompt_hash": prompt_hash(style.prompt)}
     key = prompt_field(sample, style)
+    if why := too_long(reply.text) or too_long(reply.reasoning):
+        kept, usage = reply.text[:_THOUGHT_CHARS], reply.usage
+        return Prediction(sample.id, "model_error", why, kept, usage=usage, details=details)
     parted = part_thoughts(reply.text)
     text, image_prompt = parted.answer, None
     if thought := "\n".join(part for part in (reply.reasoning, parted.thought) if part.strip()):

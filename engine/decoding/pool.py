@@ -17,10 +17,13 @@ from functools import cache
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
+from PIL import Image as Pillow
+
 from medgen.engine.bounds import Budget
 from medgen.engine.decoding.child import read_frame, write_frame
 from medgen.engine.decoding.facts import ImageFacts
 from medgen.engine.errors import ImageError, MedgenError
+from medgen.engine.images import open_image
 
 _MOST = 4  # processes; a picture takes some milliseconds, a reply some seconds
 _STARTS = 3
@@ -53,6 +56,16 @@ def examine(data: bytes, budget: Budget | None = None, others: Sequence[bytes] =
     first = seen["first_size"]
     sizes = {"size": tuple(seen["size"]), "first_size": tuple(first) if first else None}
     return ImageFacts(**{**seen, **sizes})
+
+
+def open_safely(data: bytes) -> Pillow.Image:
+    """A stored picture that may be one which was refused, decoded here once it is proven.
+
+    Raises:
+        ImageError: as `examine` does.
+    """
+    examine(data)
+    return open_image(data)
 
 
 class _Child:

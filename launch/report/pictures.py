@@ -9,8 +9,9 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont, ImageOps
 
 from medgen.engine.data import Image
+from medgen.engine.decoding.pool import open_safely
 from medgen.engine.errors import ImageError
-from medgen.engine.images import open_image, png
+from medgen.engine.images import png
 from medgen.launch.report.escaping import shorten, visible
 
 _SIDE = 224  # pixels of a panel's picture
@@ -55,7 +56,7 @@ def _draw(sheet: Pillow.Image, panel: Panel, corner: tuple[int, int]) -> None:
     text = panel.text
     if panel.image is not None:
         try:
-            picture = _fit(open_image(panel.image.data))
+            picture = _fit(open_safely(panel.image.data))
         except ImageError as err:
             text = f"unreadable picture: {err}"
         else:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from medgen.engine.decoding.pool import open_safely
 from medgen.engine.errors import ImageError
-from medgen.engine.images import as_rgb, open_image
+from medgen.engine.images import as_rgb
 
 THUMB_SIDE = 128
 LARGEST_SIDE = 1024  # of a picture on a sample's page
@@ -29,7 +30,7 @@ def thumbnail(data: bytes) -> bytes:
     Raises:
         ImageError: the bytes are no picture that may be shown.
     """
-    image = as_rgb(open_image(data))
+    image = as_rgb(open_safely(data))
     image.thumbnail((THUMB_SIDE, THUMB_SIDE), Pillow.Resampling.LANCZOS)
     return _webp(image, quality=80)
 
@@ -40,7 +41,7 @@ def whole(data: bytes) -> bytes:
     Raises:
         ImageError: the bytes are no picture that may be shown.
     """
-    image = as_rgb(open_image(data))
+    image = as_rgb(open_safely(data))
     if max(image.size) > LARGEST_SIDE:
         image.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Pillow.Resampling.LANCZOS)
     return _webp(image, lossless=True)
@@ -55,10 +56,10 @@ def difference(output: bytes, reference: bytes, kind: Map) -> tuple[bytes, float
     Raises:
         ImageError: one of them is no picture that may be shown.
     """
-    base = as_rgb(open_image(reference))
+    base = as_rgb(open_safely(reference))
     if max(base.size) > LARGEST_SIDE:
         base.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Pillow.Resampling.LANCZOS)
-    other = as_rgb(open_image(output))
+    other = as_rgb(open_safely(output))
     if other.size != base.size:
         other = other.resize(base.size, Pillow.Resampling.BILINEAR)
     ours = np.asarray(other, dtype=np.float32) / 255
@@ -105,13 +106,13 @@ def size_of(data: bytes) -> tuple[int, int]:
     Raises:
         ImageError: the bytes are no picture that may be shown.
     """
-    return as_rgb(open_image(data)).size
+    return as_rgb(open_safely(data)).size
 
 
 def is_shown(data: bytes) -> bool:
     """Whether the bytes are a picture that may be shown."""
     try:
-        open_image(data)
+        open_safely(data)
     except ImageError:
         return False
     return True

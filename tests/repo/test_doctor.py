@@ -169,6 +169,18 @@ def test_weights_are_told_random_from_real(monkeypatch: pytest.MonkeyPatch, tmp_
     assert "Someone/Model-7B" in cached.what
 
 
+def test_the_folder_that_is_named_for_weights_is_looked_into(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("MEDGEN_WEIGHTS", str(tmp_path / "named"))
+    told = [f for f in doctor.model_weights(tmp_path / "seeded") if "named" in f.what]
+    assert [f.state for f in told] == ["missing"]
+    (tmp_path / "named" / "lpips").mkdir(parents=True)
+    told = [f for f in doctor.model_weights(tmp_path / "seeded") if "named" in f.what]
+    assert [(f.state, "lpips" in f.what) for f in told] == [("ok", True)]
+
+
 def test_a_library_that_ends_its_process_is_a_finding(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

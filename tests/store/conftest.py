@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from store import ceph
 
 from medgen.engine.store import objects as objects_module
 from medgen.engine.store.connect import connect
@@ -66,7 +67,31 @@ def nfs_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         assert disk.struck["listdir"] + disk.struck["read"] > 0
 
 
-@pytest.fixture(params=["directory", "nfs", "memory", "s3"])
+@pytest.fixture(scope="session")
+def ceph_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Ceph gateway that was started for these tests."""
+    if why := ceph.missing():
+        pytest.skip(why)
+    with ceph.gateway(tmp_path_factory.mktemp("ceph")) as url:
+        yield url
+
+
+@pytest.fixture
+def ceph_url(ceph_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new bucket on Ceph's gateway, as an `s3://` URL; it goes when the gateway does."""
+    import s3fs
+
+    for name, value in ceph.environment(ceph_endpoint).items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    bucket = f"test-{uuid4().hex}"
+    s3fs.S3FileSystem(use_listings_cache=False).mkdir(bucket)
+    return f"s3://{bucket}"
+
+
+@pytest.fixture(
+    params=["directory", "nfs", "memory", "s3", pytest.param("ceph", marks=pytest.mark.trial)]
+)
 def any_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty root in each kind of place; with `--store-url`, below that URL only."""
     if given := request.config.getoption("--store-url"):
