@@ -12,9 +12,10 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from medgen.engine.benchmark.digest import sample_digest, shard_digest
+from medgen.engine.benchmark.faithful import description_of, items_of, promises_of
 from medgen.engine.benchmark.laying import Cut, find_standing, lay_out
 from medgen.engine.benchmark.manifest import (
     INDEX,
@@ -29,7 +30,6 @@ from medgen.engine.benchmark.vocabulary import MODALITIES
 from medgen.engine.codec import fingerprint
 from medgen.engine.data import Sample
 from medgen.engine.errors import BenchmarkError, CorruptError
-from medgen.engine.guard import unforeseen
 from medgen.engine.store import schemas
 from medgen.engine.store.layout import BenchmarkPlace, benchmark_ref, path_name, sample_shard
 from medgen.engine.store.objects import Objects
@@ -102,13 +102,14 @@ def import_benchmark(source: Source, objects: Objects, options: ImportOptions) -
     with tempfile.TemporaryFile(prefix="medgen-import-") as file:
         spool = Spool(file)
         _fill(spool, source, options)
+        described = description_of(source)
         subset = options.subset.name if options.subset else None
         cut = Cut(options.shard_size, options.seed, subset)
         ids = (entry.id for entry in spool.entries)
         standing = find_standing(objects, options.name, cut, ids)
         shards = lay_out(spool.entries, cut, standing)
         base = standing.ref if standing else ""
-        return _Writer(objects, options, spool, shards, base).write(source)
+        return _Writer(objects, options, spool, shards, base).write(described)
 
 
 def _refuse_options(options: ImportOptions) -> None:
@@ -117,21 +118,12 @@ def _refuse_options(options: ImportOptions) -> None:
         raise BenchmarkError(f"shard_size is {options.shard_size}; a shard holds at least one")
 
 
-def _guard_source(source: Source) -> Iterator[Sample | Problem]:
-    """The source's records; what nobody foresaw there is a problem, and ends it."""
-    try:
-        yield from source
-    except Exception as err:  # noqa: BLE001 - what no record can stand for is raised again
-        what = unforeseen(err).reason
-        yield Problem("the source", None, None, f"internal error, the rest is unread: {what}")
-
-
 def examine(source: Source, options: ImportOptions) -> Iterator[Sample | Problem]:
     """The samples that an import would keep, and what is wrong with records and the whole."""
     seen: Counter[str] = Counter()
     counts: Counter[tuple[str, str]] = Counter()
     kept = 0
-    for item in _guard_source(source):
+    for item in items_of(source):
         if isinstance(item, Problem):
             yield item
             continue
@@ -170,7 +162,7 @@ def _id_with_number(sample: Sample, seen: Counter[str]) -> str:
 def _check_counts(
     source: Source, options: ImportOptions, counts: Counter[tuple[str, str]], kept: int
 ) -> Iterator[Problem]:
-    promised = source.expected_counts()
+    promised = promises_of(source)
     for place in sorted(set(promised) | set(counts)) if promised else ():
         if promised.get(place, 0) != counts[place]:
             what = (
@@ -221,11 +213,11 @@ class _Writer:
         self._place = BenchmarkPlace(benchmark_ref(options.name, self._fingerprint))
         self._base = "" if base == self._place.ref else base
 
-    def write(self, source: Source) -> Manifest:
+    def write(self, described: dict[str, Any]) -> Manifest:
         named = zip(self._digests, self._shards, strict=True)
         shards = tuple(self._shard(digest, entries) for digest, entries in named)
         self._write_order()
-        manifest = self._manifest(source, shards)
+        manifest = self._manifest(described, shards)
         path = self._place.manifest
         if self._objects.create(path, manifest.to_json()):
             return manifest
@@ -290,10 +282,9 @@ class _Writer:
             log.warning("%s was damaged; it is written again", self._place.order)
             self._objects.replace(self._place.order, content)
 
-    def _manifest(self, source: Source, shards: tuple[ShardEntry, ...]) -> Manifest:
+    def _manifest(self, described: dict[str, Any], shards: tuple[ShardEntry, ...]) -> Manifest:
         options = self._options
         modalities = _counts(entry.modality for entry in self._order)
-        described = dict(source.describe())
         said = tuple(str(note) for note in described.pop("notes", ()))
         return Manifest(
             name=options.name,

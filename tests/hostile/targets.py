@@ -26,6 +26,7 @@ from medgen.conf.loading import ConfError, read_yaml
 from medgen.engine.answers.closed import read_answer
 from medgen.engine.answers.refusals import is_refusal
 from medgen.engine.benchmark.manifest import manifest_from_json
+from medgen.engine.bounds import RECORD
 from medgen.engine.chat.answering import AnswerStyle, answer
 from medgen.engine.chat.messages import ChatReply
 from medgen.engine.data import FORMS, Image, Prediction, Sample, Verdict
@@ -174,7 +175,7 @@ def shards(data: bytes) -> None:
 
 def choices(data: bytes) -> None:
     """An answer to a closed question is a letter, a set of words, or unparseable."""
-    text = data.decode("utf-8", "replace")
+    text = data.decode("utf-8", "replace")[: RECORD.characters]  # the longest answer that is kept
     for task in ("multiple-choice", "blank-filling"):
         parse_compat(text, ("first", "second"), task)
         read_answer(text, ("first", "second"), task)

@@ -51,9 +51,7 @@ class Model(Echo):
         if self.fault == HUGE:
             from dataclasses import replace
 
-            rows = [
-                replace(r, text="x" * 20_000_000) if r.sample_id == STRUCK else r for r in rows
-            ]
+            rows = [replace(r, text="x" * 20_000_000) if r.sample_id == STRUCK else r for r in rows]
         return unfaithful(self.fault, rows)
 
     def passport(self) -> Any:
