@@ -182,9 +182,7 @@ def plan_command(
     reader = RunReader(objects, plan)
     todo = survey(reader)
     for model, rows in take_over(reader, write=False).items():
-        click.echo(
-            f"{model}: {rows} rows stand under other shards; a run takes them over", err=True
-        )
+        say(f"{model}: {rows} rows stand under other shards; a run takes them over", err=True)
     if as_json:
         left = {key: len(targets) for key, targets in todo.targets.items()}
         emit("plan", plan=plain(plan), shards_to_do=left)

@@ -173,11 +173,11 @@ def test_the_folder_that_is_named_for_weights_is_looked_into(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("MEDGEN_WEIGHTS", str(tmp_path / "named"))
-    told = [f for f in doctor.model_weights(tmp_path / "seeded") if "named" in f.what]
+    monkeypatch.setenv("MEDGEN_WEIGHTS", str(tmp_path / "elsewhere"))
+    told = [f for f in doctor.model_weights(tmp_path / "seeded") if "elsewhere" in f.what]
     assert [f.state for f in told] == ["missing"]
-    (tmp_path / "named" / "lpips").mkdir(parents=True)
-    told = [f for f in doctor.model_weights(tmp_path / "seeded") if "named" in f.what]
+    (tmp_path / "elsewhere" / "lpips").mkdir(parents=True)
+    told = [f for f in doctor.model_weights(tmp_path / "seeded") if "elsewhere" in f.what]
     assert [(f.state, "lpips" in f.what) for f in told] == [("ok", True)]
 
 
