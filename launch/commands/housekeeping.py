@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgen.launch import exits
-from medgen.launch.commands.options import as_json, emit, store_option
+from medgen.launch.commands.options import as_json, emit, say, store_option
 
 if TYPE_CHECKING:
     from medgen.launch.housekeeping.garbage import Removal
@@ -44,12 +44,12 @@ def gc_command(
 
 def _show(removal: "Removal", dry_run: bool) -> None:
     for run in removal.runs:
-        click.echo(f"runs/{run}")
+        say(f"runs/{run}")
     for stage, key in removal.stages:
-        click.echo(f"stages/{stage}/{key}")
+        say(f"stages/{stage}/{key}")
     for run, why in removal.stay.items():
-        click.echo(f"run {run} stays: {why}", err=True)
-    click.echo(f"{'would remove' if dry_run else 'removed'} {removal.words}", err=True)
+        say(f"run {run} stays: {why}", err=True)
+    say(f"{'would remove' if dry_run else 'removed'} {removal.words}", err=True)
 
 
 @click.command("copy")
@@ -73,7 +73,7 @@ def copy_command(run: str, url: str, store: str, as_json: bool) -> int:
         emit("copy", run=reader.plan.run_id, to=target.url, objects=done.objects, bytes=done.size)
     else:
         size = f"{done.objects} objects, {done.size / 2**20:.1f} MiB"
-        click.echo(f"run {reader.plan.run_id} is in {target.url}: {size}", err=True)
+        say(f"run {reader.plan.run_id} is in {target.url}: {size}", err=True)
     return exits.OK
 
 
@@ -96,5 +96,5 @@ def verify_command(run: str | None, store: str, as_json: bool) -> int:
         emit("verify", objects=proof.objects, proven=proof.proven, damages=damages)
     else:
         for line in words(proof):
-            click.echo(line)
+            say(line)
     return exits.INCOMPLETE if proof.damages else exits.OK

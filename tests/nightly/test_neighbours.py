@@ -9,8 +9,9 @@ from medgen.engine.plan.plan import System, make_plan
 from medgen.engine.run.folder import RunFolder, Status, now, run_ids
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
+from medgen.launch.housekeeping.garbage import remove
 from medgen.launch.nightly.history import Night
-from medgen.launch.nightly.retention import removable, remove
+from medgen.launch.nightly.retention import removable
 
 NAMES = ("exp[1]", "exp*", "exp?", "exp{1,2}", "exp%31", "exp[!2]")
 
