@@ -231,6 +231,10 @@ def source_of(conf: BenchmarkConf) -> Source:
         from medgen.adapters.mini.build import build_mini
 
         return build_mini()
+    if conf.reader:
+        from medgen.launch.presets import records_source
+
+        return records_source(conf)
     from medgen.adapters.sources.layouts import open_source
 
     return open_source(conf.source, conf.layout)

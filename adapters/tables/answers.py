@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medgen.adapters.sources.folder import FaultyContent
-from medgen.adapters.tables.nouns import Asks, Box, Number
 from medgen.adapters.tables.options import Options
 from medgen.adapters.tables.paths import Missing, as_text, at
 from medgen.adapters.tables.settings import Answer
 from medgen.adapters.tables.values import Row, evaluate, is_empty, list_of, same, text_of
+from medgen.engine.data import Asks, Box, Number
 
 
 @dataclass(frozen=True, slots=True)

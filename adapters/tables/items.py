@@ -6,7 +6,6 @@ from typing import Any
 
 from medgen.adapters.sources.folder import FaultyContent
 from medgen.adapters.tables.answers import Expectation, expectation
-from medgen.adapters.tables.nouns import Asks, Image, Sample
 from medgen.adapters.tables.options import options
 from medgen.adapters.tables.paths import as_text
 from medgen.adapters.tables.pictures import Gallery, size_of
@@ -15,6 +14,7 @@ from medgen.adapters.tables.values import Row, evaluate, holds, is_empty, text_o
 from medgen.engine.benchmark.vocabulary import canonical_modality
 from medgen.engine.bounds import RECORD
 from medgen.engine.codec import fingerprint
+from medgen.engine.data import Asks, Image, Sample
 
 MAX_NAME = 256  # characters of an id, a group, a bundle
 _SLUG = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")

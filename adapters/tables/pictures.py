@@ -13,11 +13,11 @@ from PIL import Image as Pillow
 
 from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path
 from medgen.adapters.tables.archives import Archives
-from medgen.adapters.tables.nouns import Image
 from medgen.adapters.tables.paths import Missing, as_text, expand, fill
 from medgen.adapters.tables.settings import Picture
 from medgen.adapters.tables.values import Row, is_empty, list_of, work
 from medgen.engine.bounds import RECORD, Budget
+from medgen.engine.data import Image
 from medgen.engine.decoding.pool import examine
 from medgen.engine.errors import BoundsError, ImageError
 from medgen.engine.images import open_image, png

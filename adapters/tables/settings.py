@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from medgen.adapters.tables.nouns import Asks
+from medgen.engine.data import Asks
 from medgen.engine.settings import Settings
 
 Plain = str | int | float

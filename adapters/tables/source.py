@@ -12,13 +12,13 @@ from medgen.adapters.sources.folder import FaultyContent, Folder
 from medgen.adapters.sources.records import ahead
 from medgen.adapters.tables.gather import Counted, Gathered, gather
 from medgen.adapters.tables.items import ItemMaker, content_id
-from medgen.adapters.tables.nouns import Sample, Turn
 from medgen.adapters.tables.paths import root_of
 from medgen.adapters.tables.pictures import Gallery, Limits
 from medgen.adapters.tables.rows import Place, Tables
 from medgen.adapters.tables.settings import Expected, RecordsMapping, as_files
 from medgen.adapters.tables.wanted import read_columns
 from medgen.engine.benchmark.source import Problem
+from medgen.engine.data import Sample, Turn
 from medgen.engine.guard import guard_row
 
 _NAMED = 12  # columns that a message lists

@@ -9,11 +9,11 @@ from tables import published, published_more
 from tables.fixtures import BROKEN, ROWS, Layout, Row, columns, facts, write
 
 from medgen.adapters.tables.mapping import read_mapping
-from medgen.adapters.tables.nouns import Sample
 from medgen.adapters.tables.source import RecordsSource
 from medgen.adapters.tables.wanted import read_columns
 from medgen.conf.loading import benchmark_conf, group_names
 from medgen.engine.benchmark.source import Problem
+from medgen.engine.data import Sample
 
 LAYOUTS = {**published.LAYOUTS, **published_more.LAYOUTS}
 
