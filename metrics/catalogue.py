@@ -135,6 +135,22 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     "clinical_entities": CatalogueEntry(
         "medgen.metrics.text.clinical:ClinicalEntities", "text", ("compat", "strict"), semantics=3
     ),
+    "choice_accuracy": CatalogueEntry(
+        "medgen.metrics.text.choices:ChoiceAccuracy", "text", ("strict",), settings="ChoiceSettings"
+    ),
+    "vote": CatalogueEntry(
+        "medgen.metrics.text.choices:Vote", "text", ("strict",), settings="ChoiceSettings"
+    ),
+    **{
+        name: CatalogueEntry(target, tier, ("strict",), settings="StrictMetricSettings")
+        for name, tier, target in (
+            ("labels", "text", "medgen.metrics.text.choices:Labels"),
+            ("short_answer", "text", "medgen.metrics.text.short:ShortAnswer"),
+            ("number", "text", "medgen.metrics.text.measures:NumberError"),
+            ("boxes", "text", "medgen.metrics.text.measures:Boxes"),
+            ("region_edit", "image", "medgen.metrics.image.region:RegionEdit"),
+        )
+    },
     "radgraph_f1": CatalogueEntry(
         "medgen.metrics.text.report_graph:RadGraphF1",
         "text",

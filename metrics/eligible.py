@@ -2,14 +2,14 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from medgen.engine.data import Score, ScoreStatus
 from medgen.engine.guard import unforeseen
 from medgen.engine.trouble import log_failed_row
 from medgen.metrics.batch import Pair, ScoringBatch
-from medgen.metrics.pictures import DecodeError
+from medgen.metrics.pictures import DecodeError, Picture, Policy
 from medgen.metrics.port import Metric, Output
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def _refuse(metric: Metric, batch: ScoringBatch, index: int) -> Score | None:
         return row
     if metric.tier == "text":
         return None
-    for look, whose in ((batch.reference, "reference"), (batch.as_sent, "prediction")):
+    for whose, look in _looks(batch, pair):
         try:
             look(index, metric.policy)
         except DecodeError as err:
@@ -71,9 +71,15 @@ def _remark(metric: Metric, batch: ScoringBatch, index: int, score: Score) -> Sc
     """The score, with what a reader should know about the pictures it was made from."""
     if metric.tier != "image" or score.reason:
         return score
-    looks = (("reference", batch.reference), ("prediction", batch.as_sent))
+    looks = _looks(batch, batch.pairs[index])
     said = [(whose, look(index, metric.policy).remark) for whose, look in looks]
     return replace(score, reason="; ".join(f"{whose}: {text}" for whose, text in said if text))
+
+
+def _looks(batch: ScoringBatch, pair: Pair) -> list[tuple[str, Callable[[int, Policy], Picture]]]:
+    """The pictures of a pair that are decoded beforehand; an edit may have no reference."""
+    reference = [("reference", batch.reference)] if pair.sample.reference_images else []
+    return [*reference, ("prediction", batch.as_sent)]
 
 
 def _score(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:

@@ -22,6 +22,12 @@ class StrictMetricSettings(Settings, frozen=True, kw_only=True):
     profile: Profile = "strict"
 
 
+class ChoiceSettings(StrictMetricSettings, frozen=True, kw_only=True):
+    """Arguments of `medgen.metrics.text.choices.ChoiceAccuracy`."""
+
+    reading: str = "strict"
+
+
 class RougeLSettings(StrictMetricSettings, frozen=True, kw_only=True):
     """Arguments of `medgen.metrics.text.ngrams.RougeL`."""
 

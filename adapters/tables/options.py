@@ -10,7 +10,7 @@ from medgen.adapters.tables.paths import as_text, expand, fill
 from medgen.adapters.tables.settings import Choices
 from medgen.adapters.tables.values import Row, is_empty, list_of, text_of, work
 
-MAX_OPTIONS = 100
+MAX_OPTIONS = 26  # as many as there are letters
 _LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ARABIC = "أبجدهوزحطي"
 _GREEK = "ΑΒΓΔΕΖΗΘΙΚ"

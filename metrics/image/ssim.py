@@ -42,6 +42,11 @@ def box_ssim(first: torch.Tensor, second: torch.Tensor) -> float:
     return total / (rows * (first.shape[1] - BOX + 1))
 
 
+def box_map(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """SSIM at every place of the 7 x 7 window, float32 [height - 6, width - 6]; see `box_ssim`."""
+    return _box_map(first, second)
+
+
 def _box_map(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """SSIM at every place of the window, float32.
 

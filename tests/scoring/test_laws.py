@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scoring.families import FAMILIES
 from scoring.scoring_cases import choice_cases, image_cases, text_cases
 
 from medgen.engine.codec import plain
@@ -36,6 +37,8 @@ def built(name: str, profile: str) -> Metric:
 
 
 def cases(metric: Metric) -> list[Pair]:
+    if metric.name in FAMILIES:
+        return FAMILIES[metric.name]()
     if metric.tier == "image":
         return image_cases()
     return (

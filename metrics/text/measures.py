@@ -1,0 +1,222 @@
+"""Numbers with units, and boxes in pictures."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medgen.engine.data import Box, Number, Prediction, Sample, Score
+from medgen.metrics.batch import ScoringBatch
+from medgen.metrics.port import Golden, Output, TextMetric
+from medgen.metrics.profiles import Profile, choose_profile
+from medgen.metrics.text.short import answer_in
+
+# Units by what they measure, each with its size in the first of them.
+_SIZES: Mapping[str, Mapping[str, float]] = {
+    "length": {"mm": 1.0, "cm": 10.0, "m": 1000.0, "\u00b5m": 0.001, "\u03bcm": 0.001, "um": 0.001},
+    "area": {"mm2": 1.0, "mm\u00b2": 1.0, "cm2": 100.0, "cm\u00b2": 100.0},
+    "volume": {
+        **{"mm3": 0.001, "mm\u00b3": 0.001, "ml": 1.0, "cc": 1.0, "cm3": 1.0, "cm\u00b3": 1.0},
+        "l": 1000.0,
+    },
+    "share": {"%": 1.0, "percent": 1.0},
+    "angle": {"degree": 1.0, "degrees": 1.0, "\u00b0": 1.0, "deg": 1.0},
+}
+_UNITS = {unit: (kind, size) for kind, sizes in _SIZES.items() for unit, size in sizes.items()}
+_NUMBER = re.compile(
+    r"(?<![\w.])([-+\u2212]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[-+\u2212]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
+    r"\s*(%|\u00b0|[A-Za-z\u00b5\u03bc]{1,8}[\u00b2\u00b323]?)?"
+)
+_INTRO = re.compile(r"(?:answer|result|it|value)\s*(?:is|:|=)", re.IGNORECASE)
+_BOX = re.compile(
+    r"(?:(?:^|\n)\s*(?:image\s*)?(\d{1,2})\s*:)?[^\[\n]*"
+    r"\[\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*\]"
+)
+_HIT = 0.5  # the overlap from which a box counts as found (PASCAL VOC)
+_MOST_BOXES = 1000
+
+
+class NumberError(TextMetric):
+    """How far a measured value is from the reference.
+
+    `score` is max(0, 1 - relative error); `within_5` and so on say whether the relative error is
+    at most so many percent. A unit that measures something else, and several different numbers
+    without "the answer is", cannot be read. Against a reference of 0 only the absolute error and
+    equality say anything.
+    """
+
+    name = "number"
+    outputs = (
+        Output("absolute_error", False, high=None), Output("relative_error", False, high=None),
+        Output("score"), Output("within_5"), Output("within_10"), Output("within_25"),
+    )  # fmt: skip
+
+    def __init__(self, profile: str = "strict") -> None:
+        """`profile` can only be strict."""
+        self.profile: Profile = choose_profile(self.name, profile, "strict")
+
+    def applies(self, sample: Sample) -> str:
+        """Where a number is asked for and known."""
+        if sample.asks != "number":
+            return f"{self.name} does not apply to samples that ask for {sample.asks}"
+        return "" if sample.reference_number else "the sample has no reference number"
+
+    def score(self, batch: ScoringBatch) -> list[Score]:
+        """See `Metric.score`."""
+        return [self._one(pair.sample, pair.prediction.text or "") for pair in batch.pairs]
+
+    def _one(self, sample: Sample, text: str) -> Score:
+        reference = sample.reference_number
+        if reference is None:
+            raise ValueError("a sample without a number was scored")
+        value = read_number(answer_in(text), reference.unit)
+        if isinstance(value, str):
+            return Score(sample.id, "unparseable", value)
+        error = abs(value - reference.value)
+        values = {"absolute_error": error}
+        if reference.value:
+            share = error / abs(reference.value)
+            values |= {"relative_error": share, "score": max(0.0, 1 - share)}
+            values |= {f"within_{n}": float(share <= n / 100 + 1e-12) for n in (5, 10, 25)}
+        return Score(sample.id, values=values)
+
+    def golden(self) -> Sequence[Golden]:
+        """See `Metric.golden`."""
+        sample = Sample(
+            "n", "number", "measurement", "CT", "How long?", reference_number=Number(20.0, "mm")
+        )
+        near = {"absolute_error": 1.0, "relative_error": 0.05, "score": 0.95, "within_5": 1.0}
+        near |= {"within_10": 1.0, "within_25": 1.0}
+        return (Golden(sample, Prediction("n", text="About 2.1 cm."), near),)
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Metric.passport`."""
+        return {"profile": self.profile, "units": sorted(_UNITS)}
+
+
+def read_number(text: str, unit: str) -> float | str:
+    """The number that a reply gives, in a unit; or why nobody can tell."""
+    stated = list(_INTRO.finditer(text))
+    for part in (text[stated[-1].end() :] if stated else "", text):
+        found = {_in_unit(m[1], m[2] or "", unit) for m in _NUMBER.finditer(part[:20_000])}
+        values = {value for value in found if value is not None}
+        if len(values) == 1:
+            return values.pop()
+        if part and stated and part is not text and found:
+            return "several different numbers" if len(values) > 1 else "another unit"
+    return "several different numbers" if len(values) > 1 else "no number"
+
+
+def _in_unit(digits: str, given: str, wanted: str) -> float | None:
+    try:
+        value = float(digits.replace(",", "").replace("\u2212", "-"))
+    except ValueError:
+        return None
+    ours, theirs = _unit(given), _unit(wanted)
+    if ours is None or theirs is None:
+        return value if ours is None or not wanted else None
+    return value * ours[1] / theirs[1] if ours[0] == theirs[0] and math.isfinite(value) else None
+
+
+def _unit(name: str) -> tuple[str, float] | None:
+    return _UNITS.get(name.strip().casefold().replace("^", ""))
+
+
+class Boxes(TextMetric):
+    """How well the boxes of an answer cover those of the reference.
+
+    Each reference is matched with the box of the answer that overlaps it most, best first, each
+    box once. `iou` is the mean overlap (intersection over union), `hit` the share of references
+    with at least 0.5, `missed` and `extra` are counts of boxes.
+    """
+
+    name = "boxes"
+    outputs = (
+        Output("iou"), Output("hit"),
+        Output("missed", False, high=None), Output("extra", False, high=None),
+    )  # fmt: skip
+
+    def __init__(self, profile: str = "strict") -> None:
+        """`profile` can only be strict."""
+        self.profile: Profile = choose_profile(self.name, profile, "strict")
+
+    def applies(self, sample: Sample) -> str:
+        """Where boxes are asked for and known."""
+        if sample.asks != "boxes":
+            return f"{self.name} does not apply to samples that ask for {sample.asks}"
+        return "" if sample.reference_boxes else "the sample has no reference box"
+
+    def score(self, batch: ScoringBatch) -> list[Score]:
+        """See `Metric.score`."""
+        return [self._one(pair.sample, pair.prediction.text or "") for pair in batch.pairs]
+
+    def _one(self, sample: Sample, text: str) -> Score:
+        only = {box.image for box in sample.reference_boxes}
+        found = read_boxes(answer_in(text), only.pop() if len(only) == 1 else 0)
+        if not found:
+            return Score(sample.id, "unparseable", "no box [x0, y0, x1, y1]")
+        overlaps = _match(sample.reference_boxes, found)
+        hits = sum(overlap >= _HIT for overlap in overlaps)
+        count = len(sample.reference_boxes)
+        values = {
+            "iou": sum(overlaps) / count, "hit": hits / count,
+            "missed": float(count - hits), "extra": float(max(0, len(found) - hits)),
+        }  # fmt: skip
+        return Score(sample.id, values=values)
+
+    def golden(self) -> Sequence[Golden]:
+        """See `Metric.golden`."""
+        sample = Sample(
+            "b", "boxes", "grounding", "CT", "Where?", reference_boxes=(Box(0, 0, 0, 10, 10),)
+        )
+        half = {"iou": 0.5, "hit": 1.0, "missed": 0.0, "extra": 0.0}
+        return (Golden(sample, Prediction("b", text="[0, 0, 10, 5]"), half),)
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Metric.passport`."""
+        return {"profile": self.profile, "hit": _HIT}
+
+
+def read_boxes(text: str, image: int) -> list[Box]:
+    """The boxes that a reply gives; `image` is that of boxes without a number (from 1) before."""
+    boxes = []
+    for found in _BOX.finditer(text[:200_000]):
+        try:
+            sides = [float(found[n]) for n in range(2, 6)]
+        except ValueError:
+            continue
+        if sides[0] < sides[2] and sides[1] < sides[3] and all(map(math.isfinite, sides)):
+            boxes.append(Box(int(found[1]) - 1 if found[1] else image, *sides))
+    return boxes[:_MOST_BOXES]
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union, 0 to 1; 0 for boxes of different pictures."""
+    if one.image != other.image:
+        return 0.0
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / (_area(one) + _area(other) - shared)
+
+
+def _area(box: Box) -> float:
+    return (box.x1 - box.x0) * (box.y1 - box.y0)
+
+
+def _match(wanted: Sequence[Box], found: Sequence[Box]) -> list[float]:
+    """The overlap of every wanted box with its own best one, the best pairs first."""
+    pairs = sorted(
+        ((overlap(a, b), i, k) for i, a in enumerate(wanted) for k, b in enumerate(found)),
+        key=lambda pair: (-pair[0], pair[1], pair[2]),
+    )
+    best, taken = [0.0] * len(wanted), set[int]()
+    done: set[int] = set()
+    for value, i, k in pairs:
+        if i not in done and k not in taken:
+            best[i] = value
+            done.add(i)
+            taken.add(k)
+    return best

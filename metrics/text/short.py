@@ -1,0 +1,115 @@
+"""Short answers: equal to the reference or one of its aliases, and how many words they share."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medgen.engine.answers.reasoning import part_thoughts
+from medgen.engine.data import Prediction, Sample, Score
+from medgen.metrics.batch import ScoringBatch
+from medgen.metrics.port import Golden, Output, TextMetric
+from medgen.metrics.profiles import Profile, choose_profile
+from medgen.metrics.text.ngrams import token_f1
+from medgen.metrics.text.tokens import tokens
+
+_ARTICLES = frozenset(("a", "an", "the"))
+_WORDS = "zero one two three four five six seven eight nine ten eleven twelve"
+_NUMBERS = {word: str(value) for value, word in enumerate(_WORDS.split(" "))}
+_SAME = {
+    **dict.fromkeys(("\u662f", "\u662f\u7684", "\u6709", "\u5bf9", "\u306f\u3044"), "yes"),
+    **dict.fromkeys(
+        ("\u5426", "\u4e0d\u662f", "\u6ca1\u6709", "\u4e0d", "\u65e0", "\u3044\u3044\u3048"), "no"
+    ),
+}
+_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.IGNORECASE | re.DOTALL)
+_BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
+
+
+def normal(text: str) -> str:
+    """A short text as it is compared: NFKC, no case, articles or marks, numbers as digits."""
+    plain = unicodedata.normalize("NFKC", text).casefold().strip()
+    signs = (sign if sign.isalnum() or sign in ".-" else " " for sign in plain)
+    words = [word.strip(".-") or word for word in "".join(signs).split()]
+    kept = [
+        _NUMBERS.get(word, word) for word in words if word not in _ARTICLES and word.strip(".-")
+    ]
+    joined = " ".join(kept)
+    return _SAME.get(joined, joined)
+
+
+def answer_in(text: str) -> str:
+    """What a reply gives as its answer: what a tag or a box holds, else all without thoughts."""
+    words = part_thoughts(text).answer
+    for pattern in (_TAGGED, _BOXED):
+        if found := pattern.findall(words):
+            return str(found[-1]).strip()
+    return words.strip()
+
+
+class ShortAnswer(TextMetric):
+    """Equality after `normal`, and the words that both share; the best of the aliases counts.
+
+    `token_f1` is SQuAD's (Rajpurkar et al., EMNLP 2016), `token_recall` the share of the
+    reference's words that occur, `bleu_1` the clipped precision of single words with the brevity
+    penalty of Papineni et al., "BLEU", ACL 2002.
+    """
+
+    name = "short_answer"
+    outputs = (Output("equal"), Output("token_f1"), Output("token_recall"), Output("bleu_1"))
+
+    def __init__(self, profile: str = "strict") -> None:
+        """`profile` can only be strict."""
+        self.profile: Profile = choose_profile(self.name, profile, "strict")
+
+    def applies(self, sample: Sample) -> str:
+        """Where words are asked for and there is an answer in words."""
+        if sample.asks != "text":
+            return f"{self.name} does not apply to samples that ask for {sample.asks}"
+        if sample.reference_sections:
+            return f"{self.name} does not apply to reports in sections"
+        return "" if sample.reference_texts else "the sample has no reference text"
+
+    def score(self, batch: ScoringBatch) -> list[Score]:
+        """See `Metric.score`."""
+        return [self._one(pair.sample, pair.prediction.text or "") for pair in batch.pairs]
+
+    def _one(self, sample: Sample, text: str) -> Score:
+        ours = normal(answer_in(text))
+        if not ours:
+            return Score(sample.id, "unparseable", "empty")
+        each = [_values(ours, normal(reference)) for reference in sample.reference_texts]
+        return Score(sample.id, values={n: max(v[n] for v in each) for n in each[0]})
+
+    def golden(self) -> Sequence[Golden]:
+        """See `Metric.golden`."""
+        sample = Sample(
+            "short", "text", "open-vqa", "CT", "Where?", reference_texts=("The left lung", "lung")
+        )
+        half = {"equal": 0.0, "token_f1": 2 / 3, "token_recall": 1.0, "bleu_1": 0.5}
+        return (Golden(sample, Prediction("short", text="right lung"), half),)
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `Metric.passport`."""
+        return {
+            "profile": self.profile,
+            "text": "NFKC, no case, articles, marks; numbers as digits",
+        }
+
+
+def _values(ours: str, theirs: str) -> dict[str, float]:
+    said, wanted = tokens(ours), tokens(theirs)
+    shared = sum((Counter(said) & Counter(wanted)).values())
+    precision = shared / len(said) if said else 0.0
+    brevity = (
+        1.0
+        if len(said) >= len(wanted)
+        else 2.718281828459045 ** (1 - len(wanted) / max(1, len(said)))
+    )
+    return {
+        "equal": float(ours == theirs),
+        "token_f1": token_f1(said, wanted),
+        "token_recall": shared / len(wanted) if wanted else 0.0,
+        "bleu_1": precision * brevity,
+    }
