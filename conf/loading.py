@@ -343,7 +343,7 @@ def _read_member(group: str, name: str, folder: Path | None) -> dict[str, Any]:
     path = _find(group, name, folder)
     body = read_yaml(str(path))
     if group == "benchmark":
-        own = folder if folder is not None and path.is_relative_to(folder) else None
+        own = path.parent if folder is not None and path.is_relative_to(folder) else None
         body = preset(body, lambda other: _read_member(group, other, folder), own)
     # Not `stem`, which would cut a name at its first dot.
     body.setdefault("name", Path(name).name.removesuffix(".yaml").removesuffix(".yml"))

@@ -249,6 +249,7 @@ class RunConf:
     allowed_failures: float = 0.0  # share of rows that may be not ok before exit code 3
     spending_cap_usd: float | None = None  # of one start, over all systems and judges
     report: bool = True
+    allow_hosted: bool = False  # hosted models may see data that is under an agreement
     nonce: str = ""  # part of every model's and judge's key: another one runs them again
     submit: SubmitConf = field(default_factory=SubmitConf)
     nightly: NightlyConf = field(default_factory=NightlyConf)

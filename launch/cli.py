@@ -14,6 +14,8 @@ from medgen.launch.commands.options import say
 COMMANDS = {
     "demo": ("demo", "Run the controls over the embedded miniature benchmark, in this process."),
     "run": ("running", "Predict, score, judge and report; starts where the last run stopped."),
+    "eval": ("own", "Evaluate a model on your own data; no YAML."),
+    "init": ("own", "Lay down a commented starter: run, benchmark, system, judge."),
     "plan": ("running", "Show what a run would do, and whether it fits, without doing it."),
     "score": ("running", "Score the predictions that exist; no model is run."),
     "judge": ("running", "Judge the predictions that exist; no model but the judge is run."),

@@ -37,6 +37,7 @@ from medgen.engine.settings import check_arguments
 from medgen.engine.store.chaos import Chaos
 from medgen.engine.store.layout import benchmark_name
 from medgen.engine.store.objects import Objects
+from medgen.launch.presets import records_source, refuse_hosted
 from medgen.launch.setup.doctor import absent
 from medgen.metrics.catalogue import CATALOGUE, SCORER, metric_spec
 
@@ -232,8 +233,6 @@ def source_of(conf: BenchmarkConf) -> Source:
 
         return build_mini()
     if conf.reader:
-        from medgen.launch.presets import records_source
-
         return records_source(conf)
     from medgen.adapters.sources.layouts import open_source
 
@@ -326,8 +325,10 @@ def open_pool(conf: ClusterConf, store: str) -> Iterator[Pool]:
 
 def plan_of(conf: RunConf, objects: Objects, chaos: Chaos | None = None) -> Plan:
     """The plan of a configuration; imports the benchmark when that is asked."""
+    refuse_hosted(conf, conf.benchmark.access)
     asked = recipe(conf)  # first: a mistake is said before minutes go into an import
     manifest = ensure_benchmark(objects, conf.benchmark)
+    refuse_hosted(conf, str(manifest.source.get("access", "")))
     made = inject_faults(asked, chaos) if chaos else asked
     plan = make_plan(made, manifest, conf.benchmark.limit)
     for sentence in uncompared_samples(made, plan):

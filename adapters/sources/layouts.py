@@ -43,6 +43,12 @@ def layouts() -> Mapping[str, Layout]:
     return found
 
 
+def recognised(url: str) -> bool:
+    """Whether one of the layouts lies at a URL."""
+    folder = Folder(url)
+    return any(layout.recognises(folder) for layout in layouts().values())
+
+
 def open_source(url: str, layout: str | None = None) -> Source:
     """The benchmark at a directory or any fsspec URL, in the layout given or found there.
 

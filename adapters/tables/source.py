@@ -126,21 +126,24 @@ def _results(maker: ItemMaker, gathered: Gathered) -> list[Sample | Problem]:
     place = gathered.place
     if gathered.fault:
         return [_problem(place, "", gathered.fault)]
-    name: list[str] = []
+    name = ""
     try:
-        name.append(maker.id_of(gathered.rows[-1]))
-        raised: list[str] = []
-        sample = guard_row(
-            lambda: _sample(maker, gathered), lambda found: raised.append(found.reason)
-        )
+        name = maker.id_of(gathered.rows[-1])
+        sample = guard_row(lambda: _sample(maker, gathered), lambda found: found.reason)
     except FaultyContent as err:
-        return [_problem(place, "".join(name), str(err))]
-    if sample is None:
-        return [_problem(place, "".join(name), reason) for reason in raised]
-    return [sample]
+        return [_problem(place, name, str(err))]
+    return [_problem(place, name, sample) if isinstance(sample, str) else sample]
 
 
-def _sample(maker: ItemMaker, gathered: Gathered) -> Sample:
+def _sample(maker: ItemMaker, gathered: Gathered) -> Sample | str:
+    """The sample, or what is wrong with its rows."""
+    try:
+        return _make(maker, gathered)
+    except FaultyContent as err:
+        return str(err)
+
+
+def _make(maker: ItemMaker, gathered: Gathered) -> Sample:
     *before, last = gathered.rows
     turns: list[Turn] = []
     for row in before:

@@ -29,13 +29,13 @@ def mmmu(text: str, choices: Sequence[str], sample_id: str) -> Official:
     each = options_of(choices).each
     words = f" {text.strip(_EDGES)} "
     for form in ("({})", " {} ", " {}."):
-        if found := _last(words, each, lambda o, form=form: form.format(o.label)):
+        if found := _last(words, each, [form.format(option.label) for option in each]):
             return Official(found.key)
     if len(words.split()) > 5:
         lower = words.lower()
-        if found := _last(lower, each, lambda o: o.words.lower()):
+        if found := _last(lower, each, [option.words.lower() for option in each]):
             return Official(found.key)
-    return Official(_drawn(each, sample_id).key, guessed=True)
+    return Official(_draw(each, sample_id).key, guessed=True)
 
 
 def first_letter(text: str, choices: Sequence[str], sample_id: str) -> Official:
@@ -53,12 +53,14 @@ def first_letter(text: str, choices: Sequence[str], sample_id: str) -> Official:
 READINGS: Mapping[str, Rule] = {"official:mmmu": mmmu, "official:first-letter": first_letter}
 
 
-def _last(text: str, each: Sequence[Option], form: Callable[[Option], str]) -> Option | None:
-    places = [(text.rfind(form(option)), option) for option in each if form(option).strip()]
-    best = max(places, key=lambda place: place[0], default=(-1, None))
-    return best[1] if best[0] >= 0 else None
+def _last(text: str, each: Sequence[Option], forms: Sequence[str]) -> Option | None:
+    """The option whose form stands last in the text."""
+    pairs = zip(forms, each, strict=True)
+    places = [(text.rfind(form), option) for form, option in pairs if form.strip()]
+    found = [place for place in places if place[0] >= 0]
+    return max(found, key=lambda place: place[0])[1] if found else None
 
 
-def _drawn(each: Sequence[Option], sample_id: str) -> Option:
+def _draw(each: Sequence[Option], sample_id: str) -> Option:
     seed = hashlib.sha256(f"guess/{sample_id}".encode()).digest()
     return each[int.from_bytes(seed[:8]) % len(each)]

@@ -24,12 +24,14 @@ _KINDS = (
 )
 
 
-def _conf(source: str, name: str | None, layout: str | None) -> "BenchmarkConf":
-    """A source is a name of the `benchmark` group or the URL of one of the layouts."""
-    from medgen.conf.loading import benchmark_conf
+def _conf(source: str, name: str | None, layout: str | None, place: str = "") -> "BenchmarkConf":
+    """A source is a preset's name or file, or the URL of one of the layouts."""
+    from medgen.conf.loading import benchmark_conf, benchmark_file
     from medgen.conf.schema import BenchmarkConf
 
-    if conf := benchmark_conf(source):
+    conf = benchmark_file(source) if source.endswith((".yaml", ".yml")) else benchmark_conf(source)
+    if conf:
+        conf.source = place or conf.source
         return conf
     stem = source.rstrip("/").rpartition("/")[2] or "benchmark"
     return BenchmarkConf(name=name or stem, source=source, layout=layout)
@@ -49,6 +51,13 @@ _number_repeats = click.option(
 @click.option("--shard-size", type=click.IntRange(1, 4096), help="Samples in a shard (64).")
 @click.option("--seed", type=int, help="Seed of the stratified shard order (0).")
 @click.option("--expect", type=int, help="Refuse the source unless it has so many samples.")
+@click.option("--from", "place", default="", help="Where a preset's data lies: folder or URL.")
+@click.option("--image", default="", help="Of your own table: the column of the picture.")
+@click.option("--question", default="", help="… of the question.")
+@click.option("--answer", default="", help="… of the answer.")
+@click.option("--choices", default="", help="… of the options, with commas between: A,B,C,D.")
+@click.option("--reference", default="", help="… of the picture that an edit should give.")
+@click.option("--only-preset", is_flag=True, help="Write and show the preset; import nothing.")
 @_number_repeats
 @store_option
 @as_json
@@ -59,14 +68,23 @@ def import_command(
     shard_size: int | None,
     seed: int | None,
     expect: int | None,
+    place: str,
+    image: str,
+    question: str,
+    answer: str,
+    choices: str,
+    reference: str,
+    only_preset: bool,
     number_repeats: bool,
     store: str,
     as_json: bool,
 ) -> int:
     """Read a benchmark into the store, whole or not at all.
 
-    SOURCE is the URL of one of the layouts (a directory, s3:// …), or a name of the
-    `benchmark` group such as `mini` or a named subset.
+    SOURCE is the URL of one of the layouts (a directory, s3:// …), a preset (`mini`, `vqa-rad`, or
+    a YAML file of yours), or a table of your own (CSV, JSON, Parquet …, or the folder that holds
+    it, or one of pairs with input/, output/ and prompt.txt). For a table a preset is guessed,
+    shown with the first samples, and written beside it.
     """
     from dataclasses import replace
 
@@ -74,9 +92,13 @@ def import_command(
     from medgen.engine.benchmark.laying import grown
     from medgen.engine.benchmark.manifest import Benchmark
     from medgen.engine.store.connect import connect
+    from medgen.launch.commands.own import own_conf
     from medgen.launch.compose import import_options, source_of
 
-    conf = _conf(source, name, layout)
+    own = own_conf(source, layout, (image, question, answer, choices, reference), as_json)
+    if own and only_preset:
+        return 0
+    conf = own or _conf(source, name, layout, place)
     if name:
         conf.name = name
     options = import_options(conf)
@@ -111,10 +133,12 @@ def import_command(
     help="A predictions file to hold against the benchmark; may be given for each format.",
 )
 @click.option("--images", default="", help="The folder of the predictions' images.")
+@click.option("--from", "place", default="", help="Where a preset's data lies: folder or URL.")
 @as_json
 def validate_command(
     source: str,
     layout: str | None,
+    place: str,
     expect: int | None,
     number_repeats: bool,
     predictions: tuple[str, ...],
@@ -135,7 +159,7 @@ def validate_command(
     from medgen.launch.compose import import_options, source_of
     from medgen.launch.run.replayed import examine_predictions, name_some
 
-    conf = _conf(source, None, layout)
+    conf = _conf(source, None, layout, place)
     options = import_options(conf)
     expected = expect or conf.expected_count
     repeats = number_repeats or options.number_repeats
@@ -192,15 +216,30 @@ def build_command(what: str, to: str | None, store: str) -> int:
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(_KINDS))
+@click.option("--known", is_flag=True, help="Benchmarks that presets know, imported or not.")
 @store_option
 @as_json
-def list_command(kind: str, store: str, as_json: bool) -> int:
+def list_command(kind: str, known: bool, store: str, as_json: bool) -> int:
     """List what there is of a kind."""
+    if known:
+        return _list_known(as_json)
     for name, words in _listing(kind, store):
         if as_json:
             emit("item", kind=kind, name=name, about=words)
         else:
             sys.stdout.write(f"{name:<32} {words}".rstrip() + "\n")
+    return 0
+
+
+def _list_known(as_json: bool) -> int:
+    from medgen.launch.presets import known_benchmarks
+
+    for entry in known_benchmarks():
+        if as_json:
+            emit("item", kind="benchmark", **entry)
+            continue
+        shown = (entry[key] for key in ("family", "count", "licence", "access", "confidence"))
+        sys.stdout.write(f"{entry['name']:<26} {' | '.join(shown)}\n")
     return 0
 
 

@@ -72,7 +72,7 @@ def run_command(
         retry_errors=retry_errors, quiet=as_json, repair=repair, chaos=faults, discreet=protected
     )
     with words_withheld() if protected else nullcontext():
-        return _carry_out(conf, options)
+        return carry_out(conf, options)
 
 
 @click.command("score")
@@ -85,7 +85,7 @@ def score_command(
     """Score the predictions that exist; no model is run."""
     from medgen.launch.run.evaluation import RunOptions
 
-    return _carry_out(
+    return carry_out(
         configuration(config, store, overrides), RunOptions(("score",), retry_errors, quiet=as_json)
     )
 
@@ -100,12 +100,13 @@ def judge_command(
     """Judge the predictions that exist; no model but the judge is run."""
     from medgen.launch.run.evaluation import RunOptions
 
-    return _carry_out(
+    return carry_out(
         configuration(config, store, overrides), RunOptions(("judge",), retry_errors, quiet=as_json)
     )
 
 
-def _carry_out(conf: "RunConf", options: "RunOptions") -> int:
+def carry_out(conf: "RunConf", options: "RunOptions") -> int:
+    """Carry a run out, publish it, and give the exit code."""
     from medgen.launch.run.evaluation import evaluate
     from medgen.launch.run.progress import line
     from medgen.launch.run.publish import publish

@@ -24,8 +24,8 @@ class RegionEdit(ImageMetric):
     `ssim_outside` compares the answer with the input where nothing should change, `ssim_inside`
     with the reference, where there is one, where something should. `change_inside` is the sum of
     absolute differences of luma between answer and input inside the region over the whole sum;
-    an answer that changes nothing has none. Windows are 7 x 7 (Wang et al., IEEE TIP 13(4), 2004); one
-    is inside where its centre is, and outside where none of it touches the region.
+    an answer that changes nothing has none. Windows are 7 x 7 (Wang et al., IEEE TIP
+    13(4), 2004); one is inside where its centre is, and outside where it does not touch the region.
     """
 
     name = "region_edit"

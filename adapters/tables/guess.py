@@ -1,0 +1,245 @@
+"""A mapping guessed from a table: which column is what, and how pictures and answers look."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path
+from medgen.adapters.tables.lines import FaultyRow
+from medgen.adapters.tables.literals import parse
+from medgen.adapters.tables.options import letter_in
+from medgen.adapters.tables.rows import Tables
+from medgen.adapters.tables.settings import Files
+from medgen.adapters.tables.values import is_empty
+from medgen.engine.errors import BenchmarkError
+
+# How PNG, JPEG, GIF, WebP, BMP and TIFF begin once they are base64.
+_BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0A")
+LOOKED_AT = 200  # rows from which a mapping is guessed
+_FOLDERS = ("", "images", "imgs", "image", "pictures", "figures", "data", "input")
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "question": ("question", "instruction", "prompt", "query", "input", "text"),
+    "answer": ("answer", "label", "reference", "target", "response", "gt_answer", "correct_option"),
+    "image": ("image", "images", "image_path", "img", "picture", "file", "filename", "path"),
+    "reference": ("reference_image", "target_image", "output_image", "edited_image"),
+    "id": ("id", "question_id", "qid", "uid", "sample_id", "index"),
+    "modality": ("modality", "modality_type"),
+    "source": ("patient", "patient_id", "subject_id", "study", "study_id"),
+    "options": ("options", "choices"),
+}
+_GROUPS = ("age", "sex", "gender", "site", "center", "centre", "language", "race", "ethnicity")
+_OPTION = re.compile(r"(?:(?:option|choice|answer|op)[ _]?)?([A-Ia-i]|[0-9])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Columns that the user named; empty ones are guessed."""
+
+    image: str = ""
+    question: str = ""
+    answer: str = ""
+    choices: tuple[str, ...] = ()
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A mapping as plain values of YAML, the protocol that fits, and what a person should check."""
+
+    mapping: dict[str, object]
+    protocol: str
+    doubts: list[str] = field(default_factory=list)
+
+
+def guess(folder: Folder, file: str, named: Named) -> Guess:
+    """The mapping of one table.
+
+    Raises:
+        BenchmarkError: it cannot be read, or no column can be taken for a question.
+    """
+    rows = _rows(folder, file)
+    columns = list(dict.fromkeys(name for row in rows for name in row if not name.startswith("_")))
+    _check_named(named, columns, file)
+    return _Guesser(folder, rows, columns, named).guess(file)
+
+
+def _rows(folder: Folder, file: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    for place, row in islice(Tables(folder, Files(glob=file), None), LOOKED_AT):
+        if isinstance(row, FaultyRow):
+            raise BenchmarkError(f"{place.file}:{place.row or 1}: {row.what}")
+        found.append(row)
+    if not found:
+        raise BenchmarkError(f"{file} has no rows")
+    return found
+
+
+def _check_named(named: Named, columns: Sequence[str], file: str) -> None:
+    for column in (named.image, named.question, named.answer, named.reference, *named.choices):
+        if column and column not in columns:
+            listed = ", ".join(columns)
+            raise BenchmarkError(f"{file} has no column {column!r}; there are {listed}")
+
+
+class _Guesser:
+    def __init__(
+        self, folder: Folder, rows: list[dict[str, object]], columns: list[str], named: Named
+    ) -> None:
+        self._folder, self._rows, self._columns, self._named = folder, rows, columns, named
+        self._doubts: list[str] = []
+
+    def guess(self, file: str) -> Guess:
+        question = self._named.question or self._column("question")
+        if not question:
+            listed = ", ".join(self._columns)
+            raise BenchmarkError(f"{file}: no column is a question; name it: --question ({listed})")
+        sample: dict[str, object] = {"instruction": question}
+        if images := self._images():
+            sample["images"] = images
+        sample["modality"] = self._column("modality") or {"is": "unknown"}
+        if self._unique(column := self._column("id")):
+            sample["id"] = column
+        if source := self._column("source"):
+            sample["source"] = source
+        protocol = self._asked(sample)
+        if groups := {c: c for c in self._columns if c.casefold() in _GROUPS}:
+            sample["groups"] = dict(groups)
+        return Guess({"files": file, "sample": sample}, protocol, self._doubts)
+
+    def _asked(self, sample: dict[str, object]) -> str:
+        """Fill in what is asked and compared; the name of the protocol."""
+        answer = self._named.answer or self._column("answer")
+        choices, letters = self._choices()
+        if self._reference():
+            sample |= {"asks": "image", "task": "editing"}
+            return "region-edits"
+        if not answer:
+            raise BenchmarkError(
+                "no column is an answer; name it: --answer (or --reference for pictures)"
+            )
+        if choices:
+            sample |= {"asks": "choice", "task": "choice-vqa", "choices": choices}
+            sample["answer"] = self._right(answer, letters)
+            return "choices"
+        values = {str(v).strip().casefold() for v in self._cells(answer)}
+        sample["answer"] = {"text": answer}
+        if values <= {"yes", "no"}:
+            sample |= {"asks": "choice", "task": "closed-vqa", "choices": {"is": ["yes", "no"]}}
+            return "choices"
+        if values & {"yes", "no"}:
+            closed = {"asks": "choice", "task": "closed-vqa", "choices": {"is": ["yes", "no"]}}
+            sample["variants"] = [
+                {"when": {answer: ["yes", "no"]}, **closed},
+                {"asks": "text", "task": "open-vqa"},
+            ]
+            return "short-answers"
+        sample |= {"asks": "text", "task": "open-vqa"}
+        long = sum(len(str(v).split()) > 20 for v in self._cells(answer))
+        return "reports" if 2 * long > len(self._rows) else "short-answers"
+
+    def _reference(self) -> str:
+        return self._named.reference or self._column("reference")
+
+    def _choices(self) -> tuple[dict[str, object], list[str]]:
+        """The options as the mapping has them, and their letters."""
+        columns = list(self._named.choices) or self._option_columns()
+        if len(columns) > 1:
+            return {"columns": columns}, [chr(65 + n) for n in range(len(columns))]
+        column = columns[0] if columns else self._column("options")
+        cell = next(self._cells(column), None) if column else None
+        if cell is None:
+            return {}, []
+        kind, value = _listed(cell)
+        if not isinstance(value, list | Mapping):
+            return {"of": column, "as": "inline"}, list("ABCDEFGHI")
+        settings: dict[str, object] = {"of": column}
+        settings |= {"parse": kind} if kind else {}
+        settings |= {"as": "letters"} if isinstance(value, Mapping) else {}
+        return settings, [chr(65 + n) for n in range(len(value))]
+
+    def _option_columns(self) -> list[str]:
+        found = [name for name in self._columns if _OPTION.fullmatch(name.strip())]
+        return found if len(found) > 1 else []
+
+    def _right(self, answer: str, letters: Sequence[str]) -> dict[str, object]:
+        values = [str(value).strip() for value in self._cells(answer)]
+        if values and all(
+            letter_in(v) in letters and len(v) <= 3 and not v.isdigit() for v in values
+        ):
+            return {"letter": answer}
+        if values and all(value.isdigit() for value in values):
+            base = 0 if "0" in values else 1
+            self._doubts.append(f"answers are counted from {base}: `answer: {{index, base}}`")
+            return {"index": answer, "base": base}
+        return {"text": answer}
+
+    def _images(self) -> list[dict[str, object]]:
+        image = self._named.image or self._column("image")
+        found = [self._picture(image)] if image else []
+        if reference := self._reference():
+            found.append({**self._picture(reference), "role": "reference"})
+        return found
+
+    def _picture(self, column: str) -> dict[str, object]:
+        cell = next(iter(self._cells(column)), None)
+        value = cell[0] if isinstance(cell, list) and cell else cell
+        settings: dict[str, object] = {"of": column}
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            kind = "json" if value.lstrip().startswith('["') else "literal"
+            listed = parse(kind, value)
+            value = listed[0] if isinstance(listed, list) and listed else value
+            settings["parse"] = kind
+        if isinstance(value, str):
+            settings |= self._path(value)
+        if sum(not is_empty(row.get(column)) for row in self._rows) < len(self._rows):
+            settings["optional"] = True
+        return settings
+
+    def _path(self, value: str) -> dict[str, object]:
+        """How a text names a picture: as base64, below a folder, or inside an archive."""
+        if value.startswith(_BASE64) or len(value) > 1024:
+            return {"as": "base64"}
+        try:
+            path = safe_path(value)
+        except FaultyContent:
+            return {"as": "base64"} if value.startswith("data:") else {}
+        for below in self._below():
+            if self._folder.exists(f"{below}/{path}" if below else path):
+                return {"below": below} if below else {}
+        for name in self._folder.names():
+            if name.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
+                return {"in": name}
+        self._doubts.append(f"picture {value!r} was not found below the table's folder")
+        return {}
+
+    def _below(self) -> Iterator[str]:
+        yield from _FOLDERS
+        yield from (name for name in self._folder.names() if "." not in name)
+
+    def _column(self, what: str) -> str:
+        folded = {name.strip().casefold().replace(" ", "_"): name for name in self._columns}
+        return next((folded[name] for name in _NAMES[what] if name in folded), "")
+
+    def _cells(self, column: str) -> Iterator[object]:
+        return (row[column] for row in self._rows if not is_empty(row.get(column)))
+
+    def _unique(self, column: str) -> bool:
+        values = [str(row.get(column)) for row in self._rows]
+        return bool(column) and len(set(values)) == len(values) and "None" not in values
+
+
+def _is_letter(value: str, letters: Sequence[str]) -> bool:
+    return len(value) <= 3 and not value.isdigit() and letter_in(value) in letters
+
+
+def _listed(cell: object) -> tuple[str, object]:
+    """How a cell is parsed to a list or an object, and what comes out."""
+    for kind in ("json", "literal") if isinstance(cell, str) else ():
+        try:
+            value = parse(kind, cell)
+        except FaultyContent:
+            continue
+        if isinstance(value, list | Mapping) and value:
+            return kind, value
+    return "", cell

@@ -1,0 +1,112 @@
+"""Runs from Python: what a store holds, as Arrow tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from medgen.engine.errors import BenchmarkError
+from medgen.engine.results.summary import read_summary
+from medgen.engine.run.folder import RunFolder, find_run, run_ids
+from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import RunPlace
+from medgen.engine.store.objects import Objects
+from medgen.launch.quick import Quick, quick_run
+
+TABLES = ("values", "predictions", "verdicts")
+
+
+class Run:
+    """One run in a store. Polars and pandas take its tables as they are: `pl.from_arrow(…)`."""
+
+    def __init__(self, objects: Objects, run_id: str) -> None:
+        """`run_id` is one that the store has."""
+        self._objects, self.id = objects, run_id
+
+    @cached_property
+    def samples(self) -> int:
+        """How many samples the run is about."""
+        return sum(RunFolder(self._objects, self.id).plan().samples.values())
+
+    def summary(self) -> pa.Table:
+        """One row a system, group and value: mean, interval, n, coverage, passes."""
+        return read_summary(self._objects.read(RunPlace(self.id).summary))
+
+    def values(self) -> pa.Table:
+        """One row a system, sample and value; the value is null where there is none, with why."""
+        return self._table("values")
+
+    def predictions(self) -> pa.Table:
+        """One row a system and sample: what was answered, with its status and cost."""
+        return self._table("predictions")
+
+    def verdicts(self) -> pa.Table:
+        """One row a system, sample, judge and scale."""
+        return self._table("verdicts")
+
+    @property
+    def report(self) -> str:
+        """Where the report lies."""
+        return f"{self._objects.url}/{RunPlace(self.id).report('index.md')}"
+
+    def _table(self, kind: str) -> pa.Table:
+        """The parts of all systems.
+
+        Raises:
+            BenchmarkError: no system of the run has finished yet.
+        """
+        plan = RunFolder(self._objects, self.id).plan()
+        parts: list[pa.Table] = []
+        for system in plan.systems:
+            folder = RunPlace(self.id).table(kind, system.name)
+            parts += [self._part(f"{folder}/{name}") for name in self._names(folder)]
+        if not parts:
+            raise BenchmarkError(
+                f"run {self.id} has no {kind} yet; `medgen report` writes the tables of an old run"
+            )
+        return pa.concat_tables(parts)
+
+    def _names(self, folder: str) -> Sequence[str]:
+        return sorted(n for n in self._objects.names(folder) if n.endswith(".parquet"))
+
+    def _part(self, name: str) -> pa.Table:
+        return pq.read_table(pa.BufferReader(self._objects.read(name)))
+
+
+@dataclass(frozen=True)
+class Store:
+    """What runs left at a URL."""
+
+    url: str
+
+    def runs(self) -> list[str]:
+        """The ids of all runs."""
+        return run_ids(connect(self.url))
+
+    def run(self, run_id: str | None = None) -> Run:
+        """A run by its id or a beginning of it; the latest without one.
+
+        Raises:
+            MedgenError: there is none, or several begin so.
+        """
+        objects = connect(self.url)
+        return Run(objects, find_run(objects, run_id))
+
+
+def run_quickly(asked: Quick) -> Run:
+    """Carry out what `medgen eval` would, and give the run.
+
+    Raises:
+        MedgenError: it could not be started.
+    """
+    from medgen.launch.run.evaluation import RunOptions, evaluate
+    from medgen.launch.run.publish import publish
+    from medgen.launch.run.stop import Stop
+
+    conf = quick_run(asked)
+    stop = Stop()
+    result = evaluate(conf, RunOptions(quiet=True), stop, lambda event: None)
+    publish(result, conf, stop, shown=False)
+    return Run(result.reader.objects, result.plan.run_id)

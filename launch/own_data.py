@@ -1,0 +1,166 @@
+"""Somebody's own table, or folder of pairs, as a benchmark, with the mapping written beside it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import yaml
+
+from medgen.adapters.sources.folder import Folder
+from medgen.adapters.sources.layouts import recognised
+from medgen.adapters.tables.guess import Guess, Named, guess
+from medgen.conf.loading import benchmark_file
+from medgen.conf.schema import BenchmarkConf
+from medgen.engine.benchmark.source import Problem
+from medgen.engine.data import Sample
+from medgen.engine.errors import BenchmarkError
+from medgen.launch.presets import records_source
+
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".feather")
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+_PAIRS = "pairs.jsonl"
+_HEADER = (
+    "# Guessed by `medgen import`; docs/benchmarks.md explains every key. Change what is wrong.\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnData:
+    """The preset that was written, and what a person should look at."""
+
+    conf: BenchmarkConf
+    file: Path
+    doubts: list[str] = field(default_factory=list)
+    fresh: bool = True  # it was written now
+
+
+def own_data(path: str, named: Named | None = None) -> OwnData:
+    """The benchmark that a table or folder is, after the preset that stands beside it.
+
+    A preset of the table's name is used as it is; there being none, one is guessed and written.
+
+    Raises:
+        BenchmarkError: nothing there can be read as one.
+    """
+    table = _table(Path(path))
+    file = table.with_suffix(".yaml")
+    if file.is_file() and (named is None or named == Named()):
+        return OwnData(benchmark_file(str(file)), file, fresh=False)
+    found = guess(Folder(str(table.parent)), table.name, named or Named())
+    text = _HEADER + _yaml(found)
+    if file.is_file() and file.read_text(encoding="utf-8") != text:
+        raise BenchmarkError(
+            f"{file} stands there already and says something else; "
+            f"`medgen import {file}` uses it, or remove it first"
+        )
+    file.write_text(text, encoding="utf-8")
+    return OwnData(benchmark_file(str(file)), file, found.doubts)
+
+
+def is_own(path: str) -> bool:
+    """Whether a path names a table, or a folder that holds one or pairs of pictures."""
+    place = Path(path)
+    if place.is_file():
+        return place.suffix.lower() in TABLES
+    if place.is_dir() and recognised(path):
+        return False
+    return place.is_dir() and (_is_pairs(place) or len(_tables(place)) == 1)
+
+
+def first_samples(conf: BenchmarkConf, count: int = 3) -> tuple[list[Sample], list[Problem]]:
+    """The first samples of a preset, and the problems that came before them."""
+    samples: list[Sample] = []
+    problems: list[Problem] = []
+    for item in islice(iter(records_source(conf)), 50):
+        if isinstance(item, Sample):
+            samples.append(item)
+        else:
+            problems.append(item)
+        if len(samples) == count:
+            break
+    return samples, problems
+
+
+def words_of(sample: Sample) -> Iterator[str]:
+    """A sample in a few lines, for people."""
+    sizes = [f"{len(image.data):,} bytes" for image in sample.shown_images]
+    yield f"{sample.id}: {_short(sample.instruction)}"
+    yield f"  asks {sample.asks}, task {sample.task}, modality {sample.modality}"
+    if sizes:
+        yield f"  pictures: {', '.join(sizes)}"
+    if sample.choices:
+        yield f"  options: {' | '.join(_short(choice, 40) for choice in sample.choices)}"
+    if sample.reference_text:
+        yield f"  answer: {_short(sample.reference_text)}"
+    if sample.reference_images:
+        yield f"  reference pictures: {len(sample.reference_images)}"
+
+
+def _table(place: Path) -> Path:
+    if place.is_file():
+        return place
+    if not place.is_dir():
+        raise BenchmarkError(f"there is nothing at {place}")
+    if _is_pairs(place):
+        return _write_pairs(place)
+    tables = _tables(place)
+    if len(tables) != 1:
+        listed = ", ".join(table.name for table in tables) or "none"
+        endings = ", ".join(TABLES)
+        raise BenchmarkError(f"{place} should hold one table ({endings}); there is {listed}")
+    return tables[0]
+
+
+def _tables(place: Path) -> list[Path]:
+    found = (file for file in place.iterdir() if file.suffix.lower() in TABLES)
+    return sorted(file for file in found if file.is_file())
+
+
+def _is_pairs(place: Path) -> bool:
+    return (place / "input").is_dir() and (place / "output").is_dir()
+
+
+def _write_pairs(place: Path) -> Path:
+    """A table of a folder of pairs: `input/x.png` belongs to `output/x.*`.
+
+    The instruction stands in `prompt.txt`, or in `prompt/x.txt` for each.
+    """
+    outputs = {file.stem: file for file in _pictures(place / "output")}
+    common = place / "prompt.txt"
+    rows = []
+    for file in _pictures(place / "input"):
+        if file.stem not in outputs:
+            raise BenchmarkError(f"{file} has no picture of its name in {place / 'output'}")
+        own = place / "prompt" / f"{file.stem}.txt"
+        prompt = own if own.is_file() else common
+        if not prompt.is_file():
+            raise BenchmarkError(f"{common} is missing; it says what is to be done to the pictures")
+        rows.append(
+            {
+                "id": file.stem,
+                "prompt": prompt.read_text(encoding="utf-8").strip(),
+                "image": f"input/{file.name}",
+                "reference_image": f"output/{outputs[file.stem].name}",
+            }
+        )
+    if not rows:
+        raise BenchmarkError(f"{place / 'input'} holds no pictures ({', '.join(_PICTURES)})")
+    table = place / _PAIRS
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return table
+
+
+def _pictures(place: Path) -> list[Path]:
+    return sorted(file for file in place.iterdir() if file.suffix.lower() in _PICTURES)
+
+
+def _yaml(found: Guess) -> str:
+    body = {"reader": "records", "source": ".", **found.mapping, "protocol": found.protocol}
+    return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _short(text: str, length: int = 90) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= length else f"{flat[: length - 1]}…"

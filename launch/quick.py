@@ -1,0 +1,200 @@
+"""A run without any YAML, and the files to start one's own from."""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medgen.conf import RunConf, load
+from medgen.conf.loading import benchmark_conf, benchmark_file
+from medgen.conf.schema import BenchmarkConf
+from medgen.engine.errors import ConfigError
+from medgen.launch.own_data import is_own, own_data
+
+_PATIENCE = 10.0  # seconds for a server to say what it serves
+_LONGEST = 2**20  # bytes of its answer
+_SERVED = "served-vlm"
+CONTROLS = ("oracle", "blank")
+
+
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """What `medgen eval` was asked.
+
+    `model` and `judge` are URLs of OpenAI-compatible servers, or names of systems and judges;
+    `name` says which model a server with several is asked for, `key_env` names the variable that
+    holds its key.
+    """
+
+    data: str
+    model: str
+    judge: str = ""
+    name: str = ""
+    key_env: str = ""
+    store: str = "var/store"
+    limit: int | None = None
+
+
+def quick_run(asked: Quick) -> RunConf:
+    """The configuration of a run of one model over one benchmark, with the controls beside it.
+
+    Raises:
+        ConfigError: the server does not say what it serves.
+        BenchmarkError: the data cannot be read.
+    """
+    bench = _benchmark(asked.data)
+    served = _is_url(asked.model)
+    first = _SERVED if served else asked.model
+    overrides = [
+        f"store={json.dumps(asked.store)}",
+        f"benchmark.name={json.dumps(bench.name)}",  # the whole of it is put there below
+        f"name=eval-{bench.name}",
+        f"systems={json.dumps([first, *(c for c in CONTROLS if c != first)])}",
+        f"protocol={bench.protocol or 'short-answers'}",
+        "cluster=in-process",
+        "allowed_failures=1.0",  # a blank answer has no value; that is no failure here
+    ]
+    if served:
+        overrides += _served(asked.model, asked, f"system.{_SERVED}.answer.kwargs.chat.kwargs")
+    if _is_url(asked.judge):
+        overrides.append("judges=[served]")
+        overrides += _served(asked.judge, Quick("", ""), "judge.served.kwargs.chat.kwargs")
+    elif asked.judge:
+        overrides.append(f"judges={json.dumps([asked.judge])}")
+    conf = load(None, overrides)
+    bench.limit = asked.limit or bench.limit
+    conf.benchmark = bench
+    return conf
+
+
+def _benchmark(data: str) -> BenchmarkConf:
+    if data.endswith((".yaml", ".yml")):
+        return benchmark_file(data)
+    if is_own(data):
+        return own_data(data).conf
+    if conf := benchmark_conf(data):
+        return conf
+    stem = data.rstrip("/").rpartition("/")[2] or "benchmark"
+    return BenchmarkConf(name=stem, source=data)
+
+
+def _is_url(model: str) -> bool:
+    return model.startswith(("http://", "https://"))
+
+
+def _served(url: str, asked: Quick, where: str) -> list[str]:
+    """Settings that lead a chat model to a server, and to the model that it is asked for."""
+    base = url.rstrip("/")
+    base = base if base.endswith("/v1") else f"{base}/v1"
+    key_env = asked.key_env or ("OPENAI_API_KEY" if "api.openai.com" in url else "")
+    settings: dict[str, Any] = {
+        "model": asked.name or _only_model(base, key_env),
+        "endpoint.base_url": base,
+        "endpoint.concurrency": 8,
+    }
+    if key_env:
+        settings["endpoint.api_key_env"] = key_env
+    return [f"{where}.{name}={json.dumps(value)}" for name, value in settings.items()]
+
+
+def _only_model(base: str, key_env: str) -> str:
+    """The one model that a server serves.
+
+    Raises:
+        ConfigError: it does not answer, or serves none or several.
+    """
+    headers = {"Authorization": f"Bearer {os.environ.get(key_env, '')}"} if key_env else {}
+    asked = urllib.request.Request(f"{base}/models", headers=headers)
+    try:
+        with urllib.request.urlopen(asked, timeout=_PATIENCE) as reply:
+            found: object = json.loads(reply.read(_LONGEST))
+    except (OSError, ValueError) as err:
+        raise ConfigError(
+            f"{base}/models gives no list of models ({err}); is the server up? "
+            "`--name MODEL` says which one is meant without asking"
+        ) from err
+    listed = found.get("data") if isinstance(found, dict) else None
+    entries = listed if isinstance(listed, list) else []
+    names = [str(entry["id"]) for entry in entries if isinstance(entry, dict) and entry.get("id")]
+    if len(names) != 1:
+        some = ", ".join(names[:10]) or "none"
+        raise ConfigError(f"{base} serves {some}; say which with `--name`")
+    return names[0]
+
+
+def lay_starter(folder: Path) -> list[Path]:
+    """Write the starter, and give its files.
+
+    Raises:
+        ConfigError: one of the files is there already; nothing was written.
+    """
+    if there := [name for name in _STARTER if (folder / name).exists()]:
+        raise ConfigError(f"{folder / there[0]} is there already; give another folder")
+    written = []
+    for name, text in _STARTER.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        written.append(path)
+    return written
+
+
+_STARTER = {
+    "run.yaml": """\
+# A run: one benchmark, some systems, a protocol. `medgen plan -c run.yaml` says what it would do.
+name: mine
+store: var/store          # a directory, or s3://bucket/path
+benchmark: mine           # benchmark/mine.yaml, or a preset: `medgen list benchmarks --known`
+systems: [mine, oracle, blank]   # system/mine.yaml, and two controls: the ceiling and the floor
+judges: []                # [mine] asks judge/mine.yaml
+cluster: in-process       # `local` starts Ray on this machine, `ray` uses a cluster
+# protocol: choices       # the benchmark's own, unless said here: `medgen list protocols`
+""",
+    "benchmark/mine.yaml": """\
+# A table of yours. `medgen validate benchmark/mine.yaml` lists everything that is wrong with it.
+reader: records
+source: ../data           # relative to this file
+files: questions.csv      # or *.parquet, *.jsonl, {glob: data.json, rows: items}
+# expect: 40              # another count refuses the import
+sample:
+  id: id
+  instruction: question   # a column
+  images: [{of: image, below: images}]   # paths below data/images; {of: image, as: base64} …
+  modality: {is: CT}      # a constant
+  asks: choice            # text, choice, choices, number, boxes, image
+  task: choice-vqa        # any name of small letters, digits and -
+  choices: {columns: [A, B, C, D]}
+  answer: {letter: answer}
+protocol: choices
+""",
+    "system/mine.yaml": """\
+# A model behind an OpenAI-compatible server, e.g. `vllm serve MODEL --served-model-name served`.
+gives: [text, choice, choices, number, boxes, preference]
+answer:
+  target: answers
+  kwargs:
+    style: {mode: vqa, prompt: answer/1, images: 8, sampling: {max_tokens: 1024}}
+    chat:
+      target: openai
+      kwargs:
+        model: served
+        endpoint: {base_url: "http://127.0.0.1:8000/v1", concurrency: 16}
+        # endpoint.api_key_env: OPENAI_API_KEY   names a variable, and never holds a key
+""",
+    "judge/mine.yaml": """\
+# A model that rates answers. Judges follow the protocol's scales.
+target: chat-judge
+kwargs:
+  prompt: judge/1
+  images: 10
+  sampling: {max_tokens: 2048, temperature: 0.0}
+  chat:
+    target: openai
+    kwargs:
+      model: served
+      endpoint: {base_url: "http://127.0.0.1:8001/v1", concurrency: 16}
+""",
+}
