@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from medgen.adapters.sources.folder import Folder
-from medgen.adapters.sources.layouts import recognised
+from medgen.adapters.sources.layouts import is_recognised
 from medgen.adapters.tables.guess import Guess, Named, guess
 from medgen.conf.loading import benchmark_file
 from medgen.conf.schema import BenchmarkConf
@@ -27,7 +27,7 @@ _HEADER = (
 
 
 @dataclass(frozen=True, slots=True)
-class OwnData:
+class OwnTable:
     """The preset that was written, and what a person should look at."""
 
     conf: BenchmarkConf
@@ -36,7 +36,7 @@ class OwnData:
     fresh: bool = True  # it was written now
 
 
-def own_data(path: str, named: Named | None = None) -> OwnData:
+def own_data(path: str, named: Named | None = None) -> OwnTable:
     """The benchmark that a table or folder is, after the preset that stands beside it.
 
     A preset of the table's name is used as it is; there being none, one is guessed and written.
@@ -47,7 +47,7 @@ def own_data(path: str, named: Named | None = None) -> OwnData:
     table = _table(Path(path))
     file = table.with_suffix(".yaml")
     if file.is_file() and (named is None or named == Named()):
-        return OwnData(benchmark_file(str(file)), file, fresh=False)
+        return OwnTable(benchmark_file(str(file)), file, fresh=False)
     found = guess(Folder(str(table.parent)), table.name, named or Named())
     text = _HEADER + _yaml(found)
     if file.is_file() and file.read_text(encoding="utf-8") != text:
@@ -56,7 +56,7 @@ def own_data(path: str, named: Named | None = None) -> OwnData:
             f"`medgen import {file}` uses it, or remove it first"
         )
     file.write_text(text, encoding="utf-8")
-    return OwnData(benchmark_file(str(file)), file, found.doubts)
+    return OwnTable(benchmark_file(str(file)), file, found.doubts)
 
 
 def is_own(path: str) -> bool:
@@ -64,7 +64,7 @@ def is_own(path: str) -> bool:
     place = Path(path)
     if place.is_file():
         return place.suffix.lower() in TABLES
-    if place.is_dir() and recognised(path):
+    if place.is_dir() and is_recognised(path):
         return False
     return place.is_dir() and (_is_pairs(place) or len(_tables(place)) == 1)
 

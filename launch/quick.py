@@ -58,10 +58,10 @@ def quick_run(asked: Quick) -> RunConf:
         "allowed_failures=1.0",  # a blank answer has no value; that is no failure here
     ]
     if served:
-        overrides += _served(asked.model, asked, f"system.{_SERVED}.answer.kwargs.chat.kwargs")
+        overrides += _server(asked.model, asked, f"system.{_SERVED}.answer.kwargs.chat.kwargs")
     if _is_url(asked.judge):
         overrides.append("judges=[served]")
-        overrides += _served(asked.judge, Quick("", ""), "judge.served.kwargs.chat.kwargs")
+        overrides += _server(asked.judge, Quick("", ""), "judge.served.kwargs.chat.kwargs")
     elif asked.judge:
         overrides.append(f"judges={json.dumps([asked.judge])}")
     conf = load(None, overrides)
@@ -85,7 +85,7 @@ def _is_url(model: str) -> bool:
     return model.startswith(("http://", "https://"))
 
 
-def _served(url: str, asked: Quick, where: str) -> list[str]:
+def _server(url: str, asked: Quick, where: str) -> list[str]:
     """Settings that lead a chat model to a server, and to the model that it is asked for."""
     base = url.rstrip("/")
     base = base if base.endswith("/v1") else f"{base}/v1"

@@ -43,7 +43,7 @@ def layouts() -> Mapping[str, Layout]:
     return found
 
 
-def recognised(url: str) -> bool:
+def is_recognised(url: str) -> bool:
     """Whether one of the layouts lies at a URL."""
     folder = Folder(url)
     return any(layout.recognises(folder) for layout in layouts().values())

@@ -75,8 +75,10 @@ class Archives:
             if begins.startswith(b"PK"):
                 return Zip(file, archive)
             if packed:
-                file = _unpack(file, packed, archive)
-                self._files.append(file)
+                target: BinaryIO = tempfile.TemporaryFile(prefix="medgen-archive-")  # noqa: SIM115
+                self._files.append(target)  # which closes it
+                _unpack(file, packed, archive, target)
+                file = target
             return Tar(file, archive)
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError) as err:
             raise FaultyContent(f"archive {archive!r} is damaged ({err})") from err
@@ -175,12 +177,11 @@ class Joined(io.RawIOBase):
         return 0
 
 
-def _unpack(file: BinaryIO, kind: str, name: str) -> BinaryIO:
+def _unpack(file: BinaryIO, kind: str, name: str, target: BinaryIO) -> None:
     """The whole content on the local disk, since nothing can be sought in what is packed."""
     packed = file.seek(0, io.SEEK_END)
     file.seek(0)
     limit = max(_MOST_UNPACKED * packed, _ALWAYS_ALLOWED)
-    target: BinaryIO = tempfile.TemporaryFile(prefix="medgen-archive-")  # noqa: SIM115 - it stays
     stream = pa.CompressedInputStream(file, kind)
     size = 0
     while block := stream.read(_BLOCK):
@@ -189,7 +190,6 @@ def _unpack(file: BinaryIO, kind: str, name: str) -> BinaryIO:
             raise FaultyContent(f"archive {name!r} unpacks to more than {limit:,} bytes: a bomb?")
         target.write(block)
     target.seek(0)
-    return target
 
 
 def _whole(read: Callable[[int], bytes], limit: int, name: str) -> bytes:

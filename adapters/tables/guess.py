@@ -102,12 +102,12 @@ class _Guesser:
             sample["id"] = column
         if source := self._column("source"):
             sample["source"] = source
-        protocol = self._asked(sample)
+        protocol = self._ask(sample)
         if groups := {c: c for c in self._columns if c.casefold() in _GROUPS}:
             sample["groups"] = dict(groups)
         return Guess({"files": file, "sample": sample}, protocol, self._doubts)
 
-    def _asked(self, sample: dict[str, object]) -> str:
+    def _ask(self, sample: dict[str, object]) -> str:
         """Fill in what is asked and compared; the name of the protocol."""
         answer = self._named.answer or self._column("answer")
         choices, letters = self._choices()
@@ -150,7 +150,7 @@ class _Guesser:
         cell = next(self._cells(column), None) if column else None
         if cell is None:
             return {}, []
-        kind, value = _listed(cell)
+        kind, value = _list_in(cell)
         if not isinstance(value, list | Mapping):
             return {"of": column, "as": "inline"}, list("ABCDEFGHI")
         settings: dict[str, object] = {"of": column}
@@ -233,7 +233,7 @@ def _is_letter(value: str, letters: Sequence[str]) -> bool:
     return len(value) <= 3 and not value.isdigit() and letter_in(value) in letters
 
 
-def _listed(cell: object) -> tuple[str, object]:
+def _list_in(cell: object) -> tuple[str, object]:
     """How a cell is parsed to a list or an object, and what comes out."""
     for kind in ("json", "literal") if isinstance(cell, str) else ():
         try:

@@ -142,16 +142,14 @@ class _Stream:
         while True:
             whole = self._attempt()
             if whole is not None:
-                value, self._at = whole
+                value, end = whole
+                self._refuse_size(end - self._at)
                 refuse_depth(value)
+                self._at = end
                 return value
             wanted = max(2 * wanted, _BLOCK)
             while len(self._text) - self._at < wanted and self._more():
-                if len(self._text) - self._at > self._limit:
-                    raise FaultyContent(
-                        f"one value has more than {self._limit:,} characters; that is no row. "
-                        "`rows` says where the rows are"
-                    )
+                self._refuse_size(len(self._text) - self._at)
 
     def _attempt(self) -> tuple[object, int] | None:
         """The value that stands here and its end; None when it goes on beyond what is held."""
@@ -164,6 +162,13 @@ class _Stream:
         except RecursionError:
             self._broken("objects and lists lie too deep")
         return (value, end) if end < len(self._text) or self._ended else None
+
+    def _refuse_size(self, size: int) -> None:
+        if size > self._limit:
+            raise FaultyContent(
+                f"one value has more than {self._limit:,} characters; that is no row. "
+                "`rows` says where the rows are"
+            )
 
     def skip(self) -> None:
         """Pass the value that stands here, without holding what lies in it."""

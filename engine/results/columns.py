@@ -29,7 +29,7 @@ from medgen.engine.results.gaps import (
 )
 from medgen.engine.results.making import Made, made_by
 from medgen.engine.results.statistics import Floats, Ints
-from medgen.engine.results.thresholds import Direction, Threshold, threshold
+from medgen.engine.results.thresholds import Direction, Threshold, is_of_task, threshold
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES, VERDICTS
 from medgen.engine.store import schemas
@@ -94,8 +94,23 @@ class Column:
             return (f"{self.label}.{self.output}", self.output, self.output.rpartition("/")[0])
         return (f"{self.label}.{self.output}", self.label, self.output)
 
-    def threshold(self, thresholds: Mapping[str, Any]) -> Threshold:
+    def passing(self, thresholds: Mapping[str, Any]) -> NDArray[np.bool_] | None:
+        """Which entries pass the mark of their own task; None where nothing has a mark.
+
+        An entry of a task without a mark counts as not passing.
+        """
+        hits = self.threshold(thresholds).passing(self.values)
+        for task in self.context.task.words:
+            own = self.threshold(thresholds, task).passing(self.values)
+            if own is not None and is_of_task(thresholds, task):
+                before = np.zeros(len(self.values), np.bool_) if hits is None else hits
+                hits = np.where(self.context.task.where(task), own, before)
+        return hits
+
+    def threshold(self, thresholds: Mapping[str, Any], task: str = "") -> Threshold:
         """How the value is read: what the protocol says of it, else what its maker says.
+
+        With a task, what is said of that task (`ssim@region-edit`) goes before what is said of all.
 
         This is the one place that knows a value's direction. A metric says it of each of its
         outputs; a judge's scales all rise with quality.
@@ -103,7 +118,9 @@ class Column:
         Raises:
             ConfigError: the entry cannot be read.
         """
-        return threshold(thresholds, *self.threshold_names()).or_else(self.declared)
+        names = self.threshold_names()
+        special = [f"{name}@{task}" for name in names] if task else []
+        return threshold(thresholds, *special, *names).or_else(self.declared)
 
 
 def system_columns(reader: RunReader, system: str, ids: bool = False) -> Iterator[Column]:

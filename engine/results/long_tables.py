@@ -248,7 +248,7 @@ def value_tables(reader: RunReader, system: str, described: Described) -> Iterat
         if not column.context.ids.equals(due["sample"]):
             raise CorruptError(f"{column.label} of {system!r}: samples are not the benchmark's")
         mark = column.threshold(reader.plan.thresholds)
-        passing = mark.passing(column.values)
+        passing = column.passing(reader.plan.thresholds)
         none = np.isnan(column.values)
         made: dict[str, Any] = {
             **whose,

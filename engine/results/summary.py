@@ -199,7 +199,7 @@ def _column_rows(
     plan: Plan, column: Column, random: Mapping[str, bool], silent: set[_Group]
 ) -> Iterator[tuple[Row, NDArray[np.bool_]]]:
     """The column's rows, and which of its entries have a value that counts in each."""
-    mark = column.threshold(plan.thresholds)
+    passing = column.passing(plan.thresholds)
     made = json.dumps(making(plan, column.made))
     for group in groups(column):
         statuses = column.status.counts(group.mask)
@@ -223,7 +223,11 @@ def _column_rows(
             "making": made,
         }
         row |= _counts(values, expected, statuses["not_applicable"])
-        row |= _passes(values, mark)
+        task = group.name if group.kind == "task" else ""
+        mark = column.threshold(plan.thresholds, task)
+        # Without a mark for all, some of a group of several tasks have none.
+        hits = None if passing is None or mark.value is None else passing[held]
+        row |= _passes(hits, mark)
         row |= {f"status_{s}": statuses.get(s, 0) for s in STATUSES}
         predicted = column.context.prediction.counts(group.mask)
         row |= {f"prediction_{s}": predicted.get(s, 0) for s in PREDICTION_STATUSES}
@@ -256,14 +260,14 @@ def _counts(values: Floats, expected: int, not_applicable: int) -> Row:
     }
 
 
-def _passes(values: Floats, mark: Threshold) -> Row:
-    passed = mark.passes(values)
+def _passes(hits: NDArray[np.bool_] | None, mark: Threshold) -> Row:
+    passed = None if hits is None else int(np.count_nonzero(hits))
     return {
         "direction": mark.direction,
         "pass_when": mark.pass_when,
         "threshold": mark.value,
         "passed": passed,
-        "pass_rate": passed / len(values) if passed is not None and len(values) else None,
+        "pass_rate": passed / len(hits) if hits is not None and len(hits) else None,
     }
 
 

@@ -7,7 +7,8 @@ A plan's `thresholds` maps a name to an entry:
 Every field may be left out. `direction` says which way is better, and follows from `pass_when`
 when absent; `range` gives the smallest and largest possible value, for bounds on missing rows.
 The name is looked up from the most special to the most general: `metric.output`, `metric`, then
-`output`; for a judge's dimension `overall_score/reference_based`, then `overall_score`.
+`output`; for a judge's dimension `overall_score/reference_based`, then `overall_score`. Each may
+carry a task, and then goes before those without: `ssim@region-edit`.
 """
 
 from collections.abc import Mapping
@@ -67,6 +68,11 @@ def threshold(thresholds: Mapping[str, Any], *names: str) -> Threshold:
     """
     name = next((n for n in names if n in thresholds), None)
     return Threshold() if name is None else _parse(name, thresholds[name])
+
+
+def is_of_task(thresholds: Mapping[str, Any], task: str) -> bool:
+    """Whether an entry is about one task alone."""
+    return any(name.endswith(f"@{task}") for name in thresholds)
 
 
 def _parse(name: str, entry: Any) -> Threshold:
