@@ -136,21 +136,53 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         "medgen.metrics.text.clinical:ClinicalEntities", "text", ("compat", "strict"), semantics=3
     ),
     "choice_accuracy": CatalogueEntry(
-        "medgen.metrics.text.choices:ChoiceAccuracy", "text", ("strict",), settings="ChoiceSettings"
+        "medgen.metrics.text.choices:ChoiceAccuracy",
+        "text",
+        ("strict",),
+        settings="ChoiceSettings",
+        compares=("choice", "choices"),
     ),
     "vote": CatalogueEntry(
-        "medgen.metrics.text.choices:Vote", "text", ("strict",), settings="ChoiceSettings"
+        "medgen.metrics.text.choices:Vote",
+        "text",
+        ("strict",),
+        settings="ChoiceSettings",
+        compares=("preference",),
     ),
-    **{
-        name: CatalogueEntry(target, tier, ("strict",), settings="StrictMetricSettings")
-        for name, tier, target in (
-            ("labels", "text", "medgen.metrics.text.choices:Labels"),
-            ("short_answer", "text", "medgen.metrics.text.short:ShortAnswer"),
-            ("number", "text", "medgen.metrics.text.measures:NumberError"),
-            ("boxes", "text", "medgen.metrics.text.measures:Boxes"),
-            ("region_edit", "image", "medgen.metrics.image.region:RegionEdit"),
-        )
-    },
+    "labels": CatalogueEntry(
+        "medgen.metrics.text.choices:Labels",
+        "text",
+        ("strict",),
+        settings="StrictMetricSettings",
+        compares=("choice", "choices"),
+    ),
+    "short_answer": CatalogueEntry(
+        "medgen.metrics.text.short:ShortAnswer",
+        "text",
+        ("strict",),
+        settings="StrictMetricSettings",
+        compares=("text",),
+    ),
+    "number": CatalogueEntry(
+        "medgen.metrics.text.measures:NumberError",
+        "text",
+        ("strict",),
+        settings="StrictMetricSettings",
+        compares=("number",),
+    ),
+    "boxes": CatalogueEntry(
+        "medgen.metrics.text.measures:Boxes",
+        "text",
+        ("strict",),
+        settings="StrictMetricSettings",
+        compares=("boxes",),
+    ),
+    "region_edit": CatalogueEntry(
+        "medgen.metrics.image.region:RegionEdit",
+        "image",
+        ("strict",),
+        settings="StrictMetricSettings",
+    ),
     "radgraph_f1": CatalogueEntry(
         "medgen.metrics.text.report_graph:RadGraphF1",
         "text",

@@ -17,6 +17,7 @@ from medgen.adapters.tables.pictures import Gallery, Limits
 from medgen.adapters.tables.rows import Place, Tables
 from medgen.adapters.tables.settings import Expected, RecordsMapping, as_files
 from medgen.adapters.tables.wanted import read_columns
+from medgen.engine.benchmark.checking import sample_faults
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.data import Sample, Turn
 from medgen.engine.guard import guard_row
@@ -132,7 +133,10 @@ def _results(maker: ItemMaker, gathered: Gathered) -> list[Sample | Problem]:
         sample = guard_row(lambda: _sample(maker, gathered), lambda found: found.reason)
     except FaultyContent as err:
         return [_problem(place, name, str(err))]
-    return [_problem(place, name, sample) if isinstance(sample, str) else sample]
+    if isinstance(sample, str):
+        return [_problem(place, name, sample)]
+    faults = sample_faults(sample)
+    return [_problem(place, name, fault) for fault in faults] if faults else [sample]
 
 
 def _sample(maker: ItemMaker, gathered: Gathered) -> Sample | str:
