@@ -335,7 +335,8 @@ def test_labels_and_places_go_with_their_pictures(tmp_path: Path) -> None:
         "l": ["Before:", "After:"],
         "m": encode(9),
     }
-    sample = one(tmp_path, {"images": images, "asks": "image", "answer": None}, row)
+    asked = {"asks": "image", "answer": None, "rubric": {"is": "The lung is brighter."}}
+    sample = one(tmp_path, {"images": images, **asked}, row)
     assert [(i.place, i.label) for i in sample.input_images] == [
         ("<image 1>", "Before:"), ("<image 3>", "After:")
     ]  # fmt: skip
