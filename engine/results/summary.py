@@ -261,12 +261,12 @@ def _counts(values: Floats, expected: int, not_applicable: int) -> Row:
 
 
 def _passes(hits: NDArray[np.bool_] | None, mark: Threshold) -> Row:
-    passed = None if hits is None else int(np.count_nonzero(hits))
+    passed = 0 if hits is None else int(np.count_nonzero(hits))
     return {
         "direction": mark.direction,
         "pass_when": mark.pass_when,
         "threshold": mark.value,
-        "passed": passed,
+        "passed": None if hits is None else passed,
         "pass_rate": passed / len(hits) if hits is not None and len(hits) else None,
     }
 

@@ -10,6 +10,8 @@ from medgen.launch.commands.options import as_json, emit, say, store_option
 
 if TYPE_CHECKING:
     from medgen.conf.schema import BenchmarkConf
+    from medgen.engine.benchmark.manifest import Manifest
+    from medgen.engine.store.objects import Objects
 
 _KINDS = (
     "runs",
@@ -89,8 +91,6 @@ def import_command(
     from dataclasses import replace
 
     from medgen.engine.benchmark.importing import import_benchmark
-    from medgen.engine.benchmark.laying import grown
-    from medgen.engine.benchmark.manifest import Benchmark
     from medgen.engine.store.connect import connect
     from medgen.launch.commands.own import own_conf
     from medgen.launch.compose import import_options, source_of
@@ -107,9 +107,17 @@ def import_command(
     options = replace(options, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     objects = connect(store)
     manifest = import_benchmark(source_of(conf), objects, options)
+    _show_import(objects, manifest, as_json)
+    return 0
+
+
+def _show_import(objects: "Objects", manifest: "Manifest", as_json: bool) -> None:
+    from medgen.engine.benchmark.laying import grown
+    from medgen.engine.benchmark.manifest import Benchmark
+
     if as_json:
         emit("imported", benchmark=manifest.ref, samples=manifest.samples, tasks=manifest.tasks)
-        return 0
+        return
     say(f"{manifest.ref}: {manifest.samples} samples in {len(manifest.shards)} shards")
     if manifest.grown_from:
         before = Benchmark(objects, manifest.grown_from).manifest
@@ -119,7 +127,6 @@ def import_command(
     say("modalities: " + ", ".join(f"{k} {n}" for k, n in manifest.modalities.items()))
     for note in manifest.notes:
         say(f"note: {note}")
-    return 0
 
 
 @click.command("validate")
