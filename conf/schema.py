@@ -248,6 +248,7 @@ class RunConf:
     scoring: ScoringConf = field(default_factory=ScoringConf)
     allowed_failures: float = 0.0  # share of rows that may be not ok before exit code 3
     spending_cap_usd: float | None = None  # of one start, over all systems and judges
+    identity: str = "usual"  # usual | strict: GPU type and parallel sizes count as well
     report: bool = True
     allow_hosted: bool = False  # hosted models may see data that is under an agreement
     nonce: str = ""  # part of every model's and judge's key: another one runs them again

@@ -7,6 +7,7 @@ MedgenError
 ├── BoundsError      there is more of something than may be read; the caller makes it a row
 ├── PlanError        the plan cannot fit the cluster; carries the numbers
 ├── AdapterError     a model or endpoint cannot be used at all
+│   └── IdentityError a worker holds another model than the first of its run: the machine's fault
 ├── StoreError       results cannot be read or written
 │   ├── BusyError    the store did not answer properly; asking again may help
 │   └── CorruptError an object is not what was written, or in no form that this version reads
@@ -57,6 +58,10 @@ class PlanError(MedgenError):
 
 class AdapterError(MedgenError):
     """A model, weight or endpoint cannot be used at all."""
+
+
+class IdentityError(AdapterError):
+    """This worker holds something else than the first worker of its group in this run."""
 
 
 class StoreError(MedgenError):

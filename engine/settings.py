@@ -92,6 +92,18 @@ def _lasting(settings: msgspec.Struct) -> dict[str, Any]:
     return {name: value for name, value in lasting.items() if value != {}}
 
 
+def deciding_fields(settings: msgspec.Struct) -> dict[str, Any]:
+    """What of settings can change rows, as JSON, with every default written out."""
+    found: dict[str, object] = {}
+    for field in msgspec.structs.fields(type(settings)):
+        value: object = getattr(settings, field.name)
+        if is_how(type(settings), field.name):
+            continue
+        inside = isinstance(value, msgspec.Struct) and not isinstance(value, Nested)
+        found[field.name] = deciding_fields(value) if inside else plain(value)  # type: ignore[arg-type]
+    return found
+
+
 def _default(field: msgspec.structs.FieldInfo) -> object:
     if field.default_factory is not msgspec.NODEFAULT:
         return field.default_factory()
@@ -148,7 +160,7 @@ def _compare(who: str, signature: ast.arguments, given: Mapping[str, Any]) -> No
 
 def _signature(target: str) -> ast.arguments | None:
     module, _, name = target.partition(":")
-    source = _source(module)
+    source = source_of(module)
     if source is None:
         return None
     try:
@@ -161,7 +173,7 @@ def _signature(target: str) -> ast.arguments | None:
     return found[-1].args if found else None  # the ones before it are overloads
 
 
-def _source(module: str) -> Path | None:
+def source_of(module: str) -> Path | None:
     """Where a module's source lies; its parents are not imported either."""
     folders: Sequence[str] | None = None
     found: ModuleSpec | None = None

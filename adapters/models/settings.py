@@ -12,6 +12,7 @@ from msgspec import Meta, field
 
 from medgen.adapters.http.endpoint import Endpoint
 from medgen.adapters.http.limits import Prices
+from medgen.adapters.http.served import served
 from medgen.adapters.images.firewall import FirewallPolicy
 from medgen.adapters.models.interleaved import UnifiedStyle
 from medgen.engine.chat.answering import AnswerStyle
@@ -144,6 +145,10 @@ class OpenAISettings(Settings, frozen=True, kw_only=True):
     served_as: tuple[str, ...] = ()
     image_tokens: How[Annotated[int, Meta(ge=0)]] = 1200
 
+    def seen(self, patient: bool) -> dict[str, str]:
+        """What the endpoint says it serves; see `medgen.engine.plan.effective.Looks`."""
+        return served(self.endpoint, self.model, patient)
+
 
 class OpenAIImagesSettings(Settings, frozen=True, kw_only=True):
     """Arguments of `medgen.adapters.models.openai_images.OpenAIImages`."""
@@ -161,6 +166,10 @@ class OpenAIImagesSettings(Settings, frozen=True, kw_only=True):
     prices: How[Prices] = Prices()
     served_as: tuple[str, ...] = ()
 
+    def seen(self, patient: bool) -> dict[str, str]:
+        """What the endpoint says it serves; see `medgen.engine.plan.effective.Looks`."""
+        return served(self.endpoint, self.model, patient)
+
 
 class UnifiedChatSettings(Settings, frozen=True, kw_only=True):
     """Arguments of `medgen.adapters.models.unified.UnifiedChat`."""
@@ -172,6 +181,10 @@ class UnifiedChatSettings(Settings, frozen=True, kw_only=True):
     prices: How[Prices] = Prices()
     firewall: FirewallPolicy = FirewallPolicy()
     served_as: tuple[str, ...] = ()
+
+    def seen(self, patient: bool) -> dict[str, str]:
+        """What the endpoint says it serves; see `medgen.engine.plan.effective.Looks`."""
+        return served(self.endpoint, self.model, patient)
 
 
 class UnifiedInProcessSettings(Settings, frozen=True, kw_only=True):

@@ -66,7 +66,7 @@ def _has_use(component: registry.Component) -> bool:
 
 
 # Of a class without a settings type, these arguments say only how, where or for how much it is run.
-_HOW = frozenset({"execution", "endpoint", "prices"})
+HOW = frozenset({"execution", "endpoint", "prices"})
 
 
 def identity(spec: Spec) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def identity(spec: Spec) -> dict[str, Any]:
         inner = {n: r for n in lasting if isinstance(r := getattr(settings, n), Nested)}
         recipes = [(name, recipe.target, recipe.arguments()) for name, recipe in inner.items()]
     else:
-        lasting = {n: plain(v) for n, v in spec.kwargs.items() if n not in _HOW}
+        lasting = {n: plain(v) for n, v in spec.kwargs.items() if n not in HOW}
         recipes = [(name, what, dict(g)) for name, what, g in registry.inner_recipes(lasting)]
     for name, target, given in recipes:
         lasting[name] = identity(Spec(target, given))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from medgen.engine.data import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus, View
 from medgen.engine.errors import CorruptError
 from medgen.engine.judging.protocols import OVERALL
+from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node
 from medgen.engine.results.coded import Coded, Words
 from medgen.engine.results.gaps import (
@@ -30,6 +31,7 @@ from medgen.engine.results.gaps import (
 from medgen.engine.results.making import Made, made_by
 from medgen.engine.results.statistics import Floats, Ints
 from medgen.engine.results.thresholds import Direction, Threshold, is_of_task, threshold
+from medgen.engine.run.editions import Record
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES, VERDICTS
 from medgen.engine.store import schemas
@@ -171,8 +173,8 @@ def score_columns(
             if name not in outputs:  # a batch of nothing but gaps has no value columns
                 outputs[name] = np.full(gather.due, np.nan)
             outputs[name][place] = table[name].to_numpy()
-    context, made = gather.context(), (made_by(node, gather.passports),)
-    declared = _output_thresholds(gather.passports)
+    context, made = gather.context(), (made_by(node, gather.held),)
+    declared = _output_thresholds([one.passport for one in gather.held])
     columns = []
     for output, values in (outputs or {node.label: np.full(gather.due, np.nan)}).items():
         said = _mark_not_applicable(_status_of_values(status, values, gather.statuses), context)
@@ -251,7 +253,7 @@ def verdict_columns(
         first = np.flatnonzero(np.diff(rows, prepend=-1))
         gather.add(table.take(first))
         judged.add(table, rows, gather.statuses, gather.encode_reasons(table) if ids else None)
-    context, made = gather.context(), (made_by(node, gather.passports),)
+    context, made = gather.context(), (made_by(node, gather.held),)
     return tuple(
         Column(
             system=system,
@@ -408,7 +410,7 @@ class _Gather:
         }
         self._ids: list[pa.Array] | None = [] if ids else None
         self._rows = 0
-        self.passports: list[Mapping[str, Any]] = []  # of the shards that were read
+        self.held: list[Effective] = []  # what made the shards that were read
         self.reasons: Reasons = {}
         self.words_of_reasons = Words([""])
 
@@ -469,25 +471,26 @@ def _stream(reader: RunReader, system: str, node: Node, gather: "_Gather") -> It
     Passports of the shards that are there, and reasons of their rows, are left with `gather`.
     """
 
-    def read(shard: int) -> tuple[pa.Table, list[Mapping[str, Any]]]:
+    def read(shard: int) -> tuple[pa.Table, list[Record | None]]:
         pieces = reader.pieces(node, shard)
         if pieces is None:
             return missing_rows(reader, system, node, shard), []
-        found = [passport for p in pieces if (passport := labels(p).get("passport"))]
+        found = [reader.identity(node, labels(p).get("identity", "")) for p in pieces]
         table, unread = concat(pieces), ("explanations", "raw", "expected")
         if not is_current(reader, node, shard, pieces):
             table = with_prediction_statuses(table, prediction_statuses(reader, system, shard))
         return table.drop_columns([c for c in unread if c in table.column_names]), found
 
     for key in (node.key, *node.upstream):  # one listing each, before the threads share it
-        reader.revisions(reader.plan.nodes[key])
+        reader.heads(reader.plan.nodes[key])
     with ThreadPoolExecutor(_THREADS) as threads:
         for start in range(0, reader.plan.shards, _BATCH):
             shards = range(start, min(start + _BATCH, reader.plan.shards))
             tables = list(threads.map(read, shards))
             plain = [table.replace_schema_metadata(None) for table, _ in tables]
-            for passport in (p for _, found in tables for p in found):
-                gather.passports += [] if passport in gather.passports else [passport]
+            for effective in (r.effective for _, found in tables for r in found if r):
+                if effective not in gather.held:
+                    gather.held.append(effective)
             batch = pa.concat_tables(plain, promote_options="default").combine_chunks()
             note_reasons(batch, gather.reasons)
             yield batch

@@ -247,7 +247,7 @@ def _unlike(left: Side, ours: Column, right: Side, theirs: Column) -> tuple[str,
 
     def whole(side: Side, column: Column) -> Making:
         mark = column.threshold(side.reader.plan.thresholds)
-        made = [one if said else replace(one, passports=()) for one in column.made]
+        made = [one if said else replace(one, identities=()) for one in column.made]
         return {**making(side.reader.plan, made), "direction": mark.direction or "unknown"}
 
     return tuple(differences(whole(left, ours), whole(right, theirs)))

@@ -16,7 +16,7 @@ from medgen.engine.run.folder import RunFolder
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import VERDICTS, stage_kind
 from medgen.engine.store import schemas
-from medgen.engine.store.shards import labels
+from medgen.engine.store.shards import BROKEN, labels
 
 NO_ROW = "there is no row in the store"
 _SAMPLE = ("sample_id", "format", "task", "modality", "source", "bundle", "language", "groups")
@@ -51,9 +51,11 @@ def is_current(reader: RunReader, node: Node, shard: int, pieces: Sequence[pa.Ta
         inputs |= labels(piece).get("inputs", {})
     for key in node.upstream:
         above = reader.plan.nodes[key]
+        heads = reader.heads(above)
         for index in range(shard * above.split, (shard + 1) * above.split):
-            revision = reader.revisions(above).get(index, 0)
-            if revision != inputs.get(f"{key}/{reader.plan.shard_name(above, index)}", 0):
+            there = heads[index].sha256 if index in heads else ""
+            place = f"{key}/{reader.plan.shard_name(above, index)}"
+            if there not in (BROKEN, inputs.get(place)):
                 return False
     return True
 

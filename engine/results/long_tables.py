@@ -353,7 +353,8 @@ def _verdict_rows(reader: RunReader, node: Node, shard: int) -> list[dict[str, A
         return None
     rows = []
     for piece in pieces:
-        passport = labels(piece).get("passport") or {}
+        record = reader.identity(node, labels(piece).get("identity", ""))
+        passport = record.effective.passport if record else {}
         told = {n: _text(passport.get(f)) for n, f in _OF_PASSPORT.items()}
         statuses = piece["prediction_status"].to_pylist()
         for verdict, status in zip(schemas.verdicts(piece), statuses, strict=True):

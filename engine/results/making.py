@@ -7,35 +7,34 @@ of it. What made the predictions is none either: that is what a comparison asks 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from medgen.engine.plan.effective import Effective, as_text, flat
 from medgen.engine.plan.plan import Node, Plan
 
 Making = Mapping[str, str]
 
-# Of a passport: how it was run, and what only says another entry in words.
-_NO_PART = frozenset(
-    {"device", "endpoint", "base_url", "engine", "follows", "outputs", "judge", "metric"}
-    | {"missing_weights", "random_seed", "server.command", "versions.httpx"}
-)
+# Of an effective identity: where a server stands, what the recipe says as well, and what only says
+# another entry in words.
+_NO_PART = ("served.url", "settings", "versions.httpx", "judge", "metric")
 _LONGEST = 60
 _AND = " and also "
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a node's rows come from: its recipe, and the passports that its shards carry."""
+    """What a node's rows come from: its recipe, and the parts of what really ran, each once."""
 
     label: str
     recipe: Mapping[str, Any]
-    passports: tuple[Mapping[str, Any], ...] = ()
+    identities: tuple[Mapping[str, str], ...] = ()
 
 
-def made_by(node: Node, passports: Sequence[Mapping[str, Any]]) -> Made:
-    """What a node's rows come from, by its recipe and its shards' passports, each once."""
-    return Made(node.label, node.recipe, tuple(_distinct(passports)))
+def made_by(node: Node, held: Sequence[Effective]) -> Made:
+    """What a node's rows come from, by its recipe and by what made its shards."""
+    return Made(node.label, node.recipe, tuple(_distinct(one.parts for one in held)))
 
 
 def making(plan: Plan, made: Sequence[Made]) -> Making:
@@ -89,37 +88,26 @@ def _short(value: str | None) -> str:
 def _node_making(made: Made) -> dict[str, str]:
     spec = made.recipe.get("spec", {})
     found = {
-        "component": _text(spec.get("component")),
+        "component": as_text(spec.get("component")),
         "semantics": f"{spec.get('semantics')}, stage {made.recipe.get('semantics')}",
-        **dict(_flat(spec.get("settings", {}))),
+        **dict(flat(spec.get("settings", {}))),
     }
-    flat = [{n: v for n, v in _flat(p) if not _no_part(n)} for p in made.passports]
-    for name in dict.fromkeys(n for one in flat for n in one):
-        values = dict.fromkeys(one.get(name, "nothing") for one in flat)
+    held = [{n: v for n, v in one.items() if not _no_part(n)} for one in made.identities]
+    for name in dict.fromkeys(n for one in held for n in one):
+        values = dict.fromkeys(one.get(name, "nothing") for one in held)
         found[name] = _AND.join(sorted(values))
     return found
 
 
 def _no_part(name: str) -> bool:
-    return name in _NO_PART or name.partition(".")[0] in _NO_PART
+    """Also of a recipe inside another one: `chat.served.url`."""
+    return any(name == no or f".{no}." in f".{name}." for no in _NO_PART)
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, inner in value.items():
-        if isinstance(inner, Mapping) and inner:
-            yield from _flat(inner, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", _text(inner)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-
-
-def _distinct(passports: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def _distinct(identities: Iterable[Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
     seen = set()
-    for passport in passports:
-        text = json.dumps(passport, sort_keys=True, default=str)
-        if passport and text not in seen:
+    for parts in identities:
+        text = json.dumps(parts, sort_keys=True)
+        if parts and text not in seen:
             seen.add(text)
-            yield passport
+            yield parts

@@ -75,7 +75,7 @@ class TablePublisher:
 
     def _made_from(self, reader: RunReader, system: str) -> str:
         nodes = [n for n in reader.plan.nodes.values() if system in n.systems]
-        rows = {n.key: sorted(reader.revisions(n).items()) for n in nodes}
+        rows = {n.key: sorted((i, h.sha256) for i, h in reader.heads(n).items()) for n in nodes}
         return fingerprint(_VERSION, rows, given_up(reader))
 
     def _publish_samples(self, reader: RunReader) -> None:

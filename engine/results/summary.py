@@ -31,7 +31,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from medgen.engine.plan.plan import Plan
+from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.results.coded import Coded
 from medgen.engine.results.columns import (
     PREDICTION_STATUSES,
@@ -274,21 +274,26 @@ def _passes(hits: NDArray[np.bool_] | None, mark: Threshold) -> Row:
 def random_labels(reader: RunReader, system: str) -> dict[str, bool]:
     """Which of a system's parts ran on random weights: `predictions`, and metrics by label."""
     plan = reader.plan
-    models = [has_random_weights(reader.shard_labels(n)) for n in plan.predictions(system)]
+    models = [_is_random(reader, n) for n in plan.predictions(system)]
     found = {"predictions": any(models)}
     judges = []
     for node in chain(plan.giving(system, SCORES), plan.giving(system, VERDICTS)):
-        found[node.label] = has_random_weights(reader.shard_labels(node))
+        found[node.label] = _is_random(reader, node)
         judges += [found[node.label]] if stage_kind(node.stage).rows == VERDICTS else []
     return found | {"judges": any(judges)}
 
 
-def has_random_weights(labels: object) -> bool:
-    """Whether a passport anywhere in a shard's labels says `random_weights: true`."""
-    if isinstance(labels, Mapping):
-        return labels.get("random_weights") is True or any(map(has_random_weights, labels.values()))
-    if isinstance(labels, Sequence) and not isinstance(labels, str):
-        return any(map(has_random_weights, labels))
+def _is_random(reader: RunReader, node: Node) -> bool:
+    return any(has_random_weights(one.passport) for one in reader.identities(node))
+
+
+def has_random_weights(passport: object) -> bool:
+    """Whether anything in a passport says `random_weights: true`."""
+    if isinstance(passport, Mapping):
+        inner = map(has_random_weights, passport.values())
+        return passport.get("random_weights") is True or any(inner)
+    if isinstance(passport, Sequence) and not isinstance(passport, str):
+        return any(map(has_random_weights, passport))
     return False
 
 

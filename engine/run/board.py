@@ -6,11 +6,11 @@ all are there, or for those that are there when one of them has just finished.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from medgen.engine.plan.plan import Node, Plan
-from medgen.engine.run.pool import Target, Unit
+from medgen.engine.run.pool import Input, Target, Unit
 from medgen.engine.run.reader import stage_shards
 from medgen.engine.run.survey import Todo
 from medgen.engine.stages import stage_kind
@@ -72,6 +72,16 @@ class Board:
             for reader in self._readers[target.key]:
                 self._now_ready(reader, unit.shard // node.split)
 
+    def is_current(self, unit: Unit) -> bool:
+        """Whether a unit writes what is still to be written: editions may have changed since."""
+        known = self.todo.targets
+        return all(known[t.key].get(unit.shard) == t for t in unit.targets)
+
+    def withhold(self, units: Sequence[Unit]) -> None:
+        """Do not hand out what is out already."""
+        for queue in self.queues.values():
+            queue.fresh = deque(unit for unit in queue.fresh if unit not in units)
+
     def give_up(self, group: str, reason: str) -> None:
         """The group will do no more; neither will anything that reads its rows."""
         self.failed.setdefault(group, reason)
@@ -120,10 +130,20 @@ class Board:
     def _queue(self, node: Node, index: int) -> None:
         if node.group in self.failed:
             return
+        if self.todo.is_sound(self.plan, node, index):
+            self._leave(node, index)
+            return
         target = self.todo.targets[node.key][index]
         inputs = self.todo.inputs(self.plan, node, index // node.split)
         unit = Unit(node.group, index, (target,), inputs=inputs)
         self.queues[node.group].fresh.append(unit)
+
+    def _leave(self, node: Node, index: int) -> None:
+        """What it is made from came back as it was: the shard stays."""
+        self._open[node.key].discard(index)
+        self.todo.leave(node.key, index)
+        for reader in self._readers[node.key]:
+            self._now_ready(reader, index // node.split)
 
     def _offer_scores(self, group: str, shard: int, whole: bool = True) -> None:
         """Queue a benchmark shard for scoring; `whole` waits for every system still to come."""
@@ -136,11 +156,15 @@ class Board:
         # What a group that was given up would be handed starts it again, and again.
         if not ready or group in self.failed:
             return
-        for key in ready:
-            del keys[key]
-        inputs: dict[str, int] = {}
+        inputs: dict[str, Input] = {}
         targets: list[Target] = []
         for key in ready:
+            del keys[key]
+            node = self.plan.nodes[key]
+            if self.todo.is_sound(self.plan, node, shard):
+                self._leave(node, shard)
+                continue
             targets.append(self.todo.targets[key][shard])
-            inputs |= self.todo.inputs(self.plan, self.plan.nodes[key], shard)
-        self.queues[group].fresh.append(Unit(group, shard, tuple(targets), inputs=inputs))
+            inputs |= self.todo.inputs(self.plan, node, shard)
+        if targets:
+            self.queues[group].fresh.append(Unit(group, shard, tuple(targets), inputs=inputs))

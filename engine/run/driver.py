@@ -4,8 +4,10 @@ plan ──> survey (what exists) ──> board (what is ready) ──> pool (wh
 """
 
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from medgen.engine.errors import PlanError, StoreError
@@ -13,19 +15,22 @@ from medgen.engine.plan.plan import GroupPlan
 from medgen.engine.run.blame import Blame
 from medgen.engine.run.board import Board
 from medgen.engine.run.budget import Budget, charging, stated_by
+from medgen.engine.run.editions import Terms, note_editions
 from medgen.engine.run.faults import MAX_FAILURES, FaultPolicy, slot_of
 from medgen.engine.run.fit import Ledger, check_fit
-from medgen.engine.run.pool import Group, Outcome, Pool, Receipt, Unit
+from medgen.engine.run.pool import Group, Outcome, Pool, Receipt, Unit, inputs_of
 from medgen.engine.run.reader import RunReader
-from medgen.engine.run.stages import worker_recipe
-from medgen.engine.run.survey import Todo
+from medgen.engine.run.stages import Manner, worker_recipe
+from medgen.engine.run.survey import Todo, survey
 from medgen.engine.stages import stage_kind
+from medgen.engine.store.shards import Head
 from medgen.engine.trouble import Trouble
 
 MAX_STARTS = 3  # failed starts in a row that end a group
 PATIENCE_S = 5.0  # how long idle scoring waits for slower systems before it goes ahead
 DEADLINE_TIMES = 20.0  # of the longest unit of a group so far: then it hangs
 STALL_S = 900.0  # nothing running and nothing starting for so long is a hang; say so instead
+NOTE_EVERY_S = 5.0  # between two writings of the run's editions
 
 _REFUSALS = ("StoreError", "BusyError")  # what a worker says that cannot write
 
@@ -37,6 +42,7 @@ EventKind = Literal[
     "gave_up",
     "retired",  # a worker on which one unit after another failed
     "draining",
+    "identity",  # what makes rows now is not what made those that are there
     "system_finished",  # every row of a system is there
     "quarantined",  # before a run: a damaged object was put aside
     "warning",  # before a run: something that will not always be as it is
@@ -67,6 +73,8 @@ class Options:
     spending_cap_usd: float | None = None  # of this start, over all systems and judges
     session: str = ""  # names this driver's run, for judges' sentinels; begins with the time
     deadline_s: float = 1800.0  # the least time that a unit has, however fast the others were
+    terms: Terms = field(default_factory=Terms)
+    survey: Callable[[RunReader], Todo] | None = None  # looks again; None: as a plain start does
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,7 @@ def carry_out(reader: RunReader, todo: Todo, pool: Pool, options: Options) -> En
     for key, node in reader.plan.nodes.items():
         if todo.targets[key]:
             reader.stage(node).declare(node.recipe)
+    note_editions(reader.objects, reader.plan.run_id, todo.editions)
     return Driver(reader, todo, pool, options).run()
 
 
@@ -101,7 +110,9 @@ class Driver:
         self.url = reader.objects.url
         self.sizes = [shard.samples for shard in reader.benchmark.manifest.shards]
         self.pool, self.options = pool, options
-        self.board = Board(self.plan, todo)
+        self.todo, self.board = todo, Board(self.plan, todo)
+        self.terms = replace(options.terms, driver=options.session or uuid.uuid4().hex)
+        self.noted = 0.0  # when the run's editions were written down
         self.faults, self.blame = FaultPolicy(), Blame()
         self.refused: dict[str, int] = {}  # group -> times in a row that the store refused it
         self.out: list[tuple[float, Unit]] = []  # since when units are out
@@ -131,6 +142,7 @@ class Driver:
             self._drain()
         for group in list(self.open):
             self._close(group)
+        self._note_editions(0.0)
         return Ending(stopped, dict(self.board.failed))
 
     def _open_groups(self) -> None:
@@ -156,8 +168,8 @@ class Driver:
         return max(1, min(group.resources.workers, needed))
 
     def _open(self, group: GroupPlan, workers: int) -> None:
-        session, discreet = self.options.session, self.options.discreet
-        make = worker_recipe(self.url, self.plan, group.name, session, discreet)
+        manner = Manner(self.options.session, self.options.discreet, self.terms)
+        make = worker_recipe(self.url, self.plan, group.name, manner)
         self.pool.open(Group(group.name, make, group.resources), workers)
         self.open[group.name] = self.open.get(group.name, 0) + workers
         self.moved = time.monotonic()
@@ -219,8 +231,11 @@ class Driver:
                 self._not_started(outcome)
                 continue
             self._count_out(outcome.unit, -1)
+            if any(receipt.another for receipt in outcome.receipts):
+                self._look_again(outcome, outcome.unit)
+                continue
             self._note_back(outcome, outcome.unit)
-            if outcome.group in self.board.failed:
+            if outcome.group in self.board.failed or not self.board.is_current(outcome.unit):
                 continue
             if outcome.kind == "finished":
                 self._report(outcome)
@@ -274,7 +289,7 @@ class Driver:
             return
         then = self.faults.after(outcome, self.board.samples(unit, self.sizes))
         if then.kind == "done":
-            self._commit(unit)
+            self._commit(unit, outcome.receipts)
         elif then.kind == "again":
             (queue.suspects if then.alone else queue.fresh).extend(then.units)
         else:
@@ -293,10 +308,45 @@ class Driver:
         queue = self.board.queues[group]
         (queue.suspects if unit.positions else queue.fresh).append(unit)
 
-    def _commit(self, unit: Unit) -> None:
-        self.board.commit(unit)
+    def _look_again(self, outcome: Outcome, unit: Unit) -> None:
+        """A worker is another than those that made what is there: what is to do changes."""
+        self.out = [(s, u) for s, u in self.out if u != unit]
+        if outcome.group in self.board.failed or not self.board.is_current(unit):
+            return  # told by the first of its group
+        for receipt in outcome.receipts:
+            self.reader.pin(receipt.key, receipt.edition)
+            if receipt.another:
+                label = self.plan.nodes[receipt.key].label
+                self._tell("identity", outcome.group, label=label, changes=list(receipt.another))
+        look = self.options.survey or partial(survey, terms=self.options.terms)
+        self.todo.adopt(look(self.reader))
+        for key, node in self.plan.nodes.items():
+            if self.todo.targets[key]:
+                self.reader.stage(node).declare(node.recipe)
+        failed, self.board = self.board.failed, Board(self.plan, self.todo)
+        for group, why in failed.items():
+            self.board.give_up(group, why)
+        self.board.withhold([unit for _, unit in self.out])
+        self._note_editions(0.0)
+
+    def _note_editions(self, every_s: float = NOTE_EVERY_S) -> None:
+        if time.monotonic() - self.noted >= every_s:
+            note_editions(self.reader.objects, self.plan.run_id, self.todo.editions)
+            self.noted = time.monotonic()
+
+    def _commit(self, unit: Unit, receipts: Sequence[Receipt]) -> None:
+        for receipt in receipts:
+            if receipt.edition != self.todo.editions.get(receipt.key):
+                self.reader.pin(receipt.key, receipt.edition)
+            self.todo.note_commit(receipt.key, unit.shard, receipt.sha256, receipt.edition)
+        told = {receipt.key: receipt for receipt in receipts}
         for target in unit.targets:
-            self.reader.note_commit(target.key, unit.shard, target.revision)
+            inputs = inputs_of(self.plan.nodes[target.key], unit)
+            read = {place: one.sha256 for place, one in inputs.items()}
+            head = Head(told[target.key].sha256, read, told[target.key].identity)
+            self.reader.note_commit(target.key, unit.shard, target.revision, head)
+        self.board.commit(unit)
+        self._note_editions()
         shared = {s for target in unit.targets for s in self.plan.nodes[target.key].systems}
         for system in sorted(s for s in shared if self.board.over(s)):
             self._tell("system_finished", "", system=system)

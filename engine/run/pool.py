@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from medgen.engine.plan.identity import Resources
+from medgen.engine.plan.plan import Node
 from medgen.engine.trouble import Trouble
 
 
@@ -13,12 +14,23 @@ class Target:
     """One shard object to write: the stage's key, and the revision it will be.
 
     `redo` names the statuses of which rows are repeated; all others are taken from the revision
-    before. Without any, the whole shard is made anew.
+    before. Without any, the whole shard is made anew. `edition` is where the driver looked, so a
+    worker that would write elsewhere says so instead of doing the unit; empty: there is none yet.
     """
 
     key: str
     revision: int = 0
     redo: tuple[str, ...] = ()
+    edition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One shard that a unit reads: the very object that the driver knows."""
+
+    edition: str
+    revision: int = 0
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +48,19 @@ class Unit:
     quarantined: Mapping[int, str] = field(default_factory=dict)
     merge: bool = False  # put the parts together and commit the shard
     parts: tuple[tuple[int, int], ...] = ()  # when merging, the positions that are committed
-    inputs: Mapping[str, int] = field(default_factory=dict)  # "key/name" -> revision, if not 0
+    inputs: Mapping[str, Input] = field(default_factory=dict)  # by "<key>/<name of the shard>"
+
+
+def inputs_of(node: Node, unit: Unit) -> dict[str, Input]:
+    """What of a unit's inputs one of its nodes reads."""
+    return {
+        place: one for place, one in unit.inputs.items() if place.split("/")[0] in node.upstream
+    }
+
+
+def editions_read(node: Node, unit: Unit) -> dict[str, str]:
+    """The edition of each key that a node reads."""
+    return {place.split("/")[0]: one.edition for place, one in inputs_of(node, unit).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +78,10 @@ class Receipt:
     cached_tokens: int = 0
     cost_usd: float = 0.0
     part: tuple[int, int] | None = None
+    sha256: str = ""  # of the shard as it stands in the store now
+    edition: str = ""  # where it stands
+    identity: str = ""  # name of what made it
+    another: tuple[str, ...] = ()  # nothing was done: the edition is not the driver's, and why
 
 
 class Worker(Protocol):

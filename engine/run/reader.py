@@ -1,6 +1,7 @@
 """Reads a run's rows: highest revisions, checked ids, and rows for what is missing."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
@@ -9,11 +10,15 @@ import pyarrow as pa
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.data import Prediction, PredictionStatus, Sample
 from medgen.engine.errors import CorruptError
+from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node, Plan
+from medgen.engine.run.editions import Chooser, Record, Terms, record_of
 from medgen.engine.stages import JUDGE
 from medgen.engine.store import schemas
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.shards import Listing, Stage, concat, labels
+from medgen.engine.store.shards import BROKEN, Head, Listing, Stage, concat
+
+_AT_ONCE = 16  # object storage answers slowly, but many at once
 
 _Row = TypeVar("_Row")
 
@@ -37,30 +42,82 @@ class RunReader:
         self.objects = objects
         self.plan = plan
         self.benchmark = benchmark or Benchmark(objects, plan.benchmark)
+        self.editions: dict[str, str] = {}  # by key, once they are settled
+        self._pinned: dict[str, str] = {}
         self._listings: dict[str, Listing] = {}
         self._names: dict[str, tuple[str, ...]] = {}  # of shards, by key
-        self._told: dict[str, dict[int, int]] = {}  # key -> shard -> revision
+        self._heads: dict[str, Mapping[int, Head]] = {}
+        self._told: dict[tuple[str, str], dict[int, tuple[int, Head | None]]] = {}
+        self._records: dict[tuple[str, str], Record | None] = {}
+
+    def settle(self, terms: Terms | None = None) -> Mapping[str, tuple[str, ...]]:
+        """Choose the edition of each node.
+
+        Args:
+            terms: given, what can be seen from here is held against what made the rows; else the
+                run's own choice stands, or the last edition.
+
+        Returns:
+            By key, how what would make rows now differs from what made those that are there.
+        """
+        chosen = Chooser(self.objects, self.plan, terms or Terms()).settle(
+            self._pinned, look=terms is not None
+        )
+        self.editions = dict(chosen.editions)
+        self._listings, self._heads, self._records = {}, {}, {}
+        return chosen.changed
+
+    def pin(self, key: str, edition: str) -> None:
+        """A worker has said which edition it writes: the run's, until it is settled anew."""
+        self._pinned[key] = self.editions[key] = edition
 
     def stage(self, node: Node) -> Stage:
         """Where a node's shards are."""
+        if node.key not in self.editions:
+            self.settle()
         if node.key not in self._names:
             self._names[node.key] = self.plan.shard_names(node)
-        return Stage(self.objects, node.stage, node.key, self._names[node.key])
+        names, edition = self._names[node.key], self.editions[node.key]
+        return Stage(self.objects, node.stage, node.key, names, edition=edition)
 
     def listing(self, node: Node) -> Listing:
         """What there is of a node's shards."""
         if node.key not in self._listings:
             listed = self.stage(node).listing()
-            self._listings[node.key] = listed.join(self._told.get(node.key, {}))
+            told = self._told.get((node.key, self.editions[node.key]), {})
+            self._listings[node.key] = listed.join({i: r for i, (r, _) in dict(told).items()})
         return self._listings[node.key]
 
     def revisions(self, node: Node) -> Mapping[int, int]:
         """The highest revision of each of a node's shards."""
         return self.listing(node).revisions
 
-    def note_commit(self, key: str, shard: int, revision: int) -> None:
+    def heads(self, node: Node) -> Mapping[int, Head]:
+        """What each of a node's shards says it is, at its highest revision.
+
+        One that breaks off has no checksum; whoever reads its rows is told so.
+        """
+        if node.key not in self._heads:
+            have, stage = self.revisions(node), self.stage(node)
+            told = self._told.get((node.key, self.editions[node.key]), {})
+
+            def head(shard: int) -> Head:
+                revision, known = told.get(shard, (-1, None))
+                if known is not None and revision == have[shard]:
+                    return known
+                try:
+                    return stage.head(shard, have[shard])
+                except CorruptError:
+                    return Head(BROKEN)
+
+            with ThreadPoolExecutor(_AT_ONCE) as threads:
+                self._heads[node.key] = dict(zip(have, threads.map(head, have), strict=True))
+        return self._heads[node.key]
+
+    def note_commit(self, key: str, shard: int, revision: int, head: Head | None = None) -> None:
         """Remember a commit that was heard of: a listing may lag behind."""
-        self._told.setdefault(key, {})[shard] = revision
+        told = self._told.setdefault((key, self.editions.get(key, "")), {})
+        told[shard] = (revision, head)
 
     def anew(self, plan: Plan | None = None) -> "RunReader":
         """A reader that lists again, and remembers what this one heard of.
@@ -68,8 +125,23 @@ class RunReader:
         It may read another plan over the same benchmark.
         """
         reader = RunReader(self.objects, plan or self.plan, self.benchmark)
-        reader._told = self._told
+        reader._told, reader._pinned = self._told, dict(self._pinned)
+        if plan is None:
+            reader.editions = dict(self.editions)
         return reader
+
+    def identity(self, node: Node, name: str = "") -> Record | None:
+        """What made rows of a node: those whose labels say that name, or the edition's own."""
+        if (node.key, name) not in self._records:
+            place = self.stage(node).place
+            self._records[node.key, name] = record_of(self.objects, place, name)
+        return self._records[node.key, name]
+
+    def identities(self, node: Node) -> list[Effective]:
+        """Everything that has made rows of a node, each once: one, unless changes are accepted."""
+        names = dict.fromkeys(head.identity for head in self.heads(node).values())
+        found = (self.identity(node, name) for name in names)
+        return [record.effective for record in found if record is not None]
 
     def table(self, node: Node, shard: int) -> pa.Table | None:
         """A node's rows for one benchmark shard; None when any of them is not committed."""
@@ -83,22 +155,6 @@ class RunReader:
         if any(i not in have for i in indexes):
             return None
         return [_with_own_name(node, self.stage(node).read(i, have[i])) for i in indexes]
-
-    def shard_labels(self, node: Node) -> dict[str, object]:
-        """The labels of any one committed shard of a node: the passport of what ran.
-
-        Raises:
-            CorruptError: every one is damaged, so that nobody knows what ran.
-        """
-        damaged: CorruptError | None = None
-        for index, revision in self.revisions(node).items():
-            try:
-                return labels(self.stage(node).read(index, revision))
-            except CorruptError as err:
-                damaged = err
-        if damaged is not None:
-            raise damaged
-        return {}
 
     def predictions(self, system: str, shard: int) -> list[Prediction]:
         """One prediction for every sample of a shard that the system must answer, in order.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -11,12 +11,12 @@ import pyarrow as pa
 from medgen.engine import registry
 from medgen.engine.benchmark.source import UsesBenchmark
 from medgen.engine.data import Prediction, Request, Sample, Score, Verdict
-from medgen.engine.environment import environment_lock
 from medgen.engine.errors import AdapterError
 from medgen.engine.guard import Unforeseen, in_halves_unless_all, internal_error
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.ports import Generator, Judge, Scorer
 from medgen.engine.redaction import redact_all
+from medgen.engine.run.editions import Terms
 from medgen.engine.run.guarding import every_verdict, guard_scores, guard_verdicts
 from medgen.engine.run.logged import LoggedWorker, place_of
 from medgen.engine.run.pool import Target, Unit, Worker
@@ -83,10 +83,6 @@ class PredictWorker(StageWorker):
 
     def passport(self, node: Node) -> Mapping[str, Any]:
         return self.generator.passport()
-
-    def labels(self, node: Node, unit: Unit, target: Target) -> dict[str, Any]:
-        # A system may run its workers in an environment of its own, so its rows say what it holds.
-        return super().labels(node, unit, target) | {"environment": environment_lock()}
 
 
 class ScoreWorker(StageWorker):
@@ -184,31 +180,33 @@ class JudgeWorker(StageWorker):
         return self.judge.passport()
 
 
-def make_worker(
-    url: str, plan: Plan, group: str, session: str = "", discreet: bool = False
-) -> Worker:
-    """Build the worker of a group in this process.
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a run's workers are made. Changes no row."""
 
-    In a session, which one driver names, a judge first judges the benchmark's sentinels.
-    A discreet worker logs of errors only their kind.
-    """
-    made = partial(_make_stage_worker, url, plan, group, session)
-    return LoggedWorker(made, place_of(plan, group, discreet))
+    session: str = ""  # one driver's run; in it a judge first judges the benchmark's sentinels
+    discreet: bool = False  # log of errors only their kind
+    terms: Terms = field(default_factory=Terms)
 
 
-def _make_stage_worker(url: str, plan: Plan, group: str, session: str) -> Worker:
+def make_worker(url: str, plan: Plan, group: str, manner: Manner = Manner()) -> Worker:
+    """Build the worker of a group in this process."""
+    made = partial(_make_stage_worker, url, plan, group, manner)
+    return LoggedWorker(made, place_of(plan, group, manner.discreet))
+
+
+def _make_stage_worker(url: str, plan: Plan, group: str, manner: Manner) -> Worker:
     kind = registry.load(stage_kind(plan.groups[group].stage).worker)
     worker: StageWorker = kind(url, plan, group)
-    if isinstance(worker, JudgeWorker) and session:
-        stand_guard(worker.objects, plan, worker.group, worker.judge, session)
+    worker.introduce(manner.terms)
+    if isinstance(worker, JudgeWorker) and manner.session:
+        stand_guard(worker.objects, plan, worker.group, worker.judge, manner.session)
     return worker
 
 
-def worker_recipe(
-    url: str, plan: Plan, group: str, session: str = "", discreet: bool = False
-) -> partial[Worker]:
+def worker_recipe(url: str, plan: Plan, group: str, manner: Manner = Manner()) -> partial[Worker]:
     """How another process makes the worker."""
-    return partial(make_worker, url, plan, group, session, discreet)
+    return partial(make_worker, url, plan, group, manner)
 
 
 def _without_secrets(row: Prediction) -> Prediction:

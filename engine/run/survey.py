@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import pyarrow.compute as pc
 
 from medgen.engine.environment import code_digest
 from medgen.engine.plan.plan import Node, Plan
-from medgen.engine.run.pool import Target
+from medgen.engine.run.editions import Terms
+from medgen.engine.run.pool import Input, Target
 from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.stages import stage_kind
-from medgen.engine.store.shards import labels
+from medgen.engine.store.shards import BROKEN, labels
 
 # nothing: no row that is there. outside: rows that the outside caused. errors: all that failed.
 Again = Literal["nothing", "outside", "errors"]
+_USUAL = Terms()
 _LISTINGS_AT_ONCE = 16  # object storage answers listings slowly, but many at once
 
 
@@ -26,6 +28,14 @@ class Todo:
     targets: dict[str, dict[int, Target]] = field(default_factory=dict)
     revisions: dict[str, dict[int, int]] = field(default_factory=dict)
     existing: dict[str, Mapping[int, int]] = field(default_factory=dict)  # before this run
+    lost: dict[str, Mapping[int, int]] = field(default_factory=dict)  # in quarantine
+    editions: dict[str, str] = field(default_factory=dict)  # by key; empty: there is none
+    # The sha256 of each shard that is there, and of what it was made from.
+    digests: dict[str, dict[int, str]] = field(default_factory=dict)
+    made_from: dict[str, dict[int, Mapping[str, str]]] = field(default_factory=dict)
+    committed: dict[str, dict[int, str]] = field(default_factory=dict)  # sha256, in this run
+    # By key, how what would make rows now differs from what made those that are there.
+    changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def shards(self) -> int:
@@ -38,33 +48,74 @@ class Todo:
         if shard in self.existing[key]:
             self.revisions[key][shard] = self.existing[key][shard]
 
-    def inputs(self, plan: Plan, node: Node, shard: int) -> dict[str, int]:
-        """The revisions, where not 0, of what a benchmark shard of the node is made from."""
+    def inputs(self, plan: Plan, node: Node, shard: int) -> dict[str, Input]:
+        """What a benchmark shard of the node is made from."""
         given = {}
         for key in node.upstream:
             above = plan.nodes[key]
             for index in stage_shards(above, shard):
-                if revision := self.revisions[key].get(index, 0):
-                    given[f"{key}/{plan.shard_name(above, index)}"] = revision
+                given[f"{key}/{plan.shard_name(above, index)}"] = Input(
+                    self.editions.get(key, ""),
+                    self.revisions[key].get(index, 0),
+                    self._digest(key, index),
+                )
         return given
 
+    def _digest(self, key: str, shard: int) -> str:
+        """The sha256 of a shard; empty while it is still to be made."""
+        known = self.committed if shard in self.targets[key] else self.digests
+        return known.get(key, {}).get(shard, "")
 
-def survey(reader: RunReader, again: Again = "outside") -> Todo:
-    """List what exists and say what is missing, stale or worth another try."""
+    def is_sound(self, plan: Plan, node: Node, index: int) -> bool:
+        """Whether a shard that is to be made again was made from what its inputs are by now.
+
+        An input that was lost and came back as the same bytes makes nothing stale.
+        """
+        target = self.targets[node.key][index]
+        recorded = self.made_from[node.key].get(index)
+        if recorded is None or target.redo or target.revision == 0 or index in self.lost[node.key]:
+            return False
+        given = self.inputs(plan, node, index // node.split)
+        return recorded == {place: one.sha256 for place, one in given.items()}
+
+    def adopt(self, other: "Todo") -> None:
+        """Become another one: whoever holds this sees what has changed."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(other, each.name))
+
+    def note_commit(self, key: str, shard: int, sha256: str, edition: str) -> None:
+        """A shard is there now, as this object in this edition."""
+        self.committed.setdefault(key, {})[shard] = sha256
+        self.editions[key] = edition
+
+
+def survey(reader: RunReader, again: Again = "outside", terms: Terms | None = _USUAL) -> Todo:
+    """List what exists and say what is missing, stale or worth another try.
+
+    Args:
+        reader: of the run.
+        again: which rows that are there are made once more.
+        terms: how what can be seen here is held against what made the rows; None: it is not.
+    """
     plan, todo = reader.plan, Todo()
+    todo.changed = reader.settle(terms)
+    todo.editions = dict(reader.editions)
     nodes = list(plan.nodes.values())
     with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as threads:
         listed = dict(zip(plan.nodes, threads.map(reader.listing, nodes), strict=True))
     surveyor = _Surveyor(reader, todo, again)
     for key, node in plan.nodes.items():
-        todo.existing[key] = listed[key].revisions
+        heads = reader.heads(node)
+        todo.existing[key], todo.lost[key] = listed[key].revisions, listed[key].lost
+        todo.digests[key] = {shard: head.sha256 for shard, head in heads.items()}
+        todo.made_from[key] = {shard: head.inputs for shard, head in heads.items()}
         have, targets = dict(listed[key].revisions), {}
         for shard in range(plan.shards * node.split):
             lost = listed[key].lost.get(shard)
             target = (
                 surveyor.target(node, shard, have.get(shard))
                 if lost is None
-                else Target(key, lost + 1)
+                else surveyor.make(node, lost + 1)
             )
             if target:
                 targets[shard] = target
@@ -81,21 +132,26 @@ class _Surveyor:
     todo: Todo
     again: Again
 
+    def make(self, node: Node, revision: int = 0, redo: tuple[str, ...] = ()) -> Target:
+        return Target(node.key, revision, redo, self.todo.editions.get(node.key, ""))
+
     def target(self, node: Node, shard: int, have: int | None) -> Target | None:
         if have is None:
-            return Target(node.key)
-        if self._stale(node, shard, have):
-            return Target(node.key, have + 1)
+            return self.make(node)
+        if self._stale(node, shard):
+            return self.make(node, have + 1)
         redo = self._redone(node, shard, have)
-        return Target(node.key, have + 1, redo) if redo else None
+        return self.make(node, have + 1, redo) if redo else None
 
-    def _stale(self, node: Node, shard: int, have: int) -> bool:
-        """Whether the shard was made from other revisions of its inputs than there are now."""
+    def _stale(self, node: Node, shard: int) -> bool:
+        """Whether the shard was made from other objects than its inputs are now."""
         inputs = self.todo.inputs(self.reader.plan, node, shard // node.split)
-        if not inputs:
-            return False  # every input is the first revision: nothing can be stale
-        table = self.reader.stage(node).read(shard, have)
-        return dict(labels(table).get("inputs", {})) != inputs
+        recorded = self.todo.made_from[node.key][shard]
+        return any(
+            recorded.get(place) != one.sha256
+            for place, one in inputs.items()
+            if one.sha256 != BROKEN  # whoever needs it is told; what was made of it is whole
+        ) or bool(recorded.keys() - inputs.keys())
 
     def _redone(self, node: Node, shard: int, have: int) -> tuple[str, ...]:
         """The statuses of a shard's rows that are to be repeated."""

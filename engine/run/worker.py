@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
@@ -18,10 +19,20 @@ import pyarrow.compute as pc
 
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.data import Prediction, Sample, Score, Verdict
-from medgen.engine.environment import code_digest
-from medgen.engine.errors import StoreError
+from medgen.engine.environment import code_digest, environment_lock
+from medgen.engine.errors import CorruptError, StoreError
+from medgen.engine.plan.effective import Effective, resolve, seen_parts
 from medgen.engine.plan.plan import Node, Plan
-from medgen.engine.run.pool import Receipt, Target, Unit
+from medgen.engine.run.editions import (
+    Home,
+    Terms,
+    around,
+    claim,
+    find_home,
+    record_identity,
+    spec_of,
+)
+from medgen.engine.run.pool import Receipt, Target, Unit, editions_read, inputs_of
 from medgen.engine.run.reader import combine, part_of, stage_shards
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.connect import connect
@@ -52,12 +63,35 @@ class StageWorker(ABC):
         self.group = plan.groups[group]
         self.objects = connect(url)
         self.benchmark = Benchmark(self.objects, plan.benchmark)
+        self.terms = Terms()
         self._read: tuple[int, list[Sample]] = (-1, [])
         self._names: dict[str, tuple[str, ...]] = {}  # of shards, by key
+        self._held: dict[str, Effective] = {}
+        self._homes: dict[tuple[str, str, tuple[tuple[str, str], ...]], Home] = {}
+        self._recorded: set[str] = set()
+
+    def introduce(self, terms: Terms) -> None:
+        """Find out what this worker holds, and hold that against the others of its run.
+
+        Raises:
+            IdentityError: the first worker of the group was another.
+        """
+        self.terms = terms
+        nodes = [n for n in self.plan.nodes.values() if n.group == self.group.name]
+        claim(
+            self.objects,
+            self.plan,
+            self.group.name,
+            terms,
+            {node.label: self.effective(node) for node in nodes},
+        )
 
     def __call__(self, unit: Unit) -> Sequence[Receipt]:
-        """Do a unit and commit it."""
+        """Do a unit and commit it; or say that its rows belong elsewhere, and do nothing."""
         start = time.monotonic()
+        homes = {t: self.home(t, unit) for t in unit.targets}
+        if any(home.why for home in homes.values()):
+            return [_elsewhere(self.node(t), unit, home) for t, home in homes.items()]
         tables = {t: self._merge(unit, t) for t in unit.targets} if unit.merge else self.work(unit)
         with ThreadPoolExecutor(AT_ONCE) as threads:
             made = threads.map(lambda t: self._commit(unit, t, tables[t], start), tables)
@@ -75,10 +109,35 @@ class StageWorker(ABC):
     def node(self, target: Target) -> Node:
         return self.plan.nodes[target.key]
 
-    def stage(self, node: Node) -> Stage:
+    def effective(self, node: Node) -> Effective:
+        """What this worker holds for a node, found out once."""
+        if node.label not in self._held:
+            outer = around(self.plan, node)
+            held = resolve(spec_of(self.plan, node), self.passport(node), environment_lock())
+            more = seen_parts(outer, patient=True) if outer else {}
+            self._held[node.label] = replace(held, parts={**more, **held.parts})
+        return self._held[node.label]
+
+    def home(self, target: Target, unit: Unit) -> Home:
+        """Where this worker writes the rows of a target."""
+        node = self.node(target)
+        upstream = editions_read(node, unit)
+        asked = (node.key, target.edition, tuple(sorted(upstream.items())))
+        if asked not in self._homes:
+            find = find_home(self.objects, node, self.effective(node), upstream, self.terms)
+            self._homes[asked] = find(target.edition)
+        return self._homes[asked]
+
+    def stage(self, target: Target, unit: Unit) -> Stage:
+        """Where the rows of a target lie."""
+        node, edition = self.node(target), self.home(target, unit).edition
+        return self._stage(node, edition)
+
+    def _stage(self, node: Node, edition: str) -> Stage:
         if node.key not in self._names:
             self._names[node.key] = self.plan.shard_names(node)
-        return Stage(self.objects, node.stage, node.key, self._names[node.key])
+        names = self._names[node.key]
+        return Stage(self.objects, node.stage, node.key, names, edition=edition)
 
     def _shard(self, shard: int) -> list[Sample]:
         # A unit reads its shard more than once; one tuple, so that threads cannot mix two.
@@ -95,16 +154,24 @@ class StageWorker(ABC):
         return samples[low:high]
 
     def rows(self, node: Node, shard: int, unit: Unit) -> pa.Table:
-        """The rows of an upstream node for one benchmark shard, at the revisions given."""
-        stage = self.stage(node)
-        indexes = stage_shards(node, shard)
-        given = {i: unit.inputs.get(f"{node.key}/{stage.names[i]}", 0) for i in indexes}
-        try:
-            return concat([stage.read(i, revision) for i, revision in given.items()])
-        except FileNotFoundError as err:
-            raise StoreError(
-                f"{stage.place.folder}: a shard that this stage needs is gone ({err})"
-            ) from err
+        """The rows of an upstream node for one benchmark shard: the very objects that are known.
+
+        Raises:
+            StoreError: one is gone, or is another by now.
+        """
+        tables = []
+        for index in stage_shards(node, shard):
+            known = unit.inputs[f"{node.key}/{self.plan.shard_name(node, index)}"]
+            stage = self._stage(node, known.edition)
+            place = stage.path(index, known.revision)
+            try:
+                table, digest = stage.read_sealed(index, known.revision)
+            except FileNotFoundError as err:
+                raise CorruptError(f"{place}: a shard that this stage needs is gone") from err
+            if known.sha256 not in ("", digest):
+                raise CorruptError(f"{place} was exchanged since this run began; start again")
+            tables.append(table)
+        return concat(tables)
 
     def predictions(
         self, node: Node, unit: Unit, samples: Sequence[Sample]
@@ -123,14 +190,14 @@ class StageWorker(ABC):
         """The samples' rows in the revision before, when it repeats some of them; else None."""
         if not target.redo:
             return None
-        table = self.stage(node).read(unit.shard, target.revision - 1)
+        table = self.stage(target, unit).read(unit.shard, target.revision - 1)
         return table.filter(pc.is_in(table["sample_id"], pa.array([s.id for s in samples])))
 
     def _merge(self, unit: Unit, target: Target) -> pa.Table:
         node = self.node(target)
         try:
             # A worker that died after it had put the parts together may have dropped them, too.
-            return self.stage(node).read(unit.shard, target.revision)
+            return self.stage(target, unit).read(unit.shard, target.revision)
         except FileNotFoundError:
             committed = self._parts(node, unit, target)
         parts = [(span, committed.read(span)) for span in unit.parts]
@@ -147,17 +214,29 @@ class StageWorker(ABC):
         return concat([table for _, table in _tiling(parts, len(samples), node)])
 
     def _commit(self, unit: Unit, target: Target, table: pa.Table, start: float) -> Receipt:
-        node = self.node(target)
+        node, stage = self.node(target), self.stage(target, unit)
+        self._record(stage, node, unit)
+        written = Written(stage.place.edition, time.monotonic() - start)
         if unit.positions is not None:
             size = self._parts(node, unit, target).write(unit.positions, table)
-        else:
-            table = label(table, self.labels(node, unit, target))
-            if self.is_owed(node, table):
-                self.stage(node).note_owed(unit.shard, target.revision)
-            size = self.stage(node).write(unit.shard, table, target.revision)
+            return _receipt(node, unit, table, replace(written, size=size))
+        table = label(table, self.labels(node, unit, target))
+        if self.is_owed(node, table):
+            stage.note_owed(unit.shard, target.revision)
+        size, digest = stage.write(unit.shard, table, target.revision)
         if unit.merge:
             self._parts(node, unit, target).drop()
-        return _receipt(node, unit, table, size, time.monotonic() - start)
+        took = time.monotonic() - start
+        held = self.effective(node).name
+        written = replace(written, size=size, sha256=digest, identity=held, seconds=took)
+        return _receipt(node, unit, table, written)
+
+    def _record(self, stage: Stage, node: Node, unit: Unit) -> None:
+        """Leave beside the rows what makes them, before the first of them."""
+        if stage.place.folder not in self._recorded:
+            upstream = editions_read(node, unit)
+            record_identity(self.objects, stage.place, self.effective(node), upstream)
+            self._recorded.add(stage.place.folder)
 
     def is_owed(self, node: Node, table: pa.Table) -> bool:
         """Whether a plain start may repeat some of the rows: they are no result of the system's."""
@@ -166,16 +245,17 @@ class StageWorker(ABC):
         return bool(pc.any(pc.is_in(table["status"], owed)).as_py())
 
     def _parts(self, node: Node, unit: Unit, target: Target) -> Parts:
-        return self.stage(node).parts(unit.shard, target.revision, _input_revisions(node, unit))
+        made_from = {place: one.sha256 for place, one in inputs_of(node, unit).items()}
+        return self.stage(target, unit).parts(unit.shard, target.revision, made_from)
 
     def labels(self, node: Node, unit: Unit, target: Target) -> dict[str, Any]:
         return {
             "stage": node.stage,
             "key": node.key,
-            "shard": self.stage(node).names[unit.shard],
+            "shard": self.plan.shard_names(node)[unit.shard],
             "revision": target.revision,
-            "inputs": _input_revisions(node, unit),
-            "passport": self.passport(node),
+            "inputs": {place: one.sha256 for place, one in inputs_of(node, unit).items()},
+            "identity": self.effective(node).name,
             "engine": _version(),
             "code": code_digest(),
         }
@@ -213,10 +293,6 @@ def to_table(
     return table(sound)
 
 
-def _input_revisions(node: Node, unit: Unit) -> dict[str, int]:
-    return {k: r for k, r in unit.inputs.items() if k.split("/")[0] in node.upstream}
-
-
 def _tiling(
     parts: Iterable[tuple[tuple[int, int], pa.Table]], count: int, node: Node
 ) -> list[tuple[tuple[int, int], pa.Table]]:
@@ -233,12 +309,28 @@ def _tiling(
         at = high
     if at != count:
         raise StoreError(
-            f"{StagePlace(node.stage, node.key).folder}: no part begins at row {at} of {count}"
+            f"{StagePlace(node.stage, node.key).key_folder}: no part begins at row {at} of {count}"
         )
     return ordered
 
 
-def _receipt(node: Node, unit: Unit, table: pa.Table, size: int, seconds: float) -> Receipt:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written where."""
+
+    edition: str
+    seconds: float
+    size: int = 0  # bytes
+    sha256: str = ""  # of a whole shard
+    identity: str = ""
+
+
+def _elsewhere(node: Node, unit: Unit, home: Home) -> Receipt:
+    """Nothing was done: this worker writes the rows of a node in another edition."""
+    return Receipt(node.stage, node.key, unit.shard, edition=home.edition, another=home.why)
+
+
+def _receipt(node: Node, unit: Unit, table: pa.Table, written: Written) -> Receipt:
     counts = pc.value_counts(table["status"]).to_pylist()
 
     def total(column: str) -> Any:
@@ -249,11 +341,14 @@ def _receipt(node: Node, unit: Unit, table: pa.Table, size: int, seconds: float)
         key=node.key,
         shard=unit.shard,
         rows={c["values"]: c["counts"] for c in counts},
-        size=size,
-        seconds=seconds,
+        size=written.size,
+        seconds=written.seconds,
         prompt_tokens=total("prompt_tokens"),
         completion_tokens=total("completion_tokens"),
         cached_tokens=total("cached_tokens"),
         cost_usd=float(total("cost_usd")),
         part=unit.positions,
+        sha256=written.sha256,
+        edition=written.edition,
+        identity=written.identity,
     )

@@ -118,6 +118,12 @@ class ChaoticObjects:
             raise BusyError(f"chaos: {path} broke off")
         return self.inner.read(path)
 
+    def read_end(self, path: str, most: int) -> bytes:
+        """See `Objects.read_end`."""
+        if self._trouble("read", path):
+            raise BusyError(f"chaos: {path} broke off")
+        return self.inner.read_end(path, most)
+
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
         if self._trouble("names", folder):

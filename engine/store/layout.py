@@ -3,11 +3,14 @@
     samples/<digest>.arrow
     benchmarks/<ref>/{manifest.json, order.arrow,
                       tables/samples/part-00000.parquet …, tables/samples.json}
-    stages/<stage>/<key>/{stage.json, shard-<digest>.arrow, shard-<digest>-r1.arrow, _owed-<digest>,
-                          parts-<digest>/…, quarantine/…}
-    runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, events/<chunk>.jsonl,
-                   summary.parquet, certainty.json, sentinels.json, sets/…, report/…,
-                   tables.json, tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
+    stages/<stage>/<key>/{stage.json, <edition>/…}
+    stages/<stage>/<key>/<edition>/{identity.json, identity-<name>.json, shard-<digest>.arrow,
+                                    shard-<digest>-r1.arrow, _owed-<digest>, parts-<digest>/…,
+                                    quarantine/…}
+    runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, editions.json,
+                   events/<chunk>.jsonl, identities/<driver>/…, summary.parquet, certainty.json,
+                   sentinels.json, sets/…, report/…, tables.json,
+                   tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
     sentinels/<identity>/<session>-<worker>.json
     nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json, lease/…}
     chaos/<death>
@@ -37,7 +40,8 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME = r"[0-9a-z]+(?:-\d+of\d+)?"  # of a shard: what samples it is about
 _SHARD = re.compile(rf"shard-({_NAME})(?:-r(\d+))?\.arrow")
 _LEASE = re.compile(r"lease-(\d{6,})\.json")
-_COMMIT = re.compile(rf"stages/(\w+)/\w+/(shard|parts)-({_NAME})")
+_COMMIT = re.compile(rf"stages/(\w+)/\w+/(?:\w+/)?(shard|parts)-({_NAME})")
+_EDITION = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +83,30 @@ def sample_shard(digest: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StagePlace:
-    """The folder of what a stage made under one key."""
+    """The folder of what a stage made under one key: in an edition, what one identity made."""
 
     stage: str
     key: str
+    edition: str = ""  # empty: the folder above them all, or rows that have none
+
+    @property
+    def key_folder(self) -> str:
+        """Where everything under the key is."""
+        return f"{STAGES}/{self.stage}/{self.key}"
 
     @property
     def folder(self) -> str:
         """Where it is."""
-        return f"{STAGES}/{self.stage}/{self.key}"
+        return f"{self.key_folder}/{self.edition}" if self.edition else self.key_folder
 
     @property
     def recipe(self) -> str:
         """What the key stands for."""
-        return f"{self.folder}/stage.json"
+        return f"{self.key_folder}/stage.json"
+
+    def identity(self, name: str = "") -> str:
+        """What made the edition; with a name, another that has added to it."""
+        return f"{self.folder}/identity-{name}.json" if name else f"{self.folder}/identity.json"
 
     @property
     def quarantine(self) -> str:
@@ -138,6 +152,15 @@ class RunPlace:
     def status(self) -> str:
         """Where it stands."""
         return f"{self.folder}/status.json"
+
+    @property
+    def editions(self) -> str:
+        """Which edition of each stage the run reads and writes."""
+        return f"{self.folder}/editions.json"
+
+    def identity_claim(self, driver: str, group: str) -> str:
+        """What the first worker of a group was, under one driver; `group` is a digest of it."""
+        return f"{self.folder}/identities/{driver}/{group}.json"
 
     @property
     def cancel(self) -> str:
@@ -287,6 +310,11 @@ def shard_of(file: str) -> tuple[str, int] | None:
     """The shard's name and the revision that a file name stands for; None: it is no shard's."""
     match = _SHARD.fullmatch(file)
     return (match[1], int(match[2] or 0)) if match else None
+
+
+def is_edition(name: str) -> bool:
+    """Whether a name below a key is an edition's."""
+    return bool(_EDITION.fullmatch(name))
 
 
 def owed_note(name: str, revision: int) -> str:

@@ -57,6 +57,10 @@ class Objects(Protocol):
         """
         ...
 
+    def read_end(self, path: str, most: int) -> bytes:
+        """The last bytes of an object, at most so many. Raises as `read` does."""
+        ...
+
     def names(self, folder: str) -> list[str]:
         """Names directly under a folder, sorted; empty when there is none."""
         ...
@@ -107,6 +111,10 @@ class RetryingObjects:
     def read(self, path: str) -> bytes:
         """See `Objects.read`."""
         return self._persist(lambda: self.inner.read(path))
+
+    def read_end(self, path: str, most: int) -> bytes:
+        """See `Objects.read_end`."""
+        return self._persist(lambda: self.inner.read_end(path, most))
 
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
@@ -185,6 +193,13 @@ class PosixObjects:
         target = self._target(path)
         with explain("read", str(target)):
             return target.read_bytes()
+
+    def read_end(self, path: str, most: int) -> bytes:
+        """See `Objects.read_end`."""
+        target = self._target(path)
+        with explain("read", str(target)), target.open("rb") as source:
+            source.seek(max(0, source.seek(0, os.SEEK_END) - most))
+            return source.read()
 
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
@@ -289,6 +304,13 @@ class RemoteObjects:
         """See `Objects.read`."""
         with explain("read", f"{self.url}/{path}"):
             return bytes(self.fs.cat_file(self._path(path)))
+
+    def read_end(self, path: str, most: int) -> bytes:
+        """See `Objects.read_end`."""
+        with explain("read", f"{self.url}/{path}"):
+            full = self._path(path)
+            size = self.fs.size(full) or 0
+            return bytes(self.fs.cat_file(full, start=max(0, size - most), end=size))
 
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""

@@ -100,6 +100,11 @@ class S3Objects:
         with explain("read", f"{self.url}/{path}"):
             return self._wait(self._get(self._key(path)))
 
+    def read_end(self, path: str, most: int) -> bytes:
+        """See `Objects.read_end`; a store that knows no ranges gives the whole."""
+        with explain("read", f"{self.url}/{path}"):
+            return self._wait(self._get(self._key(path), Range=f"bytes=-{most}"))
+
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
         with explain("list", f"{self.url}/{folder}"):
@@ -138,8 +143,8 @@ class S3Objects:
             )
         self.fs.call_s3("put_object", Bucket=self.bucket, Key=key, Body=data, **named)
 
-    async def _get(self, key: str) -> bytes:
-        reply = await self.fs._call_s3("get_object", Bucket=self.bucket, Key=key)
+    async def _get(self, key: str, **named: str) -> bytes:
+        reply = await self.fs._call_s3("get_object", Bucket=self.bucket, Key=key, **named)
         async with reply["Body"] as body:
             return bytes(await body.read())
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from medgen.engine.errors import CorruptError
 
 _BLANK = b"0" * 64
+_BEYOND_FOOTER = 64  # bytes around a footer that a reader wants to see
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
@@ -43,6 +44,28 @@ def unseal(data: bytes, name: str) -> pa.Table:
             if hasher.hexdigest().encode() != digest:
                 raise CorruptError(f"{name}: checksum differs; the object was changed or damaged")
             return reader.read_all()
+    except (pa.ArrowException, OSError, ValueError) as err:
+        raise CorruptError(f"{name}: not a readable Arrow file ({err})") from err
+
+
+def seal_of(end: bytes, name: str) -> tuple[str, pa.Schema] | None:
+    """The checksum and schema that the end of a sealed object tells; None: it is too short an end.
+
+    They are what the object says; that its rows are those is known when it is read whole.
+
+    Raises:
+        CorruptError: it is no sealed object.
+    """
+    if end[-6:] != b"ARROW1":
+        raise CorruptError(f"{name}: not a readable Arrow file (it breaks off)")
+    if len(end) < int.from_bytes(end[-10:-6], "little", signed=True) + _BEYOND_FOOTER:
+        return None
+    try:
+        with pa.ipc.open_file(end) as reader:
+            digest = (reader.metadata or {}).get(b"sha256", b"")
+            if len(digest) != 64:
+                raise CorruptError(f"{name}: no checksum in the file's footer")
+            return digest.decode("ascii", "replace"), reader.schema
     except (pa.ArrowException, OSError, ValueError) as err:
         raise CorruptError(f"{name}: not a readable Arrow file ({err})") from err
 

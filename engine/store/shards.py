@@ -1,8 +1,8 @@
 """A stage's output: sealed shards under the address of what they depend on.
 
 An object that exists is complete. Retried error rows are a later revision of the same shard;
-readers take the highest. What a shard was made from stands in its metadata, so that a shard
-made from an older revision of its input is known to be stale.
+readers take the highest. A shard's metadata has the sha256 of every object that it was made from,
+so that one made from what is not there any more is known to be stale.
 
 A shard with rows that the outside kept from us has a note beside it, written first, so that the
 next start need not read every shard to find them.
@@ -14,7 +14,7 @@ its place is the next one, so that whatever was made from the damaged one is sta
 import json
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -25,7 +25,10 @@ from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
 from medgen.engine.store.layout import QUARANTINE, StagePlace, owed_note, part, shard_of
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.sealed import seal, unseal
+from medgen.engine.store.sealed import seal, seal_of, unseal
+
+BROKEN = "broken"  # in place of a sha256 that an object does not tell
+_END = 65536  # bytes of an object that are read for its footer
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +47,32 @@ class Listing:
         return replace(self, revisions={**self.revisions, **newer}, lost=lost)
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What one object of rows is and was made from."""
+
+    sha256: str
+    inputs: Mapping[str, str] = field(default_factory=dict)  # "<key>/<shard>" -> sha256
+    identity: str = ""  # name of what made it
+    code: str = ""  # digest of the engine's code
+
+
 class Stage:
-    """Reads and writes `<root>/stages/<stage>/<key>/`.
+    """Reads and writes `<root>/stages/<stage>/<key>/<edition>/`.
 
     A shard has a number here, which is its place among `names`; what others keep in the folder,
     under names of other samples, is none of its.
     """
 
-    def __init__(self, objects: Objects, stage: str, key: str, names: Sequence[str]) -> None:
+    def __init__(
+        self, objects: Objects, stage: str, key: str, names: Sequence[str], *, edition: str = ""
+    ) -> None:
         """Nothing is read or written yet."""
         self.objects = objects
         self.names = names
         self.stage = stage
         self.key = key
-        self.place = StagePlace(stage, key)
+        self.place = StagePlace(stage, key, edition)
 
     def declare(self, recipe: Mapping[str, Any]) -> None:
         """Leave the recipe that this address stands for beside the shards (`stage.json`)."""
@@ -95,11 +110,16 @@ class Stage:
         """The highest committed revision of every shard that is there."""
         return dict(self.listing().revisions)
 
-    def write(self, shard: int, table: pa.Table, revision: int = 0) -> int:
-        """Commit a shard whole; harmless when another worker was first. Returns bytes."""
-        data = seal(table)
-        self.objects.create(self.path(shard, revision), data)
-        return len(data)
+    def write(self, shard: int, table: pa.Table, revision: int = 0) -> tuple[int, str]:
+        """Commit a shard whole; harmless when another worker was first.
+
+        Returns:
+            Bytes, and the sha256 of what stands there now: ours, or what the other wrote.
+        """
+        data, name = seal(table), self.path(shard, revision)
+        if not self.objects.create(name, data):
+            return len(data), self.head(shard, revision).sha256
+        return len(data), _told(data, name)[0]
 
     def note_owed(self, shard: int, revision: int) -> None:
         """Leave a note that the shard, about to be written, has rows to be repeated."""
@@ -112,13 +132,33 @@ class Stage:
             FileNotFoundError: that revision was not committed.
             CorruptError: the bytes are not what was written, or belong elsewhere.
         """
+        return self.read_sealed(shard, revision)[0]
+
+    def head(self, shard: int, revision: int = 0) -> Head:
+        """What a shard's object says it is, by its end alone; `read` proves it.
+
+        Raises:
+            FileNotFoundError: that revision was not committed.
+            CorruptError: the object breaks off, or is none of ours.
+        """
         name = self.path(shard, revision)
-        table = self.proven(name)
+        found = seal_of(self.objects.read_end(name, _END), name)
+        digest, schema = found or _told(self.objects.read(name), name)
+        said = _labels_of(schema)
+        return Head(
+            digest, said.get("inputs", {}), str(said.get("identity", "")), str(said.get("code", ""))
+        )
+
+    def read_sealed(self, shard: int, revision: int = 0) -> tuple[pa.Table, str]:
+        """One shard as `read` gives it, and its object's sha256."""
+        name = self.path(shard, revision)
+        data = self.objects.read(name)
+        table = self._prove(data, name)
         said = labels(table)
         for what, stands_for in (("key", self.key), ("shard", self.names[shard])):
             if said.get(what, stands_for) != stands_for:
                 raise CorruptError(f"{name} holds rows of {what} {said[what]}")
-        return table
+        return table, _told(data, name)[0]
 
     def path(self, shard: int, revision: int = 0) -> str:
         """Where a shard is."""
@@ -126,13 +166,16 @@ class Stage:
 
     def proven(self, name: str) -> pa.Table:
         """The table of an object of this stage, its checksum and schema proven."""
-        table = unseal(self.objects.read(name), name)
+        return self._prove(self.objects.read(name), name)
+
+    def _prove(self, data: bytes, name: str) -> pa.Table:
+        table = unseal(data, name)
         schemas.check_name(table, stage_kind(self.stage).rows, name)
         return table
 
-    def parts(self, shard: int, revision: int, made_from: Mapping[str, int]) -> "Parts":
+    def parts(self, shard: int, revision: int, made_from: Mapping[str, str]) -> "Parts":
         """Where the parts of a shard lie until they are put together."""
-        # Parts that an earlier driver left may be made from older inputs: they lie elsewhere.
+        # Parts that an earlier driver left may be made from other inputs: they lie elsewhere.
         inputs = fingerprint(made_from) if made_from else ""
         return Parts(self, self.place.parts(self.names[shard], revision, inputs))
 
@@ -183,8 +226,19 @@ def label(table: pa.Table, labels_: Mapping[str, Any]) -> pa.Table:
 
 def labels(table: pa.Table) -> dict[str, Any]:
     """The labels of a stored table; empty when it has none."""
-    text = (table.schema.metadata or {}).get(b"medgen.labels")
+    return _labels_of(table.schema)
+
+
+def _labels_of(schema: pa.Schema) -> dict[str, Any]:
+    text = (schema.metadata or {}).get(b"medgen.labels")
     return dict(json.loads(text)) if text else {}
+
+
+def _told(data: bytes, name: str) -> tuple[str, pa.Schema]:
+    found = seal_of(data, name)
+    if found is None:
+        raise CorruptError(f"{name}: not a readable Arrow file (no footer)")
+    return found
 
 
 def concat(tables: Sequence[pa.Table]) -> pa.Table:

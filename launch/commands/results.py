@@ -46,7 +46,7 @@ def status_command(run: str | None, store: str, as_json: bool) -> int:
 
     reader = open_run(store, run)
     status = standing(RunFolder(reader.objects, reader.plan.run_id), partial(click.echo, err=True))
-    todo = survey(reader)
+    todo = survey(reader, terms=None)
     if as_json:
         left = {key: len(targets) for key, targets in todo.targets.items()}
         known = plain(status) if status else {}

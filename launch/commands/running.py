@@ -17,7 +17,10 @@ from medgen.launch.commands.options import (
 
 if TYPE_CHECKING:
     from medgen.conf import RunConf
+    from medgen.engine.plan.plan import Plan
     from medgen.engine.run.driver import Event
+    from medgen.engine.run.reader import RunReader
+    from medgen.engine.run.survey import Todo
     from medgen.launch.run.evaluation import RunOptions, RunResult
 
 Overrides = tuple[str, ...]
@@ -29,9 +32,12 @@ _NOTHING_ASKED = """what is to be run? Name a configuration:
 
 
 def _again(command: Any) -> Any:
-    return click.option(
-        "--retry-errors", is_flag=True, help="Repeat the rows that are not ok, and only those."
-    )(command)
+    for option, words in (
+        ("--accept-changed", "Keep the rows of a model or metric that is another by now."),
+        ("--retry-errors", "Repeat the rows that are not ok, and only those."),
+    ):
+        command = click.option(option, is_flag=True, help=words)(command)
+    return command
 
 
 @click.command("run")
@@ -47,6 +53,7 @@ def run_command(
     store: str | None,
     overrides: Overrides,
     retry_errors: bool,
+    accept_changed: bool,
     as_json: bool,
     repair: bool,
     chaos: str | None,
@@ -69,7 +76,12 @@ def run_command(
         protect(conf, allow_endpoint)
     faults = parse_chaos(chaos) if chaos else None
     options = RunOptions(
-        retry_errors=retry_errors, quiet=as_json, repair=repair, chaos=faults, discreet=protected
+        retry_errors=retry_errors,
+        quiet=as_json,
+        repair=repair,
+        chaos=faults,
+        discreet=protected,
+        accept_changed=accept_changed,
     )
     with words_withheld() if protected else nullcontext():
         return carry_out(conf, options)
@@ -80,14 +92,13 @@ def run_command(
 @_again
 @as_json
 def score_command(
-    config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
+    config: str | None, store: str | None, overrides: Overrides, as_json: bool, **again: Any
 ) -> int:
     """Score the predictions that exist; no model is run."""
     from medgen.launch.run.evaluation import RunOptions
 
-    return carry_out(
-        configuration(config, store, overrides), RunOptions(("score",), retry_errors, quiet=as_json)
-    )
+    options = RunOptions(("score",), quiet=as_json, **again)
+    return carry_out(configuration(config, store, overrides), options)
 
 
 @click.command("judge")
@@ -95,20 +106,19 @@ def score_command(
 @_again
 @as_json
 def judge_command(
-    config: str | None, store: str | None, overrides: Overrides, retry_errors: bool, as_json: bool
+    config: str | None, store: str | None, overrides: Overrides, as_json: bool, **again: Any
 ) -> int:
     """Judge the predictions that exist; no model but the judge is run."""
     from medgen.launch.run.evaluation import RunOptions
 
-    return carry_out(
-        configuration(config, store, overrides), RunOptions(("judge",), retry_errors, quiet=as_json)
-    )
+    options = RunOptions(("judge",), quiet=as_json, **again)
+    return carry_out(configuration(config, store, overrides), options)
 
 
 def carry_out(conf: "RunConf", options: "RunOptions") -> int:
     """Carry a run out, publish it, and give the exit code."""
     from medgen.launch.run.evaluation import evaluate
-    from medgen.launch.run.progress import line
+    from medgen.launch.run.progress import line, words_of_change
     from medgen.launch.run.publish import publish
     from medgen.launch.run.stop import Stop
 
@@ -123,6 +133,8 @@ def carry_out(conf: "RunConf", options: "RunOptions") -> int:
             emit(body.pop("event"), **body)
         elif event.kind in ("quarantined", "chaos", "predictions", "warning", "taken_over"):
             say(f"{event.kind}: {': '.join(event.details.values())}", err=True)
+        elif event.kind == "identity":
+            say(words_of_change(event.details), err=True)
 
     with ours_alone():
         result = evaluate(conf, options, stop, tell)
@@ -139,6 +151,22 @@ def carry_out(conf: "RunConf", options: "RunOptions") -> int:
     else:
         say(f"run {result.plan.run_id} in {conf.store}: exit code {code}", err=True)
     return code
+
+
+def _say_taken_over(reader: "RunReader") -> None:
+    from medgen.engine.run.adopting import take_over
+
+    for model, rows in take_over(reader, write=False).items():
+        words = f"{model}: {rows} rows stand under other shards; a run takes them over"
+        say(words, err=True)
+
+
+def _say_changes(plan: "Plan", todo: "Todo") -> None:
+    from medgen.launch.run.progress import words_of_change
+
+    for key, words in todo.changed.items():
+        told = {"label": plan.nodes[key].label, "changes": words}
+        say(words_of_change(told), err=True)
 
 
 def _say_given_up(result: "RunResult", store: str) -> None:
@@ -169,7 +197,6 @@ def plan_command(
     """Show stages, shards done and to do, resources and estimates; refuse what cannot fit."""
     from medgen.engine.codec import plain
     from medgen.engine.plan import graph
-    from medgen.engine.run.adopting import take_over
     from medgen.engine.run.reader import RunReader
     from medgen.engine.run.survey import survey
     from medgen.engine.store.connect import connect
@@ -182,8 +209,7 @@ def plan_command(
     plan = plan_of(conf, objects)
     reader = RunReader(objects, plan)
     todo = survey(reader)
-    for model, rows in take_over(reader, write=False).items():
-        say(f"{model}: {rows} rows stand under other shards; a run takes them over", err=True)
+    _say_taken_over(reader)
     if as_json:
         left = {key: len(targets) for key, targets in todo.targets.items()}
         emit("plan", plan=plain(plan), shards_to_do=left)
@@ -198,6 +224,7 @@ def plan_command(
             console = Console()
             console.print(graph.terminal(plan), markup=False, highlight=False)
             console.print(plan_table(plan, todo))
+    _say_changes(plan, todo)
     for warning in check_offered(conf, plan, todo):
         say(f"warning: {warning}", err=True)
     check_cluster(plan, conf.cluster)

@@ -131,8 +131,8 @@ def _values(reader: RunReader, system: str) -> _Values:
 
 def _declarations(reader: RunReader, node: Node) -> list[authors.Declared]:
     """The values of a metric, from the passport of what ran; one of its name when nothing ran."""
-    passport = reader.shard_labels(node).get("passport")
-    passport = passport if isinstance(passport, Mapping) else {}
+    held = reader.identities(node)
+    passport: Mapping[str, Any] = held[0].passport if held else {}
     outputs, profile = passport.get("outputs"), str(passport.get("profile", ""))
     return [
         authors.Declared(node.label, output["name"], output.get("authors", ""), profile)

@@ -139,14 +139,13 @@ def _breakdown(summary: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def _stage_line(reader: RunReader, node: Node) -> StageLine:
-    labels = reader.shard_labels(node)
-    passport = labels.get("passport")
+    held = {one.name: dict(one.passport) for one in reader.identities(node)}
     return StageLine(
         node=node,
         done=len(reader.revisions(node)),
         shards=reader.plan.shards * node.split,
-        passport=dict(passport) if isinstance(passport, dict) else {},
-        random_weights=has_random_weights(labels),
+        passport=held if len(held) > 1 else next(iter(held.values()), {}),
+        random_weights=has_random_weights(held),
     )
 
 

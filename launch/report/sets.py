@@ -83,7 +83,6 @@ def system_state(
     Without `make` also None when the state of one of these shards is not stored.
     """
     nodes = reader.plan.predictions(system.name)
-    revisions = {n.key: dict(reader.revisions(n)) for n in nodes}
     recipe: dict[str, Any] = {"passport": dict(passport), "of": [n.key for n in nodes]}
     recipe["gives"] = sorted(system.gives)
     merged: SetState | None = None
@@ -91,7 +90,7 @@ def system_state(
         if any(reader.table(n, shard) is None for n in nodes):
             continue
         made_of = [
-            revisions[n.key][i]
+            reader.heads(n)[i].sha256
             for n in nodes
             for i in range(shard * n.split, (shard + 1) * n.split)
         ]

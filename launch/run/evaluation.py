@@ -16,11 +16,12 @@ from medgen.actors.chaos import ChaoticPool
 from medgen.conf import RunConf
 from medgen.engine import registry
 from medgen.engine.codec import plain
-from medgen.engine.errors import StoreError
+from medgen.engine.errors import ConfigError, StoreError
 from medgen.engine.judging.sentinels import Drift
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.adopting import take_over
 from medgen.engine.run.driver import Ending, Event, Options, carry_out
+from medgen.engine.run.editions import Terms, note_editions
 from medgen.engine.run.folder import RunFolder, RunStatus
 from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.run.sentinels import drifts
@@ -51,6 +52,7 @@ class RunOptions:
     repair: bool = False  # prove everything first, and replace what is damaged
     chaos: Chaos | None = None  # a rehearsal with these faults
     discreet: bool = False  # no words of samples in logs, events and status
+    accept_changed: bool = False  # go on in rows that another model or metric made
 
     @property
     def again(self) -> Again:
@@ -81,34 +83,77 @@ def evaluate(
     """
     start = time.monotonic()
     early: list[Event] = []  # before there is a record to write to
-    objects = connect(chaotic_url(conf.store, options.chaos) if options.chaos else conf.store)
-    if options.chaos:
-        early.append(Event("chaos", "", details={"settings": str(options.chaos)}))
-        forget_deaths(objects)
-    if options.repair:
-        mend_benchmark(objects, conf.benchmark, early.append)
-    plan = compose.plan_of(conf, objects, options.chaos)
-    if options.repair:
-        mend_run(objects, plan, early.append)
-    folder = RunFolder(objects, plan.run_id)
+    reader = _open(conf, options, early)
+    plan = reader.plan
+    folder = RunFolder(reader.objects, plan.run_id)
     folder.save_plan(plan, compose.config_text(conf))
-    reader = _reader_of(objects, plan, early)
-    todo = restrict(survey(reader, options.again), plan, options.stages)
+    work = _survey(conf, options, reader)
+    early += _events_of_changes(plan, work.todo)
     session = _session()
-    recorder = Recorder(folder, plan, todo, session)
+    recorder = Recorder(folder, plan, work.todo, session)
     _tell_all(early, (recorder, tell))
     recorder.publish(job=options.job.id, code=code_identity())
     pulse = Pulse(stop, recorder, obey_present=options.job.submitted)
     begun = time.monotonic()
     with _record_failure(recorder, options.discreet):
-        ending = _drive(conf, options, reader, todo, Watchers((recorder, tell), pulse))
+        watchers = Watchers((recorder, tell), pulse)
+        ending = _drive(conf, options, reader, work, watchers)
     worked = time.monotonic() - begun
     reader = reader.anew()  # what was listed before is out of date
-    complete = not survey(reader, "nothing").shards
+    complete = not survey(reader, "nothing", terms=None).shards
     _tell_all(_events_of_replays(reader), (recorder, tell))
     recorder.publish(status=_standing(ending, complete), failed=ending.failed)
     moved = judge_drifts(folder, plan, session)
     return RunResult(plan, reader, ending, complete, time.monotonic() - start, worked, moved)
+
+
+def _open(conf: RunConf, options: RunOptions, early: list[Event]) -> RunReader:
+    """The run as it stands in the store, with damaged objects put aside if that is asked for."""
+    tell = early.append
+    objects = connect(chaotic_url(conf.store, options.chaos) if options.chaos else conf.store)
+    if options.chaos:
+        tell(Event("chaos", "", details={"settings": str(options.chaos)}))
+        forget_deaths(objects)
+    if options.repair:
+        mend_benchmark(objects, conf.benchmark, tell)
+    plan = compose.plan_of(conf, objects, options.chaos)
+    if options.repair:
+        mend_run(objects, plan, tell)
+    return _reader_of(objects, plan, early)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to do, how to find that out anew, and how changed models are taken."""
+
+    todo: Todo
+    look: Callable[[RunReader], Todo]
+    terms: Terms
+
+
+def _survey(conf: RunConf, options: RunOptions, reader: RunReader) -> Work:
+    """Look what is to do; the run's folder says which editions it reads from now on."""
+    if conf.identity not in ("usual", "strict"):
+        raise ConfigError(f"identity is usual or strict, not {conf.identity!r}")
+    terms = Terms(options.accept_changed, conf.identity == "strict")
+
+    def look(reader: RunReader) -> Todo:
+        return restrict(survey(reader, options.again, terms), reader.plan, options.stages)
+
+    todo = look(reader)
+    note_editions(reader.objects, reader.plan.run_id, todo.editions)
+    return Work(todo, look, terms)
+
+
+def _events_of_changes(plan: Plan, todo: Todo) -> list[Event]:
+    """What changed, once for all systems that share what makes their rows."""
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for key, words in todo.changed.items():
+        found.setdefault((plan.nodes[key].group, plan.nodes[key].label), words)
+    return [
+        Event("identity", group, details={"label": label, "changes": list(words)})
+        for (group, label), words in found.items()
+    ]
 
 
 def _tell_all(events: Iterable[Event], told: Sequence[Callable[[Event], None]]) -> None:
@@ -189,8 +234,9 @@ class Watchers:
 
 
 def _drive(
-    conf: RunConf, options: RunOptions, reader: RunReader, todo: Todo, watchers: Watchers
+    conf: RunConf, options: RunOptions, reader: RunReader, work: Work, watchers: Watchers
 ) -> Ending:
+    todo = work.todo
     ending = check_offered(conf, reader.plan, todo)
     _tell_all((Event("warning", "", details={"words": w}) for w in ending), watchers.told)
     if not todo.shards:
@@ -214,6 +260,8 @@ def _drive(
         options.discreet,
         conf.spending_cap_usd,
         watchers.pulse.recorder.driver,
+        terms=work.terms,
+        survey=work.look,
     )
     with (
         compose.open_pool(conf.cluster, conf.store) as pool,

@@ -53,6 +53,15 @@ def in_words(details: Mapping[str, Any]) -> str:
     return " ".join(f"{k}={v}" for k, v in shown.items())
 
 
+def words_of_change(details: Mapping[str, Any]) -> str:
+    """That something is another by now, what, and what follows."""
+    changes = "; ".join(details["changes"])
+    return (
+        f"{details['label']} is not what made the rows that are there: {changes}. A new set of "
+        "rows is begun; `--accept-changed` goes on in the old one"
+    )
+
+
 class Bars:
     """A bar for each stage, on a terminal."""
 
@@ -72,13 +81,19 @@ class Bars:
         self._rows: dict[str, Counter[str]] = {}
         self._tokens: Counter[str] = Counter()
         self._start = time.monotonic()
+        self._plan, self._todo = plan, todo
         for stage in dict.fromkeys(n.stage for n in plan.nodes.values()):
-            nodes = [n for n in plan.nodes.values() if n.stage == stage]
-            total = sum(plan.shards * n.split for n in nodes)
-            left = sum(len(todo.targets[n.key]) for n in nodes)
-            if total:
-                task = self._progress.add_task(stage, total=total, completed=total - left, note="")
-                self._tasks[stage], self._rows[stage] = task, Counter()
+            self._tasks[stage] = self._progress.add_task(stage, note="")
+            self._rows[stage] = Counter()
+        self._count()
+
+    def _count(self) -> None:
+        """What is to do, when it is known and when it is another."""
+        for stage, task in self._tasks.items():
+            nodes = [n for n in self._plan.nodes.values() if n.stage == stage]
+            total = sum(self._plan.shards * n.split for n in nodes)
+            left = sum(len(self._todo.targets[n.key]) for n in nodes)
+            self._progress.update(task, total=total, completed=total - left)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -91,7 +106,9 @@ class Bars:
         """Advance, or say what happened."""
         receipt = event.receipt
         if receipt is None:
-            if event.kind in ("trouble", "gave_up", "draining"):
+            if event.kind == "identity":
+                self._count()
+            elif event.kind in ("trouble", "gave_up", "draining"):
                 words = in_words(event.details)
                 self._progress.console.print(
                     visible(f"{event.kind} {event.group}: {words}"), markup=False
@@ -178,19 +195,25 @@ class Recorder:
         self._lines: list[str] = []  # of the chunk that is being filled
         self._explained: set[str] = set()  # errors whose traceback is in the log
         self._rows: dict[str, Counter[str]] = {}
-        total = {key: plan.shards * node.split for key, node in plan.nodes.items()}
-        self._done = {key: total[key] - len(todo.targets[key]) for key in plan.nodes}
+        self._plan, self._todo = plan, todo
+        self._done = self._count()
         self._written = self._logged = 0.0
         self.status = Status("started", plan.run_id, now(), now(), dict(self._done))
 
     def __call__(self, event: Event) -> None:
         """Count a receipt, keep the line, publish now and then."""
         self._lines.append(json.dumps(self._explain_once(line(event))))
+        if event.kind == "identity":
+            self._done = self._count()
         if (receipt := event.receipt) is not None and receipt.part is None:
             self._done[receipt.key] += 1
             self._rows.setdefault(receipt.stage, Counter()).update(receipt.rows)
         if time.monotonic() - self._written > _STATUS_EVERY_S:
             self.publish()
+
+    def _count(self) -> dict[str, int]:
+        total = {key: self._plan.shards * n.split for key, n in self._plan.nodes.items()}
+        return {key: count - len(self._todo.targets[key]) for key, count in total.items()}
 
     def _explain_once(self, body: dict[str, Any]) -> dict[str, Any]:
         """Without a traceback that the log has already: a flaky endpoint may fail for days."""

@@ -55,7 +55,7 @@ def wait_for(what: Callable[[], bool], client: subprocess.Popen[str] | None = No
 def committed(folder: Path) -> int:
     """Answer shards in the store."""
     stages = folder / "store" / "stages" / "answer"
-    return len(list(stages.glob("*/shard-*.arrow")))
+    return len(list(stages.glob("*/*/shard-*.arrow")))
 
 
 def exported(cluster: Machines) -> set[str]:

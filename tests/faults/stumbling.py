@@ -42,7 +42,8 @@ def mortal(create: Any, halfway: Any, step: str, victim: str) -> Any:
     """A `create` that does not survive the victim's."""
 
     def attempt(self: Any, path: str, data: bytes) -> bool:
-        meant = path == victim
+        folder, _, name = victim.rpartition("/")  # the edition between them has no name yet
+        meant = path.startswith(f"{folder}/") and path.endswith(f"/{name}")
         if meant and step == "before":
             die()
         if meant and step == "during":

@@ -21,7 +21,7 @@ from medgen.engine.run.driver import Event
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import BenchmarkPlace, StagePlace, sample_shard
-from medgen.engine.store.sealed import seal, unseal
+from medgen.engine.store.sealed import seal, seal_of, unseal
 from medgen.engine.store.shards import labels
 from medgen.launch import compose
 from medgen.launch.commands.options import configuration
@@ -94,7 +94,7 @@ def again(path: Path, **options: Any) -> tuple[RunResult, list[Event]]:
 
 
 def folder(path: Path, stage: str) -> Path:
-    (found,) = (path.parent / "store" / "stages" / stage).iterdir()
+    (found,) = (path.parent / "store" / "stages" / stage).glob("*/*/")
     return found
 
 
@@ -102,8 +102,8 @@ def shard(path: Path, stage: str, number: int, revision: int = 0) -> Path:
     """The file of a shard of rows."""
     store = path.parent / "store"
     digest = find_benchmark(connect(str(store)), "fake").manifest.shards[number].digest
-    (found,) = (store / "stages" / stage).iterdir()
-    return store / StagePlace(stage, found.name).shard(digest, revision)
+    found = folder(path, stage)
+    return store / StagePlace(stage, found.parent.name, found.name).shard(digest, revision)
 
 
 def rows(plan: Plan, path: Path, stage: str) -> list[dict[str, Any]]:
@@ -133,11 +133,14 @@ def test_a_damaged_prediction_is_named_and_replaced_with_all_that_was_made_of_it
     receipts = sorted((e.receipt.stage, e.receipt.shard) for e in heard if e.receipt is not None)
     assert receipts == [("answer", 0), ("score", 0)], "only what was damaged, and what reads it"
     assert {stage: rows(plan, run, stage) for stage in before} == before
-    names = {p.name for p in folder(run, "answer").iterdir()} - {"stage.json", "quarantine"}
+    names = {p.name for p in folder(run, "answer").iterdir()} - {"identity.json", "quarantine"}
     kept = [(0, 1), (1, 0), (2, 0)]
     assert names == {shard(run, "answer", number, revision).name for number, revision in kept}
     remade = unseal(shard(run, "score", 0, 1).read_bytes(), "x")
-    assert list(labels(remade)["inputs"].values()) == [1]
+    mended = shard(run, "answer", 0, 1).read_bytes()
+    told = seal_of(mended, "x")
+    assert told is not None
+    assert told[0] in labels(remade)["inputs"].values()
     assert not [e for e in again(run, repair=True)[1] if e.kind == "quarantined"]
 
 
@@ -175,7 +178,7 @@ def test_a_damaged_retry_is_replaced_by_a_third_revision(run: Path) -> None:
     run.write_text(yaml.safe_dump(conf))
     plan = again(run)[0].plan
     assert again(run, retry_errors=True)[0].complete
-    (retried,) = (run.parent / "store" / "stages" / "answer").glob("*/shard-*-r1.arrow")
+    (retried,) = (run.parent / "store" / "stages" / "answer").glob("*/*/shard-*-r1.arrow")
     truncate(retried)
     assert again(run, repair=True)[0].complete
     assert retried.with_name(retried.name.replace("-r1", "-r2")).exists()

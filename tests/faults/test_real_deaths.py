@@ -18,9 +18,11 @@ from faults.stumbling import COUNT, victim
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.plan.plan import Plan, System
+from medgen.engine.run.editions import edition_names
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import StagePlace
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,8 +113,10 @@ def test_two_drivers_that_race_both_end_well_with_one_set_of_rows(
     objects = connect(shared_url)
     for stage in ("answer", "score"):
         (key,) = objects.names(f"stages/{stage}")
-        names = objects.names(f"stages/{stage}/{key}")
-        assert names == [*(f"shard-{i:05d}.arrow" for i in range(12)), "stage.json"]
+        (edition,) = edition_names(objects, stage, key)
+        names = objects.names(StagePlace(stage, key, edition).folder)
+        assert names[0] == "identity.json"
+        assert len([n for n in names[1:] if n.startswith("shard-")]) == len(names) - 1 == 12
 
 
 def limited() -> None:

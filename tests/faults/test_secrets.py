@@ -117,7 +117,7 @@ def _texts(store: Path) -> bytes:
     """The reasons of all predictions."""
     import pyarrow as pa
 
-    tables = [pa.ipc.open_file(p).read_all() for p in store.glob("stages/answer/*/shard-*.arrow")]
+    tables = [pa.ipc.open_file(p).read_all() for p in store.glob("stages/answer/*/*/shard-*.arrow")]
     return "\n".join(r or "" for t in tables for r in t["reason"].to_pylist()).encode()
 
 

@@ -21,7 +21,6 @@ from medgen.engine.run.survey import survey
 from medgen.engine.stages import SCORES
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.shards import labels
 from medgen.launch.cli import main
 
 
@@ -99,8 +98,8 @@ def test_one_writer_serves_three_image_models_and_an_editor_needs_none(
     assert len({given["s001"].images[0].data for given in found.values()}) == 4
     for node in plan.nodes.values():
         if node.stage == "render":
-            passport = labels(reader.stage(node).read(0))["passport"]
-            assert passport["random_weights"] is True
+            (identity,) = reader.identities(node)
+            assert identity.passport["random_weights"] is True
 
 
 def command_line(objects: Objects, painter: Spec, folder: Path) -> int | str | None:

@@ -22,7 +22,6 @@ from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
-from medgen.engine.store.shards import labels
 
 SERVER = str(Path(__file__).with_name("older_server.py"))
 # Another major release of transformers, with what it insists on; all else is this environment's.
@@ -101,7 +100,8 @@ def test_the_lock_of_the_workers_environment_is_with_the_rows(tmp_path: Path) ->
     work = plan(objects, System("echo", echo()), count=4)
     reader = carried_out(objects, work)
     (node,) = (n for n in work.nodes.values() if n.stage == "answer")
-    found = labels(reader.stage(node).read(0))["environment"]
+    (identity,) = reader.identities(node)
+    found = identity.environment
     assert found == environment_lock()
     assert {NEWER, f"pytest=={version('pytest')}"} <= set(found["packages"])
     assert len(found["sha256"]) == 64
@@ -147,14 +147,14 @@ def test_two_releases_of_transformers_run_in_one_sweep(
     assert told["older"] == told["older-served"]
 
     locks = {
-        node.systems[0]: [labels(reader.stage(node).read(i)) for i in range(sweep.shards)]
+        node.systems[0]: reader.identities(node)
         for node in sweep.nodes.values()
         if node.stage == "answer" and node.systems[0] in told
     }
     for system, release in (("newer", NEWER), ("older", OLDER)):
         for found in locks[system]:
-            assert releases(found["environment"]) == {release}
-            assert f"transformers=={found['passport']['versions']['transformers']}" == release
+            assert releases(found.environment) == {release}
+            assert f"transformers=={found.passport['versions']['transformers']}" == release
     for found in locks["older-served"]:
-        assert releases(found["passport"]["server"]["environment"]) == {OLDER}
-        assert releases(found["environment"]) == {NEWER}
+        assert releases(found.passport["server"]["environment"]) == {OLDER}
+        assert releases(found.environment) == {NEWER}

@@ -82,7 +82,8 @@ def assassin(reader: RunReader) -> Iterator[list[int]]:
 
     def lie_in_wait() -> None:
         while not stop.wait(0.05):
-            names = reader.objects.names(f"stages/answer/{node.key}")
+            folder = reader.anew().stage(node).place.folder
+            names = reader.objects.names(folder)
             if not killed and any(n.endswith(".arrow") for n in names):
                 # Ray's workers are children of its raylet, which this process started.
                 killed.extend(set(engine_cores(os.getpid())) - own)

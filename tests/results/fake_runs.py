@@ -14,8 +14,10 @@ from medgen.engine.benchmark.vocabulary import asks_of
 from medgen.engine.codec import fingerprint
 from medgen.engine.data import VIEWS, Image, Prediction, Sample, Score, Verdict
 from medgen.engine.images import png
+from medgen.engine.plan.effective import Effective, passport_parts
 from medgen.engine.plan.identity import Spec
-from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
+from medgen.engine.plan.plan import Model, Node, Plan, Recipe, System, make_plan
+from medgen.engine.run.editions import edition_names, name_edition, record_identity
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES, VERDICTS
 from medgen.engine.store import schemas
@@ -171,6 +173,7 @@ class FakeRun:
                     for repeat in range(self.repeats)
                 ]
                 tables.append((node, schemas.verdict_table(verdicts, context)))
+            digests: dict[str, str] = {}
             for node, table in tables:
                 if (system, node.stage, shard) not in self.without:
                     passport = self.passports.get(node.label, self.passports.get(system, {}))
@@ -178,10 +181,28 @@ class FakeRun:
                         {"name": name, "authors": AUTHORS.get(name, "")}
                         for name in self.metrics.get(node.label, ())
                     ]
-                    labels = {"key": node.key, "passport": {"outputs": outputs, **passport}}
-                    Stage(objects, node.stage, node.key, plan.shard_names(node)).write(
-                        shard, label(table, labels)
-                    )
+                    stage, held = _edition(objects, plan, node, {"outputs": outputs, **passport})
+                    inputs = {
+                        f"{key}/{plan.digests[shard]}": digests[key]
+                        for key in node.upstream
+                        if key in digests
+                    }
+                    labels = {"key": node.key, "identity": held, "inputs": inputs}
+                    _, digests[node.key] = stage.write(shard, label(table, labels))
+
+
+def _edition(
+    objects: Objects, plan: Plan, node: Node, passport: Mapping[str, object]
+) -> tuple[Stage, str]:
+    """Where a node's rows lie that a component with this passport made, and its identity."""
+    found = Effective(passport_parts(passport), passport=passport)
+    upstream = {
+        key: max(edition_names(objects, plan.nodes[key].stage, key), default="")
+        for key in node.upstream
+    }
+    edition = name_edition(found, upstream, strict=False)
+    stage = Stage(objects, node.stage, node.key, plan.shard_names(node), edition=edition)
+    return stage, record_identity(objects, stage.place, found, upstream)
 
 
 def steady(values: Callable[[str, Sample], float]) -> Callable[..., Score]:

@@ -121,7 +121,7 @@ def paths(place: object) -> list[str]:
 def test_no_two_things_share_a_path() -> None:
     places = (
         layout.BenchmarkPlace("one"),
-        layout.StagePlace("score", "one"),
+        layout.StagePlace("score", "one", "0123456789abcdef"),
         layout.RunPlace("one"),
         layout.SentinelPlace("one"),
         layout.NightlyPlace("one"),
@@ -148,8 +148,10 @@ def test_what_is_no_shard_is_not_read_as_one(name: str) -> None:
 
 
 def test_commits_of_rows_are_known_from_other_writes() -> None:
-    stage = layout.StagePlace("judge", "abc")
+    stage = layout.StagePlace("judge", "abc", "0123456789abcdef")
     assert layout.commit_of(stage.shard("3f", 1)) == ("judge", "shard", "3f")
+    assert layout.is_edition(stage.edition)
+    assert not layout.is_edition("quarantine")
     parts = stage.parts("4a-1of2", 0, "inputs")
     assert layout.commit_of(layout.part(parts, (0, 8))) == ("judge", "parts", "4a-1of2")
     assert layout.commit_of(stage.recipe) is None

@@ -13,6 +13,7 @@ class RecordBatchFileWriter:
 
 class RecordBatchFileReader:
     metadata: Mapping[bytes, bytes] | None
+    schema: Schema
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *args: object) -> None: ...

@@ -1,0 +1,86 @@
+"""What the code is that a component's rows depend on: a digest of each module, read and not run.
+
+Of ours these are a metric with all that it reads texts and images with, and for models and judges
+the prompts and how verdicts are read; for the rest of our code the semantics number of a component
+speaks. Of another package's component it is every module of that package that it imports. Comments,
+docstrings and layout count for nothing.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from medgen.engine.settings import source_of
+
+_OURS = "medgen."
+_PROMPTS = ("medgen.engine.chat", "medgen.engine.judging")
+_METRICS = ("medgen.metrics", "medgen.engine.answers", "medgen.engine.images", *_PROMPTS)
+# Lists of names and checks at the start: an entry more changes no row.
+_DECIDES_NOTHING = frozenset(
+    f"medgen.metrics.{name}" for name in ("catalogue", "laws", "tiny", "versions", "weights")
+)
+
+
+def code_of(target: str) -> Mapping[str, str]:
+    """16 hex digits for every module that decides the rows of `module:Class`.
+
+    Empty where its source is not here.
+    """
+    start = target.partition(":")[0]
+    found: dict[str, str] = {}
+    waiting, seen = [start], {start}
+    while waiting:
+        name = waiting.pop()
+        if (file := source_of(name)) is None:
+            continue
+        digest, imported = _look(file, name, file.stat().st_mtime_ns)
+        if _decides(name, start):
+            found[name] = digest
+        new = {other for other in imported if _decides(other, start)} - seen
+        seen |= new
+        waiting += new
+    return found
+
+
+def _decides(name: str, start: str) -> bool:
+    if name.startswith(_OURS):
+        parts = _METRICS if start.startswith(_METRICS[0]) else _PROMPTS
+        within = any(name == part or name.startswith(f"{part}.") for part in parts)
+        return within and name not in _DECIDES_NOTHING
+    return name.partition(".")[0] == start.partition(".")[0]
+
+
+@lru_cache(maxsize=1024)
+def _look(file: Path, module: str, changed: int) -> tuple[str, frozenset[str]]:
+    """A module's digest and the names that it may import, as its file was at some time."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:  # whoever builds the component says what is wrong
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:16], frozenset()
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    imported = frozenset(name for node in ast.walk(tree) for name in _imported(node, package))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [s for s in node.body if not _is_docstring(s)] or [ast.Pass()]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16], imported
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _imported(node: ast.AST, package: str) -> Iterator[str]:
+    """Modules that a statement imports, or that a name it imports may be."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        above = package.split(".")[: len(package.split(".")) - node.level + 1]
+        base = ".".join([*above, node.module or ""]).strip(".") if node.level else node.module or ""
+        yield base
+        yield from (f"{base}.{alias.name}" for alias in node.names)
