@@ -42,7 +42,7 @@ TRIAL = {
     "a driver that is ended at once": r"test_submitting.py::test_a_driver_is_ended_at_once_",
     "a run whose vLLM is killed": r"test_vllm_death.py::test_a_run_whose_engine_is_killed_",
     "a LoRA adapter that is not there": r"test_vllm_lora.py::test_an_adapter_that_cannot_be_",
-    "a model in stages on two processes": r"test_vllm_in_actors.py::test_a_model_in_stages_",
+    "a model in stages on two processes": r"test_vllm_in_actors.py::.*\[pipeline\]",
     "the whole demo on a cluster": r"test_submitted_demo.py::",
 }
 

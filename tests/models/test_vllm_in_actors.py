@@ -101,78 +101,50 @@ def gone(pids: set[int], seconds: float) -> bool:
     return not any(alive(pid) for pid in pids)
 
 
-@dataclass(frozen=True)
-class Carried:
-    """A run of two models, `spread` and `other`, each of which asks for the whole machine."""
-
-    reader: RunReader
-    witness: Witness
-
-    def of(self, seen: Mapping[str, Any], system: str) -> Any:
-        """What the witness saw of a system."""
-        (node,) = self.reader.plan.predictions(system)
-        (found,) = (value for group, value in seen.items() if group.endswith(node.key))
-        return found
-
-
-@pytest.fixture(scope="module")
-def carried(_local_ray: Any, tiny_vlm: Path, tmp_path_factory: pytest.TempPathFactory) -> Carried:
-    """One run for all: the tiny model spread over two processes, and one of other weights."""
-    _local_ray.start()
-    folder = tmp_path_factory.mktemp("carried")
-    alone, witness = Resources(cpus=CPUS), Witness()
-    systems = {
-        "spread": model(tiny_vlm, alone, tensor_parallel_size=2),
-        "other": model(make(folder / "weights", seed=1), alone),
-    }
-    return Carried(carried_out(folder, systems, witness), witness)
-
-
-def compared(reader: RunReader, vllm_chat: VLLMChat) -> None:
-    """What the spread model answered is what a whole one answers."""
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {"tensor_parallel_size": 2},
+        {"pipeline_parallel_size": 2, "enforce_eager": False, "compilation_config": EAGER},
+    ],
+    ids=["tensor", "pipeline"],
+)
+def test_a_model_spread_over_two_processes_answers_like_a_whole_one(
+    engine: dict[str, Any], local_ray: str, tiny_vlm: Path, vllm_chat: VLLMChat, tmp_path: Path
+) -> None:
+    witness = Witness()
+    spread = model(tiny_vlm, Resources(cpus=2), **engine)
+    reader = carried_out(tmp_path, {"spread": spread}, witness)
+    (workers,) = witness.workers.values()
+    assert len(workers) == 2
     samples = [s for n in range(reader.plan.shards) for s in reader.benchmark.samples(n)]
     whole = Answers(vllm_chat, style=STYLE).predict([Request(s) for s in samples])
     found = predictions(reader, "spread")
     assert all(p.usage.completion_tokens for p in found)
     assert [(p.status, p.text) for p in found] == [(p.status, p.text) for p in whole]
     assert len({p.text for p in whole}) > 1, "the answers say something about their prompts"
-
-
-def test_a_model_spread_over_two_processes_answers_like_a_whole_one(
-    carried: Carried, vllm_chat: VLLMChat
-) -> None:
-    witness = carried.witness
-    assert len(carried.of(witness.workers, "spread")) == 2
-    compared(carried.reader, vllm_chat)
-
-
-def test_a_model_in_stages_on_two_processes_answers_like_a_whole_one(
-    local_ray: str, tiny_vlm: Path, vllm_chat: VLLMChat, tmp_path: Path
-) -> None:
-    witness = Witness()
-    engine = {"pipeline_parallel_size": 2, "enforce_eager": False, "compilation_config": EAGER}
-    reader = carried_out(
-        tmp_path, {"spread": model(tiny_vlm, Resources(cpus=2), **engine)}, witness
-    )
-    (workers,) = witness.workers.values()
-    assert len(workers) == 2
-    compared(reader, vllm_chat)
     (cores,) = witness.cores.values()
     assert gone(cores | workers, 20), "a pool that is shut down leaves no process"
 
 
-def test_the_first_of_two_models_is_gone_before_the_second_answers(carried: Carried) -> None:
-    witness = carried.witness
-    first, second = [group for kind, group in witness.told if kind == "opened"]
+def test_the_first_of_two_models_is_gone_before_the_second_answers(
+    local_ray: str, tiny_vlm: Path, tmp_path: Path
+) -> None:
+    other = make(tmp_path / "other", seed=1)
+    alone = Resources(cpus=CPUS)
+    witness = Witness()
+    systems = {"one": model(tiny_vlm, alone), "two": model(other, alone)}
+    reader = carried_out(tmp_path, systems, witness)
+    opened = [group for kind, group in witness.told if kind == "opened"]
+    first, second = opened
     order = [told for told in witness.told if told[0] in ("opened", "closed")]
     assert order == [(k, g) for g in (first, second) for k in ("opened", "closed")]
+    assert len(witness.cores[first]) == len(witness.workers[first]) == 1
     assert not witness.cores[second] & witness.cores[first]
-    counts = {s: len(carried.of(witness.workers, s)) for s in ("spread", "other")}
-    assert counts == {"spread": 2, "other": 1}, "only its own were there at its first answer"
-    # A process holds what it holds, whichever was first: nothing of the other's.
-    each = {g: m / len(witness.cores[g] | witness.workers[g]) for g, m in witness.memory.items()}
-    assert each[second] < 1.3 * each[first], "the first gave its memory back"
+    assert len(witness.workers[second]) == 1, "only its own was there at its first answer"
+    assert witness.memory[second] < 1.3 * witness.memory[first], "the first gave its memory back"
     everything = set().union(*witness.cores.values(), *witness.workers.values())
-    assert gone(everything, 20), "a pool that is shut down leaves no process"
-    spread, other = (predictions(carried.reader, system) for system in ("spread", "other"))
-    assert [p.text for p in spread] != [p.text for p in other]
+    assert gone(everything, 20)
+    assert [p.text for p in predictions(reader, "one")] != [
+        p.text for p in predictions(reader, "two")
+    ]

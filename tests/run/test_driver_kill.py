@@ -165,7 +165,7 @@ def test_a_ray_of_this_machine_alone_that_dies_is_not_waited_for(tmp_path: Path)
     expected = undisturbed(tmp_path / "calm", "local")
     store = str(tmp_path / "store")
     import_benchmark(Lines(COUNT), connect(store), ImportOptions("fake", SHARD))
-    process = start(config(tmp_path, store, "ray"))
+    process = start(path := config(tmp_path, store, "ray"))
     until = time.monotonic() + 120
     while not asked(tmp_path) and time.monotonic() < until:
         time.sleep(0.05)
@@ -174,5 +174,5 @@ def test_a_ray_of_this_machine_alone_that_dies_is_not_waited_for(tmp_path: Path)
     _, error = process.communicate(timeout=120)
     assert process.returncode == 6
     assert "Ray has died on this machine" in error.decode()
-    finish(config(tmp_path, store, "local"))
+    finish(path)
     assert summary(store).equals(expected)
