@@ -212,3 +212,20 @@ def test_restricted_data_goes_to_no_hosted_model(benchmark: str, url: str, refus
             refuse_hosted(conf, conf.benchmark.access)
     conf.allow_hosted = refused
     refuse_hosted(conf, conf.benchmark.access)
+
+
+def test_the_preset_of_the_documentation_reads_its_table(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/benchmarks.md").read_text(encoding="utf-8")
+    example = next(part for part in text.split("```yaml\n") if part.startswith("# skin.yaml"))
+    made = [
+        {
+            "number": n, "photo": f"{n}.png", "question": f"What, {n}?", "A": f"naevus {n}",
+            "B": "wart", "C": "scar", "D": "", "right": "ABC"[n % 3], "sex": "F", "age": 17 + n,
+        }
+        for n in range(40)
+    ]  # fmt: skip
+    table(tmp_path, made, "skin.csv")
+    (tmp_path / "images").rename(tmp_path / "photos")
+    (tmp_path / "skin.yaml").write_text(example.partition("```")[0], encoding="utf-8")
+    said = CliRunner().invoke(cli, ["validate", str(tmp_path / "skin.yaml")])
+    assert said.exit_code == 0, said.output
