@@ -55,7 +55,8 @@ def part_thoughts(text: str) -> Said:
         opened = mark.lastgroup == "open"
         if not opened and not thinking:
             before = spoken if ended else []
-            thought, spoken = thought + spoken, []
+            thought += spoken
+            spoken = []
         thinking, ended = opened, ended or not opened
     (thought if thinking else spoken).append(text[place:])
     answer = _without_wrapper("".join(spoken)) or _without_wrapper("".join(before))

@@ -48,8 +48,9 @@ def test_the_corpus_holds_what_is_costly() -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_corpus_is_fed_to_every_parser_within_bounds() -> None:
-    said = feed("corpus")
+@pytest.mark.parametrize("mode", ["sample", pytest.param("corpus", marks=pytest.mark.trial)])
+def test_the_corpus_is_fed_to_every_parser_within_bounds(mode: str) -> None:
+    said = feed(mode)
     assert len([f for f in said if "inputs" in f]) >= 17
     hold(said)
 
