@@ -21,7 +21,7 @@ from medgen.engine.decoding.facts import facts
 from medgen.engine.decoding.pool import examine
 
 CASES = (("JPEG", 512), ("PNG", 256), ("PNG", 1024), ("WEBP", 512))
-COUNT, ROUNDS, THREADS = 60, 3, 8
+COUNT, ROUNDS, THREADS = 24, 3, 8
 
 
 def picture(kind: str, side: int) -> bytes:
