@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medgen.launch.commands.options import as_json, store_option
+from medgen.launch.commands.options import as_json, say, store_option
 
 if TYPE_CHECKING:
     from medgen.conf.schema import BenchmarkConf
@@ -38,14 +38,14 @@ def own_conf(
 def _show(conf: "BenchmarkConf", file: Path, fresh: bool, doubts: list[str]) -> None:
     from medgen.launch.own_data import first_samples, words_of
 
-    click.echo(f"{'wrote' if fresh else 'read'} {file}:\n")
-    click.echo(file.read_text(encoding="utf-8"))
+    say(f"{'wrote' if fresh else 'read'} {file}:\n")
+    say(file.read_text(encoding="utf-8"))
     samples, problems = first_samples(conf)
     for sample in samples:
         for line in words_of(sample):
-            click.echo(line)
+            say(line)
     for words in (*doubts, *map(str, problems[:5])):
-        click.echo(f"look at this: {words}", err=True)
+        say(f"look at this: {words}", err=True)
 
 
 @click.command("eval")
@@ -87,6 +87,6 @@ def init_command(folder: str) -> int:
     from medgen.launch.quick import lay_starter
 
     for path in lay_starter(Path(folder)):
-        click.echo(str(path))
-    click.echo("next: medgen plan -c run.yaml, then medgen run -c run.yaml", err=True)
+        say(str(path))
+    say("next: medgen plan -c run.yaml, then medgen run -c run.yaml", err=True)
     return 0
