@@ -42,7 +42,9 @@ TRIAL = {
     "a driver that is ended at once": r"test_submitting.py::test_a_driver_is_ended_at_once_",
     "a run whose vLLM is killed": r"test_vllm_death.py::test_a_run_whose_engine_is_killed_",
     "a LoRA adapter that is not there": r"test_vllm_lora.py::test_an_adapter_that_cannot_be_",
-    "a model in stages on two processes": r"test_vllm_in_actors.py::.*\[pipeline\]",
+    "a model spread over two processes": r"test_vllm_in_actors.py::.*\[(tensor|pipeline)\]",
+    "two releases in one sweep": r"test_two_environments.py::test_two_releases_",
+    "a Ray that dies under its driver": r"test_driver_kill.py::test_a_ray_of_this_machine_alone_",
     "the whole demo on a cluster": r"test_submitted_demo.py::",
 }
 
