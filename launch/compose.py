@@ -5,6 +5,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -109,6 +110,7 @@ def _system(conf: SystemConf) -> System:
 def _model(system: str, conf: ModelConf) -> Model:
     kwargs = dict(conf.kwargs)
     _check_spread(f"system {system!r}", kwargs, conf.resources)
+    kwargs = _with_template_text(kwargs)
     if conf.target == REPLAY and "sha256" not in kwargs:
         kwargs["sha256"] = _digest(kwargs.get("url", ""))
     return Model(
@@ -140,6 +142,22 @@ def _check_spread(who: str, kwargs: Mapping[str, Any], asked: ResourcesConf) -> 
         )
 
 
+def _with_template_text(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """A chat template's file read here: its words are the recipe's, wherever the model runs.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no text.
+    """
+    read = {k: _with_template_text(v) if isinstance(v, Mapping) else v for k, v in kwargs.items()}
+    name = read.get("chat_template")
+    if isinstance(name, str) and "{" not in name and Path(name).is_file():
+        try:
+            read["chat_template"] = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as err:
+            raise ConfigError(f"the chat template {name!r} cannot be read: {err}") from err
+    return read
+
+
 def _digest(urls: str | Sequence[str]) -> str:
     """The sha256 of predictions files in a row: an edited file is another system, with other keys.
 
@@ -165,6 +183,7 @@ def _judge(conf: RunConf, name: str) -> Model:
     judge = conf.judge[name]
     kwargs = {**judge.kwargs, "name": name}
     _check_spread(f"judge {name!r}", kwargs, judge.resources)
+    kwargs = _with_template_text(kwargs)
     if conf.protocol.judging:
         kwargs.setdefault("protocol", conf.protocol.judging)
     if conf.protocol.profile != "strict" and registry.find(judge.target).name == "chat-judge":

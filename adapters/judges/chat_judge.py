@@ -135,7 +135,7 @@ class ChatJudge:
             "texts": self._rubric.texts,
             "repeats": self._repeats,
             "retries": self._retries,
-            "temperature": self._sampling.temperature,
+            "sampling": self._sampling.values(),
         }
 
     def _attempt(

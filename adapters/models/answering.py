@@ -54,6 +54,7 @@ class Answers:
             "mode": style.mode,
             "prompt": style.prompt,
             "prompt_hash": prompt_hash(style.prompt),
+            "sampling": style.sampling.values(),
         }
 
     def _ask(self, sample: Sample) -> ChatRequest | ChatReply:

@@ -1,7 +1,13 @@
 """The body of a chat request as its server reads it: what it asks for, and how it is changed."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+
+from medgen.engine.chat.messages import Sampling
+
+# `vllm`: the server takes every field of a draw, and puts the model's own values in the place of
+# those that a request does not have. `openai`: fields at their default are better left out.
+Fields = Literal["openai", "vllm"]
 
 # Names under which servers take the most tokens of a reply.
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens")
@@ -20,6 +26,15 @@ def most_completion(given: Mapping[str, Any], max_tokens: int) -> int | None:
     limits = [int(asked[name]) for name in _LIMITS if _is_count(asked.get(name))]
     replies = [int(given[k]) for k in _MANY if _is_count(given.get(k))]
     return max(limits) * max(replies, default=1) if limits else None
+
+
+def draw_fields(drawn: Sampling, known: Fields) -> dict[str, Any]:
+    """How a reply is to be drawn, as fields of a body; what is left to the model is not there."""
+    said = drawn.values()
+    if known == "openai":
+        usual = {name: said[name] for name in ("temperature", "top_p") if name in said}
+        said = usual | drawn.unusual()
+    return said | ({"stop": list(drawn.stop)} if drawn.stop else {})
 
 
 def cures(body: Mapping[str, Any]) -> dict[str, str]:

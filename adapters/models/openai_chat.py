@@ -12,7 +12,7 @@ from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import Call, Endpoint, Failure, FailureKind, Reply
 from medgen.adapters.http.limits import Prices
 from medgen.adapters.images.content import content, unusable
-from medgen.adapters.models.body import cures, most_completion
+from medgen.adapters.models.body import Fields, cures, draw_fields, most_completion
 from medgen.adapters.models.replies import Ending, check_completion, check_model, read_completion
 from medgen.adapters.models.settings import Structured
 from medgen.adapters.models.usage import paid_alone, price, spent
@@ -52,6 +52,7 @@ class OpenAIChat:
         structured: Structured = "json_schema",
         body: Mapping[str, Any] | None = None,
         served_as: Sequence[str] = (),
+        fields: Fields = "openai",
         image_tokens: int = 1200,
     ) -> None:
         """Read the key; connect to nothing yet.
@@ -68,17 +69,21 @@ class OpenAIChat:
                 (`max_tokens: null` with `max_completion_tokens: 4096`, say).
             served_as: names and patterns of names that replies may carry; the model's own name,
                 and it with a date or a version behind, are always accepted.
+            fields: "vllm" for `vllm serve`, which then draws as the engine in this process does,
+                whatever the model's own `generation_config.json` says; "openai" for others.
             image_tokens: estimate for one picture, for pace and for money set aside.
 
         Raises:
             ConfigError: an unknown field or value.
             AdapterError: httpx is missing, or the key's variable is not set.
         """
+        if fields not in get_args(Fields):
+            raise ConfigError(f"fields is one of {get_args(Fields)}, not {fields!r}")
         if structured not in get_args(Structured):
             raise ConfigError(f"structured is one of {get_args(Structured)}, not {structured!r}")
         self._model, self._structured, self._body = model, structured, dict(body or {})
         self._prices = read(Prices, prices, "prices")
-        self._served_as = tuple(served_as)
+        self._served_as, self._fields = tuple(served_as), fields
         self._image_tokens = image_tokens
         settings = read(Endpoint, endpoint, "endpoint")
         # A cap that could be passed unseen is refused before anything is asked.
@@ -156,8 +161,7 @@ class OpenAIChat:
             "model": self._model,
             "messages": messages,
             "max_tokens": drawn.max_tokens,
-            "temperature": drawn.temperature,
-            "top_p": drawn.top_p,
+            **draw_fields(drawn, self._fields),
             "seed": drawn.seed,
         }
         if drawn.logprobs:

@@ -14,6 +14,7 @@ from medgen.adapters.http.endpoint import Endpoint
 from medgen.adapters.http.limits import Prices
 from medgen.adapters.http.served import served
 from medgen.adapters.images.firewall import FirewallPolicy
+from medgen.adapters.models.body import Fields
 from medgen.adapters.models.interleaved import UnifiedStyle
 from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.codec import plain
@@ -113,10 +114,17 @@ class Lora(Settings, frozen=True, kw_only=True):
 
 
 class Template(Settings, frozen=True, kw_only=True):
-    """A chat template in place of the model's own."""
+    """A chat template in place of the model's own: its text, which a recipe reads from a file."""
 
     chat_template: str | None = None
     chat_template_kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # A path that nobody read would be the whole prompt, without a picture.
+        if self.chat_template is not None and "{" not in self.chat_template:
+            raise Unusable(
+                f"chat_template: {self.chat_template[:100]!r} is neither a template nor a file here"
+            )
 
 
 class VLLMSettings(Settings, frozen=True, kw_only=True):
@@ -143,6 +151,7 @@ class OpenAISettings(Settings, frozen=True, kw_only=True):
     structured: Structured = "json_schema"
     body: dict[str, Any] = field(default_factory=dict)
     served_as: tuple[str, ...] = ()
+    fields: Fields = "openai"
     image_tokens: How[Annotated[int, Meta(ge=0)]] = 1200
 
     def seen(self, patient: bool) -> dict[str, str]:

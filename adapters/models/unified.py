@@ -16,7 +16,7 @@ from medgen.adapters.http.limits import Prices
 from medgen.adapters.http.links import resolve
 from medgen.adapters.images.content import content, servable, unusable
 from medgen.adapters.images.firewall import Firewall, FirewallPolicy
-from medgen.adapters.models.body import cures, most_completion
+from medgen.adapters.models.body import cures, draw_fields, most_completion
 from medgen.adapters.models.interleaved import Interleaved, UnifiedStyle, prediction, question
 from medgen.adapters.models.replies import (
     Completion,
@@ -141,7 +141,7 @@ class UnifiedChat:
             "messages": content(asked.messages),
             "modalities": ["text", "image"],
             "max_tokens": drawn.max_tokens,
-            "temperature": drawn.temperature,
+            **draw_fields(drawn, "openai"),
             "seed": drawn.seed,
         }
         body = {k: v for k, v in {**body, **self._body}.items() if v is not None}

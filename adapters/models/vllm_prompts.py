@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image as Pillow
 
 from medgen.adapters.images.content import Picture, content
+from medgen.adapters.models.system_turn import fold_system, system_turn
 from medgen.engine.chat.messages import Message
 from medgen.engine.data import Image
 from medgen.engine.images import DEEP_GREY, as_rgb, open_image
@@ -32,6 +33,9 @@ class Prompts:
         Args:
             engine: an `AsyncLLM`.
             template: `chat_template` and `chat_template_kwargs`, or nothing for the model's own.
+
+        Raises:
+            AdapterError: no template shows the model what it is told.
         """
         from vllm.renderers.params import ChatParams
         from vllm.utils.mistral import is_mistral_tokenizer
@@ -47,6 +51,7 @@ class Prompts:
         self._parameters = ChatParams(**{**template, "chat_template_kwargs": opened})
         multimodal = engine.model_config.multimodal_config
         self._media = multimodal.media_io_kwargs.get("image", {}) if multimodal else {}
+        self.system_turn = system_turn(self._text)
         # More than there are cores would only take turns with the engine's own loop.
         decoders = min(8, os.cpu_count() or 1)
         self._decoders = ThreadPoolExecutor(decoders, "vllm-pictures")
@@ -61,6 +66,8 @@ class Prompts:
         Raises:
             ImageError: a picture is none, or is of no sane size.
         """
+        if self.system_turn == "folded":
+            messages = fold_system(messages)
         loop = asyncio.get_running_loop()
         async with self._decoded:
             turns = await loop.run_in_executor(self._decoders, content, messages, self._picture)
@@ -74,6 +81,13 @@ class Prompts:
     def _render(self, turns: list[dict[str, Any]]) -> "Prompt":
         _, (prompt,) = self._renderer.render_chat([turns], self._parameters)
         return prompt
+
+    def _text(self, messages: Sequence[Message]) -> str:
+        """Words alone as the model is given them."""
+        _, prompt = self._renderer.render_messages(content(messages), self._parameters)
+        if "prompt" in prompt:
+            return str(prompt["prompt"])
+        return str(self._renderer.get_tokenizer().decode(prompt["prompt_token_ids"]))
 
     def _picture(self, image: Picture) -> dict[str, Any]:
         """Its pixels, and the digest that the engine's caches compare in their stead."""

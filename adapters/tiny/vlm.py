@@ -244,6 +244,10 @@ def _model(seed: int) -> "PreTrainedModel":
         # Left as drawn, it would never end a turn; so loud, it ends most within forty tokens.
         model.lm_head.weight.data[stop] *= _LOUD
     model.generation_config = transformers.GenerationConfig(
-        bos_token_id=pad, eos_token_id=[stop, pad], pad_token_id=pad
+        bos_token_id=pad,
+        eos_token_id=[stop, pad],
+        pad_token_id=pad,
+        # As real models have it: whoever leaves a draw to the model must find other words.
+        repetition_penalty=1.3,
     )
     return model

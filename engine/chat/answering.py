@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from medgen.engine.answers.closed import closed_task
 from medgen.engine.answers.dressing import unique_keys, without_fence
@@ -175,10 +175,7 @@ def answer_request(
     """
     prompt = PROMPTS[style.prompt]
     key = prompt_field(sample, style)
-    drawn = style.sampling
-    sampling = Sampling(
-        max_tokens=drawn.max_tokens, temperature=drawn.temperature, top_p=drawn.top_p, seed=seed
-    )
+    sampling = structs.replace(style.sampling, seed=seed)
     asked = question(sample, images, _order(prompt, sample, key))
     messages = (Message("system", (prompt.system,)), *demonstrations(sample), asked)
     schema = _schema(key, style.letters) if key and style.constrained else None

@@ -41,16 +41,44 @@ class Message:
 
 
 class Sampling(Settings, frozen=True, kw_only=True):
-    """How replies are drawn. Temperature 0 is greedy.
+    """How replies are drawn. The defaults are greedy and favour no token over another.
 
+    A value of null is left to the model: its own `generation_config.json`, in this process as
+    under `vllm serve`, and whatever a vendor thinks right behind an API. `top_k` 0 is no limit.
     `logprobs` is the number of alternatives given for every token of the reply, 0 for none.
     """
 
     max_tokens: Annotated[int, Meta(ge=1)] = 512
-    temperature: Annotated[float, Meta(ge=0)] = 0.0
-    top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    temperature: Annotated[float, Meta(ge=0)] | None = 0.0
+    top_p: Annotated[float, Meta(gt=0, le=1)] | None = 1.0
+    top_k: Annotated[int, Meta(ge=0)] | None = 0
+    min_p: Annotated[float, Meta(ge=0, le=1)] | None = 0.0
+    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = 0.0
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = 0.0
+    repetition_penalty: Annotated[float, Meta(gt=0, le=2)] | None = 1.0
+    stop: tuple[Annotated[str, Meta(min_length=1)], ...] = ()  # texts that end a reply
     seed: int = 0
     logprobs: Annotated[int, Meta(ge=0)] = 0
+
+    def values(self) -> dict[str, float]:
+        """The values that are not left to the model, by the name that vLLM has for each."""
+        given = {name: getattr(self, name) for name in _DRAWN}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def unusual(self) -> dict[str, float]:
+        """Those of them that are not the default."""
+        return {name: value for name, value in self.values().items() if value != _DRAWN[name]}
+
+
+_DRAWN: dict[str, float] = {
+    "temperature": 0.0,
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": 0.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "repetition_penalty": 1.0,
+}
 
 
 @dataclass(frozen=True, slots=True)

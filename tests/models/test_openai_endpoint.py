@@ -15,6 +15,7 @@ from models.loopback import Answer, Asked, serve
 from medgen.adapters.judges.chat_judge import ChatJudge
 from medgen.adapters.models.answering import Answers
 from medgen.adapters.models.openai_chat import OpenAIChat
+from medgen.engine.chat.messages import Sampling
 from medgen.engine.data import Image, Prediction, Request
 from medgen.engine.errors import AdapterError, ConfigError, SpendingError
 
@@ -74,6 +75,41 @@ def test_a_reply_becomes_a_prediction_with_its_cost() -> None:
     assert usage.finish_reason == "stop"
     assert usage.cost_usd == pytest.approx((600 * 2 + 400 * 1 + 500 * 10) / 1e6)
     assert usage.seconds > 0
+
+
+# What a request says of its draw, and which fields of it go to which kind of server.
+DRAWS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ({}, {"temperature": 0.0, "top_p": 1.0}, {"top_k": 0, "repetition_penalty": 1.0}),
+    ({"temperature": None, "top_p": None}, {}, {"top_k": 0, "min_p": 0.0}),
+    ({"top_k": 20}, {"temperature": 0.0, "top_p": 1.0, "top_k": 20}, {"top_k": 20}),
+    ({"repetition_penalty": None}, {"temperature": 0.0, "top_p": 1.0}, {"min_p": 0.0}),
+    (
+        {"presence_penalty": 1.5, "stop": ["\n\n"]},
+        {"temperature": 0.0, "top_p": 1.0, "presence_penalty": 1.5, "stop": ["\n\n"]},
+        {"presence_penalty": 1.5, "stop": ["\n\n"], "frequency_penalty": 0.0},
+    ),
+]
+DRAW_FIELDS = {*Sampling().values(), "stop"}
+
+
+@pytest.mark.parametrize(("said", "plain", "own"), DRAWS)
+def test_a_draw_goes_to_each_kind_of_server_as_it_reads_it(
+    said: dict[str, Any], plain: dict[str, Any], own: dict[str, Any]
+) -> None:
+    sent = []
+    for fields in ("openai", "vllm"):
+        with system(lambda _: Answer(completion()), style={"sampling": said}, fields=fields) as (
+            vlm,
+            server,
+        ):
+            vlm.predict([Request(VQA)])
+        body = server.asked[0].json()
+        sent.append({k: v for k, v in body.items() if k in DRAW_FIELDS})
+    assert sent[0] == plain
+    # A server of vLLM's puts the model's own values wherever a field is not sent.
+    nulls = {name for name, value in said.items() if value is None}
+    assert sent[1].keys() == DRAW_FIELDS - nulls - (set() if "stop" in said else {"stop"})
+    assert {k: v for k, v in sent[1].items() if k in own} == own
 
 
 def test_what_is_sent_is_what_the_api_asks_for() -> None:

@@ -89,6 +89,9 @@ class Held:
         self.model_config, self.multimodal_config = self, None
         self.going = threading.Event()
 
+    def render_messages(self, turns: Any, parameters: Any) -> Any:
+        return turns, {"prompt": " ".join(str(turn["content"]) for turn in turns)}
+
     def render_chat(self, turns: Any, parameters: Any) -> Any:
         assert self.going.wait(60)
         return turns, [turns]

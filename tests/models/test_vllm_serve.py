@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from judging.cases import EDIT, PREDICTIONS, SAMPLES, VQA, picture
@@ -18,6 +19,7 @@ from medgen.adapters.judges.chat_judge import ChatJudge
 from medgen.adapters.models.answering import Answers
 from medgen.adapters.models.openai_chat import OpenAIChat
 from medgen.adapters.models.vllm_engine import VLLMChat
+from medgen.engine.chat.messages import Sampling
 from medgen.engine.data import Request
 from medgen.engine.errors import AdapterError
 
@@ -79,16 +81,43 @@ def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"no health within {START_S} s: {log.read_text(errors='replace')[-3000:]}")
 
 
-def test_a_server_answers_as_the_engine_does(server: str, vllm_chat: VLLMChat) -> None:
-    style = {"sampling": {"max_tokens": 24}}
+LEFT = dict.fromkeys(Sampling().values())  # all that can be left to the model
+
+
+# The tiny model's own `generation_config.json` has a repetition penalty, which the server puts in
+# the place of one that a request does not have.
+@pytest.mark.parametrize(
+    "draw",
+    [
+        {},
+        {**LEFT, "temperature": 0.0},
+        {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "presence_penalty": 1.5},
+        {"stop": ["e"]},
+    ],
+    ids=["neutral", "the model's own", "as a vendor says", "stop"],
+)
+def test_a_server_answers_as_the_engine_does(
+    server: str, vllm_chat: VLLMChat, draw: dict[str, Any]
+) -> None:
+    style = {"sampling": {"max_tokens": 24, **draw}}
     requests = [Request(s) for s in (VQA, replace(EDIT, id="e2"))]
-    chat = OpenAIChat("tiny", endpoint={"base_url": server})
+    chat = OpenAIChat("tiny", endpoint={"base_url": server}, fields="vllm")
     over_http = Answers(chat, style=style).predict(requests)
     in_process = Answers(vllm_chat, style=style).predict(requests)
     for http, here in zip(over_http, in_process, strict=True):
         assert http.usage.prompt_tokens == here.usage.prompt_tokens
         assert http.usage.finish_reason == here.usage.finish_reason
     assert [(p.status, p.text) for p in over_http] == [(p.status, p.text) for p in in_process]
+
+
+def test_the_models_own_draw_is_another_one(vllm_chat: VLLMChat) -> None:
+    assert vllm_chat.passport()["generation_config"] == {"repetition_penalty": 1.3}
+    said = [
+        Answers(vllm_chat, style={"sampling": {"max_tokens": 24, **draw}}).predict([Request(VQA)])
+        for draw in ({}, {"repetition_penalty": None}, {"repetition_penalty": 1.3})
+    ]
+    neutral, own, spelt = [rows[0].text for rows in said]
+    assert own == spelt != neutral
 
 
 def test_structured_verdicts_over_http(server: str) -> None:

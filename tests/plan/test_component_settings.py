@@ -116,7 +116,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "answers",
         asked(sampling={"temperature": "hot"}),
-        "style.sampling.temperature: a number is expected, not 'hot'",
+        "style.sampling.temperature: a number or nothing is expected, not 'hot'",
     ),
     (
         "answers",
@@ -266,7 +266,10 @@ CHAT_OF = "system 'gpt-4o', answer.kwargs.chat.kwargs"
         ("chat.kwargs.endpoint.concurency=2", "Did you mean 'concurrency'?"),
         ("chat.kwargs.prices.prompt=true", f"{CHAT_OF}.prices.prompt: a number is expected"),
         ("chat.kwargs.image_tokens=many", f"{CHAT_OF}.image_tokens: a whole number is expected"),
-        ("style.sampling.temperature=hot", "answer.kwargs.style.sampling.temperature: a number is"),
+        (
+            "style.sampling.temperature=hot",
+            "answer.kwargs.style.sampling.temperature: a number or nothing is",
+        ),
         ("style.images=-1", "answer.kwargs.style.images: a whole number >= 1 is expected, not -1"),
     ],
 )

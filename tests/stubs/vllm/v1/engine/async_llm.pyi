@@ -22,7 +22,11 @@ class _MultiModal(Protocol):
     media_io_kwargs: Mapping[str, Mapping[str, object]]
 
 class _Model(Protocol):
+    generation_config: str
     multimodal_config: _MultiModal | None
+    override_generation_config: dict[str, object]
+
+    def try_get_generation_config(self) -> dict[str, object]: ...
 
 class AsyncLLM:
     engine_core: _Core
