@@ -100,8 +100,7 @@ class RunFolder:
 
     def save_events(self, chunk: str, lines: list[str]) -> None:
         """Publish a chunk (by its file name) of a driver's event log, as far as it is filled."""
-        text = "".join(f"{line}\n" for line in lines)
-        self.objects.replace(self.place.log(chunk), text.encode())
+        self.objects.replace(self.place.log(chunk), log_bytes(lines))
 
     def logs(self, but: Container[str] = ()) -> dict[str, list[str]]:
         """The lines (JSON) of each chunk of each driver's log, by the chunk's name.
@@ -122,6 +121,11 @@ class RunFolder:
             json.loads(line) for lines in self.logs().values() for line in lines
         ]
         return sorted(found, key=lambda event: str(event["time"]))
+
+
+def log_bytes(lines: list[str]) -> bytes:
+    """A chunk of a log as it is stored."""
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def now() -> str:

@@ -13,7 +13,8 @@ from medgen.launch.cluster.jobs import TERMINAL, Cluster, NoDashboard
 from medgen.launch.run.progress import in_words
 
 Tell = Callable[[str], None]
-_LOOK_EVERY_S = 2.0
+_LOOK_EVERY_S = 2.0  # at the job API
+_READ_EVERY_S = 10.0  # from the store
 _SILENCE_S = 300.0  # a driver publishes three times a minute at least
 _QUIET_S = 30.0  # after which a driver's silence is said
 _DOUBT_S = 10.0  # of a driver's silence, before it is asked whether it lives
@@ -161,7 +162,7 @@ class Follower:
                     "Everything committed is kept; submit it again to go on"
                 )
                 return exits.INCOMPLETE
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(min(_READ_EVERY_S, self.silence_s / 10))
 
     def _over(self, status: Status) -> bool:
         # An exit code of an earlier attempt is no news of this one.

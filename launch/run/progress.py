@@ -20,16 +20,18 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from medgen.engine.codec import encode
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.driver import Event
-from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, now
+from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, log_bytes, now
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.layout import log_chunk
 from medgen.launch.report.escaping import visible
+from medgen.launch.run.uploads import Uploads
 
 log = logging.getLogger("medgen")
-_STATUS_EVERY_S = 5.0
-_EVENTS_EVERY_S = 10.0
+_STATUS_EVERY_S = 10.0
+_EVENTS_EVERY_S = 30.0
 _BEAT_EVERY_S = 20.0  # who follows a run from the store takes silence for a driver that is gone
 
 
@@ -185,11 +187,16 @@ class Lines:
 
 
 class Recorder:
-    """Keeps `status.json` and the event log of a run up to date in the store."""
+    """Keeps `status.json` and the event log of a run up to date in the store.
+
+    They are written by a thread, so that no loop waits for the store; what changes how the run
+    stands is there when `publish` returns.
+    """
 
     def __init__(self, folder: RunFolder, plan: Plan, todo: Todo, driver: str) -> None:
         """`driver` names this process among several that may drive the same run."""
         self.folder = folder
+        self.uploads = Uploads(folder.objects)
         self.driver = driver
         self._chunk = 0
         self._lines: list[str] = []  # of the chunk that is being filled
@@ -234,14 +241,17 @@ class Recorder:
         self.status = replace(
             self.status, updated=now(), done=dict(self._done), rows=rows, **changes
         )
-        self.folder.save_status(self.status)
         self._written = time.monotonic()
         if changes or self._written - self._logged > _EVENTS_EVERY_S:
-            self.folder.save_events(log_chunk(self.driver, self._chunk), self._lines)
+            log_path = self.folder.place.log(log_chunk(self.driver, self._chunk))
+            self.uploads.put(log_path, log_bytes(self._lines))
             self._logged = self._written
             # Else a long run would write all of it again and again.
             if len(self._lines) >= LOG_CHUNK:
                 self._chunk, self._lines = self._chunk + 1, []
+        self.uploads.put(self.folder.place.status, encode(self.status))
+        if changes:
+            self.uploads.flush()
 
 
 def sentence(event: Event) -> str:
