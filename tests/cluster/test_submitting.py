@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 import sys
 from collections import Counter
 from pathlib import Path
@@ -159,6 +160,7 @@ def test_a_cancelled_run_keeps_what_it_committed(two_machines: Machines, tmp_pat
     cancelled = medgen(tmp_path, away, "cancel", run, *store)
     assert cancelled.returncode == 0
     assert "from the store alone" in cancelled.stderr
+    time.sleep(12)  # the driver looks every ten seconds, and has work left until it has heard
     (tmp_path / "go").touch()
     ended = medgen(tmp_path, away, "attach", run, *store)
     assert ended.returncode == 143, ended.stderr
