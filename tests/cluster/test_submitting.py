@@ -3,8 +3,8 @@
 import json
 import os
 import subprocess
-import time
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
