@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 from medgen.adapters.images.contact_sheet import contact_sheet
 from medgen.adapters.images.firewall import Firewall, FirewallPolicy
 from medgen.adapters.images.image_jobs import ImageJob, image_job, in_order
+from medgen.adapters.models.pipeline_loading import load_pipeline, loaded_weights
 from medgen.adapters.models.settings import (
     PipelineExecution,
     PipelineLoad,
@@ -22,10 +23,9 @@ from medgen.adapters.models.settings import (
     PipelineSampling,
     present_fields,
 )
-from medgen.adapters.provenance import versions, weights
+from medgen.adapters.provenance import versions
 from medgen.engine.data import Image, Prediction, PredictionStatus, Request, Usage
 from medgen.engine.errors import (
-    AdapterError,
     ConfigError,
     EngineDied,
     ImageError,
@@ -63,7 +63,8 @@ class DiffusersPipeline:
             model: a folder, or the name of a repository on the model hub.
             mode: whether the pipeline is given the sample's picture, and what it must have.
             pipeline: class of diffusers; the default finds it in `model_index.json`.
-            load: `dtype`, and for a hub name `revision` (required) and `variant`.
+            load: fields of `medgen.adapters.models.settings.PipelineLoad`; a hub name needs its
+                `revision`.
             sampling: fields of `medgen.adapters.models.settings.PipelineSampling`.
             firewall: fields of `medgen.adapters.images.firewall.FirewallPolicy`.
             execution: fields of `medgen.adapters.models.settings.PipelineExecution`.
@@ -78,12 +79,14 @@ class DiffusersPipeline:
         self.sampling = read(PipelineSampling, sampling, "sampling")
         self.execution = read(PipelineExecution, execution, "execution")
         self.firewall = Firewall(firewall)
-        self._load = present_fields(read(PipelineLoad, load, "load"))
+        self._load = read(PipelineLoad, load, "load")
         self._check()
         self._lock = threading.Lock()
-        self._pipe = self._load_pipeline(pipeline)
+        self._pipe = load_pipeline(pipeline, model, self._load)
+        self._pipe.set_progress_bar_config(disable=True)
+        self._pipe = self._place(self._pipe)
         # Once: every shard carries it, and a folder is hashed for it.
-        self._weights = weights(model, self._load.get("revision"))
+        self._weights = loaded_weights(model, self._load)
         self._arguments = self._call_arguments()
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
@@ -105,7 +108,7 @@ class DiffusersPipeline:
             "pipeline": type(self._pipe).__name__,
             "scheduler": type(self._pipe.scheduler).__name__,
             "mode": self.mode,
-            **self._load,
+            **present_fields(self._load),
             **self._weights,
             "arguments": self._arguments,
             "seed": self.sampling.seed,
@@ -116,7 +119,7 @@ class DiffusersPipeline:
         }
 
     def _check(self) -> None:
-        if not Path(self.model).is_dir() and not self._load.get("revision"):
+        if not Path(self.model).is_dir() and not self._load.revision:
             raise ConfigError(
                 f"{self.model!r} is no folder here; name the hub revision in load.revision, "
                 "for the results' address must say which weights made them"
@@ -128,27 +131,6 @@ class DiffusersPipeline:
         if self.execution.device != "auto":
             return self.execution.device
         return "cuda" if torch.cuda.is_available() else "cpu"
-
-    def _load_pipeline(self, name: str) -> "DiffusionPipeline":
-        try:
-            import diffusers
-            import torch
-        except ImportError as err:
-            raise AdapterError(f"{err}; install the extra 'images'") from err
-        kind: type[DiffusionPipeline] | None = getattr(diffusers, name, None)
-        if kind is None:
-            raise ConfigError(f"diffusers {diffusers.__version__} has no pipeline {name!r}")
-        options = {k: v for k, v in self._load.items() if k != "dtype" and v is not None}
-        dtype = getattr(torch, self._load["dtype"])
-        try:
-            pipe = kind.from_pretrained(self.model, dtype=dtype, use_safetensors=True, **options)
-        except (OSError, ValueError, RuntimeError, KeyError, ImportError) as err:
-            raise AdapterError(
-                f"diffusers could not load {self.model!r} as {name}: {err}. Are its weights and "
-                "revision in the image, and its licence accepted?"
-            ) from err
-        pipe.set_progress_bar_config(disable=True)
-        return self._place(pipe)
 
     def _place(self, pipe: "DiffusionPipeline") -> "DiffusionPipeline":
         device = self._device()
@@ -252,11 +234,19 @@ class DiffusersPipeline:
         return list(output.images), [bool(f) for f in flags]
 
     def _cuts(self, prompt: str) -> bool:
-        """Whether the pipeline's tokenizer reads only the beginning of the prompt (CLIP: 77)."""
+        """Whether the pipeline reads only the beginning of the prompt (CLIP: 77 tokens)."""
         tokenizer = self._pipe.components.get("tokenizer")
         if tokenizer is None:
             return False
-        return bool(len(tokenizer(prompt, verbose=False).input_ids) > tokenizer.model_max_length)
+        # A tokenizer of a language model takes far more than the pipeline hands on.
+        called = inspect.signature(self._pipe.__call__).parameters.get("max_sequence_length")
+        limits = (
+            tokenizer.model_max_length,
+            getattr(self._pipe, "tokenizer_max_length", None),
+            self._arguments.get("max_sequence_length", called.default if called else None),
+        )
+        most = min(limit for limit in limits if isinstance(limit, int))
+        return bool(len(tokenizer(prompt, verbose=False).input_ids) > most)
 
     def _row(
         self, job: ImageJob, picture: Pillow.Image, stopped: bool, seconds: float

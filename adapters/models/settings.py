@@ -5,6 +5,7 @@ Each type holds exactly its constructor's arguments. What is marked by `How` ent
 
 import difflib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -175,6 +176,9 @@ class OpenAIImagesSettings(Settings, frozen=True, kw_only=True):
     prices: How[Prices] = Prices()
     served_as: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        need_negative_prompt(self.extra, "extra")
+
     def seen(self, patient: bool) -> dict[str, str]:
         """What the endpoint says it serves; see `medgen.engine.plan.effective.Looks`."""
         return served(self.endpoint, self.model, patient)
@@ -248,12 +252,68 @@ class ManagedServerSettings(Settings, frozen=True, kw_only=True):
             raise Unusable("a managed server's command must hold {port}")
 
 
+class PipelineLora(Settings, frozen=True, kw_only=True):
+    """A LoRA adapter over a pipeline, at a weight. A hub name needs its `revision`."""
+
+    path: str
+    revision: str | None = None
+    file: str | None = None  # of the folder or repository; needed where it holds several
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        need_revision(self.path, self.revision, "revision")
+
+
+class PipelinePart(Settings, frozen=True, kw_only=True):
+    """A part in place of the pipeline's own: a class of diffusers or transformers, its weights."""
+
+    kind: str  # the class, `QwenImageTransformer2DModel` say
+    path: str
+    revision: str | None = None
+    subfolder: str | None = None
+
+    def __post_init__(self) -> None:
+        need_revision(self.path, self.revision, "revision")
+
+
+class PipelineQuantization(Settings, frozen=True, kw_only=True):
+    """Parts that are quantised while they are loaded, by a backend of diffusers.
+
+    `backend` is its name there (`bitsandbytes_4bit`, `torchao`, `quanto` …), `options` its own.
+    """
+
+    backend: str
+    parts: Annotated[tuple[str, ...], Meta(min_length=1)]
+    options: dict[str, Any] = field(default_factory=dict)
+
+
 class PipelineLoad(Settings, frozen=True, kw_only=True):
-    """Which weights are loaded, and as what. A hub name needs its `revision`."""
+    """Which weights are loaded, and as what. A hub name needs its `revision`.
+
+    `parts` replaces parts of the pipeline by their names there (`transformer`, `vae` …).
+    """
 
     dtype: Literal["float64", "float32", "float16", "bfloat16"] = "float32"
     revision: str | None = None
     variant: str | None = None
+    lora: tuple[PipelineLora, ...] = ()
+    parts: dict[str, PipelinePart] = field(default_factory=dict)
+    quantization: PipelineQuantization | None = None
+
+
+def need_negative_prompt(call: Mapping[str, Any], where: str) -> None:
+    """See that true guidance has what it needs: without a negative prompt it is silently off.
+
+    Raises:
+        Unusable: `true_cfg_scale` is above 1, and there is no `negative_prompt`.
+    """
+    scale = call.get("true_cfg_scale")
+    guided = isinstance(scale, int | float) and scale > 1
+    if guided and call.get("negative_prompt") is None and "negative_prompt_embeds" not in call:
+        raise Unusable(
+            f"{where}.true_cfg_scale {scale:g} does nothing without a negative_prompt: "
+            'guidance is then left out. Give `negative_prompt: " "`'
+        )
 
 
 class PipelineSampling(Settings, frozen=True, kw_only=True):
@@ -272,6 +332,9 @@ class PipelineSampling(Settings, frozen=True, kw_only=True):
     max_side: _Count | None = None
     multiple_of: _Count = 8
     call: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        need_negative_prompt(self.call, "call")
 
 
 class PipelineExecution(Settings, frozen=True, kw_only=True):
@@ -305,4 +368,4 @@ class DiffusersSettings(Settings, frozen=True, kw_only=True):
 
 def present_fields(settings: Settings) -> dict[str, Any]:
     """The fields that say something, for libraries whose own defaults hold for the others."""
-    return {name: value for name, value in plain(settings).items() if value not in (None, {})}
+    return {name: value for name, value in plain(settings).items() if value not in (None, {}, [])}
