@@ -50,7 +50,7 @@ def load_pipeline(name: str, model: str, load: PipelineLoad) -> "DiffusionPipeli
             f"diffusers could not load {model!r} as {name}: {err}. Are its weights (safetensors; "
             "pickled ones are not read) and revision in the image, and its licence accepted?"
         ) from err
-    if unknown := sorted({*load.parts, *_quantised(load)} - set(pipe.components)):
+    if unknown := sorted({*load.parts, *_parts_to_quantise(load)} - set(pipe.components)):
         known = ", ".join(pipe.components)
         raise ConfigError(f"{name} has no part {', '.join(unknown)}; it has {known}")
     _adapt(pipe, load)
@@ -88,7 +88,7 @@ def _part(name: str, given: PipelinePart, dtype: "torch.dtype") -> Any:
         raise AdapterError(f"part {name}: {given.path!r} cannot be loaded: {err}") from err
 
 
-def _quantised(load: PipelineLoad) -> tuple[str, ...]:
+def _parts_to_quantise(load: PipelineLoad) -> tuple[str, ...]:
     return load.quantization.parts if load.quantization else ()
 
 

@@ -20,7 +20,7 @@ pytestmark = [
 ]
 SAMPLE = Sample(
     id="s",
-    format="ImageEditing",
+    asks="image",
     task="noise-reconstruction",
     modality="CT",
     instruction="remove the noise",
