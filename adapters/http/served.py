@@ -26,7 +26,7 @@ _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses of a server 
 _NOT_LISTED = "the server lists no such model"
 
 
-def served(endpoint: Endpoint, model: str, patient: bool) -> dict[str, str]:
+def served_entry(endpoint: Endpoint, model: str, patient: bool) -> dict[str, str]:
     """What stands behind a URL under a model's name.
 
     Args:
@@ -114,4 +114,4 @@ def _entry(said: Any, model: str) -> str:
 
 def _entries(said: Any) -> Iterator[Mapping[str, Any]]:
     listed = said.get("data") if isinstance(said, Mapping) else None
-    yield from (e for e in listed or () if isinstance(e, Mapping))
+    yield from (e for e in listed if isinstance(e, Mapping)) if isinstance(listed, list) else ()

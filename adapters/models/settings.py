@@ -13,7 +13,7 @@ from msgspec import Meta, field
 
 from medgen.adapters.http.endpoint import Endpoint
 from medgen.adapters.http.limits import Prices
-from medgen.adapters.http.served import served
+from medgen.adapters.http.served import served_entry
 from medgen.adapters.images.firewall import FirewallPolicy
 from medgen.adapters.models.body import Fields
 from medgen.adapters.models.interleaved import UnifiedStyle
@@ -157,7 +157,7 @@ class OpenAISettings(Settings, frozen=True, kw_only=True):
 
     def seen(self, patient: bool) -> dict[str, str]:
         """What the endpoint says it serves; see `medgen.engine.plan.effective.Looks`."""
-        return served(self.endpoint, self.model, patient)
+        return served_entry(self.endpoint, self.model, patient)
 
 
 class OpenAIImagesSettings(Settings, frozen=True, kw_only=True):
@@ -181,7 +181,7 @@ class OpenAIImagesSettings(Settings, frozen=True, kw_only=True):
 
     def seen(self, patient: bool) -> dict[str, str]:
         """What the endpoint says it serves; see `medgen.engine.plan.effective.Looks`."""
-        return served(self.endpoint, self.model, patient)
+        return served_entry(self.endpoint, self.model, patient)
 
 
 class UnifiedChatSettings(Settings, frozen=True, kw_only=True):
@@ -197,7 +197,7 @@ class UnifiedChatSettings(Settings, frozen=True, kw_only=True):
 
     def seen(self, patient: bool) -> dict[str, str]:
         """What the endpoint says it serves; see `medgen.engine.plan.effective.Looks`."""
-        return served(self.endpoint, self.model, patient)
+        return served_entry(self.endpoint, self.model, patient)
 
 
 class UnifiedInProcessSettings(Settings, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from models.loopback import Answer, Asked, serve
 from run.held import carry
 
 from medgen.adapters.http.endpoint import Endpoint
-from medgen.adapters.http.served import served
+from medgen.adapters.http.served import served_entry
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.plan.effective import seen_parts
 from medgen.engine.plan.identity import Spec
@@ -82,14 +82,14 @@ def test_a_server_without_a_list_says_so(status: int, says: str) -> None:
     fake = Fake()
     fake.status = status
     with serve(fake) as server:
-        found = served(Endpoint(base_url=f"{server.url}/v1"), "m", patient=True)
+        found = served_entry(Endpoint(base_url=f"{server.url}/v1"), "m", patient=True)
     assert says in found["served.model"]
 
 
 def test_a_list_that_is_no_list_is_none() -> None:
     for body in (b"<html>", {"data": 7}, {"data": [7]}, [], b"\xff"):
         with serve(lambda asked, body=body: Answer(body)) as server:
-            found = served(Endpoint(base_url=f"{server.url}/v1"), "m", patient=True)
+            found = served_entry(Endpoint(base_url=f"{server.url}/v1"), "m", patient=True)
         assert "lists no such model" in found["served.model"]
 
 
@@ -100,7 +100,7 @@ def test_a_server_that_has_no_time_is_known_by_its_url_and_that_is_said(
     fake.status = 503
     with serve(fake) as server:
         endpoint = Endpoint(base_url=f"{server.url}/v1", backoff_s=0.01)
-        assert "served.model" not in served(endpoint, "m", patient=False)
+        assert "served.model" not in served_entry(endpoint, "m", patient=False)
         assert not caplog.records
         plan = endpoint_plan(objects, server.url)
         carry(objects, plan)
@@ -108,7 +108,7 @@ def test_a_server_that_has_no_time_is_known_by_its_url_and_that_is_said(
         fake.status, asked = 200, fake.chats
         assert carry(objects, plan)[0].shards == 0, "nothing is paid twice for it"
         assert fake.chats == asked
-    assert served(endpoint, "m", patient=True) == {"served.url": endpoint.base_url}
+    assert served_entry(endpoint, "m", patient=True) == {"served.url": endpoint.base_url}
 
 
 def test_a_key_on_the_workers_only_leaves_a_driver_with_the_url(
@@ -123,7 +123,7 @@ def test_a_key_on_the_workers_only_leaves_a_driver_with_the_url(
 
     with serve(script) as server:
         endpoint = Endpoint(base_url=f"{server.url}/v1", api_key_env="NO_SUCH_KEY")
-        assert served(endpoint, "m", patient=False) == {"served.url": f"{server.url}/v1"}
+        assert served_entry(endpoint, "m", patient=False) == {"served.url": f"{server.url}/v1"}
     assert not asked, "nobody is asked without the key"
 
 
