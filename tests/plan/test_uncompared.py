@@ -1,0 +1,71 @@
+"""What a run asks and nothing compares is said by its plan, or refused by a metric's name."""
+
+import pytest
+from fakes import GIVEN, SMALL, echo, recipe
+
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.data import Asks, Sample
+from medgen.engine.errors import ConfigError
+from medgen.engine.plan.identity import Spec
+from medgen.engine.plan.plan import Model, Recipe, System, make_plan
+from medgen.engine.store.connect import connect
+from medgen.launch.compose import uncompared_samples
+from medgen.metrics.catalogue import metric_spec
+
+RULE = {"name": "j", "protocol": "table-iv/1"}
+
+
+class Asking:
+    def __init__(self, *asks: Asks) -> None:
+        self.asks = asks
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        for number, asks in enumerate(self.asks):
+            yield Sample(f"s{number}", asks, "any-slug", "CT", "?", input_images=(GIVEN,))
+
+    def expected_counts(self) -> dict[tuple[str, str], int]:
+        return {}
+
+    def describe(self) -> dict[str, str]:
+        return {"layout": "given"}
+
+
+def said(url: str, asked: Recipe, *asks: Asks) -> list[str]:
+    manifest = import_benchmark(Asking(*asks), connect(url), ImportOptions("x"))
+    return list(uncompared_samples(asked, make_plan(asked, manifest)))
+
+
+def scoring(
+    *names: str, gives: tuple[Asks, ...] = ("text", "image", "mask"), **more: object
+) -> Recipe:
+    made = recipe(System("echo", echo(), gives=gives), metrics=(), **more)
+    return Recipe(
+        **{f: getattr(made, f) for f in Recipe.__slots__}
+        | {"metrics": {n: metric_spec(n) for n in names}}
+    )
+
+
+def test_what_no_metric_compares_is_refused_with_the_metric_s_name(memory_url: str) -> None:
+    with pytest.raises(ConfigError, match=r"2 samples of x-\w+ ask mask.*metric 'masks'.*judge"):
+        said(memory_url, scoring("psnr", "bleu"), "mask", "text", "mask", "image")
+
+
+def test_what_another_metric_would_compare_is_said(memory_url: str) -> None:
+    (sentence,) = said(memory_url, scoring("psnr"), "text", "image")
+    assert sentence.startswith("1 samples of x-")
+    assert "ask text" in sentence
+    assert "token_f1" in sentence
+    assert "psnr" not in sentence
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        scoring("psnr", gives=("image",)),
+        scoring("psnr", judges={"j": Model(Spec("rule-judge", RULE), SMALL)}),
+        scoring(),
+    ],
+    ids=["not asked of any system", "a judge sees it", "nothing is scored at all"],
+)
+def test_what_is_compared_or_asked_of_nobody_is_not_said(asked: Recipe, memory_url: str) -> None:
+    assert said(memory_url, asked, "mask", "image") == []
