@@ -60,7 +60,7 @@ def _look(file: Path, module: str, changed: int) -> tuple[str, frozenset[str]]:
     except SyntaxError:  # whoever builds the component says what is wrong
         return hashlib.sha256(file.read_bytes()).hexdigest()[:16], frozenset()
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    imported = frozenset(name for node in ast.walk(tree) for name in _imported(node, package))
+    imported = frozenset(name for node in ast.walk(tree) for name in _imports(node, package))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [s for s in node.body if not _is_docstring(s)] or [ast.Pass()]
@@ -75,7 +75,7 @@ def _is_docstring(statement: ast.stmt) -> bool:
     )
 
 
-def _imported(node: ast.AST, package: str) -> Iterator[str]:
+def _imports(node: ast.AST, package: str) -> Iterator[str]:
     """Modules that a statement imports, or that a name it imports may be."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)

@@ -119,7 +119,7 @@ class Stage:
         data, name = seal(table), self.path(shard, revision)
         if not self.objects.create(name, data):
             return len(data), self.head(shard, revision).sha256
-        return len(data), _told(data, name)[0]
+        return len(data), _seal_and_schema(data, name)[0]
 
     def note_owed(self, shard: int, revision: int) -> None:
         """Leave a note that the shard, about to be written, has rows to be repeated."""
@@ -143,7 +143,7 @@ class Stage:
         """
         name = self.path(shard, revision)
         found = seal_of(self.objects.read_end(name, _END), name)
-        digest, schema = found or _told(self.objects.read(name), name)
+        digest, schema = found or _seal_and_schema(self.objects.read(name), name)
         said = _labels_of(schema)
         return Head(
             digest, said.get("inputs", {}), str(said.get("identity", "")), str(said.get("code", ""))
@@ -158,7 +158,7 @@ class Stage:
         for what, stands_for in (("key", self.key), ("shard", self.names[shard])):
             if said.get(what, stands_for) != stands_for:
                 raise CorruptError(f"{name} holds rows of {what} {said[what]}")
-        return table, _told(data, name)[0]
+        return table, _seal_and_schema(data, name)[0]
 
     def path(self, shard: int, revision: int = 0) -> str:
         """Where a shard is."""
@@ -234,7 +234,7 @@ def _labels_of(schema: pa.Schema) -> dict[str, Any]:
     return dict(json.loads(text)) if text else {}
 
 
-def _told(data: bytes, name: str) -> tuple[str, pa.Schema]:
+def _seal_and_schema(data: bytes, name: str) -> tuple[str, pa.Schema]:
     found = seal_of(data, name)
     if found is None:
         raise CorruptError(f"{name}: not a readable Arrow file (no footer)")
