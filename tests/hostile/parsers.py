@@ -8,7 +8,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from hostile.corpus import _KINDS, entries
@@ -64,19 +64,18 @@ def parsers() -> Iterator[Mapping[str, Target]]:
         FOLDERS[name](place)
         found[f"layout {name}"] = lambda data, name=name, place=place: _layout(name, place, data)  # type: ignore[misc]
     body = [b""]
-    with serve(lambda _: Answer(body[0])) as server:
+    with ExitStack() as opened:
+        opened.callback(shutil.rmtree, root)
+        server = opened.enter_context(serve(lambda _: Answer(body[0])))
         for name, kind in ADAPTERS.items():
-            with model(kind, server) as made:
+            made = opened.enter_context(model(kind, server))
 
-                def ask(data: bytes, made: object = made, kind: Kind = kind) -> None:
-                    body[0] = data
-                    _ask(made, kind)
+            def ask(data: bytes, made: object = made, kind: Kind = kind) -> None:
+                body[0] = data
+                _ask(made, kind)
 
-                found[f"replies of {name}"] = ask
-        try:
-            yield found
-        finally:
-            shutil.rmtree(root)
+            found[f"replies of {name}"] = ask
+        yield found
 
 
 def inputs() -> Iterator[tuple[str, bytes]]:
