@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from medgen.engine.run.pool import Group, Outcome, Pool, Unit
+from medgen.engine.run.pool import Group, Machine, Outcome, Pool, Unit
 from medgen.engine.store.chaos import Chaos
 from medgen.engine.trouble import Trouble
 
@@ -19,53 +19,55 @@ class ChaoticPool:
         """Nothing is lost yet."""
         self.inner, self.chaos = inner, chaos
         self._lost: set[str] = set()
+        self._held: dict[str, list[Unit]] = {}  # by worker
 
-    def nodes(self) -> Sequence[Mapping[str, float]]:
-        """See `Pool.nodes`."""
-        return self.inner.nodes()
+    def machines(self) -> Sequence[Machine]:
+        """See `Pool.machines`."""
+        return self.inner.machines()
 
-    def open(self, group: Group, workers: int) -> None:
+    def open(self, group: Group, machine: str) -> str:
         """See `Pool.open`."""
-        self.inner.open(group, workers)
+        return self.inner.open(group, machine)
 
-    def room(self, group: str) -> int:
-        """See `Pool.room`."""
-        return self.inner.room(group)
-
-    def submit(self, unit: Unit, alone: bool = False, avoid: frozenset[str] = frozenset()) -> bool:
+    def submit(self, unit: Unit, worker: str) -> None:
         """See `Pool.submit`."""
-        return self.inner.submit(unit, alone, avoid)
-
-    def sound(self, group: str) -> int:
-        """See `Pool.sound`."""
-        return self.inner.sound(group)
-
-    def retire(self, group: str, worker: str) -> Sequence[Outcome]:
-        """See `Pool.retire`."""
-        return self.inner.retire(group, worker)
-
-    def abandon(self, unit: Unit) -> Sequence[Outcome]:
-        """See `Pool.abandon`."""
-        return self.inner.abandon(unit)
+        self._held.setdefault(worker, []).append(unit)
+        self.inner.submit(unit, worker)
 
     def wait(self, seconds: float) -> Sequence[Outcome]:
         """See `Pool.wait`."""
-        return [self._after(outcome) for outcome in self.inner.wait(seconds)]
+        return [told for outcome in self.inner.wait(seconds) for told in self._after(outcome)]
 
-    def _after(self, outcome: Outcome) -> Outcome:
+    def _after(self, outcome: Outcome) -> Sequence[Outcome]:
         unit = outcome.unit
-        if outcome.kind != "finished" or unit is None:
-            return outcome
+        if unit is None:
+            return [outcome]
+        held = self._held.get(outcome.worker, [])
+        if unit not in held:
+            return []  # its worker was lost earlier in this batch
+        held.remove(unit)
         place = f"{unit.group}/{unit.shard}/{unit.positions}/{unit.merge}"
-        if place in self._lost or not self.chaos.strikes("node_loss", place):
-            return outcome
+        spared = place in self._lost or not self.chaos.strikes("node_loss", place)
+        if outcome.kind != "finished" or spared:
+            return [outcome]
         self._lost.add(place)
+        self.end(outcome.worker)
         lost = Trouble("chaos: the machine was lost", "Chaos")
-        return replace(outcome, kind="lost", receipts=(), trouble=lost)
+        gone = replace(outcome, kind="lost", receipts=(), trouble=lost)
+        return [gone, *(replace(gone, unit=other) for other in held)]
 
-    def close(self, group: str) -> None:
-        """See `Pool.close`."""
-        self.inner.close(group)
+    def end(self, worker: str) -> None:
+        """See `Pool.end`."""
+        self._held.pop(worker, None)
+        self.inner.end(worker)
+
+    def grows(self) -> bool:
+        """See `Pool.grows`."""
+        return self.inner.grows()
+
+    def request(self, demands: Sequence[Mapping[str, float]]) -> None:
+        """See `Pool.request`."""
+        self.inner.request(demands)
 
     def shutdown(self) -> None:
         """See `Pool.shutdown`."""

@@ -1,91 +1,149 @@
-"""Workers in this process, one unit at a time: for tests, the debugger and small runs."""
+"""Workers in this process, one unit at a time: for tests, the debugger and small runs.
 
+Units are done in a thread of their own, so that one that never returns does not hold the driver: it
+is left behind when its time is over, and another thread goes on with a worker made anew. It can
+only be left, not ended; the process ends without it.
+"""
+
+import itertools
 import math
+import queue
+import threading
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from medgen.engine.errors import EngineDied
-from medgen.engine.run.pool import Group, Outcome, Unit, Worker
+from medgen.engine.run.pool import Group, Machine, Outcome, Unit, Worker
 from medgen.engine.trouble import trouble
+
+_HERE = "here"
+Task = Callable[[], Outcome]
+
+
+class _Hands:
+    """A thread that does one thing after another, and can be left behind."""
+
+    def __init__(self) -> None:
+        self.tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self.done: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="medgen-worker", daemon=True).start()
+
+    def _work(self) -> None:
+        while (task := self.tasks.get()) is not None:
+            try:
+                self.done.put(task())
+            except BaseException as err:  # noqa: BLE001 - raised again where the driver waits
+                self.done.put(err)
 
 
 class LocalPool:
-    """The pool of one process. A worker that says its engine died is made anew."""
+    """The pool of one process. A worker that says its engine died is gone."""
 
     def __init__(self) -> None:
         """No worker yet."""
-        self._groups: dict[str, Group] = {}
-        self._workers: dict[str, Worker] = {}
-        self._queue: deque[Unit] = deque()
-        self._unstarted: deque[str] = deque()
+        self._workers: dict[str, Worker | None] = {}  # by name; None until it is made
+        self._held: dict[str, list[Unit]] = {}
+        self._numbers = itertools.count()
+        self._hands: _Hands | None = None
+        self._waiting: deque[tuple[str, Task]] = deque()  # by worker
+        self._busy: str | None = None  # the worker that does something
 
-    def nodes(self) -> Sequence[Mapping[str, float]]:
+    def machines(self) -> Sequence[Machine]:
         """One machine without end: a process has no resources to hand out."""
-        return [{"CPU": math.inf, "GPU": math.inf, "memory": math.inf}]
+        endless = {"CPU": math.inf, "GPU": math.inf, "memory": math.inf}
+        return [Machine(_HERE, endless, most=1)]
 
-    def open(self, group: Group, workers: int) -> None:
-        """See `Pool.open`. However many are asked for, there is one."""
-        self._groups[group.name] = group
-        self._unstarted.append(group.name)
+    def open(self, group: Group, machine: str) -> str:
+        """See `Pool.open`."""
+        name = f"{group.name}-{next(self._numbers)}"
+        self._workers[name], self._held[name] = None, []
+        self._waiting.append((name, lambda: self._start(group, name)))
+        return name
 
-    def room(self, group: str) -> int:
-        """One unit at a time over all groups, so that stages take turns."""
-        return int(group in self._workers and not self._queue)
-
-    def submit(self, unit: Unit, alone: bool = False, avoid: frozenset[str] = frozenset()) -> bool:
-        """See `Pool.submit`. There is one worker, which cannot be avoided."""
-        if not self.room(unit.group):
-            return False
-        self._queue.append(unit)
-        return True
+    def submit(self, unit: Unit, worker: str) -> None:
+        """See `Pool.submit`."""
+        self._held[worker].append(unit)
+        self._waiting.append((worker, lambda: self._perform(unit, worker)))
 
     def wait(self, seconds: float) -> Sequence[Outcome]:
-        """Make a worker or do a unit, now, in this thread."""
-        while self._unstarted:
-            if failed := self._start(self._unstarted.popleft()):
-                return [failed]
-        return [self._do(self._queue.popleft())] if self._queue else []
-
-    def _start(self, name: str) -> Outcome | None:
-        if name not in self._groups or name in self._workers:
-            return None
+        """See `Pool.wait`."""
+        self._begin()
+        if self._hands is None or self._busy is None:
+            time.sleep(min(seconds, 0.02))
+            return []
         try:
-            self._workers[name] = self._groups[name].make()
+            told = self._hands.done.get(timeout=seconds)
+        except queue.Empty:
+            return []
+        self._busy = None
+        if not isinstance(told, Outcome):
+            raise told
+        if told.unit is None:
+            return self._note_start(told)
+        self._held[told.worker].remove(told.unit)
+        return self._bury(told) if told.kind == "crashed" else [told]
+
+    def _begin(self) -> None:
+        """Take up the next thing, when nothing is being done."""
+        if self._busy is None and self._waiting:
+            self._hands = self._hands or _Hands()
+            self._busy, task = self._waiting.popleft()
+            self._hands.tasks.put(task)
+
+    def _bury(self, told: Outcome) -> Sequence[Outcome]:
+        others = self._held[told.worker]
+        self._drop(told.worker)
+        lost = [replace(told, unit=unit, alone=False) for unit in others]
+        return [replace(told, alone=not others), *lost]
+
+    def _drop(self, worker: str) -> None:
+        self._workers.pop(worker, None)
+        self._held.pop(worker, None)
+        self._waiting = deque(task for task in self._waiting if task[0] != worker)
+
+    def _note_start(self, told: Outcome) -> Sequence[Outcome]:
+        if told.kind == "unstarted":
+            self._drop(told.worker)
+        return [told]
+
+    def _start(self, group: Group, name: str) -> Outcome:
+        try:
+            self._workers[name] = group.make()
         except Exception as err:  # noqa: BLE001 - becomes an outcome; the driver bounds them
-            self._unstarted.append(name)
-            return Outcome("unstarted", name, trouble=trouble(err))
-        return None
+            return Outcome("unstarted", group.name, trouble=trouble(err), worker=name)
+        return Outcome("started", group.name, worker=name, machine=_HERE)
 
-    def _do(self, unit: Unit) -> Outcome:
+    def _perform(self, unit: Unit, name: str) -> Outcome:
+        worker = self._workers[name]
+        assert worker is not None, "no unit is handed to a worker that has not started"
+        done = Outcome("finished", unit.group, unit, worker=name)
         try:
-            receipts = tuple(self._workers[unit.group](unit))
+            return replace(done, receipts=tuple(worker(unit)))
         except EngineDied as err:
-            del self._workers[unit.group]
-            self._unstarted.append(unit.group)
-            return Outcome("crashed", unit.group, unit, (), trouble(err))
+            return replace(done, kind="crashed", trouble=trouble(err))
         except Exception as err:  # noqa: BLE001 - becomes an outcome; the driver bounds them
-            return Outcome("failed", unit.group, unit, (), trouble(err))
-        return Outcome("finished", unit.group, unit, receipts)
+            return replace(done, kind="failed", trouble=trouble(err))
 
-    def sound(self, group: str) -> int:
-        """See `Pool.sound`."""
-        return int(group in self._workers)
+    def end(self, worker: str) -> None:
+        """See `Pool.end`. When it is in the middle of a unit, its thread is left behind."""
+        self._drop(worker)
+        if self._hands is not None and self._busy == worker:
+            self._hands.tasks.put(None)
+            self._hands, self._busy = None, None
 
-    def retire(self, group: str, worker: str) -> Sequence[Outcome]:
-        """See `Pool.retire`. There is one worker, which is the last."""
-        return []
+    def grows(self) -> bool:
+        """There is one machine, and no other comes."""
+        return False
 
-    def abandon(self, unit: Unit) -> Sequence[Outcome]:
-        """See `Pool.abandon`. A unit runs in this thread, which cannot end it."""
-        return []
-
-    def close(self, group: str) -> None:
-        """See `Pool.close`."""
-        self._groups.pop(group, None)
-        self._workers.pop(group, None)
-        self._queue = deque(unit for unit in self._queue if unit.group != group)
+    def request(self, demands: Sequence[Mapping[str, float]]) -> None:
+        """See `Pool.request`. Nobody is asked."""
 
     def shutdown(self) -> None:
         """See `Pool.shutdown`."""
-        for group in list(self._groups):
-            self.close(group)
+        for worker in list(self._workers):
+            self.end(worker)
+        if self._hands is not None:
+            self._hands.tasks.put(None)
+            self._hands = None

@@ -57,7 +57,7 @@ class Telemetry:
         elif event.kind == "trouble":
             what = str(event.details["what"])
             self._add("medgen_trouble_total", self._stage[event.group], 1, what=what)
-        elif event.kind in ("opened", "closed"):
+        elif event.kind in ("opened", "released", "closed"):
             self._staff(event)
 
     def _count_commit(self, receipt: Receipt) -> None:
@@ -88,9 +88,7 @@ class Telemetry:
             self._set("medgen_cache_hit_ratio", receipt.stage, ratio)
 
     def _staff(self, event: Event) -> None:
-        asked = event.details.get("workers", 0) if event.kind == "opened" else 0
-        before = self._workers.get(event.group, 0) if event.kind == "opened" else 0
-        self._workers[event.group] = before + asked
+        self._workers[event.group] = int(event.details.get("workers", 0))
         stage = self._stage[event.group]
         total = sum(n for group, n in self._workers.items() if self._stage[group] == stage)
         self._set("medgen_workers", stage, total)

@@ -13,7 +13,7 @@ class ResourcesConf:
     cpus: float = 1.0
     gpus: float = 0.0
     memory_gib: float = 0.0
-    workers: int = 1
+    workers: int | None = None  # so many; left out: as many as are worth it
     in_flight: int = 1
     custom: dict[str, float] = field(default_factory=dict)
     runtime_env: dict[str, Any] = field(default_factory=dict)
@@ -247,6 +247,7 @@ class RunConf:
     cluster: ClusterConf = field(default_factory=ClusterConf)
     scoring: ScoringConf = field(default_factory=ScoringConf)
     allowed_failures: float = 0.0  # share of rows that may be not ok before exit code 3
+    most_raising: float = 0.05  # share of a stage's samples that may raise before its system ends
     spending_cap_usd: float | None = None  # of one start, over all systems and judges
     identity: str = "usual"  # usual | strict: GPU type and parallel sizes count as well
     report: bool = True

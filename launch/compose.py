@@ -17,6 +17,7 @@ from medgen.conf.schema import (
     ClusterConf,
     ModelConf,
     ResourcesConf,
+    ScoringConf,
     StepConf,
     SystemConf,
 )
@@ -63,7 +64,7 @@ def recipe(conf: RunConf) -> Recipe:
         protocol=conf.protocol.name,
         thresholds={name: _set(asdict(t)) for name, t in conf.protocol.thresholds.items()},
         scoring=_resources(conf.scoring.resources),
-        scorer=Spec(SCORER, dict(conf.scoring.kwargs)),
+        scorer=Spec(SCORER, _scorer_kwargs(conf.scoring)),
         apart=frozenset(name for name, spec in metrics.items() if not _is_importable(spec)),
         nonce=conf.nonce,
     )
@@ -85,6 +86,23 @@ def _specs(composed: Recipe) -> Iterator[tuple[str, Spec]]:
         yield f"step {step.name!r}", step.model.spec
     # The plan adds the metrics.
     yield "scoring", Spec(composed.scorer.target, {**composed.scorer.kwargs, "metrics": {}})
+
+
+def _scorer_kwargs(conf: ScoringConf) -> dict[str, Any]:
+    """The scorer's arguments: threads as CPUs were asked for, and no GPU that was not.
+
+    Raises:
+        ConfigError: a GPU is named, and none is asked for.
+    """
+    asked, kwargs = conf.resources, dict(conf.kwargs)
+    kwargs.setdefault("threads", max(1, int(asked.cpus)))
+    device = str(kwargs.get("device", "auto"))
+    if not asked.gpus and device not in ("auto", "cpu"):
+        raise ConfigError(
+            f"scoring.kwargs.device is {device!r}, but scoring asks for no GPU; say how much of "
+            "one a worker takes, e.g. `scoring.resources.gpus=0.25`"
+        )
+    return kwargs if asked.gpus else {**kwargs, "device": "cpu"}
 
 
 def _set(entry: dict[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class AuditWorker(StageWorker):
         rows = [{"sample_id": i, "doubted": n, "status": "ok"} for i, n in counts.items()]
         return {target: pa.Table.from_pylist(rows, SCHEMA)}
 
-    def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
+    def untried_rows(self, node: Node, unit: Unit) -> pa.Table:
         rows = [{"sample_id": s.id, "doubted": None, "status": "error"} for s in self.samples(unit)]
         return pa.Table.from_pylist(rows, SCHEMA)
 

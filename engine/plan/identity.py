@@ -40,7 +40,7 @@ class Resources:
     cpus: float = 1.0
     gpus: float = 0.0
     memory_gib: float = 0.0
-    workers: int = 1
+    workers: int | None = None  # so many; None: as many as are worth it
     in_flight: int = 1  # shards that one worker holds at once
     custom: Mapping[str, float] = field(default_factory=dict)
     runtime_env: Mapping[str, Any] = field(default_factory=dict)

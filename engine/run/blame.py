@@ -1,14 +1,17 @@
-"""Whose fault failures are: a worker's, when units that others can do fail on it.
+"""Whose fault failures are: a worker's or a machine's, when units that others can do fail there.
 
-Counted by worker and unit, without a clock or a process. A worker on which some units in a row
-failed without a success is retired, unless it is the last of its group. A unit that fails on a
-second worker is to blame itself, and no longer held against the first.
+Counted by worker, machine and unit, without a clock or a process. A worker on which some units in a
+row failed without a success is retired, unless it is the last of its group; a machine is when that
+is so of several of its workers. A unit that fails on a second worker is to blame itself, and no
+longer held against the first; on a second machine, no longer against that.
 """
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import Literal
 
 MAX_UNITS_FAILED = 3  # different units in a row on one worker, without a success
+MAX_UNITS_OF_MACHINE = 4  # the same for a machine, on at least two of its workers
 
 
 @dataclass(slots=True)
@@ -16,28 +19,41 @@ class Blame:
     """What failed where, in one run."""
 
     _failed: dict[tuple[str, str], set[Hashable]] = field(default_factory=dict)
-    _tried: dict[Hashable, set[str]] = field(default_factory=dict)  # unit -> workers it failed on
+    _machines: dict[str, set[tuple[str, Hashable]]] = field(default_factory=dict)  # (worker, unit)
+    _tried: dict[Hashable, set[tuple[str, str]]] = field(default_factory=dict)  # (worker, machine)
 
-    def note_success(self, group: str, worker: str, unit: Hashable) -> None:
+    def note_success(self, group: str, worker: str, machine: str, unit: Hashable) -> None:
         """A worker did a unit: whatever failed on it before was not its fault."""
         self._failed.pop((group, worker), None)
+        self._machines.pop(machine, None)
         self._tried.pop(unit, None)
 
-    def note_failure(self, group: str, worker: str, unit: Hashable) -> bool:
-        """A unit failed on a worker. Returns whether the worker is to be retired."""
+    def note_failure(
+        self, group: str, worker: str, machine: str, unit: Hashable
+    ) -> Literal["", "worker", "machine"]:
+        """A unit failed on a worker. Returns what is to be retired for it."""
         if not worker:
-            return False
+            return ""
         tried = self._tried.setdefault(unit, set())
-        tried.add(worker)
+        tried.add((worker, machine))
+        self._machines.setdefault(machine, set()).add((worker, unit))
+        self._failed.setdefault((group, worker), set()).add(unit)
         if len(tried) > 1:
-            for (other, name), units in self._failed.items():
-                if other == group and name in tried:
-                    units.discard(unit)
-            return False
-        held = self._failed.setdefault((group, worker), set())
-        held.add(unit)
-        return len(held) >= MAX_UNITS_FAILED
+            self._clear(group, unit, {name for name, _ in tried})
+        if len({place for _, place in tried}) > 1:
+            for pairs in self._machines.values():
+                pairs -= {pair for pair in pairs if pair[1] == unit}
+        there = self._machines[machine]
+        workers, units = ({pair[i] for pair in there} for i in (0, 1))
+        if len(workers) > 1 and len(units) >= MAX_UNITS_OF_MACHINE:
+            return "machine"
+        return "worker" if len(self._failed[group, worker]) >= MAX_UNITS_FAILED else ""
 
-    def workers_to_avoid(self, unit: Hashable) -> frozenset[str]:
-        """The workers that a unit failed on: its next try goes elsewhere while there are others."""
-        return frozenset(self._tried.get(unit, ()))
+    def _clear(self, group: str, unit: Hashable, workers: set[str]) -> None:
+        for (other, name), units in self._failed.items():
+            if other == group and name in workers:
+                units.discard(unit)
+
+    def places_to_avoid(self, unit: Hashable) -> frozenset[str]:
+        """The workers and machines that a unit failed on: its next try goes elsewhere."""
+        return frozenset(name for pair in self._tried.get(unit, ()) for name in pair)

@@ -6,8 +6,8 @@ all are there, or for those that are there when one of them has just finished.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.pool import Input, Target, Unit
@@ -35,6 +35,9 @@ class Board:
         self.failed: dict[str, str] = {}  # group -> why it was given up
         self._open: dict[str, set[int]] = {k: set(t) for k, t in todo.targets.items()}
         # group and benchmark shard -> key -> inputs there
+        self._keys: dict[str, list[str]] = {name: [] for name in plan.groups}
+        for key, node in plan.nodes.items():
+            self._keys[node.group].append(key)
         self._scores: dict[tuple[str, int], dict[str, bool]] = {}
         self._readers: dict[str, list[Node]] = {key: [] for key in plan.nodes}
         for node in plan.nodes.values():
@@ -45,9 +48,14 @@ class Board:
         for place in sorted(self._scores):
             self._offer_scores(*place)
 
+    def has_queue(self, group: str) -> bool:
+        """Whether a unit of the group could be handed out."""
+        queue = self.queues[group]
+        return bool(queue.fresh or queue.suspects)
+
     def remaining(self, group: str) -> int:
         """How many stage shards of the group are not committed."""
-        return sum(len(self._open[n.key]) for n in self._nodes(group))
+        return sum(len(self._open[key]) for key in self._keys[group])
 
     def is_finished(self) -> bool:
         """Whether nothing is left that can still be done."""
@@ -77,10 +85,23 @@ class Board:
         known = self.todo.targets
         return all(known[t.key].get(unit.shard) == t for t in unit.targets)
 
-    def withhold(self, units: Sequence[Unit]) -> None:
-        """Do not hand out what is out already."""
-        for queue in self.queues.values():
-            queue.fresh = deque(unit for unit in queue.fresh if unit not in units)
+    def take_over(self, before: "Board", out: Sequence[Unit]) -> None:
+        """Go on where another board stood, before what is to do had changed.
+
+        What is out, and what waits there with its parts, is not handed out once more.
+        """
+        for group, why in before.failed.items():
+            self.give_up(group, why)
+        held = {(t.key, unit.shard) for unit in out if self.is_current(unit) for t in unit.targets}
+        for name, queue in before.queues.items():
+            if name in self.failed:
+                continue
+            fresh = [unit for unit in queue.fresh if self.is_current(unit)]
+            suspects = [unit for unit in queue.suspects if self.is_current(unit)]
+            waiting = {(t.key, u.shard) for u in (*fresh, *suspects) for t in u.targets}
+            mine = self.queues[name]
+            mine.suspects.extend(suspects)
+            mine.fresh = deque([*fresh, *_without(mine.fresh, held | waiting)])
 
     def give_up(self, group: str, reason: str) -> None:
         """The group will do no more; neither will anything that reads its rows."""
@@ -93,9 +114,6 @@ class Board:
         """Score what is there without waiting for the systems still to come."""
         for place in list(self._scores):
             self._offer_scores(*place, whole=False)
-
-    def _nodes(self, group: str) -> Iterable[Node]:
-        return (n for n in self.plan.nodes.values() if n.group == group)
 
     def _is_lost(self, node: Node) -> bool:
         if node.group in self.failed:
@@ -168,3 +186,11 @@ class Board:
             inputs |= self.todo.inputs(self.plan, node, shard)
         if targets:
             self.queues[group].fresh.append(Unit(group, shard, tuple(targets), inputs=inputs))
+
+
+def _without(units: Iterable[Unit], taken: set[tuple[str, int]]) -> Iterator[Unit]:
+    """The units with those of their targets that nobody has, by key and shard."""
+    for unit in units:
+        left = tuple(t for t in unit.targets if (t.key, unit.shard) not in taken)
+        if left:
+            yield replace(unit, targets=left)

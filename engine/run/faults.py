@@ -3,12 +3,14 @@
 What was raised on purpose (no key, no such model, a cap, a damaged object) speaks of the world and
 ends the group when it stays. Any other exception costs its samples: a unit that goes on raising is
 halved, as one is that kills its workers, until the sample is found, which becomes a row. Only an
-exception common to the first units of a group that has done nothing yet, or too many such samples,
-end it. A machine that is lost is nobody's fault and is bounded loosely. A unit that was alone when
-its worker's process died is split, until the one sample that kills workers is found; the second
-time that sample kills one, it is quarantined and becomes a row.
+exception common to the first units of a group that has done nothing yet, or too large a share of
+such samples, end it. A machine that is lost is nobody's fault and is bounded loosely. A unit that
+was alone when its worker's process died is split, until the one sample that kills workers is found;
+the second time that sample kills one, it is quarantined and becomes a row. A unit that costs money
+and does not return is not sent again: its samples become rows that say so.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -21,7 +23,8 @@ MAX_LOSSES = 20  # machines lost under one unit
 MAX_UNFORESEEN, LEAST_UNFORESEEN = 0.05, 20
 MAX_CRASHES_IN_A_ROW = 12  # halving a shard of 64 finds its sample in 7
 COMMON_TO = 3  # units that raise alike before anything succeeds are the system's fault
-MAX_RAISING = 16  # samples of one group that are given up one by one, before the group is
+# Samples that are given up one by one before their group is: this share of them, and so many.
+MAX_RAISING, LEAST_RAISING = 0.05, 16
 _ON_PURPOSE = frozenset(
     name
     for name, kind in vars(errors).items()
@@ -29,6 +32,8 @@ _ON_PURPOSE = frozenset(
 )
 
 Work = tuple[str, int, tuple[Target, ...]]
+Span = tuple[Work, tuple[int, int] | None]
+Slot = tuple[Work, tuple[int, int] | None, bool]  # what stands for a unit
 
 
 @dataclass(slots=True)
@@ -39,6 +44,7 @@ class _Split:
     waiting: int = 0  # parts not yet committed
     done: list[tuple[int, int]] = field(default_factory=list)  # parts that are
     quarantined: dict[int, str] = field(default_factory=dict)
+    late: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +60,25 @@ class Next:
 class FaultPolicy:
     """Counts what happened to every unit of a run and decides what follows."""
 
-    def __init__(self) -> None:
-        """Nothing has happened yet."""
+    def __init__(
+        self, most_raising: float = MAX_RAISING, samples: Mapping[str, int] | None = None
+    ) -> None:
+        """Nothing has happened yet.
+
+        Args:
+            most_raising: share (0 to 1) of a group's samples that may raise before it is given up.
+            samples: how many each group has to do.
+        """
+        self.most_raising, self.samples = most_raising, dict(samples or {})
         self._failures: dict[tuple[Work, tuple[int, int] | None], int] = {}
         self._losses: dict[tuple[Work, tuple[int, int] | None], int] = {}
         self._kills: dict[tuple[Work, tuple[int, int]], int] = {}
         self._splits: dict[Work, _Split] = {}
+        self._suspects: set[Slot] = set()  # halves of what went wrong
         self._in_a_row: dict[str, int] = {}
         self._unforeseen: dict[str, int] = {}  # node -> rows
         self._done: set[str] = set()  # groups that have done a unit
-        self._raised: dict[str, dict[Work, str]] = {}  # group -> unit that went on raising -> how
+        self._raised: dict[str, dict[Span, str]] = {}  # group -> unit that went on raising -> how
         self._raising: dict[str, int] = {}  # samples that were given up for it
 
     def after(self, outcome: Outcome, samples: int) -> Next:
@@ -111,27 +126,29 @@ class FaultPolicy:
         counts[slot] = counts.get(slot, 0) + 1
         if counts[slot] >= limit:
             return Next("give_up", reason=error)
-        return Next("again", (unit,), alone=unit.positions is not None)
+        return Next("again", (unit,), alone=self.is_suspect(unit))
 
     def _after_raise(self, outcome: Outcome, unit: Unit, samples: int) -> Next:
         slot, error = (_work(unit), unit.positions), outcome.trouble.error
         self._failures[slot] = self._failures.get(slot, 0) + 1
-        if unit.positions is None and self._failures[slot] < MAX_FAILURES:
+        whole = not self.is_suspect(unit)  # a shard, or a part that was cut to end in time
+        if whole and self._failures[slot] < MAX_FAILURES:
             return Next("again", (unit,))
         if unit.group not in self._done:
             alike = self._raised.setdefault(unit.group, {})
-            alike[_work(unit)] = outcome.trouble.error_id
+            alike[slot if whole else (slot[0], None)] = outcome.trouble.error_id
             if len(alike) >= COMMON_TO and len(set(alike.values())) == 1:
                 return Next("give_up", reason=error)
-            if unit.positions is None and self._failures[slot] < 2 * MAX_FAILURES:
+            if whole and self._failures[slot] < 2 * MAX_FAILURES:
                 return Next("again", (unit,))  # behind the others, which say whose fault it is
         low, high = unit.positions or (0, samples)
         if high - low > 1:
             return self._split(unit, low, high)
         then = self._after_kill(unit, (low, high), error, "raised twice")
         self._raising[unit.group] = self._raising.get(unit.group, 0) + (unit not in then.units)
-        if self._raising[unit.group] > MAX_RAISING:
-            return Next("give_up", reason=f"{MAX_RAISING} samples raised, one by one: {error}")
+        most = max(LEAST_RAISING, int(self.most_raising * self.samples.get(unit.group, 0)))
+        if self._raising[unit.group] > most:
+            return Next("give_up", reason=f"more than {most} samples raised, one by one: {error}")
         return then
 
     def _after_crash(self, outcome: Outcome, unit: Unit, samples: int) -> Next:
@@ -146,12 +163,28 @@ class FaultPolicy:
             return self._split(unit, low, high)
         return self._after_kill(unit, (low, high), outcome.trouble.error)
 
-    def _split(self, unit: Unit, low: int, high: int) -> Next:
+    def cut(self, unit: Unit, span: tuple[int, int], at: int) -> tuple[Unit, Unit]:
+        """Two parts of a unit that spans these positions, the second from `at` on."""
         split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
-        middle = (low + high) // 2
-        halves = [replace(unit, positions=span) for span in ((low, middle), (middle, high))]
         split.waiting += 1  # one part became two
-        return Next("again", tuple(halves), alone=True)
+        low, high = span
+        return replace(unit, positions=(low, at)), replace(unit, positions=(at, high))
+
+    def _split(self, unit: Unit, low: int, high: int) -> Next:
+        halves = self.cut(unit, (low, high), (low + high) // 2)
+        self._suspects |= {slot_of(half) for half in halves}
+        return Next("again", halves, alone=True)
+
+    def is_suspect(self, unit: Unit) -> bool:
+        """Whether a unit is half of one that went wrong, and is to be done alone."""
+        return slot_of(unit) in self._suspects
+
+    def time_out(self, unit: Unit, span: tuple[int, int], seconds: float) -> tuple[Unit, ...]:
+        """What follows when a unit that costs money did not return: rows that say so, no call."""
+        split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
+        reason = f"no reply in {seconds:.0f} s, and a call that may cost is not made twice"
+        split.late |= dict.fromkeys(range(*span), reason)
+        return self._part_over(split).units
 
     def _after_kill(
         self, unit: Unit, span: tuple[int, int], error: str, how: str = "killed its worker twice"
@@ -159,7 +192,9 @@ class FaultPolicy:
         slot = (_work(unit), span)
         self._kills[slot] = self._kills.get(slot, 0) + 1
         if self._kills[slot] < 2:
-            return Next("again", (replace(unit, positions=span),), alone=True)
+            again = replace(unit, positions=span)
+            self._suspects.add(slot_of(again))
+            return Next("again", (again,), alone=True)
         split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
         split.quarantined[span[0]] = f"{how}: {error}"
         return self._part_over(split)
@@ -182,11 +217,12 @@ class FaultPolicy:
             merge=True,
             parts=tuple(sorted(split.done)),
             quarantined=dict(split.quarantined),
+            late=dict(split.late),
         )
         return Next("again", (merge,))
 
 
-def slot_of(unit: Unit) -> tuple[Work, tuple[int, int] | None, bool]:
+def slot_of(unit: Unit) -> Slot:
     """What stands for a unit: its work and the part of it."""
     return _work(unit), unit.positions, unit.merge
 

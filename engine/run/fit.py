@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from medgen.engine.errors import PlanError
 from medgen.engine.plan.identity import Resources
-from medgen.engine.plan.plan import GroupPlan, Plan
+from medgen.engine.plan.plan import Plan
+from medgen.engine.run.pool import Machine
 
 _GIB = 1024**3
 _SLACK = 1e-6  # fractions of a CPU add up with rounding
@@ -32,27 +33,36 @@ def demand(resources: Resources) -> dict[str, float]:
     return {name: amount for name, amount in asked.items() if amount > 0}
 
 
-def check_fit(plan: Plan, nodes: Sequence[Mapping[str, float]]) -> None:
+def check_fit(plan: Plan, machines: Sequence[Machine], grows: bool = False) -> None:
     """Every group must be able to have one worker on some machine.
+
+    Args:
+        plan: what is to run.
+        machines: those that are there.
+        grows: others may come, so nothing is refused for want of them.
 
     Raises:
         PlanError: one cannot; says what it asks and what the machines offer.
     """
+    if grows:
+        return
     problems = [
         f"{group.name} asks for {_words(demand(group.resources))} a worker"
         for group in plan.groups.values()
-        if not any(_holds(node, demand(group.resources)) for node in nodes)
+        if not any(holds(m.offers, demand(group.resources)) for m in machines)
     ]
     if problems:
-        offers = "; ".join(f"machine {i}: {_words(n)}" for i, n in enumerate(nodes)) or "none"
+        offers = "; ".join(f"machine {i}: {_words(m.offers)}" for i, m in enumerate(machines))
         raise PlanError(
-            f"the plan cannot fit: {'; '.join(problems)}. The cluster offers {offers}. "
+            f"the plan cannot fit: {'; '.join(problems)}. The cluster offers {offers or 'none'}. "
+            "A worker lies on one machine, with all of its GPUs. "
             "Ask for less (`resources` of the system, `scoring`, the judge) or add a machine"
         )
 
 
-def _holds(node: Mapping[str, float], asked: Mapping[str, float]) -> bool:
-    return all(node.get(name, 0.0) + _SLACK >= amount for name, amount in asked.items())
+def holds(offers: Mapping[str, float], asked: Mapping[str, float]) -> bool:
+    """Whether there is enough of everything."""
+    return all(offers.get(name, 0.0) + _SLACK >= amount for name, amount in asked.items())
 
 
 def _words(amounts: Mapping[str, float]) -> str:
@@ -66,26 +76,62 @@ def _words(amounts: Mapping[str, float]) -> str:
 
 @dataclass(slots=True)
 class Ledger:
-    """Who holds what on which machine, by first fit. Ray places the workers; this foresees it."""
+    """Who holds what on which machine, as far as this driver knows; machines come and go."""
 
-    free: list[dict[str, float]]
-    held: dict[str, list[tuple[int, dict[str, float]]]] = field(default_factory=dict)
+    machines: dict[str, Machine] = field(default_factory=dict)
+    free: dict[str, dict[str, float]] = field(default_factory=dict)
+    held: dict[str, tuple[str, Mapping[str, float]]] = field(default_factory=dict)  # by worker
+    version: int = 0  # another one after every change
 
-    def take(self, group: GroupPlan, workers: int) -> int:
-        """Reserve up to that many more workers; returns how many fitted."""
-        asked, placed = demand(group.resources), 0
-        for _ in range(workers):
-            at = next((i for i, node in enumerate(self.free) if _holds(node, asked)), None)
-            if at is None:
-                break
+    def refresh(self, machines: Sequence[Machine]) -> bool:
+        """What machines there are now. Returns whether anything changed."""
+        now = {machine.name: machine for machine in machines}
+        if now == self.machines:
+            return False
+        self.machines = now
+        self.version += 1
+        self.free = {name: dict(machine.offers) for name, machine in now.items()}
+        for machine, asked in self.held.values():
+            self._book(machine, asked, -1)
+        return True
+
+    def take(self, worker: str, machine: str, asked: Mapping[str, float]) -> None:
+        """A worker holds what it asked for, there."""
+        self.held[worker] = (machine, asked)
+        self._book(machine, asked, -1)
+
+    def move(self, worker: str, machine: str) -> None:
+        """A worker turned out to be on another machine than was foreseen."""
+        if worker in self.held and self.held[worker][0] != machine:
+            asked = self.held[worker][1]
+            self.give(worker)
+            self.take(worker, machine, asked)
+
+    def give(self, worker: str) -> None:
+        """What a worker held is free again."""
+        machine, asked = self.held.pop(worker, ("", {}))
+        self._book(machine, asked, 1)
+
+    def places(self, asked: Mapping[str, float]) -> list[str]:
+        """The machines with room for one more worker, and with no word that they go."""
+        return [
+            name
+            for name, free in self.free.items()
+            if holds(free, asked) and not self.machines[name].leaving
+        ]
+
+    def could_hold(self, asked: Mapping[str, float]) -> list[str]:
+        """The machines that would have room if they were empty."""
+        there = self.machines.values()
+        return [m.name for m in there if not m.leaving and holds(m.offers, asked)]
+
+    def total(self, resource: str) -> float:
+        """How much of a resource all machines offer."""
+        return sum(m.offers.get(resource, 0.0) for m in self.machines.values() if not m.leaving)
+
+    def _book(self, machine: str, asked: Mapping[str, float], sign: int) -> None:
+        self.version += 1
+        free = self.free.get(machine)
+        if free is not None:
             for name, amount in asked.items():
-                self.free[at][name] -= amount
-            self.held.setdefault(group.name, []).append((at, asked))
-            placed += 1
-        return placed
-
-    def release(self, group: str) -> None:
-        """Give back everything a group holds."""
-        for at, asked in self.held.pop(group, []):
-            for name, amount in asked.items():
-                self.free[at][name] += amount
+                free[name] = free.get(name, 0.0) + sign * amount

@@ -35,10 +35,11 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What a worker is handed: a shard of one or more stages, or a part of it after a crash.
+    """What a worker is handed: a shard of one or more stages, or a part of it.
 
     `positions` is None for the whole shard, else the half-open range of samples to work on as a
-    part. `quarantined` maps sample positions to reasons; they become rows without being tried.
+    part. `quarantined` and `late` map sample positions to reasons; they become rows without being
+    tried.
     """
 
     group: str  # the worker group that does it
@@ -48,6 +49,7 @@ class Unit:
     quarantined: Mapping[int, str] = field(default_factory=dict)
     merge: bool = False  # put the parts together and commit the shard
     parts: tuple[tuple[int, int], ...] = ()  # when merging, the positions that are committed
+    late: Mapping[int, str] = field(default_factory=dict)  # position -> why it is a `timeout`
     inputs: Mapping[str, Input] = field(default_factory=dict)  # by "<key>/<name of the shard>"
 
 
@@ -102,69 +104,67 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a unit.
+class Machine:
+    """A machine that workers run on."""
 
-    finished: `receipts` say what was committed. failed: the worker raised (our error, the
-    worker lives). crashed: the worker's process died. lost: its machine died. unstarted: the
-    worker could not be made; `unit` is None.
+    name: str
+    offers: Mapping[str, float]  # `CPU`, `GPU`, `memory` (bytes) and custom resources, in all
+    leaving: bool = False  # it has said that it goes: nothing new is put there
+    most: int | None = None  # workers of one group, where a process can hold no more
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a worker or of a unit.
+
+    started: the worker is made. unstarted: it could not be. finished: `receipts` say what was
+    committed. failed: the worker raised (our error, the worker lives). crashed: the worker's
+    process died. lost: its machine died. After a start that failed, a crash and a loss the worker
+    is gone, and each unit that it held is told of. `unit` is None for what speaks of the worker.
     """
 
-    kind: Literal["finished", "failed", "crashed", "lost", "unstarted"]
+    kind: Literal["started", "unstarted", "finished", "failed", "crashed", "lost"]
     group: str
     unit: Unit | None = None
     receipts: tuple[Receipt, ...] = ()
     trouble: Trouble = field(default_factory=Trouble)  # what went wrong, unless it finished
     alone: bool = True  # the worker held nothing else, so a crash is the unit's own
-    worker: str = ""  # which of the group's workers it was, where there are several
+    worker: str = ""
+    machine: str = ""  # where a worker that has started is
 
 
 class Pool(Protocol):
-    """Every worker of a run, by group. The same tests hold for the local pool and for Ray."""
+    """Where workers run. The driver decides who does what; a pool does as it is told.
 
-    def nodes(self) -> Sequence[Mapping[str, float]]:
-        """What each machine offers: `CPU`, `GPU`, `memory` (bytes) and custom resources."""
+    The same tests hold for the pool of this process, for Ray, and for one in virtual time.
+    """
+
+    def machines(self) -> Sequence[Machine]:
+        """The machines that are there now."""
         ...
 
-    def open(self, group: Group, workers: int) -> None:
-        """Ask for workers of a group, or for more of them."""
+    def open(self, group: Group, machine: str) -> str:
+        """Ask for one worker, on that machine if it can be; returns the worker's name."""
         ...
 
-    def room(self, group: str) -> int:
-        """How many more units the group's workers can take now."""
-        ...
-
-    def submit(self, unit: Unit, alone: bool = False, avoid: frozenset[str] = frozenset()) -> bool:
-        """Hand over a unit; False when no worker can take it now.
-
-        `avoid` names workers that get it only when the group has no others.
-
-        `alone` asks for a worker that holds nothing else, and keeps it so: a crash is then the
-        unit's own.
-        """
+    def submit(self, unit: Unit, worker: str) -> None:
+        """Hand a unit to a worker that has started. It may hold several."""
         ...
 
     def wait(self, seconds: float) -> Sequence[Outcome]:
         """Outcomes since the last call; empty when nothing happened in `seconds`."""
         ...
 
-    def sound(self, group: str) -> int:
-        """How many workers of a group work, or start for the first time."""
+    def end(self, worker: str) -> None:
+        """End a worker and free what it held. Nothing more is told of it or of its units."""
         ...
 
-    def retire(self, group: str, worker: str) -> Sequence[Outcome]:
-        """End one worker and start none in its place; what it held is lost, and told of."""
+    def grows(self) -> bool:
+        """Whether machines may be added when they are asked for."""
         ...
 
-    def abandon(self, unit: Unit) -> Sequence[Outcome]:
-        """End the worker that holds a unit which does not return, and start another.
-
-        The unit's own outcome is a crash that it was alone in. Empty where no worker can be ended.
-        """
-        ...
-
-    def close(self, group: str) -> None:
-        """End the group's workers and free what they held."""
+    def request(self, demands: Sequence[Mapping[str, float]]) -> None:
+        """Ask for machines on which workers with these demands fit, all at once."""
         ...
 
     def shutdown(self) -> None:

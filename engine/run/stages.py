@@ -10,7 +10,15 @@ import pyarrow as pa
 
 from medgen.engine import registry
 from medgen.engine.benchmark.source import UsesBenchmark
-from medgen.engine.data import Prediction, Request, Sample, Score, Verdict
+from medgen.engine.data import (
+    Prediction,
+    PredictionStatus,
+    Request,
+    Sample,
+    Score,
+    Verdict,
+    VerdictStatus,
+)
 from medgen.engine.errors import AdapterError
 from medgen.engine.guard import Unforeseen, in_halves_unless_all, internal_error
 from medgen.engine.plan.plan import Node, Plan
@@ -72,10 +80,11 @@ class PredictWorker(StageWorker):
             )
         return predictions
 
-    def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
-        (reason,) = unit.quarantined.values()
+    def untried_rows(self, node: Node, unit: Unit) -> pa.Table:
+        reason, late = reason_untried(unit)
         samples = [s for s in self.samples(unit) if s.asks in node.gives]
-        return schemas.prediction_table(Prediction(s.id, "quarantined", reason) for s in samples)
+        status: PredictionStatus = "timeout" if late else "quarantined"
+        return schemas.prediction_table(Prediction(s.id, status, reason) for s in samples)
 
     def is_owed(self, node: Node, table: pa.Table) -> bool:
         # What stands in a file is what it is: reading it again gives the same.
@@ -134,10 +143,10 @@ class ScoreWorker(StageWorker):
         before = self.previous(node, target, unit, samples)
         return table if before is None else keep_rows(kept_rows(before, target.redo), table)
 
-    def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
+    def untried_rows(self, node: Node, unit: Unit) -> pa.Table:
         samples = [s for s in self.samples(unit) if s.asks in node.gives]
         given = self.predictions(node, unit, samples)
-        (reason,) = unit.quarantined.values()
+        reason, _ = reason_untried(unit)
         context = schemas.context(samples, [given[s.id] for s in samples])
         rows = [Score(s.id, "error", reason) for s in samples]
         return schemas.score_table(rows, self.scorer.outputs(node.label), context)
@@ -168,16 +177,24 @@ class JudgeWorker(StageWorker):
         table = to_table(rows, lambda v: schemas.verdict_table(v, context), _unstorable_verdict)
         return {target: table if before is None else replace_rows(before, table, samples)}
 
-    def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table:
+    def untried_rows(self, node: Node, unit: Unit) -> pa.Table:
         samples = [s for s in self.samples(unit) if s.asks in node.gives]
         given = self.predictions(node, unit, samples)
-        (reason,) = unit.quarantined.values()
+        reason, late = reason_untried(unit)
         repeats = int(self.group.spec.kwargs.get("repeats", 1))
-        rows = [v for s in samples for v in every_verdict(s.id, node.label, repeats, reason)]
+        status: VerdictStatus = "transport_error" if late else "skipped"
+        every = [every_verdict(s.id, node.label, repeats, reason, status) for s in samples]
+        rows = [verdict for verdicts in every for verdict in verdicts]
         return schemas.verdict_table(rows, schemas.context(samples, [given[s.id] for s in samples]))
 
     def passport(self, node: Node) -> Mapping[str, Any]:
         return self.judge.passport()
+
+
+def reason_untried(unit: Unit) -> tuple[str, bool]:
+    """Why the one sample that a unit spans gets a row without being tried; whether it was late."""
+    (position, _) = unit.positions or (0, 1)
+    return unit.late.get(position) or unit.quarantined[position], position in unit.late
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,8 @@ class StageWorker(ABC):
     def work(self, unit: Unit) -> dict[Target, pa.Table]: ...
 
     @abstractmethod
-    def quarantine_rows(self, node: Node, unit: Unit) -> pa.Table: ...
+    def untried_rows(self, node: Node, unit: Unit) -> pa.Table:
+        """The row of the one sample that a unit spans: quarantined, or too late."""
 
     @abstractmethod
     def passport(self, node: Node) -> Mapping[str, Any]: ...
@@ -202,15 +203,9 @@ class StageWorker(ABC):
             committed = self._parts(node, unit, target)
         parts = [(span, committed.read(span)) for span in unit.parts]
         samples = self.samples(unit)
-        for position in unit.quarantined:
-            lone = Unit(
-                unit.group,
-                unit.shard,
-                (target,),
-                (position, position + 1),
-                {position: unit.quarantined[position]},
-            )
-            parts.append(((position, position + 1), self.quarantine_rows(node, lone)))
+        for position in (*unit.quarantined, *unit.late):
+            lone = replace(unit, targets=(target,), positions=(position, position + 1), merge=False)
+            parts.append(((position, position + 1), self.untried_rows(node, lone)))
         return concat([table for _, table in _tiling(parts, len(samples), node)])
 
     def _commit(self, unit: Unit, target: Target, table: pa.Table, start: float) -> Receipt:

@@ -13,6 +13,7 @@
                    tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
     sentinels/<identity>/<session>-<worker>.json
     nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json, lease/…}
+    speeds/<recipe>.json
     chaos/<death>
 
 A place is a folder, and its properties and methods are the paths in it. `quarantine/` stands beside
@@ -385,6 +386,11 @@ def report_image(number: int) -> str:
 def death(identity: str) -> str:
     """The mark of a death that a rehearsal has caused."""
     return f"{DEATHS}/{identity}"
+
+
+def speed_name(key: str) -> str:
+    """How fast a recipe was, by the fingerprint of what that depends on."""
+    return f"speeds/{key}.json"
 
 
 def benchmark_ref(name: str, fingerprint: str) -> str:

@@ -202,7 +202,7 @@ def plan_command(
     from medgen.engine.store.connect import connect
     from medgen.launch.compose import plan_of
     from medgen.launch.run.offered import check_offered
-    from medgen.launch.run.plan import check_cluster, plan_table, plan_totals
+    from medgen.launch.run.plan import check_cluster, foretell, plan_totals, show_tree
 
     conf = configuration(config, store, overrides)
     objects = connect(conf.store)
@@ -216,14 +216,10 @@ def plan_command(
     elif mermaid:
         sys.stdout.write(graph.mermaid(plan) + "\n")
     else:
-        from rich.console import Console
-
-        for line in plan_totals(plan, todo):
+        for line in [*plan_totals(plan, todo), foretell(objects, conf.cluster, plan, todo)]:
             say(line)
         if tree:
-            console = Console()
-            console.print(graph.terminal(plan), markup=False, highlight=False)
-            console.print(plan_table(plan, todo))
+            show_tree(objects, plan, todo)
     _say_changes(plan, todo)
     for warning in check_offered(conf, plan, todo):
         say(f"warning: {warning}", err=True)

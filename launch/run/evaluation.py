@@ -262,6 +262,7 @@ def _drive(
         watchers.pulse.recorder.driver,
         terms=work.terms,
         survey=work.look,
+        most_raising=conf.most_raising,
     )
     with (
         compose.open_pool(conf.cluster, conf.store) as pool,

@@ -4,13 +4,19 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
+from rich.console import Console
 from rich.table import Table
 
 from medgen.conf.schema import ClusterConf
+from medgen.engine.plan import graph
 from medgen.engine.plan.plan import GroupPlan, Node, Plan
 from medgen.engine.run.fit import check_fit, logical_cpus
 from medgen.engine.run.folder import Status
+from medgen.engine.run.forecast import Forecast, forecast
+from medgen.engine.run.pool import Machine
+from medgen.engine.run.speeds import Speeds, read_speeds
 from medgen.engine.run.survey import Todo
+from medgen.engine.store.objects import Objects
 
 _GIB = 1024**3
 
@@ -62,7 +68,7 @@ def _keys(settings: object) -> Iterator[str]:
             yield from _keys(value)
 
 
-def plan_table(plan: Plan, todo: Todo) -> Table:
+def plan_table(plan: Plan, todo: Todo, speeds: Speeds) -> Table:
     """One row a stage, the metrics of a system together: shards to do, resources, estimate."""
     table = Table(title=f"{plan.run_id} on {plan.benchmark}")
     for column in ("stage", "what", "systems", "shards to do", "a worker asks", "estimate"):
@@ -78,7 +84,7 @@ def plan_table(plan: Plan, todo: Todo) -> Table:
             ", ".join(nodes[0].systems),
             f"{left} of {shards}",
             _asks(group),
-            _estimate(group, samples),
+            _estimate(group, speeds.sample_s(group.name), samples),
         )
     return table
 
@@ -93,15 +99,47 @@ def _asks(group: GroupPlan) -> str:
     r = group.resources
     gpu = f", {r.gpus:g} GPU" if r.gpus else ""
     memory = f", {r.memory_gib:g} GiB" if r.memory_gib else ""
-    return f"{r.cpus:g} CPU{gpu}{memory} x {r.workers}"
+    workers = "" if r.workers is None else f" x {r.workers}"
+    return f"{r.cpus:g} CPU{gpu}{memory}{workers}"
 
 
-def _estimate(group: GroupPlan, samples: float) -> str:
+def show_tree(objects: Objects, plan: Plan, todo: Todo) -> None:
+    """Print the stages as a graph, and a row for each."""
+    console = Console()
+    console.print(graph.terminal(plan), markup=False, highlight=False)
+    console.print(plan_table(plan, todo, read_speeds(objects, plan)))
+
+
+def foretell(objects: Objects, conf: ClusterConf, plan: Plan, todo: Todo) -> str:
+    """What a run will take, as a line."""
+    return forecast_line(forecast(plan, todo, read_speeds(objects, plan), known_machines(conf)))
+
+
+def forecast_line(found: Forecast) -> str:
+    """A forecast as a line, and what it rests on."""
+    parts = []
+    if found.seconds:
+        where = f" on {found.gpus:g} GPU" if found.gpus else ""
+        parts.append(f"about {found.seconds / 3600:.2f} h{where}")
+    if found.gpu_hours:
+        parts.append(f"{found.gpu_hours:.2f} GPU h with loads")
+    if found.priced_samples:
+        most = f", at most ${found.usd:,.2f} as stated" if found.usd else ""
+        parts.append(f"{found.priced_samples:,} samples of models with a price{most}")
+    for words, names in (("measured", found.measured), ("guessed", found.guessed)):
+        if names:
+            parts.append(f"speed of {len(names)} {words}")
+    if found.unknown:
+        parts.append(f"of {len(found.unknown)} not known")
+    return f"takes   {'; '.join(parts) or 'nothing: all is there'}"
+
+
+def _estimate(group: GroupPlan, sample_s: float, samples: float) -> str:
     parts = []
     if group.tokens_per_sample:
         parts.append(f"{group.tokens_per_sample * samples:,.0f} tokens")
-    if group.seconds_per_sample:
-        hours = group.seconds_per_sample * samples / 3600
+    if sample_s:
+        hours = sample_s * samples / 3600
         what = "GPU h" if group.resources.gpus else "worker h"
         parts.append(f"{hours * max(1.0, group.resources.gpus):.2f} {what}")
     return ", ".join(parts) or "-"
@@ -114,19 +152,20 @@ def check_cluster(plan: Plan, conf: ClusterConf) -> None:
         PlanError: it cannot, with the numbers. A cluster elsewhere is checked when it is met.
     """
     if conf.pool == "ray" and conf.address is None:
-        check_fit(plan, local_nodes(conf))
+        check_fit(plan, known_machines(conf))
 
 
-def local_nodes(conf: ClusterConf) -> Sequence[Mapping[str, float]]:
-    """What a Ray that is started here would offer."""
+def known_machines(conf: ClusterConf) -> Sequence[Machine]:
+    """What a Ray that is started here would offer; nothing is known of a cluster elsewhere."""
+    if conf.pool != "ray" or conf.address is not None:
+        return []
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return [
-        {
-            "CPU": float(conf.num_cpus or logical_cpus()),
-            "GPU": float(conf.num_gpus if conf.num_gpus is not None else _gpus()),
-            "memory": float(pages - conf.object_store_mib * 1024**2) * 0.7,
-        }
-    ]
+    offers = {
+        "CPU": float(conf.num_cpus or logical_cpus()),
+        "GPU": float(conf.num_gpus if conf.num_gpus is not None else _gpus()),
+        "memory": float(pages - conf.object_store_mib * 1024**2) * 0.7,
+    }
+    return [Machine("here", offers)]
 
 
 def _gpus() -> int:

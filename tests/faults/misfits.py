@@ -19,7 +19,13 @@ class Misfit(Echo):
     unit never returns, unless another worker gets it.
     """
 
-    def __init__(self, how: str, folder: str, load_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        how: str,
+        folder: str,
+        load_s: float = 0.0,
+        prices: Mapping[str, float] | None = None,
+    ) -> None:
         super().__init__()
         self.how, self.folder = how, folder
         self.number = next(n for n in itertools.count() if self._claims(f"worker-{n}"))

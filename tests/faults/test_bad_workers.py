@@ -63,6 +63,23 @@ def test_one_bad_actor_of_four_costs_no_system(
     assert [e.kind for e in told].count("retired") == (how in ("raises", "unwritable"))
 
 
+@pytest.mark.parametrize("priced", [False, True])
+def test_a_unit_that_never_returns_does_not_hold_a_run_in_one_process(
+    objects: Objects, folder: str, priced: bool
+) -> None:
+    prices = {"prices": {"request": 0.01}} if priced else {}
+    model = misfit("hangs", folder, Resources(0.1), **prices)
+    work = plan(objects, System("misfit", model), System("sound", echo()), count=16)
+    for hung in ({"ok", "timeout"} if priced else {"ok"}, {"ok"}):
+        reader, pool = RunReader(objects, work), LocalPool()
+        ending = carry_out(reader, survey(reader), pool, Options(deadline_s=1.0))
+        pool.shutdown()
+        assert ending.failed == {}
+        # What a hung call may have cost is not paid twice by a run; the next one owes it still.
+        assert set(statuses(objects, work, "misfit").values()) == hung
+        assert set(statuses(objects, work, "sound").values()) == {"ok"}
+
+
 def test_a_scorer_that_cannot_be_made_ends_its_group_once(objects: Objects) -> None:
     work = plan(objects, scorer=Spec("fakes:Lengths", {"faults": {"start": "x"}}), count=48)
     told: list[Event] = []

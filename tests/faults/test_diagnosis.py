@@ -186,7 +186,7 @@ class Late(LocalPool):
     stopping = False
 
     def wait(self, seconds: float) -> Sequence[Outcome]:
-        if self._queue and not self.stopping:
+        if any(self._held.values()) and not self.stopping:
             self.stopping = True
             return []
         return super().wait(seconds)

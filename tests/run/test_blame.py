@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from medgen.engine.run.blame import MAX_UNITS_FAILED, Blame
-from medgen.engine.run.faults import COMMON_TO, MAX_FAILURES, MAX_RAISING, FaultPolicy, Next
+from medgen.engine.run.faults import COMMON_TO, LEAST_RAISING, MAX_FAILURES, FaultPolicy, Next
 from medgen.engine.run.pool import Outcome, Target, Unit
 from medgen.engine.trouble import Trouble
 
@@ -24,46 +24,46 @@ def finished(work: Unit) -> Outcome:
 
 def test_a_worker_that_fails_unit_after_unit_is_retired() -> None:
     blame = Blame()
-    found = [blame.note_failure("g", "bad", n) for n in range(MAX_UNITS_FAILED)]
-    assert found == [False] * (MAX_UNITS_FAILED - 1) + [True]
+    found = [blame.note_failure("g", "bad", "m", n) for n in range(MAX_UNITS_FAILED)]
+    assert found == [""] * (MAX_UNITS_FAILED - 1) + ["worker"]
 
 
 @pytest.mark.parametrize("between", range(1, MAX_UNITS_FAILED))
 def test_a_success_in_between_clears_a_worker(between: int) -> None:
     blame = Blame()
     for n in range(between):
-        assert not blame.note_failure("g", "w", n)
-    blame.note_success("g", "w", "fine")
-    assert not any(blame.note_failure("g", "w", 10 + n) for n in range(MAX_UNITS_FAILED - 1))
+        assert not blame.note_failure("g", "w", "m", n)
+    blame.note_success("g", "w", "m", "fine")
+    assert not any(blame.note_failure("g", "w", "m", 10 + n) for n in range(MAX_UNITS_FAILED - 1))
 
 
 def test_one_unit_that_fails_on_one_worker_for_ever_retires_nobody() -> None:
     blame = Blame()
-    assert not any(blame.note_failure("g", "w", "u") for _ in range(50))
+    assert not any(blame.note_failure("g", "w", "m", "u") for _ in range(50))
 
 
 def test_a_unit_that_fails_elsewhere_too_is_not_held_against_the_first() -> None:
     blame = Blame()
     for n in range(20):
-        assert not blame.note_failure("g", "a", n)
-        assert not blame.note_failure("g", "b", n)
-    assert blame.workers_to_avoid(3) == {"a", "b"}
+        assert not blame.note_failure("g", "a", "m", n)
+        assert not blame.note_failure("g", "b", "n", n)
+    assert blame.places_to_avoid(3) == {"a", "b", "m", "n"}
 
 
 def test_a_unit_avoids_where_it_failed_until_it_is_done() -> None:
     blame = Blame()
-    blame.note_failure("g", "a", "u")
-    assert blame.workers_to_avoid("u") == {"a"}
-    blame.note_success("g", "b", "u")
-    assert not blame.workers_to_avoid("u")
+    blame.note_failure("g", "a", "m", "u")
+    assert blame.places_to_avoid("u") == {"a", "m"}
+    blame.note_success("g", "b", "n", "u")
+    assert not blame.places_to_avoid("u")
 
 
 def test_workers_without_a_name_and_other_groups_are_apart() -> None:
     blame = Blame()
-    assert not any(blame.note_failure("g", "", n) for n in range(9))
+    assert not any(blame.note_failure("g", "", "m", n) for n in range(9))
     for n in range(MAX_UNITS_FAILED - 1):
-        blame.note_failure("g", "w", n)
-        assert not blame.note_failure("h", "w", n)
+        blame.note_failure("g", "w", "m", n)
+        assert not blame.note_failure("h", "w", "m", n)
 
 
 def play(bad: set[int], samples: int = 64, done: bool = True) -> tuple[FaultPolicy, set[int], int]:
@@ -126,4 +126,4 @@ def test_a_group_of_which_too_many_samples_raise_is_given_up() -> None:
         found.append(then.kind)
         waiting += then.units
     assert found[-1] == "give_up"
-    assert found.count("again") <= MAX_FAILURES + 64 + 2 * MAX_RAISING + 64
+    assert found.count("again") <= MAX_FAILURES + 64 + 2 * LEAST_RAISING + 64

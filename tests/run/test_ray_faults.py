@@ -55,14 +55,14 @@ def test_workers_killed_from_outside_are_replaced(objects: Objects, local_ray: s
     model = Model(Spec("fakes:Echo", {"execution": {"pause": "0.02"}}), Resources(0.1, workers=2))
     work = plan(objects, System("echo", model), count=96)
     reader, pool = RunReader(objects, work), RayPool()
-    killed: dict[Any, int] = {}
+    killed: dict[str, int] = {}
 
     def watch(event: Event) -> None:
         # Two workers are killed in mid-run, while they hold shards.
-        actors = [a for a in pool._actors.values() if a.node and a.units]
-        busy = [a.handle for a in actors if a.handle not in killed]
+        busy = [n for n, a in pool._actors.items() if a.node and a.units and n not in killed]
         if event.receipt is not None and len(killed) < 2 and busy:
-            killed[busy[0]] = ray.get(busy[0].pid.remote())
+            handle: Any = pool._actors[busy[0]].handle
+            killed[busy[0]] = ray.get(handle.pid.remote())
             os.kill(killed[busy[0]], signal.SIGKILL)
 
     ending = carry_out(reader, survey(reader), pool, Options(watch=watch))

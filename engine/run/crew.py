@@ -1,0 +1,156 @@
+"""The workers of a run: where they start, what they hold, when one is given back.
+
+Starts are counted by machine as well as by group. A machine on which sound groups cannot start,
+or whose workers fail at what others can do, or which cannot write, is retired: nothing more starts
+there. The last machine that a group could use never is.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from medgen.engine.plan.plan import Plan
+from medgen.engine.run.fit import Ledger, demand
+from medgen.engine.run.pool import Group, Outcome, Pool, Worker
+from medgen.engine.run.starts import Starts
+
+
+@dataclass(slots=True)
+class Member:
+    """One worker."""
+
+    name: str
+    group: str
+    machine: str
+    since: float  # when it was asked for
+    ready: bool = False
+    alone: bool = False  # holds one unit and gets no other beside it
+    leaving: bool = False  # gets no more units, and ends when it holds none
+    units: int = 0
+
+
+@dataclass(slots=True)
+class Crew:
+    """Every worker of a run, by name and by group."""
+
+    plan: Plan
+    pool: Pool
+    make: Callable[[str], Callable[[], Worker]]  # by group: how a worker is made
+    clock: Callable[[], float]
+    ledger: Ledger = field(default_factory=Ledger)
+    starts: Starts = field(default_factory=Starts)
+    members: dict[str, Member] = field(default_factory=dict)
+    groups: dict[str, dict[str, Member]] = field(default_factory=dict)
+    asked: dict[str, Mapping[str, float]] = field(default_factory=dict)
+    slots: dict[str, int] = field(default_factory=dict)  # group -> units that workers made can hold
+    _nowhere: dict[str, int] = field(default_factory=dict)  # group -> when no place was found
+
+    def __post_init__(self) -> None:
+        """Nobody is there yet."""
+        self.groups = {name: {} for name in self.plan.groups}
+        self.asked = {name: demand(g.resources) for name, g in self.plan.groups.items()}
+        self.slots = dict.fromkeys(self.plan.groups, 0)
+
+    def refresh(self) -> list[Member]:
+        """See what machines there are; returns the workers whose machine is gone or goes."""
+        if not self.ledger.refresh(self.pool.machines()):
+            return []
+        there = self.ledger.machines
+        return [
+            m for m in self.members.values() if m.machine not in there or there[m.machine].leaving
+        ]
+
+    def hire(self, group: str) -> bool:
+        """Start a worker where there is room and nothing speaks against it."""
+        at = self.place(group)
+        if at is None:
+            return False
+        plan = self.plan.groups[group]
+        name = self.pool.open(Group(group, self.make(group), plan.resources), at)
+        member = Member(name, group, at, self.clock())
+        self.members[name] = self.groups[group][name] = member
+        self.ledger.take(name, at, self.asked[group])
+        return True
+
+    def place(self, group: str) -> str | None:
+        """The machine for the group's next worker, the fullest that has room; None: nowhere."""
+        state = self.ledger.version + self.starts.version
+        if self._nowhere.get(group) == state or self.starts.waits(group, self.clock()):
+            return None
+        asked = self.asked[group]
+        fitting = [m for m in self.ledger.places(asked) if not self._full(group, m)]
+        sound = [m for m in fitting if not self.starts.is_barred(group, m)]
+        if not sound:
+            self._nowhere[group] = state
+            return None
+
+        def badness(machine: str) -> tuple[int, float, float]:
+            free = self.ledger.free[machine]
+            return self.starts.misgivings(group, machine), free.get("GPU", 0), free.get("CPU", 0)
+
+        return min(sound, key=badness)
+
+    def _full(self, group: str, machine: str) -> bool:
+        most = self.ledger.machines[machine].most
+        if most is None:
+            return False
+        return sum(m.machine == machine for m in self.groups[group].values()) >= most
+
+    def other_places(self, group: str) -> bool:
+        """Whether some machine that the group may start on could ever hold a worker of it."""
+        could = self.ledger.could_hold(self.asked[group])
+        return any(not self.starts.is_barred(group, name) for name in could)
+
+    def note_start(self, outcome: Outcome) -> float:
+        """A worker is made. Returns the seconds that it took."""
+        member = self.members.get(outcome.worker)
+        if member is None:
+            return 0.0
+        member.ready = True
+        self.slots[member.group] += self._holds(member.group)
+        if outcome.machine and outcome.machine != member.machine:
+            self.ledger.move(member.name, outcome.machine)
+            member.machine = outcome.machine
+        self.starts.note_success(member.group, member.machine)
+        return self.clock() - member.since
+
+    def dismiss(self, name: str) -> None:
+        """End a worker, and free what it held."""
+        if name in self.members:
+            self.pool.end(name)
+            self.forget(name)
+
+    def forget(self, name: str) -> Member | None:
+        """A worker is gone."""
+        member = self.members.pop(name, None)
+        if member is not None:
+            del self.groups[member.group][name]
+            if member.ready:
+                self.slots[member.group] -= self._holds(member.group)
+            self.ledger.give(name)
+        return member
+
+    def sound(self, group: str) -> int:
+        """How many workers of a group work, or start where nothing failed before."""
+        return sum(
+            m.ready or not self.starts.failures(group, m.machine)
+            for m in self.groups[group].values()
+        )
+
+    def with_room(self, group: str, alone: bool = False) -> list[Member]:
+        """The workers of a group that could take a unit; one that is to be alone wants none beside.
+
+        A worker that is still starting takes nothing.
+        """
+        most = 1 if alone else self._holds(group)
+        return [
+            m
+            for m in self.groups[group].values()
+            if m.ready and m.units < most and not m.alone and not m.leaving
+        ]
+
+    def _holds(self, group: str) -> int:
+        return max(1, self.plan.groups[group].resources.in_flight)
+
+    def idle(self, group: str) -> list[Member]:
+        """The workers of a group that hold nothing."""
+        return [m for m in self.groups[group].values() if m.ready and not m.units]

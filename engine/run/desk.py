@@ -1,0 +1,96 @@
+"""What is out: units in the hands of workers, since when, their second copies and deadlines."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from medgen.engine.run.faults import Slot, slot_of
+from medgen.engine.run.pool import Unit
+
+
+@dataclass(slots=True)
+class Out:
+    """A unit in the hands of a worker."""
+
+    unit: Unit
+    slot: Slot
+    worker: str
+    machine: str
+    since: float
+    samples: int
+    beside: float = 1.0  # units that its worker held when it went out, itself counted
+
+
+@dataclass(slots=True)
+class Desk:
+    """All units that are out."""
+
+    running: dict[str, int] = field(default_factory=dict)  # group -> units out
+    samples: dict[str, int] = field(default_factory=dict)  # group -> samples in them
+    since: dict[str, float] = field(default_factory=dict)  # group -> sum of when they went out
+    _out: dict[Slot, list[Out]] = field(default_factory=dict)
+    _over: set[tuple[Slot, str]] = field(default_factory=set)  # copies of what is done
+
+    def hand_out(self, out: Out) -> None:
+        """A unit went out."""
+        self._out.setdefault(out.slot, []).append(out)
+        self._count(out, 1)
+
+    def take_back(self, unit: Unit, worker: str) -> tuple[Out | None, bool]:
+        """A unit came back. Returns what was noted of it, and whether a copy has done it before.
+
+        None: nobody waits for it any more.
+        """
+        slot = slot_of(unit)
+        copies = self._out.get(slot, [])
+        out = next((o for o in copies if o.worker == worker), None)
+        if out is None:
+            return None, False
+        copies.remove(out)
+        if not copies:
+            del self._out[slot]
+        self._count(out, -1)
+        over = (slot, worker) in self._over
+        self._over.discard((slot, worker))
+        return out, over
+
+    def settle(self, unit: Unit) -> list[Out]:
+        """The unit is done: its other copies count no more. Returns them."""
+        slot = slot_of(unit)
+        others = self._out.get(slot, [])
+        self._over |= {(slot, out.worker) for out in others}
+        return list(others)
+
+    def copies(self, slot: Slot) -> list[Out]:
+        """Who has the unit now."""
+        return self._out.get(slot, [])
+
+    def is_over(self, out: Out) -> bool:
+        """Whether another copy has done it."""
+        return (out.slot, out.worker) in self._over
+
+    def held_by(self, worker: str) -> list[Out]:
+        """What a worker has."""
+        return [out for out in self.all() if out.worker == worker]
+
+    def of(self, group: str) -> list[Out]:
+        """What is out of a group."""
+        return [out for out in self.all() if out.unit.group == group]
+
+    def all(self) -> Iterable[Out]:
+        """Everything that is out."""
+        return [out for copies in self._out.values() for out in copies]
+
+    def drop(self, group: str) -> None:
+        """The group is closed: nobody waits for its units any more."""
+        for out in self.of(group):
+            self.take_back(out.unit, out.worker)
+
+    def seconds_out(self, group: str, now: float) -> float:
+        """Seconds that the group's units have been out, all together."""
+        return self.running.get(group, 0) * now - self.since.get(group, 0.0)
+
+    def _count(self, out: Out, by: int) -> None:
+        group = out.unit.group
+        self.running[group] = self.running.get(group, 0) + by
+        self.samples[group] = self.samples.get(group, 0) + by * out.samples
+        self.since[group] = self.since.get(group, 0.0) + by * out.since

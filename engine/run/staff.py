@@ -1,0 +1,258 @@
+"""Keeps as many workers of each group as are worth it, and says how much each is handed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from medgen.engine.run.board import Board, Queue
+from medgen.engine.run.crew import Crew, Member
+from medgen.engine.run.desk import Desk, Out
+from medgen.engine.run.fit import holds
+from medgen.engine.run.pool import Unit
+from medgen.engine.run.schedule import (
+    LEAST_S,
+    Pace,
+    Standing,
+    can_spare,
+    demands,
+    horizon_s,
+    might_spare,
+    portion,
+    rank,
+    urgency,
+)
+from medgen.engine.run.speeds import Speeds
+from medgen.engine.stages import stage_kind
+
+_UNKNOWN_S = 1.0  # a sample, where nobody says: it orders the work and cuts nothing
+ASK_EVERY_S = 10.0  # for machines
+HANGS = 3.0  # times as late as chance allows: then a unit hangs
+LATE_S = 10.0  # the least time after which a unit gets a second copy
+
+
+@dataclass(slots=True)
+class Staff:
+    """Hires and dismisses by the rules of `schedule`, from what board, desk and speeds know."""
+
+    board: Board
+    crew: Crew
+    desk: Desk
+    speeds: Speeds
+    sizes: list[int]  # samples of each benchmark shard
+    tell: Callable[[str, str, int], None]  # what happened, in which group, how many it has now
+    paused: set[str] = field(default_factory=set)  # groups that are to hold no machine
+    most: dict[str, int] = field(default_factory=dict)  # group -> workers, over its resources
+    left: dict[str, int] = field(default_factory=dict)  # group -> samples not committed
+    priced: frozenset[str] = frozenset()  # groups whose units stay whole
+    deadline_s: float = 1800.0  # the least that a unit has
+    horizon: float = 0.0
+    _standings: dict[str, Standing] = field(default_factory=dict)
+    _asked_at: float = -ASK_EVERY_S
+
+    def __post_init__(self) -> None:
+        """Count what is left."""
+        self._count()
+
+    def follow(self, board: Board) -> None:
+        """Another board is in its place: what is to do has changed."""
+        self.board = board
+        self._standings = {}
+        self._count()
+
+    def _count(self) -> None:
+        self.left = dict.fromkeys(self.board.plan.groups, 0)
+        for key, shards in self.board.todo.targets.items():
+            node = self.board.plan.nodes[key]
+            for shard in shards:
+                count = self.sizes[shard // node.split] // node.split
+                self.left[node.group] += max(1, count)
+
+    def note_done(self, unit: Unit, samples: int) -> None:
+        """So many samples of a unit are committed, each for all of its targets."""
+        if not unit.merge:
+            self.left[unit.group] = max(0, self.left[unit.group] - samples * len(unit.targets))
+
+    def arrange(self, late: Sequence[Out], touched: set[str] | None = None) -> None:
+        """Give back what is not needed where it is, then start what is worth it.
+
+        Args:
+            late: units that are later than chance allows.
+            touched: groups of which something happened since the last time; None: look at all.
+        """
+        now = self.crew.clock()
+        self._take_stock(now, late, touched)
+        everyone = self._standings.values()
+        if touched is None or not self.horizon:
+            self._obey()
+            self.horizon = horizon_s(everyone, self.crew.ledger.total("GPU"))
+        self._spare(touched)
+        self._hire()
+        if now - self._asked_at >= ASK_EVERY_S:
+            self._asked_at = now
+            if self.crew.pool.grows():
+                self.crew.pool.request(demands(everyone, self.crew.asked))
+
+    def _take_stock(self, now: float, late: Sequence[Out], touched: set[str] | None) -> None:
+        """See where the groups stand of which something happened, or all."""
+        stuck: dict[str, list[Out]] = {}
+        for out in late:
+            stuck.setdefault(out.unit.group, []).append(out)
+        for name in self.left if touched is None else touched:
+            if (self.left[name] or self.board.has_queue(name)) and self._may_work(name):
+                self._standings[name] = self._standing(name, now, stuck.get(name, []))
+            else:
+                self._standings.pop(name, None)
+
+    def _obey(self) -> None:
+        """Give back the idle workers of groups that are paused, or have more than they may."""
+        for name in (*self.paused, *self.most):
+            most = 0 if name in self.paused else self.most[name]
+            for member in self.crew.idle(name):
+                if len(self.crew.groups[name]) <= most:
+                    break
+                self.crew.dismiss(member.name)
+                self.tell("released", name, len(self.crew.groups[name]))
+
+    def _may_work(self, name: str) -> bool:
+        return name not in self.board.failed and name not in self.paused
+
+    def next_unit(self, queue: Queue, cut: Callable[[Unit, int], tuple[Unit, Unit]]) -> Unit:
+        """The next unit of a queue, or its first part; the rest stays at the front."""
+        unit = queue.fresh.popleft()
+        whole = self.samples(unit)
+        if unit.merge or whole <= 1 or not self._is_cut(unit.group):
+            return unit
+        pace = self._pace(unit)
+        waiting = self.left[unit.group] // len(unit.targets)
+        waiting -= self.desk.samples.get(unit.group, 0)
+        count = portion(max(1, waiting), whole, pace)
+        if count >= whole:
+            return unit
+        first, rest = cut(unit, count)
+        queue.fresh.appendleft(rest)
+        return first
+
+    def samples(self, unit: Unit) -> int:
+        """How many samples a unit has."""
+        if unit.positions is not None:
+            return unit.positions[1] - unit.positions[0]
+        return self.board.samples(unit, self.sizes)
+
+    def late_after(self, out: Out) -> float:
+        """Seconds after which a unit is later than chance allows."""
+        known = self.speeds.late_after(out.unit.group, out.samples * len(out.unit.targets))
+        return self.deadline_s if known is None else max(min(LATE_S, self.deadline_s), known)
+
+    def deadline(self, out: Out) -> float:
+        """Seconds after which a unit hangs."""
+        known = self.speeds.late_after(out.unit.group, out.samples * len(out.unit.targets))
+        return max(self.deadline_s, HANGS * (known or 0.0))
+
+    def idle_elsewhere(self, group: str, but: set[str]) -> Member | None:
+        """A worker that holds nothing, on another machine than these if there is one."""
+        idle = self.crew.idle(group)
+        return next((m for m in idle if m.machine not in but), None)
+
+    def _is_cut(self, group: str) -> bool:
+        # A unit with a price stays whole: what it cost is known when it is back.
+        return group not in self.priced
+
+    def _pace(self, unit: Unit) -> Pace:
+        group = unit.group
+        resources = self.board.plan.groups[group].resources
+        beside = max(1, resources.in_flight)
+        workers = max(1, len(self.crew.groups[group]))
+        sample_s = self.speeds.sample_s(group) * len(unit.targets)
+        return Pace(
+            sample_s, self.speeds.is_measured(group), workers * beside, beside, self.horizon
+        )
+
+    def _standing(self, name: str, now: float, stuck: Sequence[Out]) -> Standing:
+        group, members = self.board.plan.groups[name], self.crew.groups[name]
+        sample_s = self.speeds.sample_s(name) or _UNKNOWN_S
+        running = self.desk.running.get(name, 0)
+        doing = self.desk.samples.get(name, 0) * sample_s * 0.9
+        credit = min(doing, self.desk.seconds_out(name, now)) if running else 0.0
+        workers = len(members) - (len({out.worker for out in stuck}) if stuck else 0)
+        busy = sum(1 for m in members.values() if m.units)
+        queue = self.board.queues[name]
+        return Standing(
+            name,
+            max(0.0, self.left[name] * sample_s - credit),
+            self.speeds.load_s(name),
+            workers,
+            len(members) - busy,
+            self._ready(name, queue) + sum(len(self.desk.copies(o.slot)) == 1 for o in stuck),
+            stage_kind(group.stage).predicts,
+            self._most(name),
+            group.resources.gpus,
+        )
+
+    def _ready(self, name: str, queue: Queue) -> int:
+        """How many units could be handed out."""
+        waiting = len(queue.fresh) + len(queue.suspects)
+        beside = max(1, self.board.plan.groups[name].resources.in_flight)
+        sample_s = self.speeds.sample_s(name)
+        if not queue.fresh or sample_s <= 0 or not self._is_cut(name):
+            return -(-waiting // beside)
+        least = max(1.0, LEAST_S / sample_s)
+        parts = max(1, round(self.samples(queue.fresh[-1]) / least))
+        return -(-waiting * parts // beside)
+
+    def _most(self, name: str) -> int | None:
+        """How many workers a group is to have, where that is said; else as many as are worth it.
+
+        What asks for no GPU and is a model is not multiplied unless somebody says so: a model on
+        CPUs may want more memory than it says, and limits of an endpoint hold for one worker.
+        """
+        if name in self.most:
+            return self.most[name]
+        group = self.board.plan.groups[name]
+        if group.resources.workers is not None:
+            return group.resources.workers
+        return None if group.resources.gpus or stage_kind(group.stage).shard_major else 1
+
+    def _hire(self) -> None:
+        started: set[str] = set()
+        standings = self._standings
+        open_ = {name for name, s in standings.items() if urgency(s) > 0}
+        while open_:
+            name = max(open_, key=lambda n: rank(standings[n]))
+            if not self.crew.hire(name):
+                open_.discard(name)
+                continue
+            started.add(name)
+            had = standings[name]
+            standings[name] = s = replace(had, workers=had.workers + 1, idle=had.idle + 1)
+            if urgency(s) <= 0:
+                open_.discard(name)
+        for name in sorted(started):
+            self.tell("opened", name, len(self.crew.groups[name]))
+
+    def _spare(self, touched: set[str] | None) -> None:
+        """Let workers that hold nothing go where another group wants their place."""
+        standings = self._standings
+        takers = [s for s in standings.values() if urgency(s) > 0]
+        if not takers:
+            return
+        for name in list(standings) if touched is None else touched & standings.keys():
+            for member in self.crew.idle(name):
+                s = standings[name]
+                if not might_spare(s, self.horizon):
+                    break
+                taker = max(
+                    (t for t in takers if t.group != name and self._would_fit(member, t.group)),
+                    key=rank,
+                    default=None,
+                )
+                if not can_spare(s, self.horizon, taker):
+                    break
+                self.crew.dismiss(member.name)
+                standings[name] = replace(s, workers=s.workers - 1, idle=s.idle - 1)
+                self.tell("released", name, len(self.crew.groups[name]))
+
+    def _would_fit(self, member: Member, group: str) -> bool:
+        asked, own = self.crew.asked[group], self.crew.asked[member.group]
+        free = self.crew.ledger.free.get(member.machine, {})
+        after = {what: free.get(what, 0.0) + own.get(what, 0.0) for what in asked}
+        barred = self.crew.starts.is_barred(group, member.machine)
+        return not barred and holds(after, asked) and not holds(free, asked)

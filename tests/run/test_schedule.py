@@ -1,0 +1,51 @@
+"""Every GPU works: small sweeps in virtual time, with the engine's own driver, near their bound."""
+
+import pytest
+
+from benchmarks._virtual import FAULTS, Fault, Host
+from benchmarks.schedule import Case, joining, losing, run, with_bad
+
+# Loads weigh more in a small sweep, so that its limits are wider than those of the benchmark.
+
+
+@pytest.mark.parametrize(
+    ("gpus", "gangs", "sigma", "limit"),
+    [(1, 0, 1.0, 1.05), (8, 2, 1.0, 1.15), (8, 2, 2.0, 1.2), (32, 2, 1.0, 1.45)],
+)
+def test_a_sweep_ends_near_the_least_time_that_its_machines_allow(
+    gpus: int, gangs: int, sigma: float, limit: float
+) -> None:
+    case = Case(gpus, sigma, gangs=gangs, systems=8, samples=1280)
+    assert run(case, seed=1).ratio < limit
+
+
+def test_machines_that_join_late_are_used() -> None:
+    found = run(joining(8, 600.0, systems=8, samples=1280), seed=1)
+    assert found.ratio < 1.3
+    assert found.used == 8
+
+
+def test_machines_that_go_cost_what_they_held() -> None:
+    found = run(losing(16, 0.5, seed=1, systems=8, samples=640), seed=1)
+    assert found.ratio < 1.5
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bad_machine_of_eight_costs_itself(fault: Fault) -> None:
+    sound = run(with_bad(None, systems=12, samples=1280), seed=1)
+    bad = run(with_bad(fault, systems=12, samples=1280), seed=1)
+    assert bad.failed == {}
+    assert bad.makespan < 1.15 * sound.makespan
+
+
+def test_a_cluster_that_was_scaled_to_zero_is_asked_to_grow() -> None:
+    case = Case(16, systems=4, samples=640, gangs=1, hosts=(Host("head", 0),), grows=2)
+    found = run(case, seed=1)
+    assert found.failed == {}
+    assert found.asked >= 8
+
+
+def test_a_machine_that_says_it_goes_is_left_before_it_does() -> None:
+    goes = Host("spot", 8, until=1500.0, notice_s=600.0)
+    case = Case(16, systems=8, samples=1280, gangs=0, hosts=(goes, Host("stays", 8)))
+    assert run(case, seed=1).lost == 0

@@ -1,0 +1,138 @@
+"""Starts and failures count by machine, and the last place that a group has is never taken away."""
+
+from collections.abc import Callable
+
+import pytest
+from fakes import echo, plan
+
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, System
+from medgen.engine.run.crew import Crew
+from medgen.engine.run.desk import Out
+from medgen.engine.run.faults import slot_of
+from medgen.engine.run.fit import Ledger
+from medgen.engine.run.pool import Machine, Outcome, Target, Unit
+from medgen.engine.run.starts import MAX_STARTS, Starts
+from medgen.engine.run.trust import Trust
+from medgen.engine.store.connect import connect
+from medgen.engine.trouble import Trouble
+
+Staffed = Callable[[int], tuple[Crew, Trust, str]]
+
+
+class Machines:
+    """A pool of machines on which workers are only noted."""
+
+    def __init__(self, count: int, gpus: int = 2) -> None:
+        self.names = [f"m{i}" for i in range(count)]
+        self.gpus, self.opened = gpus, list[str]()
+
+    def machines(self) -> list[Machine]:
+        return [Machine(name, {"CPU": 8.0, "GPU": float(self.gpus)}) for name in self.names]
+
+    def open(self, group: object, machine: str) -> str:
+        self.opened.append(machine)
+        return f"w{len(self.opened)}"
+
+    def end(self, worker: str) -> None:
+        return None
+
+
+@pytest.fixture
+def staffed() -> Staffed:
+    """A crew on so many machines, whose one group has a worker on every GPU."""
+
+    def make(count: int) -> tuple[Crew, Trust, str]:
+        model = Model(Spec("fakes:Echo", {}), Resources(cpus=1, gpus=1))
+        work = plan(connect(f"memory://trust-{count}"), System("echo", model))
+        pool = Machines(count)
+        crew = Crew(work, pool, lambda group: lambda: echo(), lambda: 0.0)  # type: ignore[arg-type, return-value]
+        crew.refresh()
+        group = next(g for g in work.groups if g.startswith("answer/"))
+        while crew.hire(group):
+            pass
+        for name, member in crew.members.items():
+            crew.note_start(Outcome("started", group, worker=name, machine=member.machine))
+        return crew, Trust(crew), group
+
+    return make
+
+
+def failing(crew: Crew, group: str, worker: str, shard: int, kind: str) -> tuple[Outcome, Out]:
+    unit = Unit(group, shard, (Target("k"),))
+    out = Out(unit, slot_of(unit), worker, crew.members[worker].machine, 0.0, 1)
+    return Outcome("failed", group, unit, (), Trouble("bad", kind), worker=worker), out
+
+
+def on(crew: Crew, machine: str) -> list[str]:
+    return [m.name for m in crew.members.values() if m.machine == machine]
+
+
+def test_every_place_is_used_and_none_twice(
+    staffed: Staffed,
+) -> None:
+    crew, _, _ = staffed(3)
+    assert sorted(m.machine for m in crew.members.values()) == ["m0", "m0", "m1", "m1", "m2", "m2"]
+
+
+@pytest.mark.parametrize(("count", "ends"), [(1, "worker"), (2, "machine")])
+def test_a_machine_is_retired_for_units_that_fail_on_several_workers(
+    staffed: Staffed, count: int, ends: str
+) -> None:
+    crew, trust, group = staffed(count)
+    first, second = on(crew, "m0")
+    found = [
+        trust.note_failure(*failing(crew, group, worker, shard, "RuntimeError"))
+        for shard, worker in enumerate([first, second, first, second, first])
+    ]
+    (culprit, *_) = [c for c in found if c]
+    assert culprit.kind == ends
+
+
+@pytest.mark.parametrize(("count", "retired"), [(1, False), (2, True)])
+def test_a_machine_that_cannot_write_is_retired_before_the_run_ends(
+    staffed: Staffed, count: int, retired: bool
+) -> None:
+    crew, trust, group = staffed(count)
+    worker = on(crew, "m0")[0]
+    for _ in range(3):
+        culprit = trust.note_failure(*failing(crew, group, worker, 0, "StoreError"))
+    assert (culprit is not None and culprit.kind == "machine") == retired
+    assert trust.none_can_write() == (not retired)
+    assert crew.starts.is_barred(group, "m0") == retired
+
+
+def test_starts_that_fail_count_against_a_machine_only_for_groups_that_start_elsewhere() -> None:
+    starts = Starts()
+    for _ in range(5):
+        assert not starts.note_failure("broken system", "m0")
+    starts.note_success("sound", "m1")
+    found = [starts.note_failure("sound", "m0") for _ in range(MAX_STARTS)]
+    assert found == [False] * (MAX_STARTS - 1) + [True]
+
+
+def test_a_group_starts_where_least_speaks_against_it(
+    staffed: Staffed,
+) -> None:
+    crew, _, group = staffed(3)
+    crew.starts.note_failure(group, "m0")
+    crew.starts.shun(group, "m1")
+    crew.starts.shun(group, "m0")
+    for name in list(crew.members):
+        crew.dismiss(name)
+    places = []
+    while crew.hire(group):
+        places.append(list(crew.members.values())[-1].machine)
+    assert places == ["m2", "m2", "m1", "m1", "m0", "m0"]
+
+
+def test_a_ledger_forgets_machines_that_went_and_knows_those_that_came() -> None:
+    ledger, asked = Ledger(), {"GPU": 1.0}
+    ledger.refresh([Machine("a", {"GPU": 1.0})])
+    ledger.take("w", "a", asked)
+    assert ledger.places(asked) == []
+    assert ledger.refresh([Machine("b", {"GPU": 1.0}), Machine("c", {"GPU": 1.0}, leaving=True)])
+    assert ledger.places(asked) == ["b"]
+    ledger.give("w")
+    assert ledger.places(asked) == ["b"]
+    assert not ledger.refresh([*ledger.machines.values()])
