@@ -10,7 +10,7 @@ from typing import Any
 from ray.util import metrics
 
 from medgen.engine.plan.plan import Plan
-from medgen.engine.run.driver import Event
+from medgen.engine.run.events import Event
 from medgen.engine.run.pool import Receipt
 from medgen.engine.run.survey import Todo
 

@@ -177,7 +177,9 @@ def run(case: Case, seed: int, pools: bool = False) -> Result:
     pool = VirtualPool(case.machines(), Work(sweep.times, SHARD, LOAD_S), case.grows)
     shards = {key: range(reader.plan.shards) for key in reader.plan.nodes}
     targets = {key: {i: Target(key) for i in numbers} for key, numbers in shards.items()}
-    todo = Todo(targets, {key: dict.fromkeys(n, 0) for key, n in shards.items()}, {})
+    revisions = {key: dict.fromkeys(numbers, 0) for key, numbers in shards.items()}
+    nothing: dict[str, Any] = {key: {} for key in shards}
+    todo = Todo(targets, revisions, existing=nothing, lost=nothing, made_from=nothing)
     driver = Driver(reader, todo, pool, Options(clock=pool.clock))
     begun = time.process_time()
     ending = driver.run()

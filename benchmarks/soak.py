@@ -26,7 +26,7 @@ import yaml
 from benchmarks._records import keep
 from medgen.adapters.sources.synthetic import SyntheticSource
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
-from medgen.engine.run.driver import Event
+from medgen.engine.run.events import Event
 from medgen.engine.store.chaos import Chaos, parse_chaos
 from medgen.engine.store.connect import connect
 

@@ -32,7 +32,7 @@ from medgen.engine.errors import BenchmarkError, ConfigError, PlanError
 from medgen.engine.plan.faulty import inject_faults
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, Step, System, make_plan
-from medgen.engine.run.driver import Event
+from medgen.engine.run.events import Event
 from medgen.engine.run.pool import Pool
 from medgen.engine.run.survey import Todo
 from medgen.engine.settings import check_arguments

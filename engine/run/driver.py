@@ -9,17 +9,19 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from medgen.engine.errors import PlanError, StoreError
 from medgen.engine.run.board import Board
+from medgen.engine.run.books import Books
 from medgen.engine.run.budget import Budget, charging, stated_by
 from medgen.engine.run.crew import Crew, Member
 from medgen.engine.run.desk import Desk, Out
-from medgen.engine.run.editions import Terms, note_editions
+from medgen.engine.run.editions import Terms
+from medgen.engine.run.events import Event, EventKind
 from medgen.engine.run.faults import MAX_RAISING, FaultPolicy, slot_of
 from medgen.engine.run.fit import check_fit
-from medgen.engine.run.pool import Outcome, Pool, Receipt, Unit, Worker, inputs_of
+from medgen.engine.run.pool import Outcome, Pool, Receipt, Unit, Worker
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.speeds import keep_speeds, read_speeds
 from medgen.engine.run.staff import Staff
@@ -28,41 +30,12 @@ from medgen.engine.run.starts import MAX_STARTS
 from medgen.engine.run.survey import Todo, survey
 from medgen.engine.run.trust import REFUSALS, Culprit, Trust
 from medgen.engine.stages import stage_kind
-from medgen.engine.store.shards import Head
 from medgen.engine.trouble import Trouble
 
 PATIENCE_S = 5.0  # how long idle scoring waits for slower systems before it goes ahead
 STALL_S = 900.0  # nothing running and nothing starting for so long is a hang; say so instead
 LOOK_EVERY_S = 2.0  # at the machines, and for what is late
 NOTE_EVERY_S = 5.0  # between two writings of the run's editions
-
-EventKind = Literal[
-    "opened",
-    "released",  # workers were given back, or are gone
-    "closed",
-    "receipt",
-    "trouble",
-    "gave_up",
-    "retired",  # a worker or a machine on which one unit after another failed
-    "draining",
-    "identity",  # what makes rows now is not what made those that are there
-    "system_finished",  # every row of a system is there
-    "quarantined",  # before a run: a damaged object was put aside
-    "warning",  # before a run: something that will not always be as it is
-    "chaos",  # before a run: it is a rehearsal with faults
-    "predictions",  # after a run: which replayed predictions are missing, unknown or unreadable
-    "taken_over",  # rows that stood under other shards
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened, for progress bars and event logs. Never holds sample text."""
-
-    kind: EventKind
-    group: str
-    receipt: Receipt | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +72,9 @@ def carry_out(reader: RunReader, todo: Todo, pool: Pool, options: Options) -> En
         StoreError: results can no longer be written. Everything committed stays.
     """
     check_fit(reader.plan, pool.machines(), pool.grows())
-    for key, node in reader.plan.nodes.items():
-        if todo.targets[key]:
-            reader.stage(node).declare(node.recipe)
-    note_editions(reader.objects, reader.plan.run_id, todo.editions)
     driver = Driver(reader, todo, pool, options)
+    driver.books.declare()
+    driver.books.note_editions()
     ending = driver.run()
     keep_speeds(reader.objects, reader.plan, driver.speeds)
     return ending
@@ -118,8 +89,7 @@ class Driver:
         self.sizes = [entry.samples for entry in self.plan.content]
         self.pool, self.options, self.clock = pool, options, options.clock
         self.terms = replace(options.terms, driver=options.session or uuid.uuid4().hex)
-        self.todo = todo
-        self.noted = 0.0  # when the run's editions were written down
+        self.books = Books(reader, todo)
         self.charging = charging(self.plan)
         self.budget = Budget(options.spending_cap_usd, stated=stated_by(self.plan))
         self.speeds = read_speeds(reader.objects, self.plan)
@@ -157,7 +127,7 @@ class Driver:
             self._drain()
         for group in self.plan.groups:
             self._close(group)
-        self._note_editions(0.0)
+        self.books.note_editions()
         return Ending(stopped, dict(self.board.failed))
 
     # ---- who is there
@@ -415,40 +385,21 @@ class Driver:
         if outcome.group in self.board.failed or not self.board.is_current(unit):
             return  # told by the first of its group
         for receipt in outcome.receipts:
-            self.reader.pin(receipt.key, receipt.edition)
             if receipt.another:
                 label = self.plan.nodes[receipt.key].label
                 self._tell("identity", outcome.group, label=label, changes=list(receipt.another))
         look = self.options.survey or partial(survey, terms=self.options.terms)
-        self.todo.adopt(look(self.reader))
-        for key, node in self.plan.nodes.items():
-            if self.todo.targets[key]:
-                self.reader.stage(node).declare(node.recipe)
-        before, self.board = self.board, Board(self.plan, self.todo)
+        self.books.look_again(outcome.receipts, look)
+        before, self.board = self.board, Board(self.plan, self.books.todo)
         self.board.take_over(before, [out.unit for out in self.desk.all()])
         self.staff.follow(self.board)
         self.stale = True
-        self._note_editions(0.0)
-
-    def _note_editions(self, every_s: float = NOTE_EVERY_S) -> None:
-        if time.monotonic() - self.noted >= every_s:
-            note_editions(self.reader.objects, self.plan.run_id, self.todo.editions)
-            self.noted = time.monotonic()
 
     def _commit(self, unit: Unit, receipts: Sequence[Receipt]) -> None:
-        for receipt in receipts:
-            if receipt.edition != self.todo.editions.get(receipt.key):
-                self.reader.pin(receipt.key, receipt.edition)
-            self.todo.note_commit(receipt.key, unit.shard, receipt.sha256, receipt.edition)
-        told = {receipt.key: receipt for receipt in receipts}
-        for target in unit.targets:
-            inputs = inputs_of(self.plan.nodes[target.key], unit)
-            read = {place: one.sha256 for place, one in inputs.items()}
-            head = Head(told[target.key].sha256, read, told[target.key].identity)
-            self.reader.note_commit(target.key, unit.shard, target.revision, head)
+        self.books.note_commit(unit, receipts)
         self.board.commit(unit)
         self.touched |= {name for name in self.plan.groups if self.board.has_queue(name)}
-        self._note_editions()
+        self.books.note_editions(NOTE_EVERY_S)
         shared = {s for target in unit.targets for s in self.plan.nodes[target.key].systems}
         for system in sorted(s for s in shared if self.board.over(s)):
             self._tell("system_finished", "", system=system)
@@ -533,15 +484,3 @@ class Driver:
 
     def _tell(self, kind: EventKind, group: str, **details: Any) -> None:
         self.options.watch(Event(kind, group, details=details))
-
-
-def stopping_after(options: Options, receipts: int) -> Options:
-    """Options that stop a run after so many receipts; for rehearsing interruptions."""
-    seen = 0
-
-    def watch(event: Event) -> None:
-        nonlocal seen
-        seen += event.kind == "receipt"
-        options.watch(event)
-
-    return replace(options, watch=watch, stop=lambda: seen >= receipts or options.stop())

@@ -10,7 +10,7 @@ from medgen.launch.commands.options import as_json, config_options, configuratio
 
 if TYPE_CHECKING:
     from medgen.conf import RunConf
-    from medgen.engine.run.driver import Event
+    from medgen.engine.run.events import Event
     from medgen.launch.nightly.history import Night
 
 

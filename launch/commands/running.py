@@ -18,7 +18,7 @@ from medgen.launch.commands.options import (
 if TYPE_CHECKING:
     from medgen.conf import RunConf
     from medgen.engine.plan.plan import Plan
-    from medgen.engine.run.driver import Event
+    from medgen.engine.run.events import Event
     from medgen.engine.run.reader import RunReader
     from medgen.engine.run.survey import Todo
     from medgen.launch.run.evaluation import RunOptions, RunResult

@@ -11,7 +11,7 @@ from medgen.conf.schema import GateConf
 from medgen.engine.errors import ConfigError, MedgenError, StoreError
 from medgen.engine.results.comparison import Side
 from medgen.engine.results.gate import GateRules, GateVerdict, gate
-from medgen.engine.run.driver import Event
+from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder, now, run_ids
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect

@@ -20,8 +20,9 @@ from medgen.engine.errors import ConfigError, StoreError
 from medgen.engine.judging.sentinels import Drift
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.adopting import take_over
-from medgen.engine.run.driver import Ending, Event, Options, carry_out
+from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.editions import Terms, note_editions
+from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder, RunStatus
 from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.run.sentinels import drifts

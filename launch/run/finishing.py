@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from medgen.engine.errors import MedgenError
 from medgen.engine.results.publishing import TablePublisher
 from medgen.engine.results.summary import summarize
-from medgen.engine.run.driver import Event
+from medgen.engine.run.events import Event
 from medgen.engine.run.reader import RunReader
 from medgen.engine.trouble import trouble
 

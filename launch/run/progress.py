@@ -22,7 +22,7 @@ from rich.progress import (
 
 from medgen.engine.codec import encode
 from medgen.engine.plan.plan import Plan
-from medgen.engine.run.driver import Event
+from medgen.engine.run.events import Event
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, log_bytes, now
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.layout import log_chunk

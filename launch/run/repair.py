@@ -12,7 +12,7 @@ from medgen.engine.benchmark.importing import import_benchmark
 from medgen.engine.benchmark.manifest import benchmark_refs, find_benchmark
 from medgen.engine.errors import BenchmarkError, CorruptError
 from medgen.engine.plan.plan import Plan
-from medgen.engine.run.driver import Event
+from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder, run_ids
 from medgen.engine.run.repair import Damage, damaged_samples, damaged_stages, quarantine
 from medgen.engine.store.layout import BenchmarkPlace, benchmark_name

@@ -8,7 +8,7 @@ from typing import Any
 
 from medgen.actors.telemetry import METRICS
 from medgen.engine.plan.plan import Plan
-from medgen.engine.run.driver import Event
+from medgen.engine.run.events import Event
 from medgen.engine.run.pool import Receipt, Target
 from medgen.engine.run.survey import Todo
 

@@ -15,7 +15,7 @@ import pytest
 from fakes import plan
 
 from medgen.engine.plan.plan import Plan
-from medgen.engine.run.driver import Event
+from medgen.engine.run.events import Event
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, now
 from medgen.engine.run.pool import Receipt
 from medgen.engine.run.survey import Todo

@@ -22,12 +22,12 @@ class Misfit(Echo):
     def __init__(
         self,
         how: str,
-        folder: str,
         load_s: float = 0.0,
         prices: Mapping[str, float] | None = None,
+        execution: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        self.how, self.folder = how, folder
+        self.how, self.folder = how, dict(execution or {})["folder"]  # of marks: it is no content
         self.number = next(n for n in itertools.count() if self._claims(f"worker-{n}"))
         if how == "unstartable":
             if self.number == 0 or self.number > 3:

@@ -10,7 +10,8 @@ from medgen.actors.local_pool import LocalPool
 from medgen.engine.errors import StoreError
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, System
-from medgen.engine.run.driver import Event, Options, carry_out
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.events import Event
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
@@ -31,7 +32,8 @@ def folder(tmp_path: Path) -> str:
 
 
 def misfit(how: str, folder: str, resources: Resources = FOUR, **kwargs: Any) -> Model:
-    return Model(Spec("faults.misfits:Misfit", {"how": how, "folder": folder, **kwargs}), resources)
+    given = {"how": how, "execution": {"folder": folder}, **kwargs}
+    return Model(Spec("faults.misfits:Misfit", given), resources)
 
 
 def statuses(objects: Objects, work: Plan, system: str) -> dict[str, str]:

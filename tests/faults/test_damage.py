@@ -17,7 +17,7 @@ from medgen.engine.benchmark.manifest import Benchmark, find_benchmark
 from medgen.engine.errors import CorruptError, MedgenError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.results.summary import summarize
-from medgen.engine.run.driver import Event
+from medgen.engine.run.events import Event
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import BenchmarkPlace, StagePlace, sample_shard

@@ -19,7 +19,8 @@ from medgen.engine.data import Image, Request, Sample
 from medgen.engine.errors import AdapterError
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, System, make_plan
-from medgen.engine.run.driver import Event, Options, carry_out
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder
 from medgen.engine.run.pool import Outcome, Pool
 from medgen.engine.run.reader import RunReader

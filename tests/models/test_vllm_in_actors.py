@@ -25,7 +25,8 @@ from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.data import Prediction, Request
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, System, make_plan
-from medgen.engine.run.driver import Event, Options, carry_out
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.events import Event
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect

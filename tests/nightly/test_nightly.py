@@ -15,7 +15,7 @@ from medgen.conf import load
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.gate import GateRules
-from medgen.engine.run.driver import Event
+from medgen.engine.run.events import Event
 from medgen.engine.run.folder import run_ids
 from medgen.engine.store.connect import connect
 from medgen.engine.store.lease import Lease

@@ -10,8 +10,9 @@ from medgen.actors.local_pool import LocalPool
 from medgen.engine.data import Prediction, Request, Usage
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, System, make_plan
-from medgen.engine.run.driver import Event, Options, carry_out
+from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.editions import Terms, note_editions
+from medgen.engine.run.events import Event
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import Todo, survey
 from medgen.engine.store.objects import Objects

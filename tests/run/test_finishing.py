@@ -9,7 +9,8 @@ from fakes import echo, plan
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, System
-from medgen.engine.run.driver import Event, Options, carry_out
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.events import Event
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect

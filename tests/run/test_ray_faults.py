@@ -15,7 +15,8 @@ from fakes import SMALL, echo, plan
 from medgen.actors.ray_pool import RayPool
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, System
-from medgen.engine.run.driver import Event, Options, carry_out
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.events import Event
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.stages import SCORES

@@ -1,6 +1,7 @@
 """A run gives the known answer, on every pool and in every kind of store, whatever happens."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from medgen.engine.data import Prediction
 from medgen.engine.errors import PlanError, StoreError
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, System
-from medgen.engine.run.driver import Ending, Event, Options, carry_out, stopping_after
+from medgen.engine.run.driver import Ending, Options, carry_out
+from medgen.engine.run.events import Event
 from medgen.engine.run.pool import Group, Machine, Pool
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
@@ -24,6 +26,18 @@ from medgen.engine.store.objects import Objects
 @pytest.fixture
 def objects(tmp_path: Path) -> Objects:
     return connect(str(tmp_path / "store"))
+
+
+def stopping_after(options: Options, receipts: int) -> Options:
+    """Options that stop a run after so many receipts; for rehearsing interruptions."""
+    seen = 0
+
+    def watch(event: Event) -> None:
+        nonlocal seen
+        seen += event.kind == "receipt"
+        options.watch(event)
+
+    return replace(options, watch=watch, stop=lambda: seen >= receipts or options.stop())
 
 
 def go(objects: Objects, plan: Plan, pool: Pool, retry: bool = False, **options: Any) -> Ending:
