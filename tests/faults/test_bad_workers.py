@@ -57,7 +57,7 @@ def test_one_bad_actor_of_four_costs_no_system(
     )
     told: list[Event] = []
     reader, pool = RunReader(objects, work), RayPool()
-    ending = carry_out(reader, survey(reader), pool, Options(watch=told.append, deadline_s=3.0))
+    ending = carry_out(reader, survey(reader), pool, Options(watch=told.append, deadline_s=10.0))
     pool.shutdown()
     assert ending.failed == {}
     for system in ("misfit", "sound"):
