@@ -24,6 +24,7 @@ COMMANDS = {
     "attach": ("remote", "Follow a run to its end, wherever it is driven."),
     "logs": ("remote", "Show what happened in a run."),
     "cancel": ("remote", "Ask a run to stop; everything committed stays."),
+    "control": ("steering", "Pause, resume or drop a system, set workers or the cap, requeue."),
     "view": ("viewing", "Look at results in a browser, or write the pages as files."),
     "report": ("results", "Write tables, pictures and a Markdown report of a run."),
     "sets": ("results", "FID and KID of every system's pictures."),

@@ -6,7 +6,7 @@ all are there, or for those that are there when one of them has just finished.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from medgen.engine.plan.plan import Node, Plan
@@ -33,6 +33,7 @@ class Board:
         self.todo = todo
         self.queues = {name: Queue() for name in plan.groups}
         self.failed: dict[str, str] = {}  # group -> why it was given up
+        self.dropped: set[str] = set()  # keys of nodes that nobody wants any more
         self._open: dict[str, set[int]] = {k: set(t) for k, t in todo.targets.items()}
         # group and benchmark shard -> key -> inputs there
         self._keys: dict[str, list[str]] = {name: [] for name in plan.groups}
@@ -54,8 +55,12 @@ class Board:
         return bool(queue.fresh or queue.suspects)
 
     def remaining(self, group: str) -> int:
-        """How many stage shards of the group are not committed."""
-        return sum(len(self._open[key]) for key in self._keys[group])
+        """How many stage shards of the group are not committed, and still wanted."""
+        return sum(len(self._open[key]) for key in self._keys[group] if key not in self.dropped)
+
+    def open_shards(self, key: str) -> list[int]:
+        """The shards of a node that are not committed."""
+        return sorted(self._open[key])
 
     def is_finished(self) -> bool:
         """Whether nothing is left that can still be done."""
@@ -92,6 +97,7 @@ class Board:
         """
         for group, why in before.failed.items():
             self.give_up(group, why)
+        self.drop(before.dropped)
         held = {(t.key, unit.shard) for unit in out if self.is_current(unit) for t in unit.targets}
         for name, queue in before.queues.items():
             if name in self.failed:
@@ -110,13 +116,32 @@ class Board:
         for place in list(self._scores):
             self._offer_scores(*place)
 
+    def drop(self, keys: Collection[str]) -> None:
+        """These nodes get no more rows; the others of their groups go on."""
+        if not keys:
+            return
+        self.dropped |= set(keys)
+        for queue in self.queues.values():
+            for units in (queue.fresh, queue.suspects):
+                wanted = [self._without_dropped(unit) for unit in units]
+                units.clear()
+                units.extend(unit for unit in wanted if unit.targets)
+        for waiting in self._scores.values():
+            for key in keys:
+                waiting.pop(key, None)
+        for place in list(self._scores):
+            self._offer_scores(*place)
+
+    def _without_dropped(self, unit: Unit) -> Unit:
+        return replace(unit, targets=tuple(t for t in unit.targets if t.key not in self.dropped))
+
     def flush(self) -> None:
         """Score what is there without waiting for the systems still to come."""
         for place in list(self._scores):
             self._offer_scores(*place, whole=False)
 
     def _is_lost(self, node: Node) -> bool:
-        if node.group in self.failed:
+        if node.group in self.failed or node.key in self.dropped:
             return True
         return any(self._open[key] and self._is_lost(self.plan.nodes[key]) for key in node.upstream)
 
@@ -146,7 +171,7 @@ class Board:
                 self._queue(node, index)
 
     def _queue(self, node: Node, index: int) -> None:
-        if node.group in self.failed:
+        if node.group in self.failed or node.key in self.dropped:
             return
         if self.todo.is_sound(self.plan, node, index):
             self._leave(node, index)

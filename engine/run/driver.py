@@ -15,6 +15,7 @@ from medgen.engine.errors import PlanError, StoreError
 from medgen.engine.run.board import Board
 from medgen.engine.run.books import Books
 from medgen.engine.run.budget import Budget, charging, stated_by
+from medgen.engine.run.control import Orders
 from medgen.engine.run.crew import Crew, Member
 from medgen.engine.run.desk import Desk, Out
 from medgen.engine.run.editions import Terms
@@ -27,6 +28,7 @@ from medgen.engine.run.speeds import keep_speeds, read_speeds
 from medgen.engine.run.staff import Staff
 from medgen.engine.run.stages import Manner, worker_recipe
 from medgen.engine.run.starts import MAX_STARTS
+from medgen.engine.run.steering import Steering
 from medgen.engine.run.survey import Todo, survey
 from medgen.engine.run.trust import REFUSALS, Culprit, Trust
 from medgen.engine.stages import stage_kind
@@ -43,10 +45,12 @@ class Options:
     """How a run is carried out. Changes no result."""
 
     stop: Callable[[], bool] = lambda: False
+    orders: Callable[[], Orders] = Orders  # what holds of `medgen control` now
     watch: Callable[[Event], None] = lambda event: None
     grace_s: float = 30.0  # after a stop, how long running shards may take to finish
     discreet: bool = False  # say of errors only their kind: their words may quote samples
     spending_cap_usd: float | None = None  # of this start, over all systems and judges
+    spent_usd: float = 0.0  # of it before now
     session: str = ""  # names this driver's run, for judges' sentinels; begins with the time
     deadline_s: float = 1800.0  # the least time that a unit has, however fast the others were
     terms: Terms = field(default_factory=Terms)
@@ -91,7 +95,7 @@ class Driver:
         self.terms = replace(options.terms, driver=options.session or uuid.uuid4().hex)
         self.books = Books(reader, todo)
         self.charging = charging(self.plan)
-        self.budget = Budget(options.spending_cap_usd, stated=stated_by(self.plan))
+        self.budget = Budget(options.spending_cap_usd, options.spent_usd, stated_by(self.plan))
         self.speeds = read_speeds(reader.objects, self.plan)
         self.board, self.desk = Board(self.plan, todo), Desk()
         self.crew = Crew(self.plan, pool, self._recipe, self.clock)
@@ -100,6 +104,7 @@ class Driver:
             self.board, self.crew, self.desk, self.speeds, self.sizes, self._tell_of_staff
         )
         self.staff.priced, self.staff.deadline_s = self.charging, options.deadline_s
+        self.steering = Steering(self.board, self.staff, self.budget, self.give_up)
         self.faults = FaultPolicy(options.most_raising, dict(self.staff.left))
         self.late: list[Out] = []  # out for longer than chance allows
         self.moved = self.clock()  # when something last happened
@@ -114,6 +119,8 @@ class Driver:
     def run(self) -> Ending:
         """Loop until nothing is left, or until told to stop."""
         while not self.board.is_finished() and not self.options.stop():
+            if self.steering.obey(self.options.orders()):
+                self.moved, self.stale = self.clock(), True
             self._end_unaffordable()
             self._look_around()
             self._arrange()
@@ -390,9 +397,11 @@ class Driver:
                 self._tell("identity", outcome.group, label=label, changes=list(receipt.another))
         look = self.options.survey or partial(survey, terms=self.options.terms)
         self.books.look_again(outcome.receipts, look)
+        self.steering.lay_back()
         before, self.board = self.board, Board(self.plan, self.books.todo)
         self.board.take_over(before, [out.unit for out in self.desk.all()])
         self.staff.follow(self.board)
+        self.steering.board = self.board
         self.stale = True
 
     def _commit(self, unit: Unit, receipts: Sequence[Receipt]) -> None:
@@ -463,9 +472,8 @@ class Driver:
                     self._tell_trouble(outcome)
 
     def _check_stall(self) -> None:
-        if any(self.desk.running.values()) or self.clock() - self.moved < STALL_S:
-            return
-        if self.staff.paused:
+        still = self.clock() - self.moved >= STALL_S and not self.staff.paused
+        if any(self.desk.running.values()) or not still:
             return
         waiting = [name for name, members in self.crew.groups.items() if members]
         raise PlanError(

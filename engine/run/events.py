@@ -15,6 +15,7 @@ EventKind = Literal[
     "gave_up",
     "retired",  # a worker or a machine on which one unit after another failed
     "draining",
+    "control",  # an order of `medgen control` was heard of
     "identity",  # what makes rows now is not what made those that are there
     "system_finished",  # every row of a system is there
     "quarantined",  # before a run: a damaged object was put aside

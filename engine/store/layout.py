@@ -8,8 +8,8 @@
                                     shard-<digest>-r1.arrow, _owed-<digest>, parts-<digest>/…,
                                     quarantine/…}
     runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, editions.json,
-                   events/<chunk>.jsonl, identities/<driver>/…, summary.parquet, certainty.json,
-                   sentinels.json, sets/…, report/…, tables.json,
+                   control/<number>.json, events/<chunk>.jsonl, identities/<driver>/…,
+                   summary.parquet, certainty.json, sentinels.json, sets/…, report/…, tables.json,
                    tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
     sentinels/<identity>/<session>-<worker>.json
     nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json, lease/…}
@@ -167,6 +167,15 @@ class RunPlace:
     def cancel(self) -> str:
         """A request to stop."""
         return f"{self.folder}/cancel.json"
+
+    @property
+    def control(self) -> str:
+        """The folder of orders to the driver."""
+        return f"{self.folder}/control"
+
+    def order(self, number: int) -> str:
+        """One of them."""
+        return f"{self.control}/{number:06d}.json"
 
     @property
     def events(self) -> str:
@@ -366,6 +375,12 @@ def lease_number(name: str) -> int | None:
     """The number of a holding, by its file name; None: it is none."""
     match = _LEASE.fullmatch(name)
     return int(match[1]) if match else None
+
+
+def control_number(name: str) -> int | None:
+    """The number of an order, by its file name; None: it is none."""
+    stem, _, kind = name.partition(".")
+    return int(stem) if kind == "json" and stem.isdecimal() and stem.isascii() else None
 
 
 def session_table(session: str, worker: str) -> str:

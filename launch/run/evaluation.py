@@ -6,7 +6,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.editions import Terms, note_editions
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder, RunStatus
+from medgen.engine.run.pool import Pool
 from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.run.sentinels import drifts
 from medgen.engine.run.survey import Again, Todo, survey
@@ -249,22 +250,6 @@ def _drive(
     everyone = [*watchers.told] if options.quiet else [*watchers.told, shown]
 
     finishing = Finishing(reader, lambda event: _tell_all((event,), everyone))
-
-    def stop() -> bool:
-        finishing.deliver()
-        return watchers.pulse()
-
-    driving = Options(
-        stop,
-        finishing,
-        conf.cluster.grace_s,
-        options.discreet,
-        conf.spending_cap_usd,
-        watchers.pulse.recorder.driver,
-        terms=work.terms,
-        survey=work.look,
-        most_raising=conf.most_raising,
-    )
     with (
         compose.open_pool(conf.cluster, conf.store) as pool,
         watchers.pulse.stop.listening(),
@@ -273,7 +258,49 @@ def _drive(
     ):
         everyone += compose.telemetry(conf.cluster, reader.plan, todo)
         faulty = ChaoticPool(pool, options.chaos) if options.chaos else pool
-        return carry_out(reader, todo, faulty, driving)
+        driving = _driving(conf, options, finishing, watchers)
+        driving = replace(driving, terms=work.terms, survey=work.look)
+        return _carry_on(faulty, (reader, work), driving)
+
+
+def _driving(
+    conf: RunConf, options: RunOptions, finishing: Finishing, watchers: Watchers
+) -> Options:
+    def stop() -> bool:
+        finishing.deliver()
+        return watchers.pulse()
+
+    return Options(
+        stop=stop,
+        orders=watchers.pulse.orders,
+        watch=finishing,
+        grace_s=conf.cluster.grace_s,
+        discreet=options.discreet,
+        spending_cap_usd=conf.spending_cap_usd,
+        session=watchers.pulse.recorder.driver,
+        most_raising=conf.most_raising,
+    )
+
+
+def _carry_on(pool: Pool, given: tuple[RunReader, Work], driving: Options) -> Ending:
+    """Carry out what is to be done, and again what is owed then when somebody asked to requeue."""
+    (reader, work), spent = given, [0.0]
+    todo = work.todo
+
+    def watch(event: Event) -> None:
+        spent[0] += event.receipt.cost_usd if event.receipt else 0.0
+        driving.watch(event)
+
+    asked = driving.orders().requeued  # those of earlier starts
+    while True:
+        ending = carry_out(reader, todo, pool, replace(driving, watch=watch, spent_usd=spent[0]))
+        before, asked = asked, driving.orders().requeued
+        if ending.stopped or asked == before:
+            return ending
+        reader = reader.anew()
+        todo = work.look(reader)
+        if not todo.shards:
+            return ending
 
 
 def _session() -> str:

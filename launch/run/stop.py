@@ -1,4 +1,7 @@
-"""What a driver's loop asks at every turn: shall it stop? It also keeps the status fresh."""
+"""What a driver's loop asks at every turn: shall it stop, and what else was it told?
+
+It also keeps the status fresh.
+"""
 
 import contextlib
 import signal
@@ -9,7 +12,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 
+from medgen.engine.codec import plain
 from medgen.engine.errors import StoreError
+from medgen.engine.run.control import Control, Order, Orders
+from medgen.engine.run.events import Event
 from medgen.launch.run.progress import Recorder
 
 _LOOK_EVERY_S = 10.0
@@ -50,20 +56,23 @@ class Stop:
 
 
 class Pulse:
-    """Looks for a request to stop in the run's folder, and passes it on as a signal would be.
+    """Looks for requests in the run's folder: to stop, as a signal would, and orders.
 
     It looks in a thread, some seconds apart; what it found is there at a later turn of the loop.
     A request to stop is told from an older one by its content, so clocks need not agree. One that
     stood there before is meant for a driver of the past, unless the run was submitted: submitting
-    takes old requests back, so whatever stands there then is meant for this driver.
+    takes old requests back, so whatever stands there then is meant for this driver. Orders hold
+    until others take them back.
     """
 
     def __init__(self, stop: Stop, recorder: Recorder, obey_present: bool) -> None:
         """Look once."""
         self.stop, self.recorder, self.folder = stop, recorder, recorder.folder
         self.ignored = "" if obey_present else self.folder.stop_request()
+        self.control = Control(self.folder.objects, self.folder.run_id)
+        self.control.look()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pulse")
-        self._look: Future[None] | None = None
+        self._look: Future[list[Order]] | None = None
         self._looked = 0.0
 
     def __call__(self) -> bool:
@@ -82,12 +91,18 @@ class Pulse:
         if self._look is not None:
             self._take_up(self._look)
 
-    def _take_up(self, look: "Future[None]") -> None:
+    def orders(self) -> Orders:
+        """The orders that hold now, as far as they were heard of."""
+        return self.control.orders
+
+    def _take_up(self, look: "Future[list[Order]]") -> None:
         self._look = None
         # A store that cannot be read for a moment is no request; writing rows will tell.
         with contextlib.suppress(StoreError):
-            look.result()
+            for order in look.result():
+                self.recorder(Event("control", "", details={**plain(order), "sent": order.time}))
 
-    def _look_once(self) -> None:
+    def _look_once(self) -> list[Order]:
         if self.folder.stop_request() not in ("", self.ignored):
             self.stop.ask()
+        return self.control.look()
