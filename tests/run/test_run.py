@@ -40,6 +40,13 @@ def stopping_after(options: Options, receipts: int) -> Options:
     return replace(options, watch=watch, stop=lambda: seen >= receipts or options.stop())
 
 
+def go(objects: Objects, plan: Plan, pool: Pool, retry: bool = False, **options: Any) -> Ending:
+    reader = RunReader(objects, plan)
+    return carry_out(
+        reader, survey(reader, "errors" if retry else "outside"), pool, Options(**options)
+    )
+
+
 def predictions(objects: Objects, plan: Plan, system: str) -> dict[str, Prediction]:
     reader = RunReader(objects, plan)
     rows = [p for shard in range(plan.shards) for p in reader.predictions(system, shard)]
