@@ -7,6 +7,7 @@ group is bold; where there is no colour a star stands before its names.
 import os
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -22,6 +23,7 @@ from medgen.launch.view.data import StoredRun
 
 _NAME, _WIDE_NAME, _WIDE = 24, 40, 120
 _LABEL = 7
+_OWED = 5  # metrics and judges without a value that are named
 _STORE = "var/store"  # what commands take when nobody names a store
 _WORDS = {"sure": "green", "likely": "yellow", "alike": "default", "not shown": "dim"}
 # What a terminal without UTF-8 shows instead.
@@ -148,6 +150,7 @@ def _last_lines(data: StoredRun) -> Iterator[Text]:
     if failed.total:
         words = ", ".join(f"{s} {numbers.count(n)}" for s, n in failed.by_status)
         yield _labelled_line("failed", words, "red", "")
+    yield from _owed_lines(data)
     view = f"medgen view {data.run_id}{said_store(data)}"
     yield _labelled_line("look", view, "dim", "cyan")
     if failed.total:
@@ -157,6 +160,26 @@ def _last_lines(data: StoredRun) -> Iterator[Text]:
         yield _labelled_line("go on", f"medgen run --config {config}", "dim", "cyan")
     else:
         yield _labelled_line("files", f"{view} --bundle out", "dim", "cyan")
+
+
+def _owed_lines(data: StoredRun) -> Iterator[Text]:
+    """Each metric and judge that the run owes and of which it has not one value, and how it failed.
+
+    No reason is quoted: it may hold words of a sample, and the report has it.
+    """
+    owed: dict[str, Counter[str]] = {}
+    for row in data.summary:
+        if not row["n"] and row["expected"] > row["not_applicable"]:
+            name = f"{row['label']} {row['output'].partition('/')[0].replace('_', ' ')}".strip()
+            counts = owed.setdefault(name if row["stage"] == "judge" else row["label"], Counter())
+            counts.update({k[7:]: v for k, v in row.items() if k.startswith("status_") and v})
+    for name, counts in list(owed.items())[:_OWED]:
+        counts.pop("not_applicable", None)
+        how = ", ".join(f"{status} {numbers.count(n)}" for status, n in counts.most_common())
+        yield _labelled_line("owed", visible(f"{name}: not one value ({how})"), "red", "")
+    if len(owed) > _OWED:
+        more = f"{len(owed) - _OWED} more without a value: medgen report --all{said_store(data)}"
+        yield _labelled_line("owed", more, "red", "")
 
 
 def said_store(data: StoredRun) -> str:

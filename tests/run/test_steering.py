@@ -13,6 +13,7 @@ from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, System
 from medgen.engine.run.control import Control, Order, Orders, check_order
 from medgen.engine.run.driver import Ending, Options, carry_out
+from medgen.engine.run.editions import Terms
 from medgen.engine.run.events import Event
 from medgen.engine.run.pool import Pool
 from medgen.engine.run.reader import RunReader
@@ -20,7 +21,7 @@ from medgen.engine.run.steering import DROPPED
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
-from medgen.launch.run.evaluation import RunOptions, _carry_on
+from medgen.launch.run.evaluation import Work, _carry_on
 
 JUDGES = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), Resources(cpus=0.1))}
 
@@ -182,7 +183,7 @@ def test_what_is_owed_is_taken_up_again_when_asked(
         (tmp_path / "once" / "s0003").unlink(missing_ok=True)
         driven = Driven(work, lambda d, n=asked: Orders(requeued=n if d.receipts else 0))
         reader = RunReader(objects, work)
-        _carry_on(pool, RunOptions(), (reader, survey(reader)), driven.options())
+        _carry_on(pool, (reader, Work(survey(reader), survey, Terms())), driven.options())
         rows: dict[str, int] = {}
         for shard in range(work.shards):
             for row in RunReader(objects, work).predictions("a", shard):
