@@ -15,6 +15,7 @@ from medgen.engine.store.layout import (
     StagePlace,
     sample_shard,
     shard_of,
+    stage_folder,
 )
 from medgen.engine.store.objects import Objects
 
@@ -71,7 +72,7 @@ def _samples(objects: Objects, plan: Plan) -> list[str]:
 def stage_addresses(objects: Objects) -> Iterator[Address]:
     """Every stage that has rows in the store, whoever needs it."""
     for stage in objects.names(STAGES):
-        for key in objects.names(f"{STAGES}/{stage}"):
+        for key in objects.names(stage_folder(stage)):
             yield stage, key
 
 
@@ -80,7 +81,7 @@ def sets_addresses(objects: Objects, plan: Plan) -> list[Address]:
     mine = set(plan.nodes)
     return [
         (SETS, key)
-        for key in objects.names(f"{STAGES}/{SETS}")
+        for key in objects.names(stage_folder(SETS))
         if mine & set(made_of(objects, SETS, key))
     ]
 

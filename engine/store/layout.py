@@ -343,6 +343,16 @@ def commit_of(path: str) -> tuple[str, ...] | None:
     return match.groups() if match else None
 
 
+def stage_folder(stage: str) -> str:
+    """Where the keys of a stage are."""
+    return f"{STAGES}/{stage}"
+
+
+def is_of_tables(path: str) -> bool:
+    """Whether an object is a part of the tables for other programs."""
+    return "/tables/" in path
+
+
 def quarantine_path(path: str) -> str:
     """Where a damaged object is put."""
     folder, _, name = path.rpartition("/")

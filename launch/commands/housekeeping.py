@@ -43,10 +43,12 @@ def gc_command(
 
 
 def _show(removal: "Removal", dry_run: bool) -> None:
+    from medgen.engine.store.layout import RunPlace, StagePlace
+
     for run in removal.runs:
-        say(f"runs/{run}")
+        say(RunPlace(run).folder)
     for stage, key in removal.stages:
-        say(f"stages/{stage}/{key}")
+        say(StagePlace(stage, key).key_folder)
     for run, why in removal.stay.items():
         say(f"run {run} stays: {why}", err=True)
     say(f"{'would remove' if dry_run else 'removed'} {removal.words}", err=True)

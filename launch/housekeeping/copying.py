@@ -9,6 +9,7 @@ from functools import partial
 from medgen.engine.errors import StoreError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.needs import Needs, needs
+from medgen.engine.store.layout import is_of_tables
 from medgen.engine.store.objects import Objects
 from medgen.launch.housekeeping.verifying import prove
 
@@ -45,7 +46,7 @@ def copy_run(source: Objects, target: Objects, plan: Plan) -> Copied:
 
 def _in_turn(found: Needs) -> Iterator[tuple[tuple[str, ...], bool]]:
     """Paths that may be copied at once, and whether they are the run's own to replace."""
-    made = {p for p in found.benchmark if "/tables/" in p}  # again at any time, from the rest
+    made = {p for p in found.benchmark if is_of_tables(p)}  # again at any time, from the rest
     yield tuple(p for p in found.benchmark if p not in made), False
     yield tuple(made), True
     yield found.rows, False

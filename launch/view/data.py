@@ -262,7 +262,7 @@ class StoredRun:
     # ---- tables ----------------------------------------------------------------------------
 
     def _tables(self, kind: str, system: str) -> list[str]:
-        return self.parts.of_system(f"{self.place.folder}/tables/{kind}", system)
+        return self.parts.of_system(f"{self.place.tables}/{kind}", system)
 
     @cached_property
     def samples(self) -> SampleTable:
@@ -306,7 +306,7 @@ class StoredRun:
     @cached_property
     def sample_parts(self) -> list[str]:
         """Where the samples are."""
-        folder = f"{BenchmarkPlace(self.plan.benchmark).folder}/tables/samples"
+        folder = BenchmarkPlace(self.plan.benchmark).samples
         return [f"{folder}/{n}" for n in self.objects.names(folder) if n.endswith(".parquet")]
 
     @cached_property

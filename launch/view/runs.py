@@ -103,7 +103,7 @@ def nights(objects: Objects) -> dict[str, list[NightLine]]:
         place, lines, last = NightlyPlace(name), list[NightLine](), ""
         for file in objects.names(place.nights)[-2 * _MOST_NIGHTS :]:
             if file.endswith(".json"):
-                record = json.loads(objects.read(f"{place.nights}/{file}"))
+                record = json.loads(objects.read(place.record(file.removesuffix(".json"))))
                 lines.append(_night(record, last))
                 last = lines[-1].word
         found[name] = lines[-_MOST_NIGHTS:]

@@ -35,7 +35,8 @@ def value_of(option: click.Option) -> tuple[str, object]:
     if isinstance(option.type, click.Choice):
         last = list(option.type.choices)[-1]
         return str(last), last
-    text = "3" if isinstance(option.type, click.types.IntParamType) else "word"
+    numbers = (click.types.IntParamType, click.types.FloatParamType)
+    text = "3" if isinstance(option.type, numbers) else "word"
     made: object = int(text) if text == "3" else text
     return text, (made,) if option.multiple else made
 

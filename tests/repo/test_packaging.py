@@ -114,7 +114,8 @@ def test_the_wheel_holds_one_name_with_configuration_and_templates(tmp_path: Pat
     inside = _content(_built("wheel", ROOT, tmp_path))
     tops = {name.partition("/")[0] for name in inside}
     assert {top for top in tops if not top.startswith("medgen_engine-")} == {"medgen"}
-    data = [*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "launch").rglob("*.j2")]
+    pages = [file for file in (ROOT / "launch/view/static").iterdir() if file.is_file()]
+    data = [*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "launch").rglob("*.j2"), *pages]
     code = [file for folder in OURS for file in (ROOT / folder).rglob("*.py")]
     wanted = {f"medgen/{file.relative_to(ROOT).as_posix()}" for file in data + code}
     assert len(wanted) > 200

@@ -1,4 +1,4 @@
-"""The pass marks of every shipped protocol are those of the benchmark's specification."""
+"""The pass marks of the shipped protocols of MedGEN-Bench are those of its specification."""
 
 from importlib.resources import files
 
@@ -25,6 +25,8 @@ PROTOCOLS = sorted(
     for p in files("medgen.conf").joinpath("protocol").iterdir()
     if p.name.endswith(".yaml")
 )
+# Those of MedGEN-Bench; its marks say nothing of the benchmarks of other families.
+ITS_OWN = ["manuscript", "paper-v1", "table-iv", "text-only", "weight-free"]
 
 
 def shipped(name):
@@ -32,7 +34,7 @@ def shipped(name):
     return yaml.safe_load(text)
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", ITS_OWN)
 def test_pass_marks_are_the_specifications(name):
     protocol = shipped(name)
     known = SPECIFIED | {"ssim": (">=", SSIM.get(name, 0.7))}

@@ -52,7 +52,7 @@ def test_the_port_is_kept(scorer: FusedScorer) -> None:
     assert [s.status for s in found["copy", "bleu"]] == ["not_applicable", "ok", "not_applicable"]
     assert [(s.status, s.reason) for s in found["ill", "psnr"]] == [
         ("error", "prediction: timeout"),
-        ("not_applicable", "image metrics do not apply to VQA"),
+        ("not_applicable", "image metrics do not apply to TextOnly"),
         (
             "error",
             "prediction: image not a picture in PNG, JPEG, WEBP, BMP, GIF, TIFF (13 bytes, "

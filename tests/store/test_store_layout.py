@@ -19,6 +19,7 @@ STORES = {"objects", "_objects", "inner"}
 FOREIGN = {
     "adapters/mini/layouts.py": "manifest.json",
     "adapters/sources/directory.py": "manifest.json",
+    "launch/view/site.py": "data/sample-",
 }
 VERSION = re.compile(r"[\w-]+/\d+")  # of a schema or a protocol, such as `sentinels/1`
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
