@@ -168,11 +168,17 @@ def _owed_lines(data: StoredRun) -> Iterator[Text]:
     No reason is quoted: it may hold words of a sample, and the report has it.
     """
     owed: dict[str, Counter[str]] = {}
+    valued: set[str] = set()
     for row in data.summary:
-        if not row["n"] and row["expected"] > row["not_applicable"]:
-            name = f"{row['label']} {row['output'].partition('/')[0].replace('_', ' ')}".strip()
-            counts = owed.setdefault(name if row["stage"] == "judge" else row["label"], Counter())
+        name = str(row["label"])
+        if row["stage"] == "judge":
+            name += f" {str(row['output']).partition('/')[0].replace('_', ' ')}"
+        if row["n"]:
+            valued.add(name)
+        elif row["expected"] > row["not_applicable"]:
+            counts = owed.setdefault(name, Counter())
             counts.update({k[7:]: v for k, v in row.items() if k.startswith("status_") and v})
+    owed = {name: counts for name, counts in owed.items() if name not in valued}
     for name, counts in list(owed.items())[:_OWED]:
         counts.pop("not_applicable", None)
         how = ", ".join(f"{status} {numbers.count(n)}" for status, n in counts.most_common())
