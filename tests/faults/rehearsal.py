@@ -60,5 +60,6 @@ def tables(root: Path, plan: Plan) -> Tables:
 
 def copy_of(calm: Path, root: Path) -> Path:
     """A store with the benchmark and nothing else."""
-    shutil.copytree(calm / "benchmarks", root / "benchmarks")
+    for name in ("benchmarks", "samples"):
+        shutil.copytree(calm / name, root / name)
     return root

@@ -139,7 +139,7 @@ def test_a_store_that_misbehaves_changes_no_row(
     reader = reader.anew()
     assert not survey(reader).shards, "what was heard of is known, whatever a listing says"
     assert rows(reader) == calm
-    assert objects_below(s3_endpoint, f"{s3_url}/stages") == expected_objects(plan_)
+    assert objects_below(s3_endpoint, f"{s3_url}/stages") == expected_objects(reader)
 
 
 def objects_below(endpoint: str, url: str) -> set[str]:
@@ -149,13 +149,17 @@ def objects_below(endpoint: str, url: str) -> set[str]:
     return {name.removeprefix(f"{root}/") for name in direct.find(root)}
 
 
-def expected_objects(plan_: Plan) -> set[str]:
-    """Each shard once, whole, and nothing else."""
-    return {
-        f"{node.stage}/{key}/{name}"
-        for key, node in plan_.nodes.items()
-        for name in ("stage.json", *(f"shard-{i:05d}.arrow" for i in range(plan_.shards)))
-    }
+def expected_objects(reader: RunReader) -> set[str]:
+    """Each shard once, whole, and in one edition; what made them, and nothing else."""
+    plan_ = reader.plan
+    expected = set()
+    for key, node in plan_.nodes.items():
+        shards = [f"shard-{plan_.shard_name(node, i)}.arrow" for i in range(plan_.shards)]
+        home = f"{node.stage}/{key}/{reader.editions[key]}"
+        expected |= {f"{home}/{name}" for name in ("identity.json", *shards)}
+        expected.add(f"{node.stage}/{key}/stage.json")
+    return expected
+
 
 
 def test_a_store_that_hangs_is_given_up_and_asked_again(
