@@ -41,7 +41,7 @@ def code_of(target: str) -> Mapping[str, str]:
         new = {other for other in imported if _decides(other, start)} - seen
         seen |= new
         waiting += new
-    return found
+    return dict(sorted(found.items()))
 
 
 def _decides(name: str, start: str) -> bool:

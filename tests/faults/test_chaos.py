@@ -88,7 +88,8 @@ def _columns(table: pa.Table) -> tuple[list[str], list[str]]:
 
 def _numbers_of_failures(table: pa.Table) -> list[dict[str, object]]:
     """Scores that are a number although the metric or the prediction failed."""
-    outputs = table.column_names[8:]
+    outputs = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    assert outputs
     return [
         row
         for row in table.to_pylist()

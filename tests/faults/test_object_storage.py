@@ -161,7 +161,6 @@ def expected_objects(reader: RunReader) -> set[str]:
     return expected
 
 
-
 def test_a_store_that_hangs_is_given_up_and_asked_again(
     proxied: Proxied, s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

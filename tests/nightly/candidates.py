@@ -9,10 +9,13 @@ from medgen.engine.data import Prediction, Request, Sample
 
 
 class Candidate:
-    """`wrong` of its answers are wrong; `broken` of them fail. Counts its calls in `calls`."""
+    """`wrong` of its answers are wrong; `broken` of them fail. Counts its calls in a file."""
 
-    def __init__(self, wrong: float, broken: float = 0.0, calls: str = "") -> None:
-        self.wrong, self.broken, self.calls = wrong, broken, calls
+    def __init__(
+        self, wrong: float, broken: float = 0.0, execution: Mapping[str, str] | None = None
+    ) -> None:
+        self.wrong, self.broken = wrong, broken
+        self.calls = dict(execution or {}).get("calls", "")
 
     def predict(self, requests: Sequence[Request]) -> list[Prediction]:
         if self.calls:

@@ -37,7 +37,7 @@ class Nights:
 
     def run(self, day: str, wrong: float, *overrides: str, **more: Any) -> int:
         """The exit code of one night; `more` are arguments of the system."""
-        kwargs = {"wrong": wrong, "calls": str(self.folder / "calls"), **more}
+        kwargs = {"wrong": wrong, "execution": {"calls": str(self.folder / "calls")}, **more}
         body = {
             "name": "full",
             "store": self.store,
