@@ -8,6 +8,7 @@ EXPENSIVE = ("slow", "cluster", "vllm", "gpu", "trial")
 # One case of each kind stays in `make test`; what is listed here is its twins and the long hauls.
 TRIAL = {
     # Twins: a promise's other formats, pools, places and seeds.
+    "more orders on both pools": r"test_steering.py::test_(?!a_paused_system).*\[ray\]",
     "more runs on both pools": (
         r"test_run.py::test_(?!every_sample_ends|a_run_resumes|a_system_that_cannot).*\[ray\]"
     ),
