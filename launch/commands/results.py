@@ -45,7 +45,7 @@ def status_command(run: str | None, store: str, as_json: bool) -> int:
     from medgen.launch.run.standing import standing
 
     reader = open_run(store, run)
-    status = standing(RunFolder(reader.objects, reader.plan.run_id), partial(click.echo, err=True))
+    status = standing(RunFolder(reader.objects, reader.plan.run_id), partial(say, err=True))
     todo = survey(reader, terms=None)
     if as_json:
         left = {key: len(targets) for key, targets in todo.targets.items()}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgen.launch import exits
-from medgen.launch.commands.options import as_json, emit, store_option
+from medgen.launch.commands.options import as_json, emit, say, store_option
 
 if TYPE_CHECKING:
     from medgen.engine.run.control import Order
@@ -50,7 +50,7 @@ def control_command(run: str, verb: str, what: tuple[str, ...], store: str, as_j
         emit("control", run=reader.plan.run_id, number=number, verb=verb, what=list(what))
     else:
         said = " ".join((verb, *what))
-        click.echo(f"run {reader.plan.run_id}: order {number}, {said}", err=True)
+        say(f"run {reader.plan.run_id}: order {number}, {said}", err=True)
     return exits.OK
 
 
