@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from medgen.engine.run.board import Queue
 from medgen.engine.run.editions import note_editions
+from medgen.engine.run.faults import FaultPolicy
 from medgen.engine.run.pool import Receipt, Unit, inputs_of
 from medgen.engine.run.reader import RunReader
+from medgen.engine.run.staff import Staff
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.shards import Head
 
@@ -37,6 +40,33 @@ class Books:
             read = {place: one.sha256 for place, one in inputs.items()}
             head = Head(told[target.key].sha256, read, told[target.key].identity)
             self.reader.note_commit(target.key, unit.shard, target.revision, head)
+
+    def take_up(self, queue: Queue, faults: FaultPolicy, staff: Staff) -> None:
+        """Leave of a queue's next shard only what no earlier start has done."""
+        whole = queue.fresh[0]
+        if whole.positions is not None or whole.merge:
+            return
+        size = staff.samples(whole)
+        spans = [span for span in self.spans_of(whole) if span[1] <= size]
+        if spans:
+            queue.fresh.popleft()
+            queue.fresh.extendleft(reversed(faults.take_up(whole, spans, size)))
+            for low, high in spans:
+                staff.note_done(whole, high - low)
+
+    def spans_of(self, unit: Unit) -> tuple[tuple[int, int], ...]:
+        """Positions of a unit's shard that an earlier start has committed, for all its targets."""
+        common: set[tuple[int, int]] | None = None
+        for target in unit.targets:
+            node = self.reader.plan.nodes[target.key]
+            stage, known = self.reader.stage(node), self.reader.listing(node).parts
+            if not known or target.edition != stage.place.edition:
+                return ()
+            made_from = {place: one.sha256 for place, one in inputs_of(node, unit).items()}
+            parts = stage.parts(unit.shard, target.revision, made_from)
+            spans = set(parts.spans()) if parts.name in known else set()
+            common = spans if common is None else common & spans
+        return tuple(sorted(common or ()))
 
     def look_again(self, receipts: Sequence[Receipt], look: Callable[[RunReader], Todo]) -> None:
         """Rows are to be of another edition: what is to do is found anew."""

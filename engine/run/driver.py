@@ -65,6 +65,7 @@ class Ending:
 
     stopped: bool
     failed: Mapping[str, str]  # group -> why it was given up
+    spent_usd: float = field(default=0.0, compare=False)  # with what was spent before it
 
 
 def carry_out(reader: RunReader, todo: Todo, pool: Pool, options: Options) -> Ending:
@@ -135,7 +136,7 @@ class Driver:
         for group in self.plan.groups:
             self._close(group)
         self.books.note_editions()
-        return Ending(stopped, dict(self.board.failed))
+        return Ending(stopped, dict(self.board.failed), self.budget.spent_usd)
 
     # ---- who is there
 
@@ -178,6 +179,7 @@ class Driver:
             while queue.suspects and self._offer(queue.suspects[0], alone=True):
                 queue.suspects.popleft()
             while queue.fresh and not queue.suspects and self.crew.with_room(name):
+                self.books.take_up(queue, self.faults, self.staff)
                 unit = self.staff.next_unit(queue, self._cut)
                 if not self._offer(unit):
                     queue.fresh.appendleft(unit)
@@ -357,9 +359,10 @@ class Driver:
                 (queue.suspects if alone else queue.fresh).append(unit)
 
     def _report(self, outcome: Outcome) -> None:
-        if outcome.group in self.charging and outcome.unit is not None:
+        unit = outcome.unit
+        if outcome.group in self.charging and unit is not None and not unit.merge:
             usd = sum(receipt.cost_usd for receipt in outcome.receipts)
-            self.budget.pay(outcome.group, usd, self.staff.samples(outcome.unit))
+            self.budget.pay(outcome.group, usd, self.staff.samples(unit))
         for receipt in outcome.receipts:
             self.options.watch(Event("receipt", outcome.group, receipt))
 

@@ -10,7 +10,7 @@ the second time that sample kills one, it is quarantined and becomes a row. A un
 and does not return is not sent again: its samples become rows that say so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -169,6 +169,21 @@ class FaultPolicy:
         split.waiting += 1  # one part became two
         low, high = span
         return replace(unit, positions=(low, at)), replace(unit, positions=(at, high))
+
+    def take_up(
+        self, unit: Unit, spans: Sequence[tuple[int, int]], samples: int
+    ) -> tuple[Unit, ...]:
+        """What is left of a shard of which an earlier start has committed parts.
+
+        Args:
+            unit: the whole shard.
+            spans: positions of those parts, in order, none over another.
+            samples: how many the shard holds.
+        """
+        ends = [0, *(end for span in spans for end in span), samples]
+        gaps = [(low, high) for low, high in zip(ends[::2], ends[1::2], strict=True) if low < high]
+        split = self._splits[_work(unit)] = _Split(unit, max(1, len(gaps)), list(spans))
+        return tuple(replace(unit, positions=gap) for gap in gaps) or self._part_over(split).units
 
     def _split(self, unit: Unit, low: int, high: int) -> Next:
         halves = self.cut(unit, (low, high), (low + high) // 2)

@@ -40,12 +40,23 @@ def damaged_samples(objects: Objects, ref: str) -> Iterator[Damage]:
 
 
 def damaged_stages(objects: Objects, plan: Plan) -> Iterator[Damage]:
-    """Every damaged shard of a plan's stages, at the revision that is read."""
+    """Every damaged shard of a plan's stages, at the revision that is read, and damaged parts."""
     reader = RunReader(objects, plan)
     for node in plan.nodes.values():
         for shard, revision in sorted(reader.revisions(node).items()):
             if found := _shard_damage(reader, node, shard, revision):
                 yield found
+        yield from _part_damages(reader, node)
+
+
+def _part_damages(reader: RunReader, node: Node) -> Iterator[Damage]:
+    stage = reader.stage(node)
+    for folder in sorted(reader.listing(node).parts):
+        for path in stage.part_paths(folder):
+            try:
+                stage.proven(path)
+            except CorruptError as err:
+                yield Damage(path, str(err))
 
 
 def _shard_damage(reader: RunReader, node: Node, shard: int, revision: int) -> Damage | None:

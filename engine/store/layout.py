@@ -33,6 +33,7 @@ STAGES = "stages"
 NIGHTLY = "nightly"
 DEATHS = "chaos"  # marks of those that a rehearsal has caused
 QUARANTINE = "quarantine"
+PARTS = "parts-"  # how the folder of a shard's parts begins
 SUMMARY = "summary.parquet"
 
 LONGEST_NAME = 100  # bytes
@@ -40,6 +41,7 @@ _LONGEST_FOLDER = 60
 _FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME = r"[0-9a-z]+(?:-\d+of\d+)?"  # of a shard: what samples it is about
 _SHARD = re.compile(rf"shard-({_NAME})(?:-r(\d+))?\.arrow")
+_PART = re.compile(r"(\d{5,})-(\d{5,})\.arrow")
 _LEASE = re.compile(r"lease-(\d{6,})\.json")
 _COMMIT = re.compile(rf"stages/(\w+)/\w+/(?:\w+/)?(shard|parts)-({_NAME})")
 _EDITION = re.compile(r"[0-9a-f]{16}")
@@ -125,7 +127,7 @@ class StagePlace:
     def parts(self, name: str, revision: int, inputs: str) -> str:
         """The folder of a shard's parts; `inputs` tells apart what they were made from."""
         suffix = f"-{inputs}" if inputs else ""
-        return f"{self.folder}/parts-{name}{_revision_suffix(revision)}{suffix}"
+        return f"{self.folder}/{PARTS}{name}{_revision_suffix(revision)}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +337,12 @@ def owed_note(name: str, revision: int) -> str:
 def part(parts: str, positions: tuple[int, int]) -> str:
     """The rows of some positions, in a folder of parts."""
     return f"{parts}/{positions[0]:05d}-{positions[1]:05d}.arrow"
+
+
+def positions_of(name: str) -> tuple[int, int] | None:
+    """The positions that a part's file name stands for; None: it is no part's."""
+    match = _PART.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def commit_of(path: str) -> tuple[str, ...] | None:

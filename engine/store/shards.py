@@ -23,7 +23,15 @@ from medgen.engine.codec import fingerprint
 from medgen.engine.errors import CorruptError
 from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
-from medgen.engine.store.layout import QUARANTINE, StagePlace, owed_note, part, shard_of
+from medgen.engine.store.layout import (
+    PARTS,
+    QUARANTINE,
+    StagePlace,
+    owed_note,
+    part,
+    positions_of,
+    shard_of,
+)
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.sealed import seal, seal_of, unseal
 
@@ -38,6 +46,7 @@ class Listing:
     revisions: Mapping[int, int]
     lost: Mapping[int, int]  # the highest revision is in quarantine
     owed: frozenset[int] = frozenset()  # the highest revision may have rows to be repeated
+    parts: frozenset[str] = frozenset()  # folders of parts that were not put together
 
     def join(self, told: Mapping[int, int]) -> "Listing":
         """With commits that were heard of otherwise."""
@@ -93,6 +102,7 @@ class Stage:
             {n: kept[name] for n, name in enumerate(self.names) if name in kept},
             {n: lost[name] for n, name in enumerate(self.names) if name in lost},
             frozenset(n for n, name in enumerate(self.names) if name in owed),
+            frozenset(name for name in names if name.startswith(PARTS)),
         )
 
     def other_names(self) -> list[str]:
@@ -173,6 +183,11 @@ class Stage:
         schemas.check_name(table, stage_kind(self.stage).rows, name)
         return table
 
+    def part_paths(self, folder: str) -> list[str]:
+        """Every part in a folder of parts, by the name that a listing has for it."""
+        inside = f"{self.place.folder}/{folder}"
+        return [f"{inside}/{name}" for name in self.objects.names(inside) if positions_of(name)]
+
     def parts(self, shard: int, revision: int, made_from: Mapping[str, str]) -> "Parts":
         """Where the parts of a shard lie until they are put together."""
         # Parts that an earlier driver left may be made from other inputs: they lie elsewhere.
@@ -186,6 +201,20 @@ class Parts:
     def __init__(self, stage: Stage, folder: str) -> None:
         """Nothing is read or written yet."""
         self._stage, self.folder = stage, folder
+
+    @property
+    def name(self) -> str:
+        """The folder's, as a listing of the stage has it."""
+        return self.folder.rpartition("/")[2]
+
+    def spans(self) -> list[tuple[int, int]]:
+        """The positions of the parts that are there, in order; of two that overlap, the first."""
+        found = (positions_of(name) for name in self._stage.objects.names(self.folder))
+        taken: list[tuple[int, int]] = []
+        for low, high in sorted(span for span in found if span):
+            if low < high and (not taken or low >= taken[-1][1]):
+                taken.append((low, high))
+        return taken
 
     def write(self, positions: tuple[int, int], table: pa.Table) -> int:
         """Commit the rows of some positions; harmless when it was done before. Returns bytes."""

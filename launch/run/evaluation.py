@@ -284,19 +284,15 @@ def _driving(
 
 def _carry_on(pool: Pool, given: tuple[RunReader, Work], driving: Options) -> Ending:
     """Carry out what is to be done, and again what is owed then when somebody asked to requeue."""
-    (reader, work), spent = given, [0.0]
+    reader, work = given
     todo = work.todo
-
-    def watch(event: Event) -> None:
-        spent[0] += event.receipt.cost_usd if event.receipt else 0.0
-        driving.watch(event)
-
     asked = driving.orders().requeued  # those of earlier starts
     while True:
-        ending = carry_out(reader, todo, pool, replace(driving, watch=watch, spent_usd=spent[0]))
+        ending = carry_out(reader, todo, pool, driving)
         before, asked = asked, driving.orders().requeued
         if ending.stopped or asked == before:
             return ending
+        driving = replace(driving, spent_usd=ending.spent_usd)
         reader = reader.anew()
         todo = work.look(reader)
         if not todo.shards:

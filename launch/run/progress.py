@@ -120,8 +120,9 @@ class Bars:
                     visible(sentence(event)), markup=False, highlight=False
                 )
             return
-        if receipt.part is None:
-            self._progress.advance(self._tasks[receipt.stage])
+        if receipt.part is not None:
+            return  # parts come once more with the whole
+        self._progress.advance(self._tasks[receipt.stage])
         self._rows[receipt.stage].update(receipt.rows)
         self._tokens["out"] += receipt.completion_tokens
         self._tokens["in"] += receipt.prompt_tokens
@@ -164,8 +165,9 @@ class Lines:
         """Count a receipt; say what cannot wait."""
         receipt = event.receipt
         if receipt is not None:
-            self._done[receipt.stage] += receipt.part is None
-            if receipt.stage in ("answer", "render"):
+            whole = receipt.part is None  # parts come once more with it
+            self._done[receipt.stage] += whole
+            if whole and receipt.stage in ("answer", "render"):
                 self._failed += sum(n for s, n in receipt.rows.items() if s != "ok")
             if time.monotonic() - self._said > _LINE_EVERY_S:
                 self._said = time.monotonic()
