@@ -11,6 +11,7 @@ MedgenError
 ├── StoreError       results cannot be read or written
 │   ├── BusyError    the store did not answer properly; asking again may help
 │   └── CorruptError an object is not what was written, or in no form that this version reads
+│       └── StaleError what was known of an object holds no more; repair finds nothing
 ├── SpendingError    a spending cap was reached; everything so far is committed
 └── EngineDied       the model's engine in this process is dead, and so must the process be
 
@@ -74,6 +75,13 @@ class BusyError(StoreError):
 
 class CorruptError(StoreError):
     """An object is not what was written there, or in no form that this version reads."""
+
+
+class StaleError(CorruptError):
+    """What this run knew of an object holds no more: it is gone, or another by now.
+
+    Nothing is damaged, so no repair finds anything; the next start looks anew.
+    """
 
 
 class SpendingError(MedgenError):

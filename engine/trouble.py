@@ -24,7 +24,9 @@ TRACEBACK_BYTES = 16 * 1024  # of a traceback's end, where the cause of it all s
 _WORDS = 2000  # characters of an error's own words
 _NUMBERS = re.compile(r"(?:0x)?[0-9a-f]{8,}|\d+")
 # Errors whose words are ours, about places and numbers.
-_OF_NO_SAMPLE = ("StoreError", "BusyError", "CorruptError", "PlanError", "SpendingError")
+_OF_NO_SAMPLE = (
+    *("StoreError", "BusyError", "CorruptError", "StaleError", "PlanError", "SpendingError"),
+)
 
 
 @dataclass(frozen=True, slots=True)

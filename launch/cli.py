@@ -124,10 +124,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _cure(err: Exception) -> str:
-    from medgen.engine.errors import CorruptError
+    from medgen.engine.run.repair import cure
 
-    damaged = isinstance(err, CorruptError) and "--repair" not in str(err)
-    return "; `medgen run --repair` finds and replaces what is damaged" if damaged else ""
+    return cure(type(err).__name__, str(err))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from medgen.engine.run.faults import MAX_RAISING, FaultPolicy, slot_of
 from medgen.engine.run.fit import check_fit
 from medgen.engine.run.pool import Outcome, Pool, Receipt, Unit, Worker
 from medgen.engine.run.reader import RunReader
+from medgen.engine.run.repair import cure
 from medgen.engine.run.speeds import keep_speeds, read_speeds
 from medgen.engine.run.staff import Staff
 from medgen.engine.run.stages import Manner, worker_recipe
@@ -378,9 +379,7 @@ class Driver:
         elif then.kind == "again":
             self._requeue(then.units, then.alone)
         else:
-            cure = "; `medgen run --repair` finds and replaces it"
-            damaged = outcome.trouble.error_type == "CorruptError"
-            reason = then.reason + (cure if damaged else "")
+            reason = then.reason + cure(outcome.trouble.error_type, then.reason)
             self.give_up(outcome.group, reason, outcome.trouble)
 
     def _follow_refusal(self, outcome: Outcome, unit: Unit) -> None:

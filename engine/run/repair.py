@@ -11,8 +11,18 @@ from dataclasses import dataclass
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node, Plan
+from medgen.engine.run.editions import read_editions
 from medgen.engine.run.reader import RunReader
-from medgen.engine.store.layout import quarantine_path, sample_shard
+from medgen.engine.store.layout import (
+    BENCHMARKS,
+    RUNS,
+    SAMPLES,
+    STAGES,
+    RunPlace,
+    is_identity,
+    quarantine_path,
+    sample_shard,
+)
 from medgen.engine.store.objects import Objects
 
 
@@ -22,6 +32,34 @@ class Damage:
 
     path: str
     why: str
+
+
+def cure(error_type: str, words: str) -> str:
+    """What to do about a damaged object, behind the words that begin with its path.
+
+    Empty where no repair helps: an object that it does not prove, one that is gone or exchanged,
+    or words that say what to do.
+    """
+    if error_type != "CorruptError" or "--repair" in words or "medgen import" in words:
+        return ""
+    folder = words.partition("/")[0]
+    if folder in (SAMPLES, BENCHMARKS):
+        return (
+            "; `medgen run --repair` imports it again from `benchmark.source`; without one, "
+            "`medgen import` does"
+        )
+    place = words.partition(":")[0]
+    if folder == STAGES and is_identity(place.rpartition("/")[2]):
+        return (
+            "; nothing else knows what made the rows beside it: move "
+            f"{place.rpartition('/')[0]} away, and they are made anew"
+        )
+    if folder == STAGES or (folder == RUNS and place.rpartition("/")[2] in _MENDED):
+        return "; `medgen run --repair` finds and replaces it"
+    return ""
+
+
+_MENDED = tuple(path.rpartition("/")[2] for path in (RunPlace("x").plan, RunPlace("x").editions))
 
 
 def damaged_samples(objects: Objects, ref: str) -> Iterator[Damage]:
@@ -47,6 +85,15 @@ def damaged_stages(objects: Objects, plan: Plan) -> Iterator[Damage]:
             if found := _shard_damage(reader, node, shard, revision):
                 yield found
         yield from _part_damages(reader, node)
+
+
+def damaged_notes(objects: Objects, plan: Plan) -> Iterator[Damage]:
+    """A run's list of editions, where it cannot be read: without one, a run chooses anew."""
+    place = RunPlace(plan.run_id)
+    try:
+        read_editions(objects, plan.run_id)
+    except CorruptError as err:
+        yield Damage(place.editions, str(err))
 
 
 def _part_damages(reader: RunReader, node: Node) -> Iterator[Damage]:

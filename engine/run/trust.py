@@ -43,7 +43,7 @@ class Trust:
     def note_failure(self, outcome: Outcome, out: Out) -> Culprit | None:
         """A unit came back undone. Returns what is to be ended for it."""
         kind = outcome.trouble.error_type
-        if outcome.kind != "failed" or kind == "CorruptError":
+        if outcome.kind != "failed" or kind in ("CorruptError", "StaleError"):
             return None
         if kind in REFUSALS:
             self.refused[out.machine] = self.refused.get(out.machine, 0) + 1

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.data import Prediction, Sample, Score, Verdict
 from medgen.engine.environment import code_digest, environment_lock
-from medgen.engine.errors import CorruptError, StoreError
+from medgen.engine.errors import StaleError, StoreError
 from medgen.engine.plan.effective import Effective, resolve, seen_parts
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import (
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 # Requests that a unit has under way: one after another, those of 25 systems and nine metrics take
 # seven seconds at 30 ms each.
 AT_ONCE = 16
+_ANEW = "start again: the next start looks at what is there"
 # What Arrow and JSON raise for values that they cannot hold.
 _UNSTORABLE = (pa.ArrowException, UnicodeError, OverflowError, ValueError, TypeError)
 Row = TypeVar("Row", Prediction, Score, Verdict)
@@ -168,9 +169,11 @@ class StageWorker(ABC):
             try:
                 table, digest = stage.read_sealed(index, known.revision)
             except FileNotFoundError as err:
-                raise CorruptError(f"{place}: a shard that this stage needs is gone") from err
+                raise StaleError(
+                    f"{place}: a shard that this stage needs is gone; {_ANEW}"
+                ) from err
             if known.sha256 not in ("", digest):
-                raise CorruptError(f"{place} was exchanged since this run began; start again")
+                raise StaleError(f"{place} was exchanged since this run began; {_ANEW}")
             tables.append(table)
         return concat(tables)
 

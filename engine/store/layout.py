@@ -45,6 +45,7 @@ _PART = re.compile(r"(\d{5,})-(\d{5,})\.arrow")
 _LEASE = re.compile(r"lease-(\d{6,})\.json")
 _COMMIT = re.compile(rf"stages/(\w+)/\w+/(?:\w+/)?(shard|parts)-({_NAME})")
 _EDITION = re.compile(r"[0-9a-f]{16}")
+_IDENTITY = re.compile(r"identity(?:-\w+)?\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +328,11 @@ def shard_of(file: str) -> tuple[str, int] | None:
 def is_edition(name: str) -> bool:
     """Whether a name below a key is an edition's."""
     return bool(_EDITION.fullmatch(name))
+
+
+def is_identity(file: str) -> bool:
+    """Whether a file name in an edition's folder is of what made its rows."""
+    return bool(_IDENTITY.fullmatch(file))
 
 
 def owed_note(name: str, revision: int) -> str:

@@ -14,7 +14,13 @@ from medgen.engine.errors import BenchmarkError, CorruptError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder, run_ids
-from medgen.engine.run.repair import Damage, damaged_samples, damaged_stages, quarantine
+from medgen.engine.run.repair import (
+    Damage,
+    damaged_notes,
+    damaged_samples,
+    damaged_stages,
+    quarantine,
+)
 from medgen.engine.store.layout import BenchmarkPlace, benchmark_name
 from medgen.engine.store.objects import Objects
 from medgen.launch import compose
@@ -56,7 +62,7 @@ def _benchmark_damage(objects: Objects, name: str) -> list[Damage]:
 
 
 def mend_run(objects: Objects, plan: Plan, tell: Tell) -> None:
-    """Put the damaged shards of a plan aside, and a plan in the store that cannot be read."""
+    """Put the damaged shards of a plan aside, and a plan and notes that cannot be read."""
     folder = RunFolder(objects, plan.run_id)
     plans = []
     try:
@@ -64,7 +70,7 @@ def mend_run(objects: Objects, plan: Plan, tell: Tell) -> None:
             folder.plan()
     except CorruptError as err:
         plans = [Damage(folder.place.plan, str(err))]
-    for damage in chain(plans, damaged_stages(objects, plan)):
+    for damage in chain(plans, damaged_notes(objects, plan), damaged_stages(objects, plan)):
         _put_aside(objects, damage, tell)
 
 

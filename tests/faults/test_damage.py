@@ -11,19 +11,24 @@ import yaml
 from fakes import Lines
 from sources.outside import RECORDS, write_directory
 
+from medgen.actors.local_pool import LocalPool
 from medgen.conf.schema import BenchmarkConf
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.benchmark.manifest import Benchmark, find_benchmark
 from medgen.engine.errors import CorruptError, MedgenError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.results.summary import summarize
+from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.events import Event
 from medgen.engine.run.reader import RunReader
+from medgen.engine.run.repair import cure
+from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import BenchmarkPlace, StagePlace, sample_shard
 from medgen.engine.store.sealed import seal, seal_of, unseal
 from medgen.engine.store.shards import labels
 from medgen.launch import compose
+from medgen.launch.cli import main
 from medgen.launch.commands.options import configuration
 from medgen.launch.run.evaluation import RunOptions, RunResult, evaluate
 from medgen.launch.run.repair import mend_benchmark
@@ -193,6 +198,81 @@ def test_a_damaged_plan_in_the_store_is_replaced(run: Path) -> None:
     stored.write_bytes(stored.read_bytes()[:100])
     again(run, repair=True)
     assert json.loads(stored.read_bytes()) == whole
+
+
+def refused(run: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What a plain run says that ends at something damaged."""
+    with pytest.raises(SystemExit) as end:
+        main(["run", "--config", str(run)])
+    assert end.value.code == 6
+    return capsys.readouterr().err.strip()
+
+
+def test_a_damaged_list_of_editions_is_replaced(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = again(run)[0].plan
+    before = {stage: rows(plan, run, stage) for stage in ("answer", "score")}
+    (note,) = (run.parent / "store").glob("runs/*/editions.json")
+    truncate(note)
+    assert refused(run, capsys).endswith("`medgen run --repair` finds and replaces it")
+    done, heard = again(run, repair=True)
+    assert done.complete
+    assert [e.details["path"].endswith(note.name) for e in heard if e.kind == "quarantined"]
+    assert not [e for e in heard if e.receipt], "nothing is made again"
+    assert {stage: rows(done.plan, run, stage) for stage in before} == before
+
+
+@pytest.mark.parametrize("stage", ["answer", "score"])
+def test_rows_of_a_maker_that_cannot_be_read_are_made_anew_once_they_are_moved_away(
+    run: Path, stage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = again(run)[0].plan
+    before = {stage: rows(plan, run, stage) for stage in ("answer", "score")}
+    truncate(folder(run, stage) / "identity.json")
+    said = refused(run, capsys)
+    assert "--repair" not in said
+    away = folder(run, stage).relative_to(run.parent / "store")
+    assert said.endswith(f"move {away} away, and they are made anew")
+    folder(run, stage).rename(run.parent / "away")
+    assert again(run)[0].complete
+    assert {stage: rows(plan, run, stage) for stage in before} == before
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("stages/answer/k/e/shard-0.arrow: checksum differs", "--repair` finds"),
+        ("runs/r-1/plan.json: not a plan", "--repair` finds"),
+        ("runs/r-1/editions.json: not a list of editions", "--repair` finds"),
+        ("samples/0.arrow: checksum differs", "imports it again from `benchmark.source`"),
+        ("benchmarks/b-1/manifest.json: not a manifest", "imports it again"),
+        ("samples/0.arrow: gone; import it again with `medgen import`", ""),
+        ("stages/answer/k/e/identity.json: not an identity", "move stages/answer/k/e away"),
+        ("stages/answer/k/e/identity-f.json: not an identity", "move stages/answer/k/e away"),
+        ("runs/r-1/control/0001.json: not an order", ""),
+        ("runs/r-1/tables.json: not a note on tables", ""),
+        ("nightly/n/nights/2026-01-01.json: not a record", ""),
+        ("answer/k: sample ids are not the benchmark's", ""),
+        ("a sentinel table is not of version 3", ""),
+    ],
+)
+def test_a_repair_is_offered_only_where_it_can_help(said: str, advice: str) -> None:
+    assert advice in cure("CorruptError", said)
+    assert bool(cure("CorruptError", said)) is bool(advice)
+    assert cure("StaleError", said) == cure("AdapterError", said) == ""
+
+
+def test_an_input_that_goes_while_a_run_reads_is_no_damage(run: Path) -> None:
+    done = again(run)[0]
+    (node,) = (n for n in done.plan.nodes.values() if n.stage == "score")
+    shard(run, "score", 1).unlink()
+    todo = survey(RunReader(done.reader.objects, done.plan))
+    shard(run, "answer", 1).unlink()
+    ending = carry_out(RunReader(done.reader.objects, done.plan), todo, LocalPool(), Options())
+    assert "is gone; start again" in ending.failed[node.group]
+    assert "--repair" not in ending.failed[node.group]
+    assert again(run)[0].complete
 
 
 @pytest.mark.parametrize("spoil", [flip, truncate, empty, Path.unlink], ids=lambda s: s.__name__)

@@ -1,7 +1,6 @@
 """Whatever a component does at whichever hook ends as rows or as its own failure, never the run."""
 
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from fakes import Lines, answers, echo, plan
@@ -63,9 +62,9 @@ def go(objects: Objects, work: Plan) -> Ending:
 
 @pytest.mark.parametrize(("port", "hook", "fault"), RUN, ids=lambda x: getattr(x, "__name__", x))
 def test_a_component_costs_its_rows_or_itself(
-    tmp_path: Path, port: type, hook: str, fault: str
+    memory_url: str, port: type, hook: str, fault: str
 ) -> None:
-    objects = connect(str(tmp_path / "store"))
+    objects = connect(memory_url)
     work = planned(objects, port, hook, fault)
     ending = go(objects, work)
     assert not ending.stopped
@@ -97,8 +96,8 @@ class _Nothing:
 
 @pytest.mark.parametrize("hook", HOOKS[Source])
 @pytest.mark.parametrize("fault", ALL)
-def test_a_source_is_refused_whole_or_taken_whole(tmp_path: Path, hook: str, fault: str) -> None:
-    objects = connect(str(tmp_path / "store"))
+def test_a_source_is_refused_whole_or_taken_whole(memory_url: str, hook: str, fault: str) -> None:
+    objects = connect(memory_url)
     source = unfaithful.Records(hook, fault)
     samples = 0
     with suppress(MedgenError):
