@@ -138,7 +138,8 @@ def _which_damage(scene: Scene) -> Item:
 def _choice(scene: Scene, question: str, right: str, others: Sequence[str]) -> Item:
     wrong = scene.rng.permutation(len(others))[:3]
     options = [others[at] for at in wrong]
-    options.insert(int(scene.rng.integers(len(options) + 1)), right)
+    # Each letter is right as often as any other, also within each kind of question.
+    options.insert((scene.number + scene.number // 4) % (len(options) + 1), right)
     choices = tuple(f"{letter}. {text}" for letter, text in zip("ABCD", options, strict=False))
     return Item(
         "\n".join([question, *choices]),

@@ -15,14 +15,26 @@ from medgen.engine.store.connect import connect
 
 
 def test_it_is_whole_and_balanced(mini_samples: list[Sample]) -> None:
-    assert len(mini_samples) == 128
+    assert len(mini_samples) == 144
     assert validate(build_mini()) == []
-    assert Counter(s.task for s in mini_samples) == dict.fromkeys(TASKS, 8)
+    assert Counter(s.task for s in mini_samples) == dict.fromkeys(TASKS, 8) | {
+        "multiple-choice": 24
+    }
     assert {s.modality for s in mini_samples} == set(MODALITIES)
     assert min(Counter(s.modality for s in mini_samples).values()) >= 12
     for task in TASKS:
         modalities = {s.modality for s in mini_samples if s.task == task}
         assert len(modalities) == (4 if "3d" in task else 6)
+
+
+def test_no_letter_is_right_more_often_than_another(mini_samples: list[Sample]) -> None:
+    asked = [s for s in mini_samples if s.task == "multiple-choice"]
+    letters = Counter((s.reference_text or "")[0] for s in asked)
+    assert letters == dict.fromkeys("ABCD", 6)
+    questions = Counter((s.instruction.splitlines()[0].split(",")[0], s.modality) for s in asked)
+    assert max(questions.values()) == 1
+    which = {m for (q, m) in questions if q.startswith("Which kind of imaging")}
+    assert which == set(MODALITIES)
 
 
 def test_every_run_gives_the_same_bytes(mini_samples: list[Sample]) -> None:

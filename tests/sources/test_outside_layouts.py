@@ -137,8 +137,8 @@ def test_each_layout_can_be_imported(
 ) -> None:
     source = open_source(str(mini_layouts[layout]))
     manifest = import_benchmark(source, connect(str(tmp_path)), ImportOptions("mini"))
-    assert manifest.samples == 128
-    assert manifest.tasks == {task: 8 for _, task in build_mini().expected_counts()}
+    assert manifest.samples == 144
+    assert manifest.tasks == {task: n for (_, task), n in build_mini().expected_counts().items()}
     assert manifest.source["layout"] == layout
 
 
