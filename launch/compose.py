@@ -67,6 +67,7 @@ def recipe(conf: RunConf) -> Recipe:
         scorer=Spec(SCORER, _scorer_kwargs(conf.scoring)),
         apart=frozenset(name for name, spec in metrics.items() if not _is_importable(spec)),
         nonce=conf.nonce,
+        conditions=tuple(conf.conditions),
     )
     for who, spec in _specs(composed):
         check_arguments(who, spec.target, spec.kwargs)

@@ -8,12 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medgen.engine.errors import BenchmarkError
+from medgen.engine.results.conditions import effects_table
 from medgen.engine.results.summary import read_summary
 from medgen.engine.run.folder import RunFolder, find_run, run_ids
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects
 from medgen.launch.quick import Quick, quick_run
+from medgen.launch.report.conditions import read_conditions
 
 TABLES = ("values", "predictions", "verdicts")
 
@@ -45,6 +47,10 @@ class Run:
     def verdicts(self) -> pa.Table:
         """One row a system, sample, judge and scale."""
         return self._table("verdicts")
+
+    def conditions(self) -> pa.Table:
+        """One row a system, condition and value: what the condition did. Empty without any."""
+        return effects_table(read_conditions(self._objects, self.id))
 
     @property
     def report(self) -> str:

@@ -7,7 +7,7 @@ How the work is done (workers, resources, cluster) is kept beside it and never e
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import accumulate
 from typing import Any
@@ -15,11 +15,12 @@ from typing import Any
 from medgen.engine.benchmark.digest import part_digest
 from medgen.engine.benchmark.manifest import Manifest, ShardEntry
 from medgen.engine.codec import fingerprint, plain
+from medgen.engine.conditions.kinds import SIGN, VERSION, find_condition
 from medgen.engine.data import ASKS, Asks, form_of
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Resources, Spec, identity, reads_benchmark
 from medgen.engine.registry import inner_recipes
-from medgen.engine.stages import stage_kind
+from medgen.engine.stages import JUDGE, SCORE, stage_kind
 from medgen.engine.store.layout import path_name, piece_name
 
 
@@ -36,7 +37,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What is evaluated: an answer model, a render model, or both."""
+    """What is evaluated: an answer model, a render model, or both.
+
+    One under a condition is a system of its own, `of` the one that the recipe has.
+    """
 
     name: str
     answer: Model | None = None
@@ -44,6 +48,13 @@ class System:
     gives: tuple[Asks, ...] = ASKS  # what it is asked for; it owes no row to other samples
     control: bool = False
     notes: tuple[str, ...] = ()
+    condition: str = ""
+    of: str = ""
+
+    @property
+    def is_pairing(self) -> bool:
+        """Whether only what judges are shown is another: it gives no answers of its own."""
+        return bool(self.condition) and find_condition(self.condition).of == "judge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,7 @@ class Recipe:
     # Metrics that are scored by workers of their own: what cannot be made costs no other metric.
     apart: frozenset[str] = frozenset()
     nonce: str = ""  # enters the keys of models and judges: another one runs them again
+    conditions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,7 @@ class Node:
     group: str  # the workers that do it
     split: int = 1
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    condition: str = ""  # of what a model is given or a judge is shown, or of what metrics read
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +179,11 @@ class Plan:
             if stage_kind(n.stage).rows == rows and system in n.systems
         )
 
+    @property
+    def answering(self) -> tuple[System, ...]:
+        """The systems that give answers of their own: not those that judges are shown otherwise."""
+        return tuple(system for system in self.systems if not system.is_pairing)
+
     def rows_due(self, system: str) -> int:
         """How many samples a system must have a row for: the locked denominator."""
         return sum(self.samples.get(asks, 0) for asks in self.system(system).gives)
@@ -188,13 +206,14 @@ def make_plan(recipe: Recipe, manifest: Manifest, limit: int | None = None) -> P
         samples.update(entry.asks)
     nodes: dict[str, Node] = {}
     groups: dict[str, GroupPlan] = {}
-    for system in recipe.systems:
+    systems = _with_conditions(recipe, samples)
+    for system in systems:
         upstream: tuple[str, ...] = ()
         for node, group in _model_nodes(system, manifest, recipe.nonce, nodes):
             upstream = (*upstream, node.key)
             groups.setdefault(group.name, group)
             _share(nodes, node)
-        for node in _dependent_nodes(recipe, system, upstream):
+        for node in _dependent_nodes(recipe, system, manifest, upstream):
             _share(nodes, node)
     groups |= _dependent_groups(recipe)
     asked = [plain(recipe.systems), plain(recipe.metrics), sorted(recipe.judges), recipe.protocol]
@@ -208,7 +227,7 @@ def make_plan(recipe: Recipe, manifest: Manifest, limit: int | None = None) -> P
         content=content,
         protocol=recipe.protocol,
         thresholds=recipe.thresholds,
-        systems=recipe.systems,
+        systems=systems,
         nodes=nodes,
         groups={n: g for n, g in groups.items() if any(x.group == n for x in nodes.values())},
         left_out=manifest.samples - samples.total(),
@@ -251,6 +270,47 @@ def _check(recipe: Recipe) -> None:
         raise ConfigError(f"metrics, judges and steps share a name: {', '.join(twice)}")
 
 
+def _with_conditions(recipe: Recipe, samples: Mapping[Asks, int]) -> tuple[System, ...]:
+    """The systems, then each under the conditions of models, then each as judges are shown it.
+
+    Raises:
+        ConfigError: a condition that nobody has, or that changes nothing of this run.
+    """
+    conditions = [find_condition(name) for name in dict.fromkeys(recipe.conditions)]
+    conditions.sort(key=lambda condition: condition.of != "model")
+    found: list[System] = []
+    for condition in conditions:
+        pairing = condition.of == "judge"
+        if pairing and not recipe.judges:
+            raise ConfigError(
+                f"condition {condition.name!r} is about what judges are shown, and the run has "
+                "none; name some with `judges=[…]`"
+            )
+        before = len(found)
+        for system in recipe.systems:
+            gives = tuple(asks for asks in system.gives if asks in condition.asks)
+            if not any(samples.get(asks) for asks in gives):
+                continue
+            other = replace(
+                system,
+                name=f"{system.name}{SIGN}{condition.name}",
+                condition=condition.name,
+                of=system.name,
+                control=True,  # it shows something about a system, and is ranked with none
+                # Conditions of models are for answers in words, which need no image model.
+                render=system.render if pairing or system.answer is None else None,
+                gives=system.gives if pairing else gives,
+            )
+            found.append(other)
+        if len(found) == before:
+            asked = ", ".join(condition.asks)
+            raise ConfigError(
+                f"condition {condition.name!r} is for samples that ask {asked}, and no system of "
+                "the run is asked for one"
+            )
+    return (*recipe.systems, *found)
+
+
 def _share(nodes: dict[str, Node], node: Node) -> None:
     if node.key in nodes:
         have = nodes[node.key]
@@ -279,12 +339,16 @@ def _model_nodes(
             "semantics": stage_kind(stage).semantics,
             **({"nonce": nonce} if nonce else {}),
         }
+        # A model has its workers once, under however many conditions it is asked.
+        group = f"{stage}/{fingerprint(stage, recipe)}"
+        condition = "" if system.is_pairing else system.condition
+        recipe |= _said_of_condition(condition, manifest)
         key = fingerprint(stage, recipe)
         if key in made and made[key].gives != gives:
             # One model under two systems that are asked for different samples is two nodes.
             recipe["gives"] = list(gives)
             key = fingerprint(stage, recipe)
-        group = f"{stage}/{key}"
+            group = f"{stage}/{key}"
         yield (
             Node(
                 stage=stage,
@@ -296,6 +360,7 @@ def _model_nodes(
                 group=group,
                 split=model.split,
                 recipe=recipe,
+                condition=condition,
             ),
             GroupPlan(
                 group,
@@ -307,6 +372,16 @@ def _model_nodes(
             ),
         )
         upstream = (key,)
+
+
+def _said_of_condition(name: str, manifest: Manifest) -> dict[str, Any]:
+    """What of a condition enters a key."""
+    if not name:
+        return {}
+    said: dict[str, Any] = {"name": name, "version": VERSION}
+    if find_condition(name).borrows:
+        said["benchmark"] = manifest.fingerprint
+    return {"condition": said}
 
 
 def _drawn(system: System) -> tuple[Asks, ...]:
@@ -324,10 +399,17 @@ def _label(spec: Spec) -> str:
     return f"{name}({model})" if model else name
 
 
-def _dependent_nodes(recipe: Recipe, system: System, upstream: tuple[str, ...]) -> Iterator[Node]:
+def _dependent_nodes(
+    recipe: Recipe, system: System, manifest: Manifest, upstream: tuple[str, ...]
+) -> Iterator[Node]:
     made: dict[str, Node] = {}
+    condition = system.condition
+    if condition and not (system.is_pairing or find_condition(condition).moves):
+        condition = ""  # what is compared is what it was
     for step, group in _steps(recipe):
-        if not any(fnmatchcase(system.name, pattern) for pattern in step.systems):
+        if not any(fnmatchcase(system.of or system.name, pattern) for pattern in step.systems):
+            continue
+        if not _looks_at(step, system):
             continue
         read = (*upstream, *(_upstream(step, made, name).key for name in step.after))
         kind = stage_kind(step.stage)
@@ -336,6 +418,7 @@ def _dependent_nodes(recipe: Recipe, system: System, upstream: tuple[str, ...]) 
             "upstream": list(read),
             "semantics": kind.semantics,
         }
+        body |= _said_of_condition(condition, manifest)
         if recipe.nonce and not kind.shard_major:
             body["nonce"] = recipe.nonce
         if fingerprint(step.stage, body) in {node.key for node in made.values()}:
@@ -349,8 +432,16 @@ def _dependent_nodes(recipe: Recipe, system: System, upstream: tuple[str, ...]) 
             systems=(system.name,),
             group=group,
             recipe=body,
+            condition=condition,
         )
     yield from made.values()
+
+
+def _looks_at(step: Step, system: System) -> bool:
+    """Metrics and judges look at answers under a condition; judges alone at what they are shown."""
+    if system.is_pairing:
+        return step.stage == JUDGE.name
+    return not system.condition or step.stage in (SCORE.name, JUDGE.name)
 
 
 def _steps(recipe: Recipe) -> Iterator[tuple[Step, str]]:

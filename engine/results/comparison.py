@@ -8,7 +8,7 @@ Only like is compared with like: columns that were not made alike (`results.maki
 with the difference in words, or compared on request and then named in everything that is shown.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -23,7 +23,6 @@ from medgen.engine.results.making import Making, differences, making
 from medgen.engine.results.statistics import (
     FLIPS,
     Floats,
-    Interval,
     Ints,
     clustered_mean,
     cohen_dz,
@@ -417,55 +416,3 @@ def _better(contrast: Contrast) -> str:
     if p is None or difference is None or p >= ALPHA:
         return "neither shown"
     return "right" if (difference > 0) == (contrast.direction == "higher") else "left"
-
-
-# ---- pairing controls of a judge -----------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PairingEffect:
-    """How much a judge's score falls when a sample is shown the wrong way.
-
-    `delta` is score(correct) - score(control) over the samples that have both.
-    """
-
-    control: str
-    n: int
-    excluded: int  # samples of the correct pairing without the control's score
-    delta: float | None
-    ci_low: float | None
-    ci_high: float | None
-    wilcoxon_p: float | None
-    wilcoxon_holm: float | None
-
-
-def pairing_effects(
-    correct: Mapping[str, float], controls: Mapping[str, Mapping[str, float]]
-) -> list[PairingEffect]:
-    """A judge's sensitivity to pairing, by control; scores are by sample id.
-
-    Incomplete pairs are left out pairwise; Holm's correction is over the controls.
-    """
-    effects = []
-    for name, scores in controls.items():
-        shared = [i for i in correct if i in scores]
-        pairs = np.asarray([(scores[i], correct[i]) for i in shared], dtype=np.float64)
-        pairs = pairs.reshape(-1, 2)
-        pairs = pairs[np.isfinite(pairs).all(axis=1)]
-        deltas = paired_differences(pairs[:, 0], pairs[:, 1])
-        interval: Interval = clustered_mean(deltas, np.arange(len(deltas)))
-        test = wilcoxon(deltas)
-        effects.append(
-            PairingEffect(
-                control=name,
-                n=len(deltas),
-                excluded=len(correct) - len(deltas),
-                delta=interval.mean,
-                ci_low=interval.low,
-                ci_high=interval.high,
-                wilcoxon_p=test.p_value if test else None,
-                wilcoxon_holm=None,
-            )
-        )
-    adjusted = holm([e.wilcoxon_p for e in effects])
-    return [replace(e, wilcoxon_holm=p) for e, p in zip(effects, adjusted, strict=True)]

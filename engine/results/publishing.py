@@ -62,6 +62,8 @@ class TablePublisher:
             self._publish_samples(reader)
         parts: dict[str, str] = {}
         for kind, (schema, tables) in _KINDS.items():
+            if kind == "predictions" and self.plan.system(system).is_pairing:
+                continue  # the answers are those of the system that it is of
             writer = PartWriter(self.objects, self.place.table(kind, system), schema)
             parts |= writer.write(tables(reader, system, self._described))
         self._whole[system] = {"made_from": made_from, "parts": parts}

@@ -1,6 +1,6 @@
 """What each stage does with a unit: predict, score, judge."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -62,8 +62,12 @@ class PredictWorker(StageWorker):
         kept = [] if before is None else schemas.predictions(kept_rows(before, target.redo))
         done = {p.sample_id: p for p in kept}
         answers = self.predictions(node, unit, samples) if node.upstream else {}
-        requests = [Request(s, answers.get(s.id)) for s in samples if s.id not in done]
+        asked = {s.id: self.shown.sample(node.condition, s) for s in samples if s.id not in done}
+        requests = [Request(s, answers.get(i)) for i, s in asked.items() if not isinstance(s, str)]
         fresh = {p.sample_id: p for p in self._predict(requests)}
+        fresh |= {i: Prediction(i, "missing", s) for i, s in asked.items() if isinstance(s, str)}
+        if node.condition:
+            fresh = {i: self.shown.note(node.condition, asked[i], p) for i, p in fresh.items()}
         rows = [_without_secrets((done | fresh)[s.id]) for s in samples]
         return {target: to_table(rows, schemas.prediction_table, _unstorable_prediction)}
 
@@ -116,11 +120,32 @@ class ScoreWorker(StageWorker):
         wanted: dict[str, list[str]] = {}
         for node in nodes.values():
             wanted.setdefault(node.systems[0], []).append(node.label)
-        scores = guard_scores(self.scorer, samples, predictions, wanted)
+        scores = self._scores(samples, predictions, wanted, nodes.values())
         return {
             t: self._table(t, unit, samples, predictions, scores[_system_and_label(self.node(t))])
             for t in unit.targets
         }
+
+    def _scores(
+        self,
+        samples: Sequence[Sample],
+        predictions: Mapping[str, Sequence[Prediction]],
+        wanted: Mapping[str, Sequence[str]],
+        nodes: Iterable[Node],
+    ) -> Mapping[tuple[str, str], Sequence[Score]]:
+        """The scores of all systems; under a condition that moves the right answer, of those."""
+        found: dict[tuple[str, str], Sequence[Score]] = {}
+        under = {node.systems[0]: node.condition for node in nodes}
+        for condition in dict.fromkeys(under.values()):
+            systems = [system for system in wanted if under[system] == condition]
+            shown = [self.shown.sample(condition, s) for s in samples]
+            found |= guard_scores(
+                self.scorer,
+                [s if isinstance(g, str) else g for s, g in zip(samples, shown, strict=True)],
+                {system: predictions[system] for system in systems},
+                {system: wanted[system] for system in systems},
+            )
+        return found
 
     def _table(
         self,
@@ -171,11 +196,36 @@ class JudgeWorker(StageWorker):
         before = self.previous(node, target, unit, samples)
         again = samples if before is None else open_samples(samples, before, target.redo)
         repeats = int(self.group.spec.kwargs.get("repeats", 1))
-        verdicts = guard_verdicts(self.judge, node.label, repeats, again, given)
+        verdicts = self._verdicts(node, unit, again, repeats, given)
         context = schemas.context(samples, [given[s.id] for s in samples])
         rows = [_verdict_without_secrets(verdict) for verdict in _in_order(again, verdicts)]
         table = to_table(rows, lambda v: schemas.verdict_table(v, context), _unstorable_verdict)
         return {target: table if before is None else replace_rows(before, table, samples)}
+
+    def _verdicts(
+        self,
+        node: Node,
+        unit: Unit,
+        samples: Sequence[Sample],
+        repeats: int,
+        given: Mapping[str, Prediction],
+    ) -> Sequence[Verdict]:
+        if not node.condition:
+            return guard_verdicts(self.judge, node.label, repeats, samples, given)
+        # Images change places within the whole shard, however little of it the unit is.
+        whole = [s for s in self._shard(unit.shard) if s.asks in node.gives]
+        answers = self.predictions(node, unit, whole)
+        pairs = {s.id: self.shown.pair(node.condition, whole, answers, s) for s in samples}
+        shown = [pair[0] for pair in pairs.values() if not isinstance(pair, str)]
+        beside = {i: pair[1] for i, pair in pairs.items() if not isinstance(pair, str)}
+        made: dict[str, list[Verdict]] = {
+            i: every_verdict(i, node.label, repeats, pair)
+            for i, pair in pairs.items()
+            if isinstance(pair, str)
+        }
+        for verdict in guard_verdicts(self.judge, node.label, repeats, shown, beside):
+            made.setdefault(verdict.sample_id, []).append(verdict)
+        return [verdict for s in samples for verdict in made.get(s.id, ())]
 
     def untried_rows(self, node: Node, unit: Unit) -> pa.Table:
         samples = [s for s in self.samples(unit) if s.asks in node.gives]

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.conditions.shown import Shown
 from medgen.engine.data import Prediction, Sample, Score, Verdict
 from medgen.engine.environment import code_digest, environment_lock
 from medgen.engine.errors import StaleError, StoreError
@@ -64,6 +65,7 @@ class StageWorker(ABC):
         self.group = plan.groups[group]
         self.objects = connect(url)
         self.benchmark = Benchmark(self.objects, plan.benchmark)
+        self.shown = Shown(self.benchmark)
         self.terms = Terms()
         self._read: tuple[int, list[Sample]] = (-1, [])
         self._names: dict[str, tuple[str, ...]] = {}  # of shards, by key

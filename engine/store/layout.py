@@ -9,7 +9,8 @@
                                     quarantine/…}
     runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, editions.json,
                    control/<number>.json, events/<chunk>.jsonl, identities/<driver>/…,
-                   summary.parquet, certainty.json, sentinels.json, sets/…, report/…, tables.json,
+                   summary.parquet, conditions.parquet, certainty.json, sentinels.json, sets/…,
+                   report/…, tables.json,
                    tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
     sentinels/<identity>/<session>-<worker>.json
     nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json, lease/…}
@@ -203,6 +204,11 @@ class RunPlace:
     def certainty(self) -> str:
         """Who leads each format, and how surely."""
         return f"{self.folder}/certainty.json"
+
+    @property
+    def conditions(self) -> str:
+        """What conditions did to systems; only of a run that has some."""
+        return f"{self.folder}/conditions.parquet"
 
     @property
     def sets(self) -> str:

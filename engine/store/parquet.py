@@ -71,3 +71,8 @@ def parquet_bytes(table: pa.Table) -> bytes:
     pq.write_table(table, sink, compression="zstd")
     data: bytes = sink.getvalue().to_pybytes()
     return data
+
+
+def parquet_table(data: bytes) -> pa.Table:
+    """The table of a stored Parquet file."""
+    return pq.read_table(pa.BufferReader(data))

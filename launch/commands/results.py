@@ -68,6 +68,7 @@ def report_command(run: str | None, whole: bool, store: str) -> int:
     from medgen.engine.results.summary import summarize
     from medgen.engine.store.layout import RunPlace
     from medgen.engine.store.parquet import parquet_bytes
+    from medgen.launch.report.conditions import condition_lines, write_conditions
     from medgen.launch.report.report import write_report
     from medgen.launch.report.tables import terminal_tables
     from medgen.launch.view.certain import write_certainty
@@ -85,6 +86,8 @@ def report_command(run: str | None, whole: bool, store: str) -> int:
             Console().print(table)
     else:
         print_results(stored, certainty)
+    for text in condition_lines(write_conditions(reader)):
+        say(text)
     for path in write_report(reader, summary):
         sys.stdout.write(f"{reader.objects.url}/{path}\n")
     return 0

@@ -5,6 +5,7 @@ from typing import Any
 import jinja2
 
 from medgen.launch.report import escaping
+from medgen.launch.report.conditions import level
 from medgen.launch.report.tables import (
     PLUMBING,
     cell_lines,
@@ -36,6 +37,7 @@ def _environment() -> jinja2.Environment:
         "shorten": escaping.shorten,
         "visible": escaping.visible,
         "number": number,
+        "level": level,
         "share": share,
         "cell": cell_lines,
         "prediction_lines": prediction_lines,

@@ -102,7 +102,7 @@ def export_authors(reader: RunReader, into: Objects) -> list[str]:
                 for path, image in images:
                     into.replace(path, image.data)
     written = []
-    for system in reader.plan.systems:
+    for system in reader.plan.answering:
         written += _export_system(reader, into, system.name)
     return written
 
@@ -118,7 +118,7 @@ def _refuse_others(reader: RunReader) -> None:
 
 def unknown_values(reader: RunReader) -> list[str]:
     """The names of values that are in the records and that the authors' scripts do not read."""
-    found = [_values(reader, system.name).own for system in reader.plan.systems]
+    found = [_values(reader, system.name).own for system in reader.plan.answering]
     return sorted({name for own in found for name in own})
 
 

@@ -17,9 +17,16 @@ from medgen.engine.data import FORMATS, Prediction, Sample
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.graph import mermaid, stages_saved
 from medgen.engine.plan.plan import Node
+from medgen.engine.results.conditions import ConditionEffect
 from medgen.engine.results.summary import has_random_weights
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import RunPlace, report_image
+from medgen.launch.report.conditions import (
+    PairingTable,
+    model_rows,
+    pairing_tables,
+    read_conditions,
+)
 from medgen.launch.report.pages import page
 from medgen.launch.report.pictures import Panel, panel_sheet
 from medgen.launch.report.tables import FormatTable, format_tables
@@ -68,6 +75,8 @@ class Report:
     notes: tuple[str, ...]
     samples: int
     tables: tuple[FormatTable, ...]
+    conditions: tuple[ConditionEffect, ...]
+    pairings: tuple[PairingTable, ...]
     sets: tuple["SetRow", ...]
     breakdown: tuple[dict[str, Any], ...]
     shown: tuple[Shown, ...]
@@ -97,6 +106,8 @@ def write_report(reader: RunReader, summary: pa.Table) -> list[str]:
 def make_report(reader: RunReader, summary: pa.Table) -> Report:
     """Collect what the report shows."""
     plan, manifest = reader.plan, reader.benchmark.manifest
+    plain_rows = _without_conditions(reader, summary)
+    effects = read_conditions(reader.objects, plan.run_id)
     stages = tuple(_stage_line(reader, node) for node in plan.nodes.values())
     sets = _sets(reader)
     pictures: dict[str, bytes] = {}
@@ -107,9 +118,11 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
         protocol=plan.protocol,
         notes=tuple(manifest.notes),
         samples=sum(plan.samples.values()),
-        tables=tuple(format_tables(summary)),
+        tables=tuple(format_tables(plain_rows)),
+        conditions=tuple(model_rows(effects)),
+        pairings=tuple(pairing_tables(effects)),
         sets=sets,
-        breakdown=tuple(_breakdown(summary)),
+        breakdown=tuple(_breakdown(plain_rows)),
         shown=shown,
         stages=stages,
         saved=stages_saved(plan)[1],
@@ -127,6 +140,12 @@ def _sets(reader: RunReader) -> tuple["SetRow", ...]:
     from medgen.launch.report.sets import stored_rows
 
     return tuple(stored_rows(reader))
+
+
+def _without_conditions(reader: RunReader, summary: pa.Table) -> pa.Table:
+    """The rows of systems as they are: what conditions do to them has tables of its own."""
+    names = pa.array([s.name for s in reader.plan.systems if not s.condition], pa.string())
+    return summary.filter(pc.is_in(summary["system"], names))
 
 
 def _breakdown(summary: pa.Table) -> Iterator[dict[str, Any]]:
@@ -175,7 +194,7 @@ def _predictions(
             for p in _readable(reader, system.name, shard)
             if p.sample_id in wanted
         }
-        for system in reader.plan.systems
+        for system in reader.plan.answering
     }
 
 

@@ -43,7 +43,7 @@ def set_rows(reader: RunReader, features: SetFeatures) -> Iterator[SetRow]:
     passport = dict(features.passport)
     note = RunPlace(reader.plan.run_id).encoder(fingerprint(passport))
     reader.objects.replace(note, dumps(passport).encode())
-    for system in reader.plan.systems:
+    for system in reader.plan.answering:
         state = system_state(reader, system, passport, features.state)
         if state is not None:
             yield _row(system, state, passport)
@@ -54,7 +54,7 @@ def stored_rows(reader: RunReader) -> Iterator[SetRow]:
     place = RunPlace(reader.plan.run_id)
     for name in sorted(reader.objects.names(place.sets)):
         passport = json.loads(reader.objects.read(place.encoder(name.removesuffix(".json"))))
-        for system in reader.plan.systems:
+        for system in reader.plan.answering:
             state = system_state(reader, system, passport)
             if state is not None:
                 yield _row(system, state, passport)

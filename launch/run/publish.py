@@ -1,5 +1,6 @@
 """What is left of a run when it is over: summary, report, a table on the terminal, an exit code."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from medgen.engine.run.folder import RunFolder, RunStatus, now
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.parquet import parquet_bytes
 from medgen.launch import exits
+from medgen.launch.report.conditions import condition_lines, write_conditions
 from medgen.launch.report.escaping import visible
 from medgen.launch.run.evaluation import RunResult
 from medgen.launch.run.stop import Stop
@@ -37,10 +39,13 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
     TablePublisher(result.reader).publish_all(result.reader)
     stored = StoredRun(result.reader.objects, result.plan.run_id)
     certainty = write_certainty(stored)
+    effects = write_conditions(result.reader)
     if shown and stop.signal is not None:
         _say_how_to_go_on(stored)
     elif shown:
         print_results(stored, certainty)
+        for text in condition_lines(effects):
+            Console().print(text, markup=False, highlight=False, soft_wrap=True)
     if conf.report:
         written = write_report(result.reader, summary)
         if shown:
@@ -78,7 +83,8 @@ def exit_code(result: RunResult, summary: pa.Table, allowed_failures: float, sto
     """0 complete, 3 rows are missing or not ok beyond the allowed share, 128 + signal."""
     if stop.signal is not None:
         return 128 + stop.signal
-    worst = max(failed_share(summary), failed_predictions(result.reader))
+    pairings = [system.name for system in result.plan.systems if system.is_pairing]
+    worst = max(failed_share(summary, pairings), failed_predictions(result.reader))
     if not result.complete or worst > allowed_failures:
         return exits.INCOMPLETE
     return exits.OK
@@ -87,7 +93,7 @@ def exit_code(result: RunResult, summary: pa.Table, allowed_failures: float, sto
 def failed_predictions(reader: RunReader) -> float:
     """The largest share, over systems, of predictions that are not ok; no metric need apply."""
     worst = 0.0
-    for system in reader.plan.systems:
+    for system in reader.plan.answering:
         column = next(system_columns(reader, system.name), None)
         if column is not None:
             fine, owed = column.context.prediction.counts()["ok"], column.values.size
@@ -100,14 +106,16 @@ def failed_predictions(reader: RunReader) -> float:
     return worst
 
 
-def failed_share(summary: pa.Table) -> float:
+def failed_share(summary: pa.Table, pairings: Collection[str] = ()) -> float:
     """The largest share, over systems and values, of samples with neither value nor verdict.
 
-    An answer that cannot be parsed is the model's own and no failure of the run.
+    An answer that cannot be parsed is the model's own and no failure of the run. Neither is a pair
+    that cannot be made: `pairings` are the systems as judges are shown them.
     """
     worst = 0.0
     for row in summary.to_pylist():
         if row["group_kind"] == "all" and row["expected"]:
             settled = row["n"] + row["not_applicable"] + (row.get("status_unparseable") or 0)
+            settled += row["status_skipped"] if row["system"] in pairings else 0
             worst = max(worst, 1 - settled / row["expected"])
     return worst

@@ -17,7 +17,7 @@ _NAMED = 5  # of each kind, in one sentence
 
 def say_of_replays(reader: RunReader) -> Iterator[tuple[str, str]]:
     """For every system that replays predictions with something amiss: its name and a sentence."""
-    for system in reader.plan.systems:
+    for system in reader.plan.answering:
         arguments = _replay_arguments(reader.plan, system.name)
         if arguments is None:
             continue

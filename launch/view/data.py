@@ -72,6 +72,7 @@ class SystemEntry:
     control: bool
     random: bool
     number: int  # colour and marker, from 1; 0 for controls and random weights
+    condition: str = ""
 
     @property
     def letter(self) -> str:
@@ -191,16 +192,17 @@ class StoredRun:
                 random[row["system"]] = bool(row["random_weights"])
         random |= self._random_by_predictions(random)
         found, number = [], 0
-        for place, system in enumerate(self.plan.systems):
+        for place, system in enumerate(self.plan.answering):
             plumbing = random.get(system.name, False) and not system.control
             number += not (system.control or plumbing)
             own = 0 if system.control or plumbing else number
-            found.append(SystemEntry(place, system.name, system.control, plumbing, own))
+            entry = SystemEntry(place, system.name, system.control, plumbing, own, system.condition)
+            found.append(entry)
         return tuple(found)
 
     def _random_by_predictions(self, known: Mapping[str, bool]) -> dict[str, bool]:
         """Of systems that no metric looked at."""
-        lacking = [s.name for s in self.plan.systems if s.name not in known]
+        lacking = [s.name for s in self.plan.answering if s.name not in known]
         found = {}
         for name in lacking:
             table = self.parts.table(self._tables("predictions", name), ["random_weights"])
@@ -215,7 +217,7 @@ class StoredRun:
     @property
     def controls(self) -> tuple[SystemEntry, ...]:
         """What is known by construction."""
-        return tuple(s for s in self.systems if s.control)
+        return tuple(s for s in self.systems if s.control and not s.condition)
 
     @cached_property
     def values(self) -> tuple[ValueEntry, ...]:

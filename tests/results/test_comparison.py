@@ -10,7 +10,7 @@ from rich.console import Console
 
 from medgen.engine.data import Prediction, Score, Verdict
 from medgen.engine.errors import ConfigError
-from medgen.engine.results.comparison import Side, compare, pairing_effects
+from medgen.engine.results.comparison import Side, compare
 from medgen.launch.report.verdicts import comparison_json, comparison_markdown, comparison_tables
 
 
@@ -154,20 +154,3 @@ def test_it_can_be_shown_and_stored(reader):
     for table in comparison_tables(found):
         Console(file=sink, width=200).print(table)
     assert "style-transfer" in sink.getvalue()
-
-
-def test_pairing_effects_leave_incomplete_pairs_out():
-    correct = {f"s{i}": 4.0 + (i % 2) for i in range(40)}
-    controls = {
-        "blank": {k: v - 2.0 - (int(k[1:]) % 3) for k, v in correct.items()},
-        "shuffled": {k: v for k, v in correct.items() if int(k[1:]) < 30},
-        "broken": {},
-    }
-    blank, shuffled, broken = pairing_effects(correct, controls)
-    assert (blank.n, blank.excluded) == (40, 0)
-    assert blank.delta == pytest.approx(2.0 + np.mean([i % 3 for i in range(40)]))
-    assert blank.ci_low > 2.0
-    assert blank.wilcoxon_holm == pytest.approx(2 * blank.wilcoxon_p)
-    assert (shuffled.n, shuffled.excluded, shuffled.delta) == (30, 10, 0.0)
-    assert shuffled.wilcoxon_holm == 1.0
-    assert (broken.n, broken.delta, broken.wilcoxon_p) == (0, None, None)

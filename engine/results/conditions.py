@@ -1,0 +1,164 @@
+"""What conditions did to systems: each paired with the same system without it, item by item.
+
+`drop` is the mean of value(full) - value(condition) over the pairs that have both; others are left
+out pairwise. Its interval is a bootstrap over sources, its p value Wilcoxon's signed-rank test,
+adjusted by Holm's method over the conditions of a kind. What judges are shown is also paired over
+all formats at once (`ALL`), as the authors of MedGEN-Bench publish it.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from medgen.engine.conditions.kinds import find_condition
+from medgen.engine.plan.plan import System
+from medgen.engine.results.changes import Changes, count_changes
+from medgen.engine.results.comparison import Cell, PairedColumn, Side, cells, paired_columns
+from medgen.engine.results.statistics import clustered_mean, holm, wilcoxon
+from medgen.engine.results.summary import ColumnGroup
+from medgen.engine.run.reader import RunReader
+
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionEffect:
+    """One value of one system under one condition, in one format.
+
+    Shares are of the pairs. `harmful` and `helpful` are there for values of 0 and 1, `flips` for
+    answers in words, and `chance` and `kept` where all items of the format have options.
+    """
+
+    system: str
+    condition: str
+    of: str  # model or judge
+    format: str
+    stage: str
+    label: str
+    output: str
+    metric: str
+    direction: str | None
+    n: int  # complete pairs
+    left_out: int  # pairs of which one side has no value
+    full: float | None
+    under: float | None
+    drop: float | None
+    ci_low: float | None
+    ci_high: float | None
+    ci_note: str
+    wilcoxon_p: float | None
+    wilcoxon_holm: float | None
+    harmful: float | None  # right without the condition, wrong under it
+    helpful: float | None
+    flips: float | None  # items whose answer, as it is read, is another
+    chance: float | None  # of a right answer by guessing
+    kept: float | None  # of what `full` is above chance: what the condition leaves
+
+
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("system", "condition", "of", "format", "stage")),
+        *((name, pa.string()) for name in ("label", "output", "metric", "direction")),
+        ("n", pa.int64()),
+        ("left_out", pa.int64()),
+        *((name, pa.float64()) for name in ("full", "under", "drop", "ci_low", "ci_high")),
+        ("ci_note", pa.string()),
+        *((name, pa.float64()) for name in ("wilcoxon_p", "wilcoxon_holm", "harmful", "helpful")),
+        *((name, pa.float64()) for name in ("flips", "chance", "kept")),
+    ],
+    metadata={"medgen.schema": "conditions/1"},
+)
+
+
+def condition_effects(reader: RunReader) -> list[ConditionEffect]:
+    """What every condition of a run did; empty for a run without any.
+
+    Raises:
+        CorruptError: stored rows are damaged.
+    """
+    found = [e for s in reader.plan.systems if s.condition for e in _effects(reader, s)]
+    adjusted = list(found)
+    families: dict[tuple[str, ...], list[int]] = {}
+    for at, effect in enumerate(found):
+        family = (effect.system, effect.of, effect.format, effect.stage, effect.label)
+        families.setdefault((*family, effect.output), []).append(at)
+    for members in families.values():
+        levels = holm([found[at].wilcoxon_p for at in members])
+        for at, level in zip(members, levels, strict=True):
+            adjusted[at] = replace(found[at], wilcoxon_holm=level)
+    return adjusted
+
+
+def effects_table(effects: Sequence[ConditionEffect]) -> pa.Table:
+    """The effects as a table (`SCHEMA`)."""
+    return pa.Table.from_pylist([asdict(effect) for effect in effects], SCHEMA)
+
+
+def _effects(reader: RunReader, system: System) -> Iterator[ConditionEffect]:
+    kind = find_condition(system.condition)
+    changes = {} if kind.of == "judge" else count_changes(reader, system)
+    for column in paired_columns(Side(reader, system.of), Side(reader, system.name)):
+        if kind.of == "judge" and column.left.stage != "judge":
+            continue
+        for cell in _cells(column, pooled=kind.of == "judge"):
+            yield _effect(system, kind.of, cell, changes.get(cell.group.format))
+
+
+def _cells(column: PairedColumn, pooled: bool) -> Iterator[Cell]:
+    whole = [cell for cell in cells(column) if cell.group.kind == "all"]
+    yield from whole
+    if pooled and whole:
+        left, right, clusters = (
+            np.concatenate([getattr(cell, name) for cell in whole])
+            for name in ("left", "right", "clusters")
+        )
+        mask = np.ones(len(column.left.values), np.bool_)
+        yield Cell(column, ColumnGroup(ALL, "all", ALL, mask), left, right, clusters)
+
+
+def _effect(system: System, of: str, cell: Cell, changes: Changes | None) -> ConditionEffect:
+    complete, column = cell.complete, cell.column.left
+    drops = -cell.differences
+    full, under = cell.left[complete], cell.right[complete]
+    interval = clustered_mean(drops, cell.clusters[complete])
+    test = wilcoxon(drops)
+    binary = bool(len(full)) and bool(np.isin(np.concatenate([full, under]), (0.0, 1.0)).all())
+    mean_full = float(full.mean()) if len(full) else None
+    mean_under = float(under.mean()) if len(under) else None
+    chance = changes.chance if changes and binary and column.stage == "score" else None
+    return ConditionEffect(
+        system=system.of,
+        condition=system.condition,
+        of=of,
+        format=cell.group.format,
+        stage=column.stage,
+        label=column.label,
+        output=column.output,
+        metric=column.name,
+        direction=cell.column.threshold.direction,
+        n=len(drops),
+        left_out=len(cell.left) - len(drops),
+        full=mean_full,
+        under=mean_under,
+        drop=interval.mean,
+        ci_low=interval.low,
+        ci_high=interval.high,
+        ci_note=interval.note,
+        wilcoxon_p=test.p_value if test else None,
+        wilcoxon_holm=None,
+        harmful=float(((full == 1) & (under == 0)).mean()) if binary else None,
+        helpful=float(((full == 0) & (under == 1)).mean()) if binary else None,
+        flips=changes.flips if changes else None,
+        chance=chance,
+        kept=_share_left(mean_full, mean_under, chance),
+    )
+
+
+def _share_left(full: float | None, under: float | None, chance: float | None) -> float | None:
+    """(m(condition) - c) / (m(full) - c); none where `full` is not above chance."""
+    if full is None or under is None or chance is None or full <= chance + math.ulp(1.0):
+        return None
+    return (under - chance) / (full - chance)

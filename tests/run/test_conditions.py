@@ -1,0 +1,158 @@
+"""Runs under conditions: what changes is run again, and is paired with what it was."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import SMALL, plan
+from run.sighted import WORDS, Choices, sample
+
+from medgen.actors.local_pool import LocalPool
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.conditions.kinds import CONDITIONS, find_condition
+from medgen.engine.conditions.models import shuffle_options
+from medgen.engine.conditions.shown import Shown
+from medgen.engine.data import Sample
+from medgen.engine.errors import ConfigError
+from medgen.engine.plan.identity import Spec
+from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
+from medgen.engine.results.conditions import ConditionEffect, condition_effects
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
+
+COUNT = 48
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> Objects:
+    return connect(str(tmp_path / "store"))
+
+
+def plan_of(objects: Objects, *conditions: str, calls: str = "") -> Plan:
+    manifest = import_benchmark(Choices(COUNT), objects, ImportOptions("choices", 12))
+    how = {"execution": {"calls": calls}} if calls else {}
+    recipe = Recipe(
+        name="test",
+        systems=(System("sighted", Model(Spec("run.sighted:Sighted", how), SMALL)),),
+        metrics={"choice_accuracy": Spec("choice_accuracy")},
+        scoring=SMALL,
+        conditions=conditions,
+    )
+    return make_plan(recipe, manifest)
+
+
+def go(objects: Objects, work: Plan, **options: Any) -> RunReader:
+    pool = LocalPool()
+    reader = RunReader(objects, work)
+    carry_out(reader, survey(reader), pool, Options(**options))
+    pool.shutdown()
+    return RunReader(objects, work)
+
+
+def correct(reader: RunReader) -> Mapping[str, ConditionEffect]:
+    found = condition_effects(reader)
+    return {e.condition: e for e in found if e.output == "correct"}
+
+
+def test_only_what_a_condition_changes_is_run_again(objects: Objects, tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    go(objects, plan_of(objects, calls=str(calls)))
+    assert Counter(calls.read_text().split()) == {sample(n).id: 1 for n in range(COUNT)}
+    more = plan_of(objects, "no-image", "shuffled-options", calls=str(calls))
+    go(objects, more)
+    assert Counter(calls.read_text().split()) == {sample(n).id: 3 for n in range(COUNT)}
+    go(objects, more)
+    assert Counter(calls.read_text().split()) == {sample(n).id: 3 for n in range(COUNT)}
+    answers = [n for n in more.nodes.values() if n.stage == "answer"]
+    assert len({n.key for n in answers}) == 3
+    assert len({n.group for n in answers}) == 1  # the model is loaded once
+
+
+def test_each_condition_is_paired_with_the_system_without_it(objects: Objects) -> None:
+    reader = go(objects, plan_of(objects, "no-image", "other-image", "shuffled-options"))
+    found = correct(reader)
+    blind = found["no-image"]
+    assert (blind.n, blind.full, blind.under, blind.drop) == (COUNT, 1.0, 0.25, 0.75)
+    assert (blind.harmful, blind.helpful, blind.flips) == (0.75, 0.0, 0.75)
+    assert (blind.chance, blind.kept) == (0.25, 0.0)  # the words give nothing away
+    assert blind.wilcoxon_holm is not None
+    assert blind.wilcoxon_holm < 0.001
+    order = found["shuffled-options"]
+    # The right one moves, and so does the answer: by what it says it is the same.
+    assert (order.under, order.drop, order.flips) == (1.0, 0.0, 0.0)
+    other = found["other-image"]
+    assert other.drop is not None
+    assert other.drop > 0.3
+    assert other.harmful == other.drop
+    assert other.flips == other.drop
+
+
+def test_models_are_given_what_conditions_say(objects: Objects) -> None:
+    work = plan_of(objects)
+    shown = Shown(RunReader(objects, work).benchmark)
+    given = sample(6)
+
+    def under(condition: str) -> Sample:
+        found = shown.sample(condition, given)
+        assert isinstance(found, Sample)
+        assert (found.id, found.reference_text is None) == (given.id, False)
+        return found
+
+    assert under("no-image").input_images == ()
+    assert under("no-image").instruction == " What is seen in 6?"
+    blank, other = under("blank-image").input_images[0], under("other-image").input_images[0]
+    assert {(i.label, i.place) for i in (blank, other)} == {("Now:", "<image>")}
+    assert blank.data != given.input_images[0].data
+    number = int(other.path.removesuffix(".png"))
+    assert sample(number).modality == given.modality
+    assert sample(number).source != given.source
+    assert under("no-question").instruction == ""
+    moved = under("shuffled-options")
+    assert sorted(moved.choices) == sorted(WORDS)
+    assert all(a != b for a, b in zip(moved.choices, WORDS, strict=True))
+    assert moved.reference_text == given.reference_text
+
+
+def test_options_that_the_question_lists_are_listed_in_the_new_order() -> None:
+    asked = Sample(
+        id="m",
+        asks="choice",
+        task="multiple-choice",
+        modality="CT",
+        instruction="Is it a mass? A. Mass B. Pleural\n effusion C. Cyst",
+        choices=("A. Mass", "B. Pleural effusion", "C. Cyst"),
+        reference_texts=("B",),
+        raw={"choice": ["A. Mass"], "answer": "B"},
+    )
+    moved = shuffle_options(asked)
+    assert isinstance(moved, Sample)
+    listed = {"A. Cyst", "B. Mass", "C. Pleural effusion"}
+    others = {"A. Pleural effusion", "B. Cyst", "C. Mass"}
+    assert set(moved.choices) in (listed, others)
+    assert moved.instruction == "Is it a mass? " + " ".join(moved.choices)
+    assert moved.reference_text in moved.choices
+    assert (moved.reference_text or "").endswith("Pleural effusion")
+    assert moved.raw == {}
+
+
+def test_a_condition_that_changes_nothing_of_a_run_is_refused(objects: Objects) -> None:
+    with pytest.raises(ConfigError, match=r"no condition 'no-images'.*'no-image'"):
+        plan_of(objects, "no-images")
+    with pytest.raises(ConfigError, match="about what judges are shown, and the run has none"):
+        plan_of(objects, "blank")
+    with pytest.raises(ConfigError, match="no system of the run is asked for one"):
+        plan(objects, conditions=("shuffled-options",))
+
+
+def test_every_condition_says_what_it_is_for() -> None:
+    assert [find_condition(name).name for name in CONDITIONS] == list(CONDITIONS)
+    of_judges = [c.name for c in CONDITIONS.values() if c.of == "judge"]
+    # The rows of the authors' table, in their order.
+    assert of_judges == [
+        "blank", "unrelated", "same-modality", "image-shuffle", "instruction-shuffle",
+    ]  # fmt: skip
