@@ -11,28 +11,39 @@ from typing import Any
 # Larger files are known by size, head and tail: hashing 40 GB would cost minutes at every start.
 _WHOLE_BELOW = 64 * 2**20
 _EDGE = 2**20
+_COMMIT = re.compile("[0-9a-f]{40}")
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+", re.ASCII)  # owner/name
 
 
 def weights(model: str, revision: str | None = None) -> dict[str, Any]:
     """Where weights come from, as JSON. Ask after they were loaded.
 
     A folder gives `folder_sha256`, a hub name the `commit` that its revision stood for when it
-    was loaded; weights that a marker calls random give `random_weights`, which every table that
-    shows their scores must repeat.
+    was loaded, and `unpinned` where that is no commit itself; weights that a marker calls random
+    give `random_weights`, which every table that shows their scores must repeat.
     """
     found: dict[str, Any] = {}
     if Path(model).is_dir():
         found["folder_sha256"] = folder_digest(Path(model))
-    elif known := _commit(model, revision):
-        found["commit"] = known
+    else:
+        if known := _commit(model, revision):
+            found["commit"] = known
+        if is_unpinned(model, revision):
+            found["unpinned"] = True
     if marker := random_weights(model):
         found |= {"random_weights": True, "random_seed": marker.get("seed")}
     return found
 
 
+def is_unpinned(model: str, revision: str | None) -> bool:
+    """Whether a name of the hub has no commit as its revision, so that its weights may change."""
+    is_name = _HUB_NAME.fullmatch(model) and not Path(model).is_dir()
+    return bool(is_name) and not _COMMIT.fullmatch(revision or "")
+
+
 def _commit(model: str, revision: str | None) -> str | None:
     """The commit behind a hub name, from the hub's cache here; None where that is not known."""
-    if re.fullmatch("[0-9a-f]{40}", revision or ""):
+    if _COMMIT.fullmatch(revision or ""):
         return revision
     try:
         from huggingface_hub import try_to_load_from_cache

@@ -3,6 +3,7 @@
 import difflib
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
@@ -11,12 +12,23 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from medgen.conf.families import (
+    PLACES,
+    FamilyConf,
+    PresetConf,
+    family_conf,
+    preset_facts,
+    with_family,
+)
+from medgen.conf.merging import over
 from medgen.conf.presets import preset
 from medgen.conf.schema import BenchmarkConf, GateConf, RunConf
 
 _MAX_DEPTH = 24  # of a YAML document; deeper ones are mistakes or attacks
 _MAX_VALUES = 100_000
 _LONGEST = 2_000_000  # characters of a file; the longest of ours have some thousands
+# The safe loader in C, where PyYAML was built with it: ten times as fast.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # `systems: [a, b]` chooses members of the group that stands under `system` once composed.
 _LISTS = {"systems": "system", "judges": "judge"}
 _SINGLES = ("benchmark", "protocol", "cluster")
@@ -121,7 +133,7 @@ def read_yaml(path: str) -> dict[str, Any]:
             text = source.read(_LONGEST + 1)
         if len(text) > _LONGEST:
             raise ConfError(f"{path}: more than {_LONGEST:,} characters; is it a configuration?")
-        body = yaml.safe_load(text)
+        body = yaml.load(text, Loader=_LOADER)
     except (yaml.YAMLError, OSError, ValueError) as err:  # a date that is none is a ValueError
         raise ConfError(f"{path}: {err}") from err
     except RecursionError as err:
@@ -212,7 +224,7 @@ def _compose(
                 members[member["name"]] = member
         own = _settings(group, composed.get(group) or {}, members, plural in listed)
         composed[group] = {
-            name: _over(members.get(name, {"name": name}), own.get(name) or {})
+            name: over(members.get(name, {"name": name}), own.get(name) or {})
             for name in (*members, *(n for n in own if n not in members))
         }
     return composed
@@ -267,15 +279,6 @@ def _not_chosen(group: str, name: str, chosen: Iterable[str]) -> str:
     have = f"`{group}s` has {', '.join(known)}" if known else f"`{group}s` is empty"
     close = _did_you_mean(name, known)
     return f"{group}.{name}: no {group} of that name is chosen; {have}{close}"
-
-
-def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run's file says of a member goes over what the member's own file says."""
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _over(merged[key], value) if both else value
-    return merged
 
 
 def _as_list(value: object, key: str) -> list[object]:
@@ -345,9 +348,67 @@ def _read_member(group: str, name: str, folder: Path | None) -> dict[str, Any]:
     if group == "benchmark":
         own = path.parent if folder is not None and path.is_relative_to(folder) else None
         body = preset(body, lambda other: _read_member(group, other, folder), own)
+    elif group in PLACES and "family" in body:
+        facts, family = _of_family(body, path, folder)
+        try:
+            body = with_family(body, group, facts, family)
+        except ValueError as err:
+            raise ConfError(f"{path}: {err}") from err
     # Not `stem`, which would cut a name at its first dot.
     body.setdefault("name", Path(name).name.removesuffix(".yaml").removesuffix(".yml"))
     return body
+
+
+def _of_family(
+    body: Mapping[str, Any], path: Path, folder: Path | None
+) -> tuple[PresetConf, FamilyConf]:
+    """The facts of a preset, and its family.
+
+    Raises:
+        ConfError: there is no such family, or one of the two files breaks the schema.
+    """
+    where = path
+    try:
+        facts = preset_facts(body)
+        where = _find("family", facts.family, folder)
+        below = {"name": facts.family, **read_yaml(str(where))}
+        return facts, family_conf(
+            below, lambda other: read_yaml(str(_find("family", other, folder)))
+        )
+    except OmegaConfBaseException as err:
+        raise ConfError(f"{where}: {_explain(err)}") from err
+
+
+@cache
+def _own_family(path: str) -> FamilyConf:
+    """A family that comes with the engine; no file of it changes while a process runs."""
+    return _family(Path(path), None)
+
+
+def _family(path: Path, folder: Path | None) -> FamilyConf:
+    name = path.name.removesuffix(".yaml").removesuffix(".yml")
+    body = {"name": name, **read_yaml(str(path))}
+    return family_conf(body, lambda other: read_yaml(str(_find("family", other, folder))))
+
+
+def preset_file(group: str, name: str) -> Path:
+    """Where a preset that comes with the engine is written.
+
+    Raises:
+        ConfError: there is no such preset.
+    """
+    return _find(group, name, None)
+
+
+def facts_of(group: str, name: str) -> tuple[PresetConf, FamilyConf] | None:
+    """What a preset that comes with the engine says of its model; None without a family.
+
+    Raises:
+        ConfError: there is no such preset, or its file or its family's breaks the schema.
+    """
+    path = preset_file(group, name)
+    body = read_yaml(str(path))
+    return _of_family(body, path, None) if "family" in body else None
 
 
 def _find(group: str, name: str, folder: Path | None) -> Path:

@@ -253,6 +253,7 @@ class RunConf:
     identity: str = "usual"  # usual | strict: GPU type and parallel sizes count as well
     report: bool = True
     allow_hosted: bool = False  # hosted models may see data that is under an agreement
+    allow_unpinned: bool = False  # models of a hub may be named without a commit
     nonce: str = ""  # part of every model's and judge's key: another one runs them again
     submit: SubmitConf = field(default_factory=SubmitConf)
     nightly: NightlyConf = field(default_factory=NightlyConf)

@@ -39,6 +39,7 @@ COMMANDS = {
     "validate": ("data", "List every problem of a benchmark without writing anything."),
     "build": ("data", "Make the embedded miniature benchmark, or tiny random weights."),
     "list": ("data", "List runs, benchmarks, systems, metrics, protocols …"),
+    "models": ("models", "List the presets of models, or find the commits of their weights."),
     "weights": ("machine", "List, fetch or check the weights that metrics need."),
     "doctor": ("machine", "Say what this machine can run, and how to get the rest."),
 }

@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medgen.adapters.images.contact_sheet import fit_images
-from medgen.engine.chat.answering import AnswerStyle, answer, answer_request, prompt_hash
+from medgen.engine.chat.answering import (
+    AnswerStyle,
+    answer,
+    answer_request,
+    prompt_hash,
+    without_pictures,
+)
 from medgen.engine.chat.messages import Chat, ChatReply, ChatRequest, seed_for
 from medgen.engine.data import Prediction, Request, Sample
 from medgen.engine.errors import ImageError
@@ -59,9 +65,14 @@ class Answers:
 
     def _ask(self, sample: Sample) -> ChatRequest | ChatReply:
         """The request, or the reply that a sample gets whose pictures cannot be laid out."""
+        if not self._style.images:
+            blind = without_pictures(sample)
+            return answer_request(blind, (), self._style, self._seed(sample))
         try:
             fitted = fit_images(sample, self._style.images)
         except ImageError as err:
             return ChatReply("rejected", f"no contact sheet of the input pictures: {err}")
-        seed = seed_for(self._style.sampling.seed, "answer", sample.id)
-        return answer_request(fitted, fitted.shown_images, self._style, seed)
+        return answer_request(fitted, fitted.shown_images, self._style, self._seed(sample))
+
+    def _seed(self, sample: Sample) -> int:
+        return seed_for(self._style.sampling.seed, "answer", sample.id)

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from medgen.adapters.images.content import unusable
 from medgen.adapters.loop_thread import LoopThread
 from medgen.adapters.models.settings import Lora, Template, VLLMExecution, present_fields
+from medgen.adapters.models.unserved import advice
 from medgen.adapters.models.vllm_prompts import Prompts
-from medgen.adapters.models.vlm_families import advice
 from medgen.adapters.provenance import versions, weights
 from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Sampling, Token
 from medgen.engine.data import Usage

@@ -7,7 +7,7 @@ recipe that addresses the answers.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, structs
@@ -135,7 +135,7 @@ class AnswerStyle(Settings, frozen=True, kw_only=True):
         letters: the most that the schema allows for the text and for the image prompt; a model
             whose words mean nothing would never end them by itself.
         images: how many pictures one prompt may hold. A sample with more is shown as one contact
-            sheet.
+            sheet; with 0 pictures are left out, and the row says how many.
 
     Raises:
         ConfigError: an unknown prompt.
@@ -146,7 +146,7 @@ class AnswerStyle(Settings, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()
     constrained: bool = True
     letters: tuple[_Most, _Most] = (_TEXT_CHARS, _PROMPT_CHARS)
-    images: Annotated[int, Meta(ge=1)] = 8
+    images: Annotated[int, Meta(ge=0)] = 8
 
     def __post_init__(self) -> None:
         if self.prompt not in PROMPTS:
@@ -205,6 +205,8 @@ def answer(sample: Sample, reply: ChatReply, style: AnswerStyle) -> Prediction:
     The text is kept whatever the status; what the model thought before it goes to the details.
     """
     details = {"prompt": style.prompt, "prompt_hash": prompt_hash(style.prompt)}
+    if not style.images and (unseen := _pictures(sample)):
+        details["pictures_left_out"] = str(unseen)
     key = prompt_field(sample, style)
     if why := too_long(reply.text) or too_long(reply.reasoning):
         kept, usage = reply.text[:_THOUGHT_CHARS], reply.usage
@@ -234,6 +236,18 @@ def answer(sample: Sample, reply: ChatReply, style: AnswerStyle) -> Prediction:
         usage=reply.usage,
         details=details,
     )
+
+
+def without_pictures(sample: Sample) -> Sample:
+    """A sample as a model that reads no pictures is asked it: no demonstration shows one.
+
+    Its own images stay, for they decide what is asked; `answer_request` is given none of them.
+    """
+    return replace(sample, turns=tuple(replace(turn, images=()) for turn in sample.turns))
+
+
+def _pictures(sample: Sample) -> int:
+    return len(sample.shown_images) + sum(len(turn.images) for turn in sample.turns)
 
 
 def _status(sample: Sample, reply: ChatReply, text: str) -> PredictionStatus:

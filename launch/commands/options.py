@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 _LIMIT = "medgen.limit"
+_UNPINNED = "medgen.allow_unpinned"
 
 
 def config_options(command: Command) -> Command:
-    """`--config`, `--store`, `--limit` and dotted overrides."""
+    """`--config`, `--store`, `--limit`, `--allow-unpinned` and dotted overrides."""
     decorators = [
         click.option("--config", "-c", help="YAML file, or a name of the `run` group."),
         click.option("--store", help="Where results live: a directory or any fsspec URL."),
@@ -28,6 +29,13 @@ def config_options(command: Command) -> Command:
             expose_value=False,
             callback=_keep_limit,
             help="Take the first samples alone, rounded up to whole shards.",
+        ),
+        click.option(
+            "--allow-unpinned",
+            is_flag=True,
+            expose_value=False,
+            callback=_keep_unpinned,
+            help="Models of a hub may be named without a commit; their passports say so.",
         ),
         click.argument("overrides", nargs=-1),
     ]
@@ -39,6 +47,11 @@ def config_options(command: Command) -> Command:
 def _keep_limit(context: click.Context, _: click.Parameter, limit: int | None) -> int | None:
     context.meta[_LIMIT] = limit
     return limit
+
+
+def _keep_unpinned(context: click.Context, _: click.Parameter, allowed: bool) -> bool:
+    context.meta[_UNPINNED] = allowed
+    return allowed
 
 
 def store_option(command: Command) -> Command:
@@ -65,6 +78,8 @@ def configuration(config: str | None, store: str | None, overrides: tuple[str, .
     context = click.get_current_context(silent=True)  # none where it is called as a function
     if context and (limit := context.meta.get(_LIMIT)):
         overrides = (*overrides, f"benchmark.limit={limit}")
+    if context and context.meta.get(_UNPINNED):
+        overrides = (*overrides, "allow_unpinned=true")
     source = context.get_parameter_source("store") if context else None
     if source == click.core.ParameterSource.ENVIRONMENT:
         return load(config, (*own, *overrides))  # what is said on the command line wins

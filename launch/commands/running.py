@@ -202,6 +202,7 @@ def plan_command(
     from medgen.engine.store.connect import connect
     from medgen.launch.compose import plan_of
     from medgen.launch.run.offered import check_offered
+    from medgen.launch.run.pinned import loose_models
     from medgen.launch.run.plan import check_cluster, foretell, plan_totals, show_tree
 
     conf = configuration(config, store, overrides)
@@ -221,7 +222,8 @@ def plan_command(
         if tree:
             show_tree(objects, plan, todo)
     _say_changes(plan, todo)
-    for warning in check_offered(conf, plan, todo):
+    loose = [f"{model}: runs with --allow-unpinned only" for model in loose_models(plan, todo)]
+    for warning in [*check_offered(conf, plan, todo), *loose]:
         say(f"warning: {warning}", err=True)
     check_cluster(plan, conf.cluster)
     return 0

@@ -37,6 +37,7 @@ from medgen.launch.exits import code_of
 from medgen.launch.run.finishing import Finishing
 from medgen.launch.run.offered import check_offered
 from medgen.launch.run.origin import Job, code_identity, current_job
+from medgen.launch.run.pinned import check_pinned
 from medgen.launch.run.progress import Bars, Lines, Recorder
 from medgen.launch.run.repair import mend_benchmark, mend_run
 from medgen.launch.run.replayed import say_of_replays
@@ -239,8 +240,9 @@ def _drive(
     conf: RunConf, options: RunOptions, reader: RunReader, work: Work, watchers: Watchers
 ) -> Ending:
     todo = work.todo
-    ending = check_offered(conf, reader.plan, todo)
-    _tell_all((Event("warning", "", details={"words": w}) for w in ending), watchers.told)
+    said = check_offered(conf, reader.plan, todo)
+    said += check_pinned(conf, reader.plan, todo, options.stages)
+    _tell_all((Event("warning", "", details={"words": w}) for w in said), watchers.told)
     if not todo.shards:
         return Ending(stopped=False, failed={})  # nothing to do starts nothing
     console = Console(stderr=True)

@@ -14,7 +14,7 @@ from medgen.adapters.models.answering import Answers
 from medgen.engine.answers.refusals import is_refusal
 from medgen.engine.chat.answering import AnswerStyle, answer, prompt_hash
 from medgen.engine.chat.messages import ChatReply, Message
-from medgen.engine.data import Image, Request
+from medgen.engine.data import Image, Request, Turn
 from medgen.engine.errors import ConfigError
 from medgen.engine.settings import read
 
@@ -64,6 +64,24 @@ def test_too_many_pictures_become_one_contact_sheet() -> None:
     (sheet,) = pictures(asked(VQA, images=1))
     assert sheet.path == "contact-sheet.jpg"
     assert pictures(asked(EDIT, images=1)) == list(EDIT.input_images)
+
+
+def test_a_model_that_reads_no_pictures_is_asked_in_words_and_the_row_says_how_many() -> None:
+    shown = replace(VQA, turns=(Turn("user", "An example", (picture(),)),))
+    assert pictures(asked(shown, images=0)) == []
+    assert "An example" in str(asked(shown, images=0))
+    chat = ScriptedChat(lambda _: said("yes"))
+    (row,) = Answers(chat, style={"images": 0}).predict([Request(shown)])
+    assert row.details["pictures_left_out"] == str(len(VQA.shown_images) + 1)
+    (row,) = Answers(chat, style={"images": 8}).predict([Request(shown)])
+    assert "pictures_left_out" not in row.details
+
+
+def test_a_blind_model_s_order_to_an_editor_is_read_as_an_edit() -> None:
+    chat = ScriptedChat(lambda _: said(json.dumps(TEXT)))
+    style = {"images": 0, "mode": "compositional"}
+    (row,) = Answers(chat, style=style).predict([Request(EDIT)])
+    assert (row.status, row.image_prompt) == ("ok", "Remove it.")
 
 
 def test_a_picture_that_cannot_be_laid_out_is_its_rows_failure_alone() -> None:
@@ -246,7 +264,7 @@ def test_each_sample_has_a_seed_of_its_own_that_stays() -> None:
         {"sampling": {"heat": 2}},
         {"tone": "kind"},
         {"letters": [100]},
-        {"images": 0},
+        {"images": -1},
     ],
 )
 def test_a_misspelt_setting_is_refused(wrong: dict[str, Any]) -> None:

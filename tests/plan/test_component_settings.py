@@ -270,7 +270,7 @@ CHAT_OF = "system 'gpt-4o', answer.kwargs.chat.kwargs"
             "style.sampling.temperature=hot",
             "answer.kwargs.style.sampling.temperature: a number or nothing is",
         ),
-        ("style.images=-1", "answer.kwargs.style.images: a whole number >= 1 is expected, not -1"),
+        ("style.images=-1", "answer.kwargs.style.images: a whole number >= 0 is expected, not -1"),
     ],
 )
 def test_medgen_plan_refuses_it_before_anything_is_looked_up(
