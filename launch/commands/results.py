@@ -59,18 +59,21 @@ def status_command(run: str | None, store: str, as_json: bool) -> int:
 @click.command("report")
 @click.argument("run", required=False)
 @click.option("--all", "whole", is_flag=True, help="Print every value, not the six that matter.")
+@click.option("--no-pages", is_flag=True, help="Leave out the pages for a browser.")
 @store_option
-def report_command(run: str | None, whole: bool, store: str) -> int:
-    """Print the tables of a run, complete or not, and write its report."""
+def report_command(run: str | None, whole: bool, no_pages: bool, store: str) -> int:
+    """Print the tables of a run, complete or not; write a page in Markdown and those of `view`."""
     from rich.console import Console
 
     from medgen.engine.results.publishing import TablePublisher
     from medgen.engine.results.summary import summarize
+    from medgen.engine.store.connect import connect
     from medgen.engine.store.layout import RunPlace
     from medgen.engine.store.parquet import parquet_bytes
     from medgen.launch.report.conditions import condition_lines, write_conditions
     from medgen.launch.report.report import write_report
     from medgen.launch.report.tables import terminal_tables
+    from medgen.launch.view.bundle import write_bundle
     from medgen.launch.view.certain import write_certainty
     from medgen.launch.view.data import StoredRun
     from medgen.launch.view.terminal import print_results
@@ -88,9 +91,20 @@ def report_command(run: str | None, whole: bool, store: str) -> int:
         print_results(stored, certainty)
     for text in condition_lines(write_conditions(reader)):
         say(text)
-    for path in write_report(reader, summary):
-        sys.stdout.write(f"{reader.objects.url}/{path}\n")
+    say(f"report  {reader.objects.url}/{write_report(reader, summary)[0]}")
+    if not no_pages:
+        pages = f"{reader.objects.url}/{RunPlace(reader.plan.run_id).report('pages')}"
+        write_bundle(stored, connect(pages))
+        say(f"open    {link_to(pages)}")
     return 0
+
+
+def link_to(pages: str) -> str:
+    """The address of a bundle's first page, as a browser takes it."""
+    from pathlib import Path
+
+    index = f"{pages.rstrip('/')}/index.html"
+    return index if "://" in index else Path(index).resolve().as_uri()
 
 
 @click.command("sets")

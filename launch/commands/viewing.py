@@ -27,11 +27,12 @@ def view_command(run: str | None, store: str, page: str, port: int, bundle: str 
     objects = connect(store)
     run_id = find_run(objects, run)
     if bundle:
+        from medgen.launch.commands.results import link_to
         from medgen.launch.view.bundle import write_bundle
 
         count, size = write_bundle(StoredRun(objects, run_id), connect(bundle))
         sys.stdout.write(f"{run_id}: {count} files, {size / 1e6:.1f} MB\n")
-        sys.stdout.write(f"open {bundle.rstrip('/')}/index.html\n")
+        sys.stdout.write(f"open {link_to(bundle)}\n")
         return 0
     if missing := [n for n in ("starlette", "uvicorn") if find_spec(n) is None]:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Markdown and HTML pages from templates; foreign text is escaped on its way in."""
+"""Markdown pages from templates; foreign text is escaped on its way in."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def page(template: str, **shown: Any) -> str:
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("medgen.launch", "templates"),
-        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        autoescape=False,  # it is Markdown: every foreign word goes through `md` or `fence`
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

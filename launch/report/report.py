@@ -1,21 +1,20 @@
-"""The report of a run: `index.md`, `index.html` and pictures, written into the store.
+"""The report of a run: a short `index.md` and its pictures, written into the store.
 
 Everything in it comes from the store, so a report can be made again at any time, of a run that
 is complete or not. Benchmark text and model output are escaped; secrets are in no row.
 """
 
-import json
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from medgen.engine.data import FORMATS, Prediction, Sample
+from medgen.engine.data import Prediction, Sample
 from medgen.engine.errors import CorruptError
-from medgen.engine.plan.graph import mermaid, stages_saved
+from medgen.engine.plan.graph import stages_saved
 from medgen.engine.plan.plan import Node
 from medgen.engine.results.conditions import ConditionEffect
 from medgen.engine.results.summary import has_random_weights
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 _SHOWN = 6
 _SHARDS_READ = 4
 _INPUTS_SHOWN = 4
+_PAGE = "index.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,7 @@ class StageLine:
     node: Node
     done: int
     shards: int
-    passport: dict[str, Any]
     random_weights: bool
-
-    @property
-    def passport_text(self) -> str:
-        """The passport as indented JSON."""
-        return json.dumps(self.passport, indent=1, sort_keys=True, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +72,26 @@ class Report:
     conditions: tuple[ConditionEffect, ...]
     pairings: tuple[PairingTable, ...]
     sets: tuple["SetRow", ...]
-    breakdown: tuple[dict[str, Any], ...]
     shown: tuple[Shown, ...]
     stages: tuple[StageLine, ...]
     saved: int
-    graph: str
     plumbing: bool
     pictures: dict[str, bytes] = field(default_factory=dict)
 
 
 def write_report(reader: RunReader, summary: pa.Table) -> list[str]:
-    """Write the report beside the run; returns the paths of its objects, the pages first.
+    """Write the report beside the run; returns the paths of its objects, the page first.
 
     Raises:
         StoreError: rows cannot be read, or the report cannot be written.
     """
     report = make_report(reader, summary)
     place = RunPlace(report.run_id)
-    pages = {name: page(f"{name}.j2", report=report) for name in ("index.md", "index.html")}
-    # Pictures first: a page never points at one that is not there yet.
-    objects = report.pictures | {name: text.encode() for name, text in pages.items()}
+    # Pictures first: the page never points at one that is not there yet.
+    objects = report.pictures | {_PAGE: page(f"{_PAGE}.j2", report=report).encode()}
     for name, content in objects.items():
         reader.objects.replace(place.report(name), content)
-    return [place.report(name) for name in (*pages, *report.pictures)]
+    return [place.report(name) for name in (_PAGE, *report.pictures)]
 
 
 def make_report(reader: RunReader, summary: pa.Table) -> Report:
@@ -122,11 +113,9 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
         conditions=tuple(model_rows(effects)),
         pairings=tuple(pairing_tables(effects)),
         sets=sets,
-        breakdown=tuple(_breakdown(plain_rows)),
         shown=shown,
         stages=stages,
         saved=stages_saved(plan)[1],
-        graph=mermaid(plan),
         plumbing=any(x.random_weights for x in stages) or any(x.random_weights for x in sets),
         pictures=pictures,
     )
@@ -148,22 +137,12 @@ def _without_conditions(reader: RunReader, summary: pa.Table) -> pa.Table:
     return summary.filter(pc.is_in(summary["system"], names))
 
 
-def _breakdown(summary: pa.Table) -> Iterator[dict[str, Any]]:
-    rows = summary.filter(pc.not_equal(summary["group_kind"], "all")).to_pylist()
-    order = {name: at for at, name in enumerate(FORMATS)}
-    yield from sorted(
-        rows,
-        key=lambda r: (order.get(r["format"], 9), r["group_kind"], r["group"], r["metric"]),
-    )
-
-
 def _stage_line(reader: RunReader, node: Node) -> StageLine:
     held = {one.name: dict(one.passport) for one in reader.identities(node)}
     return StageLine(
         node=node,
         done=len(reader.revisions(node)),
         shards=reader.plan.shards * node.split,
-        passport=held if len(held) > 1 else next(iter(held.values()), {}),
         random_weights=has_random_weights(held),
     )
 

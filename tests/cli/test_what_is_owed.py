@@ -366,7 +366,9 @@ def test_one_sample_whose_every_verdict_failed_is_one_of_twelve(place: Place) ->
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
-def test_report_and_export_of_a_run_without_values(place: Place, kind: str) -> None:
+def test_report_and_export_of_a_run_without_values(
+    place: Place, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     metrics = {"token_f1": {}, "lost": {"target": "nowhere_at_all:Lost"}}
     faults = {f"s{i:04d}": "schema_error" for i in range(12)}
     assert place.run(metrics, judges=[judge(faults=faults)]) == 3
@@ -374,6 +376,9 @@ def test_report_and_export_of_a_run_without_values(place: Place, kind: str) -> N
     folder = place.folder_of_run()
     page = folder.objects.read(folder.place.report("index.md")).decode()
     assert "nowhere\\_at\\_all" in page
+    pages = Path(folder.objects.url, folder.place.report("pages"), "index.html").resolve()
+    assert capsys.readouterr().out.splitlines()[-1] == f"open    {pages.as_uri()}"
+    assert "<h1" in pages.read_text()
     assert "12 schema" not in page
     out = str(place.folder / "out")
     assert place.say("export", "--store", place.store, "--format", kind, "--to", out) == 0
