@@ -18,7 +18,7 @@ import argparse
 import gc
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -200,6 +200,22 @@ def run(pairs: int, flips: int | None) -> Iterator[dict[str, Any]]:
     """Every scenario, each from its own seed."""
     for at, scenario in enumerate(SCENARIOS):
         yield measure(scenario, pairs, flips, np.random.default_rng([SEED, at]))
+
+
+def table(scenarios: Sequence[Mapping[str, Any]]) -> str:
+    """The rows of docs/compare.md."""
+    lines = ["| simulated | samples | pairs | alarms (95 % interval) | pass | inconclusive |"]
+    lines.append("|---|---:|---:|---|---:|---:|")
+    for row in scenarios:
+        planted = f", {row['loss']:g} x the tolerated loss" if row["loss"] > 1 else ""
+        low, high = (100 * bound for bound in row["alarm_rate_ci95"])
+        said = {word: 100 * count / row["pairs"] for word, count in row["verdicts"].items()}
+        lines.append(
+            f"| {row['name']}{planted} | {row['samples']:,} | {row['pairs']:,} "
+            f"| {100 * row['alarm_rate']:.1f} % ({low:.1f}-{high:.1f}) "
+            f"| {said.get('pass', 0):.0f} % | {said.get('inconclusive', 0):.0f} % |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
