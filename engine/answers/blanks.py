@@ -10,27 +10,39 @@ from collections.abc import Callable, Sequence
 from medgen.engine.answers.choice import Reading
 from medgen.engine.answers.dressing import plain_words
 from medgen.engine.answers.forms import canonical
+from medgen.engine.answers.languages import ANSWER, END, ENGLISH, IS, RIGHT, SIGN
 
 _SHORT = 20  # words: what is longer is an explanation
 _LONGEST = 20_000  # characters of a reply that are read
+_COUNTED = r"first|second|third|fourth|fifth|sixth|\d{1,2}(?:st|nd|rd|th)"
 _STATED = re.compile(
-    r"^\s*(?:the\s+|my\s+|so,?\s+|therefore,?\s+|thus,?\s+)?(?:final\s+|correct\s+|missing\s+|"
-    r"best\s+|right\s+)*"
-    r"(?:answers?|response|blanks?|words?|terms?|phrase|ans)\b\s*(?:\(?\d{1,2}\)?|in the blank|"
-    r"for the blank)?"
-    r"\s*(?:is|are|:|=|-|would be|should be)\s*:?\s*"
-    r"|^\s*(?:正确|最终)?(?:的)?(?:答案|答え|回答)\s?(?:是|为|は|:)\s?"
-    r"|^\s*(?:정답|답)\s?(?:은|:)\s?|^\s*(?:la )?(?:respuesta|réponse|antwort|resposta|risposta)"
-    r"(?: correcta| correcte| corretta| correta)?\s?(?:es|est|ist|é|è|:)\s?:?\s?",
+    r"^\s*(?:(?:the\s)?(?:blanks?|gaps?|spaces?)\s(?:is|are|should be|can be|would be)\s"
+    r"(?:filled|completed)\s(?:in\s)?(?:by|with)\s)"
+    r"|^\s*[\"'{]?(?:(?:the|my|so|therefore|thus|la|le|die|el|a|il|de|het),?\s+)?"
+    rf"(?:(?:{RIGHT}|missing)\s+){{0,3}}"
+    rf"(?:(?:{ENGLISH}|{ANSWER}|blanks?|words?|terms?|phrase|fill(?:[ -]in)?)(?:{END}|(?=\d))[\"']?"
+    rf"(?:\s*(?:{RIGHT}){END})?\s*(?:\(?\d{{1,2}}\)?|in the blank|for the blank)?"
+    rf"\s*(?:(?:{IS}){END}|{SIGN})\s*:?\s*)"
+    r"|^\s*(?:it|this|that)(?:'s| is)\s(?:an?\s)?"
+    r"|^\s*(?:正确|最终)?(?:的)?(?:答案|答え|回答|正解)\s?(?:是|为|は|:)\s?"
+    r"|^\s*(?:정답|답)\s?(?:은|는|:)\s?",
     re.IGNORECASE,
 )
+_EACH = re.compile(rf"\b(?:{_COUNTED})\s(?:blank|gap|word|one|answer)\b", re.IGNORECASE)
 _INSIDE = re.compile(
     r"\b(?:the\s+)?(?:(?:final|correct|missing|right|best)\s+){0,2}(?:answer|word|term|blank)\s+"
     r"(?:is|should be|would be)(?:\s*:)?\s+(?!not\b|n't\b|unclear|unknown)",
     re.IGNORECASE,
 )
+# A blank's number, in digits, letters or words.
 _NUMBERED = re.compile(
-    r"(?:^|(?<=[\s;,]))\(?(?:blank\s)?\d{1,2}(?:[.):](?!\d)|\)\s?)\s*", re.IGNORECASE
+    r"(?:^|(?<=[\s;,]))(?:"
+    r"\(?(?:blank\s?)?(?P<digit>\d{1,2})(?:[.):](?!\d)|\)\s?|(?<=k\s\d)\s?[:=])"
+    r"|\(?(?P<letter>[a-h])\)"
+    rf"|(?:the\s)?(?:(?:{_COUNTED})(?:\s(?:blank|gap|word|one|answer))?|blank\s(?:one|two|three|four|"
+    r"five|six))\s?(?:is\b|[:=])"
+    r"|第[一二三四五六\d]\s?(?:个|個)?(?:空|格)?\s?(?:是|为|:))\s*",
+    re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?:\S+\s+){4,}\S+[.!?\u3002]\s*$|.{15,}\u3002\s*$")
 _DOUBT = re.compile(
@@ -40,8 +52,11 @@ _DOUBT = re.compile(
 )
 
 
-def read_blanks(text: str) -> Reading:
-    """The answers of a reply, canonical and one a line; None when there is no short one."""
+def read_blanks(text: str, told: bool = False) -> Reading:
+    """The answers of a reply, canonical and one a line; None when there is no short one.
+
+    `told` is for a benchmark's own answer: there "unknown" is a word like others.
+    """
     words = plain_words(text)[:_LONGEST]
     if not words:
         return Reading(None, "empty")
@@ -49,7 +64,7 @@ def read_blanks(text: str) -> Reading:
     parts = [part for line in lines for part in _parts(line)]
     if not parts or any(len(part.split()) > _SHORT for part in parts):
         return Reading(None, "no_short_answer")
-    if all(_DOUBT.match(part) for part in parts):
+    if not told and all(_DOUBT.match(part) for part in parts):
         return Reading(None, "no_answer_given")
     return Reading("\n".join(parts))
 
@@ -79,7 +94,7 @@ def _statements(words: str) -> list[str]:
             found += [rest] if rest else [x for x in lines[index + 1 :] if not _sentence(x)]
             if not rest:
                 break
-    if not found:
+    if not found and not _EACH.search(words):
         found = [words[m.end() :].split("\n")[0] for m in _INSIDE.finditer(words)]
     return [_first_sentence(line) for line in found]
 
@@ -102,8 +117,26 @@ def _first_sentence(line: str) -> str:
 
 
 def _parts(line: str) -> list[str]:
-    pieces = [p for numbered in _NUMBERED.split(line) for p in numbered.split(";")]
+    pieces = (
+        p for numbered in _at_numbers(line) for p in re.split(r";|\s\|\s|\u3002(?=.)", numbered)
+    )
     return [part for piece in pieces if (part := canonical(piece))]
+
+
+def _at_numbers(line: str) -> list[str]:
+    """The line cut at its blanks' numbers; a letter in brackets counts in its order alone."""
+    pieces: list[str] = []
+    place = 0
+    letters = "a"
+    for mark in _NUMBERED.finditer(line):
+        if letter := mark["letter"]:
+            opens = not line[: mark.start()].strip()
+            if not opens and letter.casefold() != letters:
+                continue
+            letters = chr(ord(letter.casefold()) + 1)
+        pieces.append(re.sub(r"[\s,]*(?:\band)?[\s,]*$", "", line[place : mark.start()]))
+        place = mark.end()
+    return [*pieces, line[place:]]
 
 
 def _by_comma(parts: Sequence[str], wanted: int) -> list[str]:
@@ -116,5 +149,5 @@ def _by_and(parts: Sequence[str], wanted: int) -> list[str]:
 
 def _cut_to(parts: Sequence[str], wanted: int, cut: Callable[[str], list[str]]) -> list[str]:
     """The parts cut further, when that gives the number wanted; else as they are."""
-    finer = [word for part in parts for word in cut(part) if word]
+    finer = [word for part in parts for each in cut(part) if (word := canonical(each))]
     return finer if len(finer) == wanted else list(parts)

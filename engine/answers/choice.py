@@ -9,6 +9,7 @@ different stated answers are no answer; a letter that belongs to a word or a nam
 
 import re
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from medgen.engine.answers.dressing import plain_words
@@ -16,25 +17,32 @@ from medgen.engine.answers.forms import canonical, one_spelling
 from medgen.engine.answers.negation import is_denied
 from medgen.engine.answers.options import Option, Options, options_of
 from medgen.engine.answers.phrases import (
+    ABBREVIATED,
+    AFFIRMED,
     ANOTHER,
     ANSWER_IS,
     ARTICLE,
     DENIAL,
     EPITHETS,
+    INITIALS,
     INSTEAD,
     IS_ANSWER,
     IS_ANSWER_HAN,
+    JOINED,
     LABEL,
     LEAD,
+    LINK,
     MARKED,
     NAMED,
     NEAR,
     NO_STATEMENT,
     PAREN,
+    PERHAPS,
     REASON,
     WEAKLY,
 )
 
+_IN_NUMBER = re.compile(r"\d[.,/]$|[+<>=~\u00b1]\s?$")  # what stands before a part of a number
 _LONGEST = 20_000  # characters of a reply that are read, from its beginning and from its end
 
 
@@ -102,6 +110,15 @@ def _alone(words: str, options: Options) -> Option | None:
     return named
 
 
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """What a line begins with: options, whether one is the whole line, or is called right."""
+
+    keys: frozenset[str]
+    whole: bool
+    affirmed: bool
+
+
 class _Finder:
     """One reply and the options it may name."""
 
@@ -111,6 +128,9 @@ class _Finder:
         self._options = options
         spellings = {
             one_spelling(o.words).casefold().strip(" .?!,;:"): o for o in options.each if o.words
+        }
+        self._written = {
+            words: one_spelling(o.words).strip(" .?!,;:") for words, o in spellings.items()
         }
         self._spellings = sorted(spellings.items(), key=lambda kv: -len(kv[0]))
 
@@ -126,36 +146,44 @@ class _Finder:
 
     # Strong statements -------------------------------------------------------------------------
 
-    def _statements(self) -> Iterator[set[str]]:
+    def _statements(self) -> Iterator[AbstractSet[str]]:
         yield from self._lines()
         for intro in ANSWER_IS.finditer(self._words):
             # "The wrong answer is B" and "if the answer is B" state nothing.
             if not NO_STATEMENT.search(self._lower[max(0, intro.start() - 40) : intro.start()]):
-                yield self._object(intro.end(), strict=True)
+                yield self._object(intro.end(), strict=True, floor=intro.end())
         for pattern in (IS_ANSWER, IS_ANSWER_HAN):
             for found in pattern.finditer(self._words):
                 option = self._options.by_label(found["label"])
+                before = self._lower[max(0, found.start() - 40) : found.start()]
                 if (
                     option
                     and found["label"] not in "ai"
-                    and not is_denied(self._lower, *found.span())
+                    and not NO_STATEMENT.search(before)
+                    and not is_denied(self._lower, *found.span(), found.start())
                 ):
-                    yield {option.key}
+                    yield {option.key} | self._partner(found.start())
 
-    def _lines(self) -> Iterator[set[str]]:
+    def _partner(self, start: int) -> set[str]:
+        """The option that an "and" or "or" before a place joins to what stands there."""
+        first = JOINED.search(self._words[max(0, start - 20) : start])
+        option = self._options.by_label(first["label"]) if first else None
+        return {option.key} if option else set()
+
+    def _lines(self) -> Iterator[AbstractSet[str]]:
         """Lines that begin with, or are, an option; several that do so are a list of options."""
         leads = list(self._leads())
         last = self._last_sentence()
-        named = {key for keys, _ in leads for key in keys}
+        named = {key for lead in leads for key in lead.keys}
         if len(leads) > 1 and len(named) > 1:
-            yield from self._after_list(leads, last)
+            yield from self._of_list(leads, last)
             return
-        yield from (keys for keys, _ in leads)
-        if last and not (leads and leads[-1][1]):
+        yield from (lead.keys for lead in leads)
+        if last and not (leads and leads[-1].whole):
             yield {last.key}
 
-    def _leads(self) -> Iterator[tuple[set[str], bool]]:
-        """Options that lines begin with, and whether the option is the whole line."""
+    def _leads(self) -> Iterator["_Lead"]:
+        """The options that lines begin with."""
         first = True
         place = 0
         for line in self._words.split("\n"):
@@ -166,18 +194,39 @@ class _Finder:
             whole = _alone(line, self._options)
             led = {whole.key} if whole else self._lead(start, end)
             if led and (whole or first or self._begins_with_label(start, end)):
-                yield led, whole is not None
+                yield _Lead(frozenset(led), whole is not None, self._affirms(start, end, led))
             first = False
 
-    def _after_list(
-        self, leads: Sequence[tuple[set[str], bool]], last: Option | None
-    ) -> Iterator[set[str]]:
-        """What follows a list or a discussion of the options, alone in its line or sentence."""
-        keys, whole = leads[-1]
-        if whole and not leads[-2][1]:
-            yield keys
-        elif last and not whole:
-            yield {last.key}
+    def _affirms(self, start: int, end: int, keys: set[str]) -> bool:
+        """Whether a line calls the option right that it begins with."""
+        line = self._words[start:end]
+        found = LEAD.match(line)
+        if len(keys) != 1 or found is None:
+            return False
+        rest = line[found.end() :].lstrip(" .):]")
+        option = self._options.by_label(found["label"])
+        own = _own(option) if option else ""
+        if own and rest.casefold().startswith(own):
+            rest = rest[len(own) :]
+        return bool(AFFIRMED.match(rest) or AFFIRMED.match(line[found.end() :]))
+
+    def _of_list(self, leads: Sequence["_Lead"], last: Option | None) -> Iterator[frozenset[str]]:
+        """What a list or a discussion of the options states.
+
+        The one that is called right; else the one that stands alone in its line where the others
+        do not, before the discussion or after it.
+        """
+        affirmed = {lead.keys for lead in leads if lead.affirmed}
+        if len(affirmed) == 1:
+            yield from affirmed
+            return
+        whole = [lead.whole for lead in leads]
+        if whole[-1] and not whole[-2]:
+            yield leads[-1].keys
+        elif whole[0] and not any(whole[1:]):
+            yield leads[0].keys
+        elif last and not whole[-1]:
+            yield frozenset({last.key})
 
     def _begins_with_label(self, start: int, end: int) -> bool:
         """Whether a line begins with a label, so that several such lines may be a list."""
@@ -189,8 +238,11 @@ class _Finder:
         return bool(found and self._options.by_label(found["label"]))
 
     def _last_sentence(self) -> Option | None:
-        sentences = re.split(r"(?<=[.!?;])\s+|\n+|(?<=[\u3002\uff01])", self._words.strip())
-        return _alone(sentences[-1], self._options) if len(sentences) > 1 else None
+        words = self._words.strip()
+        last = re.split(r"(?<=[.!?;])\s+|\n+|(?<=[\u3002\uff01])", words)[-1]
+        before = words[: len(words) - len(last)]
+        alone = before and not ABBREVIATED.search(before)
+        return _alone(last, self._options) if alone else None
 
     def _lead(self, start: int, end: int) -> set[str]:
         """The options that a line begins with: a label and a mark, or words and a mark."""
@@ -209,26 +261,22 @@ class _Finder:
             return set()
         return self._at_label(start + found.end(), start + found.start("label"), option)
 
-    def _at_label(self, end: int, start: int, option: Option) -> set[str]:
+    def _at_label(self, end: int, start: int, option: Option, floor: int = 0) -> set[str]:
         """What a label says that stands at `start` and ends at `end`; empty when it is no label."""
         rest = self._words[end : end + 300]
-        if another := ANOTHER.match(rest):
-            second = self._options.by_label(another["label"])
-            if second and second is not option:
-                both = self._words[start : end + another.end()]
-                return (
-                    set()
-                    if is_denied(self._lower, start, start + len(both))
-                    else {option.key, second.key}
-                )
-        if is_denied(self._lower, start, end):
+        others, ended = self._chain(end)
+        if others - {option.key}:
+            taken_back = is_denied(self._lower, start, ended, floor)
+            return set() if taken_back else {option.key, *others}
+        if is_denied(self._lower, start, end, floor):
             return set()
         own = _own(option)
         marked = MARKED.match(rest)
         after = rest[marked.end() :].lstrip() if marked else rest.lstrip()
         if own and after.casefold().startswith(own):
-            return {option.key}
-        closed = self._words[end - 1] in ")]" and self._words[start - 1 : start] in ("(", "[")
+            ended = end + len(rest) - len(after) + len(own)
+            return set() if is_denied(self._lower, start, ended, start) else {option.key}
+        closed = self._words[end - 1] in ")]"
         if not (marked or closed or REASON.match(rest)):
             return set()
         if self._part_of_a_name(rest, option) or (
@@ -241,9 +289,20 @@ class _Finder:
         other = self._contradiction(after, option)
         return {option.key, other.key} if other else {option.key}
 
+    def _chain(self, end: int) -> tuple[set[str], int]:
+        """The options joined to a label that ends at a place ("A, B or C"), and where they end."""
+        keys: set[str] = set()
+        while another := ANOTHER.match(self._words, end):
+            option = self._options.by_label(another["label"])
+            if option is None or len(keys) > len(self._options.each):
+                break
+            keys.add(option.key)
+            end = another.end()
+        return keys, end
+
     def _part_of_a_name(self, rest: str, option: Option) -> bool:
         word = re.match(r"\.\s?([a-z]+)", rest)
-        return bool(word and word[1] in EPITHETS)
+        return bool(word and word[1] in EPITHETS) or bool(INITIALS.match(rest))
 
     def _contradiction(self, after: str, option: Option) -> Option | None:
         """Another option whose words alone follow the label: "B. Pneumothorax"."""
@@ -253,13 +312,22 @@ class _Finder:
 
     # What follows an introduction --------------------------------------------------------------
 
-    def _object(self, place: int, strict: bool) -> set[str]:
-        """The option that a statement names right after its introduction."""
+    def _object(self, place: int, strict: bool, floor: int = 0) -> set[str]:
+        """The option that a statement names right after its introduction.
+
+        What stands before `floor` denies nothing of it.
+        """
         rest = self._words[place : place + 300]
-        if DENIAL.match(rest):
-            clause = re.split(r"[.;\n]", rest, maxsplit=1)[0]
+        direct = self._words_at(place + len(rest) - len(rest.lstrip(" \"'(")))
+        if direct and re.match(rf"\W*(?:both|either)\b|\W*{DENIAL.pattern}", rest, re.IGNORECASE):
+            return {direct[0].key} | self._second_words(direct[1])
+        if denial := DENIAL.match(rest):
+            clause = re.split(r"[.;\n]", rest[denial.end() :], maxsplit=1)[0]
             turn = INSTEAD.search(clause)
-            return self._object(place + turn.end(), strict) if turn else set()
+            if turn is None:
+                return set()
+            turned = place + denial.end() + turn.end()
+            return self._object(turned, strict, turned)
         skipped = re.match(
             r"\s*(?:both|either)?\s*[\"'(\[<]*(?:option|choice|letter)?\s*", rest, re.IGNORECASE
         )
@@ -270,25 +338,27 @@ class _Finder:
         option = self._options.by_label(label["label"]) if label else None
         longer = label and named and named[1] > label.end()
         if label and option and not longer:
-            keys = self._at_label_of_statement(label, option, strict)
+            keys = self._at_label_of_statement(label, option, strict, floor)
             if keys or not named:
                 return keys
-        if named and not is_denied(self._lower, begin, named[1]):
+        if named and not is_denied(self._lower, begin, named[1], floor):
             return {named[0].key} | self._second_words(named[1])
         return set()
 
     def _at_label_of_statement(
-        self, label: re.Match[str], option: Option, strict: bool
+        self, label: re.Match[str], option: Option, strict: bool, floor: int
     ) -> set[str]:
-        keys = self._at_label(label.end(), label.start("label"), option)
-        if keys or not strict or is_denied(self._lower, *label.span()):
+        keys = self._at_label(label.end(), label.start("label"), option, floor)
+        if keys or not strict or is_denied(self._lower, *label.span(), floor):
             return keys
         rest = self._words[label.end() : label.end() + 60]
         written = label["label"]
         # A capital that is no article may go straight on: "the answer is B as the ...".
         lone = written not in ("a", "A", "I", "i") and (written.isupper() or not written.isascii())
         latin = re.match(r"\s+[A-Za-z0-9]", rest)
-        if lone and (not latin or re.match(r"\s+(?:is|which|with|for|in|on|given|that|,)\b", rest)):
+        goes_on = re.match(r"\s+(?:is|which|with|for|in|on|as|given|that|and|but|,)\b", rest)
+        # No article and no pronoun is followed by a word that goes on like that.
+        if (lone and (not latin or goes_on)) or (written in ("A", "I") and goes_on):
             return {option.key}
         return set()
 
@@ -309,45 +379,72 @@ class _Finder:
         return None
 
     def _is_apart(self, start: int, end: int) -> bool:
+        """Whether what stands there is no part of a longer word or number."""
         first, last = self._words[start : start + 1], self._words[end - 1 : end]
         near = re.compile(NEAR)
         before = self._words[start - 1 : start] if start else ""
         after = self._words[end : end + 1]
         if near.match(first or " ") and before and (near.match(before) or before == "-"):
             return False
-        joined = after == "-" and near.match(self._words[end + 1 : end + 2] or " ")
+        if first.isdigit() and _IN_NUMBER.search(self._words[max(0, start - 3) : start]):
+            return False
+        beyond = self._words[end + 1 : end + 2]
+        if first.isdigit() and after and (after in "%/°" or (after in ".," and beyond.isdigit())):
+            return False
+        joined = after == "-" and near.match(beyond or " ")
         return not (near.match(last or " ") and after and (near.match(after) or joined))
 
     def _ends(self, end: int) -> bool:
         """Whether a statement may end here: at a stop, a comma, a bracket or the line's end."""
         return bool(
-            re.compile(r"\s*(?:[.,;:!?)\]\"'\u3002\uff0c]|$|\n|-\s|\s-|because\b|since\b)").match(
-                self._words, end
-            )
+            re.compile(
+                r"\s*(?:[.,;:!?)\]\"'\u3002\uff0c]|$|\(|\n|-\s|\s-|because\b|since\b)"
+            ).match(self._words, end)
         )
 
     # Weaker words ------------------------------------------------------------------------------
 
     def _weakly(self) -> Iterator[set[str]]:
         for intro in WEAKLY.finditer(self._words):
-            yield self._object(intro.end(), strict=False)
+            free = PERHAPS.match(intro[0]) and self._lower[: intro.start()].rstrip()[-1:] in ",;."
+            yield self._object(intro.end(), strict=False, floor=intro.start() if free else 0)
 
     def _mentions(self) -> Iterator[set[str]]:
         for found in (f for pattern in (NAMED, PAREN) for f in pattern.finditer(self._words)):
             option = self._options.by_label(found["label"])
-            if option and not is_denied(self._lower, *found.span()):
+            if option is None:
+                continue
+            others, end = self._chain(found.end())
+            if not is_denied(self._lower, found.start(), end):
+                yield {option.key, *others}
+        # A denial after a list governs all of it: "a cyst and a mass are both absent".
+        denied, before = False, len(self._lower)
+        for start, end, option in reversed(self._spans()):
+            linked = LINK.fullmatch(self._lower, end, before) is not None
+            denied = (denied and linked) or is_denied(self._lower, start, end)
+            before = start
+            if not denied:
                 yield {option.key}
-        taken: list[tuple[int, int]] = []
+
+    def _spans(self) -> list[tuple[int, int, Option]]:
+        """Where options' words stand, in order; none inside a longer one."""
+        taken: list[tuple[int, int, Option]] = []
         for words, option in self._spellings:
-            for span in self._places(words) if self._tellable(words) else ():
-                inside = any(a <= span[0] and span[1] <= b for a, b in taken[:200])
-                taken.append(span)
-                if not inside and not is_denied(self._lower, *span):
-                    yield {option.key}
+            for start, end in self._places(words) if self._tellable(words) else ():
+                if not any(a <= start and end <= b for a, b, _ in taken[:200]):
+                    taken.append((start, end, option))
+        return sorted(taken, key=lambda span: span[0])
 
     def _places(self, words: str) -> Iterator[tuple[int, int]]:
         spans = (found.span() for found in re.finditer(re.escape(words), self._lower))
-        return (span for span in spans if self._is_apart(*span))
+        # Of two letters is said what is written as the option is: "CT", not "ct".
+        short = len(words) < 3 and words.isascii()
+        written = self._written.get(words, "")
+        return (
+            (a, b)
+            for a, b in spans
+            if self._is_apart(a, b) and (not short or self._words[a:b] == written)
+        )
 
     def _tellable(self, words: str) -> bool:
         """Whether words are long enough to mean the option wherever they stand in a sentence."""
@@ -356,4 +453,5 @@ class _Finder:
         if re.fullmatch(r"[\d.,%-]+", words):
             return len(re.findall(r"\d+(?:[.,]\d+)*", self._words)) == 1
         latin = bool(re.search(NEAR, words))
-        return len(words) > 2 if latin else len(words) > 1
+        short = len(words) == 2 and not self._written[words].islower()
+        return len(words) > 2 or short if latin else len(words) > 1

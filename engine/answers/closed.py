@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from medgen.engine.answers.blanks import read_blanks, same_blanks
 from medgen.engine.answers.choice import Reading, read_choice, read_reference
+from medgen.engine.answers.forms import canonical
 from medgen.engine.answers.options import options_of
 from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.data import CHOOSING, Sample
@@ -70,6 +71,8 @@ def is_right(text: str, reference: str, choices: Sequence[str], task: str) -> bo
     theirs = _reference(reference, choices, task)
     by_words = task != CHOICE or (not choices and len(theirs.answer or "") > 1)
     ours = read_answer(text, choices, "" if by_words else CHOICE)
+    if by_words and theirs.answer is not None and canonical(text) == canonical(reference):
+        return True  # also where the words alone would say that nobody can tell
     if ours.answer is None or theirs.answer is None:
         return ours
     if not by_words:
@@ -82,6 +85,6 @@ def is_right(text: str, reference: str, choices: Sequence[str], task: str) -> bo
 
 def _reference(reference: str, choices: Sequence[str], task: str) -> Reading:
     if task != CHOICE:
-        return read_blanks(reference)
+        return read_blanks(reference, told=True)
     found = read_reference(reference, tuple(choices))
-    return read_blanks(reference) if found.answer is None and not choices else found
+    return read_blanks(reference, told=True) if found.answer is None and not choices else found

@@ -1,9 +1,12 @@
-"""What people and models put around an answer: Markdown, LaTeX, fences, JSON.
+"""What people and models put around an answer: Markdown, LaTeX, fences, JSON, ticks and crosses.
 
 Taken off before an answer is looked for. Nothing of it says which answer is meant, except that a
-box or a JSON field named `answer` states one.
+box, a JSON field named `answer` or a ticked line states one, and that what is crossed out or
+struck through is denied.
 """
 
+import ast
+import html
 import json
 import re
 from typing import Any
@@ -12,15 +15,35 @@ from medgen.engine.answers.forms import one_spelling
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[\w+-]*[ \t]*$", re.MULTILINE)
 _FENCED = re.compile(r"(?:```|~~~)[\w+-]*[ \t]*\r?\n(.*?)\r?\n?[ \t]*(?:```|~~~)", re.DOTALL)
-_EMPHASIS = re.compile(r"(?<!\d)\*{1,3}|\*{1,3}(?!\d)|_{2,3}|(?<!\w)_|_(?!\w)|`+")
-_LINE_MARK = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[-*+\u2022][ \t]+(?=\S))", re.MULTILINE)
-_TEX_WORDS = re.compile(
-    r"\\(?:text(?:bf|it|rm|sf)?|math(?:rm|bf|it|sf)|mbox|operatorname)\s?\{([^{}]*)\}"
+_EMPHASIS = re.compile(
+    r"(?<![\d*])\*{1,3}(?!\*)|(?<!\*)\*{1,3}(?![\d*])|_{2,3}|(?<!\w)_|_(?!\w)|`+"
 )
-_TEX_SIGNS = re.compile(r"\\[()\[\]]|\$|\\(?=[%{}_&#])|\\[,;! ]")
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s?\{([^{}]*)\}")
-_TAG = re.compile(r"<(b|i|u|em|strong|p|span|code|div)>([^<]*)</\1>|<br\s?/?>", re.IGNORECASE)
-_STATING = ("answer", "final_answer", "finalanswer", "choice", "option", "response", "output_text")
+# A quote's mark, but not the relation of "> 5 cm"; a bullet; a heading; an arrow.
+_LINE_MARK = re.compile(
+    r"^[ \t]*(?:#{1,6}[ \t]+|>(?![ \t]?[\d=])[ \t]?|[-*+\u2022\u25aa\u25cf][ \t]+(?=\S)"
+    r"|[-=]>[ \t]?)",
+    re.MULTILINE,
+)
+_TEX_MARKS = re.compile(r"\\[()\[\]]|\\(?=[%_&#])|\\[{}]|\$|\\[,;! ]")
+_BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s?\{([^{}]*)\}")
+_TAG = re.compile(r"<(b|i|u|em|strong|p|span|code|div|center|h[1-6])>([^<]*)</\1>", re.IGNORECASE)
+_BREAK = re.compile(r"<br\s?/?>", re.IGNORECASE)
+_STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(s|del|strike)>[^<\n]{1,200}</\1>", re.IGNORECASE)
+_RULE_OF_TABLE = re.compile(
+    r"^[ \t]*\|?(?:[ \t]*:?-{2,}:?[ \t]*\|)+[ \t]*:?-*:?[ \t]*$", re.MULTILINE
+)
+_ROW_OF_TABLE = re.compile(r"^[ \t]*\|(.*)\|[ \t]*$", re.MULTILINE)
+_TICKED = re.compile(r"^[ \t]*(?:[-*+][ \t]+)?\[[xX\u2713\u2714]\][ \t]+(?=\S)", re.MULTILINE)
+_UNTICKED = re.compile(r"^[ \t]*(?:[-*+][ \t]+)?\[ ?\][ \t]+.*$", re.MULTILINE)
+_TICK = re.compile("[\u2705\u2713\u2714\u2611]\ufe0f?")
+_CROSS = re.compile("[\u274c\u2717\u2718\u274e\U0001f6ab]\ufe0f?")
+# Pictures among the words; the signs of sex and of degrees are words.
+_PICTURES = re.compile("[\u2600-\u263f\u2643-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
+_STATING = (
+    *("answer", "answers", "final_answer", "finalanswer", "final answer", "correct_answer"),
+    *("correct answer", "choice", "option", "response", "output_text", "prediction", "result"),
+)
+_NAMING = ("letter", "option", "choice", "label", "key", "id", "answer", "value", "text")
 _MOST_JSON = 20_000
 
 
@@ -47,31 +70,89 @@ def plain_words(text: str) -> str:
 
     A box becomes a line of its own, `answer: ...`; so does the answer field of a JSON object.
     """
-    bare = one_spelling(text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n"))
-    stated = _from_json(_FENCE.sub("", bare).strip())
-    if stated is not None:
-        bare = stated
-    bare = _TEX_WORDS.sub(r"\1", _TEX_WORDS.sub(r"\1", bare))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n")
+    bare = one_spelling(_without_pictures(html.unescape(lines) if "&" in lines else lines))
+    bare = _without_json(bare)
+    bare = _BOXED.sub(r"\nanswer: \1\n", bare.replace("\\{", "").replace("\\}", ""))
     bare = _BOXED.sub(r"\nanswer: \1\n", bare)
-    bare = _LINE_MARK.sub("", _TAG.sub(r"\2", _TEX_SIGNS.sub("", _FENCE.sub("", bare))))
+    bare = _TEX_MARKS.sub("", _FENCE.sub("", bare))
+    if "<" in bare:
+        bare = _TAG.sub(r"\2", _TAG.sub(r"\2", _BREAK.sub("\n", _STRUCK.sub("", bare))))
+    if "|" in bare:
+        bare = _ROW_OF_TABLE.sub(_cells, _RULE_OF_TABLE.sub("", bare))
+    bare = _LINE_MARK.sub("", _STRUCK.sub("", _LINE_MARK.sub("", bare)))
     return _LINE_MARK.sub("", _EMPHASIS.sub("", bare)).strip()
 
 
-def _from_json(text: str) -> str | None:
+def _without_pictures(text: str) -> str:
+    """Without emoji; of lines that are ticked or not the ticked ones; a cross is a denial."""
+    if _TICKED.search(text):
+        text = _TICKED.sub("", _UNTICKED.sub("", text))
+    return _PICTURES.sub("", _CROSS.sub(" incorrect ", _TICK.sub("", text)))
+
+
+def _cells(row: re.Match[str]) -> str:
+    return ": ".join(cell.strip() for cell in row[1].split("|") if cell.strip())
+
+
+def _without_json(text: str) -> str:
+    """The text with each JSON object that states an answer put into words.
+
+    The object may be the whole reply, or stand in a fence among other words.
+    """
+    whole = _stated_by(_FENCE.sub("", text).strip())
+    if whole is not None:
+        return whole
+    if "{" not in text or ("```" not in text and "~~~" not in text):
+        return text
+    return _FENCED.sub(lambda m: _stated_by(m[1].strip()) or m[0], text)
+
+
+def _stated_by(text: str) -> str | None:
     """What a JSON reply states, a line for each value; None when it is no JSON with an answer."""
     if not text.startswith(("{", "[", '"')) or len(text) > _MOST_JSON:
         return None
     try:
         found = json.loads(text, strict=False, object_pairs_hook=list)
     except (ValueError, RecursionError):
-        return None
+        found = _python_of(text)
     if isinstance(found, str):
         return found
     if not isinstance(found, list) or not found:
         return None
     if all(isinstance(value, str | int | float) for value in found):
         return "\n".join(str(value) for value in found)
-    pairs = [p for p in found if isinstance(p, tuple) and str(p[0]).casefold() in _STATING]
-    values = [w for _, value in pairs for w in (value if isinstance(value, list) else [value])]
-    words = [str(v) for v in values if isinstance(v, str | int | float)]
-    return "\n".join(f"answer: {w}" for w in words) or None
+    return _in_words([pair for pair in found if isinstance(pair, tuple)])
+
+
+def _python_of(text: str) -> Any:
+    """An object as Python writes it, in pairs as JSON's are; None when it is none."""
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return [*found.items()] if isinstance(found, dict) else found
+
+
+def _in_words(pairs: list[tuple[Any, Any]]) -> str | None:
+    """The fields that state an answer, else all of them, a line each."""
+    stated = [value for key, value in pairs if str(key).casefold() in _STATING]
+    if stated:
+        words = [word for value in stated for word in _values(value)]
+        return "\n".join(f"answer: {word}" for word in words) or None
+    if pairs and all(isinstance(value, bool) for _, value in pairs):
+        return "\n".join(str(key) for key, value in pairs if value)
+    plain = [(k, v) for k, v in pairs if isinstance(v, str | int | float)]
+    return "\n".join(f"{key}: {value}" for key, value in plain) or None
+
+
+def _values(value: Any) -> list[str]:
+    """The plain values of a field: itself, those of a list, that which names of an object."""
+    if isinstance(value, dict):
+        value = [*value.items()]
+    if isinstance(value, list):
+        pairs = [p for p in value if isinstance(p, tuple)]
+        named = [v for k, v in pairs if str(k).casefold() in _NAMING]
+        value = named[:1] or [v for _, v in pairs] if pairs else value
+        return [str(v) for v in value if isinstance(v, str | int | float)]
+    return [str(value)] if isinstance(value, str | int | float) else []

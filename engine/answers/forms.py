@@ -9,23 +9,64 @@ import re
 import unicodedata
 from decimal import Decimal
 
+# Signs that nobody sees: joiners, marks of direction, soft hyphens, variation selectors, tags.
+_UNSEEN = (
+    *(0xAD, 0x61C, 0x180E, 0xFEFF),
+    *(
+        n
+        for a, b in ((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F))
+        for n in range(a, b + 1)
+    ),
+    *(n for a, b in ((0xFE00, 0xFE0F), (0xE0000, 0xE007F)) for n in range(a, b + 1)),
+)
 _FOLDED = str.maketrans(
     {
         **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc\uff07\u00b4", "'"),
         **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02", '"'),
+        **dict.fromkeys("\u300a\u300b\u3008\u3009\u300c\u300d\u300e\u300f", '"'),
+        **dict.fromkeys("\u3010\u3014\u3016", "["),
+        **dict.fromkeys("\u3011\u3015\u3017", "]"),
         **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d\ufe58", "-"),
         **dict.fromkeys("\u00b7\u22c5\u00d7\u2715\u2a2f", "\u00d7"),
         **dict.fromkeys("\u2264\u2a7d", "<="),
         **dict.fromkeys("\u2265\u2a7e", ">="),
-        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f", ""),
+        **dict.fromkeys("\u2192\u21d2\u279c\u27a1\u27f6", "->"),
+        **dict.fromkeys("\u2044\u2215", "/"),
+        # What is circled stands in brackets, and apart from what follows.
+        **{chr(0x2460 + n): f"({n + 1}) " for n in range(20)},
+        **{chr(0x24B6 + n): f"({chr(65 + n)}) " for n in range(26)},
+        **{chr(0x24D0 + n): f"({chr(97 + n)}) " for n in range(26)},
+        **dict.fromkeys(map(chr, _UNSEEN), ""),
     }
 )
 _SUPERSCRIPT = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b]+")
 _PLAIN_DIGITS = str.maketrans(
     "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b", "0123456789+-"
 )
+_THOUSANDS = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
+_MIXED = re.compile(r"(?<=\d)(?=[\u00bc-\u00be\u2150-\u215e])")  # 1½ is one and a half
+_TEX_WORDS = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt)|bf|mbox|operatorname)\s?\{([^{}]*)\}"
+)
+_TEX_FRACTION = re.compile(r"\\[dt]?frac\s?\{([^{}]{1,20})\}\s?\{([^{}]{1,20})\}")
+_TEX_DEGREES = re.compile(r"\^?\s?\{?\\(?:circ|degree)\}?")
+_TEX_SIGNS = {
+    **dict.fromkeys(("times", "cdot"), "\u00d7"),
+    **dict.fromkeys(("leq", "le", "leqslant"), "<="),
+    **dict.fromkeys(("geq", "ge", "geqslant"), ">="),
+    **{"pm": "\u00b1", "mu": "\u03bc", "alpha": "\u03b1", "beta": "\u03b2", "gamma": "\u03b3"},
+    **{"delta": "\u03b4", "sim": "~", "approx": "~", "rightarrow": "->", "to": "->", "%": "%"},
+}
+_TEX_SIGN = re.compile(rf"\\({'|'.join(_TEX_SIGNS)})(?![a-zA-Z])")
+_TEX_MATHS = re.compile(r"\$([^$\n]{1,200})\$")
 _POWER = re.compile(r"(?<=[^\W\d_])\s?(?:\^|\*\*)\s?\{?([+-]?\d{1,3})\}?")
 _BRACED = re.compile(r"(?:\^|\*\*)\s?\{?\s?([+-]?\d{1,3})\s?\}?")
+_LOST_POWER = re.compile(
+    r"(?<=[x\u00d7*]10)(-\d{1,2})(?![\d.])|(?<=[x\u00d7*] 10)(-\d{1,2})(?![\d.])"
+)
+_DECIMAL_COMMA = re.compile(
+    r"(?<![\w,.])(\d{1,3}(?:\.\d{3}){1,4}|0|\d+(?=,\d{1,2}(?!\d))),(\d+)(?![\d,]|\.\d)"
+)
 _NUMBER = re.compile(
     r"(?<![\w.^])(\d{1,3}(?:,\d{3}){1,4}(?![\d,])|\d{1,30})?(\.\d{1,30})?"
     r"(?:e([+-]?\d{1,3})|\s?[x\u00d7*]\s?10\^([+-]?\d{1,3}))?(?!\d*\s?\^)"
@@ -33,43 +74,63 @@ _NUMBER = re.compile(
 _TEN = re.compile(r"(?<![\w.^])10\^([+-]?\d{1,3})(?!\w)")
 _SIGN = re.compile(r"(?<![\w)\]%])([+-])\s?(?=\.?\d)")
 _TIMES = re.compile(r"(?<=\d)\s?[x\u00d7*]\s?(?=\d)")
-_RELATION = re.compile(r"([<>=~\u00b1])\s(?=[\d-])")
+_RANGE = re.compile(r"(?<=\d)(\s?(?:%|[a-z]{1,3}))?\s(?:-|to)\s(?=\d)")
+_WORDED = (
+    (re.compile(r"(?<!\w)(?:less|fewer|smaller|lower) than\s(?=\d)"), "<"),
+    (re.compile(r"(?<!\w)(?:more|greater|larger|higher|bigger) than\s(?=\d)"), ">"),
+    (re.compile(r"(?<!\w)at least\s(?=\d)"), ">="),
+    (re.compile(r"(?<!\w)at most\s(?=\d)"), "<="),
+)
+_RELATION = re.compile(r"([<>=~])\s(?=[\d-])|\s?(\u00b1)\s?")
 _POINT = re.compile(r"\.\d")
 _UNIT_GAP = re.compile(r"(?<=\d)\s(?=%|°|[µμ]?[a-z]{1,4}\d?(?:/[a-z]{1,4}\d?)?(?![\w]))")
 _UNITS = (
     (re.compile(r"(?<=\d)\s?milli(?:meters?|metres?)\b"), "mm"),
     (re.compile(r"(?<=\d)\s?centi(?:meters?|metres?)\b"), "cm"),
     (re.compile(r"(?<=\d)\s?milli(?:liters?|litres?)\b"), "ml"),
+    (re.compile(r"\bmm\shg\b"), "mmhg"),
     (re.compile(r"(?<=\d)\s?(?:percent|per cent)\b"), "%"),
     (re.compile(r"(?<=\d)\s?(?:degrees?|deg)\b(?:\s?(?=[cf]\b))?"), "°"),
     (re.compile(r"(?<=\d)\s?(?:u|mc|µ|μ)(?=(?:m|g|l|mol|gy|s)\b)"), "μ"),
 )
-_EDGES = "[](){}.,:;!?*_'\" \t\u3002\u3001\uff0c\uff1b\uff1a"
+_EDGES = "[](){}.,:;!?*_'\" \t\\\u3002\u3001\uff0c\uff1b\uff1a"
 
 
 def one_spelling(text: str) -> str:
     """The text with one spelling for each sign: NFKC, straight quotes, one hyphen, `^` for powers.
 
-    Capitals, line ends and words stay.
+    TeX is written out, what nobody sees is left out. Capitals, line ends and words stay.
     """
-    powers = _SUPERSCRIPT.sub(lambda m: "^" + m[0].translate(_PLAIN_DIGITS), text)
-    return unicodedata.normalize("NFKC", powers.translate(_FOLDED)).translate(_FOLDED)
+    parted = _MIXED.sub(" ", _THOUSANDS.sub("", text))
+    powers = _SUPERSCRIPT.sub(lambda m: "^" + m[0].translate(_PLAIN_DIGITS), parted)
+    plain = unicodedata.normalize("NFKC", powers.translate(_FOLDED)).translate(_FOLDED)
+    return _without_tex(plain) if "\\" in plain or "$" in plain else plain
+
+
+def _without_tex(text: str) -> str:
+    for _ in range(2):  # one inside another
+        text = _TEX_WORDS.sub(r"\1", text)
+    text = _TEX_DEGREES.sub("°", _TEX_FRACTION.sub(r"\1/\2", text))
+    return _TEX_MATHS.sub(r"\1", _TEX_SIGN.sub(lambda m: _TEX_SIGNS[m[1]], text))
 
 
 def canonical(text: str) -> str:
     """One answer in the form in which it is compared.
 
     Case, marks at the ends and white space go; numbers are written in one way (`1,200`, `1.2e3`
-    and `1.2 x 10\u00b3` are 1200); a unit stands at its number.
+    and `1.2 x 10\u00b3` are 1200, `1,5` is 1.5, `2 to 3` is 2-3, `less than 5` is <5); a unit
+    stands at its number.
     """
     words = _without_edges(" ".join(one_spelling(text).casefold().split()))
-    for pattern, unit in _UNITS:
+    for pattern, unit in (*_UNITS, *_WORDED):
         words = pattern.sub(unit, words)
+    words = _DECIMAL_COMMA.sub(lambda m: f"{m[1].replace('.', '')}.{m[2]}", words)
+    words = _RANGE.sub(r"\1-", _LOST_POWER.sub(lambda m: f"^{m[1] or m[2]}", words))
     words = _POWER.sub(r"\1", words)
     words = _SIGN.sub(lambda m: "-" if m[1] == "-" else "", _BRACED.sub(r"^\1", words))
     words = _TEN.sub(lambda m: _number_of("1", m[1]), _NUMBER.sub(_number, words))
-    words = _UNIT_GAP.sub("", _RELATION.sub(r"\1", _TIMES.sub("\u00d7", words)))
-    return _without_edges(words)
+    words = _RELATION.sub(lambda m: m[1] or m[2], _TIMES.sub("\u00d7", words))
+    return _without_edges(_UNIT_GAP.sub("", words))
 
 
 def _without_edges(words: str) -> str:

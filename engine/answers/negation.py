@@ -6,32 +6,50 @@ mass", "a mass is excluded". A clause ends at a stop, a semicolon, a contrast ("
 
 import re
 
+from medgen.engine.answers.languages import (
+    CONTRAST,
+    CONTRAST_HAN,
+    DENIED_AFTER,
+    DENYING,
+    DENYING_HAN,
+)
+
 _CLAUSE_END = re.compile(
-    r"[.;:!?\n\u3002\uff1b]|,(?=[\u4e00-\u9fff])|"
-    r",?\s\b(?:but|however|although|though|yet|whereas|while|so|therefore|and it is)\b"
+    rf"[.;:!?\n\u3002\uff1b]|,(?=[\u4e00-\u9fff])|,?\s(?<!\w)(?:{CONTRAST})(?!\w)|{CONTRAST_HAN}"
 )
 _BEFORE = re.compile(
-    r"\b(?:no(?!\s(?:doubt|question|longer\sin))|not(?!\s(?:only|just|merely|doubt))|n't|never|"
-    r"without|neither|nor|rather than|instead of|unlike|except|excludes?|excluding|"
+    r"\b(?:no(?!\s(?:doubt|question|longer\sin)|\s?,)|not(?!\s(?:only|just|merely|doubt))|n't|"
+    r"never|without|neither|nor|rather than|instead of|unlike|except|excludes?|excluding|"
     r"rul(?:es?|ed|ing) out|unlikely|lacks?|lack of|absence of|absent|negative for|free of|denies|"
-    r"against|incorrect|wrong|cannot be|can't be|less likely(?! than)|versus|vs)\b"
-    r"|(?<=[a-z])n't\b|不是|没有|并非|未见|排除|无|非"
+    r"against|incorrect|wrong|cannot be|can't be|(?:less|least) likely(?! than)|versus|vs|"
+    r"other than|anything but|everything but|all but)\b"
+    rf"|(?<=[a-z])n't\b|(?<!\w)(?:{DENYING})(?!\w)|{DENYING_HAN}"
 )
+_ASIDE = r"(?:,\s(?:which|that|who|as|although|though|while|if|when)\s[^,.;\n]{1,120},\s?)?"
+_SUSPECTED = r"(?:(?:is|are|was|were)\s(?:[a-z]+\s){1,3}(?:but|yet)\s)?"
 _AFTER = re.compile(
-    r"(?:['\")\]*]|\s)*(?:(?:is|are|was|were|can be|has been|would be|seems?|looks?|appears?|"
-    r"must be|"
-    r"should be)\s)?(?:also\s|therefore\s|clearly\s|definitely\s|most\s|very\s|completely\s)*"
+    rf"(?:['\")\]*]|\s)*{_ASIDE}{_SUSPECTED}"
+    r"(?:(?:is|are|was|were|can be|has been|would be|seems?|looks?|appears?|must be|"
+    r"should be)\s)?(?:both\s|also\s|therefore\s|clearly\s|definitely\s|most\s|very\s|completely\s|"
+    r"the\s)*"
     r"(?:not\b|n't\b|isn't\b|aren't\b|wasn't\b|cannot\b|can't\b|incorrect|wrong|false|unlikely|"
-    r"less likely|excluded|ruled out|eliminated|absent|impossible|out of the question|does not|"
-    r"doesn't|do not|don't|would not|wouldn't|is no\b|不正确|错误|不对)"
+    r"(?:less|least) likely|excluded|ruled out|eliminated|absent|impossible|out of the question|"
+    r"does not|doesn't|do not|don't|would not|wouldn't|is no\b)"
+    # "A: incorrect", where nothing else is said.
+    r"|\s?(?::|-|,)\s?(?:is\s)?(?:incorrect|wrong|false|excluded|ruled out|unlikely|absent)\b"
+    rf"|{DENIED_AFTER}"
 )
-_REACH = 60  # characters before a mention in which a cue is looked for
+_BEFORE_REACH, _AFTER_REACH = 160, 200  # characters around a mention in which a cue is looked for
 
 
-def is_denied(text: str, start: int, end: int) -> bool:
-    """Whether what stands at `start` to `end` of a text (folded, lower case) is taken back."""
-    before = text[max(0, start - _REACH) : start]
+def is_denied(text: str, start: int, end: int, floor: int = 0) -> bool:
+    """Whether what stands at `start` to `end` of a text (folded, lower case) is taken back.
+
+    Nothing before `floor` is looked at: an introduction that states is not governed by what
+    stands before it.
+    """
+    before = text[max(floor, start - _BEFORE_REACH) : start]
     clause = [*_CLAUSE_END.finditer(before)]
     if _BEFORE.search(before[clause[-1].end() :] if clause else before):
         return True
-    return bool(_AFTER.match(text[end : end + _REACH]))
+    return bool(_AFTER.match(text[end : end + _AFTER_REACH]))

@@ -15,18 +15,58 @@ from medgen.engine.answers.forms import canonical, one_spelling
 _ORDERS = (
     ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"),
     tuple(str(n) for n in range(1, 27)),
+    tuple(str(n) for n in range(26)),
     tuple("\u0623\u0628\u062c\u062f\u0647\u0648"),  # Arabic, as options are lettered
     tuple("\u0627\u0628\u062c\u062f\u0647\u0648"),
+    ("\u0627\u0644\u0641", *"\u0628\u062c\u062f"),  # Persian
     tuple("\u05d0\u05d1\u05d2\u05d3\u05d4\u05d5"),  # Hebrew
-    tuple("\u0430\u0431\u0432\u0433\u0434\u0435"),  # Cyrillic
-    tuple("\u03b1\u03b2\u03b3\u03b4\u03b5"),  # Greek
+    tuple("\u0430\u0431\u0432\u0433\u0434\u0435\u0436\u0437"),  # Cyrillic
+    tuple("\u03b1\u03b2\u03b3\u03b4\u03b5\u03b6"),  # Greek
     tuple("\u7532\u4e59\u4e19\u4e01\u620a"),  # the heavenly stems
+    tuple("\u30a2\u30a4\u30a6\u30a8\u30aa"),  # Japanese, in three orders
+    tuple("\u3042\u3044\u3046\u3048\u304a"),
+    tuple("\u30a4\u30ed\u30cf\u30cb\u30db"),
+    tuple("\uac00\ub098\ub2e4\ub77c\ub9c8\ubc14"),  # Korean, in two
+    tuple("\u1100\u1102\u1103\u1105\u1106"),
+    tuple("\u0915\u0916\u0917\u0918\u0919"),  # Hindi
+    tuple("\u0995\u0996\u0997\u0998\u0999"),  # Bengali
+    tuple("\u0e01\u0e02\u0e04\u0e07\u0e08"),  # Thai
+    tuple("\u10d0\u10d1\u10d2\u10d3\u10d4"),  # Georgian
     tuple("abcdefghijklmnopqrstuvwxyz"),
 )
-_LABELLED = re.compile(r"\s*[(\[]?([^\W_]{1,4})(?:\s?[.):\]\u3001]|\s-)(?:\s*)(.*)", re.DOTALL)
-_LISTED = re.compile(r"(?<![\w.])[(\[]?([A-Z]|[a-z]|\d{1,2})[.):\]\u3001](?=\s?[^\s.)])")
+_DIGITS = (1, 2)  # places of the orders that only count where they cannot be part of a sentence
+_ROMAN = 0
+# Letters of one shape in Latin, Cyrillic and Greek; which of them was typed, nobody can see.
+_SHAPES = str.maketrans(
+    {
+        **dict(
+            zip(
+                "\u0430\u0432\u0435\u043a\u043c\u043d\u043e\u0440\u0441\u0442\u0445",
+                "abekmhopctx",
+                strict=True,
+            )
+        ),
+        **dict(
+            zip(
+                "\u03b1\u03b2\u03b5\u03b6\u03b7\u03b9\u03ba\u03bc\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7",
+                "abezhikmnoptyx",
+                strict=True,
+            )
+        ),
+    }
+)
+_MARK = r"[.):\]\u3001\uff0e\uff09]"
+_LABELLED = re.compile(
+    rf"\s*(?:\*\*)?[(\[]?([^\W_]{{1,4}})(?:\s?{_MARK}|\*\*\s?{_MARK}|\s?[=|]|\s-)(?:\*\*)?(?:\s*)(.*)",
+    re.DOTALL,
+)
+_LISTED = re.compile(
+    rf"(?<![\w.])(?:\*\*)?([(\[]?)([^\W\d_]|[ivxIVX]{{1,4}}|\d{{1,2}})({_MARK})(?:\*\*)?(?=\s?[^\s.)])"
+)
 _LONGEST = 400  # characters of an option that stands in the middle of a line
-_LINKS = re.compile(r"(?:[\s,;/|]|(?<![^\W_])(?:or|and)(?=\s*$))+$", re.IGNORECASE)
+_LINKS = re.compile(
+    r"(?:[\s,;/|]|\s[-*\u2022]|\*\*|(?<![^\W_])(?:or|and)(?=\s*$))+$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +105,23 @@ class Options:
                 found.setdefault(canonical(option.words), []).append(option)
         return found
 
+    @cached_property
+    def _shapes(self) -> dict[str, list[Option]]:
+        found: dict[str, list[Option]] = {}
+        for option in self.each:
+            found.setdefault(option.key.translate(_SHAPES), []).append(option)
+        return found
+
     def by_label(self, label: str) -> Option | None:
-        """The option with this label, however it is spelt."""
-        return self._labels.get(one_spelling(label).casefold())
+        """The option with this label, however it is spelt.
+
+        A letter of another script is that of its shape: nobody sees which of them was typed.
+        """
+        key = one_spelling(label).casefold().strip("() ")
+        if found := self._labels.get(key):
+            return found
+        alike = self._shapes.get(key.translate(_SHAPES), [])
+        return alike[0] if len(alike) == 1 and len(key) == 1 else None
 
     def by_words(self, words: str) -> Option | None:
         """The option whose words these are, in canonical form; None also when two have them."""
@@ -78,8 +132,11 @@ class Options:
 def options_of(choices: Sequence[str]) -> Options:
     """The options of a list of choices, labelled ("B) mass", "(2) mass", "B") or bare ("mass")."""
     parted = [_label_and_words(choice) for choice in choices]
-    for order in _ORDERS:
-        if len(choices) > 1 and tuple(p[0].casefold() for p in parted) == order[: len(parted)]:
+    labels = tuple(one_spelling(label).casefold() for label, _ in parted)
+    for place, order in enumerate(_ORDERS):
+        # 0, 1, 2 … alone are counts, not labels.
+        counted = place == _DIGITS[1] and not any(words for _, words in parted)
+        if len(choices) > 1 and labels == order[: len(parted)] and not counted:
             return Options(tuple(Option(*p) for p in parted), labelled=True)
     return Options(
         tuple(Option(chr(65 + i), choice.strip()) for i, choice in enumerate(choices[:26])),
@@ -93,49 +150,68 @@ def options_in(text: str) -> tuple[str, ...]:
     Labels are A, B, C … (or a, b, c …, or 1, 2, 3 … each at the beginning of a line) without a
     gap, at least two; the longest such list is taken, the last of several.
     """
-    marks = [(m.start(), m.end(), m[1]) for m in _LISTED.finditer(text)]
-    best: list[tuple[int, int, str]] = []
-    for kind in range(3):
-        rows = [m for m in marks if _kind(m[2]) == kind and (kind < 2 or _opens_line(text, m[0]))]
-        best = max((best, *_runs(rows)), key=lambda run: (len(run), run and run[0][0]))
+    text = text.translate(_UNCIRCLED)
+    marks = [_Mark(m.start(), one_spelling(m[2]), m) for m in _LISTED.finditer(text)]
+    best: list[_Mark] = []
+    for place, order in enumerate(_ORDERS):
+        for capital in (True, False):
+            rows = [
+                mark
+                for mark in marks
+                if mark.label.isupper() is capital and _may_open(text, mark, place)
+            ]
+            best = max((best, *_runs(rows, order)), key=lambda r: (len(r), r and r[0].start))
     options = tuple(_cut(text, best)) if len(best) > 1 else ()
     return options if all(_label_and_words(option)[1] for option in options) else ()
 
 
-def _opens_line(text: str, place: int) -> bool:
-    return not text[:place].rpartition("\n")[2].strip()
+_UNCIRCLED = str.maketrans({chr(0x2460 + n): f"({n + 1})" for n in range(20)})
 
 
-def _kind(label: str) -> int:
-    return 0 if label.isupper() else 1 if label.isalpha() else 2
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A label that may open an option, and where."""
+
+    start: int
+    label: str
+    found: re.Match[str]
 
 
-def _runs(marks: Sequence[tuple[int, int, str]]) -> Iterator[list[tuple[int, int, str]]]:
-    """Marks that follow each other in the alphabet, each run from its first letter on.
+def _may_open(text: str, mark: _Mark, order: int) -> bool:
+    """Whether a label of this order opens an option there: a number only where it stands out."""
+    if order not in (*_DIGITS, _ROMAN):
+        return True
+    opens = not text[: mark.start].rpartition("\n")[2].strip(" \t-*\u2022")
+    return opens or mark.found[3] in ")]\uff09"
+
+
+def _runs(marks: Sequence[_Mark], order: Sequence[str]) -> Iterator[list[_Mark]]:
+    """Marks that follow each other in an order, each run from its first label on.
 
     At most two runs are followed at a time, the longest and the newest: an "A." may stand among
     an option's words.
     """
-    open_runs: list[list[tuple[int, int, str]]] = []
+    places = {label: place for place, label in enumerate(order)}
+    open_runs: list[list[_Mark]] = []
     for mark in marks:
+        place = places.get(mark.label.casefold())
+        if place is None:
+            continue
         for run in open_runs:
-            if _place(mark[2]) == len(run):
+            if place == len(run):
                 run.append(mark)
-        if _place(mark[2]) == 0:
+        if place == 0:
             yield from open_runs
             kept = sorted(open_runs, key=len)[-1:]
             open_runs = [*kept, [mark]]
     yield from open_runs
 
 
-def _place(label: str) -> int:
-    return int(label) - 1 if label.isdigit() else ord(label.casefold()) - 97
-
-
-def _cut(text: str, run: Sequence[tuple[int, int, str]]) -> Iterator[str]:
+def _cut(text: str, run: Sequence[_Mark]) -> Iterator[str]:
     """Each option as it stands, without what only links it to the next."""
-    for (start, _, _), following in zip(run, [*run[1:], None], strict=True):
-        rest = text[start : following[0] if following else len(text)]
+    for mark, following in zip(run, [*run[1:], None], strict=True):
+        rest = text[mark.start : following.start if following else len(text)]
+        rest = rest.replace("**", "") if mark.found[0].startswith("**") else rest
         if following:
             yield _LINKS.sub("", " ".join(rest[:_LONGEST].split()))
         else:
@@ -151,4 +227,6 @@ def _label_and_words(choice: str) -> tuple[str, str]:
     if found is None:
         return "", bare
     raw = _LABELLED.match(choice)
-    return found[1], (raw or found)[2].strip()
+    label, words = found[1], (raw or found)[2]
+    # What was bold from its beginning on ends with the marks of bold.
+    return label, (words.replace("**", "") if choice.strip().startswith("**") else words).strip()

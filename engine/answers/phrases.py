@@ -1,84 +1,142 @@
-"""Words that state, weaken or take back a choice, in the languages that benchmarks come in."""
+"""Patterns that state, weaken or take back a choice, from the words of `languages`."""
 
 import re
 
-NEAR = r"[A-Za-z0-9_\u00c0-\u024f]"  # what makes a Latin letter part of a word
-NAME = r"[A-Za-z]{1,4}|\d{1,2}|[^\W_A-Za-z0-9]"  # what a label may be
-LABEL = rf"[(\[<]?\s?(?P<label>{NAME})\s?[)\]>]?(?!{NEAR}|['-]{NEAR})"
+from medgen.engine.answers.languages import (
+    ANSWER,
+    END,
+    ENGLISH,
+    IS,
+    NOT,
+    OPTION,
+    RIGHT,
+    SIGN,
+    THE,
+)
+from medgen.engine.answers.languages import INSTEAD as TURNING
+
+# What makes a letter part of a word: Latin, Greek, Cyrillic.
+NEAR = r"[A-Za-z0-9_\u00c0-\u024f\u0370-\u052f\u1e00-\u1fff]"
+NAME = r"[A-Za-z]{1,4}|\d{1,2}|[^\W_A-Za-z0-9]|\u0627\u0644\u0641"  # what a label may be
+_SUFFIX = r"['-](?![dt][i\u0131u\u00fc]r\b)"  # Turkish declines a letter: B'dir
+LABEL = rf"[(\[<{{\"#]?\s?(?P<label>{NAME})\s?[)\]>}}\"]?(?!{NEAR}|{_SUFFIX}{NEAR})"
+
+_ADVERB = (
+    r"clearly|definitely|most likely|likely|probably|therefore|thus|indeed|simply|claramente|"
+    r"probablemente|wahrscheinlich|probablement|eindeutig"
+)
+_ABOUT = r"(?:\s+(?:to|for|of)\s[^\n.:;]{1,80}?|,\s[^\n.:;,]{1,40},)?"
+_MORE = rf"(?:\s*(?:{RIGHT}|here|below|above|number|letter|choice|option){END}){{0,2}}"
+_COPULA = rf"\s*(?:(?:(?:{IS}){END}|{SIGN})\s*)"
+_THE = rf"(?:(?:{THE}|(?-i:[ao])(?=\s(?-i:[A-Z])\b))\s)?"
+_OBJECT = rf"(?:{_ADVERB})?\s*{_THE}\s*(?:l')?(?:(?:{OPTION}|answer){END})?\s*:?\s*"
 
 # "The answer is": what introduces a statement, strongest words only.
 ANSWER_IS = re.compile(
-    r"(?:\b(?:(?:final|correct|right|best|my|true|chosen|selected|most likely)\s+){0,3}"
-    r"(?:answer|ans|choice|option|selection|response|letter)\b"
-    r"(?:\s+(?:to|for|of)\s[^\n.:;]{1,80}?)?(?:\s+(?:here|below|above|number|letter|choice|"
-    r"option))?"
-    r"\s*(?:(?:is|was|would be|should be|must be|will be|remains|=|:|-|->|=>|is:)\s*)+"
-    r"(?:clearly|definitely|most likely|likely|probably|therefore|thus|indeed|simply|option|choice"
-    r"|letter|the option|the choice|answer)?\s*:?\s*"
+    rf"(?:(?<!\w)(?:(?:{RIGHT}|my)\s+){{0,3}}(?:{ENGLISH}|{OPTION}){END}{_ABOUT}{_MORE}"
+    rf"{_COPULA}+{_OBJECT}"
+    rf"|(?<!\w)(?:(?:{RIGHT})\s+){{0,2}}(?:{ANSWER}){END}{_MORE}(?:{_COPULA})*{_OBJECT}"
+    rf"|(?<!\w)(?:correct|final|selected|richtig|korrekt|correcta|correcte|correta|corretta|правильно|верно"
+    rf"|do\u011fru)(?:{_COPULA})+{_OBJECT}"
     r"|\b(?:i'm|i am|we are)\s+going\s+with\s+(?:option|choice)?\s*"
     r"|\b(?:i|we)(?:'ll|'d|\s+would|\s+will)?\s+(?:choose|chose|select|selected|pick|picked|"
     r"answer|go with|went with|opt for)\s+(?:option|choice|answer|letter)?\s*:?\s*"
-    r"|(?:उत्तर|คําตอบ(?:คือ)?)\s?:?\s?"
-    r"|(?:正确|最终|最佳|最終)?(?:的)?"
-    r"(?:答案|答え|回答|正解|正答|选项|選項)"
-    r"\s?(?:应该|應該|应)?\s?(?:是|为|為|选|選|は|:|=)?"
-    r"\s?(?:选项|選項)?\s?:?\s?|(?:故|应|應|我|因此)?"
+    r"|(?<!\w)(?:elijo|escojo|elegiría|je choisis|ich wähle|escolho|scelgo|выбираю|chọn|เลือก)\s*"
+    r"(?:la |l'|a |die )?(?:opci\u00f3n|option|letra)?\s*:?\s*"
+    r"|(?:正确|正しい|最终|最佳|最終)?(?:的)?"
+    r"(?:答案|答え|回答|正解|正答|选项|選項|選択肢)"
+    r"\s?(?:应该|應該|应)?\s?(?:是|为|為|选|選|は|が|:|=)?"
+    r"\s?(?:选项|選項|選択肢)?\s?:?\s?|(?:故|应|應|我|因此)?"
     r"(?:选择|選擇|选|選)\s?:?\s?"
-    r"|(?:정답|답변|답)\s?(?:은|는|:|=)\s?:?\s?"
-    r"|(?:la |die |der |das |a |il |le )?(?:respuesta|réponse|antwort|resposta|risposta|"
-    r"lösung|opción|opção|antwoord|yanıt|cevap|\u043e\u0442\u0432\u0435\u0442|"
-    r"đáp án)(?:\s(?:correcta|correcte|corretta|correta|richtige|finale?|đúng))?"
-    r"\s?(?:est\b|es\b|ist\b|é|è|là|la|is|:|=|-)?\s?(?:la |l'|die )?(?:opción|option)?\s?:?\s?"
-    r"|(?:الإجابة|الجواب)"
-    r"(?:\sالصحيحة|\sالصحيح)?"
-    r"\s?(?:هي|هو|:)?\s?:?\s?|"
-    r"\u05d4\u05ea\u05e9\u05d5\u05d1\u05d4(?:\s\u05d4\u05e0\u05db\u05d5\u05e0\u05d4)?"
-    r"\s?(?:\u05d4\u05d9\u05d0|:)?\s?:?\s?)",
+    r"|(?:정답|답변|답)\s?(?:은|는|:|=)\s?:?\s?)",
     re.IGNORECASE,
 )
+_RIGHT_ONE = rf"(?:(?:{RIGHT}|single)\s+){{0,3}}(?:{RIGHT}|{ENGLISH}|{ANSWER}|{OPTION}|one){END}"
+_BEST = r"(?:best|most accurately|most closely|correctly|accurately|best of all)"
 IS_ANSWER = re.compile(
-    rf"(?<!{NEAR})(?:option|choice|answer)?\s?{LABEL}\s+(?:is|would be|seems|must be)\s+"
-    r"(?:clearly\s|definitely\s)?(?:the\s|my\s)?(?:single\s)?(?:most\slikely\s|best\s|"
-    r"correct\s|right\s|"
-    r"final\s)*(?:correct|right|best|answer|choice|option|true|one)\b",
+    rf"(?<!{NEAR})(?:(?:{OPTION}|{ENGLISH}|{ANSWER})\s?)?{LABEL}\s+"
+    rf"(?:(?:(?:{IS})|seems)\s+(?:clearly\s|definitely\s)?(?:(?:{THE}|my)\s)?{_RIGHT_ONE}"
+    rf"|(?:{IS})\s+(?:better|more likely|preferred|favou?red)\b"
+    rf"|{_BEST}\s[a-z]+\b|(?:fits|matches|describes|explains)\b[^.;\n]{{0,60}}?\bbest\b)",
     re.IGNORECASE,
 )
 IS_ANSWER_HAN = re.compile(
-    rf"(?<!{NEAR}){LABEL}\s?(?:选项|選項|項|项)?\s?(?:是)?"
-    r"(?:正确|对的|對的)"
+    rf"(?<!{NEAR}){LABEL}\s?(?:选项|選項|項|项|番)?\s?(?:是|が|は|가|이)?\s?"
+    r"(?:正确|正確|对的|對的|正解|正しい|正答|정답|맞습|맞다|옳)"
 )
 WEAKLY = re.compile(
-    r"\b(?:it(?:'s| is| must be| should be| would be| could be| might be| may be)|this is|"
+    r"\b(?:it(?:'s| is| must be| should be| would be| could be| might be| may be)|"
+    r"i'd say|th(?:is|at)(?: is|'s)|the (?:statement|claim|sentence|assertion) is|"
     r"i (?:think|believe|say|guess|suspect|would say)(?: that)?(?: it(?:'s| is))?|therefore|thus|"
     r"hence|so|conclusion|diagnosis(?: is)?|consistent with|suggests?|indicates?"
-    r"|(?:most )?likely|probably|presumably|perhaps|maybe|choose|select|pick)[\s:,]+"
-    r"(?:option|choice|letter)?\s*",
+    r"|(?:most )?likely|probably|presumably|perhaps|maybe|choose|select|pick"
+    r"|c'est|das ist|es ist|es la|es el|é a|è la|это)[\s:,]+"
+    r"(?:option|choice|letter|la|le|die|der)?\s*",
     re.IGNORECASE,
 )
 NO_STATEMENT = re.compile(
-    r"\b(?:wrong|incorrect|not|no|n't)\s+(?:the\s)?$|\b(?:if|whether|unless|suppose|n't|not|"
-    r"incorrect"
-    r"|wrong|false)\b[^.,;\n]*$"
+    r"(?:\b(?:wrong|incorrect|not|no|least likely|falsche|mauvaise|fausse|неправильный|неверный|"
+    r"errada|sbagliata)|n't)\s+(?:the\s)?$|(?:错误|錯誤|不正确|不正確|誤った)的?$|"
+    r"(?:\b(?:if|whether|unless|suppose|neither|nor|doubt|not|incorrect|wrong|false|least "
+    r"likely)|n't)\b[^.,;\n]*$"
 )
-LEAD = re.compile(rf"\s*(?:option|choice|answer|letter)?\s*:?\s?{LABEL}", re.IGNORECASE)
-NAMED = re.compile(rf"\b(?:option|choice|answer|letter)\s+{LABEL}", re.IGNORECASE)
+LEAD = re.compile(
+    rf"\s*(?:[-=]>\s?)?(?:(?:{OPTION}|{ENGLISH}|{ANSWER}|label){END})?\s*:?\s?{LABEL}",
+    re.IGNORECASE,
+)
+NAMED = re.compile(rf"(?<!\w)(?:{OPTION}|{ENGLISH}|{ANSWER})\s+{LABEL}", re.IGNORECASE)
 PAREN = re.compile(rf"(?<!{NEAR})\((?P<label>{NAME})\)")
-ARTICLE = re.compile(r"(?:a|an|the|el|la|un|una|le|les|ein|eine|der|die|das)\s+", re.IGNORECASE)
-DENIAL = re.compile(
-    r"(?:definitely\s|clearly\s|probably\s)?(?:not|n't|never|neither|unlikely)\b", re.IGNORECASE
+ARTICLE = re.compile(
+    r"(?:a|an|the|el|la|un|una|le|les|ein|eine|einen|der|die|das|um|uma|il|lo)\s+", re.IGNORECASE
 )
-INSTEAD = re.compile(r"\b(?:but(?: rather)?|rather|instead,?)\s+", re.IGNORECASE)
+DENIAL = re.compile(
+    rf"(?:definitely\s|clearly\s|probably\s)?(?:(?:{NOT}){END}|不是|并非|並非|不)", re.IGNORECASE
+)
+INSTEAD = re.compile(
+    rf"(?<!\w)(?:{TURNING})(?:\s(?:es|ist|est|the|la|die))*\s+|(?:而是|应是|应为)\s?", re.IGNORECASE
+)
 # Another label right after the first: "A or B", "A, C", "A/B", "A and C", "A through C".
 ANOTHER = re.compile(
-    rf"\s?(?:,|/|&|\+|;|\bor\b|\band\b|\bthrough\b|\bto\b|或|和|\u3001|-)\s?(?:\bor\b|\band\b)?\s?"
-    rf"(?:option|choice)?\s?{LABEL}(?=\s*(?:[,.;:)/&+]|or\b|and\b|both\b|$|\n))",
+    r"\s?\(?(?:,|/|&|\+|;|\b(?:or|and|through|to|o|ou|oder|или|of|lub|atau|y|e|et|und|и|en|ve|veya)\b"
+    r"|或|和|及|と|または|또는|과|와|\u3001|-)\s?(?:\b(?:or|and)\b)?\s?"
+    rf"(?:option|choice)?\s?{LABEL}"
+    r"(?=\s*(?:[,.;:)/&+\u3002]|or\b|and\b|both\b|are\b|$|\n))",
     re.IGNORECASE,
 )
 # What may stand after a label at the beginning of a line for it to be the answer.
 MARKED = re.compile(
-    r"\s?[.):!?\]\u3001](?!\w)|\s?[.)\]\u3001](?=\w{2})|\s-\s|\s?[;\n]|\s*$|,\s|选项|選項"
+    r"\s?[.):!?\]\u3001\u3002\u2026](?!\w)|\s?[.)\]\u3001\u3002](?=\w{2})|\s?-\s|\s?[;\n]|\s*$|,\s"
+    r"|,(?=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])|选项|選項"
 )
-REASON = re.compile(r"\s+(?:because|since|as it|as the|due to)\b", re.IGNORECASE)
+# Another label right before one that is called right: "both A and C are right".
+JOINED = re.compile(
+    rf"(?<!{NEAR})(?P<label>[A-Za-z])\s?(?:/|&|\b(?:or|and|y|e|et|ou|oder|und|и)\b)\s?"
+    r"(?:option\s?)?$",
+    re.IGNORECASE,
+)
+# What calls the option before it right, in a line of its own.
+AFFIRMED = re.compile(
+    r"\s?(?:-|:|,|\(|is\b|->|=>)\s?(?:this is\s|is\s)?(?:the\s)?(?:correct|right|true)\b"
+    r"(?! but| only)",
+    re.IGNORECASE,
+)
+LINK = re.compile(
+    r"\s?(?:,|/|&|\b(?:or|and|nor|und|oder|et|ou|y|o|e|и|или)\b|和|或|及|、)+\s?(?:and\s|or\s)?(?:an?\s|the\s)?"
+)
+REASON = re.compile(
+    r"\s+(?:because|since|as it|as the|due to|rather than|instead of|(?:and |but )?not)\b",
+    re.IGNORECASE,
+)
+# After these a stop ends no sentence: "see fig. B".
+ABBREVIATED = re.compile(
+    r"\b(?:figs?|no|nos|dr|st|vs|e\.g|i\.e|cf|approx|img|ref)\.\s*$", re.IGNORECASE
+)
+# Words that weaken what follows them, which stand free of what comes before.
+PERHAPS = re.compile(
+    r"(?:maybe|perhaps|probably|presumably|likely|most likely|therefore|thus|hence|so)\b",
+    re.IGNORECASE,
+)
+INITIALS = re.compile(r"\.\s?(?:[A-Z]\.\s?)+[A-Z][a-z]")
 # Words that follow an initial in the names of organisms, as in "E. coli".
 EPITHETS = frozenset(
     (
@@ -86,6 +144,14 @@ EPITHETS = frozenset(
         *("botulinum", "tetani", "faecalis", "faecium", "fumigatus", "burgdorferi", "influenzae"),
         *("tuberculosis", "gondii", "vivax", "falciparum", "cerevisiae", "elegans", "jejuni"),
         *("monocytogenes", "meningitidis", "gonorrhoeae", "pyogenes", "epidermidis", "typhi"),
+        *("fragilis", "lamblia", "jirovecii", "histolytica", "cepacia", "anthracis", "cereus"),
+        *("pallidum", "henselae", "melitensis", "enterica", "sonnei", "flexneri", "dysenteriae"),
+        *("mirabilis", "marcescens", "cloacae", "baumannii", "maltophilia", "aeruginosa"),
+        *("saprophyticus", "agalactiae", "bovis", "canis", "vermicularis", "stercoralis", "auris"),
+        *("lumbricoides", "trichiura", "saginata", "solium", "mansoni", "haematobium", "japonicum"),
+        *("braziliensis", "donovani", "cruzi", "brucei", "immitis", "capsulatum", "dermatitidis"),
+        *("marneffei", "niger", "flavus", "parapsilosis", "glabrata", "krusei", "acnes"),
+        *("pneumophila", "psittaci", "burnetii", "multocida", "hominis", "vaginalis", "scabiei"),
         *("neoformans", "trachomatis", "pertussis", "cholerae", "leprae", "avium", "granulosus"),
     )
 )

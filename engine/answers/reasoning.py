@@ -10,21 +10,30 @@ import re
 from dataclasses import dataclass
 
 # Spellings of the marks, by the models that write them.
-_NAMES = r"(?:think(?:ing)?|thought|reason(?:ing)?|seed:think|unused94)"
+_NAMES = (
+    r"(?:[\w:]{0,20}?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis)"
+    r"(?:_never_used_\w{0,40})?|unused94)"
+)
 _MARK = re.compile(
-    rf"(?P<open><\s?{_NAMES}\s?>|◁think▷|\[THINK\]|<\|begin_of_thought\|>|<\|START_THINKING\|>"
+    rf"(?P<open><\s?{_NAMES}\s?(?:\s[a-z]{{1,20}}=[^<>\n]{{0,60}})?>|◁think▷|\[THINK\]|<\|begin_of_thought\|>|<\|START_THINKING\|>"
     r"|<\|channel\|>\s?(?:analysis|commentary)\s?<\|message\|>)"
-    rf"|(?P<close><\s?/\s?{_NAMES}\s?>|<unused95>|◁/think▷|\[/THINK\]|<\|end_of_thought\|>"
+    rf"|(?P<close><\s?\\?/\s?{_NAMES}\s?>|<unused95>|◁/think▷|\[/THINK\]|<\|end_of_thought\|>"
     r"|<\|END_THINKING\|>|<\|channel\|>\s?final\s?<\|message\|>)",
     re.IGNORECASE,
 )
+_HELD = r"(?:(?:final_?)?answer|final|response|output|result|solution)"
 _ANSWER = re.compile(
-    r"<\s?answer\s?>|<\|begin_of_(?:box|solution)\|>|<\|START_RESPONSE\|>", re.IGNORECASE
+    rf"<\s?{_HELD}\s?>|<\|begin_of_(?:box|solution)\|>|<\|START_RESPONSE\|>", re.IGNORECASE
 )
 _ANSWERED = re.compile(
-    r"<\s?/\s?answer\s?>|<\|end_of_(?:box|solution)\|>|<\|END_RESPONSE\|>", re.IGNORECASE
+    rf"<\s?/\s?{_HELD}\s?>|<\|end_of_(?:box|solution)\|>|<\|END_RESPONSE\|>", re.IGNORECASE
 )
 # Ends of a turn that a server without the right template leaves in the text.
+_TURN_START = re.compile(
+    r"\A\s*(?:<\|assistant\|>|<\|(?:im_start|start)\|>\s?assistant\b|<start_of_turn>\s?model\b"
+    r"|<\|start_header_id\|>\s?assistant\s?<\|end_header_id\|>)\s*"
+)
+_ESCAPED = re.compile(rf"&lt;(\s?/?\s?(?:{_NAMES}|{_HELD})\s?)&gt;", re.IGNORECASE)
 _TURN_END = re.compile(r"(?:<\|(?:im_end|eot_id|end|return|endoftext)\|>|</s>|<end_of_turn>)\s*\Z")
 
 
@@ -49,6 +58,7 @@ def part_thoughts(text: str) -> Said:
     before: list[str] = []  # what was said when a second close came that nothing opened
     thinking = ended = False
     place = 0
+    text = _ESCAPED.sub(r"<\1>", text) if "&lt;" in text else text
     for mark in _MARK.finditer(text):
         (thought if thinking else spoken).append(text[place : mark.start()])
         place = mark.end()
@@ -68,5 +78,7 @@ def _without_wrapper(text: str) -> str:
     if starts:
         ends = [*(found.start() for found in _ANSWER.finditer(text)), len(text)][1:]
         held = (text[start:end] for start, end in zip(starts, ends, strict=True))
-        text = "\n".join(dict.fromkeys(_ANSWERED.split(words)[0].strip() for words in held))
-    return _TURN_END.sub("", _ANSWERED.sub("", text)).strip()
+        said = "\n".join(dict.fromkeys(_ANSWERED.split(words)[0].strip() for words in held))
+        # An empty wrapper holds no answer; what stands beside it may be one.
+        text = said if said.strip() else _ANSWER.sub("", text)
+    return _TURN_END.sub("", _TURN_START.sub("", _ANSWERED.sub("", text))).strip()

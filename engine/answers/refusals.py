@@ -18,44 +18,92 @@ _CANNOT = (
 _ABLE = (
     r"(?:not (?:able|allowed|permitted|authori[sz]ed|qualified|licensed|comfortable|designed|"
     r"equipped|in a position|"
-    r"going|willing)(?: to)?|unable to|unwilling to|prohibited from|incapable of)"
+    r"going|willing)(?: to)?|unable to|unwilling to|prohibited from|incapable of|going to have to)"
+)
+_SEEN = (
+    r"(?:the |any |this |that |your |these |an? )?(?:attached |uploaded |medical |patient )?"
+    r"(?:images?|pictures?|photos?|scans?|attachments?|files?|x-rays?|radiographs?)"
+    r"(?!\s+(?:clear|quality|well))"
 )
 _DOING = (
     r"(?:be able to |to )?(?:really |directly |ethically |actually |safely )?(?:help(?! but|"
     r" noticing| thinking)|assist|provid|comply|answer|interpret"
     r"|analy[sz]|generat|creat|edit|fulfil|diagnos|offer|give|giving|giv|do (?:that|this|so)|"
-    r"process|view|access|open|"
-    r"evaluat|assess|discuss|engage|respond|continue|proceed|produc|modify|"
-    r"(?:see|look at|examine|read) (?:the |any |this |that |your |these |an? )?"
-    r"(?:attached |uploaded |medical )?(?:images?|pictures?|photos?|scans?|attachments?|files?|"
-    r"x-rays?|radiographs?)(?!\s+(?:clear|quality|well)))"
+    r"process|view|access|open|recommend|advise|feel comfortable|decline|"
+    r"evaluat(?! for\b)|assess(?! for\b)|discuss|engage|respond|continue|proceed|produc|modify|"
+    r"identify (?:the )?(?:people|persons?|individuals?|faces?|anyone|who)|"
+    rf"(?:see|look at|examine|read|comment on) {_SEEN})"
 )
-_DECLINES = re.compile(
+_ENGLISH = (
     rf"\b(?:i|we)(?:\s|'m\s|'re\s)(?:am\s|are\s|must\s|have to\s|would\s)?(?:also\s|really\s|"
     rf"just\s|therefore\s|"
-    rf"simply\s|currently\s|unfortunately\s|afraid i\s)*(?:{_CANNOT}|{_ABLE})\s+{_DOING}"
+    rf"simply\s|currently\s|unfortunately\s|afraid i\s)*(?:{_CANNOT}|{_ABLE})"
+    rf"(?:\s(?:and|or)\s(?:{_CANNOT}|{_ABLE}))?\s+{_DOING}"
     rf"|^\W*(?:sorry,?\s*(?:but\s)?)?(?:{_ABLE}|{_CANNOT})\s+{_DOING}"
-    r"|\b(?:i|we)\s(?:must|have to|need to|will have to|would have to|"
-    r"respectfully)\s(?:respectfully\s)?(?:decline|refuse)\b"
+    # A refusal that names nothing: "I'm sorry, I can't."
+    rf"|\b(?:sorry|apologi\w+|afraid|unfortunately)\b[^.]{{0,20}}\bi\s(?:{_CANNOT}|am unable)\W*$"
+    r"|^\W*sorry,? no\W*$|\b(?:request|access) (?:denied|refused|declined)\b"
+    r"|\b(?:i|we)\s(?:must|have to|need to|will have to|would have to|am going to have to|"
+    r"respectfully)\s(?:respectfully\s)?(?:decline|refuse|refrain|pass on)\b"
+    r"|\b(?:i|we)(?:'d|\swould) rather not\b"
     r"|\b(?:i|we)\s(?:respectfully\s)?(?:decline|refuse)\b(?!\s(?:in|of))"
     r"|\b(?:this|that|your|the) (?:request|question|task|prompt|image|"
     r"content)\b[^.]{0,40}\b(?:cannot|can't|can not)"
     r" be (?:fulfilled|completed|processed|answered|assisted|generated|provided|discussed)\b"
     r"|\b(?:that|this|it)(?:'s| is) (?:not something|something) (?:that )?(?:i|we)"
     r"(?:'m| am|'re| are)? (?:can(?:'t|not)?|not able|unable)\b"
-    r"|\bas an? (?:ai|artificial|large language|language model)\b[^.;]{0,120}?\b(?:can'?t|"
-    r"cannot|unable|"
-    r"not able|am not|do not|don't)\b"
+    r"|\b(?:beyond|outside(?: of)?) (?:my|our) (?:scope|abilit|capabilit|knowledge|remit|role)"
+    r"|\b(?:beyond|outside(?: of)?) what (?:i|we) (?:can|am|are)\b"
+    r"|\b(?:guidelines?|polic(?:y|ies)|rules|programming) (?:do(?:es)? not|don't|doesn't|cannot|"
+    r"prohibits?|forbids?|prevents?)\b"
+    r"|\b(?:this|that|such) (?:content|request|question|topic) (?:is|are) (?:not|un)\s?"
+    r"(?:allowed|permitted|supported|acceptable)"
+    r"|\b(?:it )?would be (?:inappropriate|unethical|irresponsible|unsafe) (?:for (?:me|us) )?to\b"
+    rf"|\b(?:i|we) (?:don't|do not|lack) (?:have )?(?:the )?(?:ability|capability|capacity|"
+    r"permission|"
+    rf"access to {_SEEN})"
+    r"|\b(?:i|we) (?:don't|do not|wouldn't) feel comfortable\b"
+    r"|\bas an? (?:ai|artificial|large language|language model|text-based)\b[^.;]{0,120}?"
+    r"\b(?:can'?t|cannot|unable|not able|am not|do not|don't)\b"
+    r"|\bi(?:'m| am) (?:only |just |merely )?an? (?:ai|artificial|(?:large )?language model|"
+    r"text-based)\b[^.;]{0,80}?\b(?:can'?t|cannot|unable|not able)\b"
     r"|\b(?:against|violates?) (?:my|our|the)\s(?:\w+\s){0,2}(?:guidelines|policy|policies|"
     r"terms|rules)\b"
-    r"|(?:我|我们)?(?:无法|不能|無法|不可以)(?:为您|对此|直接)?"
-    r"(?:提供|回答|帮助|协助|诊断|分析|生成|回答|協助|满足)"
-    r"|お答えできません|できません"
-    r"|\b(?:no puedo|lo siento, no|je ne peux pas|je ne suis pas en mesure|"
-    r"ich kann (?:ihnen )?(?:dabei |damit )?"
-    r"(?:leider )?nicht|não posso|non posso)\b",
-    re.IGNORECASE,
 )
+# In other languages: what cannot be done is to help, answer, diagnose, see the picture; a finding
+# that cannot be seen or excluded is an answer.
+_OTHERS = (
+    r"(?:无法|不能|無法|不可以|不便|不会)(?:为您|对此|直接|为你|就此|再)?"
+    r"(?:提供|回答|帮助|协助|诊断|分析|生成|協助|满足|查看|处理|解读|做出|给出|执行|回應|回应|帮)"
+    r"|(?:お答え|お応え|回答|対応|提供|診断|お手伝い|お力|お受け)[^。\n]{0,10}?"
+    r"(?:できません|出来ません|できかね|しかね|いたしかね)"
+    r"|(?:도와|도움|답변|제공|진단|분석|해석|응답|처리|협조)[^.\n]{0,10}?수\s?없"
+    r"|\bno (?:puedo|podemos|me es posible)\s(?:ayudar|asistir|proporcionar|ofrecer|dar|brindar|"
+    r"responder|diagnosticar|interpretar|analizar|realizar|cumplir|procesar|"
+    r"ver (?:la|las|esta) im)|\blo siento, (?:pero )?no\b(?! hay)"
+    r"|\bje ne (?:peux|suis)(?: malheureusement)?(?: pas)?(?: en mesure de| capable de)? "
+    r"(?:vous |t'|y )?"
+    r"(?:aider|assister|fournir|donner|répondre|diagnostiquer|interpréter|analyser|poser|proposer|"
+    r"voir (?:l'image|les images))"
+    r"|\bich (?:kann|darf) (?:(?:ihnen|dir|dabei|damit|hier|leider|das|diese)\s){0,3}(?:nicht "
+    r"(?:helfen|behilflich|weiterhelfen|beantworten|interpretieren|diagnostizieren)|"
+    r"keine?n? (?:medizinisch\w* )?(?:diagnose|beratung|auskunft|hilfe|antwort|interpretation))"
+    r"|\bnão (?:posso|consigo|sou capaz de) (?:ajudar|fornecer|dar|oferecer|responder|diagnosticar|"
+    r"interpretar|analisar|atender|auxiliar)"
+    r"|\bnon posso (?:aiutar|fornir|dare|rispondere|diagnosticare|interpretare|analizzare|assister)"
+    r"|\bне (?:могу|можем|в состоянии)\s(?:\w+\s){0,2}?(?:помоч|предостав|отвеч|ответ|постав|"
+    r"диагност|анализ|интерпрет|выполн|дать)"
+    r"|\bnie mogę (?:\w+ ){0,2}?(?:pomóc|udzielić|odpowiedzieć|postawić)"
+    r"|\bkan (?:(?:u|je|daar|hier|helaas|ik)\s){0,3}(?:niet (?:bij |mee |verder )?(?:helpen|"
+    r"beantwoorden)|geen (?:diagnose|advies))"
+    r"|\bkan (?:\w+\s)?(?:inte|ikke) (?:hjälpa|hjelpe|hjælpe)"
+    r"|\b(?:yardımcı olam|sağlayam|yanıtlayam|cevaplayam|teşhis koyam)"
+    r"|\btidak (?:dapat|bisa) (?:membantu|memberikan|menjawab|mendiagnosis)"
+    r"|không thể (?:giúp|cung cấp|trả lời|chẩn đoán|hỗ trợ|phân tích)"
+    r"|(?:मदद|सहायता|निदान|उत्तर|जवाब)[^\u0964\n]{0,10}?नहीं (?:कर|दे)"
+    r"|لا (?:أستطيع|يمكنني|يمكننا) ?(?:المساعدة|تقديم|مساعدتك|الإجابة|تشخيص|تحليل)"
+)
+_DECLINES = re.compile(f"{_ENGLISH}|{_OTHERS}", re.IGNORECASE)
 # What a model says around a refusal, none of which answers anything.
 _AROUND = re.compile(
     r"\b(?:sorry|apologi[sz]e|apologies|guidelines|polic(?:y|ies)|not a doctor|"
@@ -72,7 +120,9 @@ _AROUND = re.compile(
     r"inappropriate|sensitive|privacy|harmful|unsafe|safety|unfortunately\W*$|professional|"
     r"if you have (?:any|other|more)|"
     r"would you like|instead,? i can|how (?:else )?(?:can|may) i|real (?:person|patient|people))\b"
-    r"|抱歉|对不起|對不起|请咨询|咨询医生|申し訳",
+    r"|抱歉|对不起|對不起|请咨询|咨询医生|申し訳|죄송|عذر|آسف|खेद"
+    r"|\b(?:lo siento|désolée?|leid|desculpe|dispiace|извин\w+|сожалени\w+|üzgünüm|maaf|spijt|"
+    r"przepraszam|beklager|tyvärr)\b|xin lỗi",
     re.IGNORECASE,
 )
 _CLAUSES = re.compile(

@@ -337,7 +337,7 @@ CHOICES: list[tuple[str, tuple[str, ...], str | None]] = [
     ("* B. Pleural effusion", FINDINGS, "b"),
     ("1. B", FINDINGS, "b"),
     ("_B_", FINDINGS, "b"),
-    ("~~A~~ B", FINDINGS, None),
+    ("~~A~~ B", FINDINGS, "b"),
 ]
 
 # Reply, reference, whether it is right; None where nobody can tell.

@@ -1,0 +1,113 @@
+"""What is read from some nine hundred more replies, by kind (see the tables beside this file)."""
+
+import pytest
+from answers.tables import choices, rows
+
+from medgen.engine.answers.choice import read_choice
+from medgen.engine.answers.closed import is_right, read_answer
+from medgen.engine.answers.options import options_in, options_of
+from medgen.engine.answers.reasoning import part_thoughts
+from medgen.engine.answers.refusals import is_refusal
+
+
+@pytest.mark.parametrize("options", choices(), ids=lambda options: options[0])
+def test_the_stated_option_is_read(options: tuple[str, ...]) -> None:
+    wanted = choices()[options]
+    read = [
+        (read_answer(reply, options, "multiple-choice").answer or "-", reply) for _, reply in wanted
+    ]
+    assert read == wanted
+
+
+def test_blanks_are_filled_or_not_or_nobody_can_tell() -> None:
+    table = list(rows("blanks"))
+    words = {True: "yes", False: "no"}
+    read = []
+    for _, reference, reply in table:
+        found = is_right(reply, reference, (), "blank-filling")
+        read.append((words[found] if isinstance(found, bool) else "?", reference, reply))
+    assert read == table
+    assert {row[0] for row in table} == {"yes", "no", "?"}
+
+
+def test_what_declines_is_told_from_what_answers() -> None:
+    table = list(rows("refusals"))
+    assert [("declines" if is_refusal(reply) else "answers", reply) for _, reply in table] == table
+
+
+def test_thoughts_and_wrappers_are_taken_off() -> None:
+    table = list(rows("thoughts"))
+    assert [(part_thoughts(reply).answer, reply) for _, reply in table] == table
+
+
+@pytest.mark.parametrize(
+    ("question", "options"),
+    [
+        ("Which? (1) cyst (2) mass (3) stone", ("(1) cyst", "(2) mass", "(3) stone")),
+        ("Which?\nA) cyst\n\nB) mass\n\nC) stone", ("A) cyst", "B) mass", "C) stone")),
+        ("Which one? A.cyst; B.mass; C.stone.", ("A.cyst", "B.mass", "C.stone.")),
+        ("Which?\n- A: cyst\n- B: mass", ("A: cyst", "B: mass")),
+        ("Which?\n**A.** cyst\n**B.** mass", ("A. cyst", "B. mass")),
+        ("Which?\n(A) cyst\n(B) mass\nAnswer with the letter.", ("(A) cyst", "(B) mass")),
+        ("下列哪项正确？A. 囊肿 B. 肿块", ("A. 囊肿", "B. 肿块")),
+        ("下列哪项正确？A、囊肿 B、肿块", ("A、囊肿", "B、肿块")),
+        ("下列？A\uff0e囊肿 B\uff0e肿块", ("A\uff0e囊肿", "B\uff0e肿块")),
+        ("Что это? А) киста Б) опухоль", ("А) киста", "Б) опухоль")),
+        ("Which? i) cyst ii) mass iii) stone", ("i) cyst", "ii) mass", "iii) stone")),
+        ("무엇인가? ① 낭종 ② 종괴", ("(1) 낭종", "(2) 종괴")),
+        ("Which? [A] cyst [B] mass", ("[A] cyst", "[B] mass")),
+        ("Is it A. cyst or B. mass?", ("A. cyst", "B. mass?")),
+        ("Take vitamin A. What? A. bone B. lung C. heart", ("A. bone", "B. lung", "C. heart")),
+        ("Hepatitis A - positive, B - negative. Why?", ()),
+        ("With A = 5 and B = 7, what is C?", ()),
+        ("Stages I and II differ in what?", ()),
+        ("Take 2 pills at 1. or 2. of the month", ()),
+        ("Is vitamin B. needed?", ()),
+    ],
+)
+def test_options_that_only_the_question_lists(question: str, options: tuple[str, ...]) -> None:
+    assert options_in(question) == options
+
+
+@pytest.mark.parametrize(
+    ("choices", "labels"),
+    [
+        (("① 낭종", "② 종괴"), "12"),
+        (("А. киста", "Б. опухоль"), "АБ"),
+        (("ア. 気胸", "イ. 胸水"), "アイ"),
+        (("イ. 気胸", "ロ. 胸水"), "イロ"),
+        (("가. 기흉", "나. 흉수"), "가나"),
+        (("A、囊肿", "B、肿块"), "AB"),
+        (("A\uff0e囊肿", "B\uff0e肿块"), "AB"),
+        (("[A] cyst", "[B] mass"), "AB"),
+        (("A = cyst", "B = mass"), "AB"),
+        (("ก. ถุงน้ำ", "ข. ก้อน"), "กข"),
+        (("क) cyst", "ख) mass"), "कख"),
+        (("A| cyst", "B| mass"), "AB"),
+        (("**A.** cyst", "**B.** mass"), "AB"),
+        (("0. cyst", "1. mass"), "01"),
+        (("α) κύστη", "β) μάζα"), "αβ"),
+        # Labels with a gap, or that do not begin with the first, are words; so are counts.
+        (("B. mass", "C. stone"), ""),
+        (("A. cyst", "C. mass"), ""),
+        (("0", "1", "2"), ""),
+        (("E. coli", "C. difficile"), ""),
+        (("A. cyst", "B. mass", ""), ""),
+    ],
+)
+def test_labels_of_any_script_are_kept(choices: tuple[str, ...], labels: str) -> None:
+    options = options_of(choices)
+    assert options.labelled is bool(labels)
+    shown = "".join(option.label for option in options.each)
+    assert shown == (labels or "ABC"[: len(choices)])
+    # What the prompt shows is what is read.
+    for option in options.each:
+        assert read_choice(f"{option.label}.", choices).answer == option.key
+
+
+def test_a_letter_of_another_script_is_that_of_its_shape() -> None:
+    latin = ("A. cyst", "B. mass", "C. stone")
+    assert [read_choice(sign, latin).answer for sign in "АВСΑΒ"] == ["a", "b", "c", "a", "b"]
+    cyrillic = ("А. киста", "Б. опухоль", "В. камень")
+    assert [read_choice(sign, cyrillic).answer for sign in "AB"] == ["а", "в"]
+    assert read_choice("Г", latin).answer is None
