@@ -21,7 +21,7 @@ from benchmarks.made_run import MadeRun
 from medgen.engine.store.connect import connect
 from medgen.launch.view.certain import write_certainty
 from medgen.launch.view.data import StoredRun
-from medgen.launch.view.site import Site
+from medgen.launch.view.site import Site, warm_up
 
 _FILES = (
     "index.html", "gallery.html", "data/gallery.js", "data/value-0.js", "data/texts-0.js",
@@ -45,6 +45,7 @@ def measure(root: Path, systems: int, samples: int) -> dict[str, Any]:
         "write_s": round(made, 1),
         "certainty_s": round(time.perf_counter() - start, 2),
     }
+    warm_up()  # as the server does before it listens
     site = Site(StoredRun(objects, run_id))
     for name in _FILES:
         start = time.perf_counter()

@@ -299,6 +299,6 @@ def has_random_weights(passport: object) -> bool:
 
 def read_summary(data: bytes) -> pa.Table:
     """The table of a stored `summary.parquet`."""
-    import pyarrow.parquet as pq
+    from medgen.engine.store.parquet import parquet_table
 
-    return pq.read_table(pa.BufferReader(data))
+    return parquet_table(data)

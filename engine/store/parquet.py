@@ -75,4 +75,7 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 def parquet_table(data: bytes) -> pa.Table:
     """The table of a stored Parquet file."""
-    return pq.read_table(pa.BufferReader(data))
+    # Not pq.read_table: that imports the module of datasets, and with it pandas where it is there.
+    with pq.ParquetFile(pa.BufferReader(data)) as file:
+        found: pa.Table = file.read()
+    return found

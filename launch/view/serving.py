@@ -16,7 +16,7 @@ from medgen.engine.errors import MedgenError
 from medgen.engine.run.folder import run_ids
 from medgen.engine.store.objects import Objects
 from medgen.launch.view.data import StoredRun, sample_digest
-from medgen.launch.view.site import POLICY, TYPES, Site, environment
+from medgen.launch.view.site import POLICY, TYPES, Site, warm_up
 
 COOKIE = "medgen-view"
 _HEADERS = {
@@ -125,8 +125,7 @@ def bind(port: int) -> socket.socket:
 
 def viewer(objects: Objects, run_id: str, port: int) -> Viewer:
     """A viewer for a port, with a token of its own."""
-    for name in environment().list_templates():  # compiled before somebody waits for a page
-        environment().get_template(name)
+    warm_up()
     hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
     return Viewer(objects, run_id, secrets.token_urlsafe(18), hosts)
 

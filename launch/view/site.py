@@ -14,6 +14,8 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from medgen.engine.errors import ImageError
 from medgen.launch.view import (
@@ -364,6 +366,18 @@ def environment() -> jinja2.Environment:
         "tones": sayings.TONES,
     }
     return made
+
+
+def warm_up() -> None:
+    """What takes longer than most pages, before somebody waits for one.
+
+    Templates are compiled, and pyarrow imports pandas where it is there: it does so once, when a
+    table becomes rows.
+    """
+    for name in environment().list_templates():
+        environment().get_template(name)
+    table = pa.table({"word": ["a"]})
+    table.filter(pc.equal(table["word"], "a")).to_pylist()
 
 
 def static(name: str) -> bytes:

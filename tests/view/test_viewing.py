@@ -1,6 +1,8 @@
 """The pages as files and answers: names, escaping, tokens, headers, numbers, words of certainty."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,25 @@ def test_every_name_has_content_and_is_no_path(site: Site) -> None:
         assert name.isascii()
     pages = [n for n in names if n.endswith(".html")]
     assert all(site.file(n) for n in pages)
+
+
+FIRST_PAGE = """
+import sys
+from medgen.engine.store.connect import connect
+from medgen.launch.view.data import StoredRun
+from medgen.launch.view.site import Site, warm_up
+warm_up()
+before = {name.partition(".")[0] for name in sys.modules}
+assert Site(StoredRun(connect(sys.argv[1]), sys.argv[2])).file("index.html")
+print({name.partition(".")[0] for name in sys.modules} - before)
+"""
+
+
+def test_whoever_waits_for_the_first_page_waits_for_no_library(site: Site) -> None:
+    """Nor for one that pyarrow brings along: pandas made three quarters of that time."""
+    command = [sys.executable, "-c", FIRST_PAGE, site.data.objects.url, site.data.run_id]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() in ("set()", "{'_strptime'}")
 
 
 @pytest.mark.parametrize(
