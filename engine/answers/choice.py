@@ -70,6 +70,19 @@ def read_choice(text: str, choices: tuple[str, ...]) -> Reading:
     return _Finder(words, options_of(choices) if choices else _letters()).reading()
 
 
+def stated_options(text: str, choices: tuple[str, ...]) -> frozenset[str]:
+    """The keys of all options that a reply states, where several may be; empty when it states none.
+
+    Of lines that begin with options those count that are called right, else those that stand alone.
+    """
+    finder = _Finder(plain_words(text)[:_LONGEST], options_of(choices))
+    leads = list(finder.leads())
+    for chosen in ([x for x in leads if x.affirmed], [x for x in leads if x.whole]):
+        if chosen:
+            return frozenset(key for lead in chosen for key in lead.keys)
+    return frozenset(key for keys in finder.statements() for key in keys)
+
+
 def read_reference(reference: str, choices: tuple[str, ...]) -> Reading:
     """The option that a benchmark's own answer names: its words, its label, or both.
 
@@ -135,7 +148,7 @@ class _Finder:
         self._spellings = sorted(spellings.items(), key=lambda kv: -len(kv[0]))
 
     def reading(self) -> Reading:
-        for tier in (self._statements, self._weakly, self._mentions):
+        for tier in (self.statements, self._weakly, self._mentions):
             found = list(tier())
             keys = {key for keys in found for key in keys}
             if len(keys) == 1:
@@ -146,7 +159,7 @@ class _Finder:
 
     # Strong statements -------------------------------------------------------------------------
 
-    def _statements(self) -> Iterator[AbstractSet[str]]:
+    def statements(self) -> Iterator[AbstractSet[str]]:
         yield from self._lines()
         for intro in ANSWER_IS.finditer(self._words):
             # "The wrong answer is B" and "if the answer is B" state nothing.
@@ -172,7 +185,7 @@ class _Finder:
 
     def _lines(self) -> Iterator[AbstractSet[str]]:
         """Lines that begin with, or are, an option; several that do so are a list of options."""
-        leads = list(self._leads())
+        leads = list(self.leads())
         last = self._last_sentence()
         named = {key for lead in leads for key in lead.keys}
         if len(leads) > 1 and len(named) > 1:
@@ -182,7 +195,7 @@ class _Finder:
         if last and not (leads and leads[-1].whole):
             yield {last.key}
 
-    def _leads(self) -> Iterator["_Lead"]:
+    def leads(self) -> Iterator["_Lead"]:
         """The options that lines begin with."""
         first = True
         place = 0

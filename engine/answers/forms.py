@@ -60,7 +60,7 @@ _TEX_SIGNS = {
 _TEX_SIGN = re.compile(rf"\\({'|'.join(_TEX_SIGNS)})(?![a-zA-Z])")
 _TEX_MATHS = re.compile(r"\$([^$\n]{1,200})\$")
 _POWER = re.compile(r"(?<=[^\W\d_])\s?(?:\^|\*\*)\s?\{?([+-]?\d{1,3})\}?")
-_BRACED = re.compile(r"(?:\^|\*\*)\s?\{?\s?([+-]?\d{1,3})\s?\}?")
+_BRACED = re.compile(r"(?:\^|\*\*)\s?\{?\s?([+-]?\d{1,3})(?:\s?\})?")
 _LOST_POWER = re.compile(
     r"(?<=[x\u00d7*]10)(-\d{1,2})(?![\d.])|(?<=[x\u00d7*] 10)(-\d{1,2})(?![\d.])"
 )

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medgen.engine.answers.forms import canonical
 from medgen.engine.data import Box, Number, Prediction, Sample, Score
 from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, TextMetric
@@ -21,12 +22,19 @@ _SIZES: Mapping[str, Mapping[str, float]] = {
     },
     "share": {"%": 1.0, "percent": 1.0},
     "angle": {"degree": 1.0, "degrees": 1.0, "\u00b0": 1.0, "deg": 1.0},
+    "mass": {"g": 1.0, "kg": 1000.0, "mg": 0.001, "\u03bcg": 1e-6},
+    "time": {"s": 1.0, "ms": 0.001, "min": 60.0, "h": 3600.0},
+    "pressure": {"mmhg": 1.0, "kpa": 7.50062},
+    "rate": {"bpm": 1.0},
+    "attenuation": {"hu": 1.0},
 }
 _UNITS = {unit: (kind, size) for kind, sizes in _SIZES.items() for unit, size in sizes.items()}
 _NUMBER = re.compile(
-    r"(?<![\w.])([-+\u2212]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[-+\u2212]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
-    r"\s*(%|\u00b0|[A-Za-z\u00b5\u03bc]{1,8}[\u00b2\u00b323]?)?"
+    r"(?<![\w.<>/])(?<![<>]=)([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?!\d|/\d)"
+    r"\s*(%|\u00b0|[a-z\u03bc]{1,8}[23]?)?"
 )
+_SHARE = re.compile(r"(?<![\d/.])([1-9])/([2-9]|10)(?![\d/])")  # a half, and the like
+_OTHER = re.compile(r"\b(?:not|rather than|instead of)\s[^,.;]*")  # what is said not to be it
 _INTRO = re.compile(r"(?:answer|result|it|value)\s*(?:is|:|=)", re.IGNORECASE)
 _BOX = re.compile(
     r"(?:(?:^|\n)\s*(?:image\s*)?(\d{1,2})\s*:)?[^\[\n]*"
@@ -95,10 +103,15 @@ class NumberError(TextMetric):
 
 
 def read_number(text: str, unit: str) -> float | str:
-    """The number that a reply gives, in a unit; or why nobody can tell."""
+    """The number that a reply gives, in a unit; or why nobody can tell.
+
+    Numbers and units are brought to one form first (`medgen.engine.answers.forms.canonical`). A
+    bound ("< 5 mm") and a range are no measurement.
+    """
+    text = _OTHER.sub("", _SHARE.sub(_share, canonical(text[:20_000])))
     stated = list(_INTRO.finditer(text))
     for part in (text[stated[-1].end() :] if stated else "", text):
-        found = {_in_unit(m[1], m[2] or "", unit) for m in _NUMBER.finditer(part[:20_000])}
+        found = {_in_unit(m[1], m[2] or "", unit) for m in _NUMBER.finditer(part)}
         values = {value for value in found if value is not None}
         if len(values) == 1:
             return values.pop()
@@ -109,13 +122,17 @@ def read_number(text: str, unit: str) -> float | str:
 
 def _in_unit(digits: str, given: str, wanted: str) -> float | None:
     try:
-        value = float(digits.replace(",", "").replace("\u2212", "-"))
+        value = float(digits)
     except ValueError:
         return None
     ours, theirs = _unit(given), _unit(wanted)
     if ours is None or theirs is None:
         return value if ours is None or not wanted else None
     return value * ours[1] / theirs[1] if ours[0] == theirs[0] and math.isfinite(value) else None
+
+
+def _share(found: re.Match[str]) -> str:
+    return str(int(found[1]) / int(found[2])) if int(found[1]) < int(found[2]) else found[0]
 
 
 def _unit(name: str) -> tuple[str, float] | None:

@@ -52,13 +52,17 @@ _IDIOM = (
 _HARMLESS = re.compile(
     rf"\b(?:(?:(?:{_BE}\s+)*(?:not|never)|no|without|unable|impossible|difficult|nor|neither)\s+"
     rf"{_ADVERBS}{_LESSER}{_ADVERBS}(?:{_CHANGE}|{_DENIED})\b(?:\s+(?:of|for|from))?"
-    rf"|{_IDIOM}\b|(?:previously|formerly|earlier)\s+{_SEEN})"
+    rf"|{_IDIOM}\b|not-\w+|(?:previously|formerly|earlier)\s+{_SEEN})"
 )
 _BACK = re.compile(
-    rf"\b{_NOT}\s+{_ADVERBS}{_SEEN}\b"
+    rf"\b(?:{_BE}\s+)+{_ADVERBS}(?:{_SEEN}|considered|questioned|expected),?\s+(?:but|yet)\s+{_NOT}\s+"
+    rf"{_ADVERBS}{_SEEN}\b"
+    rf"|\b{_BE}\s+not\b{_STOP}"
+    rf"|\b{_NOT}\s+{_ADVERBS}{_SEEN}\b"
     rf"|\b{_BE}\s+(?:{_BE}\s+)*{_ADVERBS}{_GONE}\b"
     rf"|\b{_GONE}\b(?:{_STOP}|{_PLACE})"
-    rf"|[:=]\s*(?:none|no|nil|absent|negative|not {_SEEN})\b{_STOP}"
+    rf"|(?:[:=]|\s-)\s*(?:none|no|nil|absent|negative|not {_SEEN})\b{_STOP}"
+    r"|\(\s*(?:-|neg(?:ative)?|absent|none)\s*\)"
 )
 _FORWARD = re.compile(
     r"\b(?:no|not|without|absence of|lack of|lack(?:s|ing)|neg(?:ative|\.)? for|free (?:of|from)"
@@ -75,7 +79,7 @@ _OTHER_THOUGHT = re.compile(
     r"\b(?:but|however|although|though|except|yet|nevertheless|nonetheless|whereas|while|despite"
     r"|aside from|apart from|other than|besides|because|since|due to|owing to|secondary to"
     rf"|instead|only|(?:and|with)\s+(?:there|the|{_QUALIFIED})"
-    rf"|and\s+(?:\w+\s+){{1,3}}(?:remains?|persists?|(?:is|are|was|were)\s+(?!{_SEEN})\w+))\b|[:(]|--|\u2014|\s[-\u2013]\s"
+    rf"|and\s+(?:\w+\s+){{1,3}}(?:remains?|persists?|(?:is|are|was|were)\s+(?!{_SEEN})\w+))\b|[:()]|--|\u2014|\s[-\u2013]\s"
 )
 _OPENER = re.compile(r"(?:and\s+)?(?:there|it|this|these|the|they|we|which|with|also)\b")
 _STATING = re.compile(rf"(?:and\s+)?{_QUALIFIED}\b")
@@ -90,6 +94,7 @@ _KNOWN = re.compile(
     r"(?:the|this|these|that|those|known|existing)\b.*?"
     r"(?=,|$|\b(?:and|or|nor|with|to|is|are|that|which|suggest\w*)\b(?!\s+(?:the|this)\b))"
 )
+_BRACKETED = re.compile(r"\b(no |without |any )\((\w+)\)")  # "no (acute) fracture"
 _SENTENCE_END = re.compile(r"(?<=[.;!?])\s+|\n+")
 
 
@@ -107,7 +112,7 @@ def sentences(text: str) -> list[str]:
 
 def denials(sentence: str) -> list[Span]:
     """The stretches of a sentence in which what is named is denied."""
-    plain = _HARMLESS.sub(_blank, sentence)
+    plain = _HARMLESS.sub(_blank, _BRACKETED.sub(r"\1 \2 ", sentence))
     back = [(_subject(plain, m.start()), m.start()) for m in _BACK.finditer(plain)]
     plain = _BACK.sub(_blank, plain)
     forward = [

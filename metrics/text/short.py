@@ -1,11 +1,12 @@
 """Short answers: equal to the reference or one of its aliases, and how many words they share."""
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medgen.engine.answers.dressing import plain_words
+from medgen.engine.answers.forms import canonical
 from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.data import Prediction, Sample, Score
 from medgen.metrics.batch import ScoringBatch
@@ -23,20 +24,32 @@ _SAME = {
         ("\u5426", "\u4e0d\u662f", "\u6ca1\u6709", "\u4e0d", "\u65e0", "\u3044\u3044\u3048"), "no"
     ),
 }
+_MEANT = ".-+<>=^%/~\u00b1\u00d7\u00b0"  # signs that may be a part of a value
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.IGNORECASE | re.DOTALL)
-_BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
+_BOXED = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}")
 
 
 def normal(text: str) -> str:
-    """A short text as it is compared: NFKC, no case, articles or marks, numbers as digits."""
-    plain = unicodedata.normalize("NFKC", text).casefold().strip()
-    signs = (sign if sign.isalnum() or sign in ".-" else " " for sign in plain)
-    words = [word.strip(".-") or word for word in "".join(signs).split()]
-    kept = [
-        _NUMBERS.get(word, word) for word in words if word not in _ARTICLES and word.strip(".-")
-    ]
+    """A short text as it is compared: one spelling, no case, articles or marks, numbers as digits.
+
+    Signs, exponents, relations and units decide, as in every answer (docs/metrics.md).
+    """
+    plain = canonical(plain_words(text))
+    signs = (sign if sign.isalnum() or sign in _MEANT else " " for sign in plain)
+    words = [_bare(word) for word in "".join(signs).split()]
+    kept = [_NUMBERS.get(word, word) for word in words if word and word not in _ARTICLES]
     joined = " ".join(kept)
     return _SAME.get(joined, joined)
+
+
+def _bare(word: str) -> str:
+    """A word without signs that mean nothing there: a sign counts beside a digit or another."""
+    bare = word.strip("./=~")
+    if not any(sign.isalnum() for sign in bare):
+        return ""
+    if not re.match(r"[-+<>]+=?\.?\d", bare):
+        bare = bare.lstrip("-+<>^")
+    return bare if re.search(r"[\d+]-?$", bare) else bare.rstrip("-")
 
 
 def answer_in(text: str) -> str:

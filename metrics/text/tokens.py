@@ -18,12 +18,20 @@ _WITHOUT_BLANKS = re.compile(
     "\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
 )
 _SPACED_APART = re.compile(f"((?:{_WITHOUT_BLANKS.pattern}|[\u3000-\u3020]))")
-_INNER = {"'": "L", ".": "N", ",": "N"}  # signs within a word, and what stands on both sides
+_POWER = re.compile("(?<=[0-9])[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b]+")
+_INNER = {
+    "'": "L",
+    ".": "N",
+    ",": "N",
+    "^": "N",
+}  # signs within a word, and what stands on both sides
 
 
 def unify(text: str) -> str:
     """The text in Unicode's compatibility form NFKC, without characters that nobody sees."""
-    return unicodedata.normalize("NFKC", _UNSEEN.sub("", text.replace("\u2019", "'")))
+    plain = _UNSEEN.sub("", text.replace("\u2019", "'").replace("\u2212", "-"))
+    # A power is no digit of its base: 10 to the fifth is not 105.
+    return unicodedata.normalize("NFKC", _POWER.sub(r"^\g<0>", plain))
 
 
 def fold(text: str) -> str:
@@ -32,7 +40,7 @@ def fold(text: str) -> str:
 
 
 def tokens(text: str) -> list[str]:
-    """The words of a text, without case; numbers such as 3.5 and words such as don't are one."""
+    """The words of a text, without case; 3.5, 10^5, -5 and don't are one word each."""
     plain = fold(text)
     found: list[str] = []
     joins = carries = False  # whether the next letter, or the next mark, belongs to the last word
@@ -50,9 +58,17 @@ def tokens(text: str) -> list[str]:
             joins, carries = not alone, True
         elif joins and _is_inner(plain, place):
             found[-1] += character
+        elif character == "-" and _is_sign(plain, place):
+            found.append(character)
+            joins, carries = True, False
         else:
             joins = carries = False
     return found or [character for character in plain if not character.isspace()]
+
+
+def _is_sign(text: str, place: int) -> bool:
+    """Whether a hyphen is a number's sign: before a digit, and after nothing that goes on."""
+    return text[place + 1 : place + 2].isdigit() and (not place or text[place - 1] in " ([=<>")
 
 
 def _is_inner(text: str, place: int) -> bool:

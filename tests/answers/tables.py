@@ -9,9 +9,9 @@ _ESCAPED = re.compile(r"\\(u[0-9a-f]{4}|.)")
 _SIGNS = {"n": "\n", "t": "\t", "\\": "\\"}
 
 
-def rows(name: str) -> Iterator[tuple[str, ...]]:
+def rows(name: str, folder: Path = _HERE) -> Iterator[tuple[str, ...]]:
     """The rows of a table, its cells with their escapes written out."""
-    for line in (_HERE / f"{name}.tsv").read_text(encoding="utf-8").split("\n"):
+    for line in (folder / f"{name}.tsv").read_text(encoding="utf-8").split("\n"):
         if line and not line.startswith("# "):
             yield tuple(_ESCAPED.sub(_sign, cell) for cell in line.split("\t"))
 

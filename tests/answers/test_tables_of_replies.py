@@ -8,6 +8,7 @@ from medgen.engine.answers.closed import is_right, read_answer
 from medgen.engine.answers.options import options_in, options_of
 from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.answers.refusals import is_refusal
+from medgen.engine.answers.several import read_choices
 
 
 @pytest.mark.parametrize("options", choices(), ids=lambda options: options[0])
@@ -33,6 +34,13 @@ def test_blanks_are_filled_or_not_or_nobody_can_tell() -> None:
 def test_what_declines_is_told_from_what_answers() -> None:
     table = list(rows("refusals"))
     assert [("declines" if is_refusal(reply) else "answers", reply) for _, reply in table] == table
+
+
+def test_several_options_that_are_named_are_read_as_a_set() -> None:
+    table = list(rows("several"))
+    options = ("A. Cyst", "B. Mass", "C. Stone", "D. Normal")
+    read = [("".join(sorted(read_choices(reply, options)[0])) or "-", reply) for _, reply in table]
+    assert read == table
 
 
 def test_thoughts_and_wrappers_are_taken_off() -> None:

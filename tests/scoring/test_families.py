@@ -1,6 +1,9 @@
 """What the metrics of families say of answers whose worth is known."""
 
+from pathlib import Path
+
 import pytest
+from answers.tables import rows
 from scoring.families import (
     GIVEN,
     OPTIONS,
@@ -23,8 +26,9 @@ from medgen.metrics.eligible import score_pairs
 from medgen.metrics.image.region import RegionEdit
 from medgen.metrics.port import Metric
 from medgen.metrics.text.choices import ChoiceAccuracy, Labels, Vote
-from medgen.metrics.text.measures import Boxes, NumberError
-from medgen.metrics.text.short import ShortAnswer
+from medgen.metrics.text.measures import Boxes, NumberError, read_number
+from medgen.metrics.text.ngrams import TokenF1
+from medgen.metrics.text.short import ShortAnswer, answer_in, normal
 
 
 def one(metric: Metric, pair: Pair) -> Score:
@@ -130,7 +134,7 @@ def test_the_best_alias_counts() -> None:
     [
         ("2 cm", 20, "mm", 0), ("about 1,200 mL", 1.2, "l", 0),
         ("3 or 4? The answer is 4.", 4, "", 0),
-        ("\u22125", -5, "", 0), ("12", 10, "mm", 2), ("5 kg", 5, "mm", 0),
+        ("\u22125", -5, "", 0), ("12", 10, "mm", 2), ("5 nodules", 5, "", 0),
     ],
 )  # fmt: skip
 def test_numbers_are_compared_in_one_unit(text: str, value: float, unit: str, error: float) -> None:
@@ -174,3 +178,29 @@ def test_an_edit_needs_no_reference_but_a_region_that_is_a_part() -> None:
     assert "ssim_inside" not in one(RegionEdit(), edit(WANTED, reference=False)).values
     whole = one(RegionEdit(), edit(WANTED, mask((0, 0, 47, 47))))
     assert whole.status == "not_applicable"
+
+
+def test_a_number_is_read_in_its_unit_or_not_at_all() -> None:
+    table = list(rows("numbers", Path(__file__).parent))
+    read = []
+    for _, unit, reply in table:
+        found = read_number(answer_in(reply), unit)
+        read.append(("-" if isinstance(found, str) else f"{found:g}", unit, reply))
+    assert read == table
+
+
+def test_signs_exponents_and_relations_decide_over_short_answers() -> None:
+    table = list(rows("short", Path(__file__).parent))
+    read = []
+    for _, reply, reference in table:
+        same = normal(answer_in(reply)) == normal(reference)
+        read.append(("yes" if same else "no", reply, reference))
+    assert read == table
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"), [("\u22125", "5"), ("10\u2075", "105"), ("肺炎", "胸水")]
+)
+def test_no_sign_power_or_script_is_lost_to_token_f1(text: str, reference: str) -> None:
+    assert TokenF1("strict").values(text, reference)["token_f1"] == 0
+    assert TokenF1("strict").values(text, text)["token_f1"] == 1

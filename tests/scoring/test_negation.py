@@ -1,6 +1,7 @@
 """What a sentence states and what it denies, by hand."""
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -176,6 +177,17 @@ def test_time_grows_with_length_alone(phrase: str) -> None:
 )
 def test_medical_plurals(one: str, many: str) -> None:
     assert many in plurals(one)
+
+
+def test_more_sentences_by_hand() -> None:
+    table = Path(__file__).with_name("negation.tsv").read_text(encoding="utf-8").split("\n")
+    rows = [tuple(line.split("\t")) for line in table if line and not line.startswith("#")]
+    assert len(rows) > 100
+    read = []
+    for _, text in rows:
+        found = asserted_entities(text.replace("\\n", "\n")) - {"pleura"}
+        read.append((", ".join(sorted(found)), text))
+    assert read == rows
 
 
 def test_compat_is_blind_to_both_as_the_authors_are() -> None:
