@@ -135,7 +135,7 @@ def read_yaml(path: str) -> dict[str, Any]:
             raise ConfError(f"{path}: more than {_LONGEST:,} characters; is it a configuration?")
         body = yaml.load(text, Loader=_LOADER)
     except (yaml.YAMLError, OSError, ValueError) as err:  # a date that is none is a ValueError
-        raise ConfError(f"{path}: {err}") from err
+        raise ConfError(f"{path}: {err}{_quoting(err)}") from err
     except RecursionError as err:
         raise ConfError(f"{path}: too deep") from err
     if body is None:
@@ -144,6 +144,15 @@ def read_yaml(path: str) -> dict[str, Any]:
         raise ConfError(f"{path}: a mapping is expected at the top, not {type(body).__name__}")
     _check_size(body, path)
     return body
+
+
+def _quoting(err: Exception) -> str:
+    """What most often helps where YAML stops in the middle of a text."""
+    words = str(err)
+    signs = ("flow mapping", "flow sequence", "mapping values", "cannot start any token", "plain")
+    if not any(sign in words for sign in signs):
+        return ""
+    return '\nQuote a text with ?, :, #, commas, braces or brackets: {is: "Which one?"}'
 
 
 def _check_size(body: object, path: str) -> None:

@@ -1,14 +1,22 @@
 """What an item expects, from a row."""
 
-from collections.abc import Mapping
+import math
+import re
 from dataclasses import dataclass
 
 from medgen.adapters.sources.folder import FaultyContent
+from medgen.adapters.tables.boxes import read_boxes
 from medgen.adapters.tables.options import Options
 from medgen.adapters.tables.paths import Missing, as_text, at
 from medgen.adapters.tables.settings import Answer
 from medgen.adapters.tables.values import Row, evaluate, is_empty, list_of, same, text_of
 from medgen.engine.data import Asks, Box, Number
+
+_WORDS = re.compile(r"[^\W_]+")
+# A number, with commas between thousands only, and what may stand behind it as its unit.
+_NUMBER = re.compile(
+    r"([+-]?(?:\d{1,3}(?:,\d{3})+|\d*)(?:(?<=\d)\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\W\d][^\d]*|[%°].*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +62,42 @@ def expectation(
 
 
 def _right(answer: Answer, row: Row, options: Options, asks: Asks) -> tuple[int, ...]:
-    if answer.letter:
-        found = [options.of_letter(_words(answer.letter, row))]
-    elif answer.letters:
-        found = [options.of_letter(letter) for letter in _letters(answer, row)]
-    elif answer.index:
-        values = list_of(answer.index, row)
-        found = [options.of_index(value, answer.base) for value in values]
-    elif answer.flags:
-        found = _flags(answer, row, options)
-    elif answer.texts:
-        words = [as_text(value, "answer") for value in list_of(answer.texts, row)]
-        found = [options.of_text(text) for text in words if text.strip()]
-    else:
-        found = [options.of_text(_words(answer.text, row))]
+    unsaid = answer.none and not answer.flags and _is_unsaid(answer, row)
+    found = [options.of_text(answer.none)] if unsaid else _places(answer, row, options)
     right = tuple(sorted(set(found)))
+    if not right:
+        raise FaultyContent("no option is right; `none` in `answer` names the one that is then")
     if asks != "choices" and len(right) != 1:
         raise FaultyContent(f"{len(right)} right options; `asks: choices` takes several")
     return right
 
 
+def _places(answer: Answer, row: Row, options: Options) -> list[int]:
+    if answer.letter:
+        return [options.of_letter(_words(answer.letter, row))]
+    if answer.letters:
+        return [options.of_letter(letter) for letter in _letters(answer, row)]
+    if answer.index:
+        return [options.of_index(value, answer.base) for value in list_of(answer.index, row)]
+    if answer.flags:
+        return _flags(answer, row, options)
+    if answer.texts:
+        words = [as_text(value, "answer") for value in list_of(answer.texts, row)]
+        return [options.of_text(text) for text in words if text.strip()]
+    return [options.of_text(_words(answer.text, row))]
+
+
+def _is_unsaid(answer: Answer, row: Row) -> bool:
+    values = (answer.letter, answer.letters, answer.index, answer.text, answer.texts)
+    return all(is_empty(evaluate(value, row)) for value in values if value)
+
+
 def _letters(answer: Answer, row: Row) -> list[str]:
     values = list_of(answer.letters, row)
     if len(values) == 1 and isinstance(values[0], str):
-        # "ABD", "A, C" and "A;C" are lists that were written as one text.
-        signs = [sign for sign in values[0] if sign.isalnum()]
+        # "ABD", "A, C", "A and C" and "A;C" are lists that were written as one text.
+        words = [word for word in _WORDS.findall(values[0]) if word.lower() not in ("and", "or")]
+        signs = [*words[0]] if len(words) == 1 else words
         return signs if signs else [values[0]]
     return [as_text(value, "answer") for value in values]
 
@@ -124,36 +143,32 @@ def _sections(answer: Answer, row: Row) -> tuple[tuple[str, str], ...]:
 
 
 def _number(answer: Answer, row: Row) -> Number:
-    found = evaluate(answer.number, row)
-    words = as_text(found, "answer").strip().replace(",", "")
-    try:
-        value = float(words)
-    except ValueError as err:
-        raise FaultyContent(f"answer {words[:60]!r} is no number") from err
-    if value in (float("inf"), float("-inf")) or value != value:
+    words = as_text(evaluate(answer.number, row), "answer").strip()
+    found = _NUMBER.fullmatch(words)
+    if found is None:
+        advice = "; `match` takes it out of a text" if any(sign.isdigit() for sign in words) else ""
+        advice = "; a comma is no decimal point here: `replace`" if "," in words else advice
+        raise FaultyContent(f"answer {words[:60]!r} is no number{advice}")
+    value = float(found[1].replace(",", ""))
+    if not math.isfinite(value):
         raise FaultyContent(f"answer {words[:60]!r} is not finite")
-    return Number(value, text_of(answer.unit, row).strip() if answer.unit else "")
+    own = (found[2] or "").strip()
+    unit = text_of(answer.unit, row).strip() if answer.unit else own
+    if own and unit.casefold() != own.casefold():
+        raise FaultyContent(f"answer {words[:60]!r} is not in {unit!r}")
+    return Number(value, unit)
 
 
 def _boxes(answer: Answer, row: Row, sizes: list[tuple[int, int]]) -> tuple[Box, ...]:
     value = evaluate(answer.boxes, row)
     if is_empty(value) or isinstance(value, Missing):
         raise FaultyContent("no box; an item is compared with one")
-    listed = value if isinstance(value, list) else [value]
-    single = bool(listed) and not isinstance(listed[0], list | Mapping)
     image = _image_number(answer, row, sizes)
-    width, height = sizes[image] if sizes else (0, 0)
-    boxes = []
-    for sides in [listed] if single else listed:
-        numbers = _four(sides)
-        if answer.form == "relative":
-            numbers = [n * (height if at % 2 else width) for at, n in enumerate(numbers)]
-        elif answer.form == "xywh":
-            numbers[2:] = [numbers[0] + numbers[2], numbers[1] + numbers[3]]
-        if numbers[0] >= numbers[2] or numbers[1] >= numbers[3]:
-            raise FaultyContent(f"box {sides!r:.80} has no area; `form` says xyxy, xywh, relative")
-        boxes.append(Box(image, *numbers))
-    return tuple(boxes)
+    size = sizes[image] if sizes else (0, 0)
+    boxes = tuple(Box(image, *corners) for corners in read_boxes(value, answer.form, size))
+    if not boxes:
+        raise FaultyContent("no box; an item is compared with one")
+    return boxes
 
 
 def _image_number(answer: Answer, row: Row, sizes: list[tuple[int, int]]) -> int:
@@ -161,13 +176,3 @@ def _image_number(answer: Answer, row: Row, sizes: list[tuple[int, int]]) -> int
     if not words.isdigit() or (sizes and int(words) >= len(sizes)):
         raise FaultyContent(f"box lies in picture {words[:20]!r}, of {len(sizes)}, counted from 0")
     return int(words)
-
-
-def _four(sides: object) -> list[float]:
-    values = [*sides.values()] if isinstance(sides, Mapping) else sides
-    if not isinstance(values, list) or len(values) != 4:
-        raise FaultyContent(f"box {sides!r:.80} is not four numbers")
-    try:
-        return [float(as_text(value, "a side")) for value in values]
-    except ValueError as err:
-        raise FaultyContent(f"box {sides!r:.80} is not four numbers") from err

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import BinaryIO, Protocol
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from medgen.adapters.tables.rows import matching
 
 _BLOCK = 2**20
 _MOST_MEMBERS = 5_000_000
+_LOOKED_AT = 100_000  # members, for one that may be meant
 _MOST_UNPACKED, _ALWAYS_ALLOWED = 20, 2**30  # times the packed size; bytes
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -97,7 +98,7 @@ class Zip:
         """See `Archive.read`."""
         entry = self._members.get(name)
         if entry is None or entry.is_dir():
-            raise FaultyContent(f"{self._name!r} has no member {name!r}")
+            raise FaultyContent(_no_member(self._name, name, self._members))
         if entry.flag_bits & 1:
             raise FaultyContent(f"member {name!r} of {self._name!r} is encrypted")
         try:
@@ -125,12 +126,25 @@ class Tar:
         member = self._members.get(name)
         content = self._tar.extractfile(member) if member else None
         if content is None:
-            raise FaultyContent(f"{self._name!r} has no member {name!r}")
+            raise FaultyContent(_no_member(self._name, name, self._members))
         try:
             return _whole(content.read, limit, name)
         except (tarfile.TarError, OSError) as err:
             what = f"member {name!r} of {self._name!r} is damaged ({err})"
             raise FaultyContent(what) from err
+
+
+def _no_member(archive: str, name: str, members: Iterable[str]) -> str:
+    """That there is no such member, and one that may be meant."""
+    first = ""
+    own = f"/{name.rpartition('/')[2]}".casefold()
+    for number, member in enumerate(members):
+        if number > _LOOKED_AT:
+            break
+        first = first or ("" if member.endswith("/") else member)
+        if f"/{member}".casefold().endswith(own):
+            return f"{archive!r} has no member {name!r}; it has {member!r} (`below`?)"
+    return f"{archive!r} has no member {name!r}; it has {first!r} …"
 
 
 class Joined(io.RawIOBase):

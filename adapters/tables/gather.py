@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -10,22 +10,14 @@ import msgspec
 
 from medgen.adapters.sources.folder import FaultyContent, Folder
 from medgen.adapters.tables.lines import FaultyRow
-from medgen.adapters.tables.paths import Missing, as_text, at
+from medgen.adapters.tables.paths import Collected, Missing, as_text, at
 from medgen.adapters.tables.rows import Found, Place, Tables
 from medgen.adapters.tables.settings import Group, Join, RecordsMapping, as_files, conditions
+from medgen.adapters.tables.talks import Gathered, converse
 from medgen.adapters.tables.values import Row, holds, is_empty
 
 _MOST_ELEMENTS = 10_000  # items of one row
 _MOST_DEMONSTRATIONS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """Rows that become one item: the last is asked, those before it demonstrate."""
-
-    place: Place
-    rows: tuple[Row, ...] = ()
-    fault: str = ""
 
 
 @dataclass
@@ -78,6 +70,9 @@ def gather(
         found = _join(found, mapping.join, folder, counted)
     found = _apart(found, mapping)
     found = _filter(found, mapping)
+    if mapping.conversation is not None:
+        yield from converse(found, mapping.conversation)
+        return
     if mapping.group is not None:
         yield from _together(found, mapping.group)
         return
@@ -200,7 +195,16 @@ def _together(found: Iterator[Found], group: Group) -> Iterator[Gathered]:
                 what = f"`group`: {key!r} has more than {_MOST_DEMONSTRATIONS} rows"
                 yield Gathered(listed[-1][2], fault=what)
                 continue
-            yield Gathered(listed[-1][2], tuple(shelf.get(where) for *_, where in listed))
+            rows = tuple(shelf.get(where) for *_, where in listed)
+            if group.collect:
+                yield Gathered(listed[0][2], (_collect(rows, group.collect),))
+            else:
+                yield Gathered(listed[-1][2], rows)
+
+
+def _collect(rows: Sequence[Row], columns: Sequence[str]) -> Row:
+    """One row of several: the first, with these columns of all."""
+    return {**rows[0], **{name: Collected(row.get(name) for row in rows) for name in columns}}
 
 
 def _rank(row: Row, column: str) -> float:

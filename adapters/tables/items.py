@@ -50,6 +50,14 @@ class ItemMaker:
         value = self._mapping.id
         return _name(value, row, "id", needed=True) if value else ""
 
+    def instruction(self, row: Row) -> str:
+        """What is asked in a row.
+
+        Raises:
+            FaultyContent: nothing is.
+        """
+        return _words(self.fields(row).instruction, row, "instruction")
+
     def sample(self, row: Row) -> Sample:
         """The sample of a row.
 

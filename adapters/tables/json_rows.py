@@ -9,6 +9,7 @@ from typing import BinaryIO, NoReturn
 from medgen.adapters.sources.folder import FaultyContent
 from medgen.engine.bounds import RECORD
 
+_SHOWN = 8  # keys that a message lists
 _BLOCK = 2**20
 _SPACE = " \t\r\n"
 
@@ -105,15 +106,17 @@ def _below(stream: "_Stream", steps: list[str], key: str) -> Iterator[tuple[str,
 
 
 def _below_object(stream: "_Stream", steps: list[str], key: str) -> Iterator[tuple[str, object]]:
-    step, found = steps[0], False
+    step, found, there = steps[0], False, list[str]()
     for name in stream.members():
+        there += [name] if len(there) < _SHOWN else []
         if step in ("*", name):
             found = True
             yield from _below(stream, steps[1:], name if step == "*" else key)
         else:
             stream.skip()
     if not found:
-        raise FaultyContent(f"there is nothing under {step!r}; is `rows` right?")
+        listed = f" there is {', '.join(there)}" if there else ""
+        raise FaultyContent(f"there is nothing under {step!r}; is `rows` right?{listed}")
 
 
 class _Stream:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from medgen.adapters.sources.folder import FaultyContent
+from medgen.engine.errors import ConfigError
 
 _BLOCK = 2**20
 _MAX_COLUMNS = 10_000
@@ -38,21 +39,39 @@ def lines(file: BinaryIO, limit: int) -> Iterator[bytes | None]:
         yield None if size > limit else b"".join(parts)
 
 
+def check_encoding(name: str, where: str) -> None:
+    """Refuse an encoding in which lines cannot be told apart.
+
+    Raises:
+        ConfigError: there is none of that name, or a line's end is another byte in it.
+    """
+    try:
+        fits = "\n".encode(name) == b"\n"
+    except LookupError:
+        fits = False
+    if not fits:
+        raise ConfigError(
+            f"{where}: {name!r} is no encoding that is read; utf-8, cp1252, latin-1, gb18030, "
+            "shift_jis … are"
+        )
+
+
 def separate(
-    file: BinaryIO, delimiter: str, header: Sequence[str], limit: int
+    file: BinaryIO, delimiter: str, header: Sequence[str], limit: int, encoding: str = "utf-8"
 ) -> Iterator[tuple[int, dict[str, object] | FaultyRow]]:
     """The rows of a table of text with the number of their first line.
 
     Args:
-        file: UTF-8, with or without a byte-order mark.
+        file: in UTF-8, with or without a byte-order mark, or in another encoding.
         delimiter: one sign.
         header: names of the columns; empty: they stand in the first line.
         limit: bytes that a row may have.
+        encoding: of the file.
 
     Raises:
         FaultyContent: no table, or one that goes on only after a broken quotation.
     """
-    source = _decode(file, limit)
+    source = _decode(file, limit, encoding)
     table = csv.reader(source, delimiter=delimiter, strict=False)
     names = list(header)
     line = 1
@@ -87,11 +106,15 @@ def _check_header(names: list[str]) -> None:
         raise FaultyContent(f"column {twice[0]!r} stands twice")
 
 
-def _decode(file: BinaryIO, limit: int) -> Iterator[str]:
+def _decode(file: BinaryIO, limit: int, encoding: str) -> Iterator[str]:
+    marked = f"{encoding}-sig" if encoding == "utf-8" else encoding
     for number, line in enumerate(lines(file, limit), 1):
         if line is None:
             raise FaultyContent(f"line {number} has more than {limit:,} bytes; that is no row")
         try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8") + "\n"
+            yield line.decode(marked if number == 1 else encoding) + "\n"
         except UnicodeDecodeError as err:
-            raise FaultyContent(f"line {number} is not UTF-8 text ({err.reason})") from err
+            name = "UTF-8" if encoding == "utf-8" else encoding
+            advice = "; `files: {glob: …, encoding: cp1252}` reads another encoding"
+            what = f"line {number} is not {name} text ({err.reason}){advice}"
+            raise FaultyContent(what) from err

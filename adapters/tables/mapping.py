@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from medgen.adapters.sources.folder import FaultyContent, safe_path
-from medgen.adapters.tables.settings import RecordsMapping, as_files
+from medgen.adapters.tables.lines import check_encoding
+from medgen.adapters.tables.settings import Files, RecordsMapping, as_files
 from medgen.adapters.tables.wanted import check_values
 from medgen.engine.errors import ConfigError
 from medgen.engine.settings import read
@@ -28,13 +29,9 @@ def read_mapping(given: Mapping[str, object], where: str) -> RecordsMapping:
         )
     mapping = read(RecordsMapping, given, where)
     check_values(mapping, where)
-    globs = as_files(mapping.files).glob
-    for glob in [globs] if isinstance(globs, str) else globs:
-        _check_path(glob, f"{where}, files")
+    _check_files(mapping.files, f"{where}, files")
     if mapping.join:
-        globs = as_files(mapping.join.files).glob
-        for glob in [globs] if isinstance(globs, str) else globs:
-            _check_path(glob, f"{where}, join.files")
+        _check_files(mapping.join.files, f"{where}, join.files")
     for fields in (mapping.sample, *mapping.sample.variants):
         if isinstance(fields.task, str):
             _check_task(fields.task, f"{where}, sample.task")
@@ -45,12 +42,21 @@ def read_mapping(given: Mapping[str, object], where: str) -> RecordsMapping:
 
 
 def _check_whole(mapping: RecordsMapping, where: str) -> None:
+    if mapping.conversation and mapping.group:
+        raise ConfigError(f"{where}: `group` and `conversation` cannot both be said")
     sample = mapping.sample
     for name in ("instruction", "task"):
         fields = [sample, *sample.variants] if not sample.variants else sample.variants
         lacking = [f for f in fields if getattr(f, name) is None]
         if getattr(sample, name) is None and lacking:
             raise ConfigError(f"{where}, sample needs the field {name!r}")
+
+
+def _check_files(given: str | list[str] | Files, where: str) -> None:
+    files = as_files(given)
+    for glob in [files.glob] if isinstance(files.glob, str) else files.glob:
+        _check_path(glob, where)
+    check_encoding(files.encoding, f"{where}.encoding")
 
 
 def _check_path(path: str, where: str) -> None:

@@ -41,7 +41,9 @@ class Options:
         sign = letter_in(given)
         if sign in self.letters:
             return self.letters.index(sign)
-        raise FaultyContent(f"answer {given[:60]!r} is none of the letters {self._by_name()}")
+        advice = "; `index` takes places from 0" if given.strip() == "0" else ""
+        what = f"answer {given[:60]!r} is none of the letters {self._by_name()}{advice}"
+        raise FaultyContent(what)
 
     def of_index(self, given: object, base: int) -> int:
         """The option at a place in the source.
@@ -52,9 +54,8 @@ class Options:
         words = as_text(given, "answer").strip()
         if words.isascii() and words.isdigit() and int(words) - base in self.positions:
             return self.positions.index(int(words) - base)
-        raise FaultyContent(
-            f"answer {words[:60]!r} is no place of the options, counted from {base}"
-        )
+        places = f"{len(self.positions)} options, counted from {base} (`base`)"
+        raise FaultyContent(f"answer {words[:60]!r} is no place of the {places}")
 
     def of_text(self, given: str) -> int:
         """The option of this text: exactly, else without case, blanks and final stop.
@@ -104,6 +105,22 @@ def _options(settings: Choices, row: Row, item_id: str) -> Options:
         raise FaultyContent(f"{settings.of!r} is no object of letters and options")
     if not isinstance(value, list):
         raise FaultyContent(f"{settings.of!r} is no list of options; `parse` reads one from text")
+    return _of_list(settings, value, row)
+
+
+def _of_list(settings: Choices, value: list[object], row: Row) -> Options:
+    if any(isinstance(text, Mapping) for text in value):
+        first = next(text for text in value if isinstance(text, Mapping))
+        keys = ", ".join(map(str, first))
+        raise FaultyContent(
+            f"an option in {settings.of!r} is an object of {keys[:80]}; "
+            f"`of: {settings.of}[].key` takes one of these from each"
+        )
+    if settings.names:
+        names = [as_text(name, "a name") for name in list_of(settings.names, row)]
+        if len(names) != len(value) or len(set(names)) < len(names):
+            raise FaultyContent(f"{len(set(names))} `names` of {len(value)} options")
+        return _keep(list(zip(names, value, strict=True)))
     return _letter([as_text(text, "option") for text in value])
 
 

@@ -19,6 +19,10 @@ class Missing:
 MISSING = Missing()
 
 
+class Collected(list[object]):
+    """One column of several rows: a text that names it is made for each of them."""
+
+
 def at(row: Mapping[str, object], path: str) -> object:
     """The value at a path; `MISSING` where the row has no such column or key."""
     if path in row:
@@ -50,6 +54,11 @@ def fill(text: str, row: Mapping[str, object]) -> object:
     """
     if "{" not in text:
         return at(row, text)
+    several = {n: v for n in columns_of(text) if isinstance(v := at(row, n), Collected)}
+    if several:
+        count = max(map(len, several.values()))
+        each = ({**row, **{n: v[place] for n, v in several.items()}} for place in range(count))
+        return Collected(fill(text, one) for one in each)
     parts: list[str] = []
     end = 0
     for found in _BRACES.finditer(text):

@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path
 from medgen.adapters.tables.archives import Archives
 from medgen.adapters.tables.paths import Missing, as_text, expand, fill
+from medgen.adapters.tables.rows import PICTURES
 from medgen.adapters.tables.settings import Picture
 from medgen.adapters.tables.values import Row, is_empty, list_of, work
 from medgen.engine.bounds import RECORD, Budget
@@ -24,6 +25,8 @@ from medgen.engine.images import open_image, png
 
 _MOST_SHRUNK = 4  # a picture may have so many times the pixels that are allowed before it is shrunk
 _REMEMBERED = 1_000_000  # digests of pictures that were decoded already
+_MOST_LISTED = 20  # folders that are looked into
+_SHOWN = 5  # names that a message lists
 _LATEST = 8  # files that are kept for rows that name the same one
 
 
@@ -47,7 +50,9 @@ class Gallery:
         self._decoded: set[bytes] = set()
         self._latest: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._lock = threading.Lock()
+        self._listed: dict[str, str] = {}  # what folders hold in which something is missing
         self.made_smaller = 0
+        self.absent = 0  # optional pictures whose file is not there
 
     def close(self) -> None:
         """Close every archive."""
@@ -64,6 +69,13 @@ class Gallery:
         for picture in settings:
             labels = _labels(picture, row)
             for number, (name, value) in enumerate(self._cells(picture, row), 1):
+                if (
+                    picture.optional
+                    and "{" in picture.of
+                    and not self._is_there(picture, value, row)
+                ):
+                    self.absent += 1
+                    continue
                 if (count := count + 1) > self._limits.images:
                     raise FaultyContent(f"more than {self._limits.images} pictures in one item")
                 image = self._check(self._load(picture, value, row), picture, budget)
@@ -77,26 +89,32 @@ class Gallery:
     def _cells(self, picture: Picture, row: Row) -> Iterator[tuple[str, object]]:
         if picture.form == "volume":
             raise FaultyContent("volumes are not read from tables; give their slices as pictures")
+        if picture.constant is not None:
+            given = picture.constant
+            yield from (("", one) for one in (given if isinstance(given, list) else [given]))
+            return
         any_found = False
         for column, name in expand(picture.of):
             found = work(fill(column, row), picture)
             for value in found if isinstance(found, list) else [found]:
-                if name and is_empty(value):
-                    continue
-                if is_empty(value) and not isinstance(found, list):
+                if is_empty(value) and (name or not isinstance(found, list)):
                     continue
                 any_found = True
                 yield name, value
         if not any_found and not picture.optional:
-            missing = " (there is no such column)" if isinstance(found, Missing) else ""
-            raise FaultyContent(f"no picture in {picture.of!r}{missing}")
+            raise FaultyContent(f"no picture in {picture.of!r}{_why_none(picture.of, found)}")
 
     def _load(self, picture: Picture, value: object, row: Row) -> Image:
         if isinstance(value, Mapping):
             held, path = value.get("bytes"), value.get("path")
             if not isinstance(held, bytes):
                 # A path alone points to a file of whoever wrote the table; it is never followed.
-                raise FaultyContent(f"{picture.of!r} holds no bytes; only embedded ones are read")
+                advice = (
+                    f"; `of: {picture.of}.path` reads the file of that name below the source"
+                    if isinstance(path, str) and path
+                    else ""
+                )
+                raise FaultyContent(f"{picture.of!r} holds no bytes{advice}")
             return self._measure(held, picture, path if isinstance(path, str) else "")
         if isinstance(value, bytes | bytearray):
             return self._measure(bytes(value), picture, "")
@@ -106,6 +124,20 @@ class Gallery:
             return self._measure(self._decode(value, picture), picture, "")
         return self._by_name(picture, value.strip(), row)
 
+    def _is_there(self, picture: Picture, value: object, row: Row) -> bool:
+        """False of an optional picture when no file has the name that a text with columns gives."""
+        is_name = "{" in picture.of and isinstance(value, str) and not picture.archive
+        if not picture.optional or not is_name:
+            return True
+        return self._folder.exists(self._full(picture, str(value).strip(), row)[1])
+
+    def _full(self, picture: Picture, reference: str, row: Row) -> tuple[str, str]:
+        """A path as it was given, and below which folder it lies."""
+        below = as_text(fill(picture.below, row), "`below`") if "{" in picture.below else ""
+        place = safe_path(below or picture.below) if picture.below else ""
+        path = safe_path(reference)
+        return path, f"{place}/{path}" if place else path
+
     def _by_name(self, picture: Picture, reference: str, row: Row) -> Image:
         if reference.lower().startswith(("http://", "https://", "s3://", "ftp://", "data:")):
             advice = "`as: base64` reads one" if reference.startswith("data:") else "fetch it first"
@@ -114,10 +146,7 @@ class Gallery:
             raise FaultyContent(
                 f"{picture.of!r} is too long for a path; is it base64? `as: base64`"
             )
-        below = as_text(fill(picture.below, row), "`below`") if "{" in picture.below else ""
-        place = safe_path(below or picture.below) if picture.below else ""
-        path = safe_path(reference)
-        full = f"{place}/{path}" if place else path
+        path, full = self._full(picture, reference, row)
         archive = picture.archive
         if "{" in archive and "," not in archive:
             archive = as_text(fill(archive, row), "`in`")
@@ -140,6 +169,21 @@ class Gallery:
             return self._folder.read(path, Budget(replace(RECORD, file_bytes=limit)))
         except BoundsError as err:
             raise FaultyContent(str(err)) from err
+        except FaultyContent as err:
+            raise FaultyContent(f"{err}{self._there(path)}") from err
+
+    def _there(self, path: str) -> str:
+        """What there is where a file was looked for: most often `below` is wrong, or an ending."""
+        parent = path.rpartition("/")[0]
+        with self._lock:
+            if len(self._listed) >= _MOST_LISTED and parent not in self._listed:
+                return ""
+            if parent not in self._listed:
+                names = sorted(self._folder.names(parent))
+                where = parent or "the source"
+                some = f" {where} holds {', '.join(names[:_SHOWN])}" if names else ""
+                self._listed[parent] = some or f" there is no folder {parent!r}"
+            return self._listed[parent]
 
     def _decode(self, text: str, picture: Picture) -> bytes:
         if len(text) > self._limits.bytes_a_cell * 4 // 3 + 1024:
@@ -187,6 +231,14 @@ class Gallery:
 
 
 _TOO_LARGE = "{!r} has more than {:,} bytes (`most_bytes_a_cell`)"
+
+
+def _why_none(column: str, found: object) -> str:
+    if not isinstance(found, Missing):
+        return ""
+    is_path = f".{column.rpartition('.')[2].lower()}" in PICTURES and "{" not in column
+    advice = f"; one file for all is `is: {column}`" if is_path else ""
+    return f" (there is no such column{advice})"
 
 
 def _labels(picture: Picture, row: Row) -> list[object]:

@@ -1,10 +1,13 @@
 """Rows of any table below a folder: which files hold them, and what they hold."""
 
 import fnmatch
+import gzip
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 
@@ -22,7 +25,12 @@ from medgen.engine.bounds import RECORD
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _MAGIC = re.compile(r"[*?\[]")
 _MOST_FILES = 1_000_000
+_SHOWN = 8  # names that a message lists
+_GZ = ".gz"
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_NAME = re.compile(r"\{([A-Za-z_]\w*)\}")
+# Of files that are rows themselves.
+PICTURES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +57,48 @@ class Tables:
         for pattern in (
             [self._files.glob] if isinstance(self._files.glob, str) else self._files.glob
         ):
-            names = list(matching(self._folder, pattern))
-            if not names:
-                what = f"no file fits {pattern!r}; was the copy complete?"
+            count = 0
+            for name, named in named_files(self._folder, pattern):
+                count += 1
+                yield from self._file(name, named)
+            if not count:
+                what = f"no file fits {pattern!r}; was the copy complete?{self._there()}"
                 yield Place(pattern, None), FaultyRow(what)
-            for name in names:
-                yield from self._file(name)
 
-    def _file(self, name: str) -> Iterator[Found]:
+    def _there(self) -> str:
+        names = sorted(self._folder.names(""))
+        return f" The source holds {', '.join(names[:_SHOWN])}" if names else ""
+
+    def _file(self, name: str, named: Mapping[str, str]) -> Iterator[Found]:
+        folder, _, own = name.rpartition("/")
+        told = {"_path": name, "_file": own.rpartition(".")[0], "_folder": folder}
+        if _suffix(name) in PICTURES and not self._files.delimiter:
+            yield Place(name, None), {**named, **told}
+            return
         row: int | None = None
         try:
-            with self._folder.open(name) as file:
-                for row, found in self._rows(name, file):
+            with self._folder.open(name) as file, _open_inner(name, file) as plain:
+                for row, found in self._rows(_inner(name), plain):
                     if not isinstance(found, FaultyRow):
-                        folder, _, own = name.rpartition("/")
-                        found.update(_file=own.rpartition(".")[0], _folder=folder)
+                        if twice := [n for n in named if n in found]:
+                            raise FaultyContent(
+                                f"{twice[0]!r} is a column and a name in the pattern; rename it"
+                            )
+                        found.update(named, **told)
                     yield Place(name, row), found
         except FaultyContent as err:
             yield Place(name, row and row + 1), FaultyRow(str(err))
-        except (pa.ArrowException, OSError) as err:
+        except (pa.ArrowException, OSError, EOFError, zlib.error) as err:
             yield Place(name, row and row + 1), FaultyRow(f"damaged, fetch it again ({err})")
 
     def _rows(
         self, name: str, file: BinaryIO
     ) -> Iterator[tuple[int, dict[str, object] | FaultyRow]]:
-        suffix = name[name.rfind(".") :].lower() if "." in name else ""
+        suffix = _suffix(name)
         if self._files.delimiter or suffix in _DELIMITERS:
             delimiter = self._files.delimiter or _DELIMITERS[suffix]
-            yield from separate(file, delimiter, self._files.header, RECORD.bytes)
+            header, encoding = self._files.header, self._files.encoding
+            yield from separate(file, delimiter, header, RECORD.bytes, encoding)
         elif suffix in (".jsonl", ".ndjson"):
             yield from self._json_lines(file)
         elif suffix == ".json":
@@ -89,7 +111,8 @@ class Tables:
         else:
             raise FaultyContent(
                 f"a file {suffix or 'without ending'} is no table that is read: .parquet, .arrow, "
-                ".jsonl, .json, .csv, .tsv; lines of another kind need a `delimiter`"
+                ".jsonl, .json, .csv, .tsv (also .gz), or pictures, each of which is a row; lines "
+                "of another kind need a `delimiter`, and a spreadsheet is saved as .csv first"
             )
 
     def _json_lines(self, file: BinaryIO) -> Iterator[tuple[int, dict[str, object] | FaultyRow]]:
@@ -123,23 +146,70 @@ def _as_row(value: object, key: str) -> dict[str, object]:
     return row
 
 
+def _suffix(name: str) -> str:
+    return name[name.rfind(".") :].lower() if "." in name else ""
+
+
+def _inner(name: str) -> str:
+    """The name of what a compressed file holds."""
+    return name[: -len(_GZ)] if name.lower().endswith(_GZ) else name
+
+
+def _open_inner(name: str, file: BinaryIO) -> AbstractContextManager[BinaryIO]:
+    if _inner(name) == name:
+        return nullcontext(file)
+    if _suffix(_inner(name)) in (".parquet", ".arrow", ".feather"):
+        raise FaultyContent(f"{_suffix(_inner(name))} is read from any place; unpack it first")
+    return cast(AbstractContextManager[BinaryIO], gzip.open(file, "rb"))
+
+
 def matching(folder: Folder, pattern: str) -> Iterator[str]:
     """The files below a folder that fit a pattern with `*`, `?`, `**` and `{a,b}`, sorted.
 
     Raises:
         FaultyContent: the pattern leaves the folder.
     """
+    return (name for name, _ in named_files(folder, pattern))
+
+
+def named_files(folder: Folder, pattern: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """The files that fit a pattern, with what stood for each `{name}` in it.
+
+    Raises:
+        FaultyContent: the pattern leaves the folder, or has one name twice.
+    """
     count = 0
     for one in dict.fromkeys(_alternatives(pattern)):
-        for name in _walk(folder, "", safe_path(one).split("/")):
+        names = names_in(one)
+        if len(set(names)) < len(names):
+            raise FaultyContent(f"{pattern!r} has one name twice")
+        shape = re.compile(_shape(one)) if names else None
+        for name in _walk(folder, "", safe_path(_NAME.sub("*", one)).split("/")):
             count += 1
             if count > _MOST_FILES:
                 raise FaultyContent(f"{pattern!r} fits more than {_MOST_FILES:,} files")
-            yield name
+            found = shape.fullmatch(name) if shape else None
+            if shape is None or found is not None:
+                yield name, found.groupdict() if found else {}
+
+
+def names_in(pattern: str) -> list[str]:
+    """The names in braces of a pattern: each is a column."""
+    return _NAME.findall(pattern)
+
+
+def _shape(pattern: str) -> str:
+    """The pattern as a regular expression that takes the names out of a path."""
+    signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\{[A-Za-z_]\w*\})", safe_path(pattern))
+    return "".join(
+        signs.get(p) or (f"(?P<{p[1:-1]}>[^/]+)" if _NAME.fullmatch(p) else re.escape(p))
+        for p in parts
+    )
 
 
 def _alternatives(pattern: str) -> Iterator[str]:
-    found = _BRACES.search(pattern)
+    found = next((b for b in _BRACES.finditer(pattern) if not _NAME.fullmatch(b[0])), None)
     if not found:
         yield pattern
         return

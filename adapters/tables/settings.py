@@ -15,6 +15,8 @@ from medgen.engine.settings import Settings
 
 Plain = str | int | float
 Role = Literal["input", "reference", "region", "context"]
+# Corners; corner and size; centre and size; `relative`: in shares of width and height.
+BoxForm = Literal["xyxy", "xywh", "cxcywh", "relative", "relative-xywh", "relative-cxcywh"]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -54,6 +56,7 @@ class Choices(Cell, frozen=True, kw_only=True):
 
     columns: list[str] = msgspec.field(default_factory=list)
     form: Literal["list", "letters", "inline"] = msgspec.field(default="list", name="as")
+    names: Value = ""  # what an answer calls them, one for each of a list
     answer: Value = ""
     distractors: Value = ""
     at: Value = ""  # letter of the answer; without it, options are shuffled by the item's id
@@ -71,12 +74,12 @@ class Answer(Settings, frozen=True, kw_only=True):
     texts: Value = ""  # the first is the answer, the others are aliases; for `choices`, all right
     aliases: Value = ""  # further texts that are right
     flags: Value | list[str] = ""  # 1 or another value for every option: a list, or columns
-    none: str = ""  # the option that is right when no flag is 1
+    none: str = ""  # the option that is right when the answer is empty, or no flag is 1
     sections: dict[str, Value] = msgspec.field(default_factory=dict)
     number: Value = ""
     unit: Value = ""
     boxes: Value = ""
-    form: Literal["xyxy", "xywh", "relative"] = "xyxy"
+    form: BoxForm = "xyxy"
     image: Value = ""  # 0-based number of the input picture that the boxes lie in; else the first
 
 
@@ -124,16 +127,39 @@ class Files(Settings, frozen=True, kw_only=True):
     glob: str | list[str]
     rows: str = ""  # path to the rows of a JSON file: samples, *, *.test
     delimiter: str = ""
+    encoding: str = "utf-8"  # of lines with a delimiter
     header: list[str] = msgspec.field(default_factory=list)  # of a file of lines that has none
 
 
 class Group(Settings, frozen=True, kw_only=True):
-    """Rows with one value of `by` become one item: the last asks, the others demonstrate."""
+    """Rows with one value of `by` become one item: the last asks, the others demonstrate.
+
+    With `collect` they become one row instead: these columns are lists, the others are the first's.
+    """
 
     by: str
     order: str = ""
     asks: Literal["last"] = "last"
     before: Literal["turns"] = "turns"
+    collect: list[str] = msgspec.field(default_factory=list)
+
+
+class Conversation(Settings, frozen=True, kw_only=True):
+    """A list of messages in one row: the last question is asked, earlier ones demonstrate.
+
+    Messages have a role and a text, or both a question and an answer, or are texts in turns.
+    """
+
+    of: str
+    role: str = ""  # key of the role; empty: `role` or `from`
+    text: str = ""  # key of the words; empty: `content`, `value` or `text`
+    user: list[str] = msgspec.field(default_factory=lambda: ["user", "human", "question"])
+    assistant: list[str] = msgspec.field(
+        default_factory=lambda: ["assistant", "gpt", "bot", "model", "answer"]
+    )
+    question: str = ""  # keys of a message that holds both
+    answer: str = ""
+    asks: Literal["last", "every"] = "last"
 
 
 class Join(Settings, frozen=True, kw_only=True):
@@ -160,6 +186,7 @@ class RecordsMapping(Settings, frozen=True, kw_only=True):
     unique: str = ""
     each: str | list[dict[str, Plain]] = ""
     group: Group | None = None
+    conversation: Conversation | None = None
     join: Join | None = None
     expect: _Count | Expected | None = None
     tasks: list[str] = msgspec.field(default_factory=list)  # those that a mapped `task` may give

@@ -1,28 +1,48 @@
 """A table of somebody else's, read as a benchmark by a mapping."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
 
 from medgen.adapters.sources.folder import FaultyContent, Folder
 from medgen.adapters.sources.records import ahead
-from medgen.adapters.tables.gather import Counted, Gathered, gather
+from medgen.adapters.tables.gather import Counted, gather
 from medgen.adapters.tables.items import ItemMaker, content_id
 from medgen.adapters.tables.paths import root_of
 from medgen.adapters.tables.pictures import Gallery, Limits
 from medgen.adapters.tables.rows import Place, Tables
 from medgen.adapters.tables.settings import Expected, RecordsMapping, as_files
+from medgen.adapters.tables.talks import Gathered
 from medgen.adapters.tables.wanted import read_columns
 from medgen.engine.benchmark.checking import sample_faults
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.data import Sample, Turn
 from medgen.engine.guard import guard_row
 
+_OF_A_KIND = 5  # faults that are told one by one
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NAMED = 12  # columns that a message lists
+
+
+@dataclass
+class _Kind:
+    """Faults of one kind: how many, and those that were told."""
+
+    count: int = 0
+    told: list[str] = field(default_factory=list)
+
+    def is_new(self, what: str) -> bool:
+        """Count one; whether it is to be told."""
+        self.count += 1
+        if what in self.told or len(self.told) == _OF_A_KIND:
+            return False
+        self.told.append(what)
+        return True
 
 
 class RecordsSource:
@@ -42,16 +62,19 @@ class RecordsSource:
     def __iter__(self) -> Iterator[Sample | Problem]:
         """See `medgen.engine.benchmark.source.Source`; equal faults are told once and counted."""
         self._notes = []
-        told: Counter[tuple[str, str]] = Counter()
+        kinds: dict[tuple[str, str], _Kind] = {}
         for item in self._items():
             if isinstance(item, Problem):
-                told[item.file, item.what] += 1
-                if told[item.file, item.what] > 1:
+                # Faults that differ in what they quote are one kind; some of a kind are told.
+                words = item.what if item.row is None else _QUOTED.sub("…", item.what)
+                kind = kinds.setdefault((item.file, words), _Kind())
+                if not kind.is_new(item.what):
                     continue
             yield item
-        for (file, what), count in told.items():
-            if count > 1:
-                yield Problem(file, None, None, f"{count - 1:,} more row(s): {what}")
+        for (file, words), kind in kinds.items():
+            if more := kind.count - len(kind.told):
+                same = f": {kind.told[0]}" if len(kind.told) == 1 else f" like: {words}"
+                yield Problem(file, None, None, f"{more:,} more row(s){same}")
 
     def expected_counts(self) -> Mapping[tuple[str, str], int]:
         """Nothing: what is expected of a table stands in its mapping."""
@@ -119,6 +142,8 @@ class RecordsSource:
             self._notes.append(f"{tables.json.not_finite} numbers that are none were read as null")
         if gallery.made_smaller:
             self._notes.append(f"{gallery.made_smaller} pictures were made smaller")
+        if gallery.absent:
+            self._notes.append(f"{gallery.absent} optional pictures are not there")
         if self._mapping.expect is None:
             self._notes.append("the preset expects no count")
 
@@ -151,6 +176,10 @@ def _make(maker: ItemMaker, gathered: Gathered) -> Sample:
     *before, last = gathered.rows
     turns: list[Turn] = []
     for row in before:
+        if gathered.talk:
+            turns.append(Turn("user", maker.instruction(row)))
+            turns.append(Turn("assistant", str(row["_answer"])))
+            continue
         shown = maker.sample(row)
         pictures = (*shown.context_images, *shown.input_images)
         turns.append(Turn("user", shown.instruction, pictures))

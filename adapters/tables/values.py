@@ -5,7 +5,7 @@ from functools import partial
 
 from medgen.adapters.sources.folder import FaultyContent
 from medgen.adapters.tables.literals import parse
-from medgen.adapters.tables.paths import MISSING, Missing, as_text, at, fill
+from medgen.adapters.tables.paths import MISSING, Collected, Missing, as_text, at, fill
 from medgen.adapters.tables.patterns import first_group, substitute
 from medgen.adapters.tables.settings import Cell, Plain, Value
 
@@ -36,7 +36,10 @@ def work(found: object, cell: Cell) -> object:
     if isinstance(found, Missing):
         return MISSING
     if cell.parse:
-        found = parse(cell.parse, found)
+        if isinstance(found, Collected):
+            found = [parse(cell.parse, one) for one in found]
+        else:
+            found = parse(cell.parse, found)
     for change in _changes(cell):
         found = [change(item) for item in found] if isinstance(found, list) else change(found)
     if cell.keys_with is not None:

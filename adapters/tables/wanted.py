@@ -6,6 +6,7 @@ from medgen.adapters.sources.folder import FaultyContent
 from medgen.adapters.tables.literals import check_parse
 from medgen.adapters.tables.paths import columns_of, expand, steps
 from medgen.adapters.tables.patterns import check_pattern
+from medgen.adapters.tables.rows import names_in
 from medgen.adapters.tables.settings import (
     Answer,
     Cell,
@@ -14,10 +15,11 @@ from medgen.adapters.tables.settings import (
     Picture,
     RecordsMapping,
     Value,
+    as_files,
 )
 from medgen.engine.errors import ConfigError
 
-OWN = ("_key", "_file", "_folder", "_item", "_number", "item")
+OWN = ("_key", "_file", "_folder", "_path", "_item", "_number", "item", "_question", "_answer")
 _ANSWERS = ("letter", "letters", "index", "text", "texts", "aliases", "number", "unit", "boxes")
 
 
@@ -28,7 +30,10 @@ def read_columns(mapping: RecordsMapping) -> tuple[set[str], set[str]]:
     for text in (mapping.unique, mapping.each if isinstance(mapping.each, str) else ""):
         needed |= {text} if text else set()
     if mapping.group:
-        needed |= {name for name in (mapping.group.by, mapping.group.order) if name}
+        named = (mapping.group.by, mapping.group.order, *mapping.group.collect)
+        needed |= {name for name in named if name}
+    if mapping.conversation:
+        needed.add(mapping.conversation.of)
     if mapping.join:
         needed.add(mapping.join.by)
     for fields in (mapping.sample, *mapping.sample.variants):
@@ -36,7 +41,10 @@ def read_columns(mapping: RecordsMapping) -> tuple[set[str], set[str]]:
             (needed if must else perhaps).add(column)
     for variant in mapping.sample.variants:
         needed |= {*variant.when}
-    own = {column for column in needed | perhaps if steps(column)[:1] and steps(column)[0] in OWN}
+    globs = as_files(mapping.files).glob
+    patterns = [globs] if isinstance(globs, str) else globs
+    known = {*OWN, *(name for pattern in patterns for name in names_in(pattern))}
+    own = {column for column in needed | perhaps if steps(column)[:1] and steps(column)[0] in known}
     return (needed | perhaps) - own, needed - own
 
 
@@ -143,5 +151,7 @@ def _of_choices(choices: Choices) -> Iterator[tuple[str, bool]]:
     for column in choices.columns:
         yield from ((name, False) for name, _ in expand(column))
     yield from _of_value(choices)
-    for value in (choices.answer, choices.distractors, choices.at, choices.others):
+    for value in (
+        choices.names, choices.answer, choices.distractors, choices.at, choices.others
+    ):  # fmt: skip
         yield from _of_value(value)

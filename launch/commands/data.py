@@ -181,8 +181,20 @@ def validate_command(
     if missing:
         said = f"{len(missing)} samples have no prediction: {name_some(missing, len(missing))}"
         emit("missing", samples=missing) if as_json else say(said, err=True)
+    if conf.reader and not as_json:
+        _show_first(conf)
     say(f"{source}: {count or 'no'} problem(s)", err=True)
     return exits.USAGE if count else exits.OK
+
+
+def _show_first(conf: "BenchmarkConf") -> None:
+    """What a preset makes of the first rows: a mapping that fits may still be the wrong one."""
+    from medgen.launch.own_data import first_samples, words_of
+
+    samples, _ = first_samples(conf)
+    for sample in samples:
+        for line in words_of(sample):
+            say(line)
 
 
 @click.command("build")

@@ -13,44 +13,16 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 import pytest
 from tables.fixtures import encode, picture
+from tables.reading import TEXT, fault, one, read, write
 
 from medgen.adapters.tables.json_rows import JsonReader, rows
 from medgen.adapters.tables.mapping import read_mapping
 from medgen.adapters.tables.options import letter_in
-from medgen.adapters.tables.source import RecordsSource
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.data import Sample
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.coded import Coded
 from medgen.engine.results.columns import Column, Context
-
-TEXT: dict[str, Any] = {"instruction": "q", "task": "open-vqa", "answer": {"text": "a"}}
-
-
-def read(root: Path, sample: dict[str, Any], **more: Any) -> list[Sample | Problem]:
-    mapping = {"files": "t.jsonl", "sample": {**TEXT, **sample}, **more}
-    return list(RecordsSource(str(root), read_mapping(mapping, "t")))
-
-
-def write(root: Path, *made: dict[str, Any]) -> Path:
-    text = "".join(json.dumps({"q": "What?", "a": "lung", **row}) + "\n" for row in made)
-    (root / "t.jsonl").write_text(text)
-    return root
-
-
-def one(root: Path, sample: dict[str, Any], row: dict[str, Any]) -> Sample:
-    (found,) = read(write(root, row), sample)
-    assert isinstance(found, Sample), found
-    return found
-
-
-def fault(root: Path, sample: dict[str, Any], row: dict[str, Any]) -> str:
-    (found,) = read(write(root, row), sample)
-    assert isinstance(found, Problem), found
-    assert found.file == "t.jsonl"
-    assert found.row == 1
-    return found.what
-
 
 # ---- values --------------------------------------------------------------------------------
 
@@ -392,7 +364,7 @@ def test_the_right_option_is_found(
     ("answer", "value", "said"),
     [
         ({"letter": "k"}, "C", "none of the letters"), ({"text": "k"}, "z", "none of the options"),
-        ({"index": "k"}, 2, "no place of the options"), ({"letter": "k"}, "", "no answer"),
+        ({"index": "k"}, 2, "no place of the 2 options"), ({"letter": "k"}, "", "no answer"),
         ({"texts": "k"}, ["x", "y"], "`asks: choices`"), ({"flags": "k"}, [1], "1 flags for 2"),
     ],
 )  # fmt: skip

@@ -1,0 +1,115 @@
+"""What tables of others hold: boxes, numbers, letters, names and faults in all their forms."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tables.reading import fault, one, read, write
+
+from medgen.adapters.sources.folder import FaultyContent
+from medgen.adapters.tables.boxes import read_boxes
+from medgen.engine.benchmark.source import Problem
+from medgen.engine.data import Number, Sample
+
+
+@pytest.mark.parametrize(
+    ("given", "form", "corners"),
+    [
+        ([1, 2, 3, 4], "xyxy", [(1, 2, 3, 4)]),
+        ([[1, 2, 3, 4], [5, 6, 7, 8]], "xyxy", [(1, 2, 3, 4), (5, 6, 7, 8)]),
+        ("[1, 2, 3, 4]", "xyxy", [(1, 2, 3, 4)]),
+        ("1 2 3 4", "xywh", [(1, 2, 4, 6)]),
+        ("1,2,3,4;5,6,7,8", "xyxy", [(1, 2, 3, 4), (5, 6, 7, 8)]),
+        ("[(1, 2), (3, 4)]", "xyxy", [(1, 2, 3, 4)]),
+        ([[1, 2], [3, 4]], "xyxy", [(1, 2, 3, 4)]),
+        # The order of an object's keys says nothing, their names do.
+        ({"ymin": 2, "xmin": 1, "ymax": 4, "xmax": 3}, "xyxy", [(1, 2, 3, 4)]),
+        ([{"x": 1, "y": 2, "width": 3, "height": 4}], "xyxy", [(1, 2, 4, 6)]),
+        ([5, 5, 4, 2], "cxcywh", [(3, 4, 7, 6)]),
+        ([0.5, 0.5, 0.4, 0.2], "relative-cxcywh", [(30, 20, 70, 30)]),
+        ([0.1, 0.2, 0.3, 0.4], "relative-xywh", [(10, 10, 40, 30)]),
+    ],
+)
+def test_boxes_are_read_in_all_their_forms(given: object, form: Any, corners: Any) -> None:
+    found = [tuple(map(round, box)) for box in read_boxes(given, form, (100, 50))]
+    assert found == corners
+
+
+@pytest.mark.parametrize(
+    ("given", "form", "said"),
+    [
+        ("1 2 3", "xyxy", "not four numbers"), ("x 1 2 3 4", "xyxy", "not four numbers"),
+        ([3, 4, 1, 2], "xyxy", "no area as xyxy"), ({"a": 1, "b": 2}, "xyxy", "the keys a, b"),
+        ({"xmin": 1, "ymin": 2, "xmax": 3, "ymax": 4}, "xywh", "is xyxy, and `form` says xywh"),
+    ],
+)  # fmt: skip
+def test_what_is_no_box_is_a_fault(given: object, form: Any, said: str) -> None:
+    with pytest.raises(FaultyContent, match=said):
+        list(read_boxes(given, form, (100, 50)))
+
+
+@pytest.mark.parametrize(
+    ("cell", "value", "unit"),
+    [("12.5 mm", 12.5, "mm"), ("1,200", 1200.0, ""), (-3, -3.0, ""), ("40 %", 40.0, "%"),
+     ("1e3 ml/min", 1000.0, "ml/min"), (".5cm", 0.5, "cm")],
+)  # fmt: skip
+def test_a_number_may_bring_its_unit(tmp_path: Path, cell: object, value: float, unit: str) -> None:
+    found = one(tmp_path, {"answer": {"number": "n"}}, {"n": cell})
+    assert found.reference_number == Number(value, unit)
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [("1,5 mm", "a comma is no decimal point"), ("about 12 mm", "`match` takes it out"),
+     ("12 cm", "is not in 'mm'"), ("none", "is no number")],
+)  # fmt: skip
+def test_a_number_that_could_be_another_is_a_fault(tmp_path: Path, cell: str, said: str) -> None:
+    sample = {"answer": {"number": "n", "unit": {"is": "mm"}}}
+    assert said in fault(tmp_path, sample, {"n": cell})
+
+
+def test_faults_of_one_kind_are_told_some_times_and_counted(tmp_path: Path) -> None:
+    write(tmp_path, *({"p": f"{n}.png"} for n in range(40)))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"x")
+    found = [str(p) for p in read(tmp_path, {"images": [{"of": "p", "below": "photos"}]})]
+    assert len(found) == 6
+    assert found[0].endswith("was the copy complete? photos holds a.png")
+    assert found[-1].startswith("t.jsonl: 35 more row(s) like: file … is missing")
+
+
+def test_an_option_may_be_called_by_a_name_of_its_own(tmp_path: Path) -> None:
+    choices = {"of": "o[].t", "names": "o[].id"}
+    row = {"o": [{"id": 101, "t": "mass"}, {"id": 102, "t": "cyst"}], "g": 102}
+    found = one(tmp_path, {"choices": choices, "answer": {"letter": "g"}}, row)
+    assert (found.choices, found.reference_choices) == (("mass", "cyst"), (1,))
+    said = fault(tmp_path, {"choices": {"of": "o"}, "answer": {"letter": "g"}}, row)
+    assert "an object of id, t; `of: o[].key` takes one of these" in said
+
+
+@pytest.mark.parametrize("words", ["A, C", "AC", "A and C", "A;C", "(A) (C)"])
+def test_letters_in_one_text(tmp_path: Path, words: str) -> None:
+    sample = {"asks": "choices", "choices": {"is": ["x", "y", "z"]}, "answer": {"letters": "k"}}
+    assert one(tmp_path, sample, {"k": words}).reference_choices == (0, 2)
+
+
+def test_a_name_in_a_pattern_is_a_column_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "set-a").mkdir()
+    write(tmp_path / "set-a", {"set": "x"})
+    (found,) = read(tmp_path, {}, files="{set}/t.jsonl")
+    assert isinstance(found, Problem)
+    assert "'set' is a column and a name in the pattern" in found.what
+    (found,) = read(tmp_path, {"subtask": "part"}, files="{part}/t.jsonl")
+    assert isinstance(found, Sample)
+    assert found.subtask == "set-a"
+
+
+def test_a_compressed_table_that_breaks_off_is_a_fault(tmp_path: Path) -> None:
+    rows = "".join(json.dumps({"q": f"What {n}?", "a": "lung"}) + "\n" for n in range(5000))
+    whole = gzip.compress(rows.encode())
+    (tmp_path / "t.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    found = read(tmp_path, {}, files="*.gz")
+    assert isinstance(found[-1], Problem)
+    assert "damaged, fetch it again" in found[-1].what
