@@ -163,6 +163,7 @@ class Site:
         yield from (f"compare-{i}-{j}.html" for i in systems for j in systems if i != j)
         yield "data/gallery.js"
         yield "data/words.js"
+        yield from (f"data/said-{i}.js" for i in systems)
         yield from (f"data/value-{v.place}.js" for v in self.data.values if v.overall)
         yield from (f"data/texts-{n}.js" for n in scripts.blocks(self.data))
         for position, digest in enumerate(self.data.samples.digests):
@@ -201,6 +202,8 @@ class Site:
             return scripts.value_column(data, number)
         if name == "words":
             return scripts.search_words(data)
+        if name == "said" and number < len(data.systems):
+            return scripts.said_words(data, number)
         if name == "texts" and number in scripts.blocks(data):
             return scripts.text_block(data, number)
         if name == "sample" and number < len(data.samples.ids):

@@ -17,7 +17,7 @@
   function read() { state = new medgen.State(model, medgen.fragment()); }
   async function needed() {
     await model.need([...state.places(model), ...(state.sort === "judgemetric" ? model.values.map((v, p) => (!v.judge && v.overall && v.direction ? p : null)).filter((p) => p !== null) : []), ...(matchValue >= 0 ? [matchValue] : [])]);
-    if (state.q && !model.words) model.words = await medgen.load("words");
+    await model.search(state);
   }
   async function refresh(keep) {
     try { await needed(); } catch (e) { medgen.fail($("strips"), e.message); return; }

@@ -18,6 +18,14 @@
       this.formatNames = Object.keys(raw.formats);
       this.groupKinds = Object.keys(raw.facets).filter((k) => k.startsWith("group: "));
     }
+    /* What a search looks through: words of the samples, answers of the systems that are shown. */
+    async search(state) {
+      if (!state.q) return;
+      this.words = this.words || await medgen.load("words");
+      this.said = this.said || {};
+      for (const s of state.shown) this.said[s] = this.said[s] || await medgen.load("said-" + s);
+      this.answers = this.words.map((_, i) => state.shown.map((s) => this.said[s][i] || "").join("\n"));
+    }
     format(i) { return this.facets.format.words[this.facets.format.codes[i]]; }
     word(kind, i) { return this.facets[kind].words[this.facets[kind].codes[i]]; }
     statusOf(s, i) { const c = this.status[s * this.count + i]; return c === 255 ? "" : c === 254 ? "missing" : this.statuses[c]; }

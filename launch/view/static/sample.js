@@ -26,7 +26,7 @@
     if (params.get("s") && found === undefined) throw new Error("no sample has the key " + medgen.plain(params.get("s")).slice(0, 20) + " in this run");
     at = found === undefined ? 0 : found;
     await model.need(state.places(model));
-    if (state.q && !model.words) model.words = await medgen.load("words");
+    await model.search(state);
     order = state.order(model);
     place = order.indexOf(at);
     body = await medgen.load("sample-" + at);
