@@ -4,9 +4,13 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
+from medgen.engine.errors import StoreError
+from medgen.engine.plan.plan import Plan
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status
 from medgen.launch import exits
 from medgen.launch.cluster.jobs import TERMINAL, Cluster, NoDashboard
@@ -22,17 +26,48 @@ _ENDING_S = 30.0  # from the end of the log to Ray's word that the job is over
 _SIGTERM_CODE = 143
 
 
-def sentence(event: Mapping[str, Any]) -> str:
-    """An event of the log as a line for people."""
+# What kinds of events are called; others keep the name that they have in the log.
+_KINDS = {
+    "opened": "workers start",
+    "released": "workers released",
+    "closed": "done",
+    "gave_up": "given up",
+    "draining": "stopping: what runs is finished",
+    "system_finished": "system complete:",
+}
+
+
+def names_of(plan: Plan) -> Mapping[str, str]:
+    """What the keys of a plan's stages are called: the label, and of scores whose they are."""
+    return {
+        n.key: f"{n.label} of {n.systems[0]}"
+        if n.stage == "score" and len(n.systems) == 1
+        else n.label
+        for n in plan.nodes.values()
+    }
+
+
+def sentence(event: Mapping[str, Any], names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """An event of the log as a line for people; `names` as `names_of` gives them."""
     at = str(event.get("time", ""))[11:19]
-    kind, group = str(event.get("event", "")), str(event.get("group", ""))
+    kind, group = str(event.get("event", "")), _group(str(event.get("group", "")), names)
     if kind == "receipt":
-        rows = ", ".join(f"{status} {n}" for status, n in dict(event["rows"]).items())
-        words = f"{event['stage']} {event['key']} shard {event['shard']}: {rows}"
-        return f"{at} {words} ({float(event['seconds']):.1f} s)"
+        rows = ", ".join(f"{n} {status}" for status, n in dict(event["rows"]).items())
+        name = names.get(str(event["key"]), event["key"])
+        words = f"{event['stage']:<6} {name}, shard {event['shard']}: {rows}"
+        return f"{at} {words} in {float(event['seconds']):.1f} s"
     known = ("event", "time", "group")
-    rest = in_words({k: v for k, v in event.items() if k not in known})
-    return " ".join(word for word in (at, kind, group, rest) if word)
+    details = {k: v for k, v in event.items() if k not in known}
+    if kind == "system_finished":
+        return " ".join(w for w in (at, _KINDS[kind], str(details.get("system", ""))) if w)
+    said = f"{group}: {_KINDS.get(kind, kind)}" if group else _KINDS.get(kind, kind)
+    return " ".join(word for word in (at, said, in_words(details)) if word)
+
+
+def _group(group: str, names: Mapping[str, str]) -> str:
+    """A group of workers, `stage/key`, by the name of what it makes."""
+    stage, slash, key = group.partition("/")
+    return f"{stage:<6} {names.get(key, key)}" if slash else group
 
 
 def readable(line: str) -> str:
@@ -50,15 +85,20 @@ class StoredLog:
 
     folder: RunFolder
     _told: dict[str, int] = field(default_factory=dict)  # chunk of a log -> lines
+    _names: Mapping[str, str] = field(default_factory=dict)
 
     def news(self) -> list[str]:
         """What is there that was not told before, as sentences in the order of time."""
+        if not self._names:
+            with suppress(StoreError):  # who follows may be there before the plan
+                self._names = names_of(self.folder.plan())
         full = {name for name, lines in self._told.items() if lines >= LOG_CHUNK}
         fresh: list[dict[str, Any]] = []
         for name, lines in self.folder.logs(but=full).items():
             fresh += [json.loads(line) for line in lines[self._told.get(name, 0) :]]
             self._told[name] = len(lines)
-        return [sentence(e) for e in sorted(fresh, key=lambda e: str(e["time"]))]
+        ordered = sorted(fresh, key=lambda e: str(e["time"]))
+        return [sentence(e, self._names) for e in ordered if e.get("part") is None]
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from medgen.launch.commands.completing import complete_side
 from medgen.launch.commands.options import as_json, store_option
 from medgen.launch.commands.results import open_run
 
@@ -29,8 +30,8 @@ def _side(text: str, store: str, run: str | None) -> "Side":
 
 
 @click.command("compare")
-@click.argument("left")
-@click.argument("right")
+@click.argument("left", shell_complete=complete_side)
+@click.argument("right", shell_complete=complete_side)
 @click.option("--run", help="The run that plain system names belong to; by default the last one.")
 @click.option("--markdown", is_flag=True, help="As Markdown.")
 @click.option("--all", "whole", is_flag=True, help="Every value, format and task with its tests.")
@@ -74,8 +75,8 @@ def compare_command(
 
 
 @click.command("gate")
-@click.argument("baseline")
-@click.argument("candidate")
+@click.argument("baseline", shell_complete=complete_side)
+@click.argument("candidate", shell_complete=complete_side)
 @click.option("--run", help="The run that plain system names belong to; by default the last one.")
 @click.option("--rules", type=click.Path(dir_okay=False), help="YAML with tolerances.")
 @click.option("--markdown", type=click.Path(dir_okay=False), help="Write the verdict there too.")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgen.launch import exits
+from medgen.launch.commands.completing import complete_run
 from medgen.launch.commands.options import as_json, emit, say, store_option
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @click.command("gc")
-@click.argument("runs", nargs=-1)
+@click.argument("runs", nargs=-1, shell_complete=complete_run)
 @click.option("--older-than", type=float, metavar="DAYS", help="Runs not heard of for so long.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @store_option
@@ -55,7 +56,7 @@ def _show(removal: "Removal", dry_run: bool) -> None:
 
 
 @click.command("copy")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.argument("url")
 @store_option
 @as_json
@@ -80,7 +81,7 @@ def copy_command(run: str, url: str, store: str, as_json: bool) -> int:
 
 
 @click.command("verify")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @store_option
 @as_json
 def verify_command(run: str | None, store: str, as_json: bool) -> int:

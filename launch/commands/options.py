@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from medgen.launch.commands.completing import complete_config, complete_override
 from medgen.launch.report.escaping import visible
 
 if TYPE_CHECKING:
@@ -21,7 +22,12 @@ _UNPINNED = "medgen.allow_unpinned"
 def config_options(command: Command) -> Command:
     """`--config`, `--store`, `--limit`, `--allow-unpinned` and dotted overrides."""
     decorators = [
-        click.option("--config", "-c", help="YAML file, or a name of the `run` group."),
+        click.option(
+            "--config",
+            "-c",
+            shell_complete=complete_config,
+            help="YAML file, or a name of the `run` group.",
+        ),
         click.option("--store", help="Where results live: a directory or any fsspec URL."),
         click.option(
             "--limit",
@@ -37,7 +43,7 @@ def config_options(command: Command) -> Command:
             callback=_keep_unpinned,
             help="Models of a hub may be named without a commit; their passports say so.",
         ),
-        click.argument("overrides", nargs=-1),
+        click.argument("overrides", nargs=-1, shell_complete=complete_override),
     ]
     for decorate in reversed(decorators):
         command = decorate(command)

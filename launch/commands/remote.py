@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from medgen.launch.commands.completing import complete_run
 from medgen.launch.commands.options import (
     as_json,
     config_options,
@@ -165,7 +166,7 @@ def _driver(folder: "RunFolder") -> str:
 
 
 @click.command("attach")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @store_option
 @_address_option
 @as_json
@@ -182,7 +183,7 @@ def attach_command(run: str | None, store: str, address: str | None, as_json: bo
 
 
 @click.command("logs")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--follow", is_flag=True, help="Until the run ends; then with its exit code.")
 @click.option("--driver", is_flag=True, help="What the driver wrote, from the job API.")
 @click.option("--errors", is_flag=True, help="Each distinct error once, with its traceback.")
@@ -239,7 +240,7 @@ def _driver_log(folder: "RunFolder", address: str | None) -> int:
 
 
 @click.command("cancel")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--now", is_flag=True, help="Have Ray end the driver, too; it cannot drain then.")
 @store_option
 @_address_option

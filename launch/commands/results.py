@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from medgen.launch.commands.completing import complete_run
 from medgen.launch.commands.options import as_json, emit, say, store_option
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def open_run(store: str, run: str | None) -> "RunReader":
 
 
 @click.command("status")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @store_option
 @as_json
 def status_command(run: str | None, store: str, as_json: bool) -> int:
@@ -57,7 +58,7 @@ def status_command(run: str | None, store: str, as_json: bool) -> int:
 
 
 @click.command("report")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--all", "whole", is_flag=True, help="Print every value, not the six that matter.")
 @click.option("--no-pages", is_flag=True, help="Leave out the pages for a browser.")
 @store_option
@@ -108,7 +109,7 @@ def link_to(pages: str) -> str:
 
 
 @click.command("sets")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--model", default="rad-dino", show_default=True, help="Known weights, or a folder.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @store_option
@@ -143,7 +144,7 @@ def sets_command(run: str | None, model: str, device: str, store: str, as_json: 
 
 
 @click.command("export")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @click.option(
     "--format", "kind", type=click.Choice(["parquet", "csv", "jsonl", "latex"]), default="parquet"
 )

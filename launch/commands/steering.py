@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgen.launch import exits
+from medgen.launch.commands.completing import complete_run
 from medgen.launch.commands.options import as_json, emit, say, store_option
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _WANTED = {
 
 
 @click.command("control")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.argument("verb", type=click.Choice(list(_WANTED)))
 @click.argument("what", nargs=-1)
 @store_option

@@ -5,13 +5,14 @@ from importlib.util import find_spec
 
 import click
 
+from medgen.launch.commands.completing import complete_run
 from medgen.launch.commands.options import store_option
 
 _PAGES = ("index", "metrics", "gallery", "compare", "failures", "provenance", "runs")
 
 
 @click.command("view")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @store_option
 @click.option("--page", type=click.Choice(_PAGES), default="index", help="The page to open first.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes a free one.")

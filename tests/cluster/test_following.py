@@ -21,7 +21,7 @@ from medgen.engine.run.pool import Receipt
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.connect import connect
 from medgen.launch.cluster import jobs
-from medgen.launch.cluster.follow import Follower, StoredLog, readable, sentence
+from medgen.launch.cluster.follow import Follower, StoredLog, names_of, readable, sentence
 from medgen.launch.run import origin
 from medgen.launch.run.progress import Recorder
 from medgen.launch.run.stop import Pulse, Stop
@@ -131,10 +131,13 @@ def test_events_are_told_once_each_as_sentences(folder: RunFolder) -> None:
     log = StoredLog(folder)
     lines = [event("opened", "2026-01-01T01:00:00"), event("closed", "2026-01-01T01:00:09")]
     folder.save_events("a.jsonl", lines[:1])
-    assert log.news() == ["01:00:00 opened answer/k"]
+    assert log.news() == ["01:00:00 answer k: workers start"]
     folder.save_events("a.jsonl", lines)
     folder.save_events("b.jsonl", [event("draining", "2026-01-01T01:00:05")])
-    assert log.news() == ["01:00:05 draining answer/k", "01:00:09 closed answer/k"]
+    assert log.news() == [
+        "01:00:05 answer k: stopping: what runs is finished",
+        "01:00:09 answer k: done",
+    ]
     assert log.news() == []
 
 
@@ -162,7 +165,10 @@ def test_what_a_driver_writes_is_readable(recorder: Recorder, work: Plan) -> Non
     (node,) = work.predictions("echo")
     recorder(Event("receipt", node.group, Receipt("answer", node.key, 7, {"ok": 4}, 10, 1.25)))
     said = readable(recorder._lines[-1])
-    assert said.endswith(f"answer {node.key} shard 7: ok 4 (1.2 s)")
+    assert said.endswith(f"answer {node.key}, shard 7: 4 ok in 1.2 s")
+    named = sentence(json.loads(recorder._lines[-1]), names_of(work))
+    assert f"answer {node.label}, shard 7" in named
+    assert node.key not in named
     assert readable("Traceback: [1, 2]") == "Traceback: [1, 2]"
     assert readable("[1, 2]") == "[1, 2]"
     assert sentence({"event": "trouble", "what": "crashed"}) == "trouble what=crashed"
