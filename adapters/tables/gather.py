@@ -12,12 +12,21 @@ from medgen.adapters.sources.folder import FaultyContent, Folder
 from medgen.adapters.tables.lines import FaultyRow
 from medgen.adapters.tables.paths import Collected, Missing, as_text, at
 from medgen.adapters.tables.rows import Found, Place, Tables
-from medgen.adapters.tables.settings import Group, Join, RecordsMapping, as_files, conditions
+from medgen.adapters.tables.settings import (
+    Group,
+    Join,
+    Plain,
+    RecordsMapping,
+    as_files,
+    conditions,
+    joins_of,
+)
 from medgen.adapters.tables.talks import Gathered, converse
 from medgen.adapters.tables.values import Row, holds, is_empty
 
 _MOST_ELEMENTS = 10_000  # items of one row
 _MOST_DEMONSTRATIONS = 256
+_PLACES = ("_path", "_file", "_folder")
 
 
 @dataclass
@@ -66,8 +75,8 @@ def gather(
 ) -> Iterator[Gathered]:
     """The rows of every item, or what is wrong with one."""
     found: Iterator[Found] = iter(_count(tables, counted))
-    if mapping.join is not None:
-        found = _join(found, mapping.join, folder, counted)
+    for join in joins_of(mapping):
+        found = _join(found, join, folder, counted)
     found = _apart(found, mapping)
     found = _filter(found, mapping)
     if mapping.conversation is not None:
@@ -92,6 +101,7 @@ def _count(tables: Tables, counted: Counted) -> Iterator[Found]:
 
 
 def _join(found: Iterator[Found], join: Join, folder: Folder, counted: Counted) -> Iterator[Found]:
+    drop = join.unmatched == "drop"
     with closing(Shelf()) as shelf:
         index: dict[str, tuple[int, int]] = {}
         yield from _shelve(Tables(folder, as_files(join.files), None), join, shelf, index, counted)
@@ -101,12 +111,13 @@ def _join(found: Iterator[Found], join: Join, folder: Folder, counted: Counted) 
                 yield place, row
                 continue
             key = _key(row, join.by)
-            if key not in index:
-                yield place, FaultyRow(f"key {join.by!r} {key!r} has no row in the joined table")
-                continue
-            used.add(key)
-            yield place, {**shelf.get(index[key]), **row}
-        for key in index:
+            if key in index:
+                used.add(key)
+                yield place, {**shelf.get(index[key]), **row}
+            elif not drop:
+                what = f"key {join.by!r} {key!r} has no row in the joined table"
+                yield place, FaultyRow(f"{what}; `unmatched: drop` leaves such rows out")
+        for key in () if drop else index:
             if key not in used:
                 what = f"key {join.by!r} {key!r} of the joined table has no row"
                 yield Place(_name_of(join), None), FaultyRow(what)
@@ -116,17 +127,19 @@ def _shelve(
     tables: Tables, join: Join, shelf: Shelf, index: dict[str, tuple[int, int]], counted: Counted
 ) -> Iterator[Found]:
     """Lays the joined table away by its key; what is wrong with it comes out."""
+    own = join.key or join.by
     for place, row in tables:
         if isinstance(row, FaultyRow):
             yield place, row
             continue
-        key = _key(row, join.by)
+        key = _key(row, own)
         if not key or key in index:
             why = "stands twice" if key else "is empty"
-            yield place, FaultyRow(f"key {join.by!r} {key!r} {why} in the joined table")
+            yield place, FaultyRow(f"key {own!r} {key!r} {why} in the joined table")
             continue
         counted.columns.update(row)
-        index[key] = shelf.put(row)
+        # Where a row lies is said of the first table's.
+        index[key] = shelf.put({n: v for n, v in row.items() if n not in _PLACES})
 
 
 def _name_of(join: Join) -> str:
@@ -140,21 +153,33 @@ def _key(row: Row, column: str) -> str:
 
 
 def _apart(found: Iterator[Found], mapping: RecordsMapping) -> Iterator[Found]:
-    each = mapping.each
+    given = [mapping.each] if isinstance(mapping.each, str) else mapping.each
+    levels = [name for name in given if isinstance(name, str) and name]
+    objects = [one for one in given if isinstance(one, dict)]
+    for level in levels:
+        found = _elements(found, level, level)
+    return _elements(found, objects, "each") if objects else found
+
+
+def _elements(
+    found: Iterator[Found], each: str | list[dict[str, Plain]], name: str
+) -> Iterator[Found]:
+    """A row for every element; what the row was an element of itself is `outer`."""
     for place, row in found:
-        if isinstance(row, FaultyRow) or not each:
+        if isinstance(row, FaultyRow):
             yield place, row
             continue
         elements = [*each] if isinstance(each, list) else at(row, each)
         if isinstance(elements, Mapping):
             elements = [*elements.values()]
         if not isinstance(elements, list) or not elements:
-            yield place, FaultyRow(f"`each`: {each!r} is no list with elements")
+            yield place, FaultyRow(f"`each`: {name!r} is no list with elements")
         elif len(elements) > _MOST_ELEMENTS:
             yield place, FaultyRow(f"`each`: more than {_MOST_ELEMENTS:,} elements in one row")
         else:
             for number, element in enumerate(elements):
-                yield place, {**row, "item": element, "_number": number}
+                outer = {"outer": row["item"]} if "item" in row else {}
+                yield place, {**row, **outer, "item": element, "_number": number}
 
 
 def _filter(found: Iterator[Found], mapping: RecordsMapping) -> Iterator[Found]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from medgen.adapters.sources.folder import FaultyContent, safe_path
 from medgen.adapters.tables.lines import check_encoding
-from medgen.adapters.tables.settings import Files, RecordsMapping, as_files
+from medgen.adapters.tables.settings import Files, RecordsMapping, as_files, joins_of
 from medgen.adapters.tables.wanted import check_values
 from medgen.engine.errors import ConfigError
 from medgen.engine.settings import read
@@ -30,8 +30,8 @@ def read_mapping(given: Mapping[str, object], where: str) -> RecordsMapping:
     mapping = read(RecordsMapping, given, where)
     check_values(mapping, where)
     _check_files(mapping.files, f"{where}, files")
-    if mapping.join:
-        _check_files(mapping.join.files, f"{where}, join.files")
+    for join in joins_of(mapping):
+        _check_files(join.files, f"{where}, join.files")
     for fields in (mapping.sample, *mapping.sample.variants):
         if isinstance(fields.task, str):
             _check_task(fields.task, f"{where}, sample.task")
@@ -42,6 +42,9 @@ def read_mapping(given: Mapping[str, object], where: str) -> RecordsMapping:
 
 
 def _check_whole(mapping: RecordsMapping, where: str) -> None:
+    given = mapping.each if isinstance(mapping.each, list) else []
+    if any(isinstance(one, str) for one in given) and any(isinstance(one, dict) for one in given):
+        raise ConfigError(f"{where}.each: columns or objects, not both")
     if mapping.conversation and mapping.group:
         raise ConfigError(f"{where}: `group` and `conversation` cannot both be said")
     sample = mapping.sample

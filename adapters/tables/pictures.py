@@ -142,6 +142,9 @@ class Gallery:
         if reference.lower().startswith(("http://", "https://", "s3://", "ftp://", "data:")):
             advice = "`as: base64` reads one" if reference.startswith("data:") else "fetch it first"
             raise FaultyContent(f"picture {reference[:80]!r} is a URL; none is followed: {advice}")
+        if "\\" in reference:
+            advice = "`replace: {'\\\\': /}` turns it round"
+            raise FaultyContent(f"picture {reference[:80]!r} has a backslash: {advice}")
         if len(reference) > 1024:
             raise FaultyContent(
                 f"{picture.of!r} is too long for a path; is it base64? `as: base64`"

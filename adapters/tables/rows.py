@@ -106,13 +106,15 @@ class Tables:
         elif suffix == ".parquet":
             rows = columnar.parquet_rows(file, self._wanted, RECORD.bytes)
             yield from enumerate(rows, 1)
+        elif suffix == ".txt":
+            yield 1, {"_text": _text(file)}
         elif suffix in (".arrow", ".feather"):
             yield from enumerate(columnar.arrow_rows(file, self._wanted, RECORD.bytes), 1)
         else:
             raise FaultyContent(
                 f"a file {suffix or 'without ending'} is no table that is read: .parquet, .arrow, "
-                ".jsonl, .json, .csv, .tsv (also .gz), or pictures, each of which is a row; lines "
-                "of another kind need a `delimiter`, and a spreadsheet is saved as .csv first"
+                ".jsonl, .json, .csv, .tsv (also .gz), .txt and pictures, each of which is a row; "
+                "lines of another kind need a `delimiter`, and a spreadsheet is saved as .csv first"
             )
 
     def _json_lines(self, file: BinaryIO) -> Iterator[tuple[int, dict[str, object] | FaultyRow]]:
@@ -144,6 +146,16 @@ def _as_row(value: object, key: str) -> dict[str, object]:
     if key:
         row["_key"] = key
     return row
+
+
+def _text(file: BinaryIO) -> str:
+    data = file.read(RECORD.bytes + 1)
+    if len(data) > RECORD.bytes:
+        raise FaultyContent(f"a text of more than {RECORD.bytes:,} bytes; lines need a `delimiter`")
+    try:
+        return data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as err:
+        raise FaultyContent(f"not UTF-8 text ({err.reason} at byte {err.start})") from err
 
 
 def _suffix(name: str) -> str:

@@ -167,6 +167,8 @@ class Join(Settings, frozen=True, kw_only=True):
 
     files: str | list[str] | Files
     by: str
+    key: str = ""  # its column in the second table, where that is called otherwise
+    unmatched: Literal["fault", "drop"] = "fault"  # rows of either table without a partner
 
 
 class Expected(Settings, frozen=True, kw_only=True):
@@ -184,16 +186,22 @@ class RecordsMapping(Settings, frozen=True, kw_only=True):
     sample: SampleMap
     where: dict[str, Plain | list[Plain]] = msgspec.field(default_factory=dict)
     unique: str = ""
-    each: str | list[dict[str, Plain]] = ""
+    each: str | list[str | dict[str, Plain]] = ""
     group: Group | None = None
     conversation: Conversation | None = None
-    join: Join | None = None
+    join: Join | list[Join] | None = None
     expect: _Count | Expected | None = None
     tasks: list[str] = msgspec.field(default_factory=list)  # those that a mapped `task` may give
     most_bytes_a_cell: _Count = 64 * 2**20
     most_pixels: _Count = 64 * 2**20
     most_images: _Count = 64
     shrink: _Count | None = None  # longest side of a picture that is above `most_pixels`
+
+
+def joins_of(mapping: RecordsMapping) -> list[Join]:
+    """The further tables, in order."""
+    given = mapping.join or []
+    return given if isinstance(given, list) else [given]
 
 
 def alternatives(value: Plain | list[Plain]) -> tuple[Plain, ...]:

@@ -16,10 +16,14 @@ from medgen.adapters.tables.settings import (
     RecordsMapping,
     Value,
     as_files,
+    joins_of,
 )
 from medgen.engine.errors import ConfigError
 
-OWN = ("_key", "_file", "_folder", "_path", "_item", "_number", "item", "_question", "_answer")
+OWN = (
+    *("_key", "_file", "_folder", "_path", "_item", "_number", "item", "outer"),
+    *("_question", "_answer", "_text"),
+)
 _ANSWERS = ("letter", "letters", "index", "text", "texts", "aliases", "number", "unit", "boxes")
 
 
@@ -27,15 +31,14 @@ def read_columns(mapping: RecordsMapping) -> tuple[set[str], set[str]]:
     """Column paths that are read, and those of them that every table should have somewhere."""
     needed: set[str] = {*mapping.where}
     perhaps: set[str] = set()
-    for text in (mapping.unique, mapping.each if isinstance(mapping.each, str) else ""):
-        needed |= {text} if text else set()
+    each = [mapping.each] if isinstance(mapping.each, str) else mapping.each
+    needed |= {text for text in (mapping.unique, *each) if isinstance(text, str) and text}
     if mapping.group:
         named = (mapping.group.by, mapping.group.order, *mapping.group.collect)
         needed |= {name for name in named if name}
     if mapping.conversation:
         needed.add(mapping.conversation.of)
-    if mapping.join:
-        needed.add(mapping.join.by)
+    needed |= {join.by for join in joins_of(mapping)}
     for fields in (mapping.sample, *mapping.sample.variants):
         for column, must in _of_fields(fields):
             (needed if must else perhaps).add(column)

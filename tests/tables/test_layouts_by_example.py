@@ -169,10 +169,37 @@ def organs(root: Path) -> None:
     document(root / "q.json", {"chest": [one], "brain": [{**one, "q": "What?", "a": "x"}]})
 
 
+def coco(root: Path) -> None:
+    lay(root, "images/a.png", "images/b.png")
+    images = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}]
+    marks = [
+        {"id": 11, "image_id": 1, "category_id": 5, "bbox": [1, 2, 10, 20]},
+        {"id": 12, "image_id": 1, "category_id": 5, "bbox": [5, 2, 10, 20]},
+    ]
+    kinds = [{"id": 5, "name": "polyp"}, {"id": 6, "name": "ulcer"}]
+    document(root / "instances.json", {"images": images, "annotations": marks, "categories": kinds})
+
+
+def captions(root: Path) -> None:
+    lay(root, "pairs/x.png", "pairs/y.png")
+    for name, words in (("x", "A cyst.\n"), ("y", "A mass.")):
+        (root / "pairs" / f"{name}.txt").write_text(words)
+
+
+def patients(root: Path) -> None:
+    lay(root, "pictures/s1.png")
+    asked = [{"q": "Which organ?", "a": "lung"}, {"q": "Ill?", "a": "no"}]
+    studies = [{"sid": "S1", "image": "s1.png", "questions": asked}]
+    people = [{"id": "P1", "studies": studies}, {"id": "P2", "studies": studies}]
+    document(root / "data.json", {"patients": people})
+    (root / "test.txt").write_text("P1\n")
+
+
 LAYOUTS: dict[str, Callable[[Path], None]] = {
     "folders": folders, "nested": nested, "split": split, "labels": labels, "flags": flags,
     "conversation": conversation, "boxes": boxes, "study": study, "split-files": split_files,
     "several": several, "cases": cases, "numbers": numbers, "edits": edits, "organs": organs,
+    "coco": coco, "captions": captions, "patients": patients,
 }  # fmt: skip
 
 
@@ -257,3 +284,15 @@ def test_reports_measurements_edits_and_questions_by_organ(tmp_path: Path) -> No
         {"organ": "chest"},
         {"organ": "brain"},
     ]
+
+
+def test_tables_that_belong_together(tmp_path: Path) -> None:
+    (one,) = items(tmp_path, "coco")
+    assert (one.id, one.instruction) == ("1", "Mark every polyp.")
+    assert one.reference_boxes == (Box(0, 1, 2, 11, 22), Box(0, 5, 2, 15, 22))
+    found = items(tmp_path, "captions")
+    assert [(s.id, s.reference_text) for s in found] == [("x", "A cyst."), ("y", "A mass.")]
+    found = items(tmp_path, "patients")
+    assert [(s.id, s.source, s.reference_text) for s in found] == [
+        ("S1-0", "P1", "lung"), ("S1-1", "P1", "no"),
+    ]  # fmt: skip

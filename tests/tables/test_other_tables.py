@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tables.fixtures import picture
 from tables.reading import fault, one, read, write
 
 from medgen.adapters.sources.folder import FaultyContent
@@ -113,3 +114,26 @@ def test_a_compressed_table_that_breaks_off_is_a_fault(tmp_path: Path) -> None:
     found = read(tmp_path, {}, files="*.gz")
     assert isinstance(found[-1], Problem)
     assert "damaged, fetch it again" in found[-1].what
+
+
+def test_a_path_of_windows_is_turned_round(tmp_path: Path) -> None:
+    assert "`replace: {'\\\\': /}` turns it round" in fault(
+        tmp_path, {"images": [{"of": "p"}]}, {"p": "img\\a.png"}
+    )
+    (tmp_path / "img").mkdir()
+    (tmp_path / "img" / "a.png").write_bytes(picture(1))
+    sample = {"images": [{"of": "p", "replace": {"\\\\": "/"}}]}
+    assert one(tmp_path, sample, {"p": "img\\a.png"}).input_images[0].path == "img/a.png"
+
+
+def test_rows_without_a_partner_are_a_fault_or_left_out(tmp_path: Path) -> None:
+    write(tmp_path, {"k": 1}, {"k": 2})
+    (tmp_path / "more.jsonl").write_text('{"id": 2, "s": "x"}\n{"id": 3, "s": "y"}\n')
+    join = {"files": "more.jsonl", "by": "k", "key": "id"}
+    found = read(tmp_path, {"subtask": "s"}, join=join)
+    said = [f.what for f in found if isinstance(f, Problem)]
+    assert "`unmatched: drop` leaves such rows out" in said[0]
+    assert "'3' of the joined table has no row" in said[1]
+    found = read(tmp_path, {"subtask": "s"}, join={**join, "unmatched": "drop"})
+    assert [s.subtask for s in found if isinstance(s, Sample)] == ["x"]
+    assert len(found) == 1
