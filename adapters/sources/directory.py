@@ -32,6 +32,7 @@ class DirectorySource:
     def __init__(self, url: str) -> None:
         """`url` is the folder that holds `manifest.json`."""
         self._folder = Folder(url)
+        self._checker = Checker()
 
     @staticmethod
     def recognises(folder: Folder) -> bool:
@@ -46,7 +47,7 @@ class DirectorySource:
             yield Problem(MANIFEST, None, None, str(err))
             return
         yield from self._structure(tasks)
-        checker = Checker()
+        checker = self._checker = Checker()
         for place in sorted(tasks):
             if named := _format_and_task(place):
                 yield from self._task(place, named[1], checker)
@@ -65,7 +66,11 @@ class DirectorySource:
 
     def describe(self) -> Mapping[str, Any]:
         """See `medgen.engine.benchmark.source.Source`."""
-        return {"layout": "directory", "url": self._folder.url}
+        return {
+            "layout": "directory",
+            "url": self._folder.url,
+            "notes": self._checker.depths.notes(),
+        }
 
     def _manifest(self) -> dict[str, Any]:
         try:

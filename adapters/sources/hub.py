@@ -46,6 +46,7 @@ class HubSource:
     def __init__(self, url: str) -> None:
         """`url` is the folder that holds `parquet/`, or that folder itself."""
         self._folder = Folder(url)
+        self._checker = Checker()
         self._below = "parquet/" if self._folder.exists("parquet") else ""
 
     @staticmethod
@@ -56,7 +57,7 @@ class HubSource:
 
     def __iter__(self) -> Iterator[Sample | Problem]:
         """See `medgen.engine.benchmark.source.Source`."""
-        checker = Checker()
+        checker = self._checker = Checker()
         for name, kind in FOLDERS.items():
             files = [n for n in self._folder.names(self._below + name) if n.endswith(".parquet")]
             for what in _missing_parts(files):
@@ -77,7 +78,7 @@ class HubSource:
 
     def describe(self) -> Mapping[str, Any]:
         """See `medgen.engine.benchmark.source.Source`."""
-        return {"layout": "hub", "url": self._folder.url}
+        return {"layout": "hub", "url": self._folder.url, "notes": self._checker.depths.notes()}
 
     def _file(self, path: str, kind: Format, checker: Checker) -> Iterator[Sample | Problem]:
         with self._folder.open(path) as file:

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from medgen.adapters.sources.depths import UnusedDepth
 from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path, strict_json
 from medgen.engine.answers.closed import is_closed, reference_fault
 from medgen.engine.answers.options import options_in
@@ -67,6 +68,7 @@ class Checker:
 
     def __init__(self) -> None:
         self._decoded: set[bytes] = set()
+        self.depths = UnusedDepth()
 
     def results(self, draft: Draft, file: str, row: int) -> Iterator[Sample | Problem]:
         """The sample, or one problem for everything that is wrong with the record."""
@@ -127,7 +129,7 @@ class Checker:
             if digest in self._decoded:
                 continue
             try:
-                examine(image.data, budget)
+                self.depths.see(examine(image.data, budget), image.path)
                 self._decoded.add(digest)
             except ImageError as err:
                 faults.append(f"{what} {image.path!r}: {err}; replace or drop it")

@@ -35,6 +35,7 @@ class ViewSource:
     def __init__(self, url: str) -> None:
         """`url` is the folder that holds the files."""
         self._folder = Folder(url)
+        self._checker = Checker()
 
     @staticmethod
     def recognises(folder: Folder) -> bool:
@@ -43,7 +44,7 @@ class ViewSource:
 
     def __iter__(self) -> Iterator[Sample | Problem]:
         """See `medgen.engine.benchmark.source.Source`."""
-        checker = Checker()
+        checker = self._checker = Checker()
         for file in FILES:
             if not self._folder.exists(file):
                 continue
@@ -59,7 +60,7 @@ class ViewSource:
 
     def describe(self) -> Mapping[str, Any]:
         """See `medgen.engine.benchmark.source.Source`."""
-        return {"layout": "view", "url": self._folder.url}
+        return {"layout": "view", "url": self._folder.url, "notes": self._checker.depths.notes()}
 
     def _record(
         self, file: str, checker: Checker, place: tuple[int, bytes | None]

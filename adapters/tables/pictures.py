@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image as Pillow
 
+from medgen.adapters.sources.depths import UnusedDepth
 from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path
 from medgen.adapters.tables.archives import Archives
 from medgen.adapters.tables.paths import Missing, as_text, expand, fill
@@ -53,6 +54,7 @@ class Gallery:
         self._listed: dict[str, str] = {}  # what folders hold in which something is missing
         self.made_smaller = 0
         self.absent = 0  # optional pictures whose file is not there
+        self.depths = UnusedDepth()
 
     def close(self) -> None:
         """Close every archive."""
@@ -209,7 +211,7 @@ class Gallery:
         if digest in self._decoded:
             return image
         try:
-            examine(image.data, budget)
+            self.depths.see(examine(image.data, budget), image.path)
         except ImageError as err:
             if err.case != "oversized" or self._limits.shrink is None:
                 named = f" {image.path!r}" if image.path else ""

@@ -144,6 +144,7 @@ class RecordsSource:
             self._notes.append(f"{gallery.made_smaller} pictures were made smaller")
         if gallery.absent:
             self._notes.append(f"{gallery.absent} optional pictures are not there")
+        self._notes += gallery.depths.notes()
         if self._mapping.expect is None:
             self._notes.append("the preset expects no count")
 

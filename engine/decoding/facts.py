@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PIL import Image as Pillow
 
 from medgen.engine.errors import ImageError
-from medgen.engine.images import FORMATS, open_image, orientation
+from medgen.engine.images import DEEP_GREY, FORMATS, open_image, orientation
 
 _TIFF_BITS = 258
 _BAND = 256  # rows that are compared at once, so that no second copy of a picture is held
@@ -21,6 +21,7 @@ class ImageFacts:
     mode: str
     size: tuple[int, int]
     bits: int  # a channel, as the file states it
+    used_bits: int  # what the highest level of a deep grey picture needs; else as `bits`
     orientation: int  # EXIF, 1 to 8
     transparent: bool  # its alpha channel hides something
     blank: bool  # one colour everywhere, whatever the alpha channel holds
@@ -42,12 +43,14 @@ def facts(data: bytes, max_pixels: int, others: Sequence[bytes] = ()) -> ImageFa
     """
     image = open_image(data, max_pixels)
     sizes = [_size(other) for other in others]
+    bits = _bits(image, data)
     near = [o for o, size in zip(others, sizes, strict=True) if size == image.size]
     return ImageFacts(
         image.format or "",
         image.mode,
         image.size,
-        _bits(image, data),
+        bits,
+        _used_bits(image, bits),
         orientation(image),
         _transparent(image),
         _blank(image),
@@ -72,6 +75,13 @@ def _bits(image: Pillow.Image, data: bytes) -> int:
         stored = image.tag_v2.get(_TIFF_BITS, (1,))  # type: ignore[attr-defined]
         return int(max(stored) if isinstance(stored, tuple) else stored)
     return 1 if image.mode == "1" else 8
+
+
+def _used_bits(image: Pillow.Image, bits: int) -> int:
+    if image.mode not in DEEP_GREY:
+        return bits
+    highest = image.getextrema()[1]
+    return int(highest).bit_length() if isinstance(highest, int | float) else bits
 
 
 def _transparent(image: Pillow.Image) -> bool:

@@ -160,6 +160,7 @@ def validate_command(
     from dataclasses import asdict, replace
 
     from medgen.adapters.controls.replay import Replay
+    from medgen.engine.benchmark.faithful import description_of
     from medgen.engine.benchmark.importing import examine
     from medgen.engine.benchmark.source import Problem
     from medgen.launch import exits
@@ -171,7 +172,8 @@ def validate_command(
     expected = expect or conf.expected_count
     repeats = number_repeats or options.number_repeats
     options = replace(options, expected_count=expected, number_repeats=repeats)
-    found, missing, count = examine(source_of(conf), options), list[str](), 0
+    read = source_of(conf)
+    found, missing, count = examine(read, options), list[str](), 0
     if predictions:
         found = examine_predictions(found, Replay(predictions, images), missing)
     for problem in found:
@@ -183,6 +185,8 @@ def validate_command(
         emit("missing", samples=missing) if as_json else say(said, err=True)
     if conf.reader and not as_json:
         _show_first(conf)
+    for note in description_of(read).get("notes", ()):
+        emit("note", what=note) if as_json else say(f"note: {note}", err=True)
     say(f"{source}: {count or 'no'} problem(s)", err=True)
     return exits.USAGE if count else exits.OK
 

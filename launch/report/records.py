@@ -147,11 +147,10 @@ def _export_system(reader: RunReader, into: Objects, system: str) -> list[str]:
     folders = [folder for form, folder in authors.FOLDERS_BY_FORM.items() if form in forms]
     lines: dict[str, list[str]] = {folder: [] for folder in folders}
     totals = {folder: _Totals() for folder in folders}
-    for shard in range(reader.plan.shards):
-        for made in _records(reader, into, system, shard, values):
-            folder = authors.FOLDERS[made["paper_format"]]
-            lines[folder].append(f"{json.dumps(made, ensure_ascii=False, allow_nan=False)}\n")
-            totals[folder].add(made, values.own)
+    for made in _in_order(reader, into, system, values):
+        folder = authors.FOLDERS[made["paper_format"]]
+        lines[folder].append(f"{json.dumps(made, ensure_ascii=False, allow_nan=False)}\n")
+        totals[folder].add(made, values.own)
     if values.own:
         note["Unknown_To_Authors"] = ", ".join(values.own)
     marks = _marks(reader, values)
@@ -163,6 +162,26 @@ def _export_system(reader: RunReader, into: Objects, system: str) -> list[str]:
             into.replace(path, text.encode())
             written.append(path)
     return written
+
+
+def _in_order(
+    reader: RunReader, into: Objects, system: str, values: _Values
+) -> list[dict[str, Any]]:
+    """A system's records in the source's order, as the authors' evaluator has them.
+
+    Their bootstrap draws items by place, so their intervals depend on it. Where nobody knows the
+    order (docs/results.md) it is that of the shards.
+    """
+    made = [
+        record
+        for shard in range(reader.plan.shards)
+        for record in _records(reader, into, system, shard, values)
+    ]
+    gives = reader.plan.system(system).gives
+    places = reader.benchmark.places(gives, reader.plan.shards)
+    if places is None:
+        return made
+    return [made[at] for at in np.argsort(places, kind="stable")]
 
 
 def _benchmark_images(sample: Sample) -> dict[str, list[tuple[str, Image]]]:

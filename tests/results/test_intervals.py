@@ -17,6 +17,7 @@ from medgen.engine.results.gate import GateRules, gate
 from medgen.engine.results.summary import summarize
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
+from medgen.launch.report.records import export_authors
 from medgen.launch.report.tables import cell_lines, format_tables
 
 STATS = json.loads((Path(__file__).parents[1] / "goldens" / "stats.json").read_text())
@@ -160,6 +161,22 @@ def test_a_whole_run_gives_the_authors_intervals_of_the_items_as_they_came(order
         ]
         found = row["mean"], row["authors_ci_low"], row["authors_ci_high"]
         assert found == pytest.approx(authors_interval(own), abs=1e-12)
+    _the_export_has_the_same_order(RunReader(objects, plan), samples, tmp_path / "out")
+
+
+def _the_export_has_the_same_order(reader, samples, to):
+    into = connect(str(to))
+    export_authors(reader, into)
+    for folder, kind in (("vqa", "VQA"), ("edit", "ImageEditing")):
+        lines = into.read(f"{folder}/one.jsonl").decode().splitlines()
+        ids = [json.loads(line)["sample_id"] for line in lines]
+        assert ids == [s.id for s in samples if s.format == kind]
+    # So the interval in the aggregate is the one that the authors' script would make of it.
+    edits = [s for s in samples if s.format == "ImageEditing" and not s.id.endswith("7")]
+    found = json.loads(into.read("edit/one_results.json"))
+    want = authors_interval([luck(s, "psnr") for s in edits])
+    ours = tuple(found[f"{name}_PSNR"] for name in ("Average", "CI_Low", "CI_High"))
+    assert ours == pytest.approx(want, abs=1e-12)
 
 
 def test_the_order_is_mended_by_importing_again_and_enters_no_fingerprint(tmp_path):
