@@ -161,6 +161,10 @@ class ClusterConf:
     object_store_mib: int = 200
     dashboard: bool = False  # only ever on loopback
     grace_s: float = 30.0
+    # Seconds of work that a worker commits as one at most, a shard or a part of it.
+    commit_every_s: float = 300.0
+    # Seconds without a sign of life after which other drivers go on with what this one had claimed.
+    lease_s: float = 60.0
 
 
 @dataclass

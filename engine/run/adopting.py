@@ -35,15 +35,16 @@ class _Row:
     digest: bytes
 
 
-def take_over(reader: RunReader, write: bool = True) -> dict[str, int]:
+def take_over(reader: RunReader, write: bool = True, keys: Sequence[str] = ()) -> dict[str, int]:
     """Put shards together from rows that stand under others; how many rows, by the node's label.
 
-    Without `write` nothing is read of rows, and what would be found is counted by name.
+    Without `write` nothing is read of rows, and what would be found is counted by name. With
+    `keys` only these nodes are looked at.
     """
     found: dict[str, int] = {}
     shelf: _Shelf | None = None
     for node in reader.plan.nodes.values():
-        if node.upstream or not stage_kind(node.stage).predicts:
+        if node.upstream or not stage_kind(node.stage).predicts or (keys and node.key not in keys):
             continue
         listing = reader.listing(node)
         absent = [
@@ -51,7 +52,7 @@ def take_over(reader: RunReader, write: bool = True) -> dict[str, int]:
             for number in range(len(reader.stage(node).names))
             if number not in listing.revisions and number not in listing.lost
         ]
-        if not absent or not (others := reader.stage(node).other_names()):
+        if not absent or not (others := sorted(listing.others)):
             continue
         shelf = shelf or _Shelf(reader)
         taking = _Taking(reader, node, shelf.rows_of(node, others))

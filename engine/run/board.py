@@ -58,6 +58,10 @@ class Board:
         """How many stage shards of the group are not committed, and still wanted."""
         return sum(len(self._open[key]) for key in self._keys[group] if key not in self.dropped)
 
+    def has_open(self, key: str, shards: Iterable[int]) -> bool:
+        """Whether any of these shards of a node is not committed, and still wanted."""
+        return key not in self.dropped and not self._open[key].isdisjoint(shards)
+
     def open_shards(self, key: str) -> list[int]:
         """The shards of a node that are not committed."""
         return sorted(self._open[key])
@@ -78,17 +82,44 @@ class Board:
 
     def commit(self, unit: Unit) -> None:
         """The unit's shards are in the store: what was waiting for them may become ready."""
-        for target in unit.targets:
-            self._open[target.key].discard(unit.shard)
-        for target in unit.targets:
-            node = self.plan.nodes[target.key]
-            for reader in self._readers[target.key]:
-                self._now_ready(reader, unit.shard // node.split)
+        fresh = [t.key for t in unit.targets if unit.shard in self._open[t.key]]
+        for key in fresh:
+            self._open[key].discard(unit.shard)
+        for key in fresh:
+            for reader in self._readers[key]:
+                self._now_ready(reader, unit.shard // self.plan.nodes[key].split)
+
+    def note_found(self, key: str, shard: int) -> None:
+        """Another driver has committed a shard: nobody is to do it here."""
+        node = self.plan.nodes[key]
+        queue = self.queues[node.group]
+        for units in (queue.fresh, queue.suspects):
+            for unit in [
+                u for u in units if u.shard == shard and key in {t.key for t in u.targets}
+            ]:
+                at = units.index(unit)
+                left = tuple(t for t in unit.targets if t.key != key)
+                del units[at]
+                if left:
+                    units.insert(at, replace(unit, targets=left))
+        if self._scores.get((node.group, shard), {}).pop(key, None) is not None:
+            self._offer_scores(node.group, shard)
+        self.commit(Unit(node.group, shard, (Target(key),)))
+
+    def open_part(self, unit: Unit) -> Unit | None:
+        """A unit with those of its targets that are not committed yet; None: all are."""
+        left = tuple(t for t in unit.targets if unit.shard in self._open[t.key])
+        if left == unit.targets:
+            return unit
+        return replace(unit, targets=left) if left else None
 
     def is_current(self, unit: Unit) -> bool:
-        """Whether a unit writes what is still to be written: editions may have changed since."""
+        """Whether a unit writes what is still to be written: editions may have changed since.
+
+        One that was handed out before an edition was known writes where its worker belongs.
+        """
         known = self.todo.targets
-        return all(known[t.key].get(unit.shard) == t for t in unit.targets)
+        return all(_is_same(known[t.key].get(unit.shard), t) for t in unit.targets)
 
     def take_over(self, before: "Board", out: Sequence[Unit]) -> None:
         """Go on where another board stood, before what is to do had changed.
@@ -123,7 +154,7 @@ class Board:
         self.dropped |= set(keys)
         for queue in self.queues.values():
             for units in (queue.fresh, queue.suspects):
-                wanted = [self._without_dropped(unit) for unit in units]
+                wanted = [_less(unit, self.dropped) for unit in units]
                 units.clear()
                 units.extend(unit for unit in wanted if unit.targets)
         for waiting in self._scores.values():
@@ -131,9 +162,6 @@ class Board:
                 waiting.pop(key, None)
         for place in list(self._scores):
             self._offer_scores(*place)
-
-    def _without_dropped(self, unit: Unit) -> Unit:
-        return replace(unit, targets=tuple(t for t in unit.targets if t.key not in self.dropped))
 
     def flush(self) -> None:
         """Score what is there without waiting for the systems still to come."""
@@ -211,6 +239,16 @@ class Board:
             inputs |= self.todo.inputs(self.plan, node, shard)
         if targets:
             self.queues[group].fresh.append(Unit(group, shard, tuple(targets), inputs=inputs))
+
+
+def _less(unit: Unit, keys: Collection[str]) -> Unit:
+    return replace(unit, targets=tuple(t for t in unit.targets if t.key not in keys))
+
+
+def _is_same(known: Target | None, handed: Target) -> bool:
+    return known is not None and (
+        known == handed or (not handed.edition and replace(known, edition="") == handed)
+    )
 
 
 def _without(units: Iterable[Unit], taken: set[tuple[str, int]]) -> Iterator[Unit]:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from medgen.engine.errors import CorruptError
+from medgen.engine.plan.plan import Node
 from medgen.engine.run.board import Queue
 from medgen.engine.run.editions import note_editions
 from medgen.engine.run.faults import FaultPolicy
@@ -41,6 +43,21 @@ class Books:
             head = Head(told[target.key].sha256, read, told[target.key].identity)
             self.reader.note_commit(target.key, unit.shard, target.revision, head)
 
+    def note_found(self, node: Node, shard: int, revision: int) -> bool:
+        """Another driver has committed a shard; False: of other inputs than are known here."""
+        try:
+            head = self.reader.stage(node).head(shard, revision)
+        except CorruptError:
+            return False  # whoever is to write there says so
+        above = self.todo.inputs(self.reader.plan, node, shard // node.split)
+        if {place: one.sha256 for place, one in above.items()} != dict(head.inputs):
+            return False
+        edition = self.reader.editions[node.key]
+        self.reader.note_commit(node.key, shard, revision, head)
+        self.todo.note_commit(node.key, shard, head.sha256, edition)
+        self.todo.revisions[node.key][shard] = revision
+        return True
+
     def take_up(self, queue: Queue, faults: FaultPolicy, staff: Staff) -> None:
         """Leave of a queue's next shard only what no earlier start has done."""
         whole = queue.fresh[0]
@@ -60,7 +77,7 @@ class Books:
         for target in unit.targets:
             node = self.reader.plan.nodes[target.key]
             stage, known = self.reader.stage(node), self.reader.listing(node).parts
-            if not known or target.edition != stage.place.edition:
+            if not known or target.edition not in ("", stage.place.edition):
                 return ()
             made_from = {place: one.sha256 for place, one in inputs_of(node, unit).items()}
             parts = stage.parts(unit.shard, target.revision, made_from)

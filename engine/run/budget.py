@@ -10,12 +10,15 @@ samples cost beyond those prices; a judge's sentinels are not counted. The cap o
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.plan import Plan
+from medgen.engine.run.board import Board
+from medgen.engine.run.desk import Desk
+from medgen.engine.run.pool import Unit
 
 _DUST = 1e-9  # US dollars that sums of floats may be off by
 
@@ -67,6 +70,35 @@ class Budget:
             "spent since this start, and the next shard would cost too much. Start again to go "
             "on, with a higher `spending_cap_usd` or the same once more"
         )
+
+
+@dataclass(slots=True)
+class Purse:
+    """Holds what a driver hands out against its budget."""
+
+    budget: Budget
+    charging: frozenset[str]  # groups that cost money
+    samples: Callable[[Unit], int]
+    desk: Desk
+
+    def affords(self, unit: Unit) -> bool:
+        """Whether a unit may start beside what is out."""
+        if unit.group not in self.charging or unit.merge:
+            return True
+        running, samples = self.desk.running, self.desk.samples
+        out = {g: samples.get(g, 0) for g in self.charging if running.get(g)}
+        return self.budget.allows(unit.group, self.samples(unit), out)
+
+    def hopeless(self, board: Board) -> list[str]:
+        """Groups of which nothing is affordable; none before every open unit's cost is known."""
+        if any(self.desk.running.get(group) for group in self.charging):
+            return []
+        ahead = {
+            group: [*list(queue.suspects)[:1], *list(queue.fresh)[:1]][:1]
+            for group, queue in board.queues.items()
+            if group in self.charging and group not in board.failed
+        }
+        return sorted(g for g, units in ahead.items() if any(not self.affords(u) for u in units))
 
 
 def charging(plan: Plan) -> frozenset[str]:

@@ -4,69 +4,44 @@ plan ──> survey (what exists) ──> board (what is ready) ──> staff (w
      ──> desk (what is out) ──> receipts
 """
 
-import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from medgen.engine.errors import PlanError, StoreError
-from medgen.engine.run.board import Board
+from medgen.engine.run.board import Board, Queue
 from medgen.engine.run.books import Books
-from medgen.engine.run.budget import Budget, charging, stated_by
-from medgen.engine.run.control import Orders
+from medgen.engine.run.budget import Budget, Purse, charging, stated_by
+from medgen.engine.run.claims import Claims
 from medgen.engine.run.crew import Crew, Member
 from medgen.engine.run.desk import Desk, Out
-from medgen.engine.run.editions import Terms
-from medgen.engine.run.events import Event, EventKind
-from medgen.engine.run.faults import MAX_RAISING, FaultPolicy, slot_of
+from medgen.engine.run.events import Event
+from medgen.engine.run.faults import FaultPolicy, slot_of
 from medgen.engine.run.fit import check_fit
+from medgen.engine.run.options import Ending, Options
 from medgen.engine.run.pool import Outcome, Pool, Receipt, Unit, Worker
+from medgen.engine.run.presence import Presence, Watch
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.repair import cure
+from medgen.engine.run.sharing import Sharing
 from medgen.engine.run.speeds import keep_speeds, read_speeds
 from medgen.engine.run.staff import Staff
 from medgen.engine.run.stages import Manner, worker_recipe
 from medgen.engine.run.starts import MAX_STARTS
 from medgen.engine.run.steering import Steering
 from medgen.engine.run.survey import Todo, survey
+from medgen.engine.run.telling import Telling
 from medgen.engine.run.trust import REFUSALS, Culprit, Trust
 from medgen.engine.stages import stage_kind
 from medgen.engine.trouble import Trouble
+
+__all__ = ["Driver", "Ending", "Options", "carry_out"]
 
 PATIENCE_S = 5.0  # how long idle scoring waits for slower systems before it goes ahead
 STALL_S = 900.0  # nothing running and nothing starting for so long is a hang; say so instead
 LOOK_EVERY_S = 2.0  # at the machines, and for what is late
 NOTE_EVERY_S = 5.0  # between two writings of the run's editions
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a run is carried out. Changes no result."""
-
-    stop: Callable[[], bool] = lambda: False
-    orders: Callable[[], Orders] = Orders  # what holds of `medgen control` now
-    watch: Callable[[Event], None] = lambda event: None
-    grace_s: float = 30.0  # after a stop, how long running shards may take to finish
-    discreet: bool = False  # say of errors only their kind: their words may quote samples
-    spending_cap_usd: float | None = None  # of this start, over all systems and judges
-    spent_usd: float = 0.0  # of it before now
-    session: str = ""  # names this driver's run, for judges' sentinels; begins with the time
-    deadline_s: float = 1800.0  # the least time that a unit has, however fast the others were
-    terms: Terms = field(default_factory=Terms)
-    survey: Callable[[RunReader], Todo] | None = None  # looks again; None: as a plain start does
-    clock: Callable[[], float] = time.monotonic  # seconds; another one where time is pretended
-    most_raising: float = MAX_RAISING  # share of a group's samples that may raise before it ends
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a run ended. Rows are in the store; this says what is not."""
-
-    stopped: bool
-    failed: Mapping[str, str]  # group -> why it was given up
-    spent_usd: float = field(default=0.0, compare=False)  # with what was spent before it
 
 
 def carry_out(reader: RunReader, todo: Todo, pool: Pool, options: Options) -> Ending:
@@ -94,18 +69,28 @@ class Driver:
         self.reader, self.plan = reader, reader.plan
         self.sizes = [entry.samples for entry in self.plan.content]
         self.pool, self.options, self.clock = pool, options, options.clock
+        self.tell = Telling(options.watch)
         self.terms = replace(options.terms, driver=options.session or uuid.uuid4().hex)
         self.books = Books(reader, todo)
         self.charging = charging(self.plan)
         self.budget = Budget(options.spending_cap_usd, options.spent_usd, stated_by(self.plan))
+        presence = Presence(reader.objects, self.plan.run_id, options.lease_s)
+        watch = Watch(reader.objects, options.lease_s)
         self.speeds = read_speeds(reader.objects, self.plan)
         self.board, self.desk = Board(self.plan, todo), Desk()
         self.crew = Crew(self.plan, pool, self._recipe, self.clock)
         self.trust = Trust(self.crew)
         self.staff = Staff(
-            self.board, self.crew, self.desk, self.speeds, self.sizes, self._tell_of_staff
+            self.board, self.crew, self.desk, self.speeds, self.sizes, self.tell.of_staff
         )
         self.staff.priced, self.staff.deadline_s = self.charging, options.deadline_s
+        self.staff.commit_every_s = options.commit_every_s
+        claims = Claims(reader.objects, presence, watch)
+        self.sharing = Sharing(
+            self.board, self.books, self.desk, claims, self.terms, self._note_found
+        )
+        self.staff.admits = self.sharing.bring
+        self.purse = Purse(self.budget, self.charging, self.staff.samples, self.desk)
         self.steering = Steering(self.board, self.staff, self.budget, self.give_up)
         self.faults = FaultPolicy(options.most_raising, dict(self.staff.left))
         self.late: list[Out] = []  # out for longer than chance allows
@@ -119,11 +104,20 @@ class Driver:
         return worker_recipe(self.reader.objects.url, self.plan, group, manner)
 
     def run(self) -> Ending:
-        """Loop until nothing is left, or until told to stop."""
+        """Loop until nothing is left here or elsewhere, or until told to stop."""
+        self.sharing.begin()
+        try:
+            return self._run()
+        finally:
+            self.sharing.end()
+
+    def _run(self) -> Ending:
         while not self.board.is_finished() and not self.options.stop():
             if self.steering.obey(self.options.orders()):
                 self.moved, self.stale = self.clock(), True
-            self._end_unaffordable()
+            for group in self.purse.hopeless(self.board):
+                self.give_up(group, self.budget.reason())
+            self._share()
             self._look_around()
             self._arrange()
             self._feed()
@@ -138,6 +132,21 @@ class Driver:
             self._close(group)
         self.books.note_editions()
         return Ending(stopped, dict(self.board.failed), self.budget.spent_usd)
+
+    def _share(self) -> None:
+        """See what other drivers have done, and go on with it."""
+        self.sharing.look()
+        if self.sharing.anew:
+            self.sharing.anew = False
+            self._survey_again(())
+
+    def _note_found(self, key: str, shards: Sequence[int]) -> None:
+        node = self.plan.nodes[key]
+        self.moved, self.stale = self.clock(), True
+        for shard in shards:
+            self.staff.note_gone(node, shard)
+        self.tell("found", node.group, stage=node.stage, key=key, shards=len(shards))
+        self.tell.of_systems(node.systems, self.board)
 
     # ---- who is there
 
@@ -166,7 +175,7 @@ class Driver:
 
     def _release(self, member: Member) -> None:
         self.crew.dismiss(member.name)
-        self._tell_of_staff("released", member.group, len(self.crew.groups[member.group]))
+        self.tell.of_staff("released", member.group, len(self.crew.groups[member.group]))
 
     # ---- what they do
 
@@ -177,16 +186,25 @@ class Driver:
                 continue
             if self.desk.running.get(name, 0) >= self.crew.slots[name]:
                 continue
-            while queue.suspects and self._offer(queue.suspects[0], alone=True):
-                queue.suspects.popleft()
-            while queue.fresh and not queue.suspects and self.crew.with_room(name):
-                self.books.take_up(queue, self.faults, self.staff)
-                unit = self.staff.next_unit(queue, self._cut)
-                if not self._offer(unit):
-                    queue.fresh.appendleft(unit)
+            while self.crew.with_room(name) and self.sharing.bring(name):
+                if not self._feed_one(queue):
                     break
         for out in self.late:
             self._copy(out)
+
+    def _feed_one(self, queue: Queue) -> bool:
+        """Hand out the unit that comes next, suspects before others; False: it must wait."""
+        if queue.suspects:
+            gone = self._offer(queue.suspects[0], alone=True)
+            if gone:
+                queue.suspects.popleft()
+            return gone
+        self.books.take_up(queue, self.faults, self.staff)
+        unit = self.staff.next_unit(queue, self._cut)
+        gone = self._offer(unit)
+        if not gone:
+            queue.fresh.appendleft(unit)
+        return gone
 
     def _cut(self, unit: Unit, count: int) -> tuple[Unit, Unit]:
         low, high = unit.positions or (0, self.staff.samples(unit))
@@ -194,7 +212,7 @@ class Driver:
 
     def _offer(self, unit: Unit, alone: bool = False) -> bool:
         """Hand a unit to the emptiest worker, elsewhere than where it failed if it can be."""
-        if not self._is_affordable(unit):
+        if not self.purse.affords(unit) or not self.sharing.holds(unit):
             return False
         fit = self.crew.with_room(unit.group, alone)
         if not fit:
@@ -231,22 +249,6 @@ class Driver:
             if member is not None and not member.leaving:
                 self._hand(out.unit, member, alone=False)
 
-    def _is_affordable(self, unit: Unit) -> bool:
-        if unit.group not in self.charging or unit.merge:
-            return True
-        out = {g: self.desk.samples.get(g, 0) for g in self.charging if self.desk.running.get(g)}
-        return self.budget.allows(unit.group, self.staff.samples(unit), out)
-
-    def _end_unaffordable(self) -> None:
-        """Give up what the cap allows no more; not before every open shard's cost is known."""
-        if any(self.desk.running.get(group) for group in self.charging):
-            return
-        for group in sorted(self.charging - self.board.failed.keys()):
-            queue = self.board.queues[group]
-            ahead = [*list(queue.suspects)[:1], *list(queue.fresh)[:1]][:1]
-            if any(not self._is_affordable(unit) for unit in ahead):
-                self.give_up(group, self.budget.reason())
-
     # ---- what came of it
 
     def _wait(self, seconds: float) -> Sequence[Outcome]:
@@ -282,7 +284,7 @@ class Driver:
         if outcome.kind == "finished":
             self._report(outcome)
         else:
-            self._tell_trouble(outcome)
+            self.tell.of_trouble(outcome)
         self._follow(outcome, unit)
         if why := self.faults.too_many(outcome, sum(self.sizes)):
             self.give_up(outcome.group, why)
@@ -302,7 +304,7 @@ class Driver:
         self.crew.forget(member.name)
         if not expected:  # what is halved to find its one bad sample dies on the way
             self.crew.starts.note_death(member.group, self.clock())
-        self._tell_of_staff("released", member.group, len(self.crew.groups[member.group]))
+        self.tell.of_staff("released", member.group, len(self.crew.groups[member.group]))
 
     def _note_success(self, outcome: Outcome, out: Out) -> None:
         group = outcome.group
@@ -319,7 +321,7 @@ class Driver:
         if culprit is None:
             return
         what = {culprit.kind: culprit.name, **outcome.trouble.details()}
-        self._tell("retired", outcome.group, **what)
+        self.tell("retired", outcome.group, **what)
         for name in culprit.workers:
             self._end_worker(name)
 
@@ -344,7 +346,7 @@ class Driver:
         self._end_worker(out.worker)
         if over or self.desk.copies(out.slot) or out.unit.group in self.board.failed:
             return
-        self._tell_trouble(outcome)
+        self.tell.of_trouble(outcome)
         if out.unit.group in self.charging and not out.unit.merge:
             span = out.unit.positions or (0, self.staff.samples(out.unit))
             self._requeue(self.faults.time_out(out.unit, span, self.clock() - out.since))
@@ -396,24 +398,28 @@ class Driver:
         for receipt in outcome.receipts:
             if receipt.another:
                 label = self.plan.nodes[receipt.key].label
-                self._tell("identity", outcome.group, label=label, changes=list(receipt.another))
+                self.tell("identity", outcome.group, label=label, changes=list(receipt.another))
+        self._survey_again(outcome.receipts)
+
+    def _survey_again(self, receipts: Sequence[Receipt]) -> None:
         look = self.options.survey or partial(survey, terms=self.options.terms)
-        self.books.look_again(outcome.receipts, look)
+        self.books.look_again(receipts, look)
         self.steering.lay_back()
+        self.sharing.lay_back()
         before, self.board = self.board, Board(self.plan, self.books.todo)
         self.board.take_over(before, [out.unit for out in self.desk.all()])
         self.staff.follow(self.board)
-        self.steering.board = self.board
+        self.steering.board = self.sharing.board = self.board
         self.stale = True
 
     def _commit(self, unit: Unit, receipts: Sequence[Receipt]) -> None:
         self.books.note_commit(unit, receipts)
         self.board.commit(unit)
         self.touched |= {name for name in self.plan.groups if self.board.has_queue(name)}
+        self.sharing.note_commit(unit)
         self.books.note_editions(NOTE_EVERY_S)
-        shared = {s for target in unit.targets for s in self.plan.nodes[target.key].systems}
-        for system in sorted(s for s in shared if self.board.over(s)):
-            self._tell("system_finished", "", system=system)
+        systems = {s for t in unit.targets for s in self.plan.nodes[t.key].systems}
+        self.tell.of_systems(systems, self.board)
 
     def _note_no_start(self, outcome: Outcome) -> None:
         """A worker could not be made, or its machine went while it was."""
@@ -421,11 +427,11 @@ class Driver:
         group = outcome.group
         if member is None or group in self.board.failed:
             return
-        self._tell_of_staff("released", group, len(self.crew.groups[group]))
+        self.tell.of_staff("released", group, len(self.crew.groups[group]))
         self.crew.starts.note_death(group, self.clock())
         if outcome.kind == "lost":
             return
-        self._tell_trouble(outcome)
+        self.tell.of_trouble(outcome)
         starts = self.crew.starts
         if starts.note_failure(group, member.machine):
             self._answer_for(self.trust.retire(member.machine, group, outcome), outcome)
@@ -437,7 +443,7 @@ class Driver:
         """Do no more of a group, nor of what reads its rows; the others go on."""
         self.board.give_up(group, reason)
         self.stale = True
-        self._tell("gave_up", group, **{**(why or Trouble()).details(), "error": reason})
+        self.tell("gave_up", group, **{**(why or Trouble()).details(), "error": reason})
         self._close(group)
 
     def _score_ahead(self) -> None:
@@ -450,7 +456,7 @@ class Driver:
 
     def _close_idle(self) -> None:
         for group, members in self.crew.groups.items():
-            if members and not self.board.remaining(group):
+            if members and (not self.board.remaining(group) or self.sharing.only_waits(group)):
                 self._close(group)
 
     def _close(self, group: str) -> None:
@@ -458,11 +464,11 @@ class Driver:
         if self.crew.groups[group]:
             for name in list(self.crew.groups[group]):
                 self.crew.dismiss(name)
-            self._tell("closed", group)
+            self.tell("closed", group)
 
     def _drain(self) -> None:
         """Let running shards finish for a while; what does not is done again next time."""
-        self._tell("draining", "", units=sum(self.desk.running.values()))
+        self.tell("draining", "", units=sum(self.desk.running.values()))
         until = self.clock() + self.options.grace_s
         while any(self.desk.running.values()) and self.clock() < until:
             for outcome in self._wait(0.5):
@@ -471,10 +477,11 @@ class Driver:
                 if outcome.kind == "finished":
                     self._report(outcome)
                 elif outcome.kind != "started":
-                    self._tell_trouble(outcome)
+                    self.tell.of_trouble(outcome)
 
     def _check_stall(self) -> None:
-        still = self.clock() - self.moved >= STALL_S and not self.staff.paused
+        waits = self.staff.paused or self.sharing.away
+        still = self.clock() - self.moved >= STALL_S and not waits
         if any(self.desk.running.values()) or not still:
             return
         waiting = [name for name, members in self.crew.groups.items() if members]
@@ -482,15 +489,3 @@ class Driver:
             f"no worker of {', '.join(waiting) or 'any group'} could be placed for "
             f"{STALL_S:.0f} s; the cluster offers {[dict(m.offers) for m in self.pool.machines()]}"
         )
-
-    def _tell_trouble(self, outcome: Outcome) -> None:
-        told: dict[str, Any] = outcome.trouble.details()
-        if outcome.unit is not None:
-            told["shard"] = outcome.unit.shard
-        self._tell("trouble", outcome.group, what=outcome.kind, **told)
-
-    def _tell_of_staff(self, what: str, group: str, workers: int) -> None:
-        self._tell("opened" if what == "opened" else "released", group, workers=workers)
-
-    def _tell(self, kind: EventKind, group: str, **details: Any) -> None:
-        self.options.watch(Event(kind, group, details=details))

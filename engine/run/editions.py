@@ -206,13 +206,15 @@ def claim(
 class Chooser:
     """Chooses editions for a plan, upstream first."""
 
-    def __init__(self, objects: Objects, plan: Plan, terms: Terms = Terms()) -> None:
-        """Lists what there is."""
+    def __init__(
+        self, objects: Objects, plan: Plan, terms: Terms = Terms(), keys: Iterable[str] = ()
+    ) -> None:
+        """Lists what there is, of all nodes or of some keys."""
         self.objects, self.plan, self.terms = objects, plan, terms
-        nodes = list(plan.nodes.values())
+        nodes = [plan.nodes[key] for key in tuple(keys) or plan.nodes]
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             named = threads.map(lambda n: edition_names(objects, n.stage, n.key), nodes)
-            self._names = dict(zip(plan.nodes, named, strict=True))
+            self._names = dict(zip((n.key for n in nodes), named, strict=True))
         self._records: dict[tuple[str, str], Record] = {}
         self._noted = read_editions(objects, plan.run_id)
 
@@ -237,6 +239,12 @@ class Chooser:
                 words = changes(self._records[key, last].effective.parts, seen.get(key, {}), True)
                 changed |= {key: words} if words else {}
         return Chosen(editions, changed)
+
+    def choose(self, key: str, upstream: Mapping[str, str]) -> str:
+        """The edition of one node by what there is now; empty or `ANOTHER` where none fits."""
+        self._read_records((key,))
+        seen = self._see(self.plan.nodes[key]) if self._names[key] else {}
+        return self._choose(key, upstream, seen)
 
     def _choose(self, key: str, upstream: Mapping[str, str], seen: Mapping[str, str]) -> str:
         same = [n for n in self._names[key] if self._is_same(key, n, seen)]

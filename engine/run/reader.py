@@ -15,6 +15,7 @@ from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import Chooser, Record, Terms, record_of
 from medgen.engine.stages import JUDGE
 from medgen.engine.store import schemas
+from medgen.engine.store.layout import is_edition
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.shards import BROKEN, Head, Listing, Stage, concat
 
@@ -87,6 +88,17 @@ class RunReader:
             told = self._told.get((node.key, self.editions[node.key]), {})
             self._listings[node.key] = listed.join({i: r for i, (r, _) in dict(told).items()})
         return self._listings[node.key]
+
+    def list_again(self, node: Node, terms: Terms) -> Listing:
+        """What there is of a node's shards by now; in which edition, if that was not known."""
+        if not is_edition(self.editions.get(node.key, "")):
+            upstream = {key: self.editions.get(key, "") for key in node.upstream}
+            chosen = Chooser(self.objects, self.plan, terms, (node.key,)).choose(node.key, upstream)
+            if not is_edition(chosen):
+                return Listing({}, {})
+            self.pin(node.key, chosen)
+        self._listings.pop(node.key, None)
+        return self.listing(node)
 
     def revisions(self, node: Node) -> Mapping[int, int]:
         """The highest revision of each of a node's shards."""

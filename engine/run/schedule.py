@@ -115,6 +115,16 @@ def portion(left: int, whole: int, pace: Pace) -> int:
     return whole if 4 * fair > 3 * whole else fair
 
 
+def even_part(whole: int, sample_s: float, most_s: float) -> int:
+    """How many samples of a unit take at most so many seconds, when it is cut evenly; 1 or more.
+
+    So much is lost at the most when a worker dies. All of them, when nobody knows how long one
+    takes.
+    """
+    pieces = min(whole, math.ceil(whole * sample_s / most_s)) if most_s > 0 else 1
+    return math.ceil(whole / max(1, pieces))
+
+
 def workers_worth(standing: Standing, times: float = ASK) -> int:
     """How many workers a group could use, if machines were added."""
     if standing.most is not None:

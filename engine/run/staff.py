@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from medgen.engine.plan.plan import Node
 from medgen.engine.run.board import Board, Queue
 from medgen.engine.run.crew import Crew, Member
 from medgen.engine.run.desk import Desk, Out
@@ -14,6 +15,7 @@ from medgen.engine.run.schedule import (
     Standing,
     can_spare,
     demands,
+    even_part,
     horizon_s,
     might_spare,
     portion,
@@ -43,7 +45,9 @@ class Staff:
     most: dict[str, int] = field(default_factory=dict)  # group -> workers, over its resources
     left: dict[str, int] = field(default_factory=dict)  # group -> samples not committed
     priced: frozenset[str] = frozenset()  # groups whose units stay whole
+    admits: Callable[[str], bool] = lambda group: True  # a first worker: is there work for it?
     deadline_s: float = 1800.0  # the least that a unit has
+    commit_every_s: float = 300.0  # of work in one unit, at most
     horizon: float = 0.0
     _standings: dict[str, Standing] = field(default_factory=dict)
     _asked_at: float = -ASK_EVERY_S
@@ -70,6 +74,11 @@ class Staff:
         """So many samples of a unit are committed, each for all of its targets."""
         if not unit.merge:
             self.left[unit.group] = max(0, self.left[unit.group] - samples * len(unit.targets))
+
+    def note_gone(self, node: Node, shard: int) -> None:
+        """Another driver has committed a shard."""
+        count = max(1, self.sizes[shard // node.split] // node.split)
+        self.left[node.group] = max(0, self.left[node.group] - count)
 
     def arrange(self, late: Sequence[Out], touched: set[str] | None = None) -> None:
         """Give back what is not needed where it is, then start what is worth it.
@@ -119,12 +128,14 @@ class Staff:
         """The next unit of a queue, or its first part; the rest stays at the front."""
         unit = queue.fresh.popleft()
         whole = self.samples(unit)
-        if unit.merge or whole <= 1 or not self._is_cut(unit.group):
+        if unit.merge or whole <= 1:
             return unit
-        pace = self._pace(unit)
-        waiting = self.left[unit.group] // len(unit.targets)
-        waiting -= self.desk.samples.get(unit.group, 0)
-        count = portion(max(1, waiting), whole, pace)
+        pace, count = self._pace(unit), whole
+        if self._is_cut(unit.group):
+            waiting = self.left[unit.group] // len(unit.targets)
+            waiting -= self.desk.samples.get(unit.group, 0)
+            count = portion(max(1, waiting), whole, pace)
+        count = min(count, even_part(whole, pace.sample_s, self.commit_every_s))
         if count >= whole:
             return unit
         first, rest = cut(unit, count)
@@ -217,7 +228,7 @@ class Staff:
         open_ = {name for name, s in standings.items() if urgency(s) > 0}
         while open_:
             name = max(open_, key=lambda n: rank(standings[n]))
-            if not self.crew.hire(name):
+            if not (self.crew.groups[name] or self.admits(name)) or not self.crew.hire(name):
                 open_.discard(name)
                 continue
             started.add(name)

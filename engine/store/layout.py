@@ -9,9 +9,11 @@
                                     quarantine/…}
     runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, editions.json,
                    control/<number>.json, events/<chunk>.jsonl, identities/<driver>/…,
+                   drivers/<driver>.json, drivers/<driver>.gone,
                    summary.parquet, conditions.parquet, certainty.json, sentinels.json, sets/…,
                    report/…, tables.json,
                    tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
+    claims/<scope>/<range>-<number>.json
     sentinels/<identity>/<session>-<worker>.json
     nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json, lease/…}
     speeds/<recipe>.json
@@ -32,6 +34,7 @@ BENCHMARKS = "benchmarks"
 RUNS = "runs"
 STAGES = "stages"
 NIGHTLY = "nightly"
+CLAIMS = "claims"
 DEATHS = "chaos"  # marks of those that a rehearsal has caused
 QUARANTINE = "quarantine"
 PARTS = "parts-"  # how the folder of a shard's parts begins
@@ -166,6 +169,14 @@ class RunPlace:
     def identity_claim(self, driver: str, group: str) -> str:
         """What the first worker of a group was, under one driver; `group` is a digest of it."""
         return f"{self.folder}/identities/{driver}/{group}.json"
+
+    def presence(self, driver: str) -> str:
+        """What a driver writes anew as long as it lives."""
+        return f"{self.folder}/drivers/{driver}.json"
+
+    def tombstone(self, driver: str) -> str:
+        """That another driver has found it dead."""
+        return f"{self.folder}/drivers/{driver}.gone"
 
     @property
     def cancel(self) -> str:
@@ -405,6 +416,16 @@ def lease_number(name: str) -> int | None:
     """The number of a holding, by its file name; None: it is none."""
     match = _LEASE.fullmatch(name)
     return int(match[1]) if match else None
+
+
+def claim_folder(scope: str) -> str:
+    """Where claims of one scope are: of a stage's rows under one key, or of a run's scoring."""
+    return f"{CLAIMS}/{scope}"
+
+
+def claim(scope: str, span: str, number: int) -> str:
+    """A claim of a range of shards; the higher number stands in place of one that is void."""
+    return f"{claim_folder(scope)}/{span}-{number}.json"
 
 
 def control_number(name: str) -> int | None:

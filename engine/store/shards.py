@@ -47,6 +47,7 @@ class Listing:
     lost: Mapping[int, int]  # the highest revision is in quarantine
     owed: frozenset[int] = frozenset()  # the highest revision may have rows to be repeated
     parts: frozenset[str] = frozenset()  # folders of parts that were not put together
+    others: frozenset[str] = frozenset()  # names of shards about other samples, or in another cut
 
     def join(self, told: Mapping[int, int]) -> "Listing":
         """With commits that were heard of otherwise."""
@@ -103,12 +104,8 @@ class Stage:
             {n: lost[name] for n, name in enumerate(self.names) if name in lost},
             frozenset(n for n, name in enumerate(self.names) if name in owed),
             frozenset(name for name in names if name.startswith(PARTS)),
+            frozenset(have.keys() - {*self.names}),
         )
-
-    def other_names(self) -> list[str]:
-        """Shards in the folder that are about other samples, or the same in another cut."""
-        there = (shard_of(file) for file in self.objects.names(self.place.folder))
-        return sorted({known[0] for known in there if known} - {*self.names})
 
     def under(self, names: Sequence[str]) -> "Stage":
         """The same folder, by other names."""

@@ -108,6 +108,8 @@ def for_cluster(conf: RunConf) -> RunConf:
         pool="ray",
         address=conf.cluster.address or "auto",
         grace_s=conf.cluster.grace_s,
+        commit_every_s=conf.cluster.commit_every_s,
+        lease_s=conf.cluster.lease_s,
     )
     return replace(conf, store=place, cluster=there)
 

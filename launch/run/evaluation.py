@@ -277,6 +277,8 @@ def _driving(
         orders=watchers.pulse.orders,
         watch=finishing,
         grace_s=conf.cluster.grace_s,
+        commit_every_s=conf.cluster.commit_every_s,
+        lease_s=conf.cluster.lease_s,
         discreet=options.discreet,
         spending_cap_usd=conf.spending_cap_usd,
         session=watchers.pulse.recorder.driver,

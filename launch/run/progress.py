@@ -110,6 +110,8 @@ class Bars:
         if receipt is None:
             if event.kind == "identity":
                 self._count()
+            elif event.kind == "found":
+                self._progress.advance(self._tasks[event.details["stage"]], event.details["shards"])
             elif event.kind in ("trouble", "gave_up", "draining"):
                 words = in_words(event.details)
                 self._progress.console.print(
@@ -172,6 +174,8 @@ class Lines:
             if time.monotonic() - self._said > _LINE_EVERY_S:
                 self._said = time.monotonic()
                 self._say(self._standing())
+        elif event.kind == "found":
+            self._done[event.details["stage"]] += event.details["shards"]
         elif event.kind in ("trouble", "gave_up", "draining"):
             self._say(f"{event.kind}: {event.group} {in_words(event.details)}".rstrip())
         elif event.kind == "system_finished":
@@ -214,6 +218,8 @@ class Recorder:
         self._lines.append(json.dumps(self._explain_once(line(event))))
         if event.kind == "identity":
             self._done = self._count()
+        elif event.kind == "found":
+            self._done[event.details["key"]] += event.details["shards"]
         if (receipt := event.receipt) is not None and receipt.part is None:
             self._done[receipt.key] += 1
             self._rows.setdefault(receipt.stage, Counter()).update(receipt.rows)

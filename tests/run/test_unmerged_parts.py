@@ -17,6 +17,7 @@ from medgen.engine.run.faults import FaultPolicy
 from medgen.engine.run.pool import Outcome, Target, Unit
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.repair import damaged_stages, quarantine
+from medgen.engine.run.schedule import even_part
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
@@ -97,6 +98,31 @@ def test_what_parts_cost_is_not_paid_again_when_they_are_put_together(objects: O
     driver = Driver(reader, survey(reader), LocalPool(), Options())
     assert driver.run() == Ending(False, {})
     assert driver.budget.spent_usd == 23, "every sample but the one that is quarantined"
+
+
+def test_a_slow_unit_that_costs_money_is_committed_in_parts(objects: Objects) -> None:
+    dear = Model(Spec("run.dear:Dear", {"prices": {"request": 1.0}}), Resources(0.1))
+    dear = replace(dear, seconds_per_sample=50.0)
+    work = plan(objects, System("dear", dear), count=24, shard_size=24)
+    parts: list[tuple[int, int]] = []
+
+    def watch(event: Event) -> None:
+        if event.receipt is not None and event.receipt.part is not None:
+            parts.append(event.receipt.part)
+
+    reader = RunReader(objects, work)
+    options = Options(watch=watch, commit_every_s=300.0)
+    assert carry_out(reader, survey(reader), LocalPool(), options) == Ending(False, {}, 24)
+    assert parts[0] == (0, 6), "1,200 s are four times 300"
+    assert sum(high - low for low, high in parts) == 24
+
+
+@given(st.integers(1, 500), st.floats(0.0, 1e4), st.floats(1.0, 1e4))
+def test_an_even_part_takes_no_longer_than_it_may(whole: int, each: float, most: float) -> None:
+    count = even_part(whole, each, most)
+    assert 1 <= count <= whole
+    assert count == 1 or (count - 1) * each <= most
+    assert whole * each > most or count == whole
 
 
 TARGET = Target("key")

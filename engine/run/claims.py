@@ -1,0 +1,142 @@
+"""Claims of ranges of shards, so that drivers that share rows do not do the same twice.
+
+What is claimed is all shards under a key whose digests begin with one digit: a range is the same
+for every run that makes these rows, however much of a benchmark it takes. A claim is an object that
+is created if it does not exist, says whose it is, and holds while that driver lives
+(`engine/run/presence.py`). In place of a void one stands the next number. It is removed when the
+range is done. After it was made the folder is listed once: whoever finds another's claim of the
+range there, or a claim of somebody who cuts the samples otherwise, takes his own back.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from medgen.engine.errors import ConfigError, StoreError
+from medgen.engine.run.presence import Presence, Watch, Who
+from medgen.engine.store.layout import claim, claim_folder, path_name
+from medgen.engine.store.objects import Objects
+
+_MOST = 1000  # claims of one range, one in place of the other
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What is claimed as one."""
+
+    scope: str  # a stage's key, or what stands for all keys that are scored together
+    span: str  # how the digests of its shards begin
+    cut: str = ""  # how samples are cut into shards, where rows of another cut are taken over
+
+
+@dataclass(slots=True)
+class Claims:
+    """The claims of one driver."""
+
+    objects: Objects
+    presence: Presence
+    watch: Watch
+    own: dict[Range, int] = field(default_factory=dict)  # and the number
+    met: bool = False  # whether another driver's claim was ever seen
+
+    def holds(self, place: Range) -> bool:
+        """Whether units of a range may be handed out now."""
+        return place in self.own and self.presence.is_sure()
+
+    def take(self, place: Range) -> bool:
+        """Claim a range; False while another driver has it.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        number = self._next(place, 1)
+        while number and not self._create(place, number):
+            self.met = True
+            number = self._next(place, number)
+        if not number:
+            return False
+        if self._is_contested(place, number):
+            self._remove(place, number)
+            return False
+        self.own[place] = number
+        return True
+
+    def is_free(self, place: Range) -> bool:
+        """Whether a range that another had could be claimed by now."""
+        number = self._next(place, 1)
+        return bool(number) and not (place.cut and self._is_contested(place, number))
+
+    def drop(self, place: Range) -> None:
+        """Give a range back: done, or left to others. Not now, if somebody may have it already."""
+        if not self.presence.is_sure():
+            return
+        number = self.own.pop(place, 0)
+        for void in range(1, number + 1):  # the own one last: until then nobody can be first
+            self._remove(place, void)
+
+    def begin_anew(self, presence: Presence) -> None:
+        """Others have taken this driver for dead, and what it had: it goes on as another."""
+        self.presence, self.own = presence, {}
+
+    def end(self) -> None:
+        """Give everything back, with what says that this driver lives."""
+        for place in list(self.own):
+            self.drop(place)
+        self.presence.end()
+
+    def _create(self, place: Range, number: int) -> bool:
+        who = self.presence.who
+        body = json.dumps({"run": who.run, "driver": who.driver, "cut": place.cut}).encode()
+        return self.objects.create(claim(place.scope, place.span, number), body)
+
+    def _next(self, place: Range, number: int) -> int:
+        """The first number from this one on that nobody has; 0 when somebody who lives has one."""
+        while number < _MOST:
+            path = claim(place.scope, place.span, number)
+            try:
+                found = self._read(path)
+            except FileNotFoundError:
+                return number
+            if found[0] == self.presence.who:
+                return number
+            self.met = True
+            if not self.watch.is_gone(found[0]):
+                return 0
+            number += 1
+        return 0
+
+    def _is_contested(self, place: Range, number: int) -> bool:
+        mine = claim(place.scope, place.span, number)
+        return any(self._speaks_against(place, path) for path in self._paths(place, but=mine))
+
+    def _paths(self, place: Range, but: str) -> Iterator[str]:
+        folder = claim_folder(place.scope)
+        for name in self.objects.names(folder):
+            if f"{folder}/{name}" != but:
+                yield f"{folder}/{name}"
+
+    def _speaks_against(self, place: Range, path: str) -> bool:
+        try:
+            who, cut = self._read(path)
+        except FileNotFoundError:
+            return False
+        same = path.startswith(f"{claim_folder(place.scope)}/{place.span}-")
+        if who == self.presence.who or not (same or cut != place.cut):
+            return False
+        self.met = True
+        return not self.watch.is_gone(who)
+
+    def _read(self, path: str) -> tuple[Who, str]:
+        """Whose claim it is, and of which cut. Of one that cannot be read, nobody knows."""
+        data = self.objects.read(path)
+        try:
+            said = json.loads(data)
+            run = path_name(said["run"], "run")
+            return Who(run, path_name(said["driver"], "driver")), str(said.get("cut", ""))
+        except (ValueError, KeyError, TypeError, AttributeError, ConfigError):
+            return Who("", path), ""
+
+    def _remove(self, place: Range, number: int) -> None:
+        with contextlib.suppress(StoreError):  # it is void when this driver ends, at the latest
+            self.objects.delete(claim(place.scope, place.span, number))

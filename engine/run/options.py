@@ -1,0 +1,43 @@
+"""How a run is carried out, and how it ended."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from medgen.engine.run.control import Orders
+from medgen.engine.run.editions import Terms
+from medgen.engine.run.events import Event
+from medgen.engine.run.faults import MAX_RAISING
+from medgen.engine.run.presence import LEASE_S
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import Todo
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is carried out. Changes no result."""
+
+    stop: Callable[[], bool] = lambda: False
+    orders: Callable[[], Orders] = Orders  # what holds of `medgen control` now
+    watch: Callable[[Event], None] = lambda event: None
+    grace_s: float = 30.0  # after a stop, how long running shards may take to finish
+    discreet: bool = False  # say of errors only their kind: their words may quote samples
+    spending_cap_usd: float | None = None  # of this start, over all systems and judges
+    spent_usd: float = 0.0  # of it before now
+    session: str = ""  # names this driver's run, for judges' sentinels; begins with the time
+    commit_every_s: float = 300.0  # a death repeats, or pays again, no more work of a worker
+    deadline_s: float = 1800.0  # the least time that a unit has, however fast the others were
+    lease_s: float = LEASE_S  # without a sign of life, after which others take this driver for dead
+    terms: Terms = field(default_factory=Terms)
+    survey: Callable[[RunReader], Todo] | None = None  # looks again; None: as a plain start does
+    clock: Callable[[], float] = time.monotonic  # seconds; another one where time is pretended
+    most_raising: float = MAX_RAISING  # share of a group's samples that may raise before it ends
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended. Rows are in the store; this says what is not."""
+
+    stopped: bool
+    failed: Mapping[str, str]  # group -> why it was given up
+    spent_usd: float = field(default=0.0, compare=False)  # with what was spent before it

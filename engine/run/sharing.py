@@ -1,0 +1,236 @@
+"""What of a run this driver does, and what others that make the same rows do beside it.
+
+Units are handed out only of ranges that this driver has claimed (`engine/run/claims.py`), and it
+claims the next one when it has none left that it could hand out. What another has is put by; now
+and then it is looked whether that range is free again, and what was committed of it since.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+
+from medgen.engine.codec import fingerprint
+from medgen.engine.plan.plan import Node
+from medgen.engine.run.adopting import take_over
+from medgen.engine.run.board import Board
+from medgen.engine.run.books import Books
+from medgen.engine.run.claims import Claims, Range
+from medgen.engine.run.desk import Desk
+from medgen.engine.run.editions import Terms
+from medgen.engine.run.pool import Unit
+from medgen.engine.run.presence import Presence
+from medgen.engine.stages import stage_kind
+
+LOOK_EVERY_S = 10.0  # at what others have
+_LOOKS = 4  # at the least, in the time after which a silent driver counts as dead
+
+Found = Callable[[str, list[int]], None]
+
+
+@dataclass(slots=True)
+class Sharing:
+    """Keeps what others do out of the queues of a board."""
+
+    board: Board
+    books: Books
+    desk: Desk
+    claims: Claims
+    terms: Terms
+    tell: Found  # of shards of a key that another driver has committed
+    clock: Callable[[], float] = time.monotonic  # of the store's world, pretended or not
+    anew: bool = False  # rows of another cut were taken over: what is to do is to be found anew
+    away: dict[Range, list[tuple[Unit, bool]]] = field(default_factory=dict)  # and if suspect
+    _looked: float = 0.0
+    _idle: dict[Range, float] = field(default_factory=dict)  # since when nothing of it is done
+    _scopes: dict[str, str] = field(default_factory=dict)  # by group, of what is scored together
+    _ranges: dict[tuple[str, int], Range] = field(default_factory=dict)  # by key and shard
+    _cuts: dict[str, str] = field(default_factory=dict)  # by key
+    _shards: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Let others see that this driver lives."""
+        self.claims.presence.begin()
+        self._looked = self.clock()
+
+    def end(self) -> None:
+        """Leave everything to others."""
+        self.claims.end()
+
+    def range_of(self, unit: Unit) -> Range:
+        """What is claimed for a unit."""
+        asked = unit.targets[0].key, unit.shard
+        if asked not in self._ranges:
+            node = self.board.plan.nodes[asked[0]]
+            digest = self.board.plan.content[unit.shard // node.split].digest
+            self._ranges[asked] = Range(self._scope(node), digest[:1], self._cut(node))
+        return self._ranges[asked]
+
+    def holds(self, unit: Unit) -> bool:
+        """Whether a unit may be handed out now."""
+        return self.claims.holds(self.range_of(unit))
+
+    def bring(self, group: str) -> bool:
+        """Have a unit of this driver's own in front of a group's queue; False: there is none."""
+        queue = self.board.queues[group]
+        self._bring(queue.suspects)
+        return bool(queue.suspects) or self._bring(queue.fresh)
+
+    def _bring(self, units: deque[Unit]) -> bool:
+        own = self.claims.own
+        while units and self.claims.presence.is_sure():
+            at = next((n for n, unit in enumerate(units) if self.range_of(unit) in own), None)
+            if at is not None:
+                unit = units[at]
+                del units[at]
+                if (left := self.board.open_part(unit)) is not None:
+                    units.appendleft(left)
+                    return True
+                continue
+            place = self.range_of(units[0])
+            if self.claims.take(place):
+                self._catch_up(place)
+            else:
+                self._put_by(place, units[0].group)
+        return False
+
+    def note_commit(self, unit: Unit) -> None:
+        """A unit is committed: a range that is done is given back."""
+        place = self.range_of(unit)
+        if place in self.claims.own and not self._is_open(place):
+            self.claims.drop(place)
+
+    def look(self) -> None:
+        """Now and then: what of others has become free, and what nobody here works at."""
+        now = self.clock()
+        if self.claims.presence.is_lost:
+            self._begin_anew()
+        if now - self._looked < min(LOOK_EVERY_S, self.claims.presence.seconds / _LOOKS):
+            return
+        self._looked = now
+        self._leave_idle(now)
+        for place in list(self.away):
+            if self.claims.presence.is_sure() and self.claims.is_free(place):
+                self._catch_up(place)
+                self._bring_back(place)
+
+    def only_waits(self, group: str) -> bool:
+        """Whether all that is left of a group now is with other drivers."""
+        if self.board.has_queue(group) or self.desk.running.get(group):
+            return False
+        return any(unit.group == group for units in self.away.values() for unit, _ in units)
+
+    def lay_back(self) -> None:
+        """Put everything back where it was taken from: another board goes on with it."""
+        for place in list(self.away):
+            self._bring_back(place)
+
+    def _begin_anew(self) -> None:
+        """Others took this driver for dead: it has nothing any more, and goes on as another."""
+        before = self.claims.presence
+        before.end()
+        presence = Presence(before.objects, before.who.run, before.seconds, before.clock)
+        self.claims.begin_anew(presence)
+        self.claims.met = True
+        presence.begin()
+
+    def _leave_idle(self, now: float) -> None:
+        """Give back claims of what nothing was done of for a while: paused, or given up."""
+        busy = {self.range_of(out.unit) for out in self.desk.all()}
+        for place in list(self.claims.own):
+            if place in busy:
+                self._idle.pop(place, None)
+            elif now - self._idle.setdefault(place, now) >= self.claims.presence.seconds:
+                del self._idle[place]
+                self.claims.drop(place)
+
+    def _put_by(self, place: Range, group: str) -> None:
+        """Take everything of a range out of the queues."""
+        put, queue = self.away.setdefault(place, []), self.board.queues[group]
+        for units, suspect in ((queue.fresh, False), (queue.suspects, True)):
+            put += [(unit, suspect) for unit in units if self.range_of(unit) == place]
+            others = [unit for unit in units if self.range_of(unit) != place]
+            units.clear()
+            units.extend(others)
+
+    def _bring_back(self, place: Range) -> None:
+        for unit, suspect in self.away.pop(place, []):
+            left = self.board.open_part(unit)
+            if left is not None and unit.group not in self.board.failed:
+                queue = self.board.queues[unit.group]
+                (queue.suspects if suspect else queue.fresh).append(left)
+
+    def _catch_up(self, place: Range) -> None:
+        """Take note of what others have committed of a range that they had until now.
+
+        And of what they have made of that, whoever has claimed it by now.
+        """
+        keys, moved = self._keys(place), set[str]()
+        if len(keys) > 1 and not self.claims.met:
+            return  # scores cost no money, and there are many keys of them
+        for key, node in self.board.plan.nodes.items():
+            if (key in keys or moved & set(node.upstream)) and (found := self._found(key)):
+                self.claims.met = True
+                moved.add(key)
+                self.tell(key, found)
+
+    def _found(self, key: str) -> list[int]:
+        """The shards of a key that others have committed since it was looked last."""
+        node, reader = self.board.plan.nodes[key], self.books.reader
+        known = reader.listing(node).others
+        listing = reader.list_again(node, self.terms)
+        if self._cut(node) and listing.others - known - self._same_cut(node):
+            self.anew = bool(take_over(reader, keys=(key,))) or self.anew
+        found = []
+        for shard in self.board.open_shards(key):
+            target = self.books.todo.targets[key][shard]
+            revision = listing.revisions.get(shard, -1)
+            if revision >= target.revision and self.books.note_found(node, shard, revision):
+                self.board.note_found(key, shard)
+                found.append(shard)
+        return found
+
+    def _same_cut(self, node: Node) -> set[str]:
+        """Names of all the benchmark's shards: a run without a limit makes more than this one."""
+        shards = self.books.reader.benchmark.manifest.shards
+        return {*replace(self.board.plan, content=shards).shard_names(node)}
+
+    def _is_open(self, place: Range) -> bool:
+        return any(self.board.has_open(k, self._of(k, place.span)) for k in self._keys(place))
+
+    def _of(self, key: str, span: str) -> Collection[int]:
+        """The shards of a key that are in a range."""
+        if (key, span) not in self._shards:
+            plan, split = self.board.plan, self.board.plan.nodes[key].split
+            self._shards[key, span] = [
+                n
+                for n in range(plan.shards * split)
+                if plan.content[n // split].digest.startswith(span)
+            ]
+        return self._shards[key, span]
+
+    def _keys(self, place: Range) -> list[str]:
+        nodes = self.board.plan.nodes
+        if place.scope in nodes:
+            return [place.scope]
+        return [n.key for n in nodes.values() if self._scope(n) == place.scope]
+
+    def _scope(self, node: Node) -> str:
+        """A stage's key; for metrics, which are scored together, what stands for all of them."""
+        if not stage_kind(node.stage).shard_major:
+            return node.key
+        if node.group not in self._scopes:
+            together = sorted(
+                n.key for n in self.board.plan.nodes.values() if n.group == node.group
+            )
+            self._scopes[node.group] = fingerprint("claims", together)
+        return self._scopes[node.group]
+
+    def _cut(self, node: Node) -> str:
+        """How samples are cut into shards, of rows that are taken over from one cut to another."""
+        if node.upstream or not stage_kind(node.stage).predicts:
+            return ""
+        if node.key not in self._cuts:
+            cut = fingerprint(self.board.plan.benchmark, list(node.gives), node.split)
+            self._cuts[node.key] = cut
+        return self._cuts[node.key]

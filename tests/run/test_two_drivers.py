@@ -1,0 +1,171 @@
+"""Drivers of one store share its work: whatever they share is asked once, and each ends whole."""
+
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import Lines, echo, plan, recipe
+
+from medgen.actors.local_pool import LocalPool
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.plan import Model, Plan, System, make_plan
+from medgen.engine.run.adopting import take_over
+from medgen.engine.run.control import Orders
+from medgen.engine.run.driver import Ending, Options, carry_out
+from medgen.engine.run.events import Event
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import Objects
+
+COUNT, SHARD = 96, 4
+LEASE = 2.0
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> Objects:
+    return connect(str(tmp_path / "store"))
+
+
+def slow(folder: Path, **more: Any) -> Model:
+    how = {"calls": str(folder / "calls"), "pause": "0.02"}
+    return echo(execution={**how, **more})
+
+
+def asked(folder: Path) -> Counter[str]:
+    return Counter((folder / "calls").read_text().split())
+
+
+class Side(threading.Thread):
+    """A driver in a thread of its own."""
+
+    def __init__(self, objects: Objects, work: Plan, **more: Any) -> None:
+        super().__init__()
+        self.objects, self.work = objects, work
+        self.events: list[Event] = []
+        self.more = {"lease_s": LEASE, "watch": self.events.append, **more}
+        self.ending: Ending | None = None
+        self.start()
+
+    def run(self) -> None:
+        reader = RunReader(connect(self.objects.url), self.work)
+        take_over(reader)
+        reader = reader.anew()
+        todo = survey(reader)
+        self.ending = carry_out(reader, todo, LocalPool(), Options(**self.more))
+
+    def done(self) -> int:
+        """Answers that this driver made itself."""
+        receipts = (e.receipt for e in self.events if e.receipt is not None)
+        return sum(sum(r.rows.values()) for r in receipts if r.stage == "answer" and not r.part)
+
+    def found(self) -> int:
+        return sum(e.details["shards"] for e in self.events if e.kind == "found")
+
+
+def wait_for(*sides: Side) -> None:
+    for side in sides:
+        side.join(120)
+        assert side.ending is not None, "the driver raised, or hangs"
+        assert side.ending == Ending(False, {})
+
+
+def assert_whole(objects: Objects, *plans: Plan) -> None:
+    for work in plans:
+        assert survey(RunReader(objects, work)).shards == 0
+    assert objects.walk("claims") == []
+    assert not [p for p in objects.walk("runs") if "/drivers/" in p]
+
+
+def test_two_at_once_ask_each_sample_once_and_both_do_some(
+    objects: Objects, tmp_path: Path
+) -> None:
+    judges = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), Resources(cpus=0.1))}
+    work = plan(objects, System("echo", slow(tmp_path)), count=COUNT, judges=judges)
+    sides = Side(objects, work), Side(objects, work)
+    wait_for(*sides)
+    assert set(asked(tmp_path).values()) == {1}
+    assert len(asked(tmp_path)) == COUNT
+    assert min(side.done() for side in sides) > COUNT // 8
+    assert sum(side.done() for side in sides) == COUNT
+    assert all(side.found() for side in sides)
+    finished = [e for side in sides for e in side.events if e.kind == "system_finished"]
+    assert {e.details["system"] for e in finished} == {"echo"}
+    assert_whole(objects, work)
+
+
+def test_one_that_joins_late_takes_part_of_what_is_left(objects: Objects, tmp_path: Path) -> None:
+    work = plan(objects, System("echo", slow(tmp_path)), count=COUNT)
+    first = Side(objects, work)
+    while not first.done():
+        time.sleep(0.02)
+    second = Side(objects, work)
+    wait_for(first, second)
+    assert set(asked(tmp_path).values()) == {1}
+    assert second.done() > 0
+    assert_whole(objects, work)
+
+
+def test_two_plans_that_share_a_system_ask_it_once(objects: Objects, tmp_path: Path) -> None:
+    manifest = import_benchmark(Lines(COUNT), objects, ImportOptions("fake", SHARD))
+    shared = System("echo", slow(tmp_path))
+    own = System("other", replace(echo(prefix="other"), seconds_per_sample=0.0))
+    one = make_plan(replace(recipe(shared), name="one"), manifest)
+    two = make_plan(replace(recipe(shared, own), name="two"), manifest, COUNT // 2)
+    assert one.run_id != two.run_id
+    wait_for(Side(objects, one), Side(objects, two))
+    assert set(asked(tmp_path).values()) == {1}
+    assert len(asked(tmp_path)) == COUNT
+    assert_whole(objects, one, two)
+
+
+def test_other_cuts_of_the_same_samples_are_taken_over_and_not_asked_again(
+    objects: Objects, tmp_path: Path
+) -> None:
+    system = System("echo", slow(tmp_path))
+    manifests = [
+        import_benchmark(Lines(COUNT), objects, ImportOptions(f"fake{size}", size))
+        for size in (4, 6)
+    ]
+    plans = [make_plan(recipe(system), manifest) for manifest in manifests]
+    sides = [Side(objects, work) for work in plans]
+    wait_for(*sides)
+    assert set(asked(tmp_path).values()) == {1}
+    assert_whole(objects, *plans)
+
+
+def test_what_is_paused_at_one_is_done_by_the_other(objects: Objects, tmp_path: Path) -> None:
+    work = plan(objects, System("echo", slow(tmp_path)), count=COUNT)
+    paused = threading.Event()
+
+    def orders() -> Orders:
+        return Orders(paused=frozenset({"echo"})) if paused.is_set() else Orders()
+
+    first = Side(objects, work, orders=orders)
+    while not first.done():
+        time.sleep(0.02)
+    paused.set()
+    second = Side(objects, work)
+    wait_for(second)
+    paused.clear()
+    wait_for(first)
+    assert set(asked(tmp_path).values()) == {1}
+    assert_whole(objects, work)
+
+
+def test_what_one_gives_up_the_other_may_do(objects: Objects, tmp_path: Path) -> None:
+    spec = Spec("run.dear:Dear", {"prices": {"request": 1.0}})
+    work = plan(objects, System("dear", Model(spec, Resources(0.1))), count=COUNT)
+    poor, rich = Side(objects, work, spending_cap_usd=9.0), Side(objects, work)
+    for side in (poor, rich):
+        side.join(120)
+    assert poor.ending is not None
+    assert rich.ending == Ending(False, {})
+    assert poor.ending.spent_usd <= 9
+    assert poor.ending.spent_usd + rich.ending.spent_usd == COUNT, "each sample was paid once"
+    assert_whole(objects, work)
