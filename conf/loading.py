@@ -400,6 +400,15 @@ def _family(path: Path, folder: Path | None) -> FamilyConf:
     return family_conf(body, lambda other: read_yaml(str(_find("family", other, folder))))
 
 
+def member(group: str, name: str) -> dict[str, Any]:
+    """A member of a group that comes with the engine, with what its family says.
+
+    Raises:
+        ConfError: there is none, or its file breaks the schema.
+    """
+    return _read_member(group, name, None)
+
+
 def preset_file(group: str, name: str) -> Path:
     """Where a preset that comes with the engine is written.
 

@@ -1,5 +1,8 @@
 """`medgen weights` and `doctor`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from medgen.launch.commands.options import as_json, emit, say
@@ -35,9 +38,70 @@ def weights_command(action: str, names: tuple[str, ...]) -> int:
 
 @click.command("doctor")
 @click.option("--store", default="", help="A store to probe: reachable, writable, exclusive PUT.")
+@click.option("--preset", help="A system or judge, or `all`: could it run, and on what?")
+@click.option("--config", "file", type=click.Path(), help="A model's config.json, or its folder.")
+@click.option("--gpus", type=click.IntRange(min=1), help="Cards of another machine or cluster.")
+@click.option("--card", type=click.IntRange(min=1), help="GB of each of them.")
+@click.option("--context", type=click.IntRange(min=1), help="Tokens of a request, for --config.")
+@click.option("--gpu-hour", type=float, default=0.0, help="US dollars of a card's hour.")
+@click.option("--markdown", is_flag=True, help="The presets as a Markdown table.")
 @as_json
-def doctor_command(store: str, as_json: bool) -> int:
-    """Say in plain words what this machine can run, and how to get the rest."""
+def doctor_command(
+    store: str, preset: str | None, file: str | None, as_json: bool, markdown: bool, **cards: Any
+) -> int:
+    """Say in plain words what this machine can run, and how to get the rest.
+
+    With --preset or --config by arithmetic alone: no weights are loaded, no server is asked.
+    """
+    if file:
+        return _say_config(file, cards["context"], as_json)
+    if preset:
+        return _say_presets(preset, cards, as_json, markdown)
+    return _say_findings(store, as_json)
+
+
+def _say_presets(preset: str, cards: Mapping[str, Any], as_json: bool, markdown: bool) -> int:
+    from dataclasses import asdict
+
+    from medgen.conf.arithmetic import card_gib
+    from medgen.launch.setup.preset_check import Machine, check_preset, names, this_machine
+    from medgen.launch.setup.preset_table import markdown_table, words
+
+    here = this_machine()
+    if cards["gpus"] or cards["card"]:
+        here = Machine(cards["gpus"] or 1, card_gib(cards["card"] or 80))
+    verdicts = [check_preset(g, n, here, cards["gpu_hour"]) for g, n in names(preset)]
+    if markdown:
+        say(markdown_table(verdicts), nl=False)
+    for verdict in () if markdown else verdicts:
+        if as_json:
+            emit("preset", passes=verdict.passes, **asdict(verdict))
+        else:
+            say("\n".join(words(verdict)))
+    if not as_json and not markdown and len(verdicts) > 1:
+        say(f"{sum(v.passes for v in verdicts)} of {len(verdicts)} presets pass")
+    return 0 if all(v.passes for v in verdicts) or preset == "all" else 6
+
+
+def _say_config(file: str, context: int | None, as_json: bool) -> int:
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from medgen.launch.setup.config_json import read_config
+    from medgen.launch.setup.preset_check import ways
+    from medgen.launch.setup.preset_table import config_words
+
+    reading = read_config(Path(file))
+    found = list(ways(reading.size, context))
+    if as_json:
+        fits = {cards: {**asdict(fit), "words": fit.words} for cards, fit in found}
+        emit("config", **asdict(reading), fits=fits)
+    else:
+        say("\n".join(config_words(reading, found)))
+    return 0
+
+
+def _say_findings(store: str, as_json: bool) -> int:
     from dataclasses import asdict
 
     from rich.console import Console

@@ -159,6 +159,15 @@ def loading(libraries: dict[str, str]) -> Iterator[Finding]:
             yield Finding(name, "ok", f"{name} {said}")
 
 
+def devices() -> list[tuple[str, float]]:
+    """Name and memory in GiB of every NVIDIA device that the driver tells of."""
+    tool = shutil.which("nvidia-smi")
+    query = ["--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    listed = _output([tool, *query]) if tool else ""
+    rows = [line.rpartition(",") for line in listed.splitlines()]
+    return [(name.strip(), int(mib) / 1024) for name, _, mib in rows if mib.strip().isdigit()]
+
+
 def gpu() -> Iterator[Finding]:
     """NVIDIA devices as the driver tells them, with their memory."""
     tool = shutil.which("nvidia-smi")

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+# Tables of vLLM's registry; the others embed, classify or guess ahead.
+_WRITING = ("_TEXT_GENERATION_MODELS", "_MULTIMODAL_MODELS", "_TRANSFORMERS_SUPPORTED_MODELS")
+
 
 def version(*distributions: str) -> str:
     """The version of the first of these distributions that is installed; empty for none."""
@@ -31,15 +34,19 @@ def folder(package: str) -> Path | None:
     return Path(places[0]) if places else None
 
 
+def folder_of_module(module: str) -> str | None:
+    """Where a module lies, as a path; None where it cannot be found. It is not imported."""
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return found.origin if found else None
+
+
 @cache
 def vllm_architectures() -> frozenset[str]:
-    """Every architecture that the installed vLLM serves; empty where there is no vLLM."""
-    return frozenset(
-        key
-        for table, node in _tables()
-        if table.endswith("_MODELS") and not table.startswith(("_PREVIOUSLY", "_OOT"))
-        for key in _keys(node)
-    )
+    """Every architecture that writes in the installed vLLM; empty where there is no vLLM."""
+    return frozenset(key for table, node in _tables() if table in _WRITING for key in _keys(node))
 
 
 @cache
