@@ -1,7 +1,9 @@
 """The code of a metric or prompt is part of what made its rows; how it is written is not."""
 
 import importlib
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -131,3 +133,20 @@ def test_clients_and_lists_of_weights_are_none_of_it() -> None:
     for target in DECIDING:
         assert not [m for m in code_of(target) if m.startswith("medgen.adapters")]
         assert "medgen.metrics.weights" not in code_of(target)
+
+
+def test_the_order_of_what_code_decides_does_not_depend_on_a_process() -> None:
+    look = (
+        "from medgen.engine.plan.source import code_of; from medgen.engine.registry import find; "
+        "names = ('answers', 'chat-judge', 'fused-scorer'); "
+        "print([list(code_of(find(name).target).items()) for name in names])"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", look], check=True, capture_output=True, text=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(found) == 1
+    assert found.pop().count("medgen.") > 8, "so many that they could come in another order"
