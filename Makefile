@@ -102,10 +102,10 @@ demo: setup
 	MEDGEN_WEIGHTS=$(CURDIR)/var/weights/tiny-metrics .venv/bin/medgen $(DEMO)
 
 test: setup
-	.venv/bin/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not trial" $(ARGS)
+	.venv/bin/python -m pytest -q -n $(WORKERS) -m "not trial" $(ARGS)
 
 trial: setup
-	.venv/bin/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
+	.venv/bin/python -m pytest -q -n $(WORKERS) $(ARGS)
 
 # Writes and removes a folder of its own below the URL; one worker, since races are part of it.
 store-contract: environment

@@ -6,6 +6,7 @@ than a block of pictures is held at a time. Texts are small, so text metrics see
 at once and can drop duplicates and group by length across systems.
 """
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -67,14 +68,31 @@ class FusedScorer:
         """
         if threads < 1:
             raise ConfigError(f"threads is {threads}, a worker needs at least 1")
-        self.device = _prepare_device(device, threads)
         self._limits = _limits(limits or {})
         self.metrics: dict[str, Metric] = {
             name: build_metric(name, recipe) for name, recipe in metrics.items()
         }
+        self.device = self._prepare_device(device, threads)
         self._missing: dict[str, str] = {}
         for name, metric in self.metrics.items():
             self._load(name, metric, strict_weights)
+
+    def _prepare_device(self, wanted: str, threads: int) -> str:
+        """The device's name, with PyTorch set up for it where a metric has use for it."""
+        of_images = any(metric.tier == "image" for metric in self.metrics.values())
+        asked = of_images or wanted.startswith("cuda")
+        if "torch" not in sys.modules and not (asked and find_spec("torch")):
+            return "cpu"  # loading PyTorch takes seconds
+        import torch
+
+        torch.set_num_threads(threads)
+        # Convolutions on a GPU would otherwise round to 10 bits, and differ from those on a CPU.
+        torch.backends.cudnn.allow_tf32 = False
+        if wanted == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        if wanted.startswith("cuda") and not torch.cuda.is_available():
+            raise ConfigError(f"device {wanted!r} was asked for, but PyTorch sees no CUDA device")
+        return wanted
 
     def _load(self, name: str, metric: Metric, strict_weights: bool) -> None:
         try:
@@ -192,22 +210,6 @@ def build_metric(name: str, recipe: Mapping[str, Any]) -> Metric:
     except TypeError as err:
         raise ConfigError(f"metric {name}: {err}") from err
     return metric
-
-
-def _prepare_device(wanted: str, threads: int) -> str:
-    """The device's name, with PyTorch set up for it; text metrics alone do without PyTorch."""
-    if find_spec("torch") is None:
-        return "cpu"
-    import torch
-
-    torch.set_num_threads(threads)
-    # Convolutions on a GPU would otherwise round to 10 bits, and differ from those on a CPU.
-    torch.backends.cudnn.allow_tf32 = False
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device {wanted!r} was asked for, but PyTorch sees no CUDA device")
-    return wanted
 
 
 def _limits(given: Mapping[str, int]) -> dict[str, int]:

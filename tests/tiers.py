@@ -19,15 +19,15 @@ TRIAL = {
         r"test_server_table.py::test_what_one_sample_of_many_.*(unified|images)\]"
     ),
     "a cluster named in other ways": r"test_addresses.py::test_a_job_goes_.*\[(file|setting)\]",
-    "seeds of recoverable chaos": r"test_chaos.py::test_faults_that_can_be_.*\[(?![01]\])",
+    "seeds of recoverable chaos": r"test_chaos.py::test_faults_that_can_be_.*\[(?!0\])",
     "seeds of other chaos": r"test_chaos.py::test_faults_that_cannot_.*\[[1-3]\]",
     "more faults of object storage": (
         r"test_object_storage.py::test_a_store_that_misbehaves_"
         r".*\[(drop|delay|repeat|truncate1|503|429|409|501|unconditional|500_late)\]"
     ),
     "commits of the score stage": r"test_real_deaths.py::test_a_driver_killed_.*-score\]",
-    "more commits on a directory": (
-        r"test_real_deaths.py::test_a_driver_killed_.*\[directory-(before|after)-answer\]"
+    "more steps of a commit": (
+        r"test_real_deaths.py::test_a_driver_killed_.*-(before|after)-answer\]"
     ),
     "more ends of a driver beside another": r"test_drivers_at_once.py::test_a_",
     "a race on a directory": r"test_real_deaths.py::test_two_drivers_.*\[directory\]",
@@ -43,7 +43,9 @@ TRIAL = {
     "kills of a driver of Ray": r"test_driver_kill.py::test_kills_of_a_driver_of_ray_",
     "a driver that is ended at once": r"test_submitting.py::test_a_driver_is_ended_at_once_",
     "a run whose vLLM is killed": r"test_vllm_death.py::test_a_run_whose_engine_is_killed_",
-    "a LoRA adapter that is not there": r"test_vllm_lora.py::test_an_adapter_that_cannot_be_",
+    "LoRA adapters": r"test_vllm_lora.py::test_(an_adapter_that_cannot_be|a_lora_adapter)_",
+    "a server with defaults of its vendor": r"test_vllm_serve.py::.*\[as a vendor says\]",
+    "memory over many shards": r"test_load.py::test_a_run_of_many_shards_",
     "a model spread over two processes": r"test_vllm_in_actors.py::.*\[(tensor|pipeline)\]",
     "two releases in one sweep": r"test_two_environments.py::test_two_releases_",
     "a Ray that dies under its driver": r"test_driver_kill.py::test_a_ray_of_this_machine_alone_",
@@ -52,11 +54,14 @@ TRIAL = {
 
 
 def mark(item: pytest.Item) -> None:
-    """Give a test its tier, and the group that has to stay in one process."""
+    """Give a test its tier."""
     if any(re.search(pattern, item.nodeid) for pattern in TRIAL.values()):
         item.add_marker("trial")
     if not any(item.get_closest_marker(name) for name in EXPENSIVE):
         item.add_marker("quick")
-    # One worker loads engines; the others share a file's fixtures, as they do in one process.
-    group = "vllm" if item.get_closest_marker("vllm") else item.nodeid.partition("::")[0]
-    item.add_marker(pytest.mark.xdist_group(group))
+
+
+def scope_of(nodeid: str) -> str:
+    """What has to stay in one process: a file shares its fixtures, all of vLLM one engine."""
+    file = nodeid.partition("::")[0]
+    return "vllm" if re.search(r"/test_vll?m_", file) else file

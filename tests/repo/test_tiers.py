@@ -30,3 +30,21 @@ def test_what_is_put_off_to_the_trial_is_there(kind: str) -> None:
     assert [name for name in collected() if re.search(pattern, name)], (
         f"tests/tiers.py puts {kind!r} off to the trial, but no test is called {pattern}"
     )
+
+
+def test_a_file_stays_in_one_process() -> None:
+    files = (
+        "tests/repo/test_budget.py",
+        "tests/plan/test_registry.py",
+        "tests/repo/test_formats.py",
+    )
+    command = [sys.executable, "-m", "pytest", "-v", "-n", "2", "-p", "no:cacheprovider", *files]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    told = re.findall(r"\[(gw\d)\].*(tests/\w+/\w+\.py)::", done.stdout)
+    assert {file for _, file in told} == set(files), done.stdout + done.stderr
+    assert len(set(told)) == len(files)
+
+
+def test_all_that_asks_vllm_shares_one_process() -> None:
+    names = ("test_vllm_serve", "test_vlm_presets")
+    assert {tiers.scope_of(f"tests/models/{name}.py::test_x[a::b@c]") for name in names} == {"vllm"}
