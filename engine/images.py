@@ -76,6 +76,15 @@ def orientation(image: Pillow.Image) -> int:
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
+def leaves_unused(used: int, bits: int) -> bool:
+    """Whether levels that need so many bits are probably of a smaller depth than their file.
+
+    A quarter of the range or less: one bit is what a picture lacks that is merely not bright. Of a
+    black picture nothing can be told.
+    """
+    return 0 < used <= bits - 2
+
+
 def depth(image: Pillow.Image) -> int:
     """Bits of a level, as the file states them: 8, or up to 16 for deep grey."""
     if image.mode not in DEEP_GREY:

@@ -15,7 +15,15 @@ from PIL import Image as Pillow
 
 from medgen.engine.data import Image
 from medgen.engine.errors import ImageError
-from medgen.engine.images import DEEP_GREY, FORMATS, MAX_PIXELS, depth, open_image, orientation
+from medgen.engine.images import (
+    DEEP_GREY,
+    FORMATS,
+    MAX_PIXELS,
+    depth,
+    leaves_unused,
+    open_image,
+    orientation,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -196,7 +204,7 @@ def _scale(image: Pillow.Image) -> tuple[Levels, str]:
     if isinstance(clear, int):  # one level means "nothing here": over black, as alpha is
         levels[stored == clear] = 0
     remark = f"{needed}-bit data in a {bits}-bit file, scaled by {2**bits - 1}"
-    return levels.clip(0, _WHITE), remark if needed < bits else ""
+    return levels.clip(0, _WHITE), remark if leaves_unused(needed, bits) else ""
 
 
 def _highest(image: Pillow.Image) -> int:

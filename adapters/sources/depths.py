@@ -8,6 +8,7 @@ scaled.
 import threading
 
 from medgen.engine.decoding.facts import ImageFacts
+from medgen.engine.images import leaves_unused
 
 
 class UnusedDepth:
@@ -19,7 +20,7 @@ class UnusedDepth:
 
     def see(self, seen: ImageFacts, name: str) -> None:
         """Take note of a picture, if it is one; `name` is where it came from."""
-        if seen.used_bits < seen.bits and seen.bits > 8:
+        if seen.bits > 8 and leaves_unused(seen.used_bits, seen.bits):
             with self._lock:
                 self._found.append((name, seen.used_bits, seen.bits))
 

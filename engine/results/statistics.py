@@ -166,9 +166,12 @@ def _ratios(members: Sequence[tuple[int, Floats, Floats]], indices: Ints) -> Flo
 def _clustered_interval(values: Floats, sources: int, low: float, high: float) -> Interval:
     mean = float(np.mean(values))
     notes = [f"{sources} sources: covers less than 95 %"] if sources < FEW_SOURCES else []
-    if np.ptp(values) == 0:
+    least = _TIED * float(np.abs(values).max())
+    if np.ptp(values) <= least:
         low = high = mean  # draws of equal values differ in their last bits
         notes = ["no spread", *notes]
+    elif high - low <= least:
+        notes = ["no spread between sources", *notes]
     return Interval(mean, low, high, "clustered bootstrap", "; ".join(notes))
 
 

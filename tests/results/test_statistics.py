@@ -294,3 +294,22 @@ def test_bounds_hold_whatever_the_missing_values_were():
 
 def test_binomial_interval_is_clopper_pearson():
     assert st.binomial_interval(0, 10) == pytest.approx((0.0, 0.3085), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("values", "sources", "note"),
+    [
+        ([0.1 + 0.2, 0.3, 0.3], [0, 1, 2], "no spread"),
+        ([7.0] * 4, [0, 1, 2, 3], "no spread"),
+        ([-1e300] * 3, [0, 1, 2], "no spread"),
+        ([0.0, 1.0] * 4, [0, 0, 1, 1, 2, 2, 3, 3], "no spread between sources"),
+        ([0.2, 0.4, 0.1 + 0.2, 0.3], [0, 0, 1, 1], "no spread between sources"),
+        ([0.0, 1.0, 1.0, 1.0], [0, 0, 1, 1], ""),
+        ([0.3, 0.30001], [0, 1], ""),
+    ],
+)
+def test_an_interval_without_width_says_why(values, sources, note):
+    found = st.clustered_mean(floats(values), np.asarray(sources))
+    few = f"{len(set(sources))} sources: covers less than 95 %"
+    assert found.note == "; ".join(part for part in (note, few) if part)
+    assert (found.high - found.low > 1e-6) is (note == "")

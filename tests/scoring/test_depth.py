@@ -116,7 +116,8 @@ def test_twelve_bit_data_in_a_deeper_file_is_named() -> None:
     assert row.reason == "reference: 12-bit data in a 16-bit file, scaled by 65535"
     row = score(PSNR("strict"), flat8(30), flat(1000))
     assert row.reason == "prediction: 10-bit data in a 16-bit file, scaled by 65535"
-    assert score(PSNR("strict"), flat(65000), flat8(30)).reason == ""
+    for highest in (65000, 32768, 32767, 16384, 0):  # bright, merely not bright, and black
+        assert score(PSNR("strict"), flat(highest), flat8(30)).reason == ""
 
 
 def test_compat_clips_as_the_authors_do_and_says_so() -> None:

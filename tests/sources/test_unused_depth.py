@@ -67,9 +67,10 @@ def test_the_import_names_them(layout: str, tmp_path: Path) -> None:
     assert note.startswith("1 picture leaves")
 
 
+@pytest.mark.parametrize("highest", [65535, 32767, 0])
 @pytest.mark.parametrize("layout", ["view", "directory", "hub"])
-def test_what_fills_its_depth_is_not_named(layout: str, tmp_path: Path) -> None:
-    written(layout, tmp_path / "data", 65535)
+def test_what_may_fill_its_depth_is_not_named(layout: str, highest: int, tmp_path: Path) -> None:
+    written(layout, tmp_path / "data", highest)
     source = open_source(str(tmp_path / "data"))
     assert validate(source) == []
     assert source.describe()["notes"] == []
