@@ -18,6 +18,7 @@ _CYRILLIC = "АБВГДЕЖЗИК"
 _JAPANESE = "アイウエオカキクケコ"
 _KOREAN = "가나다라마바사아자차"
 _SCRIPTS = (_ARABIC, _GREEK, _CYRILLIC, _JAPANESE, _KOREAN)
+_LONGEST = 100  # characters
 _LETTER = re.compile(r"\W*(?:option|choice|answer)?\W*(\w)\W*", re.IGNORECASE)
 _LEADING = re.compile(r"\W{0,2}(\w)\s*[).:,\uff1a\u3001]")
 _COLUMN_LETTER = re.compile(r"(?:^|[^A-Za-z])([A-Za-z])$")
@@ -172,7 +173,8 @@ def letter_in(text: str) -> str:
 
     A digit 1 to 9 and a letter of another script's list become the Latin letter of their place.
     """
-    found = _LETTER.fullmatch(text) or _LEADING.match(text)
+    short = len(text) <= _LONGEST  # nothing longer is a letter with marks, and marks are gone over
+    found = (_LETTER.fullmatch(text) if short else None) or _LEADING.match(text)
     sign = (found[1] if found else text.strip()).upper()
     for script in _SCRIPTS:
         if len(sign) == 1 and sign in script:

@@ -13,6 +13,7 @@ from medgen.engine.answers.forms import canonical
 from medgen.engine.answers.languages import ANSWER, END, ENGLISH, IS, RIGHT, SIGN
 
 _SHORT = 20  # words: what is longer is an explanation
+_LINE = 400  # characters; what is longer has more words than an answer
 _LONGEST = 20_000  # characters of a reply that are read
 _COUNTED = r"first|second|third|fourth|fifth|sixth|\d{1,2}(?:st|nd|rd|th)"
 _STATED = re.compile(
@@ -95,7 +96,8 @@ def _statements(words: str) -> list[str]:
             if not rest:
                 break
     if not found and not _EACH.search(words):
-        found = [words[m.end() :].split("\n")[0] for m in _INSIDE.finditer(words)]
+        ends = [m.end() for m in _INSIDE.finditer(words)]
+        found = [words[end : end + _LINE].split("\n")[0] for end in ends]
     return [_first_sentence(line) for line in found]
 
 

@@ -39,6 +39,8 @@ _TICK = re.compile("[\u2705\u2713\u2714\u2611]\ufe0f?")
 _CROSS = re.compile("[\u274c\u2717\u2718\u274e\U0001f6ab]\ufe0f?")
 # Pictures among the words; the signs of sex and of degrees are words.
 _PICTURES = re.compile("[\u2600-\u263f\u2643-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
+# Readers go back over blanks; what a reply says is not in how many there are.
+_BLANKS, _EMPTY_LINES = re.compile(r"[^\S\n]{9,}"), re.compile(r"(?:[^\S\n]{0,9}\n){3,}")
 _STATING = (
     *("answer", "answers", "final_answer", "finalanswer", "final answer", "correct_answer"),
     *("correct answer", "choice", "option", "response", "output_text", "prediction", "result"),
@@ -69,8 +71,10 @@ def plain_words(text: str) -> str:
     """The words of a reply, with one spelling for each sign and its lines kept.
 
     A box becomes a line of its own, `answer: ...`; so does the answer field of a JSON object.
+    Many blanks, or empty lines, become one.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n")
+    lines = _EMPTY_LINES.sub("\n\n", _BLANKS.sub(" ", lines))
     bare = one_spelling(_without_pictures(html.unescape(lines) if "&" in lines else lines))
     bare = _without_json(bare)
     bare = _BOXED.sub(r"\nanswer: \1\n", bare.replace("\\{", "").replace("\\}", ""))

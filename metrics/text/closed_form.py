@@ -32,7 +32,7 @@ _FINAL = re.compile(
 _BLANK_LABEL = re.compile(
     r"^(?:(?:final\s+)?(?:answer|response|blank)|the\s+blank)\s*(?:is|:|=|-)?\s*", re.IGNORECASE
 )
-_EDGES = re.compile(r"^[\s[\]().,:;-]+|[\s[\]().,:;-]+$")
+_EDGE = re.compile(r"[\s[\]().,:;-]*")  # of the text, and of the text read backwards
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,17 @@ def _choice(text: str, options: Mapping[str, str]) -> Parsed:
 
 
 def _blank(text: str) -> Parsed:
-    line = _EDGES.sub("", _BLANK_LABEL.sub("", text.splitlines()[-1].strip()))
+    line = _without_edges(_BLANK_LABEL.sub("", text.splitlines()[-1].strip()))
     if not line or len(line.split()) > _SHORT:
         return Parsed(None, "no_short_answer")
     return Parsed(squeeze(line))
+
+
+def _without_edges(line: str) -> str:
+    for _ in range(2):  # a pattern for the end would look for it from every sign of a long run
+        edge = _EDGE.match(line)
+        line = line[edge.end() if edge else 0 :][::-1]
+    return line
 
 
 def task_accuracy(text: str, reference: str, choices: Sequence[str], task: str) -> float:

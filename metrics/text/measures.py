@@ -36,10 +36,8 @@ _NUMBER = re.compile(
 _SHARE = re.compile(r"(?<![\d/.])([1-9])/([2-9]|10)(?![\d/])")  # a half, and the like
 _OTHER = re.compile(r"\b(?:not|rather than|instead of)\s[^,.;]*")  # what is said not to be it
 _INTRO = re.compile(r"(?:answer|result|it|value)\s*(?:is|:|=)", re.IGNORECASE)
-_BOX = re.compile(
-    r"(?:(?:^|\n)\s*(?:image\s*)?(\d{1,2})\s*:)?[^\[\n]*"
-    r"\[\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*\]"
-)
+_BOX = re.compile(r"\[\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*\]")
+_BEFORE_BOX = re.compile(r"\s*(?:image\s*)?(\d{1,2})\s*:[^\[]*")  # at the beginning of a line
 _HIT = 0.5  # the overlap from which a box counts as found (PASCAL VOC)
 _MOST_BOXES = 1000
 
@@ -196,14 +194,19 @@ class Boxes(TextMetric):
 
 def read_boxes(text: str, image: int) -> list[Box]:
     """The boxes that a reply gives; `image` is that of boxes without a number (from 1) before."""
-    boxes = []
+    boxes: list[Box] = []
+    end = 0
     for found in _BOX.finditer(text[:200_000]):
+        line = text.rfind("\n", end, found.start()) + 1
+        begins = line > end or not end  # else another box stands before it in its line
+        before = _BEFORE_BOX.fullmatch(text[line : found.start()]) if begins else None
+        end = found.end()
         try:
-            sides = [float(found[n]) for n in range(2, 6)]
+            sides = [float(found[n]) for n in range(1, 5)]
         except ValueError:
             continue
         if sides[0] < sides[2] and sides[1] < sides[3] and all(map(math.isfinite, sides)):
-            boxes.append(Box(int(found[1]) - 1 if found[1] else image, *sides))
+            boxes.append(Box(int(before[1]) - 1 if before else image, *sides))
     return boxes[:_MOST_BOXES]
 
 

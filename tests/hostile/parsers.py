@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hostile.corpus import _KINDS, entries
 from hostile.costly import costly
+from hostile.outside_tables import TABLES, lay, spoilt
 from hostile.sound import INPUTS
 from hostile.targets import TARGETS, Target
 from models.loopback import Answer, serve
@@ -63,6 +64,8 @@ def parsers() -> Iterator[Mapping[str, Target]]:
         place.mkdir()
         FOLDERS[name](place)
         found[f"layout {name}"] = lambda data, name=name, place=place: _layout(name, place, data)  # type: ignore[misc]
+    for kind in TABLES:
+        found[f"table {kind}"] = lambda data, kind=kind: _outside_table(kind, root / kind, data)  # type: ignore[misc]
     body = [b""]
     with ExitStack() as opened:
         opened.callback(shutil.rmtree, root)
@@ -126,6 +129,14 @@ def _layout(name: str, place: Path, data: bytes) -> None:
                     str(found).encode("utf-8", "surrogatepass")
         finally:
             file.write_bytes(sound)
+
+
+def _outside_table(kind: str, place: Path, data: bytes) -> None:
+    source = lay(kind, place)
+    (place / spoilt(kind)).write_bytes(data)
+    for found in source:  # whatever it raises is a defect
+        str(found).encode("utf-8", "surrogatepass")
+    source.describe()
 
 
 def _replay(root: Path, data: bytes) -> None:
