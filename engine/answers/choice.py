@@ -42,7 +42,9 @@ from medgen.engine.answers.phrases import (
     WEAKLY,
 )
 
-_IN_NUMBER = re.compile(r"\d[.,/]$|[+<>=~\u00b1]\s?$")  # what stands before a part of a number
+_IN_NUMBER = re.compile(
+    r"\d[.,/]$|[+<>=~\u00b1]\s?$|(?:minus|plus|than)\s$"
+)  # what stands before a part of a number
 _LONGEST = 20_000  # characters of a reply that are read, from its beginning and from its end
 
 
@@ -254,8 +256,11 @@ class _Finder:
         words = self._words.strip()
         last = re.split(r"(?<=[.!?;])\s+|\n+|(?<=[\u3002\uff01])", words)[-1]
         before = words[: len(words) - len(last)]
-        alone = before and not ABBREVIATED.search(before)
-        return _alone(last, self._options) if alone else None
+        found = _alone(last, self._options)
+        # "(not A. Pneumothorax)": the sentence begins before its label.
+        label = re.search(r"[\s(]([A-Za-z])\.\s*$", before)
+        inside = label and found and self._options.by_label(label[1]) is found
+        return None if not before or inside or ABBREVIATED.search(before) else found
 
     def _lead(self, start: int, end: int) -> set[str]:
         """The options that a line begins with: a label and a mark, or words and a mark."""
@@ -269,7 +274,8 @@ class _Finder:
             and self._ends(named[1])
             and not (option and found and named[1] <= start + found.end())
         ):
-            return {named[0].key}
+            taken_back = is_denied(self._lower, begin, self._beyond_label(named[1]), begin)
+            return set() if taken_back else {named[0].key}
         if found is None or option is None:
             return set()
         return self._at_label(start + found.end(), start + found.start("label"), option)
@@ -286,8 +292,9 @@ class _Finder:
         own = _own(option)
         marked = MARKED.match(rest)
         after = rest[marked.end() :].lstrip() if marked else rest.lstrip()
-        if own and after.casefold().startswith(own):
-            ended = end + len(rest) - len(after) + len(own)
+        inner = after.lstrip("(")
+        if own and inner.casefold().startswith(own):
+            ended = end + len(rest) - len(inner) + len(own)
             return set() if is_denied(self._lower, start, ended, start) else {option.key}
         closed = self._words[end - 1] in ")]"
         if not (marked or closed or REASON.match(rest)):
@@ -399,7 +406,7 @@ class _Finder:
         after = self._words[end : end + 1]
         if near.match(first or " ") and before and (near.match(before) or before == "-"):
             return False
-        if first.isdigit() and _IN_NUMBER.search(self._words[max(0, start - 3) : start]):
+        if first.isdigit() and _IN_NUMBER.search(self._lower[max(0, start - 6) : start]):
             return False
         beyond = self._words[end + 1 : end + 2]
         if first.isdigit() and after and (after in "%/°" or (after in ".," and beyond.isdigit())):
@@ -420,7 +427,8 @@ class _Finder:
     def _weakly(self) -> Iterator[set[str]]:
         for intro in WEAKLY.finditer(self._words):
             free = PERHAPS.match(intro[0]) and self._lower[: intro.start()].rstrip()[-1:] in ",;."
-            yield self._object(intro.end(), strict=False, floor=intro.start() if free else 0)
+            strict = not intro[0].isascii()  # no article there that could be taken for a letter
+            yield self._object(intro.end(), strict, intro.start() if free else 0)
 
     def _mentions(self) -> Iterator[set[str]]:
         for found in (f for pattern in (NAMED, PAREN) for f in pattern.finditer(self._words)):
@@ -445,7 +453,7 @@ class _Finder:
         for words, option in self._spellings:
             for start, end in self._places(words) if self._tellable(words) else ():
                 if not any(a <= start and end <= b for a, b, _ in taken[:200]):
-                    taken.append((start, end, option))
+                    taken.append((start, self._beyond_label(end), option))
         return sorted(taken, key=lambda span: span[0])
 
     def _places(self, words: str) -> Iterator[tuple[int, int]]:
@@ -458,6 +466,11 @@ class _Finder:
             for a, b in spans
             if self._is_apart(a, b) and (not short or self._words[a:b] == written)
         )
+
+    def _beyond_label(self, end: int) -> int:
+        """Where words end together with their label, as in "pneumothorax (A)"."""
+        label = re.compile(rf"\s?{PAREN.pattern}").match(self._words, end)
+        return label.end() if label and self._options.by_label(label["label"]) else end
 
     def _tellable(self, words: str) -> bool:
         """Whether words are long enough to mean the option wherever they stand in a sentence."""

@@ -39,6 +39,8 @@ _FOLDED = str.maketrans(
         **dict.fromkeys(map(chr, _UNSEEN), ""),
     }
 )
+_CHARGE = str.maketrans("\u207a\u207b", "+-")
+_CHARGED = re.compile("(?<=[A-Za-z])[\u207a\u207b](?![\u2070\u00b9\u00b2\u00b3\u2074-\u2079])")
 _SUPERSCRIPT = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b]+")
 _PLAIN_DIGITS = str.maketrans(
     "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b", "0123456789+-"
@@ -78,6 +80,8 @@ _RANGE = re.compile(r"(?<=\d)(\s?(?:%|[a-z]{1,3}))?\s(?:-|to)\s(?=\d)")
 _WORDED = (
     (re.compile(r"(?<!\w)(?:less|fewer|smaller|lower) than\s(?=\d)"), "<"),
     (re.compile(r"(?<!\w)(?:more|greater|larger|higher|bigger) than\s(?=\d)"), ">"),
+    (re.compile(r"(?<!\w)minus\s(?=\d)"), "-"),
+    (re.compile(r"(?<=\d)\s:\s(?=\d)"), ":"),
     (re.compile(r"(?<!\w)at least\s(?=\d)"), ">="),
     (re.compile(r"(?<!\w)at most\s(?=\d)"), "<="),
 )
@@ -102,6 +106,7 @@ def one_spelling(text: str) -> str:
     TeX is written out, what nobody sees is left out. Capitals, line ends and words stay.
     """
     parted = _MIXED.sub(" ", _THOUSANDS.sub("", text))
+    parted = _CHARGED.sub(lambda m: m[0].translate(_CHARGE), parted)
     powers = _SUPERSCRIPT.sub(lambda m: "^" + m[0].translate(_PLAIN_DIGITS), parted)
     plain = unicodedata.normalize("NFKC", powers.translate(_FOLDED)).translate(_FOLDED)
     return _without_tex(plain) if "\\" in plain or "$" in plain else plain

@@ -17,7 +17,8 @@ END = r"(?![^\W\u0e00-\u0e7f])"
 
 # What calls an answer the right one, before its noun or after it.
 RIGHT = either(
-    "final correct right best true chosen selected most_likely definitive",
+    "final correct right best true chosen selected most_likely likeliest definitive",
+    "most_appropriate",
     "correcta correcto correcte correctes corretta corretto correta correto certa exacte bonne",
     "juste richtige richtig korrekte korrekt endgültige juiste goede finale finala definitiva",
     "prawidłowa prawidłową poprawna właściwa správná správna правильный правильная правильной",
@@ -34,7 +35,7 @@ ANSWER = either(
     "đáp_án câu_trả_lời trả_lời คำตอบ उत्तर जवाब উত্তর பதில் సమాధానం پاسخ جواب الإجابة الجواب",
     "التشخيص_الصحيح תשובה התשובה sagot jibu correction",
 )
-ENGLISH = either("answer answers ans response solution verdict result pick")
+ENGLISH = either("answer answers ans response solution verdict result pick prediction")
 # Nouns that only name an option.
 OPTION = either(
     "option options choice letter selection opción opcion inciso letra alternativa opção opcao",
@@ -43,7 +44,8 @@ OPTION = either(
     "ตัวเลือก ข้อ विकल्प الخيار گزینه אפשרות",
 )
 IS = either(
-    "is are was would_be should_be must_be will_be remains lautet ist wäre est es son sería é são",
+    "is are was would_be should_be must_be will_be remains might_be may_be could_be",
+    "appears_to_be seems_to_be lautet ist wäre est es son sería é são",
     "seria è sarebbe to jest brzmi je znie er on este είναι adalah ialah är là คือ है হল هي هو است",
     "היא הוא to_jest это",
 )

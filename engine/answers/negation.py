@@ -22,7 +22,8 @@ _BEFORE = re.compile(
     r"never|without|neither|nor|rather than|instead of|unlike|except|excludes?|excluding|"
     r"rul(?:es?|ed|ing) out|unlikely|lacks?|lack of|absence of|absent|negative for|free of|denies|"
     r"against|incorrect|wrong|cannot be|can't be|(?:less|least) likely(?! than)|versus|vs|"
-    r"other than|anything but|everything but|all but)\b"
+    r"as opposed to|(?:more|better|greater|rather)\s(?:[a-z]+\s){0,3}than|other than|"
+    r"anything but|everything but|all but)\b"
     rf"|(?<=[a-z])n't\b|(?<!\w)(?:{DENYING})(?!\w)|{DENYING_HAN}"
 )
 _ASIDE = r"(?:,\s(?:which|that|who|as|although|though|while|if|when)\s[^,.;\n]{1,120},\s?)?"

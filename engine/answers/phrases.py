@@ -44,8 +44,8 @@ ANSWER_IS = re.compile(
     r"|(?<!\w)(?:elijo|escojo|elegiría|je choisis|ich wähle|escolho|scelgo|выбираю|chọn|เลือก)\s*"
     r"(?:la |l'|a |die )?(?:opci\u00f3n|option|letra)?\s*:?\s*"
     r"|(?:正确|正しい|最终|最佳|最終)?(?:的)?"
-    r"(?:答案|答え|回答|正解|正答|选项|選項|選択肢)"
-    r"\s?(?:应该|應該|应)?\s?(?:是|为|為|选|選|は|が|:|=)?"
+    r"(?:答案|答え|回答|正解|正答|选项|選項|選択肢|答(?=:))"
+    r"\s?[\]\"]?\s?(?:应该|應該|应)?\s?(?:是|为|為|选|選|は|が|:|=)?"
     r"\s?(?:选项|選項|選択肢)?\s?:?\s?|(?:故|应|應|我|因此)?"
     r"(?:选择|選擇|选|選)\s?:?\s?"
     r"|(?:정답|답변|답)\s?(?:은|는|:|=)\s?:?\s?)",
@@ -54,7 +54,8 @@ ANSWER_IS = re.compile(
 _RIGHT_ONE = rf"(?:(?:{RIGHT}|single)\s+){{0,3}}(?:{RIGHT}|{ENGLISH}|{ANSWER}|{OPTION}|one){END}"
 _BEST = r"(?:best|most accurately|most closely|correctly|accurately|best of all)"
 IS_ANSWER = re.compile(
-    rf"(?<!{NEAR})(?:(?:{OPTION}|{ENGLISH}|{ANSWER})\s?)?{LABEL}\s+"
+    rf"(?<!{NEAR})(?:(?:{OPTION}|{ENGLISH}|{ANSWER})\s?)?{LABEL}"
+    rf"(?:\s?\([^()\n]{{1,60}}\))?\s+"
     rf"(?:(?:(?:{IS})|seems)\s+(?:clearly\s|definitely\s)?(?:(?:{THE}|my)\s)?{_RIGHT_ONE}"
     rf"|(?:{IS})\s+(?:better|more likely|preferred|favou?red)\b"
     rf"|{_BEST}\s[a-z]+\b|(?:fits|matches|describes|explains)\b[^.;\n]{{0,60}}?\bbest\b)",
@@ -62,7 +63,8 @@ IS_ANSWER = re.compile(
 )
 IS_ANSWER_HAN = re.compile(
     rf"(?<!{NEAR}){LABEL}\s?(?:选项|選項|項|项|番)?\s?(?:是|が|は|가|이)?\s?"
-    r"(?:正确|正確|对的|對的|正解|正しい|正答|정답|맞습|맞다|옳)"
+    r"(?:正确|正確|对的|對的|正解|正しい|正答|最も適切|最符合|最合适|最合適|"
+    r"정답|맞습|맞다|옳|가장 적절)"
 )
 WEAKLY = re.compile(
     r"\b(?:it(?:'s| is| must be| should be| would be| could be| might be| may be)|"
@@ -70,13 +72,17 @@ WEAKLY = re.compile(
     r"i (?:think|believe|say|guess|suspect|would say)(?: that)?(?: it(?:'s| is))?|therefore|thus|"
     r"hence|so|conclusion|diagnosis(?: is)?|consistent with|suggests?|indicates?"
     r"|(?:most )?likely|probably|presumably|perhaps|maybe|choose|select|pick"
+    r"|lean(?:ing)?(?: more)? towards?|ergo|sondern|sino|(?<=,\s)а|creo que(?: es)?"
+    r"|je pense que(?: c'est)?|ich denke,?(?: es ist| dass es)?|acho que(?: é)?|penso che(?: sia)?"
+    r"|думаю,?(?: что)?(?: это)?"
     r"|c'est|das ist|es ist|es la|es el|é a|è la|это)[\s:,]+"
-    r"(?:option|choice|letter|la|le|die|der)?\s*",
+    r"(?:option|choice|letter|la|le|die|der)?\s*"
+    r"|(?:应该?是|应为|可能是|而是|ではなく|じゃなく|아니라)[,\u3001]?\s?",
     re.IGNORECASE,
 )
 NO_STATEMENT = re.compile(
     r"(?:\b(?:wrong|incorrect|not|no|least likely|falsche|mauvaise|fausse|неправильный|неверный|"
-    r"errada|sbagliata)|n't)\s+(?:the\s)?$|(?:错误|錯誤|不正确|不正確|誤った)的?$|"
+    r"errada|sbagliata)|n't)\s+(?:the\s)?$|(?:错误|錯誤|不正确|不正確|誤った)的?$|不$|"
     r"(?:\b(?:if|whether|unless|suppose|neither|nor|doubt|not|incorrect|wrong|false|least "
     r"likely)|n't)\b[^.,;\n]*$"
 )
@@ -106,7 +112,7 @@ ANOTHER = re.compile(
 # What may stand after a label at the beginning of a line for it to be the answer.
 MARKED = re.compile(
     r"\s?[.):!?\]\u3001\u3002\u2026](?!\w)|\s?[.)\]\u3001\u3002](?=\w{2})|\s?-\s|\s?[;\n]|\s*$|,\s"
-    r"|,(?=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])|选项|選項"
+    r"|,(?=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])|选项|選項|번|\s?\((?=[^\x00-\x7f])"
 )
 # Another label right before one that is called right: "both A and C are right".
 JOINED = re.compile(
