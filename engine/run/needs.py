@@ -45,7 +45,8 @@ def needs(objects: Objects, plan: Plan) -> Needs:
     without it.
     """
     place = RunPlace(plan.run_id)
-    own = [path for path in objects.walk(place.folder) if path != place.plan]
+    passing = (place.plan, f"{place.drivers}/")  # signs of life come and go
+    own = [path for path in objects.walk(place.folder) if not path.startswith(passing)]
     addresses = [*sets_addresses(objects, plan), *((n.stage, n.key) for n in plan.nodes.values())]
     rows = [p for s, k in reversed(addresses) for p in objects.walk(StagePlace(s, k).folder)]
     sentinels = [p for s in sentinel_places(plan) for p in objects.walk(s.folder)]

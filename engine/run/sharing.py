@@ -44,9 +44,9 @@ class Sharing:
     _looked: float = 0.0
     _idle: dict[Range, float] = field(default_factory=dict)  # since when nothing of it is done
     _scopes: dict[str, str] = field(default_factory=dict)  # by group, of what is scored together
-    _ranges: dict[tuple[str, int], Range] = field(default_factory=dict)  # by key and shard
+    _ranges: dict[tuple[str, str], Range] = field(default_factory=dict)  # by key and span
     _cuts: dict[str, str] = field(default_factory=dict)  # by key
-    _shards: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    _shards: dict[tuple[int, str], list[int]] = field(default_factory=dict)  # by split and span
 
     def begin(self) -> None:
         """Let others see that this driver lives."""
@@ -59,12 +59,11 @@ class Sharing:
 
     def range_of(self, unit: Unit) -> Range:
         """What is claimed for a unit."""
-        asked = unit.targets[0].key, unit.shard
-        if asked not in self._ranges:
-            node = self.board.plan.nodes[asked[0]]
-            digest = self.board.plan.content[unit.shard // node.split].digest
-            self._ranges[asked] = Range(self._scope(node), digest[:1], self._cut(node))
-        return self._ranges[asked]
+        node = self.board.plan.nodes[unit.targets[0].key]
+        span = self.board.plan.content[unit.shard // node.split].digest[:1]
+        if (node.key, span) not in self._ranges:
+            self._ranges[node.key, span] = Range(self._scope(node), span, self._cut(node))
+        return self._ranges[node.key, span]
 
     def holds(self, unit: Unit) -> bool:
         """Whether a unit may be handed out now."""
@@ -200,14 +199,14 @@ class Sharing:
 
     def _of(self, key: str, span: str) -> Collection[int]:
         """The shards of a key that are in a range."""
-        if (key, span) not in self._shards:
-            plan, split = self.board.plan, self.board.plan.nodes[key].split
-            self._shards[key, span] = [
+        plan, split = self.board.plan, self.board.plan.nodes[key].split
+        if (split, span) not in self._shards:
+            self._shards[split, span] = [
                 n
                 for n in range(plan.shards * split)
                 if plan.content[n // split].digest.startswith(span)
             ]
-        return self._shards[key, span]
+        return self._shards[split, span]
 
     def _keys(self, place: Range) -> list[str]:
         nodes = self.board.plan.nodes

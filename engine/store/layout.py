@@ -170,13 +170,18 @@ class RunPlace:
         """What the first worker of a group was, under one driver; `group` is a digest of it."""
         return f"{self.folder}/identities/{driver}/{group}.json"
 
+    @property
+    def drivers(self) -> str:
+        """The folder of the drivers' signs of life."""
+        return f"{self.folder}/drivers"
+
     def presence(self, driver: str) -> str:
         """What a driver writes anew as long as it lives."""
-        return f"{self.folder}/drivers/{driver}.json"
+        return f"{self.drivers}/{driver}.json"
 
     def tombstone(self, driver: str) -> str:
         """That another driver has found it dead."""
-        return f"{self.folder}/drivers/{driver}.gone"
+        return f"{self.drivers}/{driver}.gone"
 
     @property
     def cancel(self) -> str:
