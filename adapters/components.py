@@ -25,8 +25,8 @@ def _control(name: str, kind: str, extra: str = "") -> Component:
     return _system(name, f"controls.systems:{kind}", "controls.settings:ControlSettings", extra)
 
 
-# How replies are read was changed once: end words, content, thoughts, refusals.
-_REPLIES = 2
+# How replies are read was changed twice: end words, content, thoughts, refusals.
+_REPLIES = 3
 
 COMPONENTS = {
     component.name: component

@@ -102,13 +102,18 @@ def read_completion(reply: Reply) -> Completion | None:
         return None
     apart = [_plain(message.get(key)) for key in ("reasoning_content", "reasoning")]
     thoughts += [t for t in dict.fromkeys(apart) if t]
-    finish = storable(str(choice.get("finish_reason") or "stop"))[:_SAID]
+    ended = next((choice[name] for name in _ENDED if choice.get(name)), "stop")
+    finish = storable(str(ended))[:_SAID]
     ending, reason = _ending(finish, refusal)
     if ending == "refused" and refusal and not parts:
         parts = (("text", refusal),)
     return Completion(
         parts, storable("\n\n".join(thoughts)), ending, finish, reason, _tokens(choice)
     )
+
+
+# How servers call the end; vLLM's own `stop_reason`, a token or text, stands behind the first.
+_ENDED = ("finish_reason", "finishReason", "stop_reason", "stopReason")
 
 
 def ending_of(finish: str) -> Ending:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from models.conftest import picture
 from models.loopback import Answer, Asked, Server, serve
+from models.more_server_rows import MORE
 from models.server_table import ENDS, KINDS, PAGE, PRICES, TABLE, Kind, Row, good, page_table
 
 from medgen.adapters.models.answering import Answers
@@ -57,13 +58,19 @@ def play(answers: Sequence[Answer]) -> Any:
 
 
 def case(row: Row, kind: Kind) -> Any:
-    """A unified model asks as a chat does: where both are told the same, it is in the trial."""
+    """A unified model asks as a chat does: where both are told the same, it is in the trial.
+
+    Of the further rows every adapter but one is.
+    """
     twin = kind == "unified" and "chat" in row.kinds
+    twin |= row in MORE and kind != row.kinds[0]
     marks = [pytest.mark.trial] if twin else []
     return pytest.param(row, kind, id=f"{kind}: {row.said}", marks=marks)
 
 
-@pytest.mark.parametrize(("row", "kind"), [case(row, kind) for row in TABLE for kind in row.kinds])
+@pytest.mark.parametrize(
+    ("row", "kind"), [case(row, kind) for row in (*TABLE, *MORE) for kind in row.kinds]
+)
 def test_what_a_server_says_becomes_what_the_table_says(row: Row, kind: Kind) -> None:
     ends = row.status(kind) == ENDS
     with serve(play(row.says(kind))) as server, model(kind, server, **row.endpoint) as made:

@@ -1,0 +1,184 @@
+"""More of what servers say, by kind: end words, bodies, encodings, waits, counts, pictures."""
+
+import json
+
+from models.loopback import Answer
+from models.server_table import (
+    ASIDE,
+    ENDS,
+    HTML,
+    PNG,
+    TALK,
+    USED,
+    Row,
+    body,
+    choice,
+    ended,
+    error,
+    good,
+    slots,
+    status,
+    talk,
+    whole,
+)
+
+_STREAM = b'data: {"choices": [{"delta": {"content": "B"}}]}\n\ndata: [DONE]\n\n'
+_PAGE = b"\n\n  <!-- cache -->\n<!DOCTYPE html><html><title>Log in</title></html>"
+_NO_JSON = {"chat": "model_error", "unified": "model_error", "images": "invalid_image"}
+_EMPTY = {"chat": "model_error", "unified": "invalid_image"}
+
+
+def used(**counts: object) -> Row:
+    said = ", ".join(f"`{name}` {json.dumps(value)[:40]}" for name, value in counts.items())
+    return Row(f"200, usage of {said}", whole(usage=counts), "ok", 1, ASIDE)
+
+
+MORE: tuple[Row, ...] = (
+    # End words.
+    Row("200, `stop_reason` in the place of `finish_reason`", choice(
+        finish_reason=None, stop_reason="max_tokens"), "truncated", 1, USED, TALK),
+    Row("200, `finish_reason` a number", ended(1), "model_error", 1, USED, TALK),
+    Row("200, `finish_reason` an empty text", ended(""), "ok", 1, USED, TALK),
+    Row("200, `FINISH_REASON_STOP`", ended("FINISH_REASON_STOP"), "ok", 1, USED, TALK),
+    Row("200, `FINISH_REASON_MAX_TOKENS`", ended("FINISH_REASON_MAX_TOKENS"), "truncated", 1,
+        USED, TALK),
+    Row("200, `abort`", ended("abort"), "model_error", 1, USED, TALK, "abort"),
+    Row("200, `function_call`", ended("function_call"), "model_error", 1, USED, TALK),
+    Row("200, `MALFORMED_FUNCTION_CALL`", ended("MALFORMED_FUNCTION_CALL"), "model_error", 1,
+        USED, TALK),
+    Row("200, `insufficient_system_resource`", ended("insufficient_system_resource"),
+        "model_error", 1, USED, TALK),
+    Row("200, `NO_IMAGE`", ended("NO_IMAGE"), "model_error", 1, USED, TALK),
+    Row("200, `SPII`", ended("SPII"), "refused", 1, USED, TALK),
+    Row("200, `LANGUAGE`", ended("LANGUAGE"), "model_error", 1, USED, TALK),
+    Row("200, `pause_turn`", ended("pause_turn"), "model_error", 1, USED, TALK),
+    # Content.
+    Row("200, content of blanks only", ended("stop", " \n\t "), _EMPTY, 1, USED, TALK),
+    Row("200, content an empty list", ended("stop", []), _EMPTY, 1, USED, TALK),
+    Row("200, no choice at all", lambda _: [Answer({"choices": [], "usage": {
+        "prompt_tokens": 1000, "completion_tokens": 0}})], "model_error", 2, 0.002, TALK,
+        "not a chat completion"),
+    Row("200, a choice that is null", lambda kind: [Answer(talk(kind, None))], "model_error", 2,
+        2 * USED, TALK, "not a chat completion"),
+    Row("200, a message that is text", lambda kind: [Answer(talk(kind, {"message": "B"}))],
+        "model_error", 2, 2 * USED, TALK, "not a chat completion"),
+    Row("200, only thoughts, in `reasoning_content`", ended(
+        "stop", "", reasoning_content="A? B?"), _EMPTY, 1, USED, TALK),
+    Row("200, a key that stands twice", lambda kind: [Answer(
+        json.dumps(good(kind)).encode()[:-1] + b', "id": 1, "id": 2}')], "ok", 1, USED),
+    Row("200, NaN among the values", lambda kind: [Answer(
+        json.dumps(good(kind)).encode()[:-1] + b', "score": NaN, "high": 1e999}')], "ok", 1, USED),
+    # Bodies.
+    Row("200, a stream that nobody asked for", body(_STREAM), _NO_JSON, 2, 2 * ASIDE,
+        reason="not the JSON that was agreed"),
+    Row("200, JSON behind a byte-order mark", lambda kind: [Answer(
+        b"\xef\xbb\xbf" + json.dumps(good(kind)).encode())], "ok", 1, USED),
+    Row("200, JSON as `text/plain`", lambda kind: [Answer(
+        good(kind), headers={"Content-Type": "text/plain; charset=latin-1"})], "ok", 1, USED),
+    Row("200, JSON in UTF-16", lambda kind: [Answer(
+        json.dumps(good(kind)).encode("utf-16"))], "ok", 1, USED),
+    Row("200, a page behind a comment", body(_PAGE), "unreachable", 2, 2 * ASIDE, reason="Log in"),
+    Row("200, half of the JSON", lambda kind: [Answer(json.dumps(good(kind)).encode()[:60])],
+        _NO_JSON, 2, 2 * ASIDE),
+    Row("200, lists in lists without end", body(b"[" * 100_000), _NO_JSON, 2, 2 * ASIDE),
+    Row("200, a number of 5,000 digits", body(b'{"id": ' + b"9" * 5000 + b"}"), _NO_JSON, 2,
+        2 * ASIDE),
+    Row("200, `null`", body(b"null"), _NO_JSON, 2, 2 * ASIDE),
+    Row("200, two documents", lambda kind: [Answer(json.dumps(good(kind)).encode() * 2)],
+        _NO_JSON, 2, 2 * ASIDE),
+    Row("200, `Content-Encoding: br`", status(200, b"\x8b", Content_Encoding="br"), _NO_JSON, 1,
+        ASIDE, reason="encoded"),
+    Row("503, `Content-Encoding: gzip`", status(503, b"\x1f\x8b", Content_Encoding="gzip"),
+        "unreachable", 3, reason="HTTP 503"),
+    Row("204", status(204), "unreachable", 2, 2 * ASIDE, reason="empty"),
+    Row("202, still at work", lambda _: [Answer({"id": "job-1", "status": "queued"}, 202)],
+        _NO_JSON, 2, 2 * ASIDE),
+    Row("301 to itself", status(301, b"", Location="/v1/chat/completions"), "model_error"),
+    Row("307 to another host", status(307, b"", Location="http://192.0.2.1/v1"), "model_error"),
+    Row("308 without a place", status(308), "model_error"),
+    # An error in a reply of 200.
+    Row("200 with error null beside a reply", whole(error=None), "ok", 1, USED),
+    Row("200 with an empty error beside a reply", whole(error={}), "ok", 1, USED),
+    Row("200 with code `context_length_exceeded`", body({"error": {
+        "code": "context_length_exceeded", "message": "too long"}}), "model_error",
+        reason="too long"),
+    Row("200 with `detail`", body({"detail": "Internal error"}), "unreachable", 3,
+        reason="Internal error"),
+    Row("200 with code `insufficient_quota`", body({"error": {"code": "insufficient_quota"}}), ENDS,
+        reason="no credit"),
+    Row("200 with error 503 in text", body({"error": {"code": "503", "message": "soon"}}),
+        "unreachable", 3, reason="soon"),
+    Row("200 with the error in the choice", choice(error={"code": 502, "message": "upstream"}),
+        "unreachable", 3, 3 * USED, TALK, "upstream"),
+    Row("200 with `success` false", body({"success": False, "message": "busy", "code": 429}),
+        "unreachable", 3, reason="busy"),
+    # Waits.
+    Row("429, `Retry-After: 0.002`", status(429, b"", Retry_After="0.002"), "unreachable", 3),
+    Row("429, `Retry-After: 1h`", status(429, b"", Retry_After="1h"), "unreachable", 1),
+    Row("429, `Retry-After` in 2099", status(429, b"", Retry_After=
+        "Fri, 31 Dec 2099 23:59:59 GMT"), "unreachable", 3),
+    Row("429, `Retry-After` in 1999", status(429, b"", Retry_After=
+        "Fri, 31 Dec 1999 23:59:59 GMT"), "unreachable", 3),
+    Row("429, `Retry-After: nan`", status(429, b"", Retry_After="nan"), "unreachable", 3),
+    Row("429, `Retry-After: 5, 5`", status(429, b"", Retry_After="86400, 86400"), "unreachable", 1),
+    Row("503, `retry-after-ms: 2`", status(503, b"", retry_after_ms="2"), "unreachable", 3),
+    # Counts.
+    used(prompt_tokens="many", completion_tokens=5),
+    used(prompt_tokens=None, completion_tokens=500),
+    used(prompt_tokens=1000, completion_tokens=-1),
+    used(prompt_tokens=1e30, completion_tokens=5),
+    used(prompt_tokens=10.5, completion_tokens=5),
+    used(prompt_tokens=True, completion_tokens=5),
+    used(prompt_tokens=[1000], completion_tokens=500),
+    used(tokens=1500),
+    Row("200, usage nested in usage", whole(usage={"usage": {
+        "prompt_tokens": 1000, "completion_tokens": 500}}), "ok", 1, USED),
+    Row("200, `promptTokenCount` and `candidatesTokenCount`", whole(usage=None, usageMetadata={
+        "promptTokenCount": 1000, "candidatesTokenCount": 400, "thoughtsTokenCount": 100,
+        "totalTokenCount": 1500}), "ok", 1, USED),
+    Row("200, a list as `usage`", whole(usage=[1, 2]), "ok", 1, ASIDE),
+    # Pictures.
+    Row("200, a data URL with a charset", slots({
+        "b64_json": f"data:image/png;charset=utf-8;base64,{PNG}"}), "ok", 1, USED, ("images",)),
+    Row("200, base64 with line ends", slots({"b64_json": "\r\n".join(
+        PNG[i : i + 76] for i in range(0, len(PNG), 76))}), "ok", 1, USED, ("images",)),
+    Row("200, base64 with percent signs", slots({"b64_json": PNG.replace("+", "%2B").replace(
+        "/", "%2F").replace("=", "%3D")}), "ok", 1, USED, ("images",)),
+    Row("200, a page in base64", slots({"b64_json": "PGh0bWw+"}), "invalid_image", 1, USED,
+        ("images",), "not_an_image"),
+    Row("200, half of a picture", slots({"b64_json": PNG[: len(PNG) // 8 * 4]}), "invalid_image",
+        1, USED, ("images",)),
+    Row("200, an empty data URL", slots({"url": "data:image/png;base64,"}), "invalid_image", 1,
+        USED, ("images",)),
+    Row("200, a link to a file", slots({"url": "file:///etc/passwd"}), "invalid_image", 1, USED,
+        ("images",)),
+    Row("200, a link to the cloud's own address", slots({
+        "url": "http://169.254.169.254/latest/meta-data"}), "model_error", 1, USED, ("images",),
+        "allowed_hosts"),
+    Row("200, a link with a password", slots({"url": "http://a:b@localhost/1.png"}), "model_error",
+        1, USED, ("images",), "allowed_hosts"),
+    Row("200, a link that is none", slots({"url": "http://["}), "model_error", 1, USED,
+        ("images",)),
+    Row("200, a web page as `image/png`", lambda _: [Answer(
+        HTML, headers={"Content-Type": "image/png"})], "invalid_image", 1, ASIDE, ("images",)),
+    Row("200, an image slot that is null", slots(None), "invalid_image", 1, USED, ("images",)),
+    Row("200, a picture in `output`", lambda _: [Answer({
+        "output": f"data:image/png;base64,{PNG}", "usage": {
+            "prompt_tokens": 1000, "completion_tokens": 500}})], "ok", 1, USED, ("images",)),
+    # Told that it cannot be.
+    Row("400 in plain words", status(400, b"prompt too long"), "model_error",
+        reason="prompt too long"),
+    Row("400 with a list of errors", status(400, {"errors": [{"message": "bad size"}]}),
+        "model_error", reason="bad size"),
+    Row("403, a region that is not served, for every request", error(403,
+        code="unsupported_country", message="Country, region, or territory not supported"), ENDS,
+        reason="does not accept the key"),
+    Row("403, the account is not verified", error(403, message=
+        "Your organization must be verified; harmful use is prohibited"), ENDS,
+        reason="does not accept the key"),
+    Row("407", status(407, b"proxy"), "model_error", reason="HTTP 407"),
+    Row("410", status(410), "model_error"),
+    Row("418", status(418), "model_error"),
+    Row("451", status(451, {"error": {"message": "Content violates our policy"}}), "refused"),
+    Row("498", status(498), "model_error"),
+)  # fmt: skip
