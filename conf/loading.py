@@ -95,6 +95,15 @@ def _as_benchmark(body: Mapping[str, Any]) -> BenchmarkConf:
         raise ConfError(_explain(err)) from err
 
 
+def published_table(name: str) -> dict[str, Any]:
+    """A published table by its name, or from a YAML file: its columns, and a row a system.
+
+    Raises:
+        ConfError: there is none of that name, or the file cannot be read.
+    """
+    return read_yaml(str(_find("published", name, Path())))
+
+
 def gate_rules(path: str) -> dict[str, Any]:
     """The tolerances of a gate from a YAML file: fields of `GateConf`, only those given.
 

@@ -30,18 +30,20 @@ def _side(text: str, store: str, run: str | None) -> "Side":
 
 
 @click.command("compare")
-@click.argument("left", shell_complete=complete_side)
-@click.argument("right", shell_complete=complete_side)
+@click.argument("left", required=False, shell_complete=complete_side)
+@click.argument("right", required=False, shell_complete=complete_side)
 @click.option("--run", help="The run that plain system names belong to; by default the last one.")
+@click.option("--published", help="A published table: `manuscript`, or a YAML file. No sides.")
 @click.option("--markdown", is_flag=True, help="As Markdown.")
 @click.option("--all", "whole", is_flag=True, help="Every value, format and task with its tests.")
 @across_option
 @store_option
 @as_json
 def compare_command(
-    left: str,
-    right: str,
+    left: str | None,
+    right: str | None,
     run: str | None,
+    published: str | None,
     markdown: bool,
     whole: bool,
     across: bool,
@@ -50,7 +52,8 @@ def compare_command(
 ) -> int:
     """Compare two systems, paired on sample ids.
 
-    LEFT and RIGHT are system names, or `run/system`.
+    LEFT and RIGHT are system names, or `run/system`. With --published a whole run stands beside a
+    published table instead.
     """
     from rich.console import Console
 
@@ -58,6 +61,10 @@ def compare_command(
     from medgen.launch.report import verdicts
     from medgen.launch.report.standing import comparison_lines
 
+    if published:
+        return _beside_published(published, store, run, as_json)
+    if not left or not right:
+        raise click.UsageError("name two systems, or a table with --published")
     found = compare(_side(left, store, run), _side(right, store, run), across=across)
     if as_json:
         sys.stdout.write(verdicts.comparison_json(found) + "\n")
@@ -71,6 +78,24 @@ def compare_command(
             sys.stdout.write(f"{line}\n")
         sys.stdout.write(f"all     medgen compare {left} {right} --all\n")
         sys.stdout.write("look    medgen view --page compare\n")
+    return 0
+
+
+def _beside_published(published: str, store: str, run: str | None, as_json: bool) -> int:
+    from dataclasses import asdict
+
+    from medgen.conf.loading import published_table
+    from medgen.engine.results.summary import summarize
+    from medgen.launch.commands.options import emit, say
+    from medgen.launch.report.published import beside, lines
+
+    table = published_table(published)
+    found = beside(table, summarize(open_run(store, run)))
+    if as_json:
+        for one in found:
+            emit("published", state=one.state, difference=one.difference, **asdict(one))
+    else:
+        say("\n".join(lines(found, str(table.get("source") or published))))
     return 0
 
 
