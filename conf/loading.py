@@ -66,14 +66,15 @@ def group_names(group: str, folder: Path | None = None) -> list[str]:
 
 
 def benchmark_conf(name: str) -> BenchmarkConf | None:
-    """A member of the `benchmark` group; None when there is none of that name.
+    """A member of the `benchmark` group, or one that lies here; None when nobody has the name.
 
     Raises:
         ConfError: the file breaks the schema.
     """
-    if name not in group_names("benchmark"):
+    folder = Path.cwd()
+    if name not in group_names("benchmark", folder) and _beside("benchmark", name, folder) is None:
         return None
-    return _as_benchmark(_member("benchmark", name, None))
+    return _as_benchmark(_member("benchmark", name, folder))
 
 
 def benchmark_file(path: str) -> BenchmarkConf:
@@ -122,7 +123,7 @@ def gate_rules(path: str) -> dict[str, Any]:
 
 def _run_file(path: str | None) -> tuple[Path | None, dict[str, Any]]:
     if path is None:
-        return None, {}
+        return Path.cwd(), {}
     if path in group_names("run"):
         return None, read_yaml(str(files("medgen.conf").joinpath("run", f"{path}.yaml")))
     if not Path(path).is_file():
@@ -364,7 +365,7 @@ def _read_member(group: str, name: str, folder: Path | None) -> dict[str, Any]:
     path = _find(group, name, folder)
     body = read_yaml(str(path))
     if group == "benchmark":
-        own = path.parent if folder is not None and path.is_relative_to(folder) else None
+        own = None if path.is_relative_to(str(files("medgen.conf"))) else path.parent
         body = preset(body, lambda other: _read_member(group, other, folder), own)
     elif group in PLACES and "family" in body:
         facts, family = _of_family(body, path, folder)
@@ -444,13 +445,26 @@ def _find(group: str, name: str, folder: Path | None) -> Path:
         if path.is_file():
             return path
         raise ConfError(f"{group}: no file {path}")
+    if (own := _beside(group, name, folder)) is not None:
+        return own
     if name not in group_names(group, folder):
         known = group_names(group, folder)
         hint = _did_you_mean(name, known)
         raise ConfError(f"no {group} named {name!r}; there are {', '.join(known)}{hint}")
-    if folder is not None and (folder / group / f"{name}.yaml").is_file():
-        return folder / group / f"{name}.yaml"
     return Path(str(files("medgen.conf").joinpath(group, f"{name}.yaml")))
+
+
+def _beside(group: str, name: str, folder: Path | None) -> Path | None:
+    """A user's own file of that name: in the group's folder beside the run's file, or beside it.
+
+    What lies beside the run's file alone has no name of ours: a run may be called like a system.
+    """
+    if folder is None or Path(name).name != name:
+        return None
+    if (inside := folder / group / f"{name}.yaml").is_file():
+        return inside
+    beside = folder / f"{name}.yaml"
+    return beside if name not in group_names(group) and beside.is_file() else None
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:

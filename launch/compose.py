@@ -39,6 +39,7 @@ from medgen.engine.settings import check_arguments
 from medgen.engine.store.chaos import Chaos
 from medgen.engine.store.layout import benchmark_name
 from medgen.engine.store.objects import Objects
+from medgen.launch.own_code import unknown_classes
 from medgen.launch.presets import records_source, refuse_hosted
 from medgen.launch.setup.doctor import absent
 from medgen.metrics.catalogue import CATALOGUE, SCORER, metric_spec
@@ -365,6 +366,8 @@ def plan_of(conf: RunConf, objects: Objects, chaos: Chaos | None = None) -> Plan
     """The plan of a configuration; imports the benchmark when that is asked."""
     refuse_hosted(conf, conf.benchmark.access)
     asked = recipe(conf)  # first: a mistake is said before minutes go into an import
+    for sentence in unknown_classes(asked):
+        log.warning(sentence)
     manifest = ensure_benchmark(objects, conf.benchmark)
     refuse_hosted(conf, str(manifest.source.get("access", "")))
     made = inject_faults(asked, chaos) if chaos else asked

@@ -71,7 +71,13 @@ class Parcel:
         return sink.getvalue()
 
 
-def pack(config: str, include: Sequence[str], most_mib: float, root: Path | None = None) -> Parcel:
+def pack(
+    config: str,
+    include: Sequence[str],
+    most_mib: float,
+    root: Path | None = None,
+    own: Mapping[str, bytes] | None = None,
+) -> Parcel:
     """Collect the code, the composed configuration and the files included by name.
 
     Args:
@@ -79,6 +85,7 @@ def pack(config: str, include: Sequence[str], most_mib: float, root: Path | None
         include: files or directories relative to `root` that the run's own adapters need.
         most_mib: refuse more than this, before compression.
         root: where includes are looked up; by default the current directory.
+        own: further files by name: modules that lie beside the run's file.
 
     Raises:
         ConfigError: an include leaves the root, looks like a secret or holds one, or all is too
@@ -86,6 +93,7 @@ def pack(config: str, include: Sequence[str], most_mib: float, root: Path | None
     """
     content = dict(_code())
     content |= _read_included(root or Path.cwd(), include)
+    content |= own or {}
     content |= {RUN_FILE: config.encode()} | _metadata()
     _refuse_secrets(content)
     digest = _digest(content)

@@ -22,7 +22,8 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.launch.cluster.jobs import TERMINAL, Cluster, address, attempt, job_name
 from medgen.launch.cluster.parcel import DISTRIBUTION, RUN_FILE, Parcel, pack
-from medgen.launch.compose import config_text, plan_of
+from medgen.launch.compose import config_text, plan_of, recipe
+from medgen.launch.own_code import own_modules
 
 _RUN = ("python", "-m", "medgen", "run", "--config", RUN_FILE, "--json")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -49,7 +50,8 @@ def submit(conf: RunConf, retry_errors: bool = False) -> Submission:
     """
     variables = environment(conf.submit)
     conf = for_cluster(conf)
-    parcel = pack(config_text(conf), conf.submit.include, conf.submit.most_mib)
+    own = own_modules(recipe(conf))
+    parcel = pack(config_text(conf), conf.submit.include, conf.submit.most_mib, own=own)
     cluster = Cluster(address(conf.submit.address))
     objects = connect(conf.store)
     plan = plan_of(conf, objects)

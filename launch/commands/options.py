@@ -79,7 +79,9 @@ def configuration(config: str | None, store: str | None, overrides: tuple[str, .
         ConfError: it is wrong; the message says where.
     """
     from medgen.conf import load
+    from medgen.launch.own_code import find_beside
 
+    find_beside(config)
     own = (f"store={store}",) if store else ()
     context = click.get_current_context(silent=True)  # none where it is called as a function
     if context and (limit := context.meta.get(_LIMIT)):

@@ -179,6 +179,15 @@ def _say_given_up(result: "RunResult", store: str) -> None:
         say(f"what was raised, with tracebacks: {shown}", err=True)
 
 
+def _refuse_unknown(conf: "RunConf") -> None:
+    """Refuse classes that are not here, where no other machine could have them."""
+    from medgen.launch.compose import recipe
+    from medgen.launch.own_code import refuse_unknown
+
+    if conf.cluster.pool == "local" or conf.cluster.address is None:
+        refuse_unknown(recipe(conf))
+
+
 @click.command("plan")
 @config_options
 @as_json
@@ -206,6 +215,7 @@ def plan_command(
     from medgen.launch.run.plan import check_cluster, foretell, plan_totals, show_tree
 
     conf = configuration(config, store, overrides)
+    _refuse_unknown(conf)
     objects = connect(conf.store)
     plan = plan_of(conf, objects)
     reader = RunReader(objects, plan)

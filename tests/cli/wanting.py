@@ -85,7 +85,7 @@ class Repeating:
         return {"judge": self.name}
 
 
-class Absent:
+class Absent(OneView):
     """A judge that cannot be made."""
 
     def __init__(self, name: str) -> None:

@@ -1,0 +1,69 @@
+"""docs/your-own.md as it stands, from another folder; and what `plan` says of what does not fit."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import medgen
+
+PAGE = (Path(__file__).parents[2] / "docs" / "your-own.md").read_text(encoding="utf-8")
+PYTHON = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
+YAML = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The page's files, seen from elsewhere; the path of Python is put back."""
+    own = tmp_path / "own"
+    own.mkdir()
+    assert PYTHON is not None
+    (own / "mine.py").write_text(PYTHON[1])
+    (own / "run.yaml").write_text(YAML[0])
+    (own / "first.yaml").write_text(YAML[1])
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield own
+    sys.modules.pop("mine", None)
+
+
+def test_the_page_runs_as_it_stands_from_any_folder(folder: Path, tmp_path: Path) -> None:
+    given = ("--config", str(folder / "run.yaml"), "--store", str(tmp_path / "store"))
+    planned = medgen("plan", *given)
+    assert planned.returncode == 0, planned.stderr
+    done = medgen("run", *given, "allowed_failures=1.0")
+    assert done.returncode == 0, done.stderr
+    reported = medgen("report", "--all", "--store", str(tmp_path / "store"))
+    for name in ("words", "overall", "first"):
+        assert name in reported.stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("def predict(", "def answer(", "has no method 'predict'; a system has predict(requests)"),
+        ("def predict(self, requests", "def predict(self", "it is called as predict(requests)"),
+        ("def __init__(self, word", "def __init__(self, words", "has no argument 'word'"),
+        ("class FirstOption", "class Other", "has no 'FirstOption'"),
+    ],
+)
+def test_plan_says_what_a_class_lacks(
+    folder: Path, tmp_path: Path, before: str, after: str, said: str
+) -> None:
+    text = (folder / "mine.py").read_text()
+    assert before in text
+    (folder / "mine.py").write_text(text.replace(before, after))
+    store = str(tmp_path / "store")
+    planned = medgen("plan", "--config", str(folder / "run.yaml"), "--store", store)
+    assert said in planned.stderr
+
+
+def test_plan_refuses_a_module_that_is_nowhere(folder: Path, tmp_path: Path) -> None:
+    (folder / "mine.py").rename(folder / "other.py")
+    store = str(tmp_path / "store")
+    done = medgen("plan", "--config", str(folder / "run.yaml"), "--store", store)
+    assert done.returncode == 2
+    assert "there is no module 'mine'. Its file lies beside the run's file" in done.stderr
