@@ -2,9 +2,10 @@
 
 Every holding is an object of its own, numbered, created only if it does not exist: of two that
 try for the same number one wins. The holder alone rewrites its object, to renew or release it.
-Clocks of the machines must agree to within the lease's length. A holder that was suspended past
-its end learns of it at the next renewal; until then two may work, which repeats work and harms
-nothing, for results are addressed by what they are.
+No machine's clock is asked: who waits watches whether the object changes, for as long as its holder
+says, by a monotonic clock of his own. A holder that was suspended past its end learns of it at the
+next renewal; until then two may work, which repeats work and harms nothing, for results are
+addressed by what they are.
 """
 
 import contextlib
@@ -14,7 +15,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from medgen.engine.codec import decode, encode
 from medgen.engine.errors import PlanError, StoreError
@@ -28,7 +28,7 @@ Tell = Callable[[str], None]
 
 
 class LeaseHeld(PlanError):
-    """Somebody else holds the lease; says who and until when."""
+    """Somebody else holds the lease; says who."""
 
 
 class LeaseLost(StoreError):
@@ -40,7 +40,8 @@ class Holding:
     """What one lease object says."""
 
     holder: str
-    until: float  # seconds since 1970
+    seconds: float  # without a renewal, after which it is over
+    renewals: int = 0
     released: bool = False
 
 
@@ -52,23 +53,28 @@ class Lease:
         objects: Objects,
         folder: str,
         seconds: float,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Takes nothing yet. `seconds` is how long a holder that died keeps others out."""
         self.objects, self.folder, self.seconds, self.clock = objects, folder, seconds, clock
         self.holder = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         self.number = 0  # of our holding; 0: none
+        self._renewals = 0
 
     def take(self) -> None:
         """Become the holder.
 
         Raises:
-            LeaseHeld: another holds it, or was a moment faster.
+            LeaseHeld: it is not released, or another was a moment faster. Whether its holder lives
+                is not known; `outlive` finds out.
         """
-        numbers = self._numbers()
-        last = numbers[-1] if numbers else 0
         if held := self._holder():
             raise LeaseHeld(self._words(held))
+        self._follow()
+
+    def _follow(self) -> None:
+        numbers = self._numbers()
+        last = numbers[-1] if numbers else 0
         mine = encode(self._holding())
         if not self.objects.create(self._path(last + 1), mine):
             raise LeaseHeld(self._words(self._read(last + 1)))
@@ -88,14 +94,16 @@ class Lease:
         Raises:
             LeaseHeld: the holder lives, or another was a moment faster.
         """
-        first = self._holder()
+        first, since = self._holder(), self.clock()
         if first is not None:
             tell(f"{self._words(first)}; waiting to see whether that one lives")
         while (held := self._holder()) is not None:
             if held != first:
                 raise LeaseHeld(self._words(held))
-            pause(min(self.seconds / 30, _LOOK_EVERY_S))
-        self.take()
+            if self.clock() - since >= held.seconds:
+                break
+            pause(min(held.seconds / 30, _LOOK_EVERY_S))
+        self._follow()
 
     def renew(self) -> None:
         """Hold it for another `seconds`.
@@ -104,6 +112,7 @@ class Lease:
             LeaseLost: it ran out, and another holds it now.
         """
         self._check()
+        self._renewals += 1
         self.objects.replace(self._path(self.number), encode(self._holding()))
         self._check()
 
@@ -116,20 +125,17 @@ class Lease:
         self.number = 0
 
     @contextlib.contextmanager
-    def hold(self, lost: Callable[[], None], tell: Tell | None = None) -> Iterator[None]:
-        """Take it, renew it in the background, release it.
+    def hold(self, lost: Callable[[], None], tell: Tell) -> Iterator[None]:
+        """Take it, when a holder that died is over; renew it in the background, release it.
 
         Args:
             lost: is called when it is lost.
-            tell: given, a holder that has died is waited for (`outlive`).
+            tell: as for `outlive`.
 
         Raises:
             LeaseHeld: another holds it.
         """
-        if tell is None:
-            self.take()
-        else:
-            self.outlive(tell)
+        self.outlive(tell)
         over = threading.Event()
         thread = threading.Thread(target=self._keep, args=(over, lost), daemon=True)
         thread.start()
@@ -156,13 +162,13 @@ class Lease:
             raise LeaseLost(f"{self.folder}: the lease ran out and another has taken it")
 
     def _holding(self, released: bool = False) -> Holding:
-        return Holding(self.holder, self.clock() + self.seconds, released)
+        return Holding(self.holder, self.seconds, self._renewals, released)
 
     def _holder(self) -> Holding | None:
-        """Who holds it now."""
+        """Who holds it, dead or alive."""
         numbers = self._numbers()
         held = self._read(numbers[-1]) if numbers else None
-        return held if held and not held.released and held.until > self.clock() else None
+        return held if held and not held.released else None
 
     def _numbers(self) -> list[int]:
         names = self.objects.names(self.folder)
@@ -176,5 +182,5 @@ class Lease:
         return decode(Holding, self.objects.read(path), f"{path}: not a lease; delete it to go on")
 
     def _words(self, held: Holding) -> str:
-        until = datetime.fromtimestamp(held.until, UTC).isoformat(timespec="seconds")
-        return f"{self.folder} is held by {held.holder} until {until} unless it is renewed"
+        over = f"over after {held.seconds:g} s without a renewal"
+        return f"{self.folder} is held by {held.holder}; {over}"

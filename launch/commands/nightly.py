@@ -94,6 +94,6 @@ def _prune(conf: "RunConf", really: bool) -> int:
     objects = connect(conf.store)
     history = History(objects, conf.name, conf.nightly.every_days)
     lease = Lease(objects, history.place.lease, conf.nightly.lease_s)
-    with lease.hold(lambda: None):
+    with lease.hold(lambda: None, lambda words: say(words, err=True)):
         say(tidy(history, conf, apply=really) or "nothing may go")
     return 0

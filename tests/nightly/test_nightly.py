@@ -177,7 +177,7 @@ def test_the_same_night_twice_computes_once(tmp_path: Path, board: Board) -> Non
 def test_two_nights_are_kept_apart_and_it_is_said(tmp_path: Path, board: Board) -> None:
     nights = Nights(tmp_path, 24)
     other = Lease(nights.history.objects, "nightly/full/lease", 6)
-    with other.hold(lambda: None):  # it lives: it renews
+    with other.hold(lambda: None, lambda words: None):  # it lives: it renews
         assert nights.run("2026-01-01", 0.10, "nightly.lease_s=6") == 6
     assert nights.night("2026-01-01").outcome == "kept out"
     assert other.holder in board.posts[-1]["text"]

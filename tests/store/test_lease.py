@@ -18,6 +18,9 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    def move(self, seconds: float) -> None:
+        self.now += seconds
+
 
 @pytest.fixture
 def clock() -> Clock:
@@ -40,11 +43,11 @@ def test_one_at_a_time(store_url: str, clock: Clock) -> None:
 def test_it_is_taken_over_after_its_end_and_not_before(store_url: str, clock: Clock) -> None:
     dead, heir = lease(store_url, clock), lease(store_url, clock)
     dead.take()
-    clock.now += 59
+    before = clock.now
     with pytest.raises(LeaseHeld):
         heir.take()
-    clock.now += 2
-    heir.take()
+    heir.outlive(lambda words: None, clock.move)
+    assert 60 <= clock.now - before <= 63
     # The one who was thought dead learns of it, and cannot take it back nor release it.
     with pytest.raises(LeaseLost):
         dead.renew()
@@ -114,6 +117,29 @@ def test_of_many_at_once_one_wins(shared_url: str, clock: Clock) -> None:
         assert sum(threads.map(attempt, range(8))) == 1
 
 
+def test_clocks_of_machines_may_say_what_they_like(store_url: str) -> None:
+    ahead, behind = Clock(), Clock()
+    ahead.now += 3600
+    behind.now -= 3600
+    holder = lease(store_url, ahead)
+    holder.take()
+
+    def pause(seconds: float) -> None:
+        behind.move(seconds)
+        ahead.move(seconds)
+        holder.renew()
+
+    with pytest.raises(LeaseHeld, match=holder.holder):
+        lease(store_url, behind).outlive(lambda words: None, pause)
+
+
+def test_a_lease_lasts_as_long_as_its_holder_says(store_url: str, clock: Clock) -> None:
+    lease(store_url, clock, 600).take()
+    before = clock.now
+    lease(store_url, clock, 5).outlive(lambda words: None, clock.move)
+    assert clock.now - before >= 600
+
+
 def test_old_holdings_do_not_pile_up(memory_url: str, clock: Clock) -> None:
     objects = connect(memory_url)
     for _ in range(12):
@@ -128,13 +154,12 @@ def test_old_holdings_do_not_pile_up(memory_url: str, clock: Clock) -> None:
 def test_it_is_kept_in_the_background_and_its_loss_is_told(memory_url: str, clock: Clock) -> None:
     lost = Event()
     holder = Lease(connect(memory_url), FOLDER, 0.3, clock)
-    with holder.hold(lost.set):
+    with holder.hold(lost.set, lambda words: None):
         before = connect(memory_url).read(f"{FOLDER}/lease-000001.json")
         clock.now += 0.1
         until = Event()
         while connect(memory_url).read(f"{FOLDER}/lease-000001.json") == before:
             until.wait(0.02)
         assert not lost.is_set()
-        clock.now += 10
-        lease(memory_url, clock).take()
+        lease(memory_url, clock).outlive(lambda words: None, clock.move)
         assert lost.wait(10)
