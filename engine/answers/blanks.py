@@ -24,7 +24,8 @@ _STATED = re.compile(
     rf"(?:(?:{ENGLISH}|{ANSWER}|blanks?|words?|terms?|phrase|fill(?:[ -]in)?)(?:{END}|(?=\d))[\"']?"
     rf"(?:\s*(?:{RIGHT}){END})?\s*(?:\(?\d{{1,2}}\)?|in the blank|for the blank)?"
     rf"\s*(?:(?:{IS}){END}|{SIGN})\s*:?\s*)"
-    r"|^\s*(?:it|this|that)(?:'s| is)\s(?:an?\s)?"
+    r"|^\s*(?:it|this|that)(?:'s| is| should be| would be| must be)\s(?:an?\s)?"
+    r"|^\s*i (?:would |'d )?(?:fill in|fill it with|say|answer)\s?:?\s"
     r"|^\s*(?:正确|最终)?(?:的)?(?:答案|答え|回答|正解)\s?(?:是|为|は|:)\s?"
     r"|^\s*(?:정답|답)\s?(?:은|는|:)\s?",
     re.IGNORECASE,
@@ -35,16 +36,27 @@ _INSIDE = re.compile(
     r"(?:is|should be|would be)(?:\s*:)?\s+(?!not\b|n't\b|unclear|unknown)",
     re.IGNORECASE,
 )
-# A blank's number, in digits, letters or words.
+# A blank's number, in digits, letters, Roman numerals or words. In the middle of a line it counts
+# only where it is the next one.
 _NUMBERED = re.compile(
-    r"(?:^|(?<=[\s;,]))(?:"
-    r"\(?(?:blank\s?)?(?P<digit>\d{1,2})(?:[.):](?!\d)|\)\s?|(?<=k\s\d)\s?[:=])"
-    r"|\(?(?P<letter>[a-h])\)"
-    rf"|(?:the\s)?(?:(?:{_COUNTED})(?:\s(?:blank|gap|word|one|answer))?|blank\s(?:one|two|three|four|"
-    r"five|six))\s?(?:is\b|[:=])"
-    r"|第[一二三四五六\d]\s?(?:个|個)?(?:空|格)?\s?(?:是|为|:))\s*",
+    r"(?:^|(?<=[\s;,])|(?=[(\[]))(?:"
+    r"(?:blank|gap)[\s_]?[#(\[]?(?P<blank>\d{1,2})[)\]]?\s?(?:[:=.)-]|is\b)"
+    r"|[#(\[]?(?P<digit>\d{1,2})(?:[.):\]](?!\d)|\s-\s):?"
+    r"|#(?P<hash>\d{1,2})\s"
+    r"|[(\[]?(?:(?P<roman>iii|ii|i|iv|v)|(?P<letter>[a-h]))[)\]]"
+    r"|(?P<open>[a-h]):(?=\s)"
+    rf"|(?:the\s)?(?P<word>(?:{_COUNTED})(?:\s(?:blank|gap|word|one|answer))?|blank\s(?:one|two|three|"
+    r"four|five|six))\s?(?:is\b|[:=])"
+    r"|(?P<han>第[一二三四五六\d]\s?(?:个|個)?(?:空|格)?)\s?(?:是|为|:))\s*",
     re.IGNORECASE,
 )
+_ROMAN = ("i", "ii", "iii", "iv", "v")
+_CHATTER = re.compile(
+    r"\W*(?:i hope|hope this|let me know|feel free|please let|is there anything|thank|"
+    r"you're welcome|sure|of course|certainly|okay)\b.{0,120}$|.{1,120}:$",
+    re.IGNORECASE,
+)
+_BECAUSE = re.compile(r",?\s(?:because|since)\s.*$|,\sas\s.*$", re.DOTALL)
 _SENTENCE = re.compile(r"(?:\S+\s+){4,}\S+[.!?\u3002]\s*$|.{15,}\u3002\s*$")
 _DOUBT = re.compile(
     r"(?:i'?m |i am |it is |it's )?(?:not sure|unsure|unknown|unclear|cannot be determined|"
@@ -103,8 +115,10 @@ def _statements(words: str) -> list[str]:
 
 def _short_lines(words: str) -> list[str]:
     lines = [line for line in words.split("\n") if line.strip()]
-    short = [line for line in lines if not _sentence(line)]
-    return short or lines[-1:]
+    # What announces an answer, or takes leave, is none.
+    said = [line for line in lines if not _CHATTER.match(line)] or lines
+    short = [line for line in said if not _sentence(line)]
+    return [_BECAUSE.sub("", line) for line in short or said[-1:]]
 
 
 def _sentence(line: str) -> bool:
@@ -126,19 +140,28 @@ def _parts(line: str) -> list[str]:
 
 
 def _at_numbers(line: str) -> list[str]:
-    """The line cut at its blanks' numbers; a letter in brackets counts in its order alone."""
+    """The line cut at its blanks' numbers."""
     pieces: list[str] = []
-    place = 0
-    letters = "a"
+    place = count = 0
     for mark in _NUMBERED.finditer(line):
-        if letter := mark["letter"]:
-            opens = not line[: mark.start()].strip()
-            if not opens and letter.casefold() != letters:
-                continue
-            letters = chr(ord(letter.casefold()) + 1)
+        value = _value(mark)
+        opens = not line[: mark.start()].strip()
+        if not (opens or mark["blank"]) and (mark["open"] or value not in (None, count + 1)):
+            continue
+        count = value or count + 1
         pieces.append(re.sub(r"[\s,]*(?:\band)?[\s,]*$", "", line[place : mark.start()]))
         place = mark.end()
     return [*pieces, line[place:]]
+
+
+def _value(mark: re.Match[str]) -> int | None:
+    """Which blank a mark numbers; None where a word does it."""
+    if digits := mark["blank"] or mark["digit"] or mark["hash"]:
+        return int(digits)
+    if roman := mark["roman"]:
+        return _ROMAN.index(roman.casefold()) + 1
+    letter = mark["letter"] or mark["open"]
+    return ord(letter.casefold()) - 96 if letter else None
 
 
 def _by_comma(parts: Sequence[str], wanted: int) -> list[str]:
@@ -146,7 +169,9 @@ def _by_comma(parts: Sequence[str], wanted: int) -> list[str]:
 
 
 def _by_and(parts: Sequence[str], wanted: int) -> list[str]:
-    return _cut_to(parts, wanted, lambda part: re.split(r"\s*,\s*(?:and\s)?|\s(?:and|&)\s", part))
+    return _cut_to(
+        parts, wanted, lambda part: re.split(r"\s*,\s*(?:and\s)?|\s(?:and|&)\s|[和及与與と]", part)
+    )
 
 
 def _cut_to(parts: Sequence[str], wanted: int, cut: Callable[[str], list[str]]) -> list[str]:

@@ -15,9 +15,9 @@ from medgen.engine.answers.forms import one_spelling
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[\w+-]*[ \t]*$", re.MULTILINE)
 _FENCED = re.compile(r"(?:```|~~~)[\w+-]*[ \t]*\r?\n(.*?)\r?\n?[ \t]*(?:```|~~~)", re.DOTALL)
-_EMPHASIS = re.compile(
-    r"(?<![\d*])\*{1,3}(?!\*)|(?<!\*)\*{1,3}(?![\d*])|_{2,3}|(?<!\w)_|_(?!\w)|`+"
-)
+# Stars in pairs, or that stand at no word's end: T2* keeps its own.
+_STARRED = re.compile(r"(\*{1,3})(?=[^\s*])([^*\n]{1,2000}?)(?<=[^\s*])\1(?!\*)")
+_EMPHASIS = re.compile(r"(?<![\w*])\*{1,3}(?!\*)|\*{2,3}(?![\d*])|_{2,3}|(?<!\w)_|_(?!\w)|`+")
 # A quote's mark, but not the relation of "> 5 cm"; a bullet; a heading; an arrow.
 _LINE_MARK = re.compile(
     r"^[ \t]*(?:#{1,6}[ \t]+|>(?![ \t]?[\d=])[ \t]?|[-*+\u2022\u25aa\u25cf][ \t]+(?=\S)"
@@ -85,7 +85,7 @@ def plain_words(text: str) -> str:
     if "|" in bare:
         bare = _ROW_OF_TABLE.sub(_cells, _RULE_OF_TABLE.sub("", bare))
     bare = _LINE_MARK.sub("", _STRUCK.sub("", _LINE_MARK.sub("", bare)))
-    return _LINE_MARK.sub("", _EMPHASIS.sub("", bare)).strip()
+    return _LINE_MARK.sub("", _EMPHASIS.sub("", _STARRED.sub(r"\2", bare))).strip()
 
 
 def _without_pictures(text: str) -> str:

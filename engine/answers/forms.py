@@ -93,6 +93,7 @@ _UNITS = (
     (re.compile(r"(?<=\d)\s?centi(?:meters?|metres?)\b"), "cm"),
     (re.compile(r"(?<=\d)\s?milli(?:liters?|litres?)\b"), "ml"),
     (re.compile(r"\bmm\shg\b"), "mmhg"),
+    (re.compile(r"(?<=\d)\s?°\s(?=[cf]\b)"), "°"),
     (re.compile(r"(?<=\d)\s?(?:percent|per cent)\b"), "%"),
     (re.compile(r"(?<=\d)\s?(?:degrees?|deg)\b(?:\s?(?=[cf]\b))?"), "°"),
     (re.compile(r"(?<=\d)\s?(?:u|mc|µ|μ)(?=(?:m|g|l|mol|gy|s)\b)"), "μ"),
@@ -116,6 +117,7 @@ def _without_tex(text: str) -> str:
     for _ in range(2):  # one inside another
         text = _TEX_WORDS.sub(r"\1", text)
     text = _TEX_DEGREES.sub("°", _TEX_FRACTION.sub(r"\1/\2", text))
+    text = text.replace("\\mu ", "\u03bc")  # whose blank is none
     return _TEX_MATHS.sub(r"\1", _TEX_SIGN.sub(lambda m: _TEX_SIGNS[m[1]], text))
 
 
@@ -140,7 +142,7 @@ def canonical(text: str) -> str:
 
 def _without_edges(words: str) -> str:
     """Without the marks at both ends, but for the point of `.5`."""
-    bare = words.rstrip(_EDGES)
+    bare = words.rstrip(_EDGES.replace("*", ""))  # T2* is not T2
     return bare.lstrip(_EDGES) if not _POINT.match(bare) else bare
 
 

@@ -17,7 +17,7 @@ _CANNOT = (
 )
 _ABLE = (
     r"(?:not (?:able|allowed|permitted|authori[sz]ed|qualified|licensed|comfortable|designed|"
-    r"equipped|in a position|"
+    r"equipped|trained|in a position|"
     r"going|willing)(?: to)?|unable to|unwilling to|prohibited from|incapable of|going to have to)"
 )
 _SEEN = (
@@ -28,8 +28,10 @@ _SEEN = (
 _DOING = (
     r"(?:be able to |to )?(?:really |directly |ethically |actually |safely )?(?:help(?! but|"
     r" noticing| thinking)|assist|provid|comply|answer|interpret"
-    r"|analy[sz]|generat|creat|edit|fulfil|diagnos|offer|give|giving|giv|do (?:that|this|so)|"
+    r"|analy[sz]|generat|creat|edit|fulfil|diagnos|do (?:that|this|so)|"
     r"process|view|access|open|recommend|advise|feel comfortable|decline|"
+    r"(?:offer|giv(?:e|ing)) (?:you )?(?:an? |any |the )?(?:\w+ )?(?:advice|diagnos\w+|answers?|"
+    r"opinions?|information|interpretation|recommendations?|that|this|it)\b|feel qualified|"
     r"evaluat(?! for\b)|assess(?! for\b)|discuss|engage|respond|continue|proceed|produc|modify|"
     r"identify (?:the )?(?:people|persons?|individuals?|faces?|anyone|who)|"
     rf"(?:see|look at|examine|read|comment on) {_SEEN})"
@@ -38,7 +40,16 @@ _ENGLISH = (
     rf"\b(?:i|we)(?:\s|'m\s|'re\s)(?:am\s|are\s|must\s|have to\s|would\s)?(?:also\s|really\s|"
     rf"just\s|therefore\s|"
     rf"simply\s|currently\s|unfortunately\s|afraid i\s)*(?:{_CANNOT}|{_ABLE})"
-    rf"(?:\s(?:and|or)\s(?:{_CANNOT}|{_ABLE}))?\s+{_DOING}"
+    rf"(?:\s(?:and|or)\s(?:{_CANNOT}|{_ABLE}))?(?:,\s[^,]{{1,30}},)?\s+(?:\w+ly\s)?{_DOING}"
+    rf"|\bi(?:'m| am)\s[^.;]{{1,60}}\band (?:{_CANNOT}|{_ABLE}|am {_ABLE})\s+{_DOING}"
+    r"|\bi can only (?:answer|help|assist|discuss|provide)\b"
+    r"|\bi(?:'m| am|(?:'ve| have) been) (?:instructed|programmed|designed|trained|told) not to\b"
+    r"|\b(?:the assistant|this (?:model|system|assistant)) (?:cannot|can't|is unable to) \w+"
+    r"|\b(?:content|response|request|prompt) (?:was |has been |is )?(?:blocked|filtered|flagged)\b"
+    r"|\b(?:cannot|can't) be (?:analy[sz]ed|interpreted|evaluated) by (?:me|us)\b"
+    r"|\bnot possible for (?:me|us) to\b|\bneither confirm nor deny\b"
+    r"|\bi (?:wish i could|would love to|would like to)\s(?:help|assist)\b[^.]{0,20}\bbut i "
+    r"(?:can't|cannot)\W*$"
     rf"|^\W*(?:sorry,?\s*(?:but\s)?)?(?:{_ABLE}|{_CANNOT})\s+{_DOING}"
     # A refusal that names nothing: "I'm sorry, I can't."
     rf"|\b(?:sorry|apologi\w+|afraid|unfortunately)\b[^.]{{0,20}}\bi\s(?:{_CANNOT}|am unable)\W*$"
@@ -114,23 +125,32 @@ _AROUND = re.compile(
     r"radiologist|specialist)|"
     r"language model|(?:an|as an) ai\b|ai (?:assistant|model)|hope you understand|"
     r"let me know|feel free|happy to help|glad to help|can help (?:you )?with|anything else|"
+    r"(?:i'd|i would) (?:love|like) to (?:help|assist)|i wish i could|"
     r"please (?:provide|upload|share|try|rephrase)|"
     r"thank|understand your|this (?:request|content|image) (?:may|might|contains|"
     r"appears to contain|involves)|"
     r"inappropriate|sensitive|privacy|harmful|unsafe|safety|unfortunately\W*$|professional|"
     r"if you have (?:any|other|more)|"
     r"would you like|instead,? i can|how (?:else )?(?:can|may) i|real (?:person|patient|people))\b"
+    r"|^\W*i (?:can't|cannot|won't|am unable to)\W*$"
     r"|抱歉|对不起|對不起|请咨询|咨询医生|申し訳|죄송|عذر|آسف|खेद"
     r"|\b(?:lo siento|désolée?|leid|desculpe|dispiace|извин\w+|сожалени\w+|üzgünüm|maaf|spijt|"
     r"przepraszam|beklager|tyvärr)\b|xin lỗi",
     re.IGNORECASE,
 )
+_CONCEDING = re.compile(r"\W*(?:although|though|even though|while|whilst)\b[^,;.]{1,160},", re.I)
 _CLAUSES = re.compile(
     r"(?<=[.!?;\u3002\uff01])\s*(?=\S)(?<![A-Z]\.)|\n+"
     r"|,?\s+(?:but|however|nevertheless|nonetheless|that said|yet|still|although|though)\b,?\s*"
     r"(?!(?:unfortunately,?\s)?(?:i|we)\b)|,\s+(?=(?:the|there|these|it|its)\b)",
     re.IGNORECASE,
 )
+
+
+def _conceded(clause: str) -> list[str]:
+    """What "while" and "although" concede, and what is said all the same."""
+    found = _CONCEDING.match(clause)
+    return [clause] if found is None else [found[0], clause[found.end() :]]
 
 
 def is_refusal(text: str, task: str = "", choices: tuple[str, ...] = ()) -> bool:
@@ -145,7 +165,7 @@ def is_refusal(text: str, task: str = "", choices: tuple[str, ...] = ()) -> bool
     words = plain_words(text)
     if not words or len(words) > _LONGEST or not _DECLINES.search(words):
         return False
-    clauses = [c for c in _CLAUSES.split(words) if c and c.strip()]
+    clauses = [c for whole in _CLAUSES.split(words) if whole for c in _conceded(whole) if c.strip()]
     left = [c for c in clauses if not _DECLINES.search(c) and not _AROUND.search(c)]
     rest = "\n".join(c.strip(" ,.;:") for c in left)
     if not re.search(r"\w", rest):

@@ -33,7 +33,13 @@ def test_blanks_are_filled_or_not_or_nobody_can_tell() -> None:
 
 def test_what_declines_is_told_from_what_answers() -> None:
     table = list(rows("refusals"))
-    assert [("declines" if is_refusal(reply) else "answers", reply) for _, reply in table] == table
+    options = ("A. Pneumothorax", "B. Pleural effusion", "C. Mass", "D. Normal")
+    read = []
+    for kind, reply in table:
+        closed = ("multiple-choice", options) if kind == "chooses" else ("", ())
+        read.append(("declines" if is_refusal(reply, *closed) else kind, reply))
+    assert read == table
+    assert {kind for kind, _ in table} == {"declines", "answers", "chooses"}
 
 
 def test_several_options_that_are_named_are_read_as_a_set() -> None:
