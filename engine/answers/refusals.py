@@ -147,7 +147,7 @@ _CLAUSES = re.compile(
 )
 
 
-def _conceded(clause: str) -> list[str]:
+def _by_concession(clause: str) -> list[str]:
     """What "while" and "although" concede, and what is said all the same."""
     found = _CONCEDING.match(clause)
     return [clause] if found is None else [found[0], clause[found.end() :]]
@@ -165,7 +165,9 @@ def is_refusal(text: str, task: str = "", choices: tuple[str, ...] = ()) -> bool
     words = plain_words(text)
     if not words or len(words) > _LONGEST or not _DECLINES.search(words):
         return False
-    clauses = [c for whole in _CLAUSES.split(words) if whole for c in _conceded(whole) if c.strip()]
+    clauses = [
+        c for whole in _CLAUSES.split(words) if whole for c in _by_concession(whole) if c.strip()
+    ]
     left = [c for c in clauses if not _DECLINES.search(c) and not _AROUND.search(c)]
     rest = "\n".join(c.strip(" ,.;:") for c in left)
     if not re.search(r"\w", rest):
