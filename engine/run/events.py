@@ -22,6 +22,7 @@ EventKind = Literal[
     "warning",  # before a run: something that will not always be as it is
     "chaos",  # before a run: it is a rehearsal with faults
     "predictions",  # after a run: which replayed predictions are missing, unknown or unreadable
+    "forecast",  # before a run: what it will take
     "found",  # another driver has committed shards of this run
     "taken_over",  # rows that stood under other shards
 ]

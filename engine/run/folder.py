@@ -15,7 +15,7 @@ from typing import Any, Literal
 from medgen.engine.codec import decode, encode
 from medgen.engine.errors import StoreError
 from medgen.engine.plan.plan import Plan
-from medgen.engine.store.layout import RUNS, RunPlace
+from medgen.engine.store.layout import RUNS, RunPlace, driver_of
 from medgen.engine.store.objects import Objects
 
 LOG_CHUNK = 2000  # lines or more; a long run rewrites the last chunk of its log, not the whole
@@ -116,9 +116,11 @@ class RunFolder:
         return found
 
     def events(self) -> list[dict[str, Any]]:
-        """The events of all drivers, by time."""
+        """The events of all drivers, by time; each with the `driver` that told it."""
         found: list[dict[str, Any]] = [
-            json.loads(line) for lines in self.logs().values() for line in lines
+            {**json.loads(line), "driver": driver_of(chunk)}
+            for chunk, lines in self.logs().items()
+            for line in lines
         ]
         return sorted(found, key=lambda event: str(event["time"]))
 

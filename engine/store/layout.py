@@ -449,6 +449,11 @@ def log_chunk(driver: str, number: int) -> str:
     return f"{driver}-{number:05d}.jsonl"
 
 
+def driver_of(chunk: str) -> str:
+    """The driver whose log a chunk is of."""
+    return chunk.rpartition("-")[0]
+
+
 def report_image(number: int) -> str:
     """An image of the report, as the pages beside it name it."""
     return f"pictures/sample-{number}.png"

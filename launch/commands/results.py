@@ -41,19 +41,26 @@ def status_command(run: str | None, store: str, as_json: bool) -> int:
 
     from medgen.engine.codec import plain
     from medgen.engine.run.folder import RunFolder
+    from medgen.engine.run.reckoning import reckon
     from medgen.engine.run.survey import survey
-    from medgen.launch.run.plan import standing_table
+    from medgen.launch.run.plan import reckoning_lines, standing_table
     from medgen.launch.run.standing import standing
 
     reader = open_run(store, run)
-    status = standing(RunFolder(reader.objects, reader.plan.run_id), partial(say, err=True))
+    folder = RunFolder(reader.objects, reader.plan.run_id)
+    status = standing(folder, partial(say, err=True))
     todo = survey(reader, terms=None)
+    reckoned = reckon(reader.plan, folder.events())
     if as_json:
         left = {key: len(targets) for key, targets in todo.targets.items()}
         known = plain(status) if status else {}
+        if reckoned:
+            known |= {"forecast": reckoned[0], "taken": plain(reckoned[1])}
         emit("status", run=reader.plan.run_id, shards_to_do=left, **known)
         return 0
     Console().print(standing_table(reader.plan, todo, status))
+    for line in reckoning_lines(*reckoned) if reckoned else ():
+        say(line)
     return 0
 
 

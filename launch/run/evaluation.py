@@ -6,7 +6,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,9 +24,11 @@ from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.editions import Terms, note_editions
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder, RunStatus
+from medgen.engine.run.forecast import forecast
 from medgen.engine.run.pool import Pool
 from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.run.sentinels import drifts
+from medgen.engine.run.speeds import read_speeds
 from medgen.engine.run.survey import Again, Todo, survey
 from medgen.engine.store.chaos import Chaos, chaotic_url, forget_deaths
 from medgen.engine.store.connect import connect
@@ -259,10 +261,17 @@ def _drive(
         finishing,
     ):
         everyone += compose.telemetry(conf.cluster, reader.plan, todo)
+        _tell_all((_foretell(reader, todo, pool),), everyone)
         faulty = ChaoticPool(pool, options.chaos) if options.chaos else pool
         driving = _driving(conf, options, finishing, watchers)
         driving = replace(driving, terms=work.terms, survey=work.look)
         return _carry_on(faulty, (reader, work), driving)
+
+
+def _foretell(reader: RunReader, todo: Todo, pool: Pool) -> Event:
+    speeds = read_speeds(reader.objects, reader.plan)
+    found = forecast(reader.plan, todo, speeds, pool.machines())
+    return Event("forecast", "", details=asdict(found))
 
 
 def _driving(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +15,7 @@ from medgen.engine.run.fit import check_fit, logical_cpus
 from medgen.engine.run.folder import Status
 from medgen.engine.run.forecast import Forecast, forecast
 from medgen.engine.run.pool import Machine
+from medgen.engine.run.reckoning import Taken
 from medgen.engine.run.speeds import Speeds, read_speeds
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.objects import Objects
@@ -186,6 +188,25 @@ def standing_table(plan: Plan, todo: Todo, status: Status | None) -> Table:
         what = ", ".join(n.label for n in nodes)
         table.add_row(nodes[0].stage, what, ", ".join(nodes[0].systems), f"{done}/{total}")
     return table
+
+
+def reckoning_lines(foretold: Mapping[str, Any], taken: Taken) -> list[str]:
+    """What a driver foretold, each beside what has happened since."""
+    rows = [
+        ("hours", "{:.2f}", foretold["seconds"] / 3600, taken.seconds / 3600),
+        ("GPU hours", "{:.2f}", foretold["gpu_hours"], taken.gpu_hours),
+        ("samples with a price", "{:,}", foretold["priced_samples"], taken.priced_samples),
+        ("dollars", "{:,.2f}", foretold["usd"], taken.usd),
+    ]
+    return [
+        f"{what}: {_number(form, before)} foretold, {form.format(now)} so far"
+        for what, form, before, now in rows
+        if before or now
+    ]
+
+
+def _number(form: str, foretold: float) -> str:
+    return form.format(foretold) if foretold else "not known"
 
 
 def _caption(status: Status | None) -> str:

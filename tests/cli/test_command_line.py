@@ -142,6 +142,8 @@ def test_status_works_from_the_store_alone(store: str, tmp_path: Path) -> None:
     (line,) = medgen("status", "--store", store, "--json").lines()
     assert line["status"] == "success"
     assert set(line["shards_to_do"].values()) == {0}
+    assert line["forecast"]["unknown"], "no speed was known before"
+    assert line["taken"]["seconds"] > 0
     listed = medgen("list", "runs", "--store", store)
     assert line["run"] in listed.stdout
     assert medgen("status", "nosuch", "--store", store).returncode == 6
