@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from medgen.engine.errors import ConfigError, StoreError
 from medgen.engine.run.presence import Presence, Watch, Who
-from medgen.engine.store.layout import claim, claim_folder, path_name
+from medgen.engine.store.layout import CLAIMS, RunPlace, claim, claim_folder, path_name
 from medgen.engine.store.objects import Objects
 
 _MOST = 1000  # claims of one range, one in place of the other
@@ -128,15 +128,34 @@ class Claims:
         return not self.watch.is_gone(who)
 
     def _read(self, path: str) -> tuple[Who, str]:
-        """Whose claim it is, and of which cut. Of one that cannot be read, nobody knows."""
-        data = self.objects.read(path)
-        try:
-            said = json.loads(data)
-            run = path_name(said["run"], "run")
-            return Who(run, path_name(said["driver"], "driver")), str(said.get("cut", ""))
-        except (ValueError, KeyError, TypeError, AttributeError, ConfigError):
-            return Who("", path), ""
+        return _read(self.objects, path)
 
     def _remove(self, place: Range, number: int) -> None:
         with contextlib.suppress(StoreError):  # it is void when this driver ends, at the latest
             self.objects.delete(claim(place.scope, place.span, number))
+
+
+def remove_void(objects: Objects) -> int:
+    """Remove the claims of drivers that left no sign of life; how many there were."""
+    count = 0
+    for path in objects.walk(CLAIMS):
+        with contextlib.suppress(FileNotFoundError):  # given back meanwhile
+            who, _ = _read(objects, path)
+            try:
+                if who.run:
+                    objects.read(RunPlace(who.run).presence(who.driver))
+            except FileNotFoundError:
+                objects.delete(path)
+                count += 1
+    return count
+
+
+def _read(objects: Objects, path: str) -> tuple[Who, str]:
+    """Whose claim it is, and of which cut. Of one that cannot be read, nobody knows."""
+    data = objects.read(path)
+    try:
+        said = json.loads(data)
+        run = path_name(said["run"], "run")
+        return Who(run, path_name(said["driver"], "driver")), str(said.get("cut", ""))
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError):
+        return Who("", path), ""

@@ -94,7 +94,7 @@ class Presence:
 
     def _keep(self) -> None:
         while not self.is_lost and not self._over.wait(self.seconds / RENEWALS):
-            with contextlib.suppress(StoreError):  # away for a moment; `is_sure` ends meanwhile
+            with contextlib.suppress(StoreError, OSError):  # away for a moment: `is_sure` ends
                 self.renew()
 
     def _words(self) -> bytes:

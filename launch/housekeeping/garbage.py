@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from medgen.engine.errors import ConfigError, CorruptError, StoreError
+from medgen.engine.run.claims import remove_void
 from medgen.engine.run.folder import RunFolder, run_ids
 from medgen.engine.run.needs import SETS, Address, made_of, stage_addresses
 from medgen.engine.store.layout import RunPlace, StagePlace
@@ -84,6 +85,7 @@ def remove(objects: Objects, removal: Removal) -> Removal:
             went.append((stage, key))
     for run in removal.runs:
         objects.delete(RunPlace(run).folder)
+    remove_void(objects)
     return Removal(removal.runs, tuple(went), removal.stay)
 
 

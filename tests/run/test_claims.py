@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medgen.engine.run.claims import Claims, Range
+from medgen.engine.run.claims import Claims, Range, remove_void
 from medgen.engine.run.presence import LONGEST_S, Presence, Watch, Who
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import RunPlace, claim
@@ -253,3 +253,14 @@ def test_a_listing_that_lags_lets_nobody_have_what_another_has(objects: Objects)
 
 def test_nobody_named_is_gone_without_a_sign_of_life(objects: Objects) -> None:
     assert Watch(objects).is_gone(Who("run", "never"))
+
+
+def test_claims_of_who_is_gone_are_removed_and_no_others(objects: Objects) -> None:
+    clock = Hands()
+    dead, alive = driver(objects, clock), driver(objects, clock)
+    assert dead.take(PLACE)
+    assert alive.take(Range("key", "b"))
+    objects.create(claim("key", "c", 1), b"rubbish")
+    objects.delete(RunPlace("run").presence(dead.presence.who.driver))  # its run was removed
+    assert remove_void(objects) == 1
+    assert objects.names("claims/key") == ["b-1.json", "c-1.json"]
