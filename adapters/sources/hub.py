@@ -1,7 +1,7 @@
 """The table layout of the public hub: Parquet files with embedded images, a folder a format."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -94,7 +94,7 @@ class HubSource:
             known = (*_TEXT, *_IMAGES, *SOURCE_FIELDS)
             columns = [name for name in known if name in table.schema_arrow.names]
             row = 0
-            for batch in table.iter_batches(batch_size=_ROWS, columns=columns):
+            for batch in batches_of(table, columns, _ROWS):
                 for at in range(batch.num_rows):
                     row += 1
                     part = batch.slice(at, 1)
@@ -194,6 +194,17 @@ def _is_images(kind: pa.DataType) -> bool:
     views = (pa.binary_view(),)
     binary = pa.types.is_binary(content) or pa.types.is_large_binary(content) or content in views
     return bool(binary and (_is_text(path) or pa.types.is_null(path)))
+
+
+def batches_of(
+    table: pq.ParquetFile, columns: Sequence[str], size: int
+) -> Iterator[pa.RecordBatch]:
+    """Batches of at most so many rows, none of which has rows of two row groups.
+
+    pyarrow cannot put together what two groups hold in dictionaries inside lists or structs.
+    """
+    for group in range(table.metadata.num_row_groups):
+        yield from table.iter_batches(batch_size=size, row_groups=[group], columns=list(columns))
 
 
 def check_sizes(metadata: pq.FileMetaData) -> None:

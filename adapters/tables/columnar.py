@@ -9,7 +9,7 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
 from medgen.adapters.sources.folder import FaultyContent
-from medgen.adapters.sources.hub import check_sizes
+from medgen.adapters.sources.hub import batches_of, check_sizes
 from medgen.adapters.tables.lines import FaultyRow
 from medgen.adapters.tables.paths import root_of
 
@@ -40,7 +40,7 @@ def parquet_rows(
         read_dictionary=_binary_leaves(head.metadata, head.schema_arrow),
         page_checksum_verification=True,
     )
-    for batch in table.iter_batches(batch_size=_ROWS, columns=names):
+    for batch in batches_of(table, names, _ROWS):
         yield from _of_batch(batch, limit)
 
 

@@ -5,12 +5,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tables.fixtures import picture
 from tables.reading import fault, one, read, write
 
 from medgen.adapters.sources.folder import FaultyContent
 from medgen.adapters.tables.boxes import read_boxes
+from medgen.adapters.tables.columnar import parquet_rows
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.data import Number, Sample
 
@@ -137,3 +140,16 @@ def test_rows_without_a_partner_are_a_fault_or_left_out(tmp_path: Path) -> None:
     found = read(tmp_path, {"subtask": "s"}, join={**join, "unmatched": "drop"})
     assert [s.subtask for s in found if isinstance(s, Sample)] == ["x"]
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("size", [100, 40_000])  # of a picture; larger ones leave the dictionary
+def test_pictures_of_several_row_groups_are_read(tmp_path: Path, several: bool, size: int) -> None:
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    cells = [{"bytes": bytes([n]) * size, "path": None} for n in range(90)]
+    column = pa.array([[c] for c in cells], pa.list_(kind)) if several else pa.array(cells, kind)
+    file = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"image": column}), file, row_group_size=40)
+    with file.open("rb") as opened:
+        rows = [*parquet_rows(opened, None, 2**28)]
+    assert [*map(str, rows)] == [*map(str, pa.table({"image": column}).to_pylist())]
