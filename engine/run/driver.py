@@ -86,13 +86,19 @@ class Driver:
         self.staff.priced, self.staff.deadline_s = self.charging, options.deadline_s
         self.staff.commit_every_s = options.commit_every_s
         claims = Claims(reader.objects, presence, watch)
+        self.faults = FaultPolicy(options.most_raising, dict(self.staff.left))
         self.sharing = Sharing(
-            self.board, self.books, self.desk, claims, self.terms, self._note_found
+            self.board,
+            self.books,
+            self.desk,
+            claims,
+            self.terms,
+            self.faults.has_failed,
+            self._note_found,
         )
         self.staff.admits = self.sharing.bring
         self.purse = Purse(self.budget, self.charging, self.staff.samples, self.desk)
         self.steering = Steering(self.board, self.staff, self.budget, self.give_up)
-        self.faults = FaultPolicy(options.most_raising, dict(self.staff.left))
         self.late: list[Out] = []  # out for longer than chance allows
         self.moved = self.clock()  # when something last happened
         self.looked = -LOOK_EVERY_S  # at the machines

@@ -81,6 +81,11 @@ class FaultPolicy:
         self._raised: dict[str, dict[Span, str]] = {}  # group -> unit that went on raising -> how
         self._raising: dict[str, int] = {}  # samples that were given up for it
 
+    def has_failed(self, unit: Unit) -> bool:
+        """Whether a unit was tried before, and nothing came of it."""
+        slot = (_work(unit), unit.positions)
+        return slot in self._failures or slot in self._losses
+
     def after(self, outcome: Outcome, samples: int) -> Next:
         """Decide. `samples` is how many the unit's shard holds."""
         unit = outcome.unit

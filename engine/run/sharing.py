@@ -37,6 +37,7 @@ class Sharing:
     desk: Desk
     claims: Claims
     terms: Terms
+    failed: Callable[[Unit], bool]  # whether a unit was tried before, and failed
     tell: Found  # of shards of a key that another driver has committed
     clock: Callable[[], float] = time.monotonic  # of the store's world, pretended or not
     anew: bool = False  # rows of another cut were taken over: what is to do is to be found anew
@@ -78,20 +79,27 @@ class Sharing:
     def _bring(self, units: deque[Unit]) -> bool:
         own = self.claims.own
         while units and self.claims.presence.is_sure():
-            at = next((n for n, unit in enumerate(units) if self.range_of(unit) in own), None)
-            if at is not None:
-                unit = units[at]
-                del units[at]
-                if (left := self.board.open_part(unit)) is not None:
-                    units.appendleft(left)
-                    return True
-                continue
-            place = self.range_of(units[0])
-            if self.claims.take(place):
-                self._catch_up(place)
-            else:
-                self._put_by(place, units[0].group)
+            mine = ((n, unit) for n, unit in enumerate(units) if self.range_of(unit) in own)
+            at = next((n for n, unit in mine if not self.failed(unit)), None)
+            if at is None:  # what failed waits for all others, as it would without claims
+                other = next((unit for unit in units if self.range_of(unit) not in own), None)
+                if other is not None:
+                    self._claim(other)
+                    continue
+                at = 0
+            unit = units[at]
+            del units[at]
+            if (left := self.board.open_part(unit)) is not None:
+                units.appendleft(left)
+                return True
         return False
+
+    def _claim(self, unit: Unit) -> None:
+        place = self.range_of(unit)
+        if self.claims.take(place):
+            self._catch_up(place)
+        else:
+            self._put_by(place, unit.group)
 
     def note_commit(self, unit: Unit) -> None:
         """A unit is committed: a range that is done is given back."""
