@@ -187,6 +187,8 @@ def validate_command(
         _show_first(conf)
     for note in description_of(read).get("notes", ()):
         emit("note", what=note) if as_json else say(f"note: {note}", err=True)
+    if as_json:
+        emit("validated", source=source, problems=count)
     say(f"{source}: {count or 'no'} problem(s)", err=True)
     return exits.USAGE if count else exits.OK
 

@@ -215,7 +215,8 @@ def test_validation_lists_every_problem(layouts: dict[str, Path], tmp_path: Path
     (view / "vqa.jsonl").write_text("\n".join([json.dumps(first), json.dumps(second), *lines[2:]]))
     done = medgen("validate", str(view), "--json")
     assert done.returncode == 2
-    problems = done.lines()
+    *problems, last = done.lines()
+    assert (last["event"], last["problems"]) == ("validated", len(problems))
     assert {p["row"] for p in problems} >= {1, 2}
     assert all(p["file"].endswith("vqa.jsonl") for p in problems)
     refused = medgen("import", str(view), "--store", str(tmp_path / "s"))

@@ -84,7 +84,7 @@ def test_the_commands_say_it(tmp_path: Path) -> None:
     assert "note: 2 pictures leave bits of the file unused" in done.stderr
     assert "and others, down to 10-bit data" in done.stderr
     done = medgen("validate", str(tmp_path / "data"), "--json")
-    assert [row["event"] for row in done.lines()] == ["note"]
+    assert [row["event"] for row in done.lines()] == ["note", "validated"]
     done = medgen("import", str(tmp_path / "data"), "--store", str(tmp_path / "store"))
     assert done.returncode == 0
     assert "note: 2 pictures leave bits of the file unused" in done.stdout
