@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from medgen.engine.codec import decode, encode, fingerprint
-from medgen.engine.errors import ConfigError, IdentityError
+from medgen.engine.errors import ConfigError, CorruptError, IdentityError
 from medgen.engine.plan.effective import Effective, changes, seen_parts
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Node, Plan
@@ -107,6 +107,23 @@ def read_record(objects: Objects, place: StagePlace, name: str = "") -> Record |
         return decode(Record, objects.read(path), f"{path}: not an identity")
     except FileNotFoundError:
         return None
+
+
+def check_record(path: str, data: bytes) -> None:
+    """Prove an identity by the names that it gave: its edition's, or its own.
+
+    Raises:
+        CorruptError: it is not what gave them, or cannot be read.
+    """
+    record = decode(Record, data, f"{path}: not an identity")
+    found = record.effective
+    names = {name_edition(found, record.upstream, strict) for strict in (False, True)}
+    founders = {StagePlace("", "", name).identity() for name in names}
+    edition = path.rpartition("/")[0].rpartition("/")[2]
+    others = {StagePlace("", "", edition).identity(found.name)}
+    sound = any(path.endswith(own.removeprefix("stages//")) for own in founders | others)
+    if not sound:
+        raise CorruptError(f"{path} is not the identity that its name stands for")
 
 
 def record_of(objects: Objects, place: StagePlace, name: str) -> Record | None:

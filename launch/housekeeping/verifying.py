@@ -10,9 +10,16 @@ from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.errors import BenchmarkError, CorruptError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.results.publishing import read_note
+from medgen.engine.run.editions import check_record
 from medgen.engine.run.needs import needs
 from medgen.engine.run.repair import Damage, damaged_samples
-from medgen.engine.store.layout import QUARANTINE, BenchmarkPlace, RunPlace, sample_shard
+from medgen.engine.store.layout import (
+    QUARANTINE,
+    BenchmarkPlace,
+    RunPlace,
+    is_identity,
+    sample_shard,
+)
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.sealed import unseal
 
@@ -32,8 +39,8 @@ def verify_run(objects: Objects, plan: Plan) -> Proof:
     """Read every object of a run.
 
     Rows carry their sha256, that of samples stands in the manifest, that of tables in the note
-    beside them; other objects have none and are read. What is in quarantine is known to be
-    damaged and is passed over.
+    beside them, and identities are proven by the names that they gave; other objects have none and
+    are read. What is in quarantine is known to be damaged and is passed over.
 
     Raises:
         StoreError: the store cannot be read.
@@ -70,6 +77,9 @@ def prove(path: str, data: bytes, digest: str = "") -> bool:
     kind = path.rpartition(".")[2]
     if kind == "arrow":
         unseal(data, path)
+        return True
+    if is_identity(path.rpartition("/")[2]):
+        check_record(path, data)
         return True
     if kind == "json":
         try:

@@ -1,5 +1,6 @@
 """A copy of a run is the run: proven, whole, and with the same report."""
 
+import json
 import subprocess
 import sys
 
@@ -56,8 +57,9 @@ def test_a_report_of_the_copy_is_the_same_to_the_byte(store_url, tmp_path):
     there = RunReader(target, RunFolder(target, reader.plan.run_id).plan())
     proof = verify_run(target, there.plan)
     assert (proof.objects, proof.damages) == (done.objects, ())
-    # All but what nobody names a digest of: manifest, plan, configuration, notes, identities.
+    # All but what nobody names a digest of: manifest, plan, configuration, notes.
     said = [path for path in needs(target, there.plan).all if path.endswith((".json", ".yaml"))]
+    said = [path for path in said if not path.endswith("/identity.json")]
     assert proof.proven == done.objects - len(said)
     assert len(said) < done.objects / 2
     assert report(there) == report(reader)
@@ -111,6 +113,17 @@ def test_one_bit_is_found_wherever_it_is(tmp_path, kind):
     (damage,) = verify_run(reader.objects, reader.plan).damages
     assert damage.path == path
     assert path in damage.why
+
+
+def test_an_identity_that_was_exchanged_is_found(tmp_path):
+    reader = made(str(tmp_path))
+    path = next(p for p in reader.objects.walk("stages/answer") if p.endswith("/identity.json"))
+    said = json.loads(reader.objects.read(path))
+    said["effective"]["parts"]["versions.torch"] = "9.9"
+    reader.objects.replace(path, json.dumps(said).encode())
+    (damage,) = verify_run(reader.objects, reader.plan).damages
+    assert damage.path == path
+    assert "not the identity that its name stands for" in damage.why
 
 
 def test_a_sample_shard_that_is_missing_is_found(tmp_path):
