@@ -111,7 +111,7 @@ def _letters() -> Options:
 
 def _alone(words: str, options: Options) -> Option | None:
     """The option that these words are, with nothing beside it."""
-    bare = words.strip().strip("()[]{}.,:;'\"")
+    bare = words.strip().strip("()[]{}.,:;'\"*")
     if found := options.by_label(bare) or options.by_words(words):
         return found
     parts = re.match(
@@ -142,7 +142,9 @@ class _Finder:
         self._lower = words.casefold() if len(words.casefold()) == len(words) else words.lower()
         self._options = options
         spellings = {
-            one_spelling(o.words).casefold().strip(" .?!,;:"): o for o in options.each if o.words
+            _own(o): o
+            for o in options.each
+            if o.words and options.by_words(o.words) is o  # what two options say names neither
         }
         self._written = {
             words: one_spelling(o.words).strip(" .?!,;:") for words, o in spellings.items()

@@ -35,7 +35,7 @@ ANSWER = either(
     "đáp_án câu_trả_lời trả_lời คำตอบ उत्तर जवाब উত্তর பதில் సమాధానం پاسخ جواب الإجابة الجواب",
     "التشخيص_الصحيح תשובה התשובה sagot jibu correction",
 )
-ENGLISH = either("answer answers ans response solution verdict result pick prediction")
+ENGLISH = either("answer answers ans response solution verdict result pick prediction guess")
 # Nouns that only name an option.
 OPTION = either(
     "option options choice letter selection opción opcion inciso letra alternativa opção opcao",
@@ -49,7 +49,7 @@ IS = either(
     "seria è sarebbe to jest brzmi je znie er on este είναι adalah ialah är là คือ है হল هي هو است",
     "היא הוא to_jest это",
 )
-SIGN = r"=>|->|=|:|-"
+SIGN = r"=>|->|=|:|-|'s(?=\s)"
 THE = either("la el lo l' le les die der das den de het il the una un ein eine to")
 # What takes a statement back, right after its introduction.
 NOT = either(

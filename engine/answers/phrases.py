@@ -67,11 +67,13 @@ IS_ANSWER_HAN = re.compile(
     r"정답|맞습|맞다|옳|가장 적절)"
 )
 WEAKLY = re.compile(
-    r"\b(?:it(?:'s| is| must be| should be| would be| could be| might be| may be)|"
-    r"i'd say|th(?:is|at)(?: is|'s)|the (?:statement|claim|sentence|assertion) is|"
+    r"\b(?:(?:it|this|that)(?:'s|'d be| is| has to be| must be| should be| would be| could be|"
+    r" might be| may be)|i'd say|the (?:statement|claim|sentence|assertion) is|"
     r"i (?:think|believe|say|guess|suspect|would say)(?: that)?(?: it(?:'s| is))?|therefore|thus|"
     r"hence|so|conclusion|diagnosis(?: is)?|consistent with|suggests?|indicates?"
-    r"|(?:most )?likely|probably|presumably|perhaps|maybe|choose|select|pick"
+    r"|(?:definitely|clearly|obviously|certainly|surely|undoubtedly)"
+    r"|vote for|go(?:ing)? with|i'll take|supports?|fits?|match(?:es)?|points? (?:to|at)|favou?rs?"
+    r"|(?:most )?(?:likely|probable)|probably|presumably|perhaps|maybe|choose|select|pick"
     r"|lean(?:ing)?(?: more)? towards?|ergo|sondern|sino|(?<=,\s)а|creo que(?: es)?"
     r"|je pense que(?: c'est)?|ich denke,?(?: es ist| dass es)?|acho que(?: é)?|penso che(?: sia)?"
     r"|думаю,?(?: что)?(?: это)?"
@@ -139,7 +141,8 @@ ABBREVIATED = re.compile(
 )
 # Words that weaken what follows them, which stand free of what comes before.
 PERHAPS = re.compile(
-    r"(?:maybe|perhaps|probably|presumably|likely|most likely|therefore|thus|hence|so)\b",
+    r"(?:definitely|clearly|obviously|certainly|maybe|perhaps|probably|"
+    r"presumably|likely|most likely|therefore|thus|hence|so)\b",
     re.IGNORECASE,
 )
 INITIALS = re.compile(r"\.\s?(?:[A-Z]\.\s?)+[A-Z][a-z]")

@@ -23,10 +23,12 @@ _MARK = re.compile(
 )
 _HELD = r"(?:(?:final_?)?answer|final|response|output|result|solution)"
 _ANSWER = re.compile(
-    rf"<\s?{_HELD}\s?>|<\|begin_of_(?:box|solution)\|>|<\|START_RESPONSE\|>", re.IGNORECASE
+    rf"<\s?{_HELD}\s?>|\[ANSWER\]|<\|begin_of_(?:box|solution)\|>|<\|START_RESPONSE\|>",
+    re.IGNORECASE,
 )
 _ANSWERED = re.compile(
-    rf"<\s?/\s?{_HELD}\s?>|<\|end_of_(?:box|solution)\|>|<\|END_RESPONSE\|>", re.IGNORECASE
+    rf"<\s?/\s?{_HELD}\s?>|\[/ANSWER\]|<\|end_of_(?:box|solution)\|>|<\|END_RESPONSE\|>",
+    re.IGNORECASE,
 )
 # Ends of a turn that a server without the right template leaves in the text.
 _TURN_START = re.compile(
