@@ -9,7 +9,7 @@ MEDGEN_ACCELERATOR ?= $(if $(findstring GPU,$(shell nvidia-smi -L 2>/dev/null)),
 # arguments the tests are run; each can be set on the command line: make test ARGS='-m "not vllm"'.
 DEMO ?= run --config demo
 BENCHMARKS ?= $(sort $(patsubst benchmarks/%/__main__.py,%,$(wildcard benchmarks/*/__main__.py)) \
-	$(patsubst benchmarks/%.py,%,$(filter-out benchmarks/_% benchmarks/soak.py,$(wildcard benchmarks/*.py))))
+	$(patsubst benchmarks/%.py,%,$(filter-out benchmarks/_% benchmarks/soak.py benchmarks/gpu.py benchmarks/forecast.py,$(wildcard benchmarks/*.py))))
 ARGS ?=
 WORKERS ?= 2
 
