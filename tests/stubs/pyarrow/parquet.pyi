@@ -43,7 +43,10 @@ class ParquetFile:
     def read(self, columns: Sequence[str] | None = ...) -> Table: ...
     def read_row_group(self, i: int, columns: Sequence[str]) -> Table: ...
     def iter_batches(
-        self, batch_size: int, row_groups: Sequence[int], columns: Sequence[str]
+        self,
+        batch_size: int,
+        row_groups: Sequence[int] | None = ...,
+        columns: Sequence[str] | None = ...,
     ) -> Iterator[RecordBatch]: ...
 
 class ParquetWriter:
