@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 
 from medgen.engine.errors import BenchmarkError
 from medgen.engine.results.conditions import effects_table
+from medgen.engine.results.long_tables import VERDICT_ROWS
 from medgen.engine.results.summary import read_summary
 from medgen.engine.run.folder import RunFolder, find_run, run_ids
+from medgen.engine.stages import JUDGE
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects
@@ -21,7 +23,21 @@ TABLES = ("values", "predictions", "verdicts")
 
 
 class Run:
-    """One run in a store. Polars and pandas take its tables as they are: `pl.from_arrow(…)`."""
+    """One run in a store. Polars and pandas take its tables as they are: `pl.from_arrow(…)`.
+
+    >>> import medgen
+    >>> run = medgen.evaluate(table, "classical", store=store)
+    >>> run.id.startswith("eval-")
+    True
+    >>> run.predictions().num_rows == 3 * run.samples  # two controls run along
+    True
+    >>> run.values().schema.field("value").type
+    DataType(double)
+    >>> run.verdicts().num_rows, run.conditions().num_rows
+    (0, 0)
+    >>> run.report.endswith("report/index.md")
+    True
+    """
 
     def __init__(self, objects: Objects, run_id: str) -> None:
         """`run_id` is one that the store has."""
@@ -45,7 +61,10 @@ class Run:
         return self._table("predictions")
 
     def verdicts(self) -> pa.Table:
-        """One row a system, sample, judge and scale."""
+        """One row a system, sample, judge and scale; none of a run that nobody judges."""
+        nodes = RunFolder(self._objects, self.id).plan().nodes.values()
+        if not any(node.stage == JUDGE.name for node in nodes):
+            return pa.Table.from_pylist([], VERDICT_ROWS)
         return self._table("verdicts")
 
     def conditions(self) -> pa.Table:
@@ -83,7 +102,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Store:
-    """What runs left at a URL."""
+    """What runs left at a URL.
+
+    >>> import medgen
+    >>> found = medgen.open(store)
+    >>> found.run(found.runs()[-1]).id in found.runs()
+    True
+    """
 
     url: str
 

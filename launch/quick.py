@@ -65,9 +65,19 @@ def quick_run(asked: Quick) -> RunConf:
     elif asked.judge:
         overrides.append(f"judges={json.dumps([asked.judge])}")
     conf = load(None, overrides)
+    if served:
+        _call_by_model(conf)
     bench.limit = asked.limit or bench.limit
     conf.benchmark = bench
     return conf
+
+
+def _call_by_model(conf: RunConf) -> None:
+    """Name the system after the model that the server has: two of them can lie in one store."""
+    chat = conf.system[_SERVED].answer
+    model = str(chat.kwargs["chat"]["kwargs"]["model"]) if chat else _SERVED
+    conf.system[_SERVED].name = model
+    conf.system = {s.name: s for s in conf.system.values()}
 
 
 def _benchmark(data: str) -> BenchmarkConf:

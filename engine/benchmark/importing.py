@@ -39,6 +39,7 @@ from medgen.engine.store.sealed import seal, unseal
 _Name = TypeVar("_Name", bound=str)
 _LISTED = 1000  # problems in one error message; `validate` gives them all
 log = logging.getLogger("medgen")
+_UNSAID = "unknown"  # the modality of samples of which nobody said one
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +307,7 @@ class _Writer:
 def _unknown_modalities(modalities: Mapping[str, int]) -> tuple[str, ...]:
     notes = []
     for name, count in modalities.items():
-        if name not in MODALITIES:
+        if name not in (*MODALITIES, _UNSAID):
             notes.append(f"unknown modality {name!r} in {count} samples, kept as it came")
             log.warning(notes[-1])
     return tuple(notes)

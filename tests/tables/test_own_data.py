@@ -14,6 +14,7 @@ from medgen.adapters.tables.guess import Named
 from medgen.conf import load
 from medgen.engine.data import Sample
 from medgen.engine.errors import BenchmarkError, ConfigError
+from medgen.launch import notebook
 from medgen.launch.cli import cli
 from medgen.launch.own_data import first_samples, is_own, own_data
 from medgen.launch.presets import known_benchmarks, refuse_hosted
@@ -174,11 +175,13 @@ def test_the_starter_is_sound_and_overwrites_nothing(tmp_path: Path) -> None:
 
 def test_python_says_what_the_command_line_does(tmp_path: Path) -> None:
     names = {"table": str(table(tmp_path, rows())), "store": str(tmp_path / "store")}
-    found = doctest.DocTestFinder().find(medgen, extraglobs=names)
+    finder = doctest.DocTestFinder()
+    modules = (medgen, notebook)
+    found = [test for module in modules for test in finder.find(module, extraglobs=names)]
     runner = doctest.DocTestRunner()
     for test in found:
         runner.run(test)
-    assert runner.tries > 5
+    assert runner.tries > 12
     assert runner.failures == 0
 
 
