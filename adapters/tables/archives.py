@@ -6,7 +6,8 @@ import tempfile
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from typing import BinaryIO, Protocol
 
 import pyarrow as pa
@@ -93,12 +94,15 @@ class Zip:
         self._zip, self._name = zipfile.ZipFile(file), name
         _check_members(len(self._zip.filelist), name)
         self._members = {_plain(entry.filename): entry for entry in self._zip.filelist}
+        named = Counter(_plain(entry.filename) for entry in self._zip.filelist)
+        self._twice = frozenset(member for member, count in named.items() if count > 1)
 
     def read(self, name: str, limit: int) -> bytes:
         """See `Archive.read`."""
         entry = self._members.get(name)
         if entry is None or entry.is_dir():
             raise FaultyContent(_no_member(self._name, name, self._members))
+        _check_once(name, self._twice, self._name)
         if entry.flag_bits & 1:
             raise FaultyContent(f"member {name!r} of {self._name!r} is encrypted")
         try:
@@ -116,9 +120,13 @@ class Tar:
         """`file` can be sought in. Its headers are read once, through the whole file."""
         self._tar, self._name = tarfile.open(fileobj=file, mode="r:"), name  # noqa: SIM115 - it stays
         self._members: dict[str, tarfile.TarInfo] = {}
+        self._twice: set[str] = set()
         for member in self._tar:
             if member.isreg():
-                self._members[_plain(member.name)] = member
+                plain = _plain(member.name)
+                if plain in self._members:
+                    self._twice.add(plain)
+                self._members[plain] = member
                 _check_members(len(self._members), name)
 
     def read(self, name: str, limit: int) -> bytes:
@@ -127,11 +135,19 @@ class Tar:
         content = self._tar.extractfile(member) if member else None
         if content is None:
             raise FaultyContent(_no_member(self._name, name, self._members))
+        _check_once(name, self._twice, self._name)
         try:
             return _whole(content.read, limit, name)
         except (tarfile.TarError, OSError) as err:
             what = f"member {name!r} of {self._name!r} is damaged ({err})"
             raise FaultyContent(what) from err
+
+
+def _check_once(name: str, twice: Collection[str], archive: str) -> None:
+    if name in twice:
+        raise FaultyContent(
+            f"member {name!r} stands twice in {archive!r}: nobody says which counts"
+        )
 
 
 def _no_member(archive: str, name: str, members: Iterable[str]) -> str:

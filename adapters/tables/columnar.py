@@ -1,6 +1,7 @@
 """Rows of Parquet and Arrow files, the wanted columns alone, a few at a time."""
 
 from collections.abc import Collection, Iterator
+from io import SEEK_END
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -15,6 +16,8 @@ from medgen.adapters.tables.paths import root_of
 
 _ROWS = 16  # decoded at once; a row may hold pictures of some megabytes
 _STREAM = b"ARROW1"
+# Cells may be repeated: many questions about one picture, but no thousands of them.
+_MOST_UNFOLDED, _ALWAYS_ALLOWED = 1_000, 2**29  # times the file's size; bytes
 Wanted = Collection[str] | None
 
 
@@ -29,25 +32,28 @@ def parquet_rows(
         limit: bytes that the binary cells of a row may have, counted before they are repeated.
 
     Raises:
-        FaultyContent: a column stands twice, or the footer claims too much.
+        FaultyContent: a column stands twice, the footer claims too much, or the cells unfold to
+            more than a thousand times the file.
     """
+    unfolded = _Unfolded(file, limit)
     head = pq.ParquetFile(file, page_checksum_verification=True)
     check_sizes(head.metadata)
     names = _chosen(head.schema_arrow, wanted)
     table = pq.ParquetFile(
         file,
         metadata=head.metadata,
-        read_dictionary=_binary_leaves(head.metadata, head.schema_arrow),
+        read_dictionary=_repeated_leaves(head.metadata, head.schema_arrow),
         page_checksum_verification=True,
     )
     for batch in batches_of(table, names, _ROWS):
-        yield from _of_batch(batch, limit)
+        yield from _of_batch(batch, unfolded)
 
 
 def arrow_rows(
     file: BinaryIO, wanted: Wanted, limit: int
 ) -> Iterator[dict[str, object] | FaultyRow]:
     """The rows of an Arrow file or stream, as `datasets` keeps them; see `parquet_rows`."""
+    unfolded = _Unfolded(file, limit)
     begins = file.read(len(_STREAM))
     file.seek(0)
     if begins == _STREAM:
@@ -60,7 +66,23 @@ def arrow_rows(
         batches = iter(stream)
     names = _chosen(schema, wanted)
     for batch in batches:
-        yield from _of_batch(batch.select(names), limit)
+        yield from _of_batch(batch.select(names), unfolded)
+
+
+class _Unfolded:
+    """How many bytes the rows of a file have come to, repeated cells each time."""
+
+    def __init__(self, file: BinaryIO, limit: int) -> None:
+        size = file.seek(0, SEEK_END)
+        file.seek(0)
+        self.limit = limit  # of one row
+        self._left = max(_MOST_UNFOLDED * size, _ALWAYS_ALLOWED)
+        self._most = self._left
+
+    def take(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise FaultyContent(f"its rows unfold to more than {self._most:,} bytes: a bomb?")
 
 
 def _chosen(schema: pa.Schema, wanted: Wanted) -> list[str]:
@@ -74,12 +96,16 @@ def _chosen(schema: pa.Schema, wanted: Wanted) -> list[str]:
     return [name for name in names if name in roots]
 
 
-def _of_batch(batch: pa.RecordBatch, limit: int) -> Iterator[dict[str, object] | FaultyRow]:
+def _of_batch(
+    batch: pa.RecordBatch, unfolded: _Unfolded
+) -> Iterator[dict[str, object] | FaultyRow]:
+    limit = unfolded.limit
     for number in range(batch.num_rows):
         part = batch.slice(number, 1)
         if (size := _binary_bytes(part)) > limit:
             yield FaultyRow(f"its cells have {size:,} bytes, more than {limit:,}; split it")
             continue
+        unfolded.take(size)
         try:
             (row,) = part.to_pylist()
         except UnicodeDecodeError as err:
@@ -90,17 +116,23 @@ def _of_batch(batch: pa.RecordBatch, limit: int) -> Iterator[dict[str, object] |
             yield row
 
 
-def _binary_leaves(metadata: pq.FileMetaData, schema: pa.Schema) -> list[str]:
-    """Paths of the columns that hold bytes, which are read as the dictionaries they may be."""
+def _repeated_leaves(metadata: pq.FileMetaData, schema: pa.Schema) -> list[str]:
+    """Paths of the columns of bytes and texts, which are read as the dictionaries they may be.
+
+    Written out, one cell of a few megabytes would be held once for each row of a batch.
+    """
     first = metadata.row_group(0) if metadata.num_row_groups else None
-    paths = [first.column(i).path_in_schema for i in range(first.num_columns)] if first else []
+    columns = [first.column(i) for i in range(first.num_columns)] if first else []
     found = []
-    for path in paths:
+    for column in columns:
+        path = column.path_in_schema
         root = path.split(".")[0]
-        if root in schema.names and _holds_bytes(schema.field(root).type):
-            last = path.rsplit(".", 1)[-1]
-            if last in ("bytes", root) or path.endswith(("list.element", "list.item")):
-                found.append(path)
+        if column.physical_type != "BYTE_ARRAY" or root not in schema.names:
+            continue
+        kind = schema.field(root).type
+        inner = path.endswith((".bytes", "list.element", "list.item")) and _holds_bytes(kind)
+        if inner or (path == root and _measurable(kind)):
+            found.append(path)
     return found
 
 

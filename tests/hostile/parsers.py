@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hostile.corpus import _KINDS, entries
 from hostile.costly import costly
+from hostile.more_corpus import outside_tables
 from hostile.outside_tables import TABLES, lay, spoilt
 from hostile.sound import INPUTS
 from hostile.targets import TARGETS, Target
@@ -90,6 +91,8 @@ def inputs() -> Iterator[tuple[str, bytes]]:
                 content = content.encode("utf-8", "surrogatepass")
             if isinstance(content, bytes):
                 yield entry.name, content
+    for kind, entry in outside_tables():
+        yield f"{entry.name} ({kind})", entry.content
     yield from costly()
 
 

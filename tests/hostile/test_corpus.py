@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from hostile.corpus import _KINDS, Entry, entries
+from hostile.more_corpus import outside_tables
+from hostile.outside_tables import lay, spoilt
 from hostile.targets import SAMPLE
 from sources.outside import RECORDS, write_view
 
@@ -17,6 +19,7 @@ from medgen.adapters.sources.folder import FaultyContent, safe_path, strict_json
 from medgen.adapters.sources.layouts import open_source
 from medgen.conf.loading import ConfError, load
 from medgen.engine.benchmark.importing import validate
+from medgen.engine.benchmark.source import Problem
 from medgen.engine.chat.answering import AnswerStyle, answer
 from medgen.engine.data import FORMS
 from medgen.engine.errors import AdapterError, ImageError, MedgenError
@@ -85,6 +88,19 @@ def test_tables(entry: Entry, tmp_path: Path) -> None:
         assert not problems
     else:
         assert any(re.search(entry.said, p) for p in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry"), [*outside_tables()], ids=lambda e: getattr(e, "name", e)
+)
+def test_outside_tables(kind: str, entry: Entry, tmp_path: Path) -> None:
+    source = lay(kind, tmp_path)
+    (tmp_path / spoilt(kind)).write_bytes(entry.content)
+    problems = [str(item) for item in source if isinstance(item, Problem)]
+    if entry.said is None:
+        assert not problems
+    else:
+        assert any(re.search(entry.said, problem) for problem in problems), problems
 
 
 @each("configurations")

@@ -11,6 +11,7 @@ class Statistics:
 class ColumnChunkMetaData:
     statistics: Statistics | None
     path_in_schema: str
+    physical_type: str
     total_compressed_size: int
     total_uncompressed_size: int
 
