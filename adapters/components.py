@@ -25,6 +25,11 @@ def _control(name: str, kind: str, extra: str = "") -> Component:
     return _system(name, f"controls.systems:{kind}", "controls.settings:ControlSettings", extra)
 
 
+def _small(name: str, target: str) -> Component:
+    """A small model with weights of ours: it takes no arguments, as controls do."""
+    return _system(name, f"trained.{target}", "controls.settings:ControlSettings", "metrics")
+
+
 # How replies are read was changed twice: end words, content, thoughts, refusals.
 _REPLIES = 3
 
@@ -81,6 +86,8 @@ COMPONENTS = {
             "models.settings:ManagedServerSettings",
             "api",
         ),
+        _small("small-reader", "reader:Reader"),
+        _small("small-editor", "editor:Editor"),
         _control("oracle", "Oracle"),
         _control("copy-input", "CopyInput"),
         _control("blank", "Blank"),
@@ -99,6 +106,11 @@ COMPONENTS = {
         ),
         _judge("chat-judge", "judges.chat_judge:ChatJudge", "judges.settings:ChatJudgeSettings"),
         _judge("rule-judge", "judges.rule_judge:RuleJudge", "judges.settings:RuleJudgeSettings"),
+        _judge(
+            "feature-judge",
+            "trained.judge:FeatureJudge",
+            "judges.settings:RuleJudgeSettings",
+        ),
         _judge("chaotic-judge", "controls.chaos:ChaoticJudge", "controls.settings:ChaoticSettings"),
     )
 }

@@ -71,7 +71,7 @@ class RuleJudge:
         if case.why_skipped():
             return skip(case, self.name)
         try:
-            reply = _reply(self._rubric, case.sample.form, _resemblance(case))
+            reply = _reply(self._rubric, case.sample.form, *self.resemblance(case))
         except ImageError as err:
             return read_verdict(case, ChatReply("rejected", str(err)), self._rubric, self.name)
         if strikes(self._faults, case, self.name):
@@ -79,6 +79,11 @@ class RuleJudge:
         # Words stand for tokens, so that progress and totals have something to count.
         usage = Usage(completion_tokens=len(reply.split()), finish_reason="stop")
         return read_verdict(case, ChatReply(text=reply, usage=usage), self._rubric, self.name)
+
+    def resemblance(self, case: Case) -> tuple[float, str]:
+        """How good the candidate is taken to be, in 0 to 1, and the judge's words for it."""
+        alike = _resemblance(case)
+        return alike, f"Resemblance {alike:.3f} by rule, not by a model."
 
 
 def strikes(faults: Faults, case: Case, judge: str) -> bool:
@@ -94,14 +99,14 @@ def _resemblance(case: Case) -> float:
     parts = []
     words = sample.reference_text if based else sample.instruction
     if sample.form != "image" and words:
-        parts.append(_same_words(given.text or "", words))
+        parts.append(same_words(given.text or "", words))
     pictures = sample.reference_images if based else sample.shown_images
     if sample.form != "text" and pictures:
         parts.append(_same_pixels(given.images, pictures[0]))
     return sum(parts) / len(parts) if parts else 0.0
 
 
-def _same_words(one: str, other: str) -> float:
+def same_words(one: str, other: str) -> float:
     """Words shared, of all words of both (Jaccard)."""
     first, second = (set(_WORD.findall(text.lower())) for text in (one, other))
     return len(first & second) / len(first | second) if first | second else 1.0
@@ -120,12 +125,11 @@ def _grey(image: Image) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.asarray(picture, dtype=np.float64)
 
 
-def _reply(rubric: Rubric, form: Form, resemblance: float) -> str:
+def _reply(rubric: Rubric, form: Form, resemblance: float, said: str) -> str:
     """A reply as a model would write it, every dimension on the same point of the scale."""
     protocol = rubric.protocol
     point = protocol.low + round(resemblance * (protocol.high - protocol.low))
     names = [d.name for d in protocol.dimensions_for(form)]
-    said = f"Resemblance {resemblance:.3f} by rule, not by a model."
     reply: dict[str, Any] = {"analysis": said, "explanations": dict.fromkeys(names, said)}
     if checks := protocol.checklist.get(form):
         reply["checklist"] = dict.fromkeys(checks, "not_applicable")

@@ -61,7 +61,7 @@ def _sentence(data: StoredRun, board: Board, said: FormatCertainty) -> tuple[str
         return "not shown", "Controls only.", _ends(board), "No system with a value can be ranked."
     leader = standing.order[0]
     if standing.over is None:
-        return "not shown", "Only one", f" system answered this format: {_one(board)}", ""
+        return _alone(board, said, leader)
     places = numbers.decimals(numbers.half_width(standing.over.low, standing.over.high))
     unit = _unit(board.value)
     if standing.word in ("sure", "likely"):
@@ -81,6 +81,21 @@ def _sentence(data: StoredRun, board: Board, said: FormatCertainty) -> tuple[str
     rest = f" {names} lie within {numbers.number(spread, max(2, board.places))}{unit[0]}"
     rest += f"{unit[1]} and cannot be told apart."
     return standing.word, "No leader.", rest, _needed(said) or _floor_note(said)
+
+
+def _alone(board: Board, said: FormatCertainty, leader: str) -> tuple[str, str, str, str]:
+    """The only system of a format: against the floor, in the word of that comparison."""
+    beats = said.beats.get(leader, "")
+    if board.floor is None:
+        return "not shown", leader, f" answered alone: {_one(board)}", ""
+    shown = beats in ("sure", "likely")
+    place = "above" if shown else "below" if beats == "worse" else "not shown to be above"
+    own = next((r.text for r in board.rows if r.entry.name == leader), "-")
+    ceiling = f"; ceiling {board.ceiling.text}" if board.ceiling else ""
+    rest = (
+        f" answered alone: {own}, {place} the floor, {board.floor.text} of {said.floor}{ceiling}."
+    )
+    return (beats if shown else "not shown"), leader, rest, ""
 
 
 def _unit(value: ValueEntry) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The demo as a user submits it: the client is lost in mid-run, and another one takes over."""
+"""All tiny models, as a user submits them: the client is lost in mid-run, another takes over."""
 
 import json
 import os
@@ -32,11 +32,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def check(folder: Path, run: str, systems: list[str]) -> None:
     """What the run left in the store is whole."""
-    over = status(folder, "demo")
+    over = status(folder, "plumbing")
     assert (over.status, over.exit_code, over.job) == ("success", 0, run)
     assert over.failed == {}
     assert over.code.startswith("upload ")
-    kept = run_folder(folder, "demo")
+    kept = run_folder(folder, "plumbing")
     summary = read_summary(kept.objects.read(kept.place.summary)).to_pylist()
     assert {row["system"] for row in summary} == set(systems)
     # The declared variable led to the weights: such metrics have values, and say of what kind.
@@ -64,12 +64,12 @@ def test_the_demo_outlives_its_client(
         there = f"var/predictions/{part}"
         shutil.copytree(ROOT / there, tmp_path / there)
     asked = ("submit.env=[MEDGEN_WEIGHTS,MEDGEN_CACHE]", "submit.include=[var/predictions]")
-    words = ("submit", "--config", "demo", *store, *asked)
+    words = ("submit", "--config", "plumbing", *store, *asked)
     client = start(tmp_path, env, *words, "--wait")
     wait_for(lambda: committed(tmp_path) >= 1, client)
     client.send_signal(signal.SIGKILL)
     client.communicate()
-    assert status(tmp_path, "demo").exit_code is None, "the client was lost after the run's end"
+    assert status(tmp_path, "plumbing").exit_code is None, "the client was lost after the run's end"
 
     again = medgen(tmp_path, env, *words, "--json")
     said = json.loads(again.stdout.splitlines()[-1])
@@ -77,7 +77,7 @@ def test_the_demo_outlives_its_client(
     attached = medgen(tmp_path, env, "attach", said["run"], *store, within=1000)
     assert attached.returncode == 0, attached.stderr
     assert "exit code 0" in attached.stderr
-    systems = load("demo").system
+    systems = load("plumbing").system
     assert [name for name in systems if name not in attached.stdout] == []
     assert os.listdir(cache), "the job made its tiny models where it was told to"
     check(tmp_path, said["run"], list(systems))

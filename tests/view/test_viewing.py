@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 from view.browsing import HOSTILE, small, stored
 
+from benchmarks.made_run import NAMES
 from medgen.engine.results.certainty import Field, pair_words, samples_needed, standing
 from medgen.launch.view import numbers
 from medgen.launch.view.failures import general, wilson
@@ -212,6 +213,18 @@ def test_the_results_of_a_terminal_fit_eighty_columns(site: Site, tmp_path: Path
     assert lines[-1].startswith(("why", "files"))
     # Under --protected no word of a sample, an answer or a reason may reach a terminal.
     assert "evil.example" not in "".join(lines)
+
+
+def test_a_system_that_answered_alone_is_held_against_the_floor(tmp_path: Path) -> None:
+    from medgen.launch.view.sayings import sayings
+
+    for quality, words in ((0.9, "above the floor"), (0.34, "not shown to be above the floor")):
+        run = small(systems=1, samples=240, fails=0.0, random=0, qualities={NAMES[0]: quality})
+        made = Site(stored(run, tmp_path / str(quality)))
+        for said in sayings(made.data, made.certainty, made.boards):
+            assert said.bold == NAMES[0]
+            assert f", {words}, " in said.rest
+            assert "of copy-input; ceiling" in said.rest
 
 
 def test_latex_escapes_names_and_never_prints_a_failure_as_a_number(tmp_path: Path) -> None:
