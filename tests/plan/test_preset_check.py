@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,6 +93,7 @@ _ALL = """
 import json, sys, time
 from dataclasses import asdict
 from datetime import date
+from pathlib import Path
 from medgen.launch.setup.preset_check import Machine, check_preset, names
 found = [check_preset(g, n, Machine(), 0.0, date(2026, 11, 28)) for g, n in names("all")]
 heavy = {"ray", "torch", "vllm", "transformers", "diffusers"} & set(sys.modules)
@@ -115,6 +117,11 @@ def test_every_preset_passes_but_those_whose_vendors_ended_them() -> None:
     known = libraries.vllm_architectures()
     assert all(name in known or libraries.is_pipeline(name) for name in named)
     assert seconds < 10 + 0.1 * len(found)
+    # The table of the page is this command's.
+    page = Path("docs/models.md").read_text(encoding="utf-8")
+    rows = {line.partition(" | ")[0] for line in page.splitlines() if line.startswith("| ")}
+    kind = {"system": "", "judge": "judge "}
+    assert {f"| {kind[one['group']]}`{one['name']}`" for one in found} <= rows
 
 
 def broken(monkeypatch: pytest.MonkeyPatch, **body: Any) -> Verdict:
