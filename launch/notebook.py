@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from medgen.engine.errors import BenchmarkError
 from medgen.engine.results.conditions import effects_table
 from medgen.engine.results.long_tables import VERDICT_ROWS
+from medgen.engine.results.subgroups import groups_table
 from medgen.engine.results.summary import read_summary
 from medgen.engine.run.folder import RunFolder, find_run, run_ids
 from medgen.engine.stages import JUDGE
@@ -18,6 +19,7 @@ from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects
 from medgen.launch.quick import Quick, quick_run
 from medgen.launch.report.conditions import read_conditions
+from medgen.launch.report.subgroups import read_subgroups
 
 TABLES = ("values", "predictions", "verdicts")
 
@@ -70,6 +72,10 @@ class Run:
     def conditions(self) -> pa.Table:
         """One row a system, condition and value: what the condition did. Empty without any."""
         return effects_table(read_conditions(self._objects, self.id))
+
+    def subgroups(self) -> pa.Table:
+        """One row a system, value and group (age, sex …), with gap and worst group."""
+        return groups_table(read_subgroups(self._objects, self.id))
 
     @property
     def report(self) -> str:

@@ -10,8 +10,8 @@
     runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, editions.json,
                    control/<number>.json, events/<chunk>.jsonl, identities/<driver>/…,
                    drivers/<driver>.json, drivers/<driver>.gone,
-                   summary.parquet, conditions.parquet, certainty.json, sentinels.json, sets/…,
-                   report/…, tables.json,
+                   summary.parquet, conditions.parquet, subgroups.parquet, certainty.json,
+                   sentinels.json, sets/…, report/…, tables.json,
                    tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
     claims/<scope>/<range>-<number>.json
     sentinels/<identity>/<session>-<worker>.json
@@ -225,6 +225,11 @@ class RunPlace:
     def conditions(self) -> str:
         """What conditions did to systems; only of a run that has some."""
         return f"{self.folder}/conditions.parquet"
+
+    @property
+    def subgroups(self) -> str:
+        """Values by the groups that the benchmark names; only of one that names some."""
+        return f"{self.folder}/subgroups.parquet"
 
     @property
     def sets(self) -> str:

@@ -78,7 +78,7 @@ def report_command(run: str | None, whole: bool, no_pages: bool, store: str) -> 
     from medgen.engine.store.connect import connect
     from medgen.engine.store.layout import RunPlace
     from medgen.engine.store.parquet import parquet_bytes
-    from medgen.launch.report.conditions import condition_lines, write_conditions
+    from medgen.launch.report.beside import write_beside
     from medgen.launch.report.report import write_report
     from medgen.launch.report.tables import terminal_tables
     from medgen.launch.view.bundle import write_bundle
@@ -97,7 +97,7 @@ def report_command(run: str | None, whole: bool, no_pages: bool, store: str) -> 
             Console().print(table)
     else:
         print_results(stored, certainty)
-    for text in condition_lines(write_conditions(reader)):
+    for text in write_beside(reader):
         say(text)
     say(f"report  {reader.objects.url}/{write_report(reader, summary)[0]}")
     if not no_pages:

@@ -17,6 +17,7 @@ from medgen.engine.errors import CorruptError
 from medgen.engine.plan.graph import stages_saved
 from medgen.engine.plan.plan import Node
 from medgen.engine.results.conditions import ConditionEffect
+from medgen.engine.results.subgroups import GroupMean
 from medgen.engine.results.summary import has_random_weights
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import RunPlace, report_image
@@ -28,6 +29,7 @@ from medgen.launch.report.conditions import (
 )
 from medgen.launch.report.pages import page
 from medgen.launch.report.pictures import Panel, panel_sheet
+from medgen.launch.report.subgroups import first_values, read_subgroups
 from medgen.launch.report.tables import FormatTable, format_tables
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 # Six pictures show something of every format; shards are stratified, so few need be read.
 _SHOWN = 6
+_GROUPED = 2  # values of each format that are shown by group
 _SHARDS_READ = 4
 _INPUTS_SHOWN = 4
 _PAGE = "index.md"
@@ -70,6 +73,7 @@ class Report:
     samples: int
     tables: tuple[FormatTable, ...]
     conditions: tuple[ConditionEffect, ...]
+    subgroups: tuple[GroupMean, ...]
     pairings: tuple[PairingTable, ...]
     sets: tuple["SetRow", ...]
     shown: tuple[Shown, ...]
@@ -111,6 +115,7 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
         samples=sum(plan.samples.values()),
         tables=tuple(format_tables(plain_rows)),
         conditions=tuple(model_rows(effects)),
+        subgroups=tuple(first_values(read_subgroups(reader.objects, plan.run_id), _GROUPED)),
         pairings=tuple(pairing_tables(effects)),
         sets=sets,
         shown=shown,

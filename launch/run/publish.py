@@ -15,7 +15,7 @@ from medgen.engine.run.folder import RunFolder, RunStatus, now
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.parquet import parquet_bytes
 from medgen.launch import exits
-from medgen.launch.report.conditions import condition_lines, write_conditions
+from medgen.launch.report.beside import write_beside
 from medgen.launch.report.escaping import visible
 from medgen.launch.run.evaluation import RunResult
 from medgen.launch.run.stop import Stop
@@ -39,12 +39,12 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
     TablePublisher(result.reader).publish_all(result.reader)
     stored = StoredRun(result.reader.objects, result.plan.run_id)
     certainty = write_certainty(stored)
-    effects = write_conditions(result.reader)
+    beside = write_beside(result.reader)
     if shown and stop.signal is not None:
         _say_how_to_go_on(stored)
     elif shown:
         print_results(stored, certainty)
-        for text in condition_lines(effects):
+        for text in beside:
             Console().print(text, markup=False, highlight=False, soft_wrap=True)
     if conf.report:
         written = write_report(result.reader, summary)

@@ -1,0 +1,201 @@
+"""Values by the groups that a benchmark names (age, sex, site, language): means, worst, gap.
+
+Intervals draw all samples of one source together. A gap is the best group's mean less the worst's,
+over groups with at least `FEWEST` values; its interval is simultaneous over all pairs of groups
+(bootstrap of the largest standardised difference), so that choosing the two that lie furthest apart
+is paid for: of groups that are alike it holds 0 in 95 of 100 cases.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from medgen.engine.results.columns import Column, system_columns
+from medgen.engine.results.statistics import RESAMPLES, SEED, Floats, Ints, clustered_mean
+from medgen.engine.run.reader import RunReader
+
+FEWEST = 30  # values of a group that enters gap and worst group
+_MOST_GROUPS = 40  # of one name: what has more tells samples apart, not groups
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMean:
+    """One value of one system in one group of a format."""
+
+    system: str
+    format: str
+    stage: str
+    label: str
+    output: str
+    metric: str
+    direction: str | None
+    name: str  # age, sex …
+    group: str
+    n: int
+    sources: int
+    mean: float | None
+    ci_low: float | None
+    ci_high: float | None
+    ci_note: str
+    counts: bool  # whether it has enough values for gap and worst group
+    worst: bool
+    gap: float | None  # of the name's groups, the same in each of its rows
+    gap_low: float | None
+    gap_high: float | None
+
+
+SCHEMA = pa.schema(
+    [
+        *((n, pa.string()) for n in ("system", "format", "stage", "label", "output", "metric")),
+        *((n, pa.string()) for n in ("direction", "name", "group")),
+        ("n", pa.int64()),
+        ("sources", pa.int64()),
+        *((n, pa.float64()) for n in ("mean", "ci_low", "ci_high")),
+        ("ci_note", pa.string()),
+        ("counts", pa.bool_()),
+        ("worst", pa.bool_()),
+        *((n, pa.float64()) for n in ("gap", "gap_low", "gap_high")),
+    ],
+    metadata={"medgen.schema": "subgroups/1"},
+)
+
+
+def group_means(reader: RunReader) -> list[GroupMean]:
+    """The rows of every system that is no control; empty for a benchmark without groups.
+
+    Raises:
+        CorruptError: stored rows are damaged.
+    """
+    words = _group_words(reader)
+    found: list[GroupMean] = []
+    for system in reader.plan.systems if words else ():
+        if not system.condition and not system.control:
+            for column in system_columns(reader, system.name, ids=True):
+                found += _of_column(column, words)
+    return found
+
+
+def groups_table(rows: Sequence[GroupMean]) -> pa.Table:
+    """The rows as a table (`SCHEMA`)."""
+    return pa.Table.from_pylist([asdict(row) for row in rows], SCHEMA)
+
+
+def _group_words(reader: RunReader) -> dict[str, dict[str, str]]:
+    """By name of a group: each sample's. Language is a group as well."""
+    found: dict[str, dict[str, str]] = {}
+    for row in reader.benchmark.index().select(["sample_id", "groups", "language"]).to_pylist():
+        given = {r["name"]: r["value"] for r in row["groups"] or ()}
+        if row["language"]:
+            given.setdefault("language", row["language"])
+        for name, word in given.items():
+            found.setdefault(str(name), {})[row["sample_id"]] = str(word)
+    several = {name: len(set(words.values())) for name, words in found.items()}
+    return {name: words for name, words in found.items() if 2 <= several[name] <= _MOST_GROUPS}
+
+
+def _of_column(column: Column, words: Mapping[str, Mapping[str, str]]) -> Iterator[GroupMean]:
+    assert column.context.ids is not None, "columns were asked for with their ids"
+    ids: list[str] = column.context.ids.to_pylist()
+    clusters = column.context.clusters()
+    for format_ in column.context.format.words:
+        held = column.context.format.where(format_) & np.isfinite(column.values)
+        if not held.any():
+            continue
+        for name, of in words.items():
+            given = np.array([of.get(i, "") for i in ids], dtype=object)
+            mask = held & (given != "")
+            if mask.any():
+                yield from _rows(column, format_, name, (given[mask], mask), clusters[mask])
+
+
+def _rows(
+    column: Column,
+    format_: str,
+    name: str,
+    given: tuple[NDArray[np.object_], NDArray[np.bool_]],
+    clusters: Ints,
+) -> Iterator[GroupMean]:
+    labels, mask = given
+    values = column.values[mask]
+    groups = sorted(set(labels))
+    counts = {group: int((labels == group).sum()) for group in groups}
+    able = [group for group in groups if counts[group] >= FEWEST]
+    codes = np.array([able.index(g) if g in able else -1 for g in labels])
+    sign = -1.0 if column.declared.direction == "lower" else 1.0
+    gap = find_gap(values[codes >= 0], codes[codes >= 0], clusters[codes >= 0], sign)
+    for group in groups:
+        own = labels == group
+        interval = clustered_mean(values[own], clusters[own])
+        yield GroupMean(
+            system=column.system,
+            format=format_,
+            stage=column.stage,
+            label=column.label,
+            output=column.output,
+            metric=column.name,
+            direction=column.declared.direction,
+            name=name,
+            group=group,
+            n=counts[group],
+            sources=len(np.unique(clusters[own])),
+            mean=interval.mean,
+            ci_low=interval.low,
+            ci_high=interval.high,
+            ci_note=interval.note,
+            counts=group in able,
+            worst=gap is not None and group in able and able.index(group) == gap.worst,
+            gap=gap.gap if gap else None,
+            gap_low=gap.low if gap else None,
+            gap_high=gap.high if gap else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The best group's mean less the worst's, as distances from what is good."""
+
+    gap: float
+    low: float
+    high: float
+    best: int
+    worst: int
+
+
+def find_gap(values: Floats, codes: Ints, clusters: Ints, sign: float = 1.0) -> Gap | None:
+    """The gap of some groups; None of fewer than two, or of fewer than two sources.
+
+    Args:
+        values: finite.
+        codes: the group of each value, from 0 without a gap.
+        clusters: the source of each value.
+        sign: -1 where lower is better.
+    """
+    count = int(codes.max()) + 1 if len(codes) else 0
+    _, own = np.unique(clusters, return_inverse=True)
+    sources = int(own.max()) + 1 if len(own) else 0
+    if count < 2 or sources < 2:
+        return None
+    sums = np.zeros((sources, count))
+    sizes = np.zeros((sources, count))
+    np.add.at(sums, (own, codes), values)
+    np.add.at(sizes, (own, codes), 1.0)
+    means = sums.sum(0) / sizes.sum(0)
+    weights = np.random.default_rng(SEED).multinomial(
+        sources, np.full(sources, 1 / sources), RESAMPLES
+    )
+    drawn = weights @ sizes
+    with np.errstate(invalid="ignore", divide="ignore"):
+        again = np.where(drawn > 0, (weights @ sums) / drawn, means)
+    first, second = np.triu_indices(count, 1)
+    moved = (again[:, first] - again[:, second]) - (means[first] - means[second])
+    spread = moved.std(0)
+    spread = np.where(spread > 0, spread, np.inf)
+    most = float(np.quantile(np.abs(moved / spread).max(1), 0.95))
+    best, worst = int(np.argmax(sign * means)), int(np.argmin(sign * means))
+    pair = int(np.flatnonzero((first == min(best, worst)) & (second == max(best, worst)))[0])
+    half = 0.0 if np.isinf(spread[pair]) else most * float(spread[pair])
+    gap = abs(float(means[best] - means[worst]))
+    return Gap(gap, gap - half, gap + half, best, worst)

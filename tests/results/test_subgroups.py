@@ -1,0 +1,54 @@
+"""Values by groups: means, the worst of them, and a gap whose interval is what it says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from results.fake_runs import FakeRun, make_samples, steady
+
+from medgen.engine.results.subgroups import FEWEST, find_gap, group_means, groups_table
+
+
+def test_the_gap_lies_between_the_best_and_the_worst_group() -> None:
+    values = np.array([1.0] * 40 + [0.0] * 40 + [0.5] * 40) + np.tile([0.01, -0.01], 60)
+    codes = np.repeat([0, 1, 2], 40)
+    found = find_gap(values, codes, np.arange(120))
+    assert found is not None
+    assert (found.best, found.worst) == (0, 1)
+    assert found.gap == pytest.approx(1.0)
+    assert 0.95 < found.low < 1.0 < found.high < 1.05
+    lower = find_gap(values, codes, np.arange(120), sign=-1.0)
+    assert lower is not None
+    assert (lower.best, lower.worst) == (1, 0)
+    assert find_gap(values[:40], codes[:40], np.arange(40)) is None
+
+
+def test_of_groups_that_are_alike_the_interval_holds_zero() -> None:
+    draw = np.random.default_rng(7)
+    held = 0
+    for _ in range(60):
+        # Three values of a patient are nearly the same: samples are not independent.
+        values = np.repeat(draw.normal(size=120), 3) + draw.normal(scale=0.1, size=360)
+        groups = np.repeat(draw.integers(0, 4, 120), 3)
+        found = find_gap(values, groups, np.repeat(np.arange(120), 3))
+        assert found is not None
+        held += found.low <= 0
+    assert held >= 53
+
+
+def test_groups_of_a_run_with_few_values_are_shown_and_left_out(tmp_path) -> None:
+    samples = [
+        replace(
+            s, groups={"sex": "FM"[n % 8 // 4], **({"site": "rare"} if n < 9 else {"site": "A"})}
+        )
+        for n, s in enumerate(make_samples(320))
+    ]
+    score = steady(lambda system, s: 30.0 - (5.0 if s.groups["sex"] == "M" else 0.0))
+    reader = FakeRun(samples, systems=("one",), score=score).write(str(tmp_path))
+    rows = [r for r in group_means(reader) if r.format == "ImageEditing"]
+    by = {(r.name, r.group): r for r in rows}
+    assert (by["sex", "F"].mean, by["sex", "M"].mean, by["sex", "M"].worst) == (30.0, 25.0, True)
+    assert by["sex", "F"].gap == 5.0
+    assert (by["site", "rare"].counts, by["site", "rare"].n < FEWEST) == (False, True)
+    assert by["site", "A"].gap is None
+    assert groups_table(rows).num_rows == len(rows)
