@@ -47,7 +47,7 @@ class Sharing:
     _scopes: dict[str, str] = field(default_factory=dict)  # by group, of what is scored together
     _ranges: dict[tuple[str, str], Range] = field(default_factory=dict)  # by key and span
     _cuts: dict[str, str] = field(default_factory=dict)  # by key
-    _shards: dict[tuple[int, str], list[int]] = field(default_factory=dict)  # by split and span
+    _shards: dict[tuple[int, str], set[int]] = field(default_factory=dict)  # by split and span
 
     def begin(self) -> None:
         """Let others see that this driver lives."""
@@ -144,6 +144,7 @@ class Sharing:
     def _leave_idle(self, now: float) -> None:
         """Give back claims of what nothing was done of for a while: paused, or given up."""
         busy = {self.range_of(out.unit) for out in self.desk.all()}
+        self._idle = {place: t for place, t in self._idle.items() if place in self.claims.own}
         for place in list(self.claims.own):
             if place in busy:
                 self._idle.pop(place, None)
@@ -209,11 +210,11 @@ class Sharing:
         """The shards of a key that are in a range."""
         plan, split = self.board.plan, self.board.plan.nodes[key].split
         if (split, span) not in self._shards:
-            self._shards[split, span] = [
+            self._shards[split, span] = {
                 n
                 for n in range(plan.shards * split)
                 if plan.content[n // split].digest.startswith(span)
-            ]
+            }
         return self._shards[split, span]
 
     def _keys(self, place: Range) -> list[str]:

@@ -21,7 +21,7 @@ from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.conditions.shown import Shown
 from medgen.engine.data import Prediction, Sample, Score, Verdict
 from medgen.engine.environment import code_digest, environment_lock
-from medgen.engine.errors import StaleError, StoreError
+from medgen.engine.errors import CorruptError, StaleError, StoreError
 from medgen.engine.plan.effective import Effective, resolve, seen_parts
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import (
@@ -38,7 +38,7 @@ from medgen.engine.run.reader import combine, part_of, stage_shards
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import StagePlace
-from medgen.engine.store.shards import Parts, Stage, concat, label
+from medgen.engine.store.shards import Parts, Stage, concat, label, labels
 from medgen.engine.trouble import log_failed_row
 
 log = logging.getLogger(__name__)
@@ -95,6 +95,8 @@ class StageWorker(ABC):
         homes = {t: self.home(t, unit) for t in unit.targets}
         if any(home.why for home in homes.values()):
             return [_elsewhere(self.node(t), unit, home) for t, home in homes.items()]
+        if (there := self._there(unit, start)) is not None:
+            return [there]
         tables = {t: self._merge(unit, t) for t in unit.targets} if unit.merge else self.work(unit)
         with ThreadPoolExecutor(AT_ONCE) as threads:
             made = threads.map(lambda t: self._commit(unit, t, tables[t], start), tables)
@@ -212,6 +214,24 @@ class StageWorker(ABC):
             lone = replace(unit, targets=(target,), positions=(position, position + 1), merge=False)
             parts.append(((position, position + 1), self.untried_rows(node, lone)))
         return concat([table for _, table in _tiling(parts, len(samples), node)])
+
+    def _there(self, unit: Unit, start: float) -> Receipt | None:
+        """The receipt of a shard that another driver has made: a listing may not have it yet."""
+        (target, *others), node = unit.targets, self.node(unit.targets[0])
+        if others or unit.positions or unit.merge or stage_kind(node.stage).shard_major:
+            return None
+        try:
+            stage = self.stage(target, unit)
+            table, digest = stage.read_sealed(unit.shard, target.revision)
+        except (FileNotFoundError, CorruptError):  # whoever writes over the latter is told
+            return None
+        said = labels(table)
+        if said.get("inputs") != self.labels(node, unit, target)["inputs"]:
+            return None
+        seconds, who = time.monotonic() - start, str(said.get("identity", ""))
+        written = Written(stage.place.edition, seconds, sha256=digest, identity=who)
+        counted = _receipt(node, unit, table, written)
+        return replace(counted, cost_usd=0.0, prompt_tokens=0, completion_tokens=0, cached_tokens=0)
 
     def _commit(self, unit: Unit, target: Target, table: pa.Table, start: float) -> Receipt:
         node, stage = self.node(target), self.stage(target, unit)

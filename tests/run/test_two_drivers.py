@@ -21,7 +21,7 @@ from medgen.engine.run.events import Event
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
-from medgen.engine.store.objects import Objects
+from medgen.engine.store.objects import Objects, PosixObjects
 
 COUNT, SHARD = 96, 4
 LEASE = 2.0
@@ -137,6 +137,28 @@ def test_other_cuts_of_the_same_samples_are_taken_over_and_not_asked_again(
     wait_for(*sides)
     assert set(asked(tmp_path).values()) == {1}
     assert_whole(objects, *plans)
+
+
+LAG_S = 1.5
+
+
+def test_listings_that_lag_make_no_call_twice(
+    objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = plan(objects, System("echo", slow(tmp_path)), count=COUNT)
+    names = PosixObjects.names
+
+    def late(self: PosixObjects, folder: str) -> list[str]:
+        """What was there for so long; folders are told of at once."""
+        found = [(n, self.root / folder / n) for n in names(self, folder)]
+        long_ago = time.time() - LAG_S
+        return [n for n, path in found if path.is_dir() or path.stat().st_mtime < long_ago]
+
+    monkeypatch.setattr(PosixObjects, "names", late)
+    wait_for(Side(objects, work), Side(objects, work))
+    assert set(asked(tmp_path).values()) == {1}
+    monkeypatch.undo()
+    assert_whole(objects, work)
 
 
 def test_what_is_paused_at_one_is_done_by_the_other(objects: Objects, tmp_path: Path) -> None:
