@@ -31,6 +31,7 @@ TRIAL = {
     ),
     "more ends of a driver beside another": r"test_drivers_at_once.py::test_a_",
     "a race on a directory": r"test_real_deaths.py::test_two_drivers_.*\[directory\]",
+    "questions on the demo's store": r"test_leads_questions.py::.*\[demo",
     "a rehearsal on Ray": r"test_chaos_option.py::test_a_rehearsed_run_.*\[overrides1\]",
     "each way to end a process": r"test_ray_faults.py::test_a_sample_that_ends_.*\[exit\]",
     "a second signal": r"test_command_line.py::test_a_signal_drains_.*\[2-130\]",
