@@ -367,6 +367,10 @@ def _read_member(group: str, name: str, folder: Path | None) -> dict[str, Any]:
     if group == "benchmark":
         own = None if path.is_relative_to(str(files("medgen.conf"))) else path.parent
         body = preset(body, lambda other: _read_member(group, other, folder), own)
+        if lacking := {"files", "sample"} & {*body}:
+            raise ConfError(
+                f"{path}: {min(lacking)!r} belongs to a table; say `reader: records` as well"
+            )
     elif group in PLACES and "family" in body:
         facts, family = _of_family(body, path, folder)
         try:

@@ -11,6 +11,15 @@ from medgen.engine.settings import read
 
 _SLUG = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
+# What most often stands in these fields, for whoever wrote a column alone.
+_EXAMPLES = {
+    "images": "[{of: column}]",
+    "choices": '{columns: [A, B, C]}, {of: column} or {is: ["yes", "no"]}',
+    "answer": "{text: column}, {letter: column} or {index: column}",
+    "groups": "{sex: column}",
+    "asks": "choice, with `choices` and `answer`",
+}
+
 
 def read_mapping(given: Mapping[str, object], where: str) -> RecordsMapping:
     """A mapping, or why there is none.
@@ -27,7 +36,11 @@ def read_mapping(given: Mapping[str, object], where: str) -> RecordsMapping:
         raise ConfigError(
             f"{place}: YAML takes yes, no, on, off, true and false for truth values; quote it"
         )
-    mapping = read(RecordsMapping, given, where)
+    try:
+        mapping = read(RecordsMapping, given, where)
+    except ConfigError as err:
+        example = next((e for key, e in _EXAMPLES.items() if f"sample.{key}: " in str(err)), "")
+        raise ConfigError(f"{err}{example and f'; for example {example}'}") from err
     check_values(mapping, where)
     _check_files(mapping.files, f"{where}, files")
     for join in joins_of(mapping):

@@ -121,7 +121,10 @@ class RecordsSource:
         listed = ", ".join(sorted(n for n in known if not n.startswith("_"))[:_NAMED])
         for path in sorted(needed) if known else ():
             if root_of(path, known) not in known:
-                what = f"column {path!r} is in no row; there are {listed}"
+                what = (
+                    f"column {path!r} is in no row; there are {listed} (words that stand for "
+                    "themselves are {is: …})"
+                )
                 yield Problem(self._files(), None, None, what)
 
     def _differing_counts(self, found: Mapping[str, int]) -> Iterator[Problem]:

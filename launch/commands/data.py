@@ -1,5 +1,6 @@
 """`medgen import`, `validate`, `build` and `list`."""
 
+import difflib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,9 +35,21 @@ def _conf(source: str, name: str | None, layout: str | None, place: str = "") ->
     conf = benchmark_file(source) if source.endswith((".yaml", ".yml")) else benchmark_conf(source)
     if conf:
         conf.source = place or conf.source
+        _check_protocol(conf.protocol, source)
         return conf
     stem = source.rstrip("/").rpartition("/")[2] or "benchmark"
     return BenchmarkConf(name=name or stem, source=source, layout=layout)
+
+
+def _check_protocol(name: str, source: str) -> None:
+    """Refuse a preset whose protocol nobody has, before anything of it is read."""
+    from medgen.conf.loading import ConfError, group_names
+
+    known = group_names("protocol", Path(source).parent)
+    if name and name not in known and not name.endswith((".yaml", ".yml")):
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(known)}"
+        raise ConfError(f"{source}: no protocol {name!r}. {hint}")
 
 
 _number_repeats = click.option(

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from commands import medgen
 from tables.fixtures import picture
 from tables.reading import fault, one, read, write
 
@@ -153,3 +154,38 @@ def test_pictures_of_several_row_groups_are_read(tmp_path: Path, several: bool, 
     with file.open("rb") as opened:
         rows = [*parquet_rows(opened, None, 2**28)]
     assert [*map(str, rows)] == [*map(str, pa.table({"image": column}).to_pylist())]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("protocol: choices", "protocol: choice", "no protocol 'choice'. Did you mean 'choices'?"),
+        ("reader: records", "licence: none", "'files' belongs to a table; say `reader: records`"),
+        ("answer: {text: a}", "answer: a", "for example {text: column}, {letter: column}"),
+        ("asks: choice", "asks: mcq", "for example choice, with `choices` and `answer`"),
+        ("modality: {is: CT}", "modality: CT", "column 'CT' is in no row; there are a, q (words"),
+        ('{is: ["x", "y"]}', "[x, y]", "for example {columns: [A, B, C]}"),
+    ],
+)
+def test_validate_says_how_it_is_written(
+    tmp_path: Path, before: str, after: str, said: str
+) -> None:
+    (tmp_path / "t.csv").write_text("q,a\nWhich?,x\n")
+    text = """reader: records
+files: t.csv
+sample:
+  instruction: q
+  modality: {is: CT}
+  asks: choice
+  task: choice-qa
+  choices: {is: ["x", "y"]}
+  answer: {text: a}
+protocol: choices
+"""
+    (tmp_path / "p.yaml").write_text(text)
+    assert medgen("validate", str(tmp_path / "p.yaml")).returncode == 0
+    assert before in text
+    (tmp_path / "p.yaml").write_text(text.replace(before, after))
+    done = medgen("validate", str(tmp_path / "p.yaml"))
+    assert done.returncode == 2
+    assert said in done.stdout + done.stderr

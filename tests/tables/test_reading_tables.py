@@ -100,7 +100,7 @@ def test_files_outside_the_source_are_refused(files: Any) -> None:
 def test_a_column_that_no_row_has_is_named_with_those_that_there_are(tmp_path: Path) -> None:
     found = read(write(tmp_path, {"x": "1"}, {"x": "2"}), {"context": "y"})
     assert [p.what for p in found if isinstance(p, Problem)] == [
-        "column 'y' is in no row; there are a, q, x"
+        "column 'y' is in no row; there are a, q, x (words that stand for themselves are {is: …})"
     ]
 
 
