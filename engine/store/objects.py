@@ -30,6 +30,9 @@ _HIDDEN = re.compile(r"\.medgen-[0-9a-f]{32}\.part|\.nfs[0-9a-f]{8,}")
 
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # of file systems without fsync of folders
 
+_AZURE = frozenset({"az", "abfs", "abfss", "adl", "wasb", "wasbs"})
+_MISREAD = re.compile(r"[?#\\\x00-\x1f]")
+
 
 class Objects(Protocol):
     """What the store needs of a place. Paths are relative and use forward slashes."""
@@ -258,6 +261,22 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def check_signs(scheme: str, path: str) -> None:
+    """Refuse a name that the client of a store reads as another one.
+
+    Azure's takes `?` and `#` for parts of a URL, a backslash for a slash, and drops a tab: `exp?`
+    would be written, and deleted, as `exp`.
+
+    Raises:
+        StoreError: the name cannot be had there.
+    """
+    if scheme in _AZURE and (sign := _MISREAD.search(path)):
+        raise StoreError(
+            f"{path!r} cannot be a name in {scheme}://: its client reads {sign[0]!r} as something "
+            "else; choose a name without it"
+        )
+
+
 class RemoteObjects:
     """Objects behind an fsspec file system: `memory://`, `gs://`, `az://` and others but S3.
 
@@ -272,9 +291,13 @@ class RemoteObjects:
         except (ImportError, ValueError) as err:
             raise StoreError(f"cannot use the store {url!r}: {err}") from err
         self.url = url.rstrip("/")
+        self._scheme = url.partition("://")[0]
+        check_signs(self._scheme, self.root)
 
     def _path(self, path: str) -> str:
-        return f"{self.root.rstrip('/')}/{inside(path)}"
+        sound = inside(path)
+        check_signs(self._scheme, sound)
+        return f"{self.root.rstrip('/')}/{sound}"
 
     def create(self, path: str, data: bytes) -> bool:
         """See `Objects.create`; after any error the object is read back, which may be ours."""
