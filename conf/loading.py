@@ -21,7 +21,7 @@ from medgen.conf.families import (
     with_family,
 )
 from medgen.conf.merging import over
-from medgen.conf.presets import preset
+from medgen.conf.presets import lack_of_reader, preset
 from medgen.conf.schema import BenchmarkConf, GateConf, RunConf
 
 _MAX_DEPTH = 24  # of a YAML document; deeper ones are mistakes or attacks
@@ -367,10 +367,8 @@ def _read_member(group: str, name: str, folder: Path | None) -> dict[str, Any]:
     if group == "benchmark":
         own = None if path.is_relative_to(str(files("medgen.conf"))) else path.parent
         body = preset(body, lambda other: _read_member(group, other, folder), own)
-        if lacking := {"files", "sample"} & {*body}:
-            raise ConfError(
-                f"{path}: {min(lacking)!r} belongs to a table; say `reader: records` as well"
-            )
+        if words := lack_of_reader(body):
+            raise ConfError(f"{path}: {words}")
     elif group in PLACES and "family" in body:
         facts, family = _of_family(body, path, folder)
         try:

@@ -40,6 +40,12 @@ def preset(
     return found
 
 
+def lack_of_reader(body: Mapping[str, Any]) -> str:
+    """What a preset lacks whose keys are those of a table, and that names no reader."""
+    keys = {"files", "sample"} & {*body}
+    return f"{min(keys)!r} belongs to a table; say `reader: records` as well" if keys else ""
+
+
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Objects are merged; lists, values (`is`, `of`), `choices` and `answer` are replaced."""
     merged = dict(below)
