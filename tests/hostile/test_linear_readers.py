@@ -77,11 +77,19 @@ SOME = (" ", "a", "no ", "(", "the answer is ")
 def test_a_reader_takes_linear_time(name: str, repeated: Sequence[str]) -> None:
     read = READERS[name]
     for word in repeated:
-        for start, end in AROUND:
-            text = f"{start}{word * (MANY // len(word))}{end}"
-            began = time.process_time()
-            read(text)
-            spent = time.process_time() - began
-            assert spent < MOST_S, (
-                f"{word!r} many times between {start!r} and {end!r}: {spent:.1f} s"
+        for around in AROUND:
+            spent = _seconds(read, word, around, MANY)
+            # A busy machine is slow; four times as much is still no more than some four times it.
+            assert spent < MOST_S or spent < 8 * _seconds(read, word, around, MANY // 4), (
+                f"{word!r} many times within {around!r}: {spent:.1f} s"
             )
+
+
+def _seconds(
+    read: Callable[[str], object], word: str, around: tuple[str, str], length: int
+) -> float:
+    """Of the processor, for so many characters."""
+    text = f"{around[0]}{word * (length // len(word))}{around[1]}"
+    began = time.process_time()
+    read(text)
+    return time.process_time() - began
