@@ -29,6 +29,7 @@ from medgen.launch.view import (
     runs,
     sayings,
     scripts,
+    trends,
 )
 from medgen.launch.view.board import Board, boards, colors, format_short, format_title
 from medgen.launch.view.certain import Certainty, certainty_of, headline
@@ -301,11 +302,14 @@ class Site:
     def runs(self) -> str:
         """The store's runs and nights."""
         objects = self.data.objects
+        nights = runs.nights(objects)
+        lines = {n: [(x.date, x.run_id) for x in own if x.run_id] for n, own in nights.items()}
         return self.page(
             "runs",
             "runs",
             runs=runs.run_lines(objects),
-            nights=runs.nights(objects),
+            nights=nights,
+            trends={name: trends.trends(objects, own) for name, own in lines.items()},
             store=objects.url,
             bundle=self.meta_policy,
         )

@@ -13,10 +13,12 @@ from view.browsing import HOSTILE, small, stored
 
 from benchmarks.made_run import NAMES
 from medgen.engine.results.certainty import Field, pair_words, samples_needed, standing
+from medgen.engine.store.connect import connect
 from medgen.launch.view import numbers
 from medgen.launch.view.failures import general, wilson
 from medgen.launch.view.serving import COOKIE, Viewer
 from medgen.launch.view.site import Site, data_script
+from medgen.launch.view.trends import trends
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -225,6 +227,29 @@ def test_a_system_that_answered_alone_is_held_against_the_floor(tmp_path: Path) 
             assert said.bold == NAMES[0]
             assert f", {words}, " in said.rest
             assert "of copy-input; ceiling" in said.rest
+
+
+def test_a_trend_marks_the_night_whose_interval_lies_beside_the_last(tmp_path: Path) -> None:
+    objects = connect(str(tmp_path))
+    nights = []
+    for day, quality in enumerate((0.5, 0.5, 0.9), start=1):
+        run = small(
+            systems=1,
+            samples=240,
+            fails=0.0,
+            random=0,
+            name=f"night{day}",
+            seed=day,
+            qualities={NAMES[0]: quality},
+            pictures=False,
+        )
+        nights.append((f"2026-11-0{day}", run.write(str(tmp_path))))
+    found = trends(objects, nights)
+    assert [t.title.rpartition(", ")[2] for t in found] == ["editing", "generation", "vqa"]
+    for trend in found:
+        assert f"{NAMES[0]} changed on 2026-11-03" in trend.changes
+        assert not [c for c in trend.changes if c.startswith(NAMES[0]) and "11-02" in c]
+        assert " style=" not in trend.svg
 
 
 def test_latex_escapes_names_and_never_prints_a_failure_as_a_number(tmp_path: Path) -> None:
