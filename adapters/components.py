@@ -38,6 +38,12 @@ COMPONENTS = {
     for component in (
         _system("answers", "models.answering:Answers", "models.settings:AnswersSettings"),
         _chat("vllm", "models.vllm_engine:VLLMChat", "models.settings:VLLMSettings", "device"),
+        _chat(
+            "transformers",
+            "models.transformers_chat:TransformersChat",
+            "models.settings:TransformersSettings",
+            "metrics",
+        ),
         replace(
             _chat(
                 "openai", "models.openai_chat:OpenAIChat", "models.settings:OpenAISettings", "api"

@@ -143,6 +143,26 @@ class VLLMSettings(Settings, frozen=True, kw_only=True):
         need_revision(self.model, self.revision, "revision")
 
 
+class TransformersExecution(Settings, frozen=True, kw_only=True):
+    """Where and in which portions a model of transformers runs; larger batches round otherwise."""
+
+    batch_size: _Count = 8
+    device: str = "auto"
+
+
+class TransformersSettings(Settings, frozen=True, kw_only=True):
+    """Arguments of `medgen.adapters.models.transformers_chat.TransformersChat`."""
+
+    model: str
+    revision: str | None = None
+    images: _Count = 1
+    dtype: Literal["float32", "float16", "bfloat16"] = "bfloat16"
+    execution: How[TransformersExecution] = TransformersExecution()
+
+    def __post_init__(self) -> None:
+        need_revision(self.model, self.revision, "revision")
+
+
 class OpenAISettings(Settings, frozen=True, kw_only=True):
     """Arguments of `medgen.adapters.models.openai_chat.OpenAIChat`."""
 

@@ -11,7 +11,7 @@ from medgen.engine.plan.plan import Plan
 from medgen.engine.run.survey import Todo
 
 # What loads weights by a hub's name; for all others `model` is a name that a server has.
-_LOADING = ("vllm", "diffusers", "unified-in-process")
+_LOADING = ("vllm", "transformers", "diffusers", "unified-in-process")
 
 
 def loose_models(plan: Plan, todo: Todo, stages: Collection[str] = ()) -> list[str]:

@@ -159,6 +159,9 @@ def _class(architecture: str, family: FamilyConf) -> Iterator[str]:
     if "diffusers" in family.requires:
         if libraries.folder("diffusers") and not libraries.is_pipeline(architecture):
             yield f"diffusers {libraries.version('diffusers')} has no {architecture}"
+    elif "transformers" in family.requires:
+        if libraries.folder("transformers") and not libraries.is_transformers_class(architecture):
+            yield f"transformers {libraries.version('transformers')} has no {architecture}"
     elif known and architecture not in known:
         last = libraries.dropped_architectures().get(architecture)
         dropped = f", {last} was the last that did" if last else ""
