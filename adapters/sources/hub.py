@@ -68,7 +68,7 @@ class HubSource:
                     yield from self._file(path, kind, checker)
                 except FaultyContent as err:
                     yield Problem(path, None, None, str(err))
-                except (pa.ArrowException, OSError) as err:
+                except (pa.ArrowException, OSError, UnicodeDecodeError) as err:
                     what = f"damaged or not Parquet ({err}); fetch it again"
                     yield Problem(path, None, None, what)
 

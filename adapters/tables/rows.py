@@ -88,7 +88,7 @@ class Tables:
                     yield Place(name, row), found
         except FaultyContent as err:
             yield Place(name, row and row + 1), FaultyRow(str(err))
-        except (pa.ArrowException, OSError, EOFError, zlib.error) as err:
+        except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, zlib.error) as err:
             yield Place(name, row and row + 1), FaultyRow(f"damaged, fetch it again ({err})")
 
     def _rows(

@@ -367,6 +367,15 @@ def _columnar() -> Iterator[tuple[str, Entry]]:
         yield "parquet", Entry(f"parquet: {name}", parquet(table), said)
         if "bomb" not in name:
             yield "arrow", Entry(f"arrow: {name}", arrow(table), said)
+    named = parquet(pa.table({**rows, "i": [picture], "zzname": ["x"]}))
+    yield (
+        "parquet",
+        Entry(
+            "parquet: a column whose name is no text",
+            named.replace(b"zzname", b"\xff\xfename"),
+            "damaged",
+        ),
+    )
     whole = arrow(pa.table({**rows, "i": [None]}))
     for name, data in {
         "arrow: cut": whole[: len(whole) // 2],
