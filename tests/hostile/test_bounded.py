@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile.outside_tables import TABLES
 from hostile.parsers import ADAPTERS, FOLDERS, hosted, inputs
 
 from medgen.adapters.sources.layouts import layouts
@@ -48,10 +49,11 @@ def test_the_corpus_holds_what_is_costly() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3700)  # the whole is some 13,000 inputs
 @pytest.mark.parametrize("mode", ["sample", pytest.param("corpus", marks=pytest.mark.trial)])
 def test_the_corpus_is_fed_to_every_parser_within_bounds(mode: str) -> None:
-    said = feed(mode)
-    assert len([f for f in said if "inputs" in f]) >= 17
+    said = feed(mode, timeout=3600)
+    assert len([f for f in said if "inputs" in f]) >= 17 + len(TABLES)
     hold(said)
 
 
