@@ -67,3 +67,18 @@ def test_plan_refuses_a_module_that_is_nowhere(folder: Path, tmp_path: Path) -> 
     done = medgen("plan", "--config", str(folder / "run.yaml"), "--store", store)
     assert done.returncode == 2
     assert "there is no module 'mine'. Its file lies beside the run's file" in done.stderr
+
+
+def test_names_are_those_of_files_of_this_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "t.csv").write_text("q,a\nWhich?,x\n")
+    sample = "{instruction: q, modality: {is: CT}, asks: text, task: open-vqa, answer: {text: a}}"
+    (folder / "tiny.yaml").write_text(f"reader: records\nfiles: t.csv\nsample: {sample}\n")
+    store = str(tmp_path / "store")
+    assert medgen("import", "tiny", "--store", store).returncode == 0
+    given = ("benchmark=tiny", "systems=[first]", "protocol=short-answers", f"store={store}")
+    planned = medgen("plan", *given, "cluster=in-process")
+    assert planned.returncode == 0, planned.stderr
+    assert "first" in planned.stdout
