@@ -56,7 +56,9 @@ def send(handler: http.server.BaseHTTPRequestHandler, answer: Answer) -> None:
 
 
 @contextlib.contextmanager
-def serve(script: Callable[[Asked], Answer], port: int = 0) -> Iterator[Server]:
+def serve(
+    script: Callable[[Asked], Answer], port: int = 0, host: str = "127.0.0.1"
+) -> Iterator[Server]:
     """A server on a free port, or on one that was free, for as long as the context lasts."""
     asked: list[Asked] = []
     busy, peak, lock = [0], [0], threading.Lock()
@@ -90,12 +92,12 @@ def serve(script: Callable[[Asked], Answer], port: int = 0) -> Iterator[Server]:
         def log_message(self, *_: object) -> None:
             return
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Scripted)
+    server = http.server.ThreadingHTTPServer((host, port), Scripted)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield Server(f"http://127.0.0.1:{server.server_port}", asked, peak)
+        yield Server(f"http://{host}:{server.server_port}", asked, peak)
     finally:
         over.set()
         server.shutdown()
