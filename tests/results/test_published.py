@@ -35,8 +35,18 @@ def table(columns: list[str], **systems: list[Any]) -> dict[str, Any]:
 
 
 def test_a_number_is_reproduced_inside_our_interval_and_its_own_rounding() -> None:
-    rows = {"A-and-B": {}, "c": {}, "d": {"ci_low": None, "ci_high": None}}
-    asked = {"A & B": [54.9], "C": [55.01], "D": [50.004], "Nobody": [1.0], "None": [None]}
+    rows: dict[str, dict[str, Any]] = {
+        "A-and-B": {},
+        "c": {},
+        "d": {"ci_low": None, "ci_high": None},
+    }
+    asked: dict[str, list[Any]] = {
+        "A & B": [54.9],
+        "C": [55.01],
+        "D": [50.004],
+        "Nobody": [1.0],
+        "None": [None],
+    }
     found = beside(table(["ssim"], **asked), summary(**rows))
     assert [(one.system, one.state) for one in found] == [
         ("A & B", "reproduced"), ("C", "apart"), ("D", "reproduced"), ("Nobody", "absent"),
