@@ -5,7 +5,8 @@ where a Chromium is, also how long a filter takes in it.
 
     python -m benchmarks.view                                 some minutes, 1 GB of disk
     python -m benchmarks.view --systems 4 --samples 200 --dry  a look, kept nowhere
-    python -m benchmarks.view --pictures docs/images          the pictures of the documents
+    python -m benchmarks.view --pictures docs/images          the pictures of the documents: pages
+                                                              of what `make demo` left in var/store
 """
 
 import argparse
@@ -92,24 +93,26 @@ def browse(site: Site, root: Path) -> dict[str, Any]:
     return {"gallery_stands_s": round(stands, 2), "filter_ms": round(clicked, 1)}
 
 
-def draw(root: Path, into: Path) -> None:
-    """Pictures of three pages of a small made-up run, for documents."""
+def draw(store: str, into: Path) -> None:
+    """Pictures of pages of the store's last run, for documents; of an editing sample its own."""
     from playwright.sync_api import sync_playwright
 
+    from medgen.engine.run.folder import find_run
     from medgen.launch.view.bundle import write_bundle
 
-    objects = connect(str(root / "store"))
-    data = StoredRun(objects, MadeRun(systems=6, samples=60).write(str(root / "store")))
-    write_certainty(data)
-    write_bundle(data, connect(str(root / "pages")))
+    objects = connect(store)
+    data = StoredRun(objects, find_run(objects, None))
+    at = data.samples.column("task").index("noise-reconstruction")
+    shown = {"index": "", "gallery": "#f=0", "sample": f"#s={data.samples.digests[at]}"}
     path = shutil.which("chromium") or shutil.which("chromium-browser")
-    with sync_playwright() as play:
+    with tempfile.TemporaryDirectory(prefix="medgen-view-") as pages, sync_playwright() as play:
+        write_bundle(data, connect(pages))
         browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        for name in ("index", "gallery", "sample"):
-            page.goto(f"{(root / 'pages').as_uri()}/{name}.html")
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        for name, fragment in shown.items():
+            page.goto(f"{Path(pages).as_uri()}/{name}.html{fragment}")
             page.wait_for_load_state("networkidle")
-            page.screenshot(path=into / f"view-{name}.png")
+            page.screenshot(path=into / f"demo-{name}.png")
         browser.close()
 
 
@@ -120,11 +123,12 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=6422)
     parser.add_argument("--dry", action="store_true")
     parser.add_argument("--pictures", type=Path, help="Draw pages into this folder instead.")
+    parser.add_argument("--store", default="var/store", help="Whose demo is drawn.")
     asked = parser.parse_args()
+    if asked.pictures:
+        draw(asked.store, asked.pictures)
+        return
     with tempfile.TemporaryDirectory(prefix="medgen-view-") as root:
-        if asked.pictures:
-            draw(Path(root), asked.pictures)
-            return
         found = measure(Path(root), asked.systems, asked.samples)
     for name, value in found.items():
         print(name, value)
