@@ -1,9 +1,10 @@
-"""Three machines with IPs of their own: a link is cut and a node lost under two drivers.
+"""Three machines with IPs of their own: a link is cut, a node lost, drivers are killed.
 
 Every run ends with the same rows, and each priced call is made once, but for those that were in the
 hands of what was killed.
 """
 
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -161,3 +162,25 @@ def test_two_drivers_over_a_cut_link_and_a_lost_node_pay_once(
     for driver in drivers:
         finish(driver)
     assert_whole(store, endpoint, again=2 * 2 * IN_HAND)
+
+
+def test_a_driver_killed_five_times_in_mid_write_and_a_second_beside_it(
+    three: Cluster, endpoint: Server, store: str, tmp_path: Path
+) -> None:
+    head = three.nodes[0]
+    path = config(tmp_path, store, endpoint, three)
+    words = ("-m", "medgen", "run", "--config", str(path), "--json")
+    objects = connect(store)
+
+    def committed() -> int:
+        return sum("/shard-" in p for p in objects.walk("stages/answer"))
+
+    for kill in range(5):
+        before = committed()
+        driver = head.run(*words)
+        until(lambda before=before: committed() > before)
+        driver.send_signal(signal.SIGKILL)
+        driver.communicate()
+        assert committed() < COUNT // SHARD, f"it was over before kill {kill + 1}"
+    finish(head.run(*words))
+    assert_whole(store, endpoint, again=5 * IN_HAND)
