@@ -29,7 +29,8 @@ WALKS: dict[str, tuple[list[str], list[str]]] = {
     "Can I trust the means, did anything fail?": (
         [], ["table.lead td.cov", "table.lead td.fail", "#wfailed"],
     ),
-    "What does it cost, and is it worth it?": ([], ["#cost"]),
+    # What costs nothing has no chart of cost, and says so at the top.
+    "What does it cost, and is it worth it?": ([], ["#cost, dd:has-text('no dollars spent')"]),
     "Which rows are only plumbing?": ([], [".ctlhead"]),
     "Does the judge know good from bad?": ([], [".ctlwords"]),
     "Why did it fail, show me one": (
