@@ -112,7 +112,11 @@ def _picture(pixels: Pixels) -> Pillow.Image:
 def measure(folder: Path | None, samples: list[Sample]) -> dict[str, Any]:
     """What reader and editor of a folder reach; of ours where none is given."""
     own = [s for s in samples if s.reference_images and "3d" not in s.task]
-    return {"reading": reading(Reader(folder)), "editing": editing(Editor(folder), own)}
+    reader, editor = Reader(), Editor()
+    if folder:
+        reader.take(folder)
+        editor.take(folder)
+    return {"reading": reading(reader), "editing": editing(editor, own)}
 
 
 def main() -> None:

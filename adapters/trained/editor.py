@@ -26,9 +26,13 @@ class Editor:
     answered before it.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Load the weights, on the CPU; those of a folder to measure others than ours."""
+    def __init__(self) -> None:
+        """Load the weights, on the CPU."""
         self._network = EditorNetwork().eval()
+        self._network.load_state_dict(load("editor"))
+
+    def take(self, folder: Path) -> None:
+        """Other weights, to measure them before they are ours."""
         self._network.load_state_dict(load("editor", folder))
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:

@@ -27,9 +27,13 @@ class Reader:
     gives away, as `classical` does: the option that shares most words with it, its own nouns.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Load trunk and heads, on the CPU; heads of a folder to measure others than ours."""
-        self._eye, self._heads = Eye(), load("reader", folder)
+    def __init__(self) -> None:
+        """Load trunk and heads, on the CPU."""
+        self._eye, self._heads = Eye(), load("reader")
+
+    def take(self, folder: Path) -> None:
+        """Other heads, to measure them before they are ours."""
+        self._heads = load("reader", folder)
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
         """See `medgen.engine.ports.Generator`."""

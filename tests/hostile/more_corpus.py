@@ -326,36 +326,36 @@ def _lying(picture: bytes) -> bytes:
     return bytes(data)
 
 
-def _columnar() -> Iterator[tuple[str, Entry]]:
-    def parquet(table: pa.Table, **options: Any) -> bytes:
-        sink = io.BytesIO()
-        pq.write_table(table, sink, **options)
-        return sink.getvalue()
+def _parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
 
-    def arrow(table: pa.Table) -> bytes:
-        sink = io.BytesIO()
-        with ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-        return sink.getvalue()
 
+def _arrow(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    with ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def _columns() -> dict[str, tuple[pa.Table, str]]:
+    """Tables that are whole and wrong, and what is to be said of each."""
     rows, picture = {"q": ["q"], "a": ["a"]}, _picture()
     bomb = pa.array(["x" * 8_000_000]).dictionary_encode()
     many = pa.DictionaryArray.from_arrays(pa.array([0] * 400, pa.int8()), bomb.dictionary)
-    for name, (table, said) in {
+    twice = [pa.array(["q"]), pa.array(["q"]), pa.array(["a"])]
+    nothing = pa.array([None], pa.string())
+    return {
         "a path for a picture": (pa.table({**rows, "i": ["/etc/passwd"]}), "absolute"),
         "numbers for pictures": (pa.table({**rows, "i": [7]}), "no picture"),
-        "a column twice": (
-            pa.Table.from_arrays(
-                [pa.array(["q"]), pa.array(["q"]), pa.array(["a"])], ["q", "q", "a"]
-            ),
-            "twice",
-        ),
+        "a column twice": (pa.Table.from_arrays(twice, ["q", "q", "a"]), "twice"),
         "bytes for the question": (
             pa.table({"q": [b"\xff\xfe"], "a": ["a"], "i": [picture]}),
             "bytes|UTF-8",
         ),
         "a null row": (
-            pa.table({"q": pa.array([None], pa.string()), "a": ["a"], "i": [picture]}),
+            pa.table({"q": nothing, "a": ["a"], "i": [picture]}),
             "empty|no text|instruction",
         ),
         "a dictionary bomb": (
@@ -363,20 +363,19 @@ def _columnar() -> Iterator[tuple[str, Entry]]:
             "1,000,000|characters|more than|bomb|unfold",
         ),
         "lists in lists": (pa.table({"q": [[["q"]]], "a": ["a"], "i": [picture]}), "a list"),
-    }.items():
-        yield "parquet", Entry(f"parquet: {name}", parquet(table), said)
+    }
+
+
+def _columnar() -> Iterator[tuple[str, Entry]]:
+    for name, (table, said) in _columns().items():
+        yield "parquet", Entry(f"parquet: {name}", _parquet(table), said)
         if "bomb" not in name:
-            yield "arrow", Entry(f"arrow: {name}", arrow(table), said)
-    named = parquet(pa.table({**rows, "i": [picture], "zzname": ["x"]}))
-    yield (
-        "parquet",
-        Entry(
-            "parquet: a column whose name is no text",
-            named.replace(b"zzname", b"\xff\xfename"),
-            "damaged",
-        ),
-    )
-    whole = arrow(pa.table({**rows, "i": [None]}))
+            yield "arrow", Entry(f"arrow: {name}", _arrow(table), said)
+    rows = {"q": ["q"], "a": ["a"]}
+    named = _parquet(pa.table({**rows, "i": [_picture()], "zzname": ["x"]}))
+    renamed = named.replace(b"zzname", b"\xff\xfename")
+    yield "parquet", Entry("parquet: a column whose name is no text", renamed, "damaged")
+    whole = _arrow(pa.table({**rows, "i": [None]}))
     for name, data in {
         "arrow: cut": whole[: len(whole) // 2],
         "arrow: a footer that lies": whole[:-10] + b"\xff\xff\xff\x7f" + b"ARROW1",

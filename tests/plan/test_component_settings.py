@@ -305,7 +305,8 @@ def test_what_is_marked_as_how_enters_no_key() -> None:
     recipes = [{"chat": {"target": "openai", "kwargs": kwargs}} for kwargs in (cheap, dear)]
     first, second = (identity(Spec("answers", kwargs)) for kwargs in recipes)
     assert first == second
-    inner = {"component": "openai", "semantics": 2, "settings": {"model": "m"}}
+    number = registry.find("openai").semantics
+    inner = {"component": "openai", "semantics": number, "settings": {"model": "m"}}
     assert first["settings"] == {"chat": inner}
     other = {"chat": {"target": "openai", "kwargs": cheap | {"model": "n"}}}
     assert identity(Spec("answers", other)) != first
