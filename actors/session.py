@@ -63,6 +63,8 @@ class RaySession:
                 where = self._options["address"]
                 raise PlanError(_nobody(where, err)) from err
             self._started = True
+        else:
+            _check_same(str(self._options["address"]))
         alone = self._started and self._options["address"] == "local"
         self._pool = RayPool(growing=not alone)
         return self._pool
@@ -88,6 +90,18 @@ def _check_reachable(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as err:
         raise PlanError(_nobody(address, err)) from err
+
+
+def _check_same(address: str) -> None:
+    """A process has one Ray: it must be the one that was named."""
+    if address in ("local", "auto") or address.startswith("ray://"):
+        return
+    here = ray.get_runtime_context().gcs_address
+    if here != address:
+        raise PlanError(
+            f"no Ray at {address!r} for this process, which is connected to the one at {here}; "
+            "call ray.shutdown() first, or leave `cluster.address` out to use that one"
+        )
 
 
 def _nobody(address: str, err: Exception) -> str:

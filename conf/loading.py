@@ -143,7 +143,7 @@ def read_yaml(path: str) -> dict[str, Any]:
             text = source.read(_LONGEST + 1)
         if len(text) > _LONGEST:
             raise ConfError(f"{path}: more than {_LONGEST:,} characters; is it a configuration?")
-        body = yaml.load(text, Loader=_LOADER)
+        body = _LOADER(text).get_single_data()
     except (yaml.YAMLError, OSError, ValueError) as err:  # a date that is none is a ValueError
         raise ConfError(f"{path}: {err}{_quoting(err)}") from err
     except RecursionError as err:

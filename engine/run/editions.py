@@ -16,7 +16,7 @@ from medgen.engine.plan.effective import Effective, changes, seen_parts
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.folder import now
-from medgen.engine.store.layout import RunPlace, StagePlace, is_edition
+from medgen.engine.store.layout import RunPlace, StagePlace, edition_of, is_edition
 from medgen.engine.store.objects import Objects
 
 # What is there was made by something else: a worker will say by what, and begin an edition of it.
@@ -118,11 +118,9 @@ def check_record(path: str, data: bytes) -> None:
     record = decode(Record, data, f"{path}: not an identity")
     found = record.effective
     names = {name_edition(found, record.upstream, strict) for strict in (False, True)}
-    founders = {StagePlace("", "", name).identity() for name in names}
-    edition = path.rpartition("/")[0].rpartition("/")[2]
-    others = {StagePlace("", "", edition).identity(found.name)}
-    sound = any(path.endswith(own.removeprefix("stages//")) for own in founders | others)
-    if not sound:
+    place = edition_of(path)
+    founders = {replace(place, edition=name).identity() for name in names}
+    if path not in founders | {place.identity(found.name)}:
         raise CorruptError(f"{path} is not the identity that its name stands for")
 
 

@@ -454,6 +454,12 @@ def log_chunk(driver: str, number: int) -> str:
     return f"{driver}-{number:05d}.jsonl"
 
 
+def edition_of(path: str) -> StagePlace:
+    """The edition that an object lies in."""
+    _, stage, key, edition, *_ = path.split("/")
+    return StagePlace(stage, key, edition)
+
+
 def driver_of(chunk: str) -> str:
     """The driver whose log a chunk is of."""
     return chunk.rpartition("-")[0]

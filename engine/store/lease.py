@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from medgen.engine.codec import decode, encode
@@ -68,12 +68,13 @@ class Lease:
             LeaseHeld: it is not released, or another was a moment faster. Whether its holder lives
                 is not known; `outlive` finds out.
         """
-        if held := self._holder():
+        held, numbers = self._holder()
+        if held:
             raise LeaseHeld(self._words(held))
-        self._follow()
+        self._follow(numbers)
 
-    def _follow(self) -> None:
-        numbers = self._numbers()
+    def _follow(self, numbers: Sequence[int]) -> None:
+        """Take the number after those that were looked at, and no later one: that has a holder."""
         last = numbers[-1] if numbers else 0
         mine = encode(self._holding())
         if not self.objects.create(self._path(last + 1), mine):
@@ -94,16 +95,18 @@ class Lease:
         Raises:
             LeaseHeld: the holder lives, or another was a moment faster.
         """
-        first, since = self._holder(), self.clock()
+        (first, numbers), since = self._holder(), self.clock()
         if first is not None:
             tell(f"{self._words(first)}; waiting to see whether that one lives")
-        while (held := self._holder()) is not None:
+        held = first
+        while held is not None:
             if held != first:
                 raise LeaseHeld(self._words(held))
             if self.clock() - since >= held.seconds:
                 break
             pause(min(held.seconds / 30, _LOOK_EVERY_S))
-        self._follow()
+            held, numbers = self._holder()
+        self._follow(numbers)
 
     def renew(self) -> None:
         """Hold it for another `seconds`.
@@ -164,11 +167,11 @@ class Lease:
     def _holding(self, released: bool = False) -> Holding:
         return Holding(self.holder, self.seconds, self._renewals, released)
 
-    def _holder(self) -> Holding | None:
-        """Who holds it, dead or alive."""
+    def _holder(self) -> tuple[Holding | None, list[int]]:
+        """Who holds it, dead or alive, and the numbers of holdings that were there."""
         numbers = self._numbers()
         held = self._read(numbers[-1]) if numbers else None
-        return held if held and not held.released else None
+        return held if held and not held.released else None, numbers
 
     def _numbers(self) -> list[int]:
         names = self.objects.names(self.folder)

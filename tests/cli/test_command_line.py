@@ -59,7 +59,7 @@ def test_a_run_speaks_json_lines_from_launch_to_done(store: str, tmp_path: Path)
     assert [line["event"] for line in again] == ["launch", "done"]
 
 
-def test_a_run_with_nothing_to_do_starts_no_ray(store: str, tmp_path: Path) -> None:
+def test_a_run_with_nothing_to_do_starts_no_ray(no_ray: None, store: str, tmp_path: Path) -> None:
     config = written(tmp_path)
     assert medgen("run", "--config", config, "--store", store).returncode == 0
     # No Ray can be started with this address, so a run that tried would fail.

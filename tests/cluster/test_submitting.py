@@ -59,7 +59,7 @@ class Slow:
 """
 
 
-WAITS = 12  # of 32 samples in shards of about four, over two workers: some shard is whole
+WAITS = 12  # of 48 samples in shards of about four, over two workers: some shard is whole
 
 
 def describe(folder: Path, name: str, waits: int = 0) -> Path:
@@ -176,7 +176,7 @@ def test_a_cancelled_run_keeps_what_it_committed(two_machines: Machines, tmp_pat
     resumed = medgen(tmp_path, env, "submit", "--config", str(config), "--wait")
     assert resumed.returncode == 0, resumed.stderr
     after = answers(tmp_path, "stopped")
-    assert len(after) == 32
+    assert len(after) == 48
     assert {key: after[key] for key in before} == before
     anew = (tmp_path / "calls").read_text().split()[asked:]
     assert not set(anew) & set(before), "a committed sample was asked again"

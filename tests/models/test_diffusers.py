@@ -332,7 +332,7 @@ def test_a_commit_that_was_named_is_known_without_a_cache() -> None:
     from medgen.adapters.provenance import weights
 
     assert weights("someone/tiny", "f" * 40) == {"commit": "f" * 40}
-    assert weights("someone/tiny", "main") == {}
+    assert weights("someone/tiny", "main") == {"unpinned": True}
     assert weights("no/such/name here", "main") == {}
 
 

@@ -116,6 +116,7 @@ def test_the_wheel_holds_one_name_with_configuration_and_templates(tmp_path: Pat
     assert {top for top in tops if not top.startswith("medgen_engine-")} == {"medgen"}
     pages = [file for file in (ROOT / "launch/view/static").iterdir() if file.is_file()]
     data = [*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "launch").rglob("*.j2"), *pages]
+    data += (ROOT / "adapters/trained/weights").iterdir()
     code = [file for folder in OURS for file in (ROOT / folder).rglob("*.py")]
     wanted = {f"medgen/{file.relative_to(ROOT).as_posix()}" for file in data + code}
     assert len(wanted) > 200

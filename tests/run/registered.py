@@ -107,6 +107,7 @@ def chaotic(inner: str, **kwargs: Any) -> Made:
 
 GENERATORS: Mapping[str, Made] = {
     **dict.fromkeys(("oracle", "copy-input", "blank", "unrelated", "classical", "empty"), bare),
+    **dict.fromkeys(("small-reader", "small-editor"), bare),
     "answers": talking,
     "unified-chat": hosted("unified"),
     "openai-images": hosted("images"),
@@ -121,10 +122,21 @@ CHATS: Mapping[str, Made] = {"openai": hosted("chat"), "tiny-vlm": bare, "vllm":
 JUDGES: Mapping[str, Made] = {
     "chat-judge": judging,
     "rule-judge": ruled,
+    "feature-judge": ruled,
     "chaotic-judge": chaotic("rule-judge", name="j", protocol="table-iv/1"),
 }
 # What needs minutes, torch's pipelines or an engine is tried in the trial.
-HEAVY = frozenset({"tiny-pipeline", "diffusers", "managed-server", "tiny-vlm", "vllm"})
+HEAVY = frozenset(
+    {
+        "small-reader",
+        "small-editor",
+        "tiny-pipeline",
+        "diffusers",
+        "managed-server",
+        "tiny-vlm",
+        "vllm",
+    }
+)
 
 
 @contextmanager
