@@ -88,6 +88,12 @@ def vllm(_: ExitStack, __: Path) -> dict[str, Any]:
     }
 
 
+def transformers(_: ExitStack, __: Path) -> dict[str, Any]:
+    from medgen.adapters.tiny.vlm import cached_model
+
+    return {"model": str(cached_model()), "dtype": "float32", "execution": {"device": "cpu"}}
+
+
 def talking(_: ExitStack, __: Path) -> dict[str, Any]:
     return {"chat": {"target": "run.registered:Parrot", "kwargs": {}}}
 
@@ -118,7 +124,12 @@ GENERATORS: Mapping[str, Made] = {
     "tiny-pipeline": tiny_pipeline,
     "diffusers": pipeline,
 }
-CHATS: Mapping[str, Made] = {"openai": hosted("chat"), "tiny-vlm": bare, "vllm": vllm}
+CHATS: Mapping[str, Made] = {
+    "openai": hosted("chat"),
+    "tiny-vlm": bare,
+    "transformers": transformers,
+    "vllm": vllm,
+}
 JUDGES: Mapping[str, Made] = {
     "chat-judge": judging,
     "rule-judge": ruled,
@@ -128,12 +139,14 @@ JUDGES: Mapping[str, Made] = {
 # What needs minutes, torch's pipelines or an engine is tried in the trial.
 HEAVY = frozenset(
     {
+        "feature-judge",
         "small-reader",
         "small-editor",
         "tiny-pipeline",
         "diffusers",
         "managed-server",
         "tiny-vlm",
+        "transformers",
         "vllm",
     }
 )
