@@ -33,11 +33,7 @@ def test_what_is_put_off_to_the_trial_is_there(kind: str) -> None:
 
 
 def test_a_file_stays_in_one_process() -> None:
-    files = (
-        "tests/repo/test_budget.py",
-        "tests/plan/test_registry.py",
-        "tests/repo/test_formats.py",
-    )
+    files = ("tests/repo/test_budget.py", "tests/run/test_reckoning.py")
     command = [sys.executable, "-m", "pytest", "-v", "-n", "2", "-p", "no:cacheprovider", *files]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     told = re.findall(r"\[(gw\d)\].*(tests/\w+/\w+\.py)::", done.stdout)
