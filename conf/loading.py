@@ -451,8 +451,8 @@ def _find(group: str, name: str, folder: Path | None) -> Path:
         return own
     if name not in group_names(group, folder):
         known = group_names(group, folder)
-        hint = _did_you_mean(name, known)
-        raise ConfError(f"no {group} named {name!r}; there are {', '.join(known)}{hint}")
+        hint = _did_you_mean(name, known) or "."
+        raise ConfError(f"no {group} named {name!r}{hint} There are {', '.join(known)}")
     return Path(str(files("medgen.conf").joinpath(group, f"{name}.yaml")))
 
 

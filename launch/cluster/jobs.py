@@ -201,4 +201,4 @@ def _explain(url: str) -> Iterator[None]:
 
 def _line(err: Exception) -> str:
     lines = str(err).strip().splitlines()
-    return lines[0][:300] if lines else type(err).__name__
+    return lines[0][:300].rstrip(".") if lines else type(err).__name__

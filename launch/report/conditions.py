@@ -8,7 +8,7 @@ from medgen.engine.results.conditions import ALL, ConditionEffect, condition_eff
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.parquet import parquet_bytes, parquet_table
+from medgen.engine.store.parquet import parquet_bytes, stored_rows
 from medgen.launch.report.escaping import visible
 from medgen.launch.report.tables import number
 
@@ -52,11 +52,7 @@ def write_conditions(reader: RunReader) -> list[ConditionEffect]:
 
 def read_conditions(objects: Objects, run_id: str) -> list[ConditionEffect]:
     """What was stored; empty for a run without conditions."""
-    try:
-        table = parquet_table(objects.read(RunPlace(run_id).conditions))
-    except FileNotFoundError:
-        return []
-    return [ConditionEffect(**row) for row in table.to_pylist()]
+    return stored_rows(objects, RunPlace(run_id).conditions, ConditionEffect)
 
 
 def model_rows(effects: Sequence[ConditionEffect], most: int = 0) -> list[ConditionEffect]:

@@ -6,7 +6,7 @@ from medgen.engine.results.subgroups import FEWEST, GroupMean, group_means, grou
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.parquet import parquet_bytes, parquet_table
+from medgen.engine.store.parquet import parquet_bytes, stored_rows
 from medgen.launch.report.escaping import visible
 from medgen.launch.report.tables import number
 
@@ -29,11 +29,7 @@ def write_subgroups(reader: RunReader) -> list[GroupMean]:
 
 def read_subgroups(objects: Objects, run_id: str) -> list[GroupMean]:
     """What was stored; empty where nothing was."""
-    try:
-        table = parquet_table(objects.read(RunPlace(run_id).subgroups))
-    except FileNotFoundError:
-        return []
-    return [GroupMean(**row) for row in table.to_pylist()]
+    return stored_rows(objects, RunPlace(run_id).subgroups, GroupMean)
 
 
 def first_values(rows: Sequence[GroupMean], most: int) -> list[GroupMean]:

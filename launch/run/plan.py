@@ -199,14 +199,10 @@ def reckoning_lines(foretold: Mapping[str, Any], taken: Taken) -> list[str]:
         ("dollars", "{:,.2f}", foretold["usd"], taken.usd),
     ]
     return [
-        f"{what}: {_number(form, before)} foretold, {form.format(now)} so far"
+        f"{what}: {form.format(now)} so far, {form.format(before) if before else 'not'} foretold"
         for what, form, before, now in rows
         if before or now
     ]
-
-
-def _number(form: str, foretold: float) -> str:
-    return form.format(foretold) if foretold else "not known"
 
 
 def _caption(status: Status | None) -> str:

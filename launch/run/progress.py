@@ -27,6 +27,7 @@ from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, log_bytes, no
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.layout import log_chunk
 from medgen.launch.report.escaping import visible
+from medgen.launch.run.plan import who
 from medgen.launch.run.uploads import Uploads
 
 log = logging.getLogger("medgen")
@@ -113,9 +114,8 @@ class Bars:
             elif event.kind == "found":
                 self._progress.advance(self._tasks[event.details["stage"]], event.details["shards"])
             elif event.kind in ("trouble", "gave_up", "draining"):
-                words = in_words(event.details)
                 self._progress.console.print(
-                    visible(f"{event.kind} {event.group}: {words}"), markup=False
+                    visible(trouble_line(self._plan, event)), markup=False, highlight=False
                 )
             elif event.kind == "system_finished":
                 self._progress.console.print(
@@ -149,6 +149,7 @@ class Lines:
     def __init__(self, plan: Plan, todo: Todo) -> None:
         """Shards that exist already count as done."""
         self._start = self._said = time.monotonic()
+        self._plan = plan
         self._total: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
         self._failed = 0
@@ -177,7 +178,7 @@ class Lines:
         elif event.kind == "found":
             self._done[event.details["stage"]] += event.details["shards"]
         elif event.kind in ("trouble", "gave_up", "draining"):
-            self._say(f"{event.kind}: {event.group} {in_words(event.details)}".rstrip())
+            self._say(trouble_line(self._plan, event))
         elif event.kind == "system_finished":
             self._say(f"system complete: {event.details['system']}")
 
@@ -260,6 +261,17 @@ class Recorder:
         self.uploads.put(self.folder.place.status, encode(self.status))
         if changes:
             self.uploads.flush()
+
+
+def trouble_line(plan: Plan, event: Event) -> str:
+    """What went wrong for people: whose, where and what was said of it."""
+    details = event.details
+    whose = [who(plan, event.group)] if event.group in plan.groups else []
+    if "shard" in details:
+        whose.append(f"shard {details['shard']}")
+    what = str(details.get("what", event.kind)).replace("_", " ")
+    words = str(details["error"]) if "error" in details else in_words(details)
+    return ": ".join(part for part in (", ".join(whose), what, words) if part)
 
 
 def sentence(event: Event) -> str:
