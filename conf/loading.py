@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -28,7 +28,8 @@ _MAX_DEPTH = 24  # of a YAML document; deeper ones are mistakes or attacks
 _MAX_VALUES = 100_000
 _LONGEST = 2_000_000  # characters of a file; the longest of ours have some thousands
 # The safe loader in C, where PyYAML was built with it: ten times as fast.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PLAIN = ("bool", "int", "float", "null", "merge")
+_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # `systems: [a, b]` chooses members of the group that stands under `system` once composed.
 _LISTS = {"systems": "system", "judges": "judge"}
 _SINGLES = ("benchmark", "protocol", "cluster")
@@ -36,6 +37,24 @@ _SINGLES = ("benchmark", "protocol", "cluster")
 
 class ConfError(Exception):
     """The configuration is wrong; the message says where and what was probably meant."""
+
+
+class _Loader(_SAFE):  # type: ignore[misc]
+    """Plain values only: a date is a text, as in OmegaConf.
+
+    The tables are our own because libraries that vLLM loads write into those of PyYAML's
+    loaders, and a file has to read alike in every process.
+    """
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, form) for tag, form in forms if tag.rsplit(":", 1)[1] in _PLAIN]
+        for first, forms in _SAFE.yaml_implicit_resolvers.items()
+    }
+    yaml_constructors: ClassVar = {
+        tag: make
+        for tag, make in _SAFE.yaml_constructors.items()
+        if tag is None or tag.rsplit(":", 1)[1] in (*_PLAIN, "str", "seq", "map")
+    }
 
 
 def load(path: str | None, overrides: Sequence[str] = ()) -> RunConf:
@@ -143,8 +162,8 @@ def read_yaml(path: str) -> dict[str, Any]:
             text = source.read(_LONGEST + 1)
         if len(text) > _LONGEST:
             raise ConfError(f"{path}: more than {_LONGEST:,} characters; is it a configuration?")
-        body = _LOADER(text).get_single_data()
-    except (yaml.YAMLError, OSError, ValueError) as err:  # a date that is none is a ValueError
+        body = _Loader(text).get_single_data()
+    except (yaml.YAMLError, OSError, ValueError) as err:
         raise ConfError(f"{path}: {err}{_quoting(err)}") from err
     except RecursionError as err:
         raise ConfError(f"{path}: too deep") from err
@@ -216,7 +235,7 @@ def _value(text: str, value: str) -> Any:
         ConfError: it is no YAML of plain values.
     """
     try:
-        found = yaml.safe_load(value)
+        found = _Loader(value).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as err:
         problem = getattr(err, "problem", None) or (str(err).splitlines() or ["too deep"])[0]
         raise ConfError(f"override {text[:80]!r}: its value is no YAML ({problem[:200]})") from err
