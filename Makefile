@@ -30,7 +30,7 @@ PACKAGES = .venv/installed-$(MEDGEN_ACCELERATOR)
 TINY = metrics/tiny.py adapters/tiny/vlm.py adapters/tiny/diffusers.py launch/setup/tiny.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment lock demo train-tiny test trial store-contract check wheel bench soak clean
+.PHONY: help setup environment lock demo train-tiny test trial store-contract check docs wheel bench soak clean
 .DELETE_ON_ERROR:
 
 help:
@@ -39,6 +39,7 @@ help:
 	@echo "make trial   every test: all kills, seeds, faults and twins, about an hour"
 	@echo "make store-contract URL=s3://BUCKET/PREFIX   whether a place can be a store"
 	@echo "make check   style, types and import arrows"
+	@echo "make docs    the documentation as a site, in var/site; every warning is an error"
 	@echo "make wheel   dist/: the wheel and the sources"
 	@echo "make bench   the measurements of benchmarks/ (BENCHMARKS='scale gate' for some)"
 	@echo "make soak    the long fault-injection run"
@@ -127,6 +128,10 @@ check: environment
 	@awk '$$1 == "Total" { print $$4 " of all expressions have a type; at least 98 % must"; exit $$4 + 0 < 98 }' .mypy_cache/any/any-exprs.txt
 	.venv/bin/lint-imports
 	.venv/bin/python tests/budget.py
+
+docs: environment
+	rm -rf var/site
+	.venv/bin/python -m sphinx -q -W --keep-going -b html -d var/site/.made docs var/site
 
 wheel: environment
 	rm -rf dist

@@ -51,6 +51,9 @@ TRIAL = {
     "two releases in one sweep": r"test_two_environments.py::test_two_releases_",
     "a Ray that dies under its driver": r"test_driver_kill.py::test_a_ray_of_this_machine_alone_",
     "the whole demo on a cluster": r"test_submitted_demo.py::",
+    "the pages' commands on one store": r"test_shown_commands.py::test_commands_of_the_pages_run",
+    "a tutorial over the whole miniature": r"test_tutorials.py::test_the_first_evaluation_",
+    "the documentation as a site": r"test_site.py::test_the_site_",
 }
 
 

@@ -15,6 +15,7 @@ from tables.fixtures import picture
 PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "your-own-data.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 STEP = re.compile(r"```console\n\$ medgen (.*?)\n(.*?)```", re.DOTALL)
+FIRST = PAGE.with_name("first-evaluation.md")
 ASIDE = re.compile(r"```text\n(.*?)```", re.DOTALL)
 URL = "http://127.0.0.1:8000/v1"
 
@@ -78,3 +79,21 @@ def test_the_notebook_gives_what_the_page_shows(server: Server) -> None:
     test = doctest.DocTestParser().get_doctest(cells, {}, PAGE.name, str(PAGE), 0)
     result = doctest.DocTestRunner().run(test)
     assert (result.failed, result.attempted) == (0, 8)
+
+
+def words(line: str) -> str:
+    """A line without the spaces, frames and marks of what is no table in a narrow terminal."""
+    return " ".join(re.sub(r"-> .*|run-\w+|in \d+ s", "", line).split())
+
+
+def test_the_first_evaluation_says_what_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    steps = STEP.findall(FIRST.read_text(encoding="utf-8"))
+    assert [command.split()[0] for command, _ in steps] == ["run", "status", "compare"]
+    for command, printed in steps:
+        done = medgen(*shlex.split(command))
+        assert done.returncode == 0, done.stderr
+        said = [words(line) for line in shape(done.stdout)]
+        assert [line for line in map(words, shape(printed)) if line not in said] == []

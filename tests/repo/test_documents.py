@@ -5,12 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from pages import PAGES, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 
 
 def commands(document: Path) -> list[str]:
@@ -23,7 +20,7 @@ def commands(document: Path) -> list[str]:
 def words(pattern: str) -> set[str]:
     return {
         found
-        for document in DOCUMENTS
+        for document in PAGES
         for line in commands(document)
         for found in re.findall(pattern, line)
     }
@@ -59,13 +56,6 @@ def test_named_configurations_exist() -> None:
     known = {file.stem for file in (ROOT / "conf" / "run").glob("*.yaml")}
     named = {name for name in words(r"--config[ =]([\w./-]+)") if not name.isupper()}
     assert {name for name in named - known if not (ROOT / name).is_file()} == set()
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
-def test_links_lead_somewhere(document: Path) -> None:
-    text = document.read_text(encoding="utf-8")
-    missing = [to for to in LINK.findall(text) if not (document.parent / to).exists()]
-    assert missing == []
 
 
 def test_the_check_in_a_clean_clone_is_the_test_command() -> None:
