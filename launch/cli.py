@@ -41,6 +41,7 @@ COMMANDS = {
     "list": ("data", "List runs, benchmarks, systems, metrics, protocols …"),
     "models": ("models", "List the presets of models, or find the commits of their weights."),
     "weights": ("machine", "List, fetch or check the weights that metrics need."),
+    "pack": ("machine", "Pack wheels, weights, presets and documents for a machine offline."),
     "doctor": ("machine", "Say what this machine can run, and how to get the rest."),
 }
 

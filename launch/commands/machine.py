@@ -1,4 +1,4 @@
-"""`medgen weights` and `doctor`."""
+"""`medgen weights`, `pack` and `doctor`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,6 +34,24 @@ def weights_command(action: str, names: tuple[str, ...]) -> int:
         else:
             say(f"{name}: ok")
     return 6 if wrong else 0
+
+
+@click.command("pack")
+@click.option("--to", type=click.Path(), required=True, help="A new folder, for a disk or stick.")
+@click.option("--extra", multiple=True, default=("mini",), help="A set of packages; several times.")
+@click.option("--weights", multiple=True, help="Weights of a metric by name; several times.")
+def pack_command(to: str, extra: tuple[str, ...], weights: tuple[str, ...]) -> int:
+    """Pack all that a machine without a network needs: wheels, weights, presets, documents.
+
+    Wheels are those of this Python and system. Its install.sh needs nothing from outside.
+    """
+    from pathlib import Path
+
+    from medgen.launch.setup.pack import Order, pack
+
+    for line in pack(Order(Path(to), extra, weights)):
+        say(line)
+    return 0
 
 
 @click.command("doctor")
