@@ -43,13 +43,19 @@ def render(kind: Kind, site: SiteConf) -> dict[str, str]:
     """The text of every file of a kind, by file name.
 
     Raises:
-        ConfigError: the kind is unknown, or the site holds what no cluster would take.
+        ConfigError: the kind is unknown, the site holds what no cluster would take, or a pinned
+            site names an image by its tag alone.
     """
     if kind not in get_args(Kind):
         raise ConfigError(f"cannot render {kind!r}; known: {', '.join(get_args(Kind))}")
     check(site)
     environment = _environment()
     given = _settings(kind, site)
+    if loose := _tags_alone(kind, site, given["images"]):
+        raise ConfigError(
+            f"pinned: {', '.join(loose)} is named by a tag, which may mean another image tomorrow; "
+            "say `--image-digest cpu=sha256:…` (of the base of a Dockerfile, `base=NAME@sha256:…`)"
+        )
     rendered = {}
     for template, file in _FILES[kind].items():
         name = file.format(name=site.name)
@@ -60,7 +66,7 @@ def render(kind: Kind, site: SiteConf) -> dict[str, str]:
 def _settings(kind: Kind, site: SiteConf) -> dict[str, Any]:
     """What the templates may name."""
     build = kind.removeprefix("docker-") if kind.startswith("docker-") else "cpu"
-    images = {flavour: f"{site.image}:{site.tag}-{flavour}" for flavour in ("cpu", "gpu")}
+    images = {flavour: _image(site, flavour) for flavour in ("cpu", "gpu")}
     store = [f"store={site.store}", "cluster=ray"]
     return {
         "site": site,
@@ -77,6 +83,22 @@ def _settings(kind: Kind, site: SiteConf) -> dict[str, Any]:
         "ray_version": importlib.metadata.version("ray"),
         "packages": PACKAGES,
     }
+
+
+def _image(site: SiteConf, flavour: str) -> str:
+    """An image by its tag, and by its digest where that is known."""
+    named = f"{site.image}:{site.tag}-{flavour}"
+    return f"{named}@{site.digests[flavour]}" if flavour in site.digests else named
+
+
+def _tags_alone(kind: Kind, site: SiteConf, images: dict[str, str]) -> list[str]:
+    """The images of a kind of cluster that no digest holds, where that is not allowed."""
+    used = {
+        "slurm": [],  # machines of one's own
+        "docker-cpu": [site.base],
+        "docker-gpu": [site.base],
+    }.get(kind, [images["cpu"], *([images["gpu"]] if site.gpu.most else [])])
+    return [image for image in used if site.pinned and "@" not in image]
 
 
 def _nightly(site: SiteConf) -> list[str]:

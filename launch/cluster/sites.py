@@ -52,6 +52,10 @@ class SiteConf:
     nightly: list[str] = field(default_factory=lambda: ["nightly", "--config", "nightly"])
     image: str = "medgen-engine"  # repository; tags are `<tag>-cpu` and `<tag>-gpu`
     tag: str = "0.1.0"
+    digests: dict[str, str] = field(
+        default_factory=dict
+    )  # of the images: {cpu: "sha256:…", gpu: …}
+    pinned: bool = False  # refuse an image that is named by its tag alone
     base: str = "python:3.11-slim-bookworm"  # wheels bring CUDA along; the driver is the host's
     head: NodeConf = field(default_factory=NodeConf)
     cpu: NodeConf = field(default_factory=lambda: NodeConf(cpus=8, memory_gib=32, most=8))
@@ -111,6 +115,7 @@ def check(site: SiteConf) -> None:
 _NAME = r"[a-z]([a-z0-9-]{0,26}[a-z0-9])?"
 _LABEL = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 _IMAGE = r"[a-z0-9]([a-z0-9._/:-]*[a-z0-9])?"
+_DIGEST = r"sha256:[0-9a-f]{64}"
 _SLURM = r"[A-Za-z0-9_.,-]*"
 _NAMES = {
     "name": _NAME,
@@ -120,7 +125,7 @@ _NAMES = {
     "secret": f"({_LABEL})?",
     "weights_claim": f"({_LABEL})?",
     "image": _IMAGE,
-    "base": _IMAGE,
+    "base": f"{_IMAGE}(@{_DIGEST})?",
     "tag": r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}",
     "ssh_user": r"[a-z_][a-z0-9_-]*",
     "schedule": r"([0-9*,/-]+ ){4}[0-9A-Za-z*,/-]+",
@@ -137,6 +142,9 @@ def _names(site: SiteConf) -> Iterator[str]:
         value = attrgetter(what)(site)
         if not re.fullmatch(pattern, value):
             yield f"{what} {value!r} is not a valid one"
+    for flavour, digest in site.digests.items():
+        if flavour not in ("cpu", "gpu") or not re.fullmatch(_DIGEST, digest):
+            yield f"digests.{flavour} {digest!r} is none of cpu or gpu with sha256:<64 digits>"
 
 
 def _sizes(site: SiteConf) -> Iterator[str]:

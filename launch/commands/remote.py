@@ -49,6 +49,8 @@ def _say(as_json: bool) -> "Tell":
 @click.option("--render", type=click.Choice(_KINDS), help="Write a cluster's manifests instead.")
 @click.option("--site", type=click.Path(dir_okay=False), help="With --render: its description.")
 @click.option("--to", type=click.Path(file_okay=False), default=".", help="With --render: where.")
+@click.option("--image-digest", multiple=True, help="With --render: cpu=sha256:…, gpu=sha256:…")
+@click.option("--pinned", is_flag=True, help="With --render: refuse images named by tags alone.")
 @as_json
 def submit_command(config: str | None, store: str | None, **given: Any) -> int:
     """Give a run to a Ray cluster as a job; the same plan is the same run.
@@ -94,8 +96,13 @@ def _render(given: dict[str, Any]) -> int:
 
     path = given["site"] or ("site.yaml" if Path("site.yaml").is_file() else None)
     folder = Path(given["to"])
+    more = [f"digests.{said}" for said in given["image_digest"]]
+    site = read_site(
+        path, (*given["overrides"], *more, *(["pinned=true"] if given["pinned"] else []))
+    )
+    rendered = render(given["render"], site)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in render(given["render"], read_site(path, given["overrides"])).items():
+    for name, text in rendered.items():
         (folder / name).write_text(text, encoding="utf-8")
         say(str(folder / name))
     return 0

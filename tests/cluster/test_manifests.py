@@ -353,6 +353,35 @@ def test_the_example_of_the_documents_can_be_rendered(tmp_path: Path) -> None:
         assert render(kind, site)
 
 
+DIGEST = f"sha256:{'0a' * 32}"
+
+
+def test_images_are_named_by_their_digests() -> None:
+    site = read_site(None, [f"digests.cpu={DIGEST}", f"digests.gpu={DIGEST}", "pinned=true"])
+    named = [image for kind in ("kuberay", "ray") for image in IMAGE.findall(whole(kind, site))]
+    assert len(named) > 5
+    assert [image for image in named if not image.endswith(f"@{DIGEST}")] == []
+
+
+IMAGE = re.compile(r'image: "([^"]+)"')
+
+
+def whole(kind: Kind, site: SiteConf) -> str:
+    return "\n".join(render(kind, site).values())
+
+
+@pytest.mark.parametrize("kind", [kind for kind in get_args(Kind) if kind != "slurm"])
+def test_a_tag_is_refused_where_images_are_pinned(kind: Kind) -> None:
+    with pytest.raises(ConfigError, match="tag, which may mean another image"):
+        render(kind, read_site(None, [f"digests.cpu={DIGEST}", "pinned=true"]))
+
+
+@pytest.mark.parametrize("said", ["digests.cpu=latest", f"digests.tpu={DIGEST}", "base=a@b"])
+def test_a_digest_that_is_none_is_refused(said: str) -> None:
+    with pytest.raises(ConfigError, match=r"sha256|not a valid"):
+        read_site(None, [said])
+
+
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ConfigError, match="nomad"):
         render("nomad", SiteConf())  # type: ignore[arg-type]
