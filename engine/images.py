@@ -39,6 +39,23 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pillow.Image:
         ImageError: no picture, another format, too large, truncated, damaged, animated, or of
             numbers without a stated range; its `case` says which.
     """
+    image = open_header(data, max_pixels)
+    try:
+        image.load()
+        if image.format == "PNG":  # whose decoder is content with the pixels, without the end
+            Pillow.open(io.BytesIO(data), formats=("PNG",)).verify()
+    except Exception as err:  # this is where truncated and damaged files end
+        raise _damage_of(image, err) from err
+    _refuse_size(image, max_pixels)
+    return image
+
+
+def open_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Pillow.Image:
+    """Format, mode and size of a picture, whose pixels are not decoded.
+
+    Raises:
+        ImageError: as `open_image`, as far as the header shows it.
+    """
     _refuse_parts(data)
     try:
         image = Pillow.open(io.BytesIO(data), formats=FORMATS)
@@ -53,18 +70,29 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Pillow.Image:
     _refuse_size(image, max_pixels)
     try:
         # Only the plugins that know animation define this attribute, says Pillow's manual.
-        if getattr(image, "is_animated", False) and image.format != "MPO":
-            raise ImageError(f"animated or paged {image.format}; give one picture", "animated")
-        _refuse_range(image)
-        image.load()
-        if image.format == "PNG":  # whose decoder is content with the pixels, without the end
-            Pillow.open(io.BytesIO(data), formats=("PNG",)).verify()
-    except ImageError:
-        raise
-    except Exception as err:  # as above: this is where truncated and damaged files end
-        raise ImageError(f"truncated or damaged {image.format} ({_describe(err)})") from err
-    _refuse_size(image, max_pixels)
+        animated = getattr(image, "is_animated", False) and image.format != "MPO"
+    except Exception as err:  # as above
+        raise _damage_of(image, err) from err
+    if animated:
+        raise ImageError(f"animated or paged {image.format}; give one picture", "animated")
+    _refuse_range(image)
     return image
+
+
+def has_its_end(data: bytes, image: Pillow.Image) -> bool:
+    """Whether the file of a header that was opened is as long as its format says.
+
+    False where it cannot be told cheaply.
+    """
+    if image.format == "JPEG":  # an end behind the last scan: a thumbnail has one of its own
+        return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+    if image.format == "PNG":
+        return data.rstrip(b"\0").endswith(b"IEND\xaeB`\x82")
+    return image.format == "WEBP" and int.from_bytes(data[4:8], "little") + 8 <= len(data)
+
+
+def _damage_of(image: Pillow.Image, err: Exception) -> ImageError:
+    return ImageError(f"truncated or damaged {image.format} ({_describe(err)})")
 
 
 def orientation(image: Pillow.Image) -> int:

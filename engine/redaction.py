@@ -31,8 +31,13 @@ def secret_values() -> Mapping[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if SECRET_NAME.search(name) and len(value) >= _SHORTEST and not os.path.exists(value)
+        if _may_be_secret(name) and len(value) >= _SHORTEST and not os.path.exists(value)
     }
+
+
+@cache
+def _may_be_secret(name: str) -> bool:
+    return SECRET_NAME.search(name) is not None
 
 
 def remember_secret(value: str) -> None:
@@ -42,18 +47,30 @@ def remember_secret(value: str) -> None:
 
 def redact(text: str) -> str:
     """The text with `***` for every key, in every spelling that a reply or an error may give it."""
-    pattern = _pattern(frozenset({*secret_values().values(), *_READ}))
-    return _IN_URL.sub("***", pattern.sub("***", text) if pattern else text)
+    return _blank(text, _now())
 
 
 def redact_all(value: T) -> T:
     """The same for every text in a value as JSON has them, keys of mappings included."""
+    return _blank_all(value, _now())
+
+
+def _now() -> re.Pattern[str] | None:
+    """What is looked for; the environment is read once a value, not once a text of it."""
+    return _pattern(frozenset({*secret_values().values(), *_READ}))
+
+
+def _blank(text: str, pattern: re.Pattern[str] | None) -> str:
+    return _IN_URL.sub("***", pattern.sub("***", text) if pattern else text)
+
+
+def _blank_all(value: T, pattern: re.Pattern[str] | None) -> T:
     if isinstance(value, str):
-        return redact(value)  # type: ignore[return-value]
+        return _blank(value, pattern)  # type: ignore[return-value]
     if isinstance(value, Mapping):
-        return {redact_all(k): redact_all(v) for k, v in value.items()}  # type: ignore[return-value]
+        return {_blank_all(k, pattern): _blank_all(v, pattern) for k, v in value.items()}  # type: ignore[return-value]
     if isinstance(value, list | tuple):
-        return type(value)(redact_all(v) for v in value)
+        return type(value)(_blank_all(v, pattern) for v in value)
     return value
 
 

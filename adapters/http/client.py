@@ -13,19 +13,17 @@ import random
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply, host_of
 from medgen.adapters.http.limits import REAL, Clock, RateLimiter, RetryPause, SpendingCap
 from medgen.adapters.http.standing import Standing
 from medgen.adapters.http.verdict import Attempt, foreign_coding, judge
+from medgen.adapters.http.wire import Body, Received, Wire, WireError, open_wire
 from medgen.adapters.loop_thread import LoopThread
 from medgen.engine.errors import AdapterError, SpendingError
 from medgen.engine.guard import guard_row, unforeseen
 from medgen.engine.redaction import redact
-
-if TYPE_CHECKING:
-    import httpx
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -68,24 +66,16 @@ class HttpClient:
         """Open nothing yet; read the key.
 
         Raises:
-            AdapterError: httpx is not installed, or the key's environment variable is not set.
+            AdapterError: aiohttp is not installed, or the key's environment variable is not set.
         """
-        try:
-            import httpx
-        except ImportError as err:
-            raise AdapterError("httpx is not installed; install the extra 'api'") from err
         self.endpoint = endpoint
-        self._httpx = httpx
         self._secret = endpoint.read_key()
         self._loop = LoopThread("http")
-        self._http = httpx.AsyncClient(
-            follow_redirects=False,
-            trust_env=endpoint.proxy_from_env,
-            timeout=httpx.Timeout(endpoint.timeout_s),
-            limits=httpx.Limits(max_connections=endpoint.concurrency),
-            # Compressed replies could unfold far beyond the allowed size before they are measured.
-            headers={"Accept-Encoding": "identity"},
-        )
+        try:
+            self._wire = self._loop.run(open_wire(endpoint))
+        except AdapterError:
+            self._loop.stop()
+            raise
         self._slots = asyncio.Semaphore(endpoint.concurrency)
         self._clock = clock
         self._requests = RateLimiter(endpoint.requests_per_minute, clock)
@@ -93,7 +83,7 @@ class HttpClient:
         self._retry_pause = RetryPause(clock)
         self.spending = SpendingCap(endpoint.spending_cap_usd)
         self._standing = Standing(endpoint)
-        self._finalizer = weakref.finalize(self, _end, self._loop, self._http)
+        self._finalizer = weakref.finalize(self, _end, self._loop, self._wire)
 
     def close(self) -> None:
         """End the thread and the connections. The client cannot be used afterwards."""
@@ -135,6 +125,8 @@ class HttpClient:
         url = f"{self.endpoint.base_url.rstrip('/')}/{path.lstrip('/')}"
         started = self._clock.now()
         async with self._slots:
+            # Who had the slot may just have ended the batch, which cancels this task in a moment.
+            await asyncio.sleep(0)
             outcome = await self._persist("POST", url, call)
         self._standing.see(outcome, url)
         return replace(outcome, seconds=self._clock.now() - started)
@@ -154,6 +146,7 @@ class HttpClient:
     ) -> Reply | Failure:
         """Try until it works, is hopeless, or the attempts are used up."""
         tally, last = _Tally(), Failure("cap", "nothing was sent")
+        body = Body(call)
         while True:
             await self._retry_pause.over()
             if call is not None:
@@ -161,7 +154,7 @@ class HttpClient:
                 await self._tokens.take(call.tokens)
             try:
                 with self.spending.reserve(call.at_most_usd if call else 0.0) as reservation:
-                    attempt = await self._send(method, url, call, most_bytes)
+                    attempt = await self._send(method, url, call, body, most_bytes)
                     usd = self._cost(attempt, call)
                     reservation.pay(usd)
             except SpendingError as err:
@@ -202,49 +195,36 @@ class HttpClient:
         return True
 
     async def _send(
-        self, method: str, url: str, call: Call | None, most_bytes: int | None
+        self, method: str, url: str, call: Call | None, body: Body, most_bytes: int | None
     ) -> Attempt:
         """One attempt. What breaks off after it was sent may have been billed."""
-        httpx = self._httpx
-        try:
-            async with asyncio.timeout(self.endpoint.timeout_s):
-                return await self._exchange(method, url, call, most_bytes)
-        except (TimeoutError, httpx.TimeoutException):
-            reason = f"no whole reply within {self.endpoint.timeout_s:g} s"
-            return Attempt(Failure("timeout", reason), again=True, paid="unknown")
-        except (httpx.ConnectError, httpx.ProxyError) as err:
-            return Attempt(Failure("transport", self._clean(err)), again=True, connected=False)
-        except (httpx.TransportError, httpx.StreamError) as err:
-            return Attempt(Failure("transport", self._clean(err)), again=True, paid="unknown")
-        except (httpx.InvalidURL, httpx.DecodingError, httpx.TooManyRedirects) as err:
-            return Attempt(Failure("malformed", self._clean(err)))
-
-    async def _exchange(
-        self, method: str, url: str, call: Call | None, most_bytes: int | None
-    ) -> Attempt:
-        headers = self._headers() if call is not None else {}
-        body = {"json": call.json, "data": call.form, "files": call.files or None} if call else {}
         limit = self.endpoint.bounds.bytes
         limit = limit if most_bytes is None else min(limit, most_bytes)
-        async with self._http.stream(method, url, headers=headers, **body) as response:
-            received, good = dict(response.headers), 200 <= response.status_code < 300
-            content = bytearray()
-            if coding := foreign_coding(received):
-                # Nothing is unfolded: a few bytes could become gigabytes.
-                if good:
-                    reason = f"the reply is encoded ({coding[:40]}) although identity was asked for"
-                    return Attempt(Failure("malformed", reason), paid="unknown")
-                return judge(Reply(response.status_code, b"", received), call, self._clean)
-            async for chunk in response.aiter_raw(65536):
-                content += chunk
-                if len(content) > limit:
-                    reason = f"reply is larger than {limit / 2**20:g} MiB"
-                    return Attempt(Failure("malformed", reason), paid="unknown")
-            reply = Reply(response.status_code, bytes(content), received)
-            if len(content) < _LONG:
-                return judge(reply, call, self._clean)
-            # Readers of a long body leave the loop to the other requests.
-            return await asyncio.to_thread(judge, reply, call, self._clean)
+        headers = self._headers() if call is not None else {}
+        try:
+            async with asyncio.timeout(self.endpoint.timeout_s):
+                received = await self._wire.exchange(method, url, headers, body, limit)
+                return await self._judge(received, call, limit)
+        except TimeoutError:
+            reason = f"no whole reply within {self.endpoint.timeout_s:g} s"
+            return Attempt(Failure("timeout", reason), again=True, paid="unknown")
+        except WireError as err:
+            return _without_reply(err, self._clean(err))
+
+    async def _judge(self, received: Received, call: Call | None, limit: int) -> Attempt:
+        reply = Reply(received.status, received.body, received.headers)
+        coding = foreign_coding(received.headers)
+        if coding and 200 <= received.status < 300:
+            # Nothing is unfolded: a few bytes could become gigabytes.
+            reason = f"the reply is encoded ({coding[:40]}) although identity was asked for"
+            return Attempt(Failure("malformed", reason), paid="unknown")
+        if received.cut:
+            reason = f"reply is larger than {limit / 2**20:g} MiB"
+            return Attempt(Failure("malformed", reason), paid="unknown")
+        if len(reply.body) < _LONG:
+            return judge(reply, call, self._clean)
+        # Readers of a long body leave the loop to the other requests.
+        return await asyncio.to_thread(judge, reply, call, self._clean)
 
     def _headers(self) -> dict[str, str]:
         if self._secret is None:
@@ -258,12 +238,23 @@ class HttpClient:
         return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
 
 
-def _end(loop: LoopThread, http: "httpx.AsyncClient") -> None:
+def _without_reply(err: WireError, reason: str) -> Attempt:
+    """What a request without a whole reply comes to."""
+    if err.kind == "unusable":
+        return Attempt(Failure("malformed", reason))
+    if err.kind == "unconnected":
+        return Attempt(Failure("transport", reason), again=True, connected=False)
+    return Attempt(Failure("transport", reason), again=True, paid="unknown")
+
+
+def _end(loop: LoopThread, wire: Wire) -> None:
     """Close the connections in their own loop, then end it."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         with contextlib.suppress(RuntimeError):  # closed before
-            loop.run(http.aclose())
-    # Else the garbage collector runs inside a loop, which cannot wait for itself.
+            loop.run(wire.close())
+    else:
+        # The garbage collector runs inside a loop, which cannot wait for itself.
+        wire.drop()
     loop.stop()

@@ -4,17 +4,18 @@ Of an entry only what names weights counts. Servers put times and random ids int
 every start; a hosted API's list has every other model too.
 """
 
+import asyncio
 import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from medgen.adapters.http.bodies import read_json
 from medgen.adapters.http.endpoint import Endpoint
+from medgen.adapters.http.wire import Body, Received, WireError, open_wire
+from medgen.adapters.loop_thread import LoopThread
 from medgen.engine.errors import AdapterError
-
-if TYPE_CHECKING:
-    import httpx
 
 log = logging.getLogger(__name__)
 
@@ -58,42 +59,36 @@ def served_entry(endpoint: Endpoint, model: str, patient: bool) -> dict[str, str
 
 def _ask(endpoint: Endpoint, timeout_s: float) -> tuple[Any | None, str]:
     """The list (empty where the server has none), or None and why it cannot be known now."""
+    loop = LoopThread("served")  # whoever calls may run a loop himself
     try:
-        import httpx
-    except ImportError:
-        return None, "httpx is not installed"
-    try:
-        headers = _headers(endpoint) | {"Accept-Encoding": "identity"}
+        received = loop.run(_get(endpoint, timeout_s))
     except AdapterError as err:  # the key is on the workers only
         return None, str(err)
-    url = f"{endpoint.base_url.rstrip('/')}/models"
-    try:
-        with (
-            httpx.Client(trust_env=endpoint.proxy_from_env, timeout=timeout_s) as client,
-            client.stream("GET", url, headers=headers) as response,
-        ):
-            if response.status_code in _LATER:
-                return None, f"HTTP {response.status_code}"
-            if response.status_code != 200:
-                return {}, ""
-            return json.loads(_body(response, time.monotonic() + timeout_s)), ""
-    except ValueError:
-        return {}, ""
     except TimeoutError:
         return None, "no whole reply in time"
-    except httpx.HTTPError as err:
-        return None, type(err).__name__
+    except WireError as err:
+        return None, str(err)
+    finally:
+        loop.stop()
+    if received.status in _LATER:
+        return None, f"HTTP {received.status}"
+    if received.status != 200 or received.cut:
+        return {}, ""
+    try:
+        return read_json(received.body), ""
+    except ValueError:
+        return {}, ""
 
 
-def _body(response: "httpx.Response", until: float) -> bytes:
-    content = bytearray()
-    for chunk in response.iter_raw(65536):
-        content += chunk
-        if len(content) > _MOST:
-            raise ValueError("a list of models that never ends")
-        if time.monotonic() > until:
-            raise TimeoutError
-    return bytes(content)
+async def _get(endpoint: Endpoint, timeout_s: float) -> Received:
+    headers = _headers(endpoint)
+    url = f"{endpoint.base_url.rstrip('/')}/models"
+    wire = await open_wire(endpoint)
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await wire.exchange("GET", url, headers, Body(None), _MOST)
+    finally:
+        await wire.close()
 
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:

@@ -75,7 +75,7 @@ class OpenAIChat:
 
         Raises:
             ConfigError: an unknown field or value.
-            AdapterError: httpx is missing, or the key's variable is not set.
+            AdapterError: aiohttp is missing, or the key's variable is not set.
         """
         if fields not in get_args(Fields):
             raise ConfigError(f"fields is one of {get_args(Fields)}, not {fields!r}")
@@ -108,7 +108,7 @@ class OpenAIChat:
             "endpoint": self._client.endpoint.base_url,
             "structured": self._structured,
             "body": self._body,
-            "versions": versions("httpx"),
+            "versions": versions("aiohttp"),
         }
 
     def close(self) -> None:

@@ -85,7 +85,7 @@ class OpenAIImages:
 
         Raises:
             ConfigError: an impossible argument.
-            AdapterError: the key is not set, or httpx is not installed.
+            AdapterError: the key is not set, or aiohttp is not installed.
         """
         if mode not in _PATHS or images < 1:
             raise ConfigError(f"mode is one of {sorted(_PATHS)}, and images at least 1")
@@ -123,7 +123,7 @@ class OpenAIImages:
             "seed": self.seed,
             "extra": self._extra,
             "firewall": self._firewall.passport(),
-            "versions": versions("httpx", "pillow"),
+            "versions": versions("aiohttp", "pillow"),
         }
 
     def close(self) -> None:

@@ -86,7 +86,7 @@ class UnifiedChat:
 
         Raises:
             ConfigError: an impossible argument.
-            AdapterError: the key is not set, or httpx is not installed.
+            AdapterError: the key is not set, or aiohttp is not installed.
         """
         if taken := sorted(_OURS & set(body or {})):
             raise ConfigError(f"body may not set {', '.join(taken)}")
@@ -118,7 +118,7 @@ class UnifiedChat:
             "prompt": self._style.prompt,
             "body": self._body,
             "firewall": self._firewall.passport(),
-            "versions": versions("httpx", "pillow"),
+            "versions": versions("aiohttp", "pillow"),
         }
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ exponent and a unit always do.
 import re
 import unicodedata
 from decimal import Decimal
+from functools import lru_cache
 
 # Signs that nobody sees: joiners, marks of direction, soft hyphens, variation selectors, tags.
 _UNSEEN = (
@@ -98,6 +99,8 @@ _UNITS = (
     (re.compile(r"(?<=\d)\s?(?:degrees?|deg)\b(?:\s?(?=[cf]\b))?"), "°"),
     (re.compile(r"(?<=\d)\s?(?:u|mc|µ|μ)(?=(?:m|g|l|mol|gy|s)\b)"), "μ"),
 )
+_SHORT = 200  # characters of what is remembered
+_KEPT = 4096  # so many texts
 _EDGES = "[](){}.,:;!?*_'\" \t\\\u3002\u3001\uff0c\uff1b\uff1a"
 
 
@@ -106,6 +109,10 @@ def one_spelling(text: str) -> str:
 
     TeX is written out, what nobody sees is left out. Capitals, line ends and words stay.
     """
+    return _spelt(text) if len(text) <= _SHORT else _spell(text)
+
+
+def _spell(text: str) -> str:
     parted = _MIXED.sub(" ", _THOUSANDS.sub("", text))
     parted = _CHARGED.sub(lambda m: m[0].translate(_CHARGE), parted)
     powers = _SUPERSCRIPT.sub(lambda m: "^" + m[0].translate(_PLAIN_DIGITS), parted)
@@ -128,6 +135,10 @@ def canonical(text: str) -> str:
     and `1.2 x 10\u00b3` are 1200, `1,5` is 1.5, `2 to 3` is 2-3, `less than 5` is <5); a unit
     stands at its number.
     """
+    return _compared(text) if len(text) <= _SHORT else _make_canonical(text)
+
+
+def _make_canonical(text: str) -> str:
     words = _without_edges(" ".join(one_spelling(text).casefold().split()))
     for pattern, unit in (*_UNITS, *_WORDED):
         words = pattern.sub(unit, words)
@@ -138,6 +149,11 @@ def canonical(text: str) -> str:
     words = _TEN.sub(lambda m: _number_of("1", m[1]), _NUMBER.sub(_number, words))
     words = _RELATION.sub(lambda m: m[1] or m[2], _TIMES.sub("\u00d7", words))
     return _without_edges(_UNIT_GAP.sub("", words))
+
+
+# Options are read again for every reply, and a short answer is the same one for many samples.
+_spelt = lru_cache(_KEPT)(_spell)
+_compared = lru_cache(_KEPT)(_make_canonical)
 
 
 def _without_edges(words: str) -> str:

@@ -18,7 +18,7 @@ Making = Mapping[str, str]
 
 # Of an effective identity: where a server stands, what the recipe says as well, and what only says
 # another entry in words.
-_NO_PART = ("served.url", "settings", "versions.httpx", "judge", "metric")
+_NO_PART = ("served.url", "settings", "versions.aiohttp", "judge", "metric")
 _LONGEST = 60
 _AND = " and also "
 

@@ -278,18 +278,14 @@ def worker_recipe(url: str, plan: Plan, group: str, manner: Manner = Manner()) -
 
 def _without_secrets(row: Prediction) -> Prediction:
     """The row without keys that a server gave back in its reply."""
-    return replace(
-        row,
-        reason=redact_all(row.reason),
-        text=redact_all(row.text),
-        image_prompt=redact_all(row.image_prompt),
-        details=redact_all(row.details),
-    )
+    said = (row.reason, row.text, row.image_prompt, row.details)
+    reason, text, image_prompt, details = redact_all(said)
+    return replace(row, reason=reason, text=text, image_prompt=image_prompt, details=details)
 
 
 def _verdict_without_secrets(row: Verdict) -> Verdict:
-    said = redact_all(row.explanations)
-    return replace(row, reason=redact_all(row.reason), raw=redact_all(row.raw), explanations=said)
+    reason, raw, explanations = redact_all((row.reason, row.raw, row.explanations))
+    return replace(row, reason=reason, raw=raw, explanations=explanations)
 
 
 def _unstorable_prediction(row: Prediction, why: str) -> Prediction:

@@ -1,11 +1,15 @@
 """Telling a webhook of a night. Its URL is a secret: it is read when needed and written nowhere."""
 
+import http.client
+import json
 import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from medgen.launch.nightly.history import Night
 
@@ -44,10 +48,6 @@ def notify(night: Night, variable: str, sleep: Callable[[float], None] = time.sl
     url = os.environ.get(variable, "")
     if urlsplit(url).scheme not in ("http", "https"):
         return f"not told: {variable} holds no http or https URL"
-    try:
-        import httpx  # noqa: F401 - whether it is there
-    except ImportError:
-        return "not told: the extra 'api' (httpx) is not installed"
     body = {"text": text(night), "night": asdict(night)}
     for number in range(TRIES):
         if number:
@@ -58,16 +58,25 @@ def notify(night: Night, variable: str, sleep: Callable[[float], None] = time.sl
     return said if said.startswith("told") else f"not told: {said} after {number + 1} tries"
 
 
+class _Stay(HTTPRedirectHandler):
+    """Goes nowhere else: the URL was given to be told, not whom it names."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
 def _post(url: str, body: dict[str, Any]) -> tuple[str, bool]:
     """What came of one try, and whether another is worth it."""
-    import httpx
-
+    headers = {"Content-Type": "application/json"}
     try:
-        answer = httpx.post(url, json=body, timeout=TIMEOUT_S, follow_redirects=False)
-    except httpx.HTTPError as err:
-        return type(err).__name__, True
-    except httpx.InvalidURL:
+        asked = Request(url, json.dumps(body).encode(), headers, method="POST")
+        with build_opener(_Stay).open(asked, timeout=TIMEOUT_S) as answer:
+            return f"told, answer {answer.status}", False
+    except HTTPError as err:
+        with err:
+            return f"answer {err.code}", err.code in _WORTH_ANOTHER
+    except (ValueError, http.client.InvalidURL):
         return "the URL is not valid", False
-    if answer.is_success:
-        return f"told, answer {answer.status_code}", False
-    return f"answer {answer.status_code}", answer.status_code in _WORTH_ANOTHER
+    except (OSError, http.client.HTTPException) as err:
+        cause = getattr(err, "reason", err)  # of a URLError, what it was made from
+        return type(cause if isinstance(cause, Exception) else err).__name__, True

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply
 from medgen.adapters.http.errors import error_body
 from medgen.adapters.http.limits import Prices, SpendingCap
 from medgen.adapters.http.waits import retry_after
+from medgen.adapters.http.wire import Body
 from medgen.engine.errors import AdapterError, ConfigError, SpendingError
 from medgen.engine.settings import read
 
@@ -352,6 +354,38 @@ def test_retry_after_is_a_number_or_a_date() -> None:
 )
 def test_a_refusal_is_told_by_its_code_not_its_prose(body: Any, refused: bool) -> None:
     assert error_body(json.dumps(body).encode()).refuses(400) is refused
+
+
+def test_what_is_sent_is_written_once() -> None:
+    body = Body(Call(json={"picture": "AAAA", "where": "Köln"}))
+    assert body.payload() is body.payload()
+    assert json.loads(body.payload()) == {"picture": "AAAA", "where": "Köln"}
+
+
+def test_a_proxy_gets_its_own_password_and_no_other_file_is_read(
+    client: Callable[..., HttpClient], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("default login me password from-a-file")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with serve(lambda _: Answer({})) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//me:p%40ss@"))
+        through = client("http://model.invalid", proxy_from_env=True)
+        assert isinstance(ask(through)[0], Reply)
+        assert isinstance(ask(client(proxy.url))[0], Reply)
+        (asked, direct) = proxy.asked
+    assert asked.path == "http://model.invalid/v1/do"
+    assert asked.headers["Proxy-Authorization"] == "Basic bWU6cEBzcw=="
+    assert "Authorization" not in asked.headers
+    assert direct.path == "/v1/do"
+    assert "Proxy-Authorization" not in direct.headers
+
+
+def test_a_server_can_leave_nothing_with_us(client: Callable[..., HttpClient]) -> None:
+    policy = {"Set-Cookie": "who=me; Path=/", "Content-Security-Policy": "x" * 30_000}
+    with serve(lambda _: Answer({}, headers=policy)) as server:
+        one = client(server.url)
+        assert all(isinstance(ask(one)[0], Reply) for _ in range(2))
+        assert not any("Cookie" in asked.headers for asked in server.asked)
 
 
 def test_a_client_that_is_dropped_ends_its_thread() -> None:

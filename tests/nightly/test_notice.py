@@ -39,7 +39,7 @@ def test_only_http_is_told_and_the_url_is_not_said(
 def test_nobody_there_is_said_without_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOK", "http://127.0.0.1:9/s3cr3t")
     said = notify(NIGHT, "HOOK", lambda s: None)
-    assert said == f"not told: ConnectError after {TRIES} tries"
+    assert said == f"not told: ConnectionRefusedError after {TRIES} tries"
 
 
 def test_no_variable_tells_nobody() -> None:

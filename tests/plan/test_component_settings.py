@@ -17,7 +17,7 @@ from medgen.engine.settings import Settings, check_arguments
 from medgen.launch.cli import main
 
 TYPED = {name: component for name, component in registry.components().items() if component.settings}
-VENDORS = ("httpx", "torch", "vllm", "diffusers", "transformers", "lpips", "bert_score")
+VENDORS = ("aiohttp", "torch", "vllm", "diffusers", "transformers", "lpips", "bert_score")
 URL = {"base_url": "http://127.0.0.1:1/v1"}
 
 

@@ -40,7 +40,7 @@ JUDGE = {
     "prompt_hash": "h1",
     "temperature": 0.0,
     "endpoint": "http://127.0.0.1:8000/v1",
-    "versions": {"httpx": "0.28"},
+    "versions": {"aiohttp": "3.14"},
 }
 
 
@@ -110,7 +110,7 @@ UNLIKE = {
 ALIKE = {
     "where a metric ran": passport("psnr", device="cuda:0"),
     "where a judge answered": passport("q", endpoint="http://10.0.0.7:9000/v1"),
-    "what carried the question": passport("q", versions={"httpx": "0.29"}),
+    "what carried the question": passport("q", versions={"aiohttp": "3.15"}),
     "a release that only mends": passport(
         "psnr", versions={"torch": "2.13.1", "transformers": "5.0.2"}
     ),
