@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medgen.adapters.sources.folder import FaultyContent
@@ -53,7 +54,7 @@ def expectation(
         return Expectation(boxes=_boxes(answer, row, sizes))
     if options is not None and asks in ("choice", "choices", "preference"):
         return Expectation(choices=_right(answer, row, options, asks))
-    if answer.letter or answer.letters or answer.index or answer.flags:
+    if any((answer.letter, answer.letters, answer.index, answer.flags, answer.best)):
         if options is None:
             raise FaultyContent("the answer is a place among options, and there are no `choices`")
         right = _right(answer, row, options, "choices")
@@ -81,6 +82,8 @@ def _places(answer: Answer, row: Row, options: Options) -> list[int]:
         return [options.of_index(value, answer.base) for value in list_of(answer.index, row)]
     if answer.flags:
         return _flags(answer, row, options)
+    if answer.best:
+        return _best(answer, row, options)
     if answer.texts:
         words = [as_text(value, "answer") for value in list_of(answer.texts, row)]
         return [options.of_text(text) for text in words if text.strip()]
@@ -88,7 +91,7 @@ def _places(answer: Answer, row: Row, options: Options) -> list[int]:
 
 
 def _is_unsaid(answer: Answer, row: Row) -> bool:
-    values = (answer.letter, answer.letters, answer.index, answer.text, answer.texts)
+    values = (answer.letter, answer.letters, answer.index, answer.text, answer.texts, answer.best)
     return all(is_empty(evaluate(value, row)) for value in values if value)
 
 
@@ -112,6 +115,23 @@ def _flags(answer: Answer, row: Row, options: Options) -> list[int]:
         raise FaultyContent(f"{what}; one for each but that of `none` is expected")
     found = [place for place, value in enumerate(values) if same(value, 1)]
     return found if found or not answer.none else [options.of_text(answer.none)]
+
+
+def _best(answer: Answer, row: Row, options: Options) -> list[int]:
+    """The option with the highest number; of equal ones `none`, where the preset names it."""
+    given = evaluate(answer.best, row)
+    values = [*given.values()] if isinstance(given, Mapping) else list_of(answer.best, row)
+    words = [as_text(value, "a number of `best`").strip() for value in values]
+    if len(words) != len(options.positions) - bool(answer.none):
+        raise FaultyContent(f"`best` has {len(words)} numbers for {len(options.positions)} options")
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError as err:
+        raise FaultyContent(f"`best` is {', '.join(words)[:80]}, no numbers") from err
+    first = [place for place, number in enumerate(numbers) if number == max(numbers)]
+    if len(first) == 1 or not answer.none:
+        return first
+    return [options.of_text(answer.none)]
 
 
 def _words(value: object, row: Row) -> str:
@@ -165,7 +185,9 @@ def _boxes(answer: Answer, row: Row, sizes: list[tuple[int, int]]) -> tuple[Box,
         raise FaultyContent("no box; an item is compared with one")
     image = _image_number(answer, row, sizes)
     size = sizes[image] if sizes else (0, 0)
-    boxes = tuple(Box(image, *corners) for corners in read_boxes(value, answer.form, size))
+    boxes = tuple(
+        Box(image, *corners) for corners in read_boxes(value, answer.form, size, answer.scale)
+    )
     if not boxes:
         raise FaultyContent("no box; an item is compared with one")
     return boxes

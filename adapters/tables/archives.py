@@ -6,17 +6,19 @@ import tempfile
 import threading
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable
-from typing import BinaryIO, Protocol
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, BinaryIO, Protocol, cast
 
 import pyarrow as pa
 
 from medgen.adapters.sources.folder import FaultyContent, Folder
-from medgen.adapters.tables.rows import matching
+from medgen.adapters.tables.globs import matching
 
 _BLOCK = 2**20
 _MOST_MEMBERS = 5_000_000
+_MOST_OPEN = 32  # archives; a set of many is read from the first to the last
 _LOOKED_AT = 100_000  # members, for one that may be meant
 _MOST_UNPACKED, _ALWAYS_ALLOWED = 20, 2**30  # times the packed size; bytes
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -33,6 +35,22 @@ class Archive(Protocol):
         """
         ...
 
+    def has(self, name: str) -> bool:
+        """Whether there is a member of that name."""
+        ...
+
+    def names(self) -> Iterable[str]:
+        """The files that it holds, without folders."""
+        ...
+
+    def spool(self, name: str) -> BinaryIO:
+        """A member as a file of its own, which can be sought in.
+
+        Raises:
+            FaultyContent: see `read`; or it unpacks to far more than it should.
+        """
+        ...
+
 
 class Archives:
     """Every archive below a folder by its name, opened once."""
@@ -40,35 +58,69 @@ class Archives:
     def __init__(self, folder: Folder) -> None:
         """Nothing is opened until it is asked for."""
         self._folder = folder
-        self._opened: dict[str, Archive] = {}
+        self._opened: OrderedDict[str, Archive] = OrderedDict()
         self._faults: dict[str, str] = {}
-        self._lock = threading.Lock()
-        self._files: list[BinaryIO] = []
+        self._lock = threading.RLock()
+        self._files: dict[str, list[BinaryIO]] = {}
+        self._listed: dict[str, dict[str, list[str]]] = {}  # of the archive that was last asked
 
     def close(self) -> None:
         """Close every file."""
-        for file in self._files:
-            file.close()
+        for archive in [*self._files]:
+            self._shut(archive)
 
     def read(self, archive: str, member: str, limit: int) -> bytes:
         """A member of an archive; see `Archive.read`."""
         with self._lock:  # one reader: a tar has one position, and many threads may ask
-            if archive in self._faults:
-                raise FaultyContent(self._faults[archive])
-            if archive not in self._opened:
-                try:
-                    self._opened[archive] = self._open(archive)
-                except FaultyContent as err:
-                    self._faults[archive] = str(err)
-                    raise
-            return self._opened[archive].read(member, limit)
+            return self.archive(archive).read(member, limit)
+
+    def has(self, archive: str, member: str) -> bool:
+        """Whether an archive has a member; see `Archive.has`."""
+        with self._lock:
+            return self.archive(archive).has(member)
+
+    def within(self, archive: str, folder: str) -> list[str]:
+        """The names of the files in a folder of an archive."""
+        with self._lock:
+            if archive not in self._listed:
+                listed: dict[str, list[str]] = {}
+                for name in self.archive(archive).names():
+                    above, _, own = name.rpartition("/")
+                    listed.setdefault(above, []).append(own)
+                self._listed = {archive: listed}
+            return self._listed[archive].get(folder, [])
+
+    def archive(self, archive: str) -> Archive:
+        """An archive, opened where it is not; those that were longest not asked for are closed.
+
+        Raises:
+            FaultyContent: there is none, or it is damaged.
+        """
+        if archive in self._faults:
+            raise FaultyContent(self._faults[archive])
+        if archive not in self._opened:
+            try:
+                self._opened[archive] = self._open(archive)
+            except FaultyContent as err:
+                self._shut(archive)
+                self._faults[archive] = str(err)
+                raise
+            while len(self._opened) > _MOST_OPEN:
+                self._shut(next(iter(self._opened)))
+        self._opened.move_to_end(archive)
+        return self._opened[archive]
+
+    def _shut(self, archive: str) -> None:
+        self._opened.pop(archive, None)
+        for file in self._files.pop(archive, []):
+            file.close()
 
     def _open(self, archive: str) -> Archive:
         names = list(matching(self._folder, archive))
         if not names:
             raise FaultyContent(f"archive {archive!r} is missing; was the copy complete?")
         parts = [self._folder.open(name) for name in names]
-        self._files += parts
+        self._files[archive] = [*parts]
         file: BinaryIO = parts[0] if len(parts) == 1 else io.BufferedReader(Joined(parts))
         begins = file.read(4)
         file.seek(0)
@@ -78,7 +130,7 @@ class Archives:
                 return Zip(file, archive)
             if packed:
                 target: BinaryIO = tempfile.TemporaryFile(prefix="medgen-archive-")  # noqa: SIM115
-                self._files.append(target)  # which closes it
+                self._files[archive].append(target)  # which closes it
                 _unpack(file, packed, archive, target)
                 file = target
             return Tar(file, archive)
@@ -99,6 +151,24 @@ class Zip:
 
     def read(self, name: str, limit: int) -> bytes:
         """See `Archive.read`."""
+        with self._open(name) as member:
+            return _whole(member.read, limit, name)
+
+    def has(self, name: str) -> bool:
+        """See `Archive.has`."""
+        return name in self._members
+
+    def names(self) -> Iterable[str]:
+        """See `Archive.names`."""
+        return (name for name, entry in self._members.items() if not entry.is_dir())
+
+    def spool(self, name: str) -> BinaryIO:
+        """See `Archive.spool`."""
+        with self._open(name) as member:
+            return _spool(member.read, self._members[name].compress_size, name)
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[IO[bytes]]:
         entry = self._members.get(name)
         if entry is None or entry.is_dir():
             raise FaultyContent(_no_member(self._name, name, self._members))
@@ -107,7 +177,7 @@ class Zip:
             raise FaultyContent(f"member {name!r} of {self._name!r} is encrypted")
         try:
             with self._zip.open(entry) as member:
-                return _whole(member.read, limit, name)
+                yield member
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as err:
             what = f"member {name!r} of {self._name!r} is damaged ({err})"
             raise FaultyContent(what) from err
@@ -131,13 +201,31 @@ class Tar:
 
     def read(self, name: str, limit: int) -> bytes:
         """See `Archive.read`."""
+        with self._open(name) as content:
+            return _whole(content.read, limit, name)
+
+    def has(self, name: str) -> bool:
+        """See `Archive.has`."""
+        return name in self._members
+
+    def names(self) -> Iterable[str]:
+        """See `Archive.names`."""
+        return iter(self._members)
+
+    def spool(self, name: str) -> BinaryIO:
+        """See `Archive.spool`."""
+        with self._open(name) as content:
+            return _spool(content.read, self._members[name].size, name)
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[IO[bytes]]:
         member = self._members.get(name)
         content = self._tar.extractfile(member) if member else None
         if content is None:
             raise FaultyContent(_no_member(self._name, name, self._members))
         _check_once(name, self._twice, self._name)
         try:
-            return _whole(content.read, limit, name)
+            yield content
         except (tarfile.TarError, OSError) as err:
             what = f"member {name!r} of {self._name!r} is damaged ({err})"
             raise FaultyContent(what) from err
@@ -211,13 +299,28 @@ def _unpack(file: BinaryIO, kind: str, name: str, target: BinaryIO) -> None:
     """The whole content on the local disk, since nothing can be sought in what is packed."""
     packed = file.seek(0, io.SEEK_END)
     file.seek(0)
-    limit = max(_MOST_UNPACKED * packed, _ALWAYS_ALLOWED)
     stream = pa.CompressedInputStream(file, kind)
+    _pour(stream.read, target, max(_MOST_UNPACKED * packed, _ALWAYS_ALLOWED), f"archive {name!r}")
+
+
+def _spool(read: Callable[[int], bytes], packed: int, name: str) -> BinaryIO:
+    """A member on the local disk; in memory while it is small."""
+    spool = tempfile.SpooledTemporaryFile(_BLOCK, prefix="medgen-member-")  # noqa: SIM115
+    target = cast(BinaryIO, spool)
+    try:
+        _pour(read, target, max(_MOST_UNPACKED * packed, _ALWAYS_ALLOWED), f"member {name!r}")
+    except BaseException:
+        target.close()
+        raise
+    return target
+
+
+def _pour(read: Callable[[int], bytes], target: BinaryIO, limit: int, what: str) -> None:
     size = 0
-    while block := stream.read(_BLOCK):
+    while block := read(_BLOCK):
         size += len(block)
         if size > limit:
-            raise FaultyContent(f"archive {name!r} unpacks to more than {limit:,} bytes: a bomb?")
+            raise FaultyContent(f"{what} unpacks to more than {limit:,} bytes: a bomb?")
         target.write(block)
     target.seek(0)
 

@@ -27,13 +27,16 @@ _NAMED = (("xyxy", _CORNERS), ("xywh", _SIZES), ("cxcywh", _CENTRES))
 Corners = tuple[float, float, float, float]
 
 
-def read_boxes(value: object, form: BoxForm, size: tuple[int, int]) -> Iterator[Corners]:
+def read_boxes(
+    value: object, form: BoxForm, size: tuple[int, int], scale: float = 1.0
+) -> Iterator[Corners]:
     """Every box as left, upper, right and lower edge in pixels.
 
     Args:
         value: one box or several: four numbers, an object of sides by name, a text of numbers.
         form: what the numbers are; an object says itself what is corner and what is size.
         size: width and height of the picture, for shares of them.
+        scale: what a whole side is in shares.
 
     Raises:
         FaultyContent: it is no box, or one without area.
@@ -43,14 +46,16 @@ def read_boxes(value: object, form: BoxForm, size: tuple[int, int]) -> Iterator[
         sides = list(numbers)
         if own == "cxcywh":
             sides[:2] = [sides[0] - sides[2] / 2, sides[1] - sides[3] / 2]
-        if own != "xyxy":
+        if own == "yxyx":
+            sides = [sides[1], sides[0], sides[3], sides[2]]
+        elif own != "xyxy":
             sides[2:] = [sides[0] + sides[2], sides[1] + sides[3]]
         if "relative" in form:
-            sides = [n * size[at % 2] for at, n in enumerate(sides)]
+            sides = [n / scale * size[at % 2] for at, n in enumerate(sides)]
         if sides[0] >= sides[2] or sides[1] >= sides[3]:
             raise FaultyContent(
                 f"box {list(numbers)} has no area as {own}; `form` says what its numbers are: "
-                "xyxy, xywh, cxcywh, relative …"
+                "xyxy, yxyx, xywh, cxcywh, relative …"
             )
         yield sides[0], sides[1], sides[2], sides[3]
 

@@ -17,16 +17,17 @@ from medgen.adapters.tables.settings import (
     Join,
     Plain,
     RecordsMapping,
+    Value,
     as_files,
     conditions,
     joins_of,
 )
 from medgen.adapters.tables.talks import Gathered, converse
-from medgen.adapters.tables.values import Row, holds, is_empty
+from medgen.adapters.tables.values import Row, holds, is_empty, list_of
 
 _MOST_ELEMENTS = 10_000  # items of one row
 _MOST_DEMONSTRATIONS = 256
-_PLACES = ("_path", "_file", "_folder")
+_PLACES = ("_path", "_file", "_folder", "_archive", "_row")
 
 
 @dataclass
@@ -153,6 +154,8 @@ def _key(row: Row, column: str) -> str:
 
 
 def _apart(found: Iterator[Found], mapping: RecordsMapping) -> Iterator[Found]:
+    if isinstance(mapping.each, dict):
+        return _beside(found, mapping.each) if mapping.each else found
     given = [mapping.each] if isinstance(mapping.each, str) else mapping.each
     levels = [name for name in given if isinstance(name, str) and name]
     objects = [one for one in given if isinstance(one, dict)]
@@ -170,8 +173,9 @@ def _elements(
             yield place, row
             continue
         elements = [*each] if isinstance(each, list) else at(row, each)
+        names: list[str] | None = None
         if isinstance(elements, Mapping):
-            elements = [*elements.values()]
+            names, elements = [*map(str, elements)], [*elements.values()]
         if not isinstance(elements, list) or not elements:
             yield place, FaultyRow(f"`each`: {name!r} is no list with elements")
         elif len(elements) > _MOST_ELEMENTS:
@@ -179,17 +183,41 @@ def _elements(
         else:
             for number, element in enumerate(elements):
                 outer = {"outer": row["item"]} if "item" in row else {}
-                yield place, {**row, **outer, "item": element, "_number": number}
+                named = {"_name": names[number]} if names else {}
+                yield place, {**row, **outer, **named, "item": element, "_number": number}
+
+
+def _beside(found: Iterator[Found], each: Mapping[str, Value]) -> Iterator[Found]:
+    """A row for every place of lists that stand side by side."""
+    for place, row in found:
+        if isinstance(row, FaultyRow):
+            yield place, row
+            continue
+        try:
+            lists = {name: list_of(value, row) for name, value in each.items()}
+        except FaultyContent as err:
+            yield place, FaultyRow(f"`each`: {err}")
+            continue
+        lengths = {name: len(values) for name, values in lists.items()}
+        count = max(lengths.values())
+        if min(lengths.values()) != count or not 0 < count <= _MOST_ELEMENTS:
+            told = ", ".join(f"{name} has {length:,}" for name, length in lengths.items())
+            what = f"`each`: lists of equal length, at most {_MOST_ELEMENTS:,}, and {told}"
+            yield place, FaultyRow(what)
+            continue
+        for number in range(count):
+            item = {name: values[number] for name, values in lists.items()}
+            yield place, {**row, "item": item, "_number": number}
 
 
 def _filter(found: Iterator[Found], mapping: RecordsMapping) -> Iterator[Found]:
-    wanted = conditions(mapping.where)
+    wanted, unwanted = conditions(mapping.where), conditions(mapping.unless)
     seen: set[bytes] = set()
     for place, row in found:
         if isinstance(row, FaultyRow):
             yield place, row
             continue
-        if not holds(wanted, row):
+        if not holds(wanted, row) or any(holds({n: v}, row) for n, v in unwanted.items()):
             continue
         if mapping.unique:
             digest = hashlib.sha256(_key(row, mapping.unique).encode("utf-8", "replace")).digest()

@@ -207,7 +207,7 @@ def _first(inputs: list[Image]) -> str:
 
 
 def _row_name(row: Row) -> str:
-    words = {key: value for key, value in row.items() if isinstance(value, str | int)}
+    words = {k: v for k, v in row.items() if isinstance(v, str | int) and k != "_row"}
     return fingerprint(words)
 
 

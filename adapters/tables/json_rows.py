@@ -69,8 +69,10 @@ class JsonReader:
         return None
 
 
-def rows(file: BinaryIO, path: str, limit: int, reader: JsonReader) -> Iterator[tuple[str, object]]:
-    """The rows of a document: what the last `*` stood for, and the row.
+def rows(
+    file: BinaryIO, path: str, limit: int, reader: JsonReader
+) -> Iterator[tuple[tuple[str, ...], object]]:
+    """The rows of a document: what each `*` stood for, and the row.
 
     Args:
         file: UTF-8 JSON.
@@ -84,34 +86,38 @@ def rows(file: BinaryIO, path: str, limit: int, reader: JsonReader) -> Iterator[
     """
     stream = _Stream(file, limit, reader)
     steps = [step for step in path.split(".") if step]
-    yield from _below(stream, steps, "")
+    yield from _below(stream, steps, ())
     stream.finish()
 
 
-def _below(stream: "_Stream", steps: list[str], key: str) -> Iterator[tuple[str, object]]:
+def _below(
+    stream: "_Stream", steps: list[str], keys: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], object]]:
     sign = stream.peek()
     if not steps:
         if sign == "[":
             for _ in stream.elements():
-                yield key, stream.value()
+                yield keys, stream.value()
         else:
-            yield key, stream.value()
+            yield keys, stream.value()
     elif sign == "{":
-        yield from _below_object(stream, steps, key)
+        yield from _below_object(stream, steps, keys)
     elif sign == "[" and steps[0] == "*":
         for number, _ in enumerate(stream.elements()):
-            yield from _below(stream, steps[1:], key or str(number))
+            yield from _below(stream, steps[1:], keys or (str(number),))
     else:
         raise FaultyContent(f"there is no object to look for {steps[0]!r} in; is `rows` right?")
 
 
-def _below_object(stream: "_Stream", steps: list[str], key: str) -> Iterator[tuple[str, object]]:
+def _below_object(
+    stream: "_Stream", steps: list[str], keys: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], object]]:
     step, found, there = steps[0], False, list[str]()
     for name in stream.members():
         there += [name] if len(there) < _SHOWN else []
         if step in ("*", name):
             found = True
-            yield from _below(stream, steps[1:], name if step == "*" else key)
+            yield from _below(stream, steps[1:], (*keys, name) if step == "*" else keys)
         else:
             stream.skip()
     if not found:
@@ -164,6 +170,8 @@ class _Stream:
             return None
         except RecursionError:
             self._broken("objects and lists lie too deep")
+        except ValueError as err:  # a number of thousands of digits
+            self._broken(str(err))
         return (value, end) if end < len(self._text) or self._ended else None
 
     def _refuse_size(self, size: int) -> None:

@@ -72,6 +72,8 @@ def _check_files(given: str | list[str] | Files, where: str) -> None:
     files = as_files(given)
     for glob in [files.glob] if isinstance(files.glob, str) else files.glob:
         _check_path(glob, where)
+    if files.archive:
+        _check_path(files.archive, where)
     check_encoding(files.encoding, f"{where}.encoding")
 
 

@@ -22,7 +22,15 @@ _LONGEST = 100  # characters
 _LETTER = re.compile(r"\W*(?:option|choice|answer)?\W*(\w)\W*", re.IGNORECASE)
 _LEADING = re.compile(r"\W{0,2}(\w)\s*[).:,\uff1a\u3001]")
 _COLUMN_LETTER = re.compile(r"(?:^|[^A-Za-z])([A-Za-z])$")
-_INLINE = re.compile(r"(?:(?<=^)|(?<=[\s;,(\[|/]))([A-Z])\s?[.:)\]\u3001\uff1a\uff0e]")
+# Letters, small letters or numbers with a mark behind them, in the order in which they are tried.
+_INLINE = tuple(
+    (re.compile(rf"(?:(?<=^)|(?<=[\s;,(\[|/]))({sign})\s?[{marks}]"), names)
+    for sign, marks, names in (
+        ("[A-Z]", r".:)\]\u3001\uff1a\uff0e", [*_LATIN]),
+        ("[a-z]", r".:)\]\u3001\uff1a\uff0e", [*_LATIN.lower()]),
+        (r"\d{1,2}", r".:)\]\u3001\uff0e", [str(number) for number in range(1, MAX_OPTIONS + 1)]),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +105,17 @@ def _options(settings: Choices, row: Row, item_id: str) -> Options:
         return _of_answer(settings, row, item_id)
     if isinstance(settings.constant, list):
         return _letter([as_text(text, "option") for text in settings.constant])
+    return _of_cell(settings, row)
+
+
+def _of_cell(settings: Choices, row: Row) -> Options:
     value = work(fill(settings.of, row), settings)
     if settings.form == "inline":
         return _keep([*_inline(as_text(value, settings.of))])
+    if settings.form == "keys":
+        if not isinstance(value, Mapping):
+            raise FaultyContent(f"{settings.of!r} is no object, whose keys are options")
+        return _letter([str(key) for key in value])
     if isinstance(value, Mapping):
         return _keep([(str(key), text) for key, text in value.items()])
     if settings.form == "letters":
@@ -191,16 +207,17 @@ def _letter_of_column(name: str, place: int) -> str:
 
 
 def _inline(text: str) -> list[tuple[str, str]]:
-    """Options that stand in one text behind their letters, which come in order from A."""
-    marks: list[re.Match[str]] = []
-    for found in _INLINE.finditer(text):
-        if found[1] == _LATIN[len(marks)]:
-            marks.append(found)
-    ends = [*(mark.start() for mark in marks[1:]), len(text)]
-    return [
-        (mark[1], text[mark.end() : end].strip(" \t\r\n;,|/(["))
-        for mark, end in zip(marks, ends, strict=True)
-    ]
+    """Options that stand in one text behind their letters, in order from A, a or 1."""
+    for pattern, names in _INLINE:
+        marks: list[re.Match[str]] = []
+        for found in pattern.finditer(text):
+            if len(marks) < len(names) and found[1] == names[len(marks)]:
+                marks.append(found)
+        if len(marks) > 1:
+            ends = [*(mark.start() for mark in marks[1:]), len(text)]
+            spans = zip(marks, ends, strict=True)
+            return [(m[1], text[m.end() : end].strip(" \t\r\n;,|/([")) for m, end in spans]
+    return []
 
 
 def _fold(text: str) -> str:

@@ -141,8 +141,7 @@ def _follow(value: object, path: list[str]) -> object:
         if step == "[]":
             if not isinstance(value, list):
                 return None if value is None else MISSING
-            inner = [_follow(item, path[number + 1 :]) for item in value]
-            return [item for item in inner if not isinstance(item, Missing)]
+            return _of_each(value, path[number + 1 :])
         if step.startswith("["):
             place = int(step[1:-1])
             if not isinstance(value, list):
@@ -157,6 +156,14 @@ def _follow(value: object, path: list[str]) -> object:
         else:
             return None if value is None else MISSING
     return value
+
+
+def _of_each(values: list[object], path: list[str]) -> list[object]:
+    """What a path leads to in every element; lists of lists become one list."""
+    inner = [item for value in values if not isinstance(item := _follow(value, path), Missing)]
+    if "[]" not in path:
+        return inner
+    return [item for one in inner if isinstance(one, list) for item in one]
 
 
 def _longest(value: Mapping[str, object], path: list[str]) -> tuple[str, int] | None:

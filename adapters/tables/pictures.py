@@ -2,8 +2,10 @@
 
 import base64
 import binascii
+import fnmatch
 import hashlib
 import io
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -14,8 +16,8 @@ from PIL import Image as Pillow
 from medgen.adapters.sources.depths import UnusedDepth
 from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path
 from medgen.adapters.tables.archives import Archives
+from medgen.adapters.tables.globs import PICTURES, has_wildcards, naturally
 from medgen.adapters.tables.paths import Missing, as_text, expand, fill
-from medgen.adapters.tables.rows import PICTURES
 from medgen.adapters.tables.settings import Picture
 from medgen.adapters.tables.values import Row, is_empty, list_of, work
 from medgen.engine.bounds import RECORD, Budget
@@ -51,6 +53,7 @@ class Gallery:
         self._decoded: set[bytes] = set()
         self._latest: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._lock = threading.Lock()
+        self._folders: dict[tuple[str, str], list[str]] = {}  # the last that was listed, in order
         self._listed: dict[str, str] = {}  # what folders hold in which something is missing
         self.made_smaller = 0
         self.absent = 0  # optional pictures whose file is not there
@@ -70,7 +73,7 @@ class Gallery:
         budget = Budget(replace(RECORD, pixels=self._limits.pixels))  # of time, for all of them
         for picture in settings:
             labels = _labels(picture, row)
-            for number, (name, value) in enumerate(self._cells(picture, row), 1):
+            for number, (name, value) in enumerate(self._all(picture, row), 1):
                 if (
                     picture.optional
                     and "{" in picture.of
@@ -87,6 +90,42 @@ class Gallery:
                 label = as_text(labels[number - 1], "a label") if number <= len(labels) else ""
                 place = picture.place.replace("{n}", name or str(number))
                 yield picture, Image(image.data, image.path, label, place)
+
+    def _all(self, picture: Picture, row: Row) -> Iterator[tuple[str, object]]:
+        """What stands for each picture: cells, and the names that fit where `of` is a pattern."""
+        constant = picture.constant if isinstance(picture.constant, str) else ""
+        if picture.form or not has_wildcards(picture.of or constant):
+            yield from self._cells(picture, row)
+            return
+        for name, value in self._cells(picture, row):
+            found = list(self._fitting(picture, as_text(value, picture.of), row))
+            if not found and not picture.optional:
+                raise FaultyContent(f"no picture fits {as_text(value, picture.of)[:80]!r}")
+            self.absent += not found
+            yield from ((name, one) for one in found)
+
+    def _fitting(self, picture: Picture, pattern: str, row: Row) -> Iterator[str]:
+        """The names in one folder that fit the last part of a path, numbers in their order."""
+        path, full = self._full(picture, pattern, row)
+        folder, above = full.rpartition("/")[0], path.rpartition("/")[0]
+        archive = self._archive(picture, row)
+        key = (archive, folder)
+        with self._lock:
+            if key not in self._folders:
+                within = self._archives.within(archive, folder) if archive else ()
+                names = within if archive else self._folder.names(folder)
+                self._folders = {key: sorted(names, key=naturally)}
+            names = self._folders[key]
+        shape = re.compile(fnmatch.translate(path.rpartition("/")[2].replace("[", "[[]")))
+        for name in names:
+            if shape.fullmatch(name) and f".{name.rpartition('.')[2].lower()}" in PICTURES:
+                yield f"{above}/{name}" if above else name
+
+    def _archive(self, picture: Picture, row: Row) -> str:
+        archive = picture.archive
+        if "{" in archive and "," not in archive:
+            return as_text(fill(archive, row), "`in`")
+        return archive
 
     def _cells(self, picture: Picture, row: Row) -> Iterator[tuple[str, object]]:
         if picture.form == "volume":
@@ -128,10 +167,10 @@ class Gallery:
 
     def _is_there(self, picture: Picture, value: object, row: Row) -> bool:
         """False of an optional picture when no file has the name that a text with columns gives."""
-        is_name = "{" in picture.of and isinstance(value, str) and not picture.archive
-        if not picture.optional or not is_name:
+        if not picture.optional or "{" not in picture.of or not isinstance(value, str):
             return True
-        return self._folder.exists(self._full(picture, str(value).strip(), row)[1])
+        path, archive = self._full(picture, value.strip(), row)[1], self._archive(picture, row)
+        return self._archives.has(archive, path) if archive else self._folder.exists(path)
 
     def _full(self, picture: Picture, reference: str, row: Row) -> tuple[str, str]:
         """A path as it was given, and below which folder it lies."""
@@ -152,10 +191,7 @@ class Gallery:
                 f"{picture.of!r} is too long for a path; is it base64? `as: base64`"
             )
         path, full = self._full(picture, reference, row)
-        archive = picture.archive
-        if "{" in archive and "," not in archive:
-            archive = as_text(fill(archive, row), "`in`")
-        return Image(self._file(archive, full), path)
+        return Image(self._file(self._archive(picture, row), full), path)
 
     def _file(self, archive: str, path: str) -> bytes:
         with self._lock:

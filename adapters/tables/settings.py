@@ -16,7 +16,10 @@ from medgen.engine.settings import Settings
 Plain = str | int | float
 Role = Literal["input", "reference", "region", "context"]
 # Corners; corner and size; centre and size; `relative`: in shares of width and height.
-BoxForm = Literal["xyxy", "xywh", "cxcywh", "relative", "relative-xywh", "relative-cxcywh"]
+BoxForm = Literal[
+    "xyxy", "yxyx", "xywh", "cxcywh",
+    "relative", "relative-yxyx", "relative-xywh", "relative-cxcywh",
+]  # fmt: skip
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -55,7 +58,7 @@ class Choices(Cell, frozen=True, kw_only=True):
     """The options. Exactly one of `columns`, `of`, `is` and `answer` with `distractors`."""
 
     columns: list[str] = msgspec.field(default_factory=list)
-    form: Literal["list", "letters", "inline"] = msgspec.field(default="list", name="as")
+    form: Literal["list", "letters", "inline", "keys"] = msgspec.field(default="list", name="as")
     names: Value = ""  # what an answer calls them, one for each of a list
     answer: Value = ""
     distractors: Value = ""
@@ -73,6 +76,7 @@ class Answer(Settings, frozen=True, kw_only=True):
     text: Value = ""
     texts: Value = ""  # the first is the answer, the others are aliases; for `choices`, all right
     aliases: Value = ""  # further texts that are right
+    best: Value = ""  # a number for every option; the highest is right
     flags: Value | list[str] = ""  # 1 or another value for every option: a list, or columns
     none: str = ""  # the option that is right when the answer is empty, or no flag is 1
     sections: dict[str, Value] = msgspec.field(default_factory=dict)
@@ -80,6 +84,7 @@ class Answer(Settings, frozen=True, kw_only=True):
     unit: Value = ""
     boxes: Value = ""
     form: BoxForm = "xyxy"
+    scale: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # of shares: 1000 where they are thousandths
     image: Value = ""  # 0-based number of the input picture that the boxes lie in; else the first
 
 
@@ -125,10 +130,13 @@ class Files(Settings, frozen=True, kw_only=True):
     """Which files hold the rows, and how they hold them."""
 
     glob: str | list[str]
+    archive: str = msgspec.field(default="", name="in")  # zip or tar that holds them; a pattern
     rows: str = ""  # path to the rows of a JSON file: samples, *, *.test
+    form: Literal["rows", "columns"] = msgspec.field(default="rows", name="as")  # of JSON
     delimiter: str = ""
     encoding: str = "utf-8"  # of lines with a delimiter
-    header: list[str] = msgspec.field(default_factory=list)  # of a file of lines that has none
+    # Of a file of lines that has none, and of rows of JSON that are lists.
+    header: list[str] = msgspec.field(default_factory=list)
 
 
 class Group(Settings, frozen=True, kw_only=True):
@@ -185,8 +193,9 @@ class RecordsMapping(Settings, frozen=True, kw_only=True):
     files: str | list[str] | Files
     sample: SampleMap
     where: dict[str, Plain | list[Plain]] = msgspec.field(default_factory=dict)
+    unless: dict[str, Plain | list[Plain]] = msgspec.field(default_factory=dict)
     unique: str = ""
-    each: str | list[str | dict[str, Plain]] = ""
+    each: str | list[str | dict[str, Plain]] | dict[str, Value] = ""
     group: Group | None = None
     conversation: Conversation | None = None
     join: Join | list[Join] | None = None

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from medgen.adapters.sources.folder import FaultyContent
+from medgen.adapters.tables.globs import names_in
 from medgen.adapters.tables.literals import check_parse
 from medgen.adapters.tables.paths import columns_of, expand, steps
 from medgen.adapters.tables.patterns import check_pattern
-from medgen.adapters.tables.rows import names_in
 from medgen.adapters.tables.settings import (
     Answer,
     Cell,
@@ -21,18 +21,28 @@ from medgen.adapters.tables.settings import (
 from medgen.engine.errors import ConfigError
 
 OWN = (
-    *("_key", "_file", "_folder", "_path", "_item", "_number", "item", "outer"),
-    *("_question", "_answer", "_text"),
+    *("_key", "_keys", "_file", "_folder", "_path", "_archive", "_item", "_row"),
+    *("_number", "_name", "item", "outer", "_question", "_answer", "_text"),
 )
-_ANSWERS = ("letter", "letters", "index", "text", "texts", "aliases", "number", "unit", "boxes")
+_ANSWERS = (
+    "letter",
+    "letters",
+    "index",
+    "text",
+    "texts",
+    "aliases",
+    "number",
+    "unit",
+    "boxes",
+    "best",
+)
 
 
 def read_columns(mapping: RecordsMapping) -> tuple[set[str], set[str]]:
     """Column paths that are read, and those of them that every table should have somewhere."""
-    needed: set[str] = {*mapping.where}
+    needed: set[str] = {*mapping.where, *mapping.unless}
     perhaps: set[str] = set()
-    each = [mapping.each] if isinstance(mapping.each, str) else mapping.each
-    needed |= {text for text in (mapping.unique, *each) if isinstance(text, str) and text}
+    needed |= {text for text in (mapping.unique, *_of_each(mapping)) if text}
     if mapping.group:
         named = (mapping.group.by, mapping.group.order, *mapping.group.collect)
         needed |= {name for name in named if name}
@@ -51,12 +61,23 @@ def read_columns(mapping: RecordsMapping) -> tuple[set[str], set[str]]:
     return (needed | perhaps) - own, needed - own
 
 
+def _of_each(mapping: RecordsMapping) -> Iterator[str]:
+    if isinstance(mapping.each, dict):
+        yield from (column for v in mapping.each.values() for column, _ in _of_value(v))
+    else:
+        given = [mapping.each] if isinstance(mapping.each, str) else mapping.each
+        yield from (text for text in given if isinstance(text, str))
+
+
 def check_values(mapping: RecordsMapping, where: str) -> None:
     """Refuse patterns, ranges and ways to parse that cannot be.
 
     Raises:
         ConfigError: with the place of the value.
     """
+    for name, value in mapping.each.items() if isinstance(mapping.each, dict) else ():
+        if isinstance(value, Cell):
+            _check_cell(value, f"{where}, each.{name}")
     places = [("sample", mapping.sample)]
     places += [(f"sample.variants[{n}]", v) for n, v in enumerate(mapping.sample.variants)]  # type: ignore[misc]
     for place, fields in places:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 from hostile.corpus import Entry, _chunk, _frames, _picture, _png
+from hostile.packed_tables import cells, columns, members
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -228,6 +229,21 @@ def outside_tables() -> Iterator[tuple[str, Entry]]:
     yield from _zips()
     yield from _tars()
     yield from _columnar()
+    yield from _of_packed_tables()
+
+
+def _of_packed_tables() -> Iterator[tuple[str, Entry]]:
+    for kind, made in (("json columns", columns()), ("json cells", cells())):
+        for name, data, said in made:
+            yield kind, Entry(f"{kind}: {name}", data, said)
+    for name, files, said in members():
+        packed = _zip(lambda z, files=files: [z.writestr(n, d) for n, d in files.items()])
+        yield "table in zip", Entry(f"table in zip: {name}", packed, said)
+    twice = _tar(*[(_info("1.json"), b'{"q": "q", "a": "a"}')] * 2)
+    yield "table in tar", Entry("table in tar: a table twice", twice, "twice")
+    for name, data in {"a page": b"<html>", "cut": twice[:700], "zeros": b"\0" * 20_480}.items():
+        yield "table in tar", Entry(f"table in tar: {name}", data, "damaged|no file fits|twice")
+    yield "image pattern", Entry("image pattern: a page", b"<html>", "not an image|picture")
 
 
 def _texts() -> Iterator[tuple[str, Entry]]:

@@ -73,11 +73,30 @@ def _tar() -> bytes:
     return sink.getvalue()
 
 
+def _table_in_zip() -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("t.jsonl", _lines())
+    return sink.getvalue()
+
+
+def _table_in_tar() -> bytes:
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w") as packed:
+        for name, data in (("1.json", json.dumps(ROWS[0]).encode()), ("1.png", picture())):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            packed.addfile(entry, io.BytesIO(data))
+    return sink.getvalue()
+
+
 _STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _CELL = {"bytes": picture(), "path": "x.png"}
 _BASE64 = base64.b64encode(picture()).decode()
-# The kind -> the mapping, and every file; the first is the one that is spoilt.
-TABLES: Mapping[str, tuple[Mapped, str, Mapping[str, bytes]]] = {
+_COLUMNS = {name: {str(n): row[name] for n, row in enumerate(ROWS)} for name in ("q", "a")}
+_TOLD: Mapped = {**_TEXT, "images": [{"of": "{_file}.png", "in": "{_archive}", "optional": True}]}
+# The kind -> the mapping, which files, and every file; the first is the one that is spoilt.
+TABLES: Mapping[str, tuple[Mapped, str | Mapping[str, object], Mapping[str, bytes]]] = {
     "jsonl": (_CHOICE, "t.jsonl", {"t.jsonl": _lines(x='["y", 1]')}),
     "json": (_TEXT, "t.json", {"t.json": json.dumps({"rows": ROWS}).encode()}),
     "csv": (_TEXT, "t.csv", {"t.csv": b'q,a\n"What, 1?",lung\nWhat?,"two\nlines"\n'}),
@@ -90,6 +109,19 @@ TABLES: Mapping[str, tuple[Mapped, str, Mapping[str, bytes]]] = {
     ),
     "arrow stream": (
         _TEXT, "t.arrow", {"t.arrow": _written(_ipc(ipc.new_stream), _table(_CELL, _STRUCT))}
+    ),
+    "json columns": (
+        _TEXT, {"glob": "t.json", "as": "columns"}, {"t.json": json.dumps(_COLUMNS).encode()}
+    ),
+    "json cells": (
+        _TEXT, {"glob": "t.json", "rows": "data", "header": ["q", "a"]},
+        {"t.json": json.dumps({"data": [["What?", "lung"], ["Which?", "liver"]]}).encode()},
+    ),
+    "table in zip": (_TOLD, {"glob": "*.jsonl", "in": "t.zip"}, {"t.zip": _table_in_zip()}),
+    "table in tar": (_TOLD, {"glob": "*.json", "in": "t.tar"}, {"t.tar": _table_in_tar()}),
+    "image pattern": (
+        {**_TEXT, "images": [{"of": "{i}*.png"}]}, "t.jsonl",
+        {"1.png": picture(), "t.jsonl": _lines(i="1")},
     ),
     "base64": (_INSIDE, "t.jsonl", {"t.jsonl": _lines(i=_BASE64)}),
     "image file": (_BYTES, "t.jsonl", {"1.png": picture(), "t.jsonl": _lines(i="1.png")}),

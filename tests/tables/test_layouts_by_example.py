@@ -1,48 +1,27 @@
 """The presets of docs/layouts.md, each as it stands, read against files of the shape it is for."""
 
 import base64
-import csv
 import gzip
 import io
 import json
 import re
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image as Pillow
+from tables.laying import document, lay, picture, table
+from tables.more_layouts import MORE
 
 from medgen.conf.loading import benchmark_file
 from medgen.engine.data import Box, Number, Sample
-from medgen.engine.images import png
 from medgen.launch.compose import source_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "layouts.md"
 EXAMPLE = re.compile(r"```yaml\n# layout: ([\w-]+)\n(.*?)```", re.DOTALL)
 PRESETS = dict(EXAMPLE.findall(PAGE.read_text(encoding="utf-8")))
-
-
-def picture(grey: int) -> bytes:
-    return png(Pillow.new("L", (100, 80), grey))
-
-
-def lay(root: Path, *names: str) -> None:
-    for grey, name in enumerate(names):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(picture(grey))
-
-
-def table(file: Path, rows: Iterable[Sequence[object]], **how: str) -> None:
-    text = io.StringIO()
-    csv.writer(text, delimiter=how.get("delimiter", ",")).writerows(rows)
-    file.write_bytes(text.getvalue().encode(how.get("encoding", "utf-8")))
-
-
-def document(file: Path, value: object) -> None:
-    file.write_text(json.dumps(value), encoding="utf-8")
 
 
 def folders(root: Path) -> None:
@@ -199,7 +178,7 @@ LAYOUTS: dict[str, Callable[[Path], None]] = {
     "folders": folders, "nested": nested, "split": split, "labels": labels, "flags": flags,
     "conversation": conversation, "boxes": boxes, "study": study, "split-files": split_files,
     "several": several, "cases": cases, "numbers": numbers, "edits": edits, "organs": organs,
-    "coco": coco, "captions": captions, "patients": patients,
+    "coco": coco, "captions": captions, "patients": patients, **MORE,
 }  # fmt: skip
 
 
@@ -296,3 +275,50 @@ def test_tables_that_belong_together(tmp_path: Path) -> None:
     assert [(s.id, s.source, s.reference_text) for s in found] == [
         ("S1-0", "P1", "lung"), ("S1-1", "P1", "no"),
     ]  # fmt: skip
+
+
+def test_tables_and_pictures_in_archives(tmp_path: Path) -> None:
+    found = items(tmp_path, "in-zip")
+    assert [(s.reference_text, s.input_images[0].path) for s in found] == [
+        ("no", "images/0.png"), ("yes", "images/1.png"),
+    ]  # fmt: skip
+    found = items(tmp_path, "shards")
+    assert [(s.id, s.reference_text) for s in found] == [
+        ("shard-0.tar-000000", "lung"), ("shard-1.tar-000000", "liver"),
+    ]  # fmt: skip
+    assert found[0].input_images[0].data != found[1].input_images[0].data
+
+
+def test_rows_that_are_columns_and_lists_side_by_side(tmp_path: Path) -> None:
+    found = items(tmp_path, "columns")
+    assert [(s.id, s.instruction, s.reference_text) for s in found] == [
+        ("0", "Is it 0?", "no"), ("1", "Is it 1?", "yes"),
+    ]  # fmt: skip
+    found = items(tmp_path, "side-by-side")
+    assert [(s.id, s.instruction, s.reference_text) for s in found] == [
+        ("0-0", "Which organ?", "lung"), ("0-1", "Which side?", "left"),
+    ]  # fmt: skip
+    found = items(tmp_path, "by-line")
+    assert [(s.instruction, s.reference_text) for s in found] == [
+        ("Is it 0?", "yes"), ("Is it 1?", "no"),
+    ]  # fmt: skip
+
+
+def test_keys_that_say_what_their_values_are(tmp_path: Path) -> None:
+    found = items(tmp_path, "keys")
+    assert [(s.id, s.source, s.instruction, s.reference_text) for s in found] == [
+        ("S1-edema", "P1", "Is there edema?", "yes"), ("S1-mass", "P1", "Is there mass?", "no"),
+    ]  # fmt: skip
+    first, second = items(tmp_path, "scores")
+    assert (first.choices, first.reference_choices) == (("mass", "cyst"), (1,))
+    assert second.reference_choices == (0,)
+
+
+def test_as_many_pictures_as_a_folder_holds(tmp_path: Path) -> None:
+    found = items(tmp_path, "slices")
+    assert [i.path for i in found[0].input_images] == [
+        "slices/c0/s2.png", "slices/c0/s10.png",
+    ]  # fmt: skip
+    assert [len(s.input_images) for s in found] == [2, 2, 1]
+    (one,) = items(tmp_path, "thousandths")
+    assert one.reference_boxes == (Box(0, 10, 16, 50, 48),)

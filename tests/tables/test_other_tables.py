@@ -35,6 +35,8 @@ from medgen.engine.data import Number, Sample
         ([5, 5, 4, 2], "cxcywh", [(3, 4, 7, 6)]),
         ([0.5, 0.5, 0.4, 0.2], "relative-cxcywh", [(30, 20, 70, 30)]),
         ([0.1, 0.2, 0.3, 0.4], "relative-xywh", [(10, 10, 40, 30)]),
+        ([1, 2, 3, 4], "yxyx", [(2, 1, 4, 3)]),
+        ([0.2, 0.1, 0.4, 0.3], "relative-yxyx", [(10, 10, 30, 20)]),
     ],
 )
 def test_boxes_are_read_in_all_their_forms(given: object, form: Any, corners: Any) -> None:

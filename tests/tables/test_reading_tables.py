@@ -125,13 +125,14 @@ def test_equal_rows_get_ids_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "path", "expected"),
     [
-        ("[1, 2]", "", [("", 1), ("", 2)]),
-        ('{"a": {"x": 1}, "b": {"x": 2}}', "*", [("a", {"x": 1}), ("b", {"x": 2})]),
-        ('{"a": {"t": [1], "v": [9]}, "b": {"t": [2]}}', "*.t", [("a", 1), ("b", 2)]),
-        ('{"v": {"big": [[1], {"y": "]"}]}, "samples": [3]}', "samples", [("", 3)]),
-        ('{"t": {"0": ["x"], "1": ["y"]}}', "t.*", [("0", "x"), ("1", "y")]),
+        ("[1, 2]", "", [((), 1), ((), 2)]),
+        ('{"a": {"x": 1}, "b": {"x": 2}}', "*", [(("a",), {"x": 1}), (("b",), {"x": 2})]),
+        ('{"a": {"t": [1], "v": [9]}, "b": {"t": [2]}}', "*.t", [(("a",), 1), (("b",), 2)]),
+        ('{"v": {"big": [[1], {"y": "]"}]}, "samples": [3]}', "samples", [((), 3)]),
+        ('{"t": {"0": ["x"], "1": ["y"]}}', "t.*", [(("0",), "x"), (("1",), "y")]),
+        ('{"a": {"s": {"x": [1]}}}', "*.*.x", [(("a", "s"), 1)]),
         ("[]", "", []),
-        ('\ufeff {"a": NaN}', "", [("", {"a": None})]),
+        ('\ufeff {"a": NaN}', "", [((), {"a": None})]),
     ],
 )
 def test_rows_are_found_at_their_path(document: str, path: str, expected: object) -> None:
@@ -347,6 +348,11 @@ def test_a_letter_is_known_in_all_its_dresses(given: str, letter: str) -> None:
         ({"columns": ["op1", "op2"]}, {"letter": "k"}, {"op1": "x", "op2": "y", "k": "B"}, "y"),
         ({"of": "o"}, {"text": "k"}, {"o": ["Lung.", "Liver"], "k": " lung "}, "Lung."),
         ({"of": "o", "as": "inline"}, {"letter": "k"}, {"o": "A.1; B.2; C.A. x", "k": "b"}, "2"),
+        ({"of": "o", "as": "inline"}, {"letter": "k"}, {"o": "a) 1 b) 2", "k": "b"}, "2"),
+        ({"of": "o", "as": "inline"}, {"letter": "k"}, {"o": "1. x 2. 5.5", "k": 2}, "5.5"),
+        ({"of": "o", "as": "keys"}, {"best": "o"}, {"o": {"1": 0.2, "2": 0.8}}, "2"),
+        ({"of": "o"}, {"best": "k"}, {"o": ["1", "2"], "k": ["3", 3.5]}, "2"),
+        ({"of": "o"}, {"best": "k", "none": "z"}, {"o": ["x", "y", "z"], "k": [3, 3]}, "z"),
         ({"of": "o", "as": "letters"}, {"letter": "k"}, {"o": {"B": "x", "A": "y"}, "k": "A"}, "y"),
         ({"answer": "k", "distractors": "d"}, {"text": "k"}, {"k": "x", "d": ["y", "z"]}, "x"),
         ({"is": ["no", "yes"]}, {"flags": "k"}, {"k": [0, 1]}, "yes"),
