@@ -26,6 +26,7 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 # Modules with a mapping `COMPONENTS`, read when a name is first looked up. Named, not imported:
 # the engine knows no adapter, and this is the one place where it leads to them.
 _OWN = ("medgen.engine.stages", "medgen.adapters.components", "medgen.metrics.catalogue")
+_TABLES = "components"  # the group of entry points that lead to such a mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ def _all() -> Mapping[str, Component]:
 def _collect(path: tuple[str, ...]) -> Mapping[str, Component]:
     """What can be found on a search path, which decides what packages there are."""
     found: dict[str, Component] = {}
-    for component in (*_own(), *_outside(), *_tables()):
+    points = _points()
+    for component in (*_own(), *_outside(points), *_tables(points)):
         if (taken := found.get(component.name)) is not None:
             raise ConfigError(
                 f"{component.target} and {taken.target} are both named {component.name!r}; "
@@ -115,21 +117,26 @@ def _own() -> Iterator[Component]:
         yield from import_module(module).COMPONENTS.values()
 
 
-def _outside() -> Iterator[Component]:
+def _points() -> Mapping[str, list[tuple[str, str]]]:
+    """Name and value of each entry point, by group."""
+    installed = entry_points()  # reads what every package installed, so once for all groups
+    groups = {group: installed.select(group=f"medgen.{group}") for group in (*FAMILIES, _TABLES)}
+    return {group: sorted({(p.name, p.value) for p in found}) for group, found in groups.items()}
+
+
+def _outside(points: Mapping[str, list[tuple[str, str]]]) -> Iterator[Component]:
     for family in FAMILIES:
-        points = {(p.name, p.value) for p in entry_points(group=f"medgen.{family}")}
-        for name, value in sorted(points):
+        for name, value in points[family]:
             yield Component(name, family, value)
 
 
-def _tables() -> Iterator[Component]:
+def _tables(points: Mapping[str, list[tuple[str, str]]]) -> Iterator[Component]:
     """What other packages' tables hold.
 
     Raises:
         ConfigError: a table cannot be found, or holds what is no component.
     """
-    points = {(p.name, p.value) for p in entry_points(group="medgen.components")}
-    for name, value in sorted(points):
+    for name, value in points[_TABLES]:
         table = load(value)
         listed = [*table.values()] if isinstance(table, Mapping) else [table]
         for one in listed:

@@ -7,7 +7,7 @@ a number no switch, a string no list; only a whole number may stand where any nu
 import ast
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -180,7 +180,8 @@ def source_of(module: str) -> Path | None:
     parts = module.split(".")
     for depth in range(len(parts)):
         name = ".".join(parts[: depth + 1])
-        specs = (finder.find_spec(name, folders) for finder in sys.meta_path)
+        finders = sys.meta_path if folders is None else [PathFinder]
+        specs = (finder.find_spec(name, folders) for finder in finders)
         found = next((spec for spec in specs if spec), None)
         if found is None:
             return None

@@ -110,7 +110,7 @@ def test_every_preset_gets_what_its_models_need(group: str, name: str) -> None:
 
 def test_a_name_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = registry.Component("psnr", "metrics", "theirs:PSNR")
-    monkeypatch.setattr(registry, "_outside", lambda: iter([theirs]))
+    monkeypatch.setattr(registry, "_outside", lambda points: iter([theirs]))
     registry._collect.cache_clear()
     with pytest.raises(ConfigError, match="both named 'psnr'"):
         registry.find("psnr")
