@@ -14,7 +14,7 @@ def code_of(err: BaseException) -> int | None:
     """The exit code of an error that was raised on purpose, or of Ctrl-C; None for any other."""
     if isinstance(err, KeyboardInterrupt):
         return INTERRUPTED
-    from medgen.conf.loading import ConfError
+    from medgen.conf.reading import ConfError
     from medgen.engine import errors
 
     codes: list[tuple[tuple[type[Exception], ...], int]] = [

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from medgen.conf.loading import ConfError, overriding, read_yaml
+from medgen.conf.loading import overriding
+from medgen.conf.reading import ConfError, read_yaml
 from medgen.engine.errors import ConfigError
 
 

@@ -43,7 +43,8 @@ def _conf(source: str, name: str | None, layout: str | None, place: str = "") ->
 
 def _check_protocol(name: str, source: str) -> None:
     """Refuse a preset whose protocol nobody has, before anything of it is read."""
-    from medgen.conf.loading import ConfError, group_names
+    from medgen.conf.loading import group_names
+    from medgen.conf.reading import ConfError
 
     known = group_names("protocol", Path(source).parent)
     if name and name not in known and not name.endswith((".yaml", ".yml")):

@@ -64,7 +64,7 @@ def run_command(
 
     OVERRIDES are dotted settings: `systems=[oracle,blank] protocol=table-iv cluster.num_cpus=8`.
     """
-    from medgen.conf.loading import ConfError
+    from medgen.conf.reading import ConfError
     from medgen.engine.store.chaos import parse_chaos
     from medgen.launch.run.evaluation import RunOptions
     from medgen.launch.run.protect import protect, words_withheld

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from medgen.adapters.provenance import is_unpinned
 from medgen.conf.families import PLACES, PresetConf
-from medgen.conf.loading import ConfError, facts_of, group_names, preset_file
+from medgen.conf.loading import facts_of, group_names, preset_file
+from medgen.conf.reading import ConfError
 
 
 @dataclass(frozen=True, slots=True)

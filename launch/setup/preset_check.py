@@ -9,7 +9,8 @@ from packaging.specifiers import SpecifierSet
 
 from medgen.conf.arithmetic import Cards, Fit, SizeConf, card_gib, fit
 from medgen.conf.families import PLACES, FamilyConf, PresetConf, pace, size_of
-from medgen.conf.loading import ConfError, facts_of, group_names, member
+from medgen.conf.loading import facts_of, group_names, member
+from medgen.conf.reading import ConfError
 from medgen.engine import registry
 from medgen.engine.errors import ConfigError
 from medgen.engine.settings import check_arguments

@@ -22,7 +22,7 @@ from medgen.adapters.models.usage import read_usage
 from medgen.adapters.sources.folder import FaultyContent, safe_path, strict_json
 from medgen.adapters.sources.records import Checker
 from medgen.adapters.sources.view import ViewSource
-from medgen.conf.loading import ConfError, read_yaml
+from medgen.conf.reading import ConfError, read_yaml
 from medgen.engine.answers.closed import read_answer
 from medgen.engine.answers.refusals import is_refusal
 from medgen.engine.benchmark.manifest import manifest_from_json

@@ -17,7 +17,8 @@ from medgen.adapters.http.endpoint import Reply
 from medgen.adapters.models.openai_chat import OpenAIChat
 from medgen.adapters.sources.folder import FaultyContent, safe_path, strict_json
 from medgen.adapters.sources.layouts import open_source
-from medgen.conf.loading import ConfError, load
+from medgen.conf.loading import load
+from medgen.conf.reading import ConfError
 from medgen.engine.benchmark.importing import validate
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.chat.answering import AnswerStyle, answer

@@ -15,7 +15,8 @@ from medgen.adapters.models.openai_images import OpenAIImages
 from medgen.adapters.models.settings import PipelineExecution, PipelineSampling, ServerExecution
 from medgen.adapters.models.unified import UnifiedChat, UnifiedInProcess
 from medgen.adapters.tiny.diffusers import PIPELINES, TinyPipeline
-from medgen.conf.loading import ConfError, group_names, load
+from medgen.conf.loading import group_names, load
+from medgen.conf.reading import ConfError
 from medgen.conf.schema import ModelConf, SystemConf
 from medgen.engine.benchmark.manifest import Manifest, ShardEntry
 from medgen.engine.data import ASKS, Asks

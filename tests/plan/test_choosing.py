@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from medgen.conf import load
-from medgen.conf.loading import ConfError
+from medgen.conf.reading import ConfError
 from medgen.engine.errors import ConfigError
 from medgen.launch.compose import recipe
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from medgen.conf.families import PLACES
-from medgen.conf.loading import ConfError, facts_of, group_names, load
+from medgen.conf.loading import facts_of, group_names, load
+from medgen.conf.reading import ConfError
 from medgen.launch.setup import libraries
 
 BASE = ("store=/s", "benchmark=mini", "cluster=local", "protocol=weight-free")

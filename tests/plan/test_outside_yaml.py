@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medgen.conf.loading import ConfError, load, read_yaml
+from medgen.conf.loading import load
+from medgen.conf.reading import ConfError, read_yaml
 
 RUN = """
 name: x
