@@ -23,7 +23,7 @@ TRIAL = {
     "seeds of other chaos": r"test_chaos.py::test_faults_that_cannot_.*\[[1-3]\]",
     "more faults of object storage": (
         r"test_object_storage.py::test_a_store_that_misbehaves_"
-        r".*\[(drop|delay|repeat|truncate1|503|429|409|501|unconditional|500_late)\]"
+        r".*\[(drop|delay|repeat|truncate\d|500(_late)?|503|429|409|501|unconditional)\]"
     ),
     "commits of the score stage": r"test_real_deaths.py::test_a_driver_killed_.*-score\]",
     "more steps of a commit": (
@@ -38,6 +38,8 @@ TRIAL = {
     "simulated pairs of systems": r"test_gate.py::test_false_alarms_.*\[(?!loss as large)",
     "bytes of float64 in another process": r"test_diffusers.py::test_bytes_do_not_depend_on_the_p",
     "bytes on another node": r"test_same_bytes.py::test_another_node_",
+    "another cut of the same samples": r"test_shards_by_content.py::test_another_split_.*\[64\]",
+    "a wheel in one process": r"test_wheel.py::test_no_module_.*\[in-process\]",
     "a night given to Ray's own submit": r"test_submitting.py::test_rays_own_.*\[night\]",
     # Long hauls.
     "repeated kills": r"test_driver_kill.py::test_twenty_kills_",

@@ -1,6 +1,7 @@
 """A damaged store: found by checksum when it is read, named, and replaced under --repair."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,11 @@ def unsealed(file: Path) -> None:
 SPOILS = (flip, truncate, empty, foreign, of_another_shard, unsealed)
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """A configuration whose run is over."""
-    store = tmp_path / "store"
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that is over."""
+    made = tmp_path_factory.mktemp("finished")
+    store = made / "store"
     import_benchmark(Lines(12), connect(str(store)), ImportOptions("fake", 4))
     body = {
         "name": "damaged",
@@ -87,9 +89,19 @@ def run(tmp_path: Path) -> Path:
         "cluster": {"name": "here", "pool": "local"},
         "report": False,
     }
-    path = tmp_path / "run.yaml"
+    path = made / "run.yaml"
     path.write_text(yaml.safe_dump(body))
     assert again(path)[0].complete
+    return made
+
+
+@pytest.fixture
+def run(tmp_path: Path, finished: Path) -> Path:
+    """A configuration whose run is over."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "run.yaml"
+    body = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**body, "store": str(tmp_path / "store")}))
     return path
 
 
