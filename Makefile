@@ -9,7 +9,7 @@ MEDGEN_ACCELERATOR ?= $(if $(findstring GPU,$(shell nvidia-smi -L 2>/dev/null)),
 # arguments the tests are run; each can be set on the command line: make test ARGS='-m "not vllm"'.
 DEMO ?= run --config demo
 BENCHMARKS ?= $(sort $(patsubst benchmarks/%/__main__.py,%,$(wildcard benchmarks/*/__main__.py)) \
-	$(patsubst benchmarks/%.py,%,$(filter-out benchmarks/_% benchmarks/soak.py benchmarks/gpu.py benchmarks/forecast.py,$(wildcard benchmarks/*.py))))
+	$(patsubst benchmarks/%.py,%,$(filter-out benchmarks/_% benchmarks/soak.py benchmarks/gpu.py benchmarks/forecast.py benchmarks/mutants.py,$(wildcard benchmarks/*.py))))
 ARGS ?=
 WORKERS ?= 2
 
@@ -30,7 +30,7 @@ PACKAGES = .venv/installed-$(MEDGEN_ACCELERATOR)
 TINY = metrics/tiny.py adapters/tiny/vlm.py adapters/tiny/diffusers.py launch/setup/tiny.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment lock demo train-tiny test trial store-contract check docs wheel bench soak clean
+.PHONY: help setup environment lock demo train-tiny test trial store-contract check docs wheel sbom mutants bench soak clean
 .DELETE_ON_ERROR:
 
 help:
@@ -41,6 +41,8 @@ help:
 	@echo "make check   style, types and import arrows"
 	@echo "make docs    the documentation as a site, in var/site; every warning is an error"
 	@echo "make wheel   dist/: the wheel and the sources"
+	@echo "make sbom    dist/sbom.json: every package of the environment, for whoever must know (CycloneDX)"
+	@echo "make mutants whether tests notice: small changes of the code, one at a time (MUTANTS=300)"
 	@echo "make bench   the measurements of benchmarks/ (BENCHMARKS='scale gate' for some)"
 	@echo "make soak    the long fault-injection run"
 	@echo "make train-tiny  the small models of the demo anew; they lie in adapters/trained/weights"
@@ -136,6 +138,15 @@ docs: environment
 wheel: environment
 	rm -rf dist
 	.venv/bin/python -m hatchling build
+
+sbom: environment
+	mkdir -p dist
+	.venv/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-format JSON --output-file dist/sbom.json .venv/bin/python
+
+MUTANTS ?= 300
+mutants: setup
+	.venv/bin/python -m benchmarks.mutants --count $(MUTANTS) $(ARGS)
 
 bench: setup
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; .venv/bin/python -m benchmarks.$$name; done

@@ -1,5 +1,6 @@
 """Keys and protected data: what a run leaves behind and what it says holds none of them."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -64,10 +65,21 @@ def endpoint(url: str) -> dict[str, Any]:
     return answers("openai", **kwargs)
 
 
+def command_lines() -> Iterator[bytes]:
+    """Of every process of this machine, which anybody on it may read."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            yield file.read_bytes()
+
+
+SHOWN: list[bytes] = []  # command lines that held the key while a request was under way
+
+
 def gossip(asked: Asked) -> Answer:
     """An endpoint that repeats the key it was given, in replies, errors and headers."""
     heard = asked.headers.get("Authorization", "")
     assert KEY in heard, "the key does arrive"
+    SHOWN.extend(line for line in command_lines() if KEY.encode() in line)
     if "say 3" in asked.body.decode():
         return Answer({"error": {"message": f"bad request by {heard}"}}, 400, {"X-Key": heard})
     if "say 6" in asked.body.decode():
@@ -99,6 +111,7 @@ def test_a_key_is_nowhere_in_what_a_run_leaves(short: Path, pool: str) -> None:
         home.mkdir()
         done = medgen(path, "--json", SECRET_OF_A_TEST=KEY, RAY_TMPDIR=str(short), HOME=str(home))
     assert done.returncode == 3, done.stderr[-1500:]
+    assert SHOWN == []
     events = [json.loads(line) for line in done.stdout.splitlines()]
     rows = [e["rows"] for e in events if e["event"] == "receipt" and e["stage"] == "answer"]
     assert sum(row.get("model_error", 0) + row.get("unreachable", 0) for row in rows) == 2
@@ -111,6 +124,13 @@ def test_a_key_is_nowhere_in_what_a_run_leaves(short: Path, pool: str) -> None:
     assert stored.names("runs")
     if pool == "ray":
         assert list(home.rglob("auth_token")), "Ray was started with a token"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
+def test_a_key_on_a_command_line_would_be_seen() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()", KEY], stdin=subprocess.PIPE) as shows:
+        assert any(KEY.encode() in line for line in command_lines())
+        shows.communicate(b"\n")
 
 
 def _texts(store: Path) -> bytes:
