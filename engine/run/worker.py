@@ -38,6 +38,7 @@ from medgen.engine.run.reader import combine, part_of, stage_shards
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import StagePlace
+from medgen.engine.store.mirror import fetch_all
 from medgen.engine.store.shards import Parts, Stage, concat, label, labels
 from medgen.engine.trouble import log_failed_row
 
@@ -64,6 +65,7 @@ class StageWorker(ABC):
         self.plan = plan
         self.group = plan.groups[group]
         self.objects = connect(url)
+        fetch_all(self.objects, self.group.spec.kwargs)
         self.benchmark = Benchmark(self.objects, plan.benchmark)
         self.shown = Shown(self.benchmark)
         self.terms = Terms()

@@ -17,6 +17,7 @@
     sentinels/<identity>/<session>-<worker>.json
     nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json, lease/…}
     speeds/<recipe>.json
+    weights/<owner>--<model>/<commit>/{manifest.json, part-<digest>}
     chaos/<death>
 
 A place is a folder, and its properties and methods are the paths in it. `quarantine/` stands beside
@@ -35,6 +36,7 @@ RUNS = "runs"
 STAGES = "stages"
 NIGHTLY = "nightly"
 CLAIMS = "claims"
+WEIGHTS = "weights"
 DEATHS = "chaos"  # marks of those that a rehearsal has caused
 QUARANTINE = "quarantine"
 PARTS = "parts-"  # how the folder of a shard's parts begins

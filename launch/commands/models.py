@@ -4,24 +4,39 @@ from pathlib import Path
 
 import click
 
-from medgen.launch.commands.options import as_json, emit, say
+from medgen.launch.commands.options import as_json, emit, say, store_option
 
 
 @click.command("models")
-@click.argument("action", type=click.Choice(["list", "pin"]))
+@click.argument("action", type=click.Choice(["list", "pin", "stage"]))
 @click.argument("names", nargs=-1)
 @click.option("--endpoint", default="", help="Of the hub, when it is another one.")
 @click.option("--to", type=click.Path(file_okay=False), help="Write presets with commits there.")
+@click.option("--from", "folder", type=click.Path(exists=True, file_okay=False), default="",
+              help="Where the files of the model to stage are, instead of the hub.")  # fmt: skip
+@store_option
 @as_json
 def models_command(
-    action: str, names: tuple[str, ...], endpoint: str, to: str | None, as_json: bool
+    action: str,
+    names: tuple[str, ...],
+    endpoint: str,
+    to: str | None,
+    folder: str,
+    store: str,
+    as_json: bool,
 ) -> int:
-    """List the presets that have a family, or find the commits of their models.
+    """List the presets that have a family, find the commits of their models, or stage them.
 
     `pin` asks the hub what the branch of every model stands for now. With `--to FOLDER` presets
     are written into it with their commits; a run's file in that folder takes them from there.
+
+    `stage` puts models (of presets, or OWNER/NAME@COMMIT) into the store once. Each machine of a
+    run then takes them from there, once, and asks the hub for no weights.
     """
     from medgen.launch.setup.pinning import pins, presets, write
+
+    if action == "stage":
+        return _stage(names, store, folder, endpoint, as_json)
 
     if action == "list":
         for group, name, facts in presets(names):
@@ -42,4 +57,22 @@ def models_command(
         else:
             said = f"revision: {pin.commit}" if pin.commit else pin.trouble
             say(f"{pin.group} {pin.name}, {pin.model}: {said}{f' in {place}' if place else ''}")
+    return 6 if failed else 0
+
+
+def _stage(names: tuple[str, ...], store: str, folder: str, endpoint: str, as_json: bool) -> int:
+    from medgen.engine.store.connect import connect
+    from medgen.launch.setup.staging import stage_all
+
+    if not names:
+        raise click.UsageError("say which models to stage: presets, or OWNER/NAME@COMMIT")
+    failed = 0
+    for one in stage_all(names, connect(store), folder, endpoint):
+        failed += bool(one.trouble)
+        if as_json:
+            emit("stage", model=one.model, commit=one.commit, bytes=one.size, new=one.new,
+                 trouble=one.trouble)  # fmt: skip
+        else:
+            became = "staged" if one.new else "was staged before"
+            say(f"{one.model}: {one.trouble or f'{became}, {one.size / 2**30:.1f} GiB'}")
     return 6 if failed else 0
