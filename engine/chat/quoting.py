@@ -1,8 +1,8 @@
 """Words from outside, put into a prompt as data that cannot act.
 
 A quotation stands between two marker lines that carry a key, and every line of it begins with a
-bar. The key is a digest of all that is quoted, so it is the same in every run, and a text that
-holds its own key is given another. Invisible characters are made visible, and what a chat template
+bar. The key is a digest of what is quoted, so it is the same in every run, and where any text holds
+the key, another is taken. Invisible characters are made visible, and what a chat template
 would read as its own control tokens is broken up.
 """
 
@@ -49,15 +49,22 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def quote_key(texts: Sequence[str]) -> str:
-    """A key that stands in none of the texts; 64 bits of a digest of them."""
+def quote_key(texts: Sequence[str], others: Sequence[str] = ()) -> str:
+    """A key that stands in none of the texts; 64 bits of a digest of the first ones.
+
+    Args:
+        texts: what the key is a digest of.
+        others: texts that are quoted under the same key and leave it as it is, unless it stands in
+            one of them: the same sample then gets the same key whoever answers it.
+    """
     joined = "\x1f".join(texts)
+    everything = "\x1f".join((joined, *others)).lower()
     for turn in range(1000):
         digest = hashlib.sha256(
-            f"quote/1\x1f{turn}\x1f{joined}".encode("utf-8", "backslashreplace")
+            f"quote/2\x1f{turn}\x1f{joined}".encode("utf-8", "backslashreplace")
         )
         key = digest.hexdigest()[:_KEY_DIGITS]
-        if key not in joined.lower():
+        if key not in everything:
             return key
     raise AssertionError("a thousand independent 64-bit keys cannot all stand in one text")
 

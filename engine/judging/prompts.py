@@ -1,7 +1,7 @@
 """The judge's prompt: rubric, input, candidate, and the reference last.
 
-What both views of one prediction show comes first and is the same to the byte, so a server that
-caches prefixes reads it once. Everything from outside stands in quotations
+What both views of one prediction show comes first and is the same to the byte, and so is what all
+systems' predictions for one sample have in common: a server that caches prefixes reads it once. Everything from outside stands in quotations
 (`medgen.engine.chat.quoting`).
 """
 
@@ -124,11 +124,11 @@ def judge_messages(
         sample.modality,
         sample.instruction,
         *sample.choices,
-        prediction.text or "",
         sample.reference_text or "",
         *filter(None, (sample.context, sample.rubric)),
     )
-    exhibit = _Exhibit(rubric.protocol, sample, prediction, view, quote_key(quoted))
+    key = quote_key(quoted, [prediction.text or ""])
+    exhibit = _Exhibit(rubric.protocol, sample, prediction, view, key)
     shown = rubric.protocol.shown[sample.form][view]
     common = [role for role in shown if role != "reference"]
     parts: list[Part] = [exhibit.instruction()]

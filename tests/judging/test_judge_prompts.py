@@ -73,6 +73,18 @@ def test_what_both_views_show_is_the_same_to_the_byte(
     assert pictures == (every if captions == "shared" or sample is VQA else every - 1)
 
 
+@pytest.mark.parametrize(("sample", "prediction"), PAIRS, ids=lambda x: getattr(x, "id", ""))
+def test_all_systems_of_a_sample_are_asked_the_same_up_to_their_answer(
+    sample: Any, prediction: Any
+) -> None:
+    other = replace(prediction, text="Quite another answer", images=(picture((1, 2, 3)),))
+    one, two = (parts(sample, given, "reference_free") for given in (prediction, other))
+    differs = next(n for n, pair in enumerate(zip(one, two, strict=True)) if pair[0] != pair[1])
+    before = [p for p in one[:differs] if isinstance(p, Captioned)]
+    assert [p.image for p in before] == list(sample.shown_images)
+    assert any("BEGIN INSTRUCTION" in p for p in one[:differs] if isinstance(p, str))
+
+
 def test_the_rubric_comes_first_and_is_one_for_a_format() -> None:
     for sample, other in ((VQA, "vqa-2"), (EDIT, "edit-2")):
         twin = replace(sample, id=other, instruction="Something else entirely")
