@@ -56,7 +56,8 @@ class Judge(Protocol):
     """A VLM judge under one protocol.
 
     Law: for every sample the same number of verdicts (views x repeats x judges), in the order
-    of `samples`, the views of one prediction adjacent.
+    of `samples`, the views of one prediction adjacent. A sample stands there once for each system
+    that is judged, one after the other, so that what they share is read once.
     """
 
     def judge(

@@ -28,9 +28,16 @@ class StageKind:
     outside: tuple[str, ...] = ()  # statuses that a plain start repeats: the outside caused them
     upstream: tuple[str, ...] = ()  # the kinds of rows that it may read
     shard_major: bool = False  # a benchmark shard is done for every system at once
+    # The systems that are there are done in one unit, sample by sample; each key is claimed alone.
+    by_sample: bool = False
     semantics: int = 1  # raised by one when the rows that a recipe gives change their meaning
     # Statuses that nobody foresaw: a plain start repeats them when the code is another.
     unforeseen: tuple[str, ...] = ("internal_error",)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether what one system gave waits a while for the others, to be done with them."""
+        return self.shard_major or self.by_sample
 
     @property
     def predicts(self) -> bool:
@@ -67,6 +74,7 @@ JUDGE = StageKind(
     ("ok", "skipped"),
     ("transport_error",),
     (PREDICTIONS,),
+    by_sample=True,
 )
 # Pictures as vectors, for distances between sets: made by `medgen sets` when a run is over.
 SETS = StageKind("sets", "", "set-features/1", ("ok",), upstream=(PREDICTIONS,))

@@ -46,6 +46,7 @@ class Case:
     prediction: Prediction
     view: View
     repeat: int
+    place: int = 0  # of the prediction among those that are judged together
 
     def why_skipped(self) -> str:
         """Why there is nothing to judge; empty when there is."""
@@ -142,9 +143,9 @@ class ChatJudge:
         self, cases: Sequence[Case], open_: Sequence[int], attempt: int
     ) -> dict[int, Verdict]:
         """Ask for the open verdicts, those of one prediction as one chain."""
-        chains: dict[str, list[int]] = {}
+        chains: dict[int, list[int]] = {}
         for i in open_:
-            chains.setdefault(cases[i].sample.id, []).append(i)
+            chains.setdefault(cases[i].place, []).append(i)
         asked = [[self._request(cases[i], attempt) for i in chain] for chain in chains.values()]
         replies = self._chat.chat(asked) if asked else []
         found: dict[int, Verdict] = {}
@@ -213,8 +214,8 @@ def cases_in_order(
 ) -> list[Case]:
     """Every verdict that is due, in the order in which judges give them."""
     return [
-        Case(sample, prediction, view, repeat)
-        for sample, prediction in zip(samples, predictions, strict=True)
+        Case(sample, prediction, view, repeat, place)
+        for place, (sample, prediction) in enumerate(zip(samples, predictions, strict=True))
         for repeat in range(repeats)
         for view in VIEWS
     ]

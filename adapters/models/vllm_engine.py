@@ -194,16 +194,16 @@ class VLLMChat:
             raise AdapterError(f"vLLM could not load the adapter {self._lora}: {err}") from err
 
     async def _chain(self, requests: Sequence[ChatRequest]) -> list[ChatReply]:
-        return [await self._ask(request) for request in requests]
+        async with self._slots:  # for all of it: what a chain shares is still in the cache then
+            return [await self._ask(request) for request in requests]
 
     async def _ask(self, request: ChatRequest) -> ChatReply:
-        async with self._slots:
-            start = time.monotonic()
+        start = time.monotonic()
+        reply = await self._reply(request)
+        if reply.usage.finish_reason == "error":
+            # A request that was cut off may leave the engine's two picture caches at odds; the
+            # failure has set them right, and the second attempt finds them so.
             reply = await self._reply(request)
-            if reply.usage.finish_reason == "error":
-                # A request that was cut off may leave the engine's two picture caches at odds; the
-                # failure has set them right, and the second attempt finds them so.
-                reply = await self._reply(request)
         usage = reply.usage
         return ChatReply(
             reply.status,

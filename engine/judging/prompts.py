@@ -1,8 +1,8 @@
 """The judge's prompt: rubric, input, candidate, and the reference last.
 
-What both views of one prediction show comes first and is the same to the byte, and so is what all
-systems' predictions for one sample have in common: a server that caches prefixes reads it once. Everything from outside stands in quotations
-(`medgen.engine.chat.quoting`).
+What both views of one prediction show comes first and is the same to the byte, and before it what
+all systems are asked of one sample: a server that caches prefixes reads it once. Everything from
+outside stands in quotations (`medgen.engine.chat.quoting`).
 """
 
 import hashlib

@@ -2,7 +2,8 @@
 
 The board knows the graph and nothing of pools. A shard is ready when the shards that it reads
 are committed. Scoring is shard-major: a benchmark shard is scored for all systems at once when
-all are there, or for those that are there when one of them has just finished.
+all are there, or for those that are there when one of them has just finished. Judging waits alike,
+and then becomes ready system by system: what is handed out joins those that are.
 """
 
 from collections import deque
@@ -10,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from medgen.engine.plan.plan import Node, Plan
-from medgen.engine.run.pool import Input, Target, Unit
+from medgen.engine.run.pool import Input, Target, Unit, narrow
 from medgen.engine.run.reader import stage_shards
 from medgen.engine.run.survey import Todo
 from medgen.engine.stages import stage_kind
@@ -34,20 +35,22 @@ class Board:
         self.queues = {name: Queue() for name in plan.groups}
         self.failed: dict[str, str] = {}  # group -> why it was given up
         self.dropped: set[str] = set()  # keys of nodes that nobody wants any more
+        # Groups and shards of which some systems are there to be judged, and wait for others.
+        self.held: set[tuple[str, int]] = set()
         self._open: dict[str, set[int]] = {k: set(t) for k, t in todo.targets.items()}
         # group and benchmark shard -> key -> inputs there
         self._keys: dict[str, list[str]] = {name: [] for name in plan.groups}
         for key, node in plan.nodes.items():
             self._keys[node.group].append(key)
-        self._scores: dict[tuple[str, int], dict[str, bool]] = {}
+        self._waiting: dict[tuple[str, int], dict[str, bool]] = {}
         self._readers: dict[str, list[Node]] = {key: [] for key in plan.nodes}
         for node in plan.nodes.values():
             for key in node.upstream:
                 self._readers[key].append(node)
         for node in plan.nodes.values():
             self._enlist(node)
-        for place in sorted(self._scores):
-            self._offer_scores(*place)
+        for place in sorted(self._waiting):
+            self._offer(*place)
 
     def has_queue(self, group: str) -> bool:
         """Whether a unit of the group could be handed out."""
@@ -101,17 +104,17 @@ class Board:
                 left = tuple(t for t in unit.targets if t.key != key)
                 del units[at]
                 if left:
-                    units.insert(at, replace(unit, targets=left))
-        if self._scores.get((node.group, shard), {}).pop(key, None) is not None:
-            self._offer_scores(node.group, shard)
+                    units.insert(at, narrow(unit, left))
+        if self._waiting.get((node.group, shard), {}).pop(key, None) is not None:
+            self._offer(node.group, shard)
         self.commit(Unit(node.group, shard, (Target(key),)))
 
     def open_part(self, unit: Unit) -> Unit | None:
-        """A unit with those of its targets that are not committed yet; None: all are."""
-        left = tuple(t for t in unit.targets if unit.shard in self._open[t.key])
+        """A unit with those of its targets that are still to be committed; None: there is none."""
+        left = tuple(t for t in unit.targets if self.has_open(t.key, (unit.shard,)))
         if left == unit.targets:
             return unit
-        return replace(unit, targets=left) if left else None
+        return narrow(unit, left) if left else None
 
     def is_current(self, unit: Unit) -> bool:
         """Whether a unit writes what is still to be written: editions may have changed since.
@@ -136,16 +139,20 @@ class Board:
             fresh = [unit for unit in queue.fresh if self.is_current(unit)]
             suspects = [unit for unit in queue.suspects if self.is_current(unit)]
             waiting = {(t.key, u.shard) for u in (*fresh, *suspects) for t in u.targets}
+            taken = held | waiting
             mine = self.queues[name]
             mine.suspects.extend(suspects)
-            mine.fresh = deque([*fresh, *_without(mine.fresh, held | waiting)])
+            mine.fresh = deque([*fresh, *_without(mine.fresh, taken)])
+            for (group, shard), keys in self._waiting.items():
+                for key in [k for k in keys if group == name and (k, shard) in taken]:
+                    del keys[key]
+        self._offer_all()
 
     def give_up(self, group: str, reason: str) -> None:
         """The group will do no more; neither will anything that reads its rows."""
         self.failed.setdefault(group, reason)
         self.queues[group] = Queue()
-        for place in list(self._scores):
-            self._offer_scores(*place)
+        self._offer_all()
 
     def drop(self, keys: Collection[str]) -> None:
         """These nodes get no more rows; the others of their groups go on."""
@@ -157,16 +164,20 @@ class Board:
                 wanted = [_less(unit, self.dropped) for unit in units]
                 units.clear()
                 units.extend(unit for unit in wanted if unit.targets)
-        for waiting in self._scores.values():
+        for waiting in self._waiting.values():
             for key in keys:
                 waiting.pop(key, None)
-        for place in list(self._scores):
-            self._offer_scores(*place)
+        self._offer_all()
 
-    def flush(self) -> None:
-        """Score what is there without waiting for the systems still to come."""
-        for place in list(self._scores):
-            self._offer_scores(*place, whole=False)
+    def flush(self, groups: Collection[str]) -> None:
+        """Do of these groups what is there, without waiting for the systems still to come."""
+        for group, shard in list(self._waiting):
+            if group in groups:
+                self._offer(group, shard, whole=False)
+
+    def let_go(self, group: str, shard: int) -> None:
+        """Have a shard judged for the systems that are there."""
+        self._offer(group, shard, whole=False)
 
     def _is_lost(self, node: Node) -> bool:
         if node.group in self.failed or node.key in self.dropped:
@@ -175,9 +186,9 @@ class Board:
 
     def _enlist(self, node: Node) -> None:
         for index in sorted(self._open[node.key]):
-            if stage_kind(node.stage).shard_major:
+            if stage_kind(node.stage).gathers:
                 there = self._inputs_there(node, index)
-                self._scores.setdefault((node.group, index), {})[node.key] = there
+                self._waiting.setdefault((node.group, index), {})[node.key] = there
             elif self._inputs_there(node, index // node.split):
                 self._queue(node, index)
 
@@ -188,11 +199,11 @@ class Board:
     def _now_ready(self, node: Node, shard: int) -> None:
         if not self._inputs_there(node, shard):
             return
-        if stage_kind(node.stage).shard_major:
-            waiting = self._scores.get((node.group, shard), {})
+        if stage_kind(node.stage).gathers:
+            waiting = self._waiting.get((node.group, shard), {})
             if node.key in waiting:
                 waiting[node.key] = True
-                self._offer_scores(node.group, shard)
+                self._offer(node.group, shard)
             return
         for index in stage_shards(node, shard):
             if index in self._open[node.key]:
@@ -216,21 +227,40 @@ class Board:
         for reader in self._readers[node.key]:
             self._now_ready(reader, index // node.split)
 
-    def _offer_scores(self, group: str, shard: int, whole: bool = True) -> None:
-        """Queue a benchmark shard for scoring; `whole` waits for every system still to come."""
-        keys = self._scores.get((group, shard), {})
+    def _offer_all(self) -> None:
+        for place in list(self._waiting):
+            self._offer(*place)
+
+    def _offer(self, group: str, shard: int, whole: bool = True) -> None:
+        """Queue a benchmark shard for the systems that are there.
+
+        `whole` waits for every system still to come.
+        """
+        place = (group, shard)
+        keys = self._waiting.get(place, {})
         ready = [key for key, there in keys.items() if there]
-        if whole and any(
-            not there and not self._is_lost(self.plan.nodes[k]) for k, there in keys.items()
-        ):
-            return
+        self.held.discard(place)
         # What a group that was given up would be handed starts it again, and again.
         if not ready or group in self.failed:
             return
-        inputs: dict[str, Input] = {}
-        targets: list[Target] = []
+        by_sample = stage_kind(self.plan.groups[group].stage).by_sample
+        if whole and any(
+            not there and not self._is_lost(self.plan.nodes[k]) for k, there in keys.items()
+        ):
+            self.held |= {place} if by_sample else set()
+            return
         for key in ready:
             del keys[key]
+        if by_sample:
+            for key in ready:
+                self._queue(self.plan.nodes[key], shard)
+        else:
+            self._queue_scores(group, shard, ready)
+
+    def _queue_scores(self, group: str, shard: int, keys: Iterable[str]) -> None:
+        inputs: dict[str, Input] = {}
+        targets: list[Target] = []
+        for key in keys:
             node = self.plan.nodes[key]
             if self.todo.is_sound(self.plan, node, shard):
                 self._leave(node, shard)
@@ -242,7 +272,8 @@ class Board:
 
 
 def _less(unit: Unit, keys: Collection[str]) -> Unit:
-    return replace(unit, targets=tuple(t for t in unit.targets if t.key not in keys))
+    left = tuple(t for t in unit.targets if t.key not in keys)
+    return unit if left == unit.targets else narrow(unit, left)
 
 
 def _is_same(known: Target | None, handed: Target) -> bool:

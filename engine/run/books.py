@@ -9,7 +9,7 @@ from medgen.engine.plan.plan import Node
 from medgen.engine.run.board import Queue
 from medgen.engine.run.editions import note_editions
 from medgen.engine.run.faults import FaultPolicy
-from medgen.engine.run.pool import Receipt, Unit, inputs_of
+from medgen.engine.run.pool import Receipt, Target, Unit, inputs_of, narrow
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.staff import Staff
 from medgen.engine.run.survey import Todo
@@ -64,26 +64,34 @@ class Books:
         if whole.positions is not None or whole.merge:
             return
         size = staff.samples(whole)
-        spans = [span for span in self.spans_of(whole) if span[1] <= size]
+        alike = self._alike(whole)
+        if len(alike) > 1:  # an earlier start had not all of them together
+            whole, *others = [narrow(whole, targets) for targets in alike.values()]
+            queue.fresh.popleft()
+            queue.fresh.extendleft(reversed([whole, *others]))
+        spans = [span for span in next(iter(alike)) if span[1] <= size]
         if spans:
             queue.fresh.popleft()
             queue.fresh.extendleft(reversed(faults.take_up(whole, spans, size)))
             for low, high in spans:
                 staff.note_done(whole, high - low)
 
-    def spans_of(self, unit: Unit) -> tuple[tuple[int, int], ...]:
-        """Positions of a unit's shard that an earlier start has committed, for all its targets."""
-        common: set[tuple[int, int]] | None = None
+    def _alike(self, unit: Unit) -> dict[tuple[tuple[int, int], ...], tuple[Target, ...]]:
+        """A unit's targets by the positions that an earlier start has committed of them."""
+        found: dict[tuple[tuple[int, int], ...], tuple[Target, ...]] = {}
         for target in unit.targets:
-            node = self.reader.plan.nodes[target.key]
-            stage, known = self.reader.stage(node), self.reader.listing(node).parts
-            if not known or target.edition not in ("", stage.place.edition):
-                return ()
-            made_from = {place: one.sha256 for place, one in inputs_of(node, unit).items()}
-            parts = stage.parts(unit.shard, target.revision, made_from)
-            spans = set(parts.spans()) if parts.name in known else set()
-            common = spans if common is None else common & spans
-        return tuple(sorted(common or ()))
+            spans = self._spans_of(unit, target)
+            found[spans] = (*found.get(spans, ()), target)
+        return found
+
+    def _spans_of(self, unit: Unit, target: Target) -> tuple[tuple[int, int], ...]:
+        node = self.reader.plan.nodes[target.key]
+        stage, known = self.reader.stage(node), self.reader.listing(node).parts
+        if not known or target.edition not in ("", stage.place.edition):
+            return ()
+        made_from = {place: one.sha256 for place, one in inputs_of(node, unit).items()}
+        parts = stage.parts(unit.shard, target.revision, made_from)
+        return tuple(sorted(parts.spans())) if parts.name in known else ()
 
     def look_again(self, receipts: Sequence[Receipt], look: Callable[[RunReader], Todo]) -> None:
         """Rows are to be of another edition: what is to do is found anew."""

@@ -1,12 +1,13 @@
 """What one start of a run may spend on hosted models, over all of its systems and judges.
 
 The driver learns what a unit cost when it is committed. So it hands out a unit only while what is
-open and this one still fit. A unit is priced by its samples: each as the dearest sample of its
-group so far (the mean of the unit that was dearest a sample), and never less than what its recipe
-says that one sample costs at most (`stated`). Of a group of which neither is known, one unit goes
-first, priced like the dearest sample of any. So a single unit can pass the cap only by what its
-samples cost beyond those prices; a judge's sentinels are not counted. The cap of an endpoint
-(`endpoint.spending_cap_usd`) is exact, and counts for one worker.
+open and this one still fit. A unit is priced by its samples, each as often as it is judged, for one
+system after the other; such a unit is cut to no more of them than a shard has. Each is priced as
+the dearest sample of its group so far (the mean of the unit that was dearest a sample), and never
+less than what its recipe says that one sample costs at most (`stated`). Of a group of which neither
+is known, one unit goes first, priced like the dearest sample of any. So a single unit can pass the
+cap only by what its samples cost beyond those prices; a judge's sentinels are not counted. The cap
+of an endpoint (`endpoint.spending_cap_usd`) is exact, and counts for one worker.
 """
 
 import math
@@ -40,6 +41,10 @@ class Budget:
         """
         if self.cap_usd is not None and not (self.cap_usd > 0 and math.isfinite(self.cap_usd)):
             raise ConfigError(f"spending_cap_usd is a positive number, not {self.cap_usd}")
+
+    def is_capped(self) -> bool:
+        """Whether there is a cap."""
+        return self.cap_usd is not None
 
     def pay(self, group: str, usd: float, samples: int) -> None:
         """A unit of so many samples of the group was committed and cost so much."""
@@ -78,16 +83,16 @@ class Purse:
 
     budget: Budget
     charging: frozenset[str]  # groups that cost money
-    samples: Callable[[Unit], int]
+    rows: Callable[[Unit], int]  # samples, each as often as the unit has targets
     desk: Desk
 
     def affords(self, unit: Unit) -> bool:
         """Whether a unit may start beside what is out."""
         if unit.group not in self.charging or unit.merge:
             return True
-        running, samples = self.desk.running, self.desk.samples
-        out = {g: samples.get(g, 0) for g in self.charging if running.get(g)}
-        return self.budget.allows(unit.group, self.samples(unit), out)
+        running, rows = self.desk.running, self.desk.rows
+        out = {g: rows.get(g, 0) for g in self.charging if running.get(g)}
+        return self.budget.allows(unit.group, self.rows(unit), out)
 
     def hopeless(self, board: Board) -> list[str]:
         """Groups of which nothing is affordable; none before every open unit's cost is known."""

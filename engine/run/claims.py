@@ -21,7 +21,7 @@ from medgen.engine.store.objects import Objects
 _MOST = 1000  # claims of one range, one in place of the other
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Range:
     """What is claimed as one."""
 

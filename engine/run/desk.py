@@ -19,13 +19,18 @@ class Out:
     samples: int
     beside: float = 1.0  # units that its worker held when it went out, itself counted
 
+    @property
+    def rows(self) -> int:
+        """Samples, each as often as there are targets."""
+        return self.samples * len(self.unit.targets)
+
 
 @dataclass(slots=True)
 class Desk:
     """All units that are out."""
 
     running: dict[str, int] = field(default_factory=dict)  # group -> units out
-    samples: dict[str, int] = field(default_factory=dict)  # group -> samples in them
+    rows: dict[str, int] = field(default_factory=dict)  # group -> samples in them, by target
     since: dict[str, float] = field(default_factory=dict)  # group -> sum of when they went out
     _out: dict[Slot, list[Out]] = field(default_factory=dict)
     _over: set[tuple[Slot, str]] = field(default_factory=set)  # copies of what is done
@@ -92,5 +97,5 @@ class Desk:
     def _count(self, out: Out, by: int) -> None:
         group = out.unit.group
         self.running[group] = self.running.get(group, 0) + by
-        self.samples[group] = self.samples.get(group, 0) + by * out.samples
+        self.rows[group] = self.rows.get(group, 0) + by * out.rows
         self.since[group] = self.since.get(group, 0.0) + by * out.since

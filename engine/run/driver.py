@@ -5,11 +5,12 @@ plan ──> survey (what exists) ──> board (what is ready) ──> staff (w
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from medgen.engine.errors import PlanError, StoreError
+from medgen.engine.plan.plan import Plan
 from medgen.engine.run.board import Board, Queue
 from medgen.engine.run.books import Books
 from medgen.engine.run.budget import Budget, Purse, charging, stated_by
@@ -33,12 +34,12 @@ from medgen.engine.run.steering import Steering
 from medgen.engine.run.survey import Todo, survey
 from medgen.engine.run.telling import Telling
 from medgen.engine.run.trust import REFUSALS, Culprit, Trust
+from medgen.engine.run.waves import Waves
 from medgen.engine.stages import stage_kind
 from medgen.engine.trouble import Trouble
 
 __all__ = ["Driver", "Ending", "Options", "carry_out"]
 
-PATIENCE_S = 5.0  # how long idle scoring waits for slower systems before it goes ahead
 STALL_S = 900.0  # nothing running and nothing starting for so long is a hang; say so instead
 LOOK_EVERY_S = 2.0  # at the machines, and for what is late
 NOTE_EVERY_S = 5.0  # between two writings of the run's editions
@@ -85,19 +86,20 @@ class Driver:
         )
         self.staff.priced, self.staff.deadline_s = self.charging, options.deadline_s
         self.staff.commit_every_s = options.commit_every_s
-        claims = Claims(reader.objects, presence, watch)
-        self.faults = FaultPolicy(options.most_raising, dict(self.staff.left))
+        self.staff.is_capped = self.budget.is_capped
+        self.faults = _faults(self.plan, options, self.staff.left)
         self.sharing = Sharing(
             self.board,
             self.books,
             self.desk,
-            claims,
+            Claims(reader.objects, presence, watch),
             self.terms,
             self.faults.has_failed,
             self._note_found,
         )
         self.staff.admits = self.sharing.bring
-        self.purse = Purse(self.budget, self.charging, self.staff.samples, self.desk)
+        self.purse = Purse(self.budget, self.charging, self.staff.rows, self.desk)
+        self.waves = Waves(self.board, self.desk, self.crew, self.clock, options.judge_wait_s)
         self.steering = Steering(self.board, self.staff, self.budget, self.give_up)
         self.late: list[Out] = []  # out for longer than chance allows
         self.moved = self.clock()  # when something last happened
@@ -128,7 +130,7 @@ class Driver:
             self._arrange()
             self._feed()
             self._act(self._wait(1.0))
-            self._score_ahead()
+            self.stale = self.waves.look(self.moved) or self.stale
             self._close_idle()
             self._check_stall()
         stopped = self.options.stop()
@@ -193,18 +195,20 @@ class Driver:
             if self.desk.running.get(name, 0) >= self.crew.slots[name]:
                 continue
             while self.crew.with_room(name) and self.sharing.bring(name):
-                if not self._feed_one(queue):
+                if not self._feed_one(name, queue):
                     break
         for out in self.late:
             self._copy(out)
 
-    def _feed_one(self, queue: Queue) -> bool:
+    def _feed_one(self, group: str, queue: Queue) -> bool:
         """Hand out the unit that comes next, suspects before others; False: it must wait."""
         if queue.suspects:
             gone = self._offer(queue.suspects[0], alone=True)
             if gone:
                 queue.suspects.popleft()
             return gone
+        if not self.sharing.join(group):
+            return True  # others have done what was in front
         self.books.take_up(queue, self.faults, self.staff)
         unit = self.staff.next_unit(queue, self._cut)
         gone = self._offer(unit)
@@ -316,8 +320,7 @@ class Driver:
         group = outcome.group
         self.trust.note_success(group, out)
         if out.samples:
-            took, weight = self.clock() - out.since, out.samples * len(out.unit.targets)
-            self.speeds.note_unit(group, took, weight, out.beside)
+            self.speeds.note_unit(group, self.clock() - out.since, out.rows, out.beside)
         for other in self.desk.settle(out.unit):
             if self.clock() - other.since > self.staff.late_after(other):
                 self._end_worker(other.worker)  # else it may hold the worker for ever
@@ -371,7 +374,7 @@ class Driver:
         unit = outcome.unit
         if outcome.group in self.charging and unit is not None and not unit.merge:
             usd = sum(receipt.cost_usd for receipt in outcome.receipts)
-            self.budget.pay(outcome.group, usd, self.staff.samples(unit))
+            self.budget.pay(outcome.group, usd, self.staff.rows(unit))
         for receipt in outcome.receipts:
             self.options.watch(Event("receipt", outcome.group, receipt))
 
@@ -415,7 +418,7 @@ class Driver:
         before, self.board = self.board, Board(self.plan, self.books.todo)
         self.board.take_over(before, [out.unit for out in self.desk.all()])
         self.staff.follow(self.board)
-        self.steering.board = self.sharing.board = self.board
+        self.steering.board = self.sharing.board = self.waves.board = self.board
         self.stale = True
 
     def _commit(self, unit: Unit, receipts: Sequence[Receipt]) -> None:
@@ -452,14 +455,6 @@ class Driver:
         self.tell("gave_up", group, **{**(why or Trouble()).details(), "error": reason})
         self._close(group)
 
-    def _score_ahead(self) -> None:
-        if self.clock() - self.moved <= PATIENCE_S:
-            return
-        scoring = [g.name for g in self.plan.groups.values() if stage_kind(g.stage).shard_major]
-        if not any(self.board.has_queue(name) or self.desk.running.get(name) for name in scoring):
-            self.board.flush()
-            self.stale = True
-
     def _close_idle(self) -> None:
         for group, members in self.crew.groups.items():
             if members and (not self.board.remaining(group) or self.sharing.only_waits(group)):
@@ -495,3 +490,8 @@ class Driver:
             f"no worker of {', '.join(waiting) or 'any group'} could be placed for "
             f"{STALL_S:.0f} s; the cluster offers {[dict(m.offers) for m in self.pool.machines()]}"
         )
+
+
+def _faults(plan: Plan, options: Options, samples: Mapping[str, int]) -> FaultPolicy:
+    by_sample = {n for n, group in plan.groups.items() if stage_kind(group.stage).by_sample}
+    return FaultPolicy(options.most_raising, dict(samples), by_sample)

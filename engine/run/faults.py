@@ -6,11 +6,12 @@ halved, as one is that kills its workers, until the sample is found, which becom
 exception common to the first units of a group that has done nothing yet, or too large a share of
 such samples, end it. A machine that is lost is nobody's fault and is bounded loosely. A unit that
 was alone when its worker's process died is split, until the one sample that kills workers is found;
-the second time that sample kills one, it is quarantined and becomes a row. A unit that costs money
-and does not return is not sent again: its samples become rows that say so.
+the second time that sample kills one, it is quarantined and becomes a row: of all systems that are
+scored together, but of the one system whose answer it is where a judge is killed. A unit that costs
+money and does not return is not sent again: its samples become rows that say so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -32,8 +33,9 @@ _ON_PURPOSE = frozenset(
 )
 
 Work = tuple[str, int, tuple[Target, ...]]
-Span = tuple[Work, tuple[int, int] | None]
-Slot = tuple[Work, tuple[int, int] | None, bool]  # what stands for a unit
+# What was tried: some positions of the work, None for all; for which targets, when not for all.
+Tried = tuple[Work, tuple[int, int] | None, tuple[Target, ...]]
+Slot = tuple[Tried, bool]  # what stands for a unit
 
 
 @dataclass(slots=True)
@@ -61,30 +63,35 @@ class FaultPolicy:
     """Counts what happened to every unit of a run and decides what follows."""
 
     def __init__(
-        self, most_raising: float = MAX_RAISING, samples: Mapping[str, int] | None = None
+        self,
+        most_raising: float = MAX_RAISING,
+        samples: Mapping[str, int] | None = None,
+        by_target: Collection[str] = (),
     ) -> None:
         """Nothing has happened yet.
 
         Args:
             most_raising: share (0 to 1) of a group's samples that may raise before it is given up.
             samples: how many each group has to do.
+            by_target: groups that are given up the sample of one target, not of all.
         """
         self.most_raising, self.samples = most_raising, dict(samples or {})
-        self._failures: dict[tuple[Work, tuple[int, int] | None], int] = {}
-        self._losses: dict[tuple[Work, tuple[int, int] | None], int] = {}
-        self._kills: dict[tuple[Work, tuple[int, int]], int] = {}
+        self.by_target = frozenset(by_target)
+        self._failures: dict[Tried, int] = {}
+        self._losses: dict[Tried, int] = {}
+        self._kills: dict[Tried, int] = {}
         self._splits: dict[Work, _Split] = {}
         self._suspects: set[Slot] = set()  # halves of what went wrong
         self._in_a_row: dict[str, int] = {}
         self._unforeseen: dict[str, int] = {}  # node -> rows
         self._done: set[str] = set()  # groups that have done a unit
-        self._raised: dict[str, dict[Span, str]] = {}  # group -> unit that went on raising -> how
+        self._raised: dict[str, dict[Tried, str]] = {}  # group -> unit that went on raising -> how
         self._raising: dict[str, int] = {}  # samples that were given up for it
 
     def has_failed(self, unit: Unit) -> bool:
         """Whether a unit was tried before, and nothing came of it."""
-        slot = (_work(unit), unit.positions)
-        return slot in self._failures or slot in self._losses
+        tried = _try_of(unit)
+        return tried in self._failures or tried in self._losses
 
     def after(self, outcome: Outcome, samples: int) -> Next:
         """Decide. `samples` is how many the unit's shard holds."""
@@ -122,29 +129,29 @@ class FaultPolicy:
 
     def _again(
         self,
-        counts: dict[tuple[Work, tuple[int, int] | None], int],
+        counts: dict[Tried, int],
         unit: Unit,
         limit: int,
         error: str,
     ) -> Next:
-        slot = (_work(unit), unit.positions)
-        counts[slot] = counts.get(slot, 0) + 1
-        if counts[slot] >= limit:
+        tried = _try_of(unit)
+        counts[tried] = counts.get(tried, 0) + 1
+        if counts[tried] >= limit:
             return Next("give_up", reason=error)
         return Next("again", (unit,), alone=self.is_suspect(unit))
 
     def _after_raise(self, outcome: Outcome, unit: Unit, samples: int) -> Next:
-        slot, error = (_work(unit), unit.positions), outcome.trouble.error
-        self._failures[slot] = self._failures.get(slot, 0) + 1
+        tried, error = _try_of(unit), outcome.trouble.error
+        self._failures[tried] = self._failures.get(tried, 0) + 1
         whole = not self.is_suspect(unit)  # a shard, or a part that was cut to end in time
-        if whole and self._failures[slot] < MAX_FAILURES:
+        if whole and self._failures[tried] < MAX_FAILURES:
             return Next("again", (unit,))
         if unit.group not in self._done:
             alike = self._raised.setdefault(unit.group, {})
-            alike[slot if whole else (slot[0], None)] = outcome.trouble.error_id
+            alike[tried if whole else (tried[0], None, ())] = outcome.trouble.error_id
             if len(alike) >= COMMON_TO and len(set(alike.values())) == 1:
                 return Next("give_up", reason=error)
-            if whole and self._failures[slot] < 2 * MAX_FAILURES:
+            if whole and self._failures[tried] < 2 * MAX_FAILURES:
                 return Next("again", (unit,))  # behind the others, which say whose fault it is
         low, high = unit.positions or (0, samples)
         if high - low > 1:
@@ -203,21 +210,37 @@ class FaultPolicy:
         """What follows when a unit that costs money did not return: rows that say so, no call."""
         split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
         reason = f"no reply in {seconds:.0f} s, and a call that may cost is not made twice"
+        if unit.of:  # the others of its targets have their rows of these samples
+            late = dict.fromkeys(range(*span), reason)
+            return (replace(unit, positions=span, late=late),)
         split.late |= dict.fromkeys(range(*span), reason)
         return self._part_over(split).units
 
     def _after_kill(
         self, unit: Unit, span: tuple[int, int], error: str, how: str = "killed its worker twice"
     ) -> Next:
-        slot = (_work(unit), span)
-        self._kills[slot] = self._kills.get(slot, 0) + 1
-        if self._kills[slot] < 2:
-            again = replace(unit, positions=span)
+        again = replace(unit, positions=span)
+        tried, reason = _try_of(again), f"{how}: {error}"
+        self._kills[tried] = self._kills.get(tried, 0) + 1
+        if self._kills[tried] < 2:
             self._suspects.add(slot_of(again))
             return Next("again", (again,), alone=True)
+        if len(unit.targets) > 1 and unit.group in self.by_target:
+            return self._one_by_one(again)
+        if unit.of:  # the others of its targets have their rows of this sample
+            return Next("again", (replace(again, quarantined={span[0]: reason}),))
         split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
-        split.quarantined[span[0]] = f"{how}: {error}"
+        split.quarantined[span[0]] = reason
         return self._part_over(split)
+
+    def _one_by_one(self, unit: Unit) -> Next:
+        """A sample that kills workers, for each target by itself."""
+        every = unit.of or unit.targets
+        units = tuple(replace(unit, targets=(target,), of=every) for target in unit.targets)
+        split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
+        split.waiting += len(units) - 1
+        self._suspects |= {slot_of(one) for one in units}
+        return Next("again", units, alone=True)
 
     def _after_finish(self, unit: Unit) -> Next:
         split = self._splits.get(_work(unit))
@@ -235,7 +258,7 @@ class FaultPolicy:
         merge = replace(
             split.whole,
             merge=True,
-            parts=tuple(sorted(split.done)),
+            parts=tuple(sorted(set(split.done))),
             quarantined=dict(split.quarantined),
             late=dict(split.late),
         )
@@ -244,8 +267,12 @@ class FaultPolicy:
 
 def slot_of(unit: Unit) -> Slot:
     """What stands for a unit: its work and the part of it."""
-    return _work(unit), unit.positions, unit.merge
+    return _try_of(unit), unit.merge
+
+
+def _try_of(unit: Unit) -> Tried:
+    return _work(unit), unit.positions, unit.targets if unit.of else ()
 
 
 def _work(unit: Unit) -> Work:
-    return (unit.group, unit.shard, unit.targets)
+    return (unit.group, unit.shard, unit.of or unit.targets)

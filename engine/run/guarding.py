@@ -11,10 +11,12 @@ from medgen.engine.data import (
     Verdict,
     VerdictStatus,
 )
+from medgen.engine.errors import AdapterError
 from medgen.engine.guard import Unforeseen, guard_row, in_halves, in_halves_unless_all
 from medgen.engine.ports import Judge, Scorer
 
 Place = tuple[str, str]  # a system and a metric
+Case = tuple[Sample, Prediction]  # what a judge is shown of one system
 
 
 def guard_scores(
@@ -54,24 +56,30 @@ def guard_scores(
 
 
 def guard_verdicts(
-    judge: Judge,
-    name: str,
-    repeats: int,
-    samples: Sequence[Sample],
-    given: Mapping[str, Prediction],
-) -> Sequence[Verdict]:
-    """The judge's verdicts. One that raises is asked for halves, down to the one sample."""
+    judge: Judge, name: str, repeats: int, cases: Sequence[Case]
+) -> list[Sequence[Verdict]]:
+    """The judge's verdicts, by case. One that raises is asked for halves, down to the one case."""
 
-    def batch(part: Sequence[Sample]) -> Sequence[Verdict]:
-        verdicts = judge.judge(part, [given[s.id] for s in part])
+    def batch(part: Sequence[Case]) -> Sequence[Sequence[Verdict]]:
+        verdicts = judge.judge([sample for sample, _ in part], [given for _, given in part])
         if not all(isinstance(v, Verdict) for v in verdicts):
             raise TypeError("a judge gives verdicts")
-        return verdicts
+        return _by_case(part, verdicts)
 
-    def blank(sample: Sample, found: Unforeseen) -> list[Verdict]:
-        return every_verdict(sample.id, name, repeats, found.reason, "internal_error")
+    def blank(case: Case, found: Unforeseen) -> list[Sequence[Verdict]]:
+        return [every_verdict(case[0].id, name, repeats, found.reason, "internal_error")]
 
-    return in_halves_unless_all(batch, samples, blank, lambda s: s.id)
+    return in_halves_unless_all(batch, cases, blank, lambda case: case[0].id)
+
+
+def _by_case(cases: Sequence[Case], verdicts: Sequence[Verdict]) -> list[Sequence[Verdict]]:
+    """Cut what a judge gave: so many verdicts for every case, in the order of the cases."""
+    each = len(verdicts) // len(cases)
+    found = [verdicts[n * each : (n + 1) * each] for n in range(len(cases))]
+    ids = [{verdict.sample_id for verdict in given} for given in found]
+    if each * len(cases) != len(verdicts) or ids != [{sample.id} for sample, _ in cases]:
+        raise AdapterError("the judge broke its contract: verdicts for every sample, in order")
+    return found
 
 
 def every_verdict(

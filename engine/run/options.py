@@ -12,6 +12,9 @@ from medgen.engine.run.presence import LEASE_S
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import Todo
 
+# A shard is laid for 30 to 60 s of work: systems that run side by side are there within two.
+JUDGE_WAIT_S = 120.0
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -31,6 +34,7 @@ class Options:
     terms: Terms = field(default_factory=Terms)
     survey: Callable[[RunReader], Todo] | None = None  # looks again; None: as a plain start does
     clock: Callable[[], float] = time.monotonic  # seconds; another one where time is pretended
+    judge_wait_s: float = JUDGE_WAIT_S  # how long a shard that could be judged waits for systems
     most_raising: float = MAX_RAISING  # share of a group's samples that may raise before it ends
 
 

@@ -1,7 +1,7 @@
 """What a run needs of a pool of workers: groups, units of work, receipts and outcomes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from medgen.engine.plan.identity import Resources
@@ -39,7 +39,7 @@ class Unit:
 
     `positions` is None for the whole shard, else the half-open range of samples to work on as a
     part. `quarantined` and `late` map sample positions to reasons; they become rows without being
-    tried.
+    tried; of a unit that merges nothing, they are all of it.
     """
 
     group: str  # the worker group that does it
@@ -51,6 +51,21 @@ class Unit:
     parts: tuple[tuple[int, int], ...] = ()  # when merging, the positions that are committed
     late: Mapping[int, str] = field(default_factory=dict)  # position -> why it is a `timeout`
     inputs: Mapping[str, Input] = field(default_factory=dict)  # by "<key>/<name of the shard>"
+    of: tuple[Target, ...] = ()  # of a part with fewer targets than it was cut with: all of them
+
+
+def narrow(unit: Unit, targets: tuple[Target, ...]) -> Unit:
+    """The unit for some of its targets; a part stays one of what it was cut from."""
+    if unit.positions is None and not unit.merge:
+        return replace(unit, targets=targets)
+    return replace(unit, targets=targets, of=unit.of or unit.targets)
+
+
+def join(units: Sequence[Unit]) -> Unit:
+    """Units of one group and shard as one, for the targets of all."""
+    inputs = {place: one for unit in units for place, one in unit.inputs.items()}
+    targets = tuple(target for unit in units for target in unit.targets)
+    return replace(units[0], targets=targets, inputs=inputs)
 
 
 def inputs_of(node: Node, unit: Unit) -> dict[str, Input]:

@@ -7,7 +7,7 @@ and then it is looked whether that range is free again, and what was committed o
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from medgen.engine.codec import fingerprint
@@ -18,7 +18,7 @@ from medgen.engine.run.books import Books
 from medgen.engine.run.claims import Claims, Range
 from medgen.engine.run.desk import Desk
 from medgen.engine.run.editions import Terms
-from medgen.engine.run.pool import Unit
+from medgen.engine.run.pool import Target, Unit, join
 from medgen.engine.run.presence import Presence
 from medgen.engine.stages import stage_kind
 
@@ -58,9 +58,17 @@ class Sharing:
         """Leave everything to others."""
         self.claims.end()
 
-    def range_of(self, unit: Unit) -> Range:
-        """What is claimed for a unit."""
-        node = self.board.plan.nodes[unit.targets[0].key]
+    def ranges_of(self, unit: Unit) -> frozenset[Range]:
+        """What is claimed for a unit: one range for all scores, one for each that is judged."""
+        return frozenset(self._range_of(unit, target) for target in self._standing_for(unit))
+
+    def _standing_for(self, unit: Unit) -> Iterable[Target]:
+        """Targets that stand for all of a unit's claims."""
+        kind = stage_kind(self.board.plan.groups[unit.group].stage)
+        return unit.targets[:1] if kind.shard_major else unit.targets
+
+    def _range_of(self, unit: Unit, target: Target) -> Range:
+        node = self.board.plan.nodes[target.key]
         span = self.board.plan.content[unit.shard // node.split].digest[:1]
         if (node.key, span) not in self._ranges:
             self._ranges[node.key, span] = Range(self._scope(node), span, self._cut(node))
@@ -68,7 +76,44 @@ class Sharing:
 
     def holds(self, unit: Unit) -> bool:
         """Whether a unit may be handed out now."""
-        return self.claims.holds(self.range_of(unit))
+        return all(self.claims.holds(place) for place in self.ranges_of(unit))
+
+    def join(self, group: str) -> bool:
+        """Have the unit in front do its shard for all systems that wait for it to be judged.
+
+        False: by now there is none in front.
+        """
+        queue = self.board.queues[group]
+        if not stage_kind(self.board.plan.groups[group].stage).by_sample or queue.suspects:
+            return True
+        first = queue.fresh[0]
+        if not self._may_join(first, first.shard):
+            return True
+        others = [unit for unit in queue.fresh if self._may_join(unit, first.shard)]
+        for place in {p: None for unit in others for p in self.ranges_of(unit)}:
+            if place not in self.claims.own:
+                self._claim(place, group)
+        return self._put_together(queue.fresh, first.shard)
+
+    def _put_together(self, units: deque[Unit], shard: int) -> bool:
+        """Make one unit of those that may be done together, and put it in front."""
+        mine = [u for u in units if self._may_join(u, shard) and self._is_own(u)]
+        left = [unit for one in mine if (unit := self.board.open_part(one)) is not None]
+        if len(mine) > 1:
+            taken = {id(unit) for unit in mine}
+            others = [unit for unit in units if id(unit) not in taken]
+            units.clear()
+            units.extend([join(left), *others] if left else others)
+        return bool(left)
+
+    def _may_join(self, unit: Unit, shard: int) -> bool:
+        """Whether a unit is a whole shard that nobody has tried."""
+        whole = unit.shard == shard and unit.positions is None and not unit.merge
+        return whole and not self.failed(unit)
+
+    def _is_own(self, unit: Unit) -> bool:
+        own = self.claims.own
+        return all(self._range_of(unit, target) in own for target in self._standing_for(unit))
 
     def bring(self, group: str) -> bool:
         """Have a unit of this driver's own in front of a group's queue; False: there is none."""
@@ -77,14 +122,15 @@ class Sharing:
         return bool(queue.suspects) or self._bring(queue.fresh)
 
     def _bring(self, units: deque[Unit]) -> bool:
-        own = self.claims.own
+        lost: set[str] = set()  # spans that another driver is at: the rest of them comes last
         while units and self.claims.presence.is_sure():
-            mine = ((n, unit) for n, unit in enumerate(units) if self.range_of(unit) in own)
+            mine = ((n, unit) for n, unit in enumerate(units) if self._is_own(unit))
             at = next((n for n, unit in mine if not self.failed(unit)), None)
             if at is None:  # what failed waits for all others, as it would without claims
-                other = next((unit for unit in units if self.range_of(unit) not in own), None)
-                if other is not None:
-                    self._claim(other)
+                place = self._next_range(units, lost)
+                if place is not None:
+                    if not self._claim(place, units[0].group):
+                        lost.add(place.span)
                     continue
                 at = 0
             unit = units[at]
@@ -94,18 +140,23 @@ class Sharing:
                 return True
         return False
 
-    def _claim(self, unit: Unit) -> None:
-        place = self.range_of(unit)
+    def _next_range(self, units: Iterable[Unit], lost: Collection[str]) -> Range | None:
+        """What to claim next for these units."""
+        wanted = [p for u in units for p in sorted(self.ranges_of(u)) if p not in self.claims.own]
+        return next((p for p in wanted if p.span not in lost), wanted[0] if wanted else None)
+
+    def _claim(self, place: Range, group: str) -> bool:
         if self.claims.take(place):
             self._catch_up(place)
-        else:
-            self._put_by(place, unit.group)
+            return True
+        self._put_by(place, group)
+        return False
 
     def note_commit(self, unit: Unit) -> None:
         """A unit is committed: a range that is done is given back."""
-        place = self.range_of(unit)
-        if place in self.claims.own and not self._is_open(place):
-            self.claims.drop(place)
+        for place in self.ranges_of(unit):
+            if place in self.claims.own and not self._is_open(place):
+                self.claims.drop(place)
 
     def look(self) -> None:
         """Now and then: what of others has become free, and what nobody here works at."""
@@ -143,7 +194,7 @@ class Sharing:
 
     def _leave_idle(self, now: float) -> None:
         """Give back claims of what nothing was done of for a while: paused, or given up."""
-        busy = {self.range_of(out.unit) for out in self.desk.all()}
+        busy = {place for out in self.desk.all() for place in self.ranges_of(out.unit)}
         self._idle = {place: t for place, t in self._idle.items() if place in self.claims.own}
         for place in list(self.claims.own):
             if place in busy:
@@ -156,8 +207,8 @@ class Sharing:
         """Take everything of a range out of the queues."""
         put, queue = self.away.setdefault(place, []), self.board.queues[group]
         for units, suspect in ((queue.fresh, False), (queue.suspects, True)):
-            put += [(unit, suspect) for unit in units if self.range_of(unit) == place]
-            others = [unit for unit in units if self.range_of(unit) != place]
+            put += [(unit, suspect) for unit in units if place in self.ranges_of(unit)]
+            others = [unit for unit in units if place not in self.ranges_of(unit)]
             units.clear()
             units.extend(others)
 

@@ -46,6 +46,7 @@ class Staff:
     left: dict[str, int] = field(default_factory=dict)  # group -> samples not committed
     priced: frozenset[str] = frozenset()  # groups whose units stay whole
     admits: Callable[[str], bool] = lambda group: True  # a first worker: is there work for it?
+    is_capped: Callable[[], bool] = lambda: False  # whether what costs money may come to an end
     deadline_s: float = 1800.0  # the least that a unit has
     commit_every_s: float = 300.0  # of work in one unit, at most
     horizon: float = 0.0
@@ -132,9 +133,11 @@ class Staff:
             return unit
         pace, count = self._pace(unit), whole
         if self._is_cut(unit.group):
-            waiting = self.left[unit.group] // len(unit.targets)
-            waiting -= self.desk.samples.get(unit.group, 0)
-            count = portion(max(1, waiting), whole, pace)
+            waiting = self.left[unit.group] - self.desk.rows.get(unit.group, 0)
+            count = portion(max(1, waiting // len(unit.targets)), whole, pace)
+        elif self.is_capped():  # a unit is to cost no more than a shard of one system
+            shard = self.board.samples(unit, self.sizes)
+            count = min(whole, -(-shard // len(unit.targets)))
         count = min(count, even_part(whole, pace.sample_s, self.commit_every_s))
         if count >= whole:
             return unit
@@ -148,14 +151,18 @@ class Staff:
             return unit.positions[1] - unit.positions[0]
         return self.board.samples(unit, self.sizes)
 
+    def rows(self, unit: Unit) -> int:
+        """How many samples a unit has, each as often as it has targets."""
+        return self.samples(unit) * len(unit.targets)
+
     def late_after(self, out: Out) -> float:
         """Seconds after which a unit is later than chance allows."""
-        known = self.speeds.late_after(out.unit.group, out.samples * len(out.unit.targets))
+        known = self.speeds.late_after(out.unit.group, out.rows)
         return self.deadline_s if known is None else max(min(LATE_S, self.deadline_s), known)
 
     def deadline(self, out: Out) -> float:
         """Seconds after which a unit hangs."""
-        known = self.speeds.late_after(out.unit.group, out.samples * len(out.unit.targets))
+        known = self.speeds.late_after(out.unit.group, out.rows)
         return max(self.deadline_s, HANGS * (known or 0.0))
 
     def idle_elsewhere(self, group: str, but: set[str]) -> Member | None:
@@ -181,7 +188,7 @@ class Staff:
         group, members = self.board.plan.groups[name], self.crew.groups[name]
         sample_s = self.speeds.sample_s(name) or _UNKNOWN_S
         running = self.desk.running.get(name, 0)
-        doing = self.desk.samples.get(name, 0) * sample_s * 0.9
+        doing = self.desk.rows.get(name, 0) * sample_s * 0.9
         credit = min(doing, self.desk.seconds_out(name, now)) if running else 0.0
         workers = len(members) - (len({out.worker for out in stuck}) if stuck else 0)
         busy = sum(1 for m in members.values() if m.units)

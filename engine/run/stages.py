@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pyarrow as pa
@@ -25,7 +26,7 @@ from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.ports import Generator, Judge, Scorer
 from medgen.engine.redaction import redact_all
 from medgen.engine.run.editions import Terms
-from medgen.engine.run.guarding import every_verdict, guard_scores, guard_verdicts
+from medgen.engine.run.guarding import Case, every_verdict, guard_scores, guard_verdicts
 from medgen.engine.run.logged import LoggedWorker, place_of
 from medgen.engine.run.pool import Target, Unit, Worker
 from medgen.engine.run.retry import keep_rows, kept_rows, open_samples, replace_rows
@@ -180,8 +181,19 @@ class ScoreWorker(StageWorker):
         return self.scorer.passport(node.label)
 
 
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What one system gives to judge in a unit."""
+
+    node: Node
+    samples: Sequence[Sample]
+    given: Mapping[str, Prediction]
+    before: pa.Table | None  # the revision of which some rows stay
+    shown: Mapping[str, Case | str]  # by sample to be judged, or why it cannot be shown
+
+
 class JudgeWorker(StageWorker):
-    """Holds one judge."""
+    """Holds one judge; asks it sample by sample, of each for every system that is ready."""
 
     def __init__(self, url: str, plan: Plan, group: str) -> None:
         """See `StageWorker`."""
@@ -189,49 +201,58 @@ class JudgeWorker(StageWorker):
         self.judge: Judge = self.group.spec.build()
 
     def work(self, unit: Unit) -> dict[Target, pa.Table]:
-        (target,) = unit.targets
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            dues = threads.map(lambda target: self._due(target, unit), unit.targets)
+            due = dict(zip(unit.targets, dues, strict=True))
+        verdicts = self._verdicts(self.samples(unit), due)
+        return {target: self._table(one, verdicts[target]) for target, one in due.items()}
+
+    def _due(self, target: Target, unit: Unit) -> _Due:
         node = self.node(target)
         samples = [s for s in self.samples(unit) if s.asks in node.gives]
         given = self.predictions(node, unit, samples)
         before = self.previous(node, target, unit, samples)
         again = samples if before is None else open_samples(samples, before, target.redo)
-        repeats = int(self.group.spec.kwargs.get("repeats", 1))
-        verdicts = self._verdicts(node, unit, again, repeats, given)
-        context = schemas.context(samples, [given[s.id] for s in samples])
-        rows = [_verdict_without_secrets(verdict) for verdict in _in_order(again, verdicts)]
-        table = to_table(rows, lambda v: schemas.verdict_table(v, context), _unstorable_verdict)
-        return {target: table if before is None else replace_rows(before, table, samples)}
+        shown: dict[str, Case | str] = {s.id: (s, given[s.id]) for s in again}
+        if node.condition:
+            # Images change places within the whole shard, however little of it the unit is.
+            whole = [s for s in self._shard(unit.shard) if s.asks in node.gives]
+            answers = self.predictions(node, unit, whole)
+            shown = {s.id: self.shown.pair(node.condition, whole, answers, s) for s in again}
+        return _Due(node, samples, given, before, shown)
 
     def _verdicts(
-        self,
-        node: Node,
-        unit: Unit,
-        samples: Sequence[Sample],
-        repeats: int,
-        given: Mapping[str, Prediction],
-    ) -> Sequence[Verdict]:
-        if not node.condition:
-            return guard_verdicts(self.judge, node.label, repeats, samples, given)
-        # Images change places within the whole shard, however little of it the unit is.
-        whole = [s for s in self._shard(unit.shard) if s.asks in node.gives]
-        answers = self.predictions(node, unit, whole)
-        pairs = {s.id: self.shown.pair(node.condition, whole, answers, s) for s in samples}
-        shown = [pair[0] for pair in pairs.values() if not isinstance(pair, str)]
-        beside = {i: pair[1] for i, pair in pairs.items() if not isinstance(pair, str)}
-        made: dict[str, list[Verdict]] = {
-            i: every_verdict(i, node.label, repeats, pair)
-            for i, pair in pairs.items()
-            if isinstance(pair, str)
-        }
-        for verdict in guard_verdicts(self.judge, node.label, repeats, shown, beside):
-            made.setdefault(verdict.sample_id, []).append(verdict)
-        return [verdict for s in samples for verdict in made.get(s.id, ())]
+        self, samples: Sequence[Sample], due: Mapping[Target, _Due]
+    ) -> Mapping[Target, Mapping[str, Sequence[Verdict]]]:
+        """Verdicts by target and sample. What a sample shows alike is asked one after the other."""
+        name, repeats = next(iter(due.values())).node.label, self._repeats()
+        made: dict[Target, dict[str, Sequence[Verdict]]] = {target: {} for target in due}
+        asked: list[tuple[Target, Case]] = []
+        for sample, (target, one) in product(samples, due.items()):
+            case = one.shown.get(sample.id)
+            if isinstance(case, str):
+                made[target][sample.id] = every_verdict(sample.id, name, repeats, case)
+            elif case is not None:
+                asked.append((target, case))
+        found = guard_verdicts(self.judge, name, repeats, [case for _, case in asked])
+        for (target, (sample, _)), verdicts in zip(asked, found, strict=True):
+            made[target][sample.id] = verdicts
+        return made
+
+    def _table(self, due: _Due, verdicts: Mapping[str, Sequence[Verdict]]) -> pa.Table:
+        rows = [_verdict_without_secrets(verdict) for i in due.shown for verdict in verdicts[i]]
+        context = schemas.context(due.samples, [due.given[s.id] for s in due.samples])
+        table = to_table(rows, lambda v: schemas.verdict_table(v, context), _unstorable_verdict)
+        return table if due.before is None else replace_rows(due.before, table, due.samples)
+
+    def _repeats(self) -> int:
+        return int(self.group.spec.kwargs.get("repeats", 1))
 
     def untried_rows(self, node: Node, unit: Unit) -> pa.Table:
         samples = [s for s in self.samples(unit) if s.asks in node.gives]
         given = self.predictions(node, unit, samples)
         reason, late = reason_untried(unit)
-        repeats = int(self.group.spec.kwargs.get("repeats", 1))
+        repeats = self._repeats()
         status: VerdictStatus = "transport_error" if late else "skipped"
         every = [every_verdict(s.id, node.label, repeats, reason, status) for s in samples]
         rows = [verdict for verdicts in every for verdict in verdicts]
@@ -306,10 +327,3 @@ def _unstorable_verdict(row: Verdict, why: str) -> Verdict:
 
 def _system_and_label(node: Node) -> tuple[str, str]:
     return node.systems[0], node.label
-
-
-def _in_order(samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
-    seen = list(dict.fromkeys(v.sample_id for v in verdicts))
-    if seen != [s.id for s in samples]:
-        raise AdapterError("the judge broke its contract: verdicts for every sample, in order")
-    return verdicts

@@ -33,7 +33,7 @@ from medgen.engine.run.editions import (
     record_identity,
     spec_of,
 )
-from medgen.engine.run.pool import Receipt, Target, Unit, editions_read, inputs_of
+from medgen.engine.run.pool import Receipt, Target, Unit, editions_read, inputs_of, narrow
 from medgen.engine.run.reader import combine, part_of, stage_shards
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.connect import connect
@@ -97,12 +97,19 @@ class StageWorker(ABC):
         homes = {t: self.home(t, unit) for t in unit.targets}
         if any(home.why for home in homes.values()):
             return [_elsewhere(self.node(t), unit, home) for t, home in homes.items()]
-        if (there := self._there(unit, start)) is not None:
-            return [there]
-        tables = {t: self._merge(unit, t) for t in unit.targets} if unit.merge else self.work(unit)
+        there = self._there(unit, start)
+        left = narrow(unit, tuple(t for t in unit.targets if t not in there))
+        tables = self._tables(left) if left.targets else {}
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            made = threads.map(lambda t: self._commit(unit, t, tables[t], start), tables)
-        return list(made)
+            made = threads.map(lambda t: self._commit(left, t, tables[t], start), tables)
+        return [*there.values(), *made]
+
+    def _tables(self, unit: Unit) -> dict[Target, pa.Table]:
+        if unit.merge:
+            return {t: self._merge(unit, t) for t in unit.targets}
+        if unit.quarantined or unit.late:
+            return {t: self.untried_rows(self.node(t), unit) for t in unit.targets}
+        return self.work(unit)
 
     @abstractmethod
     def work(self, unit: Unit) -> dict[Target, pa.Table]: ...
@@ -217,11 +224,15 @@ class StageWorker(ABC):
             parts.append(((position, position + 1), self.untried_rows(node, lone)))
         return concat([table for _, table in _tiling(parts, len(samples), node)])
 
-    def _there(self, unit: Unit, start: float) -> Receipt | None:
-        """The receipt of a shard that another driver has made: a listing may not have it yet."""
-        (target, *others), node = unit.targets, self.node(unit.targets[0])
-        if others or unit.positions or unit.merge or stage_kind(node.stage).shard_major:
-            return None
+    def _there(self, unit: Unit, start: float) -> dict[Target, Receipt]:
+        """Receipts of shards that another driver has made: a listing may not have them yet."""
+        if unit.positions or unit.merge or stage_kind(self.group.stage).shard_major:
+            return {}
+        found = {target: self._found(target, unit, start) for target in unit.targets}
+        return {target: receipt for target, receipt in found.items() if receipt is not None}
+
+    def _found(self, target: Target, unit: Unit, start: float) -> Receipt | None:
+        node = self.node(target)
         try:
             stage = self.stage(target, unit)
             table, digest = stage.read_sealed(unit.shard, target.revision)

@@ -112,6 +112,7 @@ def for_cluster(conf: RunConf) -> RunConf:
         grace_s=conf.cluster.grace_s,
         commit_every_s=conf.cluster.commit_every_s,
         lease_s=conf.cluster.lease_s,
+        judge_wait_s=conf.cluster.judge_wait_s,
     )
     return replace(conf, store=place, cluster=there)
 

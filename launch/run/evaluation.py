@@ -288,6 +288,7 @@ def _driving(
         grace_s=conf.cluster.grace_s,
         commit_every_s=conf.cluster.commit_every_s,
         lease_s=conf.cluster.lease_s,
+        judge_wait_s=conf.cluster.judge_wait_s,
         discreet=options.discreet,
         spending_cap_usd=conf.spending_cap_usd,
         session=watchers.pulse.recorder.driver,
