@@ -3,7 +3,6 @@
 import difflib
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
@@ -328,18 +327,6 @@ def _of_family(
         )
     except OmegaConfBaseException as err:
         raise ConfError(f"{where}: {_explain(err)}") from err
-
-
-@cache
-def _own_family(path: str) -> FamilyConf:
-    """A family that comes with the engine; no file of it changes while a process runs."""
-    return _family(Path(path), None)
-
-
-def _family(path: Path, folder: Path | None) -> FamilyConf:
-    name = path.name.removesuffix(".yaml").removesuffix(".yml")
-    body = {"name": name, **read_yaml(str(path))}
-    return family_conf(body, lambda other: read_yaml(str(_find("family", other, folder))))
 
 
 def member(group: str, name: str) -> dict[str, Any]:

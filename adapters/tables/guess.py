@@ -229,10 +229,6 @@ class _Guesser:
         return bool(column) and len(set(values)) == len(values) and "None" not in values
 
 
-def _is_letter(value: str, letters: Sequence[str]) -> bool:
-    return len(value) <= 3 and not value.isdigit() and letter_in(value) in letters
-
-
 def _list_in(cell: object) -> tuple[str, object]:
     """How a cell is parsed to a list or an object, and what comes out."""
     for kind in ("json", "literal") if isinstance(cell, str) else ():

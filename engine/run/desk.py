@@ -69,10 +69,6 @@ class Desk:
         """Who has the unit now."""
         return self._out.get(slot, [])
 
-    def is_over(self, out: Out) -> bool:
-        """Whether another copy has done it."""
-        return (out.slot, out.worker) in self._over
-
     def held_by(self, worker: str) -> list[Out]:
         """What a worker has."""
         return [out for out in self.all() if out.worker == worker]

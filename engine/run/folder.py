@@ -98,10 +98,6 @@ class RunFolder:
         """Take a request to stop back, before the run is driven again."""
         self.objects.delete(self.place.cancel)
 
-    def save_events(self, chunk: str, lines: list[str]) -> None:
-        """Publish a chunk (by its file name) of a driver's event log, as far as it is filled."""
-        self.objects.replace(self.place.log(chunk), log_bytes(lines))
-
     def logs(self, but: Container[str] = ()) -> dict[str, list[str]]:
         """The lines (JSON) of each chunk of each driver's log, by the chunk's name.
 

@@ -100,35 +100,3 @@ def gate_markdown(verdict: GateVerdict) -> str:
         hidden=max(0, len(findings) - _FINDINGS_SHOWN),
         reasons=verdict.reasons[:_FINDINGS_SHOWN],
     )
-
-
-def _gate_notes(verdict: GateVerdict) -> list[str]:
-    across = f"{ACROSS}: {'; '.join(verdict.across)}"
-    said = f"{verdict.candidate} against {verdict.baseline}"
-    return [said, across] if verdict.across else [said]
-
-
-def gate_table(verdict: GateVerdict) -> Table:
-    """The cells of a gate's verdict as a table."""
-    colour = {"pass": "green", "regression": "red", "inconclusive": "yellow"}[verdict.word]
-    table = Table(
-        title=Text(f"gate: {verdict.word}", style=colour),
-        caption=Text(visible("\n".join(_gate_notes(verdict)), lines=True)),
-        title_justify="left",
-        caption_justify="left",
-    )
-    for name in ("format", "group", "metric", "pairs", "loss", "tolerated", "p (Holm)", "finding"):
-        table.add_column(name)
-    for finding in verdict.findings:
-        cells = [
-            finding.format,
-            finding.group,
-            finding.metric,
-            f"{finding.n}/{finding.applicable}",
-            number(finding.loss),
-            number(finding.margin),
-            number(finding.regression_holm),
-            f"{finding.word} {finding.why}".strip(),
-        ]
-        table.add_row(*(Text(visible(cell)) for cell in cells))
-    return table

@@ -37,11 +37,6 @@ def _words(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def name_of(kind: str, group: str) -> str:
-    """A group as a word: formats have titles, others their own names."""
-    return format_title(group) if kind == "format" else group
-
-
 @dataclass(frozen=True, slots=True)
 class Axis:
     """A scale on which values are drawn, in percent of its width."""
@@ -127,11 +122,6 @@ class Board:
     plumbing: tuple[BoardRow, ...]
     floor: BoardRow | None
     ceiling: BoardRow | None
-
-    @property
-    def shown_columns(self) -> int:
-        """How many second values are seen at first."""
-        return _COLUMNS
 
 
 def boards(data: StoredRun, certainty: Certainty) -> list[Board]:

@@ -456,12 +456,6 @@ def _title(metric: str, key: Key) -> str:
     return " ".join(_SPELLINGS.get(w, w) for w in words)
 
 
-def passport_of(labels: Mapping[str, object]) -> dict[str, Any]:
-    """The passport in a shard's labels."""
-    found = labels.get("passport")
-    return dict(found) if isinstance(found, Mapping) else {}
-
-
 def as_json(value: object) -> str:
     """A value as indented JSON, for people."""
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=str)

@@ -11,7 +11,7 @@ from medgen.launch.report.escaping import shorten
 from medgen.launch.view import pictures
 from medgen.launch.view.board import format_short, format_title
 from medgen.launch.view.certain import headline
-from medgen.launch.view.data import StoredRun, ValueEntry, as_json
+from medgen.launch.view.data import StoredRun, ValueEntry
 
 BLOCK = 200  # samples of which texts come in one script
 _STEPS = 65534  # a value is a whole number of these between the column's ends; 65535: none
@@ -234,8 +234,3 @@ def _maps(data: StoredRun, position: int) -> Json:
 def blocks(data: StoredRun) -> Sequence[int]:
     """The numbers of all text blocks."""
     return range(-(-len(data.samples.ids) // BLOCK))
-
-
-def passports_text(passport: Mapping[str, Any]) -> str:
-    """A passport as it is printed."""
-    return as_json(passport)

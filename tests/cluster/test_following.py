@@ -16,7 +16,7 @@ from fakes import plan
 
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.events import Event
-from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, now
+from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, log_bytes, now
 from medgen.engine.run.pool import Receipt
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.connect import connect
@@ -128,12 +128,15 @@ def test_a_driver_of_which_nothing_is_heard_is_gone(folder: RunFolder) -> None:
 
 
 def test_events_are_told_once_each_as_sentences(folder: RunFolder) -> None:
+    def tell(chunk: str, said: list[str]) -> None:
+        folder.objects.replace(folder.place.log(chunk), log_bytes(said))
+
     log = StoredLog(folder)
     lines = [event("opened", "2026-01-01T01:00:00"), event("closed", "2026-01-01T01:00:09")]
-    folder.save_events("a.jsonl", lines[:1])
+    tell("a.jsonl", lines[:1])
     assert log.news() == ["01:00:00 answer k: workers start"]
-    folder.save_events("a.jsonl", lines)
-    folder.save_events("b.jsonl", [event("draining", "2026-01-01T01:00:05")])
+    tell("a.jsonl", lines)
+    tell("b.jsonl", [event("draining", "2026-01-01T01:00:05")])
     assert log.news() == [
         "01:00:05 answer k: stopping: what runs is finished",
         "01:00:09 answer k: done",

