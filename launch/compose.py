@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from medgen.conf.schema import (
     SystemConf,
 )
 from medgen.engine import registry
+from medgen.engine.batching import batch_of
 from medgen.engine.benchmark.checking import METRICS
 from medgen.engine.benchmark.importing import ImportOptions, Subset, import_benchmark
 from medgen.engine.benchmark.manifest import Manifest, benchmark_refs, find_benchmark
@@ -135,7 +136,7 @@ def _model(system: str, conf: ModelConf) -> Model:
         kwargs["sha256"] = _digest(kwargs.get("url", ""))
     return Model(
         Spec(conf.target, kwargs),
-        _resources(conf.resources),
+        _resources(conf.resources, kwargs),
         conf.split,
         conf.seconds_per_sample,
         conf.tokens_per_sample,
@@ -195,8 +196,10 @@ def _digest(urls: str | Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _resources(conf: ResourcesConf) -> Resources:
-    return Resources(**asdict(conf))
+def _resources(conf: ResourcesConf, kwargs: Mapping[str, Any] | None = None) -> Resources:
+    """What a worker asks; one that asks by batches holds the shards of a whole file."""
+    asked, batch = Resources(**asdict(conf)), batch_of(kwargs or {})
+    return replace(asked, in_flight=max(asked.in_flight, batch.shards)) if batch else asked
 
 
 def _judge(conf: RunConf, name: str) -> Model:
@@ -211,7 +214,7 @@ def _judge(conf: RunConf, name: str) -> Model:
         kwargs.setdefault("texts", "canonical")
     return Model(
         Spec(judge.target, kwargs),
-        _resources(judge.resources),
+        _resources(judge.resources, kwargs),
         1,
         judge.seconds_per_sample,
         judge.tokens_per_sample,

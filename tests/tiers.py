@@ -18,6 +18,9 @@ TRIAL = {
     "a sample of many by further adapters": (
         r"test_server_table.py::test_what_one_sample_of_many_.*(unified|images)\]"
     ),
+    "batches of the other vendor": (
+        r"test_batches.py::test_(?!every_request|a_death_between).*anthropic\]"
+    ),
     "a cluster named in other ways": r"test_addresses.py::test_a_job_goes_.*\[(file|setting)\]",
     "seeds of recoverable chaos": r"test_chaos.py::test_faults_that_can_be_.*\[(?!0\])",
     "seeds of other chaos": r"test_chaos.py::test_faults_that_cannot_.*\[[1-3]\]",

@@ -131,6 +131,24 @@ class HttpClient:
         self._standing.see(outcome, url)
         return replace(outcome, seconds=self._clock.now() - started)
 
+    async def get(self, path: str, call: Call) -> Reply | Failure:
+        """GET a path under `base_url`, with the key, whatever that says of other requests."""
+        url = f"{self.endpoint.base_url.rstrip('/')}/{path.lstrip('/')}"
+        async with self._slots:
+            return await self._persist("GET", url, call)
+
+    def see(self, outcome: Reply | Failure, path: str) -> None:
+        """Take note of an outcome that came in another way than by a call of its own.
+
+        Raises:
+            AdapterError: by it the endpoint cannot be used.
+        """
+        self._standing.see(outcome, f"{self.endpoint.base_url.rstrip('/')}/{path}")
+
+    async def pause(self, seconds: float) -> None:
+        """Let time pass on this client's clock."""
+        await self._clock.sleep(seconds)
+
     async def fetch(self, url: str, most_bytes: int | None = None) -> Reply | Failure:
         """GET what a reply points to, without the key, from allowed hosts only."""
         if not self.endpoint.allows(url):
@@ -163,7 +181,8 @@ class HttpClient:
             tally.add(attempt)
             tally.usd += usd
             last = replace(attempt.outcome, attempts=tally.number, cost_usd=tally.usd)  # type: ignore[assignment]
-            hopeless = tally.used_up(self.endpoint) or not attempt.again
+            heard = call is not None and call.once and _may_be_heard(attempt)
+            hopeless = tally.used_up(self.endpoint) or not attempt.again or heard
             if hopeless or not await self._pause(tally.number, attempt):
                 self._standing.note_connection(attempt.connected)
                 return last
@@ -200,7 +219,8 @@ class HttpClient:
         """One attempt. What breaks off after it was sent may have been billed."""
         limit = self.endpoint.bounds.bytes
         limit = limit if most_bytes is None else min(limit, most_bytes)
-        headers = self._headers() if call is not None else {}
+        limit = call.most_bytes if call is not None and call.most_bytes else limit
+        headers = self._headers(call) if call is not None else {}
         try:
             async with asyncio.timeout(self.endpoint.timeout_s):
                 received = await self._wire.exchange(method, url, headers, body, limit)
@@ -209,7 +229,7 @@ class HttpClient:
             reason = f"no whole reply within {self.endpoint.timeout_s:g} s"
             return Attempt(Failure("timeout", reason), again=True, paid="unknown")
         except WireError as err:
-            return _without_reply(err, self._clean(err))
+            return _without_reply(err, self.clean(err))
 
     async def _judge(self, received: Received, call: Call | None, limit: int) -> Attempt:
         reply = Reply(received.status, received.body, received.headers)
@@ -222,17 +242,18 @@ class HttpClient:
             reason = f"reply is larger than {limit / 2**20:g} MiB"
             return Attempt(Failure("malformed", reason), paid="unknown")
         if len(reply.body) < _LONG:
-            return judge(reply, call, self._clean)
+            return judge(reply, call, self.clean)
         # Readers of a long body leave the loop to the other requests.
-        return await asyncio.to_thread(judge, reply, call, self._clean)
+        return await asyncio.to_thread(judge, reply, call, self.clean)
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, call: Call) -> dict[str, str]:
         if self._secret is None:
-            return {}
-        bearer = self.endpoint.key_header.lower() == "authorization"
-        return {self.endpoint.key_header: f"Bearer {self._secret}" if bearer else self._secret}
+            return dict(call.headers)
+        name = call.key_header or self.endpoint.key_header
+        bearer = name.lower() == "authorization"
+        return {**call.headers, name: f"Bearer {self._secret}" if bearer else self._secret}
 
-    def _clean(self, what: object) -> str:
+    def clean(self, what: object) -> str:
         """A short reason. Servers do echo keys, in any spelling, so ours is taken out."""
         text = redact(str(what) or type(what).__name__)
         return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
@@ -245,6 +266,12 @@ def _without_reply(err: WireError, reason: str) -> Attempt:
     if err.kind == "unconnected":
         return Attempt(Failure("transport", reason), again=True, connected=False)
     return Attempt(Failure("transport", reason), again=True, paid="unknown")
+
+
+def _may_be_heard(attempt: Attempt) -> bool:
+    """Whether the server may have done what was asked, whatever came of it."""
+    status = getattr(attempt.outcome, "http_status", None) or 0
+    return attempt.paid == "unknown" or status >= 500
 
 
 def _end(loop: LoopThread, wire: Wire) -> None:

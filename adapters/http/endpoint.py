@@ -116,7 +116,8 @@ class Call:
 
     `check` says what is wrong with a 2xx reply, and `price` what it cost: tokens (None where nobody
     counts them) and US dollars.
-    `cures` names the parameters that are sent, each with the setting that leaves it out.
+    `cures` names the parameters that are sent, each with the setting that leaves it out. What is
+    asked `once` is not tried again after an attempt that the server may have heard.
     """
 
     json: Any = None
@@ -127,6 +128,11 @@ class Call:
     price: Callable[["Reply"], tuple[int | None, float]] | None = None
     check: Callable[["Reply"], "Failure | None"] | None = None
     cures: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None  # JSON that is written already, in place of `json`
+    headers: Mapping[str, str] = field(default_factory=dict)
+    key_header: str = ""  # in place of the endpoint's
+    most_bytes: int | None = None  # of the reply, in place of the endpoint's
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

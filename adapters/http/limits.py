@@ -151,7 +151,8 @@ class SpendingCap:
         Raises:
             SpendingError: the cap would be passed if the request cost `at_most_usd`.
         """
-        if self.cap_usd is not None and self.committed_usd + at_most_usd > self.cap_usd:
+        left = math.inf if self.cap_usd is None else self.cap_usd - self.committed_usd
+        if at_most_usd > max(left, 0.0):  # what costs nothing is never refused
             raise SpendingError(
                 f"spending cap of ${self.cap_usd:g} reached: ${self.spent_usd:.4f} spent, "
                 f"${self._reserved:.4f} in open requests, the next may cost ${at_most_usd:.4f}"

@@ -52,7 +52,7 @@ class Received:
 
 
 class Body:
-    """What a call sends; JSON is written once, however often it is sent."""
+    """What a call sends; JSON is written once, if it is not yet, however often it is sent."""
 
     def __init__(self, call: Call | None) -> None:
         """`call` is None for a request without a body.
@@ -61,7 +61,10 @@ class Body:
             TypeError: what should be JSON is none.
         """
         self._call = call
-        self._json = b"" if call is None or call.json is None else msgspec.json.encode(call.json)
+        asked = None if call is None else call.json
+        self._json = b"" if asked is None else msgspec.json.encode(asked)
+        if call is not None and call.content is not None:
+            self._json = call.content
 
     @property
     def headers(self) -> dict[str, str]:

@@ -8,18 +8,21 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
+from medgen.adapters.batches.asking import Batches
+from medgen.adapters.batches.vendor import Line
 from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import Call, Endpoint, Failure, FailureKind, Reply
 from medgen.adapters.http.limits import Prices
 from medgen.adapters.images.content import content, unusable
 from medgen.adapters.models.body import Fields, cures, draw_fields, most_completion
 from medgen.adapters.models.replies import Ending, check_completion, check_model, read_completion
-from medgen.adapters.models.settings import Structured
+from medgen.adapters.models.settings import ChatExecution, Structured
 from medgen.adapters.models.usage import paid_alone, price, spent
 from medgen.adapters.provenance import versions
 from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus
 from medgen.engine.errors import ConfigError, ImageError, SpendingError
 from medgen.engine.guard import Unforeseen, guard_row, unforeseen
+from medgen.engine.occasion import Occasion, occasion
 from medgen.engine.settings import read
 
 _PATH = "chat/completions"
@@ -54,6 +57,7 @@ class OpenAIChat:
         served_as: Sequence[str] = (),
         fields: Fields = "openai",
         image_tokens: int = 1200,
+        execution: Mapping[str, Any] | ChatExecution | None = None,
     ) -> None:
         """Read the key; connect to nothing yet.
 
@@ -72,6 +76,8 @@ class OpenAIChat:
             fields: "vllm" for `vllm serve`, which then draws as the engine in this process does,
                 whatever the model's own `generation_config.json` says; "openai" for others.
             image_tokens: estimate for one picture, for pace and for money set aside.
+            execution: fields of `medgen.adapters.models.settings.ChatExecution`; with `batch`,
+                requests for rows are handed over as files, and answered within a day.
 
         Raises:
             ConfigError: an unknown field or value.
@@ -89,13 +95,19 @@ class OpenAIChat:
         # A cap that could be passed unseen is refused before anything is asked.
         self._prices.most(0, most_completion(self._body, 1), settings.spending_cap_usd)
         self._client = HttpClient(settings)
+        batch = read(ChatExecution, execution, "execution").batch
+        self._batches = Batches(self._client, batch, model) if batch else None
         # Pictures are drawn and encoded inside a slot, so that never a whole shard of them lies
         # in memory at once.
         self._slots = asyncio.Semaphore(self._client.endpoint.concurrency)
 
     def chat(self, chains: Sequence[Sequence[ChatRequest]]) -> list[list[ChatReply]]:
         """See `medgen.engine.chat.messages.Chat`."""
-        replies = self._client.map(self._chain, chains)
+        now = occasion()
+        if self._batches is not None and now is not None:
+            replies = self._chat_in_batches(self._batches, now, chains)
+        else:
+            replies = self._client.map(self._chain, chains)
         every = [reply for chain in replies for reply in chain]
         if every and all(reply.status == "unsent" for reply in every):
             raise SpendingError(every[0].reason)
@@ -115,6 +127,30 @@ class OpenAIChat:
         """End the connections. The chat cannot be used afterwards."""
         self._client.close()
 
+    def _chat_in_batches(
+        self, batches: Batches, now: Occasion, chains: Sequence[Sequence[ChatRequest]]
+    ) -> list[list[ChatReply]]:
+        """The replies to all chains, whose requests are asked side by side."""
+        requests = [request for chain in chains for request in chain]
+        made = [self._line(batches, now, request) for request in requests]
+        lines = [one for one in made if isinstance(one, Line)]
+        outcomes = iter(batches.ask(now, lines) if lines else [])
+        replies = iter(
+            one if isinstance(one, ChatReply) else self._guard_reading(next(outcomes), request)
+            for one, request in zip(made, requests, strict=True)
+        )
+        return [[next(replies) for _ in chain] for chain in chains]
+
+    def _line(self, batches: Batches, now: Occasion, request: ChatRequest) -> Line | ChatReply:
+        """A request as a line, or the reply that it gets without being sent."""
+        try:
+            messages = content(request.messages)
+        except ImageError as err:
+            return ChatReply("rejected", unusable(err))
+        call = self._call(request, messages)
+        # A server that takes no seed is asked for several draws all the same.
+        return batches.line(now, f"{request.sample_id} {request.sampling.seed}", call.json, call)
+
     async def _chain(self, requests: Sequence[ChatRequest]) -> list[ChatReply]:
         return [await self._guard(request) for request in requests]
 
@@ -131,11 +167,13 @@ class OpenAIChat:
             except ImageError as err:
                 return ChatReply("rejected", unusable(err))
             outcome = await self._client.post(_PATH, self._call(request, messages))
+            return self._guard_reading(outcome, request)
 
-            def blank(found: Unforeseen) -> ChatReply:
-                return ChatReply("unforeseen", found.reason, usage=paid_alone(outcome))
+    def _guard_reading(self, outcome: Reply | Failure, request: ChatRequest) -> ChatReply:
+        def blank(found: Unforeseen) -> ChatReply:
+            return ChatReply("unforeseen", found.reason, usage=paid_alone(outcome))
 
-            return guard_row(lambda: self._read(outcome), blank, request.sample_id)
+        return guard_row(lambda: self._read(outcome), blank, request.sample_id)
 
     def _call(self, request: ChatRequest, messages: list[dict[str, Any]]) -> Call:
         asked = [part for message in request.messages for part in message.parts]

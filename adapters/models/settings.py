@@ -17,6 +17,7 @@ from medgen.adapters.http.served import served_entry
 from medgen.adapters.images.firewall import FirewallPolicy
 from medgen.adapters.models.body import Fields
 from medgen.adapters.models.interleaved import UnifiedStyle
+from medgen.engine.batching import Batch
 from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.codec import plain
 from medgen.engine.settings import How, Nested, Settings, Unusable
@@ -163,6 +164,12 @@ class TransformersSettings(Settings, frozen=True, kw_only=True):
         need_revision(self.model, self.revision, "revision")
 
 
+class ChatExecution(Settings, frozen=True, kw_only=True):
+    """How a hosted model is asked; `batch` hands requests over as files, for less money."""
+
+    batch: Batch | None = None
+
+
 class OpenAISettings(Settings, frozen=True, kw_only=True):
     """Arguments of `medgen.adapters.models.openai_chat.OpenAIChat`."""
 
@@ -174,6 +181,7 @@ class OpenAISettings(Settings, frozen=True, kw_only=True):
     served_as: tuple[str, ...] = ()
     fields: Fields = "openai"
     image_tokens: How[Annotated[int, Meta(ge=0)]] = 1200
+    execution: How[ChatExecution] = ChatExecution()
 
     def seen(self, patient: bool) -> dict[str, str]:
         """What the endpoint says it serves; see `medgen.engine.plan.effective.Looks`."""

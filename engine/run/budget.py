@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from medgen.engine.batching import price_share
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.board import Board
@@ -140,7 +141,7 @@ def _most_for_sample(kwargs: Mapping[str, Any]) -> float:
                 most = max(most, _of(found, "request") or worked_out)
     views = 2 if "protocol" in kwargs else 1  # a judge gives two verdicts at a time
     repeats = max(_numbers(kwargs, ("repeats",)), default=1.0)
-    return most * views * max(1.0, repeats)
+    return most * views * max(1.0, repeats) * price_share(kwargs)
 
 
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from medgen.engine.batching import batch_of
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.budget import charging, stated_by
 from medgen.engine.run.pool import Machine
@@ -23,6 +24,7 @@ class Forecast:
     measured: tuple[str, ...]  # groups whose speed was measured in this store
     guessed: tuple[str, ...]
     unknown: tuple[str, ...]
+    batched: int = 0  # samples of those with a price that are asked in batches, at part of it
 
 
 def samples_left(plan: Plan, todo: Todo) -> dict[str, float]:
@@ -61,4 +63,9 @@ def forecast(plan: Plan, todo: Todo, speeds: Speeds, machines: Sequence[Machine]
         tuple(name for name in left if known[name] and speeds.is_measured(name)),
         tuple(name for name in left if known[name] and not speeds.is_measured(name)),
         tuple(name for name in left if not known[name]),
+        round(sum(left[name] for name in left if name in priced and _in_batches(plan, name))),
     )
+
+
+def _in_batches(plan: Plan, group: str) -> bool:
+    return batch_of(plan.groups[group].spec.kwargs) is not None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from medgen.engine.batching import patience_s
 from medgen.engine.plan.plan import Node
 from medgen.engine.run.board import Board, Queue
 from medgen.engine.run.crew import Crew, Member
@@ -49,12 +50,15 @@ class Staff:
     is_capped: Callable[[], bool] = lambda: False  # whether what costs money may come to an end
     deadline_s: float = 1800.0  # the least that a unit has
     commit_every_s: float = 300.0  # of work in one unit, at most
+    patience: dict[str, float] = field(default_factory=dict)  # group -> seconds a unit may take
     horizon: float = 0.0
     _standings: dict[str, Standing] = field(default_factory=dict)
     _asked_at: float = -ASK_EVERY_S
 
     def __post_init__(self) -> None:
         """Count what is left."""
+        groups = self.board.plan.groups.values()
+        self.patience = {g.name: s for g in groups if (s := patience_s(g.spec.kwargs))}
         self._count()
 
     def follow(self, board: Board) -> None:
@@ -138,7 +142,8 @@ class Staff:
         elif self.is_capped():  # a unit is to cost no more than a shard of one system
             shard = self.board.samples(unit, self.sizes)
             count = min(whole, -(-shard // len(unit.targets)))
-        count = min(count, even_part(whole, pace.sample_s, self.commit_every_s))
+        if unit.group not in self.patience:
+            count = min(count, even_part(whole, pace.sample_s, self.commit_every_s))
         if count >= whole:
             return unit
         first, rest = cut(unit, count)
@@ -157,11 +162,15 @@ class Staff:
 
     def late_after(self, out: Out) -> float:
         """Seconds after which a unit is later than chance allows."""
+        if out.unit.group in self.patience:
+            return self.patience[out.unit.group]
         known = self.speeds.late_after(out.unit.group, out.rows)
         return self.deadline_s if known is None else max(min(LATE_S, self.deadline_s), known)
 
     def deadline(self, out: Out) -> float:
         """Seconds after which a unit hangs."""
+        if out.unit.group in self.patience:
+            return self.patience[out.unit.group]
         known = self.speeds.late_after(out.unit.group, out.rows)
         return max(self.deadline_s, HANGS * (known or 0.0))
 
@@ -172,7 +181,7 @@ class Staff:
 
     def _is_cut(self, group: str) -> bool:
         # A unit with a price stays whole: what it cost is known when it is back.
-        return group not in self.priced
+        return group not in self.priced and group not in self.patience
 
     def _pace(self, unit: Unit) -> Pace:
         group = unit.group

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from medgen.engine import registry
+from medgen.engine.batching import patience_s
 from medgen.engine.benchmark.source import UsesBenchmark
 from medgen.engine.data import (
     Prediction,
@@ -22,6 +23,7 @@ from medgen.engine.data import (
 )
 from medgen.engine.errors import AdapterError
 from medgen.engine.guard import Unforeseen, in_halves_unless_all, internal_error
+from medgen.engine.occasion import during
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.ports import Generator, Judge, Scorer
 from medgen.engine.redaction import redact_all
@@ -204,7 +206,8 @@ class JudgeWorker(StageWorker):
         with ThreadPoolExecutor(AT_ONCE) as threads:
             dues = threads.map(lambda target: self._due(target, unit), unit.targets)
             due = dict(zip(unit.targets, dues, strict=True))
-        verdicts = self._verdicts(self.samples(unit), due)
+        ask = self._in_batches if patience_s(self.group.spec.kwargs) else self._verdicts
+        verdicts = ask(unit, due)
         return {target: self._table(one, verdicts[target]) for target, one in due.items()}
 
     def _due(self, target: Target, unit: Unit) -> _Due:
@@ -221,14 +224,29 @@ class JudgeWorker(StageWorker):
             shown = {s.id: self.shown.pair(node.condition, whole, answers, s) for s in again}
         return _Due(node, samples, given, before, shown)
 
+    def _in_batches(
+        self, unit: Unit, due: Mapping[Target, _Due]
+    ) -> Mapping[Target, Mapping[str, Sequence[Verdict]]]:
+        """Verdicts by target and sample; each target by itself, however many a unit has.
+
+        They are asked for in files, where nothing is shared, and are found there by their rows.
+        """
+
+        def one(target: Target) -> Mapping[Target, Mapping[str, Sequence[Verdict]]]:
+            with during(self.occasion(target, unit)):
+                return self._verdicts(unit, {target: due[target]})
+
+        with ThreadPoolExecutor(len(due)) as threads:
+            return {t: found for made in threads.map(one, due) for t, found in made.items()}
+
     def _verdicts(
-        self, samples: Sequence[Sample], due: Mapping[Target, _Due]
+        self, unit: Unit, due: Mapping[Target, _Due]
     ) -> Mapping[Target, Mapping[str, Sequence[Verdict]]]:
         """Verdicts by target and sample. What a sample shows alike is asked one after the other."""
         name, repeats = next(iter(due.values())).node.label, self._repeats()
         made: dict[Target, dict[str, Sequence[Verdict]]] = {target: {} for target in due}
         asked: list[tuple[Target, Case]] = []
-        for sample, (target, one) in product(samples, due.items()):
+        for sample, (target, one) in product(self.samples(unit), due.items()):
             case = one.shown.get(sample.id)
             if isinstance(case, str):
                 made[target][sample.id] = every_verdict(sample.id, name, repeats, case)

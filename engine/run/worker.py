@@ -18,10 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.codec import fingerprint
 from medgen.engine.conditions.shown import Shown
 from medgen.engine.data import Prediction, Sample, Score, Verdict
 from medgen.engine.environment import code_digest, environment_lock
 from medgen.engine.errors import CorruptError, StaleError, StoreError
+from medgen.engine.occasion import Occasion, during
 from medgen.engine.plan.effective import Effective, resolve, seen_parts
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import (
@@ -109,7 +111,15 @@ class StageWorker(ABC):
             return {t: self._merge(unit, t) for t in unit.targets}
         if unit.quarantined or unit.late:
             return {t: self.untried_rows(self.node(t), unit) for t in unit.targets}
-        return self.work(unit)
+        # Of several targets each has its own; whose worker asks for it says so.
+        alone = unit.targets[0] if len(unit.targets) == 1 else None
+        with during(None if alone is None else self.occasion(alone, unit)):
+            return self.work(unit)
+
+    def occasion(self, target: Target, unit: Unit) -> Occasion:
+        """For which rows a component is asked, in whichever unit."""
+        edition = self.home(target, unit).edition
+        return Occasion(self.objects, fingerprint("occasion", target.key, edition, target.revision))
 
     @abstractmethod
     def work(self, unit: Unit) -> dict[Target, pa.Table]: ...

@@ -16,9 +16,8 @@
     claims/<scope>/<range>-<number>.json
     sentinels/<identity>/<session>-<worker>.json
     nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json, lease/…}
-    speeds/<recipe>.json
     weights/<owner>--<model>/<commit>/{manifest.json, part-<digest>}
-    chaos/<death>
+    chaos/<death>   speeds/<recipe>.json   batches/<model>/<token>{.json,.sent.json}
 
 A place is a folder, and its properties and methods are the paths in it. `quarantine/` stands beside
 whatever was damaged.
@@ -480,6 +479,11 @@ def death(identity: str) -> str:
 def speed_name(key: str) -> str:
     """How fast a recipe was, by the fingerprint of what that depends on."""
     return f"speeds/{key}.json"
+
+
+def batch_folder(scope: str) -> str:
+    """The notes of what was handed to a vendor in batches, of one model at one endpoint."""
+    return f"batches/{scope}"
 
 
 def benchmark_ref(name: str, fingerprint: str) -> str:

@@ -128,6 +128,8 @@ def forecast_line(found: Forecast) -> str:
     if found.priced_samples:
         most = f", at most ${found.usd:,.2f} as stated" if found.usd else ""
         parts.append(f"{found.priced_samples:,} samples of models with a price{most}")
+    if found.batched:
+        parts.append(f"{found.batched:,} of them in batches, at their lower price within a day")
     for words, names in (("measured", found.measured), ("guessed", found.guessed)):
         if names:
             parts.append(f"speed of {len(names)} {words}")
