@@ -59,13 +59,13 @@ def _commit(model: str, revision: str | None) -> str | None:
     return None
 
 
-def folder_digest(folder: Path) -> str:
-    """64 hex digits over every file's relative name, size and content.
+def folder_digest(folder: Path, pattern: str = "*") -> str:
+    """64 hex digits over the relative name, size and content of every file that fits the pattern.
 
     Of a file of 64 MiB or more only the first and the last MiB are read.
     """
     digest = hashlib.sha256()
-    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for file in sorted(p for p in folder.rglob(pattern) if p.is_file()):
         size = file.stat().st_size
         digest.update(f"{file.relative_to(folder).as_posix()}\0{size}\0".encode())
         with file.open("rb") as source:

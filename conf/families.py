@@ -43,6 +43,7 @@ class FamilyConf:
     requires: dict[str, str] = field(default_factory=dict)  # package: the versions that know it
     room_gib: float = 1.5  # beside weights and caches: the largest step and picture
     hub: bool = True  # models are repositories of a hub, and have revisions
+    own_code: bool = False  # their authors' code alone runs them, in an environment of its own
     source: str = ""
 
 
@@ -104,8 +105,8 @@ def with_family(
     made = over({}, base)
     values = {
         "id": facts.id,
-        # A branch: such a model runs with `--allow-unpinned` only.
-        "revision": facts.revision or ("main" if family.hub else None),
+        # A branch: such a model runs with `--allow-unpinned` only. A folder has none.
+        "revision": facts.revision or ("main" if family.hub and facts.id[:1] not in "./" else None),
         "context": facts.context,
         "gpus": facts.gpus if facts.card else None,
         "seconds": pace(facts, family, group),

@@ -22,8 +22,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medgen.adapters import own
 from medgen.adapters.models import server_guard
 from medgen.adapters.models.settings import ServerExecution
+from medgen.adapters.provenance import folder_digest, weights
 from medgen.engine import environment
 from medgen.engine.data import Prediction, Request
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied
@@ -35,6 +37,8 @@ _TAIL_LINES = 25
 _TAIL_BYTES = 32 * 1024
 _PORT_ATTEMPTS = 3
 _LOCK_TIMEOUT_S = 60.0
+_OWN = Path(own.__file__).parent
+_BLANK = re.compile(r"\{[a-z]+\}")
 
 
 # Enough for Python, CUDA and caches; keys and tokens of the owner are not passed on by default.
@@ -53,16 +57,21 @@ class ManagedServer:
         command: Sequence[str],
         inner: Mapping[str, Any],
         *,
+        model: str = "",
+        revision: str = "",
         path: str = "/v1",
         execution: Mapping[str, Any] | ServerExecution | None = None,
     ) -> None:
         """Start the server and wait until it is healthy.
 
         Args:
-            command: the server's command line; `{python}`, `{bin}` (the interpreter's folder)
-                and `{port}` are filled in.
+            command: the server's command line; `{python}`, `{bin}` (the interpreter's folder),
+                `{port}`, `{model}`, `{revision}` and `{own}` (the folder of
+                `medgen.adapters.own`) are filled in.
             inner: `target` and `kwargs` of the adapter that speaks to it; its `endpoint` is
                 given the server's URL.
+            model: folder or hub name of the weights, where the command names them.
+            revision: of a hub's model.
             path: what follows host and port in that URL.
             execution: fields of `medgen.adapters.models.settings.ServerExecution`.
 
@@ -74,6 +83,7 @@ class ManagedServer:
             raise ConfigError("a managed server's command must hold {port}")
         self.execution = read(ServerExecution, execution, "execution")
         self._command = tuple(command)
+        self._model, self._revision = model, revision
         self._lock = _environment(self._python())
         self._log = tempfile.NamedTemporaryFile(prefix="medgen-server-", suffix=".log")  # noqa: SIM115
         try:
@@ -107,9 +117,11 @@ class ManagedServer:
         """The inner adapter's, with the command and the environment's lock."""
         inner = dict(self._inner.passport())
         inner.pop("base_url", None)  # another port at every start
-        return inner | {
-            "server": {"command": list(self._command), "environment": self._lock},
-        }
+        server: dict[str, Any] = {"command": list(self._command), "environment": self._lock}
+        if any("{own}" in word for word in self._command):
+            server["own_code_sha256"] = folder_digest(_OWN, "*.py")
+        loaded = weights(self._model, self._revision) if self._model else {}
+        return inner | {"server": server, **loaded}
 
     def close(self) -> None:
         """End the server and everything it started."""
@@ -127,7 +139,15 @@ class ManagedServer:
 
     def _fill(self, word: str) -> str:
         python = self._python()
-        return word.replace("{python}", python).replace("{bin}", os.path.dirname(python))
+        known = {
+            "{python}": python,
+            "{bin}": os.path.dirname(python),
+            "{own}": str(_OWN),
+            "{model}": self._model,
+            "{revision}": self._revision,
+        }
+        # In one pass: what is filled in is not looked at again.
+        return _BLANK.sub(lambda found: known.get(found[0], found[0]), word)
 
     def _python(self) -> str:
         python = self.execution.python or sys.executable

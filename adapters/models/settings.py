@@ -272,6 +272,8 @@ class ManagedServerSettings(Settings, frozen=True, kw_only=True):
 
     command: tuple[str, ...]
     inner: Speaker
+    model: str = ""
+    revision: str = ""
     path: str = "/v1"
     execution: How[ServerExecution] = ServerExecution()
 

@@ -11,7 +11,7 @@ from medgen.engine.plan.plan import Plan
 from medgen.engine.run.survey import Todo
 
 # What loads weights by a hub's name; for all others `model` is a name that a server has.
-_LOADING = ("vllm", "transformers", "diffusers", "unified-in-process")
+_LOADING = ("vllm", "transformers", "diffusers", "unified-in-process", "managed-server")
 
 
 def loose_models(plan: Plan, todo: Todo, stages: Collection[str] = ()) -> list[str]:
@@ -50,7 +50,9 @@ def check_pinned(conf: RunConf, plan: Plan, todo: Todo, stages: Collection[str] 
 
 
 def _revisions(target: str, kwargs: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    if registry.find(target).name in _LOADING and isinstance(model := kwargs.get("model"), str):
+    if registry.find(target).name in _LOADING and (
+        isinstance(model := kwargs.get("model"), str) and model
+    ):
         load = kwargs.get("load")
         inside = load.get("revision") if isinstance(load, Mapping) else None
         yield model, kwargs.get("revision") or inside

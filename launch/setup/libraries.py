@@ -43,6 +43,16 @@ def folder_of_module(module: str) -> str | None:
     return found.origin if found else None
 
 
+def own_classes(module: str) -> frozenset[str]:
+    """The classes in a file of `medgen.adapters.own`; none where there is no such file."""
+    package = folder_of_module("medgen.adapters.own")
+    file = Path(package or "").parent / f"{module}.py"
+    if not package or not file.is_file():
+        return frozenset()
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.ClassDef))
+
+
 @cache
 def vllm_architectures() -> frozenset[str]:
     """Every architecture that writes in the installed vLLM; empty where there is no vLLM."""

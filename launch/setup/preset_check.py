@@ -1,12 +1,14 @@
 """Whether a preset could run, on what, how fast and for how much: by arithmetic alone."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
+from medgen.adapters.provenance import is_unpinned
 from medgen.conf.arithmetic import Cards, Fit, SizeConf, card_gib, fit
 from medgen.conf.families import PLACES, FamilyConf, PresetConf, pace, size_of
 from medgen.conf.loading import facts_of, group_names, member
@@ -97,7 +99,8 @@ def check_preset(
         verdict = Verdict(group, name, "-", "-")
     else:
         facts, family = found
-        verdict = Verdict(group, name, facts.family, facts.id, pinned=bool(facts.revision))
+        pinned = not is_unpinned(facts.id, facts.revision)
+        verdict = Verdict(group, name, facts.family, facts.id, pinned=pinned)
         _look_at_size(verdict, facts, family, here)
         _look_at_pace(verdict, facts, family, usd_an_hour)
         verdict.problems += _old_libraries(family)
@@ -156,6 +159,8 @@ def _here(size: SizeConf, facts: PresetConf, family: FamilyConf, here: Machine) 
 
 def _class(architecture: str, family: FamilyConf) -> Iterator[str]:
     """Whether the installed libraries know the class; a family may ask for newer ones."""
+    if family.own_code:
+        return
     known = libraries.vllm_architectures()
     if "diffusers" in family.requires:
         if libraries.folder("diffusers") and not libraries.is_pipeline(architecture):
@@ -233,6 +238,8 @@ def _foreign(target: str, kwargs: Mapping[str, Any]) -> Iterator[str]:
             yield f"{_pipeline(kwargs)} takes no {', '.join(strange)}"
     if target == "unified-in-process":
         yield from _absent_code(str(kwargs.get("target") or ""))
+    if target == "managed-server":
+        yield from _absent_class(kwargs.get("command") or ())
     for _, inner, given_inside in registry.inner_recipes(kwargs):
         yield from _foreign(inner, given_inside)
 
@@ -241,6 +248,15 @@ def _absent_code(target: str) -> Iterator[str]:
     module = target.partition(":")[0]
     if libraries.folder_of_module(module) is None:
         yield f"its code is to be written: there is no module {module!r} here (docs/systems.md)"
+
+
+def _absent_class(command: Sequence[str]) -> Iterator[str]:
+    """Whether the class that `own_server.py` is told to load stands beside it."""
+    for word, following in pairwise(command):
+        if word == "{own}/own_server.py":
+            module, _, name = following.partition(":")
+            if name not in libraries.own_classes(module):
+                yield f"its code is to be written: there is no {following} (docs/systems.md)"
 
 
 def _engine(kwargs: Mapping[str, Any]) -> Iterable[str]:

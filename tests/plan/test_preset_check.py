@@ -116,7 +116,10 @@ def test_every_preset_passes_but_those_whose_vendors_ended_them() -> None:
     assert len(named) >= 20
     known = libraries.vllm_architectures()
     assert all(
-        name in known or libraries.is_pipeline(name) or libraries.is_transformers_class(name)
+        name in known
+        or libraries.is_pipeline(name)
+        or libraries.is_transformers_class(name)
+        or name.partition(":")[2] in libraries.own_classes(name.partition(":")[0])
         for name in named
     )
     assert seconds < 10 + 0.1 * len(found)
@@ -161,6 +164,16 @@ def broken(monkeypatch: pytest.MonkeyPatch, **body: Any) -> Verdict:
         (
             {"target": "unified-in-process", "kwargs": {"target": "nowhere_x:Y", "model": "m"}},
             "no module 'nowhere_x'",
+        ),
+        (
+            {
+                "target": "managed-server",
+                "kwargs": {
+                    "command": ["{python}", "{own}/own_server.py", "radfm:RadFN", "{port}"],
+                    "inner": {"target": "openai-images", "kwargs": {"model": "m", "mode": "edit"}},
+                },
+            },
+            "there is no radfm:RadFN",
         ),
     ],
 )

@@ -1,0 +1,60 @@
+"""Hulu-Med, as the README of github.com/ZJUI-AI4H/Hulu-Med asks it, with its package `hulumed`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from medgen.adapters.own import shared
+
+
+class HuluMed:
+    """One picture and words, or words alone; the authors show no prompt of several pictures."""
+
+    def __init__(self, model: str, revision: str = "") -> None:
+        """Load by the authors' loader, which knows no revision: it takes a folder of one.
+
+        Raises:
+            ValueError: a revision of a hub's model.
+        """
+        if revision:
+            raise ValueError("hulumed loads a folder; fetch the commit into one and name that")
+        tools = import_module("hulumed.mm_utils")
+        loader = import_module("hulumed.model").load_pretrained_model
+        name = tools.get_model_name_from_path(model)
+        tokenizer, self._model, image_processor, _ = loader(model, None, name, device_map="cuda:0")
+        kind = import_module("hulumed.model.processor").HulumedProcessor
+        self._ask, self._tokenizer = kind(image_processor, tokenizer), tokenizer
+        self._load = tools.load_images
+
+    def answer(self, questions: Sequence[Mapping[str, Any]]) -> list[str]:
+        """A text for each, one after the other, as the authors' examples do."""
+        return [self._one(question) for question in questions]
+
+    def _one(self, question: Mapping[str, Any]) -> str:
+        torch = import_module("torch")
+        shared.seed(question)
+        shown = [{"type": "image"} for _ in question["images"]]
+        if len(shown) > 1:
+            raise ValueError(f"{len(shown)} pictures; it takes one")
+        content = [*shown, {"type": "text", "text": shared.words(question)}]
+        with shared.files(question["images"]) as paths:
+            inputs = self._ask(
+                images=[self._load(path) for path in paths] or None,
+                text=[{"role": "user", "content": content}],
+                merge_size=1,
+                return_tensors="pt",
+            )
+        device = self._model.device
+        given = {k: v.to(device) if hasattr(v, "to") else v for k, v in inputs.items()}
+        if "pixel_values" in given:
+            given["pixel_values"] = given["pixel_values"].to(torch.bfloat16)
+        with torch.inference_mode():
+            out = self._model.generate(
+                **given,
+                **shared.drawing(question),
+                modals=["image" if shown else "text"],
+                pad_token_id=self._tokenizer.eos_token_id,
+            )
+        return str(self._tokenizer.batch_decode(out, skip_special_tokens=True)[0]).strip()

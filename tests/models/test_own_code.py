@@ -1,0 +1,304 @@
+"""Models that only their authors' code runs: served in batches, from an environment of theirs."""
+
+import base64
+import io
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from models.conftest import picture
+from models.toy_own_code import Mute
+from PIL import Image as Pillow
+
+from medgen.adapters.models.managed_server import ManagedServer
+from medgen.adapters.own import own_server
+from medgen.engine.data import Image, Request, Sample
+from medgen.engine.errors import AdapterError, EngineDied
+from medgen.launch.setup import libraries
+
+HERE = Path(__file__).parent
+NAME = "./weights/toy"
+QUICK = {"concurrency": 8, "backoff_s": 0.01, "backoff_max_s": 0.02, "timeout_s": 20.0}
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter with the standard library alone."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, with_pip=False, symlinks=True)
+    return str(folder / "bin" / "python")
+
+
+@pytest.fixture
+def serve(bare: str) -> Iterator[Callable[..., ManagedServer]]:
+    opened: list[ManagedServer] = []
+
+    def start(kind: str, inner: dict[str, Any], *options: str) -> ManagedServer:
+        command = [
+            *("{python}", "{own}/own_server.py", f"toy_own_code:{kind}", "--model", "{model}"),
+            *("--revision", "{revision}", "--port", "{port}", *options),
+        ]
+        run = {"python": bare, "start_timeout_s": 60.0, "grace_s": 2.0, "cwd": str(HERE)}
+        one = ManagedServer(command, inner, model=NAME, revision="c0ffee", execution=run)
+        opened.append(one)
+        return one
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def reads() -> dict[str, Any]:
+    chat = {"model": NAME, "structured": "none", "endpoint": QUICK}
+    style = {"mode": "vqa", "prompt": "answer/1", "images": 2, "constrained": False}
+    inner = {"target": "openai", "kwargs": chat}
+    return {"target": "answers", "kwargs": {"style": style, "chat": inner}}
+
+
+def asked(*words: str) -> list[Request]:
+    shown = (Image(picture(1), "in.png"),)
+    return [
+        Request(Sample(f"s{i}", "text", "question-answering", "CT", text, input_images=shown))
+        for i, text in enumerate(words)
+    ]
+
+
+def test_a_class_of_authors_answers_in_batches_from_its_own_environment(
+    serve: Callable[..., ManagedServer],
+) -> None:
+    """What one question raises is its own row; a device that failed ends the server, and no row."""
+    server = serve("Reader", reads(), "--batch", "4")
+    rows = server.predict(asked(*"abcdefgh"))
+    assert [row.status for row in rows] == ["ok"] * 8
+    assert all(row.text and row.text.startswith(f"{NAME}@c0ffee 1 pictures") for row in rows)
+    assert max(int(str(row.text).split()[-1]) for row in rows) in range(2, 5)
+    passport = server.passport()
+    assert passport["server"]["environment"]["packages"] == []
+    assert len(passport["server"]["own_code_sha256"]) == 64
+    assert "{model}" in passport["server"]["command"]
+    rows = server.predict(asked("a", "bad", "c"))
+    assert [row.status for row in rows] == ["ok", "model_error", "ok"]
+    assert "one that it cannot read" in rows[1].reason
+    with pytest.raises(EngineDied, match="illegal memory access"):
+        server.predict(asked("device"))
+
+
+def test_words_and_pictures_come_back_in_their_order(serve: Callable[..., ManagedServer]) -> None:
+    inner = {"target": "unified-chat", "kwargs": {"model": NAME, "endpoint": QUICK}}
+    sample = Sample("s", "image+text", "instruction-editing", "CT", "draw")
+    (row,) = serve("Painter", inner).predict([Request(sample)])
+    assert (row.status, row.details["order"]) == ("ok", ["text", "image", "text"])
+    assert Pillow.open(io.BytesIO(row.images[0].data)).size == (16, 16)
+
+
+def test_a_class_that_cannot_be_loaded_says_why(serve: Callable[..., ManagedServer]) -> None:
+    with pytest.raises(AdapterError, match="no such shard"):
+        serve("Reader", reads(), "--load", '{"fail": "no such shard"}')
+    with pytest.raises(TypeError, match=r"Mute offers neither reply\(questions\) nor answer"):
+        own_server.respond_with(Mute(NAME))
+
+
+def turn(role: str, *parts: Any) -> dict[str, Any]:
+    return {"role": role, "content": list(parts)}
+
+
+def link(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ([turn("user"), turn("assistant"), turn("user")], "one question"),
+        ([turn("tool"), turn("user")], "one question"),
+        ([turn("user", link("https://host/a.png"))], "data URL"),
+        ([turn("user", link("data:image/png;base64,!!"))], "not base64"),
+    ],
+)
+def test_what_is_no_single_question_is_refused(messages: list[Any], words: str) -> None:
+    with pytest.raises(own_server.Refused, match=words):
+        own_server.read_question({"messages": messages})
+
+
+def test_a_question_keeps_its_words_and_pictures_in_order() -> None:
+    data = base64.b64encode(b"x").decode()
+    parts = (link(f"data:image/png;base64,{data}"), {"type": "text", "text": "what?"})
+    body = {"messages": [{"role": "system", "content": "you"}, turn("user", *parts)], "seed": 3}
+    found = own_server.read_question(body)
+    assert (found["system"], found["instruction"], found["images"]) == ("you", "what?", [b"x"])
+    assert (found["seed"], found["max_tokens"], found["temperature"]) == (3, 512, 0.0)
+
+
+def test_the_classes_need_nothing_when_they_are_imported(bare: str) -> None:
+    """Any environment can read them; what they want is asked for when a model is loaded."""
+    folder = Path(own_server.__file__).parent
+    names = sorted(file.stem for file in folder.glob("*.py") if file.stem != "__init__")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import own_server, importlib\n"
+    code += "name = own_server._stand_in()\n"
+    code += "[importlib.import_module(f'{name}.{one}') for one in sys.argv[2:]]"
+    subprocess.run([bare, "-c", code, str(folder), *names], check=True, timeout=60)
+
+
+class Spy:
+    """Stands for the authors' model and tokenizer: remembers what it was called with."""
+
+    device = "cpu"
+    eos_token_id = 2
+
+    def __init__(self) -> None:
+        self.generated: tuple[Any, ...] = ()
+        self.drawn: dict[str, Any] = {}
+        self.words = ""
+
+    @classmethod
+    def from_pretrained(cls, *_: Any, **__: Any) -> "Spy":
+        return SPY
+
+    def eval(self) -> "Spy":
+        return self
+
+    def to(self, *_: Any) -> "Spy":
+        return self
+
+    def load_state_dict(self, given: object) -> None:
+        assert given == "weights"
+
+    def add_special_tokens(self, given: dict[str, list[str]]) -> None:
+        assert len(given["additional_special_tokens"]) == 3202
+
+    def __call__(self, text: Any = "", **given: Any) -> Any:
+        import torch
+
+        self.words = text if isinstance(text, str) else str(text)
+        return Given(input_ids=torch.tensor([[1, 2, 3]]), **{"pixel_values": torch.zeros(1)})
+
+    def from_list_format(self, parts: list[dict[str, str]]) -> str:
+        assert [Path(p["image"]).is_file() for p in parts[:-1]] == [True]
+        return parts[-1]["text"]
+
+    def apply_chat_template(self, turns: list[dict[str, Any]], **_: Any) -> Any:
+        import torch
+
+        self.words = str(turns[-1])
+        return torch.tensor([[1, 2, 3]])
+
+    def generate(self, *given: Any, **drawn: Any) -> Any:
+        import torch
+
+        self.generated, self.drawn = given, drawn
+        return torch.tensor([[1, 2, 3, 7]])
+
+    def decode(self, ids: Any, **_: Any) -> str:
+        return f"said {list(map(int, ids))}"
+
+    def batch_decode(self, rows: Any, **_: Any) -> list[str]:
+        return [self.decode(row) for row in rows]
+
+
+class Given(dict[str, Any]):
+    def to(self, *_: Any) -> "Given":
+        return self
+
+
+SPY = Spy()
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **content: Any) -> None:
+    for depth in range(1, name.count(".") + 1):
+        parent = ".".join(name.split(".")[:depth])
+        if parent not in sys.modules:
+            monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
+    module = ModuleType(name)
+    module.__dict__.update(content)
+    monkeypatch.setitem(sys.modules, name, module)
+
+
+@pytest.fixture
+def authors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the five classes import, with the signatures that their authors' scripts call."""
+    kinds = ("AutoTokenizer", "AutoModelForCausalLM", "LlamaTokenizer")
+    stand_in(monkeypatch, "transformers", **dict.fromkeys(kinds, Spy))
+    loaded = ("tokenizer", SPY, "processor", 4096)
+    tools = {"get_model_name_from_path": str, "load_images": lambda path: [path]}
+    stand_in(monkeypatch, "hulumed.mm_utils", **tools)
+    stand_in(
+        monkeypatch, "hulumed.model", load_pretrained_model=lambda *_, **__: (SPY, *loaded[1:])
+    )
+    stand_in(monkeypatch, "hulumed.model.processor", HulumedProcessor=lambda *_: SPY)
+    radfm = {"MultiLLaMAForCausalLM": lambda lang_model_path: SPY}
+    stand_in(monkeypatch, "Model.RadFM.multimodality_model", **radfm)
+    qwen = {"Qwen2_5_VLForConditionalGeneration": Spy, "Qwen2_5_VLProcessor": Spy}
+    for part in ("modeling", "processing"):
+        stand_in(monkeypatch, f"src.model.{part}_qwen2_5_vl_ctvit", **qwen)
+    look = {"process_vision_info": lambda turns: (["picture"], None)}
+    stand_in(monkeypatch, "src.dataset.vision_process_vit", **look)
+    import torch
+
+    monkeypatch.setattr(torch, "load", lambda *_, weights_only, **__: "weights" * weights_only)
+
+
+QUESTION = {
+    "system": "you read",
+    "instruction": "what is it?",
+    "images": [picture(1)],
+    "seed": 5,
+    "max_tokens": 64,
+    "temperature": 0.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("chexagent:CheXagent", "said [7]"),
+        ("hulu_med:HuluMed", "said [1, 2, 3, 7]"),
+        ("m3d_lamed:M3DLaMed", "said [1, 2, 3, 7]"),
+        ("radfm:RadFM", "said [1, 2, 3, 7]"),
+        ("medreco:MedReCo", "said [7]"),
+    ],
+)
+def test_every_shipped_class_calls_its_authors_code_as_their_script_does(
+    authors: None, target: str, said: str
+) -> None:
+    from importlib import import_module
+
+    module, _, name = target.partition(":")
+    assert name in libraries.own_classes(module)
+    further = {"device": "cpu"} if name == "RadFM" else {}
+    model = getattr(import_module(f"medgen.adapters.own.{module}"), name)("weights", **further)
+    assert model.answer([QUESTION]) == [said]
+    if name != "MedReCo":  # its words stand in the template's turns
+        assert "what is it?" in SPY.words
+    if name != "RadFM":
+        assert SPY.drawn["max_new_tokens"] == 64
+        assert SPY.drawn["do_sample"] is False
+    shapes = {"M3DLaMed": (1, 1, 32, 256, 256), "RadFM": (1, 1, 3, 512, 512, 4)}
+    tensors = SPY.generated[::-1] if name == "RadFM" else SPY.generated
+    if name in shapes:
+        assert tuple(tensors[0].shape) == shapes[name]
+        assert 0.0 <= float(tensors[0].min()) <= float(tensors[0].max()) <= 1.0
+
+
+def test_a_sample_that_a_class_cannot_take_is_told(authors: None) -> None:
+    from medgen.adapters.own.hulu_med import HuluMed
+    from medgen.adapters.own.radfm import RadFM
+
+    with pytest.raises(ValueError, match="0 pictures; it takes 1 to 100"):
+        RadFM("weights", device="cpu").answer([QUESTION | {"images": []}])
+    with pytest.raises(ValueError, match="2 pictures; it takes one"):
+        HuluMed("weights").answer([QUESTION | {"images": [picture(1)] * 2}])
+    with pytest.raises(ValueError, match="loads a folder"):
+        HuluMed("weights", revision="main")
+
+
+def test_a_draw_is_greedy_only_where_that_was_asked() -> None:
+    from medgen.adapters.own import shared
+
+    drawn = SimpleNamespace(**shared.drawing(QUESTION | {"temperature": 0.5}))
+    assert (drawn.do_sample, drawn.temperature, drawn.max_new_tokens) == (True, 0.5, 64)
+    assert shared.words({"system": "", "instruction": "b"}) == "b"
