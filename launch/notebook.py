@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medgen.engine.errors import BenchmarkError
+from medgen.engine.results.calibration import calibration_table
 from medgen.engine.results.conditions import effects_table
+from medgen.engine.results.labels import labels_table
 from medgen.engine.results.long_tables import VERDICT_ROWS
 from medgen.engine.results.subgroups import groups_table
 from medgen.engine.results.summary import read_summary
@@ -19,6 +21,7 @@ from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects
 from medgen.launch.quick import Quick, quick_run
 from medgen.launch.report.conditions import read_conditions
+from medgen.launch.report.labels import read_calibration, read_labels
 from medgen.launch.report.subgroups import read_subgroups
 
 TABLES = ("values", "predictions", "verdicts")
@@ -76,6 +79,14 @@ class Run:
     def subgroups(self) -> pa.Table:
         """One row a system, value and group (age, sex …), with gap and worst group."""
         return groups_table(read_subgroups(self._objects, self.id))
+
+    def labels(self) -> pa.Table:
+        """One row a system, task and label of a fixed list, and one for their mean."""
+        return labels_table(read_labels(self._objects, self.id))
+
+    def calibration(self) -> pa.Table:
+        """One row a system and task: how its probabilities of the options fit."""
+        return calibration_table(read_calibration(self._objects, self.id))
 
     @property
     def report(self) -> str:

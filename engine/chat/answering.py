@@ -18,6 +18,7 @@ from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.answers.refusals import is_refusal
 from medgen.engine.bounds import too_long
 from medgen.engine.chat.messages import ChatReply, ChatRequest, Message, Sampling
+from medgen.engine.chat.odds import option_odds
 from medgen.engine.chat.questions import demonstrations, question
 from medgen.engine.chat.quoting import storable
 from medgen.engine.data import Asks, Image, Prediction, PredictionStatus, Sample
@@ -204,9 +205,10 @@ def answer(sample: Sample, reply: ChatReply, style: AnswerStyle) -> Prediction:
 
     The text is kept whatever the status; what the model thought before it goes to the details.
     """
-    details = {"prompt": style.prompt, "prompt_hash": prompt_hash(style.prompt)}
+    details: dict[str, Any] = {"prompt": style.prompt, "prompt_hash": prompt_hash(style.prompt)}
     if not style.images and (unseen := _pictures(sample)):
         details["pictures_left_out"] = str(unseen)
+    details |= option_odds(sample, reply)
     key = prompt_field(sample, style)
     if why := too_long(reply.text) or too_long(reply.reasoning):
         kept, usage = reply.text[:_THOUGHT_CHARS], reply.usage

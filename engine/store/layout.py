@@ -10,7 +10,8 @@
     runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, editions.json,
                    control/<number>.json, events/<chunk>.jsonl, identities/<driver>/…,
                    drivers/<driver>.json, drivers/<driver>.gone,
-                   summary.parquet, conditions.parquet, subgroups.parquet, certainty.json,
+                   summary.parquet, conditions.parquet, subgroups.parquet, labels.parquet,
+                   calibration.parquet, certainty.json,
                    sentinels.json, sets/…, report/…, tables.json,
                    tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
     claims/<scope>/<range>-<number>.json
@@ -231,6 +232,16 @@ class RunPlace:
     def subgroups(self) -> str:
         """Values by the groups that the benchmark names; only of one that names some."""
         return f"{self.folder}/subgroups.parquet"
+
+    @property
+    def labels(self) -> str:
+        """Labels of fixed lists over the run; only of one that asks for some."""
+        return f"{self.folder}/labels.parquet"
+
+    @property
+    def calibration(self) -> str:
+        """How probabilities of options fit; only of a run whose rows keep some."""
+        return f"{self.folder}/calibration.parquet"
 
     @property
     def sets(self) -> str:

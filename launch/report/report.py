@@ -16,7 +16,9 @@ from medgen.engine.data import Prediction, Sample
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.graph import stages_saved
 from medgen.engine.plan.plan import Node
+from medgen.engine.results.calibration import CalibrationRow
 from medgen.engine.results.conditions import ConditionEffect
+from medgen.engine.results.labels import LabelRow
 from medgen.engine.results.subgroups import GroupMean
 from medgen.engine.results.summary import has_random_weights
 from medgen.engine.run.reader import RunReader
@@ -27,6 +29,7 @@ from medgen.launch.report.conditions import (
     pairing_tables,
     read_conditions,
 )
+from medgen.launch.report.labels import over_all, read_calibration, read_labels
 from medgen.launch.report.pages import page
 from medgen.launch.report.pictures import Panel, panel_sheet
 from medgen.launch.report.subgroups import first_values, read_subgroups
@@ -74,6 +77,8 @@ class Report:
     tables: tuple[FormatTable, ...]
     conditions: tuple[ConditionEffect, ...]
     subgroups: tuple[GroupMean, ...]
+    labels: tuple[LabelRow, ...]
+    calibration: tuple[CalibrationRow, ...]
     pairings: tuple[PairingTable, ...]
     sets: tuple["SetRow", ...]
     shown: tuple[Shown, ...]
@@ -116,6 +121,8 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
         tables=tuple(format_tables(plain_rows)),
         conditions=tuple(model_rows(effects)),
         subgroups=tuple(first_values(read_subgroups(reader.objects, plan.run_id), _GROUPED)),
+        labels=over_all(read_labels(reader.objects, plan.run_id)),
+        calibration=tuple(read_calibration(reader.objects, plan.run_id)),
         pairings=tuple(pairing_tables(effects)),
         sets=sets,
         shown=shown,

@@ -1,0 +1,224 @@
+"""Labels of a fixed list, over a whole run: F1 of each and their mean, AUROC, Cohen's kappa.
+
+A task has a fixed list where all its items have the same options, in any order. An answer that
+cannot be read names no label; one that failed is left out, and counted. What systems are asked
+about, and how they were read, is as in the metric `choice_accuracy`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from medgen.engine.answers.forms import canonical
+from medgen.engine.answers.options import options_of
+from medgen.engine.answers.several import read_choices
+from medgen.engine.chat.odds import stored_odds
+from medgen.engine.data import Prediction, Sample
+from medgen.engine.plan.plan import System
+from medgen.engine.results.label_tally import (
+    auroc,
+    equal_share,
+    kappa,
+    macro,
+    of_labels,
+    tally,
+)
+from medgen.engine.results.reduced import by_source, reduced_interval
+from medgen.engine.results.statistics import Floats
+from medgen.engine.run.reader import RunReader
+from medgen.engine.stages import SCORE
+
+METRICS = frozenset({"labels", "choice_accuracy"})  # a run with one of these has such tables
+OVER_ALL = ""  # the name of the mean over labels
+_MOST_LABELS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """One label of one task and system, or the mean over labels (`label` is empty)."""
+
+    system: str
+    task: str
+    label: str
+    n: int  # items
+    left_out: int  # items whose prediction failed
+    right: int  # items of which it is right; over all: labels that have both classes
+    named: int  # items whose answer names it
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    balanced_accuracy: float | None
+    auroc: float | None
+    f1_low: float | None
+    f1_high: float | None
+    equal: float | None  # over all: exactly the right labels
+    kappa: float | None  # over all, where one label is right
+    kappa_low: float | None
+    kappa_high: float | None
+
+
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("system", "task", "label")),
+        *((name, pa.int64()) for name in ("n", "left_out", "right", "named")),
+        *((name, pa.float64()) for name in ("precision", "recall", "f1", "balanced_accuracy")),
+        *((name, pa.float64()) for name in ("auroc", "f1_low", "f1_high", "equal")),
+        *((name, pa.float64()) for name in ("kappa", "kappa_low", "kappa_high")),
+    ],
+    metadata={"medgen.schema": "labels/1"},
+)
+
+
+@dataclass
+class _Items:
+    """What one system did in one task."""
+
+    labels: tuple[str, ...] = ()
+    right: list[frozenset[str]] = field(default_factory=list)
+    named: list[frozenset[str]] = field(default_factory=list)
+    odds: list[Mapping[str, float] | None] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    left_out: int = 0
+    one_right: bool = True
+    fixed: bool = True
+
+    def add(self, sample: Sample, prediction: Prediction) -> None:
+        words = {option.key: canonical(option.words) for option in options_of(sample.choices).each}
+        labels = tuple(sorted(words.values()))
+        self.labels = self.labels or labels
+        self.fixed = self.fixed and labels == self.labels and len(set(labels)) == len(labels)
+        if not self.fixed:
+            return
+        self.one_right = self.one_right and sample.asks == "choice"
+        if prediction.status != "ok":
+            self.left_out += 1
+            return
+        keys = [*words]
+        named, _ = read_choices(prediction.text or "", sample.choices)
+        odds = stored_odds(prediction)
+        self.right.append(frozenset(words[keys[place]] for place in sample.reference_choices))
+        self.named.append(frozenset(words[key] for key in named))
+        self.odds.append(dict(zip(words.values(), odds, strict=True)) if odds else None)
+        self.sources.append(sample.source or sample.id)
+
+
+def label_rows(reader: RunReader) -> list[LabelRow]:
+    """The rows of every system; none of a run that asks for no labels of a fixed list.
+
+    Reads one shard at a time; memory holds the read answers.
+
+    Raises:
+        CorruptError: stored rows are damaged.
+    """
+    if not has_labels(reader):
+        return []
+    systems = [system for system in reader.plan.systems if not system.condition]
+    found: dict[tuple[str, str], _Items] = {}
+    for shard in range(reader.plan.shards):
+        samples = {s.id: s for s in reader.benchmark.samples(shard) if _is_asked(s)}
+        for system in systems if samples else ():
+            _add(reader, system, shard, (samples, found))
+    return [
+        row
+        for (system, task), items in sorted(found.items())
+        if items.fixed and len(items.labels) <= _MOST_LABELS
+        for row in _rows(system, task, items)
+    ]
+
+
+def has_labels(reader: RunReader) -> bool:
+    """Whether a metric of the run reads choices."""
+    nodes = reader.plan.nodes.values()
+    return any(node.stage == SCORE.name and node.label in METRICS for node in nodes)
+
+
+def labels_table(rows: Sequence[LabelRow]) -> pa.Table:
+    """The rows as a table (`SCHEMA`)."""
+    return pa.Table.from_pylist([asdict(row) for row in rows], SCHEMA)
+
+
+def _is_asked(sample: Sample) -> bool:
+    return sample.asks in ("choice", "choices") and bool(sample.reference_choices)
+
+
+def _add(
+    reader: RunReader,
+    system: System,
+    shard: int,
+    of: tuple[Mapping[str, Sample], dict[tuple[str, str], _Items]],
+) -> None:
+    samples, found = of
+    for prediction in reader.predictions(system.name, shard):
+        if sample := samples.get(prediction.sample_id):
+            found.setdefault((system.name, sample.task), _Items()).add(sample, prediction)
+
+
+def _rows(system: str, task: str, items: _Items) -> Iterator[LabelRow]:
+    if not items.right:
+        return
+    right, named = _table(items.right, items.labels), _table(items.named, items.labels)
+    sums = tally(right, named)
+    _, codes = np.unique(items.sources, return_inverse=True)
+    sources, whole = by_source(sums, codes), sums.sum(axis=0, keepdims=True)
+    areas = _areas(right, items)
+    about = {"system": system, "task": task, "n": len(sums), "left_out": items.left_out}
+    yield _mean_row(about, sources, items, [area for area in areas if area is not None])
+    each, count = of_labels(whole), len(items.labels)
+    for place, label in enumerate(items.labels):
+        low, high = _ends(reduced_interval(sources, partial(_f1_of, place)))
+        found = {name: _plain(each[name][0, place]) for name in _VALUES}
+        counts = {"right": whole[0, count + place], "named": whole[0, 2 * count + place]}
+        own = {"label": label, "auroc": areas[place], "f1_low": low, "f1_high": high}
+        yield _row({**about, **found, **{n: int(v) for n, v in counts.items()}, **own})
+
+
+def _mean_row(
+    about: Mapping[str, object], sources: Floats, items: _Items, areas: Sequence[float]
+) -> LabelRow:
+    whole = sources.sum(axis=0, keepdims=True)
+    low, high = _ends(reduced_interval(sources, partial(macro, name="f1")))
+    found: dict[str, object] = {name: _plain(macro(whole, name)[0]) for name in _VALUES}
+    found |= {"f1_low": low, "f1_high": high, "equal": _plain(equal_share(whole)[0])}
+    found |= {"auroc": sum(areas) / len(areas) if areas else None, "label": OVER_ALL}
+    found["right"] = int(np.isfinite(of_labels(whole)["f1"]).sum())
+    found["named"] = sum(map(bool, items.named))
+    if items.one_right:
+        ends = _ends(reduced_interval(sources, kappa))
+        found |= {"kappa": _plain(kappa(whole)[0]), "kappa_low": ends[0], "kappa_high": ends[1]}
+    return _row({**about, **found})
+
+
+def _row(found: Mapping[str, object]) -> LabelRow:
+    return msgspec.convert({name: found.get(name) for name in SCHEMA.names}, LabelRow)
+
+
+def _f1_of(place: int, sums: Floats) -> Floats:
+    return of_labels(sums)["f1"][:, place]
+
+
+_VALUES = ("precision", "recall", "f1", "balanced_accuracy")
+
+
+def _table(sets: Sequence[frozenset[str]], labels: Sequence[str]) -> Floats:
+    return np.array([[float(label in one) for label in labels] for one in sets])
+
+
+def _areas(right: Floats, items: _Items) -> list[float | None]:
+    """One label against all others, over the items that have probabilities."""
+    held = [at for at, odds in enumerate(items.odds) if odds]
+    if not held:
+        return [None] * len(items.labels)
+    scores = np.array([[(items.odds[at] or {})[label] for label in items.labels] for at in held])
+    return [auroc(right[held, at], scores[:, at]) for at in range(len(items.labels))]
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _ends(interval: tuple[float, ...]) -> tuple[float | None, float | None]:
+    return (interval[0], interval[1]) if interval else (None, None)
