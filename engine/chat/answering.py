@@ -19,6 +19,7 @@ from medgen.engine.answers.refusals import is_refusal
 from medgen.engine.bounds import too_long
 from medgen.engine.chat.messages import ChatReply, ChatRequest, Message, Sampling
 from medgen.engine.chat.odds import option_odds
+from medgen.engine.chat.official import OFFICIAL, official_messages
 from medgen.engine.chat.questions import demonstrations, question
 from medgen.engine.chat.quoting import storable
 from medgen.engine.data import Asks, Image, Prediction, PredictionStatus, Sample
@@ -130,7 +131,8 @@ class AnswerStyle(Settings, frozen=True, kw_only=True):
     Attributes:
         mode: "vqa" (words for every sample) or "compositional" (words and, for samples whose
             answer is a picture, the prompt of the image model that follows).
-        prompt: version of our prompts.
+        prompt: version of our prompts, or `official:<name>` (`medgen.engine.chat.official`), which
+            an image model's prompt is never asked by.
         sampling: how replies are drawn; its seed is mixed with each sample's id.
         constrained: hold replies to the JSON schema, where there is one.
         letters: the most that the schema allows for the text and for the image prompt; a model
@@ -150,12 +152,16 @@ class AnswerStyle(Settings, frozen=True, kw_only=True):
     images: Annotated[int, Meta(ge=0)] = 8
 
     def __post_init__(self) -> None:
-        if self.prompt not in PROMPTS:
-            raise Unusable(f"no answer prompt {self.prompt!r}; there are {sorted(PROMPTS)}")
+        if self.prompt not in PROMPTS and self.prompt not in OFFICIAL:
+            known = [*sorted(PROMPTS), *sorted(OFFICIAL)]
+            raise Unusable(f"no answer prompt {self.prompt!r}; there are {known}")
 
 
 def prompt_hash(version: str) -> str:
     """16 hex digits of the words of a version and of the schemas that go with them."""
+    if version in OFFICIAL:
+        text = json.dumps(OFFICIAL[version].facts(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
     prompt = PROMPTS[version]
     words = [prompt.system, dict(prompt.tasks), dict(prompt.asks)]
     words += [prompt.edit, prompt.generate, prompt.draw]
@@ -174,9 +180,12 @@ def answer_request(
         style: how the system answers.
         seed: for this sample's draw.
     """
-    prompt = PROMPTS[style.prompt]
     key = prompt_field(sample, style)
     sampling = structs.replace(style.sampling, seed=seed)
+    if style.prompt in OFFICIAL and key is None:
+        messages = official_messages(OFFICIAL[style.prompt], sample, images)
+        return ChatRequest(messages, sampling, None, sample.id)
+    prompt = PROMPTS.get(style.prompt, PROMPTS["answer/1"])
     asked = question(sample, images, _order(prompt, sample, key))
     messages = (Message("system", (prompt.system,)), *demonstrations(sample), asked)
     schema = _schema(key, style.letters) if key and style.constrained else None

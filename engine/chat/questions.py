@@ -31,12 +31,18 @@ def question(sample: Sample, images: Sequence[Image], order: str) -> Message:
             if the instruction has it, the others stand before the text, each after its label.
         order: in which form the answer is wanted; may be empty.
     """
+    context = f"Context: {defang(sample.context)}\n\n" if sample.context else ""
+    after = _choices(sample) + (f"\n\n{order}" if order else "")
+    return with_images(sample, images, (f"{context}Instruction: ", after))
+
+
+def with_images(sample: Sample, images: Sequence[Image], around: tuple[str, str]) -> Message:
+    """The instruction between two texts, with images at their marks in it or before all of it."""
     pieces = _in_places(sample.instruction, images)
     standing = [piece for piece in pieces if isinstance(piece, Image)]
     before = [image for image in images if not any(image is piece for piece in standing)]
-    context = f"Context: {defang(sample.context)}\n\n" if sample.context else ""
     words = [defang(piece) if isinstance(piece, str) else piece for piece in pieces]
-    parts = [f"{context}Instruction: ", *words, _choices(sample), order and f"\n\n{order}"]
+    parts = [around[0], *words, around[1]]
     return Message("user", (*_with_labels(before), *_with_texts_as_one(parts)))
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from medgen.adapters.images.contact_sheet import fit_images
-from medgen.engine.chat.answering import PROMPTS, AnswerStyle, answer_request
+from medgen.engine.chat.answering import PROMPTS, AnswerStyle, answer_request, prompt_hash
 from medgen.engine.chat.messages import Message
+from medgen.engine.chat.official import OFFICIAL
 from medgen.engine.data import ASKS, Asks, Image, Sample, Turn
 from medgen.engine.errors import ImageError
 
@@ -111,3 +112,54 @@ def test_more_images_than_fit_become_sheets(noise) -> None:  # type: ignore[no-u
     assert "Image 4: Slice 3" in fitted.input_images[0].label
     with pytest.raises(ImageError, match="1 are the most"):
         fit_images(of, 1)
+
+
+LUNG = {"choices": ("lung", "liver")}
+YES = {"choices": ("yes", "no")}
+
+
+LETTER = "Answer with the option's letter from the given choices directly."
+PHRASE = "Answer the question using a single word or phrase."
+ZH = "\u8bf7\u7528\u4e00\u4e2a\u8bcd\u6216\u77ed\u8bed\u56de\u7b54\u95ee\u9898\u3002"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "of", "put"),
+    [
+        ("mmmu", sample("choice", **LUNG), ["What is it?", "(A) lung", "(B) liver", LETTER]),
+        ("mmmu", sample(), ["What is it?", PHRASE]),
+        (
+            "vlmevalkit", sample("choice", **LUNG),
+            ["Question: What is it?", "Options:", "A. lung", "B. liver",
+             "Please select the correct answer from the options above."],
+        ),
+        (
+            "medevalkit", sample("choice", **YES),
+            ["What is it?", "Please output 'yes' or 'no'(no extra output)."],
+        ),
+        (
+            "medevalkit", sample(context="A scar."),
+            ["A scar.", "What is it?", "Please answer the question concisely."],
+        ),
+        ("slake", sample("choice", **YES), ["What is it?", PHRASE]),
+        ("slake", sample(language="zh"), ["What is it?", ZH]),
+    ],
+)  # fmt: skip
+def test_official_prompts_put_a_question_as_their_authors_do(
+    prompt: str, of: Sample, put: list[str]
+) -> None:
+    style = AnswerStyle(prompt=f"official:{prompt}")
+    (only,) = answer_request(of, of.shown_images, style, 0).messages
+    assert only.role == "user"
+    assert only.parts == (of.shown_images[0], "\n".join(put))
+
+
+def test_official_prompts_are_told_apart_and_ask_for_no_image_prompt() -> None:
+    names = [*PROMPTS, *OFFICIAL]
+    assert len({prompt_hash(name) for name in names}) == len(names)
+    of = sample("image")
+    style = AnswerStyle(prompt="official:mmmu", mode="compositional")
+    ours = AnswerStyle(mode="compositional")
+    assert answer_request(of, of.shown_images, style, 0) == answer_request(
+        of, of.shown_images, ours, 0
+    )
