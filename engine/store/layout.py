@@ -27,8 +27,12 @@ whatever was damaged.
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from medgen.engine.errors import ConfigError
+
+# Of conditions, of groups, of labels of fixed lists, of probabilities of options.
+Beside = Literal["conditions", "subgroups", "labels", "calibration"]
 
 SAMPLES = "samples"
 BENCHMARKS = "benchmarks"
@@ -223,25 +227,9 @@ class RunPlace:
         """Who leads each format, and how surely."""
         return f"{self.folder}/certainty.json"
 
-    @property
-    def conditions(self) -> str:
-        """What conditions did to systems; only of a run that has some."""
-        return f"{self.folder}/conditions.parquet"
-
-    @property
-    def subgroups(self) -> str:
-        """Values by the groups that the benchmark names; only of one that names some."""
-        return f"{self.folder}/subgroups.parquet"
-
-    @property
-    def labels(self) -> str:
-        """Labels of fixed lists over the run; only of one that asks for some."""
-        return f"{self.folder}/labels.parquet"
-
-    @property
-    def calibration(self) -> str:
-        """How probabilities of options fit; only of a run whose rows keep some."""
-        return f"{self.folder}/calibration.parquet"
+    def beside(self, table: Beside) -> str:
+        """A table beside the means; a run of which it says nothing has none."""
+        return f"{self.folder}/{table}.parquet"
 
     @property
     def sets(self) -> str:

@@ -45,14 +45,14 @@ def write_conditions(reader: RunReader) -> list[ConditionEffect]:
     """
     effects = condition_effects(reader)
     if effects:
-        place = RunPlace(reader.plan.run_id).conditions
+        place = RunPlace(reader.plan.run_id).beside("conditions")
         reader.objects.replace(place, parquet_bytes(effects_table(effects)))
     return effects
 
 
 def read_conditions(objects: Objects, run_id: str) -> list[ConditionEffect]:
     """What was stored; empty for a run without conditions."""
-    return stored_rows(objects, RunPlace(run_id).conditions, ConditionEffect)
+    return stored_rows(objects, RunPlace(run_id).beside("conditions"), ConditionEffect)
 
 
 def model_rows(effects: Sequence[ConditionEffect], most: int = 0) -> list[ConditionEffect]:

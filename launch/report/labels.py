@@ -26,7 +26,7 @@ def write_labels(reader: RunReader) -> list[LabelRow]:
     """
     rows = label_rows(reader)
     if rows:
-        place = RunPlace(reader.plan.run_id).labels
+        place = RunPlace(reader.plan.run_id).beside("labels")
         reader.objects.replace(place, parquet_bytes(labels_table(rows)))
     return rows
 
@@ -39,19 +39,19 @@ def write_calibration(reader: RunReader) -> list[CalibrationRow]:
     """
     rows = calibration_rows(reader)
     if rows:
-        place = RunPlace(reader.plan.run_id).calibration
+        place = RunPlace(reader.plan.run_id).beside("calibration")
         reader.objects.replace(place, parquet_bytes(calibration_table(rows)))
     return rows
 
 
 def read_labels(objects: Objects, run_id: str) -> list[LabelRow]:
     """What was stored; empty where nothing was."""
-    return stored_rows(objects, RunPlace(run_id).labels, LabelRow)
+    return stored_rows(objects, RunPlace(run_id).beside("labels"), LabelRow)
 
 
 def read_calibration(objects: Objects, run_id: str) -> list[CalibrationRow]:
     """What was stored; empty where nothing was."""
-    return stored_rows(objects, RunPlace(run_id).calibration, CalibrationRow)
+    return stored_rows(objects, RunPlace(run_id).beside("calibration"), CalibrationRow)
 
 
 def over_all(rows: Sequence[LabelRow]) -> tuple[LabelRow, ...]:

@@ -22,14 +22,14 @@ def write_subgroups(reader: RunReader) -> list[GroupMean]:
     """
     rows = group_means(reader)
     if rows:
-        place = RunPlace(reader.plan.run_id).subgroups
+        place = RunPlace(reader.plan.run_id).beside("subgroups")
         reader.objects.replace(place, parquet_bytes(groups_table(rows)))
     return rows
 
 
 def read_subgroups(objects: Objects, run_id: str) -> list[GroupMean]:
     """What was stored; empty where nothing was."""
-    return stored_rows(objects, RunPlace(run_id).subgroups, GroupMean)
+    return stored_rows(objects, RunPlace(run_id).beside("subgroups"), GroupMean)
 
 
 def first_values(rows: Sequence[GroupMean], most: int) -> list[GroupMean]:
