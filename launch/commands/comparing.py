@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgen.launch.commands.completing import complete_side
-from medgen.launch.commands.options import as_json, store_option
+from medgen.launch.commands.options import as_json, store_option, store_words
 from medgen.launch.commands.results import open_run
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def compare_command(
 
     from medgen.engine.results.comparison import compare
     from medgen.launch.report import verdicts
-    from medgen.launch.report.standing import comparison_lines
+    from medgen.launch.view.comparing import comparison_lines
+    from medgen.launch.view.terminal import spelt
 
     if published:
         return _beside_published(published, store, run, as_json)
@@ -75,9 +76,10 @@ def compare_command(
             Console().print(table)
     else:
         for line in comparison_lines(found):
-            sys.stdout.write(f"{line}\n")
-        sys.stdout.write(f"all     medgen compare {left} {right} --all\n")
-        sys.stdout.write("look    medgen view --page compare\n")
+            sys.stdout.write(f"{spelt(line, sys.stdout)}\n")
+        more = store_words(store)
+        sys.stdout.write(f"all     medgen compare {left} {right} --all{more}\n")
+        sys.stdout.write(f"look    medgen view --page compare{more}\n")
     return 0
 
 
@@ -127,7 +129,8 @@ def gate_command(
     from medgen.conf.loading import gate_rules
     from medgen.engine.results.gate import GateRules, gate
     from medgen.launch.report import verdicts
-    from medgen.launch.report.standing import gate_lines
+    from medgen.launch.view.comparing import gate_lines
+    from medgen.launch.view.terminal import spelt
 
     given = GateRules(**gate_rules(rules)) if rules else GateRules()
     sides = _side(baseline, store, run), _side(candidate, store, run)
@@ -138,6 +141,6 @@ def gate_command(
     if as_json:
         sys.stdout.write(verdicts.gate_json(verdict) + "\n")
     else:
-        sys.stdout.writelines(f"{line}\n" for line in gate_lines(verdict))
-        sys.stdout.write(f"why     medgen compare {baseline} {candidate}\n")
+        sys.stdout.writelines(f"{spelt(line, sys.stdout)}\n" for line in gate_lines(verdict))
+        sys.stdout.write(f"why     medgen compare {baseline} {candidate}{store_words(store)}\n")
     return verdict.exit_code

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medgen.launch.commands.completing import complete_run
-from medgen.launch.commands.options import as_json, emit, say, store_option
+from medgen.launch.commands.options import as_json, emit, say, store_option, store_words
 
 if TYPE_CHECKING:
     from medgen.engine.run.reader import RunReader
@@ -29,9 +29,10 @@ def open_run(store: str, run: str | None) -> "RunReader":
 
 @click.command("status")
 @click.argument("run", required=False, shell_complete=complete_run)
+@click.option("--all", "whole", is_flag=True, help="A row for each system and what it owes.")
 @store_option
 @as_json
-def status_command(run: str | None, store: str, as_json: bool) -> int:
+def status_command(run: str | None, whole: bool, store: str, as_json: bool) -> int:
     """Show where a run stands. RUN is its id or the beginning of it; by default the last one.
 
     Of a run that is not over and has not been heard of for a minute it listens for 50 s: a driver
@@ -45,6 +46,7 @@ def status_command(run: str | None, store: str, as_json: bool) -> int:
     from medgen.engine.run.survey import survey
     from medgen.launch.run.plan import reckoning_lines, standing_table
     from medgen.launch.run.standing import standing
+    from medgen.launch.run.whereabouts import status_lines
 
     reader = open_run(store, run)
     folder = RunFolder(reader.objects, reader.plan.run_id)
@@ -58,9 +60,15 @@ def status_command(run: str | None, store: str, as_json: bool) -> int:
             known |= {"forecast": reckoned[0], "taken": plain(reckoned[1])}
         emit("status", run=reader.plan.run_id, shards_to_do=left, **known)
         return 0
-    Console().print(standing_table(reader.plan, todo, status))
+    if whole:
+        Console().print(standing_table(reader.plan, todo, status))
+    for line in () if whole else status_lines(reader.plan, todo, status):
+        say(line)
     for line in reckoning_lines(*reckoned) if reckoned else ():
         say(line)
+    if not status or status.status != "success":
+        say(f"go on   medgen run --config {reader.plan.run_id.rpartition('-')[0]}")
+    say(f"look    medgen view {reader.plan.run_id}{store_words(store)}")
     return 0
 
 

@@ -432,7 +432,7 @@ def _value_entry(place: int, key: Key, rows: Sequence[Row]) -> ValueEntry:
     return ValueEntry(
         place=place,
         key=key,
-        title=_title(str(first["metric"]), key),
+        title=value_title(str(first["metric"]), key),
         direction=None if direction is None else str(direction),
         threshold=first["threshold"],
         pass_when=first["pass_when"],
@@ -446,7 +446,8 @@ _SPELLINGS = {
 }  # fmt: skip
 
 
-def _title(metric: str, key: Key) -> str:
+def value_title(metric: str, key: Key) -> str:
+    """A value as people read it, with its unit."""
     name, _, view = metric.rpartition("/")
     if key[0] == "judge" and view in _VIEWS:
         who, _, dimension = name.rpartition(":")

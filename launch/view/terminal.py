@@ -38,11 +38,14 @@ def print_results(data: StoredRun, certainty: Certainty, out: TextIO | None = No
     stream = out or sys.stdout
     console = Console(file=stream, highlight=False, soft_wrap=True)
     plain = not console.is_terminal or console.no_color or os.environ.get("TERM") == "dumb"
-    ascii_only = "utf" not in (stream.encoding or "utf-8").lower()
     for line in result_lines(data, certainty, console.width, plain):
-        if ascii_only:
-            line = Text(line.plain.translate(_PLAIN))
-        console.print(line)
+        known = spelt(line.plain, stream)
+        console.print(line if known == line.plain else Text(known))
+
+
+def spelt(line: str, out: TextIO) -> str:
+    """A line in the signs that a stream has: without UTF-8, words stand for glyphs."""
+    return line if "utf" in (out.encoding or "utf-8").lower() else line.translate(_PLAIN)
 
 
 def result_lines(data: StoredRun, certainty: Certainty, width: int, plain: bool) -> Iterator[Text]:

@@ -73,6 +73,20 @@ def test_a_gate_ends_with_its_verdicts_code_and_never_swaps_its_sides(
     assert verdict["candidate"].endswith(f"/ {sides[1]}")
 
 
+def test_words_come_first_and_fit_eighty_columns(store: str) -> None:
+    _, out, _ = medgen("compare", "base", "worse", "--store", store)
+    lines = [line for line in out.splitlines() if not line.startswith(("all ", "look "))]
+    assert lines[0].startswith("Left is shown to be better")
+    assert lines[1] == "left base, right worse"
+    assert any("PSNR, dB" in line and line.endswith("● left") for line in lines)
+    # The next command is copied whole, and finds the same store.
+    assert f"--store {store}" in out.splitlines()[-1]
+    _, out, _ = medgen("status", "--store", store)
+    lines += [line for line in out.splitlines() if not line.startswith(("go on ", "look "))]
+    assert "complete" in out.splitlines()[0]
+    assert max(map(len, lines)) <= 80
+
+
 def test_too_little_to_tell_ends_with_5(tmp_path: Path) -> None:
     stored(fake(16), str(tmp_path))
     assert medgen("gate", "base", "same", "--store", str(tmp_path))[0] == 5

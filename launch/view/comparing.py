@@ -2,32 +2,33 @@
 
 from collections.abc import Iterator, Sequence
 
+from medgen.engine.results.certainty import LEAST_PAIRS, LEAST_SOURCES
 from medgen.engine.results.comparison import Comparison, Contrast
 from medgen.engine.results.gate import CellFinding, GateVerdict
 from medgen.launch.report.escaping import visible
 from medgen.launch.report.tables import PLUMBING, number
+from medgen.launch.view import numbers
+from medgen.launch.view.board import format_short
+from medgen.launch.view.data import value_title
 
 _SUREST = 3
 _FINDINGS = 12
-_WORDS = {
-    "right": "[sure] right", "left": "[sure] left", "neither shown": "[-] no",
-    "unknown direction": "[-] ?",
-}  # fmt: skip
+_NAME = 32  # letters of a system's name in the line that names both
 
 
 def comparison_lines(comparison: Comparison) -> Iterator[str]:
     """The verdict, a line a format, the surest of the rest, and what is left out."""
     yield _verdict(comparison)
-    yield f"left {visible(comparison.left)}, right {visible(comparison.right)}; right - left"
+    yield from _sides(comparison)
     if comparison.random_weights:
         yield PLUMBING
     if comparison.across:
         yield visible(f"Compared across a difference: {'; '.join(comparison.across)}")
     yield ""
-    yield f"{'where':<19} {'value':<22} {'left':>7} {'right':>7}  {'difference':<25} shown?"
+    yield f"{'where':<15} {'value':<16} {'left':>6} {'right':>6} {'difference':<23} shown?"
     whole = [c for c in comparison.contrasts if c.kind == "all"]
     heads = list({c.format: c for c in reversed(_by_weight(whole))}.values())[::-1]
-    yield from (_line(c, c.format) for c in heads)
+    yield from (_line(c, format_short(c.format)) for c in heads)
     rest = [c for c in whole if c not in heads]
     for title, group in (
         (f"surest of the other {len(rest)} values", rest),
@@ -35,7 +36,8 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     ):
         if group:
             yield title
-            yield from (_line(c, c.group if c.kind == "task" else c.format) for c in _surest(group))
+            for one in _surest(group):
+                yield _line(one, one.group if one.kind == "task" else format_short(one.format))
     yield from _missing(whole)
 
 
@@ -68,18 +70,62 @@ def _surest(contrasts: Sequence[Contrast]) -> list[Contrast]:
     return sorted(tested, key=lambda c: c.sign_flip_p or 0.0)[:_SUREST]
 
 
+def _sides(comparison: Comparison) -> Iterator[str]:
+    """Which is which, and of which run where there are two."""
+    (one, left), (two, right) = (_run_and_system(s) for s in (comparison.left, comparison.right))
+    same = one == two
+    names = [_cut(visible(n if same or not r else f"{r}/{n}"), _NAME)
+             for r, n in ((one, left), (two, right))]  # fmt: skip
+    yield f"left {names[0]}, right {names[1]}"
+    yield f"difference = right - left, paired on {comparison.shared:,} samples" + (
+        f" of {visible(one)}" if same and one else ""
+    )
+
+
+def _run_and_system(side: str) -> tuple[str, str]:
+    run, _, system = side.rpartition(" / ")
+    return run, system
+
+
 def _line(contrast: Contrast, where: str) -> str:
-    interval = f"[{number(contrast.ci_low)}, {number(contrast.ci_high)}]"
-    change = f"{number(contrast.difference)} {interval}"
+    """A value of both sides, rounded to the interval of their difference."""
+    low, high = contrast.ci_low, contrast.ci_high
+    places = numbers.decimals(numbers.half_width(low, high))
+
+    def as_text(value: float | None, sign: bool = False) -> str:
+        return numbers.number(value, places, sign).replace(numbers.MINUS, "-")
+
     arrow = {"higher": " ↑", "lower": " ↓"}.get(contrast.direction or "", "")
-    value = _cut(f"{visible(contrast.metric)}{arrow}", 22)
-    means = f"{number(contrast.left_mean):>7} {number(contrast.right_mean):>7}"
-    place = _cut(visible(where), 19)
-    return f"{place:<19} {value:<22} {means}  {change:<25} {_WORDS[contrast.better]}"
+    title = visible(value_title(contrast.metric, _key(contrast))).replace(", with ref.", ", ref.")
+    value = f"{_cut(title, 14)}{arrow}"
+    change = as_text(contrast.difference, sign=True)
+    if low is not None and high is not None:
+        change += f" [{as_text(low, sign=True)}, {as_text(high, sign=True)}]"
+    means = f"{as_text(contrast.left_mean):>6} {as_text(contrast.right_mean):>6}"
+    return f"{_cut(visible(where), 15):<15} {value:<16} {means} {change:<23} {_word(contrast)}"
+
+
+def _key(contrast: Contrast) -> tuple[str, str, str]:
+    return contrast.stage, contrast.label, contrast.output
+
+
+def _word(contrast: Contrast) -> str:
+    """What is shown, by the words of certainty."""
+    if contrast.better in ("left", "right"):
+        return f"● {contrast.better}"
+    if contrast.better == "unknown direction":
+        return "○ ?"
+    if contrast.n < LEAST_PAIRS or contrast.clusters < LEAST_SOURCES:
+        return "○ too few"
+    low, high = contrast.ci_low, contrast.ci_high
+    apart = low is not None and high is not None and low * high > 0
+    return "◐ likely" if apart else "○ no"
 
 
 def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 9]}…{text[-8:]}"
+    """A text cut in its middle."""
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[: most - 1 - half]}…{text[-half:]}"
 
 
 def _missing(whole: Sequence[Contrast]) -> Iterator[str]:
