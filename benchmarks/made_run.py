@@ -65,6 +65,8 @@ REASONS = {
     "timeout": "no reply in {n} s from http://127.0.0.1:8000/v1",
     "refused": "the model refused: I can't help with editing medical images",
 }
+# Pages draw maps of LPIPS with the metric itself, where its weights are.
+_METRIC = {"lpips": Spec("lpips")}
 _GROUPS = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
 Texts = Callable[[str, int], str]
 
@@ -147,7 +149,7 @@ class _Making:
             Recipe(
                 self.asked.name,
                 systems,
-                {m: Spec("made:Metric", {"name": m}) for m in METRICS},
+                {m: _METRIC.get(m, Spec("made:Metric", {"name": m})) for m in METRICS},
                 {self.asked.judge: Model(Spec("made:Judge", {"name": self.asked.judge}))},
                 protocol="table-iv",
                 thresholds={"overall_score": {"pass_when": ">=", "value": 8, "range": [1, 10]}},

@@ -67,7 +67,6 @@ class MetricsPage:
     systems: tuple[SystemEntry, ...]
     maps: Mapping[str, tuple[HeatLine, ...]]
     spread: tuple[tuple[str, Markup], ...]
-    agreements: tuple[tuple[str, tuple[Agreement, ...]], ...]
 
 
 def metrics_page(
@@ -83,7 +82,7 @@ def metrics_page(
         for f in data.formats
         if f in value.formats and (drawn := _ecdf(data, value, f, order, colors)) is not None
     )
-    return MetricsPage(value, tuple(order), maps, spread, tuple(_agreements(data)))
+    return MetricsPage(value, tuple(order), maps, spread)
 
 
 def _order(data: StoredRun, certainty: Certainty, value: ValueEntry) -> list[SystemEntry]:
@@ -283,7 +282,7 @@ def _dash(at: int) -> str:
     return ("──", "╌╌", "··", "─·")[at]
 
 
-def _agreements(data: StoredRun) -> "list[tuple[str, tuple[Agreement, ...]]]":
+def agreements(data: StoredRun) -> "list[tuple[str, tuple[Agreement, ...]]]":
     """In each format, every value against the one that ranks it, over all systems' samples."""
     found = []
     for format_ in data.formats:

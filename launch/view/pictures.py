@@ -14,13 +14,15 @@ from medgen.engine.images import as_rgb
 THUMB_SIDE = 128
 LARGEST_SIDE = 1024  # of a picture on a sample's page
 Grey = NDArray[np.float32]
-Map = Literal["absolute", "ssim"]
+Map = Literal["absolute", "ssim", "lpips"]
+MAPS: tuple[Map, ...] = ("absolute", "ssim", "lpips")
 # Nine steps of magma, dark for no difference.
 _MAGMA = (
     (0, 0, 4), (28, 16, 68), (79, 18, 123), (129, 37, 129), (181, 54, 122),
     (229, 80, 100), (251, 135, 97), (254, 194, 135), (252, 253, 191),
 )  # fmt: skip
-MAP_TOP = 0.30  # the difference that has the brightest step
+# The difference that has the brightest step; of LPIPS the threshold of the benchmark's protocol.
+MAP_TOPS: dict[Map, float] = {"absolute": 0.30, "ssim": 0.30, "lpips": 0.60}
 _WINDOW = 7
 
 
@@ -47,7 +49,9 @@ def whole(data: bytes) -> bytes:
     return _webp(image, lossless=True)
 
 
-def difference(output: bytes, reference: bytes, kind: Map) -> tuple[bytes, float]:
+def difference(
+    output: bytes, reference: bytes, kind: Literal["absolute", "ssim"]
+) -> tuple[bytes, float]:
     """A map of how an output differs from the reference, and its mean, 0 to 1.
 
     The output is resized to the reference. `absolute` is |output - reference|, mean of RGB; `ssim`
@@ -68,9 +72,14 @@ def difference(output: bytes, reference: bytes, kind: Map) -> tuple[bytes, float
         found = np.abs(ours - theirs).mean(axis=2)
     else:
         found = (1 - _ssim(ours.mean(axis=2), theirs.mean(axis=2))) / 2
-    steps = np.minimum(found / MAP_TOP * len(_MAGMA), len(_MAGMA) - 1).astype(np.uint8)
-    drawn = Pillow.fromarray(np.asarray(_MAGMA, dtype=np.uint8)[steps])
-    return _webp(drawn, lossless=True), float(found.mean())
+    return drawn_map(found, kind), float(found.mean())
+
+
+def drawn_map(found: Grey, kind: Map) -> bytes:
+    """A map in nine steps of magma, from no difference to the kind's brightest."""
+    shares = found / MAP_TOPS[kind] * len(_MAGMA)
+    steps = np.clip(shares, 0, len(_MAGMA) - 1).astype(np.uint8)
+    return _webp(Pillow.fromarray(np.asarray(_MAGMA, dtype=np.uint8)[steps]), lossless=True)
 
 
 def _ssim(

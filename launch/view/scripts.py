@@ -12,6 +12,7 @@ from medgen.launch.view import pictures
 from medgen.launch.view.board import format_short, format_title
 from medgen.launch.view.certain import headline
 from medgen.launch.view.data import StoredRun, ValueEntry
+from medgen.launch.view.maps import Maps
 
 BLOCK = 200  # samples of which texts come in one script
 _STEPS = 65534  # a value is a whole number of these between the column's ends; 65535: none
@@ -142,7 +143,7 @@ def _tease(text: str | None) -> str | None:
     return None if text is None else text[:_TEASER]
 
 
-def sample_block(data: StoredRun, position: int) -> Json:
+def sample_block(data: StoredRun, maps: Maps, position: int) -> Json:
     """Everything of one sample that its page shows, pictures left out."""
     span = (position, position + 1)
     (row,) = data.sample_rows(span) or [{}]
@@ -166,7 +167,8 @@ def sample_block(data: StoredRun, position: int) -> Json:
         "reference": _whole(row.get("reference_text")),
         "subtask": row.get("subtask"),
         "systems": systems,
-        "maps": _maps(data, position),
+        "maps": _means(data, maps, position),
+        "kinds": list(maps.kinds),
     }
 
 
@@ -216,18 +218,21 @@ def _verdict(row: Mapping[str, Any]) -> Json:
     }
 
 
-def _maps(data: StoredRun, position: int) -> Json:
-    """The mean of each difference map, by slot; only where there is a reference picture."""
+def _means(data: StoredRun, maps: Maps, position: int) -> Json:
+    """The mean of each difference map, by slot; only where there is a reference picture.
+
+    That of LPIPS is left to its score: nobody waits for a network who asks for none of its maps.
+    """
     reference = data.picture(position, "reference-0") if data.has_pictures else None
     if not reference or not pictures.is_shown(reference):
         return {}
     slots = ["input-0", *(f"s{s.place}" for s in data.systems)]
     found: Json = {}
     for slot in slots:
-        output = data.picture(position, slot)
-        if output and pictures.is_shown(output):
-            means = {k: pictures.difference(output, reference, k)[1] for k in ("absolute", "ssim")}
-            found[slot] = {k: round(v, 4) for k, v in means.items()}
+        drawn = {k: maps.drawn(position, slot, k) for k in pictures.MAPS if k != "lpips"}
+        means = {k: round(made[1], 4) for k, made in drawn.items() if made is not None}
+        if means:
+            found[slot] = means
     return found
 
 

@@ -4,7 +4,7 @@ import hmac
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
-from threading import Lock
+from threading import Lock, Thread
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -16,7 +16,7 @@ from medgen.engine.errors import MedgenError
 from medgen.engine.run.folder import run_ids
 from medgen.engine.store.objects import Objects
 from medgen.launch.view.data import StoredRun, sample_digest
-from medgen.launch.view.site import POLICY, TYPES, Site, warm_up
+from medgen.launch.view.site import POLICY, TYPES, Site, warm_up, warm_up_more
 
 COOKIE = "medgen-view"
 _HEADERS = {
@@ -135,4 +135,5 @@ def serve(app: Starlette, at: socket.socket) -> None:
     import uvicorn
 
     config = uvicorn.Config(app, log_level="error", access_log=False, server_header=False)
+    Thread(target=warm_up_more, daemon=True).start()
     uvicorn.Server(config).run(sockets=[at])

@@ -10,6 +10,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import cache, cached_property
+from importlib import import_module
 from importlib.resources import files
 from typing import Any
 
@@ -35,6 +36,7 @@ from medgen.launch.view.board import Board, boards, colors, format_short, format
 from medgen.launch.view.certain import Certainty, certainty_of, headline
 from medgen.launch.view.data import StoredRun, sample_digest
 from medgen.launch.view.glossary import GLOSSARY, KEYS
+from medgen.launch.view.maps import Maps
 
 PAGES = (
     ("index", "Overview"),
@@ -94,6 +96,11 @@ class Site:
     def boards(self) -> list[Board]:
         """The leaderboards."""
         return boards(self.data, self.certainty)
+
+    @cached_property
+    def maps(self) -> Maps:
+        """The difference maps."""
+        return Maps(self.data)
 
     @cached_property
     def colors(self) -> dict[str, int]:
@@ -180,7 +187,7 @@ class Site:
             if self.data.picture(position, slot):
                 yield from (f"p/{digest}-{slot}-{kind}.webp" for kind in ("thumb", "whole"))
                 if references and not slot.startswith("reference"):
-                    yield from (f"p/{digest}-{slot}-{kind}.webp" for kind in ("absolute", "ssim"))
+                    yield from (f"p/{digest}-{slot}-{kind}.webp" for kind in self.maps.kinds)
 
     def _page(self, name: str, places: list[int]) -> str | None:
         if name in ("gallery", "sample") and not places:
@@ -208,7 +215,7 @@ class Site:
         if name == "texts" and number in scripts.blocks(data):
             return scripts.text_block(data, number)
         if name == "sample" and number < len(data.samples.ids):
-            return scripts.sample_block(data, number)
+            return scripts.sample_block(data, self.maps, number)
         return None
 
     @cached_property
@@ -227,12 +234,11 @@ class Site:
                 return pictures.thumbnail(data)
             if kind == "whole":
                 return pictures.whole(data)
-            reference = self.data.picture(position, "reference-0")
-            if reference is None:
-                return None
-            return pictures.difference(data, reference, "ssim" if kind == "ssim" else "absolute")[0]
         except ImageError:
             return None
+        wanted = next((m for m in pictures.MAPS if m == kind), None)
+        drawn = self.maps.drawn(position, slot, wanted) if wanted else None
+        return None if drawn is None else drawn[0]
 
     # ---- pages ------------------------------------------------------------------------------
 
@@ -327,7 +333,13 @@ class Site:
             if place is None
             else metricspage.metrics_page(data, self.certainty, place, self.colors)
         )
-        return self.page("metrics", "metrics", p=made, choices=choices)
+        agreements = self.agreements if made else []
+        return self.page("metrics", "metrics", p=made, choices=choices, agreements=agreements)
+
+    @cached_property
+    def agreements(self) -> list[tuple[str, tuple[metricspage.Agreement, ...]]]:
+        """How far values call the same samples better: the same on every value's page."""
+        return metricspage.agreements(self.data)
 
     def compare(self, places: list[int]) -> str | None:
         """Two systems; without numbers the first two of the largest format."""
@@ -385,6 +397,12 @@ def warm_up() -> None:
         environment().get_template(name)
     table = pa.table({"word": ["a"]})
     table.filter(pc.equal(table["word"], "a")).to_pylist()
+
+
+def warm_up_more() -> None:
+    """What the other pages need, while the first one is looked at: these take seconds to import."""
+    for name in ("scipy.stats", "scipy.ndimage", "statsmodels.stats.multitest"):
+        import_module(name)
 
 
 def static(name: str) -> bytes:

@@ -9,8 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL.Image import Resampling
+from torch.nn import functional
 
 from medgen.engine.data import Prediction, Score
 from medgen.engine.errors import AdapterError, ConfigError
@@ -151,6 +154,25 @@ class LPIPS(ImageMetric):
             totals.append(torch.stack(layers).sum())
         values: list[float] = torch.stack(totals).tolist()
         return values
+
+    @torch.inference_mode()
+    def where(self, batch: ScoringBatch, index: int) -> NDArray[np.float32]:
+        """Where a candidate differs: [256, 256], of which the mean is nearly the score.
+
+        The weighted squared differences of each layer, brought to the pictures' size and summed, as
+        the authors' own spatial maps.
+
+        Raises:
+            DecodeError: one of the pictures cannot be decoded.
+        """
+        pictures = [self._candidate(batch, index), batch.reference(index, self.policy)]
+        total = torch.zeros(1, 1, SIDE, SIDE, device=self.device)
+        for layer, weight in zip(self._features(self._squares(pictures)), self._layer_weights,
+                                 strict=True):  # fmt: skip
+            apart = (layer[0] - layer[1]).square_().mul_(weight[:, None, None]).sum(0)
+            total += functional.interpolate(apart[None, None], (SIDE, SIDE), mode="bilinear")
+        found: NDArray[np.float32] = total[0, 0].cpu().numpy()
+        return found
 
     def golden(self) -> Sequence[Golden]:
         """Equal pictures have distance 0; the linear layers are checked against the package."""

@@ -1,9 +1,12 @@
 """Both trunks of LPIPS through the real loading code, and checkpoints that are none."""
 
+import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image as Pillow
 
 from medgen.engine.data import Prediction
 from medgen.engine.errors import AdapterError
@@ -11,7 +14,7 @@ from medgen.metrics import tiny
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.eligible import score_pairs
 from medgen.metrics.image.perceptual import LPIPS
-from medgen.metrics.samples import image_pair
+from medgen.metrics.samples import image_pair, png
 from medgen.metrics.weights import MissingWeightsError
 
 
@@ -55,3 +58,21 @@ def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="not a PyTorch checkpoint"):
         LPIPS(weights=str(tmp_path)).load("cpu")
     assert not (tmp_path / "touched").exists()
+
+
+def test_the_map_of_lpips_shows_where_and_its_mean_is_the_score(tiny_weights: Path) -> None:
+    metric = LPIPS(weights=str(tiny_weights / "lpips-alex-trunk"))
+    metric.load("cpu")
+    sample, _ = image_pair(256, 256)
+    (reference,) = sample.reference_images
+    with Pillow.open(io.BytesIO(reference.data)) as picture:
+        changed = np.array(picture)
+    changed[:64, :64] = 255 - changed[:64, :64]
+    other = Prediction(sample.id, images=(png(changed),))
+    batch = ScoringBatch(
+        [Pair(sample, Prediction(sample.id, images=(reference,))), Pair(sample, other)]
+    )
+    assert not metric.where(batch, 0).any()
+    found, scored = metric.where(batch, 1), metric.score(batch)[1].values["lpips"]
+    assert found.mean() == pytest.approx(scored, rel=0.1)
+    assert found[:64, :64].mean() > 20 * found[128:, 128:].mean()

@@ -19,6 +19,7 @@ from medgen.launch.view.failures import general, wilson
 from medgen.launch.view.serving import COOKIE, Viewer
 from medgen.launch.view.site import Site, data_script
 from medgen.launch.view.trends import trends
+from medgen.metrics import tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -77,6 +78,25 @@ def test_pages_hold_no_foreign_markup_and_no_style(site: Site) -> None:
         assert "<img src=http" not in text
         assert " style=" not in text
         assert text.count("<script") == text.count(f'nonce="{site.nonce}"')
+
+
+def test_maps_of_lpips_are_drawn_where_its_weights_are(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lpips_maps() -> tuple[Site, list[str]]:
+        made = Site(site.data)
+        return made, [n for n in made.names() if n.endswith("-lpips.webp")]
+
+    monkeypatch.setenv("MEDGEN_WEIGHTS", str(tmp_path))
+    assert lpips_maps()[1] == []
+    tiny.make_alexnet(tmp_path / "lpips-alex-trunk")
+    made, names = lpips_maps()
+    assert len(names) > 10
+    assert (made.file(names[0]) or b"")[:4] == b"RIFF"
+    at = site.data.samples.digests.index(names[0][2:14])
+    assert (
+        '"kinds":["absolute","ssim","lpips"]' in (made.file(f"data/sample-{at}.js") or b"").decode()
+    )
 
 
 def test_a_data_script_cannot_be_ended_by_its_data() -> None:

@@ -3,6 +3,11 @@
 (function () {
   const medgen = window.medgen, el = medgen.el, $ = (id) => document.getElementById(id);
   const STEPS = ["#000004", "#1C1044", "#4F127B", "#812581", "#B5367A", "#E55064", "#FB8761", "#FEC287", "#FCFDBF"];
+  const MAPS = {
+    absolute: { name: "absolute", words: "|output − reference|, mean of RGB", top: "0.30" },
+    ssim: { name: "SSIM", words: "(1 − SSIM) / 2, windows of 7 px", top: "0.30" },
+    lpips: { name: "LPIPS", words: "LPIPS at each place of 256 × 256", top: "0.60" },
+  };
   let model, state, at = 0, order = [], place = -1, body = null;
   const view = { mode: "sheet", map: "absolute", zoom: 3, x: 0.5, y: 0.5, swipe: 50, who: 0, plain: false, timer: 0 };
 
@@ -81,7 +86,7 @@
     const hasMaps = Object.keys(body.maps).length > 0;
     const tools = el("div", { class: "looktools" },
       model.references[at] ? seg("Look", [["sheet", "Sheet", "1"], ["swipe", "Swipe", "2"], ["blink", "Blink", "3"]], view.mode, mode) : null,
-      hasMaps && view.mode === "sheet" ? [el("span", { class: "note" }, "Difference"), seg("Difference", [["absolute", "absolute"], ["ssim", "SSIM"]], view.map, (k) => { view.map = k; look(); })] : null,
+      hasMaps && view.mode === "sheet" ? [el("span", { class: "note" }, "Difference"), seg("Difference", body.kinds.map((k) => [k, MAPS[k].name]), view.map, (k) => { view.map = k; look(); })] : null,
       view.mode === "sheet" ? [el("span", { class: "note" }, "Zoom"), el("span", { class: "seg", role: "group", "aria-label": "Zoom" }, el("button", { type: "button", "aria-label": "less", onclick: () => zoom(-1) }, "−"), el("button", { type: "button", id: "zoomed", "aria-label": "back to 3 times", onclick: () => medgen.keys[0]() }, view.zoom + "×"), el("button", { type: "button", "aria-label": "more", onclick: () => zoom(1) }, "+"))] : null,
       chooser(), el("span", { class: "grow" }), el("span", { class: "note wide" }, "Pictures are shown as scored: RGB, no windowing"));
     box.replaceChildren(tools, view.mode === "sheet" ? sheet(list, hasMaps) : pair(list));
@@ -108,14 +113,20 @@
     grid.append(el("div", { class: "rowname lensrow" }, el("h2", { class: "smallhead", id: "lensname" }, "Lens " + view.zoom + "×"), el("p", { class: "note", id: "lenswhere" }), el("p", { class: "note" }, "moves in all panes, unsmoothed")), ...list.map((x) => (failed(x) ? el("div", { class: "lensrow" }) : el("div", { class: "pane lens lensrow", "data-slot": x.slot }, medgen.picture(model, at, x.slot, "whole", "", { loading: "eager", onload: lenses })))));
     if (hasMaps) {
       const scale = el("svg", { width: 72, height: 8, "aria-hidden": "true" }, STEPS.map((c, k) => el("rect", { x: k * 8, width: 8, height: 8, fill: c })));
-      grid.append(el("div", { class: "rowname" }, el("h2", { class: "smallhead" }, "Difference"), el("p", { class: "note" }, view.map === "absolute" ? "|output − reference|, mean of RGB" : "(1 − SSIM) / 2, windows of 7 px"), scale, el("p", { class: "note ends short" }, el("span", {}, "0"), el("span", {}, "0.30"))), ...list.map((x) => {
+      grid.append(el("div", { class: "rowname" }, el("h2", { class: "smallhead" }, "Difference"), el("p", { class: "note" }, MAPS[view.map].words), scale, el("p", { class: "note ends short" }, el("span", {}, "0"), el("span", {}, MAPS[view.map].top))), ...list.map((x) => {
         const m = body.maps[x.slot];
         if (!m) return el("div", { class: "nopic map" }, x.slot.startsWith("reference") ? "reference" : "");
-        return el("div", {}, medgen.picture(model, at, x.slot, view.map, "difference of " + x.alt + " to the reference, mean " + m[view.map].toFixed(3)), el("p", { class: "note" }, "mean " + m[view.map].toFixed(3)));
+        const mean = view.map === "lpips" ? lpips(x.system) : m[view.map], words = mean === null ? "" : (view.map === "lpips" ? "scored " : "mean ") + mean.toFixed(3);
+        return el("div", {}, medgen.picture(model, at, x.slot, view.map, "difference of " + x.alt + " to the reference" + (words ? ", " + words : ""), { onerror: (e) => e.target.replaceWith(el("div", { class: "nopic map" }, "no map")) }), el("p", { class: "note" }, words));
       }));
     }
     grid.addEventListener("pointerdown", (e) => { const pane = e.target.closest(".pane.whole"); if (pane) { drag(pane, e); pane.setPointerCapture(e.pointerId); pane.onpointermove = (m) => drag(pane, m); pane.onpointerup = () => { pane.onpointermove = null; }; } });
     return el("div", { class: "scroll" }, grid);
+  }
+  /* What the metric gave for a system's picture: nearly the mean of its map. */
+  function lpips(s) {
+    const found = s === undefined ? undefined : Object.entries(body.systems[s].values).find(([k]) => k.split("/")[2].startsWith("lpips"));
+    return found && found[1].value !== null ? found[1].value : null;
   }
   function drag(pane, e) { const r = pane.getBoundingClientRect(); view.x = (e.clientX - r.left) / r.width; view.y = (e.clientY - r.top) / r.height; lenses(); }
   function move(dx, dy) { view.x += dx; view.y += dy; lenses(); }
