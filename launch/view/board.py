@@ -137,12 +137,12 @@ def _board(
     data: StoredRun, found: FormatCertainty, rows: Mapping[tuple[str, str], Mapping[Any, Row]]
 ) -> Board:
     value = next(v for v in data.values if v.key == found.headline)
-    able = [v for v in data.values if found.format in v.formats and v.overall and v != value]
     own = {s.name: rows.get((found.format, s.name), {}) for s in data.systems}
+    able = _columns(data, found, value, own)
     heads = {name: cells.get(value.key) for name, cells in own.items()}
     halves = [numbers.half_width(r["ci_low"], r["ci_high"]) for r in heads.values() if r]
     places = numbers.column_decimals(halves)
-    scales = {v.key: _scale(own.values(), v) for v in able}
+    scales = {v.key: (_scale(own.values(), v), _decimals(own.values(), v)) for v in able}
     made = {
         s.name: _board_row(s, found, own[s.name], value, (places, able, scales))
         for s in data.systems
@@ -178,7 +178,7 @@ def _board_row(
     found: FormatCertainty,
     cells: Mapping[Any, Row],
     value: ValueEntry,
-    drawn: tuple[int, Sequence[ValueEntry], Mapping[Any, Axis]],
+    drawn: tuple[int, Sequence[ValueEntry], Mapping[Any, tuple[Axis, int]]],
 ) -> BoardRow:
     places, able, scales = drawn
     head = cells.get(value.key) or {}
@@ -212,15 +212,31 @@ def _board_row(
     )  # fmt: skip
 
 
+def _columns(
+    data: StoredRun, found: FormatCertainty, first: ValueEntry, own: Mapping[str, Mapping[Any, Row]]
+) -> list[ValueEntry]:
+    """The other values of a format; those that no system but a control has come last."""
+    able = [v for v in data.values if found.format in v.formats and v.overall and v != first]
+    ranked = [own[s.name] for s in data.eligible] or list(own.values())
+
+    def is_empty(value: ValueEntry) -> bool:
+        return not any((cells.get(value.key) or {}).get("n") for cells in ranked)
+
+    return sorted(able, key=is_empty)
+
+
 def _cell(
-    row: Row | None, value: ValueEntry, scale: Axis, found: FormatCertainty, entry: SystemEntry
+    row: Row | None,
+    value: ValueEntry,
+    drawn: tuple[Axis, int],
+    found: FormatCertainty,
+    entry: SystemEntry,
 ) -> BoardCell:
     if row is None or row["mean"] is None:
         why = "not judged" if value.key[0] == "judge" else str((row or {}).get("reason") or "")
         return BoardCell("-", None, False, None, why)
     low, high = row["ci_low"], row["ci_high"]
-    places = numbers.decimals(numbers.half_width(low, high))
-    line = None
+    (scale, places), line = drawn, None
     if low is not None:
         start = scale.at(low)
         line = (start, round(max(2.0, scale.at(high) - start), 2))
@@ -233,6 +249,12 @@ def _scale(rows: Any, value: ValueEntry) -> Axis:
     known = [r[value.key] for r in rows if value.key in r and r[value.key]["mean"] is not None]
     ends = [x for r in known for x in (r["mean"], r["ci_low"], r["ci_high"]) if x is not None]
     return Axis(min(ends, default=0.0), max(ends, default=1.0))
+
+
+def _decimals(rows: Any, value: ValueEntry) -> int:
+    """Those of a column: one row of it is not more exact than the others."""
+    known = [r[value.key] for r in rows if value.key in r]
+    return numbers.column_decimals(numbers.half_width(r["ci_low"], r["ci_high"]) for r in known)
 
 
 def _full_axis(value: ValueEntry, rows: Sequence[Row], data: StoredRun) -> Axis:

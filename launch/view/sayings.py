@@ -212,9 +212,17 @@ def _coverage_cares(board: Board) -> Iterator[Care]:
 def _floor_cares(said: FormatCertainty) -> Iterator[Care]:
     below = [name for name, word in said.beats.items() if word != "sure"]
     if below and said.floor:
-        rest = f" of {len(said.beats)} in {format_short(said.format)} are not shown to beat "
-        who = _join([f"{n} (worse)" if said.beats[n] == "worse" else n for n in below])
-        yield Care(str(len(below)), f"{rest}{said.floor}: {who}.")
+        where, named = format_short(said.format), [_behind(said, name) for name in below]
+        if len(said.beats) == 1:
+            word = "is worse than" if said.beats[below[0]] == "worse" else "does not surely beat"
+            yield Care(below[0], f" {word} {said.floor} in {where}.")
+        else:
+            rest = f" of {len(said.beats)} in {where} do not surely beat {said.floor}: "
+            yield Care(str(len(below)), f"{rest}{_join(named)}.")
+
+
+def _behind(said: FormatCertainty, name: str) -> str:
+    return f"{name} (worse)" if said.beats[name] == "worse" else name
 
 
 def _oracle_cares(board: Board) -> Iterator[Care]:

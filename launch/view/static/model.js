@@ -146,7 +146,9 @@
 
   function bestScore(model, shown, i) {
     let best = null;
-    for (const s of shown) { const g = model.score(s, i); if (g !== null && (best === null || g > best)) best = g; }
+    /* A control knows the answer or gives none: its score would hide what the systems do. */
+    const own = shown.filter((s) => !model.systems[s].control), sign = (model.values[model.headline(i)] || {}).direction === "lower" ? -1 : 1;
+    for (const s of own.length ? own : shown) { const g = model.score(s, i); if (g !== null && (best === null || sign * g > sign * best)) best = g; }
     return best;
   }
   function metricOf(model) { const at = model.values.findIndex((v) => !v.judge && v.direction && v.overall); return at < 0 ? null : at; }
