@@ -249,6 +249,16 @@ def test_a_system_that_answered_alone_is_held_against_the_floor(tmp_path: Path) 
             assert "of copy-input; ceiling" in said.rest
 
 
+def test_a_column_is_rounded_alike_and_one_without_a_system_comes_last(site: Site) -> None:
+    for board in site.boards:
+        for at in range(len(board.columns)):
+            cells = [row.cells[at].text for row in (*board.rows, *board.controls)]
+            assert len({len(c.partition(".")[2]) for c in cells if c != "-"}) <= 1
+        empty = [all(row.cells[at].text == "-" for row in board.rows)
+                 for at in range(len(board.columns))]  # fmt: skip
+        assert empty == sorted(empty)
+
+
 def test_a_trend_marks_the_night_whose_interval_lies_beside_the_last(tmp_path: Path) -> None:
     objects = connect(str(tmp_path))
     nights = []
