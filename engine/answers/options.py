@@ -7,7 +7,7 @@ here. Options that come with labels keep them; others get capital letters in the
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from medgen.engine.answers.forms import canonical, one_spelling
 
@@ -63,6 +63,7 @@ _LABELLED = re.compile(
 _LISTED = re.compile(
     rf"(?<![\w.])(?:\*\*)?([(\[]?)([^\W\d_]|[ivxIVX]{{1,4}}|\d{{1,2}})({_MARK})(?:\*\*)?(?=\s?[^\s.)])"
 )
+_KEPT = 256  # items whose options are remembered: a prompt, and each system's reply, ask for them
 _LONGEST = 400  # characters of an option that stands in the middle of a line
 _LINKS = re.compile(
     r"(?:[\s,;/|]|\s[-*\u2022]|\*\*|(?<![^\W_])(?:or|and)(?=\s*$))+$", re.IGNORECASE
@@ -131,6 +132,11 @@ class Options:
 
 def options_of(choices: Sequence[str]) -> Options:
     """The options of a list of choices, labelled ("B) mass", "(2) mass", "B") or bare ("mass")."""
+    return _read_options(tuple(choices))
+
+
+@lru_cache(_KEPT)
+def _read_options(choices: tuple[str, ...]) -> Options:
     parted = [_label_and_words(choice) for choice in choices]
     labels = tuple(one_spelling(label).casefold() for label, _ in parted)
     for place, order in enumerate(_ORDERS):
