@@ -28,7 +28,7 @@ INSTEAD = {
     "s3://bucket/store": "var/other",
     "small-reader+small-editor classical": "copy-input blank",
     "line-up-2026 --page": "small- --page",
-    "line-up-2026 --bundle": "small- --bundle",
+    "line-up-2026 --bundle out": "small- --bundle pages",
     "--config line-up-2026": "--config small.yaml",
     "out/vqa/theirs.jsonl": "out/vqa/blank.jsonl",
 }

@@ -83,7 +83,7 @@ def test_the_notebook_gives_what_the_page_shows(server: Server) -> None:
 
 def words(line: str) -> str:
     """A line without the spaces, frames and marks of what is no table in a narrow terminal."""
-    return " ".join(re.sub(r"-> .*|run-\w+|in \d+ s", "", line).split())
+    return " ".join(re.sub(r"(?<=complete ).*?\. |run-\w+", "", line).split())
 
 
 def test_the_first_evaluation_says_what_the_page_shows(
