@@ -92,6 +92,8 @@ def _not_code(node: ast.AST) -> Iterator[ast.AST]:
     match node:
         case ast.AnnAssign() | ast.arg():
             outer = [node.annotation]
+        case ast.ClassDef():
+            outer = [*node.decorator_list]
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             outer = [node.returns, *node.decorator_list]
         case ast.JoinedStr():

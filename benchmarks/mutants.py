@@ -91,7 +91,7 @@ def reached(under: Sequence[str]) -> Reach:
     found: dict[str, dict[int, list[str]]] = {}
     for measured in data.measured_files():
         file = str(Path(measured).resolve()).removeprefix(f"{TREE.resolve()}/")
-        if file.startswith(tuple(f"{folder}/" for folder in under)):
+        if any(Path(file).is_relative_to(folder) for folder in under):
             lines = data.contexts_by_lineno(measured)
             every = sorted({name for names in lines.values() for name in names if name})
             size.update(name for names in lines.values() for name in names)

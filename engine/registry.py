@@ -74,6 +74,12 @@ def find(name: str, family: Family | None = None) -> Component:
 
     Raises:
         ConfigError: nobody has the name; the closest one is named.
+
+    >>> find("psnr", "metrics").target
+    'medgen.metrics.image.pixel:PSNR'
+    >>> find("psn", "metrics")
+    Traceback (most recent call last):
+    medgen.engine.errors.ConfigError: no metric 'psn'. Did you mean 'psnr'?
     """
     known = components(family)
     if ":" in name:

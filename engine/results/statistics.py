@@ -106,7 +106,12 @@ def _resample(
 
 
 def normal_mean(values: Floats) -> Interval:
-    """Mean and normal-theory 95 % interval, for sizes at which a bootstrap adds only noise."""
+    """Mean and normal-theory 95 % interval, for sizes at which a bootstrap adds only noise.
+
+    >>> found = normal_mean(np.array([1.0, 2.0, 3.0]))
+    >>> found.mean, round(found.low, 3), round(found.high, 3)
+    (2.0, 0.868, 3.132)
+    """
     mean = float(np.mean(values))
     half = _NORMAL_95 * float(np.std(values, ddof=1)) / float(np.sqrt(len(values)))
     return Interval(mean, mean - half, mean + half, "normal")
@@ -319,7 +324,11 @@ def _normal_flips(units: Floats) -> Flips:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down adjustment over one family; None (no test) stays None and is not counted."""
+    """Holm's step-down adjustment over one family; None (no test) stays None and is not counted.
+
+    >>> holm([0.01, None, 0.04])
+    [0.02, None, 0.04]
+    """
     known = [p for p in p_values if p is not None]
     if not known:
         return list(p_values)
@@ -334,6 +343,11 @@ def cohen_dz(differences: Floats) -> float | None:
 
     None below two pairs and where all differences are one (`settle`), for there is no spread to
     measure it in; 0 where there is no difference at all.
+
+    >>> cohen_dz(np.array([1.0, 2.0, 3.0]))
+    2.0
+    >>> cohen_dz(np.array([0.0, 0.0]))
+    0.0
     """
     if len(differences) < 2:
         return None
@@ -348,6 +362,9 @@ def rank_biserial(differences: Floats) -> float | None:
     """Matched-pairs rank-biserial correlation in [-1, 1]: (W+ - W-) / (W+ + W-), zeros dropped.
 
     Source: Kerby, The simple difference formula, Comprehensive Psychology 2014, 3:11.IT.3.1.
+
+    >>> rank_biserial(np.array([1.0, 2.0, -3.0, 0.0]))
+    0.0
     """
     differences = settle(differences)
     moved = differences[differences != 0]
@@ -360,7 +377,12 @@ def rank_biserial(differences: Floats) -> float | None:
 
 
 def binomial_interval(hits: int, trials: int) -> tuple[float, float]:
-    """Exact (Clopper-Pearson) 95 % interval of a proportion."""
+    """Exact (Clopper-Pearson) 95 % interval of a proportion.
+
+    >>> low, high = binomial_interval(4, 1000)
+    >>> round(100 * low, 1), round(100 * high, 1)
+    (0.1, 1.0)
+    """
     from scipy.stats import binomtest
 
     interval = binomtest(hits, trials).proportion_ci(confidence_level=0.95, method="exact")

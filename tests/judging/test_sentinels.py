@@ -68,6 +68,16 @@ def test_a_case_is_made_from_samples_alone() -> None:
             assert given.text in references.values()
 
 
+def test_an_unrelated_case_borrows_from_the_next_of_the_draw() -> None:
+    """Of nobody else: another one would be another case, and every judge would seem to move."""
+    chosen = [s for s in choose_sentinels(SAMPLES, count=9) if s.sample.format == "VQA"]
+    assert [s.kind for s in chosen] == ["reference", "unrelated", "input"]
+    assert chosen[1].prediction.text == chosen[2].sample.reference_text
+    two = choose_sentinels([s for s in SAMPLES if s.format == "VQA"][:2])
+    assert [s.kind for s in two] == ["reference", "unrelated"]
+    assert two[1].prediction.text == two[0].sample.reference_text
+
+
 def test_small_benchmarks_have_few_and_empty_ones_none() -> None:
     assert choose_sentinels([]) == ()
     lone = choose_sentinels([VQA, EDIT])
@@ -93,6 +103,8 @@ def test_a_moved_score_is_found_and_said() -> None:
     assert drift.shift["overall_score"] == pytest.approx(-2 / (2 * len(sentinels)))
     assert "the judge moved: 1 of" in drift.words
     assert not compare_sentinels(before, now, tolerance=2.0).moved
+    now["rows"][0]["scores"]["overall_score"] += 1.75  # type: ignore[index]
+    assert compare_sentinels(before, now).moved
 
 
 def test_a_verdict_that_fails_now_has_moved() -> None:
@@ -100,6 +112,14 @@ def test_a_verdict_that_fails_now_has_moved() -> None:
     drift = compare_sentinels(judged(sentinels), judged(sentinels, rubbish=1.0))
     assert drift.changed == drift.compared > 0
     assert drift.moved
+
+
+def test_a_dimension_that_is_not_there_any_more_has_moved() -> None:
+    sentinels = choose_sentinels(SAMPLES)
+    before, now = judged(sentinels), judged(sentinels)
+    del now["rows"][0]["scores"]["overall_score"]  # type: ignore[index]
+    drift = compare_sentinels(before, now)
+    assert (drift.moved, drift.changed, drift.largest) == (True, 1, 0.0)
 
 
 def test_tables_of_different_judges_are_not_compared() -> None:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
         ("f(True)", {"f(False)"}),
         ("a if b else c", {"a if not b else c"}),
         ("x: Final[Literal[1]] = y", set()),
+        ("@dataclass(slots=True)\nclass A:\n    pass", set()),
         ("'a' + b", set()),
         ("raise E(f'{x + 1} of 2')", set()),
         ("def f():\n    return g()", {"def f():\n    return None"}),

@@ -1,5 +1,7 @@
 """The documentation as a site: what its references are made from, and what it fetches."""
 
+import doctest
+import importlib
 import re
 import runpy
 import subprocess
@@ -36,6 +38,16 @@ def test_a_setting_has_the_words_of_its_comment() -> None:
     assert (cap.kind, cap.default) == ("float | None", "none")
     assert cap.words == "of one start, over all systems and judges"
     assert SETTINGS["ClusterConf"]["lease_s"].words.startswith("Seconds without a sign of life")
+
+
+def test_the_examples_of_the_python_reference_are_true() -> None:
+    """Those of `medgen` itself need a store, and are tried in tests/tables/test_own_data.py."""
+    page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
+    modules = re.findall(r"^\.\. automodule:: (\S+)$", page, re.MULTILINE)
+    ends = [doctest.testmod(importlib.import_module(module)) for module in modules]
+    assert len(modules) == 5
+    assert sum(end.failed for end in ends) == 0
+    assert sum(end.attempted for end in ends) > 9
 
 
 @pytest.fixture(scope="module")

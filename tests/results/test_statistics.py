@@ -313,3 +313,15 @@ def test_an_interval_without_width_says_why(values, sources, note):
     few = f"{len(set(sources))} sources: covers less than 95 %"
     assert found.note == "; ".join(part for part in (note, few) if part)
     assert (found.high - found.low > 1e-6) is (note == "")
+
+
+@pytest.mark.parametrize("sources", [2, 5, 30, 10_000])
+def test_the_outer_percentile_is_where_a_t_intervals_end_is(sources: int) -> None:
+    """Hesterberg 2015, 5.3: the normal's tail at t(0.975) times the root of n / (n - 1)."""
+    end = scipy.stats.t.ppf(0.975, sources - 1) * np.sqrt(sources / (sources - 1))
+    assert st.outer_percentile(sources) == pytest.approx(100 * scipy.stats.norm.sf(end), rel=1e-9)
+
+
+def test_many_differences_of_nothing_are_no_difference() -> None:
+    found = st.sign_flip(np.zeros(st.BOOTSTRAP_LIMIT + 1))
+    assert found == st.Flips(0.5, 0.5, 1.0)
