@@ -40,6 +40,7 @@ from medgen.engine.settings import check_arguments
 from medgen.engine.store.chaos import Chaos
 from medgen.engine.store.layout import benchmark_name
 from medgen.engine.store.objects import Objects
+from medgen.launch.checkpoints import at_checkpoints
 from medgen.launch.own_code import unknown_classes
 from medgen.launch.presets import records_source, refuse_hosted
 from medgen.launch.setup.doctor import absent
@@ -58,7 +59,7 @@ def recipe(conf: RunConf) -> Recipe:
     metrics = _metrics(conf)
     composed = Recipe(
         name=conf.name,
-        systems=tuple(_system(s) for s in conf.system.values()),
+        systems=tuple(one for s in conf.system.values() for one in _systems(s)),
         metrics=metrics,
         judges={name: _judge(conf, name) for name in conf.judge},
         judged={name: tuple(judge.systems) for name, judge in conf.judge.items()},
@@ -110,6 +111,15 @@ def _scorer_kwargs(conf: ScoringConf) -> dict[str, Any]:
 
 def _set(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value is not None}
+
+
+def _systems(conf: SystemConf) -> Iterator[System]:
+    """A system, or one for each of its checkpoints."""
+    if not conf.checkpoints:
+        yield _system(conf)
+        return
+    for one, step in at_checkpoints(conf):
+        yield replace(_system(one), series=conf.name, step=step)
 
 
 def _system(conf: SystemConf) -> System:

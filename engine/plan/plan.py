@@ -50,6 +50,8 @@ class System:
     notes: tuple[str, ...] = ()
     condition: str = ""
     of: str = ""
+    series: str = ""  # the training that it is a checkpoint of, at a step
+    step: int = 0
 
     @property
     def is_pairing(self) -> bool:

@@ -234,7 +234,8 @@ def _baseline(conf: RunConf, history: History, night: Night) -> RunReader | None
 
 
 def _gated_systems(conf: RunConf) -> list[str]:
-    return conf.nightly.systems or [s.name for s in conf.system.values() if not s.control]
+    plain = [s.name for s in conf.system.values() if not (s.control or s.checkpoints)]
+    return conf.nightly.systems or plain
 
 
 def _judge(reader: RunReader, baseline: RunReader | None, conf: RunConf) -> Judged:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from medgen.engine.errors import ImageError
 from medgen.launch.view import (
+    curves,
     failures,
     metricspage,
     numbers,
@@ -259,6 +260,7 @@ class Site:
             boards=made,
             cost=overview.cost_chart(self.certainty, first, self.colors) if first else None,
             modality=overview.modality_chart(data, first, self.colors) if first else None,
+            curves=curves.curves(data, made),
             failed=failed,
         )
 
