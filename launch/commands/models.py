@@ -12,7 +12,7 @@ from medgen.launch.commands.options import as_json, emit, say, store_option
 @click.argument("names", nargs=-1)
 @click.option("--endpoint", default="", help="Of the hub, when it is another one.")
 @click.option("--to", type=click.Path(file_okay=False), help="Write presets with commits there.")
-@click.option("--from", "folder", type=click.Path(exists=True, file_okay=False), default="",
+@click.option("--from", "folder", type=click.Path(exists=True, file_okay=False),
               help="Where the files of the model to stage are, instead of the hub.")  # fmt: skip
 @store_option
 @as_json
@@ -21,7 +21,7 @@ def models_command(
     names: tuple[str, ...],
     endpoint: str,
     to: str | None,
-    folder: str,
+    folder: str | None,
     store: str,
     as_json: bool,
 ) -> int:
@@ -36,7 +36,7 @@ def models_command(
     from medgen.launch.setup.pinning import pins, presets, write
 
     if action == "stage":
-        return _stage(names, store, folder, endpoint, as_json)
+        return _stage(names, store, folder or "", endpoint, as_json)
 
     if action == "list":
         for group, name, facts in presets(names):

@@ -34,6 +34,10 @@ INSTEAD = {
 }
 
 
+# A file and a folder that are there, for options that ask for one.
+INSTEAD_OF_YOURS = {"yaml": __file__, "FOLDER": str(Path(__file__).parent)}
+
+
 def commands(mark: str = "") -> list[str]:
     """Lines that begin with `medgen`, in the order of the pages."""
     parts = [part for part in FRAGMENTS if part.mark.endswith(mark)]
@@ -48,7 +52,7 @@ def test_each_word_of_a_command_is_one(line: str) -> None:
     _, verb, *words = shlex.split(line)
     command = cli.get_command(click.Context(cli), verb)
     assert command is not None
-    existing = [word if not word.endswith(".yaml") else __file__ for word in words]
+    existing = [INSTEAD_OF_YOURS.get(word.rpartition(".")[2], word) for word in words]
     command.make_context(verb, existing)
 
 
