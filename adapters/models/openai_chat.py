@@ -152,7 +152,8 @@ class OpenAIChat:
         return batches.line(now, f"{request.sample_id} {request.sampling.seed}", call.json, call)
 
     async def _chain(self, requests: Sequence[ChatRequest]) -> list[ChatReply]:
-        return [await self._guard(request) for request in requests]
+        async with self._slots:  # for all of it: what a chain shares is still in the cache then
+            return [await self._guard(request) for request in requests]
 
     async def _guard(self, request: ChatRequest) -> ChatReply:
         try:
@@ -161,13 +162,12 @@ class OpenAIChat:
             return ChatReply("unforeseen", unforeseen(err).reason)
 
     async def _ask(self, request: ChatRequest) -> ChatReply:
-        async with self._slots:
-            try:
-                messages = await asyncio.to_thread(content, request.messages)
-            except ImageError as err:
-                return ChatReply("rejected", unusable(err))
-            outcome = await self._client.post(_PATH, self._call(request, messages))
-            return self._guard_reading(outcome, request)
+        try:
+            messages = await asyncio.to_thread(content, request.messages)
+        except ImageError as err:
+            return ChatReply("rejected", unusable(err))
+        outcome = await self._client.post(_PATH, self._call(request, messages))
+        return self._guard_reading(outcome, request)
 
     def _guard_reading(self, outcome: Reply | Failure, request: ChatRequest) -> ChatReply:
         def blank(found: Unforeseen) -> ChatReply:
