@@ -8,7 +8,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from medgen.engine.benchmark.manifest import Benchmark
-from medgen.engine.data import Prediction, PredictionStatus, Sample
+from medgen.engine.data import Asks, Prediction, PredictionStatus
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node, Plan
@@ -177,10 +177,10 @@ class RunReader:
             CorruptError: a stored shard has other sample ids than the benchmark.
         """
         gives = self.plan.system(system).gives
-        samples = self.benchmark.samples(shard)
+        asked = self.benchmark.asked(shard)
         tables = [(n, self.table(n, shard)) for n in self.plan.predictions(system)]
-        rows = combine(samples, tables)
-        return [rows[s.id] for s in samples if s.asks in gives]
+        rows = combine(asked, tables)
+        return [rows[name] for name, asks in asked if asks in gives]
 
 
 def _with_own_name(node: Node, table: pa.Table) -> pa.Table:
@@ -193,18 +193,18 @@ def _with_own_name(node: Node, table: pa.Table) -> pa.Table:
 
 
 def combine(
-    samples: Sequence[Sample], tables: Sequence[tuple[Node, pa.Table | None]]
+    asked: Sequence[tuple[str, Asks]], tables: Sequence[tuple[Node, pa.Table | None]]
 ) -> dict[str, Prediction]:
     """The answer's words and the render's picture as one prediction, by sample id.
 
-    `samples` are all of a benchmark shard, whatever they ask.
+    `asked` are all samples of a benchmark shard, whatever they ask for.
 
     Raises:
         CorruptError: a table's sample ids are not those of the benchmark.
     """
     merged: dict[str, Prediction] = {}
     for node, table in tables:
-        due = [s.id for s in samples if s.asks in node.gives]
+        due = [name for name, asks in asked if asks in node.gives]
         if table is None:
             rows = [Prediction(i, "missing", f"the {node.stage} stage has no row") for i in due]
         else:

@@ -208,7 +208,7 @@ class StageWorker(ABC):
         above = (self.plan.nodes[key] for key in node.upstream)
         upstream = [n for n in above if stage_kind(n.stage).predicts]
         tables = [(n, self.rows(n, shard, unit)) for n in upstream]
-        rows = combine(self._shard(shard), tables)
+        rows = combine([(s.id, s.asks) for s in self._shard(shard)], tables)
         return {s.id: rows[s.id] for s in samples if s.asks in node.gives}
 
     def previous(

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from results.fake_runs import FakeRun, make_samples, picture, steady
 
+from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.data import Prediction, Score, Usage, Verdict
 from medgen.engine.errors import CorruptError
 from medgen.engine.results.long_tables import PREDICTIONS, SAMPLES, VALUES, VERDICT_ROWS
@@ -139,6 +140,15 @@ def test_verdicts_have_a_row_a_scale_and_cost_once(reader):
     fallen = [r for r in rows if r["sample"] == "s00002"]
     assert {(r["scale"], r["value"], r["status"]) for r in fallen} == {(None, None, "parse_error")}
     assert {r["raw"] for r in fallen} == {"?"}
+
+
+def test_predictions_of_many_systems_read_no_picture_of_the_benchmark(reader, monkeypatch):
+    def table(*_):
+        raise AssertionError("samples are read")
+
+    monkeypatch.setattr(Benchmark, "table", table)
+    rows = [row for system in ("good", "bad") for row in reader.predictions(system, 0)]
+    assert {row.status for row in rows} == {"ok", "refused"}
 
 
 def test_samples_stand_beside_the_benchmark(reader):
