@@ -1,5 +1,6 @@
 """Caption strips: a white strip with a centred label below a picture, as the judge sees it."""
 
+import hashlib
 import io
 from dataclasses import dataclass
 
@@ -23,16 +24,29 @@ class Captioned:
     label: str
     floor: int = 0
 
-    def draw(self) -> Image:
-        """The picture as an RGB PNG; see `add_strip`.
+    def mark(self) -> str:
+        """See `medgen.engine.chat.messages.Drawing`."""
+        told = hashlib.blake2b(f"{self.floor}\x1f{self.label}\x1f".encode(), digest_size=16)
+        told.update(self.image.data)
+        return told.hexdigest()
+
+    def paint(self) -> Pillow.Image:
+        """The picture in RGB; see `add_strip`.
 
         Raises:
             ImageError: the bytes are not one picture of a sane size.
         """
+        return add_strip(open_image(self.image.data), self.label, self.floor)
+
+    def draw(self) -> Image:
+        """The same as a PNG.
+
+        Raises:
+            ImageError: as `paint`.
+        """
         sink = io.BytesIO()
         # Lightly packed: it is read once, by the server, and never stored.
-        sheet = add_strip(open_image(self.image.data), self.label, self.floor)
-        sheet.save(sink, "PNG", compress_level=1)
+        self.paint().save(sink, "PNG", compress_level=1)
         return Image(sink.getvalue(), self.image.path)
 
 

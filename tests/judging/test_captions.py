@@ -68,6 +68,16 @@ def test_a_drawing_is_a_png_and_the_same_every_time() -> None:
     assert drawn != Captioned(picture(), "Input").draw()
 
 
+def test_what_is_drawn_alike_has_the_same_mark_and_nothing_else_has() -> None:
+    every = [Captioned(picture(), "Output", floor) for floor in (0, 9)]
+    every += [Captioned(picture(), "Input"), Captioned(picture((9, 9, 9)), "Input")]
+    again = Captioned(picture(), "Output")
+    assert again.mark() == every[0].mark()
+    assert len({one.mark() for one in every}) == len(every)
+    shown = Pillow.open(io.BytesIO(again.draw().data))
+    assert again.paint().tobytes() == shown.tobytes()
+
+
 def test_what_is_no_picture_cannot_be_captioned() -> None:
     with pytest.raises(ImageError):
         Captioned(Image(b"no picture"), "Input").draw()
