@@ -196,7 +196,7 @@ class Benchmark:
         places: NDArray[np.int64] = own["place"].to_numpy()
         return places
 
-    def asked(self, shard: int) -> list[tuple[str, Asks]]:
+    def asks(self, shard: int) -> list[tuple[str, Asks]]:
         """The samples of one shard in order, by id, and what each asks for; no image is read."""
         told = self.index(shard)
         return list(zip(told["sample_id"].to_pylist(), told["asks"].to_pylist(), strict=True))

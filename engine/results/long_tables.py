@@ -340,7 +340,7 @@ def verdict_tables(reader: RunReader, system: str, described: Described) -> Iter
         for shard in range(reader.plan.shards):
             rows = _verdict_rows(reader, node, shard)
             if rows is None:
-                due = [name for name, asks in reader.benchmark.asked(shard) if asks in node.gives]
+                due = [name for name, asks in reader.benchmark.asks(shard) if asks in node.gives]
                 rows = [{"sample": i, "status": "missing", "reason": missing} for i in due]
             of = described.of(shard, [row["sample"] for row in rows])
             made = pa.Table.from_pylist(rows, _JUDGED)

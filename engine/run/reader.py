@@ -177,7 +177,7 @@ class RunReader:
             CorruptError: a stored shard has other sample ids than the benchmark.
         """
         gives = self.plan.system(system).gives
-        asked = self.benchmark.asked(shard)
+        asked = self.benchmark.asks(shard)
         tables = [(n, self.table(n, shard)) for n in self.plan.predictions(system)]
         rows = combine(asked, tables)
         return [rows[name] for name, asks in asked if asks in gives]
