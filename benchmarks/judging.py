@@ -5,8 +5,8 @@
 Eight systems answer the same samples, and the tiny vision-language model judges them in one run of
 the driver. Every request's tokens are told apart: the rubric, which all requests share; instruction
 and input images, which all requests of a sample share; the rest. What the engine's prefix cache did
-not have was computed. Beside it stands the same judge asked for one system after the other, with a
-key of quotation for every candidate, so that nothing but the rubric is shared between systems.
+not have was computed. Beside it stands the same judge (prompt `judge/1`) asked for one system after
+the other, with a key of quotation for every candidate, so that systems share the rubric alone.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from medgen.engine.benchmark.source import Problem
 from medgen.engine.chat.messages import ChatReply, ChatRequest, Message, Sampling
 from medgen.engine.data import Image, Prediction, Request, Sample
 from medgen.engine.images import png
+from medgen.engine.judging.captions import Captioned
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Recipe, System, make_plan
 from medgen.engine.run.driver import Options, carry_out
@@ -165,9 +166,11 @@ def _with_own_key(request: ChatRequest) -> ChatRequest:
     system, user = request.messages
     first = next(part for part in user.parts if isinstance(part, str))
     (key,) = _KEY.findall(first)
-    said = "".join(part for part in user.parts if isinstance(part, str) and "CANDIDATE" in part)
-    seen = [part for part in user.parts if not isinstance(part, str)]
-    own = hashlib.sha256(f"{said}{seen[1:2]}".encode()).hexdigest()[:16]
+    starts = (isinstance(p, str) and p.startswith("CANDIDATE") for p in user.parts)
+    at = list(starts).index(True)
+    candidate = [p.mark() if isinstance(p, Captioned) else str(p) for p in user.parts[at : at + 2]]
+    told = candidate[:1] if candidate[0].startswith("CANDIDATE text") else candidate
+    own = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
     parts = [part.replace(key, own) if isinstance(part, str) else part for part in user.parts]
     return replace(request, messages=(system, Message("user", tuple(parts))))
 
@@ -209,12 +212,14 @@ class _Listening:
         return self.inner.passport()
 
 
-def judge_in_one_run(folder: Path, chat: str, count: int, side: int) -> list[Sample]:
+def judge_in_one_run(
+    folder: Path, chat: str, count: int, side: int, prompt: str = "judge/1"
+) -> list[Sample]:
     """A run of the driver: eight systems, one judge. Returns the benchmark's samples."""
     objects = connect(str(folder / "store"))
     manifest = import_benchmark(Questions(count, side), objects, ImportOptions("made", 64))
     inner = {"target": chat, "kwargs": {"log": str(folder / "together")}}
-    said = {"chat": inner, "sampling": {"max_tokens": 4}, **_JUDGE}
+    said = {"chat": inner, "sampling": {"max_tokens": 4}, "prompt": prompt, **_JUDGE}
     judge = Model(Spec("chat-judge", said), Resources(cpus=1))
     systems = tuple(System(f"noise-{n}", _system(n, side)) for n in range(SYSTEMS))
     plan = make_plan(Recipe("judging", systems, {}, judges={"tiny": judge}), manifest)
@@ -269,9 +274,9 @@ def compare(folder: Path, chat: Counted, samples: Sequence[Sample], side: int) -
     return {"together": together, "apart": apart, "uncached_of_apart": round(share, 3)}
 
 
-def measure(folder: Path, count: int, side: int) -> dict[str, Any]:
+def measure(folder: Path, count: int, side: int, prompt: str = "judge/1") -> dict[str, Any]:
     """Both ways on the tiny model, and what one is to the other."""
-    samples = judge_in_one_run(folder, "benchmarks.judging:Counting", count, side)
+    samples = judge_in_one_run(folder, "benchmarks.judging:Counting", count, side, prompt)
     chat = Counting(str(folder / "apart"))
     try:
         return compare(folder, chat, samples, side)
@@ -284,12 +289,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--samples", type=int, default=32)
     parser.add_argument("--side", type=int, default=224, help="of the pictures, in pixels")
+    parser.add_argument("--prompt", default="judge/1")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(Path(folder), asked.samples, asked.side)
-    found = {"systems": SYSTEMS, "samples": asked.samples, "side": asked.side, **found}
+        found = measure(Path(folder), asked.samples, asked.side, asked.prompt)
+    found = {"systems": SYSTEMS, **vars(asked), **found}
     print(json.dumps(found, indent=1))
-    print(keep("judging", found))
+    print(keep(f"judging-{asked.prompt.replace('/', '-')}", found))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The judge's prompt: rubric, input, candidate, and the reference last.
+"""The judge's prompt: rubric, input, candidate, and the reference last; or the candidate last.
 
 What both views of one prediction show comes first and is the same to the byte, and before it what
 all systems are asked of one sample: a server that caches prefixes reads it once. Everything from
@@ -38,6 +38,7 @@ class JudgePrompt:
     order: str
     views: Mapping[View, str]
     closing: str
+    last: Literal["reference", "candidate"] = "reference"  # what is shown last
 
 
 PROMPTS: Mapping[str, JudgePrompt] = {
@@ -74,6 +75,8 @@ PROMPTS: Mapping[str, JudgePrompt] = {
         closing="Reply with the JSON object alone.",
     )
 }
+# For many systems in one run: all that they share, the reference too, stands before the candidate.
+PROMPTS = {**PROMPTS, "judge/2": replace(PROMPTS["judge/1"], last="candidate")}
 
 
 class Bounds(Settings, frozen=True, kw_only=True):
@@ -101,6 +104,7 @@ class Rubric:
         words = PROMPTS[self.prompt]
         said = [words.task, words.quoting, words.order, dict(words.views), words.closing]
         said += [self.texts] if self.texts != "given" else []
+        said += [words.last] if words.last != "reference" else []
         schemas = [reply_schema(self, f) for f in self.protocol.shown]
         text = json.dumps([said, self.protocol.to_plain(), schemas], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -130,13 +134,14 @@ def judge_messages(
     key = quote_key(quoted, [prediction.text or ""])
     exhibit = _Exhibit(rubric.protocol, sample, prediction, view, key)
     shown = rubric.protocol.shown[sample.form][view]
-    common = [role for role in shown if role != "reference"]
+    first = [role for role in shown if role not in ("reference", words.last)]
+    then = [role for role in shown if role not in first]
     parts: list[Part] = [exhibit.instruction()]
-    for role in common:
+    for role in first:
         parts += exhibit.show(role)
     parts.append(words.views[view])
-    if "reference" in shown:
-        parts += exhibit.show("reference")
+    for role in sorted(then, key=lambda role: role == words.last):
+        parts += exhibit.show(role)
     parts.append(words.closing)
     system = "\n\n".join([words.task, _rubric(rubric, sample.form), words.quoting, words.order])
     return Message("system", (f"{system}\n\n{_form(rubric, sample.form)}",)), Message(

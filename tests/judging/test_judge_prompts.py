@@ -47,6 +47,21 @@ def test_the_order_is_rubric_input_candidate_reference(sample: Any, prediction: 
 
 
 @pytest.mark.parametrize(("sample", "prediction"), PAIRS, ids=lambda x: getattr(x, "id", ""))
+def test_the_second_prompt_shows_the_same_with_the_candidate_last(
+    sample: Any, prediction: Any
+) -> None:
+    last = Rubric(RUBRIC.protocol, "judge/2")
+    for view in VIEWS:
+        one, two = (parts(sample, prediction, view, rubric) for rubric in (RUBRIC, last))
+        assert sorted(map(repr, one)) == sorted(map(repr, two))
+        texts = [p if isinstance(p, str) else "" for p in two]
+        marks = ["You are", "=== BEGIN INSTRUCTION", "INPUT pic", "VIEW", "REFERENCE", "CANDIDATE"]
+        marks = [mark for mark in marks if mark != "REFERENCE" or view == "reference_based"]
+        places = [next(i for i, text in enumerate(texts) if text.startswith(m)) for m in marks]
+        assert places == sorted(places)
+
+
+@pytest.mark.parametrize(("sample", "prediction"), PAIRS, ids=lambda x: getattr(x, "id", ""))
 def test_the_view_without_a_reference_holds_nothing_of_it(sample: Any, prediction: Any) -> None:
     found = parts(sample, prediction, "reference_free")
     assert all(p.image != TRUTH for p in found if isinstance(p, Captioned))

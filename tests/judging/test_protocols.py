@@ -85,3 +85,4 @@ def test_every_word_counts_in_the_fingerprint() -> None:
 def test_words_change_only_with_their_version() -> None:
     """These digests address stored verdicts. New words need a new version, not a new digest."""
     assert prompt_hash("judge/1") == "5d4279df86a2a15c"
+    assert prompt_hash("judge/2") == "7bed4d94b68d10a9"

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks.judging import SYSTEMS, compare, judge_in_one_run, note
 from medgen.engine.chat.messages import ChatReply, ChatRequest
 from medgen.engine.data import Usage
@@ -53,12 +55,16 @@ def tokens_of(request: ChatRequest) -> Iterator[str]:
                 yield from (f"{part.mark()} {n}" for n in range(PICTURE))
 
 
-def test_instruction_and_input_are_read_once_for_eight_systems(tmp_path: Path) -> None:
-    samples = judge_in_one_run(tmp_path, "judging.test_shared_prompts:Blocks", 12, side=16)
+@pytest.mark.parametrize(("prompt", "most"), [("judge/1", 0.7), ("judge/2", 0.5)])
+def test_instruction_and_input_are_read_once_for_eight_systems(
+    tmp_path: Path, prompt: str, most: float
+) -> None:
+    chat = "judging.test_shared_prompts:Blocks"
+    samples = judge_in_one_run(tmp_path, chat, 12, 16, prompt)
     found = compare(tmp_path, Blocks(str(tmp_path / "apart")), samples, side=16)
     together, apart = found["together"], found["apart"]
     assert together["requests"] == apart["requests"] == 2 * SYSTEMS * 12
-    assert together["prompt_tokens"] == apart["prompt_tokens"]
+    assert together["prompt_tokens"] == apart["prompt_tokens"], "in another order"
     assert together["instruction_and_input_computed_a_sample_and_view"] <= 1.2
     assert apart["instruction_and_input_computed_a_sample_and_view"] > 3
-    assert found["uncached_of_apart"] < 0.75
+    assert found["uncached_of_apart"] < most
