@@ -112,6 +112,8 @@ def test_a_verdict_that_fails_now_has_moved() -> None:
     drift = compare_sentinels(judged(sentinels), judged(sentinels, rubbish=1.0))
     assert drift.changed == drift.compared > 0
     assert drift.moved
+    failed = judged(sentinels, rubbish=1.0)
+    assert not compare_sentinels(failed, failed).moved
 
 
 def test_a_dimension_that_is_not_there_any_more_has_moved() -> None:
