@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from medgen.adapters.images.firewall import Firewall
-from medgen.adapters.judges.chat_judge import Case, protocol_of, read_verdict
+from medgen.adapters.judges.chat_judge import Case, read_verdict
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.benchmark.source import UsesBenchmark
 from medgen.engine.chat.messages import ChatReply
 from medgen.engine.data import Image, Prediction, Request, Sample, Usage, Verdict
 from medgen.engine.judging.prompts import Rubric
+from medgen.engine.judging.protocols import protocol_of
 from medgen.engine.plan.identity import Spec
 from medgen.engine.ports import Generator, Judge
 from medgen.engine.store.chaos import Chaos, draw

@@ -14,7 +14,7 @@ from medgen.adapters.images.contact_sheet import contact_sheet
 from medgen.adapters.judges.settings import JudgeSampling
 from medgen.engine.chat.messages import Chat, ChatReply, ChatRequest, Sampling, seed_for
 from medgen.engine.data import VIEWS, Prediction, Sample, Verdict, VerdictStatus, View
-from medgen.engine.errors import ConfigError, ImageError
+from medgen.engine.errors import ImageError
 from medgen.engine.judging.expected import expected_scores
 from medgen.engine.judging.prompts import (
     Bounds,
@@ -24,7 +24,7 @@ from medgen.engine.judging.prompts import (
     judge_messages,
     reply_schema,
 )
-from medgen.engine.judging.protocols import JudgeProtocol, find_protocol, protocol_from_plain
+from medgen.engine.judging.protocols import protocol_of
 from medgen.engine.judging.replies import read_reply
 from medgen.engine.plan.identity import Spec
 from medgen.engine.settings import read
@@ -219,20 +219,3 @@ def cases_in_order(
         for repeat in range(repeats)
         for view in VIEWS
     ]
-
-
-def protocol_of(given: str | Mapping[str, Any], captions: str) -> JudgeProtocol:
-    """The protocol that a recipe names ("table-iv/1", or {"id": "table-iv/1"}) or spells out.
-
-    `captions` beside an `id` win over the argument.
-
-    Raises:
-        ConfigError: there is no such protocol, or it is none.
-    """
-    if isinstance(given, str):
-        return find_protocol(given, captions)
-    if "id" in given:
-        if unknown := sorted(set(given) - {"id", "captions"}):
-            raise ConfigError(f"beside a protocol's id stand captions only, not {unknown}")
-        return find_protocol(str(given["id"]), str(given.get("captions", captions)))
-    return protocol_from_plain(given)

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from medgen.adapters.judges.chat_judge import Case, cases_in_order, protocol_of, read_verdict, skip
+from medgen.adapters.judges.chat_judge import Case, cases_in_order, read_verdict, skip
 from medgen.adapters.judges.settings import Faults
 from medgen.engine.chat.messages import ChatReply, seed_for
 from medgen.engine.data import Form, Image, Prediction, Sample, Usage, Verdict
 from medgen.engine.errors import ImageError
 from medgen.engine.images import as_rgb, open_image
 from medgen.engine.judging.prompts import Rubric
+from medgen.engine.judging.protocols import protocol_of
 from medgen.engine.settings import read
 
 _SIDE = 64  # pixels: pictures are compared at this size, in grey

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from medgen.engine.chat.messages import Sampling
+from medgen.engine.errors import ConfigError
 from medgen.engine.judging.prompts import Bounds, Texts
-from medgen.engine.settings import How, Nested, Settings
+from medgen.engine.judging.protocols import protocol_of
+from medgen.engine.settings import How, Nested, Settings, Unusable
 
 _Count = Annotated[int, Meta(ge=1)]
 _Share = Annotated[float, Meta(ge=0, le=1)]
@@ -35,6 +37,9 @@ class ChatJudgeSettings(Settings, frozen=True, kw_only=True):
     constrained: bool = True
     images: _Count = 10
 
+    def __post_init__(self) -> None:
+        _check_protocol(self.protocol, self.captions)
+
 
 class Faults(Settings, frozen=True, kw_only=True):
     """Rubbish instead of replies, for tests of what becomes of it: which share, drawn how."""
@@ -50,3 +55,13 @@ class RuleJudgeSettings(Settings, frozen=True, kw_only=True):
     protocol: str | dict[str, Any]
     repeats: _Count = 1
     execution: How[Faults] = Faults()
+
+    def __post_init__(self) -> None:
+        _check_protocol(self.protocol)
+
+
+def _check_protocol(given: str | dict[str, Any], captions: str = "literal") -> None:
+    try:
+        protocol_of(given, captions)
+    except ConfigError as err:
+        raise Unusable(f"protocol: {err}") from err

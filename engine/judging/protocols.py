@@ -269,6 +269,23 @@ def _known() -> Mapping[str, JudgeProtocol]:
     return known
 
 
+def protocol_of(given: str | Mapping[str, Any], captions: str) -> JudgeProtocol:
+    """The protocol that a recipe names ("table-iv/1", or {"id": "table-iv/1"}) or spells out.
+
+    `captions` beside an `id` win over the argument.
+
+    Raises:
+        ConfigError: there is no such protocol, or it is none.
+    """
+    if isinstance(given, str):
+        return find_protocol(given, captions)
+    if "id" in given:
+        if unknown := sorted(set(given) - {"id", "captions"}):
+            raise ConfigError(f"beside a protocol's id stand captions only, not {unknown}")
+        return find_protocol(str(given["id"]), str(given.get("captions", captions)))
+    return protocol_from_plain(given)
+
+
 def protocol_from_plain(given: Mapping[str, Any]) -> JudgeProtocol:
     """A protocol of one's own, from JSON such as `JudgeProtocol.to_plain` gives.
 

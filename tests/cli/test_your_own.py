@@ -1,5 +1,6 @@
 """docs/your-own.md as it stands, from another folder; and what `plan` says of what does not fit."""
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from commands import medgen
+from models.loopback import Answer, Asked, serve
+
+import medgen as package
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-own.md").read_text(encoding="utf-8")
 PYTHON = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -22,6 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (own / "mine.py").write_text(PYTHON[1])
     (own / "run.yaml").write_text(YAML[0])
     (own / "first.yaml").write_text(YAML[1])
+    (own / "bedside.yaml").write_text(YAML[2])
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setenv("PYTHONPATH", "")
@@ -82,3 +87,34 @@ def test_names_are_those_of_files_of_this_folder(
     planned = medgen("plan", *given, "cluster=in-process")
     assert planned.returncode == 0, planned.stderr
     assert "first" in planned.stdout
+
+
+def verdict(asked: Asked) -> Answer:
+    """What the schema asks for, with a score of 4 everywhere."""
+    if not asked.body:
+        return Answer({"data": [{"id": "served"}]})
+    body = asked.json()
+    schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema")
+    names = [*schema["properties"]["scores"]["properties"]]
+    scores = dict.fromkeys(names, 4)
+    reply = {"analysis": "x", "explanations": dict.fromkeys(names, "x"), "scores": scores}
+    choice = {"message": {"content": json.dumps(reply)}, "finish_reason": "stop"}
+    return Answer({"choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+
+
+def test_the_pages_rubric_judges_as_it_stands(folder: Path, tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    given = ("--config", str(folder / "run.yaml"), "--store", store, "judges=[bedside]")
+    with serve(verdict) as server:
+        text = (folder / "bedside.yaml").read_text()
+        (folder / "bedside.yaml").write_text(text.replace("http://127.0.0.1:8000/v1", server.url))
+        done = medgen("run", *given, "systems=[oracle]", "--limit", "8")
+    assert done.returncode == 0, done.stderr
+    verdicts = package.open(store).run().verdicts().to_pylist()
+    assert {(row["scale"], row["value"]) for row in verdicts if row["status"] == "ok"} == {
+        ("truth", 4.0), ("tone", 4.0), ("overall_score", 4.0),
+    }  # fmt: skip
+    (folder / "bedside.yaml").write_text(text.replace("    low: 1", "    lowest: 1"))
+    planned = medgen("plan", *given)
+    assert planned.returncode == 2
+    assert "a judge protocol does not know lowest" in planned.stderr

@@ -138,7 +138,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "answers",
         asked(prompt="answer/0"),
-        "style: no answer prompt 'answer/0'; there are ['answer/1']",
+        "style: no answer prompt 'answer/0'; there are ['answer/1', 'official:",
     ),
     ("answers", {"chat": "openai"}, "chat: a mapping is expected, not 'openai'"),
     ("answers", {"style": {}}, " needs the field 'chat'"),
