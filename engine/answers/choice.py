@@ -85,6 +85,12 @@ def stated_options(text: str, choices: tuple[str, ...]) -> frozenset[str]:
     return frozenset(key for keys in finder.statements() for key in keys)
 
 
+def states_answer(text: str, choices: tuple[str, ...]) -> bool:
+    """Whether a reply begins with an option, or says "the answer is" one."""
+    finder = _Finder(plain_words(text)[:_LONGEST], options_of(choices))
+    return finder.introduces() or any(len(lead.keys) == 1 for lead in finder.leads())
+
+
 def read_reference(reference: str, choices: tuple[str, ...]) -> Reading:
     """The option that a benchmark's own answer names: its words, its label, or both.
 
@@ -165,10 +171,7 @@ class _Finder:
 
     def statements(self) -> Iterator[AbstractSet[str]]:
         yield from self._lines()
-        for intro in ANSWER_IS.finditer(self._words):
-            # "The wrong answer is B" and "if the answer is B" state nothing.
-            if not NO_STATEMENT.search(self._lower[max(0, intro.start() - 40) : intro.start()]):
-                yield self._object(intro.end(), strict=True, floor=intro.end())
+        yield from self._introductions()
         for pattern in (IS_ANSWER, IS_ANSWER_HAN):
             for found in pattern.finditer(self._words):
                 option = self._options.by_label(found["label"])
@@ -180,6 +183,16 @@ class _Finder:
                     and not is_denied(self._lower, *found.span(), found.start())
                 ):
                     yield {option.key} | self._partner(found.start())
+
+    def _introductions(self) -> Iterator[AbstractSet[str]]:
+        """What follows "the answer is"; "the wrong answer is B", "if it is B" state nothing."""
+        for intro in ANSWER_IS.finditer(self._words):
+            if not NO_STATEMENT.search(self._lower[max(0, intro.start() - 40) : intro.start()]):
+                yield self._object(intro.end(), strict=True, floor=intro.end())
+
+    def introduces(self) -> bool:
+        """Whether an option follows "the answer is"."""
+        return any(self._introductions())
 
     def _partner(self, start: int) -> set[str]:
         """The option that an "and" or "or" before a place joins to what stands there."""

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from medgen.engine.answers.blanks import read_blanks, same_blanks
-from medgen.engine.answers.choice import Reading, read_choice, read_reference
+from medgen.engine.answers.choice import Reading, read_choice, read_reference, states_answer
+from medgen.engine.answers.exceptions import asks_for_exception, named_exception
 from medgen.engine.answers.forms import canonical
 from medgen.engine.answers.options import options_of
 from medgen.engine.answers.reasoning import part_thoughts
@@ -23,13 +24,26 @@ def is_closed(sample: Sample) -> bool:
     return closed_task(sample) in (CHOICE, BLANKS)
 
 
-def read_answer(text: str, choices: Sequence[str], task: str) -> Reading:
+def read_answer(text: str, choices: Sequence[str], task: str, question: str = "") -> Reading:
     """What a reply answers: an option's key, or the blanks' words one a line.
 
     Thoughts are left out here too: replies that are replayed come as they were.
+
+    Args:
+        text: the reply.
+        choices: the options, if there are any.
+        task: "multiple-choice" or another.
+        question: whose options they are; one that asks for the option that does not hold is also
+            answered by naming that.
     """
     words = part_thoughts(text).answer
-    return read_choice(words, tuple(choices)) if task == CHOICE else read_blanks(words)
+    if task != CHOICE:
+        return read_blanks(words)
+    found = read_choice(words, tuple(choices))
+    if not choices or not asks_for_exception(question) or states_answer(words, tuple(choices)):
+        return found
+    odd = named_exception(words, tuple(choices))
+    return found if odd is None else Reading(odd)
 
 
 def fault_of(sample: Sample) -> str:
@@ -43,8 +57,8 @@ def answers_right(sample: Sample, text: str) -> bool | Reading:
     """Whether a reply is the closed sample's reference; a reading where nobody can tell."""
     if not sample.reference_choices:
         reference = sample.reference_text or ""
-        return is_right(text, reference, sample.choices, closed_task(sample))
-    found = read_answer(text, sample.choices, CHOICE)
+        return is_right(text, reference, sample.choices, closed_task(sample), sample.instruction)
+    found = read_answer(text, sample.choices, CHOICE, sample.instruction)
     options = options_of(sample.choices).each
     right = {options[index].key for index in sample.reference_choices}
     return found if found.answer is None else found.answer in right
@@ -58,7 +72,9 @@ def reference_fault(reference: str, choices: Sequence[str], task: str) -> str:
     return _reference(reference, choices, task).reason
 
 
-def is_right(text: str, reference: str, choices: Sequence[str], task: str) -> bool | Reading:
+def is_right(
+    text: str, reference: str, choices: Sequence[str], task: str, question: str = ""
+) -> bool | Reading:
     """Whether a reply is the reference; a reading that says why where nobody can tell.
 
     Args:
@@ -67,10 +83,11 @@ def is_right(text: str, reference: str, choices: Sequence[str], task: str) -> bo
         choices: the options; a multiple-choice item without any is compared by its letter when
             the reference is one, and by its words otherwise.
         task: "multiple-choice" or "blank-filling".
+        question: see `read_answer`.
     """
     theirs = _reference(reference, choices, task)
     by_words = task != CHOICE or (not choices and len(theirs.answer or "") > 1)
-    ours = read_answer(text, choices, "" if by_words else CHOICE)
+    ours = read_answer(text, choices, "" if by_words else CHOICE, question)
     if by_words and theirs.answer is not None and canonical(text) == canonical(reference):
         return True  # also where the words alone would say that nobody can tell
     if ours.answer is None or theirs.answer is None:

@@ -1,11 +1,13 @@
 """Whether a reply declines to answer.
 
-A refusal is a reply that declines and answers nothing: a disclaimer beside an answer is an answer,
-and a finding that is put as "I cannot see a fracture" is one too.
+A refusal is a reply that declines and answers nothing, or that says that there is no image: a
+disclaimer beside an answer is an answer, and a finding that is put as "I cannot see a fracture" is
+one too.
 """
 
 import re
 
+from medgen.engine.answers import unseen
 from medgen.engine.answers.blanks import read_blanks
 from medgen.engine.answers.choice import read_choice
 from medgen.engine.answers.dressing import plain_words
@@ -114,7 +116,8 @@ _OTHERS = (
     r"|(?:मदद|सहायता|निदान|उत्तर|जवाब)[^\u0964\n]{0,10}?नहीं (?:कर|दे)"
     r"|لا (?:أستطيع|يمكنني|يمكننا) ?(?:المساعدة|تقديم|مساعدتك|الإجابة|تشخيص|تحليل)"
 )
-_DECLINES = re.compile(f"{_ENGLISH}|{_OTHERS}", re.IGNORECASE)
+_UNSEEN = re.compile(f"{unseen.ENGLISH}|{unseen.OTHERS}", re.IGNORECASE)
+_DECLINES = re.compile(f"{_ENGLISH}|{_OTHERS}|{_UNSEEN.pattern}", re.IGNORECASE)
 # What a model says around a refusal, none of which answers anything.
 _AROUND = re.compile(
     r"\b(?:sorry|apologi[sz]e|apologies|guidelines|polic(?:y|ies)|not a doctor|"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from medgen.engine.answers.choice import read_choice
+from medgen.engine.answers.closed import CHOICE, read_answer
 from medgen.engine.answers.forms import canonical
 from medgen.engine.answers.options import options_of
 from medgen.engine.answers.reasoning import part_thoughts
@@ -74,7 +74,7 @@ def _answer(prediction: Prediction, given: Sample) -> str | None:
     words = part_thoughts(prediction.text or "").answer
     if given.asks not in CHOOSING or not given.choices:
         return canonical(words)
-    read = read_choice(words, given.choices)
+    read = read_answer(words, given.choices, CHOICE, given.instruction)
     options = {option.key: option for option in options_of(given.choices).each}
     option = options.get(read.answer or "")
     return canonical(option.words or option.label) if option else None

@@ -5,6 +5,7 @@ from answers.tables import choices, rows
 
 from medgen.engine.answers.choice import read_choice
 from medgen.engine.answers.closed import is_right, read_answer
+from medgen.engine.answers.exceptions import asks_for_exception
 from medgen.engine.answers.options import options_in, options_of
 from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.answers.refusals import is_refusal
@@ -40,6 +41,47 @@ def test_what_declines_is_told_from_what_answers() -> None:
         read.append(("declines" if is_refusal(reply, *closed) else kind, reply))
     assert read == table
     assert {kind for kind, _ in table} == {"declines", "answers", "chooses"}
+
+
+def test_the_option_that_does_not_hold_is_an_answer_where_it_is_asked_for() -> None:
+    options = ("A. Pneumothorax", "B. Pleural effusion", "C. Mass", "D. Normal")
+    table = list(rows("exceptions"))
+    asked = "Which of the following is NOT seen?"
+    read = [
+        (read_answer(reply, options, "multiple-choice", asked).answer or "-", reply)
+        for _, reply in table
+    ]
+    assert read == table
+    # Of a question that asks for what holds, such a reply names nothing.
+    asked = "Which of the following is seen?"
+    for reply in ("The least likely diagnosis is B.", "All are true except D.", "C is not true."):
+        assert read_answer(reply, options, "multiple-choice", asked).answer is None
+
+
+@pytest.mark.parametrize(
+    ("question", "wanted"),
+    [
+        ("Which of the following is NOT a sign of pneumonia?", True),
+        ("All of the following are true EXCEPT:", True),
+        ("Each of the following can cause this appearance except", True),
+        ("Which diagnosis is least likely?", True),
+        ("Which statement is incorrect?", True),
+        ("Select the false statement.", True),
+        ("Which finding is not visible in the image?", True),
+        ("Which of these doesn't belong?", True),
+        ("Which treatment is contraindicated?", True),
+        ("以下哪项不正确？", True),
+        ("下列哪项是错误的", True),
+        ("What is the diagnosis?", False),
+        ("Which organ is shown? If you are not sure, guess.", False),
+        ("Is there a fracture or not?", False),
+        ("Which is the most likely diagnosis? Do not explain.", False),
+        ("The patient is not febrile. Which is the most likely diagnosis?", False),
+        ("Which structure is normal?", False),
+    ],
+)
+def test_a_question_for_the_exception_is_told_from_others(question: str, wanted: bool) -> None:
+    assert asks_for_exception(question) is wanted
 
 
 def test_several_options_that_are_named_are_read_as_a_set() -> None:

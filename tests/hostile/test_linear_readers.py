@@ -10,6 +10,7 @@ from medgen.adapters.http.endpoint import Call, Reply
 from medgen.adapters.http.verdict import judge
 from medgen.adapters.tables.options import letter_in
 from medgen.engine.answers.closed import reference_fault
+from medgen.engine.answers.exceptions import asks_for_exception, named_exception
 from medgen.engine.answers.forms import canonical
 from medgen.engine.answers.options import options_in, options_of
 from medgen.engine.answers.reasoning import part_thoughts
@@ -45,6 +46,7 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "a reference": lambda text: reference_fault(text, CHOICES, "multiple-choice"),
     "forms": canonical,
     "several": lambda text: read_choices(text, CHOICES),
+    "exceptions": lambda text: (asks_for_exception(text), named_exception(text, CHOICES)),
     "thoughts": part_thoughts,
     "prompts": lambda text: question(SAMPLE, (), text),
     "quotations": lambda text: (defang(text), quote("x", text, "k", 5000)),
