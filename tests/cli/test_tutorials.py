@@ -81,9 +81,14 @@ def test_the_notebook_gives_what_the_page_shows(server: Server) -> None:
     assert (result.failed, result.attempted) == (0, 8)
 
 
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+
+
 def words(line: str) -> str:
-    """A line without the spaces, frames and marks of what is no table in a narrow terminal."""
-    return " ".join(re.sub(r"(?<=complete ).*?\. |run-\w+", "", line).split())
+    """A line by its words and values: not the time, the run's name, blanks, or zeros at an end."""
+    plain = re.sub(r"(?<=complete ).*?\. |run-\w+", "", line)
+    values = NUMBER.sub(lambda found: f"{float(found[0].replace(',', '')):g}", plain)
+    return " ".join(values.split())
 
 
 def test_the_first_evaluation_says_what_the_page_shows(
