@@ -17,6 +17,8 @@ _SHORT = {"ImageEditing": "Editing", "MultimodalGeneration": "Generation"}
 _COLUMNS = 4
 _COLORED = 12  # as many systems have a colour and a marker of their own
 _PINNED = 6
+_NEAR = 5.0  # percent of an axis: marks of controls cover each other below
+_MIDDLE, _HEIGHTS = 15, (8, 22)
 
 Row = Mapping[str, Any]
 
@@ -122,6 +124,21 @@ class Board:
     plumbing: tuple[BoardRow, ...]
     floor: BoardRow | None
     ceiling: BoardRow | None
+
+    def stands(self, axis: Axis) -> list[tuple[BoardRow, float, int]]:
+        """Each control with its place on an axis and its height in a row of 30 pixels.
+
+        Two that would cover each other stand one above the other.
+        """
+        means = [c for c in self.controls if c.mean is not None]
+        known = sorted(((axis.at(c.mean or 0.0), c) for c in means), key=lambda pair: pair[0])
+        found: list[tuple[BoardRow, float, int]] = []
+        for at, (x, row) in enumerate(known):
+            beside = (known[i][0] for i in (at - 1, at + 1) if 0 <= i < len(known))
+            alone = all(abs(x - other) >= _NEAR for other in beside)
+            above = not found or found[-1][2] != _HEIGHTS[0]
+            found.append((row, x, _MIDDLE if alone else _HEIGHTS[0 if above else 1]))
+        return found
 
 
 def boards(data: StoredRun, certainty: Certainty) -> list[Board]:

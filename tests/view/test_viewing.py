@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +255,10 @@ def test_a_column_is_rounded_alike_and_one_without_a_system_comes_last(site: Sit
         for at in range(len(board.columns)):
             cells = [row.cells[at].text for row in (*board.rows, *board.controls)]
             assert len({len(c.partition(".")[2]) for c in cells if c != "-"}) <= 1
+        for axis in (board.full, board.fit):
+            places = [(x, y) for _, x, y in board.stands(axis)]
+            near = [(a, b) for a, b in pairwise(places) if b[0] - a[0] < 5]
+            assert all(a[1] != b[1] for a, b in near)
         empty = [all(row.cells[at].text == "-" for row in board.rows)
                  for at in range(len(board.columns))]  # fmt: skip
         assert empty == sorted(empty)
