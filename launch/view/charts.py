@@ -107,7 +107,8 @@ def _with_names(
 
 
 def _cut(name: str, most: int = 22) -> str:
-    return name if len(name) <= most else f"{name[:12]}…{name[-8:]}"
+    half = (most - 1) // 2
+    return name if len(name) <= most else f"{name[: most - 1 - half]}…{name[-half:]}"
 
 
 def _front(dots: Sequence[Dot], rises: bool) -> list[Dot]:
@@ -133,7 +134,7 @@ def group_dots(rows: Sequence[tuple[str, int, Sequence[Dot]]], axis: Axis, label
         parts += [line("grid", (x, 20), (x, height - 20)), text(x, height - 6, tick)]
     for i, (name, count, dots) in enumerate(rows):
         y = 34 + step * i
-        parts += [text(0, y + 4, _cut(name, 18), "start strong")]
+        parts += [text(0, y + 4, _cut(name, 16), "start strong")]
         parts += [text(left - 14, y + 4, numbers.count(count), "end")]
         if dots:
             ends = at(min(d.x for d in dots)), at(max(d.x for d in dots))

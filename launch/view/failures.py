@@ -132,7 +132,8 @@ def gatherings(
     made = [
         Gathering(
             words[i] or "(none)", int(failed[i]), int(owed[i]), axis.at(100 * failed[i] / owed[i]),
-            axis.at(100 * ends[i][0]), axis.at(100 * ends[i][1]), ends[i][0] > rate,
+            axis.at(100 * ends[i][0]), axis.at(100 * ends[i][1]),
+            bool(failed[i]) and ends[i][0] > rate,  # rounding alone may put 0 of 12 above 0
         )
         for i in known
     ]  # fmt: skip

@@ -100,9 +100,10 @@ def question(data: StoredRun) -> str:
     views = {v.key[2].rpartition("/")[2] for v in data.values if v.key[0] == "judge"}
     seen = ", judged in both views" if len(views) > 1 else ", judged" if judges else ""
     parts = f"{systems} system{'s' * (systems != 1)} and {controls} controls"
-    samples = numbers.count(data.manifest.samples)
+    samples = numbers.count(sum(data.plan.formats().values()))
     protocol = f" under protocol {data.plan.protocol}" if data.plan.protocol else ""
-    return f"{parts} answered the {samples} samples of {data.plan.benchmark}{protocol}{seen}."
+    part = "the first " if data.plan.left_out else "the "
+    return f"{parts} answered {part}{samples} samples of {data.plan.benchmark}{protocol}{seen}."
 
 
 def facts(data: StoredRun, failed: Failed, certainty: Certainty) -> list[Fact]:

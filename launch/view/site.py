@@ -354,11 +354,14 @@ class Site:
 
     @cached_property
     def first_pair(self) -> list[int]:
-        """The places of the two systems that are compared first: the runner-up and the leader."""
+        """The places of the two that are compared first: runner-up, or floor, and leader."""
         first = next((f.standing for f in self.certainty.formats if f.standing), None)
         names = {s.name: s.place for s in self.data.systems}
         if first and len(first.order) > 1:
             return [names[first.order[1]], names[first.order[0]]]
+        found = self.certainty.formats[0] if self.certainty.formats else None
+        if first and found and found.floor in names:  # one system: against doing nothing
+            return [names[found.floor], names[first.order[0]]]
         return [s.place for s in self.data.systems[:2]] if len(self.data.systems) > 1 else []
 
 

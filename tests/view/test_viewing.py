@@ -250,6 +250,15 @@ def test_a_system_that_answered_alone_is_held_against_the_floor(tmp_path: Path) 
             assert "of copy-input; ceiling" in said.rest
 
 
+def test_one_system_stands_against_the_floor_and_nothing_failed_is_not_hot(tmp_path: Path) -> None:
+    made = Site(stored(small(systems=1, fails=0.0, random=0), tmp_path))
+    left, right = (made.data.systems[place].name for place in made.first_pair)
+    assert (left, right) == (made.certainty.formats[0].floor, NAMES[0])
+    page = (made.file("failures.html") or b"").decode()
+    assert "Nothing failed." in page
+    assert "hot" not in page.partition("</header>")[2]
+
+
 def test_a_column_is_rounded_alike_and_one_without_a_system_comes_last(site: Site) -> None:
     for board in site.boards:
         for at in range(len(board.columns)):

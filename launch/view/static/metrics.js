@@ -9,10 +9,17 @@
     try { model = await medgen.openModel(); } catch (e) { medgen.fail(box, e.message); return; }
     const able = model.values.map((v, p) => p).filter((p) => model.values[p].overall);
     x = Number(box.dataset.value);
-    y = able.find((p) => p !== x && model.values[p].formats.some((f) => model.values[x].formats.includes(f)));
-    if (y === undefined) y = x;
     s = model.defaults()[0];
+    y = await partner(able.filter((p) => p !== x && model.values[p].formats.some((f) => model.values[x].formats.includes(f))));
     draw();
+  }
+  /* The first value that the system has on samples of the one that is looked at. */
+  async function partner(able) {
+    for (const p of able) {
+      try { await model.need([x, p]); } catch (e) { return x; }
+      for (let i = 0; i < model.count; i++) if (model.value(x, s, i) !== null && model.value(p, s, i) !== null) return p;
+    }
+    return x;
   }
   function options(now, list, label, on) { return el("select", { class: "btn", "aria-label": label, onchange: (e) => { on(Number(e.target.value)); draw(); } }, list.map(([k, t]) => el("option", { value: k, selected: k === now }, t))); }
   async function draw() {
