@@ -149,20 +149,23 @@
     const at = order.indexOf(i), f = model.formats[model.format(i)];
     const node = el("div", { class: "strip", role: "row", tabindex: -1, "data-at": at },
       el("div", { class: "cell first", role: "rowheader" }, el("a", { href: link(i), class: "sid" }, medgen.plain(model.ids[i])), el("p", { class: "note" }, f.short + " · " + medgen.plain(model.word("modality", i) || "-")), el("p", { class: "instruction" }, " "), el("p", { class: "why" }, why(i))),
-      el("div", { class: "cell pic", role: "gridcell" }, model.inputs[i] ? medgen.picture(model, i, "input-0", "thumb", "input") : el("div", { class: "nopic" }, "no input")),
-      el("div", { class: "cell pic", role: "gridcell" }, model.references[i] ? medgen.picture(model, i, "reference-0", "thumb", "reference") : null, el("p", { class: "words ref" })),
+      el("div", { class: "cell pic", role: "gridcell" }, who("input"), model.inputs[i] ? medgen.picture(model, i, "input-0", "thumb", "input") : el("div", { class: "nopic" }, "no input")),
+      el("div", { class: "cell pic", role: "gridcell" }, who("reference"), model.references[i] ? medgen.picture(model, i, "reference-0", "thumb", "reference") : null, el("p", { class: "words ref" })),
       ...systemsShown().map((s) => output(i, s)));
     node.addEventListener("click", (e) => { if (!e.target.closest("a,button")) focusRow(at); });
     node.addEventListener("dblclick", () => { location.href = link(i); });
     return node;
   }
+  /* Whose picture it is, where no heads of columns stand: on a phone. */
+  function who(text) { return el("p", { class: "who note", title: text }, text); }
   function output(i, s) {
     const status = model.statusOf(s, i), p = model.headline(i), v = model.score(s, i);
-    if (status === "") return el("div", { class: "cell pic", role: "gridcell" }, el("div", { class: "nopic" }, "not asked"));
-    if (status !== "ok") return el("div", { class: "cell pic", role: "gridcell" }, el("div", { class: "failbox" }, el("span", { class: "pill bad" }, "✕ " + (model.references[i] ? "no picture" : "no answer")), el("span", {}, status)), el("p", { class: "note" }, "not scored, not 0"));
+    const name = who(medgen.plain(model.systems[s].name));
+    if (status === "") return el("div", { class: "cell pic", role: "gridcell" }, name, el("div", { class: "nopic" }, "not asked"));
+    if (status !== "ok") return el("div", { class: "cell pic", role: "gridcell" }, name, el("div", { class: "failbox" }, el("span", { class: "pill bad" }, "✕ " + (model.references[i] ? "no picture" : "no answer")), el("span", {}, status)), el("p", { class: "note" }, "not scored, not 0"));
     const best = systemsShown().every((o) => { const w = model.good(o, i); return w === null || model.good(s, i) === null || w <= model.good(s, i) + 1e-9; });
     const right = matchValue >= 0 ? model.value(matchValue, s, i) : null;
-    return el("div", { class: "cell pic", role: "gridcell", "data-sys": s },
+    return el("div", { class: "cell pic", role: "gridcell", "data-sys": s }, name,
       model.references[i] ? medgen.picture(model, i, "s" + s, "thumb", medgen.plain(model.systems[s].name) + "'s output" + (v === null ? "" : ", scored " + model.show(v, p)), { onerror: (e) => e.target.replaceWith(el("div", { class: "nopic" }, "no picture to show")) }) : el("div", { class: "answer" }, right === null ? null : el("span", { class: right >= 0.5 ? "ok" : "bad" }, right >= 0.5 ? "✓ right " : "✗ wrong "), el("span", { class: "answertext" })),
       el("p", { class: "score" + (best && v !== null ? " best" : "") }, v === null ? el("span", { class: "note" }, "no value") : model.show(v, p), v === null ? null : medgen.cells(model, v, p)),
       el("p", { class: "words" }));
