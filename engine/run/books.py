@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node
@@ -13,6 +13,7 @@ from medgen.engine.run.pool import Receipt, Target, Unit, inputs_of, narrow
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.staff import Staff
 from medgen.engine.run.survey import Todo
+from medgen.engine.run.together import declare
 from medgen.engine.store.shards import Head
 
 
@@ -23,12 +24,13 @@ class Books:
     reader: RunReader
     todo: Todo
     _noted: float = 0.0  # when the editions were written
+    _editions: dict[str, str] = field(default_factory=dict)  # as they were then
 
     def declare(self) -> None:
         """Leave beside the rows to come what they are made by."""
-        for key, node in self.reader.plan.nodes.items():
-            if self.todo.targets[key]:
-                self.reader.stage(node).declare(node.recipe)
+        wanted = [n for key, n in self.reader.plan.nodes.items() if self.todo.targets[key]]
+        for group in dict.fromkeys(node.group for node in wanted):
+            declare(self.reader, [node for node in wanted if node.group == group])
 
     def note_commit(self, unit: Unit, receipts: Sequence[Receipt]) -> None:
         """A unit's shards are in the store."""
@@ -102,7 +104,9 @@ class Books:
         self.note_editions()
 
     def note_editions(self, every_s: float = 0.0) -> None:
-        """Leave in the run's folder which editions it reads and writes, at most so often."""
+        """Leave in the run's folder which editions it reads and writes; what changed, so often."""
+        if every_s and self.todo.editions == self._editions:
+            return
         if time.monotonic() - self._noted >= every_s:
             note_editions(self.reader.objects, self.reader.plan.run_id, self.todo.editions)
-            self._noted = time.monotonic()
+            self._noted, self._editions = time.monotonic(), dict(self.todo.editions)

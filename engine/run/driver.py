@@ -42,7 +42,7 @@ __all__ = ["Driver", "Ending", "Options", "carry_out"]
 
 STALL_S = 900.0  # nothing running and nothing starting for so long is a hang; say so instead
 LOOK_EVERY_S = 2.0  # at the machines, and for what is late
-NOTE_EVERY_S = 5.0  # between two writings of the run's editions
+NOTE_EVERY_S = 10.0  # between two writings of the run's editions
 
 
 def carry_out(reader: RunReader, todo: Todo, pool: Pool, options: Options) -> Ending:

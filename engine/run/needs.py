@@ -18,6 +18,7 @@ from medgen.engine.store.layout import (
     stage_folder,
 )
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.packs import glance
 
 SETS = "sets"
 Address = tuple[str, str]  # stage, key
@@ -48,7 +49,8 @@ def needs(objects: Objects, plan: Plan) -> Needs:
     passing = (place.plan, f"{place.drivers}/")  # signs of life come and go
     own = [path for path in objects.walk(place.folder) if not path.startswith(passing)]
     addresses = [*sets_addresses(objects, plan), *((n.stage, n.key) for n in plan.nodes.values())]
-    rows = [p for s, k in reversed(addresses) for p in objects.walk(StagePlace(s, k).folder)]
+    stages = glance(objects)
+    rows = [p for s, k in reversed(addresses) for p in stages.walk(StagePlace(s, k).folder)]
     sentinels = [p for s in sentinel_places(plan) for p in objects.walk(s.folder)]
     rows = [path for path in rows if _is_of(path, plan)]
     benchmark = [*_samples(objects, plan), *objects.walk(BenchmarkPlace(plan.benchmark).folder)]

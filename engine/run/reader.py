@@ -17,6 +17,7 @@ from medgen.engine.stages import JUDGE
 from medgen.engine.store import schemas
 from medgen.engine.store.layout import is_edition
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.packs import glance
 from medgen.engine.store.shards import BROKEN, Head, Listing, Stage, concat
 
 _AT_ONCE = 16  # object storage answers slowly, but many at once
@@ -46,10 +47,12 @@ class RunReader:
         self.editions: dict[str, str] = {}  # by key, once they are settled
         self._pinned: dict[str, str] = {}
         self._listings: dict[str, Listing] = {}
-        self._names: dict[str, tuple[str, ...]] = {}  # of shards, by key
+        # Names of shards, which are the same for all nodes that give and are cut alike.
+        self._names: dict[tuple[tuple[Asks, ...], int], tuple[str, ...]] = {}
         self._heads: dict[str, Mapping[int, Head]] = {}
         self._told: dict[tuple[str, str], dict[int, tuple[int, Head | None]]] = {}
         self._records: dict[tuple[str, str], Record | None] = {}
+        self._glance = glance(objects)
 
     def settle(self, terms: Terms | None = None) -> Mapping[str, tuple[str, ...]]:
         """Choose the edition of each node.
@@ -61,7 +64,8 @@ class RunReader:
         Returns:
             By key, how what would make rows now differs from what made those that are there.
         """
-        chosen = Chooser(self.objects, self.plan, terms or Terms()).settle(
+        self._glance = glance(self.objects)
+        chosen = Chooser(self._glance, self.plan, terms or Terms()).settle(
             self._pinned, look=terms is not None
         )
         self.editions = dict(chosen.editions)
@@ -76,24 +80,27 @@ class RunReader:
         """Where a node's shards are."""
         if node.key not in self.editions:
             self.settle()
-        if node.key not in self._names:
-            self._names[node.key] = self.plan.shard_names(node)
-        names, edition = self._names[node.key], self.editions[node.key]
+        cut = node.gives, node.split
+        if cut not in self._names:
+            self._names[cut] = self.plan.shard_names(node)
+        names, edition = self._names[cut], self.editions[node.key]
         return Stage(self.objects, node.stage, node.key, names, edition=edition)
 
     def listing(self, node: Node) -> Listing:
         """What there is of a node's shards."""
         if node.key not in self._listings:
-            listed = self.stage(node).listing()
+            listed = self.stage(node).listing(self._glance)
             told = self._told.get((node.key, self.editions[node.key]), {})
             self._listings[node.key] = listed.join({i: r for i, (r, _) in dict(told).items()})
         return self._listings[node.key]
 
     def list_again(self, node: Node, terms: Terms) -> Listing:
         """What there is of a node's shards by now; in which edition, if that was not known."""
+        self._glance = glance(self.objects)
         if not is_edition(self.editions.get(node.key, "")):
             upstream = {key: self.editions.get(key, "") for key in node.upstream}
-            chosen = Chooser(self.objects, self.plan, terms, (node.key,)).choose(node.key, upstream)
+            chooser = Chooser(self._glance, self.plan, terms, (node.key,))
+            chosen = chooser.choose(node.key, upstream)
             if not is_edition(chosen):
                 return Listing({}, {})
             self.pin(node.key, chosen)

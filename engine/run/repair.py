@@ -15,6 +15,7 @@ from medgen.engine.run.editions import read_editions
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import (
     BENCHMARKS,
+    PACKS,
     RUNS,
     SAMPLES,
     STAGES,
@@ -24,6 +25,7 @@ from medgen.engine.store.layout import (
     sample_shard,
 )
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.packs import damaged_packs
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def cure(error_type: str, words: str) -> str:
             "; nothing else knows what made the rows beside it: move "
             f"{place.rpartition('/')[0]} away, and they are made anew"
         )
-    if folder == STAGES or (folder == RUNS and place.rpartition("/")[2] in _MENDED):
+    if folder in (STAGES, PACKS) or (folder == RUNS and place.rpartition("/")[2] in _MENDED):
         return "; `medgen run --repair` finds and replaces it"
     return ""
 
@@ -78,13 +80,24 @@ def damaged_samples(objects: Objects, ref: str) -> Iterator[Damage]:
 
 
 def damaged_stages(objects: Objects, plan: Plan) -> Iterator[Damage]:
-    """Every damaged shard of a plan's stages, at the revision that is read, and damaged parts."""
+    """Every damaged shard of a plan's stages, at the revision that is read, and damaged parts.
+
+    And packs that do not say any more what is in them: all of that is made anew.
+    """
+    yield from packs_without_index(objects, plan)
     reader = RunReader(objects, plan)
     for node in plan.nodes.values():
         for shard, revision in sorted(reader.revisions(node).items()):
             if found := _shard_damage(reader, node, shard, revision):
                 yield found
         yield from _part_damages(reader, node)
+
+
+def packs_without_index(objects: Objects, plan: Plan) -> Iterator[Damage]:
+    """Every pack of the stages whose index is damaged; nobody else meets it through `objects`."""
+    stages = dict.fromkeys(node.stage for node in plan.nodes.values())
+    for path, why in damaged_packs(objects, stages):
+        yield Damage(path, why)
 
 
 def damaged_notes(objects: Objects, plan: Plan) -> Iterator[Damage]:

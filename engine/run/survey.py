@@ -1,6 +1,6 @@
 """What is left to do: the plan's shards less the objects that exist. This is all of resume."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from typing import Literal
@@ -12,6 +12,7 @@ from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import Terms
 from medgen.engine.run.pool import Input, Target
 from medgen.engine.run.reader import RunReader, stage_shards
+from medgen.engine.run.spans import Span
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.shards import BROKEN, labels
 
@@ -25,8 +26,8 @@ _LISTINGS_AT_ONCE = 16  # object storage answers listings slowly, but many at on
 class Todo:
     """Shards to write, by node and shard, and the revision that each shard has or will have."""
 
-    targets: dict[str, dict[int, Target]] = field(default_factory=dict)
-    revisions: dict[str, dict[int, int]] = field(default_factory=dict)
+    targets: dict[str, MutableMapping[int, Target]] = field(default_factory=dict)
+    revisions: dict[str, MutableMapping[int, int]] = field(default_factory=dict)
     existing: dict[str, Mapping[int, int]] = field(default_factory=dict)  # before this run
     lost: dict[str, Mapping[int, int]] = field(default_factory=dict)  # in quarantine
     editions: dict[str, str] = field(default_factory=dict)  # by key; empty: there is none
@@ -109,8 +110,13 @@ def survey(reader: RunReader, again: Again = "outside", terms: Terms | None = _U
         todo.existing[key], todo.lost[key] = listed[key].revisions, listed[key].lost
         todo.digests[key] = {shard: head.sha256 for shard, head in heads.items()}
         todo.made_from[key] = {shard: head.inputs for shard, head in heads.items()}
-        have, targets = dict(listed[key].revisions), {}
-        for shard in range(plan.shards * node.split):
+        count = plan.shards * node.split
+        if not (listed[key].revisions or listed[key].lost):  # of millions this is soon said
+            todo.targets[key] = Span(count, surveyor.make(node))
+            todo.revisions[key] = Span(count, 0)
+            continue
+        have, targets = dict(listed[key].revisions), dict[int, Target]()
+        for shard in range(count):
             lost = listed[key].lost.get(shard)
             target = (
                 surveyor.target(node, shard, have.get(shard))

@@ -37,11 +37,14 @@ from medgen.engine.run.editions import (
 )
 from medgen.engine.run.pool import Receipt, Target, Unit, editions_read, inputs_of, narrow
 from medgen.engine.run.reader import combine, part_of, stage_shards
+from medgen.engine.run.together import Together, record_identities
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.connect import connect
-from medgen.engine.store.layout import StagePlace
+from medgen.engine.store.layout import StagePlace, pack_of_shard
 from medgen.engine.store.mirror import fetch_all
-from medgen.engine.store.shards import Parts, Stage, concat, label, labels
+from medgen.engine.store.objects import Objects
+from medgen.engine.store.packs import glance
+from medgen.engine.store.shards import Parts, Sealed, Stage, concat, label, labels
 from medgen.engine.trouble import log_failed_row
 
 log = logging.getLogger(__name__)
@@ -76,6 +79,8 @@ class StageWorker(ABC):
         self._held: dict[str, Effective] = {}
         self._homes: dict[tuple[str, str, tuple[tuple[str, str], ...]], Home] = {}
         self._recorded: set[str] = set()
+        self.together = Together(plan, group)
+        self._seen: Objects = self.objects  # as it was listed when a unit began
 
     def introduce(self, terms: Terms) -> None:
         """Find out what this worker holds, and hold that against the others of its run.
@@ -96,12 +101,15 @@ class StageWorker(ABC):
     def __call__(self, unit: Unit) -> Sequence[Receipt]:
         """Do a unit and commit it; or say that its rows belong elsewhere, and do nothing."""
         start = time.monotonic()
+        self._seen = glance(self.objects)
         homes = {t: self.home(t, unit) for t in unit.targets}
         if any(home.why for home in homes.values()):
             return [_elsewhere(self.node(t), unit, home) for t, home in homes.items()]
         there = self._there(unit, start)
         left = narrow(unit, tuple(t for t in unit.targets if t not in there))
         tables = self._tables(left) if left.targets else {}
+        if len(tables) > 1 and unit.positions is None:
+            return [*there.values(), *self._commit_together(left, tables, start)]
         with ThreadPoolExecutor(AT_ONCE) as threads:
             made = threads.map(lambda t: self._commit(left, t, tables[t], start), tables)
         return [*there.values(), *made]
@@ -149,7 +157,7 @@ class StageWorker(ABC):
         upstream = editions_read(node, unit)
         asked = (node.key, target.edition, tuple(sorted(upstream.items())))
         if asked not in self._homes:
-            find = find_home(self.objects, node, self.effective(node), upstream, self.terms)
+            find = find_home(self._seen, node, self.effective(node), upstream, self.terms)
             self._homes[asked] = find(target.edition)
         return self._homes[asked]
 
@@ -243,8 +251,13 @@ class StageWorker(ABC):
 
     def _found(self, target: Target, unit: Unit, start: float) -> Receipt | None:
         node = self.node(target)
+        stage = self.stage(target, unit)
+        several = len(unit.targets) > 1
+        if several and stage.path(unit.shard, target.revision) not in self._seen.walk(
+            stage.place.folder
+        ):
+            return None  # one listing for all of them
         try:
-            stage = self.stage(target, unit)
             table, digest = stage.read_sealed(unit.shard, target.revision)
         except (FileNotFoundError, CorruptError):  # whoever writes over the latter is told
             return None
@@ -273,6 +286,47 @@ class StageWorker(ABC):
         held = self.effective(node).name
         written = replace(written, size=size, sha256=digest, identity=held, seconds=took)
         return _receipt(node, unit, table, written)
+
+    def _commit_together(
+        self, unit: Unit, tables: Mapping[Target, pa.Table], start: float
+    ) -> list[Receipt]:
+        """Commit the shards of several keys as one object."""
+        self._record_all(unit, tables)
+        contents: dict[str, bytes] = {}
+        made: dict[Target, tuple[pa.Table, Sealed]] = {}
+        for target, bare in tables.items():
+            node, stage = self.node(target), self.stage(target, unit)
+            table = label(bare, self.labels(node, unit, target))
+            if self.is_owed(node, table):
+                contents[stage.owed_path(unit.shard, target.revision)] = b"{}"
+            made[target] = table, stage.sealed(unit.shard, table, target.revision)
+        shards = {sealed.path: sealed for _, sealed in made.values()}
+        contents |= {path: sealed.data for path, sealed in shards.items()}
+        notes = {path: sealed.note for path, sealed in shards.items()}
+        name = self.plan.shard_names(self.node(next(iter(tables))))[unit.shard]
+        self.together.write(self.objects, pack_of_shard(name), contents, notes)
+        took = time.monotonic() - start
+        receipts = [self._receipt_of(unit, t, *found, took) for t, found in made.items()]
+        for target in tables if unit.merge else ():
+            self._parts(self.node(target), unit, target).drop()
+        return receipts
+
+    def _receipt_of(
+        self, unit: Unit, target: Target, table: pa.Table, sealed: Sealed, took: float
+    ) -> Receipt:
+        """What stands there now: ours, or what another wrote before."""
+        node, stage = self.node(target), self.stage(target, unit)
+        standing = stage.head(unit.shard, target.revision).sha256
+        held, size = self.effective(node).name, len(sealed.data)
+        written = Written(stage.place.edition, took, size, sha256=standing, identity=held)
+        return _receipt(node, unit, table, written)
+
+    def _record_all(self, unit: Unit, targets: Iterable[Target]) -> None:
+        places = {self.stage(t, unit).place: self.node(t) for t in targets}
+        fresh = {p: n for p, n in places.items() if p.folder not in self._recorded}
+        made = {p: (self.effective(n), editions_read(n, unit)) for p, n in fresh.items()}
+        record_identities(self.objects, self._seen, self.together, made)
+        self._recorded |= {place.folder for place in fresh}
 
     def _record(self, stage: Stage, node: Node, unit: Unit) -> None:
         """Leave beside the rows what makes them, before the first of them."""

@@ -124,6 +124,12 @@ class ChaoticObjects:
             raise BusyError(f"chaos: {path} broke off")
         return self.inner.read_end(path, most)
 
+    def read_range(self, path: str, start: int, size: int) -> bytes:
+        """See `Objects.read_range`."""
+        if self._trouble("read", path):
+            raise BusyError(f"chaos: {path} broke off")
+        return self.inner.read_range(path, start, size)
+
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
         if self._trouble("names", folder):

@@ -1,6 +1,7 @@
 """From a URL to the objects of a place."""
 
 from medgen.engine.store.objects import Objects, PosixObjects, RemoteObjects, RetryingObjects
+from medgen.engine.store.packs import PackedObjects
 from medgen.engine.store.s3 import S3Objects
 
 
@@ -18,9 +19,13 @@ def connect(url: str) -> Objects:
         from medgen.engine.store.chaos import ChaoticObjects, parse_chaos
 
         chaos = parse_chaos(settings.removeprefix("chaos:"))
-        rehearsed = RetryingObjects(ChaoticObjects(connect(inner), chaos))
+        rehearsed = RetryingObjects(ChaoticObjects(_place(inner), chaos))
         rehearsed.pause_s = 0.001  # whose answers need no time to become better
-        return rehearsed
+        return PackedObjects(rehearsed)
+    return PackedObjects(_place(url))
+
+
+def _place(url: str) -> Objects:
     scheme, found, _ = url.partition("://")
     if not found or scheme == "file":
         return RetryingObjects(PosixObjects(url.removeprefix("file://")))

@@ -64,6 +64,10 @@ class Objects(Protocol):
         """The last bytes of an object, at most so many. Raises as `read` does."""
         ...
 
+    def read_range(self, path: str, start: int, size: int) -> bytes:
+        """So many bytes of an object from a place in it. Raises as `read` does."""
+        ...
+
     def names(self, folder: str) -> list[str]:
         """Names directly under a folder, sorted; empty when there is none."""
         ...
@@ -118,6 +122,10 @@ class RetryingObjects:
     def read_end(self, path: str, most: int) -> bytes:
         """See `Objects.read_end`."""
         return self._persist(lambda: self.inner.read_end(path, most))
+
+    def read_range(self, path: str, start: int, size: int) -> bytes:
+        """See `Objects.read_range`."""
+        return self._persist(lambda: self.inner.read_range(path, start, size))
 
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
@@ -203,6 +211,13 @@ class PosixObjects:
         with explain("read", str(target)), target.open("rb") as source:
             source.seek(max(0, source.seek(0, os.SEEK_END) - most))
             return source.read()
+
+    def read_range(self, path: str, start: int, size: int) -> bytes:
+        """See `Objects.read_range`."""
+        target = self._target(path)
+        with explain("read", str(target)), target.open("rb") as source:
+            source.seek(start)
+            return source.read(size)
 
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
@@ -334,6 +349,11 @@ class RemoteObjects:
             full = self._path(path)
             size = self.fs.size(full) or 0
             return bytes(self.fs.cat_file(full, start=max(0, size - most), end=size))
+
+    def read_range(self, path: str, start: int, size: int) -> bytes:
+        """See `Objects.read_range`."""
+        with explain("read", f"{self.url}/{path}"):
+            return bytes(self.fs.cat_file(self._path(path), start=start, end=start + size))
 
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""

@@ -7,6 +7,7 @@ DELETE, which wants no checksum.
 """
 
 import asyncio
+import itertools
 import json
 import os
 from collections.abc import Coroutine, Iterable, Iterator
@@ -21,6 +22,7 @@ from medgen.engine.store.refusals import explain, refusal, vendor_code
 T = TypeVar("T")
 LARGEST = 5 * 2**30  # bytes of one PUT
 _AT_ONCE = 16  # deletes
+_PAGE = 1000  # keys that one listing tells
 _CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
 # The client would try up to 25 times on its own, for minutes: `RetryingObjects` decides.
 _CONFIG: dict[str, Any] = {
@@ -105,6 +107,13 @@ class S3Objects:
         with explain("read", f"{self.url}/{path}"):
             return self._wait(self._get(self._key(path), Range=f"bytes=-{most}"))
 
+    def read_range(self, path: str, start: int, size: int) -> bytes:
+        """See `Objects.read_range`; of a store that knows no ranges the whole is cut."""
+        with explain("read", f"{self.url}/{path}"):
+            wanted = f"bytes={start}-{start + size - 1}"
+            data = self._wait(self._get(self._key(path), Range=wanted))
+            return data if len(data) <= size else data[start : start + size]
+
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
         with explain("list", f"{self.url}/{folder}"):
@@ -122,12 +131,17 @@ class S3Objects:
     def delete(self, path: str) -> None:
         """See `Objects.delete`: the object of this very key, and those below `key/`."""
         with explain("delete", f"{self.url}/{path}"):
-            key = self._key(path)
-            keys = [*self._list(f"{key}/")]
-            if self._first_from(key) == key:
-                keys.append(key)
+            keys = self._this_and_below(self._key(path))
             for start in range(0, len(keys), _AT_ONCE):
                 self._wait(self._delete(keys[start : start + _AT_ONCE]))
+
+    def _this_and_below(self, key: str) -> list[str]:
+        """The very key, if there is such an object, and those below: mostly in one listing."""
+        near = [*itertools.islice(self._list(key), _PAGE + 1)]
+        if len(near) <= _PAGE:
+            return [found for found in near if found == key or found.startswith(f"{key}/")]
+        own = [key] if near[0] == key else []
+        return [*own, *self._list(f"{key}/")]
 
     def _key(self, path: str) -> str:
         return f"{self.prefix}{inside(path)}"
@@ -156,7 +170,7 @@ class S3Objects:
         """The first key that begins with this one: the very key, if there is such an object."""
         return next(self._list(key, most=1), "")
 
-    def _list(self, begin: str, delimiter: str = "", most: int = 1000) -> Iterator[str]:
+    def _list(self, begin: str, delimiter: str = "", most: int = _PAGE) -> Iterator[str]:
         """Keys that begin so, and the beginnings that end with the delimiter."""
         token: dict[str, str] = {}
         while True:

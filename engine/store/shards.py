@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from medgen.engine.codec import fingerprint
+from medgen.engine.codec import decode, encode, fingerprint
 from medgen.engine.errors import CorruptError
 from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
@@ -33,6 +33,7 @@ from medgen.engine.store.layout import (
     shard_of,
 )
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.packs import note_on
 from medgen.engine.store.sealed import seal, seal_of, unseal
 
 BROKEN = "broken"  # in place of a sha256 that an object does not tell
@@ -67,6 +68,20 @@ class Head:
     code: str = ""  # digest of the engine's code
 
 
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A shard that is not in the store yet."""
+
+    path: str
+    data: bytes
+    head: Head
+
+    @property
+    def note(self) -> str:
+        """What `Stage.head` wants to know of it."""
+        return encode(self.head).decode()
+
+
 class Stage:
     """Reads and writes `<root>/stages/<stage>/<key>/<edition>/`.
 
@@ -86,15 +101,17 @@ class Stage:
 
     def declare(self, recipe: Mapping[str, Any]) -> None:
         """Leave the recipe that this address stands for beside the shards (`stage.json`)."""
-        data = json.dumps(recipe, indent=1, sort_keys=True, allow_nan=False).encode()
-        self.objects.create(self.place.recipe, data)
+        self.objects.create(self.place.recipe, recipe_bytes(recipe))
 
-    def listing(self) -> Listing:
+    def listing(self, objects: Objects | None = None) -> Listing:
         """What is committed, and what is in quarantine with nothing in its place yet."""
-        names = self.objects.names(self.place.folder)
+        objects = objects or self.objects
+        names = objects.names(self.place.folder)
+        if not names:  # not for millions of shards one after the other
+            return Listing({}, {})
         have, lost = _highest(names), {}
         if QUARANTINE in names:  # a second listing only when there is something to list
-            lost = _highest(self.objects.names(self.place.quarantine))
+            lost = _highest(objects.names(self.place.quarantine))
             lost = {shard: r for shard, r in lost.items() if r >= have.get(shard, 0)}
         notes = set(names)
         owed = {shard for shard, r in have.items() if owed_note(shard, r) in notes}
@@ -130,7 +147,11 @@ class Stage:
 
     def note_owed(self, shard: int, revision: int) -> None:
         """Leave a note that the shard, about to be written, has rows to be repeated."""
-        self.objects.create(self.place.note(self.names[shard], revision), b"{}")
+        self.objects.create(self.owed_path(shard, revision), b"{}")
+
+    def owed_path(self, shard: int, revision: int) -> str:
+        """Where that note is."""
+        return self.place.note(self.names[shard], revision)
 
     def read(self, shard: int, revision: int = 0) -> pa.Table:
         """One shard, proven whole and in its place.
@@ -149,12 +170,15 @@ class Stage:
             CorruptError: the object breaks off, or is none of ours.
         """
         name = self.path(shard, revision)
+        if note := note_on(self.objects, name):
+            return decode(Head, note.encode(), f"{name}: not what is noted of a shard")
         found = seal_of(self.objects.read_end(name, _END), name)
-        digest, schema = found or _seal_and_schema(self.objects.read(name), name)
-        said = _labels_of(schema)
-        return Head(
-            digest, said.get("inputs", {}), str(said.get("identity", "")), str(said.get("code", ""))
-        )
+        return _head_of(*(found or _seal_and_schema(self.objects.read(name), name)))
+
+    def sealed(self, shard: int, table: pa.Table, revision: int = 0) -> "Sealed":
+        """A shard as it is to stand in the store, for who writes several at once."""
+        data, name = seal(table), self.path(shard, revision)
+        return Sealed(name, data, _head_of(*_seal_and_schema(data, name)))
 
     def read_sealed(self, shard: int, revision: int = 0) -> tuple[pa.Table, str]:
         """One shard as `read` gives it, and its object's sha256."""
@@ -258,6 +282,17 @@ def labels(table: pa.Table) -> dict[str, Any]:
 def _labels_of(schema: pa.Schema) -> dict[str, Any]:
     text = (schema.metadata or {}).get(b"medgen.labels")
     return dict(json.loads(text)) if text else {}
+
+
+def recipe_bytes(recipe: Mapping[str, Any]) -> bytes:
+    """A recipe as it stands beside rows."""
+    return json.dumps(recipe, indent=1, sort_keys=True, allow_nan=False).encode()
+
+
+def _head_of(digest: str, schema: pa.Schema) -> Head:
+    said = _labels_of(schema)
+    told = str(said.get("identity", "")), str(said.get("code", ""))
+    return Head(digest, said.get("inputs", {}), *told)
 
 
 def _seal_and_schema(data: bytes, name: str) -> tuple[str, pa.Schema]:

@@ -15,6 +15,7 @@ from medgen.engine.run.folder import RunFolder, run_ids
 from medgen.engine.run.needs import SETS, Address, made_of, stage_addresses
 from medgen.engine.store.layout import RunPlace, StagePlace
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.packs import delete_all
 
 # A driver writes its status three times a minute; no two clocks are a day apart.
 ALIVE = timedelta(days=1)
@@ -81,8 +82,8 @@ def remove(objects: Objects, removal: Removal) -> Removal:
         for run in set(run_ids(objects)) - set(removal.runs) - set(known):
             known[run] = stages_of(objects, run)
         if not _is_needed(objects, set().union(*known.values()), (stage, key)):
-            objects.delete(StagePlace(stage, key).folder)
             went.append((stage, key))
+    delete_all(objects, [StagePlace(stage, key).folder for stage, key in went])
     for run in removal.runs:
         objects.delete(RunPlace(run).folder)
     remove_void(objects)

@@ -12,7 +12,7 @@ from medgen.engine.plan.plan import Plan
 from medgen.engine.results.publishing import read_note
 from medgen.engine.run.editions import check_record
 from medgen.engine.run.needs import needs
-from medgen.engine.run.repair import Damage, damaged_samples
+from medgen.engine.run.repair import Damage, damaged_samples, packs_without_index
 from medgen.engine.store.layout import (
     QUARANTINE,
     BenchmarkPlace,
@@ -48,6 +48,7 @@ def verify_run(objects: Objects, plan: Plan) -> Proof:
     looked = dict(_samples(objects, plan.benchmark))
     digests = list(_digests(objects, plan))
     looked |= {found.path: found for found in digests if isinstance(found, Damage)}
+    looked |= {found.path: found for found in packs_without_index(objects, plan)}
     named = dict(found for found in digests if not isinstance(found, Damage))
     paths = {p for p in needs(objects, plan).all if f"/{QUARANTINE}/" not in p} | set(named)
 

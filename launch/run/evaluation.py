@@ -219,11 +219,17 @@ def restrict(todo: Todo, plan: Plan, stages: Sequence[str]) -> Todo:
     """Leave out the stages that a command does not do, and what cannot be done without them."""
     for key, node in plan.nodes.items():
         inputs = [plan.nodes[k] for k in node.upstream]
+        if node.stage in stages and all(_are_all_there(todo, plan, u) for u in inputs):
+            continue
         for shard in list(todo.targets[key]):
             there = all(_there(todo, u, shard // node.split) for u in inputs)
             if node.stage not in stages or not there:
                 todo.leave(key, shard)
     return todo
+
+
+def _are_all_there(todo: Todo, plan: Plan, node: Node) -> bool:
+    return len(todo.revisions[node.key]) == plan.shards * node.split
 
 
 def _there(todo: Todo, node: Node, shard: int) -> bool:

@@ -1,0 +1,67 @@
+"""What a group makes of several keys at once is written as one object (`engine/store/packs.py`)."""
+
+from collections.abc import Mapping, Sequence
+
+from medgen.engine.codec import encode, fingerprint
+from medgen.engine.plan.effective import Effective
+from medgen.engine.plan.plan import Node, Plan
+from medgen.engine.run.editions import Record, read_record, record_identity
+from medgen.engine.run.folder import now
+from medgen.engine.run.reader import RunReader
+from medgen.engine.store.layout import PackPlace, StagePlace
+from medgen.engine.store.objects import Objects
+from medgen.engine.store.packs import create_together
+from medgen.engine.store.shards import recipe_bytes
+
+RECIPES, IDENTITIES = "recipes", "identities"
+
+
+class Together:
+    """Where a group's packs lie: beside those of every run that has the same keys in it."""
+
+    def __init__(self, plan: Plan, group: str) -> None:
+        """Look which keys are the group's."""
+        self.keys = sorted(n.key for n in plan.nodes.values() if n.group == group)
+        self.place = PackPlace(plan.groups[group].stage, fingerprint("together", self.keys))
+
+    def write(
+        self,
+        objects: Objects,
+        name: str,
+        contents: Mapping[str, bytes],
+        notes: Mapping[str, str] = {},
+    ) -> None:
+        """Publish objects as one; each that stands there is left as it was."""
+        create_together(objects, self.place, self.keys, name, contents, notes)
+
+
+def declare(reader: RunReader, nodes: Sequence[Node]) -> None:
+    """Leave the recipes of a group's nodes beside their rows to come."""
+    if len(nodes) == 1:
+        reader.stage(nodes[0]).declare(nodes[0].recipe)
+        return
+    contents = {StagePlace(n.stage, n.key).recipe: recipe_bytes(n.recipe) for n in nodes}
+    name = f"{RECIPES}-{fingerprint(sorted(contents))}"
+    Together(reader.plan, nodes[0].group).write(reader.objects, name, contents)
+
+
+def record_identities(
+    objects: Objects,
+    seen: Objects,
+    together: Together,
+    made: Mapping[StagePlace, tuple[Effective, Mapping[str, str]]],
+) -> None:
+    """Leave beside the rows of several editions what makes them, and what it read.
+
+    `seen` are the same objects as they were listed a moment ago.
+    """
+    fresh = {}
+    for place, (found, upstream) in made.items():
+        if place.identity() not in seen.walk(place.folder):
+            fresh[place.identity()] = encode(Record(found, dict(upstream), now()))
+            continue
+        founder = read_record(objects, place)
+        if founder is None or founder.effective.name != found.name:
+            record_identity(objects, place, found, upstream)
+    if fresh:
+        together.write(objects, f"{IDENTITIES}-{fingerprint(sorted(fresh))}", fresh)

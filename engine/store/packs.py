@@ -1,0 +1,455 @@
+"""Objects that are written as one: what a unit made of many keys is one request, and one object.
+
+Every path stays what it is: `stages/<stage>/<key>/…` is read, listed and deleted as any other, and
+whoever does that need not know in which pack the object lies. Packs of one name are numbered, and
+each number is created once: what a second writer brings goes into the next one, less what stands
+there. Packs of all keys that are made together lie in one folder, beside a list of these keys.
+"""
+
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from medgen.engine.errors import CorruptError
+from medgen.engine.store.layout import (
+    PACKS,
+    STAGES,
+    PackPlace,
+    StagePlace,
+    pack_folder,
+    pack_name,
+    stage_and_key,
+    stage_folder,
+)
+from medgen.engine.store.objects import Objects
+from medgen.engine.store.packing import Entry, entries_of, pack
+
+_AT_ONCE = 16  # object storage answers slowly, but many at once
+_END = 65536  # bytes of a pack that are read for its index
+_CACHE = 32 * 2**20  # bytes of packs that are kept: who reads one content mostly reads the next
+_WINDOW = 256 * 2**10  # bytes that are read at once, where so many of every pack can be kept
+_KEY_DEEP = 2  # slashes in the path of a key's folder
+_KNOWN_S = 10.0  # for so long a stage without packs is taken for one, by who reads a path
+
+
+class PackedObjects:
+    """Objects of a place, of which some lie in packs."""
+
+    def __init__(self, inner: Objects) -> None:
+        """Nothing is read yet."""
+        self.inner, self.url = inner, inner.url
+        self._lock = threading.RLock()
+        self._stages: set[str] = set()  # that have packs
+        self._asked = -_KNOWN_S  # when that was looked for
+        self._keys: dict[PackPlace, frozenset[str]] = {}
+        self._held: dict[str, list[Entry]] = {}  # by pack
+        self._packs: dict[PackPlace, set[str]] = {}
+        self._at: dict[str, tuple[str, Entry]] = {}  # by path: its pack, and where in it
+        self._below: dict[tuple[str, str], set[str]] = {}  # paths by stage and key
+        self._passed: set[str] = set()  # packs that are damaged, as is known
+        self._windows: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
+        self._declared: set[PackPlace] = set()
+
+    # ---- as any other objects
+
+    def create(self, path: str, data: bytes) -> bool:
+        """See `Objects.create`."""
+        if path in self._at:
+            return self.read(path) == data
+        return self.inner.create(path, data)
+
+    def replace(self, path: str, data: bytes) -> None:
+        """See `Objects.replace`."""
+        self.inner.replace(path, data)
+        self._take_out((path,))
+
+    def read(self, path: str) -> bytes:
+        """See `Objects.read`."""
+        found = self._from_pack(path)
+        if found is not None:
+            return found
+        try:
+            return self.inner.read(path)
+        except FileNotFoundError:
+            found = self._from_pack(path) if self._search(path) else None
+            if found is None:
+                raise
+            return found
+
+    def read_end(self, path: str, most: int) -> bytes:
+        """See `Objects.read_end`."""
+        found = self._from_pack(path)
+        if found is not None:
+            return found[-most:]
+        try:
+            return self.inner.read_end(path, most)
+        except FileNotFoundError:
+            return self.read(path)[-most:]
+
+    def read_range(self, path: str, start: int, size: int) -> bytes:
+        """See `Objects.read_range`."""
+        found = self._from_pack(path)
+        if found is not None:
+            return found[start : start + size]
+        return self.inner.read_range(path, start, size)
+
+    def names(self, folder: str) -> list[str]:
+        """See `Objects.names`."""
+        below = _first_names(self._packed_below(folder), folder)
+        return sorted({*self.inner.names(folder), *below})
+
+    def walk(self, folder: str) -> list[str]:
+        """See `Objects.walk`."""
+        return sorted({*self.inner.walk(folder), *self._packed_below(folder)})
+
+    def delete(self, path: str) -> None:
+        """See `Objects.delete`."""
+        self.delete_all((path,))
+
+    # ---- what packs are for
+
+    def create_together(
+        self,
+        place: PackPlace,
+        keys: Iterable[str],
+        name: str,
+        contents: Mapping[str, bytes],
+        notes: Mapping[str, str],
+    ) -> None:
+        """Publish objects of these keys as one; each that stands there is left as it was.
+
+        `notes` are kept in the index and had back by `note`.
+        """
+        self._declare(place, keys)
+        left, number = dict(contents), 0
+        while left:
+            path = place.pack(name, number)
+            data = pack(left, notes)
+            if self.inner.create(path, data):
+                self._take_in(place, {path: entries_of(data, path)})
+                return
+            for standing in self._stand_in(place, path):
+                left.pop(standing, None)
+            number += 1
+
+    def _stand_in(self, place: PackPlace, path: str) -> set[str]:
+        try:
+            self._take_in(place, {path: self._load(path)})
+        except CorruptError:  # whoever reads it is told
+            return set()
+        return {entry.path for entry in self._held[path]}
+
+    def _declare(self, place: PackPlace, keys: Iterable[str]) -> None:
+        if place not in self._declared and not self._keys.get(place):
+            self.inner.create(place.keys, json.dumps(sorted(keys)).encode())
+            self._declared.add(place)
+            self._stages.add(place.stage)
+
+    def delete_all(self, paths: Sequence[str]) -> None:
+        """Remove objects and folders; a pack of which something stays is written anew without."""
+        for path in paths:
+            self.inner.delete(path)
+        self._take_out(paths)
+
+    def note(self, path: str) -> str:
+        """The note on an object that lies in a pack that is known; empty: there is none."""
+        known = self._at.get(path)
+        return known[1].note if known else ""
+
+    def damaged(self, stages: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Packs whose index cannot be read, and why. From now on they are passed over here."""
+        for stage in stages:
+            for place in self._places(stage):
+                for path in self._there(place):
+                    try:
+                        self._take_in(place, {path: self._load(path)})
+                    except CorruptError as err:
+                        self._passed.add(path)
+                        yield path, str(err)
+
+    # ---- listing
+
+    def _packed_below(self, folder: str) -> list[str]:
+        stages, _, rest = folder.partition("/")
+        if stages != STAGES:
+            return []
+        if not rest:
+            for stage in self.inner.names(PACKS):
+                self.look(stage)
+            return [path for paths in self._below.values() for path in paths]
+        stage, _, below = rest.partition("/")
+        key = below.partition("/")[0]
+        self.look(stage, key)
+        keys = [key] if key else [k for s, k in self._below if s == stage]
+        found = (path for k in keys for path in self._below.get((stage, k), ()))
+        return [path for path in found if path.startswith(f"{folder}/")]
+
+    def packed(self, stage: str, key: str) -> set[str]:
+        """The paths under a key that lie in packs, as of the last look."""
+        return set(self._below.get((stage, key), ()))
+
+    def look(self, stage: str, key: str = "", seen: set[PackPlace] | None = None) -> None:
+        """See what packs there are by now of a key, or of all; where `seen` is, it was looked.
+
+        Raises:
+            CorruptError: the index of one is damaged.
+        """
+        with self._lock:
+            for place in self._places(stage, seen):
+                if (key in self._keys[place] or not key) and place not in (seen or ()):
+                    self._look_at(place)
+                    if seen is not None:
+                        seen.add(place)
+
+    def _places(self, stage: str, seen: set[PackPlace] | None = None) -> list[PackPlace]:
+        whole = PackPlace(stage, "")
+        if seen is not None and whole in seen:
+            return [place for place in self._keys if place.stage == stage]
+        places = [PackPlace(stage, name) for name in self.inner.names(pack_folder(stage))]
+        unknown = [place for place in places if place not in self._keys]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            self._keys |= dict(zip(unknown, threads.map(self._read_keys, unknown), strict=True))
+        if seen is not None:
+            seen.add(whole)
+        return places
+
+    def _read_keys(self, place: PackPlace) -> frozenset[str]:
+        try:
+            return frozenset(json.loads(self.inner.read(place.keys)))
+        except FileNotFoundError:  # all of it went just now
+            return frozenset()
+        except ValueError as err:
+            raise CorruptError(f"{place.keys}: not a list of keys ({err})") from err
+
+    def _there(self, place: PackPlace) -> list[str]:
+        paths = (f"{place.folder}/{name}" for name in self.inner.names(place.folder))
+        return [path for path in paths if pack_name(path.rpartition("/")[2])]
+
+    def _look_at(self, place: PackPlace) -> None:
+        there = self._there(place)
+        for path in self._packs.get(place, set()) - set(there):
+            self._forget(path)
+        fresh = [p for p in there if p not in self._held and p not in self._passed]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            self._take_in(place, dict(zip(fresh, threads.map(self._load, fresh), strict=True)))
+
+    def _load(self, path: str) -> list[Entry]:
+        found = entries_of(self.inner.read_end(path, _END), path)
+        if isinstance(found, int):
+            found = entries_of(self.inner.read_end(path, found), path)
+        return found if isinstance(found, list) else []
+
+    def _take_in(self, place: PackPlace, packs: Mapping[str, list[Entry] | int]) -> None:
+        with self._lock:
+            for path, entries in packs.items():
+                if isinstance(entries, int) or path in self._held:
+                    continue
+                self._held[path] = entries
+                self._packs.setdefault(place, set()).add(path)
+                for entry in entries:
+                    self._file(path, entry)
+
+    def _file(self, pack_: str, entry: Entry) -> None:
+        """Note where an object lies; of two packs that have it the first one, for every reader."""
+        known = self._at.get(entry.path)
+        if known is not None and known[0] < pack_:
+            return
+        self._at[entry.path] = (pack_, entry)
+        if (of := stage_and_key(entry.path)) is not None:
+            self._below.setdefault(of, set()).add(entry.path)
+
+    def _forget(self, pack_: str) -> None:
+        with self._lock:
+            gone = self._held.pop(pack_, [])
+            for paths in self._packs.values():
+                paths.discard(pack_)
+            self._windows.pop(pack_, None)
+            for entry in gone:
+                if self._at.get(entry.path, ("",))[0] == pack_:
+                    del self._at[entry.path]
+                    if (of := stage_and_key(entry.path)) is not None:
+                        self._below[of].discard(entry.path)
+            again = {e.path for e in gone}
+            for other, entries in self._held.items():
+                for entry in entries:
+                    if entry.path in again:
+                        self._file(other, entry)
+
+    # ---- reading
+
+    def _search(self, path: str) -> bool:
+        """Look for a path that is in no pack that is known; whether it is in one now."""
+        of = stage_and_key(path)
+        if of is None or not self._has_packs(of[0]):
+            return False
+        self.look(*of)
+        return path in self._at
+
+    def _has_packs(self, stage: str) -> bool:
+        now = time.monotonic()
+        if stage not in self._stages and now - self._asked >= _KNOWN_S:
+            self._stages, self._asked = set(self.inner.names(PACKS)), now
+        return stage in self._stages
+
+    def _from_pack(self, path: str) -> bytes | None:
+        """An object's bytes; None: it is in no pack that is known and there."""
+        known = self._at.get(path)
+        if known is None:
+            return None
+        pack_, entry = known
+        try:
+            return self._cut(pack_, entry)
+        except FileNotFoundError:  # it was written anew without something else
+            self._forget(pack_)
+            return None
+
+    def _cut(self, pack_: str, entry: Entry) -> bytes:
+        with self._lock:
+            start, data = self._windows.get(pack_, (0, b""))
+        if not start <= entry.at <= entry.at + entry.size <= start + len(data):
+            wide = min(_WINDOW, _CACHE // max(1, len(self._held)))
+            start, data = entry.at, self.inner.read_range(pack_, entry.at, max(entry.size, wide))
+            self._keep(pack_, start, data)
+        return data[entry.at - start : entry.at - start + entry.size]
+
+    def _keep(self, pack_: str, start: int, data: bytes) -> None:
+        with self._lock:
+            self._windows[pack_] = (start, data)
+            self._windows.move_to_end(pack_)
+            while sum(len(kept) for _, kept in self._windows.values()) > _CACHE:
+                self._windows.popitem(last=False)
+
+    # ---- removing
+
+    def _take_out(self, paths: Sequence[str]) -> None:
+        for stage in {of[0] for path in paths if (of := _of(path)) is not None}:
+            if self._has_packs(stage):
+                self.look(stage)
+                for place in [place for place in self._packs if place.stage == stage]:
+                    self._take_out_of(place, paths)
+
+    def _take_out_of(self, place: PackPlace, paths: Sequence[str]) -> None:
+        for pack_ in sorted(self._packs[place]):
+            stay = [e for e in self._held[pack_] if not _is_below(e.path, paths)]
+            if len(stay) < len(self._held[pack_]):
+                self._write_anew(place, pack_, stay)
+        whole = any(path.count("/") == _KEY_DEEP for path in paths)
+        if whole and not self._packs[place]:  # nobody needs these keys any more
+            self.inner.delete(place.folder)
+            self._keys.pop(place, None)
+            self._declared.discard(place)
+
+    def _write_anew(self, place: PackPlace, pack_: str, stay: Sequence[Entry]) -> None:
+        contents = {entry.path: self._cut(pack_, entry) for entry in stay}
+        notes = {entry.path: entry.note for entry in stay}
+        if contents:
+            name, number = pack_name(pack_.rpartition("/")[2]) or ("", 0)
+            data = pack(contents, notes)
+            while not self.inner.create(place.pack(name, number := number + 1), data):
+                pass
+            self._take_in(place, {place.pack(name, number): entries_of(data, pack_)})
+        self.inner.delete(pack_)
+        self._forget(pack_)
+
+
+class Glance:
+    """Objects as they stand: what is below a key is listed once, when it is first asked for."""
+
+    def __init__(self, objects: PackedObjects) -> None:
+        """Nothing is listed yet."""
+        self._objects, self.url = objects, objects.url
+        self.create, self.replace = objects.create, objects.replace
+        self.read, self.read_end, self.read_range = (
+            objects.read,
+            objects.read_end,
+            objects.read_range,
+        )
+        self.delete, self.note = objects.delete, objects.note
+        self._lock = threading.Lock()
+        self._seen: set[PackPlace] = set()
+        self._plain: dict[str, frozenset[str]] = {}  # keys with a folder, by stage
+        self._paths: dict[tuple[str, str], list[str]] = {}
+
+    def names(self, folder: str) -> list[str]:
+        """See `Objects.names`."""
+        of = stage_and_key(folder)
+        if of is None:
+            return self._objects.names(folder)
+        return sorted(_first_names(self._below(of), folder))
+
+    def walk(self, folder: str) -> list[str]:
+        """See `Objects.walk`."""
+        of = stage_and_key(folder)
+        if of is None:
+            return self._objects.walk(folder)
+        return [path for path in self._below(of) if path.startswith(f"{folder}/")]
+
+    def _below(self, of: tuple[str, str]) -> list[str]:
+        stage, key = of
+        if of not in self._paths:
+            with self._lock:
+                if stage not in self._plain:
+                    self._plain[stage] = frozenset(self._objects.inner.names(stage_folder(stage)))
+                self._objects.look(stage, key, self._seen)
+            plain = key in self._plain[stage]
+            walked = self._objects.inner.walk(StagePlace(stage, key).folder) if plain else []
+            self._paths[of] = sorted({*walked, *self._objects.packed(stage, key)})
+        return self._paths[of]
+
+
+def glance(objects: Objects) -> Objects:
+    """The same objects, with listings of stages that are taken once."""
+    return Glance(objects) if isinstance(objects, PackedObjects) else objects
+
+
+def create_together(
+    objects: Objects,
+    place: PackPlace,
+    keys: Iterable[str],
+    name: str,
+    contents: Mapping[str, bytes],
+    notes: Mapping[str, str],
+) -> None:
+    """Publish objects as one where that can be done, else many at once."""
+    if isinstance(objects, PackedObjects):
+        objects.create_together(place, keys, name, contents, notes)
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        list(threads.map(objects.create, contents, contents.values()))
+
+
+def delete_all(objects: Objects, paths: Sequence[str]) -> None:
+    """Remove objects and folders: at once where they lie in packs."""
+    if isinstance(objects, PackedObjects):
+        objects.delete_all(paths)
+        return
+    for path in paths:
+        objects.delete(path)
+
+
+def note_on(objects: Objects, path: str) -> str:
+    """What stands in the index of the pack that an object lies in; empty: it lies in none."""
+    return objects.note(path) if isinstance(objects, PackedObjects | Glance) else ""
+
+
+def damaged_packs(objects: Objects, stages: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Packs whose index cannot be read, and why; from then on they are passed over."""
+    if isinstance(objects, PackedObjects):
+        yield from objects.damaged(stages)
+
+
+def _of(path: str) -> tuple[str, str] | None:
+    """Of what stage something is that is removed: an object, a key's folder, or all of a stage."""
+    return stage_and_key(f"{path}/")
+
+
+def _is_below(path: str, folders: Iterable[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+
+def _first_names(paths: Iterable[str], folder: str) -> set[str]:
+    begin = f"{folder}/"
+    return {path[len(begin) :].partition("/")[0] for path in paths if path.startswith(begin)}

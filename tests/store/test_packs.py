@@ -1,0 +1,177 @@
+"""What is written together is one object, and every path in it is as any other."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fakes import echo, plan
+
+from benchmarks.store import sweep
+from medgen.actors.local_pool import LocalPool
+from medgen.engine.errors import CorruptError
+from medgen.engine.plan.plan import Plan, System
+from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.folder import RunFolder
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.repair import damaged_stages, quarantine
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import PackPlace
+from medgen.engine.store.packs import PackedObjects, create_together, glance
+from medgen.launch.housekeeping.verifying import verify_run
+
+PLACE = PackPlace("score", "both")
+ROWS = {f"stages/score/{key}/e/shard-0a.arrow": f"rows of {key}".encode() * 50 for key in "ab"}
+A, B = ROWS
+WRITES: dict[str, Callable[[PackedObjects], None]] = {
+    "deleted": lambda objects: objects.delete(A),
+    "replaced": lambda objects: objects.replace(A, b"new"),
+    "a folder deleted": lambda objects: objects.delete("stages/score/a"),
+    "moved": lambda objects: objects.delete_all((A,)),
+}
+
+
+def packed(url: str, rows: dict[str, bytes] = ROWS) -> PackedObjects:
+    objects = connect(url)
+    assert isinstance(objects, PackedObjects)
+    create_together(objects, PLACE, ("a", "b"), "shard-0a", rows, {A: "a note"})
+    return objects
+
+
+def test_what_is_written_together_is_one_object_and_is_found_by_its_paths(
+    any_store_url: str,
+) -> None:
+    objects = packed(any_store_url)
+    assert objects.names(PLACE.folder) == ["keys.json", "shard-0a-0.pack"]
+    for seen in (objects, connect(any_store_url), glance(connect(any_store_url))):
+        assert seen.names("stages/score/a/e") == ["shard-0a.arrow"]
+        assert seen.names("stages/score/a") == ["e"]
+        assert seen.walk("stages/score/b") == [B]
+        assert seen.names("stages/score/c") == []
+        assert {path: seen.read(path) for path in ROWS} == ROWS
+        assert seen.read_end(A, 7) == ROWS[A][-7:]
+        assert seen.read_range(B, 3, 9) == ROWS[B][3:12]
+        with pytest.raises(FileNotFoundError):
+            seen.read("stages/score/a/e/shard-0b.arrow")
+    assert connect(any_store_url).names("stages") == ["score"]
+    assert connect(any_store_url).names("stages/score") == ["a", "b"]
+
+
+def test_a_note_is_had_without_the_rows(tmp_path: Path) -> None:
+    packed(str(tmp_path))
+    objects = connect(str(tmp_path))
+    assert isinstance(objects, PackedObjects)
+    objects.names("stages/score/a")
+    assert (objects.note(A), objects.note(B)) == ("a note", "")
+
+
+def test_the_first_to_write_a_path_has_it_for_every_reader(tmp_path: Path) -> None:
+    packed(str(tmp_path), {A: ROWS[A]})
+    second = packed(str(tmp_path), {A: b"another", B: ROWS[B]})
+    assert second.names(PLACE.folder) == ["keys.json", "shard-0a-0.pack", "shard-0a-1.pack"]
+    for objects in (second, connect(str(tmp_path))):
+        assert {path: objects.read(path) for path in ROWS} == ROWS
+    assert not connect(str(tmp_path)).walk("stages/score/a/e/shard-0a.arrow")
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_what_goes_out_of_a_pack_leaves_the_others_as_they_were(tmp_path: Path, what: str) -> None:
+    packed(str(tmp_path))
+    other = connect(str(tmp_path))
+    assert other.read(A) == ROWS[A]  # and knows where it is
+    changed = packed(str(tmp_path))
+    WRITES[what](changed)
+    for objects in (changed, other, connect(str(tmp_path))):
+        assert objects.read(B) == ROWS[B]
+        if what == "replaced":  # who read it before may have it still
+            assert objects is other or objects.read(A) == b"new"
+        else:
+            assert objects.names("stages/score/a") == []
+            with pytest.raises(FileNotFoundError):
+                objects.read(A)
+    changed.delete_all(("stages/score/a", "stages/score/b"))
+    assert connect(str(tmp_path)).names("stages/score") == []
+    assert not list((tmp_path / "packs").rglob("*.pack"))
+
+
+# ---- in a run
+
+
+def run(store: str, *metrics: str) -> tuple[Plan, int]:
+    """A run of three systems, and how many shards there were to do."""
+    objects = connect(store)
+    work = plan(objects, *[System(f"s{i}", echo(prefix=f"{i}")) for i in range(3)], metrics=metrics)
+    RunFolder(objects, work.run_id).save_plan(work, "")
+    reader = RunReader(objects, work)
+    todo = survey(reader)
+    count = todo.shards
+    carry_out(reader, todo, LocalPool(), Options())
+    assert survey(RunReader(connect(store), work)).shards == 0
+    return work, count
+
+
+def packs(store: Path) -> list[str]:
+    names = (path.name for path in (store / "packs").rglob("*.pack"))
+    return sorted(name for name in names if name.startswith("shard-"))
+
+
+def test_a_scoring_unit_is_one_object_and_another_metric_repeats_none(tmp_path: Path) -> None:
+    work, _ = run(str(tmp_path), "a", "b")
+    assert len(packs(tmp_path)) == work.shards
+    assert not list((tmp_path / "stages" / "score").rglob("*")), "all of it lies in packs"
+    before = {path: connect(str(tmp_path)).read(path) for path in rows_of(tmp_path)}
+    more, count = run(str(tmp_path), "a", "b", "c")
+    assert count == 3 * more.shards, "the new metric's shards"
+    assert len(packs(tmp_path)) == 2 * work.shards
+    assert {path: connect(str(tmp_path)).read(path) for path in before} == before
+    assert verify_run(connect(str(tmp_path)), more).damages == ()
+
+
+def rows_of(store: Path) -> list[str]:
+    return [p for p in connect(str(store)).walk("stages/score") if p.endswith(".arrow")]
+
+
+def test_a_pack_that_is_damaged_stops_a_reader_and_is_repaired(tmp_path: Path) -> None:
+    work, _ = run(str(tmp_path), "a", "b")
+    file = next((tmp_path / "packs").rglob("shard-*.pack"))
+    data = bytearray(file.read_bytes())
+    data[-60] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(CorruptError, match="not a readable pack"):
+        survey(RunReader(connect(str(tmp_path)), work))
+    place = f"packs/{file.relative_to(tmp_path / 'packs')}"
+    assert [d.path for d in verify_run(connect(str(tmp_path)), work).damages] == [place]
+    objects = connect(str(tmp_path))
+    (damage,) = damaged_stages(objects, work)
+    assert quarantine(objects, damage).endswith(f"/quarantine/{file.name}")
+    _, again = run(str(tmp_path), "a", "b")
+    assert again == 6
+    assert verify_run(connect(str(tmp_path)), work).damages == ()
+
+
+def test_rows_that_are_damaged_in_a_pack_cost_themselves_alone(tmp_path: Path) -> None:
+    work, _ = run(str(tmp_path), "a", "b")
+    file = next((tmp_path / "packs").rglob("shard-*.pack"))
+    data = bytearray(file.read_bytes())
+    data[300] ^= 1
+    file.write_bytes(data)
+    objects = connect(str(tmp_path))
+    (damage,) = damaged_stages(objects, work)
+    others = {path: objects.read(path) for path in rows_of(tmp_path) if path != damage.path}
+    quarantine(objects, damage)
+    _, again = run(str(tmp_path), "a", "b")
+    assert again == 1
+    now = connect(str(tmp_path))
+    assert {path: now.read(path) for path in others} == others
+    assert verify_run(now, work).damages == ()
+
+
+def test_a_sweep_makes_few_requests() -> None:
+    found = sweep(systems=2, samples=256)
+    shards = 4
+    made = found["detail"]["packs"]["PUT"], found["detail"]["stages"]["PUT"]
+    # Of scores: one object a shard, one with recipes, identities now and then, a list of keys.
+    assert made[0] <= shards + 8
+    # Of answers and verdicts: one object a shard, and beside them recipe and identity.
+    assert made[1] <= 2 * 2 * (shards + 2)
+    assert found["finished"] == 2
