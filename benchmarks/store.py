@@ -4,7 +4,8 @@
     python -m benchmarks.store sweep [systems] [samples]
     python -m benchmarks.store real                a small run against a real S3 API
     python -m benchmarks.store unit                a scoring unit at 30 ms a request
-    python -m benchmarks.store survey [shards]     what is to do of 10,000 shards x 250 nodes
+    python -m benchmarks.store survey [shards]     what is to do of 10,000 shards x 242 nodes
+    python -m benchmarks.store plan [samples]      memory of the plan of ten million samples
 
 `sweep`: 25 systems x 6,422 samples with nine metrics and one judge on 64 GPUs. The engine's own
 driver, board and workers go through all of it in virtual time (`benchmarks/_virtual.py`), with
@@ -15,35 +16,55 @@ are thinned out, one sample for eight: the objects are as many.
 import argparse
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+import re
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import fsspec
 import numpy as np
 
 from benchmarks._counted import CountedObjects, Items
 from benchmarks._records import keep
 from benchmarks._virtual import Host, VirtualPool, Work
+from medgen.actors.local_pool import LocalPool
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.benchmark.manifest import Benchmark, Manifest, ShardEntry
+from medgen.engine.codec import encode
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
-from medgen.engine.run.driver import Driver, Options
+from medgen.engine.run.driver import Driver, Options, carry_out
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder
 from medgen.engine.run.pool import Group, Outcome, Unit, Worker
 from medgen.engine.run.presence import LEASE_S, RENEWALS
 from medgen.engine.run.reader import RunReader
+from medgen.engine.run.stages import ScoreWorker
 from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.packs import PackedObjects
+from medgen.launch.run.evaluation import restrict
 from medgen.launch.run.finishing import Finishing
 from medgen.launch.run.progress import Recorder
 from medgen.launch.run.stop import Pulse, Stop
 
 SYSTEMS, SAMPLES, SHARD, METRICS, GPUS = 25, 6422, 64, 9, 64
 THIN = 8  # samples that one stands for: a shard has as many objects, whatever is in it
+REQUEST_S = 0.03
+REQUEST_S = 0.03
 ANSWER_S, JUDGE_S, SCORE_S = 0.7, 0.2, 0.001  # of a worker, for a sample of a system
 STAGES = ("stages", "packs")
 OUTSIDE = ("samples", "benchmarks")  # read by workers, and written before the run
@@ -185,6 +206,155 @@ def totals(seen: Mapping[tuple[str, str], int]) -> dict[str, Any]:
     return {"put_stages": stages, "put_else": puts - stages, "others": others, "detail": detail}
 
 
+class Slow:
+    """Objects of which every request takes 30 ms."""
+
+    def __init__(self, inner: Objects) -> None:
+        """`inner` has the objects."""
+        self._inner, self.url = inner, inner.url
+
+    def __getattr__(self, name: str) -> Any:
+        """A method of theirs, later."""
+        method = getattr(self._inner, name)
+
+        def slowly(*given: Any) -> Any:
+            time.sleep(REQUEST_S)
+            return method(*given)
+
+        return slowly
+
+
+def unit() -> dict[str, Any]:
+    """Score one shard of 64 samples for 25 systems by nine metrics."""
+    counted = CountedObjects()
+    objects = PackedObjects(counted)
+    manifest = import_benchmark(Items(SHARD), objects, ImportOptions("items", SHARD))
+    plan = make_plan(recipe(SYSTEMS, judged=False), manifest)
+    reader = RunReader(objects, plan)
+    with mock.patch("medgen.engine.run.worker.connect", return_value=objects):
+        answers = restrict(survey(reader), plan, ("answer",))
+        carry_out(reader, answers, LocalPool(), Options())
+    reader = RunReader(objects, plan)
+    todo, nodes = survey(reader), [n for n in plan.nodes.values() if n.stage == "score"]
+    targets = tuple(todo.targets[node.key][0] for node in nodes)
+    inputs = {name: one for node in nodes for name, one in todo.inputs(plan, node, 0).items()}
+    slow = PackedObjects(Slow(counted))
+    with mock.patch("medgen.engine.run.worker.connect", return_value=slow):
+        worker = ScoreWorker(objects.url, plan, "score")
+    counted.seen.clear()
+    start, worked = time.monotonic(), time.process_time()
+    worker(Unit("score", 0, targets, inputs=inputs))
+    found = {"seconds": round(time.monotonic() - start, 2)}
+    return {**found, "cpu_s": round(time.process_time() - worked, 2), **totals(counted.seen)}
+
+
+def real(systems: int = 3, samples: int = 256) -> dict[str, Any]:
+    """Requests of a small run, as an S3 API server has seen them and as they are counted here."""
+    counted = CountedObjects()
+    with _s3_server() as (url, log):
+        _small_run(connect(url), url, systems, samples)
+        seen = _requests(log.read_text(encoding="utf-8"))
+    objects = PackedObjects(counted)
+    with mock.patch("medgen.engine.run.worker.connect", return_value=objects):
+        _small_run(objects, "counted://store", systems, samples)
+    here: Counter[str] = Counter()
+    for (_, kind), count in counted.seen.items():
+        here[kind] += count
+    return {"server": dict(sorted(seen.items())), "counted": dict(sorted(here.items()))}
+
+
+def _small_run(objects: Objects, url: str, systems: int, samples: int) -> None:
+    plan = plan_of(objects, systems, samples)
+    reader = RunReader(objects, plan)
+    carry_out(reader, survey(reader), LocalPool(), Options())
+    if survey(RunReader(objects, plan), terms=None).shards:
+        raise SystemExit(f"rows are missing in {url}")
+
+
+@contextlib.contextmanager
+def _s3_server() -> Iterator[tuple[str, Path]]:
+    """The URL of a bucket on a server in a process of its own, and the log of its requests."""
+    with socket.socket() as free, tempfile.TemporaryDirectory() as folder:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        log = Path(folder, "log")
+        with log.open("wb") as sink:
+            command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+            server = subprocess.Popen(command, stdout=sink, stderr=sink)
+        os.environ |= {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        try:
+            _until_it_answers(port)
+            fsspec.filesystem("s3").mkdir("sweep")
+            yield "s3://sweep/store", log
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _until_it_answers(port: int) -> None:
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise SystemExit("the S3 server does not answer")
+
+
+def _requests(log: str) -> Counter[str]:
+    """Requests to objects of the store by kind, from a server's log."""
+    seen: Counter[str] = Counter()
+    for method, path in re.findall(r'"(GET|PUT|HEAD|DELETE|POST) (\S+) HTTP', log):
+        if "list-type=2" in path:
+            seen["LIST"] += 1
+        elif "/sweep/store" in path:
+            seen[method] += 1
+    return seen
+
+
+def look(shards: int = 10_000) -> dict[str, Any]:
+    """What is to do of so many shards x 242 nodes: CPU seconds and memory of the survey."""
+    manifest = _manifest(shards)
+    plan, objects = make_plan(recipe(22), manifest), PackedObjects(CountedObjects())
+    reader = RunReader(objects, plan, _Known(manifest))
+    start = time.process_time()
+    todo = survey(reader, terms=None)
+    spent = time.process_time() - start
+    tracemalloc.start()
+    reader = RunReader(objects, plan, reader.benchmark)
+    todo = survey(reader, terms=None)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    found = {"shards": shards, "nodes": len(plan.nodes), "to_do": todo.shards}
+    return {**found, "cpu_s": round(spent, 2), "mib": round(peak / 2**20, 1)}
+
+
+class _Known(Benchmark):
+    """A benchmark of which only the manifest is there."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        """Nothing is read."""
+        self.manifest = manifest
+
+
+def _manifest(shards: int) -> Manifest:
+    names = (f"{n * 2654435761 % 2**32:08x}{n:024x}" for n in range(shards))
+    entries = tuple(ShardEntry(SHARD, {"text": SHARD}, name, "") for name in names)
+    return Manifest("items", "0" * 16, SHARD, 0, entries, {"text": shards * SHARD}, {}, {}, {})
+
+
+def large_plan(samples: int = 10_000_000) -> dict[str, Any]:
+    """The plan of ten million samples, as it is kept: peak memory of this process."""
+    plan = make_plan(recipe(SYSTEMS), _manifest(samples // SHARD))
+    size = len(encode(plan))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"samples": samples, "plan_mib": round(size / 2**20, 1), "mib": round(peak / 2**20)}
+
+
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(
@@ -193,7 +363,13 @@ def main() -> None:
     parser.add_argument("what", nargs="?", default="all")
     parser.add_argument("numbers", nargs="*", type=int)
     given = parser.parse_args()
-    measures = {"sweep": sweep}
+    measures: dict[str, Callable[..., dict[str, Any]]] = {
+        "plan": large_plan,
+        "survey": look,
+        "unit": unit,
+        "real": real,
+        "sweep": sweep,
+    }
     if given.what != "all":
         print(json.dumps(measures[given.what](*given.numbers), indent=1))
         return

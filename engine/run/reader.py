@@ -89,7 +89,7 @@ class RunReader:
     def listing(self, node: Node) -> Listing:
         """What there is of a node's shards."""
         if node.key not in self._listings:
-            listed = self.stage(node).listing(self._glance)
+            listed = self.stage(node).over(self._glance).listing()
             told = self._told.get((node.key, self.editions[node.key]), {})
             self._listings[node.key] = listed.join({i: r for i, (r, _) in dict(told).items()})
         return self._listings[node.key]

@@ -15,7 +15,6 @@ from medgen.engine.run.editions import read_editions
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import (
     BENCHMARKS,
-    PACKS,
     RUNS,
     SAMPLES,
     STAGES,
@@ -25,6 +24,7 @@ from medgen.engine.store.layout import (
     sample_shard,
 )
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.pack_layout import PACKS
 from medgen.engine.store.packs import damaged_packs
 
 

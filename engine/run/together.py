@@ -8,31 +8,19 @@ from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import Record, read_record, record_identity
 from medgen.engine.run.folder import now
 from medgen.engine.run.reader import RunReader
-from medgen.engine.store.layout import PackPlace, StagePlace
+from medgen.engine.store.layout import StagePlace
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.packs import create_together
+from medgen.engine.store.pack_layout import PackPlace
+from medgen.engine.store.packs import Together, create_together
 from medgen.engine.store.shards import recipe_bytes
 
 RECIPES, IDENTITIES = "recipes", "identities"
 
 
-class Together:
+def together_of(plan: Plan, group: str) -> Together:
     """Where a group's packs lie: beside those of every run that has the same keys in it."""
-
-    def __init__(self, plan: Plan, group: str) -> None:
-        """Look which keys are the group's."""
-        self.keys = sorted(n.key for n in plan.nodes.values() if n.group == group)
-        self.place = PackPlace(plan.groups[group].stage, fingerprint("together", self.keys))
-
-    def write(
-        self,
-        objects: Objects,
-        name: str,
-        contents: Mapping[str, bytes],
-        notes: Mapping[str, str] = {},
-    ) -> None:
-        """Publish objects as one; each that stands there is left as it was."""
-        create_together(objects, self.place, self.keys, name, contents, notes)
+    keys = tuple(sorted(n.key for n in plan.nodes.values() if n.group == group))
+    return Together(PackPlace(plan.groups[group].stage, fingerprint("together", keys)), keys)
 
 
 def declare(reader: RunReader, nodes: Sequence[Node]) -> None:
@@ -42,7 +30,7 @@ def declare(reader: RunReader, nodes: Sequence[Node]) -> None:
         return
     contents = {StagePlace(n.stage, n.key).recipe: recipe_bytes(n.recipe) for n in nodes}
     name = f"{RECIPES}-{fingerprint(sorted(contents))}"
-    Together(reader.plan, nodes[0].group).write(reader.objects, name, contents)
+    create_together(reader.objects, together_of(reader.plan, nodes[0].group), name, contents, {})
 
 
 def record_identities(
@@ -64,4 +52,5 @@ def record_identities(
         if founder is None or founder.effective.name != found.name:
             record_identity(objects, place, found, upstream)
     if fresh:
-        together.write(objects, f"{IDENTITIES}-{fingerprint(sorted(fresh))}", fresh)
+        name = f"{IDENTITIES}-{fingerprint(sorted(fresh))}"
+        create_together(objects, together, name, fresh, {})

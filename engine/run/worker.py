@@ -37,13 +37,14 @@ from medgen.engine.run.editions import (
 )
 from medgen.engine.run.pool import Receipt, Target, Unit, editions_read, inputs_of, narrow
 from medgen.engine.run.reader import combine, part_of, stage_shards
-from medgen.engine.run.together import Together, record_identities
+from medgen.engine.run.together import record_identities, together_of
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.connect import connect
-from medgen.engine.store.layout import StagePlace, pack_of_shard
+from medgen.engine.store.layout import StagePlace
 from medgen.engine.store.mirror import fetch_all
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.packs import glance
+from medgen.engine.store.pack_layout import pack_of_shard
+from medgen.engine.store.packs import create_together, glance
 from medgen.engine.store.shards import Parts, Sealed, Stage, concat, label, labels
 from medgen.engine.trouble import log_failed_row
 
@@ -79,7 +80,7 @@ class StageWorker(ABC):
         self._held: dict[str, Effective] = {}
         self._homes: dict[tuple[str, str, tuple[tuple[str, str], ...]], Home] = {}
         self._recorded: set[str] = set()
-        self.together = Together(plan, group)
+        self.together = together_of(plan, group)
         self._seen: Objects = self.objects  # as it was listed when a unit began
 
     def introduce(self, terms: Terms) -> None:
@@ -299,26 +300,29 @@ class StageWorker(ABC):
             table = label(bare, self.labels(node, unit, target))
             if self.is_owed(node, table):
                 contents[stage.owed_path(unit.shard, target.revision)] = b"{}"
-            made[target] = table, stage.sealed(unit.shard, table, target.revision)
+            made[target] = table, stage.seal(unit.shard, table, target.revision)
         shards = {sealed.path: sealed for _, sealed in made.values()}
         contents |= {path: sealed.data for path, sealed in shards.items()}
         notes = {path: sealed.note for path, sealed in shards.items()}
         name = self.plan.shard_names(self.node(next(iter(tables))))[unit.shard]
-        self.together.write(self.objects, pack_of_shard(name), contents, notes)
+        stood = create_together(self.objects, self.together, pack_of_shard(name), contents, notes)
         took = time.monotonic() - start
-        receipts = [self._receipt_of(unit, t, *found, took) for t, found in made.items()]
+        receipts = [
+            replace(self._receipt_of(unit, t, *found, found[1].path in stood), seconds=took)
+            for t, found in made.items()
+        ]
         for target in tables if unit.merge else ():
             self._parts(self.node(target), unit, target).drop()
         return receipts
 
     def _receipt_of(
-        self, unit: Unit, target: Target, table: pa.Table, sealed: Sealed, took: float
+        self, unit: Unit, target: Target, table: pa.Table, sealed: Sealed, stood: bool
     ) -> Receipt:
-        """What stands there now: ours, or what another wrote before."""
+        """Of what stands there now: ours, or what another wrote before."""
         node, stage = self.node(target), self.stage(target, unit)
-        standing = stage.head(unit.shard, target.revision).sha256
+        head = stage.head(unit.shard, target.revision) if stood else sealed.head
         held, size = self.effective(node).name, len(sealed.data)
-        written = Written(stage.place.edition, took, size, sha256=standing, identity=held)
+        written = Written(stage.place.edition, 0.0, size, sha256=head.sha256, identity=held)
         return _receipt(node, unit, table, written)
 
     def _record_all(self, unit: Unit, targets: Iterable[Target]) -> None:

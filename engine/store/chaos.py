@@ -22,6 +22,7 @@ from medgen.engine.codec import fingerprint
 from medgen.engine.errors import BusyError, ConfigError, EngineDied
 from medgen.engine.store.layout import DEATHS, commit_of, death
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.pack_layout import commit_of_pack
 
 _SLOW_S = 0.02
 
@@ -169,7 +170,7 @@ class ChaoticObjects:
         The moment is drawn for each shard. Marks in the store make it happen twice at most, once
         to the whole and once to a part, so that no single sample is blamed for it.
         """
-        if (commit := commit_of(path)) is None:
+        if (commit := commit_of(path) or commit_of_pack(path)) is None:
             return
         mine = "before" if draw(self.chaos.seed, "moment", path) < 0.5 else "after"
         if mine != moment or not self.chaos.strikes("worker_kill", *commit):

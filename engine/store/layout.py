@@ -1,4 +1,4 @@
-"""Every path of the store, and nowhere else.
+"""Every path of the store, and nowhere else: those of packs are in `pack_layout.py`.
 
     samples/<digest>.arrow
     benchmarks/<ref>/{manifest.json, order.arrow,
@@ -7,7 +7,6 @@
     stages/<stage>/<key>/<edition>/{identity.json, identity-<name>.json, shard-<digest>.arrow,
                                     shard-<digest>-r1.arrow, _owed-<digest>, parts-<digest>/…,
                                     quarantine/…}
-    packs/<stage>/<together>/{keys.json, <name>-<number>.pack}
     runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, editions.json,
                    control/<number>.json, events/<chunk>.jsonl, identities/<driver>/…,
                    drivers/<driver>.json, drivers/<driver>.gone,
@@ -39,7 +38,6 @@ SAMPLES = "samples"
 BENCHMARKS = "benchmarks"
 RUNS = "runs"
 STAGES = "stages"
-PACKS = "packs"
 NIGHTLY = "nightly"
 CLAIMS = "claims"
 WEIGHTS = "weights"
@@ -56,8 +54,6 @@ _SHARD = re.compile(rf"shard-({_NAME})(?:-r(\d+))?\.arrow")
 _PART = re.compile(r"(\d{5,})-(\d{5,})\.arrow")
 _LEASE = re.compile(r"lease-(\d{6,})\.json")
 _COMMIT = re.compile(rf"stages/(\w+)/\w+/(?:\w+/)?(shard|parts)-({_NAME})")
-_PACKED = re.compile(rf"packs/(\w+)/\w+/(shard)-({_NAME})-\d+\.pack")
-_PACK = re.compile(r"(.+)-(\d+)\.pack")
 _EDITION = re.compile(r"[0-9a-f]{16}")
 _IDENTITY = re.compile(r"identity(?:-\w+)?\.json")
 
@@ -143,28 +139,6 @@ class StagePlace:
         """The folder of a shard's parts; `inputs` tells apart what they were made from."""
         suffix = f"-{inputs}" if inputs else ""
         return f"{self.folder}/{PARTS}{name}{_revision_suffix(revision)}{suffix}"
-
-
-@dataclass(frozen=True, slots=True)
-class PackPlace:
-    """Where what is written together of several keys of a stage is."""
-
-    stage: str
-    together: str  # stands for all of these keys
-
-    @property
-    def folder(self) -> str:
-        """Where it is."""
-        return f"{pack_folder(self.stage)}/{self.together}"
-
-    @property
-    def keys(self) -> str:
-        """Which keys these are."""
-        return f"{self.folder}/keys.json"
-
-    def pack(self, name: str, number: int) -> str:
-        """What was written as one; the next number holds what an earlier one does not."""
-        return f"{self.folder}/{name}-{number}.pack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,30 +380,8 @@ def positions_of(name: str) -> tuple[int, int] | None:
 
 def commit_of(path: str) -> tuple[str, ...] | None:
     """Stage, `shard` or `parts`, and name, of a path that is written to commit rows."""
-    match = _COMMIT.match(path) or _PACKED.match(path)
+    match = _COMMIT.match(path)
     return match.groups() if match else None
-
-
-def pack_of_shard(name: str) -> str:
-    """The name of packs with a shard of several keys."""
-    return f"shard-{name}"
-
-
-def pack_name(file: str) -> tuple[str, int] | None:
-    """The name and number that a file name stands for; None: it is no pack's."""
-    match = _PACK.fullmatch(file)
-    return (match[1], int(match[2])) if match else None
-
-
-def pack_folder(stage: str) -> str:
-    """Where the packs of a stage are."""
-    return f"{PACKS}/{stage}"
-
-
-def stage_and_key(path: str) -> tuple[str, str] | None:
-    """Of what stage and key a path is, or a folder; None: it is of no key."""
-    top, *parts = path.split("/")
-    return (parts[0], parts[1]) if top == STAGES and len(parts) > 1 else None
 
 
 def stage_folder(stage: str) -> str:

@@ -12,19 +12,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from medgen.engine.errors import CorruptError
 from medgen.engine.store.layout import (
-    PACKS,
     STAGES,
-    PackPlace,
     StagePlace,
-    pack_folder,
-    pack_name,
-    stage_and_key,
     stage_folder,
 )
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.pack_layout import PACKS, PackPlace, pack_folder, pack_name, stage_and_key
 from medgen.engine.store.packing import Entry, entries_of, pack
 
 _AT_ONCE = 16  # object storage answers slowly, but many at once
@@ -33,6 +30,14 @@ _CACHE = 32 * 2**20  # bytes of packs that are kept: who reads one content mostl
 _WINDOW = 256 * 2**10  # bytes that are read at once, where so many of every pack can be kept
 _KEY_DEEP = 2  # slashes in the path of a key's folder
 _KNOWN_S = 10.0  # for so long a stage without packs is taken for one, by who reads a path
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Keys of which objects are written as one, and where."""
+
+    place: PackPlace
+    keys: tuple[str, ...]
 
 
 class PackedObjects:
@@ -113,27 +118,28 @@ class PackedObjects:
 
     def create_together(
         self,
-        place: PackPlace,
-        keys: Iterable[str],
+        together: Together,
         name: str,
         contents: Mapping[str, bytes],
         notes: Mapping[str, str],
-    ) -> None:
+    ) -> set[str]:
         """Publish objects of these keys as one; each that stands there is left as it was.
 
-        `notes` are kept in the index and had back by `note`.
+        `notes` are kept in the index and had back by `note`. Returns the paths that stood there.
         """
-        self._declare(place, keys)
+        place = together.place
+        self._declare(place, together.keys)
         left, number = dict(contents), 0
         while left:
             path = place.pack(name, number)
             data = pack(left, notes)
             if self.inner.create(path, data):
                 self._take_in(place, {path: entries_of(data, path)})
-                return
+                break
             for standing in self._stand_in(place, path):
                 left.pop(standing, None)
             number += 1
+        return contents.keys() - left.keys()
 
     def _stand_in(self, place: PackPlace, path: str) -> set[str]:
         try:
@@ -159,7 +165,7 @@ class PackedObjects:
         known = self._at.get(path)
         return known[1].note if known else ""
 
-    def damaged(self, stages: Iterable[str]) -> Iterator[tuple[str, str]]:
+    def damages(self, stages: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Packs whose index cannot be read, and why. From now on they are passed over here."""
         for stage in stages:
             for place in self._places(stage):
@@ -187,7 +193,7 @@ class PackedObjects:
         found = (path for k in keys for path in self._below.get((stage, k), ()))
         return [path for path in found if path.startswith(f"{folder}/")]
 
-    def packed(self, stage: str, key: str) -> set[str]:
+    def paths_in_packs(self, stage: str, key: str) -> set[str]:
         """The paths under a key that lie in packs, as of the last look."""
         return set(self._below.get((stage, key), ()))
 
@@ -396,7 +402,7 @@ class Glance:
                 self._objects.look(stage, key, self._seen)
             plain = key in self._plain[stage]
             walked = self._objects.inner.walk(StagePlace(stage, key).folder) if plain else []
-            self._paths[of] = sorted({*walked, *self._objects.packed(stage, key)})
+            self._paths[of] = sorted({*walked, *self._objects.paths_in_packs(stage, key)})
         return self._paths[of]
 
 
@@ -407,18 +413,20 @@ def glance(objects: Objects) -> Objects:
 
 def create_together(
     objects: Objects,
-    place: PackPlace,
-    keys: Iterable[str],
+    together: Together,
     name: str,
     contents: Mapping[str, bytes],
     notes: Mapping[str, str],
-) -> None:
-    """Publish objects as one where that can be done, else many at once."""
+) -> set[str]:
+    """Publish objects as one where that can be done, else many at once.
+
+    Returns the paths at which something stood, which is left as it was.
+    """
     if isinstance(objects, PackedObjects):
-        objects.create_together(place, keys, name, contents, notes)
-        return
+        return objects.create_together(together, name, contents, notes)
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        list(threads.map(objects.create, contents, contents.values()))
+        made = threads.map(objects.create, contents, contents.values())
+        return {path for path, created in zip(contents, made, strict=True) if not created}
 
 
 def delete_all(objects: Objects, paths: Sequence[str]) -> None:
@@ -438,7 +446,7 @@ def note_on(objects: Objects, path: str) -> str:
 def damaged_packs(objects: Objects, stages: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Packs whose index cannot be read, and why; from then on they are passed over."""
     if isinstance(objects, PackedObjects):
-        yield from objects.damaged(stages)
+        yield from objects.damages(stages)
 
 
 def _of(path: str) -> tuple[str, str] | None:

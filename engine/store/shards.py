@@ -103,15 +103,14 @@ class Stage:
         """Leave the recipe that this address stands for beside the shards (`stage.json`)."""
         self.objects.create(self.place.recipe, recipe_bytes(recipe))
 
-    def listing(self, objects: Objects | None = None) -> Listing:
+    def listing(self) -> Listing:
         """What is committed, and what is in quarantine with nothing in its place yet."""
-        objects = objects or self.objects
-        names = objects.names(self.place.folder)
+        names = self.objects.names(self.place.folder)
         if not names:  # not for millions of shards one after the other
             return Listing({}, {})
         have, lost = _highest(names), {}
         if QUARANTINE in names:  # a second listing only when there is something to list
-            lost = _highest(objects.names(self.place.quarantine))
+            lost = _highest(self.objects.names(self.place.quarantine))
             lost = {shard: r for shard, r in lost.items() if r >= have.get(shard, 0)}
         notes = set(names)
         owed = {shard for shard, r in have.items() if owed_note(shard, r) in notes}
@@ -123,6 +122,12 @@ class Stage:
             frozenset(name for name in names if name.startswith(PARTS)),
             frozenset(have.keys() - {*self.names}),
         )
+
+    def over(self, objects: Objects) -> "Stage":
+        """The same folder, as these objects show it."""
+        other = copy(self)
+        other.objects = objects
+        return other
 
     def under(self, names: Sequence[str]) -> "Stage":
         """The same folder, by other names."""
@@ -175,7 +180,7 @@ class Stage:
         found = seal_of(self.objects.read_end(name, _END), name)
         return _head_of(*(found or _seal_and_schema(self.objects.read(name), name)))
 
-    def sealed(self, shard: int, table: pa.Table, revision: int = 0) -> "Sealed":
+    def seal(self, shard: int, table: pa.Table, revision: int = 0) -> "Sealed":
         """A shard as it is to stand in the store, for who writes several at once."""
         data, name = seal(table), self.path(shard, revision)
         return Sealed(name, data, _head_of(*_seal_and_schema(data, name)))

@@ -16,8 +16,8 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.run.repair import damaged_stages, quarantine
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
-from medgen.engine.store.layout import PackPlace
-from medgen.engine.store.packs import PackedObjects, create_together, glance
+from medgen.engine.store.pack_layout import PackPlace
+from medgen.engine.store.packs import PackedObjects, Together, create_together, glance
 from medgen.launch.housekeeping.verifying import verify_run
 
 PLACE = PackPlace("score", "both")
@@ -34,7 +34,7 @@ WRITES: dict[str, Callable[[PackedObjects], None]] = {
 def packed(url: str, rows: dict[str, bytes] = ROWS) -> PackedObjects:
     objects = connect(url)
     assert isinstance(objects, PackedObjects)
-    create_together(objects, PLACE, ("a", "b"), "shard-0a", rows, {A: "a note"})
+    create_together(objects, Together(PLACE, ("a", "b")), "shard-0a", rows, {A: "a note"})
     return objects
 
 
@@ -170,8 +170,8 @@ def test_a_sweep_makes_few_requests() -> None:
     found = sweep(systems=2, samples=256)
     shards = 4
     made = found["detail"]["packs"]["PUT"], found["detail"]["stages"]["PUT"]
-    # Of scores: one object a shard, one with recipes, identities now and then, a list of keys.
-    assert made[0] <= shards + 8
-    # Of answers and verdicts: one object a shard, and beside them recipe and identity.
-    assert made[1] <= 2 * 2 * (shards + 2)
+    # Of scores and of verdicts: an object a shard, one of recipes, two of identities, the keys.
+    assert made[0] <= 2 * (shards + 4)
+    # Of answers: an object a shard of a system, and beside them its recipe and identity.
+    assert made[1] <= 2 * (shards + 2)
     assert found["finished"] == 2

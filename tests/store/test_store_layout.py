@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from medgen.engine.store import layout
+from medgen.engine.store import layout, pack_layout
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("engine", "actors", "adapters", "metrics", "conf", "launch")
-HOME = ROOT / "engine" / "store" / "layout.py"
+HOMES = [ROOT / "engine" / "store" / f"{name}.py" for name in ("layout", "pack_layout")]
 CALLS = {"create", "read", "replace", "names", "delete"}
 STORES = {"objects", "_objects", "inner"}
 # Layouts of other people's data, which have a file of that name.
@@ -60,7 +60,8 @@ def given_to_a_store(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def parts_of_the_layout() -> set[str]:
-    parts = {p for _, text in literals(ast.parse(HOME.read_text())) for p in text.split("/")}
+    trees = [ast.parse(home.read_text()) for home in HOMES]
+    parts = {p for tree in trees for _, text in literals(tree) for p in text.split("/")}
     endings = {
         ".arrow",
         ".json",
@@ -74,7 +75,7 @@ def parts_of_the_layout() -> set[str]:
 
 def others() -> list[Path]:
     files = [file for package in PACKAGES for file in (ROOT / package).rglob("*.py")]
-    return sorted(file for file in files if file != HOME)
+    return sorted(file for file in files if file not in HOMES)
 
 
 def test_the_layout_knows_its_names() -> None:
@@ -123,6 +124,7 @@ def test_no_two_things_share_a_path() -> None:
     places = (
         layout.BenchmarkPlace("one"),
         layout.StagePlace("score", "one", "0123456789abcdef"),
+        pack_layout.PackPlace("score", "one"),
         layout.RunPlace("one"),
         layout.SentinelPlace("one"),
         layout.NightlyPlace("one"),
@@ -155,5 +157,8 @@ def test_commits_of_rows_are_known_from_other_writes() -> None:
     assert not layout.is_edition("quarantine")
     parts = stage.parts("4a-1of2", 0, "inputs")
     assert layout.commit_of(layout.part(parts, (0, 8))) == ("judge", "parts", "4a-1of2")
+    pack = pack_layout.PackPlace("score", "abc").pack(pack_layout.pack_of_shard("3f"), 0)
+    assert pack_layout.commit_of_pack(pack) == ("score", "shard", "3f")
+    assert pack_layout.pack_name(pack.rpartition("/")[2]) == ("shard-3f", 0)
     assert layout.commit_of(stage.recipe) is None
     assert layout.commit_of(layout.RunPlace("one").plan) is None

@@ -1,0 +1,63 @@
+"""The paths of packs, which hold objects of other paths (`engine/store/packs.py`).
+
+packs/<stage>/<together>/{keys.json, <name>-<number>.pack, quarantine/…}
+"""
+
+import re
+from dataclasses import dataclass
+
+from medgen.engine.store.layout import STAGES
+
+PACKS = "packs"
+_PACK = re.compile(r"(.+)-(\d+)\.pack")
+_COMMIT = re.compile(r"packs/(\w+)/\w+/(shard)-([^/]+)-\d+\.pack")
+
+
+@dataclass(frozen=True, slots=True)
+class PackPlace:
+    """Where what is written together of several keys of a stage is."""
+
+    stage: str
+    together: str  # stands for all of these keys
+
+    @property
+    def folder(self) -> str:
+        """Where it is."""
+        return f"{pack_folder(self.stage)}/{self.together}"
+
+    @property
+    def keys(self) -> str:
+        """Which keys these are."""
+        return f"{self.folder}/keys.json"
+
+    def pack(self, name: str, number: int) -> str:
+        """What was written as one; the next number holds what an earlier one does not."""
+        return f"{self.folder}/{name}-{number}.pack"
+
+
+def commit_of_pack(path: str) -> tuple[str, ...] | None:
+    """Stage, `shard`, and name, of a pack that is written to commit rows."""
+    match = _COMMIT.match(path)
+    return match.groups() if match else None
+
+
+def pack_of_shard(name: str) -> str:
+    """The name of packs with a shard of several keys."""
+    return f"shard-{name}"
+
+
+def pack_name(file: str) -> tuple[str, int] | None:
+    """The name and number that a file name stands for; None: it is no pack's."""
+    match = _PACK.fullmatch(file)
+    return (match[1], int(match[2])) if match else None
+
+
+def pack_folder(stage: str) -> str:
+    """Where the packs of a stage are."""
+    return f"{PACKS}/{stage}"
+
+
+def stage_and_key(path: str) -> tuple[str, str] | None:
+    """Of what stage and key a path is, or a folder; None: it is of no key."""
+    top, *parts = path.split("/")
+    return (parts[0], parts[1]) if top == STAGES and len(parts) > 1 else None
