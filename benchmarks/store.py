@@ -290,7 +290,8 @@ def _s3_server() -> Iterator[tuple[str, Path]]:
         }
         try:
             _until_it_answers(port)
-            fsspec.filesystem("s3").mkdir("sweep")
+            files: Any = fsspec.filesystem("s3")
+            files.mkdir("sweep")
             yield "s3://sweep/store", log
         finally:
             server.terminate()
