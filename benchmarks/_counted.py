@@ -110,7 +110,7 @@ class CountedObjects:
 def purpose(path: str) -> str:
     """What an object is for: rows of stages, or the folder that it is in."""
     top, _, rest = path.partition("/")
-    if "/parts-" in path:
+    if "/parts-" in path:  # of one key, or a pack of several
         return "parts"
     if top == "runs":
         return rest.partition("/")[2].partition("/")[0] or top

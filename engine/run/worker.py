@@ -43,8 +43,8 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import StagePlace
 from medgen.engine.store.mirror import fetch_all
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.pack_layout import pack_of_shard
-from medgen.engine.store.packs import create_together, glance
+from medgen.engine.store.pack_layout import pack_of_parts, pack_of_shard
+from medgen.engine.store.packs import create_together, delete_all, glance
 from medgen.engine.store.shards import Parts, Sealed, Stage, concat, label, labels
 from medgen.engine.trouble import log_failed_row
 
@@ -109,8 +109,9 @@ class StageWorker(ABC):
         there = self._there(unit, start)
         left = narrow(unit, tuple(t for t in unit.targets if t not in there))
         tables = self._tables(left) if left.targets else {}
-        if len(tables) > 1 and unit.positions is None:
-            return [*there.values(), *self._commit_together(left, tables, start)]
+        if len(tables) > 1:
+            together = self._commit_together if unit.positions is None else self._commit_parts
+            return [*there.values(), *together(left, tables, start)]
         with ThreadPoolExecutor(AT_ONCE) as threads:
             made = threads.map(lambda t: self._commit(left, t, tables[t], start), tables)
         return [*there.values(), *made]
@@ -311,8 +312,27 @@ class StageWorker(ABC):
             replace(self._receipt_of(unit, t, *found, found[1].path in stood), seconds=took)
             for t, found in made.items()
         ]
-        for target in tables if unit.merge else ():
-            self._parts(self.node(target), unit, target).drop()
+        if unit.merge:
+            parts = [self._parts(self.node(target), unit, target).folder for target in tables]
+            delete_all(self.objects, parts)
+        return receipts
+
+    def _commit_parts(
+        self, unit: Unit, tables: Mapping[Target, pa.Table], start: float
+    ) -> list[Receipt]:
+        """Commit the same part of the shards of several keys as one object."""
+        self._record_all(unit, tables)
+        span = unit.positions or (0, 0)
+        contents: dict[str, bytes] = {}
+        receipts = []
+        for target, table in tables.items():
+            node, stage = self.node(target), self.stage(target, unit)
+            path, data = self._parts(node, unit, target).seal(span, table)
+            contents[path] = data
+            written = Written(stage.place.edition, time.monotonic() - start, len(data))
+            receipts.append(_receipt(node, unit, table, written))
+        name = self.plan.shard_names(self.node(next(iter(tables))))[unit.shard]
+        create_together(self.objects, self.together, pack_of_parts(name, span), contents, {})
         return receipts
 
     def _receipt_of(

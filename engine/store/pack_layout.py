@@ -10,7 +10,7 @@ from medgen.engine.store.layout import STAGES
 
 PACKS = "packs"
 _PACK = re.compile(r"(.+)-(\d+)\.pack")
-_COMMIT = re.compile(r"packs/(\w+)/\w+/(shard)-([^/]+)-\d+\.pack")
+_COMMIT = re.compile(r"packs/(\w+)/\w+/(shard|parts)-([^/]+?)(?:-\d+to\d+)?-\d+\.pack")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,11 @@ def commit_of_pack(path: str) -> tuple[str, ...] | None:
 def pack_of_shard(name: str) -> str:
     """The name of packs with a shard of several keys."""
     return f"shard-{name}"
+
+
+def pack_of_parts(name: str, span: tuple[int, int]) -> str:
+    """The name of packs with the same part of a shard of several keys."""
+    return f"parts-{name}-{span[0]}to{span[1]}"
 
 
 def pack_name(file: str) -> tuple[str, int] | None:

@@ -244,9 +244,13 @@ class Parts:
 
     def write(self, positions: tuple[int, int], table: pa.Table) -> int:
         """Commit the rows of some positions; harmless when it was done before. Returns bytes."""
-        data = seal(table)
-        self._stage.objects.create(part(self.folder, positions), data)
+        path, data = self.seal(positions, table)
+        self._stage.objects.create(path, data)
         return len(data)
+
+    def seal(self, positions: tuple[int, int], table: pa.Table) -> tuple[str, bytes]:
+        """Where the rows of some positions are to stand, and as what."""
+        return part(self.folder, positions), seal(table)
 
     def read(self, positions: tuple[int, int]) -> pa.Table:
         """The rows of some positions. Read by name: a listing may lag behind.

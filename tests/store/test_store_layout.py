@@ -159,6 +159,8 @@ def test_commits_of_rows_are_known_from_other_writes() -> None:
     assert layout.commit_of(layout.part(parts, (0, 8))) == ("judge", "parts", "4a-1of2")
     pack = pack_layout.PackPlace("score", "abc").pack(pack_layout.pack_of_shard("3f"), 0)
     assert pack_layout.commit_of_pack(pack) == ("score", "shard", "3f")
+    parts = pack_layout.PackPlace("judge", "abc").pack(pack_layout.pack_of_parts("3f", (0, 8)), 1)
+    assert pack_layout.commit_of_pack(parts) == ("judge", "parts", "3f")
     assert pack_layout.pack_name(pack.rpartition("/")[2]) == ("shard-3f", 0)
     assert layout.commit_of(stage.recipe) is None
     assert layout.commit_of(layout.RunPlace("one").plan) is None
