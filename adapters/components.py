@@ -92,6 +92,13 @@ COMPONENTS = {
             "models.settings:ManagedServerSettings",
             "api",
         ),
+        Component(
+            "audited",
+            "systems",
+            "medgen.engine.run.again:Audited",
+            settings="medgen.engine.run.again:AuditedSettings",
+            stages=("predictagain", "judgeagain"),
+        ),
         _small("small-reader", "reader:Reader"),
         _small("small-editor", "editor:Editor"),
         _control("oracle", "Oracle"),

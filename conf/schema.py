@@ -253,6 +253,7 @@ class RunConf:
     judge: dict[str, JudgeConf] = field(default_factory=dict)
     step: dict[str, StepConf] = field(default_factory=dict)
     conditions: list[str] = field(default_factory=list)  # e.g. [no-image, shuffled-options]
+    audit: float = 0.0  # share of finished samples that models and judges are asked about again
     cluster: ClusterConf = field(default_factory=ClusterConf)
     scoring: ScoringConf = field(default_factory=ScoringConf)
     allowed_failures: float = 0.0  # share of rows that may be not ok before exit code 3

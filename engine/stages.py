@@ -76,11 +76,34 @@ JUDGE = StageKind(
     (PREDICTIONS,),
     by_sample=True,
 )
+# A share of what is there is asked or judged again, and compared.
+PREDICT_AGAIN = StageKind(
+    "predictagain",
+    "medgen.engine.run.again:AnswerAgainWorker",
+    "again/1",
+    ("ok", "skipped"),
+    upstream=(PREDICTIONS,),
+)
+JUDGE_AGAIN = StageKind(
+    "judgeagain",
+    "medgen.engine.run.again:JudgeAgainWorker",
+    "again/1",
+    ("ok", "skipped"),
+    upstream=(PREDICTIONS, VERDICTS),
+)
 # Pictures as vectors, for distances between sets: made by `medgen sets` when a run is over.
 SETS = StageKind("sets", "", "set-features/1", ("ok",), upstream=(PREDICTIONS,))
 COMPONENTS = {
-    kind.name: Component(kind.name, "stages", f"{__name__}:{kind.name.upper()}")
-    for kind in (ANSWER, RENDER, SCORE, JUDGE, SETS)
+    kind.name: Component(kind.name, "stages", f"{__name__}:{place}")
+    for place, kind in (
+        ("ANSWER", ANSWER),
+        ("RENDER", RENDER),
+        ("SCORE", SCORE),
+        ("JUDGE", JUDGE),
+        ("PREDICT_AGAIN", PREDICT_AGAIN),
+        ("JUDGE_AGAIN", JUDGE_AGAIN),
+        ("SETS", SETS),
+    )
 }
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "plan": ("running", "Show what a run would do, and whether it fits, without doing it."),
     "score": ("running", "Score the predictions that exist; no model is run."),
     "judge": ("running", "Judge the predictions that exist; no model but the judge is run."),
+    "audit": ("auditing", "Ask about a share of finished samples again, and say what differs."),
     "status": ("results", "Show where a run stands, from the store alone."),
     "submit": ("remote", "Give a run to a Ray cluster as a job, or render a cluster's manifests."),
     "attach": ("remote", "Follow a run to its end, wherever it is driven."),

@@ -40,6 +40,7 @@ from medgen.engine.settings import check_arguments
 from medgen.engine.store.chaos import Chaos
 from medgen.engine.store.layout import benchmark_name
 from medgen.engine.store.objects import Objects
+from medgen.launch.audit import with_audit
 from medgen.launch.checkpoints import at_checkpoints
 from medgen.launch.own_code import unknown_classes
 from medgen.launch.presets import records_source, refuse_hosted
@@ -72,6 +73,8 @@ def recipe(conf: RunConf) -> Recipe:
         nonce=conf.nonce,
         conditions=tuple(conf.conditions),
     )
+    if conf.audit:
+        composed = with_audit(composed, conf.audit)
     for who, spec in _specs(composed):
         check_arguments(who, spec.target, spec.kwargs)
     return composed
