@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from medgen.conf.loading import load
 from medgen.engine.batching import patience_s, price_share
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.run.folder import RunFolder, find_run
+from medgen.engine.run.pool import Target, Unit
 from medgen.engine.run.reader import RunReader
+from medgen.engine.run.stages import make_worker
 from medgen.engine.store.connect import connect
-from medgen.launch.compose import recipe
+from medgen.launch.compose import plan_of, recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES, SHARD = 6, 3
@@ -157,15 +160,17 @@ def test_a_unit_that_waits_for_a_vendor_does_not_hang(tmp_path: Path) -> None:
     assert (patience_s(bare), price_share(bare)) == (0.0, 1.0)
 
 
-@pytest.mark.trial
-@pytest.mark.timeout(240)
-def test_on_ray_the_shards_of_a_worker_go_in_one_file(
+def test_shards_that_a_worker_holds_at_once_go_in_one_file(
     hosted: tuple[Vendor, str], tmp_path: Path
 ) -> None:
     made, url = hosted
-    ray = {"name": "here", "pool": "ray", "num_cpus": 4}
-    path = config(tmp_path, url, {**BATCH, "gather_s": 5}, cluster=ray)
-    process = start(path)
-    assert process.wait(200) == 0
+    path = config(tmp_path, url, {**BATCH, "gather_s": 1})
+    objects = connect(str(tmp_path / "store"))
+    plan = plan_of(load(str(path)), objects)
+    (node,) = plan.predictions("hosted")
+    worker = make_worker(objects.url, plan, node.group)
+    units = [Unit(node.group, shard, (Target(node.key),)) for shard in range(plan.shards)]
+    with ThreadPoolExecutor(len(units)) as threads:  # as a pool has it do several
+        receipts = [one for found in threads.map(worker, units) for one in found]
     assert [len(b.requests) for b in made.batches.values()] == [SAMPLES]
-    assert {row["status"] for row in rows(tmp_path)} == {"ok"}
+    assert [dict(receipt.rows) for receipt in receipts] == [{"ok": SHARD}] * len(units)
