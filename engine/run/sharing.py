@@ -64,6 +64,8 @@ class Sharing:
 
     def _standing_for(self, unit: Unit) -> Iterable[Target]:
         """Targets that stand for all of a unit's claims."""
+        if len(unit.targets) == 1:
+            return unit.targets
         kind = stage_kind(self.board.plan.groups[unit.group].stage)
         return unit.targets[:1] if kind.shard_major else unit.targets
 
