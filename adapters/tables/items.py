@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from sys import intern
 from typing import Any
 
 from medgen.adapters.sources.folder import FaultyContent
@@ -136,7 +137,7 @@ def _asks(fields: Fields, has_reference: bool) -> Asks:
 
 def _modality(value: Value | None, row: Row) -> str:
     words = _name(value, row, "modality") if value else ""
-    return canonical_modality(words) if words else "unknown"
+    return intern(canonical_modality(words)) if words else "unknown"  # one text for all
 
 
 def _words(value: Value | None, row: Row, what: str) -> str:

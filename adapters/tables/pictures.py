@@ -27,7 +27,7 @@ from medgen.engine.errors import BoundsError, ImageError
 from medgen.engine.images import open_image, png
 
 _MOST_SHRUNK = 4  # a picture may have so many times the pixels that are allowed before it is shrunk
-_REMEMBERED = 1_000_000  # digests of pictures that were decoded already
+_REMEMBERED = 100_000  # digests of pictures that were decoded already
 _MOST_LISTED = 20  # folders that are looked into
 _SHOWN = 5  # names that a message lists
 _LATEST = 8  # files that are kept for rows that name the same one

@@ -133,6 +133,29 @@ def names_by_file(held: Mapping[str, Any]) -> dict[str, set[str]]:
     return names
 
 
+PAGE = (ROOT / "docs" / "your-own.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.trial
+def test_a_model_metric_and_judge_of_ones_own_run_from_the_wheel(outside: Outside) -> None:
+    """docs/your-own.md as it stands, from another folder."""
+    own = outside.folder / "own"
+    own.mkdir()
+    found = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert found is not None
+    (own / "mine.py").write_text(found[1])
+    files = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (own / "run.yaml").write_text(files[0])
+    (own / "first.yaml").write_text(files[1])
+    store = str(outside.folder / "own-store")
+    given = ("--config", "own/run.yaml", "cluster=in-process", f"store={store}")
+    done = outside.medgen("run", *given, "allowed_failures=1.0")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    shown = outside.medgen("report", "--all", "--store", store).stdout
+    for name in ("words", "overall", "first"):
+        assert name in shown
+
+
 @pytest.mark.parametrize("cluster", ["in-process", "local"])
 def test_no_module_has_two_names_in_a_worker(outside: Outside, cluster: str) -> None:
     said = run(outside, cluster)
