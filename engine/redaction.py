@@ -10,9 +10,12 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 from urllib.parse import quote, quote_plus
+
+from medgen.engine.escapes import condense, has_escapes, loose_expression
 
 T = TypeVar("T")
 
@@ -55,16 +58,33 @@ def redact_all(value: T) -> T:
     return _blank_all(value, _now())
 
 
-def _now() -> re.Pattern[str] | None:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is looked for: usual spellings, and where a text gives cause, sign by sign."""
+
+    exact: re.Pattern[str]
+    loose: re.Pattern[str] | None
+    condensed: tuple[str, ...]  # their letters and digits, folded
+
+    def blank(self, text: str) -> str:
+        text = self.exact.sub("***", text)
+        return self.loose.sub("***", text) if self.loose and self._may_hold(text) else text
+
+    def _may_hold(self, text: str) -> bool:
+        folded = condense(text)
+        return any(words in folded for words in self.condensed) or has_escapes(text)
+
+
+def _now() -> _Wanted | None:
     """What is looked for; the environment is read once a value, not once a text of it."""
     return _pattern(frozenset({*secret_values().values(), *_READ}))
 
 
-def _blank(text: str, pattern: re.Pattern[str] | None) -> str:
-    return _IN_URL.sub("***", pattern.sub("***", text) if pattern else text)
+def _blank(text: str, wanted: _Wanted | None) -> str:
+    return _IN_URL.sub("***", wanted.blank(text) if wanted else text)
 
 
-def _blank_all(value: T, pattern: re.Pattern[str] | None) -> T:
+def _blank_all(value: T, pattern: _Wanted | None) -> T:
     if isinstance(value, str):
         return _blank(value, pattern)  # type: ignore[return-value]
     if isinstance(value, Mapping):
@@ -75,11 +95,20 @@ def _blank_all(value: T, pattern: re.Pattern[str] | None) -> T:
 
 
 @cache
-def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
-    """All spellings of all secrets as one expression, the longest first."""
+def _pattern(secrets: frozenset[str]) -> _Wanted | None:
+    """All spellings of all secrets, the longest first."""
     found = {words for secret in secrets for words in _spellings(secret)}
     longest = sorted((words for words in found if words), key=len, reverse=True)
-    return re.compile("|".join(map(_expression, longest))) if longest else None
+    if not longest:
+        return None
+    # One of signs alone, or a short one, would be found everywhere.
+    parts = {part for one in secrets for part in (one, *one.splitlines())}
+    spread = sorted((one for one in parts if len(condense(one)) >= _SHORTEST), key=len)[::-1]
+    return _Wanted(
+        re.compile("|".join(map(_expression, longest))),
+        re.compile("|".join(map(loose_expression, spread))) if spread else None,
+        tuple(map(condense, spread)),
+    )
 
 
 def _expression(words: str) -> str:
@@ -87,14 +116,26 @@ def _expression(words: str) -> str:
     return _ESCAPE.sub(lambda m: f"(?i:{m[0]})", re.escape(words))
 
 
+def _base64_forms(raw: bytes) -> Iterator[str]:
+    """As base64 writes it, also behind something else: "user:key" begins anywhere in a triple."""
+    yield base64.b64encode(raw).decode().rstrip("=")
+    for before in range(3):
+        whole = base64.b64encode(bytes(before) + raw).decode().rstrip("=")
+        # What hangs on its neighbours alone is not looked for.
+        first, cut = (before * 8 + 5) // 6, (before + len(raw)) % 3 != 0
+        core = whole[first:-1] if cut else whole[first:]
+        if len(core) >= _SHORTEST:
+            yield core
+
+
 def _spellings(secret: str) -> Iterator[str]:
     """As it is, a line of it, and as Python, JSON, URLs, HTML and base64 write it."""
     lines = [line.strip() for line in secret.splitlines()]
     for plain in dict.fromkeys((secret, *(line for line in lines if len(line) >= _SHORTEST))):
         raw = plain.encode("utf-8", "surrogatepass")
-        packed = base64.b64encode(raw).decode().rstrip("=")
-        yield from (plain, repr(plain)[1:-1], html.escape(plain), packed)
-        yield from (packed.replace("+", "-").replace("/", "_"), raw.hex(), raw.hex().upper())
+        yield from (plain, repr(plain)[1:-1], html.escape(plain), raw.hex(), raw.hex().upper())
+        for packed in _base64_forms(raw):
+            yield from (packed, packed.replace("+", "-").replace("/", "_"))
         for ascii_only in (True, False):
             written = json.dumps(plain, ensure_ascii=ascii_only)[1:-1]
             yield from (written, written.replace("/", "\\/"), json.dumps(written)[1:-1])

@@ -37,6 +37,24 @@ WAYS: list[Callable[[str], str]] = [
     lambda key: base64.urlsafe_b64encode(key.encode()).decode().rstrip("="),
     lambda key: key.encode().hex(),
     lambda key: f"Bearer {key}",
+    str.lower,
+    str.upper,
+    lambda key: base64.b64encode(f"user:{key}".encode()).decode(),
+    lambda key: base64.b64encode(f"me:{key}:more".encode()).decode(),
+    lambda key: quote(quote(key, safe=""), safe=""),
+    lambda key: "".join(f"%{byte:02X}" for byte in key.encode()),
+    lambda key: "".join(f"={byte:02X}" for byte in key.encode()),
+    lambda key: "".join(f"&#{ord(sign)};" for sign in key),
+    lambda key: "".join(f"&#x{ord(sign):X};" for sign in key),
+    lambda key: "".join(f"\\u{ord(sign):04x}" for sign in key),
+    lambda key: "".join(f"\\x{byte:02x}" for byte in key.encode()),
+    lambda key: str(list(key.encode())),
+    lambda key: key.encode().hex(":"),
+    " ".join,
+    "\u200b".join,
+    lambda key: f"{key[:8]}\n{key[8:]}",
+    lambda key: f"{key[:8]}=\r\n{key[8:]}",
+    lambda key: "".join(sign if sign.isalnum() else f"\\{sign}" for sign in key),
     lambda key: key.replace("\n", "\r\n"),
     lambda key: f"{{'Authorization': {key!r}}}",
 ]
@@ -84,3 +102,15 @@ def test_masking_takes_linear_time() -> None:
     redact("sk-4f9d2c7ab1e8036d557 " * 100_000)
     redact("://a:" * 100_000)
     assert time.process_time() - begun < 5
+
+
+def test_what_only_looks_like_a_key_stays() -> None:
+    """A text with the key's letters among others, with numbers, times and digests of its own."""
+    remember_secret("sk-4f9d2c7ab1e8036d5577")
+    for words in (
+        "sk, 4 f 9 d 2 c: ten letters of it",
+        "52 68 61 74, 2026-11-28 23:32:54, 4f9d2c7ab1e8036d",
+        "%20 and &#160; and \\u00e9 and =3D",
+        "12, 34, 115, 107, 45, 52",
+    ):
+        assert redact(words) == words
