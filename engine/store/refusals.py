@@ -1,12 +1,14 @@
 """What a place's error means: whether asking again may help, and the cure in words.
 
 Object storage says what is wrong by a code (`SlowDown`, `NoSuchBucket` …), a disk by an errno. A
-code that is not known here is named as it is; nothing is guessed about it.
+code that is not in the tables is told by the words that it is made of; any other is named as it is,
+and nothing is guessed about it.
 """
 
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -124,6 +126,44 @@ _PASSING = {
     "503": _LATER,
     "504": "A gateway in front of the store waited in vain",
 }
+_CURES_FOLDED = {code.casefold(): cure for code, cure in _CURES.items()}
+_PASSING_FOLDED = {code.casefold(): cure for code, cure in _PASSING.items()}
+# What the codes of other vendors are made of; the first that fits says what is meant.
+_BY_WORDS: tuple[tuple[re.Pattern[str], type[StoreError], str], ...] = tuple(
+    (re.compile(words, re.IGNORECASE), kind, cure)
+    for words, kind, cure in (
+        (
+            r"throttl|slow_?down|too_?many_?req|rate_?(limit|exceed)|reduce_?rate",
+            BusyError,
+            _SLOWER,
+        ),
+        (r"(request|qps|bandwidth|throughput)\w*exceeded", BusyError, _SLOWER),
+        (r"quota|storage_?(full|exceeded|limit)|no_?space|capacity|disk_?full", StoreError, _ROOM),
+        (r"expired|token_?(refresh|invalid)|invalid_?token", StoreError, _RENEW),
+        (r"signature", StoreError, _CURES["SignatureDoesNotMatch"]),
+        (r"access_?key|client_?token", StoreError, _CURES["InvalidAccessKeyId"]),
+        (
+            r"no_?such_?(bucket|container)|(bucket|container)_?not_?(found|exist)",
+            StoreError,
+            _NO_BUCKET,
+        ),
+        (r"denied|forbidden|unauthori[sz]ed|not_?authori[sz]ed|permission", StoreError, _RIGHTS),
+        (r"skewed", StoreError, _CLOCK),
+        (r"too_?large", StoreError, _SIZE),
+        (r"redirect|wrong_?region|location_?constraint", StoreError, _REGION),
+        (r"quorum|not_?initiali[sz]ed|unavailable|internal|server_?error", BusyError, _LATER),
+        (
+            r"busy|conflict|concurrent|in_?progress|locked",
+            BusyError,
+            "Something else is at work there",
+        ),
+        (
+            r"time_?d?_?out|incomplete",
+            BusyError,
+            "The store needed too long, or the request broke off",
+        ),
+    )
+)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # What a shared disk says for a moment: a file handle that went stale, a server that is away.
 _PASSING_ERRNOS = frozenset(
@@ -161,11 +201,15 @@ def refusal(action: str, where: str, err: Exception) -> StoreError:
         return _of_errno(f"cannot {action} {where}", err)
     said = f"{code}: {message}" if message and message != code else code
     begin = f"cannot {action} {where}: {said}"
-    if code in _PASSING:
-        return BusyError(f"{begin}. {_PASSING[code]}")
-    if code in _CURES:
-        return StoreError(". ".join(filter(None, (begin, _CURES[code]))))
-    # A newer code: its class of status says whose fault it is.
+    folded = code.casefold()
+    if folded in _PASSING_FOLDED:
+        return BusyError(f"{begin}. {_PASSING_FOLDED[folded]}")
+    if folded in _CURES_FOLDED:
+        return StoreError(". ".join(filter(None, (begin, _CURES_FOLDED[folded]))))
+    # A code that is not in the tables: its words, else its class of status says whose fault it is.
+    for words, kind, cure in _BY_WORDS:
+        if words.search(code):
+            return kind(f"{begin}. {cure}")
     status = _status(err)
     return (BusyError if status is None or status >= 500 else StoreError)(begin)
 

@@ -78,6 +78,53 @@ SAID = [
     (500, "NewAndBroken", "NewAndBroken: said by the store", True),
 ]
 
+# Codes of vendors that no table names: what they are made of says what is meant.
+OTHERS = [
+    (400, "EC2ThrottledException", "fewer requests", True),
+    (400, "RequestThrottled", "fewer requests", True),
+    (400, "RequestThrottledException", "fewer requests", True),
+    (400, "ProvisionedThroughputExceededException", "fewer requests", True),
+    (403, "RequestRateLimitExceeded", "fewer requests", True),
+    (403, "QpsLimitExceeded", "fewer requests", True),
+    (503, "Slow_Down", "fewer requests", True),
+    (400, "slowdown", "fewer requests", True),
+    (403, "StorageQuotaExceeded", "quota raised", False),
+    (403, "TotalStorageQuotaExceeded", "quota raised", False),
+    (403, "quotaexceeded", "quota raised", False),
+    (400, "StorageLimitReached", "Make room", False),
+    (500, "XMinioServerStorageFull", "Make room", False),
+    (403, "BucketCapacityExceeded", "Make room", False),
+    (400, "ExpiredTokenException", "Get new credentials", False),
+    (403, "SecurityTokenExpired", "Get new credentials", False),
+    (403, "InvalidSignatureException", "secret does not belong", False),
+    (403, "IncompleteSignature", "secret does not belong", False),
+    (403, "InvalidAccessKeyIdException", "does not know this key", False),
+    (404, "NoSuchBucketException", "Make the bucket", False),
+    (404, "BucketNotFound", "Make the bucket", False),
+    (403, "AccessDeniedException", "right to list", False),
+    (403, "Forbidden", "right to list", False),
+    (403, "UnauthorizedAccess", "right to list", False),
+    (413, "ObjectTooLarge", "make the shards smaller", False),
+    (400, "IncorrectRegionRedirect", "another region", False),
+    (400, "XMinioServerNotInitialized", "says no more", True),
+    (400, "XMinioWriteQuorum", "says no more", True),
+    (400, "ServerBusyException", "at work there", True),
+    (400, "ConcurrentModification", "at work there", True),
+    (400, "RequestTimeoutException", "needed too long", True),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "words", "again"), OTHERS)
+def test_a_code_of_another_vendor_is_told_by_its_words(
+    status: int, code: str, words: str, again: bool
+) -> None:
+    from botocore.exceptions import ClientError
+
+    said = {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    found = refusal("write", "s3://b/x", ClientError(said, "PutObject"))
+    assert words in str(found)
+    assert isinstance(found, BusyError) is again
+
 
 class Store:
     """A store that refuses everything in the same words."""
