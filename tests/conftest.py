@@ -37,16 +37,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by the tier
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put quick tests first, and keep those that need a GPU from machines without one.
-
-    In several processes the longest begin first, so that none of them is alone at the end.
-    """
+    """Put quick tests first, and keep those that need a GPU from machines without one."""
     absent = pytest.mark.skip(reason="no NVIDIA device on this machine")
     for item in items:
         tiers.mark(item)
         if item.get_closest_marker("gpu") and not Path("/dev/nvidiactl").exists():
             item.add_marker(absent)
-    items.sort(key=_rank, reverse="PYTEST_XDIST_WORKER" in os.environ)
+    items.sort(key=_rank)
 
 
 class Scopes(LoadScopeScheduling):
@@ -58,8 +55,7 @@ class Scopes(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Whatever `--dist` says; in the order of the tests, not of how many a file has."""
-    config.option.loadscopereorder = False
+    """Whatever `--dist` says."""
     return Scopes(config, log)
 
 

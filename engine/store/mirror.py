@@ -18,36 +18,14 @@ from filelock import FileLock
 
 from medgen.engine.codec import decode, encode
 from medgen.engine.errors import CorruptError
-from medgen.engine.store.layout import WEIGHTS
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.weights_layout import WeightsPlace
 
 log = logging.getLogger(__name__)
 
 PART_BYTES = 64 * 2**20  # of an object; a worker holds one in memory
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+", re.ASCII)
 _COMMIT = re.compile("[0-9a-f]{40}")
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsPlace:
-    """The folder of a model of the hub at a commit."""
-
-    model: str  # owner/name
-    commit: str
-
-    @property
-    def folder(self) -> str:
-        """Where it is."""
-        return f"{WEIGHTS}/{self.model.replace('/', '--')}/{self.commit}"
-
-    @property
-    def manifest(self) -> str:
-        """Its files and their parts: what has this is whole."""
-        return f"{self.folder}/manifest.json"
-
-    def part(self, digest: str) -> str:
-        """A part of one or more files, by the sha256 of its bytes."""
-        return f"{self.folder}/part-{digest}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,21 @@ from medgen.engine.store import layout, pack_layout
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("engine", "actors", "adapters", "metrics", "conf", "launch")
-HOMES = [ROOT / "engine" / "store" / f"{name}.py" for name in ("layout", "pack_layout")]
+HOMES = [
+    ROOT / "engine" / "store" / f"{name}.py" for name in ("layout", "pack_layout", "weights_layout")
+]
 CALLS = {"create", "read", "replace", "names", "delete"}
 STORES = {"objects", "_objects", "inner"}
-# Layouts of other people's data, which have a file of that name.
+# What is spelled like one: other people's data and addresses, and folders of this machine.
 FOREIGN = {
+    "adapters/batches/anthropic.py": "messages/batches",
+    "adapters/batches/openai.py": "batches/",
     "adapters/mini/layouts.py": "manifest.json",
     "adapters/sources/directory.py": "manifest.json",
+    "launch/commands/data.py": "var/weights",
+    "launch/setup/doctor.py": "var/weights",
     "launch/view/site.py": "data/sample-",
+    "metrics/weights.py": "~/.cache/medgen/weights",
 }
 VERSION = re.compile(r"[\w-]+/\d+")  # of a schema or a protocol, such as `sentinels/1`
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -62,14 +69,7 @@ def given_to_a_store(tree: ast.Module) -> Iterator[tuple[int, str]]:
 def parts_of_the_layout() -> set[str]:
     trees = [ast.parse(home.read_text()) for home in HOMES]
     parts = {p for tree in trees for _, text in literals(tree) for p in text.split("/")}
-    endings = {
-        ".arrow",
-        ".json",
-        ".md",
-        ".parquet",
-        ".png",
-        ".jsonl",
-    }  # which other files have as well
+    endings = {".arrow", ".json", "json", ".md", ".parquet", ".png", ".jsonl"}  # others' as well
     return {part for part in parts if re.search(r"[a-z]{3}", part)} - endings
 
 
