@@ -35,6 +35,8 @@ def value_of(option: click.Option) -> tuple[str, object]:
     if isinstance(option.type, click.Choice):
         last = list(option.type.choices)[-1]
         return str(last), last
+    if isinstance(option.type, click.Path) and option.type.exists:
+        return ".", "."
     numbers = (click.types.IntParamType, click.types.FloatParamType)
     text = "3" if isinstance(option.type, numbers) else "word"
     made: object = int(text) if text == "3" else text
