@@ -36,6 +36,7 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 
 OVER = "run.registered:Over"
+AUDITS = {"predictagain", "judgeagain"}  # what says what they ask is tried in test_audit.py
 HOOKS = {"predict": GENERATORS, "chat": CHATS, "judge": JUDGES}
 
 
@@ -48,7 +49,7 @@ def each(port: Mapping[str, Made]) -> list[Any]:
 
 def test_every_registered_component_is_tried() -> None:
     systems = registry.components("systems")
-    assert {n for n, c in systems.items() if c.stages} == set(GENERATORS)
+    assert {n for n, c in systems.items() if set(c.stages) - AUDITS} == set(GENERATORS)
     assert {n for n, c in systems.items() if not c.stages} == set(CHATS)
     assert set(registry.components("judges")) == set(JUDGES)
 
