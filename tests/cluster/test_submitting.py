@@ -1,7 +1,6 @@
 """Submitting from a separate process to a real cluster that has no code of ours."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from cluster.clients import committed, exported, medgen, run_folder, start, stat
 from cluster.ray_machines import ROOT, Machines, elsewhere
 
 from medgen.actors.telemetry import METRICS
+from medgen.engine.results.summary import read_summary
 from medgen.engine.run.folder import RunFolder, find_run
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
@@ -231,10 +231,12 @@ def test_rays_own_submit_works_from_a_clone(
     env = {**two_machines.environment(), "RAY_ADDRESS": two_machines.url}
     done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    found = RunFolder(connect(str(store)), find_run(connect(str(store)), None)).status()
+    objects = connect(str(store))
+    folder = RunFolder(objects, find_run(objects, None))
+    found = folder.status()
     assert found is not None
     assert (found.status, found.exit_code) == ("success", 0)
-    assert os.listdir(store / "stages" / "score")
+    assert read_summary(objects.read(folder.place.summary)).num_rows
     # The job's id is Ray's; the run knows it.
     said = medgen(tmp_path, env, "logs", found.run_id, "--driver", "--store", str(store))
     assert "exit code 0" in said.stdout, said.stderr
