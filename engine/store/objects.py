@@ -257,9 +257,16 @@ def _raise_unless_gone(err: OSError) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """A folder with those above it, each of which survives a power cut from now on."""
+    """A folder with those above it, each of which survives a power cut from now on.
+
+    Raises:
+        StoreError: the file system has no place for folders there, as below /proc.
+    """
     missing = list(itertools.takewhile(lambda p: not p.exists(), (folder, *folder.parents)))
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as err:
+        raise StoreError(f"cannot make the folder {folder}; name another place") from err
     for made in missing:
         _sync_folder(made.parent)
 

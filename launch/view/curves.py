@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medgen.launch.view import charts
-from medgen.launch.view.board import Axis, Board
+from medgen.launch.view.board import Board
 from medgen.launch.view.data import StoredRun
+from medgen.launch.view.lines import WIDTH, Frame, padded_axis
 from medgen.launch.view.overview import Chart
 
 _MOST = 6
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 220, 44, 130, 22, 40
+_HEIGHT, _BOTTOM = 220, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,43 +51,32 @@ def _lines(data: StoredRun, board: Board) -> dict[str, list[Point]]:
 
 def _draw(title: str, lines: dict[str, list[Point]]) -> Chart:
     every = [point for points in lines.values() for point in points]
-    ends = [end for p in every for end in (p.low, p.high)]
-    pad = 0.08 * ((max(ends) - min(ends)) or 1.0)
     steps = sorted({p.step for p in every})
-    frame = _Frame(Axis(min(ends) - pad, max(ends) + pad), steps[0], steps[-1])
+    axis = padded_axis(end for p in every for end in (p.low, p.high))
+    frame = _Frame(axis, _HEIGHT, _BOTTOM, steps[0], steps[-1])
     parts = frame.ground()
     for number, (name, points) in enumerate(lines.items(), start=1):
         parts += frame.series(number, name, points)
     said = "; ".join(f"{n}: " + ", ".join(f"{p.mean:.3g}" for p in ps) for n, ps in lines.items())
     whole = f"{title} over {len(steps)} checkpoints. {said}"
-    return Chart(title, charts.svg(whole, _WIDTH, _HEIGHT, parts))
+    return Chart(title, charts.svg(whole, WIDTH, _HEIGHT, parts))
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(Frame):
     """Where a step and a value stand."""
 
-    axis: Axis
     first: int
     last: int
 
     def x(self, step: int) -> float:
-        share = (step - self.first) / max(self.last - self.first, 1)
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * share
-
-    def y(self, value: float) -> float:
-        return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - self.axis.at(value) / 100)
+        return self.across((step - self.first) / max(self.last - self.first, 1))
 
     def ground(self) -> list[str]:
-        parts = []
-        for share, label in self.axis.ticks:
-            y = _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - share / 100)
-            parts.append(charts.line("grid", (_LEFT, y), (_WIDTH - _RIGHT, y)))
-            parts.append(charts.text(_LEFT / 2, y + 4, label))
+        parts = self.grid()
         for step in (self.first, self.last):
             parts.append(charts.text(self.x(step), _HEIGHT - _BOTTOM + 16, f"{step:,}"))
-        middle = _LEFT + (_WIDTH - _LEFT - _RIGHT) / 2
-        return [*parts, charts.text(middle, _HEIGHT - 6, "step of the checkpoint")]
+        return [*parts, charts.text(self.across(0.5), _HEIGHT - 6, "step of the checkpoint")]
 
     def series(self, number: int, name: str, points: Sequence[Point]) -> list[str]:
         parts, before = [], points[0]
@@ -96,5 +86,4 @@ class _Frame:
             start = (self.x(before.step), self.y(before.mean))
             parts.append(charts.line("bar2", start, (x, self.y(point.mean))))
             before = point
-        label = charts.text(_WIDTH - _RIGHT + 64, self.y(before.mean) + 4, name[:18])
-        return [f'<g class="s{number}">{"".join(parts)}</g>', label]
+        return self.with_name(number, parts, name, before.mean)

@@ -11,11 +11,12 @@ from medgen.engine.results.summary import read_summary
 from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects
 from medgen.launch.view import charts
-from medgen.launch.view.board import Axis, format_short
+from medgen.launch.view.board import format_short
+from medgen.launch.view.lines import TOP, WIDTH, Frame, padded_axis
 
 _MOST_CHARTS = 6
 _MOST_SYSTEMS = 4
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 190, 44, 130, 22, 26
+_HEIGHT, _BOTTOM = 190, 26
 Means = Mapping[str, tuple[float, float, float]]  # system -> mean, and the ends of its interval
 Key = tuple[str, str]  # format, value
 
@@ -74,45 +75,33 @@ def _means(objects: Objects, run: str) -> dict[Key, dict[str, tuple[float, float
 def _draw(key: Key, dates: Sequence[str], values: Mapping[str, Means]) -> Trend:
     names = list(dict.fromkeys(s for means in values.values() for s in means))[:_MOST_SYSTEMS]
     ends = [end for means in values.values() for n in names if n in means for end in means[n][1:]]
-    pad = 0.08 * ((max(ends) - min(ends)) or 1.0)
-    frame = _Frame(Axis(min(ends) - pad, max(ends) + pad), dates)
+    frame = _Frame(padded_axis(ends), _HEIGHT, _BOTTOM, dates)
     found = [(d, s) for d, s in changes(dates, values) if s in names]
     parts = frame.ground()
     for date, system in found:
         x = frame.x(date)
-        parts.append(charts.line("floor", (x, _TOP), (x, _HEIGHT - _BOTTOM)))
-        parts.append(charts.text(x + 3, _TOP - 8, f"{date[5:]} {system[:16]}"))
+        parts.append(charts.line("floor", (x, TOP), (x, _HEIGHT - _BOTTOM)))
+        parts.append(charts.text(x + 3, TOP - 8, f"{date[5:]} {system[:16]}"))
     for number, name in enumerate(names, start=1):
         shown = {d: values[d][name] for d in dates if name in values.get(d, {})}
         parts += frame.series(number, name, shown)
     title = f"{key[1]}, {format_short(key[0]).lower()}"
-    drawn = charts.svg(f"{title} over {len(dates)} nights", _WIDTH, _HEIGHT, parts)
+    drawn = charts.svg(f"{title} over {len(dates)} nights", WIDTH, _HEIGHT, parts)
     return Trend(title, drawn, tuple(f"{system} changed on {date}" for date, system in found))
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(Frame):
     """Where a night and a value stand."""
 
-    axis: Axis
     dates: Sequence[str]
 
     def x(self, date: str) -> float:
-        share = self.dates.index(date) / max(len(self.dates) - 1, 1)
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * share
-
-    def y(self, value: float) -> float:
-        return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - self.axis.at(value) / 100)
+        return self.across(self.dates.index(date) / max(len(self.dates) - 1, 1))
 
     def ground(self) -> list[str]:
-        parts = []
-        for share, label in self.axis.ticks:
-            y = _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - share / 100)
-            parts.append(charts.line("grid", (_LEFT, y), (_WIDTH - _RIGHT, y)))
-            parts.append(charts.text(_LEFT / 2, y + 4, label))
-        for date in {self.dates[0], self.dates[-1]}:
-            parts.append(charts.text(self.x(date), _HEIGHT - 6, date[5:]))
-        return parts
+        dates = {self.dates[0], self.dates[-1]}
+        return [*self.grid(), *(charts.text(self.x(d), _HEIGHT - 6, d[5:]) for d in dates)]
 
     def series(
         self, number: int, name: str, shown: Mapping[str, tuple[float, float, float]]
@@ -125,6 +114,4 @@ class _Frame:
             if (place := self.dates.index(date)) and (last := self.dates[place - 1]) in shown:
                 start = (self.x(last), self.y(shown[last][0]))
                 parts.append(charts.line("bar2", start, (x, self.y(mean))))
-        end = self.y(shown[nights[-1]][0])
-        label = charts.text(_WIDTH - _RIGHT + 64, end + 4, name[:18])
-        return [f'<g class="s{number}">{"".join(parts)}</g>', label]
+        return self.with_name(number, parts, name, shown[nights[-1]][0])

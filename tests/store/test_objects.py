@@ -163,3 +163,8 @@ def test_a_commit_reaches_the_disk_with_the_names_above_it(
     synced.clear()
     objects.replace("a/b/one", b"more")
     assert str(tmp_path / "store/a/b") in synced
+
+
+def test_a_place_that_takes_no_folders_is_refused_in_a_sentence() -> None:
+    with pytest.raises(StoreError, match=r"cannot make the folder /proc/nowhere/a; name another"):
+        connect("/proc/nowhere").create("a/b", b"rows")
