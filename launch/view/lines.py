@@ -1,4 +1,4 @@
-"""What charts of lines share: where values stand, the grid behind them, a line's name at its end."""
+"""What charts of lines share: where a value is, the grid behind it, the name of a line."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
