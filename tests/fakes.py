@@ -34,6 +34,7 @@ from medgen.engine.store.objects import Objects
 
 GIVEN = Image(png(Pillow.new("L", (1, 1))), "given.png")
 SMALL = Resources(cpus=0.1)
+PAIR = Resources(cpus=0.1, workers=2)  # not as many as it has shards: on Ray each is a process
 TASKS: dict[Asks, str] = {
     "text": "question-answering",
     "image": "style-transfer",
@@ -247,7 +248,7 @@ def recipe(*systems: System, metrics: Sequence[str] = ("length",), **more: Any) 
         name="test",
         systems=systems or (System("echo", echo()),),
         metrics={m: Spec(f"fakes:{m}") for m in metrics},
-        scoring=SMALL,
+        scoring=PAIR,
         scorer=more.pop("scorer", Spec("fakes:Lengths")),
         **more,
     )

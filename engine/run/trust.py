@@ -31,7 +31,7 @@ class Trust:
 
     crew: Crew
     blame: Blame = field(default_factory=Blame)
-    refused: dict[str, int] = field(default_factory=dict)  # by machine, in a row
+    refused: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # machine -> by whom
     _tries: dict[tuple[str, Slot], int] = field(default_factory=dict)  # (worker, unit) that failed
 
     def note_success(self, group: str, out: Out) -> None:
@@ -46,14 +46,14 @@ class Trust:
         if outcome.kind != "failed" or kind in ("CorruptError", "StaleError"):
             return None
         if kind in REFUSALS:
-            self.refused[out.machine] = self.refused.get(out.machine, 0) + 1
+            self.refused.setdefault(out.machine, []).append((outcome.group, out.worker))
         return self.hold_against(outcome, out)
 
     def hold_against(self, outcome: Outcome, out: Out) -> Culprit | None:
         """A unit failed there, or did not return. Returns what is to be ended for it."""
         group = outcome.group
         bad = self.blame.note_failure(group, out.worker, out.machine, out.slot)
-        refused = self.refused.get(out.machine, 0) >= MAX_FAILURES
+        refused = len(self.refused.get(out.machine, ())) >= MAX_FAILURES
         if (bad == "machine" or refused) and (found := self.retire(out.machine, group, outcome)):
             self.refused.pop(out.machine, None)
             return found
@@ -81,5 +81,12 @@ class Trust:
     def none_can_write(self) -> bool:
         """Whether the store refuses every machine that has workers."""
         machines = {m.machine for m in self.crew.members.values()}
-        refused = all(self.refused.get(name, 0) >= MAX_FAILURES for name in machines)
-        return bool(machines) and refused
+        return bool(machines) and all(map(self._cannot_write, machines))
+
+    def _cannot_write(self, machine: str) -> bool:
+        """Two workers say so of a machine, or all of a group: one of several may be bad itself."""
+        refused = {*(told := self.refused.get(machine, []))}
+        groups = {group for group, _ in refused}
+        there = (m for m in self.crew.members.values() if m.machine == machine)
+        asked = {(m.group, m.name) for m in there if m.group in groups}
+        return len(told) >= MAX_FAILURES and (len(refused) > 1 or asked <= refused)

@@ -98,7 +98,22 @@ def test_a_machine_that_cannot_write_is_retired_before_the_run_ends(
     for _ in range(3):
         culprit = trust.note_failure(*failing(crew, group, worker, 0, "StoreError"))
     assert (culprit is not None and culprit.kind == "machine") == retired
-    assert trust.none_can_write() == (not retired)
+    assert not trust.none_can_write()  # the other worker there may write, or another machine
+    if not retired:
+        trust.note_failure(*failing(crew, group, on(crew, "m0")[1], 0, "StoreError"))
+        assert trust.none_can_write()
+
+
+def test_the_only_worker_that_cannot_write_speaks_for_its_machine(staffed: Staffed) -> None:
+    crew, trust, group = staffed(1)
+    first, last = on(crew, "m0")
+    crew.forget(first)
+    for shard in range(3):
+        assert not trust.none_can_write()
+        trust.note_failure(*failing(crew, group, last, shard, "BusyError"))
+    assert trust.none_can_write()
+    crew.hire(group)  # another one that starts may write
+    assert not trust.none_can_write()
     assert crew.starts.is_barred(group, "m0") == retired
 
 
