@@ -75,6 +75,9 @@ endif
 ifeq ($(MEDGEN_ACCELERATOR),cpu)
 	$(PIP) uninstall --quiet --yes torchaudio torchcodec
 endif
+	@# A checker of addresses that the list of packages asks for and that nothing here calls: with it
+	@# every process that imports Ray takes two seconds more, for jsonschema imports it.
+	$(PIP) uninstall --quiet --yes rfc3987-syntax
 	.venv/bin/python -m medgen.launch.setup.torchvision_cure
 ifdef TORCHDYNAMO_DISABLE
 	@echo "There is no g++ or no Python.h: vLLM compiles nothing (TORCHDYNAMO_DISABLE=1); as root: \

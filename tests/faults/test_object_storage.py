@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import s3fs
-from fakes import echo, plan
+from fakes import PAIR, echo, plan
 from faults.proxy import Script, Seen, Traffic, between
 
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.errors import BusyError, StoreError
-from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, System
 from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.reader import RunReader
@@ -62,7 +62,7 @@ def sometimes(action: str, share: float, where: Callable[[Seen], bool], seed: in
 
 
 def work(objects: Objects) -> Plan:
-    judges = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), Resources(cpus=0.1))}
+    judges = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), PAIR)}
     return plan(objects, System("echo", echo()), count=COUNT, judges=judges)
 
 

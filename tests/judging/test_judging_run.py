@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from fakes import SMALL, Lines, echo, recipe
+from fakes import PAIR, Lines, echo, recipe
 
 from medgen.actors.local_pool import LocalPool
 from medgen.adapters.judges.chat_judge import cases_in_order
@@ -32,7 +32,7 @@ class Questions(Lines):
 
 def planned(objects: Objects, execution: dict[str, float]) -> Plan:
     kwargs = {"name": "rule", "protocol": "table-iv/1", "repeats": 2, "execution": execution}
-    judges = {"rule": Model(Spec("rule-judge", kwargs), SMALL)}
+    judges = {"rule": Model(Spec("rule-judge", kwargs), PAIR)}
     manifest = import_benchmark(Questions(180), objects, ImportOptions("questions", 16))
     return make_plan(
         recipe(System("echo", echo(), gives=("text", "choice")), judges=judges), manifest

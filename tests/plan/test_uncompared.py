@@ -1,7 +1,7 @@
 """What a run asks and nothing compares is said by its plan, or refused by a metric's name."""
 
 import pytest
-from fakes import GIVEN, SMALL, echo, recipe
+from fakes import GIVEN, PAIR, echo, recipe
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.data import Asks, Sample
@@ -62,7 +62,7 @@ def test_what_another_metric_would_compare_is_said(memory_url: str) -> None:
     "asked",
     [
         scoring("psnr", gives=("image",)),
-        scoring("psnr", judges={"j": Model(Spec("rule-judge", RULE), SMALL)}),
+        scoring("psnr", judges={"j": Model(Spec("rule-judge", RULE), PAIR)}),
         scoring(),
     ],
     ids=["not asked of any system", "a judge sees it", "nothing is scored at all"],

@@ -4,10 +4,10 @@ import threading
 from typing import Any
 
 import duckdb
-from fakes import echo, plan
+from fakes import PAIR, echo, plan
 
 from medgen.actors.local_pool import LocalPool
-from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, System
 from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.events import Event
@@ -20,7 +20,7 @@ from medgen.launch.run.finishing import Finishing
 
 def test_tables_of_a_finished_system_are_read_while_the_run_goes_on(tmp_path: Any) -> None:
     objects = connect(str(tmp_path / "store"))
-    judges = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), Resources(cpus=0.1))}
+    judges = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), PAIR)}
     work = plan(
         objects, System("a", echo()), System("b", echo(prefix="b")), metrics=(), judges=judges
     )

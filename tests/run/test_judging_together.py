@@ -10,11 +10,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fakes import FixedJudge, benchmark, echo, plan, recipe
+from fakes import PAIR, FixedJudge, benchmark, echo, plan, recipe
 
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.data import Prediction, Sample, Usage, Verdict
-from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, System, make_plan
 from medgen.engine.run.board import Board
 from medgen.engine.run.desk import Desk
@@ -54,7 +54,7 @@ def objects(tmp_path: Path) -> Objects:
 def judge(folder: Path, **more: Any) -> dict[str, Model]:
     how = {"calls": str(folder / "calls"), **more}
     said = {"name": "seen", "execution": how}
-    return {"seen": Model(Spec("run.test_judging_together:Seen", said), Resources(cpus=0.1))}
+    return {"seen": Model(Spec("run.test_judging_together:Seen", said), PAIR)}
 
 
 def systems(*names: str, **pauses: str) -> list[System]:

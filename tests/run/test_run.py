@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import echo, plan
+from fakes import PAIR, echo, plan
 
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.data import Prediction
@@ -66,7 +66,7 @@ def rows(objects: Objects, plan: Plan, stage: str) -> list[dict[str, Any]]:
 
 
 def test_every_sample_ends_as_one_row_in_every_stage(objects: Objects, pool: Pool) -> None:
-    judges = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), Resources(cpus=0.1))}
+    judges = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), PAIR)}
     work = plan(objects, judges=judges)
     assert go(objects, work, pool) == Ending(stopped=False, failed={})
     given = predictions(objects, work, "echo")
@@ -146,7 +146,7 @@ def test_a_vlm_that_systems_share_answers_once(
 
 
 def test_a_judge_may_be_asked_of_some_systems_only(objects: Objects) -> None:
-    judge = Model(Spec("fakes:FixedJudge", {"name": "dear"}), Resources(cpus=0.1))
+    judge = Model(Spec("fakes:FixedJudge", {"name": "dear"}), PAIR)
     systems = [System(name, echo(prefix=name)) for name in ("model-a", "model-b", "blank")]
     work = plan(objects, *systems, judges={"dear": judge}, judged={"dear": ("model-*",)})
     assert [n.systems for n in work.nodes.values() if n.stage == "judge"] == [
@@ -242,7 +242,7 @@ def test_retrying_a_judge_asks_again_only_where_it_failed(
     once = tmp_path / "once"
     once.mkdir()
     kwargs = {"name": "j", "faults": {"s0002": "x"}, "execution": {"once": str(once)}}
-    work = plan(objects, judges={"j": Model(Spec("fakes:FixedJudge", kwargs), Resources(cpus=0.1))})
+    work = plan(objects, judges={"j": Model(Spec("fakes:FixedJudge", kwargs), PAIR)})
     go(objects, work, pool)
     assert [r["status"] for r in rows(objects, work, "judge")].count("parse_error") == 2
     go(objects, work, pool, retry=True)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from fakes import echo, plan
+from fakes import PAIR, echo, plan
 
 from medgen.engine import registry
 from medgen.engine.errors import ConfigError
@@ -18,7 +18,7 @@ from medgen.engine.stages import StageKind, stage_kind
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 
-JUDGE = Model(Spec("fakes:FixedJudge", {"name": "fixed"}), Resources(cpus=0.1))
+JUDGE = Model(Spec("fakes:FixedJudge", {"name": "fixed"}), PAIR)
 
 
 @pytest.fixture

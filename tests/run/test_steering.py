@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import echo, plan
+from fakes import PAIR, echo, plan
 
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.errors import ConfigError, CorruptError
@@ -23,7 +23,7 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.launch.run.evaluation import Work, _carry_on
 
-JUDGES = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), Resources(cpus=0.1))}
+JUDGES = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), PAIR)}
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from fakes import echo, plan
+from fakes import PAIR, echo, plan
 
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.data import PredictionStatus, ScoreStatus, VerdictStatus
 from medgen.engine.errors import is_out_of_memory
-from medgen.engine.plan.identity import Resources, Spec
+from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, System
 from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.reader import RunReader
@@ -54,9 +54,7 @@ def work_with(objects: Objects, stage: str, status: str, how: dict[str, str]) ->
         objects,
         System("echo", echo(**parts["answer"])),
         scorer=Spec("fakes:Lengths", parts["score"]),
-        judges={
-            "j": Model(Spec("fakes:FixedJudge", {"name": "j", **parts["judge"]}), Resources(0.1))
-        },
+        judges={"j": Model(Spec("fakes:FixedJudge", {"name": "j", **parts["judge"]}), PAIR)},
     )
 
 

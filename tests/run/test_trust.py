@@ -102,6 +102,7 @@ def test_a_machine_that_cannot_write_is_retired_before_the_run_ends(
     if not retired:
         trust.note_failure(*failing(crew, group, on(crew, "m0")[1], 0, "StoreError"))
         assert trust.none_can_write()
+    assert crew.starts.is_barred(group, "m0") == retired
 
 
 def test_the_only_worker_that_cannot_write_speaks_for_its_machine(staffed: Staffed) -> None:
@@ -114,7 +115,6 @@ def test_the_only_worker_that_cannot_write_speaks_for_its_machine(staffed: Staff
     assert trust.none_can_write()
     crew.hire(group)  # another one that starts may write
     assert not trust.none_can_write()
-    assert crew.starts.is_barred(group, "m0") == retired
 
 
 def test_starts_that_fail_count_against_a_machine_only_for_groups_that_start_elsewhere() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import Lines, echo, plan, recipe
+from fakes import PAIR, Lines, echo, plan, recipe
 
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
@@ -85,7 +85,7 @@ def assert_whole(objects: Objects, *plans: Plan) -> None:
 def test_two_at_once_ask_each_sample_once_and_both_do_some(
     objects: Objects, tmp_path: Path
 ) -> None:
-    judges = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), Resources(cpus=0.1))}
+    judges = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), PAIR)}
     work = plan(objects, System("echo", slow(tmp_path)), count=COUNT, judges=judges)
     sides = Side(objects, work), Side(objects, work)
     wait_for(*sides)
