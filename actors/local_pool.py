@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from medgen.engine.errors import EngineDied
+from medgen.engine.limiting import OwnLimiters, with_limiters
 from medgen.engine.run.pool import Group, Machine, Outcome, Unit, Worker
 from medgen.engine.trouble import trouble
 
@@ -49,6 +50,7 @@ class LocalPool:
         self._hands: _Hands | None = None
         self._waiting: deque[tuple[str, Task]] = deque()  # by worker
         self._busy: str | None = None  # the worker that does something
+        self._limiters = OwnLimiters(time.monotonic)
 
     def machines(self) -> Sequence[Machine]:
         """One machine without end: a process has no resources to hand out."""
@@ -110,7 +112,7 @@ class LocalPool:
 
     def _start(self, group: Group, name: str) -> Outcome:
         try:
-            self._workers[name] = group.make()
+            self._workers[name] = with_limiters(self._limiters, group.make)
         except Exception as err:  # noqa: BLE001 - becomes an outcome; the driver bounds them
             return Outcome("unstarted", group.name, trouble=trouble(err), worker=name)
         return Outcome("started", group.name, worker=name, machine=_HERE)

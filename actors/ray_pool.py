@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol, cast
 
 import ray
@@ -16,7 +17,9 @@ from ray import exceptions
 from ray.autoscaler import sdk
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from medgen.actors.limiter import RayLimiters, start_limiters
 from medgen.engine.errors import EngineDied, PlanError
+from medgen.engine.limiting import with_limiters
 from medgen.engine.plan.identity import Resources
 from medgen.engine.run.fit import demand
 from medgen.engine.run.pool import Group, Machine, Outcome, Receipt, Unit, Worker
@@ -100,6 +103,7 @@ class RayPool:
         self._growing = growing
         self._actors: dict[str, _Actor] = {}  # by name
         self._asked = False  # for machines
+        self.limiters: RayLimiters | None = None  # until a group needs them
 
     def machines(self) -> Sequence[Machine]:
         """See `Pool.machines`: those that are alive now. A spot machine that goes is draining."""
@@ -113,10 +117,16 @@ class RayPool:
     def open(self, group: Group, machine: str) -> str:
         """See `Pool.open`."""
         host: Any = ray.remote(**_options(group.resources, machine))(Host)
-        handle: Handle = host.remote(group.make)
+        handle: Handle = host.remote(self._making(group))
         name = str(cast(ray.actor.ActorHandle[Any], handle)._actor_id.hex())
         self._actors[name] = _Actor(group.name, handle, handle.node.remote())
         return name
+
+    def _making(self, group: Group) -> Callable[[], Worker]:
+        if not group.limited:
+            return group.make
+        self.limiters = self.limiters or start_limiters()
+        return partial(with_limiters, self.limiters, group.make)
 
     def submit(self, unit: Unit, worker: str) -> None:
         """See `Pool.submit`."""
@@ -205,6 +215,9 @@ class RayPool:
         """See `Pool.shutdown`. Ray itself stays connected."""
         for name in list(self._actors):
             self.end(name)
+        if self.limiters:
+            self.limiters.end()
+            self.limiters = None
         if self._asked:
             sdk.request_resources(bundles=[])
 

@@ -37,6 +37,7 @@ TRIAL = {
     "questions on the demo's store": r"test_leads_questions.py::.*\[demo",
     "a rehearsal on Ray": r"test_chaos_option.py::test_a_rehearsed_run_.*\[overrides1\]",
     "each way to end a process": r"test_ray_faults.py::test_a_sample_that_ends_.*\[exit\]",
+    "an endpoint's limits over four actors": r"test_limits.py::test_limits_hold_over_four_",
     "a second signal": r"test_command_line.py::test_a_signal_drains_.*\[2-130\]",
     "simulated pairs of systems": r"test_gate.py::test_false_alarms_.*\[(?!loss as large)",
     "bytes of float64 in another process": r"test_diffusers.py::test_bytes_do_not_depend_on_the_p",

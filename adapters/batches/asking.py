@@ -6,7 +6,6 @@ is looked for before it is sent again.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import logging
@@ -22,12 +21,12 @@ from medgen.adapters.batches.openai import OpenAIBatches
 from medgen.adapters.batches.vendor import Limits, Line, Vendor, unknown
 from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import Call, Failure, Reply, host_of
-from medgen.adapters.http.limits import Reservation
 from medgen.adapters.http.verdict import Attempt, judge
 from medgen.engine.batching import Batch
 from medgen.engine.codec import fingerprint
 from medgen.engine.errors import AdapterError, SpendingError
 from medgen.engine.guard import guard_row
+from medgen.engine.limiting import Ticket
 from medgen.engine.occasion import Occasion
 
 log = logging.getLogger(__name__)
@@ -44,6 +43,7 @@ class _Asked:
     line: Line
     since: float
     future: asyncio.Future[Reply | Failure]
+    ticket: Ticket | None = None  # for the money that is set aside
 
     def answer(self, outcome: Reply | Failure) -> None:
         if not self.future.done():  # else whoever asked has left
@@ -205,8 +205,8 @@ class Batches:
 
     async def _send(self, asked: Sequence[_Asked]) -> None:
         """Hand a file over, as far as the cap allows, and wait for its results."""
-        with contextlib.ExitStack() as money:
-            sent = [one for one in asked if self._afford(one, money)]
+        try:
+            sent = [one for one in asked if await self._afford(one)]
             if not sent:
                 return
             async with self._room:
@@ -217,10 +217,14 @@ class Batches:
                 finally:
                     del self._sending[token]
                 await self._deliver(record, sent)
+        finally:
+            for one in asked:
+                if one.ticket is not None:
+                    await self.client.settle(one.ticket, 0.0)
 
-    def _afford(self, asked: _Asked, money: contextlib.ExitStack) -> bool:
+    async def _afford(self, asked: _Asked) -> bool:
         try:
-            money.enter_context(self.client.spending.reserve(asked.line.call.at_most_usd))
+            asked.ticket = await self.client.set_aside(asked.line.call.at_most_usd)
         except SpendingError as err:
             asked.answer(Failure("cap", str(err)))
             return False
@@ -262,7 +266,8 @@ class Batches:
             result = await self._sent.take(record, one.line.id)
             attempt = result if isinstance(result, Attempt) else self._judge(result, one)
             usd = _cost(attempt, one.line.call)
-            Reservation(self.client.spending).pay(usd)
+            # What is found again was paid for in any case.
+            await self.client.settle(one.ticket or await self.client.set_aside(0.0), usd)
             seconds = asyncio.get_running_loop().time() - one.since
             outcome = replace(attempt.outcome, cost_usd=usd, seconds=seconds)
             if isinstance(outcome, Failure) and outcome.about:

@@ -9,20 +9,23 @@ many requests in flight. It knows HTTP and no vendor: adapters make the bodies a
 
 import asyncio
 import contextlib
+import itertools
 import random
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
+from uuid import uuid4
 
 from medgen.adapters.http.endpoint import Call, Endpoint, Failure, Reply, host_of
-from medgen.adapters.http.limits import REAL, Clock, RateLimiter, RetryPause, SpendingCap
+from medgen.adapters.http.limits import REAL, Clock, RetryPause
 from medgen.adapters.http.standing import Standing
 from medgen.adapters.http.verdict import Attempt, foreign_coding, judge
 from medgen.adapters.http.wire import Body, Received, Wire, WireError, open_wire
 from medgen.adapters.loop_thread import LoopThread
 from medgen.engine.errors import AdapterError, SpendingError
 from medgen.engine.guard import guard_row, unforeseen
+from medgen.engine.limiting import Ticket, limiter_for
 from medgen.engine.redaction import redact
 
 T = TypeVar("T")
@@ -62,8 +65,10 @@ class _Tally:
 class HttpClient:
     """A client of one endpoint. Safe to use from several threads; limits hold for all of them."""
 
-    def __init__(self, endpoint: Endpoint, clock: Clock = REAL) -> None:
+    def __init__(self, endpoint: Endpoint, clock: Clock = REAL, model: str = "") -> None:
         """Open nothing yet; read the key.
+
+        Pace and spending cap are those of all clients of a run that ask the endpoint for `model`.
 
         Raises:
             AdapterError: aiohttp is not installed, or the key's environment variable is not set.
@@ -78,10 +83,10 @@ class HttpClient:
             raise
         self._slots = asyncio.Semaphore(endpoint.concurrency)
         self._clock = clock
-        self._requests = RateLimiter(endpoint.requests_per_minute, clock)
-        self._tokens = RateLimiter(endpoint.tokens_per_minute, clock)
+        place = f"{endpoint.base_url} {endpoint.api_key_env} {model} {endpoint.limits}"
+        self._limiter = limiter_for(place, endpoint.limits, clock.now)
+        self._tickets = (f"{uuid4().hex[:12]}-{number}" for number in itertools.count())
         self._retry_pause = RetryPause(clock)
-        self.spending = SpendingCap(endpoint.spending_cap_usd)
         self._standing = Standing(endpoint)
         self._finalizer = weakref.finalize(self, _end, self._loop, self._wire)
 
@@ -145,6 +150,20 @@ class HttpClient:
         """
         self._standing.see(outcome, f"{self.endpoint.base_url.rstrip('/')}/{path}")
 
+    async def set_aside(self, usd: float) -> Ticket:
+        """Money for what is asked in another way than by a call of its own.
+
+        Raises:
+            SpendingError: the cap does not allow it.
+        """
+        ticket = Ticket(next(self._tickets), usd=usd, requests=0)
+        await self._limiter.admit(ticket)
+        return ticket
+
+    async def settle(self, ticket: Ticket, usd: float) -> None:
+        """Book what that cost; a second time it is not booked."""
+        await self._limiter.settle(ticket, 0, usd)
+
     async def pause(self, seconds: float) -> None:
         """Let time pass on this client's clock."""
         await self._clock.sleep(seconds)
@@ -167,14 +186,8 @@ class HttpClient:
         body = Body(call)
         while True:
             await self._retry_pause.over()
-            if call is not None:
-                await self._requests.take()
-                await self._tokens.take(call.tokens)
             try:
-                with self.spending.reserve(call.at_most_usd if call else 0.0) as reservation:
-                    attempt = await self._send(method, url, call, body, most_bytes)
-                    usd = self._cost(attempt, call)
-                    reservation.pay(usd)
+                attempt, usd = await self._within_limits(method, url, call, body, most_bytes)
             except SpendingError as err:
                 # What was tried before has its own reason, and was paid for.
                 return last if tally.number else Failure("cap", str(err))
@@ -187,18 +200,26 @@ class HttpClient:
                 self._standing.note_connection(attempt.connected)
                 return last
 
-    def _cost(self, attempt: Attempt, call: Call | None) -> float:
-        """US dollars of one attempt; where nobody says, what was set aside."""
-        if call is None or attempt.paid == "nothing":
-            return 0.0
-        if attempt.paid == "unknown" or call.price is None:
-            return call.at_most_usd
-        unread: tuple[int | None, float] = (None, call.at_most_usd)  # so as much as was set aside
-        reply, count = attempt.paid, call.price
-        tokens, usd = guard_row(lambda: count(reply), lambda _: unread)
-        if tokens is not None:
-            self._tokens.settle(tokens - call.tokens)
-        return usd
+    async def _within_limits(
+        self, method: str, url: str, call: Call | None, body: Body, most_bytes: int | None
+    ) -> tuple[Attempt, float]:
+        """One attempt as the limits allow it, and its cost; what a reply links to has neither.
+
+        Raises:
+            SpendingError: the cap does not allow it.
+        """
+        if call is None:
+            return await self._send(method, url, call, body, most_bytes), 0.0
+        ticket = Ticket(next(self._tickets), call.tokens, call.at_most_usd)
+        tokens, usd = 0, 0.0  # until it is sent
+        try:
+            await self._clock.sleep(await self._limiter.admit(ticket))
+            tokens, usd = ticket.tokens, ticket.usd  # until somebody says
+            attempt = await self._send(method, url, call, body, most_bytes)
+            tokens, usd = _cost(attempt, call)
+        finally:
+            await self._limiter.settle(ticket, tokens, usd)
+        return attempt, usd
 
     async def _pause(self, number: int, attempt: Attempt) -> bool:
         """Wait before the next attempt; False when the server asks for too long a wait."""
@@ -257,6 +278,18 @@ class HttpClient:
         """A short reason. Servers do echo keys, in any spelling, so ours is taken out."""
         text = redact(str(what) or type(what).__name__)
         return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
+
+
+def _cost(attempt: Attempt, call: Call) -> tuple[int, float]:
+    """Tokens and US dollars of one attempt; where nobody says, what was set aside."""
+    if attempt.paid == "nothing":
+        return call.tokens, 0.0
+    unread: tuple[int | None, float] = (None, call.at_most_usd)
+    if attempt.paid == "unknown" or call.price is None:
+        return call.tokens, call.at_most_usd
+    reply, count = attempt.paid, call.price
+    tokens, usd = guard_row(lambda: count(reply), lambda _: unread)
+    return call.tokens if tokens is None else tokens, usd
 
 
 def _without_reply(err: WireError, reason: str) -> Attempt:

@@ -14,6 +14,7 @@ from medgen.adapters.http.bodies import read_json
 from medgen.engine.bounds import REPLY, Bounds
 from medgen.engine.data import PredictionStatus
 from medgen.engine.errors import AdapterError
+from medgen.engine.limiting import Limits
 from medgen.engine.redaction import remember_secret
 from medgen.engine.settings import Settings, Unusable
 
@@ -60,7 +61,7 @@ class Endpoint(Settings, frozen=True, kw_only=True):
     tokens_per_minute: _Positive | None = None
     max_response_mib: _Positive = 64.0  # and for all that a reply links to, together
     max_links: _Count = 16  # images that are fetched for one reply
-    spending_cap_usd: _Positive | None = None  # for this process
+    spending_cap_usd: _Positive | None = None  # of all workers that ask for a model, as the pace
     allowed_hosts: tuple[str, ...] = ()  # beyond base_url's own: "cdn.example.org", "*.example.org"
     give_up_after: _Count = 16  # requests in a row without any connection: it is not there
     proxy_from_env: bool = False
@@ -87,6 +88,12 @@ class Endpoint(Settings, frozen=True, kw_only=True):
             )
         remember_secret(secret)
         return secret
+
+    @property
+    def limits(self) -> Limits:
+        """Pace and money, for all workers together."""
+        pace = (self.requests_per_minute, self.tokens_per_minute)
+        return Limits(*pace, self.spending_cap_usd)
 
     @property
     def bounds(self) -> Bounds:

@@ -1,16 +1,15 @@
-"""What a hosted model may be asked for: pace and money. Used inside one event loop only."""
+"""What a hosted model's requests cost, and how long a server wants to be left alone."""
 
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 from msgspec import Meta
 
-from medgen.engine.errors import ConfigError, SpendingError
+from medgen.engine.errors import ConfigError
 from medgen.engine.settings import Settings, Unusable
 
 _Dollars = Annotated[float, Meta(ge=0)]
@@ -94,28 +93,6 @@ class Prices(Settings, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True)
-class RateLimiter:
-    """An even flow of so many units a minute; no burst, so no window is ever overfull."""
-
-    per_minute: float | None
-    clock: Clock = REAL
-    _next: float = 0.0
-
-    async def take(self, amount: float = 1.0) -> None:
-        """Wait until `amount` units may be used, in order of arrival."""
-        if not self.per_minute:
-            return
-        start = max(self.clock.now(), self._next)
-        self._next = start + amount * 60.0 / self.per_minute
-        await self.clock.sleep(max(0.0, start - self.clock.now()))
-
-    def settle(self, difference: float) -> None:
-        """Correct an estimate: positive when more was used than was taken."""
-        if self.per_minute:
-            self._next += difference * 60.0 / self.per_minute
-
-
-@dataclass(slots=True)
 class RetryPause:
     """Everybody waits while the server has asked for a pause."""
 
@@ -130,51 +107,3 @@ class RetryPause:
         """Wait until the pause, as prolonged meanwhile, has ended."""
         while (left := self._until - self.clock.now()) > 0:
             await self.clock.sleep(left)
-
-
-@dataclass(slots=True)
-class SpendingCap:
-    """Money spent by this process, with a cap that open requests count against too."""
-
-    cap_usd: float | None = None
-    spent_usd: float = 0.0
-    _reserved: float = field(default=0.0)
-
-    def __post_init__(self) -> None:
-        if self.cap_usd is not None and not (self.cap_usd > 0 and math.isfinite(self.cap_usd)):
-            raise ConfigError(f"a spending cap is a positive number of dollars, not {self.cap_usd}")
-
-    @contextmanager
-    def reserve(self, at_most_usd: float) -> Iterator["Reservation"]:
-        """Set money aside for one request; what it really cost is paid with `Reservation.pay`.
-
-        Raises:
-            SpendingError: the cap would be passed if the request cost `at_most_usd`.
-        """
-        left = math.inf if self.cap_usd is None else self.cap_usd - self.committed_usd
-        if at_most_usd > max(left, 0.0):  # what costs nothing is never refused
-            raise SpendingError(
-                f"spending cap of ${self.cap_usd:g} reached: ${self.spent_usd:.4f} spent, "
-                f"${self._reserved:.4f} in open requests, the next may cost ${at_most_usd:.4f}"
-            )
-        self._reserved += at_most_usd
-        try:
-            yield Reservation(self)
-        finally:
-            self._reserved -= at_most_usd
-
-    @property
-    def committed_usd(self) -> float:
-        """US dollars spent or set aside."""
-        return self.spent_usd + self._reserved
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """Money set aside for one request."""
-
-    spending: SpendingCap
-
-    def pay(self, usd: float) -> None:
-        """Book what the request cost; a server cannot make the cap grow."""
-        self.spending.spent_usd += max(0.0, usd)

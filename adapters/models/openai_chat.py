@@ -94,7 +94,7 @@ class OpenAIChat:
         settings = read(Endpoint, endpoint, "endpoint")
         # A cap that could be passed unseen is refused before anything is asked.
         self._prices.most(0, most_completion(self._body, 1), settings.spending_cap_usd)
-        self._client = HttpClient(settings)
+        self._client = HttpClient(settings, model=model)
         batch = read(ChatExecution, execution, "execution").batch
         self._batches = Batches(self._client, batch, model) if batch else None
         # Pictures are drawn and encoded inside a slot, so that never a whole shard of them lies

@@ -100,7 +100,7 @@ class OpenAIImages:
         settings = read(Endpoint, endpoint, "endpoint")
         self._prices = read(Prices, prices, "prices")
         self._most = self._prices.most_for_image(settings.spending_cap_usd)
-        self._client = HttpClient(settings)
+        self._client = HttpClient(settings, model=model)
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
         """One picture a request; failures are rows.

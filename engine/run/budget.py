@@ -7,7 +7,7 @@ the dearest sample of its group so far (the mean of the unit that was dearest a 
 less than what its recipe says that one sample costs at most (`stated`). Of a group of which neither
 is known, one unit goes first, priced like the dearest sample of any. So a single unit can pass the
 cap only by what its samples cost beyond those prices; a judge's sentinels are not counted. The cap
-of an endpoint (`endpoint.spending_cap_usd`) is exact, and counts for one worker.
+of an endpoint (`endpoint.spending_cap_usd`) is exact: its workers share a limiter.
 """
 
 import math

@@ -8,6 +8,7 @@ there. The last machine that a group could use never is.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from medgen.engine.limiting import is_limited
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.fit import Ledger, demand
 from medgen.engine.run.pool import Group, Outcome, Pool, Worker
@@ -65,7 +66,8 @@ class Crew:
         if at is None:
             return False
         plan = self.plan.groups[group]
-        name = self.pool.open(Group(group, self.make(group), plan.resources), at)
+        limited = is_limited(plan.spec.kwargs)
+        name = self.pool.open(Group(group, self.make(group), plan.resources, limited), at)
         member = Member(name, group, at, self.clock())
         self.members[name] = self.groups[group][name] = member
         self.ledger.take(name, at, self.asked[group])

@@ -116,6 +116,7 @@ class Group:
     name: str
     make: Callable[[], Worker]
     resources: Resources
+    limited: bool = False  # its workers share limits of pace or money
 
 
 @dataclass(frozen=True, slots=True)
