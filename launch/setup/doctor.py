@@ -17,6 +17,7 @@ import sysconfig
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -95,6 +96,7 @@ def packages() -> Iterator[Finding]:
         yield Finding("packages", "ok", f"Installed: {', '.join(wanted)}")
 
 
+@cache
 def _optional() -> dict[str, set[str]]:
     """The packages of each extra of this distribution, by the extra's name."""
     asked = [Requirement(line) for line in importlib.metadata.requires(DISTRIBUTION) or []]
@@ -341,6 +343,7 @@ def _is_installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
+@cache  # a hundred are asked for by one plan, and each is a file to be parsed
 def _version(distribution: str) -> str:
     try:
         return importlib.metadata.version(distribution)
