@@ -26,8 +26,9 @@ TRIAL = {
     "seeds of other chaos": r"test_chaos.py::test_faults_that_cannot_.*\[[1-3]\]",
     "more faults of object storage": (
         r"test_object_storage.py::test_a_store_that_misbehaves_"
-        r".*\[(drop|delay|repeat|truncate\d|500(_late)?|503|429|409|501|unconditional)\]"
+        r".*\[(drop|delay|repeat|truncate\d|500(_late)?|503|429|409|412_late|501|unconditional)\]"
     ),
+    "a store that is too busy for good": r"test_object_storage.py::test_a_store_that_refuses_.*503",
     "commits of the score stage": r"test_real_deaths.py::test_a_driver_killed_.*-score\]",
     "more steps of a commit": (
         r"test_real_deaths.py::test_a_driver_killed_.*-(before|after)-answer\]"
@@ -55,6 +56,7 @@ TRIAL = {
     "a server with defaults of its vendor": r"test_vllm_serve.py::.*\[as a vendor says\]",
     "memory over many shards": r"test_load.py::test_a_run_of_many_shards_",
     "a model spread over two processes": r"test_vllm_in_actors.py::.*\[(tensor|pipeline)\]",
+    "a model after another": r"test_vllm_in_actors.py::test_the_first_of_two_",
     "two releases in one sweep": r"test_two_environments.py::test_two_releases_",
     "a Ray that dies under its driver": r"test_driver_kill.py::test_a_ray_of_this_machine_alone_",
     "the whole demo on a cluster": r"test_submitted_demo.py::",

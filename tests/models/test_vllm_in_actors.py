@@ -128,24 +128,37 @@ def test_a_model_spread_over_two_processes_answers_like_a_whole_one(
     assert gone(cores | workers, 20), "a pool that is shut down leaves no process"
 
 
+def held(tmp_path: Path, models: Mapping[str, Path]) -> tuple[RunReader, Witness]:
+    """A run of models one after another; no process of theirs is left."""
+    witness = Witness()
+    alone = Resources(cpus=CPUS)
+    reader = carried_out(tmp_path, {name: model(at, alone) for name, at in models.items()}, witness)
+    assert all(len(cores) == 1 for cores in witness.cores.values())
+    assert all(len(own) == 1 for own in witness.workers.values()), (
+        "only its own at its first answer"
+    )
+    assert gone(set().union(*witness.cores.values(), *witness.workers.values()), 20)
+    return reader, witness
+
+
+def test_a_model_in_an_actor_answers_and_leaves_no_process(
+    local_ray: str, tiny_vlm: Path, tmp_path: Path
+) -> None:
+    reader, witness = held(tmp_path, {"one": tiny_vlm})
+    assert len(witness.cores) == 1
+    assert all(p.usage.completion_tokens for p in predictions(reader, "one"))
+
+
 def test_the_first_of_two_models_is_gone_before_the_second_answers(
     local_ray: str, tiny_vlm: Path, tmp_path: Path
 ) -> None:
     other = make(tmp_path / "other", seed=1)
-    alone = Resources(cpus=CPUS)
-    witness = Witness()
-    systems = {"one": model(tiny_vlm, alone), "two": model(other, alone)}
-    reader = carried_out(tmp_path, systems, witness)
-    opened = [group for kind, group in witness.told if kind == "opened"]
-    first, second = opened
+    reader, witness = held(tmp_path, {"one": tiny_vlm, "two": other})
+    first, second = (group for kind, group in witness.told if kind == "opened")
     order = [told for told in witness.told if told[0] in ("opened", "closed")]
     assert order == [(k, g) for g in (first, second) for k in ("opened", "closed")]
-    assert len(witness.cores[first]) == len(witness.workers[first]) == 1
     assert not witness.cores[second] & witness.cores[first]
-    assert len(witness.workers[second]) == 1, "only its own was there at its first answer"
     assert witness.memory[second] < 1.3 * witness.memory[first], "the first gave its memory back"
-    everything = set().union(*witness.cores.values(), *witness.workers.values())
-    assert gone(everything, 20)
     assert [p.text for p in predictions(reader, "one")] != [
         p.text for p in predictions(reader, "two")
     ]
