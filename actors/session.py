@@ -59,7 +59,7 @@ class RaySession:
             _check_reachable(str(self._options["address"]))
             try:
                 ray.init(**self._options)
-            except (ConnectionError, OSError, RuntimeError, ValueError) as err:
+            except Exception as err:  # noqa: BLE001 - a Ray that is late raises no kind of its own
                 where = self._options["address"]
                 raise PlanError(_nobody(where, err)) from err
             self._started = True
@@ -106,6 +106,11 @@ def _check_same(address: str) -> None:
 
 def _nobody(address: str, err: Exception) -> str:
     why = str(err).rstrip(".")
+    if address == "local":
+        return (
+            f"Ray did not start on this machine: {why}. Run again when it has less to do, or with "
+            "`cluster=in-process`, which needs no Ray"
+        )
     return (
         f"no Ray at {address!r}: {why}. Start one with `ray start --head`, or leave "
         "`cluster.address` out to start it on this machine"
