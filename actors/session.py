@@ -59,7 +59,7 @@ class RaySession:
             _check_reachable(str(self._options["address"]))
             try:
                 ray.init(**self._options)
-            except Exception as err:  # noqa: BLE001 - a Ray that is late raises no kind of its own
+            except Exception as err:  # one that is late has no kind of its own
                 where = self._options["address"]
                 raise PlanError(_nobody(where, err)) from err
             self._started = True

@@ -16,5 +16,5 @@ def test_a_ray_that_is_too_late_is_told_with_what_to_do(
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", late)
-    with pytest.raises(PlanError, match="did not start.*timed out during startup. Run again when"):
+    with pytest.raises(PlanError, match=r"did not start.*timed out during startup. Run again when"):
         RaySession().__enter__()
