@@ -47,6 +47,7 @@ class SystemConf:
     control: bool = False
     # A folder, or a pattern of folders: a system for each, `{checkpoint}` in arguments being it.
     checkpoints: str = ""
+    repeats: int = 1  # how often it is asked, each time with other seeds
     ends: str = ""  # the day from which its vendor answers no more: "2026-12-01"
     successor: str = ""  # what its vendor offers instead
     needs: list[str] = field(default_factory=list)  # for people: hardware, keys, licences

@@ -242,6 +242,12 @@ class Request:
 
     sample: Sample
     answer: Prediction | None = None
+    repeat: int = 0  # how often the system was asked before, on purpose
+
+    @property
+    def draw(self) -> tuple[str, ...]:
+        """What a seed is mixed with, so that each sample and each repeat is a draw of its own."""
+        return (self.sample.id, f"repeat {self.repeat}") if self.repeat else (self.sample.id,)
 
 
 @dataclass(frozen=True, slots=True)

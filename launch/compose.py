@@ -44,6 +44,7 @@ from medgen.launch.audit import with_audit
 from medgen.launch.checkpoints import at_checkpoints
 from medgen.launch.own_code import unknown_classes
 from medgen.launch.presets import records_source, refuse_hosted
+from medgen.launch.repeats import each_time
 from medgen.launch.setup.doctor import absent
 from medgen.metrics.catalogue import CATALOGUE, SCORER, metric_spec
 
@@ -117,12 +118,12 @@ def _set(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _systems(conf: SystemConf) -> Iterator[System]:
-    """A system, or one for each of its checkpoints."""
+    """A system, or one for each of its checkpoints; each as often as it is to be asked."""
     if not conf.checkpoints:
-        yield _system(conf)
+        yield from each_time(_system(conf), conf.repeats)
         return
     for one, step in at_checkpoints(conf):
-        yield replace(_system(one), series=conf.name, step=step)
+        yield from each_time(replace(_system(one), series=conf.name, step=step), conf.repeats)
 
 
 def _system(conf: SystemConf) -> System:

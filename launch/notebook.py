@@ -12,6 +12,7 @@ from medgen.engine.results.calibration import calibration_table
 from medgen.engine.results.conditions import effects_table
 from medgen.engine.results.labels import labels_table
 from medgen.engine.results.long_tables import VERDICT_ROWS
+from medgen.engine.results.repeats import spreads_table
 from medgen.engine.results.subgroups import groups_table
 from medgen.engine.results.summary import read_summary
 from medgen.engine.run.folder import RunFolder, find_run, run_ids
@@ -22,6 +23,7 @@ from medgen.engine.store.objects import Objects
 from medgen.launch.quick import Quick, quick_run
 from medgen.launch.report.conditions import read_conditions
 from medgen.launch.report.labels import read_calibration, read_labels
+from medgen.launch.report.repeats import read_spreads
 from medgen.launch.report.subgroups import read_subgroups
 
 TABLES = ("values", "predictions", "verdicts")
@@ -75,6 +77,10 @@ class Run:
     def conditions(self) -> pa.Table:
         """One row a system, condition and value: what the condition did. Empty without any."""
         return effects_table(read_conditions(self._objects, self.id))
+
+    def repeats(self) -> pa.Table:
+        """One row a value of systems asked again: spread of seeds and of samples, pass@k."""
+        return spreads_table(read_spreads(self._objects, self.id))
 
     def subgroups(self) -> pa.Table:
         """One row a system, value and group (age, sex …), with gap and worst group."""

@@ -36,7 +36,7 @@ def image_job(request: Request, seed: int, needs_input: bool) -> ImageJob | Pred
         return Prediction(sample.id, "model_error", f"{whose} is empty")
     if needs_input and not sample.input_images:
         return Prediction(sample.id, "model_error", "input: the sample has no picture to edit")
-    return ImageJob(sample, prompt, seed_for(seed, sample.id))
+    return ImageJob(sample, prompt, seed_for(seed, *request.draw))
 
 
 def in_order(

@@ -12,7 +12,7 @@ from medgen.engine.chat.answering import (
     without_pictures,
 )
 from medgen.engine.chat.messages import Chat, ChatReply, ChatRequest, seed_for
-from medgen.engine.data import Prediction, Request, Sample
+from medgen.engine.data import Prediction, Request
 from medgen.engine.errors import ImageError
 from medgen.engine.plan.identity import Spec
 from medgen.engine.settings import read
@@ -44,7 +44,7 @@ class Answers:
 
     def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
         """See `Generator.predict`."""
-        asked = [self._ask(request.sample) for request in requests]
+        asked = [self._ask(request) for request in requests]
         replies = iter(self._chat.chat([[a] for a in asked if isinstance(a, ChatRequest)]))
         predictions = []
         for request, ask in zip(requests, asked, strict=True):
@@ -63,16 +63,15 @@ class Answers:
             "sampling": style.sampling.values(),
         }
 
-    def _ask(self, sample: Sample) -> ChatRequest | ChatReply:
+    def _ask(self, request: Request) -> ChatRequest | ChatReply:
         """The request, or the reply that a sample gets whose pictures cannot be laid out."""
+        sample = request.sample
+        seed = seed_for(self._style.sampling.seed, "answer", *request.draw)
         if not self._style.images:
             blind = without_pictures(sample)
-            return answer_request(blind, (), self._style, self._seed(sample))
+            return answer_request(blind, (), self._style, seed)
         try:
             fitted = fit_images(sample, self._style.images)
         except ImageError as err:
             return ChatReply("rejected", f"no contact sheet of the input pictures: {err}")
-        return answer_request(fitted, fitted.shown_images, self._style, self._seed(sample))
-
-    def _seed(self, sample: Sample) -> int:
-        return seed_for(self._style.sampling.seed, "answer", sample.id)
+        return answer_request(fitted, fitted.shown_images, self._style, seed)

@@ -15,7 +15,15 @@ from medgen.engine.bounds import too_long
 from medgen.engine.chat.answering import AnswerStyle, answer_request
 from medgen.engine.chat.messages import ChatRequest, Message, Sampling, seed_for
 from medgen.engine.chat.quoting import storable
-from medgen.engine.data import Form, Image, Prediction, PredictionStatus, Sample, Usage
+from medgen.engine.data import (
+    Form,
+    Image,
+    Prediction,
+    PredictionStatus,
+    Request,
+    Sample,
+    Usage,
+)
 from medgen.engine.settings import Settings, Unusable
 
 # Added to the question of `medgen.engine.chat.answering`, by what the answer is made of. A version
@@ -67,14 +75,15 @@ class Interleaved:
     reasoning: str = ""  # that the server itself set apart from the parts
 
 
-def question(sample: Sample, style: UnifiedStyle) -> ChatRequest:
-    """The question for one sample, with its pictures.
+def question(request: Request, style: UnifiedStyle) -> ChatRequest:
+    """The question for one request's sample, with its pictures.
 
     Raises:
         ImageError: its pictures cannot be laid out as one sheet.
     """
+    sample = request.sample
     fitted = fit_images(sample, style.images)
-    seed = seed_for(style.sampling.seed, sample.id)
+    seed = seed_for(style.sampling.seed, *request.draw)
     words = AnswerStyle(sampling=style.sampling)
     asked = answer_request(fitted, fitted.shown_images, words, seed)
     order = ORDERS[style.prompt][_order_for(sample)]

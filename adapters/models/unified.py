@@ -127,7 +127,7 @@ class UnifiedChat:
 
     async def _ask(self, request: Request) -> Interleaved | Failure:
         try:
-            asked = question(request.sample, self._style)
+            asked = question(request, self._style)
             call = self._call(asked)
         except ImageError as err:
             return Failure("client", f"input: {unusable(err)}", attempts=0)
@@ -250,7 +250,7 @@ class UnifiedInProcess:
     def _one(self, request: Request) -> Prediction:
         sample, started = request.sample, time.monotonic()
         try:
-            asked = question(sample, self._style)
+            asked = question(request, self._style)
             pictures = [
                 servable(p.data)[0] for p in asked.messages[1].parts if isinstance(p, Image)
             ]

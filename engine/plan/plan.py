@@ -39,7 +39,7 @@ class Model:
 class System:
     """What is evaluated: an answer model, a render model, or both.
 
-    One under a condition is a system of its own, `of` the one that the recipe has.
+    One under a condition, or asked again with other seeds, is a system of its own, `of` another.
     """
 
     name: str
@@ -52,6 +52,7 @@ class System:
     of: str = ""
     series: str = ""  # the training that it is a checkpoint of, at a step
     step: int = 0
+    repeat: int = 0  # how often the one that it is `of` was asked before
 
     @property
     def is_pairing(self) -> bool:
@@ -107,6 +108,7 @@ class Node:
     split: int = 1
     recipe: Mapping[str, Any] = field(default_factory=dict)
     condition: str = ""  # of what a model is given or a judge is shown, or of what metrics read
+    repeat: int = 0  # how often its model was asked the same before, on purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +293,7 @@ def _with_conditions(recipe: Recipe, samples: Mapping[Asks, int]) -> tuple[Syste
         before = len(found)
         for system in recipe.systems:
             gives = tuple(asks for asks in system.gives if asks in condition.asks)
-            if not any(samples.get(asks) for asks in gives):
+            if system.repeat or not any(samples.get(asks) for asks in gives):
                 continue
             other = replace(
                 system,
@@ -329,6 +331,7 @@ def _model_nodes(
     system: System, manifest: Manifest, nonce: str, made: Mapping[str, Node]
 ) -> Iterator[tuple[Node, GroupPlan]]:
     upstream: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()  # upstream of what is asked for the first time
     for stage, model in (("answer", system.answer), ("render", system.render)):
         if model is None:
             continue
@@ -337,12 +340,15 @@ def _model_nodes(
         recipe = {
             "model": identity(model.spec),
             **reads,
-            "upstream": list(upstream),
+            "upstream": list(before),
             "semantics": stage_kind(stage).semantics,
             **({"nonce": nonce} if nonce else {}),
         }
-        # A model has its workers once, under however many conditions it is asked.
-        group = f"{stage}/{fingerprint(stage, recipe)}"
+        # A model has its workers once, under however many conditions and however often it is asked.
+        first = fingerprint(stage, recipe)
+        group = f"{stage}/{first}"
+        if system.repeat:
+            recipe |= {"upstream": list(upstream), "repeat": system.repeat}
         condition = "" if system.is_pairing else system.condition
         recipe |= _said_of_condition(condition, manifest)
         key = fingerprint(stage, recipe)
@@ -363,17 +369,16 @@ def _model_nodes(
                 split=model.split,
                 recipe=recipe,
                 condition=condition,
+                repeat=system.repeat,
             ),
-            GroupPlan(
-                group,
-                stage,
-                model.spec,
-                model.resources,
-                model.seconds_per_sample,
-                model.tokens_per_sample,
-            ),
+            _group(group, stage, model),
         )
-        upstream = (key,)
+        upstream, before = (key,), (first if system.repeat else key,)
+
+
+def _group(name: str, stage: str, model: Model) -> GroupPlan:
+    work = model.seconds_per_sample, model.tokens_per_sample
+    return GroupPlan(name, stage, model.spec, model.resources, *work)
 
 
 def _said_of_condition(name: str, manifest: Manifest) -> dict[str, Any]:
@@ -440,10 +445,10 @@ def _dependent_nodes(
 
 
 def _looks_at(step: Step, system: System) -> bool:
-    """Metrics and judges look at answers under a condition; judges alone at what they are shown."""
+    """Metrics and judges look at all answers, and judges alone at what they are shown otherwise."""
     if system.is_pairing:
         return step.stage == JUDGE.name
-    return not system.condition or step.stage in (SCORE.name, JUDGE.name)
+    return not system.of or step.stage in (SCORE.name, JUDGE.name)
 
 
 def _steps(recipe: Recipe) -> Iterator[tuple[Step, str]]:
@@ -486,13 +491,5 @@ def _dependent_groups(recipe: Recipe) -> dict[str, GroupPlan]:
         groups[group] = GroupPlan(group, "score", scorer, recipe.scoring)
     for step, group in _steps(recipe):
         if group not in groups:
-            model = step.model
-            groups[group] = GroupPlan(
-                group,
-                step.stage,
-                model.spec,
-                model.resources,
-                model.seconds_per_sample,
-                model.tokens_per_sample,
-            )
+            groups[group] = _group(group, step.stage, step.model)
     return groups

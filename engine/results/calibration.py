@@ -127,7 +127,7 @@ def error_if_calibrated(confidence: Floats) -> float:
 
 
 def _answers(reader: RunReader) -> Iterator[tuple[str, Sample, Prediction]]:
-    systems = [s.name for s in reader.plan.systems if not s.condition and not s.control]
+    systems = [s.name for s in reader.plan.systems if not s.of and not s.control]
     for shard in range(reader.plan.shards):
         samples: Mapping[str, Sample] = {
             s.id: s

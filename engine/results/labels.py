@@ -116,7 +116,7 @@ def label_rows(reader: RunReader) -> list[LabelRow]:
     """
     if not has_labels(reader):
         return []
-    systems = [system for system in reader.plan.systems if not system.condition]
+    systems = [system for system in reader.plan.systems if not system.of]
     found: dict[tuple[str, str], _Items] = {}
     for shard in range(reader.plan.shards):
         samples = {s.id: s for s in reader.benchmark.samples(shard) if _is_asked(s)}

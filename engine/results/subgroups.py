@@ -72,7 +72,7 @@ def group_means(reader: RunReader) -> list[GroupMean]:
     words = _group_words(reader)
     found: list[GroupMean] = []
     for system in reader.plan.systems if words else ():
-        if not system.condition and not system.control:
+        if not system.of and not system.control:
             for column in system_columns(reader, system.name, ids=True):
                 found += _of_column(column, words)
     return found

@@ -66,7 +66,11 @@ class PredictWorker(StageWorker):
         done = {p.sample_id: p for p in kept}
         answers = self.predictions(node, unit, samples) if node.upstream else {}
         asked = {s.id: self.shown.sample(node.condition, s) for s in samples if s.id not in done}
-        requests = [Request(s, answers.get(i)) for i, s in asked.items() if not isinstance(s, str)]
+        requests = [
+            Request(s, answers.get(i), node.repeat)
+            for i, s in asked.items()
+            if not isinstance(s, str)
+        ]
         fresh = {p.sample_id: p for p in self._predict(requests)}
         fresh |= {i: Prediction(i, "missing", s) for i, s in asked.items() if isinstance(s, str)}
         if node.condition:

@@ -32,7 +32,7 @@ from typing import Literal
 from medgen.engine.errors import ConfigError
 
 # Of conditions, of groups, of labels of fixed lists, of probabilities of options.
-Beside = Literal["conditions", "subgroups", "labels", "calibration"]
+Beside = Literal["conditions", "subgroups", "labels", "calibration", "repeats"]
 
 SAMPLES = "samples"
 BENCHMARKS = "benchmarks"

@@ -1,4 +1,4 @@
-"""What stands beside the tables of systems: conditions, groups, labels and probabilities."""
+"""What stands beside the tables of systems: conditions, repeats, groups, labels, probabilities."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,7 @@ from medgen.launch.report.labels import (
     write_calibration,
     write_labels,
 )
+from medgen.launch.report.repeats import spread_lines, write_spreads
 from medgen.launch.report.subgroups import subgroup_lines, write_subgroups
 
 
@@ -20,10 +21,12 @@ def write_beside(reader: RunReader) -> Iterator[str]:
         CorruptError: stored rows are damaged.
     """
     effects, subgroups = write_conditions(reader), write_subgroups(reader)
+    repeats = write_spreads(reader)
     labels, calibration = write_labels(reader), write_calibration(reader)
     return iter(
         (
             *condition_lines(effects),
+            *spread_lines(repeats),
             *subgroup_lines(subgroups),
             *label_lines(labels),
             *calibration_lines(calibration),

@@ -19,6 +19,7 @@ from medgen.engine.plan.plan import Node
 from medgen.engine.results.calibration import CalibrationRow
 from medgen.engine.results.conditions import ConditionEffect
 from medgen.engine.results.labels import LabelRow
+from medgen.engine.results.repeats import Spread
 from medgen.engine.results.subgroups import GroupMean
 from medgen.engine.results.summary import has_random_weights
 from medgen.engine.run.reader import RunReader
@@ -32,6 +33,7 @@ from medgen.launch.report.conditions import (
 from medgen.launch.report.labels import over_all, read_calibration, read_labels
 from medgen.launch.report.pages import page
 from medgen.launch.report.pictures import Panel, panel_sheet
+from medgen.launch.report.repeats import read_spreads
 from medgen.launch.report.subgroups import first_values, read_subgroups
 from medgen.launch.report.tables import FormatTable, format_tables
 
@@ -76,6 +78,7 @@ class Report:
     samples: int
     tables: tuple[FormatTable, ...]
     conditions: tuple[ConditionEffect, ...]
+    repeats: tuple[Spread, ...]
     subgroups: tuple[GroupMean, ...]
     labels: tuple[LabelRow, ...]
     calibration: tuple[CalibrationRow, ...]
@@ -106,7 +109,7 @@ def write_report(reader: RunReader, summary: pa.Table) -> list[str]:
 def make_report(reader: RunReader, summary: pa.Table) -> Report:
     """Collect what the report shows."""
     plan, manifest = reader.plan, reader.benchmark.manifest
-    plain_rows = _without_conditions(reader, summary)
+    plain_rows = _as_they_are(reader, summary)
     effects = read_conditions(reader.objects, plan.run_id)
     stages = tuple(_stage_line(reader, node) for node in plan.nodes.values())
     sets = _sets(reader)
@@ -120,6 +123,7 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
         samples=sum(plan.samples.values()),
         tables=tuple(format_tables(plain_rows)),
         conditions=tuple(model_rows(effects)),
+        repeats=tuple(read_spreads(reader.objects, plan.run_id)),
         subgroups=tuple(first_values(read_subgroups(reader.objects, plan.run_id), _GROUPED)),
         labels=over_all(read_labels(reader.objects, plan.run_id)),
         calibration=tuple(read_calibration(reader.objects, plan.run_id)),
@@ -143,9 +147,9 @@ def _sets(reader: RunReader) -> tuple["SetRow", ...]:
     return tuple(stored_rows(reader))
 
 
-def _without_conditions(reader: RunReader, summary: pa.Table) -> pa.Table:
-    """The rows of systems as they are: what conditions do to them has tables of its own."""
-    names = pa.array([s.name for s in reader.plan.systems if not s.condition], pa.string())
+def _as_they_are(reader: RunReader, summary: pa.Table) -> pa.Table:
+    """The rows of systems as they are: conditions and repeats have tables of their own."""
+    names = pa.array([s.name for s in reader.plan.systems if not s.of], pa.string())
     return summary.filter(pc.is_in(summary["system"], names))
 
 

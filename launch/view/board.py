@@ -163,7 +163,7 @@ def _board(
     made = {
         s.name: _board_row(s, found, own[s.name], value, (places, able, scales))
         for s in data.systems
-        if own[s.name] and not s.condition
+        if own[s.name] and not s.of
     }
     order = list(found.standing.order) if found.standing else []
     rest = [s.name for s in data.eligible if s.name in made and s.name not in order]

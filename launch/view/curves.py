@@ -34,7 +34,7 @@ def curves(data: StoredRun, boards: Sequence[Board]) -> list[Chart]:
 
 
 def _lines(data: StoredRun, board: Board) -> dict[str, list[Point]]:
-    places = {s.name: s for s in data.plan.systems if s.series and not s.condition}
+    places = {s.name: s for s in data.plan.systems if s.series and not s.of}
     found: dict[str, list[Point]] = {}
     for row in data.summary:
         key = (row["stage"], row["label"], row["output"])

@@ -72,7 +72,7 @@ class SystemEntry:
     control: bool
     random: bool
     number: int  # colour and marker, from 1; 0 for controls and random weights
-    condition: str = ""
+    of: str = ""  # the system that it shows something about: under a condition, or asked again
 
     @property
     def letter(self) -> str:
@@ -196,7 +196,7 @@ class StoredRun:
             plumbing = random.get(system.name, False) and not system.control
             number += not (system.control or plumbing)
             own = 0 if system.control or plumbing else number
-            entry = SystemEntry(place, system.name, system.control, plumbing, own, system.condition)
+            entry = SystemEntry(place, system.name, system.control, plumbing, own, system.of)
             found.append(entry)
         return tuple(found)
 
@@ -217,7 +217,7 @@ class StoredRun:
     @property
     def controls(self) -> tuple[SystemEntry, ...]:
         """What is known by construction."""
-        return tuple(s for s in self.systems if s.control and not s.condition)
+        return tuple(s for s in self.systems if s.control and not s.of)
 
     @cached_property
     def values(self) -> tuple[ValueEntry, ...]:
