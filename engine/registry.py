@@ -96,7 +96,16 @@ def find(name: str, family: Family | None = None) -> Component:
 
 def components(family: Family | None = None) -> Mapping[str, Component]:
     """Every component by name, of one family or of all: ours first, then other packages'."""
-    return {c.name: c for c in _all().values() if family in (None, c.family)}
+    every = _all()
+    known = _FAMILIES.get(family)
+    if known is None or known[0] is not every:
+        wanted = {c.name: c for c in every.values() if family in (None, c.family)}
+        known = _FAMILIES[family] = every, wanted
+    return known[1]
+
+
+# Of each family, what it was taken from and what it has: a driver asks for every unit.
+_FAMILIES: dict[Family | None, tuple[Mapping[str, Component], Mapping[str, Component]]] = {}
 
 
 def _all() -> Mapping[str, Component]:

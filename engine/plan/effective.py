@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -171,10 +172,16 @@ def _versions_of(spec: Spec) -> dict[str, str]:
     packages = _NUMBERS if ":" in spec.target else ()
     for package in packages:
         try:
-            found[f"versions.{package}"] = _minor(version(package))
+            found[f"versions.{package}"] = _minor(_release(package))
         except PackageNotFoundError:
             continue
     return found
+
+
+@cache
+def _release(package: str) -> str:
+    """Of what this process has; its description is read once, however many metrics ask."""
+    return version(package)
 
 
 def _versions_behind(passport: Mapping[str, Any]) -> dict[str, str]:

@@ -50,7 +50,7 @@ class Claims:
         Raises:
             StoreError: the store cannot be written.
         """
-        number = self._next(place, 1)
+        number = 1  # mostly nobody has it, and that is asked by the very write
         while number and not self._create(place, number):
             self.met = True
             number = self._next(place, number)
@@ -107,14 +107,13 @@ class Claims:
         return 0
 
     def _is_contested(self, place: Range, number: int) -> bool:
-        mine = claim(place.scope, place.span, number)
-        return any(self._speaks_against(place, path) for path in self._paths(place, but=mine))
+        mine = {claim(p.scope, p.span, n) for p, n in ((place, number), *self.own.items())}
+        others = (path for path in self._paths(place) if path not in mine)
+        return any(self._speaks_against(place, path) for path in others)
 
-    def _paths(self, place: Range, but: str) -> Iterator[str]:
+    def _paths(self, place: Range) -> Iterator[str]:
         folder = claim_folder(place.scope)
-        for name in self.objects.names(folder):
-            if f"{folder}/{name}" != but:
-                yield f"{folder}/{name}"
+        return (f"{folder}/{name}" for name in self.objects.names(folder))
 
     def _speaks_against(self, place: Range, path: str) -> bool:
         try:

@@ -231,7 +231,7 @@ class Chooser:
             named = threads.map(lambda n: edition_names(objects, n.stage, n.key), nodes)
             self._names = dict(zip((n.key for n in nodes), named, strict=True))
         self._records: dict[tuple[str, str], Record] = {}
-        self._noted = read_editions(objects, plan.run_id)
+        self._noted: dict[str, str] | None = None  # what the run's folder says
 
     def settle(self, pinned: Mapping[str, str], look: bool) -> Chosen:
         """The edition of each node.
@@ -264,7 +264,7 @@ class Chooser:
     def _choose(self, key: str, upstream: Mapping[str, str], seen: Mapping[str, str]) -> str:
         same = [n for n in self._names[key] if self._is_same(key, n, seen)]
         fitting = [n for n in same if dict(self._records[key, n].upstream) == dict(upstream)]
-        if (noted := self._noted.get(key, "")) in fitting:
+        if fitting and (noted := self._noted_of(key)) in fitting:
             return noted
         if fitting or not self._names[key]:
             return self._last(key, fitting)
@@ -273,6 +273,11 @@ class Chooser:
             last = self._records[key, self._last(key, same)].effective
             return name_edition(last, upstream, self.terms.strict)
         return ANOTHER
+
+    def _noted_of(self, key: str) -> str:
+        if self._noted is None:
+            self._noted = read_editions(self.objects, self.plan.run_id)
+        return self._noted.get(key, "")
 
     def _is_same(self, key: str, name: str, seen: Mapping[str, str]) -> bool:
         """Whether an edition may be of what is here now."""

@@ -94,9 +94,12 @@ class RunReader:
             self._listings[node.key] = listed.join({i: r for i, (r, _) in dict(told).items()})
         return self._listings[node.key]
 
-    def list_again(self, node: Node, terms: Terms) -> Listing:
-        """What there is of a node's shards by now; in which edition, if that was not known."""
+    def look_anew(self) -> None:
+        """From now on `list_again` says what there is now, and lists once for all nodes."""
         self._glance = glance(self.objects)
+
+    def list_again(self, node: Node, terms: Terms) -> Listing:
+        """What there was at that look; in which edition, if that was not known."""
         if not is_edition(self.editions.get(node.key, "")):
             upstream = {key: self.editions.get(key, "") for key in node.upstream}
             chooser = Chooser(self._glance, self.plan, terms, (node.key,))

@@ -92,9 +92,7 @@ class Sharing:
         if not self._may_join(first, first.shard):
             return True
         others = [unit for unit in queue.fresh if self._may_join(unit, first.shard)]
-        for place in {p: None for unit in others for p in self.ranges_of(unit)}:
-            if place not in self.claims.own:
-                self._claim(place, group)
+        self._claim({p: None for unit in others for p in self.ranges_of(unit)}, group)
         return self._put_together(queue.fresh, first.shard)
 
     def _put_together(self, units: deque[Unit], shard: int) -> bool:
@@ -131,7 +129,7 @@ class Sharing:
             if at is None:  # what failed waits for all others, as it would without claims
                 place = self._next_range(units, lost)
                 if place is not None:
-                    if not self._claim(place, units[0].group):
+                    if not self._claim((place,), units[0].group):
                         lost.add(place.span)
                     continue
                 at = 0
@@ -147,12 +145,18 @@ class Sharing:
         wanted = [p for u in units for p in sorted(self.ranges_of(u)) if p not in self.claims.own]
         return next((p for p in wanted if p.span not in lost), wanted[0] if wanted else None)
 
-    def _claim(self, place: Range, group: str) -> bool:
-        if self.claims.take(place):
-            self._catch_up(place)
-            return True
-        self._put_by(place, group)
-        return False
+    def _claim(self, places: Iterable[Range], group: str) -> bool:
+        """Claim what is not this driver's own; False: none of it could be had."""
+        taken = []
+        for place in places:
+            if place in self.claims.own:
+                continue
+            if self.claims.take(place):
+                taken.append(place)
+            else:
+                self._put_by(place, group)
+        self._catch_up(taken)
+        return bool(taken)
 
     def note_commit(self, unit: Unit) -> None:
         """A unit is committed: a range that is done is given back."""
@@ -171,7 +175,7 @@ class Sharing:
         self._leave_idle(now)
         for place in list(self.away):
             if self.claims.presence.is_sure() and self.claims.is_free(place):
-                self._catch_up(place)
+                self._catch_up((place,))
                 self._bring_back(place)
 
     def only_waits(self, group: str) -> bool:
@@ -221,14 +225,16 @@ class Sharing:
                 queue = self.board.queues[unit.group]
                 (queue.suspects if suspect else queue.fresh).append(left)
 
-    def _catch_up(self, place: Range) -> None:
-        """Take note of what others have committed of a range that they had until now.
+    def _catch_up(self, places: Iterable[Range]) -> None:
+        """Take note of what others have committed of ranges that they had until now.
 
         And of what they have made of that, whoever has claimed it by now.
         """
-        keys, moved = self._keys(place), set[str]()
-        if len(keys) > 1 and not self.claims.met:
-            return  # scores cost no money, and there are many keys of them
+        every = [self._keys(place) for place in places]
+        # Scores cost no money, and there are many keys of them.
+        keys = {k for of in every if len(of) == 1 or self.claims.met for k in of}
+        moved = set[str]()
+        self.books.reader.look_anew()
         for key, node in self.board.plan.nodes.items():
             if (key in keys or moved & set(node.upstream)) and (found := self._found(key)):
                 self.claims.met = True

@@ -128,9 +128,10 @@ class ScoreWorker(StageWorker):
         for node in nodes.values():
             wanted.setdefault(node.systems[0], []).append(node.label)
         scores = self._scores(samples, predictions, wanted, nodes.values())
+        contexts = {s: schemas.context(samples, given) for s, given in predictions.items()}
         return {
-            t: self._table(t, unit, samples, predictions, scores[_system_and_label(self.node(t))])
-            for t in unit.targets
+            t: self._table(t, unit, samples, contexts[n.systems[0]], scores[_system_and_label(n)])
+            for t, n in nodes.items()
         }
 
     def _scores(
@@ -159,14 +160,13 @@ class ScoreWorker(StageWorker):
         target: Target,
         unit: Unit,
         samples: Sequence[Sample],
-        predictions: Mapping[str, Sequence[Prediction]],
+        context: schemas.Context,
         scores: Sequence[Score],
     ) -> pa.Table:
         node = self.node(target)
         if [s.sample_id for s in scores] != [s.id for s in samples]:
             raise AdapterError(f"metric {node.label} broke its contract: one score a sample")
         due = [i for i, s in enumerate(samples) if s.asks in node.gives]
-        context = schemas.context(samples, predictions[node.systems[0]])
         outputs = self.scorer.outputs(node.label)
         mine = [scores[i] for i in due]
         table = to_table(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from medgen.engine.codec import encode, fingerprint
 from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node, Plan
-from medgen.engine.run.editions import Record, read_record, record_identity
+from medgen.engine.run.editions import read_record, record_identity
 from medgen.engine.run.folder import now
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import StagePlace
@@ -43,10 +43,12 @@ def record_identities(
 
     `seen` are the same objects as they were listed a moment ago.
     """
-    fresh = {}
+    fresh, written, texts = {}, now(), dict[int, str]()
     for place, (found, upstream) in made.items():
         if place.identity() not in seen.walk(place.folder):
-            fresh[place.identity()] = encode(Record(found, dict(upstream), now()))
+            if id(found) not in texts:  # one for each metric, whatever it scores
+                texts[id(found)] = _text(found)
+            fresh[place.identity()] = _record(texts[id(found)], upstream, written)
             continue
         founder = read_record(objects, place)
         if founder is None or founder.effective.name != found.name:
@@ -54,3 +56,14 @@ def record_identities(
     if fresh:
         name = f"{IDENTITIES}-{fingerprint(sorted(fresh))}"
         create_together(objects, together, name, fresh, {})
+
+
+def _text(found: Effective) -> str:
+    """An identity as it stands in a record of it."""
+    return encode(found).decode().replace("\n", "\n ")
+
+
+def _record(found: str, upstream: Mapping[str, str], written: str) -> bytes:
+    """What `encode` makes of a `Record`, of an identity that is text by now."""
+    rest = encode({"upstream": upstream, "written": written}).decode()
+    return f'{{\n "effective": {found},{rest[1:]}'.encode()

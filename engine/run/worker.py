@@ -53,6 +53,7 @@ log = logging.getLogger(__name__)
 # Requests that a unit has under way: one after another, those of 25 systems and nine metrics take
 # seven seconds at 30 ms each.
 AT_ONCE = 16
+_SEALS_AT_ONCE = 4  # compressing and hashing hold no other thread up
 _ANEW = "start again: the next start looks at what is there"
 # What Arrow and JSON raise for values that they cannot hold.
 _UNSTORABLE = (pa.ArrowException, UnicodeError, OverflowError, ValueError, TypeError)
@@ -77,7 +78,8 @@ class StageWorker(ABC):
         self.terms = Terms()
         self._read: tuple[int, list[Sample]] = (-1, [])
         self._names: dict[str, tuple[str, ...]] = {}  # of shards, by key
-        self._held: dict[str, Effective] = {}
+        self._held: dict[str, Effective] = {}  # by label
+        self._called: dict[str, str] = {}  # their names
         self._homes: dict[tuple[str, str, tuple[tuple[str, str], ...]], Home] = {}
         self._recorded: set[str] = set()
         self.together = together_of(plan, group)
@@ -152,6 +154,12 @@ class StageWorker(ABC):
             more = seen_parts(outer, patient=True) if outer else {}
             self._held[node.label] = replace(held, parts={**more, **held.parts})
         return self._held[node.label]
+
+    def identity(self, node: Node) -> str:
+        """The name of that, which every label and receipt says."""
+        if node.label not in self._called:
+            self._called[node.label] = self.effective(node).name
+        return self._called[node.label]
 
     def home(self, target: Target, unit: Unit) -> Home:
         """Where this worker writes the rows of a target."""
@@ -232,17 +240,23 @@ class StageWorker(ABC):
 
     def _merge(self, unit: Unit, target: Target) -> pa.Table:
         node = self.node(target)
+        committed = self._parts(node, unit, target)
         try:
+            parts = [(span, committed.read(span)) for span in unit.parts]
+        except FileNotFoundError as gone:
             # A worker that died after it had put the parts together may have dropped them, too.
-            return self.stage(target, unit).read(unit.shard, target.revision)
-        except FileNotFoundError:
-            committed = self._parts(node, unit, target)
-        parts = [(span, committed.read(span)) for span in unit.parts]
+            return self._whole(unit, target, gone)
         samples = self.samples(unit)
         for position in (*unit.quarantined, *unit.late):
             lone = replace(unit, targets=(target,), positions=(position, position + 1), merge=False)
             parts.append(((position, position + 1), self.untried_rows(node, lone)))
         return concat([table for _, table in _tiling(parts, len(samples), node)])
+
+    def _whole(self, unit: Unit, target: Target, gone: FileNotFoundError) -> pa.Table:
+        try:
+            return self.stage(target, unit).read(unit.shard, target.revision)
+        except FileNotFoundError:
+            raise gone from None
 
     def _there(self, unit: Unit, start: float) -> dict[Target, Receipt]:
         """Receipts of shards that another driver has made: a listing may not have them yet."""
@@ -285,7 +299,7 @@ class StageWorker(ABC):
         if unit.merge:
             self._parts(node, unit, target).drop()
         took = time.monotonic() - start
-        held = self.effective(node).name
+        held = self.identity(node)
         written = replace(written, size=size, sha256=digest, identity=held, seconds=took)
         return _receipt(node, unit, table, written)
 
@@ -295,13 +309,11 @@ class StageWorker(ABC):
         """Commit the shards of several keys as one object."""
         self._record_all(unit, tables)
         contents: dict[str, bytes] = {}
-        made: dict[Target, tuple[pa.Table, Sealed]] = {}
-        for target, bare in tables.items():
-            node, stage = self.node(target), self.stage(target, unit)
-            table = label(bare, self.labels(node, unit, target))
-            if self.is_owed(node, table):
-                contents[stage.owed_path(unit.shard, target.revision)] = b"{}"
-            made[target] = table, stage.seal(unit.shard, table, target.revision)
+        made = self._seal_all(unit, tables)
+        for target, (table, _) in made.items():
+            if self.is_owed(self.node(target), table):
+                owed = self.stage(target, unit).owed_path(unit.shard, target.revision)
+                contents[owed] = b"{}"
         shards = {sealed.path: sealed for _, sealed in made.values()}
         contents |= {path: sealed.data for path, sealed in shards.items()}
         notes = {path: sealed.note for path, sealed in shards.items()}
@@ -316,6 +328,16 @@ class StageWorker(ABC):
             parts = [self._parts(self.node(target), unit, target).folder for target in tables]
             delete_all(self.objects, parts)
         return receipts
+
+    def _seal_all(
+        self, unit: Unit, tables: Mapping[Target, pa.Table]
+    ) -> dict[Target, tuple[pa.Table, Sealed]]:
+        def seal(target: Target) -> tuple[pa.Table, Sealed]:
+            table = label(tables[target], self.labels(self.node(target), unit, target))
+            return table, self.stage(target, unit).seal(unit.shard, table, target.revision)
+
+        with ThreadPoolExecutor(_SEALS_AT_ONCE) as threads:
+            return dict(zip(tables, threads.map(seal, tables), strict=True))
 
     def _commit_parts(
         self, unit: Unit, tables: Mapping[Target, pa.Table], start: float
@@ -341,7 +363,7 @@ class StageWorker(ABC):
         """Of what stands there now: ours, or what another wrote before."""
         node, stage = self.node(target), self.stage(target, unit)
         head = stage.head(unit.shard, target.revision) if stood else sealed.head
-        held, size = self.effective(node).name, len(sealed.data)
+        held, size = self.identity(node), len(sealed.data)
         written = Written(stage.place.edition, 0.0, size, sha256=head.sha256, identity=held)
         return _receipt(node, unit, table, written)
 
@@ -376,7 +398,7 @@ class StageWorker(ABC):
             "shard": self.plan.shard_names(node)[unit.shard],
             "revision": target.revision,
             "inputs": {place: one.sha256 for place, one in inputs_of(node, unit).items()},
-            "identity": self.effective(node).name,
+            "identity": self.identity(node),
             "engine": _version(),
             "code": code_digest(),
         }

@@ -156,9 +156,18 @@ class PackedObjects:
 
     def delete_all(self, paths: Sequence[str]) -> None:
         """Remove objects and folders; a pack of which something stays is written anew without."""
-        for path in paths:
+        for path in self._may_be_plain(paths):
             self.inner.delete(path)
         self._take_out(paths)
+
+    def _may_be_plain(self, paths: Sequence[str]) -> list[str]:
+        """Those of several paths that lie below a key, if any, of which something is in no pack."""
+        of = {path: stage_and_key(path) for path in paths}
+        if len(paths) == 1:
+            return [*paths]
+        stages = {found[0] for found in of.values() if found}
+        plain = {(s, key) for s in stages for key in self.inner.names(stage_folder(s))}
+        return [path for path, found in of.items() if found is None or found in plain]
 
     def note(self, path: str) -> str:
         """The note on an object that lies in a pack that is known; empty: there is none."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks._counted import CountedObjects
 from medgen.engine.run.claims import Claims, Range, remove_void
 from medgen.engine.run.presence import LONGEST_S, Presence, Watch, Who
 from medgen.engine.store.connect import connect
@@ -65,6 +66,15 @@ def test_one_of_two_has_a_range_until_it_is_given_back(objects: Objects) -> None
     one.drop(PLACE)
     assert two.take(PLACE)
     assert not one.take(PLACE)
+
+
+def test_a_free_range_is_had_for_one_write_and_one_listing_however_many_others_one_has() -> None:
+    counted = CountedObjects()
+    claims = driver(counted, Hands())
+    for span in "abcd":
+        counted.seen.clear()
+        assert claims.take(Range("key", span))
+        assert counted.seen == {("claims", "PUT"): 1, ("claims", "LIST"): 1}
 
 
 def test_who_renews_is_never_taken_for_dead_whatever_the_clocks_say(objects: Objects) -> None:

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 from fakes import echo, plan
 
+from benchmarks._counted import CountedObjects
 from benchmarks.store import sweep
 from medgen.actors.local_pool import LocalPool
+from medgen.engine.codec import decode, encode
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Plan, System
 from medgen.engine.run.driver import Options, carry_out
+from medgen.engine.run.editions import Record
 from medgen.engine.run.folder import RunFolder
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.repair import damaged_stages, quarantine
@@ -63,6 +66,18 @@ def test_a_note_is_had_without_the_rows(tmp_path: Path) -> None:
     assert isinstance(objects, PackedObjects)
     objects.names("stages/score/a")
     assert (objects.note(A), objects.note(B)) == ("a note", "")
+
+
+def test_what_lies_in_packs_is_removed_without_a_look_for_each_of_it(tmp_path: Path) -> None:
+    counted = CountedObjects()
+    objects = PackedObjects(counted)
+    rows = {f"stages/score/{key}/e/parts-0a/0.arrow": b"rows" for key in "abcdefgh"}
+    create_together(objects, Together(PLACE, tuple("abcdefgh")), "parts-0a-0to1", rows, {})
+    objects.create("stages/score/b/e/parts-0a/1.arrow", b"written by itself")
+    counted.seen.clear()
+    objects.delete_all([path.rpartition("/")[0] for path in rows])
+    assert sum(n for (_, kind), n in counted.seen.items() if kind == "LIST") <= 5
+    assert objects.walk("stages/score") == []
 
 
 def test_the_first_to_write_a_path_has_it_for_every_reader(tmp_path: Path) -> None:
@@ -120,6 +135,11 @@ def test_a_scoring_unit_is_one_object_and_another_metric_repeats_none(tmp_path: 
     assert len(packs(tmp_path)) == work.shards
     assert not list((tmp_path / "stages" / "score").rglob("*")), "all of it lies in packs"
     before = {path: connect(str(tmp_path)).read(path) for path in rows_of(tmp_path)}
+    identities = [p for p in connect(str(tmp_path)).walk("stages/score") if "identity" in p]
+    assert identities
+    for path in identities:
+        data = connect(str(tmp_path)).read(path)
+        assert data == encode(decode(Record, data, path)), "as if each were written by itself"
     more, count = run(str(tmp_path), "a", "b", "c")
     assert count == 3 * more.shards, "the new metric's shards"
     assert len(packs(tmp_path)) == 2 * work.shards
@@ -174,4 +194,5 @@ def test_a_sweep_makes_few_requests() -> None:
     assert made[0] <= 2 * (shards + 4)
     # Of answers: an object a shard of a system, and beside them its recipe and identity.
     assert made[1] <= 2 * (shards + 2)
+    assert found["others"] <= 550  # 494 when this was written
     assert found["finished"] == 2
