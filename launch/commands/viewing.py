@@ -31,7 +31,11 @@ def view_command(run: str | None, store: str, page: str, port: int, bundle: str 
         from medgen.launch.commands.results import link_to
         from medgen.launch.view.bundle import write_bundle
 
-        count, size = write_bundle(StoredRun(objects, run_id), connect(bundle))
+        def tell(_: int, name: str) -> None:
+            if name == "index.html":
+                sys.stderr.write(f"first page: {link_to(bundle or '')}  (the rest follows)\n")
+
+        count, size = write_bundle(StoredRun(objects, run_id), connect(bundle), tell)
         sys.stdout.write(f"{run_id}: {count} files, {size / 1e6:.1f} MB\n")
         sys.stdout.write(f"open {link_to(bundle)}\n")
         return 0

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,7 @@ class StoredRun:
         self.place = RunPlace(self.run_id)
         self.parts = Parts(self.objects)
         self._near: OrderedDict[tuple[str, str, int], dict[int, list[Row]]] = OrderedDict()
+        self._lock = Lock()
 
     @cached_property
     def plan(self) -> Plan:
@@ -267,8 +269,13 @@ class StoredRun:
         return self.parts.of_system(f"{self.place.tables}/{kind}", system)
 
     @cached_property
+    def _sample_count(self) -> int:
+        """How many samples the run takes: a limit takes the first, and the rest is not missing."""
+        return sum(self.plan.samples.values())
+
+    @cached_property
     def samples(self) -> SampleTable:
-        """The samples, without texts and pictures.
+        """The samples that the run takes, without texts and pictures.
 
         Raises:
             StoreError: the benchmark has no table of samples.
@@ -279,7 +286,7 @@ class StoredRun:
                 f"{self.plan.benchmark} has no table of samples; `medgen report {self.run_id}` "
                 "writes it"
             )
-        table = table.sort_by("position")
+        table = table.sort_by("position").slice(0, self._sample_count)
         ids = [str(i) for i in table["sample"].to_pylist()]
         codes, words = {}, {}
         for kind in ("format", "task", "modality", "source"):
@@ -299,7 +306,7 @@ class StoredRun:
         if not self.parts.has_column(self.sample_parts, "groups"):
             return found
         rows = self.parts.table(self.sample_parts, ["position", "groups"]).to_pylist()
-        for row in rows:
+        for row in (r for r in rows if r["position"] < size):
             for group in row["groups"] or ():
                 words = found.setdefault(f"{GROUP}{group['name']}", [""] * size)
                 words[row["position"]] = str(group["value"])
@@ -368,20 +375,26 @@ class StoredRun:
         """The rows of one sample; those of its neighbours are read along and kept."""
         block = position // _NEIGHBOURS
         key = (kind, system, block)
-        if key not in self._near:
+        known = self._near.get(key)
+        if known is None:
+            known = {}
             span = (block * _NEIGHBOURS, (block + 1) * _NEIGHBOURS)
-            found: dict[int, list[Row]] = {}
             paths = self._tables(kind, system)
             for row in self.parts.rows(paths, span, only=_SHOWN.get(kind, ())):
-                found.setdefault(row["position"], []).append(row)
+                known.setdefault(row["position"], []).append(row)
+            self._keep_near(key, known)
+        return known.get(position, [])
+
+    def _keep_near(self, key: tuple[str, str, int], rows: dict[int, list[Row]]) -> None:
+        with self._lock:  # pages are made in threads of their own
+            self._near[key] = rows
             while len(self._near) > _KEPT * len(self.systems):
                 self._near.popitem(last=False)
-            self._near[key] = found
-        return self._near[key].get(position, [])
 
     def sample_rows(self, positions: tuple[int, int]) -> list[Row]:
         """The samples at some positions, with the roles of their pictures but not the bytes."""
-        return self.parts.rows(self.sample_parts, positions, but=("images", "raw"))
+        span = positions[0], min(positions[1], self._sample_count)
+        return self.parts.rows(self.sample_parts, span, but=("images", "raw"))
 
     def picture(self, position: int, slot: str) -> bytes | None:
         """The bytes of a picture as they came; None when there is none.
@@ -403,7 +416,7 @@ class StoredRun:
     def picture_slots(self) -> list[tuple[int, int]]:
         """How many input and reference pictures each sample has, by position."""
         found = []
-        for roles in self.parts.roles(self.sample_parts):
+        for roles in self.parts.roles(self.sample_parts)[: self._sample_count]:
             found.append((roles.count("input"), roles.count("reference")))
         return found
 

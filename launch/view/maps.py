@@ -18,9 +18,11 @@ from medgen.launch.view.data import StoredRun
 from medgen.metrics.weights import MissingWeightsError, locate
 
 if TYPE_CHECKING:
+    from medgen.metrics.batch import Album
     from medgen.metrics.image.perceptual import LPIPS
 
 _KEPT = 256  # maps, of some 20 KB each
+_ALBUMS = 16  # samples whose decoded pictures are kept, for maps of LPIPS
 _TRUNKS = {"alex": "lpips-alex-trunk", "vgg": "lpips-vgg-trunk"}
 _ARGUMENTS = ("net", "profile", "weights")
 Drawn = tuple[bytes, float]
@@ -33,6 +35,7 @@ class Maps:
         """Reads nothing yet."""
         self.data = data
         self._kept: OrderedDict[tuple[int, str, pictures.Map], Drawn | None] = OrderedDict()
+        self._albums: OrderedDict[int, Album] = OrderedDict()
         self._lock = Lock()
 
     @cached_property
@@ -44,11 +47,14 @@ class Maps:
         """The map of a picture as WebP, and its mean; None where there is nothing to compare."""
         key = position, slot, kind
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = self._draw(position, slot, kind)
-                while len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
-            return self._kept[key]
+            if key in self._kept:
+                return self._kept[key]
+        made = self._draw(position, slot, kind)
+        with self._lock:
+            self._kept[key] = made
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return made
 
     def _draw(self, position: int, slot: str, kind: pictures.Map) -> Drawn | None:
         output = self.data.picture(position, slot)
@@ -57,12 +63,22 @@ class Maps:
             return None
         try:
             if kind == "lpips":
-                return self._perceptual(output, reference)
+                return self._perceptual(output, reference, self._album(position))
             return pictures.difference(output, reference, kind)
         except ImageError:
             return None
 
-    def _perceptual(self, output: bytes, reference: bytes) -> Drawn | None:
+    def _album(self, position: int) -> "Album":
+        """The decoded pictures of a sample: the network looks at its reference once."""
+        from medgen.metrics.batch import Album
+
+        with self._lock:
+            album = self._albums.setdefault(position, Album())
+            while len(self._albums) > _ALBUMS:
+                self._albums.popitem(last=False)
+        return album
+
+    def _perceptual(self, output: bytes, reference: bytes, album: "Album") -> Drawn | None:
         from medgen.metrics.batch import Pair, ScoringBatch
         from medgen.metrics.pictures import DecodeError
 
@@ -70,7 +86,7 @@ class Maps:
         sample = Sample("shown", "image", "", "", "", reference_images=references)
         pair = Pair(sample, Prediction("shown", images=(Image(output, "output"),)))
         try:
-            found = self._network.where(ScoringBatch([pair]), 0)
+            found = self._network.where(ScoringBatch([pair], album), 0)
         except DecodeError:
             return None
         return pictures.drawn_map(found, "lpips"), float(found.mean())

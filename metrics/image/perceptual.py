@@ -165,11 +165,13 @@ class LPIPS(ImageMetric):
         Raises:
             DecodeError: one of the pictures cannot be decoded.
         """
-        pictures = [self._candidate(batch, index), batch.reference(index, self.policy)]
+        reference = batch.reference(index, self.policy)
+        self._prepare([reference])
+        mine = self._features(self._squares([self._candidate(batch, index)]))
         total = torch.zeros(1, 1, SIDE, SIDE, device=self.device)
-        for layer, weight in zip(self._features(self._squares(pictures)), self._layer_weights,
-                                 strict=True):  # fmt: skip
-            apart = (layer[0] - layer[1]).square_().mul_(weight[:, None, None]).sum(0)
+        for layer, other, weight in zip(mine, self._recall(reference), self._layer_weights,
+                                        strict=True):  # fmt: skip
+            apart = layer[0].sub_(other).square_().mul_(weight[:, None, None]).sum(0)
             total += functional.interpolate(apart[None, None], (SIDE, SIDE), mode="bilinear")
         found: NDArray[np.float32] = total[0, 0].cpu().numpy()
         return found

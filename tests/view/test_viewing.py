@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 from view.browsing import HOSTILE, small, stored
@@ -15,10 +17,12 @@ from view.browsing import HOSTILE, small, stored
 from benchmarks.made_run import NAMES
 from medgen.engine.results.certainty import Field, pair_words, samples_needed, standing
 from medgen.engine.store.connect import connect
-from medgen.launch.view import numbers
+from medgen.launch.view import numbers, scripts
+from medgen.launch.view.bundle import write_bundle
+from medgen.launch.view.data import StoredRun
 from medgen.launch.view.failures import general, wilson
 from medgen.launch.view.serving import COOKIE, Viewer
-from medgen.launch.view.site import Site, data_script
+from medgen.launch.view.site import STATIC, Site, data_script
 from medgen.launch.view.trends import trends
 from medgen.metrics import tiny
 
@@ -308,3 +312,34 @@ def test_latex_escapes_names_and_never_prints_a_failure_as_a_number(tmp_path: Pa
     assert "a_b%" not in text
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") > 0
     assert tex("50 % of $x_1$ {y}") == r"50 \% of \$x\_1\$ \{y\}"
+
+
+def test_samples_that_a_limit_leaves_out_are_not_missing(tmp_path: Path) -> None:
+    data = stored(small(side=16), tmp_path)
+    part = tmp_path / data.sample_parts[0]
+    table = pq.read_table(part)
+    rows = table.slice(0, 5).to_pylist()
+    more = [row | {"position": 12 + at, "sample": f"more-{at}"} for at, row in enumerate(rows)]
+    further = pa.Table.from_pylist(more, table.schema)
+    pq.write_table(further, part.with_name("part-more.parquet"))
+    limited = StoredRun(data.objects, data.run_id)
+    assert len(limited.sample_parts) == 2
+    shown = Site(limited)
+    columns = (shown.file("data/gallery.js") or b"").decode()
+    assert len(json.loads(columns.partition(",")[2].removesuffix(");\n"))["ids"]) == 12
+    assert len(limited.picture_slots) == 12
+    assert [len(scripts.text_block(limited, 0)), len(scripts.search_words(limited))] == [12, 12]
+    assert shown.file("data/sample-12.js") is None
+
+
+def test_a_bundle_writes_its_first_page_before_data_and_maps_last(
+    site: Site, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    count, size = write_bundle(site.data, connect(str(tmp_path)), lambda _, name: told.append(name))
+    assert told[: len(STATIC) + 1] == [*STATIC, "index.html"]
+    pages = [at for at, name in enumerate(told) if name.endswith(".html")]
+    assert max(pages) < min(at for at, name in enumerate(told) if name.startswith("p/"))
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert (count, len(written)) == (len(told), len(told) + 1)
+    assert size == sum(p.stat().st_size for p in written if p.name != "medgen-bundle.json")
