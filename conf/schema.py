@@ -260,6 +260,8 @@ class RunConf:
     allowed_failures: float = 0.0  # share of rows that may be not ok before exit code 3
     most_raising: float = 0.05  # share of a stage's samples that may raise before its system ends
     spending_cap_usd: float | None = None  # of one start, over all systems and judges
+    # Stop a system that is worse than another in every value, by the rules of `nightly.gate`.
+    early_stop: bool = False
     identity: str = "usual"  # usual | strict: GPU type and parallel sizes count as well
     report: bool = True
     allow_hosted: bool = False  # hosted models may see data that is under an agreement

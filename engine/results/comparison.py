@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.coded import Coded
 from medgen.engine.results.columns import Column, Context, system_columns
+from medgen.engine.results.gaps import given_up, stopped_early
 from medgen.engine.results.making import Making, differences, making
 from medgen.engine.results.statistics import (
     FLIPS,
@@ -147,6 +148,7 @@ class Comparison:
     random_weights: bool = False  # something behind it has random weights: not a result
     across: tuple[str, ...] = ()  # how values that were compared on request are not alike
     left_out: tuple[str, ...] = ()  # values that only one side has
+    stopped: tuple[str, ...] = ()  # sides that their run has stopped early, and why
     alpha: float = ALPHA
     schema: str = "comparison/1"
 
@@ -178,7 +180,14 @@ def compare(left: Side, right: Side, flips: int = FLIPS, across: bool = False) -
         random_weights=left.random_weights or right.random_weights,
         across=unlike,
         left_out=tuple(left_out),
+        stopped=stopped_words(left, right),
     )
+
+
+def stopped_words(*sides: Side) -> tuple[str, ...]:
+    """Which sides lack rows because their run has stopped them early, in words."""
+    found = [(s, stopped_early(s.reader.plan, given_up(s.reader)).get(s.system)) for s in sides]
+    return tuple(f"{side.name} is not complete: {why}" for side, why in found if why)
 
 
 def unlike_words(columns: Iterable[PairedColumn]) -> tuple[str, ...]:

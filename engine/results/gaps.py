@@ -19,6 +19,7 @@ from medgen.engine.store import schemas
 from medgen.engine.store.shards import BROKEN, labels
 
 NO_ROW = "there is no row in the store"
+STOPPED = "stopped early"  # the first words of why a system has no more rows
 _SAMPLE = ("sample_id", "format", "task", "modality", "source", "bundle", "language", "groups")
 _LETTERS = 300  # of a reason that are kept
 
@@ -97,6 +98,16 @@ def given_up(reader: RunReader) -> Mapping[str, str]:
     """Why groups of the run were given up, by group, when it last ran."""
     status = RunFolder(reader.objects, reader.plan.run_id).status()
     return status.failed if status else {}
+
+
+def stopped_early(plan: Plan, failed: Mapping[str, str]) -> dict[str, str]:
+    """Which systems a run has stopped early, and why; `failed` is why groups were given up."""
+    return {
+        system.name: failed[node.group]
+        for system in plan.systems
+        for node in plan.predictions(system.name)
+        if failed.get(node.group, "").startswith(STOPPED)
+    }
 
 
 def why_no_row(plan: Plan, node: Node, failed: Mapping[str, str]) -> str:

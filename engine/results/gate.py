@@ -22,6 +22,7 @@ from typing import Literal
 import numpy as np
 
 from medgen.engine.errors import ConfigError
+from medgen.engine.results.columns import Column
 from medgen.engine.results.comparison import (
     ANSWERED,
     Cell,
@@ -30,6 +31,7 @@ from medgen.engine.results.comparison import (
     cells,
     paired_columns,
     refusal,
+    stopped_words,
     unlike_words,
 )
 from medgen.engine.results.statistics import FLIPS, Flips, Floats, Ints, holm, sign_flip
@@ -115,6 +117,7 @@ class GateVerdict:
     random_weights: bool = False  # something behind it has random weights: not a result
     across: tuple[str, ...] = ()  # how values that were gated on request are not alike
     left_out: tuple[str, ...] = ()  # values that only one side has
+    stopped: tuple[str, ...] = ()  # sides that their run has stopped early, and why
     schema: str = "gate/1"
 
     @property
@@ -145,7 +148,7 @@ def gate(
     for column in paired_columns(baseline, candidate, left_out):
         if not _is_gated(column.left.threshold_names(), rules):
             continue
-        if _direction(column, rules) is None:
+        if direction_of(column.left, column.threshold.direction, rules) is None:
             not_gated.append(column.left.name)
             continue
         gated.append(column)
@@ -162,6 +165,7 @@ def gate(
         random_weights=baseline.random_weights or candidate.random_weights,
         across=unlike,
         left_out=tuple(left_out),
+        stopped=stopped_words(baseline, candidate),
     )
 
 
@@ -200,10 +204,11 @@ def _is_gated(names: Sequence[str], rules: GateRules) -> bool:
     return not rules.metrics or ANSWERED in names or any(n in rules.metrics for n in names)
 
 
-def _direction(column: PairedColumn, rules: GateRules) -> Direction | None:
-    """The direction that the rules say, else the value's own."""
-    names = column.left.threshold_names()
-    own = column.threshold.direction
+def direction_of(column: Column, own: Direction | None, rules: GateRules) -> Direction | None:
+    """The direction in which a value is gated, the rules' or its own; None: it is not gated."""
+    names = column.threshold_names()
+    if not _is_gated(names, rules):
+        return None
     return next((rules.directions[n] for n in names if n in rules.directions), own)
 
 
@@ -220,7 +225,8 @@ def _margin(cell: Cell, rules: GateRules) -> float:
 
 
 def _finding(cell: Cell, rules: GateRules, flips: int, least: int) -> CellFinding:
-    direction = _direction(cell.column, rules) or "higher"
+    column = cell.column
+    direction = direction_of(column.left, column.threshold.direction, rules) or "higher"
     complete, margin = cell.complete, _margin(cell, rules)
     gains = cell.differences if direction == "higher" else -cell.differences
     clusters = cell.clusters[complete]

@@ -41,6 +41,7 @@ class Orders:
     workers: Mapping[str, int] = field(default_factory=dict)  # group -> at most so many
     cap_usd: float | None = None  # None: as the configuration says
     requeued: int = 0  # how often it was asked for
+    why: Mapping[str, str] = field(default_factory=dict)  # dropped system -> not by an order
 
     def after(self, order: Order) -> "Orders":
         """With one more order."""

@@ -99,7 +99,7 @@ class Driver:
         )
         self.staff.admits = self.sharing.bring
         self.purse = Purse(self.budget, self.charging, self.staff.rows, self.desk)
-        self.waves = Waves(self.board, self.desk, self.crew, self.clock, options.judge_wait_s)
+        self.waves = Waves(self.board, self.desk, self.crew, self.clock, *options.waits)
         self.steering = Steering(self.board, self.staff, self.budget, self.give_up)
         self.late: list[Out] = []  # out for longer than chance allows
         self.moved = self.clock()  # when something last happened

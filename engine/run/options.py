@@ -35,7 +35,13 @@ class Options:
     survey: Callable[[RunReader], Todo] | None = None  # looks again; None: as a plain start does
     clock: Callable[[], float] = time.monotonic  # seconds; another one where time is pretended
     judge_wait_s: float = JUDGE_WAIT_S  # how long a shard that could be judged waits for systems
+    score_at_once: bool = False  # what is there, without waiting for slower systems
     most_raising: float = MAX_RAISING  # share of a group's samples that may raise before it ends
+
+    @property
+    def waits(self) -> tuple[float, bool]:
+        """How judging and scoring wait for slower systems."""
+        return self.judge_wait_s, self.score_at_once
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,10 @@ class Steering:
             self.staff.left[node.group] = max(0, left)
         self.board.drop({node.key for node in gone})
         for group in sorted({node.group for node in gone} - self.board.failed.keys()):
-            if all(n.key in self.board.dropped for n in self._nodes(group)):
-                self.give_up(group, DROPPED)
+            own = self._nodes(group)
+            if all(n.key in self.board.dropped for n in own):
+                who = next((s for n in own for s in n.systems if s in self._orders.why), "")
+                self.give_up(group, self._orders.why.get(who, DROPPED))
 
     def _open(self, node: Node) -> list[int]:
         return self.board.open_shards(node.key)

@@ -26,6 +26,7 @@ class Waves:
     crew: Crew
     clock: Callable[[], float]
     judge_wait_s: float
+    score_at_once: bool = False
     _since: dict[tuple[str, int], float] = field(default_factory=dict)  # group and shard
 
     def look(self, moved: float) -> bool:
@@ -36,7 +37,7 @@ class Waves:
         """
         now = self.clock()
         still = now - moved > PATIENCE_S
-        gone = still and self._score_ahead()
+        gone = (still or self.score_at_once) and self._score_ahead()
         held = self.board.held
         self._since = {place: self._since.get(place, now) for place in held}
         alone = bool(held) and still and not self._models_work()

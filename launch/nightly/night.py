@@ -3,14 +3,13 @@
 import zoneinfo
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from medgen.conf import RunConf
-from medgen.conf.schema import GateConf
 from medgen.engine.errors import ConfigError, MedgenError, StoreError
 from medgen.engine.results.comparison import Side
-from medgen.engine.results.gate import GateRules, GateVerdict, gate
+from medgen.engine.results.gate import GateVerdict, gate
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder, now, run_ids
 from medgen.engine.run.reader import RunReader
@@ -24,6 +23,7 @@ from medgen.launch.nightly.history import History, Night, NightOutcome
 from medgen.launch.nightly.retention import removable
 from medgen.launch.nightly.webhook import notify
 from medgen.launch.report.verdicts import gate_markdown
+from medgen.launch.rules import rules_of
 from medgen.launch.run.evaluation import RunOptions, RunResult, evaluate
 from medgen.launch.run.publish import publish
 from medgen.launch.run.stop import Stop
@@ -268,14 +268,6 @@ def _together(found: dict[str, GateVerdict | str]) -> Judged:
     return Judged(
         outcome, {s: w.partition(":")[0] for s, w in said.items()}, tuple(reasons), tuple(pages)
     )
-
-
-def rules_of(conf: GateConf) -> GateRules:
-    """The rules with what the configuration changes of them."""
-    unchanged = asdict(GateConf())
-    given = {k: v for k, v in asdict(conf).items() if v != unchanged[k]}
-    lists = {k: tuple(v) for k, v in given.items() if isinstance(v, list)}
-    return GateRules(**{**given, **lists})
 
 
 def tidy(history: History, conf: RunConf, apply: bool = False) -> str:

@@ -18,6 +18,7 @@ from medgen.engine.plan.graph import stages_saved
 from medgen.engine.plan.plan import Node
 from medgen.engine.results.calibration import CalibrationRow
 from medgen.engine.results.conditions import ConditionEffect
+from medgen.engine.results.gaps import given_up, stopped_early
 from medgen.engine.results.labels import LabelRow
 from medgen.engine.results.repeats import Spread
 from medgen.engine.results.subgroups import GroupMean
@@ -87,6 +88,7 @@ class Report:
     shown: tuple[Shown, ...]
     stages: tuple[StageLine, ...]
     saved: int
+    stopped: tuple[tuple[str, str], ...]  # systems that the run stopped early, and why
     plumbing: bool
     pictures: dict[str, bytes] = field(default_factory=dict)
 
@@ -132,6 +134,7 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
         shown=shown,
         stages=stages,
         saved=stages_saved(plan)[1],
+        stopped=tuple(stopped_early(plan, given_up(reader)).items()),
         plumbing=any(x.random_weights for x in stages) or any(x.random_weights for x in sets),
         pictures=pictures,
     )

@@ -43,6 +43,7 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
 
 def _comparison_table(comparison: Comparison, kind: str) -> Table:
     note = "difference right - left over complete pairs; p adjusted by Holm's method"
+    note += "".join(f"\n{visible(words)}" for words in comparison.stopped)
     if comparison.random_weights:
         note += f"\n{PLUMBING}"
     if comparison.across:

@@ -20,6 +20,7 @@ from medgen.engine.errors import ConfigError, StoreError
 from medgen.engine.judging.sentinels import Drift
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.adopting import take_over
+from medgen.engine.run.control import Orders
 from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.editions import Terms, note_editions
 from medgen.engine.run.events import Event
@@ -36,6 +37,8 @@ from medgen.engine.store.objects import Objects
 from medgen.engine.trouble import trouble
 from medgen.launch import compose, exits
 from medgen.launch.exits import code_of
+from medgen.launch.rules import rules_of
+from medgen.launch.run.early import EarlyStop
 from medgen.launch.run.finishing import Finishing
 from medgen.launch.run.offered import check_offered
 from medgen.launch.run.origin import Job, code_identity, current_job
@@ -260,16 +263,19 @@ def _drive(
     everyone = [*watchers.told] if options.quiet else [*watchers.told, shown]
 
     finishing = Finishing(reader, lambda event: _tell_all((event,), everyone))
+    early = EarlyStop(reader, todo, rules_of(conf.nightly.gate)) if conf.early_stop else None
     with (
         compose.open_pool(conf.cluster, conf.store) as pool,
         watchers.pulse.stop.listening(),
         shown,
         finishing,
+        early or contextlib.nullcontext(),
     ):
         everyone += compose.telemetry(conf.cluster, reader.plan, todo)
+        everyone += [early] if early else []
         _tell_all((_foretell(reader, todo, pool),), everyone)
         faulty = ChaoticPool(pool, options.chaos) if options.chaos else pool
-        driving = _driving(conf, options, finishing, watchers)
+        driving = _driving(conf, options, finishing, watchers, early)
         driving = replace(driving, terms=work.terms, survey=work.look)
         return _carry_on(faulty, (reader, work), driving)
 
@@ -281,20 +287,29 @@ def _foretell(reader: RunReader, todo: Todo, pool: Pool) -> Event:
 
 
 def _driving(
-    conf: RunConf, options: RunOptions, finishing: Finishing, watchers: Watchers
+    conf: RunConf,
+    options: RunOptions,
+    finishing: Finishing,
+    watchers: Watchers,
+    early: EarlyStop | None,
 ) -> Options:
     def stop() -> bool:
         finishing.deliver()
         return watchers.pulse()
 
+    def orders() -> Orders:
+        given = watchers.pulse.orders()
+        return early.orders(given, finishing) if early else given
+
     return Options(
         stop=stop,
-        orders=watchers.pulse.orders,
+        orders=orders,
         watch=finishing,
         grace_s=conf.cluster.grace_s,
         commit_every_s=conf.cluster.commit_every_s,
         lease_s=conf.cluster.lease_s,
-        judge_wait_s=conf.cluster.judge_wait_s,
+        judge_wait_s=0.0 if early else conf.cluster.judge_wait_s,
+        score_at_once=early is not None,
         discreet=options.discreet,
         spending_cap_usd=conf.spending_cap_usd,
         session=watchers.pulse.recorder.driver,

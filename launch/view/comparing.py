@@ -22,6 +22,7 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     yield from _sides(comparison)
     if comparison.random_weights:
         yield PLUMBING
+    yield from map(visible, comparison.stopped)
     if comparison.across:
         yield visible(f"Compared across a difference: {'; '.join(comparison.across)}")
     yield ""
@@ -152,6 +153,7 @@ def gate_lines(verdict: GateVerdict) -> Iterator[str]:
         f"{words.count(w)} {w}" for w in ("sound", "open", "not tested") if w in words
     )
     yield f"{counts}; chance of any false alarm {verdict.alpha:.0%} (exit code {verdict.exit_code})"
+    yield from map(visible, verdict.stopped)
     if verdict.across:
         yield visible(f"Compared across a difference: {'; '.join(verdict.across)}")
     if verdict.random_weights:

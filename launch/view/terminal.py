@@ -15,6 +15,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
+from medgen.engine.results.gaps import stopped_early
 from medgen.launch.report.escaping import visible
 from medgen.launch.view import numbers, overview, sayings
 from medgen.launch.view.board import Board, BoardRow, boards
@@ -153,6 +154,9 @@ def _last_lines(data: StoredRun) -> Iterator[Text]:
     if failed.total:
         words = ", ".join(f"{s} {numbers.count(n)}" for s, n in failed.by_status)
         yield _labelled_line("failed", words, "red", "")
+    stopped = stopped_early(data.plan, data.status.failed if data.status else {})
+    for system, why in stopped.items():
+        yield _labelled_line("stopped", visible(f"{system}, {why}"), "yellow", "")
     yield from _owed_lines(data)
     view = f"medgen view {data.run_id}{said_store(data)}"
     yield _labelled_line("look", view, "dim", "cyan")

@@ -21,7 +21,8 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.lease import Lease
 from medgen.launch.cli import main
 from medgen.launch.nightly.history import History, Night
-from medgen.launch.nightly.night import NightlyRun, rules_of, run_night, today, tonight
+from medgen.launch.nightly.night import NightlyRun, run_night, today, tonight
+from medgen.launch.rules import rules_of
 from medgen.launch.run.stop import Stop
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
