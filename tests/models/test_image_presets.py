@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from models.composed import systems
 
 from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline
 from medgen.adapters.models.managed_server import ManagedServer
@@ -36,20 +37,17 @@ OURS: dict[str, Any] = {
 HOSTED = ("ARK_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY")
 
 
-def composed(*systems: Any) -> dict[str, SystemConf]:
+def chosen(*names: Any) -> dict[str, SystemConf]:
     import json
 
     base = ("store=/s", "benchmark=mini", "cluster=local", "protocol=weight-free")
-    return load(None, [*base, f"systems={json.dumps(systems)}"]).system
+    return load(None, [*base, f"systems={json.dumps(names)}"]).system
 
 
 def models() -> dict[str, ModelConf]:
     """The model of every preset that one of our adapters runs."""
     found = {}
-    for name in group_names("system"):
-        if name == "replay":
-            continue  # wants the file that it replays
-        system = composed(name)[name]
+    for name, system in systems().items():
         for model in (system.answer, system.render):
             if model is not None and model.target in OURS:
                 found[name] = model
@@ -71,7 +69,7 @@ def test_the_published_image_models_have_presets() -> None:
 def test_arguments_are_ones_that_the_adapter_takes(name: str) -> None:
     model = MODELS[name]
     inspect.signature(OURS[model.target]).bind(**model.kwargs)
-    assert composed(name)[name].needs or "127.0.0.1" in str(model.kwargs) or name[:5] == "tiny-"
+    assert systems()[name].needs or "127.0.0.1" in str(model.kwargs) or name[:5] == "tiny-"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -104,15 +102,13 @@ def test_a_hosted_model_has_a_key_a_cap_and_a_price(name: str) -> None:
         assert kwargs["endpoint"]["api_key_env"] in HOSTED
         assert kwargs["endpoint"]["spending_cap_usd"] > 0
         assert sum(kwargs["prices"].values()) > 0
-        assert kwargs["endpoint"]["api_key_env"] in " ".join(composed(name)[name].needs)
+        assert kwargs["endpoint"]["api_key_env"] in " ".join(systems()[name].needs)
     else:
         assert MODELS[name].resources.gpus == 1
-        assert "GPU" in " ".join(composed(name)[name].needs)
+        assert "GPU" in " ".join(systems()[name].needs)
 
 
-@pytest.mark.parametrize(
-    "name", [n for n, m in MODELS.items() if m.target.endswith(":DiffusersPipeline")]
-)
+@pytest.mark.parametrize("name", [n for n, m in MODELS.items() if m.target == "diffusers"])
 def test_pipelines_take_what_they_are_given(name: str) -> None:
     import diffusers
 
@@ -121,13 +117,14 @@ def test_pipelines_take_what_they_are_given(name: str) -> None:
     kind = getattr(diffusers, kwargs["pipeline"])
     taken = set(inspect.signature(kind.__call__).parameters)
     assert set(sampling.call) <= taken
-    assert {"prompt", "image", "generator", "num_inference_steps"} <= taken
+    given = set() if kwargs["mode"] == "text_to_image" else {"image"}
+    assert {"prompt", "generator", "num_inference_steps"} | given <= taken
     assert kwargs["load"]["revision"]
     read(PipelineExecution, kwargs.get("execution"), "execution")
 
 
 def test_every_tiny_pipeline_has_a_preset_that_says_what_it_is() -> None:
-    tiny = {n: composed(n)[n] for n in MODELS if n.startswith("tiny-")}
+    tiny = {n: systems()[n] for n in MODELS if n.startswith("tiny-")}
     assert {s.render.kwargs["mode"] for s in tiny.values() if s.render} == set(PIPELINES)
     assert all("random weights" in s.notes[0] for s in tiny.values())
 
@@ -145,12 +142,12 @@ def test_a_missing_environment_is_named() -> None:
 
 
 def test_a_pair_takes_one_half_of_each() -> None:
-    pair = composed("gpt-4o+seedream-4")["gpt-4o+seedream-4"]
-    assert pair.answer == composed("gpt-4o")["gpt-4o"].answer
+    pair = chosen("gpt-4o+seedream-4")["gpt-4o+seedream-4"]
+    assert pair.answer == systems()["gpt-4o"].answer
     assert pair.render == MODELS["seedream-4"]
     assert {"OPENAI_API_KEY", "ARK_API_KEY"} <= set(" ".join(pair.needs).split())
     assert tuple(pair.gives) == ASKS
-    own = composed({"name": "mine", "answer": "gpt-4o", "render": "seedream-4"})["mine"]
+    own = chosen({"name": "mine", "answer": "gpt-4o", "render": "seedream-4"})["mine"]
     assert (own.answer, own.render) == (pair.answer, pair.render)
 
 
@@ -165,7 +162,7 @@ def test_a_pair_takes_one_half_of_each() -> None:
 )
 def test_a_pair_that_cannot_be_is_refused(system: str, words: str) -> None:
     with pytest.raises(ConfError, match=words):
-        composed(system)
+        chosen(system)
 
 
 def manifest(samples: int, size: int) -> Manifest:

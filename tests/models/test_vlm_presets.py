@@ -5,6 +5,7 @@ import inspect
 from typing import Any
 
 import pytest
+from models.composed import judges, systems
 
 from medgen.adapters.judges.chat_judge import ChatJudge
 from medgen.adapters.models.answering import Answers
@@ -13,18 +14,10 @@ from medgen.adapters.models.settings import VLLMExecution
 from medgen.adapters.models.unserved import ADVICE, advice, architectures
 from medgen.adapters.models.vllm_engine import VLLMChat
 from medgen.adapters.tiny.served import TinyVLMChat
-from medgen.conf.loading import group_names, load
 from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.settings import read
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]  # importing vLLM takes its time
-
-
-BASE = ("store=/s", "benchmark=mini", "cluster=local", "protocol=table-iv")
-
-
-def composed(*overrides: str) -> Any:
-    return load(None, [*BASE, *overrides])
 
 
 def presets() -> list[tuple[str, str, dict[str, Any]]]:
@@ -37,16 +30,10 @@ def presets() -> list[tuple[str, str, dict[str, Any]]]:
             chat = kwargs["chat"]
             found.append((f"chat of {name}", chat["target"], chat.get("kwargs", {})))
 
-    for name in group_names("system"):
-        if name == "replay":
-            continue  # serves no model, and wants the file that it replays
-        conf = composed(f'systems=["{name}"]')
-        system = next(iter(conf.system.values()))
+    for name, system in systems().items():
         if system.answer is not None:
             add(f"system {name}", system.answer.target, system.answer.kwargs)
-    for name in group_names("judge"):
-        conf = composed(f'judges=["{name}"]')
-        judge = next(iter(conf.judge.values()))
+    for name, judge in judges().items():
         add(f"judge {name}", judge.target, judge.kwargs)
     return found
 
@@ -85,15 +72,12 @@ def test_engine_arguments_are_vllms(preset: Any) -> None:
 @pytest.mark.parametrize("preset", ENGINES, ids=names)
 def test_gpus_match_the_parallel_sizes(preset: Any) -> None:
     kind, _, name = preset[0].rpartition(" ")
-    group = "system" if kind.endswith("system") else "judge"
-    extra = [f'{group}s=["{name}"]']
-    conf = composed(*extra)
-    if group == "system":
-        model = conf.system[name].answer
+    if kind.endswith("system"):
+        model = systems()[name].answer
         assert model is not None
         resources = model.resources
     else:
-        resources = conf.judge[name].resources
+        resources = judges()[name].resources
     engine = preset[2]["execution"]["engine"]
     sizes = [engine.get(f"{k}_parallel_size", 1) for k in ("tensor", "pipeline")]
     assert resources.gpus == sizes[0] * sizes[1]

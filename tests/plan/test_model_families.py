@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from medgen.conf.families import PLACES
-from medgen.conf.loading import facts_of, group_names, load
-from medgen.conf.reading import ConfError
+from medgen.conf.loading import facts_of, group_names, load, preset_file
+from medgen.conf.reading import ConfError, read_yaml
 from medgen.launch.setup import libraries
 
 BASE = ("store=/s", "benchmark=mini", "cluster=local", "protocol=weight-free")
@@ -25,7 +25,10 @@ system:
 sizes: {small: {weights_gib: 1.0, source: nowhere}}
 """
 PRESETS = [
-    (group, name) for group in PLACES for name in group_names(group) if facts_of(group, name)
+    (group, name)
+    for group in PLACES
+    for name in group_names(group)
+    if "family" in read_yaml(str(preset_file(group, name)))
 ]
 
 
