@@ -34,6 +34,10 @@ class ChaoticPool:
         self._held.setdefault(worker, []).append(unit)
         self.inner.submit(unit, worker)
 
+    def waits(self, unit: Unit, worker: str) -> bool:
+        """See `Pool.waits`."""
+        return self.inner.waits(unit, worker)
+
     def wait(self, seconds: float) -> Sequence[Outcome]:
         """See `Pool.wait`."""
         return [told for outcome in self.inner.wait(seconds) for told in self._after(outcome)]

@@ -48,8 +48,9 @@ class LocalPool:
         self._held: dict[str, list[Unit]] = {}
         self._numbers = itertools.count()
         self._hands: _Hands | None = None
-        self._waiting: deque[tuple[str, Task]] = deque()  # by worker
+        self._waiting: deque[tuple[str, Unit | None, Task]] = deque()  # by worker
         self._busy: str | None = None  # the worker that does something
+        self._doing: Unit | None = None  # what it does, when that is a unit
         self._limiters = OwnLimiters(time.monotonic)
 
     def machines(self) -> Sequence[Machine]:
@@ -61,13 +62,17 @@ class LocalPool:
         """See `Pool.open`."""
         name = f"{group.name}-{next(self._numbers)}"
         self._workers[name], self._held[name] = None, []
-        self._waiting.append((name, lambda: self._start(group, name)))
+        self._waiting.append((name, None, lambda: self._start(group, name)))
         return name
 
     def submit(self, unit: Unit, worker: str) -> None:
         """See `Pool.submit`."""
         self._held[worker].append(unit)
-        self._waiting.append((worker, lambda: self._perform(unit, worker)))
+        self._waiting.append((worker, unit, lambda: self._perform(unit, worker)))
+
+    def waits(self, unit: Unit, worker: str) -> bool:
+        """See `Pool.waits`: one thing is done after another, whosever it is."""
+        return unit is not self._doing
 
     def wait(self, seconds: float) -> Sequence[Outcome]:
         """See `Pool.wait`."""
@@ -79,7 +84,7 @@ class LocalPool:
             told = self._hands.done.get(timeout=seconds)
         except queue.Empty:
             return []
-        self._busy = None
+        self._busy = self._doing = None
         if not isinstance(told, Outcome):
             raise told
         if told.unit is None:
@@ -91,7 +96,7 @@ class LocalPool:
         """Take up the next thing, when nothing is being done."""
         if self._busy is None and self._waiting:
             self._hands = self._hands or _Hands()
-            self._busy, task = self._waiting.popleft()
+            self._busy, self._doing, task = self._waiting.popleft()
             self._hands.tasks.put(task)
 
     def _bury(self, told: Outcome) -> Sequence[Outcome]:
@@ -133,7 +138,7 @@ class LocalPool:
         self._drop(worker)
         if self._hands is not None and self._busy == worker:
             self._hands.tasks.put(None)
-            self._hands, self._busy = None, None
+            self._hands, self._busy, self._doing = None, None, None
 
     def grows(self) -> bool:
         """There is one machine, and no other comes."""

@@ -133,6 +133,10 @@ class RayPool:
         actor = self._actors[worker]
         actor.units[actor.handle.work.remote(unit)] = unit
 
+    def waits(self, unit: Unit, worker: str) -> bool:
+        """See `Pool.waits`: an actor has a thread for each unit."""
+        return False
+
     def wait(self, seconds: float) -> Sequence[Outcome]:
         """See `Pool.wait`.
 

@@ -42,6 +42,7 @@ class Work:
     shard_size: int
     load_s: float = 180.0
     fail_s: float = 1.0  # until a unit raises, or a start fails
+    broken: frozenset[str] = frozenset()  # groups that raise at whatever they are given
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class VirtualPool:
         """Machines that come later are in `hosts`, too; `grows` more are there when asked for."""
         self.hosts, self.work, self.time = list(hosts), work, 0.0
         self.may_grow, self.requested = grows, 0
+        self.tick_s = float("inf")  # the longest time that may pass without a look
         self.workers: dict[str, _Worker] = {}
         self.loads = 0
         self.load_gpu_s = 0.0
@@ -142,6 +144,10 @@ class VirtualPool:
         low, high = unit.positions or (0, self.work.shard_size)
         return float(self.work.samples[unit.group][start + low : start + high].sum())
 
+    def waits(self, unit: Unit, worker: str) -> bool:
+        """See `Pool.waits`."""
+        return any(other is unit for other in self.workers[worker].units[1:])
+
     def _begin(self, name: str) -> None:
         worker = self.workers[name]
         unit, worker.since = worker.units[0], self.time
@@ -149,7 +155,7 @@ class VirtualPool:
         if fault == "hangs" and not unit.merge:
             worker.hung = True
             return
-        if fault == "raises":
+        if fault == "raises" or worker.group in self.work.broken:
             why = Trouble("the device is broken", "RuntimeError", error_id="device")
             self._tell(self.work.fail_s, Outcome("failed", unit.group, unit, (), why), name)
         elif fault == "unwritable":
@@ -168,7 +174,7 @@ class VirtualPool:
         while self._events:
             at, _, told = self._events[0]
             change = self._due if self._due > self.time else float("inf")
-            if at > change:
+            if at > min(change, self.time + self.tick_s):
                 break
             heapq.heappop(self._events)
             worker = self.workers.get(told.worker)

@@ -30,6 +30,7 @@ from medgen.engine.data import Asks
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import GroupPlan, Node, Plan
 from medgen.engine.run.driver import Driver, Options
+from medgen.engine.run.events import Event
 from medgen.engine.run.pool import Target
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import Todo
@@ -52,6 +53,8 @@ class Case:
     gangs: int = 5
     hosts: tuple[Host, ...] = ()
     grows: int = 0  # machines of eight GPUs that come when they are asked for
+    broken: int = 0  # systems that raise at whatever they are given
+    tick_s: float = float("inf")  # the longest time that passes without a look of the driver
     target: float = 0.0
     name: str = ""
 
@@ -163,6 +166,7 @@ class Result:
     driver_ms: float  # of CPU time a unit, the pool's own included
     asked: int = 0  # GPUs, of whoever adds machines
     lost: int = 0  # units that their machine took with it
+    retired: Sequence[Mapping[str, Any]] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -172,21 +176,33 @@ def run(case: Case, seed: int, pools: bool = False) -> Result:
     Raises:
         RuntimeError: a system is not complete.
     """
-    sweep = draw(case, seed)
+    return drive(case, draw(case, seed), pools)
+
+
+def drive(case: Case, sweep: Sweep, pools: bool = False) -> Result:
+    """See `run`, of what was drawn.
+
+    Raises:
+        RuntimeError: a system is not complete.
+    """
     reader = reader_of(sweep, case.samples)
-    pool = VirtualPool(case.machines(), Work(sweep.times, SHARD, LOAD_S), case.grows)
+    broken = frozenset(list(sweep.times)[-case.broken :] if case.broken else ())
+    work = Work(sweep.times, SHARD, LOAD_S, broken=broken)
+    pool = VirtualPool(case.machines(), work, case.grows)
+    pool.tick_s = case.tick_s
     shards = {key: range(reader.plan.shards) for key in reader.plan.nodes}
     targets = {key: {i: Target(key) for i in numbers} for key, numbers in shards.items()}
     revisions = {key: dict.fromkeys(numbers, 0) for key, numbers in shards.items()}
     nothing: dict[str, Any] = {key: {} for key in shards}
     todo = Todo(targets, revisions, existing=nothing, lost=nothing, made_from=nothing)
-    driver = Driver(reader, todo, pool, Options(clock=pool.clock))
+    told: list[Event] = []
+    driver = Driver(reader, todo, pool, Options(clock=pool.clock, watch=told.append))
     begun = time.process_time()
     ending = driver.run()
     spent = time.process_time() - begun
     left = {key: n for key in shards if (n := driver.board.remaining(reader.plan.nodes[key].group))}
-    if left or ending.failed:
-        raise RuntimeError(f"seed {seed} of {case}: {left} shards are missing; {ending.failed}")
+    if left.keys() - {name.partition("/")[2] for name in broken} or ending.failed.keys() - broken:
+        raise RuntimeError(f"{case}: {left} shards are missing; {ending.failed}")
     used = min(case.gpus, round(sum(w.gpus for w in pool.workers.values())))
     least = bound(sweep, pool.hosts, used)
     queue = pooled(sweep, case.gpus) if pools else 0.0
@@ -202,6 +218,7 @@ def run(case: Case, seed: int, pools: bool = False) -> Result:
         1000 * spent / pool.units,
         pool.requested,
         pool.lost,
+        [e.details for e in told if e.kind == "retired"],
     )
 
 

@@ -3,7 +3,8 @@
 Counted by worker, machine and unit, without a clock or a process. A worker on which some units in a
 row failed without a success is retired, unless it is the last of its group; a machine is when that
 is so of several of its workers. A unit that fails on a second worker is to blame itself, and no
-longer held against the first; on a second machine, no longer against that.
+longer held against the first; on a second machine, no longer against that. Nothing is held against
+a machine by a group that has done no unit anywhere: the group itself may be broken.
 """
 
 from collections.abc import Hashable
@@ -19,11 +20,13 @@ class Blame:
     """What failed where, in one run."""
 
     _failed: dict[tuple[str, str], set[Hashable]] = field(default_factory=dict)
-    _machines: dict[str, set[tuple[str, Hashable]]] = field(default_factory=dict)  # (worker, unit)
+    proven: set[str] = field(default_factory=set)  # groups that have done a unit somewhere
+    _machines: dict[str, set[tuple[str, str, Hashable]]] = field(default_factory=dict)
     _tried: dict[Hashable, set[tuple[str, str]]] = field(default_factory=dict)  # (worker, machine)
 
     def note_success(self, group: str, worker: str, machine: str, unit: Hashable) -> None:
         """A worker did a unit: whatever failed on it before was not its fault."""
+        self.proven.add(group)
         self._failed.pop((group, worker), None)
         self._machines.pop(machine, None)
         self._tried.pop(unit, None)
@@ -36,18 +39,26 @@ class Blame:
             return ""
         tried = self._tried.setdefault(unit, set())
         tried.add((worker, machine))
-        self._machines.setdefault(machine, set()).add((worker, unit))
+        self._machines.setdefault(machine, set()).add((group, worker, unit))
         self._failed.setdefault((group, worker), set()).add(unit)
         if len(tried) > 1:
             self._clear(group, unit, {name for name, _ in tried})
         if len({place for _, place in tried}) > 1:
-            for pairs in self._machines.values():
-                pairs -= {pair for pair in pairs if pair[1] == unit}
-        there = self._machines[machine]
-        workers, units = ({pair[i] for pair in there} for i in (0, 1))
-        if len(workers) > 1 and len(units) >= MAX_UNITS_OF_MACHINE:
+            for tries in self._machines.values():
+                tries -= {one for one in tries if one[2] == unit}
+        if self.is_bad(machine):
             return "machine"
         return "worker" if len(self._failed[group, worker]) >= MAX_UNITS_FAILED else ""
+
+    def is_bad(self, machine: str) -> bool:
+        """Whether units of groups that work elsewhere fail there on several workers."""
+        there = [one for one in self._machines.get(machine, ()) if one[0] in self.proven]
+        workers, units = ({one[i] for one in there} for i in (1, 2))
+        return len(workers) > 1 and len(units) >= MAX_UNITS_OF_MACHINE
+
+    def suspects(self) -> list[str]:
+        """Machines on which something failed since anything was done there."""
+        return list(self._machines)
 
     def _clear(self, group: str, unit: Hashable, workers: set[str]) -> None:
         for (other, name), units in self._failed.items():

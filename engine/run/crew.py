@@ -23,6 +23,7 @@ class Member:
     group: str
     machine: str
     since: float  # when it was asked for
+    doubtful: bool = False  # starts of its group had failed there before it was asked for
     ready: bool = False
     alone: bool = False  # holds one unit and gets no other beside it
     leaving: bool = False  # gets no more units, and ends when it holds none
@@ -68,7 +69,8 @@ class Crew:
         plan = self.plan.groups[group]
         limited = is_limited(plan.spec.kwargs)
         name = self.pool.open(Group(group, self.make(group), plan.resources, limited), at)
-        member = Member(name, group, at, self.clock())
+        doubtful = self.starts.failures(group, at) > 0
+        member = Member(name, group, at, self.clock(), doubtful)
         self.members[name] = self.groups[group][name] = member
         self.ledger.take(name, at, self.asked[group])
         return True
@@ -132,11 +134,8 @@ class Crew:
         return member
 
     def sound(self, group: str) -> int:
-        """How many workers of a group work, or start where nothing failed before."""
-        return sum(
-            m.ready or not self.starts.failures(group, m.machine)
-            for m in self.groups[group].values()
-        )
+        """How many workers of a group work, or start and are no new try of what failed."""
+        return sum(m.ready or not m.doubtful for m in self.groups[group].values())
 
     def with_room(self, group: str, alone: bool = False) -> list[Member]:
         """The workers of a group that could take a unit; one that is to be alone wants none beside.

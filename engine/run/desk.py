@@ -18,11 +18,16 @@ class Out:
     since: float
     samples: int
     beside: float = 1.0  # units that its worker held when it went out, itself counted
+    waited: float = 0.0  # seconds in which the pool did others first
 
     @property
     def rows(self) -> int:
         """Samples, each as often as there are targets."""
         return self.samples * len(self.unit.targets)
+
+    def work_s(self, now: float) -> float:
+        """Seconds for which it has been at work."""
+        return now - self.since - self.waited
 
 
 @dataclass(slots=True)

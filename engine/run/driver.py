@@ -163,15 +163,14 @@ class Driver:
         now = self.clock()
         if now - self.looked < LOOK_EVERY_S:
             return
-        self.looked = now
-        self.stale = True  # starts may have become due, too
+        self.looked, self.stale = now, True  # starts may have become due, too
         for member in self.crew.refresh():
             member.leaving = True
             if not member.units:
                 self._release(member)
-        self.late = [out for out in self.desk.all() if now - out.since > self.staff.late_after(out)]
+        self.late = self.staff.late(now)
         for out in self.late:
-            if now - out.since > self.staff.deadline(out):
+            if out.work_s(now) > self.staff.deadline(out):
                 self._end_hung(out)
 
     def _arrange(self) -> None:
@@ -318,11 +317,13 @@ class Driver:
 
     def _note_success(self, outcome: Outcome, out: Out) -> None:
         group = outcome.group
-        self.trust.note_success(group, out)
+        self.staff.note_back(group)
+        for culprit, why in self.trust.note_success(group, out):
+            self._answer_for(culprit, why)
         if out.samples:
             self.speeds.note_unit(group, self.clock() - out.since, out.rows, out.beside)
         for other in self.desk.settle(out.unit):
-            if self.clock() - other.since > self.staff.late_after(other):
+            if other.work_s(self.clock()) > self.staff.late_after(other):
                 self._end_worker(other.worker)  # else it may hold the worker for ever
 
     def _answer_for(self, culprit: Culprit | None, outcome: Outcome) -> None:
@@ -348,6 +349,8 @@ class Driver:
         """End the worker of a unit that does not return."""
         why = Trouble("it did not return in time", "TimeoutError")
         outcome = Outcome("crashed", out.unit.group, out.unit, (), why, worker=out.worker)
+        self.staff.note_hung(out)
+        self.moved = self.clock()
         self._answer_for(self.trust.hold_against(outcome, out), outcome)
         if out not in self.desk.copies(out.slot):
             return  # its machine was retired just now, and the unit is to be done elsewhere

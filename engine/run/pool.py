@@ -167,6 +167,10 @@ class Pool(Protocol):
         """Hand a unit to a worker that has started. It may hold several."""
         ...
 
+    def waits(self, unit: Unit, worker: str) -> bool:
+        """Whether a unit that was handed to a worker waits for others to be done first."""
+        ...
+
     def wait(self, seconds: float) -> Sequence[Outcome]:
         """Outcomes since the last call; empty when nothing happened in `seconds`."""
         ...

@@ -29,6 +29,7 @@ from medgen.engine.stages import stage_kind
 _UNKNOWN_S = 1.0  # a sample, where nobody says: it orders the work and cuts nothing
 ASK_EVERY_S = 10.0  # for machines
 HANGS = 3.0  # times as late as chance allows: then a unit hangs
+MOST_GRACE = 4.0  # times as long, where one unit after another hangs
 LATE_S = 10.0  # the least time after which a unit gets a second copy
 
 
@@ -52,6 +53,8 @@ class Staff:
     commit_every_s: float = 300.0  # of work in one unit, at most
     patience: dict[str, float] = field(default_factory=dict)  # group -> seconds a unit may take
     horizon: float = 0.0
+    grace: dict[str, float] = field(default_factory=dict)  # group -> times as long for its units
+    _graced: dict[str, float] = field(default_factory=dict)  # group -> since when
     _standings: dict[str, Standing] = field(default_factory=dict)
     _asked_at: float = -ASK_EVERY_S
 
@@ -160,6 +163,14 @@ class Staff:
         """How many samples a unit has, each as often as it has targets."""
         return self.samples(unit) * len(unit.targets)
 
+    def late(self, now: float) -> list[Out]:
+        """What has been at work for longer than chance allows."""
+        every = list(self.desk.all())
+        for out in every:
+            if self.crew.pool.waits(out.unit, out.worker):
+                out.waited = now - out.since
+        return [out for out in every if out.work_s(now) > self.late_after(out)]
+
     def late_after(self, out: Out) -> float:
         """Seconds after which a unit is later than chance allows."""
         if out.unit.group in self.patience:
@@ -172,7 +183,22 @@ class Staff:
         if out.unit.group in self.patience:
             return self.patience[out.unit.group]
         known = self.speeds.late_after(out.unit.group, out.rows)
-        return max(self.deadline_s, HANGS * (known or 0.0))
+        return max(self.deadline_s, HANGS * (known or 0.0)) * self.grace.get(out.unit.group, 1.0)
+
+    def note_hung(self, out: Out) -> None:
+        """A unit was ended at its deadline: the next ones of its group get longer.
+
+        A machine that is too busy may be all that is wrong, and what takes the place of a worker
+        that was ended makes it busier: without this, sound workers could be ended for ever.
+        """
+        group = out.unit.group
+        if out.since >= self._graced.get(group, out.since):
+            self.grace[group] = min(2 * self.grace.get(group, 1.0), MOST_GRACE)
+            self._graced[group] = self.crew.clock()
+
+    def note_back(self, group: str) -> None:
+        """A unit came back: how long they take is known."""
+        self.grace.pop(group, None)
 
     def idle_elsewhere(self, group: str, but: set[str]) -> Member | None:
         """A worker that holds nothing, on another machine than these if there is one."""

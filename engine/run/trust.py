@@ -1,7 +1,9 @@
 """Who is to be ended for what went wrong: a worker, a machine, or nobody.
 
 The last worker of a group is ended only where another machine could have the next one, and the last
-machine that a group could use never is.
+machine that a group could use never is. A group that has done nothing yet may be broken itself: for
+what fails of it no machine is retired, and it is tried with other workers, on other machines first,
+`MOST_TRIALS` times. What fails then as well speaks for itself (`faults`).
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from medgen.engine.run.faults import MAX_FAILURES, Slot
 from medgen.engine.run.pool import Outcome
 
 REFUSALS = ("StoreError", "BusyError")  # what a worker says that cannot write
+MOST_TRIALS = 2  # with other workers, of a group that has done nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,21 @@ class Trust:
     blame: Blame = field(default_factory=Blame)
     refused: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # machine -> by whom
     _tries: dict[tuple[str, Slot], int] = field(default_factory=dict)  # (worker, unit) that failed
+    _trials: dict[str, int] = field(default_factory=dict)  # of a group that has done nothing
+    _words: dict[str, Outcome] = field(default_factory=dict)  # machine -> what failed there last
 
-    def note_success(self, group: str, out: Out) -> None:
-        """A unit came back done."""
+    def note_success(self, group: str, out: Out) -> list[tuple[Culprit, Outcome]]:
+        """A unit came back done. Returns machines that are to be ended for what failed before.
+
+        With the first unit that a group has done, what failed of it elsewhere counts.
+        """
+        first = group not in self.blame.proven
         self.blame.note_success(group, out.worker, out.machine, out.slot)
         self.crew.starts.note_work(group)
         self.refused.pop(out.machine, None)
+        bad = [name for name in self.blame.suspects() if self.blame.is_bad(name)] if first else []
+        found = ((self.retire(name, group, self._words[name]), self._words[name]) for name in bad)
+        return [(culprit, why) for culprit, why in found if culprit]
 
     def note_failure(self, outcome: Outcome, out: Out) -> Culprit | None:
         """A unit came back undone. Returns what is to be ended for it."""
@@ -52,12 +64,15 @@ class Trust:
     def hold_against(self, outcome: Outcome, out: Out) -> Culprit | None:
         """A unit failed there, or did not return. Returns what is to be ended for it."""
         group = outcome.group
+        self._words[out.machine] = outcome
         bad = self.blame.note_failure(group, out.worker, out.machine, out.slot)
         refused = len(self.refused.get(out.machine, ())) >= MAX_FAILURES
         if (bad == "machine" or refused) and (found := self.retire(out.machine, group, outcome)):
             self.refused.pop(out.machine, None)
             return found
         tries = self._tries[out.worker, out.slot] = self._tries.get((out.worker, out.slot), 0) + 1
+        if group not in self.blame.proven and outcome.trouble.error_type not in REFUSALS:
+            return self._try_others(group, out) if bad or tries > 1 else None
         if bad and self.crew.sound(group) > 1:
             return Culprit("worker", out.worker, (out.worker,))
         if (bad or tries > 1) and self._has_elsewhere(out.machine, group):
@@ -65,6 +80,22 @@ class Trust:
             self.crew.starts.shun(group, out.machine)
             return Culprit("worker", out.worker, (out.worker,))
         return None
+
+    def _try_others(self, group: str, out: Out) -> Culprit | None:
+        """Give a group that has done nothing other workers: elsewhere, or beside sound ones."""
+        if self._trials.get(group, 0) >= MOST_TRIALS:
+            return None
+        ended: tuple[str, ...] = ()
+        if self._has_elsewhere(out.machine, group):
+            self.crew.starts.shun(group, out.machine)
+            members = self.crew.groups[group].values()
+            ended = tuple(m.name for m in members if m.machine == out.machine)
+        elif self.crew.sound(group) > 1:
+            ended = (out.worker,)
+        if not ended:
+            return None
+        self._trials[group] = self._trials.get(group, 0) + 1
+        return Culprit("worker", out.worker, ended)
 
     def _has_elsewhere(self, machine: str, group: str) -> bool:
         could = self.crew.ledger.could_hold(self.crew.asked[group])
@@ -75,8 +106,10 @@ class Trust:
         if not self._has_elsewhere(machine, group):
             return None
         self.crew.starts.retire(machine, outcome.trouble.error)
-        there = (m.name for m in self.crew.members.values() if m.machine == machine)
-        return Culprit("machine", machine, tuple(there))
+        there = (m for m in self.crew.members.values() if m.machine == machine)
+        # What does its work there goes on with it, although nothing more can start beside it.
+        ended = (m.name for m in there if outcome.kind != "unstarted" or not m.ready)
+        return Culprit("machine", machine, tuple(ended))
 
     def none_can_write(self) -> bool:
         """Whether the store refuses every machine that has workers."""

@@ -52,6 +52,28 @@ class Misfit(Echo):
         return super().predict(requests)
 
 
+class Hours:
+    """A clock that only work moves, in one process."""
+
+    now = 0.0
+
+    @classmethod
+    def read(cls) -> float:
+        return cls.now
+
+
+class Leisurely(Echo):
+    """Takes `seconds` of that clock for a unit."""
+
+    def __init__(self, seconds: float, prices: Mapping[str, float] | None = None) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def predict(self, requests: Sequence[Request]) -> list[Prediction]:
+        Hours.now += self.seconds
+        return super().predict(requests)
+
+
 class Choosy(Lengths):
     """A scorer that raises on one sample."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from fakes import echo, plan
+from faults.misfits import Hours
 
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.errors import StoreError
@@ -80,6 +81,19 @@ def test_a_unit_that_never_returns_does_not_hold_a_run_in_one_process(
         # What a hung call may have cost is not paid twice by a run; the next one owes it still.
         assert set(statuses(objects, work, "misfit").values()) == hung
         assert set(statuses(objects, work, "sound").values()) == {"ok"}
+
+
+def test_what_waits_for_others_in_one_process_does_not_hang(objects: Objects) -> None:
+    kwargs = {"seconds": 500.0, "prices": {"request": 0.01}}
+    slow = Model(Spec("faults.misfits:Leisurely", kwargs), Resources(0.1, in_flight=8))
+    work = plan(objects, System("slow", slow), System("sound", echo()), count=48)
+    told: list[Event] = []
+    reader = RunReader(objects, work)
+    options = Options(watch=told.append, clock=Hours.read, deadline_s=1800.0)
+    assert carry_out(reader, survey(reader), LocalPool(), options).failed == {}
+    assert not [e for e in told if e.kind == "trouble"]
+    for system in ("slow", "sound"):
+        assert set(statuses(objects, work, system).values()) == {"ok"}
 
 
 def test_a_scorer_that_cannot_be_made_ends_its_group_once(objects: Objects) -> None:

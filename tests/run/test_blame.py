@@ -58,6 +58,16 @@ def test_a_unit_avoids_where_it_failed_until_it_is_done() -> None:
     assert not blame.places_to_avoid("u")
 
 
+def test_a_group_that_has_done_nothing_says_nothing_of_a_machine_until_it_has() -> None:
+    blame = Blame()
+    for n in range(8):
+        assert blame.note_failure("g", f"w{n % 2}", "m", n) in ("", "worker")
+    blame.note_success("other", "w2", "n", "fine")
+    assert not blame.is_bad("m")
+    blame.note_success("g", "w3", "n", "fine")
+    assert blame.is_bad("m")
+
+
 def test_workers_without_a_name_and_other_groups_are_apart() -> None:
     blame = Blame()
     assert not any(blame.note_failure("g", "", "m", n) for n in range(9))

@@ -1,9 +1,11 @@
 """Every GPU works: small sweeps in virtual time, with the engine's own driver, near their bound."""
 
+import numpy as np
 import pytest
 
 from benchmarks._virtual import FAULTS, Fault, Host
-from benchmarks.schedule import Case, joining, losing, run, with_bad
+from benchmarks.schedule import Case, Sweep, drive, joining, losing, run, with_bad
+from medgen.engine.run.trust import MOST_TRIALS
 
 # Loads weigh more in a small sweep, so that its limits are wider than those of the benchmark.
 
@@ -36,6 +38,22 @@ def test_a_bad_machine_of_eight_costs_itself(fault: Fault) -> None:
     bad = run(with_bad(fault, systems=12, samples=1280), seed=1)
     assert bad.failed == {}
     assert bad.makespan < 1.15 * sound.makespan
+
+
+@pytest.mark.parametrize("gpus", [1, 4])
+def test_sound_workers_that_are_too_slow_are_not_ended_for_ever(gpus: int) -> None:
+    slow = {"answer/00": np.full(128, 2400.0)}  # 40 min a sample, and a unit has 30
+    sweep = Sweep(slow, dict.fromkeys(slow, 1), dict.fromkeys(slow, 60.0))
+    found = drive(Case(gpus, systems=1, samples=128, gangs=0, tick_s=300.0), sweep)
+    assert found.ratio < 1.3
+
+
+def test_systems_that_raise_at_everything_cost_the_others_nothing() -> None:
+    sound = run(with_bad(None, systems=12, samples=640), seed=1)
+    found = run(with_bad(None, systems=12, samples=640, broken=2), seed=1)
+    assert found.makespan < 1.05 * sound.makespan
+    assert not [why for why in found.retired if "machine" in why]
+    assert len(found.retired) <= 2 * MOST_TRIALS  # each is a load for nothing
 
 
 def test_a_cluster_that_was_scaled_to_zero_is_asked_to_grow() -> None:

@@ -64,6 +64,12 @@ def failing(crew: Crew, group: str, worker: str, shard: int, kind: str) -> tuple
     return Outcome("failed", group, unit, (), Trouble("bad", kind), worker=worker), out
 
 
+def works(crew: Crew, trust: Trust, group: str, worker: str) -> list[str]:
+    """The worker does a unit; which machines are ended for it."""
+    _, out = failing(crew, group, worker, 99, "")
+    return [culprit.name for culprit, _ in trust.note_success(group, out)]
+
+
 def on(crew: Crew, machine: str) -> list[str]:
     return [m.name for m in crew.members.values() if m.machine == machine]
 
@@ -81,12 +87,40 @@ def test_a_machine_is_retired_for_units_that_fail_on_several_workers(
 ) -> None:
     crew, trust, group = staffed(count)
     first, second = on(crew, "m0")
+    if count > 1:
+        works(crew, trust, group, on(crew, "m1")[0])
     found = [
         trust.note_failure(*failing(crew, group, worker, shard, "RuntimeError"))
         for shard, worker in enumerate([first, second, first, second, first])
     ]
     (culprit, *_) = [c for c in found if c]
     assert culprit.kind == ends
+
+
+def test_a_group_that_has_done_nothing_costs_two_trials_and_no_machine(staffed: Staffed) -> None:
+    crew, trust, group = staffed(4)
+    ended: list[str] = []
+    for shard in range(40):
+        worker = min(crew.members, key=lambda name: crew.members[name].machine)
+        culprit = trust.note_failure(*failing(crew, group, worker, shard, "RuntimeError"))
+        if culprit is not None:
+            assert culprit.kind == "worker"
+            ended += sorted({crew.members[name].machine for name in culprit.workers})
+            for name in culprit.workers:
+                crew.dismiss(name)
+    assert ended == ["m0", "m1"]
+    assert not crew.starts.retired
+
+
+def test_what_failed_on_a_machine_counts_when_its_group_has_worked_elsewhere(
+    staffed: Staffed,
+) -> None:
+    crew, trust, group = staffed(2)
+    for shard, worker in enumerate(on(crew, "m0") * 2):
+        trust.note_failure(*failing(crew, group, worker, shard, "RuntimeError"))
+    assert not crew.starts.retired
+    assert works(crew, trust, group, on(crew, "m1")[0]) == ["m0"]
+    assert crew.starts.retired.keys() == {"m0"}
 
 
 @pytest.mark.parametrize(("count", "retired"), [(1, False), (2, True)])
@@ -124,6 +158,34 @@ def test_starts_that_fail_count_against_a_machine_only_for_groups_that_start_els
     starts.note_success("sound", "m1")
     found = [starts.note_failure("sound", "m0") for _ in range(MAX_STARTS)]
     assert found == [False] * (MAX_STARTS - 1) + [True]
+
+
+def test_workers_that_were_asked_for_before_one_failed_are_waited_for(staffed: Staffed) -> None:
+    crew, _, group = staffed(1)
+    for name in list(crew.members):
+        crew.dismiss(name)
+    crew.hire(group)
+    crew.hire(group)
+    bad, loads = on(crew, "m0")
+    for _ in range(MAX_STARTS):
+        crew.forget(bad)
+        crew.starts.note_failure(group, "m0")
+        assert crew.sound(group) == 1, "the one that still loads"
+        crew.hire(group)
+        bad = on(crew, "m0")[-1]
+    crew.dismiss(loads)
+    assert crew.sound(group) == 0
+
+
+def test_what_works_on_a_machine_outlives_starts_that_fail_there(staffed: Staffed) -> None:
+    crew, trust, group = staffed(2)
+    _, starts = on(crew, "m0")
+    crew.members[starts].ready = False
+    unstarted = Outcome("unstarted", group, trouble=Trouble("no device", "AdapterError"))
+    culprit = trust.retire("m0", group, unstarted)
+    assert culprit is not None
+    assert culprit.workers == (starts,)
+    assert crew.starts.is_barred(group, "m0")
 
 
 def test_a_group_starts_where_least_speaks_against_it(
