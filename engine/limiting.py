@@ -13,11 +13,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeGuard, TypeVar
 
 from medgen.engine.errors import ConfigError, SpendingError
 
 T = TypeVar("T")
+
+MANY_TOKENS = 8192  # of one request
+_UNITS = {"requests_per_minute": 1, "tokens_per_minute": MANY_TOKENS}  # of one request, by pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +238,21 @@ def is_limited(recipe: object) -> bool:
         named = any(recipe.get(limit) is not None for limit in Limits.__slots__)
         return named or any(is_limited(inner) for inner in recipe.values())
     return isinstance(recipe, list | tuple) and any(map(is_limited, recipe))
+
+
+def pace_s(recipe: object) -> float:
+    """Seconds between two requests that the slowest pace in a recipe allows; 0 without one.
+
+    Of a pace in tokens nobody knows how many a request has: it is taken to have `MANY_TOKENS`.
+    """
+    if isinstance(recipe, Mapping):
+        own = (60.0 * n / p for name, n in _UNITS.items() if _is_pace(p := recipe.get(name)))
+        return max([*own, *map(pace_s, recipe.values())], default=0.0)
+    return max(map(pace_s, recipe), default=0.0) if isinstance(recipe, list | tuple) else 0.0
+
+
+def _is_pace(given: object) -> TypeGuard[float]:
+    return isinstance(given, int | float) and given > 0
 
 
 @contextmanager

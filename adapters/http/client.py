@@ -83,7 +83,7 @@ class HttpClient:
             raise
         self._slots = asyncio.Semaphore(endpoint.concurrency)
         self._clock = clock
-        place = f"{endpoint.base_url} {endpoint.api_key_env} {model} {endpoint.limits}"
+        place = f"{endpoint.base_url.rstrip('/')} {endpoint.api_key_env} {model} {endpoint.limits}"
         self._limiter = limiter_for(place, endpoint.limits, clock.now)
         self._tickets = (f"{uuid4().hex[:12]}-{number}" for number in itertools.count())
         self._retry_pause = RetryPause(clock)

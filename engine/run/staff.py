@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from medgen.engine.batching import patience_s
+from medgen.engine.limiting import pace_s
 from medgen.engine.plan.plan import Node
 from medgen.engine.run.board import Board, Queue
 from medgen.engine.run.crew import Crew, Member
@@ -52,6 +53,7 @@ class Staff:
     deadline_s: float = 1800.0  # the least that a unit has
     commit_every_s: float = 300.0  # of work in one unit, at most
     patience: dict[str, float] = field(default_factory=dict)  # group -> seconds a unit may take
+    paces: dict[str, float] = field(default_factory=dict)  # group -> seconds from call to call
     horizon: float = 0.0
     grace: dict[str, float] = field(default_factory=dict)  # group -> times as long for its units
     _graced: dict[str, float] = field(default_factory=dict)  # group -> since when
@@ -62,6 +64,7 @@ class Staff:
         """Count what is left."""
         groups = self.board.plan.groups.values()
         self.patience = {g.name: s for g in groups if (s := patience_s(g.spec.kwargs))}
+        self.paces = {g.name: s for g in groups if (s := pace_s(g.spec.kwargs))}
         self._count()
 
     def follow(self, board: Board) -> None:
@@ -176,14 +179,21 @@ class Staff:
         if out.unit.group in self.patience:
             return self.patience[out.unit.group]
         known = self.speeds.late_after(out.unit.group, out.rows)
-        return self.deadline_s if known is None else max(min(LATE_S, self.deadline_s), known)
+        after = self.deadline_s if known is None else max(min(LATE_S, self.deadline_s), known)
+        return after + self._pace_s(out.unit.group)
 
     def deadline(self, out: Out) -> float:
         """Seconds after which a unit hangs."""
         if out.unit.group in self.patience:
             return self.patience[out.unit.group]
         known = self.speeds.late_after(out.unit.group, out.rows)
-        return max(self.deadline_s, HANGS * (known or 0.0)) * self.grace.get(out.unit.group, 1.0)
+        after = max(self.deadline_s, HANGS * (known or 0.0)) * self.grace.get(out.unit.group, 1.0)
+        return after + HANGS * self._pace_s(out.unit.group)
+
+    def _pace_s(self, group: str) -> float:
+        """Seconds that all that is out may wait for its turn at an endpoint with a pace."""
+        pace = self.paces.get(group, 0.0)
+        return pace * sum(self.desk.rows.get(name, 0) for name in self.paces) if pace else 0.0
 
     def note_hung(self, out: Out) -> None:
         """A unit was ended at its deadline: the next ones of its group get longer.
