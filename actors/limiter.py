@@ -5,7 +5,9 @@ call that was lost meanwhile is made again, and counts once. Where the journal i
 what was spent, and whoever asks is told so.
 """
 
+import contextlib
 import logging
+import shutil
 import tempfile
 import time
 from collections.abc import Awaitable
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _HEAD = "node:__internal_head__"  # a resource that only Ray's head has
 _PATIENCE_S = 10.0
+_KEEP_S = 7 * 86400.0  # what nobody has written for so long is no run's any more
 _LOST = "what was asked for and spent is not known any more: start again"
 
 
@@ -53,6 +56,7 @@ class Keeper:
         self._lost = again and not self._folder.is_dir()
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._ledgers: dict[str, Ledger] = {}
+        _tidy(self._folder)
 
     def admit(self, name: str, limits: Limits, ticket: Ticket) -> float | str:
         """Seconds to wait, or why the request may not be sent."""
@@ -79,6 +83,15 @@ class Keeper:
             journal = Journal(self._folder / f"{fingerprint(name)}.jsonl")
             self._ledgers[name] = Ledger(limits, journal)
         return self._ledgers[name]
+
+
+def _tidy(own: Path) -> None:
+    """Remove journals of drivers that were killed long ago: Ray ends their actors, not these."""
+    for left in own.parent.glob("medgen-limits-*"):
+        with contextlib.suppress(FileNotFoundError):  # another run tidies as well
+            last = max(path.stat().st_mtime for path in (left, *left.iterdir()))
+            if left != own and time.time() - last > _KEEP_S:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)

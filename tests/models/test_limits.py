@@ -1,6 +1,8 @@
 """Pace and spending cap of an endpoint hold over all workers, and over deaths of who counts."""
 
 import asyncio
+import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -230,7 +232,15 @@ def test_who_counts_takes_up_its_journal_and_knows_when_it_is_gone(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(limiter.ray, "get_runtime_context", lambda: lives)
     limits, first, second = Limits(spending_cap_usd=1.0), Ticket("a", usd=0.7), Ticket("b", usd=0.7)
+    left = [tmp_path / f"medgen-limits-{name}" for name in ("killed-long-ago", "another-run")]
+    for folder in left:
+        folder.mkdir()
+        (folder / "a.jsonl").touch()
+    for path in (left[0] / "a.jsonl", left[0], left[1]):
+        os.utime(path, (0, 0))
     assert limiter.Keeper("run").admit("http://there m", limits, first) == 0.0
+    assert [folder.exists() for folder in left] == [False, True]
+    shutil.rmtree(left[1])
     lives.was_current_actor_reconstructed = True
     again = limiter.Keeper("run")
     assert "cap of $1 reached" in str(again.admit("http://there m", limits, second))
