@@ -31,6 +31,7 @@ PLACE = ROOT / "var" / "mutants"
 TREE, DATA = PLACE / "tree", PLACE / "coverage"
 MOST_TESTS = 25  # of a change, the most particular ones
 LONGEST_S = 300.0
+CHEAP = "not (cluster or vllm or gpu or trial)"
 Reach = Mapping[str, Mapping[int, Sequence[str]]]  # file -> line -> tests
 
 
@@ -75,11 +76,11 @@ def environment() -> dict[str, str]:
 
 
 def cover(tests: Sequence[str]) -> None:
-    """The quick tests once, with the test that ran each line."""
+    """The cheap tests once, with the test that ran each line."""
     settings = PLACE / "coveragerc"
     settings.write_text(f"[run]\ndynamic_context = test_function\ndata_file = {DATA}\n")
     command = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", "-m", "pytest"]
-    more = ["-q", "-n", "0", "-m", "quick", "-p", "no:cacheprovider", "--timeout", "600", *tests]
+    more = ["-q", "-n", "0", "-m", CHEAP, "-p", "no:cacheprovider", "--timeout", "600", *tests]
     subprocess.run([*command, *more], cwd=TREE, env=environment(), check=False)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = ROOT / "var" / "test-seconds.json"
+SLOW = ROOT / "var" / "slow-tests.txt"
+QUICK_S = 0.5  # what a case of a quick test may take
 ROW = re.compile(r"^\| `tests/(\w+)` \| (\d+) \|$", re.MULTILINE)
 
 
@@ -24,6 +26,14 @@ def by_folder(reports: Iterable[Any]) -> dict[str, float]:
         if len(path) > 2:
             seconds[path[1]] += report.duration
     return {folder: round(spent, 1) for folder, spent in seconds.most_common()}
+
+
+def slow(reports: Iterable[Any]) -> list[str]:
+    """The tests of which some case took longer than a quick one may."""
+    seconds: Counter[str] = Counter()
+    for report in reports:
+        seconds[report.nodeid] += report.duration
+    return sorted({name.partition("[")[0] for name, spent in seconds.items() if spent > QUICK_S})
 
 
 def over(seconds: Mapping[str, float], budgets: Mapping[str, int]) -> list[str]:

@@ -75,6 +75,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if whole and config.option.markexpr == "not trial" and not config.option.keyword:
         budget.SECONDS.parent.mkdir(exist_ok=True)
         budget.SECONDS.write_text(json.dumps(seconds, indent=1), encoding="utf-8")
+        budget.SLOW.write_text("\n".join([*budget.slow(reports), ""]), encoding="utf-8")
 
 
 def pytest_unconfigure() -> None:

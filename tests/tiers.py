@@ -1,9 +1,12 @@
 """Which test runs when: `-m quick` in minutes, `make test`, and all of `make trial`."""
 
 import re
+from pathlib import Path
 
 import pytest
 
+# Tests that took long in a whole run: `cp var/slow-tests.txt tests/slow.txt` after one renews it.
+SLOW = frozenset(Path(__file__).with_name("slow.txt").read_text(encoding="utf-8").split())
 EXPENSIVE = ("slow", "cluster", "vllm", "gpu", "trial")
 # One case of each kind stays in `make test`; what is listed here is its twins and the long hauls.
 TRIAL = {
@@ -70,6 +73,8 @@ def mark(item: pytest.Item) -> None:
     """Give a test its tier."""
     if any(re.search(pattern, item.nodeid) for pattern in TRIAL.values()):
         item.add_marker("trial")
+    if item.nodeid.partition("[")[0] in SLOW:
+        item.add_marker("slow")
     if not any(item.get_closest_marker(name) for name in EXPENSIVE):
         item.add_marker("quick")
 
