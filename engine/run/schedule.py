@@ -8,7 +8,7 @@ that the last units of a group end together.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 WORTH = 1.15  # loads that a worker must have before it, to be made
 EARLY = 0.5  # of the common end: a group that ends before it can spare workers
@@ -78,10 +78,19 @@ def might_spare(standing: Standing, horizon: float) -> bool:
 
 
 def can_spare(standing: Standing, horizon: float, taker: Standing | None) -> bool:
-    """Whether it should leave for the group that wants its place most; None: nobody does."""
-    if taker is None or not might_spare(standing, horizon):
+    """Whether it should leave for the group that wants its place most; None: nobody does.
+
+    Not where its own group would be the next to get the place: it would load once more, and be
+    back where it stood.
+    """
+    s = standing
+    if taker is None or not might_spare(s, horizon):
         return False
-    return standing.ready <= standing.idle - 1 or taker.end_s > standing.end_s
+    if s.ready <= s.idle - 1:
+        return True
+    without = replace(s, workers=s.workers - 1, idle=s.idle - 1)
+    back = urgency(without) > 0 and rank(without) >= rank(taker)
+    return taker.end_s > s.end_s and not back
 
 
 @dataclass(frozen=True, slots=True)

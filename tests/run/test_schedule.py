@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks._virtual import FAULTS, Fault, Host
 from benchmarks.schedule import Case, Sweep, drive, joining, losing, run, with_bad
+from medgen.engine.run.schedule import Standing, can_spare
 from medgen.engine.run.trust import MOST_TRIALS
 
 # Loads weigh more in a small sweep, so that its limits are wider than those of the benchmark.
@@ -19,6 +20,25 @@ def test_a_sweep_ends_near_the_least_time_that_its_machines_allow(
 ) -> None:
     case = Case(gpus, sigma, gangs=gangs, systems=8, samples=1280)
     assert run(case, seed=1).ratio < limit
+
+
+def test_three_times_as_many_systems_as_places_do_not_take_turns_at_loading() -> None:
+    found = run(Case(8, gangs=5, systems=25, samples=640), seed=0)
+    assert found.ratio < 1.2
+    assert found.loads < 0.3
+
+
+def test_a_worker_does_not_leave_for_a_place_that_its_own_group_would_get_again() -> None:
+    group = Standing("a", 37_000.0, 180.0, workers=2, idle=1, ready=100, weight=1.0)
+    horizon = 38_000.0
+
+    def taker(left_s: float, gpus: float = 1.0) -> Standing:
+        return Standing("b", left_s, 180.0, workers=0, idle=0, ready=100, weight=gpus)
+
+    # With one worker it has more before it than the other group: that loads, and is given back.
+    assert not can_spare(group, horizon, taker(29_000.0))
+    assert can_spare(group, horizon, taker(38_000.0))
+    assert can_spare(group, horizon, taker(29_000.0, gpus=4.0))  # wide ones come first
 
 
 def test_machines_that_join_late_are_used() -> None:
