@@ -90,6 +90,13 @@ class CountedObjects:
                 del self._held[key]
             self._sorted = None
 
+    def remove(self, path: str) -> None:
+        """See `Objects.remove`."""
+        with self._lock:
+            self._count("DELETE", path)
+            if self._held.pop(path, None) is not None:
+                self._sorted = None
+
     def _below(self, folder: str) -> list[str]:
         return self._beginning(f"{folder}/" if folder else "")
 

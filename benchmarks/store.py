@@ -5,6 +5,7 @@
     python -m benchmarks.store real                a small run against a real S3 API
     python -m benchmarks.store unit                a scoring unit at 30 ms a request
     python -m benchmarks.store survey [shards]     what is to do of 10,000 shards x 242 nodes
+    python -m benchmarks.store board [shards]      what can be handed out of them
     python -m benchmarks.store plan [samples]      memory of the plan of ten million samples
 
 `sweep`: 25 systems x 6,422 samples with nine metrics and one judge on 64 GPUs. The engine's own
@@ -45,6 +46,7 @@ from medgen.engine.benchmark.manifest import Benchmark, Manifest, ShardEntry
 from medgen.engine.codec import encode
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
+from medgen.engine.run.board import Board
 from medgen.engine.run.driver import Driver, Options, carry_out
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder
@@ -63,7 +65,6 @@ from medgen.launch.run.stop import Pulse, Stop
 
 SYSTEMS, SAMPLES, SHARD, METRICS, GPUS = 25, 6422, 64, 9, 64
 THIN = 8  # samples that one stands for: a shard has as many objects, whatever is in it
-REQUEST_S = 0.03
 REQUEST_S = 0.03
 ANSWER_S, JUDGE_S, SCORE_S = 0.7, 0.2, 0.001  # of a worker, for a sample of a system
 STAGES = ("stages", "packs")
@@ -334,6 +335,26 @@ def look(shards: int = 10_000) -> dict[str, Any]:
     return {**found, "cpu_s": round(spent, 2), "mib": round(peak / 2**20, 1)}
 
 
+def board(shards: int = 10_000) -> dict[str, Any]:
+    """The board of as much, nothing of which is there: CPU seconds and memory."""
+    plan, objects = make_plan(recipe(22), manifest := _manifest(shards)), CountedObjects()
+    todo = survey(RunReader(objects, plan, _Known(manifest)), terms=None)
+    start = time.process_time()
+    Board(plan, todo)
+    spent = time.process_time() - start
+    tracemalloc.start()
+    kept = Board(plan, todo)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    found = {"shards": shards, "nodes": len(plan.nodes), "units": units_of(kept)}
+    return {**found, "cpu_s": round(spent, 2), "mib": round(peak / 2**20, 1)}
+
+
+def units_of(kept: Board) -> int:
+    """How many units could be handed out."""
+    return sum(len(queue.fresh) for queue in kept.queues.values())
+
+
 class _Known(Benchmark):
     """A benchmark of which only the manifest is there."""
 
@@ -367,6 +388,7 @@ def main() -> None:
     measures: dict[str, Callable[..., dict[str, Any]]] = {
         "plan": large_plan,
         "survey": look,
+        "board": board,
         "unit": unit,
         "real": real,
         "sweep": sweep,

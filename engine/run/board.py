@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.pool import Input, Target, Unit, narrow
 from medgen.engine.run.reader import stage_shards
+from medgen.engine.run.spans import Rest, numbers_of
 from medgen.engine.run.survey import Todo
+from medgen.engine.run.waiting import Waiting
 from medgen.engine.stages import stage_kind
 
 
@@ -37,20 +39,18 @@ class Board:
         self.dropped: set[str] = set()  # keys of nodes that nobody wants any more
         # Groups and shards of which some systems are there to be judged, and wait for others.
         self.held: set[tuple[str, int]] = set()
-        self._open: dict[str, set[int]] = {k: set(t) for k, t in todo.targets.items()}
-        # group and benchmark shard -> key -> inputs there
+        self._open = {key: numbers_of(targets) for key, targets in todo.targets.items()}
         self._keys: dict[str, list[str]] = {name: [] for name in plan.groups}
         for key, node in plan.nodes.items():
             self._keys[node.group].append(key)
-        self._waiting: dict[tuple[str, int], dict[str, bool]] = {}
+        self._waiting = Waiting()
         self._readers: dict[str, list[Node]] = {key: [] for key in plan.nodes}
         for node in plan.nodes.values():
             for key in node.upstream:
                 self._readers[key].append(node)
         for node in plan.nodes.values():
             self._enlist(node)
-        for place in sorted(self._waiting):
-            self._offer(*place)
+        self._offer_all()
 
     def has_queue(self, group: str) -> bool:
         """Whether a unit of the group could be handed out."""
@@ -105,7 +105,7 @@ class Board:
                 del units[at]
                 if left:
                     units.insert(at, narrow(unit, left))
-        if self._waiting.get((node.group, shard), {}).pop(key, None) is not None:
+        if self._waiting.pop(node.group, shard, key):
             self._offer(node.group, shard)
         self.commit(Unit(node.group, shard, (Target(key),)))
 
@@ -143,9 +143,8 @@ class Board:
             mine = self.queues[name]
             mine.suspects.extend(suspects)
             mine.fresh = deque([*fresh, *_without(mine.fresh, taken)])
-            for (group, shard), keys in self._waiting.items():
-                for key in [k for k in keys if group == name and (k, shard) in taken]:
-                    del keys[key]
+            for key, shard in taken:
+                self._waiting.pop(name, shard, key)
         self._offer_all()
 
     def give_up(self, group: str, reason: str) -> None:
@@ -164,14 +163,12 @@ class Board:
                 wanted = [_less(unit, self.dropped) for unit in units]
                 units.clear()
                 units.extend(unit for unit in wanted if unit.targets)
-        for waiting in self._waiting.values():
-            for key in keys:
-                waiting.pop(key, None)
+        self._waiting.drop(keys)
         self._offer_all()
 
     def flush(self, groups: Collection[str]) -> None:
         """Do of these groups what is there, without waiting for the systems still to come."""
-        for group, shard in list(self._waiting):
+        for group, shard in self._waiting.places():
             if group in groups:
                 self._offer(group, shard, whole=False)
 
@@ -185,12 +182,24 @@ class Board:
         return any(self._open[key] and self._is_lost(self.plan.nodes[key]) for key in node.upstream)
 
     def _enlist(self, node: Node) -> None:
+        gathers = stage_kind(node.stage).gathers
+        if gathers and self._lacks_all(node):
+            self._waiting.add_all(node.group, self.plan.shards, node.key)
+            return
         for index in sorted(self._open[node.key]):
-            if stage_kind(node.stage).gathers:
+            if gathers:
                 there = self._inputs_there(node, index)
-                self._waiting.setdefault((node.group, index), {})[node.key] = there
+                self._waiting.add(node.group, index, node.key, there)
             elif self._inputs_there(node, index // node.split):
                 self._queue(node, index)
+
+    def _lacks_all(self, node: Node) -> bool:
+        """Whether a node has none of its shards, and nothing to make one from."""
+        return self._is_whole(node.key) and any(map(self._is_whole, node.upstream))
+
+    def _is_whole(self, key: str) -> bool:
+        left = self._open[key]
+        return isinstance(left, Rest) and left.is_whole
 
     def _inputs_there(self, node: Node, shard: int) -> bool:
         upstream = (self.plan.nodes[key] for key in node.upstream)
@@ -200,9 +209,7 @@ class Board:
         if not self._inputs_there(node, shard):
             return
         if stage_kind(node.stage).gathers:
-            waiting = self._waiting.get((node.group, shard), {})
-            if node.key in waiting:
-                waiting[node.key] = True
+            if self._waiting.mark(node.group, shard, node.key):
                 self._offer(node.group, shard)
             return
         for index in stage_shards(node, shard):
@@ -228,7 +235,7 @@ class Board:
             self._now_ready(reader, index // node.split)
 
     def _offer_all(self) -> None:
-        for place in list(self._waiting):
+        for place in self._waiting.places():
             self._offer(*place)
 
     def _offer(self, group: str, shard: int, whole: bool = True) -> None:
@@ -237,7 +244,7 @@ class Board:
         `whole` waits for every system still to come.
         """
         place = (group, shard)
-        keys = self._waiting.get(place, {})
+        keys = self._waiting.at(group, shard)
         ready = [key for key, there in keys.items() if there]
         self.held.discard(place)
         # What a group that was given up would be handed starts it again, and again.
@@ -250,7 +257,7 @@ class Board:
             self.held |= {place} if by_sample else set()
             return
         for key in ready:
-            del keys[key]
+            self._waiting.pop(group, shard, key)
         if by_sample:
             for key in ready:
                 self._queue(self.plan.nodes[key], shard)

@@ -131,7 +131,7 @@ class Claims:
 
     def _remove(self, place: Range, number: int) -> None:
         with contextlib.suppress(StoreError):  # it is void when this driver ends, at the latest
-            self.objects.delete(claim(place.scope, place.span, number))
+            self.objects.remove(claim(place.scope, place.span, number))
 
 
 def remove_void(objects: Objects) -> int:
@@ -144,7 +144,7 @@ def remove_void(objects: Objects) -> int:
                 if who.run:
                     objects.read(RunPlace(who.run).presence(who.driver))
             except FileNotFoundError:
-                objects.delete(path)
+                objects.remove(path)
                 count += 1
     return count
 

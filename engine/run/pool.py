@@ -33,6 +33,14 @@ class Input:
     sha256: str = ""
 
 
+_NOTHING: Mapping[int, str] = {}
+
+
+def _nothing() -> Mapping[int, str]:
+    """One for all units, of which a run has hundreds of thousands."""
+    return _NOTHING
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """What a worker is handed: a shard of one or more stages, or a part of it.
@@ -46,10 +54,10 @@ class Unit:
     shard: int
     targets: tuple[Target, ...]
     positions: tuple[int, int] | None = None
-    quarantined: Mapping[int, str] = field(default_factory=dict)
+    quarantined: Mapping[int, str] = field(default_factory=_nothing)
     merge: bool = False  # put the parts together and commit the shard
     parts: tuple[tuple[int, int], ...] = ()  # when merging, the positions that are committed
-    late: Mapping[int, str] = field(default_factory=dict)  # position -> why it is a `timeout`
+    late: Mapping[int, str] = field(default_factory=_nothing)  # position -> why it is a `timeout`
     inputs: Mapping[str, Input] = field(default_factory=dict)  # by "<key>/<name of the shard>"
     of: tuple[Target, ...] = ()  # of a part with fewer targets than it was cut with: all of them
 

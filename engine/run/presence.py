@@ -88,9 +88,9 @@ class Presence:
             self._thread.join()
         place = RunPlace(self.who.run)
         with contextlib.suppress(StoreError):  # it is not written any more, which says the same
-            self.objects.delete(place.presence(self.who.driver))
+            self.objects.remove(place.presence(self.who.driver))
             if self.is_lost:  # nobody asks for it any more
-                self.objects.delete(place.tombstone(self.who.driver))
+                self.objects.remove(place.tombstone(self.who.driver))
 
     def _keep(self) -> None:
         while not self.is_lost and not self._over.wait(self.seconds / RENEWALS):

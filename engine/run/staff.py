@@ -1,6 +1,6 @@
 """Keeps as many workers of each group as are worth it, and says how much each is handed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from medgen.engine.batching import patience_s
@@ -24,6 +24,7 @@ from medgen.engine.run.schedule import (
     rank,
     urgency,
 )
+from medgen.engine.run.spans import Rest, numbers_of
 from medgen.engine.run.speeds import Speeds
 from medgen.engine.stages import stage_kind
 
@@ -75,11 +76,13 @@ class Staff:
 
     def _count(self) -> None:
         self.left = dict.fromkeys(self.board.plan.groups, 0)
-        for key, shards in self.board.todo.targets.items():
+        pieces: dict[int, list[int]] = {}  # samples of each stage shard, by split
+        for key, targets in self.board.todo.targets.items():
             node = self.board.plan.nodes[key]
-            for shard in shards:
-                count = self.sizes[shard // node.split] // node.split
-                self.left[node.group] += max(1, count)
+            if node.split not in pieces:
+                each = (max(1, size // node.split) for size in self.sizes)
+                pieces[node.split] = [size for size in each for _ in range(node.split)]
+            self.left[node.group] += _total(numbers_of(targets), pieces[node.split])
 
     def note_done(self, unit: Unit, samples: int) -> None:
         """So many samples of a unit are committed, each for all of its targets."""
@@ -319,3 +322,10 @@ class Staff:
         after = {what: free.get(what, 0.0) + own.get(what, 0.0) for what in asked}
         barred = self.crew.starts.is_barred(group, member.machine)
         return not barred and holds(after, asked) and not holds(free, asked)
+
+
+def _total(shards: Collection[int], samples: Sequence[int]) -> int:
+    """The samples of some of all shards; of nearly all of them, by those that are left out."""
+    if isinstance(shards, Rest):
+        return sum(samples) - sum(samples[shard] for shard in shards.gone)
+    return sum(samples[shard] for shard in shards)

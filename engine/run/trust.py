@@ -66,7 +66,9 @@ class Trust:
         group = outcome.group
         self._words[out.machine] = outcome
         bad = self.blame.note_failure(group, out.worker, out.machine, out.slot)
-        if (bad == "machine" or self._cannot_write(out.machine)) and (found := self.retire(out.machine, group, outcome)):
+        if (bad == "machine" or self._cannot_write(out.machine)) and (
+            found := self.retire(out.machine, group, outcome)
+        ):
             self.refused.pop(out.machine, None)
             return found
         tries = self._tries[out.worker, out.slot] = self._tries.get((out.worker, out.slot), 0) + 1

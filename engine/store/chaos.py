@@ -150,6 +150,13 @@ class ChaoticObjects:
         if late:
             raise BusyError(f"chaos: no answer to the deletion of {path}")
 
+    def remove(self, path: str) -> None:
+        """See `Objects.remove`."""
+        late = self._trouble("remove", path)
+        self.inner.remove(path)
+        if late:
+            raise BusyError(f"chaos: no answer to the deletion of {path}")
+
     def _trouble(self, action: str, path: str) -> bool:
         """Fail now, or (True) after the call took effect; be slow before either."""
         number = self._failures.get((action, path), 0)

@@ -80,6 +80,10 @@ class Objects(Protocol):
         """Remove an object or a folder; nothing happens when there is none."""
         ...
 
+    def remove(self, path: str) -> None:
+        """Remove this very object, whatever is below it, and look for nothing before."""
+        ...
+
 
 def inside(path: str) -> str:
     """A path that leads to one place below the root, whatever signs its names are made of.
@@ -138,6 +142,10 @@ class RetryingObjects:
     def delete(self, path: str) -> None:
         """See `Objects.delete`."""
         self._persist(lambda: self.inner.delete(path))
+
+    def remove(self, path: str) -> None:
+        """See `Objects.remove`."""
+        self._persist(lambda: self.inner.remove(path))
 
     def _persist(self, call: Callable[[], T]) -> T:
         until = time.monotonic() + self.longest_s
@@ -249,6 +257,12 @@ class PosixObjects:
                     target.rmdir()  # says why it is still there
             else:
                 target.unlink(missing_ok=True)
+
+    def remove(self, path: str) -> None:
+        """See `Objects.remove`."""
+        target = self._target(path)
+        with explain("delete", str(target)):
+            target.unlink(missing_ok=True)
 
 
 def _raise_unless_gone(err: OSError) -> None:
@@ -390,3 +404,9 @@ class RemoteObjects:
                 if name.strip("/") == full.strip("/") or name.startswith(f"{full}/"):
                     with contextlib.suppress(FileNotFoundError):
                         self.fs.rm_file(name)
+
+    def remove(self, path: str) -> None:
+        """See `Objects.remove`."""
+        full = self._path(path)
+        with explain("delete", f"{self.url}/{path}"), contextlib.suppress(FileNotFoundError):
+            self.fs.rm_file(full)

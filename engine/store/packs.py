@@ -114,6 +114,11 @@ class PackedObjects:
         """See `Objects.delete`."""
         self.delete_all((path,))
 
+    def remove(self, path: str) -> None:
+        """See `Objects.remove`."""
+        self.inner.remove(path)
+        self._take_out((path,))
+
     # ---- what packs are for
 
     def create_together(
@@ -382,7 +387,7 @@ class Glance:
             objects.read_end,
             objects.read_range,
         )
-        self.delete, self.note = objects.delete, objects.note
+        self.delete, self.remove, self.note = objects.delete, objects.remove, objects.note
         self._lock = threading.Lock()
         self._seen: set[PackPlace] = set()
         self._plain: dict[str, frozenset[str]] = {}  # keys with a folder, by stage

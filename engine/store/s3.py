@@ -135,6 +135,11 @@ class S3Objects:
             for start in range(0, len(keys), _AT_ONCE):
                 self._wait(self._delete(keys[start : start + _AT_ONCE]))
 
+    def remove(self, path: str) -> None:
+        """See `Objects.remove`."""
+        with explain("delete", f"{self.url}/{path}"):
+            self._wait(self._delete((self._key(path),)))
+
     def _this_and_below(self, key: str) -> list[str]:
         """The very key, if there is such an object, and those below: mostly in one listing."""
         near = [*itertools.islice(self._list(key), _PAGE + 1)]

@@ -47,6 +47,9 @@ class InStep:
     def delete(self, path: str) -> None:
         self.inner.delete(path)
 
+    def remove(self, path: str) -> None:
+        self.inner.remove(path)
+
 
 def test_a_scoring_unit_reads_and_commits_for_many_systems_at_once(tmp_path: Path) -> None:
     objects = connect(str(tmp_path / "store"))

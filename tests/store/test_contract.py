@@ -75,6 +75,17 @@ def test_a_delete_touches_what_it_names_and_nothing_else(contract_url: str, kind
         assert objects.read(f"d/{name}/near") == b"x"
 
 
+def test_an_object_is_removed_alone_and_twice_is_once(contract_url: str) -> None:
+    objects = connect(contract_url)
+    for name in NAMES:
+        objects.create(f"d/{name}", b"x")
+    for name in NAMES[::2]:
+        objects.remove(f"d/{name}")
+        objects.remove(f"d/{name}")
+    objects.remove("nowhere/d")
+    assert objects.names("d") == sorted(NAMES[1::2])
+
+
 @pytest.mark.parametrize("name", NAMES[::3])
 def test_a_delete_of_what_is_not_there_takes_no_namesake(contract_url: str, name: str) -> None:
     objects = connect(contract_url)
