@@ -42,6 +42,17 @@ class FormatCertainty:
     beats: dict[str, str]  # system -> the word of its lead over the floor; `worse` when below
     best: dict[str, tuple[str, ...]]  # value, as `stage/label/output` -> systems in bold
     spread: float | None  # standard deviation of the headline over samples
+    doubts: dict[str, str] = field(default_factory=dict)  # system -> why its lead is not sure
+
+    @property
+    def word(self) -> str:
+        """How surely the first leads; of the only system, whether it is above the floor."""
+        if self.standing is None:
+            return "not shown"
+        if self.standing.over is not None:
+            return self.standing.word
+        word = self.beats.get(self.standing.order[0], "")
+        return word if word in ("sure", "likely") else "not shown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +160,21 @@ def _format_certainty(data: StoredRun, name: str) -> FormatCertainty | None:
         return None
     mask = format_mask(data, name)
     own = [s.name for s in data.eligible if data.owes(s.name, name)]
-    field = field_of(data, value, own, mask)
+    owed = field_of(data, value, own, mask)
     floor = _floor(data, value, mask)
-    known = field.values[np.isfinite(field.values)]
+    known = owed.values[np.isfinite(owed.values)]
+    pairs = _over_floor(data, value, (floor, *own), mask) if floor and own else []
     return FormatCertainty(
         format=name,
         headline=value.key,
         title=value.title,
         direction=value.direction,
-        standing=standing(field) if own else None,
+        standing=standing(owed) if own else None,
         floor=floor,
-        beats=_beats(data, value, (floor, *own), mask) if floor and own else {},
+        beats={p.right: _word_over_floor(p, value.direction) for p in pairs},
         best={"/".join(v.key): _best(data, v, own, mask) for v in _columns(data, name)},
         spread=float(known.std()) if len(known) > 1 else None,
+        doubts={p.right: p.why for p in pairs if p.why},
     )
 
 
@@ -180,22 +193,18 @@ def _floor(data: StoredRun, value: ValueEntry, mask: Mask) -> str:
     return max(known, key=lambda n: sign * known[n])
 
 
-def _beats(
-    data: StoredRun,
-    value: ValueEntry,
-    systems: Sequence[str],
-    mask: Mask,
-) -> dict[str, str]:
-    """How surely each system is better than the first; `worse` when it is surely below."""
-    field = field_of(data, value, systems, mask)
-    pairs = pair_words(field, [(0, i) for i in range(1, len(systems))])
-    return {p.right: "worse" if _is_behind(p, field.direction) else p.word for p in pairs}
+def _over_floor(
+    data: StoredRun, value: ValueEntry, systems: Sequence[str], mask: Mask
+) -> list[PairWord]:
+    """Each system against the first, the floor."""
+    found = field_of(data, value, systems, mask)
+    return list(pair_words(found, [(0, i) for i in range(1, len(systems))]))
 
 
-def _is_behind(pair: PairWord, direction: str) -> bool:
-    if pair.difference is None:
-        return False
-    return pair.excludes_zero and (pair.difference < 0) == (direction != "lower")
+def _word_over_floor(pair: PairWord, direction: str | None) -> str:
+    """How surely it is better; `worse` when it is surely below."""
+    below = pair.difference is not None and (pair.difference < 0) == (direction != "lower")
+    return "worse" if below and pair.excludes_zero else pair.word
 
 
 def _best(

@@ -26,10 +26,14 @@ def _mark(x: float, y: float, number: int) -> str:
     return f'<svg x="{x:.1f}" y="{y:.1f}" class="s{number}" overflow="visible">{use}</svg>'
 
 
+_WIDE = 620  # a chart that is drawn wider may take a card's whole width
+
+
 def svg(title: str, width: int, height: int, parts: Sequence[str]) -> Markup:
     """A chart with its title; `parts` are finished markup."""
     box = f'viewBox="0 0 {width} {height}" aria-label="{escape(title)}"'
-    head = f'<svg class="chart" role="img" {box}>'
+    kind = "chart wide" if width > _WIDE else "chart"
+    head = f'<svg class="{kind}" role="img" {box}>'
     return Markup(f"{head}<title>{escape(title)}</title>{''.join(parts)}</svg>")
 
 
@@ -92,7 +96,7 @@ def _with_names(
     # Marks are in the way as well: a name upon one is not read.
     taken = [(x, y + 4, 5.0) for (x, y), _ in dots]
     for (x, y), dot in sorted(dots, key=lambda pair: pair[0][1]):
-        half = 3.1 * len(_cut(dot.name)) + 2
+        half = 3.1 * len(cut_middle(dot.name)) + 2
         middle = min(max(x, edges[0] + half), edges[1] - half)
         options = [y - 9, y + 18, y - 21, y + 30, y - 33, y + 42]
         free = [
@@ -102,11 +106,12 @@ def _with_names(
         ]
         spot = free[0] if free else options[0]
         taken.append((middle, spot, half))
-        parts += [text(middle, spot, _cut(dot.name)), _mark(x, y, dot.number)]
+        parts += [text(middle, spot, cut_middle(dot.name)), _mark(x, y, dot.number)]
     return parts
 
 
-def _cut(name: str, most: int = 22) -> str:
+def cut_middle(name: str, most: int = 22) -> str:
+    """A name that is cut in its middle: what tells it from others stands at its ends."""
     half = (most - 1) // 2
     return name if len(name) <= most else f"{name[: most - 1 - half]}…{name[-half:]}"
 
@@ -134,7 +139,7 @@ def group_dots(rows: Sequence[tuple[str, int, Sequence[Dot]]], axis: Axis, label
         parts += [line("grid", (x, 20), (x, height - 20)), text(x, height - 6, tick)]
     for i, (name, count, dots) in enumerate(rows):
         y = 34 + step * i
-        parts += [text(0, y + 4, _cut(name, 16), "start strong")]
+        parts += [text(0, y + 4, cut_middle(name, 16), "start strong")]
         parts += [text(left - 14, y + 4, numbers.count(count), "end")]
         if dots:
             ends = at(min(d.x for d in dots)), at(max(d.x for d in dots))

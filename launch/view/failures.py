@@ -12,7 +12,7 @@ from medgen.launch.report.escaping import shorten, visible
 from medgen.launch.view import numbers
 from medgen.launch.view.board import Axis
 from medgen.launch.view.certain import headline
-from medgen.launch.view.data import Row, StoredRun, SystemEntry
+from medgen.launch.view.data import Row, StoredRun, SystemEntry, value_key, value_title
 
 _Z = 1.959963984540054
 _CAUSES = 40
@@ -239,7 +239,7 @@ def _lacking(row: Mapping[str, object]) -> Iterator[Row]:
     for name, count in row.items():
         if name.startswith("status_") and name not in quiet and isinstance(count, int) and count:
             yield {
-                "stage": row["stage"], "metric": row["metric"], "system": row["system"],
+                "title": value_title(str(row["metric"]), value_key(row)), "system": row["system"],
                 "format": row["format"], "status": name[7:], "count": count,
                 "reason": visible(str(row["reason"] or "")),
             }  # fmt: skip

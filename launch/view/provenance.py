@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
 
+from medgen.engine.plan.plan import Node
 from medgen.launch.report.escaping import visible
 from medgen.launch.view import charts, numbers
 from medgen.launch.view.data import Row, StoredRun, SystemEntry
@@ -58,7 +59,7 @@ def _spell(making: Mapping[str, str], name: str) -> str:
 def plan_graph(data: StoredRun) -> tuple[Markup, list[Row]]:
     """The plan drawn in layers, stages from left to right, and the same as a list."""
     plan, status = data.plan, data.status
-    stages = list(dict.fromkeys(n.stage for n in plan.nodes.values()))
+    stages = _layers(plan.nodes)
     merged: dict[tuple[str, str], list[str]] = defaultdict(list)
     for key, node in plan.nodes.items():
         merged[node.stage, node.label].append(key)
@@ -79,13 +80,14 @@ def plan_graph(data: StoredRun) -> tuple[Markup, list[Row]]:
                 drawn.add(edge)
                 (x1, y1), (x2, y2) = place[edge[0]], place[edge[1]]
                 parts.append(charts.line("join", (x1 + 190, y1 + 11), (x2, y2 + 11)))
-    for k, keys in merged.items():
+    for k in (k for own in column.values() for k in own):
+        keys = merged[k]
         total = sum(plan.shards * plan.nodes[i].split for i in keys)
         done = sum((status.done if status else {}).get(i, 0) for i in keys)
         x, y = place[k]
         kind = "nodebox done" if done == total else "nodebox"
         parts.append(f'<rect class="{kind}" x="{x}" y="{y}" width="190" height="22" rx="4"/>')
-        parts.append(charts.text(x + 8, y + 15, _cut(k[1]), "start strong"))
+        parts.append(charts.text(x + 8, y + 15, charts.cut_middle(k[1], 21), "start strong"))
         parts.append(charts.text(x + 184, y + 15, f"{done}/{total}", "end"))
         rows.append({"stage": k[0], "label": k[1], "done": done, "total": total,
                      "systems": len({s for i in keys for s in plan.nodes[i].systems})})  # fmt: skip
@@ -94,8 +96,26 @@ def plan_graph(data: StoredRun) -> tuple[Markup, list[Row]]:
     return charts.svg(said, 20 + width * len(stages), height, parts), rows
 
 
-def _cut(name: str, most: int = 21) -> str:
-    return name if len(name) <= most else f"{name[:11]}…{name[-8:]}"
+def _layers(nodes: Mapping[str, Node]) -> list[str]:
+    """The stages in the order of the work: none stands before one that it waits for."""
+    depth: dict[str, int] = {}
+    for key, node in nodes.items():
+        depth[key] = 1 + max((depth.get(up, 0) for up in node.upstream), default=0)
+    deepest: dict[str, int] = {}
+    for key, node in nodes.items():
+        deepest[node.stage] = max(deepest.get(node.stage, 0), depth[key])
+    return sorted(deepest, key=lambda stage: deepest[stage])
+
+
+def _units(events: Sequence[Row]) -> Iterator[Row]:
+    """Receipts, one a unit of work: those of several keys that were made together took one time."""
+    seen: set[tuple[object, ...]] = set()
+    for event in events:
+        if event["event"] == "receipt":
+            unit = (event.get("group"), event.get("shard"), event.get("seconds"))
+            if unit not in seen:
+                seen.add(unit)
+                yield event
 
 
 def timeline(data: StoredRun) -> Markup | None:
@@ -104,20 +124,33 @@ def timeline(data: StoredRun) -> Markup | None:
     blocks: dict[str, list[tuple[float, float]]] = defaultdict(list)
     crosses: list[tuple[str, float]] = []
     stages: dict[str, str] = {}
+    for event in _units(events):
+        end, group = _moment(event), str(event.get("group", ""))
+        blocks[group].append((end - float(event.get("seconds") or 0), end))
+        stages[group] = str(event.get("stage", ""))
     for event in events:
-        end = datetime.fromisoformat(str(event["time"])).timestamp()
-        group = str(event.get("group", ""))
-        if event["event"] == "receipt":
-            blocks[group].append((end - float(event.get("seconds") or 0), end))
-            stages[group] = str(event.get("stage", ""))
-        elif event["event"] in ("trouble", "gave_up"):
-            crosses.append((group, end))
+        if event["event"] in ("trouble", "gave_up"):
+            crosses.append((str(event.get("group", "")), _moment(event)))
     if not blocks:
         return None
     first = min(a for own in blocks.values() for a, _ in own)
     last = max(b for own in blocks.values() for _, b in own)
     lanes = [(g, lane) for g in blocks for lane in _lanes(blocks[g], (last - first) / _BLOCKS)]
-    return _draw_lanes(lanes[:_LANES], crosses, stages, (first, last))
+    return _draw_lanes(lanes[:_LANES], crosses, stages, _group_names(data, blocks), (first, last))
+
+
+def _moment(event: Row) -> float:
+    return datetime.fromisoformat(str(event["time"])).timestamp()
+
+
+def _group_names(data: StoredRun, groups: Iterable[str]) -> dict[str, str]:
+    """What each group of workers does, where it does one thing: `answer small-reader`."""
+    found = {}
+    for group in groups:
+        labels = {n.label for n in data.plan.nodes.values() if n.group == group}
+        stage = group.partition("/")[0]
+        found[group] = f"{stage} {labels.pop()}" if len(labels) == 1 else stage
+    return found
 
 
 def _lanes(own: list[tuple[float, float]], least: float) -> list[list[tuple[float, float]]]:
@@ -138,6 +171,7 @@ def _draw_lanes(
     lanes: Sequence[tuple[str, list[tuple[float, float]]]],
     crosses: Sequence[tuple[str, float]],
     stages: Mapping[str, str],
+    names: Mapping[str, str],
     span: tuple[float, float],
 ) -> Markup:
     left, width, step = 220, 1000, 20
@@ -158,7 +192,7 @@ def _draw_lanes(
     for i, (group, blocks) in enumerate(lanes):
         y = 28 + step * i
         if group not in seen:
-            parts.append(charts.text(0, y + 10, _cut(group, 30), "start"))
+            parts.append(charts.text(0, y + 10, charts.cut_middle(names[group], 32), "start"))
             parts += [charts.text(at(m), y + 12, "✕", "cross") for g, m in crosses if g == group]
             seen.add(group)
         parts.append(
@@ -212,19 +246,20 @@ def costs(data: StoredRun) -> list[CostLine]:
 def stage_costs(data: StoredRun) -> list[Row]:
     """Rows, time, tokens and dollars by stage, from the events of this run."""
     found: dict[str, Row] = {}
-    for event in data.events():
-        if event["event"] != "receipt":
-            continue
+    events = data.events()
+    for event in (e for e in events if e["event"] == "receipt" and e.get("part") is None):
         row = found.setdefault(
             visible(str(event["stage"])),
             {"shards": 0, "seconds": 0.0, "tokens": 0, "dollars": 0.0},
         )
         row["shards"] += 1
-        row["seconds"] += float(event.get("seconds") or 0)
         row["tokens"] += int(event.get("completion_tokens") or 0) + int(
             event.get("prompt_tokens") or 0
         )
         row["dollars"] += float(event.get("cost_usd") or 0)
+    for event in _units(events):
+        if (stage := visible(str(event["stage"]))) in found:
+            found[stage]["seconds"] += float(event.get("seconds") or 0)
     return [{"stage": stage} | row for stage, row in found.items()]
 
 

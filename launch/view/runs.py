@@ -90,9 +90,7 @@ def _leaders(objects: Objects, run_id: str) -> list[tuple[str, str, str]]:
     except (FileNotFoundError, MedgenError):
         return []  # the run is older than these words, or is not summarised
     return [
-        (format_short(f.format), f.standing.word, f.standing.order[0])
-        for f in stored.formats
-        if f.standing
+        (format_short(f.format), f.word, f.standing.order[0]) for f in stored.formats if f.standing
     ]
 
 

@@ -88,14 +88,28 @@ def _alone(board: Board, said: FormatCertainty, leader: str) -> tuple[str, str, 
     beats = said.beats.get(leader, "")
     if board.floor is None:
         return "not shown", leader, f" answered alone: {_one(board)}", ""
-    shown = beats in ("sure", "likely")
-    place = "above" if shown else "below" if beats == "worse" else "not shown to be above"
+    place = (
+        "above"
+        if said.word != "not shown"
+        else "below"
+        if beats == "worse"
+        else "not shown to be above"
+    )
     own = next((r.text for r in board.rows if r.entry.name == leader), "-")
     ceiling = f"; ceiling {board.ceiling.text}" if board.ceiling else ""
     rest = (
-        f" answered alone: {own}, {place} the floor, {board.floor.text} of {said.floor}{ceiling}."
+        f" answered alone: {own}{_value_phrase(board.value)}, {place} the floor, "
+        f"{board.floor.text} of {said.floor}{ceiling}."
     )
-    return (beats if shown else "not shown"), leader, rest, ""
+    why = said.doubts.get(leader, "")
+    return said.word, leader, rest, f"{_reason(why, 1)}." if why else ""
+
+
+def _reason(why: str, pairs: int) -> str:
+    """Why a lead is not sure, as a sentence without its stop; one pair is not corrected."""
+    words = "p is not below 0.05" if "correction" in why and pairs == 1 else why
+    words = words.replace("all pairs", f"{pairs} pairs")
+    return f"{words[:1].upper()}{words[1:]}"
 
 
 def _unit(value: ValueEntry) -> tuple[str, str]:
@@ -135,8 +149,7 @@ def _note(data: StoredRun, said: FormatCertainty, pairs: int) -> str:
         times = f"corrected for {pairs} pairs, and " if pairs > 1 else ""
         notes.append(f"Holds {times}with missing answers at worst")
     else:
-        why = standing.why.replace("all pairs", f"{pairs} pairs")
-        notes.append(why[:1].upper() + why[1:])
+        notes.append(_reason(standing.why, pairs))
     others = _contradictions(data, said, standing.order[0])
     return "; ".join([*notes, *others]) + "."
 

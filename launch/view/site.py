@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from medgen.engine.errors import ImageError
 from medgen.launch.view import (
+    charts,
     curves,
     failures,
     metricspage,
@@ -277,8 +278,12 @@ class Site:
         return self.page(
             "failures",
             "failures",
-            title_words=f"{total} of {numbers.count(owed)} predictions have no value",
-            summary_words=f"{words}None was scored 0; every mean says how many it stands on.",
+            title_words=f"{total} of {numbers.count(owed)} predictions have no value"
+            if found
+            else f"No prediction failed, of {numbers.count(owed)}",
+            summary_words=f"{words}None was scored 0; every mean says how many it stands on."
+            if found
+            else "What has no value all the same is listed below; it is never counted as 0.",
             total=len(found),
             statuses=statuses,
             lines=lines,
@@ -376,6 +381,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.globals |= {
+        "middle": charts.cut_middle,
         "count": numbers.count,
         "percent": numbers.percent,
         "number": numbers.number,

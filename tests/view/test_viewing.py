@@ -17,10 +17,11 @@ from view.browsing import HOSTILE, small, stored
 from benchmarks.made_run import NAMES
 from medgen.engine.results.certainty import Field, pair_words, samples_needed, standing
 from medgen.engine.store.connect import connect
-from medgen.launch.view import numbers, scripts
+from medgen.launch.view import numbers, provenance, scripts
 from medgen.launch.view.bundle import write_bundle
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.failures import general, wilson
+from medgen.launch.view.runs import run_lines
 from medgen.launch.view.serving import COOKIE, Viewer
 from medgen.launch.view.site import STATIC, Site, data_script
 from medgen.launch.view.trends import trends
@@ -252,6 +253,30 @@ def test_a_system_that_answered_alone_is_held_against_the_floor(tmp_path: Path) 
             assert said.bold == NAMES[0]
             assert f", {words}, " in said.rest
             assert "of copy-input; ceiling" in said.rest
+            assert bool(said.note) == (said.word != "sure")
+        words = [said.word for said in sayings(made.data, made.certainty, made.boards)]
+        assert [word for _, word, _ in run_lines(made.data.objects)[0].leaders] == words
+
+
+def test_work_on_several_keys_at_once_took_its_time_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = {"event": "receipt", "time": "2026-11-29T02:20:15.547+00:00", "part": None}
+    one |= {"group": "score", "stage": "score", "shard": 0, "seconds": 8.0, "prompt_tokens": 3}
+    part = one | {"part": [0, 4], "seconds": 2.0}
+    merged = one | {"shard": 1, "seconds": 1.0}
+    made = [one, one | {"key": "other"}, part, merged]
+    monkeypatch.setattr(StoredRun, "events", lambda self: made)
+    (line,) = provenance.stage_costs(site.data)
+    assert (line["shards"], line["seconds"], line["tokens"]) == (3, 11.0, 9)
+    drawn = str(provenance.timeline(site.data))
+    assert drawn.count('class="idle"') == 3  # a lane a unit: they end at once
+
+
+def test_stages_stand_in_the_order_of_the_work(site: Site) -> None:
+    layers = [row["stage"] for row in provenance.plan_graph(site.data)[1]]
+    for earlier, later in (("answer", "score"), ("score", "judge")):
+        assert max(at for at, s in enumerate(layers) if s == earlier) < layers.index(later)
 
 
 def test_one_system_stands_against_the_floor_and_nothing_failed_is_not_hot(tmp_path: Path) -> None:

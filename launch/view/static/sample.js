@@ -213,7 +213,7 @@
     const notes = [...troubles].map(([status, reason]) => el("p", { class: "note" }, el("b", { class: "warn" }, "no value"), ": " + status + (CURES[status] ? ", " + CURES[status] : "") + (reason ? " (" + medgen.plain(reason).slice(0, 200) + ")" : "")));
     $("scores").replaceChildren(el("div", { class: "cardhead" }, el("h2", {}, "Scores"), el("span", { class: "grow" }), el("span", { class: "note" }, "✓ ✗ against the protocol's threshold")), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Scores, scrollable" }, el("table", {}, el("caption", { class: "vh" }, "Scores of this sample"), el("thead", {}, head), el("tbody", {}, lines))), ...notes);
   }
-  const shortName = (s) => { const n = name(s); return n.length <= 11 ? n : n.split(/[-+_ ]/)[0].slice(0, 11); };
+  const shortName = (s) => { const n = name(s); if (n.length <= 13) return n; const first = n.split("+")[0], own = model.systems.filter((o) => o.name.split("+")[0] === first).length; return own === 1 && first.length <= 13 ? first : n.slice(0, 6) + "…" + n.slice(-6); };
 
   /* ---- judges ---- */
   let chosen = null;
