@@ -24,10 +24,14 @@ _STATED = re.compile(
     rf"(?:(?:{ENGLISH}|{ANSWER}|blanks?|words?|terms?|phrase|fill(?:[ -]in)?)(?:{END}|(?=\d))[\"']?"
     rf"(?:\s*(?:{RIGHT}){END})?\s*(?:\(?\d{{1,2}}\)?|in the blank|for the blank)?"
     rf"\s*(?:(?:{IS}){END}|{SIGN})\s*:?\s*)"
-    r"|^\s*(?:it|this|that)(?:'s| is| should be| would be| must be)\s(?:an?\s)?"
     r"|^\s*i (?:would |'d )?(?:fill in|fill it with|say|answer)\s?:?\s"
     r"|^\s*(?:正确|最终)?(?:的)?(?:答案|答え|回答|正解)\s?(?:是|为|は|:)\s?"
     r"|^\s*(?:정답|답)\s?(?:은|는|:)\s?",
+    re.IGNORECASE,
+)
+_WEAKLY = re.compile(
+    r"\s*(?:i (?:think|believe|guess|would say)(?: that)?\s)?"
+    r"(?:it|this|that)(?:'s| is| should be| would be| must be)\s(?:an?\s)?",
     re.IGNORECASE,
 )
 _EACH = re.compile(rf"\b(?:{_COUNTED})\s(?:blank|gap|word|one|answer)\b", re.IGNORECASE)
@@ -101,7 +105,8 @@ def _statements(words: str) -> list[str]:
     lines = [line for line in words.split("\n") if line.strip()]
     found: list[str] = []
     for index, line in enumerate(lines):
-        if intro := _STATED.match(line):
+        # Below an answer, "this is" begins its reasons.
+        if intro := _STATED.match(line) or (index == 0 and _WEAKLY.match(line)) or None:
             rest = line[intro.end() :].strip()
             # A label alone in its line is the heading of all that follows.
             found += [rest] if rest else [x for x in lines[index + 1 :] if not _sentence(x)]

@@ -13,7 +13,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from medgen.engine.answers.dressing import plain_words
-from medgen.engine.answers.forms import canonical, one_spelling
+from medgen.engine.answers.forms import one_spelling
+from medgen.engine.answers.naming import alone, letters, named_by_place, own_words, union_of
 from medgen.engine.answers.negation import is_denied
 from medgen.engine.answers.options import Option, Options, options_of
 from medgen.engine.answers.phrases import (
@@ -22,6 +23,7 @@ from medgen.engine.answers.phrases import (
     ANOTHER,
     ANSWER_IS,
     ARTICLE,
+    CORRECTED,
     DENIAL,
     EPITHETS,
     INITIALS,
@@ -36,14 +38,17 @@ from medgen.engine.answers.phrases import (
     NAMED,
     NEAR,
     NO_STATEMENT,
+    ONLY_ANSWER,
     PAREN,
     PERHAPS,
+    PLURAL,
     REASON,
     WEAKLY,
+    YES,
 )
 
 _IN_NUMBER = re.compile(
-    r"\d[.,/]$|[+<>=~\u00b1]\s?$|(?:minus|plus|than)\s$"
+    r"\d[.,/]$|[+<>=~\u00b1]\s?$|(?:minus|negative|plus|than)\s$"
 )  # what stands before a part of a number
 _LONGEST = 20_000  # characters of a reply that are read, from its beginning and from its end
 
@@ -69,7 +74,10 @@ def read_choice(text: str, choices: tuple[str, ...]) -> Reading:
         return Reading(None, "empty")
     if len(words) > 2 * _LONGEST:
         words = f"{words[:_LONGEST]}\n{words[-_LONGEST:]}"
-    return _Finder(words, options_of(choices) if choices else _letters()).reading()
+    options = options_of(choices) if choices else letters()
+    if placed := named_by_place(words, options):
+        return Reading(placed.key)
+    return _Finder(words, options).reading()
 
 
 def stated_options(text: str, choices: tuple[str, ...]) -> frozenset[str]:
@@ -98,37 +106,12 @@ def read_reference(reference: str, choices: tuple[str, ...]) -> Reading:
     """
     words = plain_words(reference)
     if not choices:
-        letter = _alone(words, _letters())
+        letter = alone(words, letters())
         return Reading(letter.key) if letter else Reading(None, "no options and no letter")
     options = options_of(choices)
     named = None if options.labelled else options.by_words(words)
-    found = named or _alone(words, options)
+    found = named or alone(words, options)
     return Reading(found.key) if found else Reading(None, "it is none of the options")
-
-
-def _own(option: Option) -> str:
-    """An option's words as they are looked for in a reply."""
-    return one_spelling(option.words).casefold().strip(" .?!,;:")
-
-
-def _letters() -> Options:
-    return Options(tuple(Option(chr(65 + i), "") for i in range(26)), labelled=True)
-
-
-def _alone(words: str, options: Options) -> Option | None:
-    """The option that these words are, with nothing beside it."""
-    bare = words.strip().strip("()[]{}.,:;'\"*")
-    if found := options.by_label(bare) or options.by_words(words):
-        return found
-    parts = re.match(
-        rf"{LABEL}(?:\s?[.):\]\u3001-]\s*|\s+)(?P<words>\S.*)", words.strip(), re.DOTALL
-    )
-    if parts is None:
-        return None
-    named = options.by_label(parts["label"])
-    if named is None or canonical(parts["words"]) != canonical(named.words):
-        return None
-    return named
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +131,7 @@ class _Finder:
         self._lower = words.casefold() if len(words.casefold()) == len(words) else words.lower()
         self._options = options
         spellings = {
-            _own(o): o
+            own_words(o): o
             for o in options.each
             if o.words and options.by_words(o.words) is o  # what two options say names neither
         }
@@ -164,7 +147,8 @@ class _Finder:
             if len(keys) == 1:
                 return Reading(keys.pop())
             if keys:
-                return Reading(None, "ambiguous")
+                both = union_of(keys, self._options)
+                return Reading(both.key) if both else Reading(None, "ambiguous")
         return Reading(None, "no_option_detected")
 
     # Strong statements -------------------------------------------------------------------------
@@ -172,7 +156,9 @@ class _Finder:
     def statements(self) -> Iterator[AbstractSet[str]]:
         yield from self._lines()
         yield from self._introductions()
-        for pattern in (IS_ANSWER, IS_ANSWER_HAN):
+        for again in CORRECTED.finditer(self._words):
+            yield self._object(again.end(), strict=False, floor=again.end())
+        for pattern in (IS_ANSWER, IS_ANSWER_HAN, ONLY_ANSWER):
             for found in pattern.finditer(self._words):
                 option = self._options.by_label(found["label"])
                 before = self._lower[max(0, found.start() - 40) : found.start()]
@@ -221,7 +207,7 @@ class _Finder:
             place = end + 1
             if not line.strip():
                 continue
-            whole = _alone(line, self._options)
+            whole = alone(line, self._options)
             led = {whole.key} if whole else self._lead(start, end)
             if led and (whole or first or self._begins_with_label(start, end)):
                 yield _Lead(frozenset(led), whole is not None, self._affirms(start, end, led))
@@ -235,10 +221,11 @@ class _Finder:
             return False
         rest = line[found.end() :].lstrip(" .):]")
         option = self._options.by_label(found["label"])
-        own = _own(option) if option else ""
+        own = own_words(option) if option else ""
         if own and rest.casefold().startswith(own):
             rest = rest[len(own) :]
-        return bool(AFFIRMED.match(rest) or AFFIRMED.match(line[found.end() :]))
+        closed = not own.startswith("yes") and YES.match(rest)
+        return bool(closed or AFFIRMED.match(rest) or AFFIRMED.match(line[found.end() :]))
 
     def _of_list(self, leads: Sequence["_Lead"], last: Option | None) -> Iterator[frozenset[str]]:
         """What a list or a discussion of the options states.
@@ -251,7 +238,11 @@ class _Finder:
             yield from affirmed
             return
         whole = [lead.whole for lead in leads]
-        if whole[-1] and not whole[-2]:
+        quoted = [frozenset({option.key}) for option in self._options.each]
+        keys = [lead.keys for lead in leads]
+        if len(leads) == len(quoted) + 1 and quoted in (keys[1:], keys[:-1]):
+            yield keys[0] if keys[1:] == quoted else keys[-1]  # beside the list as it was asked
+        elif whole[-1] and not whole[-2]:
             yield leads[-1].keys
         elif whole[0] and not any(whole[1:]):
             yield leads[0].keys
@@ -271,7 +262,7 @@ class _Finder:
         words = self._words.strip()
         last = re.split(r"(?<=[.!?;])\s+|\n+|(?<=[\u3002\uff01])", words)[-1]
         before = words[: len(words) - len(last)]
-        found = _alone(last, self._options)
+        found = alone(last, self._options)
         # "(not A. Pneumothorax)": the sentence begins before its label.
         label = re.search(r"[\s(]([A-Za-z])\.\s*$", before)
         inside = label and found and self._options.by_label(label[1]) is found
@@ -304,7 +295,7 @@ class _Finder:
             return set() if taken_back else {option.key, *others}
         if is_denied(self._lower, start, end, floor):
             return set()
-        own = _own(option)
+        own = own_words(option)
         marked = MARKED.match(rest)
         after = rest[marked.end() :].lstrip() if marked else rest.lstrip()
         inner = after.lstrip("(")
@@ -408,10 +399,15 @@ class _Finder:
     def _words_at(self, place: int) -> tuple[Option, int] | None:
         """The option whose words stand at a place, the longest, and where they end."""
         for words, option in self._spellings:
-            end = place + len(words)
-            if self._lower.startswith(words, place) and self._is_apart(place, end):
-                return option, end
+            if self._lower.startswith(words, place):
+                end = self._plural(words, place + len(words))
+                if self._is_apart(place, end):
+                    return option, end
         return None
+
+    def _plural(self, words: str, end: int) -> int:
+        """Where words end that may stand in the plural."""
+        return end + 1 if PLURAL.search(words) and self._lower.startswith("s", end) else end
 
     def _is_apart(self, start: int, end: int) -> bool:
         """Whether what stands there is no part of a longer word or number."""
@@ -443,7 +439,7 @@ class _Finder:
         for intro in WEAKLY.finditer(self._words):
             free = PERHAPS.match(intro[0]) and self._lower[: intro.start()].rstrip()[-1:] in ",;."
             strict = not intro[0].isascii()  # no article there that could be taken for a letter
-            yield self._object(intro.end(), strict, intro.start() if free else 0)
+            yield self._object(intro.end(), strict, intro.end() if free else 0)
 
     def _mentions(self) -> Iterator[set[str]]:
         for found in (f for pattern in (NAMED, PAREN) for f in pattern.finditer(self._words)):
@@ -472,7 +468,8 @@ class _Finder:
         return sorted(taken, key=lambda span: span[0])
 
     def _places(self, words: str) -> Iterator[tuple[int, int]]:
-        spans = (found.span() for found in re.finditer(re.escape(words), self._lower))
+        starts = (found.start() for found in re.finditer(re.escape(words), self._lower))
+        spans = ((a, self._plural(words, a + len(words))) for a in starts)
         # Of two letters is said what is written as the option is: "CT", not "ct".
         short = len(words) < 3 and words.isascii()
         written = self._written.get(words, "")

@@ -7,6 +7,7 @@ exponent and a unit always do.
 
 import re
 import unicodedata
+from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
 
@@ -79,20 +80,51 @@ _SIGN = re.compile(r"(?<![\w)\]%])([+-])\s?(?=\.?\d)")
 _TIMES = re.compile(r"(?<=\d)\s?[x\u00d7*]\s?(?=\d)")
 _RANGE = re.compile(r"(?<=\d)(\s?(?:%|[a-z]{1,3}))?\s(?:-|to)\s(?=\d)")
 _WORDED = (
+    (re.compile(r"(?<!\w)(?:at least|no less than|not less than|no fewer than)\s(?=\d)"), ">="),
+    (re.compile(r"(?<!\w)(?:at most|no more than|not more than|up to)\s(?=\d)"), "<="),
     (re.compile(r"(?<!\w)(?:less|fewer|smaller|lower) than\s(?=\d)"), "<"),
     (re.compile(r"(?<!\w)(?:more|greater|larger|higher|bigger) than\s(?=\d)"), ">"),
-    (re.compile(r"(?<!\w)minus\s(?=\d)"), "-"),
+    (re.compile(r"(?<!\w)(?:minus|negative)\s(?=\d)"), "-"),
     (re.compile(r"(?<=\d)\s:\s(?=\d)"), ":"),
-    (re.compile(r"(?<!\w)at least\s(?=\d)"), ">="),
-    (re.compile(r"(?<!\w)at most\s(?=\d)"), "<="),
+    (re.compile(r"(?<!\w)(\d[\d.,]{0,20}) or (?:more|greater|higher|above|over)(?!\w)"), r">=\1"),
+    (re.compile(r"(?<!\w)(\d[\d.,]{0,20}) or (?:less|fewer|lower|below|under)(?!\w)"), r"<=\1"),
+    (re.compile(r"(?<=10)\sto the (?:power of\s)?(?=[+-]?\d)"), "^"),
+    (re.compile(r"^([<>=~+-]{0,2}\d{1,3})[ '](\d{3})(?!\d)(?=\s?[^\W\d]*$)"), r"\1\2"),
 )
 _RELATION = re.compile(r"([<>=~])\s(?=[\d-])|\s?(\u00b1)\s?")
 _POINT = re.compile(r"\.\d")
 _UNIT_GAP = re.compile(r"(?<=\d)\s(?=%|°|[µμ]?[a-z]{1,4}\d?(?:/[a-z]{1,4}\d?)?(?![\w]))")
+
+
+def _short(unit: str) -> Callable[[re.Match[str]], str]:
+    """A unit that is written out, as its sign with that of its prefix."""
+    return lambda found: f"{_PREFIXES.get(found[1], '')}{unit}"
+
+
+def _square_unit(found: re.Match[str]) -> str:
+    return f"{found[1] or _PREFIXES.get(found[2], '')}m2"
+
+
+_PREFIXES = {"nano": "n", "micro": "\u03bc", "milli": "m", "centi": "c", "deci": "d", "kilo": "k"}
+_COUNTS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve"),
+)
+# "One" is a pronoun too, unless it is all that is said.
+_COUNTED = re.compile(rf"(?<![\w-])(?:{'|'.join(_COUNTS[2:])})(?![\w-])|^(?:zero|one)$")
+_SAME_UNIT = re.compile(
+    r"(?<![\w.])(\d[\d.]{0,20})\s?([a-zμ°%]{1,4})\s?(?:-|to)\s?(\d[\d.]{0,20})\s?(?=\2(?!\w))"
+)
 _UNITS = (
-    (re.compile(r"(?<=\d)\s?milli(?:meters?|metres?)\b"), "mm"),
-    (re.compile(r"(?<=\d)\s?centi(?:meters?|metres?)\b"), "cm"),
-    (re.compile(r"(?<=\d)\s?milli(?:liters?|litres?)\b"), "ml"),
+    (re.compile(r"(?<=\d)\s?(milli|centi|kilo)?(?:meters?|metres?)\b"), _short("m")),
+    (re.compile(r"(?<=\d)\s?(milli|deci|micro)?(?:liters?|litres?)\b"), _short("l")),
+    (re.compile(r"(?<=\d)\s?(milli|kilo|micro|nano)?grams?\b"), _short("g")),
+    (re.compile(r"(?<=\d)\s?(kg|mg|cm|mm|ml)s\b"), r"\1"),
+    (
+        re.compile(r"(?<=\d)\s?(?:sq\.?|square)\s?(?:(m|c|k)m|(milli|centi)?met(?:er|re)s?)\b"),
+        _square_unit,
+    ),
+    (re.compile(r"(?<=\d)\s?(?:°|degrees?|deg)\s?(c)elsius\b"), r"°\1"),
     (re.compile(r"\bmm\shg\b"), "mmhg"),
     (re.compile(r"(?<=\d)\s?°\s(?=[cf]\b)"), "°"),
     (re.compile(r"(?<=\d)\s?(?:percent|per cent)\b"), "%"),
@@ -138,10 +170,16 @@ def canonical(text: str) -> str:
     return _compared(text) if len(text) <= _SHORT else _make_canonical(text)
 
 
+def _digits_of(found: re.Match[str]) -> str:
+    return str(_COUNTS.index(found[0]))
+
+
 def _make_canonical(text: str) -> str:
     words = _without_edges(" ".join(one_spelling(text).casefold().split()))
+    words = _COUNTED.sub(_digits_of, words)
     for pattern, unit in (*_UNITS, *_WORDED):
         words = pattern.sub(unit, words)
+    words = _SAME_UNIT.sub(r"\1-\3", words)
     words = _DECIMAL_COMMA.sub(lambda m: f"{m[1].replace('.', '')}.{m[2]}", words)
     words = _RANGE.sub(r"\1-", _LOST_POWER.sub(lambda m: f"^{m[1] or m[2]}", words))
     words = _POWER.sub(r"\1", words)

@@ -44,13 +44,13 @@ OPTION = either(
     "ตัวเลือก ข้อ विकल्प الخيار گزینه אפשרות",
 )
 IS = either(
-    "is are was would_be should_be must_be will_be remains might_be may_be could_be",
-    "appears_to_be seems_to_be lautet ist wäre est es son sería é são",
+    "is are was would_be should_be must_be will_be remains might_be may_be could_be has_to_be",
+    "appears_to_be seems_to_be ought_to_be to_be lautet ist wäre est es son sería é são",
     "seria è sarebbe to jest brzmi je znie er on este είναι adalah ialah är là คือ है হল هي هو است",
     "היא הוא to_jest это",
 )
 SIGN = r"=>|->|=|:|-|'s(?=\s)"
-THE = either("la el lo l' le les die der das den de het il the una un ein eine to")
+THE = either("la el lo l' le les die der das den de het il the una un ein eine to η ο το")
 # What takes a statement back, right after its introduction.
 NOT = either(
     "not n't never neither unlikely no nicht kein keine keinesfalls niet geen não nao non",

@@ -21,7 +21,9 @@ _BEFORE = re.compile(
     r"\b(?:no(?!\s(?:doubt|question|longer\sin)|\s?,)|not(?!\s(?:only|just|merely|doubt))|n't|"
     r"never|without|neither|nor|rather than|instead of|unlike|except|excludes?|excluding|"
     r"rul(?:es?|ed|ing) out|unlikely|lacks?|lack of|absence of|absent|negative for|free of|denies|"
-    r"against|incorrect|wrong|cannot be|can't be|(?:less|least) likely(?! than)|versus|vs|"
+    r"against|incorrect|wrong|"
+    r"(?<!no\s)(?<!a\s)(?<!any\s)(?<!of\s)(?<!beyond\s)(?<!not\s)(?<!n't\s)(?<!little\s)doubt(?:ful)?|"
+    r"cannot be|can't be|(?:less|least) likely(?! than)|versus|vs|"
     r"as opposed to|(?:more|better|greater|rather)\s(?:[a-z]+\s){0,3}than|other than|"
     r"anything but|everything but|all but)\b"
     rf"|(?<=[a-z])n't\b|(?<!\w)(?:{DENYING})(?!\w)|{DENYING_HAN}"
@@ -38,6 +40,7 @@ _AFTER = re.compile(
     r"does not|doesn't|do not|don't|would not|wouldn't|is no\b)"
     # "A: incorrect", where nothing else is said.
     r"|\s?(?::|-|,)\s?(?:is\s)?(?:incorrect|wrong|false|excluded|ruled out|unlikely|absent)\b"
+    r"|\s?[:=]\s?(?:no|negative|none)(?=\s*(?:[.,;|\n]|$))|\s?\(-\)"
     rf"|{DENIED_AFTER}"
 )
 _BEFORE_REACH, _AFTER_REACH = 160, 200  # characters around a mention in which a cue is looked for

@@ -63,6 +63,10 @@ _LABELLED = re.compile(
 _LISTED = re.compile(
     rf"(?<![\w.])(?:\*\*)?([(\[]?)([^\W\d_]|[ivxIVX]{{1,4}}|\d{{1,2}})({_MARK})(?:\*\*)?(?=\s?[^\s.)])"
 )
+_OF_THESE = re.compile(
+    r"(?<!\w)(none|all|neither|both) of (?:the (?:above|listed|given|options?|choices?|others?|"
+    r"answers?)(?: (?:above|options?|choices?|answers?))?|these(?: options| choices)?|them)(?!\w)"
+)
 _KEPT = 256  # items whose options are remembered: a prompt, and each system's reply, ask for them
 _LONGEST = 400  # characters of an option that stands in the middle of a line
 _LINKS = re.compile(
@@ -103,7 +107,7 @@ class Options:
         found: dict[str, list[Option]] = {}
         for option in self.each:
             if option.words:
-                found.setdefault(canonical(option.words), []).append(option)
+                found.setdefault(_comparable(option.words), []).append(option)
         return found
 
     @cached_property
@@ -126,8 +130,13 @@ class Options:
 
     def by_words(self, words: str) -> Option | None:
         """The option whose words these are, in canonical form; None also when two have them."""
-        found = self._words.get(canonical(words), [])
+        found = self._words.get(_comparable(words), [])
         return found[0] if len(found) == 1 else None
+
+
+def _comparable(words: str) -> str:
+    """Words in canonical form; whatever "none" and "all" are said to be of is the same."""
+    return _OF_THESE.sub(r"\1 of these", canonical(words))
 
 
 def options_of(choices: Sequence[str]) -> Options:

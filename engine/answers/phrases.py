@@ -57,7 +57,8 @@ IS_ANSWER = re.compile(
     rf"(?<!{NEAR})(?:(?:{OPTION}|{ENGLISH}|{ANSWER})\s?)?{LABEL}"
     rf"(?:\s?\([^()\n]{{1,60}}\))?\s+"
     rf"(?:(?:(?:{IS})|seems)\s+(?:clearly\s|definitely\s)?(?:(?:{THE}|my)\s)?{_RIGHT_ONE}"
-    rf"|(?:{IS})\s+(?:better|more likely|preferred|favou?red)\b"
+    rf"|(?:{IS})\s+(?:the\s)?(?:better|preferred|favou?red|(?:more|most) (?:likely|consistent|"
+    r"probable|plausible|compatible|appropriate))\b|remains(?=\s*(?:[.!,;]|$))"
     rf"|{_BEST}\s[a-z]+\b|(?:fits|matches|describes|explains)\b[^.;\n]{{0,60}}?\bbest\b)",
     re.IGNORECASE,
 )
@@ -65,6 +66,11 @@ IS_ANSWER_HAN = re.compile(
     rf"(?<!{NEAR}){LABEL}\s?(?:选项|選項|項|项|番)?\s?(?:是|が|は|가|이)?\s?"
     r"(?:正确|正確|对的|對的|正解|正しい|正答|最も適切|最符合|最合适|最合適|"
     r"정답|맞습|맞다|옳|가장 적절)"
+)
+ONLY_ANSWER = re.compile(
+    rf"\bonly\s(?:option\s)?{LABEL}\s(?:fits|matches|is|remains|explains|applies|"
+    r"works|describes)\b",
+    re.IGNORECASE,
 )
 WEAKLY = re.compile(
     r"\b(?:(?:it|this|that)(?:'s|'d be| is| has to be| must be| should be| would be| could be|"
@@ -74,6 +80,9 @@ WEAKLY = re.compile(
     r"|(?:definitely|clearly|obviously|certainly|surely|undoubtedly)"
     r"|vote for|go(?:ing)? with|i'll take|supports?|fits?|match(?:es)?|points? (?:to|at)|favou?rs?"
     r"|(?:most )?(?:likely|probable)|probably|presumably|perhaps|maybe|choose|select|pick"
+    r"|leav(?:es|ing)(?: us)?(?: with)?(?: only)?|by (?:process of )?(?:elimination|exclusion)"
+    r"|without (?:a |any )?doubt|no doubt(?: about it)?|(?<=[,;]\s)but"
+    r"|(?:based|relying) on (?:the|this) (?:[a-z-]+\s){0,2}(?:images?|pictures?|scans?|findings?)"
     r"|lean(?:ing)?(?: more)? towards?|ergo|sondern|sino|(?<=,\s)а|creo que(?: es)?"
     r"|je pense que(?: c'est)?|ich denke,?(?: es ist| dass es)?|acho que(?: é)?|penso che(?: sia)?"
     r"|думаю,?(?: что)?(?: это)?"
@@ -83,9 +92,11 @@ WEAKLY = re.compile(
     re.IGNORECASE,
 )
 NO_STATEMENT = re.compile(
-    r"(?:\b(?:wrong|incorrect|not|no|least likely|falsche|mauvaise|fausse|неправильный|неверный|"
+    r"(?:\b(?:wrong|incorrect|not|no|least likely|second|third|next|initial|first|previous|earlier|"
+    r"original|preliminary|tentative|alternative|falsche|mauvaise|fausse|неправильный|неверный|"
     r"errada|sbagliata)|n't)\s+(?:the\s)?$|(?:错误|錯誤|不正确|不正確|誤った)的?$|不$|"
-    r"(?:\b(?:if|whether|unless|suppose|neither|nor|doubt|not|incorrect|wrong|false|least "
+    r"(?:\b(?:tempting|at first|(?:some|many|one|people|others) (?:may|might|would|could)|"
+    r"if|whether|unless|suppose|neither|nor|doubt|not|incorrect|wrong|false|least "
     r"likely)|n't)\b[^.,;\n]*$"
 )
 LEAD = re.compile(
@@ -101,21 +112,42 @@ DENIAL = re.compile(
     rf"(?:definitely\s|clearly\s|probably\s)?(?:(?:{NOT}){END}|不是|并非|並非|不)", re.IGNORECASE
 )
 INSTEAD = re.compile(
-    rf"(?<!\w)(?:{TURNING})(?:\s(?:es|ist|est|the|la|die))*\s+|(?:而是|应是|应为)\s?", re.IGNORECASE
+    rf"(?<!\w)(?:{TURNING})(?:\s(?:es|ist|est|the|la|die))*\s+"
+    r"|,\s(?:it|this|that)(?:'s|\sis)\s+|(?:而是|应是|应为)\s?",
+    re.IGNORECASE,
 )
 # Another label right after the first: "A or B", "A, C", "A/B", "A and C", "A through C".
 ANOTHER = re.compile(
-    r"\s?\(?(?:,|/|&|\+|;|\b(?:or|and|through|to|o|ou|oder|или|of|lub|atau|y|e|et|und|и|en|ve|veya)\b"
+    r"\s?\(?(?:,|/|&|\+|;|\?+|\b(?:or|and|through|to|o|ou|oder|или|of|lub|atau|y|e|et|und|и|en|ve|veya)\b"
     r"|或|和|及|と|または|또는|과|와|\u3001|-)\s?(?:\b(?:or|and)\b)?\s?"
     rf"(?:option|choice)?\s?{LABEL}"
-    r"(?=\s*(?:[,.;:)/&+\u3002]|or\b|and\b|both\b|are\b|$|\n))",
+    r"(?=\s*(?:[,.;:)/&+?\u3002]|or\b|and\b|both\b|are\b|$|\n))",
     re.IGNORECASE,
 )
 # What may stand after a label at the beginning of a line for it to be the answer.
 MARKED = re.compile(
     r"\s?[.):!?\]\u3001\u3002\u2026](?!\w)|\s?[.)\]\u3001\u3002](?=\w{2})|\s?-\s|\s?[;\n]|\s*$|,\s"
     r"|,(?=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])|选项|選項|번|\s?\((?=[^\x00-\x7f])"
+    r"|\s?\((?=(?:(?:high|low|medium|moderate|very)\s)?(?:confiden|probab|certain|sure)|~?\d{1,3}\s?%)"
 )
+# What takes back the answer that stands before it, and gives another.
+CORRECTED = re.compile(
+    r"(?:\b(?:no,?\s)?wait\b|\bactually\b|\bcorrection\b|\bscratch that\b|\bi mean(?:t)?\b|"
+    r"\bon second thoughts?\b|\b(?:oops|sorry)\b|(?:\.\.|\u2026|-)\s?no\b)[ ,.:;!\u2026-]{1,6}"
+    r"(?:no,?\s)?"
+    r"(?:i (?:meant?|choose|pick)\s|it(?:'s| is)\s|make (?:it|that)\s)?",
+    re.IGNORECASE,
+)
+# A word that takes a plural by an s.
+PLURAL = re.compile(r"[a-z]{4}(?<!s)$")
+# An option that is named by its place.
+ORDINAL = re.compile(
+    r"(?:(?:the\s)?(?:correct\s|final\s)?answer(?:\sis|:)\s?)?(?:it(?:'s| is)\s)?(?:the\s)?"
+    r"(?P<place>first|second|third|fourth|fifth|sixth|last|[1-6](?:st|nd|rd|th))\s"
+    r"(?:option|choice|alternative|one|answer|item)[.!]?",
+    re.IGNORECASE,
+)
+PLACES = ("first", "second", "third", "fourth", "fifth", "sixth")
 # Another label right before one that is called right: "both A and C are right".
 JOINED = re.compile(
     rf"(?<!{NEAR})(?P<label>[A-Za-z])\s?(?:/|&|\b(?:or|and|y|e|et|ou|oder|und|и)\b)\s?"
@@ -128,11 +160,14 @@ AFFIRMED = re.compile(
     r"(?! but| only)",
     re.IGNORECASE,
 )
+YES = re.compile(r"\s?[-:=]?\s?yes\b(?! but| only| and no)", re.IGNORECASE)
 LINK = re.compile(
     r"\s?(?:,|/|&|\b(?:or|and|nor|und|oder|et|ou|y|o|e|и|или)\b|和|或|及|、)+\s?(?:and\s|or\s)?(?:an?\s|the\s)?"
 )
 REASON = re.compile(
-    r"\s+(?:because|since|as it|as the|due to|rather than|instead of|(?:and |but )?not)\b",
+    r"\s+(?:because|since|as it|as the|due to|rather than|instead of|(?:and |but )?not|it is|"
+    r"please|"
+    r"i (?:guess|think|believe|suppose|would say)|over (?:option )?[A-Z])\b",
     re.IGNORECASE,
 )
 # After these a stop ends no sentence: "see fig. B".
@@ -141,7 +176,8 @@ ABBREVIATED = re.compile(
 )
 # Words that weaken what follows them, which stand free of what comes before.
 PERHAPS = re.compile(
-    r"(?:definitely|clearly|obviously|certainly|maybe|perhaps|probably|"
+    r"(?:definitely|clearly|obviously|certainly|maybe|perhaps|probably|without|no doubt|but|by|"
+    r"based|"
     r"presumably|likely|most likely|therefore|thus|hence|so)\b",
     re.IGNORECASE,
 )

@@ -11,17 +11,18 @@ from dataclasses import dataclass
 
 # Spellings of the marks, by the models that write them.
 _NAMES = (
-    r"(?:[\w:]{0,20}?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis)"
+    r"(?:(?!end[_▁])[\w:]{0,20}?(?:think(?:ing)?|thoughts?|reason(?:ing)?(?:_content)?|monologue|cot|reflection|scratchpad|analysis)"
     r"(?:_never_used_\w{0,40})?|unused94)"
 )
+_BAR, _BEGIN = r"[|｜]?", r"(?:(?:begin|start)[_▁](?:of[_▁])?)?"
 _MARK = re.compile(
-    rf"(?P<open><\s?{_NAMES}\s?(?:\s[a-z]{{1,20}}=[^<>\n]{{0,60}})?>|◁think▷|\[THINK\]|<\|begin_of_thought\|>|<\|START_THINKING\|>"
+    rf"(?P<open><{_BAR}\s?{_BEGIN}{_NAMES}\s?(?:\s[a-z]{{1,20}}=[^<>\n]{{0,60}})?{_BAR}>|◁think▷|\[THINK\]|<\|begin_of_thought\|>|<\|START_THINKING\|>"
     r"|<\|channel\|>\s?(?:analysis|commentary)\s?<\|message\|>)"
-    rf"|(?P<close><\s?\\?/\s?{_NAMES}\s?>|<unused95>|◁/think▷|\[/THINK\]|<\|end_of_thought\|>"
+    rf"|(?P<close><{_BAR}\s?(?:\\?/|end[_▁](?:of[_▁])?)\s?{_NAMES}\s?{_BAR}>|<unused95>|◁/think▷|\[/THINK\]|<\|end_of_thought\|>"
     r"|<\|END_THINKING\|>|<\|channel\|>\s?final\s?<\|message\|>)",
     re.IGNORECASE,
 )
-_HELD = r"(?:(?:final_?)?answer|final|response|output|result|solution)"
+_HELD = r"(?:(?:final_?)?answer|ans|final|conclusion|response|output|result|solution)"
 _ANSWER = re.compile(
     rf"<\s?{_HELD}\s?>|\[ANSWER\]|<\|begin_of_(?:box|solution)\|>|<\|START_RESPONSE\|>",
     re.IGNORECASE,
@@ -35,6 +36,15 @@ _TURN_START = re.compile(
     r"\A\s*(?:<\|assistant\|>|<\|(?:im_start|start)\|>\s?assistant\b|<start_of_turn>\s?model\b"
     r"|<\|start_header_id\|>\s?assistant\s?<\|end_header_id\|>)\s*"
 )
+# Thoughts under a heading, in a fence or folded away, with which a reply begins.
+_HEADED = re.compile(
+    r"\A\s*(?:#{1,4}\s?\**(?:thinking|thought process|reasoning)\**:?[ \t]*\n(?P<headed>.*?)"
+    r"\n\s*#{1,4}\s?\**final (?:response|answer)\**:?[ \t]*(?:\n|\Z)"
+    r"|```(?:think(?:ing)?|thoughts?|reasoning)[ \t]*\n(?P<fenced>.*?)\n```"
+    r"|<details>\s*<summary>[^<]{0,60}(?:think|thought|reason)[^<]{0,60}</summary>(?P<folded>.*?)</details>)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SELF_CLOSED = re.compile(rf"<\s?{_NAMES}\s?/>", re.IGNORECASE)
 _ESCAPED = re.compile(rf"&lt;(\s?/?\s?(?:{_NAMES}|{_HELD})\s?)&gt;", re.IGNORECASE)
 _TURN_END = re.compile(r"(?:<\|(?:im_end|eot_id|end|return|endoftext)\|>|</s>|<end_of_turn>)\s*\Z")
 
@@ -61,6 +71,7 @@ def part_thoughts(text: str) -> Said:
     thinking = ended = False
     place = 0
     text = _ESCAPED.sub(r"<\1>", text) if "&lt;" in text else text
+    text = _SELF_CLOSED.sub("", _HEADED.sub(_in_marks, text))
     for mark in _MARK.finditer(text):
         (thought if thinking else spoken).append(text[place : mark.start()])
         place = mark.end()
@@ -73,6 +84,10 @@ def part_thoughts(text: str) -> Said:
     (thought if thinking else spoken).append(text[place:])
     answer = _without_wrapper("".join(spoken)) or _without_wrapper("".join(before))
     return Said("".join(thought).strip(), answer)
+
+
+def _in_marks(found: re.Match[str]) -> str:
+    return f"<think>{found[found.lastgroup or 0]}</think>"
 
 
 def _without_wrapper(text: str) -> str:

@@ -101,6 +101,8 @@ _OTHERS = (
     r"|\bich (?:kann|darf) (?:(?:ihnen|dir|dabei|damit|hier|leider|das|diese)\s){0,3}(?:nicht "
     r"(?:helfen|behilflich|weiterhelfen|beantworten|interpretieren|diagnostizieren)|"
     r"keine?n? (?:medizinisch\w* )?(?:diagnose|beratung|auskunft|hilfe|antwort|interpretation))"
+    r"|\b(?:dabei|damit|hierbei|das) kann ich (?:(?:ihnen|dir|leider)\s){0,2}nicht\s"
+    r"(?:helfen|weiterhelfen|beantworten|beurteilen)"
     r"|\bnão (?:posso|consigo|sou capaz de) (?:ajudar|fornecer|dar|oferecer|responder|diagnosticar|"
     r"interpretar|analisar|atender|auxiliar)"
     r"|\bnon posso (?:aiutar|fornir|dare|rispondere|diagnosticare|interpretare|analizzare|assister)"

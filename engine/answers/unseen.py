@@ -37,6 +37,8 @@ ENGLISH = (
     rf"|\b{_IMAGE} (?:is|are|was|were|seems?|appears?)(?: to be)?(?: currently)?"
     rf"\s(?:missing|absent|empty|not {_GIVEN}){_ENDS}"
     rf"|\b{_IMAGE} (?:{_FAILED})\s(?:come|came|get|load|arrive|upload|attach|open|been|be)\b"
+    rf"|\b{_IMAGE} (?:that )?you (?:mentioned|provided|uploaded|shared|sent|attached|described)"
+    rf"\s(?:is|was|are|were) not {_GIVEN}{_ENDS}"
     rf"|\b{_IMAGE} not {_GIVEN}{_ENDS}|\bmissing {_IMAGE}{_ENDS}"
     r"|\b(?:i|we) (?:did not|didn't|have not|haven't|do not|don't|never|cannot|can't)(?: actually)?"
     rf" (?:receive|received|get|gotten|got|been given|been shown|find|locate|have) {_THE}{_IMAGE}"
