@@ -10,7 +10,7 @@ import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from medgen.adapters.http.bodies import read_json
 
@@ -23,6 +23,7 @@ _FILTER_CODES = (
     "contentblocked",
     "contentsafety",
     "moderation",
+    "moderated",
     "imagesafety",
     "safetysystem",
     "safetyblock",
@@ -44,12 +45,24 @@ _FILTER_WORDS = frozenset({"safety", "blocklist", "spii", "refusal", "flagged", 
 _FILTER_DOWN = ("unavailable", "timeout", "overload", "filtererror", "internalerror")
 # How messages begin whose error has no code of its own.
 _FILTER_STARTS = re.compile(
-    r"\W*(output blocked by content filter|your request was rejected (as a result of|by) (our|the) "
+    r"\W*((output|input) blocked by (content filter|guardrail)|content exists risk|"
+    r"this request has been blocked by our content|"
+    r"(the )?generated (image|text|content|output)s?(\(s\))? (was |were )?"
+    r"(filtered|blocked|rejected) by|image generation failed[^.]{0,60}\. this prompt "
+    r"contains sensitive|"
+    r"your request was rejected (as a result of|by) (our|the) "
     r"safety|(your )?(request|prompt|input|content|image)s? (was|were|is|has been) (flagged|blocked"
     r" by (our |the )?(content|safety|moderation))|content violates|the response was (filtered|"
     r"blocked)|(your )?(request|prompt|input) violates (our|the) (content|usage|safety))",
     re.IGNORECASE,
 )
+# How messages begin that say who cannot pay.
+_NO_CREDIT_STARTS = re.compile(
+    r"\W*(insufficient (balance|funds|credits?)\b|your credit balance is too low|you have (run "
+    r"out of|no|insufficient) credits?\b)",
+    re.IGNORECASE,
+)
+_NO_MODEL_STARTS = re.compile(r"\W*[\w./:@-]{1,200} is not a valid model\b", re.IGNORECASE)
 _FILTER_ANYWHERE = re.compile(
     r"flagged|moderat|content[ _-]?(policy|filter|management)|safety[ _-]?(system|filter|check)"
     r"|usage (guideline|polic)|inappropriate|nsfw|guardrail|harmful|unsafe|sensitive content"
@@ -70,9 +83,11 @@ _NO_CREDIT = frozenset(
         "arrearage",
     }
 )
+_NO_KEY = frozenset({"apikeyinvalid", "invalidapikey", "authenticationerror"})
 # The HTTP status that a code inside a body of 200 stands for; the first that is in the code counts.
 _AS_STATUS: tuple[tuple[str, int], ...] = (
     ("ratelimit", 429),
+    ("requestlimit", 429),
     ("toomanyrequests", 429),
     ("throttl", 429),
     ("resourceexhausted", 429),
@@ -91,6 +106,7 @@ _AS_STATUS: tuple[tuple[str, int], ...] = (
     ("notsupported", 400),
     ("unsupported", 400),
     ("invalid", 400),
+    ("usererror", 400),
     ("badrequest", 400),
     ("contextlength", 400),
 )
@@ -102,7 +118,9 @@ _REFUSED_PARAMETER = re.compile(
     r"|deprecated)",
     re.IGNORECASE,
 )
-_PARAMETER_CODES = ("unsupportedparameter", "unsupportedvalue", "unknownparameter")
+_PARAMETER_CODES = (
+    *("unsupportedparameter", "unsupportedvalue", "unknownparameter", "extraforbidden"),
+)
 _TAGS = re.compile(r"<(script|style)\b[^>]{0,2000}>|<[^<>]{0,2000}>", re.IGNORECASE)
 _MOST = 20_000  # characters of a body that are looked at for words
 _DEEP = 6
@@ -121,7 +139,16 @@ class ErrorBody:
     @property
     def no_credit(self) -> bool:
         """Whether the account cannot pay."""
-        return any(code in _NO_CREDIT for code in self.codes)
+        known = any(code in _NO_CREDIT for code in self.codes)
+        return known or bool(_NO_CREDIT_STARTS.match(self.message))
+
+    @property
+    def whose_fault(self) -> Literal["", "key", "place"]:
+        """What every request would be whose_fault for, where a code or fixed words name it."""
+        if any(code in _NO_KEY for code in self.codes):
+            return "key"
+        unknown = "modelnotfound" in self.codes or _NO_MODEL_STARTS.match(self.message)
+        return "place" if unknown else ""
 
     def refuses(self, http_status: int) -> bool:
         """Whether a safety filter stopped this one request."""
@@ -180,49 +207,82 @@ def _error_in(found: Any) -> Any:
         found = found[0] if _is_dict(found) else None
     if not isinstance(found, dict):
         return None
-    for key in ("error", "errors", "fault", "detail"):
+    for key in ("error", "Error", "errors", "fault", "detail"):
         if found.get(key):
-            return found[key]
-    feedback = found.get("promptFeedback")
-    if isinstance(feedback, dict) and feedback.get("blockReason"):
-        return {"code": "content_filter", "message": f"blocked: {feedback['blockReason']}"}
+            return found if found[key] is True else found[key]
+    if isinstance(found.get("Response"), dict):  # Tencent's envelope
+        return found["Response"].get("Error")
+    if isinstance(found.get("base_resp"), dict):  # MiniMax's
+        return found["base_resp"] if found["base_resp"].get("status_code") else None
+    if blocked := _block_reason(found):
+        return {"code": "content_filter", "message": f"blocked: {blocked}"}
     named = found.get("object") == "error" or found.get("type") == "error"
-    coded = found.get("message") and (found.get("code") or found.get("status"))
-    return found if named or coded else None
+    said = found.get("message") or found.get("error_msg")
+    coded = any(found.get(key) for key in ("code", "status", "__type", "error_code"))
+    return found if named or (said and coded) else None
+
+
+def _block_reason(found: Mapping[str, Any]) -> str:
+    """Why a filter stopped a request, as servers say it who give no error; empty when none did."""
+    feedback = found.get("promptFeedback") or found.get("prompt_feedback")
+    if isinstance(feedback, dict):
+        return str(feedback.get("blockReason") or feedback.get("block_reason") or "")
+    candidates = found.get("candidates")
+    first = candidates[0] if isinstance(candidates, list) and _is_dict(candidates) else {}
+    reasons = (first.get("finishReason"), found.get("status"))
+    named = (str(reason) for reason in reasons if isinstance(reason, str))
+    return next((r for r in named if _is_filter(re.sub(r"[\W_]", "", r.lower()))), "")
 
 
 def _read(error: Any, whole: Any) -> ErrorBody | None:
     while isinstance(error, list) and error:
         error = error[0]
     if isinstance(error, str):
-        return ErrorBody(message=error[:_MOST])
+        inner = parse_json(error.encode()) if error.lstrip().startswith("{") else None
+        if not isinstance(inner, dict):
+            return ErrorBody(message=error[:_MOST])
+        error = inner
     if not isinstance(error, dict):
         return None
+    error = {f"{key[:1].lower()}{key[1:]}": value for key, value in error.items()}
     codes = tuple(dict.fromkeys(_codes(error)))
     outer = whole.get("code") if isinstance(whole, dict) else None
     details = error.get("metadata")
     wrapped = details.get("raw") if isinstance(details, dict) else None
-    message = next(
-        (str(error[k]) for k in ("message", "msg", "detail", "error", "title") if error.get(k)), ""
-    )
+    place = error.get("loc")
+    message = next((str(error[k]) for k in _SAYING if error.get(k) not in (None, "", True)), "")
     if isinstance(wrapped, str):  # a gateway's own words, and then the provider's
         message = f"{message}: {wrapped}"
     return ErrorBody(
         codes,
         message[:_MOST],
         _status_of(codes, (error.get("code"), error.get("status"), outer)),
-        str(error.get("param") or "")[:60],
+        str(error.get("param") or (place[-1] if place and isinstance(place, list) else ""))[:60],
         _is_flagged(error),
     )
 
 
+_SAYING = ("message", "msg", "error_msg", "status_msg", "faultstring", "detail", "error", "title")
+_CODED = (
+    "code",
+    "type",
+    "status",
+    "reason",
+    "error_code",
+    "errorCode",
+    "errorcode",
+    "name",
+    "__type",
+)
+
+
 def _codes(error: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
     """Every code and type in an error and in what it wraps, squashed."""
-    for key in ("code", "type", "status", "reason", "error_code", "errorCode", "name"):
+    for key in _CODED:
         value = error.get(key)
         if isinstance(value, str | int) and not isinstance(value, bool):
             yield re.sub(r"[\W_]", "", str(value)[:100].lower())
-    for key in ("innererror", "inner_error", "error", "details", "metadata"):
+    for key in ("innererror", "inner_error", "error", "detail", "details", "metadata"):
         value = error.get(key)
         for inner in value[:10] if isinstance(value, list) else [value]:
             if isinstance(inner, dict) and depth < _DEEP:

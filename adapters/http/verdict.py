@@ -23,6 +23,9 @@ _RETRIED = frozenset({408, 409, 425, 429})  # and every 5xx
 _DENIED: dict[int, About] = {401: "key", 403: "key", 404: "place", 405: "place"}
 _EXCERPT = 300  # characters of an error's words that are kept in a reason
 
+_BYTES = frozenset({"application/octet-stream", "binary/octet-stream"})
+_PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"RIFF")
+
 Clean = Callable[[object], str]
 
 
@@ -71,8 +74,9 @@ def judge(reply: Reply, call: Call | None, clean: Clean) -> Attempt:
 
 
 def is_picture(reply: Reply) -> bool:
-    """Whether the body is a picture itself, by its type."""
-    return reply.headers.get("content-type", "").strip().lower().startswith("image/")
+    """Whether the body is a picture itself: by its type, or by its start where that is none."""
+    kind = reply.headers.get("content-type", "").strip().lower()
+    return kind.startswith("image/") or (kind in _BYTES and reply.body.startswith(_PICTURES))
 
 
 def foreign_coding(headers: dict[str, str]) -> str:
@@ -97,7 +101,8 @@ def _fail(reply: Reply, error: ErrorBody, said: str, call: Call | None, clean: C
         return Attempt(Failure("client", cure, status, about="setting"))
     again = status >= 500 or status in _RETRIED
     kind: FailureKind = "server" if again else "client"
-    return Attempt(Failure(kind, reason, status, about=_DENIED.get(status, "")), again, wait)
+    about = _DENIED.get(status, "") or (error.whose_fault if kind == "client" else "")
+    return Attempt(Failure(kind, reason, status, about=about), again, wait)
 
 
 def _in_words(error: ErrorBody) -> str:

@@ -10,7 +10,8 @@ from medgen.adapters.http.verdict import is_picture
 from medgen.adapters.models.replies import ending_of, link_in
 from medgen.engine.chat.quoting import storable
 
-_LISTS = ("data", "images", "output", "predictions")
+_LISTS = ("data", "images", "output", "predictions", "artifacts")
+_WITHIN = ("images", "results", "data")  # lists in an object that stands for one
 _SHOWN = 300
 # Fields of a slot that say that a filter emptied it, by the value that says so.
 _TRUE_IF_FILTERED = ("moderated", "filtered", "nsfw", "has_nsfw_concepts", "blocked", "flagged")
@@ -42,7 +43,7 @@ def read_images(reply: Reply) -> Slots | Failure:
     slots = _slots(reply)
     if slots is None:
         return Failure("malformed", "the reply is not the JSON that was agreed: it lists no images")
-    links = tuple(filter(None, (link_in(slot) for slot in slots)))
+    links = tuple(link for slot in slots if not _is_withheld(slot) and (link := link_in(slot)))
     if links:
         return Slots(links, storable(next(_texts(slots, "revised_prompt"), "")))
     failed = _slot_error(reply)
@@ -55,6 +56,12 @@ def read_images(reply: Reply) -> Slots | Failure:
     if failed is not None:
         return Failure("client", storable(f"no image: {failed.message}")[:_SHOWN], failed.status)
     return Failure("malformed", "reply holds no picture")
+
+
+def _is_withheld(slot: Any) -> bool:
+    """Whether a filter has put something else in the place of an image."""
+    ended = [slot.get(name) for name in _ENDED] if isinstance(slot, Mapping) else []
+    return any(isinstance(word, str) and ending_of(word) == "refused" for word in ended)
 
 
 def count_images(reply: Reply) -> int | None:
@@ -74,6 +81,11 @@ def _slots(reply: Reply) -> list[Any] | None:
         return None
     for name in _LISTS:
         listed = found.get(name)
+        if isinstance(listed, list):
+            return listed
+        if isinstance(listed, Mapping) and not link_in(listed):
+            inner = (listed[key] for key in _WITHIN if isinstance(listed.get(key), list))
+            listed = next(inner, listed)
         if isinstance(listed, list):
             return listed
         if isinstance(listed, str | Mapping) and listed:
@@ -101,6 +113,9 @@ def _filter_reason(slot: Any) -> str:
             return str(slot[name])
     said = [n for n in _TRUE_IF_FILTERED if slot.get(n) is True]
     said += [n for n in _FALSE_IF_FILTERED if slot.get(n) is False]
+    results = slot.get("content_filter_results")
+    for name, result in results.items() if isinstance(results, Mapping) else ():
+        said += [str(name)] if isinstance(result, Mapping) and result.get("filtered") else []
     return ", ".join(said)
 
 

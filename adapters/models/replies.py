@@ -24,6 +24,8 @@ _STOPPED = frozenset(
         *("complete", "completed", "completion", "finish", "finished", "finishreasonstop", "done"),
         *(
             "end",
+            "ended",
+            "ok",
             "imend",
             "s",
             "eotid",
@@ -39,13 +41,26 @@ _STOPPED = frozenset(
     }
 )
 _CUT = (
-    *("length", "maxtoken", "maxlength", "maxoutputtoken", "maxnewtoken", "tokenlimit"),
-    *("contextwindow", "truncated", "limitreached", "incomplete"),
+    *(
+        "length",
+        "maxtoken",
+        "maxcompletiontoken",
+        "maxlength",
+        "ctxlimit",
+        "errorlimit",
+        "maxoutputtoken",
+        "maxnewtoken",
+        "tokenlimit",
+    ),
+    *("contextwindow", "truncat", "limitreached", "incomplete"),
 )
 _FILTERED = (
     *("contentfilter", "filtered", "safety", "recitation", "prohibited", "blocklist", "spii"),
     *("refusal", "refused", "guardrail", "moderat", "sensitive", "blocked", "policy", "flagged"),
+    *("toxic", "modelarmor"),
 )
+# "stop_sequence_reached", "eos_token_found".
+_STOPPED_AT = re.compile(r"(?:stop|eos)(?:token|sequence|string|str|word)?(?:found|reached|hit)?s?")
 # What may follow a model's name without being another model: a date, a version, a stage.
 _SUFFIX = re.compile(
     r"([-@:](latest|stable|preview|exp|experimental|free|v?\d{3,8}|v\d+(\.\d+)?"
@@ -95,14 +110,17 @@ def read_completion(reply: Reply) -> Completion | None:
         message = choice.get("message")
         if message is None and isinstance(choice.get("text"), str):
             message = {"content": choice["text"]}
+        if message is None:  # a stream's last piece that holds all
+            message = choice["delta"]
         thoughts: list[str] = []
         parts = tuple(_parts(message, thoughts))
-        refusal = _plain(message.get("refusal"))
+        refusal = _plain(message.get("refusal")) or _part_refusal(message.get("content"))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return None
     apart = [_plain(message.get(key)) for key in ("reasoning_content", "reasoning")]
     thoughts += [t for t in dict.fromkeys(apart) if t]
     ended = next((choice[name] for name in _ENDED if choice.get(name)), "stop")
+    ended = ended.get("type", ended) if isinstance(ended, Mapping) else ended
     finish = storable(str(ended))[:_SAID]
     ending, reason = _ending(finish, refusal)
     if ending == "refused" and refusal and not parts:
@@ -113,15 +131,18 @@ def read_completion(reply: Reply) -> Completion | None:
 
 
 # How servers call the end; vLLM's own `stop_reason`, a token or text, stands behind the first.
-_ENDED = ("finish_reason", "finishReason", "stop_reason", "stopReason")
+_ENDED = (
+    *("finish_reason", "finishReason", "stop_reason", "stopReason"),
+    *("finish_details", "native_finish_reason"),
+)
 
 
 def ending_of(finish: str) -> Ending:
     """What a finish reason means, in whatever words; one that nobody knows is a failure."""
     word = re.sub(r"[\W_]", "", finish.lower()).removeprefix("finishreason")
-    if word in _STOPPED and (word or not finish.strip()):
+    if (word in _STOPPED and (word or not finish.strip())) or _STOPPED_AT.fullmatch(word):
         return "ok"
-    if any(known in word for known in _FILTERED):
+    if not word.endswith("error") and any(known in word for known in _FILTERED):
         return "refused"
     return "truncated" if word == "limit" or any(known in word for known in _CUT) else "failed"
 
@@ -173,6 +194,13 @@ def _ending(finish: str, refusal: str) -> tuple[Ending, str]:
 def _plain(value: Any) -> str:
     """Words where there are any; what is no text says nothing."""
     return value if isinstance(value, str) else ""
+
+
+def _part_refusal(content: Any) -> str:
+    """What a part of the content declines with; empty without one."""
+    parts = content if isinstance(content, list) else ()
+    refusals = [p.get("refusal") for p in parts if isinstance(p, Mapping)]
+    return next((said for said in refusals if isinstance(said, str)), "")
 
 
 def _parts(message: Mapping[str, Any], thoughts: list[str]) -> Iterator[Draft]:
@@ -239,7 +267,7 @@ def link_in(part: Any) -> str:
 
 _LINKS = (
     *("image_url", "url", "b64_json", "inline_data", "inlineData", "image_base64", "source"),
-    *("image", "data", "result"),
+    *("image", "data", "result", "base64", "bytesBase64Encoded"),
 )
 
 

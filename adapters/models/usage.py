@@ -17,13 +17,21 @@ from medgen.engine.data import Usage
 _MOST_TOKENS = 2**40  # in one reply; what says more cannot count
 _DEEP, _WIDE = 4, 64
 # Names of each count, without signs and in lower case.
-_PROMPT = ("prompttokens", "inputtokens", "prompttokencount", "inputtokencount", "tokensin")
+_PROMPT = (
+    "prompttokens",
+    "inputtokens",
+    "prompttokencount",
+    "inputtokencount",
+    "tokensin",
+    "promptevalcount",
+)
 _COMPLETION = (
     "completiontokens",
     "outputtokens",
     "candidatestokencount",
     "outputtokencount",
     "generatedtokens",
+    "evalcount",
     "tokensout",
 )
 _TOTAL = ("totaltokens", "totaltokencount")
@@ -35,7 +43,8 @@ _THOUGHT = ("thoughtstokencount", "reasoningtokens")
 _KNOWN = frozenset(
     {*_PROMPT, *_COMPLETION, *_TOTAL, *_CACHED, *_BESIDE_READ, *_BESIDE_MADE, *_THOUGHT}
 )
-_HOLDERS = ("usage", "usagemetadata", "tokenusage")
+_HOLDERS = ("usage", "usagemetadata", "tokenusage", "billedunits")
+_BARE = ("promptevalcount", "evalcount")  # that stand in the reply itself
 
 
 def read_usage(reply: Reply) -> Usage | None:
@@ -130,6 +139,8 @@ def _holders(found: Any, depth: int = 0) -> Iterator[Any]:
         found = {"": found[0]} if found else {}
     if not isinstance(found, Mapping) or depth > _DEEP:
         return
+    if not depth and any(_squash(name) in _BARE for name in list(found)[:_WIDE]):
+        yield {name: value for name, value in found.items() if _squash(name) in _BARE}
     for name, value in list(found.items())[:_WIDE]:
         if _squash(name) in _HOLDERS:
             yield value

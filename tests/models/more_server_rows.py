@@ -2,6 +2,7 @@
 
 import json
 
+from models.conftest import picture
 from models.loopback import Answer
 from models.server_table import (
     ASIDE,
@@ -9,10 +10,12 @@ from models.server_table import (
     HTML,
     PNG,
     TALK,
+    USAGE,
     USED,
     Row,
     body,
     choice,
+    content,
     ended,
     error,
     good,
@@ -52,7 +55,26 @@ MORE: tuple[Row, ...] = (
     Row("200, `SPII`", ended("SPII"), "refused", 1, USED, TALK),
     Row("200, `LANGUAGE`", ended("LANGUAGE"), "model_error", 1, USED, TALK),
     Row("200, `pause_turn`", ended("pause_turn"), "model_error", 1, USED, TALK),
+    *(Row(f"200, `{word}`", ended(word), "ok", 1, USED, TALK) for word in (
+        "stop_sequence_reached", "eos_token_found", "stop_str", "EndTurn", "</s>", "ended")),
+    *(Row(f"200, `{word}`", ended(word), "truncated", 1, USED, TALK) for word in (
+        "max_completion_tokens", "ERROR_LIMIT", "repetition_truncation", "ctx_limit")),
+    *(Row(f"200, `{word}`", ended(word), "refused", 1, USED, TALK) for word in (
+        "ERROR_TOXIC", "MODEL_ARMOR", "guardrail_intervened", "IMAGE_RECITATION")),
+    *(Row(f"200, `{word}`", ended(word), "model_error", 1, USED, TALK) for word in (
+        "content_filter_error", "OTHER", "cancelled", "network_error")),
+    Row("200, the end in `finish_details`", choice(finish_reason=None, finish_details={
+        "type": "max_tokens"}), "truncated", 1, USED, TALK),
+    Row("200, the end in `native_finish_reason`", choice(finish_reason=None,
+        native_finish_reason="MAX_TOKENS"), "truncated", 1, USED, TALK),
+    Row("200, an object as the end", ended({"type": "length"}), "truncated", 1, USED, TALK),
     # Content.
+    Row("200, a refusal as a part of the content", ended("stop", [
+        {"type": "refusal", "refusal": "I will not."}]), "refused", 1, USED, TALK),
+    Row("200, tool calls and nothing else", ended("stop", "", tool_calls=[{"id": "1"}]), _EMPTY, 1,
+        USED, TALK),
+    Row("200, `delta` in the place of `message`", lambda kind: [Answer(talk(kind, {
+        "delta": {"content": content(kind)}, "finish_reason": "stop"}))], "ok", 1, USED, TALK),
     Row("200, content of blanks only", ended("stop", " \n\t "), _EMPTY, 1, USED, TALK),
     Row("200, content an empty list", ended("stop", []), _EMPTY, 1, USED, TALK),
     Row("200, no choice at all", lambda _: [Answer({"choices": [], "usage": {
@@ -112,7 +134,33 @@ MORE: tuple[Row, ...] = (
         "unreachable", 3, 3 * USED, TALK, "upstream"),
     Row("200 with `success` false", body({"success": False, "message": "busy", "code": 429}),
         "unreachable", 3, reason="busy"),
+    Row("200 with error true", body({"error": True, "message": "busy"}), "unreachable", 3,
+        reason="busy"),
+    Row("200 with `Error` in capitals", body({"Error": {"Code": "Throttling", "Message": "slow"}}),
+        "unreachable", 3, reason="slow"),
+    Row("200 with an error in `Response`", body({"Response": {"Error": {
+        "Code": "RequestLimitExceeded", "Message": "slow"}}}), "unreachable", 3, reason="slow"),
+    Row("200 with `base_resp`", body({"base_resp": {"status_code": 1002, "status_msg": "slow"}}),
+        "unreachable", 3, reason="slow"),
+    Row("200 with `base_resp`, no balance", body({"base_resp": {
+        "status_code": 1008, "status_msg": "insufficient balance"}}), ENDS, reason="no credit"),
+    Row("200 with `base_resp` of success beside a reply", whole(base_resp={"status_code": 0}), "ok",
+        1, USED),
+    Row("200 with `error_code`", body({"error_code": 18, "error_msg": "qps request limit reached"}),
+        "unreachable", 3, reason="qps"),
+    Row("200 with `__type`", body({"__type": "ThrottlingException", "message": "slow"}),
+        "unreachable", 3, reason="slow"),
+    Row("200 with the error as text of JSON", body({"error": json.dumps({
+        "code": 400, "message": "too long"})}), "model_error", reason="too long"),
+    Row("200 with `prompt_feedback`", body({"prompt_feedback": {"block_reason": "OTHER"}}),
+        "refused"),
+    Row("200 with a candidate that was blocked", body({"candidates": [{
+        "finishReason": "PROHIBITED_CONTENT"}]}), "refused"),
+    Row("200, `Request Moderated`", body({"id": "1", "status": "Request Moderated"}), "refused"),
     # Waits.
+    Row("429, `Retry-After` of RFC 850", status(429, b"", Retry_After=
+        "Sunday, 06-Nov-94 08:49:37 GMT"), "unreachable", 3),
+    Row("429, `Retry-After: Infinity`", status(429, b"", Retry_After="Infinity"), "unreachable", 3),
     Row("429, `Retry-After: 0.002`", status(429, b"", Retry_After="0.002"), "unreachable", 3),
     Row("429, `Retry-After: 1h`", status(429, b"", Retry_After="1h"), "unreachable", 1),
     Row("429, `Retry-After` in 2099", status(429, b"", Retry_After=
@@ -137,7 +185,28 @@ MORE: tuple[Row, ...] = (
         "promptTokenCount": 1000, "candidatesTokenCount": 400, "thoughtsTokenCount": 100,
         "totalTokenCount": 1500}), "ok", 1, USED),
     Row("200, a list as `usage`", whole(usage=[1, 2]), "ok", 1, ASIDE),
+    Row("200, `inputTokens` and `outputTokens`", whole(usage={
+        "inputTokens": 1000, "outputTokens": 500}), "ok", 1, USED),
+    Row("200, `prompt_eval_count` and `eval_count`", whole(
+        usage=None, prompt_eval_count=1000, eval_count=500), "ok", 1, USED),
+    Row("200, `billed_units`", whole(usage=None, meta={"billed_units": {
+        "input_tokens": 1000, "output_tokens": 500}}), "ok", 1, USED),
     # Pictures.
+    Row("200, artifacts", body({"artifacts": [{"base64": PNG, "finishReason": "SUCCESS"}],
+        "usage": USAGE}), "ok", 1, USED, ("images",)),
+    Row("200, an artifact that a filter blurred", body({"artifacts": [{
+        "base64": PNG, "finishReason": "CONTENT_FILTERED"}], "usage": USAGE}), "refused", 1, USED,
+        ("images",)),
+    Row("200, predictions", body({"predictions": [{"bytesBase64Encoded": PNG}], "usage": USAGE}),
+        "ok", 1, USED, ("images",)),
+    Row("200, images within `data`", body({"data": {"images": [{"b64_json": PNG}]},
+        "usage": USAGE}), "ok", 1, USED, ("images",)),
+    Row("200, an empty slot with `content_filter_results`", slots({"b64_json": None,
+        "content_filter_results": {"sexual": {"filtered": True}}}), "refused", 1, USED,
+        ("images",)),
+    Row("200, a raw picture as `application/octet-stream`", lambda _: [Answer(
+        picture(7), headers={"Content-Type": "application/octet-stream"})], "ok", 1, ASIDE,
+        ("images",)),
     Row("200, a data URL with a charset", slots({
         "b64_json": f"data:image/png;charset=utf-8;base64,{PNG}"}), "ok", 1, USED, ("images",)),
     Row("200, base64 with line ends", slots({"b64_json": "\r\n".join(
@@ -166,6 +235,25 @@ MORE: tuple[Row, ...] = (
         "output": f"data:image/png;base64,{PNG}", "usage": {
             "prompt_tokens": 1000, "completion_tokens": 500}})], "ok", 1, USED, ("images",)),
     # Told that it cannot be.
+    *(Row(f"400, `{words[:40]}`", status(400, {"message": words}), "refused") for words in (
+        "The generated image(s) were filtered by our content filters.",
+        "This request has been blocked by our content filters. They flagged this prompt.",
+        "Generated image rejected by content moderation.",
+        "Content Exists Risk")),
+    Row("400, the credit balance is too low", error(400, message=
+        "Your credit balance is too low to access the API."), ENDS, reason="no credit"),
+    Row("400, `API_KEY_INVALID`", error(400, status="INVALID_ARGUMENT", message=
+        "API key not valid.", details=[{"reason": "API_KEY_INVALID"}]), ENDS,
+        reason="does not accept the key"),
+    Row("400, `model_not_found`", error(400, code="model_not_found", message="no model"), ENDS,
+        reason="no such path or model"),
+    Row("400, not a valid model", error(400, message="x/m is not a valid model ID"), ENDS,
+        reason="no such path or model"),
+    Row("400 whose words end like one of credit", error(400, message=
+        "bad prompt: your credit balance is too low"), "model_error"),
+    Row("422, `extra_forbidden` seed", status(422, {"detail": [{"type": "extra_forbidden",
+        "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]}), ENDS,
+        reason="seed: null"),
     Row("400 in plain words", status(400, b"prompt too long"), "model_error",
         reason="prompt too long"),
     Row("400 with a list of errors", status(400, {"errors": [{"message": "bad size"}]}),
