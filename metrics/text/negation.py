@@ -45,7 +45,7 @@ _DENIED = (
 )
 _IDIOM = (
     r"(?:without (?:a )?(?:doubt|question)|not (?:only|just|merely|simply|solely|least|limited to"
-    r"|to mention|necessarily)"
+    r"|to mention|necessarily|unlikely)"
     r"|no (?:doubt|less than|more than|question)|whether or not)"
 )
 # What looks like a denial and denies nothing. Blanked out before cues are looked for.
@@ -63,12 +63,13 @@ _BACK = re.compile(
     rf"|\b{_GONE}\b(?:{_STOP}|{_PLACE})"
     rf"|(?:[:=]|\s-)\s*(?:none|no|nil|absent|negative|not {_SEEN})\b{_STOP}"
     r"|\(\s*(?:-|neg(?:ative)?|absent|none)\s*\)"
+    r"|\b(?:is|are|was|were|seems?|appears?)\s+(?:very\s|highly\s|most\s)?unlikely\b"
 )
 _FORWARD = re.compile(
     r"\b(?:no|not|without|absence of|lack of|lack(?:s|ing)|neg(?:ative|\.)? for|free (?:of|from)"
     r"|clear of|devoid of|den(?:y|ies|ied|ying)|ruled out|exclud(?:es|ed|ing)|never|neither|nor"
     r"|none of|nothing|nil|absent|fail(?:s|ed)? to (?:show|demonstrate|reveal)|resolution of"
-    r"|resolved|rather than|instead of)\b"
+    r"|resolved|rather than|instead of|unlikely)\b"
 )
 _QUALIFIED = (
     r"(?:an?|mild\w*|small|moderate\w*|large|severe\w*|minimal\w*|tiny|trace|stable|unchanged"

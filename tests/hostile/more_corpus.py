@@ -348,6 +348,12 @@ def _parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+def _backwards() -> pa.Table:
+    places = pa.py_buffer(b"".join(n.to_bytes(4, "little") for n in (0, 6, 2)))
+    texts = pa.Array.from_buffers(pa.string(), 2, [None, places, pa.py_buffer(b"What is")])
+    return pa.table({"q": texts, "a": ["lung", "liver"], "i": pa.nulls(2)})
+
+
 def _arrow(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     with ipc.new_file(sink, table.schema) as writer:
@@ -391,6 +397,8 @@ def _columnar() -> Iterator[tuple[str, Entry]]:
     named = _parquet(pa.table({**rows, "i": [_picture()], "zzname": ["x"]}))
     renamed = named.replace(b"zzname", b"\xff\xfename")
     yield "parquet", Entry("parquet: a column whose name is no text", renamed, "damaged")
+    backwards = Entry("arrow: a text that ends before it begins", _arrow(_backwards()), "read")
+    yield "arrow", backwards
     whole = _arrow(pa.table({**rows, "i": [None]}))
     for name, data in {
         "arrow: cut": whole[: len(whole) // 2],
