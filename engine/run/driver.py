@@ -26,7 +26,7 @@ from medgen.engine.run.presence import Presence, Watch
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.repair import cure
 from medgen.engine.run.sharing import Sharing
-from medgen.engine.run.speeds import keep_speeds, read_speeds
+from medgen.engine.run.speeds import keep_speeds, read_speeds, temper_guesses
 from medgen.engine.run.staff import Staff
 from medgen.engine.run.stages import Manner, worker_recipe
 from medgen.engine.run.starts import MAX_STARTS
@@ -77,7 +77,7 @@ class Driver:
         self.budget = Budget(options.spending_cap_usd, options.spent_usd, stated_by(self.plan))
         presence = Presence(reader.objects, self.plan.run_id, options.lease_s)
         watch = Watch(reader.objects, options.lease_s)
-        self.speeds = read_speeds(reader.objects, self.plan)
+        self.speeds = temper_guesses(read_speeds(reader.objects, self.plan))
         self.board, self.desk = Board(self.plan, todo), Desk()
         self.crew = Crew(self.plan, pool, self._recipe, self.clock)
         self.trust = Trust(self.crew)

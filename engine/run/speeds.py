@@ -4,8 +4,10 @@ A guess (`seconds_per_sample` of a preset) is only the first word. What was meas
 store beside the recipe that it was measured of, so that the next run begins with it.
 """
 
+import math
+import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from medgen.engine.codec import decode, encode, fingerprint
 from medgen.engine.errors import CorruptError
@@ -17,6 +19,8 @@ from medgen.engine.store.objects import Objects
 ENOUGH = 8  # samples after which what was measured counts, and nothing else
 LOAD_S = {True: 120.0, False: 5.0}  # of a worker with a GPU, and without one, before one is known
 _WORST = 20.0  # times the mean that one sample may take: a reply has a token limit
+_ERROR = math.log(10) ** 2 / 12  # variance of a guess's logarithm: off by 0.3 to 3 times, evenly
+_FEW = 3  # guesses, of which nobody knows how far apart they lie
 _MANY = 4096  # samples after which older runs weigh no more
 
 
@@ -115,6 +119,27 @@ class Speeds:
 def guesses(plan: Plan) -> dict[str, Speed]:
     """What the configuration says of each group."""
     return {name: Speed(sample_s=group.seconds_per_sample) for name, group in plan.groups.items()}
+
+
+def temper_guesses(speeds: Speeds) -> Speeds:
+    """The same, with guesses of models on GPUs no further apart than they tell.
+
+    A guess is wrong by a factor of its own. So the further apart guesses lie by that alone, the less
+    is believed of each: their logarithms shrink towards their mean by the share of their variance
+    that errors would make (empirical Bayes; James and Stein 1961). Workers that were placed by a
+    wrong guess load once more elsewhere.
+    """
+    gpus = {name: count for name, count in speeds.gpus.items() if count > 0}
+    guessed = {n: speeds.known[n] for n in gpus if not speeds.known[n].samples}
+    logs = {n: math.log(s.sample_s * gpus[n]) for n, s in guessed.items() if s.sample_s > 0}
+    if len(logs) < _FEW:
+        return speeds
+    mean, spread = statistics.fmean(logs.values()), statistics.variance(logs.values())
+    told = max(0.0, 1 - _ERROR / spread) if spread else 0.0
+    for name, log in logs.items():
+        sample_s = math.exp(mean + told * (log - mean)) / gpus[name]
+        speeds.known[name] = replace(speeds.known[name], sample_s=sample_s)
+    return speeds
 
 
 def read_speeds(objects: Objects, plan: Plan) -> Speeds:

@@ -6,6 +6,7 @@ import pytest
 from benchmarks._virtual import FAULTS, Fault, Host
 from benchmarks.schedule import Case, Sweep, drive, joining, losing, run, with_bad
 from medgen.engine.run.schedule import Standing, can_spare
+from medgen.engine.run.speeds import Speed, Speeds, temper_guesses
 from medgen.engine.run.trust import MOST_TRIALS
 
 # Loads weigh more in a small sweep, so that its limits are wider than those of the benchmark.
@@ -26,6 +27,24 @@ def test_three_times_as_many_systems_as_places_do_not_take_turns_at_loading() ->
     found = run(Case(8, gangs=5, systems=25, samples=640), seed=0)
     assert found.ratio < 1.2
     assert found.loads < 0.3
+
+
+def test_guesses_that_lie_no_further_apart_than_errors_do_place_nobody() -> None:
+    wrong = {f"g{i}": 3.0 ** (i / 4 - 1) for i in range(9)}  # from a third to three times
+
+    def tempered(guesses: dict[str, float], gpus: float = 1.0) -> dict[str, float]:
+        speeds = Speeds({n: Speed(s) for n, s in guesses.items()}, dict.fromkeys(guesses, gpus))
+        return {name: temper_guesses(speeds).sample_s(name) for name in guesses}
+
+    same = tempered(wrong)
+    assert max(same.values()) < 1.3 * min(same.values())
+    apart = tempered({n: s**4 for n, s in wrong.items()})
+    assert list(apart.values()) == sorted(apart.values())
+    assert max(apart.values()) > 100 * min(apart.values())
+    # What was measured stays, and so does what is no model on a GPU.
+    assert tempered(wrong, gpus=0.0) == wrong
+    known = Speeds({n: Speed(s, 100) for n, s in wrong.items()}, dict.fromkeys(wrong, 1.0))
+    assert [temper_guesses(known).sample_s(n) for n in wrong] == list(wrong.values())
 
 
 def test_a_worker_does_not_leave_for_a_place_that_its_own_group_would_get_again() -> None:
