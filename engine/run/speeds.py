@@ -124,10 +124,10 @@ def guesses(plan: Plan) -> dict[str, Speed]:
 def temper_guesses(speeds: Speeds) -> Speeds:
     """The same, with guesses of models on GPUs no further apart than they tell.
 
-    A guess is wrong by a factor of its own. So the further apart guesses lie by that alone, the less
-    is believed of each: their logarithms shrink towards their mean by the share of their variance
-    that errors would make (empirical Bayes; James and Stein 1961). Workers that were placed by a
-    wrong guess load once more elsewhere.
+    A guess is wrong by a factor of its own. The more of the distance between guesses is that alone,
+    the less is believed of each: their logarithms shrink towards their mean by the share of their
+    variance that errors would make (empirical Bayes; James and Stein 1961). Workers that were
+    placed by a wrong guess load once more elsewhere.
     """
     gpus = {name: count for name, count in speeds.gpus.items() if count > 0}
     guessed = {n: speeds.known[n] for n in gpus if not speeds.known[n].samples}
