@@ -10,18 +10,22 @@ import asyncio
 import itertools
 import json
 import os
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import fsspec
 
-from medgen.engine.errors import ConfigError, StoreError
+from medgen.engine.errors import BusyError, ConfigError, StoreError
 from medgen.engine.store.objects import inside
 from medgen.engine.store.refusals import explain, refusal, vendor_code
 
 T = TypeVar("T")
 LARGEST = 5 * 2**30  # bytes of one PUT
 _AT_ONCE = 16  # deletes
+# What every listing says of itself, be it empty.
+_OF_A_LISTING = frozenset(
+    ("Name", "KeyCount", "MaxKeys", "IsTruncated", "Contents", "CommonPrefixes")
+)
 _PAGE = 1000  # keys that one listing tells
 _CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
 # The client would try up to 25 times on its own, for minutes: `RetryingObjects` decides.
@@ -183,6 +187,7 @@ class S3Objects:
                 "list_objects_v2",
                 Bucket=self.bucket, Prefix=begin, Delimiter=delimiter, MaxKeys=most, **token,
             )  # fmt: skip
+            _check_listing(page, f"{self.url}/{begin}")
             yield from (str(entry["Key"]) for entry in page.get("Contents", ()))
             yield from (str(entry["Prefix"]) for entry in page.get("CommonPrefixes", ()))
             if most == 1 or not page.get("IsTruncated"):
@@ -191,6 +196,20 @@ class S3Objects:
 
     def _wait(self, asked: Coroutine[Any, Any, T]) -> T:
         return fsspec.asyn.sync(self.fs.loop, lambda: asked)
+
+
+def _check_listing(page: Mapping[str, Any], where: str) -> None:
+    """See that a reply is a listing: a web page, or nothing, is read as one without a key.
+
+    Raises:
+        BusyError: it is none, or breaks off.
+    """
+    if not page.keys() & _OF_A_LISTING:
+        raise BusyError(
+            f"cannot list {where}: what answers is no object store, a proxy's page maybe"
+        )
+    if page.get("IsTruncated") and not page.get("NextContinuationToken"):
+        raise BusyError(f"cannot list {where}: the listing breaks off without a way to go on")
 
 
 def _config() -> dict[str, Any]:

@@ -205,6 +205,35 @@ def test_an_error_is_said_by_its_code_with_the_cure(
     assert isinstance(refused.value, BusyError) == passing, words
 
 
+_BROKEN = b"<ListBucketResult><Name>b</Name><IsTruncated>true</IsTruncated></ListBucketResult>"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<html><title>Log in</title></html>", "no object store"),
+        (b"", "no object store"),
+        (b"<Welcome/>", "no object store"),
+        (_BROKEN, "breaks off"),
+        (b"<Error><Code>SlowDown</Code><Message>m</Message></Error>", "SlowDown"),
+    ],
+)
+def test_what_is_no_listing_is_no_empty_folder(refusing: Store, body: bytes, words: str) -> None:
+    refusing.status, refusing.body = 200, body
+    for call in ("names", "delete"):
+        with pytest.raises(BusyError, match=words) as refused:
+            CALLS[call](s3.S3Objects("s3://bucket/prefix"))
+        assert "reachable" not in str(refused.value)
+
+
+def test_an_empty_listing_is_an_empty_folder(refusing: Store) -> None:
+    refusing.status, refusing.body = (
+        200,
+        b"<ListBucketResult><Name>bucket</Name></ListBucketResult>",
+    )
+    assert s3.S3Objects("s3://bucket/prefix").names("a") == []
+
+
 def test_a_store_that_redirects_for_ever_is_in_another_region(refusing: Store) -> None:
     refusing.say(301, "PermanentRedirect")
     with pytest.raises(StoreError, match="another region") as refused:
