@@ -59,3 +59,11 @@ def _escape(text: str) -> str:
         safe = safe.replace(sign, entity)
     lines = ("".join(c for c in line if c.isprintable()) for line in safe.split("\n"))
     return "<br/>".join(lines)
+
+
+def stages_of(plan: Plan) -> list[str]:
+    """The plan's stages in the order of the work: none stands before one that it waits for."""
+    deepest: dict[str, int] = {}
+    for node in plan.nodes.values():
+        deepest[node.stage] = max(deepest.get(node.stage, 0), _depth(plan, node))
+    return sorted(deepest, key=deepest.__getitem__)

@@ -37,7 +37,7 @@ def who(plan: Plan, group: str) -> str:
 def plan_totals(plan: Plan, todo: Todo) -> list[str]:
     """What is to be done, in a few lines: shards by stage, hours, keys that are not set."""
     lines, hours = [f"{plan.run_id} on {plan.benchmark}: {len(plan.systems)} systems"], 0.0
-    for stage in dict.fromkeys(n.stage for n in plan.nodes.values()):
+    for stage in graph.stages_of(plan):
         nodes = [n for n in plan.nodes.values() if n.stage == stage]
         total = sum(plan.shards * n.split for n in nodes)
         left = sum(len(todo.targets[n.key]) for n in nodes)

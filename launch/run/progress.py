@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from medgen.engine.codec import encode
+from medgen.engine.plan.graph import stages_of
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, log_bytes, now
@@ -85,7 +86,7 @@ class Bars:
         self._tokens: Counter[str] = Counter()
         self._start = time.monotonic()
         self._plan, self._todo = plan, todo
-        for stage in dict.fromkeys(n.stage for n in plan.nodes.values()):
+        for stage in stages_of(plan):
             self._tasks[stage] = self._progress.add_task(stage, note="")
             self._rows[stage] = Counter()
         self._count()
@@ -150,7 +151,7 @@ class Lines:
         """Shards that exist already count as done."""
         self._start = self._said = time.monotonic()
         self._plan = plan
-        self._total: Counter[str] = Counter()
+        self._total: Counter[str] = Counter(dict.fromkeys(stages_of(plan), 0))
         self._done: Counter[str] = Counter()
         self._failed = 0
         for node in plan.nodes.values():

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from medgen.engine.plan.graph import stages_of
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.folder import Status
 from medgen.engine.run.survey import Todo
@@ -17,7 +18,7 @@ def status_lines(plan: Plan, todo: Todo, status: Status | None) -> Iterator[str]
     """A line on the whole, a line a stage, and why a run stands where it does."""
     yield _first_line(plan, todo, status)
     yield f"{'stage':<8} {'shards':>13} {'failed':>8}  what is left"
-    for stage in dict.fromkeys(n.stage for n in plan.nodes.values()):
+    for stage in stages_of(plan):
         yield _stage_line(plan, todo, status, stage)
     if status is None:
         yield "no driver has published a status yet"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
 
-from medgen.engine.plan.plan import Node
+from medgen.engine.plan.graph import stages_of
 from medgen.launch.report.escaping import visible
 from medgen.launch.view import charts, numbers
 from medgen.launch.view.data import Row, StoredRun, SystemEntry
@@ -59,7 +59,7 @@ def _spell(making: Mapping[str, str], name: str) -> str:
 def plan_graph(data: StoredRun) -> tuple[Markup, list[Row]]:
     """The plan drawn in layers, stages from left to right, and the same as a list."""
     plan, status = data.plan, data.status
-    stages = _layers(plan.nodes)
+    stages = stages_of(plan)
     merged: dict[tuple[str, str], list[str]] = defaultdict(list)
     for key, node in plan.nodes.items():
         merged[node.stage, node.label].append(key)
@@ -94,17 +94,6 @@ def plan_graph(data: StoredRun) -> tuple[Markup, list[Row]]:
     parts += [charts.text(20 + width * x, 24, s, "start strong") for x, s in enumerate(stages)]
     said = f"{len(rows)} stages in {len(stages)} layers: " + ", ".join(stages)
     return charts.svg(said, 20 + width * len(stages), height, parts), rows
-
-
-def _layers(nodes: Mapping[str, Node]) -> list[str]:
-    """The stages in the order of the work: none stands before one that it waits for."""
-    depth: dict[str, int] = {}
-    for key, node in nodes.items():
-        depth[key] = 1 + max((depth.get(up, 0) for up in node.upstream), default=0)
-    deepest: dict[str, int] = {}
-    for key, node in nodes.items():
-        deepest[node.stage] = max(deepest.get(node.stage, 0), depth[key])
-    return sorted(deepest, key=lambda stage: deepest[stage])
 
 
 def _units(events: Sequence[Row]) -> Iterator[Row]:
