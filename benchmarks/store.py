@@ -5,6 +5,7 @@
     python -m benchmarks.store real                a small run against a real S3 API
     python -m benchmarks.store unit                a scoring unit at 30 ms a request
     python -m benchmarks.store survey [shards]     what is to do of 10,000 shards x 242 nodes
+    python -m benchmarks.store complete [shards]   the same when all of it is there
     python -m benchmarks.store board [shards]      what can be handed out of them
     python -m benchmarks.store plan [samples]      memory of the plan of ten million samples
 
@@ -37,6 +38,7 @@ from unittest import mock
 import fsspec
 import numpy as np
 
+from benchmarks._complete import fill
 from benchmarks._counted import CountedObjects, Items
 from benchmarks._records import keep
 from benchmarks._virtual import Host, VirtualPool, Work
@@ -335,6 +337,24 @@ def look(shards: int = 10_000) -> dict[str, Any]:
     return {**found, "cpu_s": round(spent, 2), "mib": round(peak / 2**20, 1)}
 
 
+def look_at_all(shards: int = 10_000) -> dict[str, Any]:
+    """The same when all of it is there, in packs and by itself."""
+    manifest = _manifest(shards)
+    plan, counted = make_plan(recipe(22), manifest), CountedObjects()
+    fill(PackedObjects(counted), plan)
+    counted.seen.clear()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    todo = survey(RunReader(PackedObjects(counted), plan, _Known(manifest)), terms=None)
+    spent = time.process_time() - start
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    asked: Counter[str] = Counter()
+    for (_, kind), count in counted.seen.items():
+        asked[kind] += count
+    found = {"shards": shards, "nodes": len(plan.nodes), "to_do": todo.shards, **asked}
+    return {**found, "cpu_s": round(spent, 2), "mib": round((after - before) / 2**10)}
+
+
 def board(shards: int = 10_000) -> dict[str, Any]:
     """The board of as much, nothing of which is there: CPU seconds and memory."""
     plan, objects = make_plan(recipe(22), manifest := _manifest(shards)), CountedObjects()
@@ -388,6 +408,7 @@ def main() -> None:
     measures: dict[str, Callable[..., dict[str, Any]]] = {
         "plan": large_plan,
         "survey": look,
+        "complete": look_at_all,
         "board": board,
         "unit": unit,
         "real": real,

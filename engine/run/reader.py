@@ -1,8 +1,10 @@
 """Reads a run's rows: highest revisions, checked ids, and rows for what is missing."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ from medgen.engine.errors import CorruptError
 from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import Chooser, Record, Terms, record_of
+from medgen.engine.run.spans import whole
 from medgen.engine.stages import JUDGE
 from medgen.engine.store import schemas
 from medgen.engine.store.layout import is_edition
@@ -53,6 +56,7 @@ class RunReader:
         self._told: dict[tuple[str, str], dict[int, tuple[int, Head | None]]] = {}
         self._records: dict[tuple[str, str], Record | None] = {}
         self._glance = glance(objects)
+        self._inputs: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}  # of all heads
 
     def settle(self, terms: Terms | None = None) -> Mapping[str, tuple[str, ...]]:
         """Choose the edition of each node.
@@ -91,7 +95,9 @@ class RunReader:
         if node.key not in self._listings:
             listed = self.stage(node).over(self._glance).listing()
             told = self._told.get((node.key, self.editions[node.key]), {})
-            self._listings[node.key] = listed.join({i: r for i, (r, _) in dict(told).items()})
+            joined = listed.join({i: r for i, (r, _) in dict(told).items()})
+            count = self.plan.shards * node.split
+            self._listings[node.key] = replace(joined, revisions=whole(joined.revisions, count))
         return self._listings[node.key]
 
     def look_anew(self) -> None:
@@ -120,21 +126,34 @@ class RunReader:
         One that breaks off has no checksum; whoever reads its rows is told so.
         """
         if node.key not in self._heads:
-            have, stage = self.revisions(node), self.stage(node)
-            told = self._told.get((node.key, self.editions[node.key]), {})
-
-            def head(shard: int) -> Head:
-                revision, known = told.get(shard, (-1, None))
-                if known is not None and revision == have[shard]:
-                    return known
-                try:
-                    return stage.head(shard, have[shard])
-                except CorruptError:
-                    return Head(BROKEN)
-
-            with ThreadPoolExecutor(_AT_ONCE) as threads:
-                self._heads[node.key] = dict(zip(have, threads.map(head, have), strict=True))
+            self._heads[node.key] = self._read_heads(node)
         return self._heads[node.key]
+
+    def _read_heads(self, node: Node) -> dict[int, Head]:
+        have, stage = self.revisions(node), self.stage(node)
+        told = self._told.get((node.key, self.editions[node.key]), {})
+
+        def known(shard: int) -> Head | None:
+            revision, heard = told.get(shard, (-1, None))
+            fresh = heard if revision == have[shard] else None
+            return fresh or _head_or_broken(partial(stage.head_at_hand, shard, have[shard]))
+
+        def ask(shards: Sequence[int]) -> list[Head | None]:
+            return [_head_or_broken(partial(stage.head, s, have[s])) for s in shards]
+
+        found = {shard: known(shard) for shard in have}
+        if missing := [shard for shard, head in found.items() if head is None]:
+            shares = [missing[n::_AT_ONCE] for n in range(_AT_ONCE)]
+            with ThreadPoolExecutor(_AT_ONCE) as threads:
+                for share, heads in zip(shares, threads.map(ask, shares), strict=True):
+                    found |= zip(share, heads, strict=True)
+        return {shard: self._share(head) for shard, head in found.items() if head is not None}
+
+    def _share(self, head: Head) -> Head:
+        """The head, with what others have as well kept once: metrics read the same answers."""
+        read = self._inputs.setdefault(tuple(head.inputs.items()), head.inputs)
+        who, code = sys.intern(head.identity), sys.intern(head.code)
+        return Head(head.sha256, read, who, code)
 
     def note_commit(self, key: str, shard: int, revision: int, head: Head | None = None) -> None:
         """Remember a commit that was heard of: a listing may lag behind."""
@@ -191,6 +210,13 @@ class RunReader:
         tables = [(n, self.table(n, shard)) for n in self.plan.predictions(system)]
         rows = combine(asked, tables)
         return [rows[name] for name, asks in asked if asks in gives]
+
+
+def _head_or_broken(ask: Callable[[], Head | None]) -> Head | None:
+    try:
+        return ask()
+    except CorruptError:
+        return Head(BROKEN)
 
 
 def _with_own_name(node: Node, table: pa.Table) -> pa.Table:

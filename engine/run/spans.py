@@ -1,8 +1,9 @@
 """What is the same for all shards of a stage but a few: a mapping that is as large as the few."""
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, MutableSet
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, MutableSet
 from typing import Generic, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -42,6 +43,12 @@ class Span(MutableMapping[int, T], Generic[T]):
         if 0 <= number < self._count:
             self._gone.add(number)
 
+    def copy(self) -> "Span[T]":
+        """The same, to be changed by itself."""
+        other = Span(self._count, self._value)
+        other._other, other._gone = dict(self._other), set(self._gone)
+        return other
+
     def numbers(self) -> "Rest":
         """The numbers that are there now, as a set of its own."""
         beyond = [n for n in self._other if not 0 <= n < self._count]
@@ -56,6 +63,36 @@ class Span(MutableMapping[int, T], Generic[T]):
         """How many are there."""
         beyond = sum(not 0 <= n < self._count for n in self._other)
         return self._count - len(self._gone) + beyond
+
+
+class Said(Mapping[int, T], Generic[T]):
+    """What each of many things says, by number: as large as nothing beside them."""
+
+    def __init__(self, of: Mapping[int, S], pick: Callable[[S], T]) -> None:
+        """`pick` is what one of them says."""
+        self._of, self._pick = of, pick
+
+    def __getitem__(self, number: int) -> T:
+        """See `Mapping`."""
+        return self._pick(self._of[number])
+
+    def __iter__(self) -> Iterator[int]:
+        """See `Mapping`."""
+        return iter(self._of)
+
+    def __len__(self) -> int:
+        """See `Mapping`."""
+        return len(self._of)
+
+
+def whole(given: Mapping[int, int], count: int) -> Mapping[int, int]:
+    """The same numbers, as a span where all below a count are there with 0."""
+    return Span(count, 0) if len(given) == count and not any(given.values()) else given
+
+
+def own(given: Mapping[int, int]) -> MutableMapping[int, int]:
+    """The same numbers, to be changed by themselves."""
+    return given.copy() if isinstance(given, Span) else dict(given)
 
 
 class Rest(MutableSet[int]):

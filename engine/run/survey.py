@@ -3,6 +3,7 @@
 from collections.abc import Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Literal
 
 import pyarrow.compute as pc
@@ -12,13 +13,14 @@ from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import Terms
 from medgen.engine.run.pool import Input, Target
 from medgen.engine.run.reader import RunReader, stage_shards
-from medgen.engine.run.spans import Span
+from medgen.engine.run.spans import Said, Span, own
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.shards import BROKEN, labels
 
 # nothing: no row that is there. outside: rows that the outside caused. errors: all that failed.
 Again = Literal["nothing", "outside", "errors"]
 _USUAL = Terms()
+_Reads = tuple[tuple[str, ...], int]  # keys, and a benchmark shard
 _LISTINGS_AT_ONCE = 16  # object storage answers listings slowly, but many at once
 
 
@@ -32,8 +34,8 @@ class Todo:
     lost: dict[str, Mapping[int, int]] = field(default_factory=dict)  # in quarantine
     editions: dict[str, str] = field(default_factory=dict)  # by key; empty: there is none
     # The sha256 of each shard that is there, and of what it was made from.
-    digests: dict[str, dict[int, str]] = field(default_factory=dict)
-    made_from: dict[str, dict[int, Mapping[str, str]]] = field(default_factory=dict)
+    digests: dict[str, Mapping[int, str]] = field(default_factory=dict)
+    made_from: dict[str, Mapping[int, Mapping[str, str]]] = field(default_factory=dict)
     committed: dict[str, dict[int, str]] = field(default_factory=dict)  # sha256, in this run
     # By key, how what would make rows now differs from what made those that are there.
     changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -108,14 +110,14 @@ def survey(reader: RunReader, again: Again = "outside", terms: Terms | None = _U
     for key, node in plan.nodes.items():
         heads = reader.heads(node)
         todo.existing[key], todo.lost[key] = listed[key].revisions, listed[key].lost
-        todo.digests[key] = {shard: head.sha256 for shard, head in heads.items()}
-        todo.made_from[key] = {shard: head.inputs for shard, head in heads.items()}
+        todo.digests[key] = Said(heads, attrgetter("sha256"))
+        todo.made_from[key] = Said(heads, attrgetter("inputs"))
         count = plan.shards * node.split
         if not (listed[key].revisions or listed[key].lost):  # of millions this is soon said
             todo.targets[key] = Span(count, surveyor.make(node))
             todo.revisions[key] = Span(count, 0)
             continue
-        have, targets = dict(listed[key].revisions), dict[int, Target]()
+        have, targets = own(listed[key].revisions), dict[int, Target]()
         for shard in range(count):
             lost = listed[key].lost.get(shard)
             target = (
@@ -137,6 +139,8 @@ class _Surveyor:
     reader: RunReader
     todo: Todo
     again: Again
+    # What shards were made from that are not stale, by what they read: so are others' of the same.
+    _sound: dict[_Reads, Mapping[str, str]] = field(default_factory=dict)
 
     def make(self, node: Node, revision: int = 0, redo: tuple[str, ...] = ()) -> Target:
         return Target(node.key, revision, redo, self.todo.editions.get(node.key, ""))
@@ -151,18 +155,24 @@ class _Surveyor:
 
     def _stale(self, node: Node, shard: int) -> bool:
         """Whether the shard was made from other objects than its inputs are now."""
-        inputs = self.todo.inputs(self.reader.plan, node, shard // node.split)
         recorded = self.todo.made_from[node.key][shard]
-        return any(
+        reads = (node.upstream, shard // node.split)
+        if self._sound.get(reads) is recorded:
+            return False
+        inputs = self.todo.inputs(self.reader.plan, node, shard // node.split)
+        stale = any(
             recorded.get(place) != one.sha256
             for place, one in inputs.items()
             if one.sha256 != BROKEN  # whoever needs it is told; what was made of it is whole
         ) or bool(recorded.keys() - inputs.keys())
+        if not stale:
+            self._sound[reads] = recorded
+        return stale
 
     def _redone(self, node: Node, shard: int, have: int) -> tuple[str, ...]:
         """The statuses of a shard's rows that are to be repeated."""
-        noted = shard in self.reader.listing(node).owed
-        if self.again == "nothing" or (self.again == "outside" and not noted):
+        noted = self.again == "errors" or shard in self.reader.listing(node).owed
+        if self.again == "nothing" or not noted:
             return ()
         kind = stage_kind(node.stage)
         table = self.reader.stage(node).read(shard, have)

@@ -17,9 +17,10 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
-from medgen.engine.codec import decode, encode, fingerprint
+from medgen.engine.codec import encode, fingerprint
 from medgen.engine.errors import CorruptError
 from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
@@ -52,6 +53,8 @@ class Listing:
 
     def join(self, told: Mapping[int, int]) -> "Listing":
         """With commits that were heard of otherwise."""
+        if not told:
+            return self
         seen = {**self.revisions, **self.lost}
         newer = {shard: r for shard, r in told.items() if r > seen.get(shard, -1)}
         lost = {shard: r for shard, r in self.lost.items() if shard not in newer}
@@ -66,6 +69,9 @@ class Head:
     inputs: Mapping[str, str] = field(default_factory=dict)  # "<key>/<shard>" -> sha256
     identity: str = ""  # name of what made it
     code: str = ""  # digest of the engine's code
+
+
+_HEADS = msgspec.json.Decoder(Head)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +180,25 @@ class Stage:
             FileNotFoundError: that revision was not committed.
             CorruptError: the object breaks off, or is none of ours.
         """
+        if (known := self.head_at_hand(shard, revision)) is not None:
+            return known
         name = self.path(shard, revision)
-        if note := note_on(self.objects, name):
-            return decode(Head, note.encode(), f"{name}: not what is noted of a shard")
         found = seal_of(self.objects.read_end(name, _END), name)
         return _head_of(*(found or _seal_and_schema(self.objects.read(name), name)))
+
+    def head_at_hand(self, shard: int, revision: int = 0) -> Head | None:
+        """The same where it is known without a request; None: it is to be asked for.
+
+        Raises:
+            CorruptError: what is noted of the shard says nothing of one.
+        """
+        name = self.path(shard, revision)
+        if not (note := note_on(self.objects, name)):
+            return None
+        try:
+            return _HEADS.decode(note)
+        except msgspec.MsgspecError as err:
+            raise CorruptError(f"{name}: not what is noted of a shard ({err})") from err
 
     def seal(self, shard: int, table: pa.Table, revision: int = 0) -> "Sealed":
         """A shard as it is to stand in the store, for who writes several at once."""
