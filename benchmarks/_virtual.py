@@ -18,8 +18,8 @@ from medgen.engine.run.pool import Group, Machine, Outcome, Receipt, Unit
 from medgen.engine.trouble import Trouble
 
 MERGE_S = 0.2  # to put the parts of a shard together
-Fault = Literal["raises", "unstartable", "unwritable", "hangs"]
-FAULTS: tuple[Fault, ...] = ("raises", "unstartable", "unwritable", "hangs")
+Fault = Literal["raises", "crashes", "unstartable", "unwritable", "hangs"]
+FAULTS: tuple[Fault, ...] = ("raises", "crashes", "unstartable", "unwritable", "hangs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class VirtualPool:
         self.calls = 0
         self.units = 0
         self.lost = 0  # that their machine took with it
+        self.quarantined = 0  # samples
         self._events: list[tuple[float, int, Outcome]] = []
         self._numbers = itertools.count()
         self._gone: set[str] = set()
@@ -132,6 +133,7 @@ class VirtualPool:
         if not held.ready or held.group != unit.group:
             raise AssertionError(f"{worker} cannot take a unit of {unit.group}")
         self.units += 1
+        self.quarantined += len(unit.quarantined)
         held.units.append(unit)
         if len(held.units) == 1:
             self._begin(worker)
@@ -158,6 +160,9 @@ class VirtualPool:
         if fault == "raises" or worker.group in self.work.broken:
             why = Trouble("the device is broken", "RuntimeError", error_id="device")
             self._tell(self.work.fail_s, Outcome("failed", unit.group, unit, (), why), name)
+        elif fault == "crashes" and not unit.merge:
+            why = Trouble("its process was killed", "ActorDiedError")
+            self._tell(self.work.fail_s, Outcome("crashed", unit.group, unit, (), why), name)
         elif fault == "unwritable":
             why = Trouble("the disk is full", "StoreError")
             self._tell(self.seconds(unit), Outcome("failed", unit.group, unit, (), why), name)
@@ -193,6 +198,7 @@ class VirtualPool:
             worker.alive = worker.ready
             return told
         worker.units.remove(told.unit)
+        worker.alive = told.kind != "crashed"
         if told.kind == "finished":
             worker.busy += self.time - worker.since
         if worker.units:

@@ -167,6 +167,7 @@ class Result:
     asked: int = 0  # GPUs, of whoever adds machines
     lost: int = 0  # units that their machine took with it
     retired: Sequence[Mapping[str, Any]] = ()
+    quarantined: int = 0  # samples
     failed: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -219,6 +220,7 @@ def drive(case: Case, sweep: Sweep, pools: bool = False) -> Result:
         pool.requested,
         pool.lost,
         [e.details for e in told if e.kind == "retired"],
+        pool.quarantined,
     )
 
 

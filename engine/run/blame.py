@@ -33,8 +33,11 @@ class Blame:
 
     def note_failure(
         self, group: str, worker: str, machine: str, unit: Hashable
-    ) -> Literal["", "worker", "machine"]:
-        """A unit failed on a worker. Returns what is to be retired for it."""
+    ) -> Literal["", "worker", "place", "machine"]:
+        """A unit failed on a worker. Returns what is to be retired for it.
+
+        place: as a machine, but nobody knows yet whether others can do what failed there.
+        """
         if not worker:
             return ""
         tried = self._tried.setdefault(unit, set())
@@ -48,13 +51,22 @@ class Blame:
                 tries -= {one for one in tries if one[2] == unit}
         if self.is_bad(machine):
             return "machine"
+        if group not in self.proven and self._are_many(self._machines[machine]):
+            return "place"
         return "worker" if len(self._failed[group, worker]) >= MAX_UNITS_FAILED else ""
 
     def is_bad(self, machine: str) -> bool:
         """Whether units of groups that work elsewhere fail there on several workers."""
-        there = [one for one in self._machines.get(machine, ()) if one[0] in self.proven]
-        workers, units = ({one[i] for one in there} for i in (1, 2))
+        tries = self._machines.get(machine, set())
+        return self._are_many({one for one in tries if one[0] in self.proven})
+
+    def _are_many(self, tries: set[tuple[str, str, Hashable]]) -> bool:
+        workers, units = ({one[i] for one in tries} for i in (1, 2))
         return len(workers) > 1 and len(units) >= MAX_UNITS_OF_MACHINE
+
+    def avoid(self, unit: Hashable, worker: str, machine: str) -> None:
+        """Have the next try of a unit elsewhere."""
+        self._tried.setdefault(unit, set()).add((worker, machine))
 
     def suspects(self) -> list[str]:
         """Machines on which something failed since anything was done there."""

@@ -5,12 +5,11 @@ plan ──> survey (what exists) ──> board (what is ready) ──> staff (w
 """
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from medgen.engine.errors import PlanError, StoreError
-from medgen.engine.plan.plan import Plan
 from medgen.engine.run.board import Board, Queue
 from medgen.engine.run.books import Books
 from medgen.engine.run.budget import Budget, Purse, charging, stated_by
@@ -18,7 +17,7 @@ from medgen.engine.run.claims import Claims
 from medgen.engine.run.crew import Crew, Member
 from medgen.engine.run.desk import Desk, Out
 from medgen.engine.run.events import Event
-from medgen.engine.run.faults import FaultPolicy, slot_of
+from medgen.engine.run.faults import faults_of, slot_of
 from medgen.engine.run.fit import check_fit
 from medgen.engine.run.options import Ending, Options
 from medgen.engine.run.pool import Outcome, Pool, Receipt, Unit, Worker
@@ -35,7 +34,6 @@ from medgen.engine.run.survey import Todo, survey
 from medgen.engine.run.telling import Telling
 from medgen.engine.run.trust import REFUSALS, Culprit, Trust
 from medgen.engine.run.waves import Waves
-from medgen.engine.stages import stage_kind
 from medgen.engine.trouble import Trouble
 
 __all__ = ["Driver", "Ending", "Options", "carry_out"]
@@ -87,7 +85,7 @@ class Driver:
         self.staff.priced, self.staff.deadline_s = self.charging, options.deadline_s
         self.staff.commit_every_s = options.commit_every_s
         self.staff.is_capped = self.budget.is_capped
-        self.faults = _faults(self.plan, options, self.staff.left)
+        self.faults = faults_of(self.plan, options.most_raising, self.staff.left)
         self.sharing = Sharing(
             self.board,
             self.books,
@@ -392,6 +390,8 @@ class Driver:
             self._commit(unit, outcome.receipts)
         elif then.kind == "again":
             self._requeue(then.units, then.alone)
+        elif outcome.kind == "crashed" and self.trust.others_work(outcome.group):
+            self._requeue((unit,), alone=True)  # whose fault it is, they will tell
         else:
             reason = then.reason + cure(outcome.trouble.error_type, then.reason)
             self.give_up(outcome.group, reason, outcome.trouble)
@@ -493,8 +493,3 @@ class Driver:
             f"no worker of {', '.join(waiting) or 'any group'} could be placed for "
             f"{STALL_S:.0f} s; the cluster offers {[dict(m.offers) for m in self.pool.machines()]}"
         )
-
-
-def _faults(plan: Plan, options: Options, samples: Mapping[str, int]) -> FaultPolicy:
-    by_sample = {n for n, group in plan.groups.items() if stage_kind(group.stage).by_sample}
-    return FaultPolicy(options.most_raising, dict(samples), by_sample)

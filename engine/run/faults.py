@@ -16,7 +16,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from medgen.engine import errors
+from medgen.engine.plan.plan import Plan
 from medgen.engine.run.pool import Outcome, Target, Unit
+from medgen.engine.stages import stage_kind
 
 MAX_FAILURES = 3  # our errors on one unit
 MAX_LOSSES = 20  # machines lost under one unit
@@ -263,6 +265,12 @@ class FaultPolicy:
             late=dict(split.late),
         )
         return Next("again", (merge,))
+
+
+def faults_of(plan: Plan, most_raising: float, samples: Mapping[str, int]) -> FaultPolicy:
+    """The policy of a plan's run, of whose groups so many samples are to be done."""
+    by_sample = {n for n, group in plan.groups.items() if stage_kind(group.stage).by_sample}
+    return FaultPolicy(most_raising, dict(samples), by_sample)
 
 
 def slot_of(unit: Unit) -> Slot:

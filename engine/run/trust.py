@@ -6,13 +6,13 @@ what fails of it no machine is retired, and it is tried with other workers, on o
 `MOST_TRIALS` times. What fails then as well speaks for itself (`faults`).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from medgen.engine.run.blame import Blame
 from medgen.engine.run.crew import Crew
 from medgen.engine.run.desk import Out
-from medgen.engine.run.faults import MAX_FAILURES, Slot
+from medgen.engine.run.faults import MAX_FAILURES, Slot, slot_of
 from medgen.engine.run.pool import Outcome
 
 REFUSALS = ("StoreError", "BusyError")  # what a worker says that cannot write
@@ -35,6 +35,7 @@ class Trust:
     crew: Crew
     blame: Blame = field(default_factory=Blame)
     refused: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # machine -> by whom
+    crashed: dict[str, set[str]] = field(default_factory=dict)  # group -> where workers died
     _tries: dict[tuple[str, Slot], int] = field(default_factory=dict)  # (worker, unit) that failed
     _trials: dict[str, int] = field(default_factory=dict)  # of a group that has done nothing
     _words: dict[str, Outcome] = field(default_factory=dict)  # machine -> what failed there last
@@ -45,6 +46,7 @@ class Trust:
         With the first unit that a group has done, what failed of it elsewhere counts.
         """
         first = group not in self.blame.proven
+        self.crashed.pop(group, None)
         self.blame.note_success(group, out.worker, out.machine, out.slot)
         self.crew.starts.note_work(group)
         self.refused.pop(out.machine, None)
@@ -55,11 +57,27 @@ class Trust:
     def note_failure(self, outcome: Outcome, out: Out) -> Culprit | None:
         """A unit came back undone. Returns what is to be ended for it."""
         kind = outcome.trouble.error_type
+        if outcome.kind == "crashed":
+            return self._note_crash(outcome, out)
         if outcome.kind != "failed" or kind in ("CorruptError", "StaleError"):
             return None
         if kind in REFUSALS:
             self.refused.setdefault(out.machine, []).append((outcome.group, out.worker))
         return self.hold_against(outcome, out)
+
+    def _note_crash(self, outcome: Outcome, out: Out) -> Culprit | None:
+        """A worker's process died. Parts of a shard are one unit here: one sample may kill all."""
+        self.crashed.setdefault(outcome.group, set()).add(out.machine)
+        self.blame.avoid(out.slot, out.worker, out.machine)
+        self.crew.starts.shun(outcome.group, out.machine)
+        return self.hold_against(
+            outcome, replace(out, slot=slot_of(replace(out.unit, positions=None)))
+        )
+
+    def others_work(self, group: str) -> bool:
+        """Whether workers of a group are at work on machines where none of it has died lately."""
+        died = self.crashed.get(group, set())
+        return any(m.units and m.machine not in died for m in self.crew.groups[group].values())
 
     def hold_against(self, outcome: Outcome, out: Out) -> Culprit | None:
         """A unit failed there, or did not return. Returns what is to be ended for it."""
@@ -104,7 +122,7 @@ class Trust:
 
     def retire(self, machine: str, group: str, outcome: Outcome) -> Culprit | None:
         """Start nothing on a machine any more, unless the group could go nowhere else."""
-        if not self._has_elsewhere(machine, group):
+        if machine in self.crew.starts.retired or not self._has_elsewhere(machine, group):
             return None
         self.crew.starts.retire(machine, outcome.trouble.error)
         there = (m for m in self.crew.members.values() if m.machine == machine)

@@ -1,6 +1,8 @@
 """Models of which one worker misbehaves; importable in every worker process."""
 
 import itertools
+import os
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +16,9 @@ from medgen.engine.errors import AdapterError, StoreError
 class Misfit(Echo):
     """The first worker that is made, of all, behaves as `how` says; the others are sound.
 
-    raises: every unit. unwritable: the store refuses whatever it does. unstartable: it cannot be
-    made, and neither can what takes its place, while the others take `load_s`. hangs: its first
-    unit never returns, unless another worker gets it.
+    raises: every unit. crashes: its process dies at every unit. unwritable: the store refuses
+    whatever it does. unstartable: it cannot be made, and neither can what takes its place, while
+    the others take `load_s`. hangs: its first unit never returns, unless another worker gets it.
     """
 
     def __init__(
@@ -44,6 +46,8 @@ class Misfit(Echo):
     def predict(self, requests: Sequence[Request]) -> list[Prediction]:
         if self.number == 0 and self.how == "raises":
             raise RuntimeError("the device is broken")
+        if self.number == 0 and self.how == "crashes":
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.number == 0 and self.how == "unwritable":
             raise StoreError("cannot write: the disk of this machine is full")
         if self.how == "hangs" and self._claims("hung"):

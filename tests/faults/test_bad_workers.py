@@ -44,7 +44,7 @@ def statuses(objects: Objects, work: Plan, system: str) -> dict[str, str]:
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("how", ["raises", "unwritable", "unstartable", "hangs"])
+@pytest.mark.parametrize("how", ["raises", "crashes", "unwritable", "unstartable", "hangs"])
 def test_one_bad_actor_of_four_costs_no_system(
     objects: Objects, folder: str, local_ray: str, how: str
 ) -> None:

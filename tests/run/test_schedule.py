@@ -87,6 +87,13 @@ def test_sound_workers_that_are_too_slow_are_not_ended_for_ever(gpus: int) -> No
     assert found.ratio < 1.3
 
 
+def test_a_machine_that_kills_its_workers_ends_no_system_and_costs_no_sample() -> None:
+    alone = run(with_bad("crashes", systems=1, samples=640, gangs=0), seed=1)
+    among = run(with_bad("crashes", systems=12, samples=640, gangs=0), seed=1)
+    assert alone.quarantined == among.quarantined == 0
+    assert [why["machine"] for why in among.retired if "machine" in why] == ["host-bad"]
+
+
 def test_systems_that_raise_at_everything_cost_the_others_nothing() -> None:
     sound = run(with_bad(None, systems=12, samples=640), seed=1)
     found = run(with_bad(None, systems=12, samples=640, broken=2), seed=1)

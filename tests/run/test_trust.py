@@ -1,6 +1,7 @@
 """Starts and failures count by machine, and the last place that a group has is never taken away."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from fakes import echo, plan
@@ -110,6 +111,38 @@ def test_a_group_that_has_done_nothing_costs_two_trials_and_no_machine(staffed: 
                 crew.dismiss(name)
     assert ended == ["m0", "m1"]
     assert not crew.starts.retired
+
+
+def test_where_workers_die_others_are_started_last_and_units_are_not_tried_again(
+    staffed: Staffed,
+) -> None:
+    crew, trust, group = staffed(2)
+    (dies, _), (busy, _) = on(crew, "m0"), on(crew, "m1")
+    crew.members[busy].units = 1
+    outcome, out = failing(crew, group, dies, 0, "ActorDiedError")
+    assert trust.note_failure(replace(outcome, kind="crashed"), out) is None
+    assert trust.blame.places_to_avoid(out.slot) == {dies, "m0"}
+    assert crew.starts.misgivings(group, "m0") > crew.starts.misgivings(group, "m1")
+    assert trust.others_work(group), "the one on the other machine will tell whose fault it is"
+    outcome, out = failing(crew, group, busy, 1, "ActorDiedError")
+    trust.note_failure(replace(outcome, kind="crashed"), out)
+    assert not trust.others_work(group)
+
+
+def test_parts_of_a_shard_that_kill_workers_speak_against_no_machine(staffed: Staffed) -> None:
+    crew, trust, group = staffed(2)
+    works(crew, trust, group, on(crew, "m1")[0])
+    for low in range(8):
+        outcome, out = failing(crew, group, on(crew, "m0")[low % 2], 0, "ActorDiedError")
+        part = replace(out.unit, positions=(low, low + 1))
+        out = replace(out, unit=part, slot=slot_of(part))
+        trust.note_failure(replace(outcome, kind="crashed", unit=part), out)
+    assert not crew.starts.retired
+    for shard in range(1, 4):
+        outcome, out = failing(crew, group, on(crew, "m0")[0], shard, "ActorDiedError")
+        culprit = trust.note_failure(replace(outcome, kind="crashed"), out)
+    assert culprit is not None
+    assert (culprit.kind, culprit.name) == ("machine", "m0")
 
 
 def test_what_failed_on_a_machine_counts_when_its_group_has_worked_elsewhere(
