@@ -349,7 +349,7 @@ class Driver:
         outcome = Outcome("crashed", out.unit.group, out.unit, (), why, worker=out.worker)
         self.staff.note_hung(out)
         self.moved = self.clock()
-        self._answer_for(self.trust.hold_against(outcome, out), outcome)
+        self._answer_for(self.trust.note_failure(outcome, out), outcome)
         if out not in self.desk.copies(out.slot):
             return  # its machine was retired just now, and the unit is to be done elsewhere
         _, over = self.desk.take_back(out.unit, out.worker)

@@ -63,14 +63,17 @@ class Trust:
             return None
         if kind in REFUSALS:
             self.refused.setdefault(out.machine, []).append((outcome.group, out.worker))
-        return self.hold_against(outcome, out)
+        return self._hold_against(outcome, out)
 
     def _note_crash(self, outcome: Outcome, out: Out) -> Culprit | None:
-        """A worker's process died. Parts of a shard are one unit here: one sample may kill all."""
+        """A worker's process died, or was ended in a unit that hung: the next is made elsewhere.
+
+        Parts of a shard are one unit here: one sample may kill the workers of all.
+        """
         self.crashed.setdefault(outcome.group, set()).add(out.machine)
         self.blame.avoid(out.slot, out.worker, out.machine)
         self.crew.starts.shun(outcome.group, out.machine)
-        return self.hold_against(
+        return self._hold_against(
             outcome, replace(out, slot=slot_of(replace(out.unit, positions=None)))
         )
 
@@ -79,7 +82,7 @@ class Trust:
         died = self.crashed.get(group, set())
         return any(m.units and m.machine not in died for m in self.crew.groups[group].values())
 
-    def hold_against(self, outcome: Outcome, out: Out) -> Culprit | None:
+    def _hold_against(self, outcome: Outcome, out: Out) -> Culprit | None:
         """A unit failed there, or did not return. Returns what is to be ended for it."""
         group = outcome.group
         self._words[out.machine] = outcome

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks._virtual import FAULTS, Fault, Host
-from benchmarks.schedule import Case, Sweep, drive, joining, losing, run, with_bad
+from benchmarks.schedule import LOAD_S, Case, Sweep, drive, joining, losing, run, with_bad
 from medgen.engine.run.schedule import Standing, can_spare
 from medgen.engine.run.speeds import Speed, Speeds, temper_guesses
 from medgen.engine.run.trust import MOST_TRIALS
@@ -87,11 +87,19 @@ def test_sound_workers_that_are_too_slow_are_not_ended_for_ever(gpus: int) -> No
     assert found.ratio < 1.3
 
 
-def test_a_machine_that_kills_its_workers_ends_no_system_and_costs_no_sample() -> None:
-    alone = run(with_bad("crashes", systems=1, samples=640, gangs=0), seed=1)
-    among = run(with_bad("crashes", systems=12, samples=640, gangs=0), seed=1)
-    assert alone.quarantined == among.quarantined == 0
-    assert [why["machine"] for why in among.retired if "machine" in why] == ["host-bad"]
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_lone_system_that_begins_on_a_bad_machine_goes_on_elsewhere(fault: Fault) -> None:
+    sound = run(with_bad(None, systems=1, samples=640, gangs=1), seed=1)
+    found = run(with_bad(fault, systems=1, samples=640, gangs=1), seed=1)
+    assert found.quarantined == 0
+    hangs_s = 1800.0 if fault == "hangs" else 0.0
+    assert found.makespan < sound.makespan + hangs_s + 1.2 * LOAD_S  # one load more
+
+
+def test_a_machine_that_kills_its_workers_costs_no_sample_and_is_retired_once() -> None:
+    found = run(with_bad("crashes", systems=12, samples=640, gangs=0), seed=1)
+    assert found.quarantined == 0
+    assert [why["machine"] for why in found.retired if "machine" in why] == ["host-bad"]
 
 
 def test_systems_that_raise_at_everything_cost_the_others_nothing() -> None:
