@@ -58,7 +58,7 @@ def sayings(data: StoredRun, certainty: Certainty, made: list[Board]) -> list[Sa
 def _sentence(data: StoredRun, board: Board, said: FormatCertainty) -> tuple[str, str, str, str]:
     standing = said.standing
     if standing is None:
-        return "not shown", "Controls only.", _ends(board), "No system with a value can be ranked."
+        return "not shown", "Controls only.", _ends(board), ""
     leader = standing.order[0]
     if standing.over is None:
         return _alone(board, said, leader)
@@ -107,7 +107,7 @@ def _alone(board: Board, said: FormatCertainty, leader: str) -> tuple[str, str, 
 
 def _reason(why: str, pairs: int) -> str:
     """Why a lead is not sure, as a sentence without its stop; one pair is not corrected."""
-    words = "p is not below 0.05" if "correction" in why and pairs == 1 else why
+    words = "the p-value is not below 0.05" if "correction" in why and pairs == 1 else why
     words = words.replace("all pairs", f"{pairs} pairs")
     return f"{words[:1].upper()}{words[1:]}"
 

@@ -77,7 +77,8 @@ def _first_line(data: StoredRun) -> Text:
 
 def _saying_lines(saying: sayings.Saying, width: int) -> Iterator[Text]:
     left = 25
-    words = f"{saying.bold}{saying.rest}".replace(numbers.MINUS, "-").split()
+    note = "" if saying.word == "sure" else saying.note  # why it is no surer
+    words = f"{saying.bold}{saying.rest} {note}".replace(numbers.MINUS, "-").split()
     rows, room = [""], max(30, min(width, 100) - left)
     for word in words:
         if rows[-1] and len(rows[-1]) + 1 + len(word) > room:

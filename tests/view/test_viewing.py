@@ -22,6 +22,7 @@ from medgen.launch.view.bundle import write_bundle
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.failures import general, wilson
 from medgen.launch.view.runs import run_lines
+from medgen.launch.view.sayings import sayings
 from medgen.launch.view.serving import COOKIE, Viewer
 from medgen.launch.view.site import STATIC, Site, data_script
 from medgen.launch.view.trends import trends
@@ -238,14 +239,16 @@ def test_the_results_of_a_terminal_fit_eighty_columns(site: Site, tmp_path: Path
     # A command is never cut: it must be copied whole.
     assert max(len(line) for line in lines if "medgen view" not in line) <= 80
     assert any(line.startswith("floor") for line in lines)
+    told = " ".join(" ".join(lines).split())
+    notes = [x.note for x in sayings(site.data, site.certainty, site.boards) if x.word != "sure"]
+    assert notes
+    assert all(note in told for note in notes)  # why it is no surer
     assert lines[-1].startswith(("why", "files"))
     # Under --protected no word of a sample, an answer or a reason may reach a terminal.
     assert "evil.example" not in "".join(lines)
 
 
 def test_a_system_that_answered_alone_is_held_against_the_floor(tmp_path: Path) -> None:
-    from medgen.launch.view.sayings import sayings
-
     for quality, words in ((0.9, "above the floor"), (0.34, "not shown to be above the floor")):
         run = small(systems=1, samples=240, fails=0.0, random=0, qualities={NAMES[0]: quality})
         made = Site(stored(run, tmp_path / str(quality)))
