@@ -6,6 +6,7 @@ each number is created once: what a second writer brings goes into the next one,
 there. Packs of all keys that are made together lie in one folder, beside a list of these keys.
 """
 
+import contextlib
 import json
 import threading
 import time
@@ -50,6 +51,7 @@ class PackedObjects:
         self._stages: set[str] = set()  # that have packs
         self._asked = -_KNOWN_S  # when that was looked for
         self._keys: dict[PackPlace, frozenset[str]] = {}
+        self._unlisted: set[PackPlace] = set()  # of which the list of keys is lost or damaged
         self._held: dict[str, list[Entry]] = {}  # by pack
         self._packs: dict[PackPlace, set[str]] = {}
         self._at: dict[str, tuple[str, Entry]] = {}  # by path: its pack, and where in it
@@ -229,7 +231,7 @@ class PackedObjects:
         if seen is not None and whole in seen:
             return [place for place in self._keys if place.stage == stage]
         places = [PackPlace(stage, name) for name in self.inner.names(pack_folder(stage))]
-        unknown = [place for place in places if place not in self._keys]
+        unknown = [p for p in places if p not in self._keys or p in self._unlisted]
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             self._keys |= dict(zip(unknown, threads.map(self._read_keys, unknown), strict=True))
         if seen is not None:
@@ -237,12 +239,22 @@ class PackedObjects:
         return places
 
     def _read_keys(self, place: PackPlace) -> frozenset[str]:
+        """Which keys a folder's packs are of: as its list says, or else they themselves."""
         try:
-            return frozenset(json.loads(self.inner.read(place.keys)))
-        except FileNotFoundError:  # all of it went just now
-            return frozenset()
-        except ValueError as err:
-            raise CorruptError(f"{place.keys}: not a list of keys ({err})") from err
+            keys = frozenset(map(str, json.loads(self.inner.read(place.keys))))
+        except (FileNotFoundError, ValueError, TypeError):
+            self._unlisted.add(place)
+            return self._keys_in_packs(place)
+        self._unlisted.discard(place)
+        return keys
+
+    def _keys_in_packs(self, place: PackPlace) -> frozenset[str]:
+        found: set[str] = set()
+        for path in self._there(place):
+            with contextlib.suppress(CorruptError):  # as good as gone, and told of by `damages`
+                named = (stage_and_key(entry.path) for entry in self._load(path))
+                found |= {of[1] for of in named if of is not None}
+        return frozenset(found)
 
     def _there(self, place: PackPlace) -> list[str]:
         paths = (f"{place.folder}/{name}" for name in self.inner.names(place.folder))
