@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks._records import keep
 from benchmarks.made_run import MadeRun
 from medgen.engine.store.connect import connect
+from medgen.launch.view.bundle import write_bundle
 from medgen.launch.view.certain import write_certainty
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.site import Site, warm_up
@@ -61,6 +62,28 @@ def measure(root: Path, systems: int, samples: int) -> dict[str, Any]:
     return found | browse(site, root)
 
 
+def bundle(root: Path, systems: int = 4, samples: int = 24) -> dict[str, Any]:
+    """A small run as files: until its first page is there, and until all of it is."""
+    run_id = MadeRun(systems=systems, samples=samples).write(str(root))
+    data = StoredRun(connect(str(root)), run_id)
+    write_certainty(data)
+    heard: dict[str, float] = {}
+    start, spent = time.perf_counter(), time.process_time()
+
+    def tell(_: int, name: str) -> None:
+        heard.setdefault(name, round(time.perf_counter() - start, 2))
+
+    count, size = write_bundle(data, connect(str(root / "out")), tell)
+    return {
+        "of": f"{systems} systems, {len(data.systems) - systems} controls, {samples} samples",
+        "files": count,
+        "bytes": size,
+        "first_page_s": heard["index.html"],
+        "whole_s": round(time.perf_counter() - start, 1),
+        "processor_s": round(time.process_time() - spent, 1),
+    }
+
+
 def browse(site: Site, root: Path) -> dict[str, Any]:
     """In Chromium, from files: until the gallery stands, and for a filter."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -98,7 +121,6 @@ def draw(store: str, into: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     from medgen.engine.run.folder import find_run
-    from medgen.launch.view.bundle import write_bundle
 
     objects = connect(store)
     data = StoredRun(objects, find_run(objects, None))
@@ -129,7 +151,8 @@ def main() -> None:
         draw(asked.store, asked.pictures)
         return
     with tempfile.TemporaryDirectory(prefix="medgen-view-") as root:
-        found = measure(Path(root), asked.systems, asked.samples)
+        found = {"bundle": bundle(Path(root) / "small")}
+        found |= measure(Path(root) / "large", asked.systems, asked.samples)
     for name, value in found.items():
         print(name, value)
     if not asked.dry:
