@@ -4,6 +4,7 @@ Every node is drawn once however many systems share it, which is what sharing sa
 """
 
 from medgen.engine.plan.plan import Node, Plan
+from medgen.engine.stages import JUDGE
 
 
 def stages_saved(plan: Plan) -> tuple[int, int]:
@@ -62,8 +63,11 @@ def _escape(text: str) -> str:
 
 
 def stages_of(plan: Plan) -> list[str]:
-    """The plan's stages in the order of the work: none stands before one that it waits for."""
+    """The plan's stages in the order of the work: none stands before one that it waits for.
+
+    Judges come last, though they may wait for no more than metrics do.
+    """
     deepest: dict[str, int] = {}
     for node in plan.nodes.values():
         deepest[node.stage] = max(deepest.get(node.stage, 0), _depth(plan, node))
-    return sorted(deepest, key=deepest.__getitem__)
+    return sorted(deepest, key=lambda stage: (deepest[stage], stage == JUDGE.name, stage))
