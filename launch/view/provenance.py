@@ -18,6 +18,7 @@ from medgen.launch.view.data import Row, StoredRun, SystemEntry
 _FIRST = ("component", "profile", "implementation", "semantics", "weights", "resize")
 _BLOCKS = 700  # rectangles in the timeline; more are merged
 _LANES = 40
+_TOGETHER_S = 0.25  # receipts of one unit are written one after another
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +98,14 @@ def plan_graph(data: StoredRun) -> tuple[Markup, list[Row]]:
 
 
 def _units(events: Sequence[Row]) -> Iterator[Row]:
-    """Receipts, one a unit of work: those of several keys that were made together took one time."""
-    seen: set[tuple[object, ...]] = set()
+    """Receipts, one a unit of work: those of several keys that began together took one time."""
+    starts: dict[tuple[object, ...], list[float]] = {}
     for event in events:
         if event["event"] == "receipt":
-            unit = (event.get("group"), event.get("shard"), event.get("seconds"))
-            if unit not in seen:
-                seen.add(unit)
+            start = _moment(event) - float(event.get("seconds") or 0)
+            known = starts.setdefault((event.get("group"), event.get("shard")), [])
+            if all(abs(start - other) > _TOGETHER_S for other in known):
+                known.append(start)
                 yield event
 
 

@@ -268,7 +268,7 @@ def test_work_on_several_keys_at_once_took_its_time_once(
     one |= {"group": "score", "stage": "score", "shard": 0, "seconds": 8.0, "prompt_tokens": 3}
     part = one | {"part": [0, 4], "seconds": 2.0}
     merged = one | {"shard": 1, "seconds": 1.0}
-    made = [one, one | {"key": "other"}, part, merged]
+    made = [one, one | {"key": "other", "seconds": 8.01}, part, merged]
     monkeypatch.setattr(StoredRun, "events", lambda self: made)
     (line,) = provenance.stage_costs(site.data)
     assert (line["shards"], line["seconds"], line["tokens"]) == (3, 11.0, 9)
