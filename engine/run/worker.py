@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 # Requests that a unit has under way: one after another, those of 25 systems and nine metrics take
 # seven seconds at 30 ms each.
-AT_ONCE = 16
+AT_ONCE = 32
 _SEALS_AT_ONCE = 4  # compressing and hashing hold no other thread up
 _ANEW = "start again: the next start looks at what is there"
 # What Arrow and JSON raise for values that they cannot hold.

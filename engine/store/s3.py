@@ -32,6 +32,7 @@ _CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
 _CONFIG: dict[str, Any] = {
     "connect_timeout": 10,
     "read_timeout": 30,
+    "max_pool_connections": 32,  # a unit has as many requests under way; the client would have 10
     "retries": {"mode": "standard", "total_max_attempts": 2},
 }
 

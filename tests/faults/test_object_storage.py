@@ -1,7 +1,9 @@
 """A run over object storage that misbehaves: the same shards, each once, each whole."""
 
 import random
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from medgen.engine.plan.plan import Model, Plan, System
 from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
+from medgen.engine.run.worker import AT_ONCE
 from medgen.engine.store import s3
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects, RetryingObjects
@@ -216,6 +219,21 @@ def test_a_store_that_refuses_for_good_ends_the_run_and_keeps_what_is_there(
     committed = 3 * plan_.shards - survey(RunReader(objects, plan_)).shards
     assert committed == 5
     assert carry(objects, plan_) == Ending(False, {})
+
+
+def test_as_many_reads_are_under_way_as_a_unit_asks_for(proxied: Proxied, s3_url: str) -> None:
+    connect(s3_url).create("a/one", b"x")
+    together = threading.Barrier(AT_ONCE, timeout=5)
+
+    def in_step(seen: Seen) -> str:
+        if seen.method == "GET" and not seen.listing:
+            together.wait()
+        return "pass"
+
+    proxied(in_step)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        assert {*threads.map(connect(s3_url).read, ["a/one"] * AT_ONCE)} == {b"x"}
+    assert not together.broken
 
 
 def test_a_store_without_credentials_is_refused_at_once(
