@@ -26,13 +26,13 @@ def _mark(x: float, y: float, number: int) -> str:
     return f'<svg x="{x:.1f}" y="{y:.1f}" class="s{number}" overflow="visible">{use}</svg>'
 
 
-_WIDE = 620  # a chart that is drawn wider may take a card's whole width
+_BROAD = 620  # a chart that is drawn wider may take a card's whole width
 
 
 def svg(title: str, width: int, height: int, parts: Sequence[str]) -> Markup:
     """A chart with its title; `parts` are finished markup."""
     box = f'viewBox="0 0 {width} {height}" aria-label="{escape(title)}"'
-    kind = "chart wide" if width > _WIDE else "chart"
+    kind = "chart broad" if width > _BROAD else "chart"
     head = f'<svg class="{kind}" role="img" {box}>'
     return Markup(f"{head}<title>{escape(title)}</title>{''.join(parts)}</svg>")
 

@@ -57,6 +57,8 @@ def test_a_page_from_a_disk_is_whole_and_quiet(
     assert seen.page.locator("h1").count() == 1
     assert seen.page.locator(".problem").count() == 0
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    if page == "provenance":  # its graph is broader than a phone
+        assert seen.page.locator("svg.chart").first.is_visible()
     is_quiet(seen, "file://")
 
 
