@@ -207,6 +207,7 @@ class JudgeWorker(StageWorker):
         self.judge: Judge = self.group.spec.build()
 
     def work(self, unit: Unit) -> dict[Target, pa.Table]:
+        self.samples(unit)  # read once, and not by each of the threads
         with ThreadPoolExecutor(AT_ONCE) as threads:
             dues = threads.map(lambda target: self._due(target, unit), unit.targets)
             due = dict(zip(unit.targets, dues, strict=True))
