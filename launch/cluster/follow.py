@@ -18,9 +18,9 @@ from medgen.launch.run.progress import in_words
 
 Tell = Callable[[str], None]
 _LOOK_EVERY_S = 2.0  # at the job API
-_READ_EVERY_S = 10.0  # from the store
+_READ_EVERY_S = 2.0  # the status, from the store
 _SILENCE_S = 300.0  # a driver publishes three times a minute at least
-_QUIET_S = 30.0  # after which a driver's silence is said
+_QUIET_S = 25.0  # after which a driver's silence is said: with two looks, half a minute
 _DOUBT_S = 10.0  # of a driver's silence, before it is asked whether it lives
 _ENDING_S = 30.0  # from the end of the log to Ray's word that the job is over
 _SIGTERM_CODE = 143
@@ -184,8 +184,9 @@ class Follower:
         log, heard, updated, said = StoredLog(self.folder), time.monotonic(), "", False
         while True:
             status = self.folder.status()
-            for line in log.news():
-                self.tell(line)
+            if status is None or status.updated != updated:  # else there is no news
+                for line in log.news():
+                    self.tell(line)
             if status is not None and self._over(status):
                 return exits.INTERNAL if status.exit_code is None else status.exit_code
             if status is not None and status.updated != updated:

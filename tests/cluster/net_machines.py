@@ -21,7 +21,7 @@ from cluster.ray_machines import ROOT, elsewhere
 
 NET = "10.231.7"
 OURS = f"{NET}.1"  # of the process of the test
-STARTS_IN_S = 180
+STARTS_IN_S = 400  # on a busy machine
 MISSING = "needs root on Linux, and `ip` with network namespaces"
 
 
@@ -46,6 +46,7 @@ class Node:
     folder: Path
     environment: dict[str, str]
     process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
 
     @property
     def name(self) -> str:
@@ -72,14 +73,16 @@ class Node:
 
     def start(self, head: "Node | None") -> None:
         """A Ray node; without a head it is one itself."""
-        place = ["--node-ip-address", self.address, "--temp-dir", str(self.folder / self.name)]
+        self.starts += 1
+        own = self.folder / f"{self.name}-{self.starts}"
+        place = ["--node-ip-address", self.address, "--temp-dir", str(own)]
         joins = ["--address", f"{head.address}:6379"] if head else ["--head", "--port", "6379"]
         size = ["--num-cpus", "2", "--object-store-memory", str(80 * 2**20)]
         command = ["-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
         with (self.folder / f"{self.name}.log").open("ab") as sink:
             self.process = subprocess.Popen(
                 ["ip", "netns", "exec", self.name, sys.executable, *command, *place, *joins, *size,
-                 *([] if head else ["--include-dashboard", "false"])],
+                 *([] if head else ["--dashboard-host", self.address])],
                 env=self.environment, cwd="/", stdout=sink, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
@@ -109,10 +112,14 @@ class Node:
     def end(self) -> None:
         """All of it ends, and the namespace goes."""
         with contextlib.suppress(subprocess.CalledProcessError):
-            self.kill()
-            if self.process is not None:
-                self.process.wait(30)
+            self.stop()
             ip("netns", "del", self.name)
+
+    def stop(self) -> None:
+        """All of it ends, as by a power cut."""
+        self.kill()
+        if self.process is not None:
+            self.process.wait(30)
 
 
 @dataclass
@@ -130,6 +137,18 @@ class Cluster:
             node.start(head)
         self._wait_for(len(self.nodes))
 
+    def begin_anew(self) -> None:
+        """The same machines, and another cluster: nothing is left of the one before."""
+        for node in self.nodes:
+            node.stop()
+            node.link("up")
+        self.start()
+
+    def client(self) -> dict[str, str]:
+        """The environment of a machine beside the cluster, which has the token."""
+        head = self.nodes[0]
+        return {**head.environment, "RAY_API_SERVER_ADDRESS": f"http://{head.address}:8265"}
+
     def _wait_for(self, count: int) -> None:
         head = self.nodes[0]
         look = (
@@ -139,7 +158,12 @@ class Cluster:
         until = time.monotonic() + STARTS_IN_S
         said = ""
         while time.monotonic() < until:
-            out, said = head.run("-c", look).communicate(timeout=120)
+            with head.run("-c", look) as asks:
+                try:
+                    out, said = asks.communicate(timeout=60)
+                except subprocess.TimeoutExpired:
+                    asks.kill()  # Ray waits for what may never come
+                    continue
             if out.strip() == str(count):
                 return
             time.sleep(1)
@@ -172,6 +196,7 @@ def machines(count: int = 3, **variables: str) -> Iterator[Cluster]:
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         **variables,
     }
     nodes = [Node(number, folder, env) for number in range(1, count + 1)]

@@ -5,7 +5,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,9 +20,9 @@ from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, log_bytes, no
 from medgen.engine.run.pool import Receipt
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.connect import connect
-from medgen.launch.cluster import jobs
+from medgen.launch.cluster import follow, jobs
 from medgen.launch.cluster.follow import Follower, StoredLog, names_of, readable, sentence
-from medgen.launch.run import origin
+from medgen.launch.run import origin, progress
 from medgen.launch.run.progress import Recorder
 from medgen.launch.run.stop import Pulse, Stop
 
@@ -125,6 +125,37 @@ def test_a_driver_of_which_nothing_is_heard_is_gone(folder: RunFolder) -> None:
     told: list[str] = []
     assert Follower(folder, told.append, silence_s=0.5).follow() == 3
     assert "its driver is gone" in told[-1]
+
+
+class Hours:
+    """A clock that only sleeping moves, and what happens at which of its times."""
+
+    def __init__(self, happens: dict[float, Callable[[], None]]) -> None:
+        self.now, self.happens = 0.0, happens
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for at in [at for at in self.happens if at <= self.now]:
+            self.happens.pop(at)()
+
+
+@pytest.mark.parametrize("last", [0.1, 1.9, 47.0])
+def test_a_driver_that_dies_is_said_within_half_a_minute_and_a_slow_one_is_not(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, last: float
+) -> None:
+    def beats(at: float) -> Callable[[], None]:
+        return lambda: folder.save_status(Status("started", folder.run_id, now(), f"{at:09.1f}"))
+
+    signs = [last - n * (progress._BEAT_EVERY_S + 1) for n in range(3)]
+    hours = Hours({at: beats(at) for at in signs if at > 0})
+    monkeypatch.setattr(follow, "time", hours)
+    told: list[float] = []
+    follower = Follower(folder, lambda line: told.append(hours.now), silence_s=120)
+    assert follower.follow() == 3
+    assert last < told[0] <= last + 30
 
 
 def test_events_are_told_once_each_as_sentences(folder: RunFolder) -> None:
