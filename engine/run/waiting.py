@@ -19,6 +19,9 @@ class Waiting:
     def add_all(self, group: str, count: int, key: str) -> None:
         """A key waits at every shard below a number, and its inputs are nowhere."""
         self._alike.setdefault(group, (count, {}))[1][key] = False
+        for (name, shard), keys in self._own.items():
+            if name == group and shard < count:
+                keys[key] = False
 
     def add(self, group: str, shard: int, key: str, there: bool) -> None:
         """A key waits at one shard."""

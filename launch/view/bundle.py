@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from medgen.engine.errors import ConfigError
 from medgen.engine.store.objects import Objects
 from medgen.launch.view.data import StoredRun
-from medgen.launch.view.site import STATIC, Site
+from medgen.launch.view.site import SAMPLE_DATA, STATIC, Site
 
 Tell = Callable[[int, str], None]
 _AT_ONCE = 256  # files that are given out before any more are thought of
@@ -65,4 +65,4 @@ def _turn(name: str) -> int:
         return 1 if name == "index.html" else 3
     if name.startswith("p/"):
         return 5 if name.endswith("-lpips.webp") else 4
-    return 4 if name.startswith("data/sample-") else 2
+    return 4 if name.startswith(SAMPLE_DATA) else 2

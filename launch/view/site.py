@@ -54,6 +54,7 @@ POLICY = (
     "img-src 'self' data:; base-uri 'none'; form-action 'none'"
 )
 STATIC = ("style.css", "app.js", "model.js", "gallery.js", "sample.js", "metrics.js", "tables.js")
+SAMPLE_DATA = "data/sample-"  # and its position: what a page of a sample reads
 TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -177,7 +178,7 @@ class Site:
         yield from (f"data/value-{v.place}.js" for v in self.data.values if v.overall)
         yield from (f"data/texts-{n}.js" for n in scripts.blocks(self.data))
         for position, digest in enumerate(self.data.samples.digests):
-            yield f"data/sample-{position}.js"
+            yield f"{SAMPLE_DATA}{position}.js"
             yield from self._picture_names(position, digest)
 
     def _picture_names(self, position: int, digest: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from medgen.engine.run.waiting import Waiting
 SHARDS, KEYS = 4, "abc"
 ACTS = st.lists(
     st.tuples(
-        st.sampled_from(["add", "mark", "pop", "drop"]),
+        st.sampled_from(["add all", "add", "mark", "pop", "drop"]),
         st.integers(0, SHARDS),
         st.sampled_from(KEYS),
     )
@@ -23,12 +23,12 @@ def test_what_waits_is_the_same_whether_it_is_kept_once_or_for_each_shard(
 ) -> None:
     waiting = Waiting()
     each: dict[int, dict[str, bool]] = {shard: {} for shard in range(SHARDS + 1)}
-    for key in "ab":
-        waiting.add_all("group", SHARDS, key)
-        for shard in range(SHARDS):
-            each[shard][key] = False
     for act, shard, key in acts:
-        if act == "add":
+        if act == "add all":
+            waiting.add_all("group", SHARDS, key)
+            for held in list(each.values())[:SHARDS]:
+                held[key] = False
+        elif act == "add":
             waiting.add("group", shard, key, there=True)
             each[shard][key] = True
         elif act == "mark":
