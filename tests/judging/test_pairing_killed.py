@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import medgen
+from medgen.engine.store.connect import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 GIVEN = (
@@ -35,7 +36,7 @@ def finish(store: Path) -> None:
 
 
 def shards(store: Path) -> int:
-    return len(list(store.glob("stages/**/shard-*.arrow")))
+    return sum("/shard-" in path for path in connect(str(store)).walk("stages"))
 
 
 @pytest.mark.trial
