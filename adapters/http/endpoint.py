@@ -41,6 +41,7 @@ About = Literal["", "key", "place", "credit", "setting"]
 _PORTS = {"http": 80, "https": 443}
 _NO_URL = re.compile(r"[\x00-\x20\x7f\\]")  # what readers of URLs do not agree about
 _Positive = Annotated[float, Meta(gt=0)]
+_Pace = Annotated[float, Meta(ge=1 / 60)]  # one an hour: what is slower was meant in another unit
 _Count = Annotated[int, Meta(ge=1)]
 
 
@@ -57,8 +58,8 @@ class Endpoint(Settings, frozen=True, kw_only=True):
     backoff_max_s: _Positive = 60.0
     retry_after_max_s: _Positive = 300.0  # a server that asks for more is given up
     concurrency: _Count = 8
-    requests_per_minute: _Positive | None = None
-    tokens_per_minute: _Positive | None = None
+    requests_per_minute: _Pace | None = None
+    tokens_per_minute: _Pace | None = None
     max_response_mib: _Positive = 64.0  # and for all that a reply links to, together
     max_links: _Count = 16  # images that are fetched for one reply
     spending_cap_usd: _Positive | None = None  # of all workers that ask for a model, as the pace

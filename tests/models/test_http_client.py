@@ -235,6 +235,7 @@ def test_a_key_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         {"base_url": "http://host/v1", "attempts": 0},
         {"base_url": "http://host/v1", "timeout_s": "soon"},
         {"base_url": "http://host/v1", "requests_per_minute": -1},
+        {"base_url": "http://host/v1", "requests_per_minute": 1e-9},
         {"base_url": "http://host/v1", "tokens_per_minute": True},
         {},
     ],
