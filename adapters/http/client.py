@@ -23,6 +23,7 @@ from medgen.adapters.http.standing import Standing
 from medgen.adapters.http.verdict import Attempt, foreign_coding, judge
 from medgen.adapters.http.wire import Body, Received, Wire, WireError, open_wire
 from medgen.adapters.loop_thread import LoopThread
+from medgen.engine.chat.quoting import storable
 from medgen.engine.errors import AdapterError, SpendingError
 from medgen.engine.guard import guard_row, unforeseen
 from medgen.engine.limiting import Ticket, limiter_for
@@ -276,7 +277,7 @@ class HttpClient:
 
     def clean(self, what: object) -> str:
         """A short reason. Servers do echo keys, in any spelling, so ours is taken out."""
-        text = redact(str(what) or type(what).__name__)
+        text = storable(redact(str(what) or type(what).__name__))
         return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
 
 

@@ -162,7 +162,7 @@ class Reply:
             ValueError: it is not JSON.
         """
         if not self._parsed:
-            self._parsed.append(read_json(self.body))
+            self._parsed.append(read_json(self.body, self.headers.get("content-type", "")))
         return self._parsed[0]
 
 

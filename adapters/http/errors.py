@@ -7,6 +7,7 @@ Where such a field lacks, the fixed words count with which vendors begin that me
 """
 
 import html
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ _FILTER_DOWN = ("unavailable", "timeout", "overload", "filtererror", "internaler
 # How messages begin whose error has no code of its own.
 _FILTER_STARTS = re.compile(
     r"\W*((output|input) blocked by (content filter|guardrail)|content exists risk|"
+    r"(potential(ly)? )?nsfw (content|image)s? (was |were )?(detected|found)|"
     r"this request has been blocked by our content|"
     r"(the )?generated (image|text|content|output)s?(\(s\))? (was |were )?"
     r"(filtered|blocked|rejected) by|image generation failed[^.]{0,60}\. this prompt "
@@ -84,6 +86,17 @@ _NO_CREDIT = frozenset(
     }
 )
 _NO_KEY = frozenset({"apikeyinvalid", "invalidapikey", "authenticationerror"})
+# Codes and first words of a server without time, whatever 4xx it sends: Google's rate limit is a
+# 403, Amazon's a 400.
+_BUSY_CODES = (
+    *("ratelimit", "requestlimit", "toomanyrequests", "throttl", "resourceexhausted"),
+    *("overload", "serverbusy", "serviceunavailable"),
+)
+_BUSY_STARTS = re.compile(
+    r"\W*((api |user |the |your )?(rate|request) ?limit (is |was |has been )?(exceeded|reached)"
+    r"|too many requests)\b",
+    re.IGNORECASE,
+)
 # The HTTP status that a code inside a body of 200 stands for; the first that is in the code counts.
 _AS_STATUS: tuple[tuple[str, int], ...] = (
     ("ratelimit", 429),
@@ -143,6 +156,12 @@ class ErrorBody:
         return known or bool(_NO_CREDIT_STARTS.match(self.message))
 
     @property
+    def is_busy(self) -> bool:
+        """Whether the server has no time, and would take the same request later."""
+        named = any(known in code for code in self.codes for known in _BUSY_CODES)
+        return named or bool(_BUSY_STARTS.match(self.message))
+
+    @property
     def whose_fault(self) -> Literal["", "key", "place"]:
         """What every request would be whose_fault for, where a code or fixed words name it."""
         if any(code in _NO_KEY for code in self.codes):
@@ -150,13 +169,13 @@ class ErrorBody:
         unknown = "modelnotfound" in self.codes or _NO_MODEL_STARTS.match(self.message)
         return "place" if unknown else ""
 
-    def refuses(self, http_status: int) -> bool:
-        """Whether a safety filter stopped this one request."""
+    def refuses(self, http_status: int, inside: bool = False) -> bool:
+        """Whether a safety filter stopped this one request; `inside` a reply of 2xx or not."""
         if self.flagged or any(_is_filter(code) for code in self.codes):
             return True
         if http_status == 403 and not _ACCOUNT.search(self.message):
             return bool(_FILTER_ANYWHERE.search(self.message))
-        return http_status < 500 and bool(_FILTER_STARTS.match(self.message))
+        return (inside or http_status < 500) and bool(_FILTER_STARTS.match(self.message))
 
     def refused_parameter(self, sent: Sequence[str]) -> str:
         """The parameter of ours that the model does not take; empty when none is named."""
@@ -189,12 +208,34 @@ def error_body(body: bytes) -> ErrorBody:
 
 def hidden_error(found: Any) -> ErrorBody | None:
     """The error that a JSON body of a 2xx reply holds in the place of an answer; None without."""
-    if isinstance(found, dict) and any(found.get(key) for key in ("choices", "data", "images")):
+    if isinstance(found, dict) and any(found.get(key) for key in _ANSWERS):
         first = found["choices"] if found.get("choices") else None
         inner = first[0].get("error") if isinstance(first, list) and _is_dict(first) else None
+        inner = inner or (found.get("error") if _is_bare(found) else None)
         return _read(inner, found) if inner else None
     error = _error_in(found)
     return None if error is None else _read(error, found)
+
+
+_ANSWERS = ("choices", "data", "images", "output", "predictions", "artifacts")
+
+
+def _is_bare(found: Mapping[str, Any]) -> bool:
+    """Whether what should be the answer is there and holds nothing."""
+    choices = found.get("choices")
+    if isinstance(choices, list):
+        whole = [c for c in choices if isinstance(c, dict)]
+        said = [c.get("message") or c.get("delta") or {} for c in whole]
+        given = [m.get(key) for m in said if isinstance(m, dict) for key in _SAID_IN]
+        return not any((*given, *(c.get("text") for c in whole)))
+    slots = found.get("data") or found.get("images")
+    held = [s.values() if isinstance(s, dict) else [s] for s in slots or ()]
+    return isinstance(slots, list) and not any(
+        isinstance(v, str | dict) and v for values in held for v in values
+    )
+
+
+_SAID_IN = ("content", "images", "tool_calls", "refusal")
 
 
 def _is_dict(items: Sequence[Any]) -> bool:
@@ -217,9 +258,19 @@ def _error_in(found: Any) -> Any:
     if blocked := _block_reason(found):
         return {"code": "content_filter", "message": f"blocked: {blocked}"}
     named = found.get("object") == "error" or found.get("type") == "error"
-    said = found.get("message") or found.get("error_msg")
-    coded = any(found.get(key) for key in ("code", "status", "__type", "error_code"))
+    said = any(found.get(key) for key in ("message", "msg", "error_msg", "errmsg"))
+    codes = [found.get(key) for key in ("code", "status", "__type", "error_code", "errcode")]
+    coded = any(code and str(code).lower() not in _FINE for code in codes)
     return found if named or (said and coded) else None
+
+
+_FINE = frozenset({"0", "200", "201", "ok", "success", "succeeded", "completed"})
+
+
+def filtered_names(results: Any) -> list[str]:
+    """The categories that a filter stopped, of an object with a verdict for each."""
+    found = results.items() if isinstance(results, Mapping) else ()
+    return [str(name) for name, of in found if isinstance(of, Mapping) and of.get("filtered")]
 
 
 def _block_reason(found: Mapping[str, Any]) -> str:
@@ -227,6 +278,11 @@ def _block_reason(found: Mapping[str, Any]) -> str:
     feedback = found.get("promptFeedback") or found.get("prompt_feedback")
     if isinstance(feedback, dict):
         return str(feedback.get("blockReason") or feedback.get("block_reason") or "")
+    prompts = found.get("prompt_filter_results")
+    for prompt in prompts if isinstance(prompts, list) else ():
+        results = prompt.get("content_filter_results") if isinstance(prompt, dict) else None
+        if names := filtered_names(results):
+            return ", ".join(names)
     candidates = found.get("candidates")
     first = candidates[0] if isinstance(candidates, list) and _is_dict(candidates) else {}
     reasons = (first.get("finishReason"), found.get("status"))
@@ -242,6 +298,8 @@ def _read(error: Any, whole: Any) -> ErrorBody | None:
         if not isinstance(inner, dict):
             return ErrorBody(message=error[:_MOST])
         error = inner
+    if isinstance(error, int | float) and not isinstance(error, bool):
+        error = {"message": "", **(whole if isinstance(whole, dict) else {}), "code": error}
     if not isinstance(error, dict):
         return None
     error = {f"{key[:1].lower()}{key[1:]}": value for key, value in error.items()}
@@ -251,6 +309,8 @@ def _read(error: Any, whole: Any) -> ErrorBody | None:
     wrapped = details.get("raw") if isinstance(details, dict) else None
     place = error.get("loc")
     message = next((str(error[k]) for k in _SAYING if error.get(k) not in (None, "", True)), "")
+    if not message and not codes and error:  # fields with their complaints
+        message = json.dumps(error, ensure_ascii=False)
     if isinstance(wrapped, str):  # a gateway's own words, and then the provider's
         message = f"{message}: {wrapped}"
     return ErrorBody(
@@ -262,7 +322,10 @@ def _read(error: Any, whole: Any) -> ErrorBody | None:
     )
 
 
-_SAYING = ("message", "msg", "error_msg", "status_msg", "faultstring", "detail", "error", "title")
+_SAYING = (
+    *("message", "msg", "error_msg", "errmsg", "status_msg"),
+    *("faultstring", "detail", "error", "title"),
+)
 _CODED = (
     "code",
     "type",
@@ -271,6 +334,7 @@ _CODED = (
     "error_code",
     "errorCode",
     "errorcode",
+    "errcode",
     "name",
     "__type",
 )
@@ -282,7 +346,7 @@ def _codes(error: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
         value = error.get(key)
         if isinstance(value, str | int) and not isinstance(value, bool):
             yield re.sub(r"[\W_]", "", str(value)[:100].lower())
-    for key in ("innererror", "inner_error", "error", "detail", "details", "metadata"):
+    for key in ("innererror", "inner_error", "error", "errors", "detail", "details", "metadata"):
         value = error.get(key)
         for inner in value[:10] if isinstance(value, list) else [value]:
             if isinstance(inner, dict) and depth < _DEEP:
@@ -302,9 +366,7 @@ def _is_flagged(error: Mapping[str, Any]) -> bool:
         return True
     for place in (error, error.get("innererror")):
         results = place.get("content_filter_result") if isinstance(place, dict) else None
-        if isinstance(results, dict) and any(
-            isinstance(r, dict) and r.get("filtered") is True for r in results.values()
-        ):
+        if filtered_names(results):
             return True
     return False
 
@@ -321,7 +383,7 @@ def _status_of(codes: Sequence[str], numbers: Sequence[Any]) -> int:
 
 def _words(body: bytes) -> str:
     """The words of a body that is no JSON; of a web page those that are shown."""
-    text = body[: 4 * _MOST].decode("utf-8", "replace")[:_MOST].strip()
+    text = body.lstrip()[: 4 * _MOST].decode("utf-8", "replace")[:_MOST].strip()
     if not text.startswith("<"):
         return text
     shown = re.sub(r"<(script|style)\b.{0,5000}?</\1>", " ", text, flags=re.DOTALL | re.IGNORECASE)
@@ -330,7 +392,8 @@ def _words(body: bytes) -> str:
 
 def is_web_page(body: bytes) -> bool:
     """Whether a body is HTML or XML: a proxy's page, most likely."""
-    return body[:200].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    # Gateways send blanks to keep a connection alive while they wait.
+    return body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
 def page_words(body: bytes) -> str:

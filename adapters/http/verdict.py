@@ -16,6 +16,7 @@ from medgen.adapters.http.errors import (
     hidden_error,
     is_web_page,
     page_words,
+    parse_json,
 )
 from medgen.adapters.http.waits import wish_of
 
@@ -88,20 +89,20 @@ def foreign_coding(headers: dict[str, str]) -> str:
 def _fail(reply: Reply, error: ErrorBody, said: str, call: Call | None, clean: Clean) -> Attempt:
     """What an error comes to, by its status, which may be that of a code inside the body."""
     status = error.status
-    words = _in_words(error)
+    words = _in_words(error) or _place(reply, call)
     reason = clean(f"{said}: {words}" if words else said)
-    wait = wish_of(dict(reply.headers))
+    wait = wish_of(reply.headers, parse_json(reply.body))
     if error.no_credit or status == 402:
         return Attempt(Failure("client", reason, status, about="credit"))
-    if error.refuses(status):
+    if error.refuses(status, inside=reply.status < 300):
         return Attempt(Failure("refused", reason, status))
     refused = error.refused_parameter(tuple(call.cures)) if call and status in (400, 422) else ""
     if refused and call:
         cure = f"{reason}; the model does not take `{refused}`: {call.cures[refused]}"
         return Attempt(Failure("client", cure, status, about="setting"))
-    again = status >= 500 or status in _RETRIED
+    again = status >= 500 or status in _RETRIED or (status >= 400 and error.is_busy)
     kind: FailureKind = "server" if again else "client"
-    about = _DENIED.get(status, "") or (error.whose_fault if kind == "client" else "")
+    about: About = "" if again else _DENIED.get(status, "") or error.whose_fault
     return Attempt(Failure(kind, reason, status, about=about), again, wait)
 
 
@@ -109,6 +110,15 @@ def _in_words(error: ErrorBody) -> str:
     text = " ".join(error.message[:_EXCERPT].split())
     named = [code for code in error.codes if not code.isdigit()][:2]
     return f"{text} ({', '.join(named)})" if named and text else text or ", ".join(named)
+
+
+def _place(reply: Reply, call: Call | None) -> str:
+    """Where a redirect leads, which is not followed; empty without one."""
+    place = reply.headers.get("location", "").partition("?")[0]  # behind it may be a signature
+    if not 300 <= reply.status < 400 or not place:
+        return ""
+    cure = "" if call is None else "; is that the right endpoint.base_url?"
+    return f"redirects are not followed, and it leads to {place[:_EXCERPT]}{cure}"
 
 
 def _not_json(reply: Reply, clean: Clean) -> Failure:

@@ -2,14 +2,24 @@
 
 import math
 import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 SANE_S = 31 * 86400.0  # what asks for longer is no wish that anybody meant
 _UNIX_S, _UNIX_MS = 1e9, 1e12  # numbers so large can only be times
 _NUMBER = re.compile(r"[+-]?\d{1,400}(\.\d{0,400})?([eE][+-]?\d{1,4})?", re.ASCII)
-_PIECE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PIECE = re.compile(
+    r"(\d{1,9}(?:\.\d{1,9})?) ?"
+    r"(milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h|days?|d) ?",
+    re.ASCII | re.IGNORECASE,
+)
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+# Where else servers say it: in milliseconds, and in the body of the error.
+_IN_MS = ("retry-after-ms", "x-ms-retry-after-ms")
+_BODY_S = ("retry_after", "retryAfter", "retry_after_seconds", "retryDelay", "estimated_time")
+_BODY_MS = ("retry_after_ms", "retryAfterMs")
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
@@ -29,14 +39,41 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
     return seconds if sane else None
 
 
-def wish_of(headers: dict[str, str]) -> float | None:
-    """Seconds that the headers of a reply ask for; names are in lower case."""
-    milliseconds = headers.get("retry-after-ms", "").strip()
-    if milliseconds and _NUMBER.fullmatch(milliseconds):
-        found = retry_after(f"{float(milliseconds) / 1000:f}")
-        if found is not None:
+def wish_of(headers: Mapping[str, str], error: Any = None) -> float | None:
+    """Seconds that an error reply asks for, by its headers or else in its body.
+
+    Args:
+        headers: names are in lower case.
+        error: the body as JSON.
+    """
+    for name in _IN_MS:
+        if (found := _milliseconds(headers.get(name))) is not None:
             return found
-    return retry_after(headers.get("retry-after"))
+    if (found := retry_after(headers.get("retry-after"))) is not None:
+        return found
+    return next((found for found in _wishes(error) if found is not None), None)
+
+
+def _wishes(found: Any, depth: int = 0) -> Iterator[float | None]:
+    """What an error's own fields ask for, and those of its details."""
+    if not isinstance(found, Mapping) or depth > 2:
+        return
+    for name, read in (
+        *((n, retry_after) for n in _BODY_S),
+        *((n, _milliseconds) for n in _BODY_MS),
+    ):
+        value = found.get(name)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            yield read(str(value))
+    for name in ("error", "details", "parameters"):
+        inner = found.get(name)
+        for one in inner[:10] if isinstance(inner, list) else [inner]:
+            yield from _wishes(one, depth + 1)
+
+
+def _milliseconds(value: str | None) -> float | None:
+    text = (value or "").strip()
+    return retry_after(f"{float(text) / 1000:f}") if _NUMBER.fullmatch(text) else None
 
 
 def _number(text: str, now: datetime) -> float | None:
@@ -50,10 +87,14 @@ def _number(text: str, now: datetime) -> float | None:
 
 
 def _duration(text: str) -> float | None:
-    pieces = _PIECE.findall(text)
-    if not pieces or "".join(f"{n}{unit}" for n, unit in pieces) != text:
-        return None
-    return sum(float(n) * _UNITS[unit] for n, unit in pieces)
+    seconds, at = 0.0, 0
+    for piece in _PIECE.finditer(text):
+        if piece.start() != at:
+            return None
+        at, unit = piece.end(), piece[2].lower()
+        thousandth = unit == "ms" or unit.startswith("milli")
+        seconds += float(piece[1]) * (0.001 if thousandth else _UNITS[unit[0]])
+    return seconds if at and at == len(text) else None
 
 
 def _date(text: str, now: datetime) -> float | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medgen.adapters.http.endpoint import Failure, Reply
-from medgen.adapters.http.errors import ErrorBody, hidden_error
+from medgen.adapters.http.errors import ErrorBody, filtered_names, hidden_error
 from medgen.adapters.http.verdict import is_picture
 from medgen.adapters.models.replies import ending_of, link_in
 from medgen.engine.chat.quoting import storable
@@ -33,7 +33,11 @@ def check_images(reply: Reply) -> Failure | None:
     if _slots(reply) is None:
         return Failure("malformed", "the reply is not the JSON that was agreed: it lists no images")
     failed = _slot_error(reply)
-    if failed is not None and failed.status >= 500 and not failed.refuses(failed.status):
+    if (
+        failed is not None
+        and failed.status >= 500
+        and not failed.refuses(failed.status, inside=True)
+    ):
         return Failure("server", storable(f"no image: {failed.message}")[:_SHOWN], failed.status)
     return None
 
@@ -47,7 +51,7 @@ def read_images(reply: Reply) -> Slots | Failure:
     if links:
         return Slots(links, storable(next(_texts(slots, "revised_prompt"), "")))
     failed = _slot_error(reply)
-    if failed is not None and failed.refuses(failed.status):
+    if failed is not None and failed.refuses(failed.status, inside=True):
         return Failure("refused", storable(f"safety filter: {failed.message}")[:_SHOWN])
     for slot in slots:
         why = _filter_reason(slot)
@@ -113,10 +117,7 @@ def _filter_reason(slot: Any) -> str:
             return str(slot[name])
     said = [n for n in _TRUE_IF_FILTERED if slot.get(n) is True]
     said += [n for n in _FALSE_IF_FILTERED if slot.get(n) is False]
-    results = slot.get("content_filter_results")
-    for name, result in results.items() if isinstance(results, Mapping) else ():
-        said += [str(name)] if isinstance(result, Mapping) and result.get("filtered") else []
-    return ", ".join(said)
+    return ", ".join(said + filtered_names(slot.get("content_filter_results")))
 
 
 def _texts(slots: list[Any], name: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from medgen.engine.answers.refusals import is_refusal
 from medgen.engine.bounds import too_long
 from medgen.engine.chat.answering import AnswerStyle, answer_request
 from medgen.engine.chat.messages import ChatRequest, Message, Sampling, seed_for
-from medgen.engine.chat.quoting import storable
+from medgen.engine.chat.quoting import shows, storable
 from medgen.engine.data import (
     Form,
     Image,
@@ -106,7 +106,7 @@ def prediction(
         return Prediction(sample.id, "model_error", why, joined[:20_000], usage=said.usage)
     spoken = part_thoughts(joined)
     thought = "\n\n".join(filter(None, (said.reasoning, spoken.thought)))
-    text = storable(spoken.answer) or None
+    text = storable(spoken.answer) if shows(spoken.answer) else None
     status, reason = said.status, said.reason
     if status == "ok":
         status, reason = _complete(sample, text, bool(pictures))

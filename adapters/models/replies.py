@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from medgen.adapters.http.endpoint import Failure, Reply
+from medgen.adapters.http.errors import filtered_names
 from medgen.engine.chat.messages import Token
 from medgen.engine.chat.quoting import storable
 from medgen.engine.errors import AdapterError
@@ -60,7 +61,10 @@ _FILTERED = (
     *("toxic", "modelarmor"),
 )
 # "stop_sequence_reached", "eos_token_found".
-_STOPPED_AT = re.compile(r"(?:stop|eos)(?:token|sequence|string|str|word)?(?:found|reached|hit)?s?")
+_STOPPED_AT = re.compile(
+    r"(?:stop|eos)(?:token|sequence|string|str|word)?(?:found|reached|hit)?s?"
+    r"|endof(?:sequence|message|stream|generation|output|answer|response)"
+)
 # What may follow a model's name without being another model: a date, a version, a stage.
 _SUFFIX = re.compile(
     r"([-@:](latest|stable|preview|exp|experimental|free|v?\d{3,8}|v\d+(\.\d+)?"
@@ -114,7 +118,7 @@ def read_completion(reply: Reply) -> Completion | None:
             message = choice["delta"]
         thoughts: list[str] = []
         parts = tuple(_parts(message, thoughts))
-        refusal = _plain(message.get("refusal")) or _part_refusal(message.get("content"))
+        refusal = _declined(message.get("refusal")) or _part_refusal(message.get("content"))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return None
     apart = [_plain(message.get(key)) for key in ("reasoning_content", "reasoning")]
@@ -122,6 +126,8 @@ def read_completion(reply: Reply) -> Completion | None:
     ended = next((choice[name] for name in _ENDED if choice.get(name)), "stop")
     ended = ended.get("type", ended) if isinstance(ended, Mapping) else ended
     finish = storable(str(ended))[:_SAID]
+    if not parts and (stopped := filtered_names(choice.get("content_filter_results"))):
+        refusal = refusal or f"content filter: {', '.join(stopped)}"
     ending, reason = _ending(finish, refusal)
     if ending == "refused" and refusal and not parts:
         parts = (("text", refusal),)
@@ -196,11 +202,22 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _declined(refusal: Any) -> str:
+    """The words of a refusal, in whatever they are wrapped; empty without one."""
+    if not refusal:
+        return ""
+    said = refusal.get("message") if isinstance(refusal, Mapping) else None
+    return _words(said or refusal) or "it gives no reason"
+
+
 def _part_refusal(content: Any) -> str:
     """What a part of the content declines with; empty without one."""
-    parts = content if isinstance(content, list) else ()
-    refusals = [p.get("refusal") for p in parts if isinstance(p, Mapping)]
-    return next((said for said in refusals if isinstance(said, str)), "")
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, Mapping) and part.get("type") == "refusal":
+            return _declined(part.get("refusal") or part.get("text") or True)
+        if isinstance(part, Mapping) and isinstance(part.get("refusal"), str):
+            return _plain(part["refusal"])
+    return ""
 
 
 def _parts(message: Mapping[str, Any], thoughts: list[str]) -> Iterator[Draft]:
@@ -210,6 +227,8 @@ def _parts(message: Mapping[str, Any], thoughts: list[str]) -> Iterator[Draft]:
         TypeError: the content is of no known shape.
     """
     content = message.get("content")
+    if isinstance(content, Mapping) and isinstance(content.get("parts"), list):
+        content = content["parts"]
     if isinstance(content, str):
         if content:
             yield "text", storable(content)
@@ -266,7 +285,8 @@ def link_in(part: Any) -> str:
 
 
 _LINKS = (
-    *("image_url", "url", "b64_json", "inline_data", "inlineData", "image_base64", "source"),
+    # What the reply holds itself before what would have to be fetched.
+    *("b64_json", "image_url", "url", "inline_data", "inlineData", "image_base64", "source"),
     *("image", "data", "result", "base64", "bytesBase64Encoded"),
 )
 

@@ -16,6 +16,8 @@ from medgen.engine.data import Usage
 
 _MOST_TOKENS = 2**40  # in one reply; what says more cannot count
 _DEEP, _WIDE = 4, 64
+_COSTS = ("cost", "total_cost", "estimated_cost", "cost_usd")  # of gateways, in US dollars
+_MOST_USD = 1000.0  # of one reply; what says more is no number of dollars
 # Names of each count, without signs and in lower case.
 _PROMPT = (
     "prompttokens",
@@ -94,6 +96,13 @@ def price(
     Returns:
         Tokens, None where nobody counts them; US dollars.
     """
+    tokens, usd = _by_prices(reply, prices, at_most_usd, images)
+    return tokens, max(usd, _stated_usd(reply))
+
+
+def _by_prices(
+    reply: Reply, prices: Prices, at_most_usd: float, images: int | None
+) -> tuple[int | None, float]:
     counted = read_usage(reply)
     tokens = None if counted is None else counted.prompt_tokens + counted.completion_tokens
     if (prices.by_token and counted is None) or (prices.image and images is None):
@@ -103,6 +112,24 @@ def price(
     paid = counted or Usage()
     usd = prices.cost(paid.prompt_tokens, paid.completion_tokens, paid.cached_tokens, images or 0)
     return tokens, usd
+
+
+def _stated_usd(reply: Reply) -> float:
+    """US dollars that the reply's own usage says it cost; 0 where it says nothing sane."""
+    try:
+        holders = [*_holders(reply.json())]
+    except ValueError:
+        return 0.0
+    costs = [
+        holder.get(name)
+        for usage in holders
+        if isinstance(usage, Mapping)
+        for holder in (usage, usage.get("cost"))
+        if isinstance(holder, Mapping)
+        for name in _COSTS
+    ]
+    numbers = [c for c in costs if isinstance(c, int | float) and not isinstance(c, bool)]
+    return float(max((c for c in numbers if 0 <= c <= _MOST_USD), default=0.0))
 
 
 def _consistent(counts: Mapping[str, int], speaks: bool) -> Usage | None:

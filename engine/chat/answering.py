@@ -21,7 +21,7 @@ from medgen.engine.chat.messages import ChatReply, ChatRequest, Message, Samplin
 from medgen.engine.chat.odds import option_odds
 from medgen.engine.chat.official import OFFICIAL, official_messages
 from medgen.engine.chat.questions import demonstrations, question
-from medgen.engine.chat.quoting import storable
+from medgen.engine.chat.quoting import shows, storable
 from medgen.engine.data import Asks, Image, Prediction, PredictionStatus, Sample
 from medgen.engine.settings import Settings, Unusable
 
@@ -227,7 +227,7 @@ def answer(sample: Sample, reply: ChatReply, style: AnswerStyle) -> Prediction:
     if thought := "\n".join(part for part in (reply.reasoning, parted.thought) if part.strip()):
         details["reasoning"] = storable(thought[:_THOUGHT_CHARS])
     status, reason = _status(sample, reply, text), reply.reason
-    if status == "ok" and not text:
+    if status == "ok" and not shows(text):
         unsaid = "the model thought and said nothing" if thought else "the reply is empty"
         status, reason = "model_error", unsaid
     if status == "ok" and key is not None:

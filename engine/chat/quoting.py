@@ -44,6 +44,11 @@ def _visible(ch: str) -> str:
     return ch
 
 
+def shows(text: str) -> bool:
+    """Whether a text has anything to see: not blanks and invisible signs alone."""
+    return any(not ch.isspace() and _visible(ch) == ch for ch in text)
+
+
 def storable(text: str) -> str:
     """The text without the lone surrogates that JSON may smuggle in and no file can hold."""
     return text.encode("utf-8", "replace").decode()

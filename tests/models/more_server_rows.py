@@ -68,7 +68,23 @@ MORE: tuple[Row, ...] = (
     Row("200, the end in `native_finish_reason`", choice(finish_reason=None,
         native_finish_reason="MAX_TOKENS"), "truncated", 1, USED, TALK),
     Row("200, an object as the end", ended({"type": "length"}), "truncated", 1, USED, TALK),
+    Row("200, `end_of_sequence`", ended("end_of_sequence"), "ok", 1, USED, TALK),
     # Content.
+    Row("200, nothing to see: signs without width", ended("stop", "\u200b\ufeff"), _EMPTY, 1, USED,
+        TALK),
+    Row("200, `parts` as the content", ended("stop", {"parts": [{"text": "B. spleen"}]}),
+        {"chat": "ok", "unified": "invalid_image"}, 1, USED, TALK),
+    Row("200, an object as the refusal", ended("stop", "", refusal={"message": "I will not."}),
+        "refused", 1, USED, TALK, "I will not."),
+    Row("200, `refusal` true", ended("stop", "", refusal=True), "refused", 1, USED, TALK),
+    Row("200, `refusal` false", ended("stop", refusal=False), "ok", 1, USED, TALK),
+    Row("200, a refusal's words under `text`", ended("stop", [
+        {"type": "refusal", "text": "I will not."}]), "refused", 1, USED, TALK, "I will not."),
+    Row("200, content null and a filter's verdict", choice(message={"content": None},
+        finish_reason=None, content_filter_results={"hate": {"filtered": True}}), "refused", 1,
+        USED, TALK, "hate"),
+    Row("200, words and a filter that let them pass", choice(content_filter_results={
+        "hate": {"filtered": False}}), "ok", 1, USED, TALK),
     Row("200, a refusal as a part of the content", ended("stop", [
         {"type": "refusal", "refusal": "I will not."}]), "refused", 1, USED, TALK),
     Row("200, tool calls and nothing else", ended("stop", "", tool_calls=[{"id": "1"}]), _EMPTY, 1,
@@ -91,6 +107,14 @@ MORE: tuple[Row, ...] = (
     Row("200, NaN among the values", lambda kind: [Answer(
         json.dumps(good(kind)).encode()[:-1] + b', "score": NaN, "high": 1e999}')], "ok", 1, USED),
     # Bodies.
+    Row("200, blanks to keep the connection, then a page", body(b" \n" * 400 + HTML),
+        "unreachable", 2, 2 * ASIDE, reason="Bad Gateway"),
+    Row("200, JSON in Latin-1, as its type says", lambda kind: [Answer(
+        json.dumps({**good(kind), "by": "\xe9"}, ensure_ascii=False).encode("latin-1"),
+        headers={"Content-Type": "application/json; charset=ISO-8859-1"})], "ok", 1, USED),
+    Row("200, JSON in Latin-1, which nobody says", lambda kind: [Answer(
+        json.dumps({**good(kind), "by": "\xe9"}, ensure_ascii=False).encode("latin-1"))],
+        _NO_JSON, 2, 2 * ASIDE),
     Row("200, a stream that nobody asked for", body(_STREAM), _NO_JSON, 2, 2 * ASIDE,
         reason="not the JSON that was agreed"),
     Row("200, JSON behind a byte-order mark", lambda kind: [Answer(
@@ -116,7 +140,8 @@ MORE: tuple[Row, ...] = (
     Row("202, still at work", lambda _: [Answer({"id": "job-1", "status": "queued"}, 202)],
         _NO_JSON, 2, 2 * ASIDE),
     Row("301 to itself", status(301, b"", Location="/v1/chat/completions"), "model_error"),
-    Row("307 to another host", status(307, b"", Location="http://192.0.2.1/v1"), "model_error"),
+    Row("307 to another host", status(307, b"", Location="http://192.0.2.1/v1?sig=1"),
+        "model_error", reason="leads to http://192.0.2.1/v1; is that the right endpoint.base_url?"),
     Row("308 without a place", status(308), "model_error"),
     # An error in a reply of 200.
     Row("200 with error null beside a reply", whole(error=None), "ok", 1, USED),
@@ -157,7 +182,32 @@ MORE: tuple[Row, ...] = (
     Row("200 with a candidate that was blocked", body({"candidates": [{
         "finishReason": "PROHIBITED_CONTENT"}]}), "refused"),
     Row("200, `Request Moderated`", body({"id": "1", "status": "Request Moderated"}), "refused"),
+    Row("200 with `errcode`", body({"errcode": 50001, "errmsg": "server busy"}), "unreachable", 3,
+        reason="server busy"),
+    Row("200 with `code` and `msg`", body({"code": 50000, "msg": "internal"}), "unreachable", 3,
+        reason="internal"),
+    Row("200 with a number as the error", body({"error": 500}), "unreachable", 3),
+    Row("200 with an error beside an empty choice", lambda _: [Answer({"choices": [{
+        "message": {"content": ""}, "finish_reason": "error"}], "error": {
+        "code": 502, "message": "upstream"}})], "unreachable", 3, 0.0, TALK, "upstream"),
+    Row("200 with an error beside an empty slot", body({"data": [{"b64_json": None}], "error": {
+        "code": 429, "message": "slow"}}), "unreachable", 3, 0.0, ("images",), "slow"),
+    Row("200 with an error beside a reply", whole(error={"code": 502, "message": "late"}), "ok", 1,
+        USED),
+    Row("200, no choice, and a filter's verdict on the prompt", body({"choices": [],
+        "prompt_filter_results": [{"content_filter_results": {"violence": {"filtered": True}}}]}),
+        "refused", 1, 0.0, TALK, "violence"),
+    Row("200, NSFW in words alone", body({"status": "failed", "output": None,
+        "error": "NSFW content detected. Try another prompt."}), "refused"),
     # Waits.
+    Row("429, `x-ms-retry-after-ms`", status(429, b"", x_ms_retry_after_ms="3600000"),
+        "unreachable", 1),
+    Row("429, `Retry-After: 3600 seconds`", status(429, b"", Retry_After="3600 seconds"),
+        "unreachable", 1),
+    Row("429, `retryDelay` in its details", error(429, message="quota", details=[{
+        "@type": "google.rpc.RetryInfo", "retryDelay": "3600s"}]), "unreachable", 1),
+    Row("429, `retry_after` in its body", status(429, {"message": "slow", "retry_after": 7200.5}),
+        "unreachable", 1),
     Row("429, `Retry-After` of RFC 850", status(429, b"", Retry_After=
         "Sunday, 06-Nov-94 08:49:37 GMT"), "unreachable", 3),
     Row("429, `Retry-After: Infinity`", status(429, b"", Retry_After="Infinity"), "unreachable", 3),
@@ -184,6 +234,12 @@ MORE: tuple[Row, ...] = (
     Row("200, `promptTokenCount` and `candidatesTokenCount`", whole(usage=None, usageMetadata={
         "promptTokenCount": 1000, "candidatesTokenCount": 400, "thoughtsTokenCount": 100,
         "totalTokenCount": 1500}), "ok", 1, USED),
+    Row("200, usage that says a higher `cost`", whole(usage={**USAGE, "cost": 0.25}), "ok", 1,
+        0.25),
+    Row("200, usage that says a lower `cost`", whole(usage={**USAGE, "cost": 0.0001}), "ok", 1,
+        USED),
+    Row("200, usage that says a `cost` that cannot be", whole(usage={**USAGE, "cost": 1e9}), "ok",
+        1, USED),
     Row("200, a list as `usage`", whole(usage=[1, 2]), "ok", 1, ASIDE),
     Row("200, `inputTokens` and `outputTokens`", whole(usage={
         "inputTokens": 1000, "outputTokens": 500}), "ok", 1, USED),
@@ -230,6 +286,8 @@ MORE: tuple[Row, ...] = (
         ("images",)),
     Row("200, a web page as `image/png`", lambda _: [Answer(
         HTML, headers={"Content-Type": "image/png"})], "invalid_image", 1, ASIDE, ("images",)),
+    Row("200, base64 beside a link", slots({"url": "http://192.0.2.1/x.png", "b64_json": PNG}),
+        "ok", 1, USED, ("images",)),
     Row("200, an image slot that is null", slots(None), "invalid_image", 1, USED, ("images",)),
     Row("200, a picture in `output`", lambda _: [Answer({
         "output": f"data:image/png;base64,{PNG}", "usage": {
@@ -258,6 +316,21 @@ MORE: tuple[Row, ...] = (
         reason="prompt too long"),
     Row("400 with a list of errors", status(400, {"errors": [{"message": "bad size"}]}),
         "model_error", reason="bad size"),
+    Row("400, `ThrottlingException`", status(400, {"__type": "ThrottlingException",
+        "message": "Rate exceeded"}), "unreachable", 3, reason="Rate exceeded"),
+    Row("400, `overloaded_error`", error(400, type="overloaded_error", message="busy"),
+        "unreachable", 3),
+    Row("403, `rateLimitExceeded`", error(403, code=403, message="no", errors=[{
+        "reason": "rateLimitExceeded"}]), "unreachable", 3),
+    Row("403, `API rate limit exceeded`", error(403, message="API rate limit exceeded for you"),
+        "unreachable", 3, reason="API rate limit"),
+    Row("430, `rate_limit_exceeded`", error(430, code="rate_limit_exceeded"), "unreachable", 3),
+    Row("400 whose words end like those of a rate limit", error(400, message=
+        "bad prompt: too many requests"), "model_error"),
+    Row("400, half of a character in its words", status(400, {"message": "bad \ud800 prompt"}),
+        "model_error", reason="bad ? prompt"),
+    Row("400 with a complaint for each field", status(400, {"errors": {"prompt": ["is too long"]}}),
+        "model_error", reason="too long"),
     Row("403, a region that is not served, for every request", error(403,
         code="unsupported_country", message="Country, region, or territory not supported"), ENDS,
         reason="does not accept the key"),
