@@ -34,7 +34,7 @@ class ChaoticPool:
         self._held.setdefault(worker, []).append(unit)
         self.inner.submit(unit, worker)
 
-    def waits(self, unit: Unit, worker: str) -> bool:
+    def waits(self, unit: Unit | None, worker: str) -> bool:
         """See `Pool.waits`."""
         return self.inner.waits(unit, worker)
 

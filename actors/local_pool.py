@@ -70,9 +70,9 @@ class LocalPool:
         self._held[worker].append(unit)
         self._waiting.append((worker, unit, lambda: self._perform(unit, worker)))
 
-    def waits(self, unit: Unit, worker: str) -> bool:
+    def waits(self, unit: Unit | None, worker: str) -> bool:
         """See `Pool.waits`: one thing is done after another, whosever it is."""
-        return unit is not self._doing
+        return self._busy != worker or unit is not self._doing
 
     def wait(self, seconds: float) -> Sequence[Outcome]:
         """See `Pool.wait`."""

@@ -133,7 +133,7 @@ class RayPool:
         actor = self._actors[worker]
         actor.units[actor.handle.work.remote(unit)] = unit
 
-    def waits(self, unit: Unit, worker: str) -> bool:
+    def waits(self, unit: Unit | None, worker: str) -> bool:
         """See `Pool.waits`: an actor has a thread for each unit."""
         return False
 

@@ -18,7 +18,7 @@ from medgen.engine.run.pool import Group, Machine, Outcome, Receipt, Unit
 from medgen.engine.trouble import Trouble
 
 MERGE_S = 0.2  # to put the parts of a shard together
-Fault = Literal["raises", "crashes", "unstartable", "unwritable", "hangs"]
+Fault = Literal["raises", "crashes", "unstartable", "unwritable", "hangs", "stuck"]
 FAULTS: tuple[Fault, ...] = ("raises", "crashes", "unstartable", "unwritable", "hangs")
 
 
@@ -113,6 +113,8 @@ class VirtualPool:
             why = Trouble("no such device", "AdapterError")
             self._tell(self.work.fail_s, Outcome("unstarted", group.name, None, (), why), name)
             return name
+        if host.fault == "stuck":  # a start there never ends
+            return name
         self.loads += 1
         self.load_gpu_s += self.work.load_s * worker.gpus
         self._tell(self.work.load_s, Outcome("started", group.name, machine=host.name), name)
@@ -146,7 +148,7 @@ class VirtualPool:
         low, high = unit.positions or (0, self.work.shard_size)
         return float(self.work.samples[unit.group][start + low : start + high].sum())
 
-    def waits(self, unit: Unit, worker: str) -> bool:
+    def waits(self, unit: Unit | None, worker: str) -> bool:
         """See `Pool.waits`."""
         return any(other is unit for other in self.workers[worker].units[1:])
 

@@ -166,6 +166,10 @@ class ClusterConf:
     grace_s: float = 30.0
     # Seconds of work that a worker commits as one at most, a shard or a part of it.
     commit_every_s: float = 300.0
+    # Seconds that a worker may take to start, with all that it fetches; then it is made elsewhere.
+    start_s: float = 3600.0
+    # Seconds that a run waits for a machine when nothing is at work: for a queue or an autoscaler.
+    place_s: float = 900.0
     # Seconds that a shard waits to be judged for all systems at once; then for those there are.
     judge_wait_s: float = 120.0
     # Seconds without a sign of life after which other drivers go on with what this one had claimed.

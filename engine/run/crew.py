@@ -137,6 +137,15 @@ class Crew:
         """How many workers of a group work, or start and are no new try of what failed."""
         return sum(m.ready or not m.doubtful for m in self.groups[group].values())
 
+    def stuck(self, seconds: float) -> list[Member]:
+        """The workers whose start takes longer than this; waiting for others' is not starting."""
+        now = self.clock()
+        starting = [m for m in self.members.values() if not m.ready]
+        for member in starting:
+            if self.pool.waits(None, member.name):
+                member.since = now
+        return [m for m in starting if now - m.since > seconds]
+
     def with_room(self, group: str, alone: bool = False) -> list[Member]:
         """The workers of a group that could take a unit; one that is to be alone wants none beside.
 

@@ -38,7 +38,6 @@ from medgen.engine.trouble import Trouble
 
 __all__ = ["Driver", "Ending", "Options", "carry_out"]
 
-STALL_S = 900.0  # nothing running and nothing starting for so long is a hang; say so instead
 LOOK_EVERY_S = 2.0  # at the machines, and for what is late
 NOTE_EVERY_S = 10.0  # between two writings of the run's editions
 
@@ -166,6 +165,8 @@ class Driver:
             member.leaving = True
             if not member.units:
                 self._release(member)
+        for member in self.crew.stuck(self.options.start_s):
+            self._end_stuck(member)
         self.late = self.staff.late(now)
         for out in self.late:
             if out.work_s(now) > self.staff.deadline(out):
@@ -363,6 +364,14 @@ class Driver:
         else:
             self._follow(outcome, out.unit)
 
+    def _end_stuck(self, member: Member) -> None:
+        """Take a start that does not come to an end for one that failed."""
+        seconds = self.clock() - member.since
+        why = Trouble(f"it did not start in {seconds:.0f} s (cluster.start_s)", "TimeoutError")
+        self.moved = self.clock()
+        self.pool.end(member.name)
+        self._note_no_start(Outcome("unstarted", member.group, trouble=why, worker=member.name))
+
     def _requeue(self, units: Sequence[Unit], alone: bool = False) -> None:
         for unit in units:
             queue = self.board.queues[unit.group]
@@ -485,11 +494,13 @@ class Driver:
 
     def _check_stall(self) -> None:
         waits = self.staff.paused or self.sharing.away
-        still = self.clock() - self.moved >= STALL_S and not waits
-        if any(self.desk.running.values()) or not still:
+        still = self.clock() - self.moved >= self.options.place_s and not waits
+        starts = any(not member.ready for member in self.crew.members.values())
+        if any(self.desk.running.values()) or starts or not still:
             return
-        waiting = [name for name, members in self.crew.groups.items() if members]
+        waiting = [name for name in self.plan.groups if self.board.has_queue(name)]
         raise PlanError(
             f"no worker of {', '.join(waiting) or 'any group'} could be placed for "
-            f"{STALL_S:.0f} s; the cluster offers {[dict(m.offers) for m in self.pool.machines()]}"
+            f"{self.options.place_s:.0f} s (cluster.place_s); "
+            f"the cluster offers {[dict(m.offers) for m in self.pool.machines()]}"
         )

@@ -12,6 +12,8 @@ from medgen.engine.run.presence import LEASE_S
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import Todo
 
+START_S = 3600.0  # that a worker may take to start, weights of hundreds of GB fetched
+PLACE_S = 900.0  # that a run waits for a machine while nothing is at work and nothing starts
 # A shard is laid for 30 to 60 s of work: systems that run side by side are there within two.
 JUDGE_WAIT_S = 120.0
 
@@ -30,6 +32,8 @@ class Options:
     session: str = ""  # names this driver's run, for judges' sentinels; begins with the time
     commit_every_s: float = 300.0  # a death repeats, or pays again, no more work of a worker
     deadline_s: float = 1800.0  # the least time that a unit has, however fast the others were
+    start_s: float = START_S
+    place_s: float = PLACE_S
     lease_s: float = LEASE_S  # without a sign of life, after which others take this driver for dead
     terms: Terms = field(default_factory=Terms)
     survey: Callable[[RunReader], Todo] | None = None  # looks again; None: as a plain start does

@@ -175,8 +175,8 @@ class Pool(Protocol):
         """Hand a unit to a worker that has started. It may hold several."""
         ...
 
-    def waits(self, unit: Unit, worker: str) -> bool:
-        """Whether a unit that was handed to a worker waits for others to be done first."""
+    def waits(self, unit: Unit | None, worker: str) -> bool:
+        """Whether a worker's unit, or its start (None), waits for others to be done first."""
         ...
 
     def wait(self, seconds: float) -> Sequence[Outcome]:

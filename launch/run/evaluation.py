@@ -307,6 +307,8 @@ def _driving(
         watch=finishing,
         grace_s=conf.cluster.grace_s,
         commit_every_s=conf.cluster.commit_every_s,
+        start_s=conf.cluster.start_s,
+        place_s=conf.cluster.place_s,
         lease_s=conf.cluster.lease_s,
         judge_wait_s=0.0 if early else conf.cluster.judge_wait_s,
         score_at_once=early is not None,

@@ -18,7 +18,8 @@ class Misfit(Echo):
 
     raises: every unit. crashes: its process dies at every unit. unwritable: the store refuses
     whatever it does. unstartable: it cannot be made, and neither can what takes its place, while
-    the others take `load_s`. hangs: its first unit never returns, unless another worker gets it.
+    the others take `load_s`. stuck: its start never ends. hangs: its first unit never returns,
+    unless another worker gets it.
     """
 
     def __init__(
@@ -35,6 +36,8 @@ class Misfit(Echo):
             if self.number == 0 or self.number > 3:
                 raise AdapterError("this machine has no such device")
             time.sleep(load_s)
+        if how == "stuck" and self.number == 0:
+            time.sleep(3600)
 
     def _claims(self, name: str) -> bool:
         try:

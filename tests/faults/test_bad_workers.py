@@ -8,7 +8,7 @@ from fakes import echo, plan
 from faults.misfits import Hours
 
 from medgen.actors.local_pool import LocalPool
-from medgen.engine.errors import StoreError
+from medgen.engine.errors import PlanError, StoreError
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, System
 from medgen.engine.run.driver import Options, carry_out
@@ -81,6 +81,29 @@ def test_a_unit_that_never_returns_does_not_hold_a_run_in_one_process(
         # What a hung call may have cost is not paid twice by a run; the next one owes it still.
         assert set(statuses(objects, work, "misfit").values()) == hung
         assert set(statuses(objects, work, "sound").values()) == {"ok"}
+
+
+def test_a_start_that_never_ends_is_made_again_in_a_process(objects: Objects, folder: str) -> None:
+    work = plan(objects, System("misfit", misfit("stuck", folder, Resources(0.1))), count=16)
+    told: list[Event] = []
+    reader, pool = RunReader(objects, work), LocalPool()
+    ending = carry_out(reader, survey(reader), pool, Options(watch=told.append, start_s=0.5))
+    pool.shutdown()
+    assert ending.failed == {}
+    assert set(statuses(objects, work, "misfit").values()) == {"ok"}
+    (why,) = [e.details["error"] for e in told if e.kind == "trouble"]
+    assert "did not start in" in why
+    assert "cluster.start_s" in why
+
+
+def test_a_machine_that_never_comes_ends_the_run_with_the_time_it_waited(objects: Objects) -> None:
+    """The plan fitted when the run began; then the only machine went."""
+    work = plan(objects, System("echo", echo()), count=16)
+    reader, pool = RunReader(objects, work), LocalPool()
+    there = iter([pool.machines()])
+    pool.machines = lambda: next(there, [])  # type: ignore[method-assign]
+    with pytest.raises(PlanError, match=r"no worker of answer/\w+ could be placed for 0 s"):
+        carry_out(reader, survey(reader), pool, Options(place_s=0.1))
 
 
 def test_what_waits_for_others_in_one_process_does_not_hang(objects: Objects) -> None:

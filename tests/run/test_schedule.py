@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks._virtual import FAULTS, Fault, Host
 from benchmarks.schedule import LOAD_S, Case, Sweep, drive, joining, losing, run, with_bad
+from medgen.engine.run.options import START_S
 from medgen.engine.run.schedule import Standing, can_spare
 from medgen.engine.run.speeds import Speed, Speeds, temper_guesses
 from medgen.engine.run.trust import MOST_TRIALS
@@ -94,6 +95,13 @@ def test_a_lone_system_that_begins_on_a_bad_machine_goes_on_elsewhere(fault: Fau
     assert found.quarantined == 0
     hangs_s = 1800.0 if fault == "hangs" else 0.0
     assert found.makespan < sound.makespan + hangs_s + 1.2 * LOAD_S  # one load more
+
+
+def test_a_machine_on_which_starts_never_end_holds_up_one_start() -> None:
+    sound = run(with_bad(None, systems=1, samples=640, gangs=1), seed=1)
+    found = run(with_bad("stuck", systems=1, samples=640, gangs=1), seed=1)
+    assert found.failed == {}
+    assert found.makespan < sound.makespan + START_S + 1.2 * LOAD_S
 
 
 def test_a_machine_that_kills_its_workers_costs_no_sample_and_is_retired_once() -> None:
