@@ -232,9 +232,11 @@ def _board_row(
 def _columns(
     data: StoredRun, found: FormatCertainty, first: ValueEntry, own: Mapping[str, Mapping[Any, Row]]
 ) -> list[ValueEntry]:
-    """The other values of a format; those that no system but a control has come last."""
-    able = [v for v in data.values if found.format in v.formats and v.overall and v != first]
+    """The other values of a format that a ranked system is owed; those that none has come last."""
     ranked = [own[s.name] for s in data.eligible] or list(own.values())
+    owed = {key for cells in ranked for key in cells}
+    able = [v for v in data.values if found.format in v.formats and v.overall and v != first]
+    able = [v for v in able if v.key in owed]
 
     def is_empty(value: ValueEntry) -> bool:
         return not any((cells.get(value.key) or {}).get("n") for cells in ranked)
