@@ -10,14 +10,14 @@ _MAX_VALUES = 100_000
 _LONGEST = 2_000_000  # characters of a file; the longest of ours have some thousands
 _PLAIN = ("bool", "int", "float", "null", "merge")  # what a text without quotes may be
 # The safe loader in C, where PyYAML was built with it: ten times as fast.
-_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SAFE: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class ConfError(Exception):
     """The configuration is wrong; the message says where and what was probably meant."""
 
 
-class _Loader(_SAFE):  # type: ignore[misc]
+class _Loader(_SAFE):  # type: ignore[misc, valid-type]
     """Plain values only: a date is a text, as in OmegaConf.
 
     The tables are our own because libraries that vLLM loads write into those of PyYAML's

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from medgen.engine.results.certainty import best_group
 from medgen.engine.results.statistics import Floats
 from medgen.launch.view import charts, numbers
 from medgen.launch.view.board import Axis, format_short, format_title, is_floor
-from medgen.launch.view.certain import Certainty, field_of, format_mask, headline
+from medgen.launch.view.certain import Certainty, Mask, field_of, format_mask, headline
 from medgen.launch.view.data import StoredRun, SystemEntry, ValueEntry
 
+Grid = NDArray[np.float32]  # systems x samples, or one of either
 _LEAST = 30  # samples below which a cell says n
 _STEPS = 9  # of colour from the floor to the ceiling; below it -4 to -1
 _ECDF = 4
@@ -121,7 +122,7 @@ def _lines(
     return [line for line in found if any(c is not None for c in line.cells)]
 
 
-def _groups(data: StoredRun, kind: str, mask: Any) -> "list[tuple[str, Any, str]]":
+def _groups(data: StoredRun, kind: str, mask: Mask) -> list[tuple[str, Mask, str]]:
     samples = data.samples
     if kind in samples.group_kinds:
         codes, words, place = (
@@ -152,7 +153,7 @@ def _line(
     data: StoredRun,
     value: ValueEntry,
     order: Sequence[SystemEntry],
-    group: tuple[str, Any, str, bool],
+    group: tuple[str, Mask, str, bool],
 ) -> HeatLine:
     name, mask, link, whole = group
     grid = data.grid.get(value.key)
@@ -178,12 +179,12 @@ def _line(
     )
 
 
-def _known(values: Any) -> Floats:
+def _known(values: Grid) -> Floats:
     found: Floats = values[np.isfinite(values)].astype(np.float64)
     return found
 
 
-def _best(data: StoredRun, value: ValueEntry, order: Sequence[SystemEntry], mask: Any) -> set[str]:
+def _best(data: StoredRun, value: ValueEntry, order: Sequence[SystemEntry], mask: Mask) -> set[str]:
     """Systems that are not shown to be worse than the best of the row."""
     if not value.direction:
         return set()
@@ -314,7 +315,7 @@ def agreements(data: StoredRun) -> "list[tuple[str, tuple[Agreement, ...]]]":
 
 
 def _agree(
-    left: Any, right: Any, values: tuple[ValueEntry, ValueEntry], sources: int
+    left: Grid, right: Grid, values: tuple[ValueEntry, ValueEntry], sources: int
 ) -> Agreement | None:
     """The mean over systems of Spearman's rho, and Fisher's interval by the number of sources."""
     from scipy.stats import rankdata
