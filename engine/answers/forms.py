@@ -11,6 +11,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
 
+from medgen.engine.answers.markup import without_inline
+
 # Signs that nobody sees: joiners, marks of direction, soft hyphens, variation selectors, tags.
 _UNSEEN = (
     *(0xAD, 0x61C, 0x180E, 0xFEFF),
@@ -139,12 +141,13 @@ _EDGES = "[](){}.,:;!?*_'\" \t\\\u3002\u3001\uff0c\uff1b\uff1a"
 def one_spelling(text: str) -> str:
     """The text with one spelling for each sign: NFKC, straight quotes, one hyphen, `^` for powers.
 
-    TeX is written out, what nobody sees is left out. Capitals, line ends and words stay.
+    TeX and HTML are written out, what nobody sees is left out. Capitals, line ends and words stay.
     """
     return _spelt(text) if len(text) <= _SHORT else _spell(text)
 
 
 def _spell(text: str) -> str:
+    text = without_inline(text) if "<" in text or "&" in text else text
     parted = _MIXED.sub(" ", _THOUSANDS.sub("", text))
     parted = _CHARGED.sub(lambda m: m[0].translate(_CHARGE), parted)
     powers = _SUPERSCRIPT.sub(lambda m: "^" + m[0].translate(_PLAIN_DIGITS), parted)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medgen.engine.answers.dressing import plain_words
 from medgen.engine.answers.forms import canonical
 from medgen.engine.data import Box, Number, Prediction, Sample, Score
 from medgen.metrics.batch import ScoringBatch
@@ -103,10 +104,10 @@ class NumberError(TextMetric):
 def read_number(text: str, unit: str) -> float | str:
     """The number that a reply gives, in a unit; or why nobody can tell.
 
-    Numbers and units are brought to one form first (`medgen.engine.answers.forms.canonical`). A
-    bound ("< 5 mm") and a range are no measurement.
+    Dressing comes off, and numbers and units are brought to one form first
+    (`medgen.engine.answers.forms.canonical`). A bound ("< 5 mm") and a range are no measurement.
     """
-    text = _OTHER.sub("", _SHARE.sub(_share, canonical(text[:20_000])))
+    text = _OTHER.sub("", _SHARE.sub(_share, canonical(plain_words(text[:20_000]))))
     stated = list(_INTRO.finditer(text))
     for part in (text[stated[-1].end() :] if stated else "", text):
         found = {_in_unit(m[1], m[2] or "", unit) for m in _NUMBER.finditer(part)}
