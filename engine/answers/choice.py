@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from medgen.engine.answers.dressing import plain_words
-from medgen.engine.answers.forms import one_spelling
+from medgen.engine.answers.forms import one_spelling, with_ranges
 from medgen.engine.answers.naming import alone, letters, named_by_place, own_words, union_of
 from medgen.engine.answers.negation import is_denied
 from medgen.engine.answers.options import Option, Options, options_of
@@ -69,7 +69,7 @@ def read_choice(text: str, choices: tuple[str, ...]) -> Reading:
         choices: the options as the benchmark has them; empty when it names none: then only a
             stated Latin letter is an answer.
     """
-    words = plain_words(text)
+    words = with_ranges(plain_words(text))
     if not words:
         return Reading(None, "empty")
     if len(words) > 2 * _LONGEST:
@@ -136,7 +136,8 @@ class _Finder:
             if o.words and options.by_words(o.words) is o  # what two options say names neither
         }
         self._written = {
-            words: one_spelling(o.words).strip(" .?!,;:") for words, o in spellings.items()
+            words: with_ranges(one_spelling(o.words)).strip(" .?!,;:")
+            for words, o in spellings.items()
         }
         self._spellings = sorted(spellings.items(), key=lambda kv: -len(kv[0]))
 

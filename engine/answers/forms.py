@@ -81,6 +81,7 @@ _TEN = re.compile(r"(?<![\w.^])10\^([+-]?\d{1,3})(?!\w)")
 _SIGN = re.compile(r"(?<![\w)\]%])([+-])\s?(?=\.?\d)")
 _TIMES = re.compile(r"(?<=\d)\s?[x\u00d7*]\s?(?=\d)")
 _RANGE = re.compile(r"(?<=\d)(\s?(?:%|[a-z]{1,3}))?\s(?:-|to)\s(?=\d)")
+_AMOUNT = r"(?<!\w)(\d[\d.,]{0,20}(?:\s?[a-zμ%]{1,4})?)"
 _WORDED = (
     (re.compile(r"(?<!\w)(?:at least|no less than|not less than|no fewer than)\s(?=\d)"), ">="),
     (re.compile(r"(?<!\w)(?:at most|no more than|not more than|up to)\s(?=\d)"), "<="),
@@ -88,12 +89,23 @@ _WORDED = (
     (re.compile(r"(?<!\w)(?:more|greater|larger|higher|bigger) than\s(?=\d)"), ">"),
     (re.compile(r"(?<!\w)(?:minus|negative)\s(?=\d)"), "-"),
     (re.compile(r"(?<=\d)\s:\s(?=\d)"), ":"),
-    (re.compile(r"(?<!\w)(\d[\d.,]{0,20}) or (?:more|greater|higher|above|over)(?!\w)"), r">=\1"),
-    (re.compile(r"(?<!\w)(\d[\d.,]{0,20}) or (?:less|fewer|lower|below|under)(?!\w)"), r"<=\1"),
+    (re.compile(rf"{_AMOUNT} or (?:more|greater|higher|above|over)(?!\w)"), r">=\1"),
+    (re.compile(rf"{_AMOUNT} or (?:less|fewer|lower|below|under)(?!\w)"), r"<=\1"),
     (re.compile(r"(?<=10)\sto the (?:power of\s)?(?=[+-]?\d)"), "^"),
     (re.compile(r"^([<>=~+-]{0,2}\d{1,3})[ '](\d{3})(?!\d)(?=\s?[^\W\d]*$)"), r"\1\2"),
 )
 _RELATION = re.compile(r"([<>=~])\s(?=[\d-])|\s?(\u00b1)\s?")
+_AT = r"(?:\s?(?:%|°|[a-zμ]{1,5}))?"  # a unit
+_SPAN = re.compile(
+    rf"(?<!\w)(?:between|from|entre|de|zwischen|von|tra|fra|da|от|van|tussen)\s"
+    rf"([+-]?\d[\d.,]{{0,20}}{_AT})\s"
+    r"(?:and|to|through|up to|y|et|e|a|à|und|bis|до|и|en|tot)\s(?=[+-]?\d)",
+    re.IGNORECASE,
+)
+_THROUGH = re.compile(
+    rf"(?<=\d)({_AT})(?:\s(?:to|through|thru|bis|до)\s|\s?(?:[至到~\u301c]|から|에서)\s?)(?=\d)",
+    re.IGNORECASE,
+)
 _POINT = re.compile(r"\.\d")
 _UNIT_GAP = re.compile(r"(?<=\d)\s(?=%|°|[µμ]?[a-z]{1,4}\d?(?:/[a-z]{1,4}\d?)?(?![\w]))")
 
@@ -113,7 +125,10 @@ _COUNTS = (
     *("eleven", "twelve"),
 )
 # "One" is a pronoun too, unless it is all that is said.
-_COUNTED = re.compile(rf"(?<![\w-])(?:{'|'.join(_COUNTS[2:])})(?![\w-])|^(?:zero|one)$")
+_COUNTED = re.compile(
+    rf"(?<![\w-])(?:{'|'.join(_COUNTS[2:])})(?![\w-])|^(?:zero|one)$"
+    r"|(?<=between\s)one(?=\sand\s)|(?<=from\s)one(?=\sto\s)"
+)
 _SAME_UNIT = re.compile(
     r"(?<![\w.])(\d[\d.]{0,20})\s?([a-zμ°%]{1,4})\s?(?:-|to)\s?(\d[\d.]{0,20})\s?(?=\2(?!\w))"
 )
@@ -163,12 +178,18 @@ def _without_tex(text: str) -> str:
     return _TEX_MATHS.sub(r"\1", _TEX_SIGN.sub(lambda m: _TEX_SIGNS[m[1]], text))
 
 
+def with_ranges(text: str) -> str:
+    """A text whose ranges in words are written with a hyphen: `between 3 and 5 cm` is `3-5 cm`."""
+    spans = _THROUGH.sub(r"\1-", _SPAN.sub(r"\1-", text))
+    return _SAME_UNIT.sub(r"\1-\3 ", spans)
+
+
 def canonical(text: str) -> str:
     """One answer in the form in which it is compared.
 
     Case, marks at the ends and white space go; numbers are written in one way (`1,200`, `1.2e3`
-    and `1.2 x 10\u00b3` are 1200, `1,5` is 1.5, `2 to 3` is 2-3, `less than 5` is <5); a unit
-    stands at its number.
+    and `1.2 x 10\u00b3` are 1200, `1,5` is 1.5, `2 to 3` and `between 2 and 3` are 2-3, `less than
+    5` is <5); a unit stands at its number.
     """
     return _compared(text) if len(text) <= _SHORT else _make_canonical(text)
 
@@ -182,7 +203,7 @@ def _make_canonical(text: str) -> str:
     words = _COUNTED.sub(_digits_of, words)
     for pattern, unit in (*_UNITS, *_WORDED):
         words = pattern.sub(unit, words)
-    words = _SAME_UNIT.sub(r"\1-\3", words)
+    words = with_ranges(words)
     words = _DECIMAL_COMMA.sub(lambda m: f"{m[1].replace('.', '')}.{m[2]}", words)
     words = _RANGE.sub(r"\1-", _LOST_POWER.sub(lambda m: f"^{m[1] or m[2]}", words))
     words = _POWER.sub(r"\1", words)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Set as AbstractSet
 
-from medgen.engine.answers.forms import canonical, one_spelling
+from medgen.engine.answers.forms import canonical, one_spelling, with_ranges
 from medgen.engine.answers.options import Option, Options
 from medgen.engine.answers.phrases import LABEL, ORDINAL, PLACES
 
@@ -18,7 +18,7 @@ _COLLOQUIAL = {"yeah": "yes", "yep": "yes", "yup": "yes", "nope": "no", "nah": "
 
 def own_words(option: Option) -> str:
     """An option's words as they are looked for in a reply."""
-    return one_spelling(option.words).casefold().strip(" .?!,;:")
+    return with_ranges(one_spelling(option.words)).casefold().strip(" .?!,;:")
 
 
 def _by_one_word(bare: str, options: Options) -> Option | None:

@@ -31,11 +31,15 @@ _SIZES: Mapping[str, Mapping[str, float]] = {
 }
 _UNITS = {unit: (kind, size) for kind, sizes in _SIZES.items() for unit, size in sizes.items()}
 _NUMBER = re.compile(
-    r"(?<![\w.<>/])(?<![<>]=)([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?!\d|/\d)"
+    r"(?<![^\W\u3040-\u9fff\uac00-\ud7af])(?<![.<>/])(?<![<>]=)([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?!\d|/\d)"
     r"\s*(%|\u00b0|[a-z\u03bc]{1,8}[23]?)?"
 )
 _SHARE = re.compile(r"(?<![\d/.])([1-9])/([2-9]|10)(?![\d/])")  # a half, and the like
-_OTHER = re.compile(r"\b(?:not|rather than|instead of)\s[^,.;]*")  # what is said not to be it
+# What is not said to be it.
+_OTHER = re.compile(r"\b(?:not|rather than|instead of|if)\s(?:[^,.;]|[.,](?=\d))*")
+_RANGE = re.compile(
+    r"(?<![\w.])\d[\d.]{0,20}(?:[a-z%\u00b0\u03bc]{1,5})?-\d[\d.]{0,20}\s?[a-z%\u00b0\u03bc]{0,5}"
+)
 _INTRO = re.compile(r"(?:answer|result|it|value)\s*(?:is|:|=)", re.IGNORECASE)
 _BOX = re.compile(r"\[\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*\]")
 _BEFORE_BOX = re.compile(r"\s*(?:image\s*)?(\d{1,2})\s*:[^\[]*")  # at the beginning of a line
@@ -108,6 +112,7 @@ def read_number(text: str, unit: str) -> float | str:
     (`medgen.engine.answers.forms.canonical`). A bound ("< 5 mm") and a range are no measurement.
     """
     text = _OTHER.sub("", _SHARE.sub(_share, canonical(plain_words(text[:20_000]))))
+    text = _RANGE.sub("", text)
     stated = list(_INTRO.finditer(text))
     for part in (text[stated[-1].end() :] if stated else "", text):
         found = {_in_unit(m[1], m[2] or "", unit) for m in _NUMBER.finditer(part)}
