@@ -13,16 +13,20 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from medgen.engine.answers.dressing import plain_words
-from medgen.engine.answers.forms import one_spelling, with_ranges
+from medgen.engine.answers.forms import with_ranges
+from medgen.engine.answers.mentions import Mentions
 from medgen.engine.answers.naming import alone, letters, named_by_place, own_words, union_of
 from medgen.engine.answers.negation import is_denied
 from medgen.engine.answers.options import Option, Options, options_of
 from medgen.engine.answers.phrases import (
     ABBREVIATED,
     AFFIRMED,
+    ALL_BUT,
+    AND_ANOTHER,
     ANOTHER,
     ANSWER_IS,
     ARTICLE,
+    CALLED_RIGHT,
     CORRECTED,
     DENIAL,
     EPITHETS,
@@ -30,26 +34,28 @@ from medgen.engine.answers.phrases import (
     INSTEAD,
     IS_ANSWER,
     IS_ANSWER_HAN,
+    IT_IS,
     JOINED,
     LABEL,
     LEAD,
     LINK,
     MARKED,
     NAMED,
-    NEAR,
     NO_STATEMENT,
+    NOT_THIS,
     ONLY_ANSWER,
     PAREN,
     PERHAPS,
-    PLURAL,
     REASON,
     WEAKLY,
     YES,
 )
+from medgen.engine.answers.supposed import is_supposed
 
-_IN_NUMBER = re.compile(
-    r"\d[.,/]$|[+<>=~\u00b1]\s?$|(?:minus|negative|plus|than)\s$"
-)  # what stands before a part of a number
+_BRACKET = re.compile(r"\s?[(\[]\s?([^()\[\]\n]{1,120})[)\]]")
+_CLAUSE = re.compile(
+    r"(?:[^.,;:!?\n\u3002]|[.,](?=\d)){1,200}?(?=\s(?:because|since|as)\b|[.,;:!?\n\u3002]|$)"
+)
 _LONGEST = 20_000  # characters of a reply that are read, from its beginning and from its end
 
 
@@ -128,21 +134,12 @@ class _Finder:
 
     def __init__(self, words: str, options: Options) -> None:
         self._words = words
-        self._lower = words.casefold() if len(words.casefold()) == len(words) else words.lower()
         self._options = options
-        spellings = {
-            own_words(o): o
-            for o in options.each
-            if o.words and options.by_words(o.words) is o  # what two options say names neither
-        }
-        self._written = {
-            words: with_ranges(one_spelling(o.words)).strip(" .?!,;:")
-            for words, o in spellings.items()
-        }
-        self._spellings = sorted(spellings.items(), key=lambda kv: -len(kv[0]))
+        self._mentions = Mentions(words, options)
+        self._lower = self._mentions.lower
 
     def reading(self) -> Reading:
-        for tier in (self.statements, self._weakly, self._mentions):
+        for tier in (self.statements, self._weakly, self._by_mention):
             found = list(tier())
             keys = {key for keys in found for key in keys}
             if len(keys) == 1:
@@ -159,7 +156,13 @@ class _Finder:
         yield from self._introductions()
         for again in CORRECTED.finditer(self._words):
             yield self._object(again.end(), strict=False, floor=again.end())
-        for pattern in (IS_ANSWER, IS_ANSWER_HAN, ONLY_ANSWER):
+        for line in NOT_THIS.finditer(self._words):
+            yield self._object(line.end(), strict=True, floor=line.end())
+        yield from self._called_right()
+
+    def _called_right(self) -> Iterator[AbstractSet[str]]:
+        """Options that are called right, wherever that stands: "B is correct", "all but B are"."""
+        for pattern in (IS_ANSWER, IS_ANSWER_HAN, ONLY_ANSWER, CALLED_RIGHT, ALL_BUT, IT_IS):
             for found in pattern.finditer(self._words):
                 option = self._options.by_label(found["label"])
                 before = self._lower[max(0, found.start() - 40) : found.start()]
@@ -168,13 +171,15 @@ class _Finder:
                     and found["label"] not in "ai"
                     and not NO_STATEMENT.search(before)
                     and not is_denied(self._lower, *found.span(), found.start())
+                    and not is_supposed(self._lower, *found.span())
                 ):
                     yield {option.key} | self._partner(found.start())
 
     def _introductions(self) -> Iterator[AbstractSet[str]]:
         """What follows "the answer is"; "the wrong answer is B", "if it is B" state nothing."""
         for intro in ANSWER_IS.finditer(self._words):
-            if not NO_STATEMENT.search(self._lower[max(0, intro.start() - 40) : intro.start()]):
+            before = self._lower[max(0, intro.start() - 40) : intro.start()]
+            if not NO_STATEMENT.search(before) and not is_supposed(self._lower, *intro.span()):
                 yield self._object(intro.end(), strict=True, floor=intro.end())
 
     def introduces(self) -> bool:
@@ -275,14 +280,17 @@ class _Finder:
         begin = start + len(line) - len(line.lstrip(" \t'\"(["))
         found = LEAD.match(line)
         option = self._options.by_label(found["label"]) if found else None
-        named = self._words_at(begin)
+        named = self._mentions.words_at(begin)
         if (
             named
-            and self._ends(named[1])
+            and self._mentions.ends(named[1])
             and not (option and found and named[1] <= start + found.end())
         ):
-            taken_back = is_denied(self._lower, begin, self._beyond_label(named[1]), begin)
-            return set() if taken_back else {named[0].key}
+            taken_back = is_denied(self._lower, begin, self._mentions.beyond_label(named[1]), begin)
+            if taken_back:
+                return set()
+            aside = self._aside(named[1], named[0])
+            return {named[0].key} | self._and_another(named[1]) | aside
         if found is None or option is None:
             return set()
         return self._at_label(start + found.end(), start + found.start("label"), option)
@@ -296,6 +304,8 @@ class _Finder:
             return set() if taken_back else {option.key, *others}
         if is_denied(self._lower, start, end, floor):
             return set()
+        if aside := self._aside(end, option):
+            return aside
         own = own_words(option)
         marked = MARKED.match(rest)
         after = rest[marked.end() :].lstrip() if marked else rest.lstrip()
@@ -327,6 +337,14 @@ class _Finder:
             end = another.end()
         return keys, end
 
+    def _aside(self, end: int, option: Option) -> set[str]:
+        """What a bracket right behind an option names, when that is another: "C (mass)"."""
+        bracket = _BRACKET.match(self._words, end)
+        other = bracket and (
+            self._options.by_label(bracket[1]) or self._options.by_words(bracket[1])
+        )
+        return {option.key, other.key} if other and other is not option else set()
+
     def _part_of_a_name(self, rest: str, option: Option) -> bool:
         word = re.match(r"\.\s?([a-z]+)", rest)
         return bool(word and word[1] in EPITHETS) or bool(INITIALS.match(rest))
@@ -345,7 +363,7 @@ class _Finder:
         What stands before `floor` denies nothing of it.
         """
         rest = self._words[place : place + 300]
-        direct = self._words_at(place + len(rest) - len(rest.lstrip(" \"'(")))
+        direct = self._mentions.words_at(place + len(rest) - len(rest.lstrip(" \"'(")))
         if direct and re.match(rf"\W*(?:both|either)\b|\W*{DENIAL.pattern}", rest, re.IGNORECASE):
             return {direct[0].key} | self._second_words(direct[1])
         if denial := DENIAL.match(rest):
@@ -354,13 +372,17 @@ class _Finder:
             if turn is None:
                 return set()
             turned = place + denial.end() + turn.end()
+            if DENIAL.match(self._words, turned) and not self._mentions.words_at(turned):
+                return set()  # one turn and no more
             return self._object(turned, strict, turned)
         skipped = re.match(
             r"\s*(?:both|either)?\s*[\"'(\[<]*(?:option|choice|letter)?\s*", rest, re.IGNORECASE
         )
         begin = place + (skipped.end() if skipped else 0)
         article = ARTICLE.match(self._words, begin)
-        named = self._words_at(begin) or (self._words_at(article.end()) if article else None)
+        named = self._mentions.words_at(begin) or (
+            self._mentions.words_at(article.end()) if article else None
+        )
         label = re.compile(LABEL).match(self._words, begin)
         option = self._options.by_label(label["label"]) if label else None
         longer = label and named and named[1] > label.end()
@@ -369,8 +391,15 @@ class _Finder:
             if keys or not named:
                 return keys
         if named and not is_denied(self._lower, begin, named[1], floor):
-            return {named[0].key} | self._second_words(named[1])
-        return set()
+            aside = self._aside(named[1], named[0])
+            return {named[0].key} | self._second_words(named[1]) | aside
+        return set() if named else self._in_other_words(article.end() if article else begin)
+
+    def _in_other_words(self, begin: int) -> set[str]:
+        """The option that the rest of a clause is in canonical form: "2,5cm", "II" of grades."""
+        clause = _CLAUSE.match(self._words, begin)
+        option = self._options.by_words(clause[0]) if clause else None
+        return {option.key} if option else set()
 
     def _at_label_of_statement(
         self, label: re.Match[str], option: Option, strict: bool, floor: int
@@ -389,108 +418,47 @@ class _Finder:
             return {option.key}
         return set()
 
+    def _and_another(self, place: int) -> set[str]:
+        """The option in "yes, but no" or "cyst, likely mass", which ends right behind the first."""
+        link = AND_ANOTHER.match(self._words, place)
+        other = self._mentions.words_at(link.end()) if link else None
+        return {other[0].key} if other and self._mentions.ends(other[1]) else set()
+
     def _second_words(self, place: int) -> set[str]:
         """The option in "pneumothorax or effusion", right after the first."""
         link = re.compile(r"\s?(?:,|/|or|and|,\s?or)\s+(?:an?\s|the\s)?", re.IGNORECASE).match(
             self._words, place
         )
-        second = self._words_at(link.end()) if link else None
+        second = self._mentions.words_at(link.end()) if link else None
         return {second[0].key} if second else set()
-
-    def _words_at(self, place: int) -> tuple[Option, int] | None:
-        """The option whose words stand at a place, the longest, and where they end."""
-        for words, option in self._spellings:
-            if self._lower.startswith(words, place):
-                end = self._plural(words, place + len(words))
-                if self._is_apart(place, end):
-                    return option, end
-        return None
-
-    def _plural(self, words: str, end: int) -> int:
-        """Where words end that may stand in the plural."""
-        return end + 1 if PLURAL.search(words) and self._lower.startswith("s", end) else end
-
-    def _is_apart(self, start: int, end: int) -> bool:
-        """Whether what stands there is no part of a longer word or number."""
-        first, last = self._words[start : start + 1], self._words[end - 1 : end]
-        near = re.compile(NEAR)
-        before = self._words[start - 1 : start] if start else ""
-        after = self._words[end : end + 1]
-        if near.match(first or " ") and before and (near.match(before) or before == "-"):
-            return False
-        if first.isdigit() and _IN_NUMBER.search(self._lower[max(0, start - 6) : start]):
-            return False
-        beyond = self._words[end + 1 : end + 2]
-        if first.isdigit() and after and (after in "%/°" or (after in ".," and beyond.isdigit())):
-            return False
-        joined = after == "-" and near.match(beyond or " ")
-        return not (near.match(last or " ") and after and (near.match(after) or joined))
-
-    def _ends(self, end: int) -> bool:
-        """Whether a statement may end here: at a stop, a comma, a bracket or the line's end."""
-        return bool(
-            re.compile(
-                r"\s*(?:[.,;:!?)\]\"'\u3002\uff0c]|$|\(|\n|-\s|\s-|because\b|since\b)"
-            ).match(self._words, end)
-        )
 
     # Weaker words ------------------------------------------------------------------------------
 
     def _weakly(self) -> Iterator[set[str]]:
         for intro in WEAKLY.finditer(self._words):
+            if is_supposed(self._lower, *intro.span()):
+                continue
             free = PERHAPS.match(intro[0]) and self._lower[: intro.start()].rstrip()[-1:] in ",;."
             strict = not intro[0].isascii()  # no article there that could be taken for a letter
             yield self._object(intro.end(), strict, intro.end() if free else 0)
 
-    def _mentions(self) -> Iterator[set[str]]:
+    def _by_mention(self) -> Iterator[set[str]]:
         for found in (f for pattern in (NAMED, PAREN) for f in pattern.finditer(self._words)):
             option = self._options.by_label(found["label"])
             if option is None:
                 continue
             others, end = self._chain(found.end())
-            if not is_denied(self._lower, found.start(), end):
+            if not self._taken_back(found.start(), end):
                 yield {option.key, *others}
         # A denial after a list governs all of it: "a cyst and a mass are both absent".
         denied, before = False, len(self._lower)
-        for start, end, option in reversed(self._spans()):
+        for start, end, option in reversed(self._mentions.spans()):
             linked = LINK.fullmatch(self._lower, end, before) is not None
-            denied = (denied and linked) or is_denied(self._lower, start, end)
+            denied = (denied and linked) or self._taken_back(start, end)
             before = start
             if not denied:
                 yield {option.key}
 
-    def _spans(self) -> list[tuple[int, int, Option]]:
-        """Where options' words stand, in order; none inside a longer one."""
-        taken: list[tuple[int, int, Option]] = []
-        for words, option in self._spellings:
-            for start, end in self._places(words) if self._tellable(words) else ():
-                if not any(a <= start and end <= b for a, b, _ in taken[:200]):
-                    taken.append((start, self._beyond_label(end), option))
-        return sorted(taken, key=lambda span: span[0])
-
-    def _places(self, words: str) -> Iterator[tuple[int, int]]:
-        starts = (found.start() for found in re.finditer(re.escape(words), self._lower))
-        spans = ((a, self._plural(words, a + len(words))) for a in starts)
-        # Of two letters is said what is written as the option is: "CT", not "ct".
-        short = len(words) < 3 and words.isascii()
-        written = self._written.get(words, "")
-        return (
-            (a, b)
-            for a, b in spans
-            if self._is_apart(a, b) and (not short or self._words[a:b] == written)
-        )
-
-    def _beyond_label(self, end: int) -> int:
-        """Where words end together with their label, as in "pneumothorax (A)"."""
-        label = re.compile(rf"\s?{PAREN.pattern}").match(self._words, end)
-        return label.end() if label and self._options.by_label(label["label"]) else end
-
-    def _tellable(self, words: str) -> bool:
-        """Whether words are long enough to mean the option wherever they stand in a sentence."""
-        if words in ("yes", "no", "none", "true", "false"):
-            return False
-        if re.fullmatch(r"[\d.,%-]+", words):
-            return len(re.findall(r"\d+(?:[.,]\d+)*", self._words)) == 1
-        latin = bool(re.search(NEAR, words))
-        short = len(words) == 2 and not self._written[words].islower()
-        return len(words) > 2 or short if latin else len(words) > 1
+    def _taken_back(self, start: int, end: int) -> bool:
+        """Whether what is named there is denied or supposed only."""
+        return is_denied(self._lower, start, end) or is_supposed(self._lower, start, end)

@@ -23,13 +23,15 @@ RIGHT = either(
     "juste richtige richtig korrekte korrekt endgültige juiste goede finale finala definitiva",
     "prawidłowa prawidłową poprawna właściwa správná správna правильный правильная правильной",
     "верный верная правильна вірна верен правилният тачан σωστή σωστό ορθή doğru benar tepat",
+    "vraie verdadera verdadeira vera wahr yang_tepat",
     "yang_benar rätt rätta riktig riktige rigtige oikea helyes corect corectă đúng chính_xác",
     "ที่ถูกต้อง ถูกต้อง ที่ถูก सही अंतिम সঠিক صحيحة الصحيحة الصحيح النهائية صحیح درست",
     "נכונה הנכונה סופית",
 )
 # Nouns after which an option is the answer, with or without a copula.
 ANSWER = either(
-    "respuesta réponse antwort lösung resposta gabarito risposta antwoord odpowiedź odpověď",
+    "respuesta respuestas réponse réponses antwort antworten lösung resposta respostas gabarito",
+    "risposta risposte antwoord antwoorden odpowiedź odpověď ответы",
     "odpoveď odgovor одговор ответ відповідь отговор отговорът απάντηση cevap cevabı yanıt",
     "jawaban jawabannya jawapan svar svaret vastaus vastus válasz răspuns răspunsul",
     "đáp_án câu_trả_lời trả_lời คำตอบ उत्तर जवाब উত্তর பதில் సమాధానం پاسخ جواب الإجابة الجواب",
@@ -46,6 +48,7 @@ OPTION = either(
 IS = either(
     "is are was would_be should_be must_be will_be remains might_be may_be could_be has_to_be",
     "appears_to_be seems_to_be ought_to_be to_be lautet ist wäre est es son sería é são",
+    "está sont sind sono",
     "seria è sarebbe to jest brzmi je znie er on este είναι adalah ialah är là คือ है হল هي هو است",
     "היא הוא to_jest это",
 )
@@ -55,6 +58,12 @@ THE = either("la el lo l' le les die der das den de het il the una un ein eine t
 NOT = either(
     "not n't never neither unlikely no nicht kein keine keinesfalls niet geen não nao non",
     "pas n'est_pas ne не нет nie není nu inte ikke bukan tidak değil không ไม่ नहीं ليس ليست לא",
+)
+# What calls an option wrong, after it.
+WRONG = either(
+    "incorrecta incorrecto falsa falso fausse faux incorrecte falsch unzutreffend errada errado",
+    "incorreta incorreto sbagliata sbagliato errata scorretta onjuist fout неверно неправильно",
+    "неверен неправильный неверный yanlış sai salah błędna nieprawidłowa",
 )
 INSTEAD = either(
     "but_rather but rather instead, instead sino sondern mais_plutôt mais mas_sim mas ma_bensì ma",
@@ -80,7 +89,8 @@ DENYING_HAN = (
 CONTRAST_HAN = r"而是|但是?|考虑|应为|应是|就是|のではなく|ではなく"
 # What denies that which stands before it.
 DENIED_AFTER = (
-    r"\s?(?:可以?|已)?(?:被)?(?:除外|排除)|不(?:正确|對|对|符合|支持|成立|存在)|错误|錯誤|可能性(?:小|低|不大)"
+    rf"\s(?:(?:{IS})\s)?(?:{WRONG})(?!\w)|"
+    r"\s?(?:可以?|已)?(?:被)?(?:除外|排除)|不(?:正确|對|对|符合|支持|成立|存在)|错误|錯誤|可能性(?:小|低|不大)|(?:では|じゃ|で)なく"
     r"|(?:で)?(?:は|が|も)?(?:ない|なし|ありません|認めない|認められない|みられない|否定)"
     r"|\s?(?:은|는|이|가|도)?\s?(?:없|아니|아님|아닙|보이지 않|배제)"
     r"|\s(?:değil|yok|görülme|izlenme)|\s?नहीं|\s?नही"

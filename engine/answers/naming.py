@@ -12,6 +12,7 @@ _JOINS = re.compile(
     r"\(?[a-z0-9]{1,4}\)?)(?:\s(?:only|are (?:correct|right|true)))?"
 )
 
+_ARTICLE = re.compile(r"^(?:the|an?)\s", re.IGNORECASE)
 _SHORTENED = frozenset(("both", "all", "none", "neither"))
 _COLLOQUIAL = {"yeah": "yes", "yep": "yes", "yup": "yes", "nope": "no", "nah": "no", "no way": "no"}
 
@@ -39,6 +40,8 @@ def alone(words: str, options: Options) -> Option | None:
     """The option that these words are, with nothing beside it."""
     bare = words.strip().strip("()[]{}.,:;'\"*")
     if found := options.by_label(bare) or options.by_words(words) or _by_one_word(bare, options):
+        return found
+    if found := options.by_words(_ARTICLE.sub("", bare, count=1)):
         return found
     parts = re.match(
         rf"{LABEL}(?:\s?[.):\]\u3001-]\s*|\s+)(?P<words>\S.*)", words.strip(), re.DOTALL

@@ -13,6 +13,7 @@ from medgen.engine.answers.languages import (
     DENYING,
     DENYING_HAN,
 )
+from medgen.engine.answers.supposed import tells_looks
 
 _CLAUSE_END = re.compile(
     rf"[.;:!?\n\u3002\uff1b]|,(?=[\u4e00-\u9fff])|,?\s(?<!\w)(?:{CONTRAST})(?!\w)|{CONTRAST_HAN}"
@@ -26,7 +27,7 @@ _BEFORE = re.compile(
     r"cannot be|can't be|(?:less|least) likely(?! than)|versus|vs|"
     r"as opposed to|(?:more|better|greater|rather)\s(?:[a-z]+\s){0,3}than|other than|"
     r"anything but|everything but|all but)\b"
-    rf"|(?<=[a-z])n't\b|(?<!\w)(?:{DENYING})(?!\w)|{DENYING_HAN}"
+    rf"|(?<=[a-z])n't\b|(?<!\w)(?:{DENYING})(?!\w|\s?,)|{DENYING_HAN}"
 )
 _ASIDE = r"(?:,\s(?:which|that|who|as|although|though|while|if|when)\s[^,.;\n]{1,120},\s?)?"
 _SUSPECTED = r"(?:(?:is|are|was|were)\s(?:[a-z]+\s){1,3}(?:but|yet)\s)?"
@@ -56,4 +57,5 @@ def is_denied(text: str, start: int, end: int, floor: int = 0) -> bool:
     clause = [*_CLAUSE_END.finditer(before)]
     if _BEFORE.search(before[clause[-1].end() :] if clause else before):
         return True
-    return bool(_AFTER.match(text[end : end + _AFTER_REACH]))
+    after = text[end : end + _AFTER_REACH]
+    return bool(_AFTER.match(after)) or tells_looks(after)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from medgen.engine.answers.forms import canonical, one_spelling
+from medgen.engine.answers.shortened import is_number, number_of, short_names
 
 # What labels can be, in order. The Latin letters come last, since a lone "I" is one of both.
 _ORDERS = (
@@ -128,9 +129,22 @@ class Options:
         alike = self._shapes.get(key.translate(_SHAPES), [])
         return alike[0] if len(alike) == 1 and len(key) == 1 else None
 
+    @cached_property
+    def _short(self) -> dict[str, list[Option]]:
+        """Options by what is their own, where all begin or end alike: "II" of "grade II"."""
+        return short_names({option: _comparable(option.words) for option in self.each})
+
+    @cached_property
+    def _counts(self) -> dict[str, list[Option]]:
+        """Options by their number, where all are numbers without a unit."""
+        numbers = {_comparable(option.words or option.label): [option] for option in self.each}
+        return numbers if all(map(is_number, numbers)) else {}
+
     def by_words(self, words: str) -> Option | None:
         """The option whose words these are, in canonical form; None also when two have them."""
-        found = self._words.get(_comparable(words), [])
+        same = _comparable(words)
+        found = self._words.get(same) or self._short.get(same)
+        found = found or self._counts.get(number_of(same), [])
         return found[0] if len(found) == 1 else None
 
 

@@ -72,6 +72,26 @@ ONLY_ANSWER = re.compile(
     r"works|describes)\b",
     re.IGNORECASE,
 )
+CALLED_RIGHT = re.compile(
+    rf"(?<!{NEAR}){LABEL}(?:\s?(?:[:=]|\(|-\s)\s?(?:is\s)?(?:correct|right|true)(?=\s?(?:[).,;]|$|\n))"
+    r"|\s(?:верно|правильно)(?!\w))",
+    re.IGNORECASE,
+)
+ALL_BUT = re.compile(
+    r"\b(?:all|everything|every option|each option)\s(?:options?\s|of them\s|others?\s)?"
+    rf"(?:but|except(?: for)?|other than|apart from)\s(?:option\s)?{LABEL}\s(?:is|are|can be|"
+    r"could be|must be)\s(?:all\s|clearly\s)?(?:wrong|incorrect|false|excluded|ruled out|"
+    r"eliminated|unlikely|out)\b",
+    re.IGNORECASE,
+)
+# "A is not correct; B is."
+IT_IS = re.compile(
+    rf"(?:\bnot\b|n't\b|\bneither\b|\bwrong\b|\bincorrect\b)[^.\n]{{1,60}}?(?:[;,.]|\bbut|\band)\s"
+    rf"(?:but\s)?(?:option\s)?{LABEL}\s(?:is|does)(?=\s?(?:[.!]|$|\n))",
+    re.IGNORECASE,
+)
+# A line that begins with what is not the answer: "Not A but C".
+NOT_THIS = re.compile(r"^\s*(?=(?:not|nicht|pas|не)\s)", re.IGNORECASE | re.MULTILINE)
 WEAKLY = re.compile(
     r"\b(?:(?:it|this|that)(?:'s|'d be| is| has to be| must be| should be| would be| could be|"
     r" might be| may be)|i'd say|the (?:statement|claim|sentence|assertion) is|"
@@ -83,7 +103,9 @@ WEAKLY = re.compile(
     r"|leav(?:es|ing)(?: us)?(?: with)?(?: only)?|by (?:process of )?(?:elimination|exclusion)"
     r"|without (?:a |any )?doubt|no doubt(?: about it)?|(?<=[,;]\s)but"
     r"|(?:based|relying) on (?:the|this) (?:[a-z-]+\s){0,2}(?:images?|pictures?|scans?|findings?)"
-    r"|lean(?:ing)?(?: more)? towards?|ergo|sondern|sino|(?<=,\s)а|creo que(?: es)?"
+    r"|lean(?:ing)?(?: more)? towards?|ergo|sondern|sino|(?<=,\s)а|in this (?:case|image|patient)"
+    r"|(?<=[,;.]\s)(?:pero|mas|ma|mais|aber|но|maar|ale)(?:\s(?:c'est|es ist|es|é|è|это|to|is)\b)?"
+    r"|creo que(?: es)?"
     r"|je pense que(?: c'est)?|ich denke,?(?: es ist| dass es)?|acho que(?: é)?|penso che(?: sia)?"
     r"|думаю,?(?: что)?(?: это)?"
     r"|c'est|das ist|es ist|es la|es el|é a|è la|это)[\s:,]+"
@@ -96,8 +118,10 @@ NO_STATEMENT = re.compile(
     r"original|preliminary|tentative|alternative|falsche|mauvaise|fausse|неправильный|неверный|"
     r"errada|sbagliata)|n't)\s+(?:the\s)?$|(?:错误|錯誤|不正确|不正確|誤った)的?$|不$|"
     r"(?:\b(?:tempting|at first|(?:some|many|one|people|others) (?:may|might|would|could)|"
-    r"if|whether|unless|suppose|neither|nor|doubt|not|incorrect|wrong|false|least "
-    r"likely)|n't)\b[^.,;\n]*$"
+    r"if|whether|unless|suppose|doubt)|n't)\b[^.,;\n]*$|[误誤]$|"
+    # What is said not to be so ends where its reason or its contrast begins.
+    r"\b(?:neither|nor|not|incorrect|wrong|false|least likely)\b"
+    r"(?:(?!\b(?:because|since|as|while|whereas|but|so|and|is that)\b)[^.,;\n])*$"
 )
 LEAD = re.compile(
     rf"\s*(?:[-=]>\s?)?(?:(?:{OPTION}|{ENGLISH}|{ANSWER}|label){END})?\s*:?\s?{LABEL}",
@@ -120,8 +144,15 @@ INSTEAD = re.compile(
 ANOTHER = re.compile(
     r"\s?\(?(?:,|/|&|\+|;|\?+|\b(?:or|and|through|to|o|ou|oder|или|of|lub|atau|y|e|et|und|и|en|ve|veya)\b"
     r"|或|和|及|と|または|또는|과|와|\u3001|-)\s?(?:\b(?:or|and)\b)?\s?"
+    r"(?:(?:maybe|perhaps|possibly|probably|(?:most )?likely)\s)?"
     rf"(?:option|choice)?\s?{LABEL}"
     r"(?=\s*(?:[,.;:)/&+?\u3002]|or\b|and\b|both\b|are\b|$|\n))",
+    re.IGNORECASE,
+)
+# Another option's words right after the first's.
+AND_ANOTHER = re.compile(
+    r"\s?[,;/.!?]?\s?(?:(?:but|and|or|then|also|possibly|probably|perhaps|maybe"
+    r"|(?:most )?likely)\s)*(?:an?\s|the\s)?",
     re.IGNORECASE,
 )
 # What may stand after a label at the beginning of a line for it to be the answer.

@@ -285,6 +285,7 @@ def test_any_text_is_read(text: str, task: str) -> None:
     [
         *("A, ", "answer is ", "(A", " ", "not ", "mass ", "A. x\n", "option ", "the answer to "),
         *("答案", "a", "1. ", ";", "x. ", "1,", "1", "10^", "^", "- ", "<think>", "</think>"),
+        *("not x, but ", "no x, but no ", "<td>", "between 1 and ", "A (B) ", "would if "),
         *("<answer>", "I cannot ", "sorry ", "as an ai ", "but ", "```\n", "\\text{", "*", "_"),
     ],
 )
