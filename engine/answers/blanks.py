@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from medgen.engine.answers.choice import Reading
 from medgen.engine.answers.dressing import plain_words
 from medgen.engine.answers.forms import canonical
-from medgen.engine.answers.languages import ANSWER, END, ENGLISH, IS, RIGHT, SIGN
+from medgen.engine.answers.languages import ANSWER, COPULA_AFTER, END, ENGLISH, IS, RIGHT, SIGN
 
 _SHORT = 20  # words: what is longer is an explanation
 _LINE = 400  # characters; what is longer has more words than an answer
@@ -45,7 +45,7 @@ _INSIDE = re.compile(
 _NUMBERED = re.compile(
     r"(?:^|(?<=[\s;,])|(?=[(\[]))(?:"
     r"(?:blank|gap)[\s_]?[#(\[]?(?P<blank>\d{1,2})[)\]]?\s?(?:[:=.)-]|is\b)"
-    r"|[#(\[]?(?P<digit>\d{1,2})(?:[.):\]](?!\d)|\s-\s):?"
+    r"|[#(\[]?(?P<digit>\d{1,2})(?:[.):\]](?!\d)|\s-\s)\s?[:=]?"
     r"|#(?P<hash>\d{1,2})\s"
     r"|[(\[]?(?:(?P<roman>iii|ii|i|iv|v)|(?P<letter>[a-h]))[)\]]"
     r"|(?P<open>[a-h]):(?=\s)"
@@ -61,7 +61,7 @@ _CHATTER = re.compile(
     re.IGNORECASE,
 )
 _BECAUSE = re.compile(r",?\s(?:because|since)\s.*$|,\sas\s.*$", re.DOTALL)
-_SENTENCE = re.compile(r"(?:\S+\s+){4,}\S+[.!?\u3002]\s*$|.{15,}\u3002\s*$")
+_SENTENCE = re.compile(r"(?:\S+\s+){4,}\S+[.!?\u3002][)\]\"']?\s*$|.{15,}\u3002\s*$")
 _DOUBT = re.compile(
     r"(?:i'?m |i am |it is |it's )?(?:not sure|unsure|unknown|unclear|cannot be determined|"
     r"n/a|i don'?t know|cannot tell|can'?t tell)\b",
@@ -132,9 +132,12 @@ def _sentence(line: str) -> bool:
 
 def _first_sentence(line: str) -> str:
     """Up to the first stop that ends a sentence; a stop in a number or an initial ends none."""
-    return re.split(
-        r"(?<=[^\W\d_]{2})[.!?]\s+(?=[A-Z])|\u3002|,\s(?:because|since|as)\s", line, maxsplit=1
+    first = re.split(
+        r"(?<=[^\W\d_]{2})[.!?]\s+(?=[A-Z])|\u3002|,\s(?:because|since|as)\s|\s(?:because|since)\s",
+        line,
+        maxsplit=1,
     )[0]
+    return COPULA_AFTER.sub("", first)
 
 
 def _parts(line: str) -> list[str]:

@@ -26,6 +26,14 @@ _ASKED = re.compile(
     rf"\b(?:{_WORST}|{_FALSE}|odd one|exception)\b"
     r"|\b(?:which|what)\b[^.?\n]{0,60}?(?:\b(?:is|are|was|were|does|do|would|should|can|could|has|have)"
     r"\snot\b|n't\b)"
+    # In other languages: "which is not", "all but".
+    r"|(?:¿|\b)(?:cuál|cuáles|qué|qual|quais|quale|quali|quel|quelle|quels|quelles|laquelle|lequel|"
+    r"welche[rsn]?|welke?|что|какой|какая|какое|какие|hangi\w*)\b[^.?!\n]{0,80}?(?:\b(?:no|não|non|"
+    r"pas|nicht|kein\w*|niet|geen|не|incorrect[ao]s?|incorreta|falsa?|fausse|falsch\w*|"
+    r"неверн\w+|неправильн\w+|errata|errada|onjuist|değil)\b)"
+    r"|\b(?:todas?|todos|toutes|tous|tutte|tutti|alle|все|всё)\b[^.?!\n]{0,80}?"
+    r"\b(?:excepto|salvo|menos|exceto|sauf|excepté|tranne|eccetto|außer|ausgenommen|behalve|кроме)\b"
+    r"|ليس|ليست|غير صحيح|नहीं है|không (?:đúng|phải|chính xác)|ngoại trừ"
     r"|不(?:正确|正確|属于|屬於|符合|包括|恰当|支持|可能是)的?|(?:错误|錯誤)的|除外|除了.{0,20}都"
     r"|誤っている|正しくない|当てはまらない|옳지 않은|아닌 것",
     re.IGNORECASE,
@@ -52,6 +60,7 @@ _NO_TURN = rf"(?!\s(?:the\s|an?\s)?(?:only\s)?(?:{_WORST}|{_FALSE}|exception|odd
 _AFTER = re.compile(
     r"\s?(?:\([^()\n]{1,60}\)\s?)?(?:,?\s(?:which|that)\s)?"
     r"(?:\s?(?:is|are|was|would be)\s(?:the\s|an?\s)?"
+    r"(?:only\sone\s(?:that|which)\s(?:is|does|was)\s)?"
     rf"(?:only\s|one\s|clearly\s|definitely\s)?(?:{_WORST}|{_FALSE}|exception|odd one|"
     rf"(?:not\b|n't\b){_NO_TURN})"
     rf"|isn't\b{_NO_TURN}|(?:does|do|would|should|can) not\b"

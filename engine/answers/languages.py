@@ -3,6 +3,7 @@
 Each is a part of a pattern, in the spelling of `forms.one_spelling` (NFKC).
 """
 
+import re
 import unicodedata
 
 
@@ -51,6 +52,10 @@ IS = either(
     "está sont sind sono",
     "seria è sarebbe to jest brzmi je znie er on este είναι adalah ialah är là คือ है হল هي هو است",
     "היא הוא to_jest это",
+)
+# "Is", where it stands behind all that is stated.
+COPULA_AFTER = re.compile(
+    r"\s?(?:です|である|でしょう|입니다|이다|예요|이에요|है)[.\u3002\u0964]?\s*$"
 )
 SIGN = r"=>|->|=|:|-|'s(?=\s)"
 THE = either("la el lo l' le les die der das den de het il the una un ein eine to η ο το")

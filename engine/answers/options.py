@@ -71,7 +71,8 @@ _OF_THESE = re.compile(
 _KEPT = 256  # items whose options are remembered: a prompt, and each system's reply, ask for them
 _LONGEST = 400  # characters of an option that stands in the middle of a line
 _LINKS = re.compile(
-    r"(?:[\s,;/|]|\s[-*\u2022]|\*\*|(?<![^\W_])(?:or|and)(?=\s*$))+$", re.IGNORECASE
+    r"(?:[\s,;/|(\[\uff08]|\s[-*\u2022]|\*\*|<br\s?/?>|(?<![^\W_])(?:or|and)(?=\s*$))+$",
+    re.IGNORECASE,
 )
 
 

@@ -58,7 +58,7 @@ _ENGLISH = (
     r"|^\W*sorry,? no\W*$|\b(?:request|access) (?:denied|refused|declined)\b"
     r"|\b(?:i|we)\s(?:must|have to|need to|will have to|would have to|am going to have to|"
     r"respectfully)\s(?:respectfully\s)?(?:decline|refuse|refrain|pass on)\b"
-    r"|\b(?:i|we)(?:'d|\swould) rather not\b"
+    r"|\b(?:i|we)(?:'d|\swould) (?:rather|prefer) not\b|^\W*no comment\W*$"
     r"|\b(?:i|we)\s(?:respectfully\s)?(?:decline|refuse)\b(?!\s(?:in|of))"
     r"|\b(?:this|that|your|the) (?:request|question|task|prompt|image|"
     r"content)\b[^.]{0,40}\b(?:cannot|can't|can not)"
@@ -72,8 +72,8 @@ _ENGLISH = (
     r"|\b(?:this|that|such) (?:content|request|question|topic) (?:is|are) (?:not|un)\s?"
     r"(?:allowed|permitted|supported|acceptable)"
     r"|\b(?:it )?would be (?:inappropriate|unethical|irresponsible|unsafe) (?:for (?:me|us) )?to\b"
-    rf"|\b(?:i|we) (?:don't|do not|lack) (?:have )?(?:the )?(?:ability|capability|capacity|"
-    r"permission|"
+    rf"|\b(?:i|we) (?:don't have|do not have|don't|do not|lack|have no) (?:the )?"
+    r"(?:ability|capability|capacity|permission|"
     rf"access to {_SEEN})"
     r"|\b(?:i|we) (?:don't|do not|wouldn't) feel comfortable\b"
     r"|\bas an? (?:ai|artificial|large language|language model|text-based)\b[^.;]{0,120}?"
@@ -147,7 +147,10 @@ _CONCEDING = re.compile(r"\W*(?:although|though|even though|while|whilst)\b[^,;.
 _CLAUSES = re.compile(
     r"(?<=[.!?;\u3002\uff01])\s*(?=\S)(?<![A-Z]\.)|\n+"
     r"|,?\s+(?:but|however|nevertheless|nonetheless|that said|yet|still|although|though)\b,?\s*"
-    r"(?!(?:unfortunately,?\s)?(?:i|we)\b)|,\s+(?=(?:the|there|these|it|its)\b)",
+    r"(?!(?:unfortunately,?\s)?(?:i|we)\b)|,\s+(?=(?:the|there|these|it|its)\b)"
+    r"|,?\s+(?:pero|sin embargo|mais|toutefois|cependant|aber|jedoch|doch|mas|porém|ma|però|maar|"
+    r"но|однако|nhưng|ama|fakat|tetapi|لكن|ولكن|लेकिन|परंतु)(?!\w)(?!\s(?:je|ich|ik|io|eu|я)\s),?\s*"
+    r"|[,、]?\s?(?:但是?|不过|不過|然而)|が[,、]\s?|(?:지만|으나)[,\s]\s?",
     re.IGNORECASE,
 )
 

@@ -5,12 +5,19 @@ from collections.abc import Sequence
 
 from medgen.engine.answers.choice import Reading, read_choice, stated_options
 from medgen.engine.answers.dressing import plain_words
+from medgen.engine.answers.languages import ANSWER, COPULA_AFTER, END, IS
 from medgen.engine.answers.negation import is_denied
 from medgen.engine.answers.options import Option, Options, options_of
 from medgen.engine.answers.reasoning import part_thoughts
 
-_INTRO = re.compile(r".*?(?:answers?|options?|choices?)\s*(?:is|are|:)\s*:?\s*", re.I | re.DOTALL)
-_PART = re.compile(r"\s*(?:,|;|/|&|\+|\band\b|\n)\s*", re.IGNORECASE)
+_INTRO = re.compile(
+    rf".*?(?:answers?|options?|choices?|正解|正答|答え|答案|정답|답|{ANSWER})\s*"
+    rf"(?:(?:{IS}){END}|:|は|是|为|은|는)\s*:?\s*",
+    re.I | re.DOTALL,
+)
+_PART = re.compile(
+    r"\s*(?:,|;|/|&|\+|\b(?:and|und|et|и|en|och|og|ve|dan)\b|と|和|과|와|및|\n)\s*", re.IGNORECASE
+)
 _LIST = re.compile(r"[A-Za-z](?:\s*(?:,|;|/|&|\band\b)\s*[A-Za-z])+[.]?")
 _LETTERS_APART = re.compile(r"[A-Z](?:\s[A-Z]){1,25}")
 _OR = re.compile(
@@ -18,7 +25,7 @@ _OR = re.compile(
 )
 _LEADING = re.compile(
     r"(?:both\s|options?\s|choices?\s)?(\(?[A-Za-z]\)?(?:\s*(?:,|;|/|&|\+|\u3001|\band\b)+\s*\(?[A-Za-z]\)?)+)"
-    r"(?=\s*(?:[.:;]|$|-\s|because\b|since\b|are\b|as\b))",
+    r"(?=\s*(?:[.:;]|$|-\s|because\b|since\b|are\b|as\b|but\b))",
     re.IGNORECASE,
 )
 _ITEM = re.compile(r"^\d{1,2}[.)]\s+")
@@ -82,7 +89,7 @@ def _row(text: str, options: Options) -> frozenset[str]:
         if all(lone):
             return frozenset(option.key for option in lone if option)
     keys: set[str] = set()
-    for part in _PART.split(bare):
+    for part in _PART.split(COPULA_AFTER.sub("", bare)):
         name = _ITEM.sub("", part.strip()).strip("()[].\"'")
         if not name:
             continue
