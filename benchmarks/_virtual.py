@@ -46,7 +46,9 @@ class Work:
 
 
 @dataclass(slots=True)
-class _Worker:
+class Worker:
+    """One worker: what it holds, and the moments of its life, in virtual seconds."""
+
     group: str
     host: Host
     gpus: float
@@ -55,6 +57,9 @@ class _Worker:
     units: list[Unit] = field(default_factory=list)
     since: float = 0.0  # when it began what it does now
     busy: float = 0.0  # seconds of work that counted
+    opened: float = 0.0
+    made: float = float("inf")
+    ended: float = float("inf")
     hung: bool = False
 
 
@@ -66,7 +71,7 @@ class VirtualPool:
         self.hosts, self.work, self.time = list(hosts), work, 0.0
         self.may_grow, self.requested = grows, 0
         self.tick_s = float("inf")  # the longest time that may pass without a look
-        self.workers: dict[str, _Worker] = {}
+        self.workers: dict[str, Worker] = {}
         self.loads = 0
         self.load_gpu_s = 0.0
         self.calls = 0
@@ -104,7 +109,8 @@ class VirtualPool:
         host = next(h for h in self.hosts if h.name == machine)
         name = f"w{next(self._numbers)}"
         gpus = group.resources.gpus
-        self.workers[name] = worker = _Worker(group.name, host, gpus, since=self.time)
+        worker = Worker(group.name, host, gpus, since=self.time, opened=self.time)
+        self.workers[name] = worker
         if not host.since <= self.time < host.until:  # gone since the machines were looked at
             self._tell(self.work.fail_s, Outcome("lost", group.name), name)
             return name
@@ -194,10 +200,11 @@ class VirtualPool:
         self.time = min(self.time + (30.0 if self._events else seconds), change)
         return []
 
-    def _settle(self, told: Outcome, worker: _Worker) -> Outcome:
+    def _settle(self, told: Outcome, worker: Worker) -> Outcome:
         if told.unit is None:
             worker.ready = told.kind == "started"
             worker.alive = worker.ready
+            worker.made = self.time
             return told
         worker.units.remove(told.unit)
         worker.alive = told.kind != "crashed"
@@ -226,6 +233,7 @@ class VirtualPool:
     def end(self, worker: str) -> None:
         """See `Pool.end`."""
         self.workers[worker].alive = False
+        self.workers[worker].ended = self.time
 
     def grows(self) -> bool:
         """See `Pool.grows`."""

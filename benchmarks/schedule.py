@@ -2,6 +2,7 @@
 
     python -m benchmarks.schedule                  20 seeds of every case, kept in results/
     python -m benchmarks.schedule --seeds 3 --only 64
+    python -m benchmarks.schedule --picture docs/images/sweep.png
 
 The engine's own driver and board run on a pool in virtual time (`benchmarks/_virtual.py`): 25
 systems x 6,422 samples in shards of 64, times log-normal and cut at 20 times the mean (a reply has
@@ -24,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._records import keep
-from benchmarks._virtual import FAULTS, Fault, Host, VirtualPool, Work, asks
+from benchmarks._timeline import draw_timeline
+from benchmarks._virtual import FAULTS, Fault, Host, VirtualPool, Work, Worker, asks
 from medgen.engine.benchmark.manifest import Benchmark, Manifest, ShardEntry
 from medgen.engine.data import Asks
 from medgen.engine.plan.identity import Spec
@@ -169,6 +171,7 @@ class Result:
     retired: Sequence[Mapping[str, Any]] = ()
     quarantined: int = 0  # samples
     failed: Mapping[str, str] = field(default_factory=dict)
+    workers: Sequence[Worker] = ()  # all that there were
 
 
 def run(case: Case, seed: int, pools: bool = False) -> Result:
@@ -221,6 +224,7 @@ def drive(case: Case, sweep: Sweep, pools: bool = False) -> Result:
         pool.lost,
         [e.details for e in told if e.kind == "retired"],
         pool.quarantined,
+        workers=list(pool.workers.values()),
     )
 
 
@@ -300,7 +304,12 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--only", type=int, default=0, help="cases with so many GPUs")
+    parser.add_argument("--picture", help="a file: one sweep on 16 GPUs, half of them late")
     given = parser.parse_args()
+    if given.picture:
+        late = [Host(f"host-{i}", 8, since=600.0 * i) for i in range(2)]
+        draw_timeline(run(Case(16, gangs=3, hosts=late), seed=0).workers, given.picture)
+        return
     chosen = [case for case in cases() if given.only in (0, case.gpus)]
     found = [measure(case, given.seeds) for case in chosen]
     bad = {} if given.only else bad_machines(min(3, given.seeds))
