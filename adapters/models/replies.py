@@ -118,7 +118,7 @@ def read_completion(reply: Reply) -> Completion | None:
             message = choice["delta"]
         thoughts: list[str] = []
         parts = tuple(_parts(message, thoughts))
-        refusal = _declined(message.get("refusal")) or _part_refusal(message.get("content"))
+        refusal = _words_of_refusal(message.get("refusal")) or _part_refusal(message.get("content"))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return None
     apart = [_plain(message.get(key)) for key in ("reasoning_content", "reasoning")]
@@ -202,7 +202,7 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _declined(refusal: Any) -> str:
+def _words_of_refusal(refusal: Any) -> str:
     """The words of a refusal, in whatever they are wrapped; empty without one."""
     if not refusal:
         return ""
@@ -214,7 +214,7 @@ def _part_refusal(content: Any) -> str:
     """What a part of the content declines with; empty without one."""
     for part in content if isinstance(content, list) else ():
         if isinstance(part, Mapping) and part.get("type") == "refusal":
-            return _declined(part.get("refusal") or part.get("text") or True)
+            return _words_of_refusal(part.get("refusal") or part.get("text") or True)
         if isinstance(part, Mapping) and isinstance(part.get("refusal"), str):
             return _plain(part["refusal"])
     return ""

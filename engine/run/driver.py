@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from medgen.engine.errors import PlanError, StoreError
+from medgen.engine.errors import StoreError
 from medgen.engine.run.board import Board, Queue
 from medgen.engine.run.books import Books
 from medgen.engine.run.budget import Budget, Purse, charging, stated_by
@@ -18,7 +18,7 @@ from medgen.engine.run.crew import Crew, Member
 from medgen.engine.run.desk import Desk, Out
 from medgen.engine.run.events import Event
 from medgen.engine.run.faults import faults_of, slot_of
-from medgen.engine.run.fit import check_fit
+from medgen.engine.run.fit import check_fit, unplaced
 from medgen.engine.run.options import Ending, Options
 from medgen.engine.run.pool import Outcome, Pool, Receipt, Unit, Worker
 from medgen.engine.run.presence import Presence, Watch
@@ -493,14 +493,8 @@ class Driver:
                     self.tell.of_trouble(outcome)
 
     def _check_stall(self) -> None:
-        waits = self.staff.paused or self.sharing.away
+        waits = self.staff.paused or self.sharing.away or self.crew.stuck(0.0)
         still = self.clock() - self.moved >= self.options.place_s and not waits
-        starts = any(not member.ready for member in self.crew.members.values())
-        if any(self.desk.running.values()) or starts or not still:
-            return
-        waiting = [name for name in self.plan.groups if self.board.has_queue(name)]
-        raise PlanError(
-            f"no worker of {', '.join(waiting) or 'any group'} could be placed for "
-            f"{self.options.place_s:.0f} s (cluster.place_s); "
-            f"the cluster offers {[dict(m.offers) for m in self.pool.machines()]}"
-        )
+        if still and not any(self.desk.running.values()):
+            waiting = [name for name in self.plan.groups if self.board.has_queue(name)]
+            raise unplaced(waiting, self.options.place_s, self.pool.machines())

@@ -52,12 +52,24 @@ def check_fit(plan: Plan, machines: Sequence[Machine], grows: bool = False) -> N
         if not any(holds(m.offers, demand(group.resources)) for m in machines)
     ]
     if problems:
-        offers = "; ".join(f"machine {i}: {_words(m.offers)}" for i, m in enumerate(machines))
         raise PlanError(
-            f"the plan cannot fit: {'; '.join(problems)}. The cluster offers {offers or 'none'}. "
+            f"the plan cannot fit: {'; '.join(problems)}. The cluster offers {_offers(machines)}. "
             "A worker lies on one machine, with all of its GPUs. "
             "Ask for less (`resources` of the system, `scoring`, the judge) or add a machine"
         )
+
+
+def unplaced(groups: Sequence[str], seconds: float, machines: Sequence[Machine]) -> PlanError:
+    """What is said when no machine had room for these groups for so long."""
+    return PlanError(
+        f"no worker of {', '.join(groups) or 'any group'} could be placed for {seconds:.0f} s "
+        f"(cluster.place_s). The cluster offers {_offers(machines)}"
+    )
+
+
+def _offers(machines: Sequence[Machine]) -> str:
+    told = (f"machine {i}: {_words(m.offers)}" for i, m in enumerate(machines))
+    return "; ".join(told) or "none"
 
 
 def holds(offers: Mapping[str, float], asked: Mapping[str, float]) -> bool:
