@@ -17,10 +17,10 @@ def draw_timeline(workers: Sequence[Worker], path: str) -> None:
 
     groups = sorted({w.group for w in workers})
     end = max(w.ended for w in workers)
-    lanes = sorted({place for _, places in placed(workers) for place in places})
+    lanes = sorted({place for _, places in places_of(workers) for place in places})
     figure = Figure(figsize=(11, 0.24 * len(lanes) + 1.1), layout="constrained")
     plot = figure.subplots()
-    for worker, places in placed(workers):
+    for worker, places in places_of(workers):
         hue = groups.index(worker.group) / len(groups)
         for lane in map(lanes.index, places):
             made, ended = min(worker.made, worker.ended), worker.ended
@@ -47,7 +47,7 @@ def _color(hue: float) -> tuple[float, float, float]:
     return hls_to_rgb(hue, 0.42 if int(hue * 100) % 2 else 0.6, 0.5)
 
 
-def placed(workers: Sequence[Worker]) -> Iterator[tuple[Worker, list[Place]]]:
+def places_of(workers: Sequence[Worker]) -> Iterator[tuple[Worker, list[Place]]]:
     """Each worker with GPUs of its machine that nobody held when it was opened.
 
     Raises:

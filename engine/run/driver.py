@@ -18,7 +18,7 @@ from medgen.engine.run.crew import Crew, Member
 from medgen.engine.run.desk import Desk, Out
 from medgen.engine.run.events import Event
 from medgen.engine.run.faults import faults_of, slot_of
-from medgen.engine.run.fit import check_fit, unplaced
+from medgen.engine.run.fit import check_fit, no_room
 from medgen.engine.run.options import Ending, Options
 from medgen.engine.run.pool import Outcome, Pool, Receipt, Unit, Worker
 from medgen.engine.run.presence import Presence, Watch
@@ -497,4 +497,4 @@ class Driver:
         still = self.clock() - self.moved >= self.options.place_s and not waits
         if still and not any(self.desk.running.values()):
             waiting = [name for name in self.plan.groups if self.board.has_queue(name)]
-            raise unplaced(waiting, self.options.place_s, self.pool.machines())
+            raise no_room(waiting, self.options.place_s, self.pool.machines())

@@ -59,7 +59,7 @@ def check_fit(plan: Plan, machines: Sequence[Machine], grows: bool = False) -> N
         )
 
 
-def unplaced(groups: Sequence[str], seconds: float, machines: Sequence[Machine]) -> PlanError:
+def no_room(groups: Sequence[str], seconds: float, machines: Sequence[Machine]) -> PlanError:
     """What is said when no machine had room for these groups for so long."""
     return PlanError(
         f"no worker of {', '.join(groups) or 'any group'} could be placed for {seconds:.0f} s "
