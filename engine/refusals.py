@@ -1,14 +1,13 @@
 """What msgspec refuses, as sentences that begin with the place in the YAML."""
 
-import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from medgen.engine.errors import ConfigError
+from medgen.engine.names import hint
 
 # msgspec's words for types, in ours.
 WORDS = {
@@ -44,8 +43,8 @@ def refusal(said: str, kind: object, values: object, where: str) -> str:
         word, kind, value = _step(kind, value, step)
         place += word
     if unknown := _UNKNOWN.fullmatch(what):
-        known = _fields(kind)
-        return f"{place} has no field {unknown['name']!r}. {hint(unknown['name'], known)}"
+        meant = hint(unknown["name"], _fields(kind), "It takes")
+        return f"{place} has no field {unknown['name']!r}. {meant}"
     if missing := _MISSING.fullmatch(what):
         return f"{place} needs the field {missing['name']!r}"
     if what.startswith("Invalid enum value"):
@@ -111,22 +110,3 @@ def _fields(kind: object) -> list[str]:
 def _choices(kind: object) -> str:
     literals = (k for k in _alternatives(kind) if get_origin(k) is Literal)
     return " or ".join(repr(choice) for k in literals for choice in get_args(k))
-
-
-def check_names(complaint: str, given: Collection[str], known: Collection[str]) -> None:
-    """Refuse a name that is not known, with the one that was probably meant.
-
-    Raises:
-        ConfigError: `complaint`, the first unknown name and what to write in its place.
-    """
-    for name in given:
-        if name not in known:
-            raise ConfigError(f"{complaint} {name!r}. {hint(name, known)}")
-
-
-def hint(name: str, known: Collection[str]) -> str:
-    """What to write in the place of a name that is not known."""
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f"Did you mean {close[0]!r}?"
-    return f"It takes {', '.join(known)}" if known else "It takes none"

@@ -10,7 +10,6 @@ settings, extra, stages and semantics, it has a table like ours and an entry poi
 `medgen.components` that leads there.
 """
 
-import difflib
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from importlib.metadata import entry_points
 from typing import Any, Literal, get_args
 
 from medgen.engine.errors import ConfigError
+from medgen.engine.names import hint
 
 Family = Literal["systems", "judges", "sources", "metrics", "protocols", "stages"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
@@ -88,10 +88,9 @@ def find(name: str, family: Family | None = None) -> Component:
         return ours[0] if len(ours) == 1 else Component(name, family or "systems", name)
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name, known, n=1)
     what = family.removesuffix("s") if family else "component"
-    there = f"There are {', '.join(sorted(known))}, and any 'module:Class'"
-    raise ConfigError(f"no {what} {name!r}. " + (f"Did you mean {close[0]!r}?" if close else there))
+    there = [*sorted(known), "and any 'module:Class'"]
+    raise ConfigError(f"no {what} {name!r}. {hint(name, there)}")
 
 
 def components(family: Family | None = None) -> Mapping[str, Component]:

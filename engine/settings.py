@@ -16,7 +16,8 @@ import msgspec
 from medgen.engine import registry
 from medgen.engine.codec import plain
 from medgen.engine.errors import ConfigError
-from medgen.engine.refusals import WORDS, check_names, refusal
+from medgen.engine.names import check_names
+from medgen.engine.refusals import WORDS, refusal
 
 T = TypeVar("T")
 
@@ -153,7 +154,7 @@ def _compare(who: str, signature: ast.arguments, given: Mapping[str, Any]) -> No
         named.append(keyword.arg)
         needed += [keyword.arg] if default is None else []
     if not signature.kwarg:
-        check_names(f"{who} has no argument", given, named)
+        check_names(f"{who} has no argument", given, named, "It takes")
     if missing := [name for name in needed if name not in given]:
         raise ConfigError(f"{who} needs the argument {missing[0]!r}")
 

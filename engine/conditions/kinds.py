@@ -6,12 +6,11 @@ shows how far a judge looks at the pairing at all. The first five of judges stan
 the table that MedGEN-Bench's authors publish of them.
 """
 
-import difflib
 from dataclasses import dataclass
 from typing import Literal
 
 from medgen.engine.data import ASKS, CHOOSING, Asks, form_of
-from medgen.engine.errors import ConfigError
+from medgen.engine.names import check_names
 
 SIGN = "@"  # `name@condition` is a system under a condition
 VERSION = 1  # raised when a condition of the same name changes anything else than before
@@ -79,8 +78,5 @@ def find_condition(name: str) -> Condition:
     Raises:
         ConfigError: there is none.
     """
-    if name in CONDITIONS:
-        return CONDITIONS[name]
-    close = difflib.get_close_matches(name, CONDITIONS, n=1)
-    hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(CONDITIONS)}"
-    raise ConfigError(f"no condition {name!r}. {hint}")
+    check_names("no condition", [name], CONDITIONS)
+    return CONDITIONS[name]

@@ -18,14 +18,13 @@ across_option = click.option(
 
 
 def _side(text: str, store: str, run: str | None) -> "Side":
-    from medgen.engine.errors import ConfigError
+    from medgen.engine.names import check_names
     from medgen.engine.results.comparison import Side
 
     other, slash, system = text.rpartition("/")
     reader = open_run(store, other if slash else run)
     names = [s.name for s in reader.plan.systems]
-    if system not in names:
-        raise ConfigError(f"run {reader.plan.run_id} has no system {system!r}: {', '.join(names)}")
+    check_names(f"run {reader.plan.run_id} has no system", [system], names)
     return Side(reader, system)
 
 

@@ -1,6 +1,5 @@
 """`medgen import`, `validate`, `build` and `list`."""
 
-import difflib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,12 +44,11 @@ def _check_protocol(name: str, source: str) -> None:
     """Refuse a preset whose protocol nobody has, before anything of it is read."""
     from medgen.conf.loading import group_names
     from medgen.conf.reading import ConfError
+    from medgen.engine.names import hint
 
     known = group_names("protocol", Path(source).parent)
     if name and name not in known and not name.endswith((".yaml", ".yml")):
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(known)}"
-        raise ConfError(f"{source}: no protocol {name!r}. {hint}")
+        raise ConfError(f"{source}: no protocol {name!r}. {hint(name, known)}")
 
 
 _number_repeats = click.option(

@@ -187,7 +187,7 @@ def test_other_benchmarks_under_the_same_names_end_with_2(tmp_path: Path) -> Non
 @pytest.mark.parametrize("command", ["compare", "gate"])
 def test_sides_that_are_not_there_end_with_2_or_6(command: str, store: str) -> None:
     code, _, err = medgen(command, "base", "wrose", "--store", store)
-    assert (code, "base, same, worse" in err) == (2, True)
+    assert (code, "Did you mean 'worse'?" in err) == (2, True)
     assert medgen(command, "base", "nothing/base", "--store", store)[0] == 6
 
 
