@@ -1,5 +1,8 @@
 """From a URL to the objects of a place."""
 
+import fsspec
+
+from medgen.engine.errors import StoreError
 from medgen.engine.store.objects import Objects, PosixObjects, RemoteObjects, RetryingObjects
 from medgen.engine.store.packs import PackedObjects
 from medgen.engine.store.s3 import S3Objects
@@ -26,9 +29,36 @@ def connect(url: str) -> Objects:
 
 
 def _place(url: str) -> Objects:
-    scheme, found, _ = url.partition("://")
-    if not found or scheme == "file":
-        return RetryingObjects(PosixObjects(url.removeprefix("file://")))
+    scheme, found, rest = url.partition("://")
+    scheme = scheme.lower()
+    if not found:
+        _check_folder(url)
+        return RetryingObjects(PosixObjects(url))
+    if scheme == "file":
+        return RetryingObjects(PosixObjects(rest))
+    if scheme in ("http", "https"):
+        raise StoreError(
+            f"{scheme}:// cannot be written to; a store is a directory, s3://… or gs://…"
+        )
     if scheme in ("s3", "s3a"):
-        return RetryingObjects(S3Objects(url))
-    return RetryingObjects(RemoteObjects(url))
+        return RetryingObjects(S3Objects(f"{scheme}://{rest}"))
+    return RetryingObjects(RemoteObjects(f"{scheme}://{rest}"))
+
+
+def _check_folder(name: str) -> None:
+    """Refuse what is no directory's name, or a URL that lacks its slashes.
+
+    Raises:
+        StoreError: `s3:bucket` would become a directory of that name.
+    """
+    if not name.strip():
+        raise StoreError(
+            "the store has no name; it is a directory, s3://BUCKET/PREFIX or another URL"
+        )
+    scheme, found, rest = name.partition(":")
+    if found and scheme.lower() in {"file", "s3a", *fsspec.available_protocols()}:
+        instead = rest if scheme.lower() == "file" else f"{scheme.lower()}://{rest.lstrip('/')}"
+        raise StoreError(
+            f"the store {name!r} is no URL: is {instead!r} meant? A directory of that very name is "
+            f"'./{name}'"
+        )

@@ -30,6 +30,9 @@ _HIDDEN = re.compile(r"\.medgen-[0-9a-f]{32}\.part|\.nfs[0-9a-f]{8,}")
 
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # of file systems without fsync of folders
 
+# Of file systems without hard links, which say so in many ways.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_LINKS = "Does this file system make hard links, which a store needs? Name another directory"
 _AZURE = frozenset({"az", "abfs", "abfss", "adl", "wasb", "wasbs"})
 _MISREAD = re.compile(r"[?#\\\x00-\x1f]")
 
@@ -182,6 +185,10 @@ class PosixObjects:
                 os.link(temporary, target)
             except FileExistsError:
                 return target.samefile(temporary) or target.read_bytes() == data
+            except OSError as err:
+                if err.errno in _NO_LINKS:
+                    raise StoreError(f"cannot write {target}: {err.strerror}. {_LINKS}") from err
+                raise
             finally:
                 temporary.unlink(missing_ok=True)
             _sync_folder(target.parent)

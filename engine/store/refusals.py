@@ -88,6 +88,7 @@ _CURES = {
     "400": "",
     "401": "The store wants credentials",
     "403": _RIGHTS,
+    "404": "What answers is no object store: is it a proxy's page? Look at AWS_ENDPOINT_URL",
     "405": "The store forbids this; is it read-only?",
     "407": "The proxy wants credentials",
     "413": _SIZE,
@@ -225,8 +226,8 @@ def vendor_code(err: BaseException) -> tuple[str, str]:
                 code = str(_status(cause) or "")
             return code, str(error.get("Message") or "").strip().rstrip(".")
         given: Any = getattr(cause, "error_code", None) or getattr(cause, "code", None)
-        # aiohttp gives a body that broke off a code of its own, 400; no store said that.
-        broke_off = type(cause).__module__ == "aiohttp.http_exceptions"
+        # aiohttp gives what broke off, or is no HTTP, a code of its own, 400; no store said that.
+        broke_off = type(cause).__module__.startswith("aiohttp.")
         if isinstance(given, str | int) and not isinstance(cause, SystemExit) and not broke_off:
             words = str(getattr(cause, "message", None) or cause).splitlines()
             return str(getattr(given, "value", given)), words[0] if words else ""

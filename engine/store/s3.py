@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ _AT_ONCE = 16  # deletes
 _OF_A_LISTING = frozenset(
     ("Name", "KeyCount", "MaxKeys", "IsTruncated", "Contents", "CommonPrefixes")
 )
+_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII | re.IGNORECASE)
 _PAGE = 1000  # keys that one listing tells
 _CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
 # The client would try up to 25 times on its own, for minutes: `RetryingObjects` decides.
@@ -115,9 +117,7 @@ class S3Objects:
     def read_range(self, path: str, start: int, size: int) -> bytes:
         """See `Objects.read_range`; of a store that knows no ranges the whole is cut."""
         with explain("read", f"{self.url}/{path}"):
-            wanted = f"bytes={start}-{start + size - 1}"
-            data = self._wait(self._get(self._key(path), Range=wanted))
-            return data if len(data) <= size else data[start : start + size]
+            return self._wait(self._get_range(self._key(path), start, size))
 
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
@@ -165,12 +165,32 @@ class S3Objects:
                 f"cannot write {where}: {len(data) / 2**30:.1f} GiB, and one object may have 5 "
                 "GiB: make the shards smaller (`shard_size`)"
             )
-        self.fs.call_s3("put_object", Bucket=self.bucket, Key=key, Body=data, **named)
+        reply = self.fs.call_s3("put_object", Bucket=self.bucket, Key=key, Body=data, **named)
+        # Every store names what it has taken; a proxy's page, which is a 200 too, does not.
+        if not reply.get("ETag") and self._standing(key, where) != data:
+            raise BusyError(
+                f"cannot write {where}: what answers is no object store, a proxy's page maybe"
+            )
 
     async def _get(self, key: str, **named: str) -> bytes:
         reply = await self.fs._call_s3("get_object", Bucket=self.bucket, Key=key, **named)
         async with reply["Body"] as body:
             return bytes(await body.read())
+
+    async def _get_range(self, key: str, start: int, size: int) -> bytes:
+        wanted = f"bytes={start}-{start + size - 1}"
+        reply = await self.fs._call_s3("get_object", Bucket=self.bucket, Key=key, Range=wanted)
+        async with reply["Body"] as body:
+            data = bytes(await body.read())
+        given = reply.get("ContentRange")
+        if not given:
+            return data[start : start + size]
+        if not _is_range(str(given), start, size, len(data)):
+            raise BusyError(
+                f"cannot read {self.url}: {len(data)} bytes ({given}) came for {size} from {start} "
+                f"of {key!r}; a proxy's cache may stand between"
+            )
+        return data
 
     async def _delete(self, keys: Iterable[str]) -> None:
         ask = (self.fs._call_s3("delete_object", Bucket=self.bucket, Key=key) for key in keys)
@@ -197,6 +217,16 @@ class S3Objects:
 
     def _wait(self, asked: Coroutine[Any, Any, T]) -> T:
         return fsspec.asyn.sync(self.fs.loop, lambda: asked)
+
+
+def _is_range(given: str, start: int, size: int, came: int) -> bool:
+    """Whether a `Content-Range` and the bytes that came are those that were asked for."""
+    said = _RANGE.fullmatch(given.strip())
+    if not said:
+        return False
+    first, last = int(said[1]), int(said[2])
+    end = start + size if said[3] == "*" else min(start + size, int(said[3]))
+    return first == start and last + 1 == end and came == last + 1 - first
 
 
 def _check_listing(page: Mapping[str, Any], where: str) -> None:

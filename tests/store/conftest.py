@@ -77,7 +77,7 @@ def ceph_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def ceph_url(ceph_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def ceph_url(ceph_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A new bucket on Ceph's gateway, as an `s3://` URL; it goes when the gateway does."""
     import s3fs
 
@@ -86,7 +86,8 @@ def ceph_url(ceph_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     s3fs.S3FileSystem.clear_instance_cache()
     bucket = f"test-{uuid4().hex}"
     s3fs.S3FileSystem(use_listings_cache=False).mkdir(bucket)
-    return f"s3://{bucket}"
+    yield f"s3://{bucket}"
+    s3fs.S3FileSystem.clear_instance_cache()  # whoever comes next means another place
 
 
 @pytest.fixture(

@@ -131,6 +131,7 @@ class Store:
 
     def __init__(self) -> None:
         self.status, self.body, self.asked = 500, b"", Counter[str]()
+        self.headers: dict[str, str] = {}
         store = self
 
         class Refusing(BaseHTTPRequestHandler):
@@ -140,6 +141,8 @@ class Store:
                 store.asked[self.command] += 1
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 self.send_response(store.status)
+                for name, value in store.headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(store.body)))
                 self.end_headers()
                 if self.command != "HEAD":
@@ -181,6 +184,7 @@ def refusing(server: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setitem(s3._CONFIG, "retries", {"total_max_attempts": 1})
     s3fs.S3FileSystem.clear_instance_cache()
     server.asked.clear()
+    server.headers.clear()
     yield server
     s3fs.S3FileSystem.clear_instance_cache()
 
@@ -224,6 +228,46 @@ def test_what_is_no_listing_is_no_empty_folder(refusing: Store, body: bytes, wor
         with pytest.raises(BusyError, match=words) as refused:
             CALLS[call](s3.S3Objects("s3://bucket/prefix"))
         assert "reachable" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "whole", "came"),
+    [(100, 149, 1000, 20), (0, 49, 1000, 50), (100, 129, 1000, 30), (100, 149, 120, 50)],
+)
+def test_another_range_than_was_asked_for_is_not_taken(
+    refusing: Store, start: int, end: int, whole: int, came: int
+) -> None:
+    """A proxy's cache may answer with less, or with another part."""
+    refusing.status, refusing.body = 206, b"x" * came
+    refusing.headers["Content-Range"] = f"bytes {start}-{end}/{whole}"
+    with pytest.raises(BusyError, match="50 from 100 of 'prefix/a'"):
+        s3.S3Objects("s3://bucket/prefix").read_range("a", 100, 50)
+
+
+@pytest.mark.parametrize(("whole", "size"), [(1000, 50), (120, 50), (1000, 5000)])
+def test_a_range_ends_with_its_object_and_of_a_whole_it_is_cut(
+    refusing: Store, whole: int, size: int
+) -> None:
+    data = bytes(i % 251 for i in range(whole))
+    wanted = data[100 : 100 + size]
+    refusing.status, refusing.body = 200, data  # a store that knows no ranges
+    assert s3.S3Objects("s3://bucket").read_range("a", 100, size) == wanted
+    refusing.status, refusing.body = 206, wanted
+    refusing.headers["Content-Range"] = f"bytes 100-{99 + len(wanted)}/{whole}"
+    assert s3.S3Objects("s3://bucket").read_range("a", 100, size) == wanted
+
+
+@pytest.mark.parametrize("call", ["create", "replace"])
+def test_what_a_page_took_was_not_stored(refusing: Store, call: str) -> None:
+    refusing.status, refusing.body = 200, b"<html>Log in</html>"
+    with pytest.raises(BusyError, match=r"cannot write .*no object store"):
+        CALLS[call](s3.S3Objects("s3://bucket/prefix"))
+
+
+def test_a_page_of_404_says_nothing_of_an_object(refusing: Store) -> None:
+    refusing.status, refusing.body = 404, b"<html>nginx</html>"
+    with pytest.raises(StoreError, match="AWS_ENDPOINT_URL"):
+        s3.S3Objects("s3://bucket/prefix").read("a")
 
 
 def test_an_empty_listing_is_an_empty_folder(refusing: Store) -> None:
@@ -302,6 +346,52 @@ def test_a_store_without_a_bucket_is_refused(url: str) -> None:
         connect(url)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "no name"),
+        ("  ", "no name"),
+        ("s3:bucket/x", "'s3://bucket/x' meant"),
+        ("s3:/bucket/x", "'s3://bucket/x' meant"),
+        ("S3:bucket", "'s3://bucket' meant"),
+        ("memory:", "'memory://' meant"),
+        ("file:relative", "'relative' meant"),
+        ("https://host/x", "cannot be written to"),
+        ("foo://x", "not known: foo"),
+    ],
+)
+def test_a_name_that_is_no_place_is_refused(name: str, words: str) -> None:
+    with pytest.raises(StoreError, match=words):
+        connect(name)
+
+
+@pytest.mark.parametrize("name", ["a:b", "./s3:bucket", "-rf", "100%25", "exp[1]*?", "a\nb", "ä"])
+def test_a_name_with_any_sign_is_a_directory(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert connect(name).create("a", b"x")
+    assert (tmp_path / name / "a").read_bytes() == b"x"
+
+
+def test_a_scheme_may_be_written_in_capitals(tmp_path: Path) -> None:
+    assert connect(f"FILE://{tmp_path}/x").create("a", b"x")
+    assert connect(f"file://{tmp_path}/x").read("a") == b"x"
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK])
+def test_a_disk_without_hard_links_is_named_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def link(source: Path, target: Path) -> None:
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(StoreError, match="hard links"):
+        connect(str(tmp_path)).create("a", b"x")
+    assert not [*tmp_path.iterdir()]
+
+
 def test_no_object_is_too_large_for_one_request(
     refusing: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -360,6 +450,13 @@ def test_a_link_of_our_own_is_recognised_and_anothers_is_not(tmp_path: Path) -> 
     assert one.create("a", b"ours"), "the same bytes may be ours, from a try that was not answered"
     assert not one.create("a", b"theirs")
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_is_no_http_is_asked_again() -> None:
+    from aiohttp.http_exceptions import BadStatusLine
+    from botocore.exceptions import HTTPClientError
+
+    assert isinstance(refusal("read", "x", HTTPClientError(error=BadStatusLine("b"))), BusyError)
 
 
 def test_a_missing_object_stays_a_missing_object() -> None:
