@@ -177,6 +177,8 @@ class HttpClient:
         started = self._clock.now()
         async with self._slots:
             outcome = await self._persist("GET", url, None, most_bytes)
+        if isinstance(outcome, Failure):
+            outcome = replace(outcome, reason=f"the image at {host_of(url)}: {outcome.reason}")
         return replace(outcome, seconds=self._clock.now() - started)
 
     async def _persist(
@@ -260,7 +262,7 @@ class HttpClient:
             # Nothing is unfolded: a few bytes could become gigabytes.
             reason = f"the reply is encoded ({coding[:40]}) although identity was asked for"
             return Attempt(Failure("malformed", reason), paid="unknown")
-        if received.cut:
+        if received.cut and 200 <= received.status < 300:
             reason = f"reply is larger than {limit / 2**20:g} MiB"
             return Attempt(Failure("malformed", reason), paid="unknown")
         if len(reply.body) < _LONG:

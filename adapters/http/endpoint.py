@@ -15,7 +15,7 @@ from medgen.engine.bounds import REPLY, Bounds
 from medgen.engine.data import PredictionStatus
 from medgen.engine.errors import AdapterError
 from medgen.engine.limiting import Limits
-from medgen.engine.redaction import remember_secret
+from medgen.engine.redaction import redact, remember_secret
 from medgen.engine.settings import Settings, Unusable
 
 FailureKind = Literal[
@@ -40,6 +40,8 @@ _STATUS: Mapping[FailureKind, PredictionStatus] = {
 About = Literal["", "key", "place", "credit", "setting"]
 _PORTS = {"http": 80, "https": 443}
 _NO_URL = re.compile(r"[\x00-\x20\x7f\\]")  # what readers of URLs do not agree about
+_VARIABLE = re.compile(r"[A-Za-z_]\w{0,200}", re.ASCII)
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 _Positive = Annotated[float, Meta(gt=0)]
 _Pace = Annotated[float, Meta(ge=1 / 60)]  # one an hour: what is slower was meant in another unit
 _Count = Annotated[int, Meta(ge=1)]
@@ -70,9 +72,15 @@ class Endpoint(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         url = _split(self.base_url)
         if url is None or url.scheme not in _PORTS or not url.hostname:
-            raise Unusable(f"base_url {self.base_url!r} is not an http(s) URL with a port to 65535")
+            said = redact(repr(self.base_url))
+            raise Unusable(f"base_url {said} is not an http(s) URL with a port to 65535")
         if url.username or url.password or url.query or url.fragment:
             raise Unusable("base_url may hold no credentials and no query; use api_key_env")
+        if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
+            # Not repeated, for it may be the key.
+            raise Unusable("api_key_env is the name of the variable that holds the key, no key")
+        if not _HEADER.fullmatch(self.key_header):
+            raise Unusable(f"key_header {self.key_header!r} is no name of a header")
 
     def read_key(self) -> str | None:
         """The secret key, from the environment; None when the endpoint needs none.

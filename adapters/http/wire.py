@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 2**16
 _HEADER = 2**16  # bytes of one field; gateways send policies of many kilobytes
+_ERROR = 2**20  # bytes of a body that says why there is no answer
 _LONG = 2**20  # bytes of a body that are better written piece by piece
 # Servers close what is idle after five seconds and more. A request on a connection that its server
 # is just closing would be lost, and may have been billed.
@@ -130,6 +131,9 @@ class Wire:
             raise WireError(
                 "broken", f"peer closed connection in mid-reply ({_cause(err)})"
             ) from err
+        except http.ClientResponseError as err:  # whose own words begin with a status of 400
+            why = " ".join(err.message.split())
+            raise WireError("broken", f"the reply is no HTTP: {why}") from err
         except (http.ClientError, OSError) as err:
             # A time-out of the caller's is an OSError too, and his.
             if isinstance(err, TimeoutError):
@@ -165,6 +169,8 @@ async def _read(response: "aiohttp.ClientResponse", most: int) -> Received:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     if foreign_coding(headers):
         return Received(response.status, headers)
+    if not 200 <= response.status < 300:
+        most = min(most, _ERROR)
     content = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK):
         content += chunk

@@ -1,9 +1,10 @@
 """The body of a chat request as its server reads it: what it asks for, and how it is changed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from medgen.engine.chat.messages import Sampling
+from medgen.engine.errors import ConfigError
 
 # `vllm`: the server takes every field of a draw, and puts the model's own values in the place of
 # those that a request does not have. `openai`: fields at their default are better left out.
@@ -13,6 +14,25 @@ Fields = Literal["openai", "vllm"]
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens")
 _MANY = ("n", "best_of")  # replies to one request, each paid for
 _FIXED = frozenset({"model", "messages"})
+
+
+def check_body(
+    given: Mapping[str, Any], taken: Collection[str] = _FIXED, where: str = "body"
+) -> None:
+    """See that fields of the user's leave alone what the engine itself says, and ask for no stream.
+
+    Args:
+        given: fields that join those of every request.
+        taken: names that are the engine's.
+        where: they stand, for the message.
+
+    Raises:
+        ConfigError: a field that is the engine's, or replies in pieces, which nobody reads.
+    """
+    if ours := sorted(set(taken) & set(given)):
+        raise ConfigError(f"{where} may not set {', '.join(ours)}")
+    if given.get("stream"):
+        raise ConfigError(f"{where}.stream: replies are read whole; leave it out")
 
 
 def most_completion(given: Mapping[str, Any], max_tokens: int) -> int | None:

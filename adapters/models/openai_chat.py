@@ -14,7 +14,7 @@ from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import Call, Endpoint, Failure, FailureKind, Reply
 from medgen.adapters.http.limits import Prices
 from medgen.adapters.images.content import content, unusable
-from medgen.adapters.models.body import Fields, cures, draw_fields, most_completion
+from medgen.adapters.models.body import Fields, check_body, cures, draw_fields, most_completion
 from medgen.adapters.models.replies import Ending, check_completion, check_model, read_completion
 from medgen.adapters.models.settings import ChatExecution, Structured
 from medgen.adapters.models.usage import paid_alone, price, spent
@@ -87,6 +87,7 @@ class OpenAIChat:
             raise ConfigError(f"fields is one of {get_args(Fields)}, not {fields!r}")
         if structured not in get_args(Structured):
             raise ConfigError(f"structured is one of {get_args(Structured)}, not {structured!r}")
+        check_body(body or {})
         self._model, self._structured, self._body = model, structured, dict(body or {})
         self._prices = read(Prices, prices, "prices")
         self._served_as, self._fields = tuple(served_as), fields

@@ -19,6 +19,7 @@ from medgen.adapters.images.contact_sheet import contact_sheet
 from medgen.adapters.images.content import servable
 from medgen.adapters.images.firewall import Firewall, FirewallPolicy
 from medgen.adapters.images.image_jobs import ImageJob, image_job, in_order
+from medgen.adapters.models.body import check_body
 from medgen.adapters.models.image_replies import check_images, count_images, read_images
 from medgen.adapters.models.replies import check_model
 from medgen.adapters.models.settings import ImageFormat, ImageMode
@@ -89,8 +90,7 @@ class OpenAIImages:
         """
         if mode not in _PATHS or images < 1:
             raise ConfigError(f"mode is one of {sorted(_PATHS)}, and images at least 1")
-        if taken := sorted(_OURS & set(extra or {})):
-            raise ConfigError(f"extra may not set {', '.join(taken)}")
+        check_body(extra or {}, _OURS, "extra")
         self.model, self.mode, self.seed = model, mode, seed
         self._served_as = tuple(served_as)
         self._size, self._format = size, response_format

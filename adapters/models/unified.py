@@ -16,7 +16,7 @@ from medgen.adapters.http.limits import Prices
 from medgen.adapters.http.links import resolve
 from medgen.adapters.images.content import content, servable, unusable
 from medgen.adapters.images.firewall import Firewall, FirewallPolicy
-from medgen.adapters.models.body import cures, draw_fields, most_completion
+from medgen.adapters.models.body import check_body, cures, draw_fields, most_completion
 from medgen.adapters.models.interleaved import Interleaved, UnifiedStyle, prediction, question
 from medgen.adapters.models.replies import (
     Completion,
@@ -44,7 +44,6 @@ from medgen.engine.trouble import log_failed_row
 
 log = logging.getLogger(__name__)
 
-_OURS = frozenset({"model", "messages"})
 # A picture that a gateway has put into the text as Markdown.
 _MARKDOWN = re.compile(r"!\[[^\]\n]{0,200}\]\((data:image/[^()\s]+|https?://[^()\s]+)\)")
 _ENDED: Mapping[Ending, PredictionStatus] = {
@@ -88,8 +87,7 @@ class UnifiedChat:
             ConfigError: an impossible argument.
             AdapterError: the key is not set, or aiohttp is not installed.
         """
-        if taken := sorted(_OURS & set(body or {})):
-            raise ConfigError(f"body may not set {', '.join(taken)}")
+        check_body(body or {})
         self._model, self._body = model, dict(body or {})
         self._served_as = tuple(served_as)
         self._style = read(UnifiedStyle, style, "style")

@@ -136,6 +136,8 @@ MORE: tuple[Row, ...] = (
         ASIDE, reason="encoded"),
     Row("503, `Content-Encoding: gzip`", status(503, b"\x1f\x8b", Content_Encoding="gzip"),
         "unreachable", 3, reason="HTTP 503"),
+    Row("503, a page larger than allowed", status(503, b"<p>" + b"x" * 3 * 2**20), "unreachable", 3,
+        reason="HTTP 503", endpoint={"max_response_mib": 1}),
     Row("204", status(204), "unreachable", 2, 2 * ASIDE, reason="empty"),
     Row("202, still at work", lambda _: [Answer({"id": "job-1", "status": "queued"}, 202)],
         _NO_JSON, 2, 2 * ASIDE),

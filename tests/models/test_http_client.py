@@ -230,7 +230,11 @@ def test_a_key_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     [
         {"base_url": "ftp://host/v1"},
         {"base_url": "http://user:pass@host/v1"},
+        {"base_url": "http://user:pass@host:99999/v1"},
         {"base_url": "http://host/v1?key=abc"},
+        {"base_url": "http://host/v1", "api_key_env": "sk-the-key-itself"},
+        {"base_url": "http://host/v1", "api_key_env": ""},
+        {"base_url": "http://host/v1", "key_header": "X\r\nY"},
         {"base_url": "http://host/v1", "timeout": 3},
         {"base_url": "http://host/v1", "attempts": 0},
         {"base_url": "http://host/v1", "timeout_s": "soon"},
@@ -241,8 +245,10 @@ def test_a_key_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     ],
 )
 def test_an_endpoint_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as refused:
         read(Endpoint, settings, "endpoint")
+    assert "the-key-itself" not in str(refused.value)
+    assert ":pass@" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,13 @@ def test_the_body_says_how_long_a_reply_may_be(body: dict[str, Any], most: int |
     assert most_completion(body, 512) == most
 
 
+@pytest.mark.parametrize("made", [OpenAIChat, UnifiedChat])
+@pytest.mark.parametrize("body", [{"stream": True}, {"model": "n"}, {"messages": []}])
+def test_a_body_leaves_alone_what_the_engine_says(made: Any, body: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"body.*{next(iter(body))}"):
+        made("m", endpoint={"base_url": "http://127.0.0.1:9/v1"}, body=body)
+
+
 def test_a_cap_counts_what_the_body_asks_for() -> None:
     body = {"max_tokens": None, "max_completion_tokens": 4096}
     with serve(lambda _: Answer(good("chat"))) as server:
