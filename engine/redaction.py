@@ -58,6 +58,45 @@ def redact_all(value: T) -> T:
     return _blank_all(value, _now())
 
 
+# Fields whose value is a key, in lower case without signs, and how keys of vendors begin.
+_FIELDS = frozenset(
+    {
+        *("apikey", "apitoken", "password", "passwd", "secret", "secretkey", "clientsecret"),
+        *("accesstoken", "authtoken", "bearertoken", "hftoken", "authorization", "xapikey"),
+        *("accesskey", "accesskeyid", "awssecretaccesskey", "awsaccesskeyid", "privatekey"),
+    }
+)
+_BEGINS = re.compile(r"(?:Bearer |Basic )?(?:sk-|hf_|gsk_|xai-|AKIA|AIza|ghp_|glpat-)[\w-]{12,400}")
+
+
+def written_key(value: object, place: str = "") -> str:
+    """Where a key is written out in settings; empty where none is.
+
+    Args:
+        value: settings as JSON has them.
+        place: where they stand.
+
+    Returns:
+        The place of the first value that is a key of the environment, that begins as vendors' keys
+        do, or whose field is named for one.
+    """
+    if isinstance(value, Mapping):
+        places = (_written(name, inner, f"{place}.{name}") for name, inner in value.items())
+        return next(filter(None, places), "")
+    if isinstance(value, list | tuple):
+        places = (written_key(inner, f"{place}[{i}]") for i, inner in enumerate(value))
+        return next(filter(None, places), "")
+    known = isinstance(value, str) and (_BEGINS.fullmatch(value) or redact(value) == "***")
+    return place if known else ""
+
+
+def _written(name: object, value: object, place: str) -> str:
+    field = re.sub(r"[\W_]", "", str(name).lower())
+    if field in _FIELDS and isinstance(value, str) and value.strip():
+        return place
+    return written_key(value, place)
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """What is looked for: usual spellings, and where a text gives cause, sign by sign."""

@@ -194,7 +194,7 @@ class _Stderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            sys.stderr.write(f"{self.format(record)}\n")
+            sys.stderr.write(f"{redact(self.format(record))}\n")
         except Exception:  # noqa: BLE001 - as every handler: the work goes on, the reason is told
             self.handleError(record)
 

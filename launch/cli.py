@@ -2,12 +2,14 @@
 
 import difflib
 import importlib
+import io
 import os
 import sys
 
 import click
 
-from medgen.engine.trouble import show_warnings
+from medgen.engine.redaction import redact
+from medgen.engine.trouble import show_warnings, trouble
 from medgen.launch.commands.options import say
 
 # name -> (module in launch/commands, one-line help). A table, so that help imports nothing.
@@ -111,18 +113,21 @@ def main(arguments: list[str] | None = None) -> None:
         say(err.ctx.get_help())
         sys.exit(0)
     except click.ClickException as err:
-        err.show()
+        shown = io.StringIO()
+        err.show(shown)
+        say(redact(shown.getvalue()), err=True, nl=False)
         sys.exit(err.exit_code)
     except (click.Abort, KeyboardInterrupt):
         say("interrupted; what is done is kept. Run the same command to go on.", err=True)
         sys.exit(130)
-    except Exception as err:  # a purposeful error becomes a sentence; others keep their trace
+    except Exception as err:  # noqa: BLE001 - a purposeful error becomes a sentence; others keep their trace
         from medgen.launch.exits import code_of
 
         code = code_of(err)
         if code is None:
-            raise
-        say(f"medgen: {err}{_cure(err)}", err=True)
+            say(trouble(err).traceback, err=True)
+            sys.exit(1)
+        say(redact(f"medgen: {err}{_cure(err)}"), err=True)
         sys.exit(code)
 
 

@@ -33,6 +33,7 @@ from medgen.engine.errors import BenchmarkError, ConfigError, PlanError
 from medgen.engine.plan.faulty import inject_faults
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, Step, System, make_plan
+from medgen.engine.redaction import written_key
 from medgen.engine.run.events import Event
 from medgen.engine.run.pool import Pool
 from medgen.engine.run.survey import Todo
@@ -77,6 +78,11 @@ def recipe(conf: RunConf) -> Recipe:
     if conf.audit:
         composed = with_audit(composed, conf.audit)
     for who, spec in _specs(composed):
+        if place := written_key(spec.kwargs):
+            raise ConfigError(
+                f"{who}: {place[1:]} is a key, which the plan would hold: put it into "
+                "the environment (endpoint.api_key_env names its variable, key_header the header)"
+            )
         check_arguments(who, spec.target, spec.kwargs)
     return composed
 

@@ -1,11 +1,15 @@
 """From a URL to the objects of a place."""
 
+import re
+
 import fsspec
 
 from medgen.engine.errors import StoreError
 from medgen.engine.store.objects import Objects, PosixObjects, RemoteObjects, RetryingObjects
 from medgen.engine.store.packs import PackedObjects
 from medgen.engine.store.s3 import S3Objects
+
+_PASSWORD = re.compile(r"[^/@]*:[^/@]+@")
 
 
 def connect(url: str) -> Objects:
@@ -31,6 +35,11 @@ def connect(url: str) -> Objects:
 def _place(url: str) -> Objects:
     scheme, found, rest = url.partition("://")
     scheme = scheme.lower()
+    if _PASSWORD.match(rest):  # it would stand in every plan
+        raise StoreError(
+            f"the URL of a store holds no password ({scheme}://***@…): the environment does, as "
+            "AWS_SECRET_ACCESS_KEY or FSSPEC_…"
+        )
     if not found:
         _check_folder(url)
         return RetryingObjects(PosixObjects(url))

@@ -17,6 +17,7 @@ from medgen.engine.errors import BusyError, StoreError
 # What asking again cannot help, whatever the vendor: rights, names, arguments.
 _FINAL = (PermissionError, FileNotFoundError, FileExistsError, TypeError, ValueError, ImportError)
 _FINAL_WORDS = ("Credential", "NoRegion", "Profile")
+_FINAL_KINDS = ("ParamValidationError", "InvalidEndpointURL", "UnknownEndpoint")  # of S3's client
 _KEYS = "Look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_PROFILE"
 _RIGHTS = "Has this user the right to list, read, write and delete there?"
 _RENEW = "Get new credentials, and run the same command again: everything committed is kept"
@@ -266,7 +267,8 @@ def _of_errno(begin: str, err: Exception) -> StoreError:
     if code in _FULL:
         return StoreError(f"{words}. Is the disk full? {_ROOM}")
     if _is_final(err, code):
-        return StoreError(words)
+        cure = f". {_KEYS}" if any(word in type(err).__name__ for word in _FINAL_WORDS) else ""
+        return StoreError(f"{words}{cure}")
     return BusyError(f"{words}. Is the store reachable?")
 
 
@@ -281,4 +283,5 @@ def _words_of(err: Exception) -> str:
 def _is_final(err: Exception, code: int | None) -> bool:
     if code is not None:
         return code not in _PASSING_ERRNOS
-    return isinstance(err, _FINAL) or any(word in type(err).__name__ for word in _FINAL_WORDS)
+    kind = type(err).__name__
+    return isinstance(err, _FINAL) or any(w in kind for w in (*_FINAL_WORDS, *_FINAL_KINDS))

@@ -52,6 +52,44 @@ def test_a_store_and_a_run_with_such_names_are_written_out(
     assert steers(said) == set()
 
 
+KEY = "a-key-that-nobody-may-see-0123456789"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status", "--store", f"foo://{KEY}"),
+        ("status", "--store", f"s3://AKIA0123:{KEY}@bucket/x"),
+        ("export", "--format", KEY, "--to", "x"),
+        (KEY,),
+        ("plan", f"{KEY}"),
+    ],
+)
+def test_no_sentence_of_a_command_shows_a_key(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("MY_MODEL_API_KEY", KEY)
+    code, said = medgen(capfd, *words)
+    assert code in (2, 6)
+    assert "***" in said
+    assert KEY not in said
+
+
+def test_no_traceback_of_a_command_shows_a_key(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(url: str) -> None:
+        raise RuntimeError(f"nobody foresaw {KEY}")
+
+    monkeypatch.setenv("MY_MODEL_API_KEY", KEY)
+    monkeypatch.setattr("medgen.engine.store.connect._place", explode)
+    code, said = medgen(capfd, "report", "x", "--store", "y")
+    assert code == 1
+    assert "Traceback" in said
+    assert "RuntimeError: nobody foresaw ***" in said
+    assert KEY not in said
+
+
 def test_only_one_function_prints() -> None:
     """What is printed by another would not be written out."""
     found = [

@@ -11,7 +11,7 @@ import pytest
 
 from medgen.engine import redaction
 from medgen.engine.data import Prediction, Verdict
-from medgen.engine.redaction import redact, redact_all, remember_secret
+from medgen.engine.redaction import redact, redact_all, remember_secret, written_key
 from medgen.engine.run.stages import _verdict_without_secrets, _without_secrets
 
 KEYS = [
@@ -93,6 +93,29 @@ def test_what_holds_no_key_stays_as_it_is() -> None:
     remember_secret("sk-4f9d2c7ab1e8036d5577")
     value = {"a": ["B. Fluid", 1, None, 2.5, True], "b": ("x",)}
     assert redact_all(value) == value
+
+
+@pytest.mark.parametrize(
+    ("settings", "place"),
+    [
+        ({"body": {"api_key": "anything"}}, ".body.api_key"),
+        (
+            {"extra": {"headers": [{"Authorization": "Bearer x"}]}},
+            ".extra.headers[0].Authorization",
+        ),
+        ({"load": {"hf-token": "x"}}, ".load.hf-token"),
+        ({"body": {"user": "sk-proj-0123456789abcdef"}}, ".body.user"),
+        ({"body": ["Bearer hf_0123456789abcdef"]}, ".body[0]"),
+        ({"model": "a-key-of-the-environment"}, ".model"),
+        ({"endpoint": {"api_key_env": "OPENAI_API_KEY", "key_header": "x-api-key"}}, ""),
+        ({"body": {"max_tokens": 5, "api_key": None}, "model": "sk-mini", "token": "<image>"}, ""),
+    ],
+)
+def test_a_key_in_settings_is_found(
+    settings: object, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "a-key-of-the-environment")
+    assert written_key(settings) == place
 
 
 def test_masking_takes_linear_time() -> None:

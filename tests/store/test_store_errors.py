@@ -357,6 +357,7 @@ def test_a_store_without_a_bucket_is_refused(url: str) -> None:
         ("memory:", "'memory://' meant"),
         ("file:relative", "'relative' meant"),
         ("https://host/x", "cannot be written to"),
+        ("gs://user:hidden@bucket", r"holds no password \(gs://\*\*\*@"),
         ("foo://x", "not known: foo"),
     ],
 )
@@ -450,6 +451,14 @@ def test_a_link_of_our_own_is_recognised_and_anothers_is_not(tmp_path: Path) -> 
     assert one.create("a", b"ours"), "the same bytes may be ours, from a try that was not answered"
     assert not one.create("a", b"theirs")
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_credentials_that_lack_are_named_with_their_variables() -> None:
+    from botocore.exceptions import NoCredentialsError, ParamValidationError
+
+    assert "AWS_ACCESS_KEY_ID" in str(refusal("list", "s3://b/x", NoCredentialsError()))
+    named = refusal("list", "s3://b/x", ParamValidationError(report="bad bucket"))
+    assert not isinstance(named, BusyError)
 
 
 def test_what_is_no_http_is_asked_again() -> None:
