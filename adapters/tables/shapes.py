@@ -6,6 +6,7 @@ from medgen.adapters.sources.folder import FaultyContent
 from medgen.adapters.tables.lines import FaultyRow
 
 _Row = dict[str, object]
+_MOST_ROWS = 1_000_000  # of an object of columns, which is held as a whole
 
 
 def of_value(value: object, keys: tuple[str, ...]) -> _Row:
@@ -27,10 +28,16 @@ def of_columns(value: object, keys: tuple[str, ...]) -> Iterator[_Row]:
     """The rows of an object of columns, each a list, or an object of cells by the row's name.
 
     Raises:
-        FaultyContent: it is none, or its columns differ in length or names.
+        FaultyContent: it is none, its columns differ in length or names, or it has too many rows.
     """
     if not isinstance(value, Mapping) or not value:
         raise FaultyContent("no object of columns; is `rows` right?")
+    for name, column in value.items():
+        if isinstance(column, list | Mapping) and len(column) > _MOST_ROWS:
+            what = (
+                f"column {name!r} has {len(column):,} cells; more than {_MOST_ROWS:,} are not read"
+            )
+            raise FaultyContent(f"{what} of an object of columns: write JSON lines or Parquet")
     columns = {name: _cells(column, name) for name, column in value.items()}
     (first, names), *others = ((name, list(column)) for name, column in columns.items())
     for name, own in others:

@@ -17,7 +17,8 @@ def columns() -> Iterator[tuple[str, bytes, str]]:
         "none": ({}, "no object of columns|no sample"),
         "a number": (7, "no object of columns"),
         "objects in cells": ({"q": [{"x": 1}], "a": ["a"]}, "an object"),
-        "a million names of rows": ({"q": dict.fromkeys(map(str, range(10**5))), "a": {}}, "cells"),
+        "names of rows": ({"q": dict.fromkeys(map(str, range(10**5))), "a": {}}, "cells"),
+        "more than a million rows": ({"q": [0] * (10**6 + 1)}, "write JSON lines or Parquet"),
     }
     for name, (value, said) in wrong.items():
         yield name, json.dumps(value).encode(), said
