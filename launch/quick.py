@@ -1,9 +1,6 @@
 """A run without any YAML, and the files to start one's own from."""
 
 import json
-import os
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +8,11 @@ from typing import Any
 from medgen.conf import RunConf, load
 from medgen.conf.loading import benchmark_conf, benchmark_file
 from medgen.conf.schema import BenchmarkConf
-from medgen.engine.errors import ConfigError
+from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.settings import read
 from medgen.launch.own_data import is_own, own_data
 
 _PATIENCE = 10.0  # seconds for a server to say what it serves
-_LONGEST = 2**20  # bytes of its answer
 _SERVED = "served-vlm"
 CONTROLS = ("oracle", "blank")
 
@@ -116,19 +113,16 @@ def _only_model(base: str, key_env: str) -> str:
     Raises:
         ConfigError: it does not answer, or serves none or several.
     """
-    headers = {"Authorization": f"Bearer {os.environ.get(key_env, '')}"} if key_env else {}
-    asked = urllib.request.Request(f"{base}/models", headers=headers)
+    from medgen.adapters.http.endpoint import Endpoint
+    from medgen.adapters.http.served import served_names
+
+    endpoint = read(Endpoint, {"base_url": base, "api_key_env": key_env or None}, "--model")
     try:
-        with urllib.request.urlopen(asked, timeout=_PATIENCE) as reply:
-            found: object = json.loads(reply.read(_LONGEST))
-    except (OSError, ValueError) as err:
+        names = served_names(endpoint, _PATIENCE)
+    except AdapterError as err:
         raise ConfigError(
-            f"{base}/models gives no list of models ({err}); is the server up? "
-            "`--name MODEL` says which one is meant without asking"
+            f"{err}; is the server up? `--name MODEL` says which one is meant without asking"
         ) from err
-    listed = found.get("data") if isinstance(found, dict) else None
-    entries = listed if isinstance(listed, list) else []
-    names = [str(entry["id"]) for entry in entries if isinstance(entry, dict) and entry.get("id")]
     if len(names) != 1:
         some = ", ".join(names[:10]) or "none"
         raise ConfigError(f"{base} serves {some}; say which with `--name`")

@@ -16,6 +16,7 @@ from medgen.adapters.http.endpoint import Endpoint
 from medgen.adapters.http.wire import Body, Received, WireError, open_wire
 from medgen.adapters.loop_thread import LoopThread
 from medgen.engine.errors import AdapterError
+from medgen.engine.redaction import redact
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,28 @@ def served_entry(endpoint: Endpoint, model: str, patient: bool) -> dict[str, str
             why,
         )
     return found
+
+
+def served_names(endpoint: Endpoint, timeout_s: float = _WAIT_S) -> list[str]:
+    """The names of all models that a server lists.
+
+    Raises:
+        AdapterError: it gives no list: it is not there, says another status, sends no JSON.
+    """
+    loop = LoopThread("served")
+    where = f"{endpoint.base_url.rstrip('/')}/models"
+    try:
+        received = loop.run(_get(endpoint, timeout_s))
+        if received.status != 200:
+            raise AdapterError(f"{where} gives no list of models (HTTP {received.status})")
+        said = read_json(received.body)
+    except TimeoutError as err:
+        raise AdapterError(f"{where} gives no list of models in {timeout_s:g} s") from err
+    except (WireError, ValueError) as err:
+        raise AdapterError(f"{where} gives no list of models ({redact(str(err))})") from err
+    finally:
+        loop.stop()
+    return [str(entry["id"]) for entry in _entries(said) if entry.get("id")]
 
 
 def _ask(endpoint: Endpoint, timeout_s: float) -> tuple[Any | None, str]:

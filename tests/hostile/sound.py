@@ -37,6 +37,12 @@ _REPLY = {
         "prompt_tokens_details": {"cached_tokens": 4},
     },
 }
+_MESSAGE = {
+    "model": "m",
+    "content": [{"type": "text", "text": "B."}],
+    "stop_reason": "end_turn",
+    "usage": {"input_tokens": 7, "output_tokens": 3},
+}
 _WRITTEN = {"output_text": "The lungs are clear.", "generate_prompt": "A chest radiograph."}
 _VERDICTS = [
     _json(valid_reply(Rubric(protocol), form, 3))
@@ -63,5 +69,20 @@ INPUTS: Mapping[str, Sequence[bytes]] = {
     "configurations": [b"store: x\nsystems: [oracle]\ncluster: {pool: local}\n"],
     "pictures": [e.content for e in entries("pictures") if e.said is None],
     "shards": [seal(_TABLE), _json(_MANIFEST)],
+    "batch_results": [
+        _json({"custom_id": "a", "response": {"status_code": 200, "body": _REPLY}}),
+        _json({"custom_id": "a", "error": {"code": "batch_expired", "message": "late"}}),
+        _json({"custom_id": "a", "result": {"type": "succeeded", "message": _MESSAGE}}),
+        _json(
+            {
+                "custom_id": "a",
+                "result": {
+                    "type": "errored",
+                    "error": {"error": {"type": "overloaded_error", "message": "busy"}},
+                },
+            }
+        ),
+    ],
+    "served_lists": [_json({"object": "list", "data": [{"id": "m", "root": "/m"}]})],
     "choices": [b"B", b"The answer is (B) second.", b"first; second"],
 }

@@ -12,9 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from medgen.adapters.batches.anthropic import AnthropicBatches
+from medgen.adapters.batches.openai import OpenAIBatches
+from medgen.adapters.batches.results import read_results
+from medgen.adapters.http.bodies import read_json
 from medgen.adapters.http.endpoint import Call, Reply
+from medgen.adapters.http.errors import parse_json
+from medgen.adapters.http.served import _entries, _entry
 from medgen.adapters.http.verdict import judge
-from medgen.adapters.http.waits import retry_after
+from medgen.adapters.http.waits import retry_after, wish_of
 from medgen.adapters.models.image_replies import check_images, count_images, read_images
 from medgen.adapters.models.openai_chat import OpenAIChat
 from medgen.adapters.models.replies import check_completion
@@ -136,8 +142,26 @@ def api_replies(data: bytes) -> None:
         assert isinstance(attempt.outcome, Reply) or attempt.outcome.reason
     for read in (check_images, read_images, count_images, read_usage):
         read(Reply(200, data, {}))
-    wait = retry_after(data.decode("latin-1"))
-    assert wait is None or wait >= 0
+    for wait in (retry_after(data.decode("latin-1")), wish_of({}, parse_json(data))):
+        assert wait is None or wait > 0
+
+
+def batch_results(data: bytes) -> None:
+    """A line of a batch's results becomes what a reply would, of its request or of none."""
+    client = _endpoint()._client
+    for vendor in (OpenAIBatches(client, 2**20), AnthropicBatches(client, 2**20, 1.0)):
+        found = read_results(Reply(200, data, {}), ["a"], vendor.result, 2**16)
+        for result in found.values():
+            if isinstance(result, Reply):
+                judge(result, Call(check=check_completion), str)
+
+
+def served_lists(data: bytes) -> None:
+    """What a server lists as its models has an entry of the model that is asked for, or none."""
+    with contextlib.suppress(ValueError):
+        said = read_json(data)
+        assert _entry(said, "m")
+        [str(entry.get("id")) for entry in _entries(said)]
 
 
 @cache
@@ -186,6 +210,6 @@ TARGETS: Mapping[str, Target] = {
     target.__name__: target
     for target in (
         records, json_lines, paths, answers, judge_replies, api_replies, configurations, pictures,
-        shards, choices,
+        shards, choices, batch_results, served_lists,
     )
 }  # fmt: skip
