@@ -29,6 +29,12 @@ class ItemMaker:
         self._mapping, self._tasks, self._gallery = mapping, tasks, gallery
         self._variants = [(conditions(v.when), _over(mapping, v)) for v in mapping.variants]
 
+    @property
+    def shows(self) -> bool:
+        """Whether samples may have pictures, so that reading them takes time."""
+        every = [fields for _, fields in self._variants] or [self._mapping]
+        return any(fields.images for fields in every)
+
     def fields(self, row: Row) -> Fields:
         """The fields that hold for a row.
 

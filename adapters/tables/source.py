@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any, ClassVar
 
 from medgen.adapters.sources.folder import FaultyContent, Folder
@@ -106,7 +107,10 @@ class RecordsSource:
         counted, seen = Counted(), Counter[str]()
         items = images = 0
         gathered = gather(tables, mapping, self._folder, counted)
-        for item in ahead(partial(_results, maker), gathered):
+        read = partial(_results, maker)
+        # Rows of words alone are made sooner than a thread is told of them.
+        results = ahead(read, gathered) if maker.shows else chain.from_iterable(map(read, gathered))
+        for item in results:
             if isinstance(item, Sample):
                 items += 1
                 images += len(item.input_images) + len(item.reference_images)
