@@ -71,6 +71,8 @@ $(PACKAGES): pyproject.toml constraints.txt launch/setup/torchvision_cure.py | $
 ifeq ($(MEDGEN_ACCELERATOR),cpu)
 	$(INSTALL) --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu torch
 endif
+	@# vLLM had it before oss-harmony, with the same files: removed later it would take them along.
+	$(PIP) uninstall --quiet --yes openai-harmony
 	$(INSTALL) --group dev --editable '.[full,$(MEDGEN_ACCELERATOR)]'
 ifeq ($(MEDGEN_ACCELERATOR),cpu)
 	$(PIP) uninstall --quiet --yes torchaudio torchcodec

@@ -59,29 +59,31 @@ def need_revision(model: str, revision: str | None, where: str) -> None:
 _HARMLESS_NAMES = """
 aggregate_engine_logging async_scheduling attention_backend block_size compilation_config
 cpu_distributed_timeout_seconds cpu_offload_gb cudagraph_capture_sizes cudagraph_metrics
-data_parallel_address data_parallel_backend data_parallel_rpc_port data_parallel_size
-data_parallel_size_local decode_context_parallel_size device_ids disable_chunked_mm_input
-disable_custom_all_reduce disable_log_stats distributed_executor_backend
-distributed_timeout_seconds download_dir enable_chunked_prefill enable_dbo enable_eplb
-enable_expert_parallel enable_log_requests enable_logging_iteration_details
-enable_mfu_metrics enable_mm_processor_stats enable_prefix_caching enable_sleep_mode
-enforce_eager eplb_config expert_placement_strategy fully_sharded_loras
-gpu_memory_utilization kv_cache_memory_bytes kv_cache_metrics kv_cache_metrics_sample
-kv_offloading_backend kv_offloading_size long_prefill_token_threshold master_addr master_port
-max_cpu_loras max_cudagraph_capture_size max_loras max_num_batched_tokens
+custom_histogram_buckets data_parallel_address data_parallel_backend data_parallel_rpc_port
+data_parallel_size data_parallel_size_local decode_context_parallel_size device_ids
+disable_chunked_mm_input disable_custom_all_reduce disable_log_stats distributed_executor_backend
+distributed_timeout_seconds download_dir dp_sync_interval elastic_ep_max_dp_size
+enable_chunked_prefill enable_dbo enable_eplb enable_expert_parallel enable_log_requests
+enable_logging_iteration_details enable_mfu_metrics enable_mm_processor_stats
+enable_nccl_comm_suspend enable_prefix_caching enable_shm_tensor_arena enable_sleep_mode
+enforce_eager eplb_config expert_placement_strategy fully_sharded_loras gpu_memory_utilization
+kv_cache_memory_bytes kv_cache_metrics kv_cache_metrics_sample kv_offloading_backend
+kv_offloading_size log_config_file log_level logging_config long_prefill_token_threshold
+long_prefill_token_threshold_adaptive master_addr master_port max_cpu_loras
+max_cudagraph_capture_size max_loras max_num_active_seqs max_num_batched_tokens
 max_num_queued_reqs max_num_queued_tokens max_num_scheduled_tokens max_num_seqs
 max_parallel_loading_workers mm_encoder_attn_backend mm_encoder_tp_mode mm_hasher_algorithm
 mm_ipc_gpu_memory_gb mm_processor_cache_gb mm_processor_cache_type
-mm_shm_cache_max_object_size_mb mm_tensor_ipc nnodes node_rank num_gpu_blocks_override
-numa_bind numa_bind_cpus numa_bind_nodes offload_backend offload_group_size
-offload_num_in_group offload_params offload_prefetch_step optimization_level
-otlp_traces_endpoint performance_mode pipeline_parallel_size prefill_context_parallel_size
-prefix_caching_hash_algo renderer_num_workers safetensors_load_strategy
-safetensors_prefetch_block_size safetensors_prefetch_num_threads scheduling_policy
-shutdown_timeout skip_mm_profiling stream_interval tensor_parallel_size
-ubatch_size use_tqdm_on_load watermark
+mm_shm_cache_max_object_size_mb mm_tensor_ipc nnodes node_rank num_gpu_blocks_override numa_bind
+numa_bind_cpus numa_bind_nodes offload_backend offload_group_size offload_num_in_group
+offload_params offload_prefetch_step optimization_level otlp_traces_endpoint performance_mode
+pipeline_parallel_size prefill_context_parallel_size prefix_caching_hash_algo
+renderer_num_workers safetensors_load_strategy safetensors_prefetch_block_size
+safetensors_prefetch_num_threads scheduling_policy shutdown_timeout skip_mm_profiling
+sleep_mode_offload_cudagraph stream_interval tensor_parallel_size ubatch_size use_tqdm_on_load
+watermark
 """
-_HARMLESS = frozenset(_HARMLESS_NAMES.split())
+HARMLESS = frozenset(_HARMLESS_NAMES.split())
 
 
 class VLLMExecution(Settings, frozen=True, kw_only=True):
@@ -99,8 +101,8 @@ class VLLMExecution(Settings, frozen=True, kw_only=True):
     engine: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in sorted(self.engine.keys() - _HARMLESS):
-            meant = difflib.get_close_matches(name, _HARMLESS, n=1, cutoff=0.85)
+        for name in sorted(self.engine.keys() - HARMLESS):
+            meant = difflib.get_close_matches(name, HARMLESS, n=1, cutoff=0.85)
             hint = f" Did you mean {meant[0]!r}?" if meant else ""
             raise Unusable(
                 f"execution.engine.{name} is none of the arguments that change no answer; write "

@@ -1,6 +1,6 @@
 """vLLM in this process: one model, many requests in flight, every failure a row or a clean death.
 
-The engine (vLLM 0.29, `AsyncLLM`) runs on an event loop of its own; `chat` may be called from any
+The engine (vLLM 0.32, `AsyncLLM`) runs on an event loop of its own; `chat` may be called from any
 number of threads, and what they ask is batched continuously. When the engine dies, `EngineDied`
 is raised and nothing may be committed: the process has to end, which also frees the GPU.
 """
@@ -261,7 +261,7 @@ class VLLMChat:
 
 @dataclass(frozen=True, slots=True)
 class _Vendor:
-    """What is used of vLLM 0.29, in one place."""
+    """What is used of vLLM 0.32, in one place."""
 
     argument_names: frozenset[str]
     dead: type[Exception]

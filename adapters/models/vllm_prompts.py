@@ -1,6 +1,6 @@
 """What vLLM is asked, made ready for its engine: pictures decoded once, all rendered in order.
 
-Given data URLs, vLLM (0.29) would decode once more what we have decoded, and would pass a request
+Given data URLs, vLLM (0.32) would decode once more what we have decoded, and would pass a request
 through more queues. Here many threads decode and one renders.
 """
 

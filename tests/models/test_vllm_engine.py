@@ -41,6 +41,13 @@ def many(count: int) -> list[Request]:
     ]
 
 
+def empty_caches(chat: VLLMChat) -> None:
+    """Forget prefixes, prepared pictures and what the encoder made of them."""
+    chat._loop.run(chat._engine.reset_prefix_cache())
+    chat._loop.run(chat._engine.reset_mm_cache())
+    chat._loop.run(chat._engine.reset_encoder_cache())
+
+
 def test_every_request_gives_one_prediction_in_order_whatever_the_batch(
     vllm_chat: VLLMChat,
 ) -> None:
@@ -144,12 +151,24 @@ def test_verdicts_are_read_from_constrained_replies(vllm_chat: VLLMChat, protoco
 def test_a_verdict_of_another_candidate_does_not_leak_through_the_caches(
     vllm_chat: VLLMChat,
 ) -> None:
-    """The same text beside another picture must be another prompt, and the same again the same."""
-    judge = ChatJudge(vllm_chat, name="tiny", protocol="manuscript", bounds=TINY_WORDS)
+    """Beside another picture a verdict is what it is without caches, and the same again the same.
+
+    A random model may write the same words about two pictures; how probable it finds its scores
+    tells whether it was shown another one.
+    """
+    judge = ChatJudge(
+        vllm_chat, name="tiny", protocol="manuscript", bounds=TINY_WORDS, expected=True
+    )
     given = [Prediction("edit-1", images=(picture(c),)) for c in ((1, 2, 3), (250, 9, 9))]
-    first, other, again = (judge.judge([EDIT], [g])[0].raw for g in (*given, given[0]))
-    assert first == again
-    assert first != other
+    first, other, again = (judge.judge([EDIT], [g])[0] for g in (*given, given[0]))
+    assert other.usage.cached_tokens > 0
+    assert (first.raw, first.expected) == (again.raw, again.expected)
+    assert first.expected != pytest.approx(other.expected, abs=1e-4)
+    empty_caches(vllm_chat)
+    alone = judge.judge([EDIT], [given[1]])[0]
+    assert alone.usage.cached_tokens == 0
+    assert alone.raw == other.raw
+    assert alone.expected == pytest.approx(other.expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(("captions", "least"), [("shared", 0.75), ("literal", 0.6)])

@@ -10,14 +10,20 @@ from models.composed import judges, systems
 from medgen.adapters.judges.chat_judge import ChatJudge
 from medgen.adapters.models.answering import Answers
 from medgen.adapters.models.openai_chat import OpenAIChat
-from medgen.adapters.models.settings import VLLMExecution
+from medgen.adapters.models.settings import HARMLESS, VLLMExecution
 from medgen.adapters.models.unserved import ADVICE, advice, architectures
 from medgen.adapters.models.vllm_engine import VLLMChat
 from medgen.adapters.tiny.served import TinyVLMChat
+from medgen.conf.loading import facts_of, group_names
 from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.settings import read
 
-pytestmark = [pytest.mark.vllm, pytest.mark.slow]  # importing vLLM takes its time
+pytestmark = [
+    pytest.mark.vllm,  # importing it takes its time
+    pytest.mark.slow,
+    # What vLLM and its libraries find old-fashioned in each other is not ours to mend.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
 
 
 def presets() -> list[tuple[str, str, dict[str, Any]]]:
@@ -49,6 +55,17 @@ SERVED: dict[str, Any] = {
 }
 
 
+def named_classes() -> list[str]:
+    """The architectures of vLLM that presets of systems and judges name."""
+    found = set()
+    for group in ("system", "judge"):
+        for name in group_names(group):
+            facts = facts_of(group, name)
+            if facts and "vllm" in facts[1].requires and facts[0].size:
+                found.add(facts[1].sizes[facts[0].size].architecture)
+    return sorted(found)
+
+
 def names(preset: Any) -> str:
     return str(preset[0])
 
@@ -67,6 +84,20 @@ def test_engine_arguments_are_vllms(preset: Any) -> None:
     assert set(execution.engine) <= known
     # What changes answers belongs to the identity, what only runs them does not.
     assert not set(execution.engine) & {"dtype", "quantization", "max_model_len", "seed"}
+
+
+@pytest.mark.parametrize("architecture", named_classes())
+def test_the_class_that_a_preset_names_can_be_imported(architecture: str) -> None:
+    """A registry has names only: a class may want what the installed transformers lacks."""
+    from vllm import ModelRegistry
+
+    assert inspect.isclass(ModelRegistry.models[architecture].load_model_cls())
+
+
+def test_what_runs_an_engine_and_changes_no_answer_is_known_to_vllm() -> None:
+    from vllm.engine.arg_utils import AsyncEngineArgs
+
+    assert {f.name for f in dataclasses.fields(AsyncEngineArgs)} >= HARMLESS
 
 
 @pytest.mark.parametrize("preset", ENGINES, ids=names)

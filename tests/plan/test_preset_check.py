@@ -186,9 +186,9 @@ def test_what_no_library_knows_is_named(
 def test_an_older_library_is_named_with_the_version_that_is_wanted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(libraries, "version", lambda *_: "0.28.1")
+    monkeypatch.setattr(libraries, "version", lambda *_: "0.29.0")
     verdict = check_preset("system", "qwen3-vl-8b", Machine(), today=DAY)
-    assert "needs vllm >=0.29; here is 0.28.1" in verdict.problems
+    assert "needs vllm >=0.32; here is 0.29.0" in verdict.problems
 
 
 def test_a_class_that_vllm_dropped_is_told_with_its_last_version() -> None:

