@@ -26,6 +26,7 @@ _STATED = re.compile(
     rf"\s*(?:(?:{IS}){END}|{SIGN})\s*:?\s*)"
     r"|^\s*i (?:would |'d )?(?:fill in|fill it with|say|answer)\s?:?\s"
     r"|^\s*(?:正确|最终)?(?:的)?(?:答案|答え|回答|正解)\s?(?:是|为|は|:)\s?"
+    r"|^\s*(?:该|此|空格|空|处){0,4}应?填(?:入|写)?(?:为|:)?\s?"
     r"|^\s*(?:정답|답)\s?(?:은|는|:)\s?",
     re.IGNORECASE,
 )

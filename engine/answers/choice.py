@@ -39,6 +39,7 @@ from medgen.engine.answers.phrases import (
     LABEL,
     LEAD,
     LINK,
+    LISTED,
     MARKED,
     NAMED,
     NO_STATEMENT,
@@ -53,6 +54,9 @@ from medgen.engine.answers.phrases import (
 from medgen.engine.answers.supposed import is_supposed
 
 _BRACKET = re.compile(r"\s?[(\[]\s?([^()\[\]\n]{1,120})[)\]]")
+_INTRO = re.compile(
+    r"\A(?:the\s)?(?:correct\s)?(?:answer|option|choice)(?:\sis)?\s?:?\s", re.IGNORECASE
+)
 _CLAUSE = re.compile(
     r"(?:[^.,;:!?\n\u3002]|[.,](?=\d)){1,200}?(?=\s(?:because|since|as)\b|[.,;:!?\n\u3002]|$)"
 )
@@ -93,9 +97,10 @@ def stated_options(text: str, choices: tuple[str, ...]) -> frozenset[str]:
     """
     finder = _Finder(plain_words(text)[:_LONGEST], options_of(choices))
     leads = list(finder.leads())
+    right = frozenset(key for keys in finder.called_right() for key in keys)
     for chosen in ([x for x in leads if x.affirmed], [x for x in leads if x.whole]):
         if chosen:
-            return frozenset(key for lead in chosen for key in lead.keys)
+            return right.union(*(lead.keys for lead in chosen))
     return frozenset(key for keys in finder.statements() for key in keys)
 
 
@@ -110,7 +115,7 @@ def read_reference(reference: str, choices: tuple[str, ...]) -> Reading:
 
     Words come before labels where the options came without labels.
     """
-    words = plain_words(reference)
+    words = _INTRO.sub("", plain_words(reference), count=1)
     if not choices:
         letter = alone(words, letters())
         return Reading(letter.key) if letter else Reading(None, "no options and no letter")
@@ -158,9 +163,9 @@ class _Finder:
             yield self._object(again.end(), strict=False, floor=again.end())
         for line in NOT_THIS.finditer(self._words):
             yield self._object(line.end(), strict=True, floor=line.end())
-        yield from self._called_right()
+        yield from self.called_right()
 
-    def _called_right(self) -> Iterator[AbstractSet[str]]:
+    def called_right(self) -> Iterator[AbstractSet[str]]:
         """Options that are called right, wherever that stands: "B is correct", "all but B are"."""
         for pattern in (IS_ANSWER, IS_ANSWER_HAN, ONLY_ANSWER, CALLED_RIGHT, ALL_BUT, IT_IS):
             for found in pattern.finditer(self._words):
@@ -180,7 +185,9 @@ class _Finder:
         for intro in ANSWER_IS.finditer(self._words):
             before = self._lower[max(0, intro.start() - 40) : intro.start()]
             if not NO_STATEMENT.search(before) and not is_supposed(self._lower, *intro.span()):
-                yield self._object(intro.end(), strict=True, floor=intro.end())
+                keys = self._object(intro.end(), strict=True, floor=intro.end())
+                if not 2 < len(keys) == len(self._options.each):  # "the options are A, B and C"
+                    yield keys
 
     def introduces(self) -> bool:
         """Whether an option follows "the answer is"."""
@@ -312,7 +319,9 @@ class _Finder:
         inner = after.lstrip("(")
         if own and inner.casefold().startswith(own):
             ended = end + len(rest) - len(inner) + len(own)
-            return set() if is_denied(self._lower, start, ended, start) else {option.key}
+            if is_denied(self._lower, start, ended, start):
+                return set()
+            return {option.key} | self._and_so_on(ended)
         closed = self._words[end - 1] in ")]"
         if not (marked or closed or REASON.match(rest)):
             return set()
@@ -344,6 +353,19 @@ class _Finder:
             self._options.by_label(bracket[1]) or self._options.by_words(bracket[1])
         )
         return {option.key, other.key} if other and other is not option else set()
+
+    def _and_so_on(self, end: int) -> set[str]:
+        """The options of a list in one line that goes on there: "A. cyst, B. mass and C. stone"."""
+        keys: set[str] = set()
+        for _ in self._options.each:
+            listed = LISTED.match(self._words, end)
+            option = self._options.by_label(listed["label"]) if listed else None
+            own = own_words(option) if option else ""
+            if not (listed and option and own and self._lower.startswith(own, listed.end())):
+                break
+            keys.add(option.key)
+            end = listed.end() + len(own)
+        return keys
 
     def _part_of_a_name(self, rest: str, option: Option) -> bool:
         word = re.match(r"\.\s?([a-z]+)", rest)
@@ -448,7 +470,8 @@ class _Finder:
             if option is None:
                 continue
             others, end = self._chain(found.end())
-            if not self._taken_back(found.start(), end):
+            asked = NO_STATEMENT.search(self._lower[max(0, found.start() - 40) : found.start()])
+            if not asked and not self._taken_back(found.start(), end):
                 yield {option.key, *others}
         # A denial after a list governs all of it: "a cyst and a mass are both absent".
         denied, before = False, len(self._lower)

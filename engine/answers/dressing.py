@@ -13,7 +13,10 @@ from medgen.engine.answers.forms import one_spelling
 from medgen.engine.answers.markup import without_tags
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[\w+-]*[ \t]*$", re.MULTILINE)
-_FENCED = re.compile(r"(?:```|~~~)[\w+-]*[ \t]*\r?\n(.*?)\r?\n?[ \t]*(?:```|~~~)", re.DOTALL)
+_FENCED = re.compile(
+    r"(?:`{3,8}|~{3,8})[ \t]?[\w+-]*[ \t]*(?:\r\n?|\n)(.*?)(?:\r\n?|\n)?[ \t]*(?:`{3,8}|~{3,8})",
+    re.DOTALL,
+)
 # Stars in pairs, or that stand at no word's end: T2* keeps its own.
 _STARRED = re.compile(r"(\*{1,3})(?=[^\s*])([^*\n]{1,2000}?)(?<=[^\s*])\1(?!\*)")
 _EMPHASIS = re.compile(r"(?<![\w*])\*{1,3}(?!\*)|\*{2,3}(?![\d*])|_{2,3}|(?<!\w)_|_(?!\w)|`+")
@@ -135,11 +138,11 @@ def _without_json(text: str) -> str:
     whole = stated_by(_FENCE.sub("", text).strip())
     if whole is not None:
         return whole
-    if "{" not in text:
+    if "{" not in text and not text.lstrip().startswith('"'):
         return text
     if "```" in text or "~~~" in text:
         text = _FENCED.sub(lambda m: stated_by(m[1].strip()) or m[0], text)
-    if text.lstrip().startswith("{"):
+    if text.lstrip().startswith(("{", '"')):
         return broken_off(text)
     return _OBJECT.sub(_answer_of, text)
 

@@ -16,7 +16,7 @@ _WORST = (
 )
 _FALSE = (
     r"(?:incorrect|inaccurate|false|untrue|wrong|inappropriate|contraindicated|unlikely|"
-    r"unrelated|inconsistent|mistaken|invalid)"
+    r"unrelated|inconsistent|mistaken|invalid|absent)"
 )
 _ASKED = re.compile(
     r"\b(?-i:NOT|EXCEPT|FALSE|INCORRECT|LEAST|WRONG)\b"

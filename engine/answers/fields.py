@@ -15,6 +15,7 @@ _STATING = re.compile(
 _CHOOSING = re.compile(
     r"(?:(?:my|final|correct|best|selected|chosen|predicted|right)[_ -]?)?"
     r"(?:choices|options|letters|labels|selections|selected|chosen|picked|decision|blanks)"
+    r"|(?:final|correct|selected|chosen|predicted)[_ -]?(?:label|class|key|id)"
 )
 _SAYING = ("text", "content", "message", "reply")
 _FIELD = re.compile(
@@ -75,6 +76,9 @@ def _in_words(pairs: list[tuple[Any, Any]]) -> str | None:
     for names in (_STATING, _CHOOSING):
         stated = [value for key, value in pairs if names.fullmatch(str(key).casefold())]
         words = [word for value in stated for word in _values(value)]
+        beside = [value for key, value in pairs if key == "text" and isinstance(value, str)]
+        if len(words) == len(beside) == 1 and len(words[0]) == 1:
+            return f"answer: {words[0]}. {beside[0]}"  # which may contradict it
         if words or (stated and names is _STATING):
             return "\n".join(f"answer: {word}" for word in words) or None
     spoken = [value for key, value in pairs if key in _SAYING]
@@ -84,7 +88,7 @@ def _in_words(pairs: list[tuple[Any, Any]]) -> str | None:
     said = _in_words(_pairs(inner[0])) if len(inner) == 1 else None
     if said and said.startswith("answer: "):
         return said
-    if pairs and all(isinstance(value, bool) for _, value in pairs):
+    if len(pairs) > 1 and all(value in (0, 1) for _, value in pairs):
         return "\n".join(str(key) for key, value in pairs if value)
     plain = [(k, v) for k, v in pairs if isinstance(v, str | int | float)]
     return "\n".join(f"{key}: {value}" for key, value in plain) or None

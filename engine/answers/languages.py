@@ -24,7 +24,7 @@ RIGHT = either(
     "juste richtige richtig korrekte korrekt endgültige juiste goede finale finala definitiva",
     "prawidłowa prawidłową poprawna właściwa správná správna правильный правильная правильной",
     "верный верная правильна вірна верен правилният тачан σωστή σωστό ορθή doğru benar tepat",
-    "vraie verdadera verdadeira vera wahr yang_tepat",
+    "vraie verdadera verdadeira vera wahr yang_tepat akhir cuối_cùng",
     "yang_benar rätt rätta riktig riktige rigtige oikea helyes corect corectă đúng chính_xác",
     "ที่ถูกต้อง ถูกต้อง ที่ถูก सही अंतिम সঠিক صحيحة الصحيحة الصحيح النهائية صحیح درست",
     "נכונה הנכונה סופית",
@@ -32,13 +32,13 @@ RIGHT = either(
 # Nouns after which an option is the answer, with or without a copula.
 ANSWER = either(
     "respuesta respuestas réponse réponses antwort antworten lösung resposta respostas gabarito",
-    "risposta risposte antwoord antwoorden odpowiedź odpověď ответы",
+    "risposta risposte antwoord antwoorden eindantwoord odpowiedź odpověď ответы",
     "odpoveď odgovor одговор ответ відповідь отговор отговорът απάντηση cevap cevabı yanıt",
     "jawaban jawabannya jawapan svar svaret vastaus vastus válasz răspuns răspunsul",
     "đáp_án câu_trả_lời trả_lời คำตอบ उत्तर जवाब উত্তর பதில் సమాధానం پاسخ جواب الإجابة الجواب",
     "التشخيص_الصحيح תשובה התשובה sagot jibu correction",
 )
-ENGLISH = either("answer answers ans response solution verdict result pick prediction guess")
+ENGLISH = either("answer answers ans response solution verdict result pick prediction guess vote")
 # Nouns that only name an option.
 OPTION = either(
     "option options choice letter selection opción opcion inciso letra alternativa opção opcao",
@@ -96,7 +96,9 @@ CONTRAST_HAN = r"而是|但是?|考虑|应为|应是|就是|のではなく|で�
 DENIED_AFTER = (
     rf"\s(?:(?:{IS})\s)?(?:{WRONG})(?!\w)|"
     r"\s?(?:可以?|已)?(?:被)?(?:除外|排除)|不(?:正确|對|对|符合|支持|成立|存在)|错误|錯誤|可能性(?:小|低|不大)|(?:では|じゃ|で)なく"
-    r"|(?:で)?(?:は|が|も)?(?:ない|なし|ありません|認めない|認められない|みられない|否定)"
-    r"|\s?(?:은|는|이|가|도)?\s?(?:없|아니|아님|아닙|보이지 않|배제)"
+    r"|でも[^,\n]{1,20}でもなく|도\s[^,\n]{1,20}도\s아니"
+    r"|(?:は|が|も)?(?:誤り|間違い|不正解|正しくない)"
+    r"|(?:で)?(?:は|が|も)?(?:なく|ない|なし|ありません|認めない|認められない|みられない|否定)"
+    r"|\s?(?:은|는|이|가|도)?\s?(?:없|틀[렸리]|오답|잘못|아니|아님|아닙|보이지 않|배제)"
     r"|\s(?:değil|yok|görülme|izlenme)|\s?नहीं|\s?नही"
 )

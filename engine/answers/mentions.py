@@ -29,6 +29,7 @@ class Mentions:
             for o in options.each
             if o.words and options.by_words(o.words) is o  # what two options say names neither
         }
+        spellings = {**options.yes_and_no, **spellings}
         self._written = {
             words: with_ranges(one_spelling(o.words)).strip(" .?!,;:")
             for words, o in spellings.items()

@@ -4,6 +4,7 @@ import re
 from collections.abc import Set as AbstractSet
 
 from medgen.engine.answers.forms import canonical, one_spelling, with_ranges
+from medgen.engine.answers.languages import COPULA_AFTER
 from medgen.engine.answers.options import Option, Options
 from medgen.engine.answers.phrases import LABEL, ORDINAL, PLACES
 
@@ -13,6 +14,7 @@ _JOINS = re.compile(
 )
 
 _ARTICLE = re.compile(r"^(?:the|an?)\s", re.IGNORECASE)
+_ITEM = re.compile(r"(\d{1,2})[.)]\s+(?=\D)")  # a list's number before the only item
 _SHORTENED = frozenset(("both", "all", "none", "neither"))
 _COLLOQUIAL = {"yeah": "yes", "yep": "yes", "yup": "yes", "nope": "no", "nah": "no", "no way": "no"}
 
@@ -25,9 +27,11 @@ def own_words(option: Option) -> str:
 def _by_one_word(bare: str, options: Options) -> Option | None:
     """The option that one word tells: "nope", or the only one that begins with "both" or "none"."""
     word = bare.casefold()
+    if found := options.yes_and_no.get(_COLLOQUIAL.get(word, word)):
+        return found
     if word in _SHORTENED:
-        found = [o for o in options.each if own_words(o).startswith(f"{word} ")]
-        return found[0] if len(found) == 1 else None
+        each = [o for o in options.each if own_words(o).startswith(f"{word} ")]
+        return each[0] if len(each) == 1 else None
     return options.by_words(_COLLOQUIAL[word]) if word in _COLLOQUIAL else None
 
 
@@ -38,11 +42,14 @@ def letters() -> Options:
 
 def alone(words: str, options: Options) -> Option | None:
     """The option that these words are, with nothing beside it."""
-    bare = words.strip().strip("()[]{}.,:;'\"*")
+    bare = COPULA_AFTER.sub("", words.strip().strip("()[]{}.,:;'\"*")).strip("'\"")
     if found := options.by_label(bare) or options.by_words(words) or _by_one_word(bare, options):
         return found
     if found := options.by_words(_ARTICLE.sub("", bare, count=1)):
         return found
+    item = _ITEM.match(bare)
+    if item and not options.by_label(item[1]):
+        return alone(bare[item.end() :], options)
     parts = re.match(
         rf"{LABEL}(?:\s?[.):\]\u3001-]\s*|\s+)(?P<words>\S.*)", words.strip(), re.DOTALL
     )

@@ -24,7 +24,7 @@ _BEFORE = re.compile(
     r"rul(?:es?|ed|ing) out|unlikely|lacks?|lack of|absence of|absent|negative for|free of|denies|"
     r"against|incorrect|wrong|"
     r"(?<!no\s)(?<!a\s)(?<!any\s)(?<!of\s)(?<!beyond\s)(?<!not\s)(?<!n't\s)(?<!little\s)doubt(?:ful)?|"
-    r"cannot be|can't be|(?:less|least) likely(?! than)|versus|vs|"
+    r"cannot be|can't be|(?:less|least) likely(?! than)|"
     r"as opposed to|(?:more|better|greater|rather)\s(?:[a-z]+\s){0,3}than|other than|"
     r"anything but|everything but|all but)\b"
     rf"|(?<=[a-z])n't\b|(?<!\w)(?:{DENYING})(?!\w|\s?,)|{DENYING_HAN}"
@@ -33,7 +33,8 @@ _ASIDE = r"(?:,\s(?:which|that|who|as|although|though|while|if|when)\s[^,.;\n]{1
 _SUSPECTED = r"(?:(?:is|are|was|were)\s(?:[a-z]+\s){1,3}(?:but|yet)\s)?"
 _AFTER = re.compile(
     rf"(?:['\")\]*]|\s)*{_ASIDE}{_SUSPECTED}"
-    r"(?:(?:is|are|was|were|can be|has been|would be|seems?|looks?|appears?|must be|"
+    r"(?:(?:is|are|was|were|c(?:an|ould)(?:\sall|\sboth)?\sbe|has been|would be|seems?|looks?|"
+    r"appears?|must be|"
     r"should be)\s)?(?:both\s|also\s|therefore\s|clearly\s|definitely\s|most\s|very\s|completely\s|"
     r"the\s)*"
     r"(?:not\b|n't\b|isn't\b|aren't\b|wasn't\b|cannot\b|can't\b|incorrect|wrong|false|unlikely|"
@@ -41,7 +42,8 @@ _AFTER = re.compile(
     r"does not|doesn't|do not|don't|would not|wouldn't|is no\b)"
     # "A: incorrect", where nothing else is said.
     r"|\s?(?::|-|,)\s?(?:is\s)?(?:incorrect|wrong|false|excluded|ruled out|unlikely|absent)\b"
-    r"|\s?[:=]\s?(?:no|negative|none)(?=\s*(?:[.,;|\n]|$))|\s?\(-\)"
+    r"|\s?(?:[:=?]|-\s)\s?(?:no|negative|none)(?=\s*(?:[.,;|\n]|$))|\s?\(-\)"
+    r"|\s?\(\s?(?:incorrect|wrong|false|excluded|ruled out|unlikely)\s?[),]"
     rf"|{DENIED_AFTER}"
 )
 _BEFORE_REACH, _AFTER_REACH = 160, 200  # characters around a mention in which a cue is looked for

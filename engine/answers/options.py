@@ -57,17 +57,19 @@ _SHAPES = str.maketrans(
     }
 )
 _MARK = r"[.):\]\u3001\uff0e\uff09]"
+_NO_PART = r"(?!(?<=\d[.:])\d)"  # 1.5 and 1:2 are numbers
 _LABELLED = re.compile(
-    rf"\s*(?:\*\*)?[(\[]?([^\W_]{{1,4}})(?:\s?{_MARK}|\*\*\s?{_MARK}|\s?[=|]|\s-)(?:\*\*)?(?:\s*)(.*)",
-    re.DOTALL,
+    rf"\s*(?:\*\*)?(?:(?:option|choice)\s)?[(\[]?([^\W_]{{1,4}})(?:\s?{_MARK}{_NO_PART}|\*\*\s?{_MARK}|\s?[=|]|\s-)(?:\*\*)?(?:\s*)(.*)",
+    re.DOTALL | re.IGNORECASE,
 )
 _LISTED = re.compile(
-    rf"(?<![\w.])(?:\*\*)?([(\[]?)([^\W\d_]|[ivxIVX]{{1,4}}|\d{{1,2}})({_MARK})(?:\*\*)?(?=\s?[^\s.)])"
+    rf"(?<![\w.])(?:\*\*)?([(\[]?)([^\W\d_]|[ivxIVX]{{1,4}}|\d{{1,2}})({_MARK}){_NO_PART}(?:\*\*)?(?=\s?[^\s.)])"
 )
 _OF_THESE = re.compile(
     r"(?<!\w)(none|all|neither|both) of (?:the (?:above|listed|given|options?|choices?|others?|"
     r"answers?)(?: (?:above|options?|choices?|answers?))?|these(?: options| choices)?|them)(?!\w)"
 )
+_FIRST_WORD = re.compile(r"\W+")
 _KEPT = 256  # items whose options are remembered: a prompt, and each system's reply, ask for them
 _LONGEST = 400  # characters of an option that stands in the middle of a line
 _LINKS = re.compile(
@@ -136,6 +138,12 @@ class Options:
         return short_names({option: _comparable(option.words) for option in self.each})
 
     @cached_property
+    def yes_and_no(self) -> dict[str, Option]:
+        """The two options that begin with yes and with no, by that word; else nothing."""
+        first = {_FIRST_WORD.split(o.words.casefold(), maxsplit=1)[0]: o for o in self.each}
+        return first if first.keys() == {"yes", "no"} and len(self.each) == 2 else {}
+
+    @cached_property
     def _counts(self) -> dict[str, list[Option]]:
         """Options by their number, where all are numbers without a unit."""
         numbers = {_comparable(option.words or option.label): [option] for option in self.each}
@@ -162,6 +170,9 @@ def options_of(choices: Sequence[str]) -> Options:
 @lru_cache(_KEPT)
 def _read_options(choices: tuple[str, ...]) -> Options:
     parted = [_label_and_words(choice) for choice in choices]
+    again = [_label_and_words(words) for _, words in parted]
+    if all(words for _, words in again) and [x for x, _ in again] == [x for x, _ in parted]:
+        parted = again  # lettered twice
     labels = tuple(one_spelling(label).casefold() for label, _ in parted)
     for place, order in enumerate(_ORDERS):
         # 0, 1, 2 … alone are counts, not labels.

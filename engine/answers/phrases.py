@@ -36,6 +36,8 @@ ANSWER_IS = re.compile(
     rf"(?:(?<!\w)(?:(?:{RIGHT}|my)\s+){{0,3}}(?:{ENGLISH}|{OPTION}){END}{_ABOUT}{_MORE}"
     rf"{_COPULA}+{_OBJECT}"
     rf"|(?<!\w)(?:(?:{RIGHT})\s+){{0,2}}(?:{ANSWER}){END}{_MORE}(?:{_COPULA})*{_OBJECT}"
+    r"|(?<!\w)(?:right|true|primary|most likely|(?:top|first) choice):\s?"
+    rf"|(?<!\w)(?:{RIGHT})\s+one{END}{_COPULA}+{_OBJECT}"
     rf"|(?<!\w)(?:correct|final|selected|richtig|korrekt|correcta|correcte|correta|corretta|правильно|верно"
     rf"|do\u011fru)(?:{_COPULA})+{_OBJECT}"
     r"|\b(?:i'm|i am|we are)\s+going\s+with\s+(?:option|choice)?\s*"
@@ -56,9 +58,10 @@ _BEST = r"(?:best|most accurately|most closely|correctly|accurately|best of all)
 IS_ANSWER = re.compile(
     rf"(?<!{NEAR})(?:(?:{OPTION}|{ENGLISH}|{ANSWER})\s?)?{LABEL}"
     rf"(?:\s?\([^()\n]{{1,60}}\))?\s+"
-    rf"(?:(?:(?:{IS})|seems)\s+(?:clearly\s|definitely\s)?(?:(?:{THE}|my)\s)?{_RIGHT_ONE}"
+    rf"(?:(?:(?:{IS})|seems)\s+(?:clearly\s|definitely\s|also\s|indeed\s)?(?:(?:{THE}|my)\s)?{_RIGHT_ONE}"
     rf"|(?:{IS})\s+(?:the\s)?(?:better|preferred|favou?red|(?:more|most) (?:likely|consistent|"
     r"probable|plausible|compatible|appropriate))\b|remains(?=\s*(?:[.!,;]|$))"
+    rf"|(?:{IS})\s(?:it(?=\s?(?:[.!]|$|\n))|what i(?:'d| would)? (?:choose|pick|select|answer)\b)"
     rf"|{_BEST}\s[a-z]+\b|(?:fits|matches|describes|explains)\b[^.;\n]{{0,60}}?\bbest\b)",
     re.IGNORECASE,
 )
@@ -68,13 +71,13 @@ IS_ANSWER_HAN = re.compile(
     r"정답|맞습|맞다|옳|가장 적절)"
 )
 ONLY_ANSWER = re.compile(
-    rf"\bonly\s(?:option\s)?{LABEL}\s(?:fits|matches|is|remains|explains|applies|"
-    r"works|describes)\b",
+    rf"\bonly\s(?:option\s)?{LABEL}(?:\s(?:fits|matches|is|remains|explains|applies|"
+    r"works|describes)\b|(?=\s?(?:[.!]|$|\n)))",
     re.IGNORECASE,
 )
 CALLED_RIGHT = re.compile(
-    rf"(?<!{NEAR}){LABEL}(?:\s?(?:[:=]|\(|-\s)\s?(?:is\s)?(?:correct|right|true)(?=\s?(?:[).,;]|$|\n))"
-    r"|\s(?:верно|правильно)(?!\w))",
+    rf"(?<!{NEAR}){LABEL}(?:\s?(?:[:=?]|\(|-\s)\s?(?:is\s)?"
+    r"(?:correct|right|true|yes|most likely)(?=\s?(?:[).,;]|$|\n))|\s(?:верно|правильно)(?!\w))",
     re.IGNORECASE,
 )
 ALL_BUT = re.compile(
@@ -86,7 +89,7 @@ ALL_BUT = re.compile(
 )
 # "A is not correct; B is."
 IT_IS = re.compile(
-    rf"(?:\bnot\b|n't\b|\bneither\b|\bwrong\b|\bincorrect\b)[^.\n]{{1,60}}?(?:[;,.]|\bbut|\band)\s"
+    rf"(?:\bnot\b|n't\b|\bneither\b|\bwrong\b|\bincorrect\b|\bm(?:ay|ight)\s(?:seem|look|appear)\b)[^.\n]{{1,60}}?(?:[;,.]|\bbut|\band)\s"
     rf"(?:but\s)?(?:option\s)?{LABEL}\s(?:is|does)(?=\s?(?:[.!]|$|\n))",
     re.IGNORECASE,
 )
@@ -97,31 +100,38 @@ WEAKLY = re.compile(
     r" might be| may be)|i'd say|the (?:statement|claim|sentence|assertion) is|"
     r"i (?:think|believe|say|guess|suspect|would say)(?: that)?(?: it(?:'s| is))?|therefore|thus|"
     r"hence|so|conclusion|diagnosis(?: is)?|consistent with|suggests?|indicates?"
-    r"|(?:definitely|clearly|obviously|certainly|surely|undoubtedly)"
+    r"|(?:definitely|clearly|obviously|certainly|surely|undoubtedly|absolutely|of course)"
     r"|vote for|go(?:ing)? with|i'll take|supports?|fits?|match(?:es)?|points? (?:to|at)|favou?rs?"
     r"|(?:most )?(?:likely|probable)|probably|presumably|perhaps|maybe|choose|select|pick"
     r"|leav(?:es|ing)(?: us)?(?: with)?(?: only)?|by (?:process of )?(?:elimination|exclusion)"
     r"|without (?:a |any )?doubt|no doubt(?: about it)?|(?<=[,;]\s)but"
     r"|(?:based|relying) on (?:the|this) (?:[a-z-]+\s){0,2}(?:images?|pictures?|scans?|findings?)"
     r"|lean(?:ing)?(?: more)? towards?|ergo|sondern|sino|(?<=,\s)а|in this (?:case|image|patient)"
+    r"|i(?:'d| would)? call (?:it|this)"
+    r"|(?:after|on|upon) (?:further |closer |careful )?(?:review|reflection|inspection)"
     r"|(?<=[,;.]\s)(?:pero|mas|ma|mais|aber|но|maar|ale)(?:\s(?:c'est|es ist|es|é|è|это|to|is)\b)?"
     r"|creo que(?: es)?"
     r"|je pense que(?: c'est)?|ich denke,?(?: es ist| dass es)?|acho que(?: é)?|penso che(?: sia)?"
     r"|думаю,?(?: что)?(?: это)?"
-    r"|c'est|das ist|es ist|es la|es el|é a|è la|это)[\s:,]+"
+    r"|c'est|das ist|es ist|es la|es el|(?<=,\s)es|(?<=,\s)[éè]|é a|è la|это)[\s:,]+"
     r"(?:option|choice|letter|la|le|die|der)?\s*"
-    r"|(?:应该?是|应为|可能是|而是|ではなく|じゃなく|아니라)[,\u3001]?\s?",
+    r"|(?:应该?是|应为|可能是|而是|ではなく|じゃなく|でもなく|아니라|아니고)[,\u3001]?\s?",
     re.IGNORECASE,
 )
 NO_STATEMENT = re.compile(
     r"(?:\b(?:wrong|incorrect|not|no|least likely|second|third|next|initial|first|previous|earlier|"
-    r"original|preliminary|tentative|alternative|falsche|mauvaise|fausse|неправильный|неверный|"
+    r"original|preliminary|tentative|alternative|obvious|apparent|popular|naive|intuitive|tempting|"
+    r"falsche|mauvaise|fausse|неправильный|неверный|"
     r"errada|sbagliata)|n't)\s+(?:the\s)?$|(?:错误|錯誤|不正确|不正確|誤った)的?$|不$|"
-    r"(?:\b(?:tempting|at first|(?:some|many|one|people|others) (?:may|might|would|could)|"
+    r"(?:\b(?:tempting|at first|(?:some|many|one|people|others)(?: [a-z]+)? "
+    r"(?:may|might|would|could)|"
     r"if|whether|unless|suppose|doubt)|n't)\b[^.,;\n]*$|[误誤]$|"
     # What is said not to be so ends where its reason or its contrast begins.
     r"\b(?:neither|nor|not|incorrect|wrong|false|least likely)\b"
     r"(?:(?!\b(?:because|since|as|while|whereas|but|so|and|is that)\b)[^.,;\n])*$"
+    # A question states nothing.
+    r"|(?:^|[.!?\n])\s?(?:is|was|could|can|should|would|might|why(?:\sis|\snot|\sisn't)?)"
+    r"\s(?:the\s|it\s|my\s)?(?:correct\s|right\s|final\s)?$"
 )
 LEAD = re.compile(
     rf"\s*(?:[-=]>\s?)?(?:(?:{OPTION}|{ENGLISH}|{ANSWER}|label){END})?\s*:?\s?{LABEL}",
@@ -144,9 +154,9 @@ INSTEAD = re.compile(
 ANOTHER = re.compile(
     r"\s?\(?(?:,|/|&|\+|;|\?+|\b(?:or|and|through|to|o|ou|oder|или|of|lub|atau|y|e|et|und|и|en|ve|veya)\b"
     r"|或|和|及|と|または|또는|과|와|\u3001|-)\s?(?:\b(?:or|and)\b)?\s?"
-    r"(?:(?:maybe|perhaps|possibly|probably|(?:most )?likely)\s)?"
+    r"(?:(?:maybe|perhaps|possibly|probably|alternatively|(?:most )?likely)\s)?"
     rf"(?:option|choice)?\s?{LABEL}"
-    r"(?=\s*(?:[,.;:)/&+?\u3002]|or\b|and\b|both\b|are\b|$|\n))",
+    r"(?=\s*(?:[,.;:)/&+?\u3002]|or\b|and\b|both\b|are\b|can\b|could\b|were\b|all\b|[错錯不都均被是皆はがも는은]|$|\n))",
     re.IGNORECASE,
 )
 # Another option's words right after the first's.
@@ -155,16 +165,21 @@ AND_ANOTHER = re.compile(
     r"|(?:most )?likely)\s)*(?:an?\s|the\s)?",
     re.IGNORECASE,
 )
+LISTED = re.compile(
+    rf"\s?(?:,|;|\b(?:and|or)\b)\s?(?:(?:and|or)\s)?{LABEL}\s?[.):]\s?", re.IGNORECASE
+)
 # What may stand after a label at the beginning of a line for it to be the answer.
 MARKED = re.compile(
     r"\s?[.):!?\]\u3001\u3002\u2026](?!\w)|\s?[.)\]\u3001\u3002](?=\w{2})|\s?-\s|\s?[;\n]|\s*$|,\s"
     r"|,(?=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])|选项|選項|번|\s?\((?=[^\x00-\x7f])"
+    r"|\s?\((?=[^()\n]{0,80}\b(?:excluded|ruled out|wrong|incorrect|not|unlikely)\b)"
     r"|\s?\((?=(?:(?:high|low|medium|moderate|very)\s)?(?:confiden|probab|certain|sure)|~?\d{1,3}\s?%)"
 )
 # What takes back the answer that stands before it, and gives another.
 CORRECTED = re.compile(
     r"(?:\b(?:no,?\s)?wait\b|\bactually\b|\bcorrection\b|\bscratch that\b|\bi mean(?:t)?\b|"
-    r"\bon second thoughts?\b|\b(?:oops|sorry)\b|(?:\.\.|\u2026|-)\s?no\b)[ ,.:;!\u2026-]{1,6}"
+    r"\bon second thoughts?\b|\b(?:oops|sorry)\b|(?:\.\.|\u2026|-)\s?no\b|"
+    r"(?<=,)\sno(?=\s?[,.;:!-]))[ ,.:;!\u2026-]{1,6}"
     r"(?:no,?\s)?"
     r"(?:i (?:meant?|choose|pick)\s|it(?:'s| is)\s|make (?:it|that)\s)?",
     re.IGNORECASE,
@@ -208,7 +223,7 @@ ABBREVIATED = re.compile(
 # Words that weaken what follows them, which stand free of what comes before.
 PERHAPS = re.compile(
     r"(?:definitely|clearly|obviously|certainly|maybe|perhaps|probably|without|no doubt|but|by|"
-    r"based|"
+    r"based|leaving|es|é|è|c'est|это|absolutely|of course|"
     r"presumably|likely|most likely|therefore|thus|hence|so)\b",
     re.IGNORECASE,
 )

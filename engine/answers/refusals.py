@@ -98,7 +98,7 @@ _OTHERS = (
     r"(?:vous |t'|y )?"
     r"(?:aider|assister|fournir|donner|répondre|diagnostiquer|interpréter|analyser|poser|proposer|"
     r"voir (?:l'image|les images))"
-    r"|\bich (?:kann|darf) (?:(?:ihnen|dir|dabei|damit|hier|leider|das|diese)\s){0,3}(?:nicht "
+    r"|\b(?:ich (?:kann|darf)|(?:kann|darf) ich) (?:\w+\s){0,4}?(?:nicht "
     r"(?:helfen|behilflich|weiterhelfen|beantworten|interpretieren|diagnostizieren)|"
     r"keine?n? (?:medizinisch\w* )?(?:diagnose|beratung|auskunft|hilfe|antwort|interpretation))"
     r"|\b(?:dabei|damit|hierbei|das) kann ich (?:(?:ihnen|dir|leider)\s){0,2}nicht\s"
@@ -109,7 +109,7 @@ _OTHERS = (
     r"|\bне (?:могу|можем|в состоянии)\s(?:\w+\s){0,2}?(?:помоч|предостав|отвеч|ответ|постав|"
     r"диагност|анализ|интерпрет|выполн|дать)"
     r"|\bnie mogę (?:\w+ ){0,2}?(?:pomóc|udzielić|odpowiedzieć|postawić)"
-    r"|\bkan (?:(?:u|je|daar|hier|helaas|ik)\s){0,3}(?:niet (?:bij |mee |verder )?(?:helpen|"
+    r"|\bkan (?:\w+\s){0,4}?(?:niet (?:bij |mee |verder )?(?:helpen|"
     r"beantwoorden)|geen (?:diagnose|advies))"
     r"|\bkan (?:\w+\s)?(?:inte|ikke) (?:hjälpa|hjelpe|hjælpe)"
     r"|\b(?:yardımcı olam|sağlayam|yanıtlayam|cevaplayam|teşhis koyam)"
@@ -138,7 +138,7 @@ _AROUND = re.compile(
     r"if you have (?:any|other|more)|"
     r"would you like|instead,? i can|how (?:else )?(?:can|may) i|real (?:person|patient|people))\b"
     r"|^\W*i (?:can't|cannot|won't|am unable to)\W*$"
-    r"|抱歉|对不起|對不起|请咨询|咨询医生|申し訳|죄송|عذر|آسف|खेद"
+    r"|恐れ入り|抱歉|对不起|對不起|请咨询|咨询医生|申し訳|죄송|عذر|آسف|खेद"
     r"|\b(?:lo siento|désolée?|leid|desculpe|dispiace|извин\w+|сожалени\w+|üzgünüm|maaf|spijt|"
     r"przepraszam|beklager|tyvärr)\b|xin lỗi",
     re.IGNORECASE,

@@ -16,7 +16,7 @@ _INTRO = re.compile(
     re.I | re.DOTALL,
 )
 _PART = re.compile(
-    r"\s*(?:,|;|/|&|\+|\b(?:and|und|et|и|en|och|og|ve|dan)\b|と|和|과|와|및|\n)\s*", re.IGNORECASE
+    r"\s*(?:,|;|/|&|\+|\b(?:and|und|et|и|en|och|og|ve|dan|و)\b|と|和|과|와|및|\n)\s*", re.IGNORECASE
 )
 _LIST = re.compile(r"[A-Za-z](?:\s*(?:,|;|/|&|\band\b)\s*[A-Za-z])+[.]?")
 _LETTERS_APART = re.compile(r"[A-Z](?:\s[A-Z]){1,25}")

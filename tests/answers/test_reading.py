@@ -107,6 +107,16 @@ def test_thoughts_are_no_answer(reply: str, thought: str, answer: str) -> None:
         ("Effusion", FINDINGS, None),
         ("A, C", FINDINGS, None),
         ("B. Mass", FINDINGS, None),
+        ("Option B", FINDINGS, "b"),
+        ("Answer: B", FINDINGS, "b"),
+        ("The answer is B", FINDINGS, "b"),
+        ("The correct answer is: B. Pleural effusion", FINDINGS, "b"),
+        ("\\boxed{B}", FINDINGS, "b"),
+        ("<b>B</b>", FINDINGS, "b"),
+        ("Option B or C", FINDINGS, None),
+        ("The answer is not B", FINDINGS, None),
+        ("II", ("A. Grade I", "B. Grade II"), "b"),
+        ("1.5 cm", ("1.5 cm", "2.5 cm"), "a"),
         ("", FINDINGS, None),
         ("no", YES_NO, "b"),
         ("B", (), "b"),
@@ -156,6 +166,7 @@ def test_reply_beside_reference(
         ("Is vitamin A. or B. better?", ()),
         ("Take 2 pills, 1. then 2. again", ()),
         ("Which?\nA. one\nC. three", ()),
+        ("Which?\n1.5 cm\n2.5 cm", ()),
     ],
 )
 def test_options_in_a_question(question: str, options: tuple[str, ...]) -> None:
@@ -168,6 +179,7 @@ def test_options_in_a_question(question: str, options: tuple[str, ...]) -> None:
         *(("A. cyst", "B. mass"), ("(A) cyst", "(B) mass"), ("A.cyst", "B.mass"), ("A", "B", "C")),
         *(("1. a", "2. b"), ("i. a", "ii. b"), ("A: cyst", "B: mass"), ("A - cyst", "B - mass")),
         *(("أ. x", "ب. y"), ("甲、x", "乙、y"), ("a) x", "b) y")),
+        *(("Option A: cyst", "Option B: mass"), ("A. A. cyst", "B. B. mass")),
     ],
 )
 def test_options_with_labels_keep_them(choices: tuple[str, ...]) -> None:
@@ -180,6 +192,7 @@ def test_options_with_labels_keep_them(choices: tuple[str, ...]) -> None:
     "choices",
     [
         *(("CT", "MRI"), ("yes", "no"), ("O", "A", "B", "AB"), ("3", "1"), ("-5", "5")),
+        *(("1.5 cm", "2.5 cm"), ("1:2", "2:1"), ("0.5", "1.5"), ("A cyst", "B mass")),
         ("S. aureus", "E. coli", "C. difficile"),
     ],
 )

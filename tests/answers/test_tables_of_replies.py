@@ -1,4 +1,4 @@
-"""What is read from nineteen hundred more replies, by kind (see the tables beside this file)."""
+"""What is read from three thousand more replies, by kind (see the tables beside this file)."""
 
 import pytest
 from answers.tables import choices, rows

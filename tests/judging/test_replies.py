@@ -43,6 +43,9 @@ def test_a_reply_that_fits_is_taken_as_it_is(rubric: Rubric, form: Any) -> None:
         "All tens? No.\n</think>\n\n{}",
         "<think>7</think>\n```\n{}\n```",
         "~~~json\n{}\n~~~",
+        "```json\r{}\r```",
+        "``` json\n{}\n```",
+        "````\n{}\n````",
         "<answer>{}</answer>",
     ],
 )
