@@ -85,6 +85,12 @@ _NO_CREDIT = frozenset(
         "arrearage",
     }
 )
+_NO_MODEL = frozenset(
+    {
+        *("modelnotfound", "modelnotexist", "modelnotexists", "invalidmodel", "unknownmodel"),
+        *("modeldecommissioned", "modeldeprecated", "modelretired", "modelnotavailable"),
+    }
+)
 _NO_KEY = frozenset({"apikeyinvalid", "invalidapikey", "authenticationerror"})
 # Codes and first words of a server without time, whatever 4xx it sends: Google's rate limit is a
 # 403, Amazon's a 400.
@@ -166,7 +172,8 @@ class ErrorBody:
         """What every request would be whose_fault for, where a code or fixed words name it."""
         if any(code in _NO_KEY for code in self.codes):
             return "key"
-        unknown = "modelnotfound" in self.codes or _NO_MODEL_STARTS.match(self.message)
+        unknown = any(code in _NO_MODEL for code in self.codes)
+        unknown = unknown or _NO_MODEL_STARTS.match(self.message) is not None
         return "place" if unknown else ""
 
     def refuses(self, http_status: int, inside: bool = False) -> bool:
@@ -312,7 +319,9 @@ def _read(error: Any, whole: Any) -> ErrorBody | None:
     if not message and not codes and error:  # fields with their complaints
         message = json.dumps(error, ensure_ascii=False)
     if isinstance(wrapped, str):  # a gateway's own words, and then the provider's
-        message = f"{message}: {wrapped}"
+        message = f"{message}: {wrapped}" if message else wrapped
+        theirs = parse_json(wrapped.encode("utf-8", "replace")) if wrapped[:1] == "{" else None
+        codes += tuple(_codes(theirs)) if isinstance(theirs, dict) else ()
     return ErrorBody(
         codes,
         message[:_MOST],

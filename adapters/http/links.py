@@ -26,6 +26,7 @@ async def resolve(client: HttpClient, links: Sequence[str]) -> list[bytes] | Fai
 
     A link is a data URL, an http(s) URL, or bare base64. One that stands twice is fetched once.
     """
+    links = [link.strip() for link in links]
     fetched: dict[str, bytes] = {}
     wanted = list(dict.fromkeys(link for link in links if _LINK.match(link)))
     budget = Budget(client.endpoint.bounds)

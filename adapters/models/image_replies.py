@@ -10,7 +10,7 @@ from medgen.adapters.http.verdict import is_picture
 from medgen.adapters.models.replies import ending_of, link_in
 from medgen.engine.chat.quoting import storable
 
-_LISTS = ("data", "images", "output", "predictions", "artifacts")
+_LISTS = ("data", "images", "output", "predictions", "artifacts", "image", "result", "results")
 _WITHIN = ("images", "results", "data")  # lists in an object that stands for one
 _SHOWN = 300
 # Fields of a slot that say that a filter emptied it, by the value that says so.
@@ -47,7 +47,9 @@ def read_images(reply: Reply) -> Slots | Failure:
     slots = _slots(reply)
     if slots is None:
         return Failure("malformed", "the reply is not the JSON that was agreed: it lists no images")
-    links = tuple(link for slot in slots if not _is_withheld(slot) and (link := link_in(slot)))
+    flags = _flags(reply)
+    shown = [s for i, s in enumerate(slots) if not (_is_withheld(s) or flags[i : i + 1] == [True])]
+    links = tuple(link for slot in shown if (link := link_in(slot)))
     if links:
         return Slots(links, storable(next(_texts(slots, "revised_prompt"), "")))
     failed = _slot_error(reply)
@@ -57,9 +59,21 @@ def read_images(reply: Reply) -> Slots | Failure:
         why = _filter_reason(slot)
         if why:
             return Failure("refused", storable(f"safety filter: {why}")[:_SHOWN])
+    if True in flags:
+        return Failure("refused", "safety filter: nsfw")
     if failed is not None:
         return Failure("client", storable(f"no image: {failed.message}")[:_SHOWN], failed.status)
     return Failure("malformed", "reply holds no picture")
+
+
+def _flags(reply: Reply) -> list[Any]:
+    """For each image whether a filter has blackened it, as some servers list beside the images."""
+    found = reply.json()
+    lists = (found[name] for name in _FLAGS if isinstance(found.get(name), list))
+    return next(lists, [])
+
+
+_FLAGS = ("has_nsfw_concepts", "has_nsfw_concept", "nsfw_content_detected")
 
 
 def _is_withheld(slot: Any) -> bool:
