@@ -128,7 +128,11 @@ def test_a_key_is_nowhere_in_what_a_run_leaves(short: Path, pool: str) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
 def test_a_key_on_a_command_line_would_be_seen() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()", KEY], stdin=subprocess.PIPE) as shows:
+    says_so = "print(flush=True); input()"  # before it runs, the kernel may not have its words yet
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", says_so, KEY], stdin=pipe, stdout=pipe) as shows:
+        assert shows.stdout is not None
+        assert shows.stdout.readline()
         assert any(KEY.encode() in line for line in command_lines())
         shows.communicate(b"\n")
 
