@@ -104,7 +104,7 @@ WEAKLY = re.compile(
     r"|vote for|go(?:ing)? with|i'll take|supports?|fits?|match(?:es)?|points? (?:to|at)|favou?rs?"
     r"|(?:most )?(?:likely|probable)|probably|presumably|perhaps|maybe|choose|select|pick"
     r"|leav(?:es|ing)(?: us)?(?: with)?(?: only)?|by (?:process of )?(?:elimination|exclusion)"
-    r"|without (?:a |any )?doubt|no doubt(?: about it)?|(?<=[,;]\s)but"
+    r"|without (?:a |any )?doubt|no doubt(?: about it)?|(?<=[,;]\s)but|(?<=[,;.]\s)however"
     r"|(?:based|relying) on (?:the|this) (?:[a-z-]+\s){0,2}(?:images?|pictures?|scans?|findings?)"
     r"|lean(?:ing)?(?: more)? towards?|ergo|sondern|sino|(?<=,\s)а|in this (?:case|image|patient)"
     r"|i(?:'d| would)? call (?:it|this)"
