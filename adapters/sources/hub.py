@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -85,12 +85,7 @@ class HubSource:
             head = pq.ParquetFile(file, page_checksum_verification=True)
             _check_schema(head.schema_arrow, kind)
             check_sizes(head.metadata)
-            table = pq.ParquetFile(
-                file,
-                metadata=head.metadata,
-                read_dictionary=_contents(head.metadata),
-                page_checksum_verification=True,
-            )
+            table = with_dictionaries(file, head.metadata, _contents(head.metadata))
             known = (*_TEXT, *_IMAGES, *SOURCE_FIELDS)
             columns = [name for name in known if name in table.schema_arrow.names]
             row = 0
@@ -194,6 +189,22 @@ def _is_images(kind: pa.DataType) -> bool:
     views = (pa.binary_view(),)
     binary = pa.types.is_binary(content) or pa.types.is_large_binary(content) or content in views
     return bool(binary and (_is_text(path) or pa.types.is_null(path)))
+
+
+def with_dictionaries(
+    file: BinaryIO, metadata: pq.FileMetaData, leaves: Sequence[str]
+) -> pq.ParquetFile:
+    """A Parquet file of which some columns keep each cell that they repeat once.
+
+    Raises:
+        FaultyContent: a column of that name cannot be found, as its name is damaged.
+    """
+    try:
+        return pq.ParquetFile(
+            file, metadata=metadata, read_dictionary=leaves, page_checksum_verification=True
+        )
+    except KeyError as err:
+        raise FaultyContent(f"damaged Parquet: no column is named {err}; fetch it again") from err
 
 
 def batches_of(

@@ -10,7 +10,7 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
 from medgen.adapters.sources.folder import FaultyContent
-from medgen.adapters.sources.hub import batches_of, check_sizes
+from medgen.adapters.sources.hub import batches_of, check_sizes, with_dictionaries
 from medgen.adapters.tables.lines import FaultyRow
 from medgen.adapters.tables.paths import root_of
 
@@ -39,12 +39,8 @@ def parquet_rows(
     head = pq.ParquetFile(file, page_checksum_verification=True)
     check_sizes(head.metadata)
     names = _chosen(head.schema_arrow, wanted)
-    table = pq.ParquetFile(
-        file,
-        metadata=head.metadata,
-        read_dictionary=_repeated_leaves(head.metadata, head.schema_arrow),
-        page_checksum_verification=True,
-    )
+    leaves = _repeated_leaves(head.metadata, head.schema_arrow)
+    table = with_dictionaries(file, head.metadata, leaves)
     for batch in batches_of(table, names, _ROWS):
         yield from _of_batch(batch, unfolded)
 

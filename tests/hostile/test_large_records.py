@@ -1,6 +1,7 @@
 """Small files that stand for gigabytes are refused before they become them."""
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -11,6 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sources.outside import write_hub
+
+from medgen.adapters.sources.layouts import open_source
+from medgen.engine.benchmark.source import Problem
 
 LIMIT = 3 * 2**29  # bytes of address space beside what the interpreter maps already
 PROGRAM = f"""
@@ -77,3 +81,15 @@ def test_a_file_that_is_named_often_is_read_once(tmp_path: Path) -> None:
     assert said
     assert "sample" not in said
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss - before < 2**20  # KiB
+
+
+def test_a_column_that_its_part_of_the_footer_calls_otherwise_is_a_problem(tmp_path: Path) -> None:
+    """pyarrow looks columns up by the names that each part of a file gives them."""
+    file = write_hub(tmp_path)
+    sound = file.read_bytes()
+    places = [found.start() for found in re.finditer(b"element", sound)]
+    told = []
+    for place in places:
+        file.write_bytes(sound[:place] + b"elem\x01nt" + sound[place + 7 :])
+        told += [found.what for found in open_source(str(tmp_path)) if isinstance(found, Problem)]
+    assert any("no column is named" in what for what in told)
