@@ -54,6 +54,7 @@ TRIAL = {
     "kills of a driver of Ray": r"test_driver_kill.py::test_kills_of_a_driver_of_ray_",
     "a driver that is ended at once": r"test_submitting.py::test_a_driver_is_ended_at_once_",
     "a run whose vLLM is killed": r"test_vllm_death.py::test_a_run_whose_engine_is_killed_",
+    "a program that leaves its vLLM": r"test_vllm_death.py::test_a_program_that_closes_nothing_",
     "a judge of eight systems": r"test_vllm_judging.py::",
     "LoRA adapters": r"test_vllm_lora.py::test_(an_adapter_that_cannot_be|a_lora_adapter)_",
     "a server with defaults of its vendor": r"test_vllm_serve.py::.*\[as a vendor says\]",

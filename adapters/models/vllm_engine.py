@@ -6,6 +6,7 @@ is raised and nothing may be committed: the process has to end, which also frees
 """
 
 import asyncio
+import atexit
 import gc
 import itertools
 import logging
@@ -97,6 +98,9 @@ class VLLMChat:
             raise AdapterError(f"vLLM could not serve {model!r}: {_cause(err)}{hint}") from err
         self._own_sampling = self._vllm.own_sampling(self._engine)
         self._closing = weakref.finalize(self, _close, self._engine, self._prompts, self._loop)
+        # At the interpreter's end multiprocessing waits for vLLM's processes, and may do so before
+        # finalizers run; what is registered after its import comes first.
+        atexit.register(self._closing)
         self._adapt()
         # What was loaded stays. A full collection would look through all of it, half a second in
         # which no request moves.
@@ -134,6 +138,7 @@ class VLLMChat:
     def close(self) -> None:
         """End the engine and its processes. The chat cannot be used afterwards."""
         self._closing()
+        atexit.unregister(self._closing)
 
     def _engine_arguments(self, engine: Mapping[str, Any], images: int) -> dict[str, Any]:
         """All engine arguments; the caller's win over ours."""

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -72,6 +74,24 @@ def test_a_dead_engine_raises_and_leaves_no_process(tiny_vlm: Path) -> None:
     chat.close()
     assert not alive(core)
     assert set(engine_cores(os.getpid())) == before
+
+
+LEAVES = """
+import sys, weakref
+class Early: pass
+early = Early()
+weakref.finalize(early, print)  # so that finalizers run after multiprocessing has waited
+from models.edits import ENGINE, RUN
+from medgen.adapters.models.vllm_engine import VLLMChat
+chat = VLLMChat(sys.argv[1], engine=ENGINE, execution=RUN)
+"""
+
+
+def test_a_program_that_closes_nothing_ends(tiny_vlm: Path) -> None:
+    tests = str(Path(__file__).resolve().parents[1])
+    paths = os.pathsep.join((tests, os.environ.get("PYTHONPATH", "")))
+    command = [sys.executable, "-c", LEAVES, str(tiny_vlm)]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, timeout=200, check=True)
 
 
 @contextmanager
