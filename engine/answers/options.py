@@ -144,6 +144,15 @@ class Options:
         return first if first.keys() == {"yes", "no"} and len(self.each) == 2 else {}
 
     @cached_property
+    def _truths(self) -> dict[str, list[Option]]:
+        """Yes and no by "true" and "false", and these by those, where they are all there is."""
+        by_word = {_comparable(option.words): option for option in self.each}
+        for said, meant in ((("true", "false"), ("yes", "no")), (("yes", "no"), ("true", "false"))):
+            if by_word.keys() == set(meant):
+                return {a: [by_word[b]] for a, b in zip(said, meant, strict=True)}
+        return {}
+
+    @cached_property
     def _counts(self) -> dict[str, list[Option]]:
         """Options by their number, where all are numbers without a unit."""
         numbers = {_comparable(option.words or option.label): [option] for option in self.each}
@@ -153,7 +162,7 @@ class Options:
         """The option whose words these are, in canonical form; None also when two have them."""
         same = _comparable(words)
         found = self._words.get(same) or self._short.get(same)
-        found = found or self._counts.get(number_of(same), [])
+        found = found or self._counts.get(number_of(same), []) or self._truths.get(same, [])
         return found[0] if len(found) == 1 else None
 
 
