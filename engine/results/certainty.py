@@ -23,7 +23,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from medgen.engine.results.statistics import FLIPS, RESAMPLES, SEED, Floats, Ints, holm
+from medgen.engine.results.statistics import (
+    FLIPS,
+    RESAMPLES,
+    SEED,
+    Floats,
+    Ints,
+    holm,
+    outer_percentile,
+    paired_differences,
+)
 
 Word = Literal["sure", "likely", "alike", "not shown", "too few"]
 ORDER: tuple[Word, ...] = ("too few", "not shown", "alike", "likely", "sure")
@@ -97,7 +106,10 @@ def pair_words(
 
 
 def best_group(field: Field) -> tuple[str, ...]:
-    """The best system by its mean, first, and those that are not shown to be worse than it."""
+    """The best system by its mean, first, and those that are not shown to be worse than it.
+
+    Where no interval can be had (one source, no common sample) nothing is shown.
+    """
     means = [_mean(row) for row in field.values]
     have = [i for i, mean in enumerate(means) if np.isfinite(mean)]
     if not have:
@@ -107,7 +119,9 @@ def best_group(field: Field) -> tuple[str, ...]:
     rest = [i for i in have if i != top]
     lows, highs = _intervals(_panel(field, [(top, i) for i in rest]))
     also = [
-        field.systems[i] for i, low, high in zip(rest, lows, highs, strict=True) if low <= 0 <= high
+        field.systems[i]
+        for i, low, high in zip(rest, lows, highs, strict=True)
+        if not (low > 0 or high < 0)  # also where there is no interval
     ]
     return (field.systems[top], *also)
 
@@ -121,7 +135,7 @@ def _describe(field: Field, at: int, to: int) -> PairWord:
     left, right = field.values[at], field.values[to]
     both = np.isfinite(left) & np.isfinite(right)
     owed = np.isfinite(left) | np.isfinite(right)
-    delta = right[both] - left[both]
+    delta = paired_differences(left[both], right[both])
     gain = delta if field.direction != "lower" else -delta
     mean = float(delta.mean()) if len(delta) else None
     worst, best = _bounds(field, left[owed], right[owed], mean)
@@ -184,17 +198,16 @@ def _panel(field: Field, pairs: Sequence[tuple[int, int]]) -> _Panel:
     sums = np.zeros((size, len(pairs)))
     counts = np.zeros((size, len(pairs)))
     for at, (left, right) in enumerate(pairs):
-        delta = field.values[right] - field.values[left]
-        both = np.isfinite(delta)
-        sums[:, at] = np.bincount(codes[both], weights=delta[both], minlength=size)
+        ours, theirs = field.values[left], field.values[right]
+        both = np.isfinite(ours) & np.isfinite(theirs)
+        delta = paired_differences(ours[both], theirs[both])
+        sums[:, at] = np.bincount(codes[both], weights=delta, minlength=size)
         counts[:, at] = np.bincount(codes[both], minlength=size)
     return _Panel(sums, counts)
 
 
 def _intervals(panel: _Panel) -> tuple[list[float], list[float]]:
     """95 % bootstrap intervals in which whole sources are drawn, widened as `clustered_mean` is."""
-    from medgen.engine.results.statistics import outer_percentile
-
     size, pairs = panel.sums.shape
     if not size:
         return [], []

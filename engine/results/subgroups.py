@@ -158,8 +158,8 @@ class Gap:
     """The best group's mean less the worst's, as distances from what is good."""
 
     gap: float
-    low: float
-    high: float
+    low: float | None  # None where one of the two groups comes from one source
+    high: float | None
     best: int
     worst: int
 
@@ -198,4 +198,6 @@ def find_gap(values: Floats, codes: Ints, clusters: Ints, sign: float = 1.0) -> 
     pair = int(np.flatnonzero((first == min(best, worst)) & (second == max(best, worst)))[0])
     half = 0.0 if np.isinf(spread[pair]) else most * float(spread[pair])
     gap = abs(float(means[best] - means[worst]))
+    if (np.count_nonzero(sizes, axis=0)[[best, worst]] < 2).any():
+        return Gap(gap, None, None, best, worst)
     return Gap(gap, gap - half, gap + half, best, worst)

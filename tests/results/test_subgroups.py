@@ -23,6 +23,17 @@ def test_the_gap_lies_between_the_best_and_the_worst_group() -> None:
     assert find_gap(values[:40], codes[:40], np.arange(40)) is None
 
 
+def test_a_gap_of_a_group_that_is_one_patients_has_no_interval() -> None:
+    values, codes = np.array([1.0] * 30 + [0.0, 0.1] * 15), np.repeat([0, 1], 30)
+    apart = find_gap(values, codes, np.arange(60))
+    assert apart is not None
+    assert apart.low is not None
+    for sources in (codes, np.where(codes == 0, 0, np.arange(60))):
+        found = find_gap(values, codes, sources)
+        assert found is not None
+        assert (found.gap, found.low, found.high) == (pytest.approx(0.95), None, None)
+
+
 def test_of_groups_that_are_alike_the_interval_holds_zero() -> None:
     draw = np.random.default_rng(7)
     held = 0

@@ -1,0 +1,40 @@
+"""Who leads and how surely: ties, systems without an interval, and what is not there."""
+
+import numpy as np
+import pytest
+
+from medgen.engine.results.certainty import Field, best_group, pair_words, standing
+
+NAN = float("nan")
+TIED = 0.1 + 0.2  # 0.3, but for its last bit
+
+
+def field(left: list[float], right: list[float], sources: list[int] | None = None) -> Field:
+    clusters = np.arange(len(left)) if sources is None else np.array(sources)
+    return Field(("left", "right"), np.array([left, right], dtype=np.float64), clusters)
+
+
+def test_values_that_differ_in_their_last_bit_are_ties() -> None:
+    (found,) = pair_words(field([0.3] * 40, [TIED] * 40), [(0, 1)])
+    assert (found.wins, found.ties, found.losses) == (0, 40, 0)
+    assert (found.difference, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+    assert found.word == "not shown"
+    lead = standing(field([0.3] * 40, [TIED] * 40))
+    assert lead is not None
+    assert (lead.word, set(lead.leaders)) == ("not shown", {"left", "right"})
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "sources", "best"),
+    [
+        ([1.0, 1.0, 1.0], [0.0, 0.0, 0.0], [0, 0, 0], {"left", "right"}),  # one source
+        ([1.0], [0.0], None, {"left", "right"}),
+        ([1.0, NAN], [NAN, 0.0], None, {"left", "right"}),  # no sample in common
+        ([0.3] * 40, [TIED] * 40, None, {"left", "right"}),
+        ([1.0, 0.9] * 20, [0.0, 0.2] * 20, None, {"left"}),
+        ([1.0, 1.0], [NAN, NAN], None, {"left"}),
+        ([NAN], [NAN], None, set()),
+    ],
+)
+def test_a_system_is_no_worse_until_an_interval_shows_it(left, right, sources, best) -> None:
+    assert set(best_group(field(left, right, sources))) == best
