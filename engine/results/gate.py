@@ -15,13 +15,15 @@ A cell in which every pair is the same or better is sound, whatever the toleranc
 Else, with a tolerance of 0, a candidate that is only as good can be told to be neither.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from medgen.engine.errors import ConfigError
+from medgen.engine.names import check_names
 from medgen.engine.results.columns import Column
 from medgen.engine.results.comparison import (
     ANSWERED,
@@ -40,6 +42,7 @@ from medgen.engine.results.thresholds import Direction
 Word = Literal["pass", "regression", "inconclusive"]
 # Draws of a first look, and the chance up to which it is followed by all of them.
 _LOOK, _SMALL = 999, 0.01
+_DIRECTIONS = get_args(Direction)
 EXIT_CODES: dict[Word, int] = {"pass": 0, "regression": 4, "inconclusive": 5}
 
 
@@ -75,8 +78,12 @@ class GateRules:
         if not 0 <= self.least_coverage <= 1:
             raise ConfigError(f"gate: least_coverage {self.least_coverage} is not a share")
         margins = (self.margin_sd, self.margin_answered, *self.margins.values())
-        if any(m < 0 for m in margins):
-            raise ConfigError("gate: a tolerated loss cannot be negative")
+        if any(not 0 <= m < math.inf for m in margins):
+            raise ConfigError("gate: a tolerated loss is a number from 0 up, and finite")
+        if wrong := [f"{n}: {d}" for n, d in self.directions.items() if d not in _DIRECTIONS]:
+            raise ConfigError(f"gate: directions are higher or lower, not {', '.join(wrong)}")
+        if min(self.least_pairs, self.least_clusters, self.flips or 1) < 0 or self.flips == 0:
+            raise ConfigError("gate: least_pairs and least_clusters are 0 or more, flips 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,27 +145,31 @@ def gate(
     """Judge a candidate against a baseline. `across`: though values were not made alike.
 
     Raises:
-        ConfigError: they share no sample or no value, or a gated value was not made alike.
+        ConfigError: they share no sample or no value, a gated value was not made alike, or the
+            rules name a value that neither has.
         CorruptError: stored rows are damaged.
     """
     rules = rules or GateRules()
     gated: list[PairedColumn] = []
     not_gated: list[str] = []
     left_out: list[str] = []
+    known: list[str] = []
     for column in paired_columns(baseline, candidate, left_out):
+        known += column.left.threshold_names()
         if not _is_gated(column.left.threshold_names(), rules):
             continue
         if direction_of(column.left, column.threshold.direction, rules) is None:
             not_gated.append(column.left.name)
             continue
         gated.append(column)
+    _check_asked(rules, known, left_out)
     unlike = unlike_words(gated)
     if unlike and not across:
         raise refusal(baseline, candidate, unlike)
     kinds = ("all", "task") if rules.by_task else ("all",)
     tested = [c for column in gated for c in cells(column) if c.group.kind in kinds]
     return replace(
-        decide(tested, rules),
+        _with_asked(decide(tested, rules), rules, gated),
         baseline=baseline.name,
         candidate=candidate.name,
         not_gated=tuple(not_gated),
@@ -166,6 +177,37 @@ def gate(
         across=unlike,
         left_out=tuple(left_out),
         stopped=stopped_words(baseline, candidate),
+    )
+
+
+def _check_asked(rules: GateRules, known: Sequence[str], left_out: Sequence[str]) -> None:
+    """Refuse rules for a value that neither side has: they would be kept by no cell."""
+    alone = [part for words in left_out for part in _parts(words.partition(" (")[0])]
+    names = list(dict.fromkeys([*known, *alone]))
+    for field_, given in (
+        *(("metrics", rules.metrics), ("margins", rules.margins)),
+        ("directions", rules.directions),
+    ):
+        check_names(f"gate: {field_} names a value that neither side has,", given, names)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    first, _, last = name.partition(".")
+    return (name, first, last) if last else (name,)
+
+
+def _with_asked(
+    verdict: GateVerdict, rules: GateRules, gated: Sequence[PairedColumn]
+) -> GateVerdict:
+    """The verdict, which is no pass while a value that the rules ask for is not gated."""
+    tested = {name for column in gated for name in column.left.threshold_names()}
+    lacking = [name for name in rules.metrics if name not in tested]
+    if not lacking or verdict.word == "regression":
+        return verdict
+    why = "asked for by the rules and not gated: only one side has it, or it has no direction"
+    own = () if verdict.word == "pass" else verdict.reasons
+    return replace(
+        verdict, word="inconclusive", reasons=(*own, *(f"{name}: {why}" for name in lacking))
     )
 
 

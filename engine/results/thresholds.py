@@ -11,6 +11,7 @@ The name is looked up from the most special to the most general: `metric.output`
 carry a task, and then goes before those without: `ssim@region-edit`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -92,6 +93,15 @@ def _parse(name: str, entry: Any) -> Threshold:
         )
     if (pass_when is None) != (value is None):
         raise ConfigError(f"threshold {name!r}: pass_when and value come together")
+    _check_numbers(name, value, lowest, highest)
     if direction is None and pass_when is not None:
         direction = "lower" if pass_when == "<=" else "higher"
     return Threshold(direction, pass_when, value, lowest, highest)
+
+
+def _check_numbers(name: str, value: float | None, low: float | None, high: float | None) -> None:
+    """A pass mark and a range are finite numbers, and a range goes upwards."""
+    if not all(math.isfinite(x) for x in (value, low, high) if x is not None):
+        raise ConfigError(f"threshold {name!r}: value and range are finite numbers")
+    if low is not None and high is not None and low >= high:
+        raise ConfigError(f"threshold {name!r}: the range [{low:g}, {high:g}] goes downwards")

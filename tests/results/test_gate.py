@@ -1,4 +1,5 @@
 import json
+import math
 import random
 from dataclasses import replace
 
@@ -242,9 +243,36 @@ def test_nothing_to_gate_is_inconclusive(tmp_path):
 
 
 def test_rules_that_make_no_sense_are_refused():
-    for wrong in ({"alpha": 0.0}, {"least_coverage": 2.0}, {"margins": {"psnr": -1.0}}):
+    for wrong in (
+        *(
+            {"alpha": 0.0},
+            {"alpha": math.nan},
+            {"least_coverage": 2.0},
+            {"margins": {"psnr": -1.0}},
+        ),
+        *({"margins": {"psnr": math.nan}}, {"margins": {"psnr": math.inf}}, {"flips": 0}),
+        *({"margin_sd": math.nan}, {"margin_sd": math.inf}, {"margin_answered": math.nan}),
+        *({"directions": {"psnr": "up"}}, {"least_pairs": -1}, {"least_clusters": -1}),
+    ):
         with pytest.raises(ConfigError, match="gate"):
             GateRules(**wrong)
+
+
+@pytest.mark.parametrize("field", ["metrics", "margins", "directions"])
+def test_rules_for_a_value_that_nobody_has_are_refused_with_the_name_that_was_meant(field, three):
+    names = {"metrics": ("pnsr",), "margins": {"pnsr": 1.0}, "directions": {"pnsr": "higher"}}
+    with pytest.raises(ConfigError, match=f"{field} names .*'pnsr'. Did you mean 'psnr'"):
+        gate(*three[:2], GateRules(**{field: names[field]}))
+
+
+def test_a_value_that_is_asked_for_and_that_one_side_lacks_is_no_pass(three, tmp_path):
+    monday, plain = three[0], GateRules(metrics=("answered",), by_task=False)
+    (other, *_) = nights(480, tmp_path, metrics={"ssim": ["ssim"]})
+    for sides in ((monday, other), (other, monday)):
+        assert gate(*sides, plain).word == "pass"
+        verdict = gate(*sides, GateRules(metrics=("psnr",), by_task=False))
+        assert verdict.word == "inconclusive"
+        assert verdict.reasons[0].startswith("psnr: asked for by the rules and not gated")
 
 
 def test_verdict_can_be_shown_and_stored(three):
