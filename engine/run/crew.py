@@ -5,7 +5,7 @@ or whose workers fail at what others can do, or which cannot write, is retired: 
 there. The last machine that a group could use never is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from medgen.engine.limiting import is_limited
@@ -82,7 +82,7 @@ class Crew:
             return None
         asked = self.asked[group]
         fitting = [m for m in self.ledger.places(asked) if not self._full(group, m)]
-        sound = [m for m in fitting if not self.starts.is_barred(group, m)]
+        sound = [m for m in self._untried(group, fitting) if not self.starts.is_barred(group, m)]
         if not sound:
             self._nowhere[group] = state
             return None
@@ -92,6 +92,14 @@ class Crew:
             return self.starts.misgivings(group, machine), free.get("GPU", 0), free.get("CPU", 0)
 
         return min(sound, key=badness)
+
+    def _untried(self, group: str, machines: list[str]) -> list[str]:
+        """Without those where the group has failed, while it may wait for room on others."""
+        tried = [m for m in machines if self.starts.was_tried(group, m)]
+        could = self.ledger.could_hold(self.asked[group]) if tried else []
+        others = (m for m in could if not self.starts.is_barred(group, m))
+        wait = any(not self.starts.was_tried(group, m) for m in others)
+        return [m for m in machines if m not in tried] if wait else machines
 
     def _full(self, group: str, machine: str) -> bool:
         most = self.ledger.machines[machine].most
@@ -157,6 +165,22 @@ class Crew:
             for m in self.groups[group].values()
             if m.ready and m.units < most and not m.alone and not m.leaving
         ]
+
+    def elsewhere(
+        self, group: str, fit: list[Member], bad: Collection[str], alone: bool
+    ) -> list[Member]:
+        """Those of some workers that are to try again what failed; empty: it waits for another.
+
+        On another machine if one of them is there, else by another worker if the group has one.
+        What kills workers (`alone`) waits for another machine that the group works on.
+        """
+        others = [m for m in self.groups[group].values() if not m.leaving]
+        if best := [m for m in fit if m.machine not in bad]:
+            return best
+        if alone and any(m.machine not in bad for m in others):
+            return []
+        best = [m for m in fit if m.name not in bad]
+        return best or ([] if any(m.name not in bad for m in others) else fit)
 
     def _holds(self, group: str) -> int:
         return max(1, self.plan.groups[group].resources.in_flight)

@@ -227,10 +227,8 @@ class Driver:
             return False
         slot = slot_of(unit)
         if bad := self.trust.blame.places_to_avoid(slot):
-            fit = [m for m in fit if m.machine not in bad] or fit
-            fit = [m for m in fit if m.name not in bad] or fit
-            others = any(m.name not in bad for m in self.crew.groups[unit.group].values())
-            if others and all(m.name in bad for m in fit):
+            fit = self.crew.elsewhere(unit.group, fit, bad, alone)
+            if not fit:
                 return False  # one that is busy or starting will take it
         self._hand(unit, min(fit, key=lambda m: m.units), alone)
         return True

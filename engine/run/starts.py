@@ -16,6 +16,7 @@ class Starts:
     _failed: dict[tuple[str, str], int] = field(default_factory=dict)  # (group, machine), in a row
     _sound: set[str] = field(default_factory=set)  # groups that have started somewhere
     _shunned: set[tuple[str, str]] = field(default_factory=set)  # (group, machine)
+    _tried: set[tuple[str, str]] = field(default_factory=set)  # (group that did nothing, machine)
     _deaths: dict[str, int] = field(default_factory=dict)  # of a group, in a row
     _until: dict[str, float] = field(default_factory=dict)  # group -> when it may start again
 
@@ -45,6 +46,7 @@ class Starts:
         """A unit of the group is done: its deaths were chance."""
         self._deaths.pop(group, None)
         self._until.pop(group, None)
+        self._tried = {(g, m) for g, m in self._tried if g != group}
 
     def retire(self, machine: str, why: str) -> None:
         """Start nothing there any more."""
@@ -54,6 +56,15 @@ class Starts:
     def shun(self, group: str, machine: str) -> None:
         """Start the group elsewhere while there is room: units failed there."""
         self._shunned.add((group, machine))
+
+    def try_elsewhere(self, group: str, machine: str) -> None:
+        """Start the group there only when no other machine could ever hold it, until it works."""
+        self._tried.add((group, machine))
+        self.version += 1
+
+    def was_tried(self, group: str, machine: str) -> bool:
+        """Whether the group is to be tried elsewhere first."""
+        return (group, machine) in self._tried
 
     def failures(self, group: str, machine: str) -> int:
         """Starts of the group that failed there, in a row."""

@@ -43,13 +43,16 @@ class Trust:
     def note_success(self, group: str, out: Out) -> list[tuple[Culprit, Outcome]]:
         """A unit came back done. Returns machines that are to be ended for what failed before.
 
-        With the first unit that a group has done, what failed of it elsewhere counts.
+        With the first unit that a group has done, what failed of it elsewhere counts. A merge asks
+        nothing of a device: it only shows that the store can be written.
         """
+        self.refused.pop(out.machine, None)
+        if out.unit.merge:
+            return []
         first = group not in self.blame.proven
         self.crashed.pop(group, None)
         self.blame.note_success(group, out.worker, out.machine, out.slot)
         self.crew.starts.note_work(group)
-        self.refused.pop(out.machine, None)
         bad = [name for name in self.blame.suspects() if self.blame.is_bad(name)] if first else []
         found = ((self.retire(name, group, self._words[name]), self._words[name]) for name in bad)
         return [(culprit, why) for culprit, why in found if culprit]
@@ -68,14 +71,17 @@ class Trust:
     def _note_crash(self, outcome: Outcome, out: Out) -> Culprit | None:
         """A worker's process died, or was ended in a unit that hung: the next is made elsewhere.
 
-        Parts of a shard are one unit here: one sample may kill the workers of all.
+        Parts of a shard are one unit here, since one sample may kill the workers of all that hold
+        it; parts of one sample are told apart.
         """
+        low, high = out.unit.positions or (0, 0)
+        unit = out.unit if high - low == 1 else replace(out.unit, positions=None)
         self.crashed.setdefault(outcome.group, set()).add(out.machine)
         self.blame.avoid(out.slot, out.worker, out.machine)
         self.crew.starts.shun(outcome.group, out.machine)
-        return self._hold_against(
-            outcome, replace(out, slot=slot_of(replace(out.unit, positions=None)))
-        )
+        if outcome.group not in self.blame.proven:
+            self.crew.starts.try_elsewhere(outcome.group, out.machine)
+        return self._hold_against(outcome, replace(out, slot=slot_of(unit)))
 
     def others_work(self, group: str) -> bool:
         """Whether workers of a group are at work on machines where none of it has died lately."""
@@ -109,7 +115,7 @@ class Trust:
             return None
         ended: tuple[str, ...] = ()
         if self._has_elsewhere(out.machine, group):
-            self.crew.starts.shun(group, out.machine)
+            self.crew.starts.try_elsewhere(group, out.machine)
             members = self.crew.groups[group].values()
             ended = tuple(m.name for m in members if m.machine == out.machine)
         elif self.crew.sound(group) > 1:

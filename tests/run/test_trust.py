@@ -1,6 +1,6 @@
 """Starts and failures count by machine, and the last place that a group has is never taken away."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -129,14 +129,38 @@ def test_where_workers_die_others_are_started_last_and_units_are_not_tried_again
     assert not trust.others_work(group)
 
 
+def killing(crew: Crew, trust: Trust, group: str, parts: Sequence[tuple[int, int]]) -> None:
+    """Parts of one shard kill the two workers of a machine in turn."""
+    for number, positions in enumerate(parts):
+        outcome, out = failing(crew, group, on(crew, "m0")[number % 2], 0, "ActorDiedError")
+        part = replace(out.unit, positions=positions)
+        out = replace(out, unit=part, slot=slot_of(part))
+        trust.note_failure(replace(outcome, kind="crashed", unit=part), out)
+
+
+def test_samples_of_a_shard_that_kill_workers_one_by_one_speak_against_their_machine(
+    staffed: Staffed,
+) -> None:
+    crew, trust, group = staffed(2)
+    works(crew, trust, group, on(crew, "m1")[0])
+    killing(crew, trust, group, [(low, low + 1) for low in range(4)])
+    assert crew.starts.retired.keys() == {"m0"}
+
+
+def test_a_merge_shows_nothing_of_a_machine(staffed: Staffed) -> None:
+    crew, trust, group = staffed(2)
+    works(crew, trust, group, on(crew, "m1")[0])
+    killing(crew, trust, group, [(low, low + 1) for low in range(3)])
+    _, out = failing(crew, group, on(crew, "m0")[0], 7, "ActorDiedError")
+    trust.note_success(group, replace(out, unit=replace(out.unit, merge=True)))
+    killing(crew, trust, group, [(9, 10)])
+    assert crew.starts.retired.keys() == {"m0"}
+
+
 def test_parts_of_a_shard_that_kill_workers_speak_against_no_machine(staffed: Staffed) -> None:
     crew, trust, group = staffed(2)
     works(crew, trust, group, on(crew, "m1")[0])
-    for low in range(8):
-        outcome, out = failing(crew, group, on(crew, "m0")[low % 2], 0, "ActorDiedError")
-        part = replace(out.unit, positions=(low, low + 1))
-        out = replace(out, unit=part, slot=slot_of(part))
-        trust.note_failure(replace(outcome, kind="crashed", unit=part), out)
+    killing(crew, trust, group, [(0, 256 >> half) for half in range(8)])
     assert not crew.starts.retired
     for shard in range(1, 4):
         outcome, out = failing(crew, group, on(crew, "m0")[0], shard, "ActorDiedError")
