@@ -48,16 +48,17 @@ def with_images(sample: Sample, images: Sequence[Image], around: tuple[str, str]
 
 def _in_places(text: str, images: Sequence[Image]) -> list[Part]:
     """The text, cut at the marks of the images that stand in it."""
-    marks = sorted(
-        (text.index(image.place), at)
-        for at, image in enumerate(images)
-        if image.place in text
-        if image.place
-    )
+    marks: list[tuple[int, int]] = []
+    ends: dict[str, int] = {}  # of the last of equal marks, each of which is one image
+    for at, image in enumerate(images):
+        start = text.find(image.place, ends.get(image.place, 0)) if image.place else -1
+        if start >= 0:
+            marks.append((start, at))
+            ends[image.place] = start + len(image.place)
     pieces: list[Part] = []
     end = 0
-    for start, at in marks:
-        if start < end:  # two images of one mark: the second stands before the text
+    for start, at in sorted(marks):
+        if start < end:  # a mark inside another: its image stands before the text
             continue
         pieces += [text[end:start], images[at]]
         end = start + len(images[at].place)

@@ -73,6 +73,15 @@ def test_images_stand_at_their_marks_after_their_labels_or_before_the_text() -> 
     )
 
 
+def test_each_of_equal_marks_takes_one_image_in_their_order() -> None:
+    three = tuple(Image(name, place="<image>") for name in (b"one", b"two", b"three"))
+    of = sample(instruction="Then <image> and now <image>: worse?", input_images=three)
+    assert asked(of)[-1].parts == (
+        three[2], "Instruction: Then", three[0], "and now", three[1],
+        f": worse?\n\n{PROMPTS['answer/1'].asks['text']}",
+    )  # fmt: skip
+
+
 def test_no_mark_is_broken_by_another_that_it_begins_with() -> None:
     ten = Image(b"ten", place="<image 10>")
     of = sample(instruction="<image 10>, <image 1>", input_images=(replace(ONE, label=""), ten))
