@@ -1,74 +1,28 @@
 """Rows on their way to items: joined, taken apart, filtered, put together."""
 
 import hashlib
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
-
-import msgspec
 
 from medgen.adapters.sources.folder import FaultyContent, Folder
+from medgen.adapters.tables.joins import Counted, Shelf, collect, join_rows, key_of
 from medgen.adapters.tables.lines import FaultyRow
-from medgen.adapters.tables.paths import Collected, Missing, as_text, at
+from medgen.adapters.tables.paths import Missing, as_text, at
 from medgen.adapters.tables.rows import Found, Place, Tables
 from medgen.adapters.tables.settings import (
+    Cell,
     Group,
-    Join,
     Plain,
     RecordsMapping,
     Value,
-    as_files,
     conditions,
     joins_of,
 )
 from medgen.adapters.tables.talks import Gathered, converse
-from medgen.adapters.tables.values import Row, holds, is_empty, list_of
+from medgen.adapters.tables.values import Row, evaluate, holds, list_of
 
 _MOST_ELEMENTS = 10_000  # items of one row
 _MOST_DEMONSTRATIONS = 256
-_PLACES = ("_path", "_file", "_folder", "_archive", "_row")
-
-
-@dataclass
-class Counted:
-    """What went by."""
-
-    rows: int = 0
-    columns: set[str] = field(default_factory=set)
-
-
-class Shelf:
-    """Rows on the local disk: memory holds where each begins."""
-
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="medgen-rows-")  # noqa: SIM115 - closed below
-        self._end = 0
-
-    def put(self, row: Row) -> tuple[int, int]:
-        """Where the row lies.
-
-        Raises:
-            FaultyContent: it holds what cannot be kept, such as half a character.
-        """
-        try:
-            data = msgspec.msgpack.encode(row, enc_hook=str)
-        except (ValueError, OverflowError) as err:
-            raise FaultyContent(f"the row cannot be kept ({err})") from err
-        self._file.seek(self._end)
-        self._file.write(data)
-        place = (self._end, len(data))
-        self._end += len(data)
-        return place
-
-    def get(self, place: tuple[int, int]) -> dict[str, object]:
-        """The row that lies there."""
-        self._file.seek(place[0])
-        return msgspec.msgpack.decode(self._file.read(place[1]), type=dict[str, object])
-
-    def close(self) -> None:
-        """Give the disk back."""
-        self._file.close()
 
 
 def gather(
@@ -77,15 +31,16 @@ def gather(
     """The rows of every item, or what is wrong with one."""
     found: Iterator[Found] = iter(_count(tables, counted))
     for join in joins_of(mapping):
-        found = _join(found, join, folder, counted)
+        found = join_rows(found, join, folder, counted)
     found = _apart(found, mapping)
     found = _filter(found, mapping)
+    gathered = _single(found) if mapping.group is None else _together(found, mapping.group)
     if mapping.conversation is not None:
-        yield from converse(found, mapping.conversation)
-        return
-    if mapping.group is not None:
-        yield from _together(found, mapping.group)
-        return
+        gathered = converse(gathered, mapping.conversation)
+    yield from gathered
+
+
+def _single(found: Iterator[Found]) -> Iterator[Gathered]:
     for place, row in found:
         if isinstance(row, FaultyRow):
             yield Gathered(place, fault=row.what)
@@ -101,58 +56,6 @@ def _count(tables: Tables, counted: Counted) -> Iterator[Found]:
         yield place, row
 
 
-def _join(found: Iterator[Found], join: Join, folder: Folder, counted: Counted) -> Iterator[Found]:
-    drop = join.unmatched == "drop"
-    with closing(Shelf()) as shelf:
-        index: dict[str, tuple[int, int]] = {}
-        yield from _shelve(Tables(folder, as_files(join.files), None), join, shelf, index, counted)
-        used: set[str] = set()
-        for place, row in found:
-            if isinstance(row, FaultyRow):
-                yield place, row
-                continue
-            key = _key(row, join.by)
-            if key in index:
-                used.add(key)
-                yield place, {**shelf.get(index[key]), **row}
-            elif not drop:
-                what = f"key {join.by!r} {key!r} has no row in the joined table"
-                yield place, FaultyRow(f"{what}; `unmatched: drop` leaves such rows out")
-        for key in () if drop else index:
-            if key not in used:
-                what = f"key {join.by!r} {key!r} of the joined table has no row"
-                yield Place(_name_of(join), None), FaultyRow(what)
-
-
-def _shelve(
-    tables: Tables, join: Join, shelf: Shelf, index: dict[str, tuple[int, int]], counted: Counted
-) -> Iterator[Found]:
-    """Lays the joined table away by its key; what is wrong with it comes out."""
-    own = join.key or join.by
-    for place, row in tables:
-        if isinstance(row, FaultyRow):
-            yield place, row
-            continue
-        key = _key(row, own)
-        if not key or key in index:
-            why = "stands twice" if key else "is empty"
-            yield place, FaultyRow(f"key {own!r} {key!r} {why} in the joined table")
-            continue
-        counted.columns.update(row)
-        # Where a row lies is said of the first table's.
-        index[key] = shelf.put({n: v for n, v in row.items() if n not in _PLACES})
-
-
-def _name_of(join: Join) -> str:
-    glob = as_files(join.files).glob
-    return glob if isinstance(glob, str) else glob[0]
-
-
-def _key(row: Row, column: str) -> str:
-    value = at(row, column)
-    return "" if isinstance(value, Missing) or is_empty(value) else as_text(value, column).strip()
-
-
 def _apart(found: Iterator[Found], mapping: RecordsMapping) -> Iterator[Found]:
     if isinstance(mapping.each, dict):
         return _beside(found, mapping.each) if mapping.each else found
@@ -165,14 +68,18 @@ def _apart(found: Iterator[Found], mapping: RecordsMapping) -> Iterator[Found]:
 
 
 def _elements(
-    found: Iterator[Found], each: str | list[dict[str, Plain]], name: str
+    found: Iterator[Found], each: str | list[dict[str, Plain | Cell]], name: str
 ) -> Iterator[Found]:
     """A row for every element; what the row was an element of itself is `outer`."""
     for place, row in found:
         if isinstance(row, FaultyRow):
             yield place, row
             continue
-        elements = [*each] if isinstance(each, list) else at(row, each)
+        try:
+            elements = _objects(each, row) if isinstance(each, list) else at(row, each)
+        except FaultyContent as err:
+            yield place, FaultyRow(f"`each`: {err}")
+            continue
         names: list[str] | None = None
         if isinstance(elements, Mapping):
             names, elements = [*map(str, elements)], [*elements.values()]
@@ -185,6 +92,22 @@ def _elements(
                 outer = {"outer": row["item"]} if "item" in row else {}
                 named = {"_name": names[number]} if names else {}
                 yield place, {**row, **outer, **named, "item": element, "_number": number}
+
+
+def _objects(each: list[dict[str, Plain | Cell]], row: Row) -> list[object]:
+    """The objects of `each`, with values of the row where they name some."""
+    return [
+        {
+            name: _of_row(value, row) if isinstance(value, Cell) else value
+            for name, value in one.items()
+        }
+        for one in each
+    ]
+
+
+def _of_row(value: Cell, row: Row) -> object:
+    found = evaluate(value, row)
+    return None if isinstance(found, Missing) else found
 
 
 def _beside(found: Iterator[Found], each: Mapping[str, Value]) -> Iterator[Found]:
@@ -220,7 +143,12 @@ def _filter(found: Iterator[Found], mapping: RecordsMapping) -> Iterator[Found]:
         if not holds(wanted, row) or any(holds({n: v}, row) for n, v in unwanted.items()):
             continue
         if mapping.unique:
-            digest = hashlib.sha256(_key(row, mapping.unique).encode("utf-8", "replace")).digest()
+            try:
+                key = key_of(row, mapping.unique)
+            except FaultyContent as err:
+                yield place, FaultyRow(f"`unique`: {err}")
+                continue
+            digest = hashlib.sha256(key.encode("utf-8", "replace")).digest()
             if digest in seen:
                 continue
             seen.add(digest)
@@ -235,7 +163,7 @@ def _together(found: Iterator[Found], group: Group) -> Iterator[Gathered]:
                 yield Gathered(place, fault=row.what)
                 continue
             try:
-                key, rank = _key(row, group.by), _rank(row, group.order)
+                key, rank = key_of(row, group.by), _rank(row, group.order)
                 if not key:
                     raise FaultyContent(f"`group`: {group.by!r} is empty")
                 listed = members.setdefault(key, [])
@@ -250,14 +178,9 @@ def _together(found: Iterator[Found], group: Group) -> Iterator[Gathered]:
                 continue
             rows = tuple(shelf.get(where) for *_, where in listed)
             if group.collect:
-                yield Gathered(listed[0][2], (_collect(rows, group.collect),))
+                yield Gathered(listed[0][2], (collect(rows, group.collect),))
             else:
                 yield Gathered(listed[-1][2], rows)
-
-
-def _collect(rows: Sequence[Row], columns: Sequence[str]) -> Row:
-    """One row of several: the first, with these columns of all."""
-    return {**rows[0], **{name: Collected(row.get(name) for row in rows) for name in columns}}
 
 
 def _rank(row: Row, column: str) -> float:

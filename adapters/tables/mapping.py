@@ -40,7 +40,10 @@ def read_mapping(given: Mapping[str, object], where: str) -> RecordsMapping:
         mapping = read(RecordsMapping, given, where)
     except ConfigError as err:
         example = next((e for key, e in _EXAMPLES.items() if f"sample.{key}: " in str(err)), "")
-        raise ConfigError(f"{err}{example and f'; for example {example}'}") from err
+        example = example and f"; for example {example}"
+        if "of: a text is expected, not {" in str(err):
+            example = "; what works on a value stands beside its `of`: {of: column, match: …}"
+        raise ConfigError(f"{err}{example}") from err
     check_values(mapping, where)
     _check_files(mapping.files, f"{where}, files")
     for join in joins_of(mapping):
@@ -58,8 +61,11 @@ def _check_whole(mapping: RecordsMapping, where: str) -> None:
     given = mapping.each if isinstance(mapping.each, list) else []
     if any(isinstance(one, str) for one in given) and any(isinstance(one, dict) for one in given):
         raise ConfigError(f"{where}.each: columns or objects, not both")
-    if mapping.conversation and mapping.group:
-        raise ConfigError(f"{where}: `group` and `conversation` cannot both be said")
+    if mapping.conversation and mapping.group and not mapping.group.collect:
+        raise ConfigError(f"{where}: with `conversation`, `group` needs `collect`")
+    talk = mapping.conversation
+    if talk and not talk.of and not (talk.role and talk.text):
+        raise ConfigError(f"{where}.conversation needs `of`, or columns as `role` and `text`")
     sample = mapping.sample
     for name in ("instruction", "task"):
         fields = [sample, *sample.variants] if not sample.variants else sample.variants

@@ -5,11 +5,14 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from medgen.adapters.sources.folder import FaultyContent
+from medgen.engine.bounds import RECORD
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d*)\]")
 _BRACES = re.compile(r"\{([^{}]+)\}")
+_PADDED = re.compile(r"(.+):0(\d{1,2})")  # {n:05}: at least five characters, zeros before
 _RANGE = re.compile(r"(-?\d+|[A-Za-z])\.\.(-?\d+|[A-Za-z])")
 _MOST_OF_A_RANGE = 100
+_MOST_TEXTS = 10_000  # that one text becomes, of columns that hold lists
 
 
 class Missing:
@@ -43,34 +46,61 @@ def root_of(path: str, names: Mapping[str, object] | frozenset[str]) -> str:
 
 def columns_of(text: str) -> list[str]:
     """The columns that a column path or a text with braces reads."""
-    return _BRACES.findall(text) if "{" in text else [text]
+    return [_width_in(name)[0] for name in _BRACES.findall(text)] if "{" in text else [text]
 
 
 def fill(text: str, row: Mapping[str, object]) -> object:
-    """A column's value, or a text with every `{column}` fill in; None when one is empty.
+    """A column's value, or a text with every `{column}` filled in; None when one is empty.
+
+    Of columns that hold lists of one length, a list of such texts; `{column:05}` puts zeros before.
 
     Raises:
-        FaultyContent: a column in braces holds a list or an object.
+        FaultyContent: a column in braces holds an object, or lists are of different lengths.
     """
     if "{" not in text:
         return at(row, text)
-    several = {n: v for n in columns_of(text) if isinstance(v := at(row, n), Collected)}
-    if several:
-        count = max(map(len, several.values()))
-        each = ({**row, **{n: v[place] for n, v in several.items()}} for place in range(count))
-        return Collected(fill(text, one) for one in each)
+    named = {name: at(row, name) for name in columns_of(text)}
+    if any(isinstance(value, list) for value in named.values()):
+        return _fill_each(text, named)
     parts: list[str] = []
     end = 0
     for found in _BRACES.finditer(text):
-        value = at(row, found[1])
+        name, width = _width_in(found[1])
+        value = at(row, name)
         if isinstance(value, Missing):
             return MISSING
-        words = as_text(value, found[1])
+        words = as_text(value, name)
         if not words:
             return None
+        words = words.zfill(width)
         parts += [text[end : found.start()], words]
         end = found.end()
     return "".join((*parts, text[end:]))
+
+
+def _fill_each(text: str, named: Mapping[str, object]) -> Collected:
+    """The text for every element of the lists that its columns hold."""
+    lists = {name: value for name, value in named.items() if isinstance(value, list)}
+    lengths = {name: len(values) for name, values in lists.items()}
+    count = max(lengths.values())
+    if min(lengths.values()) != count or count > _MOST_TEXTS:
+        told = ", ".join(f"{name} has {length:,}" for name, length in lengths.items())
+        what = f"{text!r} needs lists of one length, at most {_MOST_TEXTS:,}"
+        raise FaultyContent(f"{what}, and {told}")
+    made, characters = Collected(), 0
+    for place in range(count):
+        one = fill(text, {**named, **{name: values[place] for name, values in lists.items()}})
+        characters += len(one) if isinstance(one, str) else 0
+        if characters > RECORD.bytes:
+            raise FaultyContent(f"{text!r} makes texts of more than {RECORD.bytes:,} characters")
+        made.append(one)
+    return made
+
+
+def _width_in(name: str) -> tuple[str, int]:
+    """The column that stands in braces, and how wide it is made."""
+    found = _PADDED.fullmatch(name)
+    return (found[1], int(found[2])) if found else (name, 0)
 
 
 def as_text(value: object, what: str) -> str:

@@ -100,7 +100,7 @@ class Gallery:
         for name, value in self._cells(picture, row):
             found = list(self._fitting(picture, as_text(value, picture.of), row))
             if not found and not picture.optional:
-                raise FaultyContent(f"no picture fits {as_text(value, picture.of)[:80]!r}")
+                raise FaultyContent(self._why_none_fits(picture, as_text(value, picture.of), row))
             self.absent += not found
             yield from ((name, one) for one in found)
 
@@ -121,6 +121,15 @@ class Gallery:
             if shape.fullmatch(name) and f".{name.rpartition('.')[2].lower()}" in PICTURES:
                 yield f"{above}/{name}" if above else name
 
+    def _why_none_fits(self, picture: Picture, pattern: str, row: Row) -> str:
+        what = f"no picture fits {pattern[:80]!r}"
+        if has_wildcards(pattern.rpartition("/")[0]):
+            return f"{what}: `*` and `?` are read in the last part of a path only"
+        if self._archive(picture, row):
+            return what
+        there = self._there(self._full(picture, pattern, row)[1])
+        return f"{what};{there}" if there else what
+
     def _archive(self, picture: Picture, row: Row) -> str:
         archive = picture.archive
         if "{" in archive and "," not in archive:
@@ -138,7 +147,8 @@ class Gallery:
         for column, name in expand(picture.of):
             found = work(fill(column, row), picture)
             for value in found if isinstance(found, list) else [found]:
-                if is_empty(value) and (name or not isinstance(found, list)):
+                left_out = name or picture.optional or not isinstance(found, list)
+                if is_empty(value) and left_out:
                     continue
                 any_found = True
                 yield name, value

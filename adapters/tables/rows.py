@@ -76,7 +76,8 @@ class Tables:
     def _file(self, place: Inside, name: str, named: Mapping[str, str]) -> Iterator[Found]:
         where = f"{place.name}/{name}" if place.name else name
         told = _places_of(place, name)
-        if _suffix(name) in PICTURES and not self._files.delimiter:
+        plainly = not self._files.delimiter and self._files.form != "text"
+        if _suffix(name) in PICTURES and plainly:
             yield Place(where, None), {**named, **told, "_row": 0}
             return
         row: int | None = None
@@ -98,7 +99,9 @@ class Tables:
         self, name: str, file: BinaryIO
     ) -> Iterator[tuple[int, dict[str, object] | FaultyRow]]:
         suffix = _suffix(name)
-        if self._files.delimiter or suffix in _DELIMITERS:
+        if self._files.form == "text":
+            yield 1, {"_text": _text(file, self._files.encoding)}
+        elif self._files.delimiter or suffix in _DELIMITERS:
             delimiter = self._files.delimiter or _DELIMITERS[suffix]
             header, encoding = self._files.header, self._files.encoding
             yield from separate(file, delimiter, header, RECORD.bytes, encoding)
@@ -110,15 +113,16 @@ class Tables:
             rows = columnar.parquet_rows(file, self._wanted, RECORD.bytes)
             yield from enumerate(rows, 1)
         elif suffix == ".txt":
-            yield 1, {"_text": _text(file)}
+            yield 1, {"_text": _text(file, self._files.encoding)}
         elif suffix in (".arrow", ".feather"):
             yield from enumerate(columnar.arrow_rows(file, self._wanted, RECORD.bytes), 1)
         else:
             raise FaultyContent(
                 f"a file {suffix or 'without ending'} is no table that is read: .parquet, .arrow, "
                 ".jsonl, .json, .csv, .tsv (also .gz), .txt and pictures, each of which is a row; "
-                "lines of another kind need a `delimiter`, a spreadsheet is saved as .csv first, "
-                "and `in` names a zip or tar in which tables lie"
+                "lines of another kind need a `delimiter`, `as: text` takes a whole file (XML …) "
+                "as a row, a spreadsheet is saved as .csv first, and `in` names a zip or tar in "
+                "which tables lie"
             )
 
     def _json_lines(self, file: BinaryIO) -> Iterator[tuple[int, dict[str, object] | FaultyRow]]:
@@ -166,14 +170,15 @@ def _refuse_twice(named: Mapping[str, str], row: Mapping[str, object]) -> None:
         raise FaultyContent(f"{twice[0]!r} is a column and a name in the pattern; rename it")
 
 
-def _text(file: BinaryIO) -> str:
+def _text(file: BinaryIO, encoding: str) -> str:
     data = file.read(RECORD.bytes + 1)
     if len(data) > RECORD.bytes:
         raise FaultyContent(f"a text of more than {RECORD.bytes:,} bytes; lines need a `delimiter`")
     try:
-        return data.decode("utf-8-sig").strip()
+        return data.decode(encoding).removeprefix("\ufeff").strip()
     except UnicodeDecodeError as err:
-        raise FaultyContent(f"not UTF-8 text ({err.reason} at byte {err.start})") from err
+        what = f"not {encoding.upper()} text ({err.reason} at byte {err.start})"
+        raise FaultyContent(f"{what}; `encoding` says another") from err
 
 
 def _suffix(name: str) -> str:

@@ -132,9 +132,10 @@ class Files(Settings, frozen=True, kw_only=True):
     glob: str | list[str]
     archive: str = msgspec.field(default="", name="in")  # zip or tar that holds them; a pattern
     rows: str = ""  # path to the rows of a JSON file: samples, *, *.test
-    form: Literal["rows", "columns"] = msgspec.field(default="rows", name="as")  # of JSON
+    # `columns` of JSON; `text`: a file is one row, with all that it says in `_text`.
+    form: Literal["rows", "columns", "text"] = msgspec.field(default="rows", name="as")
     delimiter: str = ""
-    encoding: str = "utf-8"  # of lines with a delimiter
+    encoding: str = "utf-8"  # of lines with a delimiter, and of `text`
     # Of a file of lines that has none, and of rows of JSON that are lists.
     header: list[str] = msgspec.field(default_factory=list)
 
@@ -158,7 +159,7 @@ class Conversation(Settings, frozen=True, kw_only=True):
     Messages have a role and a text, or both a question and an answer, or are texts in turns.
     """
 
-    of: str
+    of: str = ""  # empty: `role` and `text` are columns, lists that stand side by side
     role: str = ""  # key of the role; empty: `role` or `from`
     text: str = ""  # key of the words; empty: `content`, `value` or `text`
     user: list[str] = msgspec.field(default_factory=lambda: ["user", "human", "question"])
@@ -176,7 +177,9 @@ class Join(Settings, frozen=True, kw_only=True):
     files: str | list[str] | Files
     by: str
     key: str = ""  # its column in the second table, where that is called otherwise
-    unmatched: Literal["fault", "drop"] = "fault"  # rows of either table without a partner
+    # Rows of either table without a partner; `keep` drops those of the second table only.
+    unmatched: Literal["fault", "drop", "keep"] = "fault"
+    collect: list[str] = msgspec.field(default_factory=list)  # lists, of all rows with that key
 
 
 class Expected(Settings, frozen=True, kw_only=True):
@@ -195,7 +198,7 @@ class RecordsMapping(Settings, frozen=True, kw_only=True):
     where: dict[str, Plain | list[Plain]] = msgspec.field(default_factory=dict)
     unless: dict[str, Plain | list[Plain]] = msgspec.field(default_factory=dict)
     unique: str = ""
-    each: str | list[str | dict[str, Plain]] | dict[str, Value] = ""
+    each: str | list[str | dict[str, Plain | Cell]] | dict[str, Value] = ""
     group: Group | None = None
     conversation: Conversation | None = None
     join: Join | list[Join] | None = None

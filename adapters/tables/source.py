@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 
 from medgen.adapters.sources.folder import FaultyContent, Folder
 from medgen.adapters.sources.records import ahead
-from medgen.adapters.tables.gather import Counted, gather
+from medgen.adapters.tables.gather import gather
 from medgen.adapters.tables.items import ItemMaker, content_id
+from medgen.adapters.tables.joins import Counted
 from medgen.adapters.tables.paths import root_of
 from medgen.adapters.tables.pictures import Gallery, Limits
 from medgen.adapters.tables.rows import Place, Tables
@@ -182,17 +183,25 @@ def _sample(maker: ItemMaker, gathered: Gathered) -> Sample | str:
 
 def _make(maker: ItemMaker, gathered: Gathered) -> Sample:
     *before, last = gathered.rows
+    sample = maker.sample(last)
     turns: list[Turn] = []
     for row in before:
         if gathered.talk:
-            turns.append(Turn("user", maker.instruction(row)))
+            turns.append(Turn("user", _without_marks(maker.instruction(row), sample)))
             turns.append(Turn("assistant", str(row["_answer"])))
             continue
         shown = maker.sample(row)
         pictures = (*shown.context_images, *shown.input_images)
         turns.append(Turn("user", shown.instruction, pictures))
         turns.append(Turn("assistant", _answer_of(shown)))
-    return replace(maker.sample(last), turns=tuple(turns))
+    return replace(sample, turns=tuple(turns))
+
+
+def _without_marks(words: str, sample: Sample) -> str:
+    """What was said earlier, without the marks of pictures: they stand by the last question."""
+    for image in sample.input_images:
+        words = words.replace(image.place, "") if image.place else words
+    return words.strip()
 
 
 def _answer_of(sample: Sample) -> str:

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from medgen.adapters.sources.folder import FaultyContent
-from medgen.adapters.tables.lines import FaultyRow
 from medgen.adapters.tables.paths import Missing, as_text, at
-from medgen.adapters.tables.rows import Found, Place
+from medgen.adapters.tables.rows import Place
 from medgen.adapters.tables.settings import Conversation
 from medgen.adapters.tables.values import Row, same
 
@@ -25,16 +24,17 @@ class Gathered:
     talk: bool = False  # the rows are turns of one conversation, which has its pictures once
 
 
-def converse(found: Iterator[Found], talk: Conversation) -> Iterator[Gathered]:
+def converse(gathered: Iterator[Gathered], talk: Conversation) -> Iterator[Gathered]:
     """The rows of every item: one for each question, with `_question`, `_answer`, `_number`."""
-    for place, row in found:
-        if isinstance(row, FaultyRow):
-            yield Gathered(place, fault=row.what)
+    for one in gathered:
+        if one.fault:
+            yield one
             continue
+        row = one.rows[-1]
         try:
-            pairs = list(_pairs(at(row, talk.of), talk))
+            pairs = list(_pairs(_messages(row, talk), talk))
         except FaultyContent as err:
-            yield Gathered(place, fault=f"`conversation`: {err}")
+            yield Gathered(one.place, fault=f"`conversation`: {err}")
             continue
         rows = [
             {**row, "_question": question, "_answer": answer, "_number": number}
@@ -42,34 +42,62 @@ def converse(found: Iterator[Found], talk: Conversation) -> Iterator[Gathered]:
         ]
         first = 1 if talk.asks == "every" else len(rows)
         for count in range(first, len(rows) + 1):
-            yield Gathered(place, tuple(rows[:count]), talk=True)
+            yield Gathered(one.place, tuple(rows[:count]), talk=True)
 
 
-def _pairs(messages: object, talk: Conversation) -> Iterator[tuple[str, str]]:
-    """Every question that was answered, with its answer.
+def _messages(row: Row, talk: Conversation) -> list[object]:
+    """The messages of a row, or of the columns of their roles and words.
 
     Raises:
-        FaultyContent: there is no list of messages, or none of them is answered.
+        FaultyContent: there is no list of them, or there are too many.
     """
-    if not isinstance(messages, list) or not 1 <= len(messages) <= _MOST_MESSAGES:
-        missing = " (there is no such column)" if isinstance(messages, Missing) else ""
-        raise FaultyContent(f"{talk.of!r} is no list of 1 to {_MOST_MESSAGES:,} messages{missing}")
-    asked, answered = "", False
+    if talk.of:
+        return _list(row, talk.of)
+    roles, words = _list(row, talk.role), _list(row, talk.text)
+    if len(roles) != len(words):
+        raise FaultyContent(f"{len(roles)} of {talk.role!r} and {len(words)} of {talk.text!r}")
+    return [{talk.role: role, talk.text: said} for role, said in zip(roles, words, strict=True)]
+
+
+def _list(row: Row, column: str) -> list[object]:
+    found = at(row, column)
+    if not isinstance(found, list) or not 1 <= len(found) <= _MOST_MESSAGES:
+        missing = " (there is no such column)" if isinstance(found, Missing) else ""
+        raise FaultyContent(f"{column!r} is no list of 1 to {_MOST_MESSAGES:,} messages{missing}")
+    return found
+
+
+def _pairs(messages: list[object], talk: Conversation) -> Iterator[tuple[str, str]]:
+    """Every question with its answer; that of a last question without one is empty.
+
+    Raises:
+        FaultyContent: there is no question.
+    """
+    asked, any_asked = "", False
+    for speaker, words in _spoken(messages, talk):
+        if speaker == "user":
+            asked = f"{asked}\n{words}" if asked else words
+        elif asked:
+            yield asked, words
+            asked, any_asked = "", True
+    # A question that nobody answered in it is the one that is asked, and its answer a column.
+    if asked and talk.asks == "last":
+        yield asked, ""
+    elif not any_asked:
+        raise FaultyContent(f"{talk.of or talk.text!r} has no question with an answer behind it")
+
+
+def _spoken(messages: list[object], talk: Conversation) -> Iterator[tuple[str, str]]:
+    """Who says what, but for what is empty and for the words of the system."""
     for number, message in enumerate(messages):
         if talk.question:
-            asked, reply = _words(message, (talk.question,)), _words(message, (talk.answer,))
+            said = [("user", _words(message, (talk.question,)))]
+            said.append(("assistant", _words(message, (talk.answer,))))
         elif isinstance(message, str):
-            asked, reply = (asked, message) if number % 2 else (message, "")
+            said = [("assistant" if number % 2 else "user", message)]
         else:
-            speaker, words = _role(message, talk), _text(message, talk)
-            asked, reply = (words, "") if speaker == "user" else (asked, words)
-            if speaker == "system":
-                continue
-        if asked and reply:
-            yield asked, reply
-            asked, answered = "", True
-    if not answered:
-        raise FaultyContent(f"{talk.of!r} has no question with an answer behind it")
+            said = [(_role(message, talk), _text(message, talk))]
+        yield from ((who, words) for who, words in said if words and who != "system")
 
 
 def _role(message: object, talk: Conversation) -> str:
@@ -95,6 +123,6 @@ def _words(message: object, names: tuple[str, ...]) -> str:
         there = ", ".join(map(str, message))
         raise FaultyContent(f"a message has none of {', '.join(names)}; it has {there[:120]}")
     if isinstance(value, list):  # parts, as OpenAI has them: the texts of them
-        texts = [at(part, "text") for part in value if isinstance(part, Mapping)]
+        texts = [at(part, "text") if isinstance(part, Mapping) else part for part in value]
         return "\n".join(text for text in texts if isinstance(text, str)).strip()
     return as_text(value, "a message").strip()

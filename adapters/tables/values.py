@@ -5,7 +5,7 @@ from functools import partial
 
 from medgen.adapters.sources.folder import FaultyContent
 from medgen.adapters.tables.literals import parse
-from medgen.adapters.tables.paths import MISSING, Collected, Missing, as_text, at, fill
+from medgen.adapters.tables.paths import MISSING, Collected, Missing, as_text, at, expand, fill
 from medgen.adapters.tables.patterns import first_group, substitute
 from medgen.adapters.tables.settings import Cell, Plain, Value
 
@@ -19,10 +19,19 @@ def evaluate(value: Value, row: Row) -> object:
         FaultyContent: the cell holds something else than the preset says.
     """
     if isinstance(value, str):
-        return fill(value, row)
+        return _cells_at(value, row)
     if value.constant is not None:
         return value.constant
-    return work(fill(value.of, row), value)
+    return work(_cells_at(value.of, row), value)
+
+
+def _cells_at(text: str, row: Row) -> object:
+    """A column or text; of a range (`ref_{1..3}`) the list of what all of its columns hold."""
+    columns = expand(text) if ".." in text else []
+    if len(columns) < 2:
+        return fill(text, row)
+    found = (fill(column, row) for column, _ in columns)
+    return [None if isinstance(value, Missing) else value for value in found]
 
 
 def work(found: object, cell: Cell) -> object:
@@ -131,9 +140,9 @@ def _translate(table: Mapping[str, Plain], item: object) -> object:
     key = as_text(item, "a value").strip()
     if key in table:
         return table[key]
-    folded = {name.strip().casefold(): value for name, value in table.items()}
-    if key.casefold() in folded:
-        return folded[key.casefold()]
+    folded = {_comparable(name): value for name, value in table.items()}
+    if _comparable(key) in folded:
+        return folded[_comparable(key)]
     if not key:
         return item
     raise FaultyContent(f"{key[:60]!r} is not in `map` ({', '.join(table)})")

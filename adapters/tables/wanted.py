@@ -40,15 +40,9 @@ _ANSWERS = (
 
 def read_columns(mapping: RecordsMapping) -> tuple[set[str], set[str]]:
     """Column paths that are read, and those of them that every table should have somewhere."""
-    needed: set[str] = {*mapping.where, *mapping.unless}
+    needed: set[str] = {*mapping.where, *mapping.unless, *_of_each(mapping)}
     perhaps: set[str] = set()
-    needed |= {text for text in (mapping.unique, *_of_each(mapping)) if text}
-    if mapping.group:
-        named = (mapping.group.by, mapping.group.order, *mapping.group.collect)
-        needed |= {name for name in named if name}
-    if mapping.conversation:
-        needed.add(mapping.conversation.of)
-    needed |= {join.by for join in joins_of(mapping)}
+    needed |= {column for text in _of_keys(mapping) for column in columns_of(text) if text}
     for fields in (mapping.sample, *mapping.sample.variants):
         for column, must in _of_fields(fields):
             (needed if must else perhaps).add(column)
@@ -61,12 +55,31 @@ def read_columns(mapping: RecordsMapping) -> tuple[set[str], set[str]]:
     return (needed | perhaps) - own, needed - own
 
 
+def _of_keys(mapping: RecordsMapping) -> Iterator[str]:
+    """Columns, and texts of columns, that rows are told apart or put together by."""
+    yield mapping.unique
+    if group := mapping.group:
+        yield from (group.by, group.order, *group.collect)
+    if talk := mapping.conversation:
+        yield from [talk.of] if talk.of else [talk.role, talk.text]
+    yield from (join.by for join in joins_of(mapping))
+
+
 def _of_each(mapping: RecordsMapping) -> Iterator[str]:
     if isinstance(mapping.each, dict):
         yield from (column for v in mapping.each.values() for column, _ in _of_value(v))
     else:
         given = [mapping.each] if isinstance(mapping.each, str) else mapping.each
-        yield from (text for text in given if isinstance(text, str))
+        yield from (text for text in given if isinstance(text, str) and text)
+        for value in _cells_of_each(mapping):
+            yield from (column for column, must in _of_value(value) if must)
+
+
+def _cells_of_each(mapping: RecordsMapping) -> list[Cell]:
+    """The values of a row among the objects of `each`."""
+    given = mapping.each if isinstance(mapping.each, list) else []
+    objects = [one for one in given if isinstance(one, dict)]
+    return [value for one in objects for value in one.values() if isinstance(value, Cell)]
 
 
 def check_values(mapping: RecordsMapping, where: str) -> None:
@@ -78,6 +91,8 @@ def check_values(mapping: RecordsMapping, where: str) -> None:
     for name, value in mapping.each.items() if isinstance(mapping.each, dict) else ():
         if isinstance(value, Cell):
             _check_cell(value, f"{where}, each.{name}")
+    for value in _cells_of_each(mapping):
+        _check_cell(value, f"{where}, each")
     places = [("sample", mapping.sample)]
     places += [(f"sample.variants[{n}]", v) for n, v in enumerate(mapping.sample.variants)]  # type: ignore[misc]
     for place, fields in places:
@@ -156,8 +171,9 @@ def _of_value(value: Value, must: bool = True) -> Iterator[tuple[str, bool]]:
     if isinstance(value, Cell):
         must = must and value.default is None
         value = value.of
-    if value:
-        yield from ((column, must) for column in columns_of(value))
+    columns = expand(value) if value else []
+    for name, _ in columns:
+        yield from ((column, must and len(columns) == 1) for column in columns_of(name))
 
 
 def _of_picture(picture: Picture) -> Iterator[tuple[str, bool]]:

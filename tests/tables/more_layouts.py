@@ -78,8 +78,59 @@ def thousandths(root: Path) -> None:
     document(root / "refer.json", [row])
 
 
+def findings(root: Path) -> None:
+    lay(root, "patient0/a.png", "patient0/b.png")
+    said = [["patient0/a.png", "1.0", "-1.0"], ["patient0/b.png", "0.0", ""]]
+    table(root / "valid.csv", [["Path", "Edema", "Mass"], *said])
+
+
+def turns(root: Path) -> None:
+    lay(root, "img/0.png")
+    said = [
+        ["d0", 10, "doctor", "Bronchitis.", ""], ["d0", 1, "patient", "I cough.", "0.png"],
+        ["d0", 2, "doctor", "Since when?", ""], ["d0", 3, "patient", "For days.", ""],
+        ["d0", 9, "patient", "What is it?", ""],
+    ]  # fmt: skip
+    table(root / "turns.csv", [["dialog", "turn", "speaker", "text", "image"], *said])
+
+
+def xml(root: Path) -> None:
+    lay(root, "images/CXR7_1.png", "images/CXR7_2.png", "images/CXR70_1.png")
+    parts = {"FINDINGS": "Heart &amp; lungs are normal.", "IMPRESSION": "No disease."}
+    texts = "".join(f'<AbstractText Label="{k}">{v}</AbstractText>' for k, v in parts.items())
+    (root / "reports").mkdir()
+    (root / "reports" / "7.xml").write_text(f"<eCitation>\n{texts}\n</eCitation>")
+
+
+def marked_or_not(root: Path) -> None:
+    lay(root, "val/a.png", "val/b.png")
+    images = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}]
+    marks = [{"id": n, "image_id": 1, "category_id": kind} for n, kind in enumerate((2, 1, 2))]
+    marks.append({"id": 9, "image_id": 77, "category_id": 1})
+    document(root / "val.json", {"images": images, "annotations": marks})
+
+
+def classes(root: Path) -> None:
+    for number in range(2):
+        site = json.dumps({"site": f"S{number}"}).encode()
+        parts = {"json": site, "png": picture(number), "cls": f"{1 - number}\n".encode()}
+        with tarfile.open(root / f"shard-{number}.tar", "w") as packed:
+            for ending, data in parts.items():
+                entry = tarfile.TarInfo(f"000000.{ending}")
+                entry.size = len(data)
+                packed.addfile(entry, io.BytesIO(data))
+
+
+def frames(root: Path) -> None:
+    lay(root, *(f"v0/frame_{n:05}.png" for n in (1, 2, 11, 12)))
+    asked = {"film": "v0", "frames": [1, 12], "question": "Which tool?"}
+    row = {**asked, "answer_1": "a hook", "answer_2": "", "answer_3": "the hook"}
+    (root / "qa.jsonl").write_text(json.dumps(row) + "\n")
+
+
 MORE: Mapping[str, Callable[[Path], None]] = {
     "in-zip": in_zip, "shards": shards, "columns": columns, "side-by-side": side_by_side,
     "by-line": by_line, "keys": keys, "scores": scores, "slices": slices,
-    "thousandths": thousandths,
+    "thousandths": thousandths, "findings": findings, "turns": turns, "xml": xml,
+    "marked-or-not": marked_or_not, "classes": classes, "frames": frames,
 }  # fmt: skip

@@ -322,3 +322,45 @@ def test_as_many_pictures_as_a_folder_holds(tmp_path: Path) -> None:
     assert [len(s.input_images) for s in found] == [2, 2, 1]
     (one,) = items(tmp_path, "thousandths")
     assert one.reference_boxes == (Box(0, 10, 16, 50, 48),)
+
+
+def test_one_question_for_each_finding_that_was_looked_for(tmp_path: Path) -> None:
+    found = items(tmp_path, "findings")
+    assert [(s.id, s.instruction, s.reference_text, s.source) for s in found] == [
+        ("patient0/a.png-0", "Is there edema?", "yes", "patient0"),
+        ("patient0/b.png-0", "Is there edema?", "no", "patient0"),
+    ]
+
+
+def test_a_dialogue_of_a_row_each_turn(tmp_path: Path) -> None:
+    (one,) = items(tmp_path, "turns")
+    assert [(t.role, t.text) for t in one.turns] == [
+        ("user", "I cough."), ("assistant", "Since when?"),
+    ]  # fmt: skip
+    assert (one.instruction, one.reference_text) == ("For days.\nWhat is it?", "Bronchitis.")
+    assert [i.path for i in one.input_images] == ["0.png"]
+
+
+def test_reports_in_files_of_another_kind(tmp_path: Path) -> None:
+    (one,) = items(tmp_path, "xml")
+    assert dict(one.reference_sections) == {
+        "findings": "Heart & lungs are normal.",
+        "impression": "No disease.",
+    }
+    assert [i.path for i in one.input_images] == ["images/CXR7_1.png", "images/CXR7_2.png"]
+
+
+def test_several_rows_of_a_second_table_or_none(tmp_path: Path) -> None:
+    found = items(tmp_path, "marked-or-not")
+    assert [(s.id, s.reference_choices) for s in found] == [("a.png", (0, 1)), ("b.png", (2,))]
+    found = items(tmp_path, "classes")
+    assert [(s.id, s.reference_text, dict(s.groups)) for s in found] == [
+        ("shard-0.tar-000000", "liver", {"site": "S0"}),
+        ("shard-1.tar-000000", "lung", {"site": "S1"}),
+    ]
+
+
+def test_frames_by_number_and_answers_in_several_columns(tmp_path: Path) -> None:
+    (one,) = items(tmp_path, "frames")
+    assert [i.path for i in one.input_images] == ["v0/frame_00001.png", "v0/frame_00012.png"]
+    assert one.reference_texts == ("a hook", "the hook")

@@ -42,6 +42,10 @@ from medgen.engine.results.columns import Column, Context
         ({"of": "x", "map": {1: "one", 0: "none"}}, {"x": 1.0}, "one"),
         ({"of": "x", "keys_with": 1, "join": ","}, {"x": {"a": 1, "b": 0, "c": "1.0"}}, "a,c"),
         ({"of": "x[].y", "join": " "}, {"x": [{"y": 1}, {}, {"y": 2}]}, "1 2"),
+        ({"of": "x", "map": {1: "one", 0: "none"}}, {"x": "1.0"}, "one"),
+        ("{x:03}-{x:02}-{y:04}", {"x": 7, "y": "12345"}, "007-07-12345"),
+        ({"of": "x_{1..4}", "join": "+"}, {"x_1": "a", "x_2": "", "x_4": "b"}, "a+b"),
+        ({"of": "{x}{y}{z}", "join": "+"}, {"x": [1, 2], "y": "-", "z": ["a", "b"]}, "1-a+2-b"),
     ],
 )
 def test_a_value_is_what_its_operators_make_of_it(
@@ -59,6 +63,9 @@ def test_a_value_is_what_its_operators_make_of_it(
         ({"of": "x", "parse": "literal"}, {"x": "__import__('os')"}, "only lists"),
         ({"of": "x", "parse": "literal"}, {"x": "[" * 5000}, "no list, text or number"),
         ("x", {"x": "\ud800"}, "half a character"),
+        ("{x}{y}", {"x": [1, 2], "y": [3]}, "lists of one length, at most 10,000, and x has 2, y"),
+        ("{x}", {"x": [0] * 10_001}, "at most 10,000"),
+        ("x_{1..2}", {"x_1": "a", "x_2": "b"}, "`join` puts a list together"),
     ],
 )
 def test_a_value_that_does_not_fit_is_a_fault_of_its_row(
@@ -78,6 +85,7 @@ def test_a_value_that_does_not_fit_is_a_fault_of_its_row(
         ({"choices": {"is": [True, False]}}, r"t\.sample\.choices\.is\[0\]: YAML"),
         ({"context": {"of": "x", "map": {True: "a"}}}, r"t\.sample\.context\.map: True: YAML"),
         ({"task": "Two Words"}, "is no slug"),
+        ({"choices": {"of": {"of": "x", "match": "a"}}}, r"\.choices\.of: .*beside its `of`"),
         ({"asks": "choise"}, r"t\.sample\.asks: 'text' or"),
         ({"variants": [{"when": {"x": 1}, "asks": 7}]}, r"t\.sample\.variants\[0\]\.asks"),
     ],
