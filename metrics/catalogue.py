@@ -84,23 +84,23 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         semantics=2,
     ),
     "bleu": CatalogueEntry(
-        "medgen.metrics.text.ngrams:BLEU", "text", ("compat", "strict"), semantics=3
+        "medgen.metrics.text.ngrams:BLEU", "text", ("compat", "strict"), semantics=4
     ),
     "rouge_l": CatalogueEntry(
         "medgen.metrics.text.ngrams:RougeL",
         "text",
         ("strict",),
         settings="RougeLSettings",
-        semantics=2,
+        semantics=3,
     ),
     "chrf": CatalogueEntry(
-        "medgen.metrics.text.ngrams:ChrF", "text", ("strict",), settings="ChrFSettings", semantics=2
+        "medgen.metrics.text.ngrams:ChrF", "text", ("strict",), settings="ChrFSettings", semantics=3
     ),
     "text_em": CatalogueEntry(
-        "medgen.metrics.text.ngrams:TextExactMatch", "text", ("compat", "strict"), semantics=3
+        "medgen.metrics.text.ngrams:TextExactMatch", "text", ("compat", "strict"), semantics=4
     ),
     "token_f1": CatalogueEntry(
-        "medgen.metrics.text.ngrams:TokenF1", "text", ("compat", "strict"), semantics=3
+        "medgen.metrics.text.ngrams:TokenF1", "text", ("compat", "strict"), semantics=4
     ),
     "bertscore": CatalogueEntry(
         "medgen.metrics.text.bertscore:BERTScore",
@@ -109,7 +109,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         {"model": "pubmedbert", "layer": 12},
         ("pubmedbert",),
         settings="BERTScoreSettings",
-        semantics=3,
+        semantics=4,
     ),
     "exact_match": CatalogueEntry(
         "medgen.metrics.text.closed_form:ExactMatch",
@@ -162,6 +162,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         ("strict",),
         settings="StrictMetricSettings",
         compares=("text",),
+        semantics=2,
     ),
     "number": CatalogueEntry(
         "medgen.metrics.text.measures:NumberError",
@@ -169,6 +170,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         ("strict",),
         settings="StrictMetricSettings",
         compares=("number",),
+        semantics=2,
     ),
     "boxes": CatalogueEntry(
         "medgen.metrics.text.measures:Boxes",

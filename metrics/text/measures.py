@@ -12,27 +12,11 @@ from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, TextMetric
 from medgen.metrics.profiles import Profile, choose_profile
 from medgen.metrics.text.short import answer_in
+from medgen.metrics.text.units import PATTERN, UNITS, unit_of
 
-# Units by what they measure, each with its size in the first of them.
-_SIZES: Mapping[str, Mapping[str, float]] = {
-    "length": {"mm": 1.0, "cm": 10.0, "m": 1000.0, "\u00b5m": 0.001, "\u03bcm": 0.001, "um": 0.001},
-    "area": {"mm2": 1.0, "mm\u00b2": 1.0, "cm2": 100.0, "cm\u00b2": 100.0},
-    "volume": {
-        **{"mm3": 0.001, "mm\u00b3": 0.001, "ml": 1.0, "cc": 1.0, "cm3": 1.0, "cm\u00b3": 1.0},
-        "l": 1000.0,
-    },
-    "share": {"%": 1.0, "percent": 1.0},
-    "angle": {"degree": 1.0, "degrees": 1.0, "\u00b0": 1.0, "deg": 1.0},
-    "mass": {"g": 1.0, "kg": 1000.0, "mg": 0.001, "\u03bcg": 1e-6},
-    "time": {"s": 1.0, "ms": 0.001, "min": 60.0, "h": 3600.0},
-    "pressure": {"mmhg": 1.0, "kpa": 7.50062},
-    "rate": {"bpm": 1.0},
-    "attenuation": {"hu": 1.0},
-}
-_UNITS = {unit: (kind, size) for kind, sizes in _SIZES.items() for unit, size in sizes.items()}
 _NUMBER = re.compile(
     r"(?<![^\W\u3040-\u9fff\uac00-\ud7af])(?<![.<>/])(?<![<>]=)([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?!\d|/\d)"
-    r"\s*(%|\u00b0|[a-z\u03bc]{1,8}[23]?)?"
+    rf"\s*({PATTERN})?"
 )
 _SHARE = re.compile(r"(?<![\d/.])([1-9])/([2-9]|10)(?![\d/])")  # a half, and the like
 # What is not said to be it.
@@ -102,7 +86,7 @@ class NumberError(TextMetric):
 
     def passport(self) -> Mapping[str, Any]:
         """See `Metric.passport`."""
-        return {"profile": self.profile, "units": sorted(_UNITS)}
+        return {"profile": self.profile, "units": sorted(UNITS)}
 
 
 def read_number(text: str, unit: str) -> float | str:
@@ -121,7 +105,9 @@ def read_number(text: str, unit: str) -> float | str:
             return values.pop()
         if part and stated and part is not text and found:
             return "several different numbers" if len(values) > 1 else "another unit"
-    return "several different numbers" if len(values) > 1 else "no number"
+    if len(values) > 1:
+        return "several different numbers"
+    return "another unit" if found else "no number"
 
 
 def _in_unit(digits: str, given: str, wanted: str) -> float | None:
@@ -129,18 +115,16 @@ def _in_unit(digits: str, given: str, wanted: str) -> float | None:
         value = float(digits)
     except ValueError:
         return None
-    ours, theirs = _unit(given), _unit(wanted)
-    if ours is None or theirs is None:
-        return value if ours is None or not wanted else None
-    return value * ours[1] / theirs[1] if ours[0] == theirs[0] and math.isfinite(value) else None
+    ours, theirs = unit_of(given), unit_of(wanted)
+    if ours is not None and theirs is not None:
+        value = value * ours[1] / theirs[1] if ours[0] == theirs[0] else math.nan
+    elif ours is not None and wanted:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _share(found: re.Match[str]) -> str:
     return str(int(found[1]) / int(found[2])) if int(found[1]) < int(found[2]) else found[0]
-
-
-def _unit(name: str) -> tuple[str, float] | None:
-    return _UNITS.get(name.strip().casefold().replace("^", ""))
 
 
 class Boxes(TextMetric):

@@ -13,11 +13,16 @@ from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.port import Golden, Output, TextMetric
 from medgen.metrics.profiles import Profile, choose_profile
 from medgen.metrics.text.ngrams import token_f1
-from medgen.metrics.text.tokens import tokens
+from medgen.metrics.text.tokens import fold, tokens
 
 _ARTICLES = frozenset(("a", "an", "the"))
 _WORDS = "zero one two three four five six seven eight nine ten eleven twelve"
+_WORDS += " thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _NUMBERS = {word: str(value) for value, word in enumerate(_WORDS.split(" "))}
+_TEN_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_TENS = {word: 10 * value for value, word in enumerate(_TEN_WORDS.split(" "), 2)}
+_UNIT = "|".join(_WORDS.split(" ")[1:10])
+_TEN = re.compile(rf"\b({'|'.join(_TENS)})(?:[ -]([1-9]|{_UNIT})(?!\w))?\b")
 _SAME = {
     **dict.fromkeys(("\u662f", "\u662f\u7684", "\u6709", "\u5bf9", "\u306f\u3044"), "yes"),
     **dict.fromkeys(
@@ -32,14 +37,26 @@ _BOXED = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}")
 def normal(text: str) -> str:
     """A short text as it is compared: one spelling, no case, articles or marks, numbers as digits.
 
-    Signs, exponents, relations and units decide, as in every answer (docs/metrics.md).
+    Signs, exponents, relations and units decide, as in every answer (docs/metrics.md). An article
+    stands before a word: the last of "vitamin A" is none.
     """
-    plain = canonical(plain_words(text))
+    plain = _TEN.sub(_two_digits, canonical(plain_words(text)))
     signs = (sign if sign.isalnum() or sign in _MEANT else " " for sign in plain)
-    words = [_bare(word) for word in "".join(signs).split()]
-    kept = [_NUMBERS.get(word, word) for word in words if word and word not in _ARTICLES]
+    words = [word for word in map(_bare, "".join(signs).split()) if word]
+    named = [word for word in words[:-1] if word not in _ARTICLES] + words[-1:]
+    kept = [_NUMBERS.get(word, word) for word in named]
     joined = " ".join(kept)
     return _SAME.get(joined, joined)
+
+
+def _two_digits(found: re.Match[str]) -> str:
+    unit = found[2] or "0"
+    return str(_TENS[found[1]] + int(_NUMBERS.get(unit, unit)))
+
+
+def _compared(text: str) -> str:
+    """What of a text is compared: `normal`, or its signs where it has no words ("+", an emoji)."""
+    return normal(text) or fold(text).replace(" ", "")
 
 
 def _bare(word: str) -> str:
@@ -89,10 +106,13 @@ class ShortAnswer(TextMetric):
         return [self._one(pair.sample, pair.prediction.text or "") for pair in batch.pairs]
 
     def _one(self, sample: Sample, text: str) -> Score:
-        ours = normal(answer_in(text))
+        answer = answer_in(text)
+        ours, theirs = normal(answer), [_compared(r) for r in sample.reference_texts]
+        if not ours and not all(map(normal, sample.reference_texts)):
+            ours = _compared(answer)  # signs are an answer where the reference is signs
         if not ours:
-            return Score(sample.id, "unparseable", "empty")
-        each = [_values(ours, normal(reference)) for reference in sample.reference_texts]
+            return Score(sample.id, "unparseable", "no word" if answer else "empty")
+        each = [_values(ours, reference) for reference in theirs]
         return Score(sample.id, values={n: max(v[n] for v in each) for n in each[0]})
 
     def golden(self) -> Sequence[Golden]:

@@ -19,7 +19,7 @@ from scoring.families import (
 )
 
 from medgen.engine.answers.several import read_choices
-from medgen.engine.data import Score
+from medgen.engine.data import Prediction, Sample, Score
 from medgen.engine.errors import ConfigError
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.eligible import score_pairs
@@ -187,6 +187,20 @@ def test_a_number_is_read_in_its_unit_or_not_at_all() -> None:
         found = read_number(answer_in(reply), unit)
         read.append(("-" if isinstance(found, str) else f"{found:g}", unit, reply))
     assert read == table
+
+
+@pytest.mark.parametrize(
+    ("reply", "reference", "equal"),
+    [
+        ("+", "+", 1.0), ("+", "-", 0.0), ("-", "-", 1.0), ("👍", "👍", 1.0),
+        ("👍", "👎", 0.0), ("❤️", "❤", 1.0), ("positive", "+", 0.0),
+        ("!!!", "lung", "no word"), ("👍", "lung", "no word"), ("", "+", "empty"),
+    ],
+)  # fmt: skip
+def test_signs_are_an_answer_where_the_reference_is_signs(reply, reference, equal) -> None:
+    sample = Sample("s", "text", "open-vqa", "CT", "?", reference_texts=(reference,))
+    found = one(ShortAnswer(), Pair(sample, Prediction("s", text=reply)))
+    assert (found.values["equal"] if found.values else found.reason) == equal
 
 
 def test_signs_exponents_and_relations_decide_over_short_answers() -> None:

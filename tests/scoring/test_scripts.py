@@ -63,6 +63,13 @@ def test_equal_is_one_alike_between_and_unlike_zero(script: str, name: str) -> N
     assert unlike < 0.12
 
 
+@pytest.mark.parametrize("unseen", "\u00ad\u034f\u200b\u200c\u200d\u2060\u206f\ufe0f\ufeff\u3164")
+def test_what_nobody_sees_decides_nothing(unseen: str) -> None:
+    for metric in (*METRICS.values(), EQUAL):
+        assert value(metric, f"lu{unseen}ng", "lung") == pytest.approx(1.0), metric.name
+    assert value(METRICS["token_f1"], f"\u2764{unseen}", "\u2764") == 1.0
+
+
 @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
 @pytest.mark.parametrize(
     "text", [*(t[0] for t in SCRIPTS.values()), "naïve café", "ﬁne ½ ＣＴ", "Å²"]
