@@ -9,8 +9,16 @@ from medgen.adapters.sources.folder import FaultyContent
 from medgen.adapters.tables.boxes import read_boxes
 from medgen.adapters.tables.options import Options
 from medgen.adapters.tables.paths import Missing, as_text, at
-from medgen.adapters.tables.settings import Answer
-from medgen.adapters.tables.values import Row, evaluate, is_empty, list_of, same, text_of
+from medgen.adapters.tables.settings import Answer, Value
+from medgen.adapters.tables.values import (
+    Row,
+    evaluate,
+    is_empty,
+    list_of,
+    same,
+    text_of,
+    title_of,
+)
 from medgen.engine.data import Asks, Box, Number
 
 _WORDS = re.compile(r"[^\W_]+")
@@ -134,11 +142,15 @@ def _best(answer: Answer, row: Row, options: Options) -> list[int]:
     return [options.of_text(answer.none)]
 
 
-def _words(value: object, row: Row) -> str:
-    found = text_of(value, row)  # type: ignore[arg-type]
+def _words(value: Value, row: Row) -> str:
+    found = text_of(value, row)
     if not found.strip():
-        raise FaultyContent("no answer; an item is compared with one")
+        raise _no_answer(value)
     return found
+
+
+def _no_answer(value: Value) -> FaultyContent:
+    return FaultyContent(f"no answer in {title_of(value)}; an item is compared with one")
 
 
 def _texts(answer: Answer, row: Row) -> tuple[str, ...]:
@@ -150,7 +162,7 @@ def _texts(answer: Answer, row: Row) -> tuple[str, ...]:
     aliases = (as_text(v, "alias").strip() for v in list_of(answer.aliases, row) if not is_empty(v))
     found = tuple(dict.fromkeys((*found, *aliases))) if answer.aliases and any(found) else found
     if not any(found):
-        raise FaultyContent("no answer; an item is compared with one")
+        raise _no_answer(answer.texts or answer.text)
     return found
 
 

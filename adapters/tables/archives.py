@@ -198,6 +198,11 @@ class Tar:
                     self._twice.add(plain)
                 self._members[plain] = member
                 _check_members(len(self._members), name)
+        # What breaks off between members, or at a header that is damaged, is no error to tarfile.
+        file.seek(self._tar.offset)
+        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+            what = f"breaks off or is damaged behind {self._tar.offset:,} bytes"
+            raise FaultyContent(f"archive {name!r} {what}, fetch it again")
 
     def read(self, name: str, limit: int) -> bytes:
         """See `Archive.read`."""

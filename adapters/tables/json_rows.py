@@ -146,7 +146,7 @@ class _Stream:
     def value(self) -> object:
         """The whole value that stands here."""
         if not self.peek():
-            self._broken("it ends too early")
+            self._broken("it ends too early", breaks_off=True)
         wanted = len(self._text) - self._at
         while True:
             whole = self._attempt()
@@ -166,7 +166,10 @@ class _Stream:
             value, end = self._reader.one(self._text, self._at)
         except json.JSONDecodeError as err:
             if self._ended or not self._breaks_off(err):
-                self._broken(f"{err.msg} at character {err.pos - self._at} of the value")
+                what = (
+                    f"{err.msg.removesuffix(' at')} at character {err.pos - self._at} of the value"
+                )
+                self._broken(what, breaks_off=self._ended and self._breaks_off(err))
             return None
         except RecursionError:
             self._broken("objects and lists lie too deep")
@@ -231,13 +234,13 @@ class _Stream:
     def _next(self, closing: str) -> bool:
         sign = self.peek()
         if sign not in (",", closing):
-            self._broken(f"',' or {closing!r} is expected, not {sign!r}")
+            self._broken(f"',' or {closing!r} is expected, not {sign!r}", breaks_off=not sign)
         self._at += 1
         return sign == closing
 
     def _expect(self, sign: str) -> None:
         if self.peek() != sign:
-            self._broken(f"{sign!r} is expected, not {self.peek()!r}")
+            self._broken(f"{sign!r} is expected, not {self.peek()!r}", breaks_off=not self.peek())
         self._at += 1
 
     def _more(self) -> bool:
@@ -256,8 +259,9 @@ class _Stream:
         # The parser stands at the end of what is there, or in a text that goes on.
         return err.msg.startswith("Unterminated") or err.pos >= len(self._text) - 16
 
-    def _broken(self, what: str) -> NoReturn:
-        raise FaultyContent(f"not JSON ({what})")
+    def _broken(self, what: str, breaks_off: bool = False) -> NoReturn:
+        advice = "; the file ends there, fetch it again" if breaks_off else ""
+        raise FaultyContent(f"not JSON ({what}{advice})")
 
 
 def refuse_depth(value: object) -> None:

@@ -91,9 +91,11 @@ def separate(
 
 def _row(names: Sequence[str], cells: list[str]) -> dict[str, object] | FaultyRow:
     if len(cells) != len(names):
-        return FaultyRow(
-            f"{len(cells)} cells in a table of {len(names)} columns; is a quotation mark missing?"
-        )
+        what = f"{len(cells)} cells in a table of {len(names)} columns"
+        other = next((sign for sign in ";\t|," if sign in names[0]), "") if len(names) == 1 else ""
+        if other:
+            return FaultyRow(f"{what}; `files: {{glob: …, delimiter: {other!r}}}` parts them")
+        return FaultyRow(f"{what}; is a quotation mark missing?")
     return dict(zip(names, cells, strict=True))
 
 

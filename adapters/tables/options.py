@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medgen.adapters.sources.folder import FaultyContent
-from medgen.adapters.tables.paths import as_text, expand, fill
+from medgen.adapters.tables.paths import Missing, as_text, expand, fill
 from medgen.adapters.tables.settings import Choices
 from medgen.adapters.tables.values import Row, is_empty, list_of, text_of, work
 
@@ -64,6 +64,8 @@ class Options:
         if words.isascii() and words.isdigit() and int(words) - base in self.positions:
             return self.positions.index(int(words) - base)
         places = f"{len(self.positions)} options, counted from {base} (`base`)"
+        if self.positions != tuple(range(len(self.positions))):
+            places += f", which stand at {', '.join(str(at + base) for at in self.positions)}"
         raise FaultyContent(f"answer {words[:60]!r} is no place of the {places}")
 
     def of_text(self, given: str) -> int:
@@ -110,6 +112,8 @@ def _options(settings: Choices, row: Row, item_id: str) -> Options:
 
 def _of_cell(settings: Choices, row: Row) -> Options:
     value = work(fill(settings.of, row), settings)
+    if isinstance(value, Missing):
+        raise FaultyContent(f"no options in {settings.of!r} (there is no such column)")
     if settings.form == "inline":
         return _keep([*_inline(as_text(value, settings.of))])
     if settings.form == "keys":

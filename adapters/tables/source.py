@@ -60,6 +60,12 @@ class RecordsSource:
         self._mapping = mapping
         self._about = dict(about or {})
         self._notes: list[str] = []
+        self._place = Place("", None)
+
+    @property
+    def place(self) -> tuple[str, int | None]:
+        """See `medgen.engine.benchmark.source.TellsPlace`."""
+        return self._place.file, self._place.row
 
     def __iter__(self) -> Iterator[Sample | Problem]:
         """See `medgen.engine.benchmark.source.Source`; equal faults are told once and counted."""
@@ -111,7 +117,7 @@ class RecordsSource:
         read = partial(_results, maker)
         # Rows of words alone are made sooner than a thread is told of them.
         results = ahead(read, gathered) if maker.shows else chain.from_iterable(map(read, gathered))
-        for item in results:
+        for self._place, item in results:
             if isinstance(item, Sample):
                 items += 1
                 images += len(item.input_images) + len(item.reference_images)
@@ -157,7 +163,11 @@ class RecordsSource:
             self._notes.append("the preset expects no count")
 
 
-def _results(maker: ItemMaker, gathered: Gathered) -> list[Sample | Problem]:
+def _results(maker: ItemMaker, gathered: Gathered) -> list[tuple[Place, Sample | Problem]]:
+    return [(gathered.place, one) for one in _items_of(maker, gathered)]
+
+
+def _items_of(maker: ItemMaker, gathered: Gathered) -> list[Sample | Problem]:
     place = gathered.place
     if gathered.fault:
         return [_problem(place, "", gathered.fault)]

@@ -24,7 +24,7 @@ from medgen.engine.benchmark.manifest import (
     index_table,
     manifest_from_json,
 )
-from medgen.engine.benchmark.source import Problem, Source
+from medgen.engine.benchmark.source import Problem, Source, TellsPlace
 from medgen.engine.benchmark.spool import Spool, SpoolEntry
 from medgen.engine.benchmark.vocabulary import MODALITIES
 from medgen.engine.codec import fingerprint
@@ -122,6 +122,8 @@ def _refuse_options(options: ImportOptions) -> None:
 def examine(source: Source, options: ImportOptions) -> Iterator[Sample | Problem]:
     """The samples that an import would keep, and what is wrong with records and the whole."""
     seen: Counter[str] = Counter()
+    first: dict[str, tuple[str, int | None]] = {}
+    telling = source if isinstance(source, TellsPlace) else None
     counts: Counter[tuple[str, str]] = Counter()
     kept = 0
     for item in items_of(source):
@@ -129,19 +131,31 @@ def examine(source: Source, options: ImportOptions) -> Iterator[Sample | Problem
             yield item
             continue
         counts[item.format, item.task] += 1
+        file, row = telling.place if telling else (item.task, None)
+        if telling:
+            first.setdefault(item.id, (file, row))
         sample = _distinct(item, seen, options)
         if sample is None:
-            what = "the id occurs again; make ids unique"
-            if options.number_repeats:
-                what += f": {_id_with_number(item, seen)!r} is the id of another sample"
-            else:
-                what += ", or give --number-repeats (number_repeats: true) to number them"
-            yield Problem(item.task, None, item.id, what)
+            what = _repeats(item, seen, options, first.get(item.id))
+            yield Problem(file, row, item.id, what)
             continue
         if options.subset is None or options.subset.holds(sample):
             kept += 1
             yield sample
     yield from _check_counts(source, options, counts, kept)
+
+
+def _repeats(
+    sample: Sample,
+    seen: Counter[str],
+    options: ImportOptions,
+    first: tuple[str, int | None] | None,
+) -> str:
+    before = f", first at {first[0]}{f':{first[1]}' if first[1] else ''}" if first else ""
+    what = f"the id occurs again{before}; make ids unique"
+    if options.number_repeats:
+        return f"{what}: {_id_with_number(sample, seen)!r} is the id of another sample"
+    return f"{what}, or give --number-repeats (number_repeats: true) to number them"
 
 
 def _distinct(sample: Sample, seen: Counter[str], options: ImportOptions) -> Sample | None:

@@ -36,6 +36,16 @@ class Problem:
         return f"{place}: {f'sample {self.sample_id}: ' if self.sample_id else ''}{self.what}"
 
 
+@runtime_checkable
+class TellsPlace(Protocol):
+    """A source that says where the sample that it gave last stands: file, and row from 1."""
+
+    @property
+    def place(self) -> tuple[str, int | None]:
+        """Of the last sample."""
+        ...
+
+
 class Source(Protocol):
     """Outside data in one layout, read in order, images included, in bounded memory."""
 

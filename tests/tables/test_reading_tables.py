@@ -115,8 +115,8 @@ def test_a_column_that_no_row_has_is_named_with_those_that_there_are(tmp_path: P
 def test_equal_faults_are_told_once_with_their_count(tmp_path: Path) -> None:
     found = read(write(tmp_path, *({"a": ""} for _ in range(50))), {})
     assert [(p.row, p.what) for p in found if isinstance(p, Problem)] == [
-        (1, "no answer; an item is compared with one"),
-        (None, "49 more row(s): no answer; an item is compared with one"),
+        (1, "no answer in column a; an item is compared with one"),
+        (None, "49 more row(s): no answer in column a; an item is compared with one"),
     ]
 
 
