@@ -250,6 +250,10 @@ class Request:
         return (self.sample.id, f"repeat {self.repeat}") if self.repeat else (self.sample.id,)
 
 
+# No value of a metric is larger: its square, and sums of many, still fit a float.
+LARGEST_VALUE = 1e100
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """One metric on one prediction. `values` is empty unless `status` is ok."""

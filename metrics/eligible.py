@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from medgen.engine.data import Score, ScoreStatus
+from medgen.engine.data import LARGEST_VALUE, Score, ScoreStatus
 from medgen.engine.guard import unforeseen
 from medgen.engine.trouble import log_failed_row
 from medgen.metrics.batch import Pair, ScoringBatch
@@ -116,6 +116,8 @@ def _check(metric: Metric, score: Score) -> Score:
         return Score(score.sample_id, "error", f"values that are no outputs: {sorted(unknown)}")
     if bad := [name for name, value in score.values.items() if not math.isfinite(value)]:
         return Score(score.sample_id, "error", f"not a finite number: {', '.join(sorted(bad))}")
+    if bad := [name for name, value in score.values.items() if abs(value) > LARGEST_VALUE]:
+        return Score(score.sample_id, "error", f"too large for a mean: {', '.join(sorted(bad))}")
     kept = {name: _within(outputs[name], value) for name, value in score.values.items()}
     if far := [n for n, value in score.values.items() if abs(kept[n] - value) > ROUNDING]:
         said = ", ".join(f"{n} {score.values[n]!r}" for n in sorted(far))

@@ -14,7 +14,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from medgen.engine.data import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus, View
+from medgen.engine.data import (
+    LARGEST_VALUE,
+    VIEWS,
+    PredictionStatus,
+    ScoreStatus,
+    VerdictStatus,
+    View,
+)
 from medgen.engine.errors import CorruptError
 from medgen.engine.judging.protocols import OVERALL
 from medgen.engine.plan.effective import Effective
@@ -159,7 +166,7 @@ def score_columns(
     """The columns of one metric for one system.
 
     A null value beside the status ok is `not_applicable` (the metric says nothing about this
-    output); a value that is not finite is an `error`.
+    output); a value that is no number, not finite or beyond `LARGEST_VALUE` is an `error`.
     """
     gather = _Gather(reader, system, node, ids)
     status, why = np.zeros(gather.due, np.uint8), np.zeros(gather.due if ids else 0, np.int32)
@@ -172,7 +179,7 @@ def score_columns(
         for name in (n for n in table.column_names if n not in _HEAD):
             if name not in outputs:  # a batch of nothing but gaps has no value columns
                 outputs[name] = np.full(gather.due, np.nan)
-            outputs[name][place] = table[name].to_numpy()
+            outputs[name][place] = _values_of(table[name])
     context, made = gather.context(), (made_by(node, gather.held),)
     declared = _output_thresholds([one.passport for one in gather.held])
     columns = []
@@ -197,6 +204,13 @@ def score_columns(
             )
         )
     return tuple(columns)
+
+
+def _values_of(column: pa.ChunkedArray) -> Floats:
+    """The values of a column: NaN where there is none, infinite where it is no usable number."""
+    values: Floats = column.to_numpy().astype(np.float64)
+    given = np.asarray(column.is_valid())
+    return np.where(given & ~(np.abs(values) <= LARGEST_VALUE), np.inf, values)
 
 
 def _output_thresholds(passports: Sequence[Mapping[str, Any]]) -> dict[str, Threshold]:

@@ -158,7 +158,9 @@ def _add(
 
 
 def _rows(system: str, task: str, items: _Items) -> Iterator[LabelRow]:
-    if not items.right:
+    if not items.right:  # every prediction failed: owed, and without a value
+        nothing = dict.fromkeys(("n", "right", "named"), 0) | {"label": OVER_ALL}
+        yield _row({"system": system, "task": task, "left_out": items.left_out, **nothing})
         return
     right, named = _table(items.right, items.labels), _table(items.named, items.labels)
     sums = tally(right, named)
@@ -169,7 +171,10 @@ def _rows(system: str, task: str, items: _Items) -> Iterator[LabelRow]:
     yield _mean_row(about, sources, items, [area for area in areas if area is not None])
     each, count = of_labels(whole), len(items.labels)
     for place, label in enumerate(items.labels):
-        low, high = _ends(reduced_interval(sources, partial(_f1_of, place)))
+        # Of a label that one source alone has nothing else can be drawn.
+        bearing = sources[:, count + place] + sources[:, 2 * count + place] > 0
+        several = np.count_nonzero(bearing) > 1
+        low, high = _ends(reduced_interval(sources, partial(_f1_of, place)) if several else ())
         found = {name: _plain(each[name][0, place]) for name in _VALUES}
         counts = {"right": whole[0, count + place], "named": whole[0, 2 * count + place]}
         own = {"label": label, "auroc": areas[place], "f1_low": low, "f1_high": high}

@@ -34,7 +34,7 @@ class GroupMean:
     direction: str | None
     name: str  # age, sex …
     group: str
-    n: int
+    n: int  # values; 0 where every sample of the group failed
     sources: int
     mean: float | None
     ci_low: float | None
@@ -101,12 +101,10 @@ def _of_column(column: Column, words: Mapping[str, Mapping[str, str]]) -> Iterat
     ids: list[str] = column.context.ids.to_pylist()
     clusters = column.context.clusters()
     for format_ in column.context.format.words:
-        held = column.context.format.where(format_) & np.isfinite(column.values)
-        if not held.any():
-            continue
-        for name, of in words.items():
+        owed = column.context.format.where(format_) & ~column.status.where("not_applicable")
+        for name, of in words.items() if owed.any() else ():
             given = np.array([of.get(i, "") for i in ids], dtype=object)
-            mask = held & (given != "")
+            mask = owed & (given != "")
             if mask.any():
                 yield from _rows(column, format_, name, (given[mask], mask), clusters[mask])
 
@@ -120,14 +118,15 @@ def _rows(
 ) -> Iterator[GroupMean]:
     labels, mask = given
     values = column.values[mask]
-    groups = sorted(set(labels))
-    counts = {group: int((labels == group).sum()) for group in groups}
+    groups, held = sorted(set(labels)), np.isfinite(values)
+    counts = {group: int(((labels == group) & held).sum()) for group in groups}
     able = [group for group in groups if counts[group] >= FEWEST]
-    codes = np.array([able.index(g) if g in able else -1 for g in labels])
+    known = zip(labels, held, strict=True)
+    codes = np.array([able.index(g) if there and g in able else -1 for g, there in known])
     sign = -1.0 if column.declared.direction == "lower" else 1.0
     gap = find_gap(values[codes >= 0], codes[codes >= 0], clusters[codes >= 0], sign)
     for group in groups:
-        own = labels == group
+        own = (labels == group) & held
         interval = clustered_mean(values[own], clusters[own])
         yield GroupMean(
             system=column.system,

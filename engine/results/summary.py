@@ -256,7 +256,8 @@ def _counts(values: Floats, expected: int, not_applicable: int) -> Row:
         "expected": expected,
         "not_applicable": not_applicable,
         "coverage": len(values) / applicable,
-        "sd": float(np.std(values)) if len(values) else None,
+        # Equal values have no spread, whatever the last bits of their mean make of it.
+        "sd": (float(np.std(values)) if np.ptp(values) else 0.0) if len(values) else None,
     }
 
 

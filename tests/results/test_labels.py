@@ -21,6 +21,7 @@ from medgen.engine.results.calibration import (
 from medgen.engine.results.label_tally import auroc, kappa, macro, of_labels, tally
 from medgen.engine.results.labels import label_rows, labels_table
 from medgen.engine.results.reduced import by_source, reduced_interval
+from medgen.launch.report.labels import label_lines
 
 CHOICES = ("normal", "mass", "cyst")
 
@@ -124,6 +125,24 @@ def test_the_labels_of_a_run(tmp_path) -> None:
     assert mean.equal == pytest.approx(0.6)
     assert mean.f1_low is not None
     assert mean.f1_low <= mean.f1 <= mean.f1_high
+
+
+def test_a_task_whose_predictions_all_failed_has_a_row_without_values(tmp_path) -> None:
+    samples = [ask(n, n % 3) for n in range(6)]
+    reader = run(tmp_path, samples, lambda system, s: Prediction(s.id, "timeout"))
+    (row,) = label_rows(reader)
+    assert (row.label, row.n, row.left_out, row.f1, row.kappa) == ("", 0, 6, None, None)
+    assert labels_table([row]).num_rows == 1
+    assert len(list(label_lines([row]))) == 2
+
+
+def test_a_label_of_one_source_alone_has_no_interval(tmp_path) -> None:
+    samples = [ask(n, 0 if n < 2 else 1 + n % 2) for n in range(40)]  # both normals are p0's
+    said = {s.id: "ABC"[s.reference_choices[0]] for s in samples}
+    rows = label_rows(run(tmp_path, samples, lambda system, s: Prediction(s.id, text=said[s.id])))
+    ends = {row.label: (row.f1, row.f1_low, row.f1_high) for row in rows}
+    assert ends["normal"] == (1.0, None, None)
+    assert ends["mass"] == ends["cyst"] == (1.0, 1.0, 1.0)
 
 
 def test_options_that_differ_have_no_labels(tmp_path) -> None:

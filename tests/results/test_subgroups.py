@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from results.fake_runs import FakeRun, make_samples, steady
 
+from medgen.engine.data import Prediction
 from medgen.engine.results.subgroups import FEWEST, find_gap, group_means, groups_table
 
 
@@ -62,4 +63,24 @@ def test_groups_of_a_run_with_few_values_are_shown_and_left_out(tmp_path) -> Non
     assert by["sex", "F"].gap == 5.0
     assert (by["site", "rare"].counts, by["site", "rare"].n < FEWEST) == (False, True)
     assert by["site", "A"].gap is None
+    assert groups_table(rows).num_rows == len(rows)
+
+
+def test_a_group_in_which_every_sample_failed_has_a_row_without_a_mean(tmp_path) -> None:
+    samples = [replace(s, groups={"sex": "FM"[n % 8 // 4]}) for n, s in enumerate(make_samples(80))]
+
+    def predict(system, sample):
+        return Prediction(sample.id, "timeout" if sample.groups["sex"] == "M" else "ok", text="x")
+
+    score = steady(lambda system, s: 30.0)
+    reader = FakeRun(samples, systems=("one",), score=score, predict=predict).write(str(tmp_path))
+    rows = group_means(reader)
+    found = {row.group: row for row in rows if row.format == "ImageEditing"}
+    assert (found["F"].n, found["F"].mean) == (20, 30.0)
+    assert (found["M"].n, found["M"].mean, found["M"].gap) == (0, None, None)
+    assert found["M"].ci_note == "no value"
+    assert {row.format for row in rows} == {
+        "ImageEditing",
+        "MultimodalGeneration",
+    }  # where it applies
     assert groups_table(rows).num_rows == len(rows)

@@ -88,10 +88,11 @@ def test_a_system_without_any_score_still_owes_its_samples(tmp_path):
     assert (row["n"], row["expected"], row["mean"], row["ci_method"]) == (0, 16, None, "none")
 
 
-def test_a_null_value_is_not_applicable_and_an_infinite_one_an_error(tmp_path):
+@pytest.mark.parametrize("no_number", [float("nan"), float("-inf"), 1e101, -1e308])
+def test_a_null_value_is_not_applicable_and_one_that_is_no_number_an_error(no_number, tmp_path):
     def score(system, metric, sample, prediction):
         number = int(sample.id[1:]) // 4
-        values = {"f1": [0.5, float("inf"), float("nan")][number % 3]} if number % 4 else {}
+        values = {"f1": [0.5, float("inf"), no_number][number % 3]} if number % 4 else {}
         return Score(sample.id, values=values)
 
     run = FakeRun(make_samples(48), systems=("a",), metrics={"e": ["f1", "g"]}, score=score)
@@ -99,9 +100,17 @@ def test_a_null_value_is_not_applicable_and_an_infinite_one_an_error(tmp_path):
     row = one(table, metric="e.f1", format="VQA", group_kind="all")
     assert row["expected"] == 12
     assert row["n"] == row["status_ok"] == 3
-    assert row["status_error"] == 3
-    assert row["not_applicable"] == row["status_not_applicable"] == 6
+    assert row["status_error"] == 6
+    assert row["not_applicable"] == row["status_not_applicable"] == 3
+    assert (row["coverage"], row["mean"], row["sd"]) == (3 / 9, 0.5, 0.0)
     assert rows(table, metric="e.g") == []
+
+
+def test_equal_values_have_no_spread_whatever_their_last_bits_are(tmp_path):
+    run = FakeRun(make_samples(320), systems=("a",), score=steady(lambda system, s: 0.1 + 0.2))
+    found = rows(summarize(run.write(str(tmp_path))), metric="psnr")
+    assert {row["sd"] for row in found} == {0.0}
+    assert all(row["ci_note"].startswith("no spread") for row in found)
 
 
 def judged(system, label, sample, view, repeat):

@@ -161,6 +161,16 @@ def test_a_value_far_out_of_range_is_no_value(value: float) -> None:
     assert score.reason == f"out of its declared range: psnr {value!r}"
 
 
+@pytest.mark.parametrize("value", [1e101, -1e308])
+def test_a_value_of_which_no_deviation_fits_a_float_is_no_value(value: float) -> None:
+    metric = Off()
+    metric.outputs = (Output("psnr", low=None, high=None),)
+    metric.value = value
+    [score] = score_pairs(metric, ScoringBatch([Pair(*image_pair())]))
+    assert (score.status, score.values) == ("error", {})
+    assert score.reason == "too large for a mean: psnr"
+
+
 def test_one_level_in_a_large_picture() -> None:
     levels = np.full((600, 600), 100, np.uint8)
     first = png(levels)
