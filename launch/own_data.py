@@ -19,6 +19,7 @@ from medgen.engine.errors import BenchmarkError
 from medgen.launch.presets import records_source
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".feather")
+_SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _PAIRS = "pairs.jsonl"
 _HEADER = (
@@ -60,9 +61,15 @@ def own_data(path: str, named: Named | None = None) -> OwnTable:
 
 
 def is_own(path: str) -> bool:
-    """Whether a path names a table, or a folder that holds one or pairs of pictures."""
+    """Whether a path names a table, or a folder that holds one or pairs of pictures.
+
+    Raises:
+        BenchmarkError: it is a spreadsheet.
+    """
     place = Path(path)
     if place.is_file():
+        if place.suffix.lower() in _SPREADSHEETS:
+            raise BenchmarkError(f"{place} is a spreadsheet: save its sheet as .csv (UTF-8) first")
         return place.suffix.lower() in TABLES
     if place.is_dir() and is_recognised(path):
         return False

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path
+from medgen.adapters.tables.globs import PICTURES
 from medgen.adapters.tables.lines import FaultyRow
 from medgen.adapters.tables.literals import parse
-from medgen.adapters.tables.options import letter_in
+from medgen.adapters.tables.options import MAX_OPTIONS, letter_in
 from medgen.adapters.tables.rows import Tables
 from medgen.adapters.tables.settings import Files
+from medgen.adapters.tables.sniff import files_of, plain
 from medgen.adapters.tables.values import is_empty
 from medgen.engine.errors import BenchmarkError
 
@@ -19,9 +21,19 @@ _BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0A")
 LOOKED_AT = 200  # rows from which a mapping is guessed
 _FOLDERS = ("", "images", "imgs", "image", "pictures", "figures", "data", "input")
 _NAMES: Mapping[str, tuple[str, ...]] = {
-    "question": ("question", "instruction", "prompt", "query", "input", "text"),
-    "answer": ("answer", "label", "reference", "target", "response", "gt_answer", "correct_option"),
-    "image": ("image", "images", "image_path", "img", "picture", "file", "filename", "path"),
+    "question": ("question", "instruction", "prompt", "query", "stem", "input", "text"),
+    "answer": (
+        *("answer", "label", "reference", "target", "response", "gt_answer", "correct_option"),
+        *("correct_answer", "correct", "gold", "gt", "ground_truth", "answer_idx", "answer_index"),
+        *("report", "findings", "caption", "class", "class_name", "diagnosis"),
+    ),
+    "image": (
+        *("image", "images", "image_path", "img", "picture", "file", "filename", "path"),
+        *("file_name", "image_name", "image_file", "img_path", "img_name", "file_path"),
+        *("image_id", "img_id", "dicom_id"),
+    ),
+    "messages": ("messages", "conversations", "conversation"),
+    "unit": ("unit", "units"),
     "reference": ("reference_image", "target_image", "output_image", "edited_image"),
     "id": ("id", "question_id", "qid", "uid", "sample_id", "index"),
     "modality": ("modality", "modality_type"),
@@ -29,6 +41,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "options": ("options", "choices"),
 }
 _GROUPS = ("age", "sex", "gender", "site", "center", "centre", "language", "race", "ethnicity")
+_TRUTHS = (("1", "0"), ("true", "false"))
+_OPEN = ("how", "what", "which", "where", "who", "when", "why", "count")
+_MEASURE = re.compile(r"[+-]?\d+(\.\d+)?")
+_LETTERED = re.compile(r".{1,3}$|\W?[A-Za-z]\W+\s*\S")  # "B", "(b)", and "B. lung", "b) lung"
 _OPTION = re.compile(r"(?:(?:option|choice|answer|op)[ _]?)?([A-Ia-i]|[0-9])", re.IGNORECASE)
 
 
@@ -58,20 +74,24 @@ def guess(folder: Folder, file: str, named: Named) -> Guess:
     Raises:
         BenchmarkError: it cannot be read, or no column can be taken for a question.
     """
-    rows = _rows(folder, file)
+    files = files_of(folder, file)
+    rows = _rows(folder, files)
     columns = list(dict.fromkeys(name for row in rows for name in row if not name.startswith("_")))
     _check_named(named, columns, file)
-    return _Guesser(folder, rows, columns, named).guess(file)
+    guesser = _Guesser(folder, rows, columns, named)
+    if files.encoding != "utf-8":
+        guesser.doubts.append(f"read as {files.encoding}: are letters with marks the right ones?")
+    return guesser.guess(files)
 
 
-def _rows(folder: Folder, file: str) -> list[dict[str, object]]:
+def _rows(folder: Folder, files: Files) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
-    for place, row in islice(Tables(folder, Files(glob=file), None), LOOKED_AT):
+    for place, row in islice(Tables(folder, files, None), LOOKED_AT):
         if isinstance(row, FaultyRow):
             raise BenchmarkError(f"{place.file}:{place.row or 1}: {row.what}")
         found.append(row)
     if not found:
-        raise BenchmarkError(f"{file} has no rows")
+        raise BenchmarkError(f"{files.glob} has no rows")
     return found
 
 
@@ -87,14 +107,11 @@ class _Guesser:
         self, folder: Folder, rows: list[dict[str, object]], columns: list[str], named: Named
     ) -> None:
         self._folder, self._rows, self._columns, self._named = folder, rows, columns, named
-        self._doubts: list[str] = []
+        self.doubts: list[str] = []
 
-    def guess(self, file: str) -> Guess:
-        question = self._named.question or self._column("question")
-        if not question:
-            listed = ", ".join(self._columns)
-            raise BenchmarkError(f"{file}: no column is a question; name it: --question ({listed})")
-        sample: dict[str, object] = {"instruction": question}
+    def guess(self, files: Files) -> Guess:
+        sample: dict[str, object] = {"instruction": ""}  # first, for whoever reads it
+        mapping: dict[str, object] = {"files": plain(files)}
         if images := self._images():
             sample["images"] = images
         sample["modality"] = self._column("modality") or {"is": "unknown"}
@@ -102,10 +119,39 @@ class _Guesser:
             sample["id"] = column
         if source := self._column("source"):
             sample["source"] = source
-        protocol = self._ask(sample)
+        if question := self._named.question or self._column("question"):
+            sample["instruction"] = question
+            protocol = self._ask(sample)
+        elif messages := self._column("messages"):
+            mapping["conversation"] = {"of": messages}
+            sample["instruction"] = {"of": "_question", "cut": r"<image>\s*"}
+            sample |= {"asks": "text", "task": "open-vqa", "answer": {"text": "_answer"}}
+            protocol = "short-answers"
+        elif images and (answer := self._named.answer or self._column("answer")):
+            protocol = self._describe(sample, answer)
+        else:
+            listed = ", ".join(self._columns)
+            what = f"{files.glob}: no column is a question; name it: --question ({listed})"
+            raise BenchmarkError(what)
         if groups := {c: c for c in self._columns if c.casefold() in _GROUPS}:
             sample["groups"] = dict(groups)
-        return Guess({"files": file, "sample": sample}, protocol, self._doubts)
+        return Guess({**mapping, "sample": sample}, protocol, self.doubts)
+
+    def _describe(self, sample: dict[str, object], answer: str) -> str:
+        """Of a table of pictures and labels or reports, which asks nothing."""
+        values = [str(value).strip() for value in self._cells(answer)]
+        classes = sorted(set(values))
+        words = "Which of these is it?"
+        if 2 <= len(classes) <= min(MAX_OPTIONS, len(values) - 1):
+            sample |= {"asks": "choice", "task": "classification", "choices": {"is": classes}}
+            protocol = "choices"
+        else:
+            words = "Write the report of this image."
+            sample |= {"asks": "text", "task": "report-generation"}
+            protocol = "reports"
+        sample |= {"instruction": {"is": words}, "answer": {"text": answer}}
+        self.doubts.append(f"no column is a question, so all ask {words!r}; --question names one")
+        return protocol
 
     def _ask(self, sample: dict[str, object]) -> str:
         """Fill in what is asked and compared; the name of the protocol."""
@@ -120,10 +166,18 @@ class _Guesser:
             )
         if choices:
             sample |= {"asks": "choice", "task": "choice-vqa", "choices": choices}
-            sample["answer"] = self._right(answer, letters)
+            lettered = letters if not self._stand_among(answer, choices) else []
+            sample["answer"] = self._right(answer, lettered)
             return "choices"
         values = {str(v).strip().casefold() for v in self._cells(answer)}
         sample["answer"] = {"text": answer}
+        if self._measures(values):
+            sample |= {"asks": "number", "task": "measurement"}
+            sample["answer"] = {"number": answer, "unit": self._column("unit")}
+            return "numbers"
+        if truth := self._truth(values):
+            sample["answer"] = {"text": {"of": answer, "map": truth}}
+            values = {"yes", "no"}
         if values <= {"yes", "no"}:
             sample |= {"asks": "choice", "task": "closed-vqa", "choices": {"is": ["yes", "no"]}}
             return "choices"
@@ -137,6 +191,30 @@ class _Guesser:
         sample |= {"asks": "text", "task": "open-vqa"}
         long = sum(len(str(v).split()) > 20 for v in self._cells(answer))
         return "reports" if 2 * long > len(self._rows) else "short-answers"
+
+    def _truth(self, values: set[str]) -> dict[str, str]:
+        """Which answers stand for yes and no, where the questions can be answered so."""
+        question = self._named.question or self._column("question")
+        asked = [str(words).strip().casefold() for words in self._cells(question)]
+        yes = next((one for one, none in _TRUTHS if values == {one, none}), "")
+        if not yes or any(words.startswith(_OPEN) for words in asked):
+            return {}
+        no = dict(_TRUTHS)[yes]
+        self.doubts.append(f"{yes} is taken for yes and {no} for no: `answer`")
+        return {yes: "yes", no: "no"}
+
+    def _stand_among(self, answer: str, choices: Mapping[str, object]) -> bool:
+        """Whether every answer is, letter and all, one of its row's options."""
+        columns = choices.get("columns") or [choices["of"]]
+        names = columns if isinstance(columns, list) else []
+        for row in self._rows:
+            told = [text for name in names for text in _texts_in(row.get(name))]
+            if not is_empty(row.get(answer)) and str(row[answer]).strip() not in told:
+                return False
+        return True
+
+    def _measures(self, values: set[str]) -> bool:
+        return bool(self._column("unit")) and all(map(_MEASURE.fullmatch, values))
 
     def _reference(self) -> str:
         return self._named.reference or self._column("reference")
@@ -165,12 +243,12 @@ class _Guesser:
     def _right(self, answer: str, letters: Sequence[str]) -> dict[str, object]:
         values = [str(value).strip() for value in self._cells(answer)]
         if values and all(
-            letter_in(v) in letters and len(v) <= 3 and not v.isdigit() for v in values
+            letter_in(v) in letters and _LETTERED.match(v) and not v.isdigit() for v in values
         ):
             return {"letter": answer}
         if values and all(value.isdigit() for value in values):
             base = 0 if "0" in values else 1
-            self._doubts.append(f"answers are counted from {base}: `answer: {{index, base}}`")
+            self.doubts.append(f"answers are counted from {base}: `answer: {{index, base}}`")
             return {"index": answer, "base": base}
         return {"text": answer}
 
@@ -184,6 +262,7 @@ class _Guesser:
     def _picture(self, column: str) -> dict[str, object]:
         cell = next(iter(self._cells(column)), None)
         value = cell[0] if isinstance(cell, list) and cell else cell
+        value = str(value) if isinstance(value, int) else value
         settings: dict[str, object] = {"of": column}
         if isinstance(value, str) and value.lstrip().startswith("["):
             kind = "json" if value.lstrip().startswith('["') else "literal"
@@ -191,12 +270,12 @@ class _Guesser:
             value = listed[0] if isinstance(listed, list) and listed else value
             settings["parse"] = kind
         if isinstance(value, str):
-            settings |= self._path(value)
+            settings |= self._path(value, column)
         if sum(not is_empty(row.get(column)) for row in self._rows) < len(self._rows):
             settings["optional"] = True
         return settings
 
-    def _path(self, value: str) -> dict[str, object]:
+    def _path(self, value: str, column: str) -> dict[str, object]:
         """How a text names a picture: as base64, below a folder, or inside an archive."""
         if value.startswith(_BASE64) or len(value) > 1024:
             return {"as": "base64"}
@@ -207,11 +286,22 @@ class _Guesser:
         for below in self._below():
             if self._folder.exists(f"{below}/{path}" if below else path):
                 return {"below": below} if below else {}
+        if named := self._without_ending(value, column):
+            return {"of": named}
         for name in self._folder.names():
             if name.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
                 return {"in": name}
-        self._doubts.append(f"picture {value!r} was not found below the table's folder")
+        self.doubts.append(f"picture {value!r} was not found below the table's folder")
         return {}
+
+    def _without_ending(self, value: str, column: str) -> str:
+        """The text that makes a path of a name to which the ending lacks."""
+        for below in self._below():
+            for name in self._folder.names(below):
+                stem, _, ending = name.rpartition(".")
+                if stem == value and f".{ending.lower()}" in PICTURES:
+                    return f"{below}/{{{column}}}.{ending}".removeprefix("/")
+        return ""
 
     def _below(self) -> Iterator[str]:
         yield from _FOLDERS
@@ -239,3 +329,9 @@ def _list_in(cell: object) -> tuple[str, object]:
         if isinstance(value, list | Mapping) and value:
             return kind, value
     return "", cell
+
+
+def _texts_in(cell: object) -> list[str]:
+    value = _list_in(cell)[1]
+    given = [*value.values()] if isinstance(value, Mapping) else value
+    return [str(text).strip() for text in (given if isinstance(given, list) else [given])]

@@ -116,6 +116,8 @@ def _decode(file: BinaryIO, limit: int, encoding: str) -> Iterator[str]:
         try:
             yield line.decode(marked if number == 1 else encoding) + "\n"
         except UnicodeDecodeError as err:
+            if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
+                raise FaultyContent("the file is UTF-16; save it as UTF-8") from err
             name = "UTF-8" if encoding == "utf-8" else encoding
             advice = "; `files: {glob: …, encoding: cp1252}` reads another encoding"
             what = f"line {number} is not {name} text ({err.reason}){advice}"
