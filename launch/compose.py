@@ -34,6 +34,7 @@ from medgen.engine.plan.faulty import inject_faults
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, Step, System, make_plan
 from medgen.engine.redaction import written_key
+from medgen.engine.results.thresholds import check_thresholds
 from medgen.engine.run.events import Event
 from medgen.engine.run.pool import Pool
 from medgen.engine.run.survey import Todo
@@ -46,6 +47,7 @@ from medgen.launch.checkpoints import at_checkpoints
 from medgen.launch.own_code import unknown_classes
 from medgen.launch.presets import records_source, refuse_hosted
 from medgen.launch.repeats import each_time
+from medgen.launch.rules import rules_of
 from medgen.launch.setup.doctor import absent
 from medgen.metrics.catalogue import CATALOGUE, SCORER, metric_spec
 
@@ -75,6 +77,8 @@ def recipe(conf: RunConf) -> Recipe:
         nonce=conf.nonce,
         conditions=tuple(conf.conditions),
     )
+    check_thresholds(composed.thresholds)
+    rules_of(conf.nightly.gate)  # a night would refuse them when all has been computed
     if conf.audit:
         composed = with_audit(composed, conf.audit)
     for who, spec in _specs(composed):
@@ -355,6 +359,16 @@ def uncompared_samples(asked: Recipe, plan: Plan) -> Iterator[str]:
         yield f"{said}, and no metric of the run compares it; {', '.join(able)} would"
 
 
+def idle_metrics(asked: Recipe, plan: Plan) -> Iterator[str]:
+    """Which metrics compare nothing that a run's systems are asked, in words."""
+    owed = {asks for asks in plan.samples if any(asks in s.gives for s in plan.systems)}
+    every = ((name, registry.find(spec.target)) for name, spec in asked.metrics.items())
+    idle = [name for name, one in every if one.compares and not owed & set(one.compares)]
+    if idle:
+        said = f"{', '.join(idle)}: no value, for the systems of this run are asked"
+        yield f"{said} {', '.join(sorted(owed))} only, which that does not compare"
+
+
 @contextlib.contextmanager
 def open_pool(conf: ClusterConf, store: str) -> Iterator[Pool]:
     """The pool that a cluster configuration names; everything it started ends with it.
@@ -395,7 +409,7 @@ def plan_of(conf: RunConf, objects: Objects, chaos: Chaos | None = None) -> Plan
     refuse_hosted(conf, str(manifest.source.get("access", "")))
     made = inject_faults(asked, chaos) if chaos else asked
     plan = make_plan(made, manifest, conf.benchmark.limit)
-    for sentence in uncompared_samples(made, plan):
+    for sentence in (*uncompared_samples(made, plan), *idle_metrics(made, plan)):
         log.warning(sentence)
     return plan
 

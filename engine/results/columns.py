@@ -209,7 +209,7 @@ def score_columns(
 def _values_of(column: pa.ChunkedArray) -> Floats:
     """The values of a column: NaN where there is none, infinite where it is no usable number."""
     values: Floats = column.to_numpy().astype(np.float64)
-    given = np.asarray(column.is_valid())
+    given = ~cast(Any, column).is_null().to_numpy().astype(np.bool_)
     return np.where(given & ~(np.abs(values) <= LARGEST_VALUE), np.inf, values)
 
 

@@ -71,6 +71,16 @@ def threshold(thresholds: Mapping[str, Any], *names: str) -> Threshold:
     return Threshold() if name is None else _parse(name, thresholds[name])
 
 
+def check_thresholds(thresholds: Mapping[str, Any]) -> None:
+    """Refuse entries that cannot be read, before anything is computed.
+
+    Raises:
+        ConfigError: an entry is not of the form this module describes.
+    """
+    for name, entry in thresholds.items():
+        _parse(name, entry)
+
+
 def is_of_task(thresholds: Mapping[str, Any], task: str) -> bool:
     """Whether an entry is about one task alone."""
     return any(name.endswith(f"@{task}") for name in thresholds)

@@ -148,6 +148,31 @@ def test_a_night_whose_judge_says_nothing_is_partial(place: Place) -> None:
     assert record["outcome"] == "partial"
 
 
+NO_NUMBER = {"token_f1": {"pass_when": ">=", "value": float("nan")}}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (
+            {"protocol": {"name": "t", "thresholds": NO_NUMBER}},
+            "threshold 'token_f1'",
+        ),
+        ({"protocol": {"name": "t", "thresholds": {"x": {"range": [1, 0]}}}}, "goes downwards"),
+        ({"protocol": {"name": "t", "thresholds": {"x": {"value": 1.0}}}}, "come together"),
+        ({"nightly": {"gate": {"margin_sd": float("nan")}}}, "gate: a tolerated loss"),
+        ({"nightly": {"gate": {"directions": {"token_f1": "up"}}}}, "gate: directions"),
+    ],
+)
+def test_what_cannot_be_kept_is_said_before_anything_is_computed(
+    more: dict[str, Any], words: str, place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in ("plan", "run"):
+        assert place.run(None, verb=verb, **more) == 2
+        assert words in capsys.readouterr().err
+    assert not list(connect(place.store).names("runs"))
+
+
 def test_a_judge_that_gives_one_view_owes_the_other(place: Place) -> None:
     assert place.run(judges=[{"name": "j", "target": "cli.wanting:OneView", "kwargs": {}}]) == 3
     views = {r["output"].rpartition("/")[2]: r["n"] for r in place.rows(stage="judge")}

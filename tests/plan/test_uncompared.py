@@ -9,7 +9,7 @@ from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Recipe, System, make_plan
 from medgen.engine.store.connect import connect
-from medgen.launch.compose import uncompared_samples
+from medgen.launch.compose import idle_metrics, uncompared_samples
 from medgen.metrics.catalogue import metric_spec
 
 RULE = {"name": "j", "protocol": "table-iv/1"}
@@ -69,3 +69,20 @@ def test_what_another_metric_would_compare_is_said(memory_url: str) -> None:
 )
 def test_what_is_compared_or_asked_of_nobody_is_not_said(asked: Recipe, memory_url: str) -> None:
     assert said(memory_url, asked, "mask", "image") == []
+
+
+@pytest.mark.parametrize(
+    ("metrics", "asks", "idle"),
+    [
+        (("psnr", "bleu"), ("text",), "psnr"),
+        (("psnr", "ssim"), ("text", "choice"), "psnr, ssim"),
+        (("bleu", "number"), ("text", "image"), "number"),
+        (("psnr", "bleu"), ("text", "image"), ""),
+        (("psnr",), ("mask", "image"), ""),
+    ],
+)
+def test_a_metric_that_compares_nothing_is_said(metrics, asks, idle, memory_url: str) -> None:
+    asked = scoring(*metrics, gives=("text", "choice", "image", "mask"))
+    manifest = import_benchmark(Asking(*asks), connect(memory_url), ImportOptions("x"))
+    said = list(idle_metrics(asked, make_plan(asked, manifest)))
+    assert [sentence.partition(": no value")[0] for sentence in said] == ([idle] if idle else [])
