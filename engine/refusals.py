@@ -100,7 +100,14 @@ def _alternatives(kind: object) -> Iterator[object]:
 
 
 def _hints(kind: object) -> dict[str, object]:
-    return get_type_hints(kind, include_extras=True) if isinstance(kind, type) else {}
+    """The fields of a type, by the names that who wrote the values knows them by."""
+    if not isinstance(kind, type):
+        return {}
+    hints: dict[str, object] = get_type_hints(kind, include_extras=True)
+    if not issubclass(kind, msgspec.Struct):
+        return hints
+    outside = dict(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
+    return {outside.get(name, name): hint for name, hint in hints.items()}
 
 
 def _fields(kind: object) -> list[str]:

@@ -56,32 +56,40 @@ def check_encoding(name: str, where: str) -> None:
         )
 
 
-def separate(
-    file: BinaryIO, delimiter: str, header: Sequence[str], limit: int, encoding: str = "utf-8"
-) -> Iterator[tuple[int, dict[str, object] | FaultyRow]]:
-    """The rows of a table of text with the number of their first line.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a table of text is written.
 
-    Args:
-        file: in UTF-8, with or without a byte-order mark, or in another encoding.
-        delimiter: one sign.
-        header: names of the columns; empty: they stand in the first line.
-        limit: bytes that a row may have.
-        encoding: of the file.
+    `delimiter` is one sign; `header` names the columns, or is empty where they stand in the first
+    line behind the `skip` ones; `limit` is how many bytes a row may have.
+    """
+
+    delimiter: str
+    limit: int
+    header: Sequence[str] = ()
+    encoding: str = "utf-8"
+    skip: int = 0
+
+
+def separate(file: BinaryIO, how: Written) -> Iterator[tuple[int, dict[str, object] | FaultyRow]]:
+    """The rows of a table of text, with or without a byte-order mark, by their first line.
 
     Raises:
         FaultyContent: no table, or one that goes on only after a broken quotation.
     """
-    source = _decode(file, limit, encoding)
-    table = csv.reader(source, delimiter=delimiter, strict=False)
-    names = list(header)
-    line = 1
+    source = _decode(file, how.limit, how.encoding)
+    for _ in range(how.skip):
+        next(source, "")
+    table = csv.reader(source, delimiter=how.delimiter, strict=False)
+    names = list(how.header)
+    line = 1 + how.skip
     try:
         if not names:
             names = [name.strip() for name in next(table, [])]
             _check_header(names)
-        line = table.line_num + 1
+        line = table.line_num + how.skip + 1
         for cells in table:
-            number, line = line, table.line_num + 1
+            number, line = line, table.line_num + how.skip + 1
             if not cells or not any(cell.strip() for cell in cells):
                 continue
             yield number, _row(names, cells)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from medgen.adapters.sources.folder import FaultyContent, safe_path
 from medgen.adapters.tables.lines import check_encoding
 from medgen.adapters.tables.settings import Files, RecordsMapping, as_files, joins_of
+from medgen.adapters.tables.talks import sides
 from medgen.adapters.tables.wanted import check_values
 from medgen.engine.errors import ConfigError
 from medgen.engine.settings import read
@@ -64,8 +65,9 @@ def _check_whole(mapping: RecordsMapping, where: str) -> None:
     if mapping.conversation and mapping.group and not mapping.group.collect:
         raise ConfigError(f"{where}: with `conversation`, `group` needs `collect`")
     talk = mapping.conversation
-    if talk and not talk.of and not (talk.role and talk.text):
-        raise ConfigError(f"{where}.conversation needs `of`, or columns as `role` and `text`")
+    if talk and not talk.of and not all(sides(talk)):
+        columns = "columns as `role` and `text`, or `question` and `answer`"
+        raise ConfigError(f"{where}.conversation needs `of`, or {columns}")
     sample = mapping.sample
     for name in ("instruction", "task"):
         fields = [sample, *sample.variants] if not sample.variants else sample.variants

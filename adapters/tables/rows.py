@@ -14,7 +14,7 @@ from medgen.adapters.tables import columnar, json_rows, shapes
 from medgen.adapters.tables.archives import Archives
 from medgen.adapters.tables.columnar import Wanted
 from medgen.adapters.tables.globs import PICTURES, matching
-from medgen.adapters.tables.lines import FaultyRow, lines, separate
+from medgen.adapters.tables.lines import FaultyRow, Written, lines, separate
 from medgen.adapters.tables.places import InArchive, InFolder, Inside
 from medgen.adapters.tables.settings import Files
 from medgen.engine.bounds import RECORD
@@ -103,8 +103,9 @@ class Tables:
             yield 1, {"_text": _text(file, self._files.encoding)}
         elif self._files.delimiter or suffix in _DELIMITERS:
             delimiter = self._files.delimiter or _DELIMITERS[suffix]
-            header, encoding = self._files.header, self._files.encoding
-            yield from separate(file, delimiter, header, RECORD.bytes, encoding)
+            files = self._files
+            how = Written(delimiter, RECORD.bytes, files.header, files.encoding, files.skip)
+            yield from separate(file, how)
         elif suffix in (".jsonl", ".ndjson"):
             yield from self._json_lines(file)
         elif suffix == ".json":

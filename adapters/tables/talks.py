@@ -53,10 +53,18 @@ def _messages(row: Row, talk: Conversation) -> list[object]:
     """
     if talk.of:
         return _list(row, talk.of)
-    roles, words = _list(row, talk.role), _list(row, talk.text)
-    if len(roles) != len(words):
-        raise FaultyContent(f"{len(roles)} of {talk.role!r} and {len(words)} of {talk.text!r}")
-    return [{talk.role: role, talk.text: said} for role, said in zip(roles, words, strict=True)]
+    one, other = sides(talk)
+    left, right = _list(row, one), _list(row, other)
+    if len(left) != len(right):
+        raise FaultyContent(f"{len(left)} of {one!r} and {len(right)} of {other!r}")
+    return [{one: this, other: that} for this, that in zip(left, right, strict=True)]
+
+
+def sides(talk: Conversation) -> tuple[str, str]:
+    """The columns that stand side by side where there is no list of messages; else empty ones."""
+    if talk.of:
+        return "", ""
+    return (talk.question, talk.answer) if talk.question else (talk.role, talk.text)
 
 
 def _list(row: Row, column: str) -> list[object]:

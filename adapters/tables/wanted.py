@@ -18,6 +18,7 @@ from medgen.adapters.tables.settings import (
     as_files,
     joins_of,
 )
+from medgen.adapters.tables.talks import sides
 from medgen.engine.errors import ConfigError
 
 OWN = (
@@ -61,7 +62,7 @@ def _of_keys(mapping: RecordsMapping) -> Iterator[str]:
     if group := mapping.group:
         yield from (group.by, group.order, *group.collect)
     if talk := mapping.conversation:
-        yield from [talk.of] if talk.of else [talk.role, talk.text]
+        yield from (talk.of, *sides(talk))
     yield from (join.by for join in joins_of(mapping))
 
 

@@ -101,6 +101,23 @@ def test_a_conversation_that_nobody_answers_has_no_questions_of_its_own(tmp_path
     assert "'m' has no question with an answer behind it" in found.what
 
 
+def test_questions_and_answers_may_stand_in_two_lists(tmp_path: Path) -> None:
+    sample = {"instruction": "_question", "answer": {"text": "_answer"}}
+    how = {"question": "t", "answer": "r", "asks": "every"}
+    write(tmp_path, {"t": ["What?", "Where?"], "r": ["A cyst.", "Left."]})
+    first, second_ = read(tmp_path, sample, conversation=how)
+    assert isinstance(first, Sample)
+    assert isinstance(second_, Sample)
+    assert (first.turns, first.reference_text) == ((), "A cyst.")
+    assert [turn.text for turn in second_.turns] == ["What?", "A cyst."]
+    (found,) = faults(read(write(tmp_path, {"t": ["a"], "r": []}), sample, conversation=how))
+    assert "'r' is no list of 1 to" in found
+    (found,) = faults(
+        read(write(tmp_path, {"t": ["a"], "r": ["b", "c"]}), sample, conversation=how)
+    )
+    assert "1 of 't' and 2 of 'r'" in found
+
+
 def test_marks_of_pictures_do_not_stay_in_what_was_said_earlier(tmp_path: Path) -> None:
     lay(tmp_path, "a.png")
     said = ["<image>\nIs it ill?", "Yes.", "Where?", "Left."]
@@ -119,6 +136,7 @@ def test_marks_of_pictures_do_not_stay_in_what_was_said_earlier(tmp_path: Path) 
     [
         ({"group": {"by": "n"}, "conversation": {"of": "m"}}, "`group` needs `collect`"),
         ({"conversation": {"role": "r"}}, "needs `of`, or columns as `role` and `text`"),
+        ({"conversation": {"question": "r"}}, "or `question` and `answer`"),
     ],
 )
 def test_a_conversation_says_where_its_messages_are(more: dict[str, Any], said: str) -> None:

@@ -85,6 +85,8 @@ def test_a_value_that_does_not_fit_is_a_fault_of_its_row(
         ({"choices": {"is": [True, False]}}, r"t\.sample\.choices\.is\[0\]: YAML"),
         ({"context": {"of": "x", "map": {True: "a"}}}, r"t\.sample\.context\.map: True: YAML"),
         ({"task": "Two Words"}, "is no slug"),
+        ({"choices": {"of": "x", "as": "letter"}}, r"\.choices\.as: 'list' or 'letters' or"),
+        ({"images": [{"of": "x", "inn": "y"}]}, r"no field 'inn'\. Did you mean 'in'"),
         ({"choices": {"of": {"of": "x", "match": "a"}}}, r"\.choices\.of: .*beside its `of`"),
         ({"asks": "choise"}, r"t\.sample\.asks: 'text' or"),
         ({"variants": [{"when": {"x": 1}, "asks": 7}]}, r"t\.sample\.variants\[0\]\.asks"),

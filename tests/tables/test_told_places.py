@@ -56,6 +56,13 @@ def test_another_delimiter_is_named(tmp_path: Path) -> None:
     assert problems(tmp_path, {"glob": "t.csv", "delimiter": ";"}) == []
 
 
+def test_lines_above_a_header_are_skipped_and_rows_keep_their_numbers(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("Export, 2024\n\nq,a\nWhat?,lung\nWhere?,\n")
+    assert "column 'q' is in no row" in " ".join(problems(tmp_path, "t.csv"))
+    (found,) = problems(tmp_path, {"glob": "t.csv", "skip": 2})
+    assert found.startswith("t.csv:5: no answer in column a;")
+
+
 def test_a_document_that_breaks_off_is_to_be_fetched_again(tmp_path: Path) -> None:
     document(tmp_path / "t.json", [{"q": "What?", "a": "lung"}] * 3)
     whole = (tmp_path / "t.json").read_bytes()
