@@ -12,11 +12,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
 from medgen.engine.chat.odds import stored_odds
 from medgen.engine.data import Prediction, Sample
+from medgen.engine.plan.plan import Node
 from medgen.engine.results.labels import has_labels
 from medgen.engine.results.reduced import by_source, reduced_interval
 from medgen.engine.results.statistics import SEED, Floats, Ints
@@ -29,23 +31,26 @@ _LEAST = 1e-15  # of a probability in a logarithm
 
 @dataclass(frozen=True, slots=True)
 class CalibrationRow:
-    """One system in one task; `without` counts answers whose probabilities nobody can tell."""
+    """One system in one task; `without` counts answers whose probabilities nobody can tell.
+
+    A system that was asked for probabilities and gave none has a row with `n` 0 and no values.
+    """
 
     system: str
     task: str
     n: int
     without: int
-    accuracy: float  # of the most probable option
-    confidence: float  # its mean probability
-    overconfidence: float  # confidence - accuracy
-    brier: float
+    accuracy: float | None  # of the most probable option
+    confidence: float | None  # its mean probability
+    overconfidence: float | None  # confidence - accuracy
+    brier: float | None
     brier_low: float | None
     brier_high: float | None
-    log_loss: float
-    ece: float
+    log_loss: float | None
+    ece: float | None
     ece_low: float | None
     ece_high: float | None
-    ece_if_calibrated: float
+    ece_if_calibrated: float | None
 
 
 SCHEMA = pa.schema(
@@ -92,7 +97,23 @@ def calibration_rows(reader: RunReader) -> list[CalibrationRow]:
     for system, sample, prediction in _answers(reader) if has_labels(reader) else ():
         items = found.setdefault((system, sample.task), _Items())
         items.add(sample, stored_odds(prediction))
-    return [_row(*key, items) for key, items in sorted(found.items()) if items.confidence]
+    asked = {s.name for s in reader.plan.systems if _wants_odds(reader.plan.predictions(s.name))}
+    return [
+        _row(*key, items) if items.confidence else _row_without(*key, items)
+        for key, items in sorted(found.items())
+        if items.confidence or (key[0] in asked and items.without)
+    ]
+
+
+def _wants_odds(nodes: Sequence[Node]) -> bool:
+    """Whether a system is asked for probabilities (`style.sampling.logprobs`)."""
+    return any(_has_logprobs(node.recipe) for node in nodes)
+
+
+def _has_logprobs(part: object) -> bool:
+    if not isinstance(part, Mapping):
+        return False
+    return bool(part.get("logprobs")) or any(map(_has_logprobs, part.values()))
 
 
 def calibration_table(rows: Sequence[CalibrationRow]) -> pa.Table:
@@ -138,6 +159,12 @@ def _answers(reader: RunReader) -> Iterator[tuple[str, Sample, Prediction]]:
             for prediction in reader.predictions(system, shard):
                 if sample := samples.get(prediction.sample_id):
                     yield system, sample, prediction
+
+
+def _row_without(system: str, task: str, items: _Items) -> CalibrationRow:
+    nothing = dict.fromkeys(SCHEMA.names)
+    known = {"system": system, "task": task, "n": 0, "without": items.without}
+    return msgspec.convert({**nothing, **known}, CalibrationRow)
 
 
 def _row(system: str, task: str, items: _Items) -> CalibrationRow:

@@ -21,7 +21,7 @@ from medgen.engine.results.calibration import (
 from medgen.engine.results.label_tally import auroc, kappa, macro, of_labels, tally
 from medgen.engine.results.labels import label_rows, labels_table
 from medgen.engine.results.reduced import by_source, reduced_interval
-from medgen.launch.report.labels import label_lines
+from medgen.launch.report.labels import calibration_lines, label_lines
 
 CHOICES = ("normal", "mass", "cyst")
 
@@ -189,6 +189,22 @@ def test_thoughts_before_an_answer_are_passed_over() -> None:
     )  # fmt: skip
     reply = ChatReply(text="".join(t.text for t in tokens), tokens=tokens)
     assert option_odds(ask(0, 1), reply)["options"] == pytest.approx([1 / 9, 0, 8 / 9])
+
+
+@pytest.mark.parametrize(("logprobs", "rows"), [(20, 1), (0, 0)])
+def test_probabilities_that_were_asked_for_and_not_given_are_said(logprobs, rows, tmp_path) -> None:
+    samples = [ask(n, 0) for n in range(4)]
+    reader = run(tmp_path, samples, lambda system, s: Prediction(s.id, text="A"), "choice_accuracy")
+    style = {"style": {"sampling": {"logprobs": logprobs}}}
+    nodes = {
+        key: replace(node, recipe={**node.recipe, "kwargs": style})
+        for key, node in reader.plan.nodes.items()
+    }
+    reader.plan = replace(reader.plan, nodes=nodes)
+    found = calibration_rows(reader)
+    assert [(row.n, row.without, row.ece) for row in found] == [(0, 4, None)] * rows
+    assert len(list(calibration_lines(found))) == 2 * rows
+    assert calibration_table(found).num_rows == rows
 
 
 def test_the_calibration_of_a_run(tmp_path) -> None:
