@@ -66,7 +66,7 @@ def fill(text: str, row: Mapping[str, object]) -> object:
     end = 0
     for found in _BRACES.finditer(text):
         name, width = _width_in(found[1])
-        value = at(row, name)
+        value = named[name]
         if isinstance(value, Missing):
             return MISSING
         words = as_text(value, name)
