@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from medgen.engine.results.statistics import Ints
+from medgen.engine.data import LARGEST_VALUE
+from medgen.engine.results.statistics import Floats, Ints
 
 
 class Words:
@@ -65,3 +67,10 @@ class Coded:
         words = pa.array([word or None for word in self.words], pa.string())
         codes = pa.array(self.codes.astype(np.int32))
         return pa.DictionaryArray.from_arrays(codes, words).cast(pa.string())
+
+
+def stored_values(column: pa.ChunkedArray) -> Floats:
+    """The values of a column: NaN where there is none, infinite where it is no usable number."""
+    values: Floats = column.to_numpy().astype(np.float64)
+    given = ~cast(Any, column).is_null().to_numpy().astype(np.bool_)
+    return np.where(given & ~(np.abs(values) <= LARGEST_VALUE), np.inf, values)

@@ -14,19 +14,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from medgen.engine.data import (
-    LARGEST_VALUE,
-    VIEWS,
-    PredictionStatus,
-    ScoreStatus,
-    VerdictStatus,
-    View,
-)
+from medgen.engine.data import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus, View
 from medgen.engine.errors import CorruptError
 from medgen.engine.judging.protocols import OVERALL
 from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node
-from medgen.engine.results.coded import Coded, Words
+from medgen.engine.results.coded import Coded, Words, stored_values
 from medgen.engine.results.gaps import (
     Reasons,
     is_current,
@@ -179,7 +172,7 @@ def score_columns(
         for name in (n for n in table.column_names if n not in _HEAD):
             if name not in outputs:  # a batch of nothing but gaps has no value columns
                 outputs[name] = np.full(gather.due, np.nan)
-            outputs[name][place] = _values_of(table[name])
+            outputs[name][place] = stored_values(table[name])
     context, made = gather.context(), (made_by(node, gather.held),)
     declared = _output_thresholds([one.passport for one in gather.held])
     columns = []
@@ -204,13 +197,6 @@ def score_columns(
             )
         )
     return tuple(columns)
-
-
-def _values_of(column: pa.ChunkedArray) -> Floats:
-    """The values of a column: NaN where there is none, infinite where it is no usable number."""
-    values: Floats = column.to_numpy().astype(np.float64)
-    given = ~cast(Any, column).is_null().to_numpy().astype(np.bool_)
-    return np.where(given & ~(np.abs(values) <= LARGEST_VALUE), np.inf, values)
 
 
 def _output_thresholds(passports: Sequence[Mapping[str, Any]]) -> dict[str, Threshold]:

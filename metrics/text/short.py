@@ -54,7 +54,7 @@ def _two_digits(found: re.Match[str]) -> str:
     return str(_TENS[found[1]] + int(_NUMBERS.get(unit, unit)))
 
 
-def _compared(text: str) -> str:
+def _words_or_signs(text: str) -> str:
     """What of a text is compared: `normal`, or its signs where it has no words ("+", an emoji)."""
     return normal(text) or fold(text).replace(" ", "")
 
@@ -107,9 +107,9 @@ class ShortAnswer(TextMetric):
 
     def _one(self, sample: Sample, text: str) -> Score:
         answer = answer_in(text)
-        ours, theirs = normal(answer), [_compared(r) for r in sample.reference_texts]
+        ours, theirs = normal(answer), [_words_or_signs(r) for r in sample.reference_texts]
         if not ours and not all(map(normal, sample.reference_texts)):
-            ours = _compared(answer)  # signs are an answer where the reference is signs
+            ours = _words_or_signs(answer)  # signs are an answer where the reference is signs
         if not ours:
             return Score(sample.id, "unparseable", "no word" if answer else "empty")
         each = [_values(ours, reference) for reference in theirs]
