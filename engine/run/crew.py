@@ -82,7 +82,7 @@ class Crew:
             return None
         asked = self.asked[group]
         fitting = [m for m in self.ledger.places(asked) if not self._full(group, m)]
-        sound = [m for m in self._untried(group, fitting) if not self.starts.is_barred(group, m)]
+        sound = [m for m in self._new_places(group, fitting) if not self.starts.is_barred(group, m)]
         if not sound:
             self._nowhere[group] = state
             return None
@@ -93,7 +93,7 @@ class Crew:
 
         return min(sound, key=badness)
 
-    def _untried(self, group: str, machines: list[str]) -> list[str]:
+    def _new_places(self, group: str, machines: list[str]) -> list[str]:
         """Without those where the group has failed, while it may wait for room on others."""
         tried = [m for m in machines if self.starts.was_tried(group, m)]
         could = self.ledger.could_hold(self.asked[group]) if tried else []
