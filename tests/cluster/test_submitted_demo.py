@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cluster.clients import committed, medgen, run_folder, start, status, wait_for
@@ -51,7 +52,12 @@ def check(folder: Path, run: str, systems: list[str]) -> None:
         for who in ("classical", "replay")
     )
     assert made
-    assert replayed == made
+    assert [near(row) for row in replayed] == [near(row) for row in made]
+
+
+def near(row: dict[str, Any]) -> dict[str, Any]:
+    """Floats to seven digits: what a network says of a text depends on its batch by less."""
+    return {k: float(f"{v:.7g}") if isinstance(v, float) else v for k, v in row.items()}
 
 
 def test_the_demo_outlives_its_client(
