@@ -150,13 +150,13 @@ class RayPool:
             return []
         waiting = list(whose)
         ready, _ = ray.wait(waiting, num_returns=1, timeout=seconds)
-        if ready:  # take what else is there already, without waiting for it
-            ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
-        elif not self._growing and not self.machines():
+        if not self._growing and (_raylet_is_gone() or not (ready or self.machines())):
             raise PlanError(
                 "Ray has died on this machine, perhaps for want of memory; what was committed "
                 "stays, so run again"
             )
+        if ready:  # take what else is there already, without waiting for it
+            ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
         return [told for ref in ready for told in self._settle(ref, whose[ref])]
 
     def _settle(self, ref: Ref, name: str) -> Sequence[Outcome]:
@@ -268,3 +268,13 @@ def _trouble_of(err: Exception) -> Trouble:
     last = lines[-1] if lines else type(err).__name__
     sentence = re.sub(r"^(?:\w+\.)+(\w+: )", r"\1", last)
     return secondhand_trouble(type(err).__name__, sentence, account)
+
+
+def _raylet_is_gone() -> bool:
+    """Whether the Ray that this process started has ended; its own list of machines tells later.
+
+    Until then every start fails, and systems would be given up one after the other.
+    """
+    node = ray._private.worker._global_node
+    started: list[Any] = node.all_processes.get("raylet", []) if node else []
+    return any(one.process.poll() is not None for one in started)

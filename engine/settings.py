@@ -18,6 +18,7 @@ from medgen.engine.codec import plain
 from medgen.engine.errors import ConfigError
 from medgen.engine.names import check_names
 from medgen.engine.refusals import WORDS, refusal
+from medgen.engine.syntax import parse_module
 
 T = TypeVar("T")
 
@@ -165,7 +166,7 @@ def _signature(target: str) -> ast.arguments | None:
     if source is None:
         return None
     try:
-        tree = ast.parse(source.read_bytes())
+        tree = parse_module(source.read_bytes())
     except SyntaxError as err:
         raise ConfigError(f"{target}: {source}:{err.lineno}: {err.msg}") from err
     classes = (n for n in tree.body if isinstance(n, ast.ClassDef))

@@ -6,6 +6,7 @@ import json
 from medgen.adapters.sources.folder import FaultyContent
 from medgen.engine.bounds import RECORD
 from medgen.engine.errors import ConfigError
+from medgen.engine.syntax import parse_expression
 
 MAX_LITERAL = 100_000  # characters
 _NAMES: dict[str, object] = {"nan": None, "inf": None, "null": None, "true": True, "false": False}
@@ -58,8 +59,7 @@ def _literal(text: str) -> object:
     if len(text) > MAX_LITERAL:
         raise FaultyContent(f"a literal of {len(text):,} characters; at most {MAX_LITERAL:,}")
     try:
-        tree = ast.parse(text.strip(), mode="eval")
-        return _evaluate(tree.body, 0)
+        return _evaluate(parse_expression(text.strip()), 0)
     except (ValueError, SyntaxError, RecursionError, MemoryError) as err:
         raise FaultyContent(f"{_brief(text)} is no list, text or number ({err})") from err
 

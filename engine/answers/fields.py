@@ -5,6 +5,8 @@ import json
 import re
 from typing import Any
 
+from medgen.engine.syntax import parse_expression
+
 _STATING = re.compile(
     r"(?:(?:my|the|your|model|final|correct|best|selected|chosen|predicted|right|multiple|choice)"
     r"[_ -]?)*"
@@ -65,7 +67,7 @@ def _pairs(found: list[Any]) -> list[tuple[Any, Any]]:
 def _python_of(text: str) -> Any:
     """An object as Python writes it, in pairs as JSON's are; None when it is none."""
     try:
-        found = ast.literal_eval(text)
+        found = ast.literal_eval(parse_expression(text.lstrip(" \t")))
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
     return [*found.items()] if isinstance(found, dict) else found

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from medgen.engine.settings import source_of
+from medgen.engine.syntax import parse_module
 
 _OURS = "medgen."
 _PROMPTS = ("medgen.engine.chat", "medgen.engine.judging")
@@ -56,7 +57,7 @@ def _decides(name: str, start: str) -> bool:
 def _look(file: Path, module: str, changed: int) -> tuple[str, frozenset[str]]:
     """A module's digest and the names that it may import, as its file was at some time."""
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = parse_module(file.read_bytes())
     except SyntaxError:  # whoever builds the component says what is wrong
         return hashlib.sha256(file.read_bytes()).hexdigest()[:16], frozenset()
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
