@@ -236,10 +236,10 @@ def _is_bare(found: Mapping[str, Any]) -> bool:
         given = [m.get(key) for m in said if isinstance(m, dict) for key in _SAID_IN]
         return not any((*given, *(c.get("text") for c in whole)))
     slots = found.get("data") or found.get("images")
-    held = [s.values() if isinstance(s, dict) else [s] for s in slots or ()]
-    return isinstance(slots, list) and not any(
-        isinstance(v, str | dict) and v for values in held for v in values
-    )
+    if not isinstance(slots, list):
+        return False
+    held = [s.values() if isinstance(s, dict) else [s] for s in slots]
+    return not any(isinstance(v, str | dict) and v for values in held for v in values)
 
 
 _SAID_IN = ("content", "images", "tool_calls", "refusal")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from models.loopback import Answer, Asked, serve
 
@@ -336,6 +336,7 @@ json_values: Any = st.recursive(
 )
 
 
+@example({"error": None, "data": True}, 200)
 @given(json_values, st.sampled_from([200, 400, 401, 403, 404, 429, 500]))
 def test_no_body_raises_and_every_failure_has_a_reason(found: Any, status: int) -> None:
     reply = Reply(status, json.dumps(found).encode(), {})
