@@ -49,6 +49,7 @@ def tiny_webp_of(side: int) -> bytes:
 @pytest.fixture
 def children() -> Iterator[pool._Pool]:
     made = pool._pool(os.getpid())
+    made.close()  # what other files' tests have left in this process would be asked first
     yield made
     made.close()
 
