@@ -6,9 +6,10 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import budget
@@ -133,12 +134,21 @@ def s3_endpoint() -> Iterator[str]:
     the same server.
     """
     from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+    from moto.s3.responses import S3Response
+
+    put, one_at_a_time = S3Response.put_object, threading.Lock()
+
+    def put_object(response: S3Response) -> Any:
+        """A conditional write is one step; moto looks, sums up the body, and then writes."""
+        with one_at_a_time:
+            return put(response)
 
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(S3Response, "put_object", put_object)
         patch.setenv("AWS_ENDPOINT_URL", endpoint)
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
