@@ -136,9 +136,8 @@ class Files(Settings, frozen=True, kw_only=True):
     form: Literal["rows", "columns", "text"] = msgspec.field(default="rows", name="as")
     delimiter: str = ""
     encoding: str = "utf-8"  # of lines with a delimiter, and of `text`
-    skip: Annotated[int, msgspec.Meta(ge=0)] = (
-        0  # lines above the header, of lines with a delimiter
-    )
+    # Lines above the header, of lines with a delimiter.
+    skip: Annotated[int, msgspec.Meta(ge=0)] = 0
     # Of a file of lines that has none, and of rows of JSON that are lists.
     header: list[str] = msgspec.field(default_factory=list)
 

@@ -13,16 +13,14 @@ from functools import lru_cache
 
 from medgen.engine.answers.markup import without_inline
 
-# Signs that nobody sees: joiners, marks of direction, soft hyphens, variation selectors, tags.
+# Characters that nobody sees, Unicode's default ignorable ones: soft hyphens, blanks without width,
+# joiners, marks of direction, variation selectors, tags.
 _UNSEEN = (
-    *(0xAD, 0x61C, 0x180E, 0xFEFF),
-    *(
-        n
-        for a, b in ((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F))
-        for n in range(a, b + 1)
-    ),
-    *(n for a, b in ((0xFE00, 0xFE0F), (0xE0000, 0xE007F)) for n in range(a, b + 1)),
+    *((0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5)),
+    *((0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164)),
+    *((0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xE0000, 0xE0FFF)),
 )
+UNSEEN = {n: "" for first, last in _UNSEEN for n in range(first, last + 1)}  # for `str.translate`
 _FOLDED = str.maketrans(
     {
         **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc\uff07\u00b4", "'"),
@@ -40,7 +38,7 @@ _FOLDED = str.maketrans(
         **{chr(0x2460 + n): f"({n + 1}) " for n in range(20)},
         **{chr(0x24B6 + n): f"({chr(65 + n)}) " for n in range(26)},
         **{chr(0x24D0 + n): f"({chr(97 + n)}) " for n in range(26)},
-        **dict.fromkeys(map(chr, _UNSEEN), ""),
+        **{chr(n): "" for n in UNSEEN},
     }
 )
 _CHARGE = str.maketrans("\u207a\u207b", "+-")

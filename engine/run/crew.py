@@ -145,10 +145,13 @@ class Crew:
         """How many workers of a group work, or start and are no new try of what failed."""
         return sum(m.ready or not m.doubtful for m in self.groups[group].values())
 
+    def starting(self) -> list[Member]:
+        """The workers that are not made yet."""
+        return [m for m in self.members.values() if not m.ready]
+
     def stuck(self, seconds: float) -> list[Member]:
         """The workers whose start takes longer than this; waiting for others' is not starting."""
-        now = self.clock()
-        starting = [m for m in self.members.values() if not m.ready]
+        now, starting = self.clock(), self.starting()
         for member in starting:
             if self.pool.waits(None, member.name):
                 member.since = now

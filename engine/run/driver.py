@@ -491,7 +491,7 @@ class Driver:
                     self.tell.of_trouble(outcome)
 
     def _check_stall(self) -> None:
-        waits = self.staff.paused or self.sharing.away or self.crew.stuck(0.0)
+        waits = self.staff.paused or self.sharing.away or self.crew.starting()
         still = self.clock() - self.moved >= self.options.place_s and not waits
         if still and not any(self.desk.running.values()):
             waiting = [name for name in self.plan.groups if self.board.has_queue(name)]

@@ -9,12 +9,8 @@ machine translation. A text without any word is its signs, so that "+" and "-" a
 import re
 import unicodedata
 
-# Characters that nobody sees, Unicode's default ignorable ones: soft hyphens, blanks without width,
-# joiners, marks of direction, variation selectors.
-_UNSEEN = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
-)
+from medgen.engine.answers.forms import UNSEEN
+
 _WITHOUT_BLANKS = re.compile(
     "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u1980-\u19ff\u1a20-\u1aaf"
     "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3040-\u30ff\u31f0-\u31ff"
@@ -33,7 +29,7 @@ _INNER = {
 
 def unify(text: str) -> str:
     """The text in Unicode's compatibility form NFKC, without characters that nobody sees."""
-    plain = _UNSEEN.sub("", text.replace("\u2019", "'").replace("\u2212", "-"))
+    plain = text.translate(UNSEEN).replace("\u2019", "'").replace("\u2212", "-")
     # A power is no digit of its base: 10 to the fifth is not 105.
     return unicodedata.normalize("NFKC", _POWER.sub(r"^\g<0>", plain))
 
