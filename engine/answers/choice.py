@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from medgen.engine.answers.dressing import plain_words
 from medgen.engine.answers.forms import with_ranges
 from medgen.engine.answers.mentions import Mentions
-from medgen.engine.answers.naming import alone, letters, named_by_place, own_words, union_of
+from medgen.engine.answers.naming import (
+    alone,
+    letters,
+    named_by_place,
+    none_of,
+    own_words,
+    union_of,
+    without_scale,
+)
 from medgen.engine.answers.negation import is_denied
 from medgen.engine.answers.options import Option, Options, options_of
 from medgen.engine.answers.phrases import (
@@ -42,7 +50,9 @@ from medgen.engine.answers.phrases import (
     LISTED,
     MARKED,
     NAMED,
+    NEITHER,
     NO_STATEMENT,
+    NOR,
     NOT_THIS,
     ONLY_ANSWER,
     PAREN,
@@ -58,7 +68,7 @@ _INTRO = re.compile(
     r"\A(?:the\s)?(?:correct\s)?(?:answer|option|choice)(?:\sis)?\s?:?\s", re.IGNORECASE
 )
 _CLAUSE = re.compile(
-    r"(?:[^.,;:!?\n\u3002]|[.,](?=\d)){1,200}?(?=\s(?:because|since|as)\b|[.,;:!?\n\u3002]|$)"
+    r"(?:[^.,;:!?\n\u3002]|[.,](?=\d)){1,200}?(?=\s(?:because|since|as)\b|[.,](?!\d)|[;:!?\n\u3002]|$)"
 )
 _LONGEST = 20_000  # characters of a reply that are read, from its beginning and from its end
 
@@ -85,6 +95,7 @@ def read_choice(text: str, choices: tuple[str, ...]) -> Reading:
     if len(words) > 2 * _LONGEST:
         words = f"{words[:_LONGEST]}\n{words[-_LONGEST:]}"
     options = options_of(choices) if choices else letters()
+    words = without_scale(words, options)
     if placed := named_by_place(words, options):
         return Reading(placed.key)
     return _Finder(words, options).reading()
@@ -144,13 +155,13 @@ class _Finder:
         self._lower = self._mentions.lower
 
     def reading(self) -> Reading:
-        for tier in (self.statements, self._weakly, self._by_mention):
+        for tier in (self.statements, self._weakly, self._neither, self._by_mention):
             found = list(tier())
             keys = {key for keys in found for key in keys}
             if len(keys) == 1:
                 return Reading(keys.pop())
             if keys:
-                both = union_of(keys, self._options)
+                both = union_of(keys, self._options, self._lower)
                 return Reading(both.key) if both else Reading(None, "ambiguous")
         return Reading(None, "no_option_detected")
 
@@ -297,7 +308,7 @@ class _Finder:
             if taken_back:
                 return set()
             aside = self._aside(named[1], named[0])
-            return {named[0].key} | self._and_another(named[1]) | aside
+            return {named[0].key} | self._and_others(named[1]) | aside
         if found is None or option is None:
             return set()
         return self._at_label(start + found.end(), start + found.start("label"), option)
@@ -440,11 +451,17 @@ class _Finder:
             return {option.key}
         return set()
 
-    def _and_another(self, place: int) -> set[str]:
-        """The option in "yes, but no" or "cyst, likely mass", which ends right behind the first."""
-        link = AND_ANOTHER.match(self._words, place)
-        other = self._mentions.words_at(link.end()) if link else None
-        return {other[0].key} if other and self._mentions.ends(other[1]) else set()
+    def _and_others(self, place: int) -> set[str]:
+        """The options in "yes, but no" or "cyst, likely mass, stone", up to its end."""
+        keys: set[str] = set()
+        for _ in self._options.each:
+            link = AND_ANOTHER.match(self._words, place)
+            other = self._mentions.words_at(link.end()) if link else None
+            if other is None:
+                break
+            place = other[1]
+            keys.add(other[0].key)
+        return keys if self._mentions.ends(place) else set()
 
     def _second_words(self, place: int) -> set[str]:
         """The option in "pneumothorax or effusion", right after the first."""
@@ -463,6 +480,14 @@ class _Finder:
             free = PERHAPS.match(intro[0]) and self._lower[: intro.start()].rstrip()[-1:] in ",;."
             strict = not intro[0].isascii()  # no article there that could be taken for a letter
             yield self._object(intro.end(), strict, intro.end() if free else 0)
+
+    def _neither(self) -> Iterator[set[str]]:
+        """The option "none of these" where a reply says so of all others: "neither A nor B"."""
+        for found in NEITHER.finditer(self._words):
+            named = [alone(part, self._options) for part in NOR.split(found["things"])]
+            option = none_of({each.key for each in named if each}, self._options)
+            if option and None not in named:
+                yield {option.key}
 
     def _by_mention(self) -> Iterator[set[str]]:
         for found in (f for pattern in (NAMED, PAREN) for f in pattern.finditer(self._words)):

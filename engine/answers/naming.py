@@ -13,15 +13,30 @@ _JOINS = re.compile(
     r"\(?[a-z0-9]{1,4}\)?)(?:\s(?:only|are (?:correct|right|true)))?"
 )
 
+_ALL = re.compile(
+    r"(both|all|none|neither)(?: of (?:the )?(?:above|these|them|others?|options|choices|answers)"
+    r"(?: (?:options|choices|answers))?| (?:are|is) (?:correct|right|true|present))?"
+)
+_TOGETHER = re.compile(r"\b(?:and|both|all)\b|&")
+_EITHER = re.compile(r"\b(?:or|either|not|but)\b|\?")
 _ARTICLE = re.compile(r"^(?:the|an?)\s", re.IGNORECASE)
 _ITEM = re.compile(r"(\d{1,2})[.)]\s+(?=\D)")  # a list's number before the only item
-_SHORTENED = frozenset(("both", "all", "none", "neither"))
-_COLLOQUIAL = {"yeah": "yes", "yep": "yes", "yup": "yes", "nope": "no", "nah": "no", "no way": "no"}
+_NONE = frozenset(("none", "neither"))
+_SHORTENED = _NONE | {"both", "all"}
+_COLLOQUIAL = {
+    **dict.fromkeys(("yeah", "yep", "yup", "affirmative"), "yes"),
+    **dict.fromkeys(("definitely", "certainly", "absolutely", "indeed", "of course"), "yes"),
+    **dict.fromkeys(("it is", "it does", "there is", "there are", "i think so"), "yes"),
+    **dict.fromkeys(("nope", "nah", "no way", "not really"), "no"),
+    **dict.fromkeys(("not at all", "i don't think so", "i do not think so"), "no"),
+    **dict.fromkeys(("definitely not", "certainly not", "absolutely not", "of course not"), "no"),
+    **dict.fromkeys(("it is not", "it isn't", "it does not", "it doesn't"), "no"),
+}
 
 
 def own_words(option: Option) -> str:
     """An option's words as they are looked for in a reply."""
-    return with_ranges(one_spelling(option.words)).casefold().strip(" .?!,;:")
+    return with_ranges(one_spelling(option.said)).casefold().strip(" .?!,;:")
 
 
 def _by_one_word(bare: str, options: Options) -> Option | None:
@@ -31,6 +46,7 @@ def _by_one_word(bare: str, options: Options) -> Option | None:
         return found
     if word in _SHORTENED:
         each = [o for o in options.each if own_words(o).startswith(f"{word} ")]
+        each = each or [o for o in options.each if word in _NONE and _of_all(o) in _NONE]
         return each[0] if len(each) == 1 else None
     return options.by_words(_COLLOQUIAL[word]) if word in _COLLOQUIAL else None
 
@@ -71,10 +87,55 @@ def named_by_place(words: str, options: Options) -> Option | None:
     return options.each[at] if at < len(options.each) else None
 
 
-def union_of(keys: AbstractSet[str], options: Options) -> Option | None:
-    """The one option whose words are that just these others hold: "both A and B"."""
+def union_of(keys: AbstractSet[str], options: Options, reply: str) -> Option | None:
+    """The one option that says that just these others hold: "both A and B", "all of these".
+
+    Args:
+        keys: the options that a reply names.
+        options: all of them.
+        reply: in lower case; "all of these" is said only by one that joins them with an "and".
+    """
+    if _EITHER.search(reply):
+        return None
     found = [option for option in options.each if _joins(option) == keys]
+    things = _things(options)
+    if not found and things <= keys and _TOGETHER.search(reply):
+        word = "both" if len(things) == 2 else "all"
+        found = [o for o in options.each if _of_all(o) == word and keys <= things | {o.key}]
     return found[0] if len(found) == 1 else None
+
+
+def none_of(keys: AbstractSet[str], options: Options) -> Option | None:
+    """The one option whose words are that none of these others holds, which are all there are."""
+    found = [option for option in options.each if _of_all(option) in _NONE]
+    return found[0] if len(found) == 1 and keys == _things(options) else None
+
+
+def without_scale(words: str, options: Options) -> str:
+    """A reply in which a point of the options' scale stands alone: "4" for "4/5", "4 out of 5".
+
+    Args:
+        words: the reply, one spelling for each sign.
+        options: only where all are numbers, one and more, is there a scale: up to the largest.
+    """
+    if len(options.numbers) < 3:
+        return words
+    most = max(options.numbers, key=float)
+    point = "|".join(map(re.escape, options.numbers))
+    scale = rf"(?<![\d.,/])({point})\s?(?:/|out of|of)\s?{re.escape(most)}(?![.,/]?\d|%)"
+    return re.sub(scale, r"\1", words)
+
+
+def _things(options: Options) -> frozenset[str]:
+    """The keys of the options that say something of their own."""
+    each = (o for o in options.each if not _joins(o) and not _of_all(o))
+    return frozenset(option.key for option in each)
+
+
+def _of_all(option: Option) -> str:
+    """What an option says of all others: "both", "all", "none" or "neither"; else empty."""
+    found = _ALL.fullmatch(own_words(option))
+    return found[1] if found else ""
 
 
 def _joins(option: Option) -> frozenset[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from medgen.engine.answers.forms import canonical, one_spelling
-from medgen.engine.answers.shortened import is_number, number_of, short_names
+from medgen.engine.answers.shortened import is_number, number_of, other_share, short_names
 
 # What labels can be, in order. The Latin letters come last, since a lone "I" is one of both.
 _ORDERS = (
@@ -90,6 +90,11 @@ class Option:
         """The label in the form in which labels are compared."""
         return one_spelling(self.label).casefold()
 
+    @property
+    def said(self) -> str:
+        """What a reply may say for the label: the words, or the number that is all it has."""
+        return self.words or (self.label if self.label.isdecimal() else "")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -158,11 +163,24 @@ class Options:
         numbers = {_comparable(option.words or option.label): [option] for option in self.each}
         return numbers if all(map(is_number, numbers)) else {}
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The options' numbers in canonical form, where all are numbers without a unit."""
+        return tuple(self._counts)
+
+    @cached_property
+    def _shares(self) -> dict[str, list[Option]]:
+        """Shares of one by their percentage, and percentages by their share of one."""
+        words = {_comparable(option.said): [option] for option in self.each}
+        other = {other_share(each): option for each, option in words.items()}
+        return {each: option for each, option in other.items() if each} if all(other) else {}
+
     def by_words(self, words: str) -> Option | None:
         """The option whose words these are, in canonical form; None also when two have them."""
         same = _comparable(words)
         found = self._words.get(same) or self._short.get(same)
         found = found or self._counts.get(number_of(same), []) or self._truths.get(same, [])
+        found = found or self._shares.get(same, [])
         return found[0] if len(found) == 1 else None
 
 

@@ -186,6 +186,13 @@ CORRECTED = re.compile(
 )
 # A word that takes a plural by an s.
 PLURAL = re.compile(r"[a-z]{4}(?<!s)$")
+# What is said of options: that it is neither of them.
+NEITHER = re.compile(
+    r"\bneither\s(?P<things>[^.;\n]{1,200}?\bnor\s[^.,;\n]{1,80}?)"
+    r"(?=\s(?:is|are|was|were|can|could|fits?|explains?|appl(?:y|ies)|seems?)\b|[.,;\n]|$)",
+    re.IGNORECASE,
+)
+NOR = re.compile(r"\s?,?\s(?:nor|or)\s|,\s", re.IGNORECASE)
 # An option that is named by its place.
 ORDINAL = re.compile(
     r"(?:(?:the\s)?(?:correct\s|final\s)?answer(?:\sis|:)\s?)?(?:it(?:'s| is)\s)?(?:the\s)?"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TypeVar
 
 _Option = TypeVar("_Option")
@@ -36,6 +37,15 @@ def number_of(words: str) -> str:
     """The number of a measurement ("3mm"), in canonical form; other words as they are."""
     found = _MEASURED.fullmatch(words)
     return found[1] if found else words
+
+
+def other_share(words: str) -> str:
+    """A share of one (canonical, 0 to 1) as a percentage, a percentage as a share; else empty."""
+    number, sign = words.removesuffix("%"), words.endswith("%")
+    if not _PLAIN.fullmatch(number) or not (sign or 0 <= Decimal(number) <= 1):
+        return ""
+    other = (Decimal(number) * (Decimal("0.01") if sign else 100)).normalize()
+    return f"{other:f}" if sign else f"{other:f}%"
 
 
 def _own_parts(words: Mapping[_Option, str]) -> dict[_Option, str]:

@@ -13,7 +13,7 @@ _CONDITION = re.compile(
     r"|\bunless\b|\bwere\s(?:it|this|there|the)\b|\bhad\s(?:it|this|there|the)\b"
     r"|\bprovided\sthat\b|\b(?:normally|usually|ordinarily|otherwise|typically)\b"
 )
-_MODAL = re.compile(r"\b(?:would|could|might)\b|'d\b")
+_MODAL = re.compile(r"\b(?:would|could|might)\b|'d\b|\bif\b[^,;.]{0,80}\b(?:were|had been)\b")
 _CLAUSE_END = re.compile(
     r"[.;!?\n]|,?\s(?<!\w)(?:but|however|yet|whereas|so|therefore)(?!\w)|,\s(?=(?:it|this) is\b)"
 )

@@ -162,7 +162,7 @@ CHOICES: list[tuple[str, tuple[str, ...], str | None]] = [
     ("B. E. coli", GERMS, "b"),
     ("2", NUMBERS, "2"),
     ("The answer is 3", NUMBERS, "3"),
-    ("There are 2 nodules.", NUMBERS, None),
+    ("There are 2 nodules.", NUMBERS, "2"),
     ("2", NUMBERED, "2"),
     ("2. mass", NUMBERED, "2"),
     ("mass", NUMBERED, "2"),
