@@ -35,12 +35,14 @@ class Prices(Settings, frozen=True, kw_only=True):
 
     prompt: _Dollars = 0.0
     cached: _Dollars | None = None  # None: cached tokens cost as much as the others
+    cache_write: _Dollars | None = None  # None: twice the prompt's, the most that vendors ask
     completion: _Dollars = 0.0
     image: _Dollars = 0.0
     request: _Dollars | None = None
 
     def __post_init__(self) -> None:
-        given = (self.prompt, self.cached, self.completion, self.image, self.request)
+        prompts = (self.prompt, self.cached, self.cache_write)
+        given = (*prompts, self.completion, self.image, self.request)
         if math.inf in given:
             raise Unusable("a price is a number of dollars, and infinity is none")
 
@@ -54,6 +56,11 @@ class Prices(Settings, frozen=True, kw_only=True):
         cached_price = self.prompt if self.cached is None else self.cached
         tokens = (prompt - cached) * self.prompt + cached * cached_price
         return (tokens + completion * self.completion) / 1e6 + images * self.image
+
+    def written_beyond(self, tokens: int) -> float:
+        """US dollars for prompt tokens that a server wrote into its cache, beyond the prompt's."""
+        price = 2 * self.prompt if self.cache_write is None else self.cache_write
+        return max(0.0, price - self.prompt) * tokens / 1e6
 
     @property
     def by_token(self) -> bool:

@@ -24,7 +24,9 @@ _FIELDS = ("id", "root", "parent", "owned_by", "max_model_len", "revision", "qua
 _MOST = 8 * 2**20  # bytes of a list
 _GLANCE_S = 1.0  # a driver looks at many, and a run with nothing to do answers in two seconds
 _WAIT_S = 20.0
-_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses of a server with no time now
+_LATER = frozenset(
+    {408, 420, 425, 429, 500, 502, 503, 504}
+)  # statuses of a server with no time now
 _NOT_LISTED = "the server lists no such model"
 
 

@@ -20,7 +20,7 @@ from medgen.adapters.http.errors import (
 )
 from medgen.adapters.http.waits import wish_of
 
-_RETRIED = frozenset({408, 409, 425, 429})  # and every 5xx
+_RETRIED = frozenset({408, 409, 420, 425, 429, 430, 449})  # and every 5xx
 _DENIED: dict[int, About] = {401: "key", 403: "key", 404: "place", 405: "place"}
 _EXCERPT = 300  # characters of an error's words that are kept in a reason
 

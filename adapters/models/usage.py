@@ -40,7 +40,7 @@ _TOTAL = ("totaltokens", "totaltokencount")
 _CACHED = ("cachedtokens", "promptcachehittokens", "cachedcontenttokencount")
 # Counted beside the prompt, not within it.
 _BESIDE_READ = ("cachereadinputtokens",)
-_BESIDE_MADE = ("cachecreationinputtokens",)
+_BESIDE_MADE = ("cachecreationinputtokens",)  # written into a cache, which costs more
 _THOUGHT = ("thoughtstokencount", "reasoningtokens")
 _KNOWN = frozenset(
     {*_PROMPT, *_COMPLETION, *_TOTAL, *_CACHED, *_BESIDE_READ, *_BESIDE_MADE, *_THOUGHT}
@@ -57,18 +57,23 @@ def read_usage(reply: Reply) -> Usage | None:
     never less than the total without the prompt. A prompt of 0 tokens cannot be, nor a completion
     of 0 tokens that says something.
     """
+    return _read(reply)[0]
+
+
+def _read(reply: Reply) -> tuple[Usage | None, int]:
+    """The usage of a reply, and how many tokens of its prompt the server wrote into a cache."""
     try:
         body = reply.json()
     except ValueError:
-        return None
+        return None, 0
     counts: dict[str, int] = {}
     for holder in _holders(body):
         for name, value in _known_counts(holder):
             count = _count(value)
             if count is None:
-                return None
+                return None, 0
             counts[name] = max(count, counts.get(name, 0))
-    return _consistent(counts, _speaks(body))
+    return _consistent(counts, _speaks(body)), counts.get(*_BESIDE_MADE, 0)
 
 
 def spent(outcome: Reply | Failure, ended: str) -> Usage:
@@ -103,7 +108,7 @@ def price(
 def _by_prices(
     reply: Reply, prices: Prices, at_most_usd: float, images: int | None
 ) -> tuple[int | None, float]:
-    counted = read_usage(reply)
+    counted, written = _read(reply)
     tokens = None if counted is None else counted.prompt_tokens + counted.completion_tokens
     if (prices.by_token and counted is None) or (prices.image and images is None):
         return tokens, at_most_usd
@@ -111,7 +116,7 @@ def _by_prices(
         return tokens, prices.request or 0.0
     paid = counted or Usage()
     usd = prices.cost(paid.prompt_tokens, paid.completion_tokens, paid.cached_tokens, images or 0)
-    return tokens, usd
+    return tokens, usd + prices.written_beyond(min(written, paid.prompt_tokens))
 
 
 def _stated_usd(reply: Reply) -> float:

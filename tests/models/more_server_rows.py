@@ -206,6 +206,9 @@ MORE: tuple[Row, ...] = (
     Row("200, NSFW in words alone", body({"status": "failed", "output": None,
         "error": "NSFW content detected. Try another prompt."}), "refused"),
     # Waits.
+    Row("420", status(420, b"calm down"), "unreachable", 3),
+    Row("430", status(430, b"too many"), "unreachable", 3),
+    Row("449, `Retry-After: 1h`", status(449, b"", Retry_After="1h"), "unreachable", 1),
     Row("429, `x-ms-retry-after-ms`", status(429, b"", x_ms_retry_after_ms="3600000"),
         "unreachable", 1),
     Row("429, `Retry-After: 3600 seconds`", status(429, b"", Retry_After="3600 seconds"),

@@ -209,6 +209,39 @@ def test_thoughts_and_cached_tokens_never_make_a_reply_cheaper(
     assert usd >= prices.cost(prompt, total - prompt) - 1e-12
 
 
+@pytest.mark.parametrize(
+    ("prices", "usage", "usd"),
+    [
+        # Beside the prompt, at twice its price where nobody says; at the price that is given.
+        (Prices(prompt=3.0, completion=15.0), {"input_tokens": 100}, 100 * 3 + 1000 * 6 + 150),
+        (
+            Prices(prompt=3.0, completion=15.0, cache_write=3.75),
+            {"input_tokens": 100},
+            100 * 3 + 1000 * 3.75 + 150,
+        ),
+        # Within the prompt, as the total says.
+        (
+            Prices(prompt=3.0, completion=15.0, cache_write=3.75),
+            {"prompt_tokens": 1100, "total_tokens": 1110},
+            100 * 3 + 1000 * 3.75 + 150,
+        ),
+        # A price below the prompt's makes nothing cheaper.
+        (
+            Prices(prompt=3.0, completion=15.0, cache_write=1.0),
+            {"input_tokens": 100},
+            1100 * 3 + 150,
+        ),
+        (Prices(), {"input_tokens": 100}, 0),
+    ],
+)
+def test_what_is_written_into_a_cache_costs_more(
+    prices: Prices, usage: dict[str, int], usd: float
+) -> None:
+    counts = {**usage, "output_tokens": 10, "cache_creation_input_tokens": 1000}
+    tokens, cost = price(reply(counts), prices, 0.0)
+    assert (tokens, cost) == (1110, pytest.approx(usd / 1e6))
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"[" * 100_000, b"\xff"])
 def test_a_body_that_is_no_reply_has_no_usage(body: bytes) -> None:
     assert read_usage(Reply(200, body, {})) is None
