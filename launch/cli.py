@@ -72,7 +72,7 @@ class Lazy(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that is asked for; for one that is none, the nearest is named."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            near = difflib.get_close_matches(args[0], COMMANDS, 1, 0.5)
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
             more = f" Do you mean {near[0]}?" if near else " `medgen --help` lists them."
             ctx.fail(f'no command "{args[0]}".{more}')
         return super().resolve_command(ctx, args)
