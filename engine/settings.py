@@ -5,8 +5,9 @@ a number no switch, a string no list; only a whole number may stand where any nu
 """
 
 import ast
+import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -160,6 +161,29 @@ def _compare(who: str, signature: ast.arguments, given: Mapping[str, Any]) -> No
         raise ConfigError(f"{who} needs the argument {missing[0]!r}")
 
 
+def literal_defaults(target: str) -> dict[str, Any]:
+    """The defaults of a class's arguments, as its source here writes them out.
+
+    Raises:
+        ConfigError: the source is no Python.
+    """
+    found: dict[str, Any] = {}
+    if (signature := _signature(target)) is None:
+        return found
+    plain_ones = [*signature.posonlyargs, *signature.args]
+    last = plain_ones[len(plain_ones) - len(signature.defaults) :]
+    pairs = [*zip(last, signature.defaults, strict=True)]
+    pairs += [
+        (argument, default)
+        for argument, default in zip(signature.kwonlyargs, signature.kw_defaults, strict=True)
+        if default is not None
+    ]
+    for argument, default in pairs:
+        with contextlib.suppress(ValueError):  # an expression: whoever runs it knows its value
+            found[argument.arg] = ast.literal_eval(default)
+    return found
+
+
 def _signature(target: str) -> ast.arguments | None:
     module, _, name = target.partition(":")
     source = source_of(module)
@@ -177,16 +201,28 @@ def _signature(target: str) -> ast.arguments | None:
 
 def source_of(module: str) -> Path | None:
     """Where a module's source lies; its parents are not imported either."""
-    folders: Sequence[str] | None = None
-    found: ModuleSpec | None = None
-    parts = module.split(".")
-    for depth in range(len(parts)):
-        name = ".".join(parts[: depth + 1])
-        finders = sys.meta_path if folders is None else [PathFinder]
-        specs = (finder.find_spec(name, folders) for finder in finders)
-        found = next((spec for spec in specs if spec), None)
-        if found is None:
-            return None
-        folders = found.submodule_search_locations
+    found = _spec_of(module)
     origin = Path(found.origin) if found and found.origin else None
     return origin if origin and origin.suffix == ".py" else None
+
+
+def place_of(package: str) -> Path | None:
+    """The file or folder of a module or package, compiled or not; None: there is none here."""
+    found = _spec_of(package)
+    if found is None:
+        return None
+    places = [*(found.submodule_search_locations or ()), *([found.origin] if found.origin else ())]
+    return Path(places[0]) if places and Path(places[0]).exists() else None
+
+
+def _spec_of(module: str) -> ModuleSpec | None:
+    first, *others = module.split(".")
+    found = next(
+        (spec for finder in sys.meta_path if (spec := finder.find_spec(first, None))), None
+    )
+    for name in others:
+        folders = found.submodule_search_locations if found else None
+        # By its last name alone: a finder looks for the parents of a whole one where they are
+        # imported, and none of them is.
+        found = PathFinder.find_spec(name, list(folders)) if folders else None
+    return found

@@ -2,20 +2,22 @@
 
 Of ours these are a metric with all that it reads texts and images with, and for models and judges
 the prompts and how verdicts are read; for the rest of our code the semantics number of a component
-speaks. Of another package's component it is every module of that package that it imports. Comments,
-docstrings and layout count for nothing.
+speaks. Of another's component it is every module of its package that it imports, and every one that
+is not installed, such as a file beside it. Comments, docstrings and layout count for nothing.
 """
 
 import ast
 import hashlib
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 
-from medgen.engine.settings import source_of
+from medgen.engine.settings import place_of, source_of
 from medgen.engine.syntax import parse_module
 
 _OURS = "medgen."
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 _PROMPTS = ("medgen.engine.chat", "medgen.engine.judging")
 _METRICS = ("medgen.metrics", "medgen.engine.answers", "medgen.engine.images", *_PROMPTS)
 # Lists of names and checks at the start: an entry more changes no row.
@@ -30,6 +32,7 @@ def code_of(target: str) -> Mapping[str, str]:
     Empty where its source is not here.
     """
     start = target.partition(":")[0]
+    decides = _rule(start)
     found: dict[str, str] = {}
     waiting, seen = [start], {start}
     while waiting:
@@ -37,20 +40,39 @@ def code_of(target: str) -> Mapping[str, str]:
         if (file := source_of(name)) is None:
             continue
         digest, imported = _look(file, name, file.stat().st_mtime_ns)
-        if _decides(name, start):
+        if decides(name):
             found[name] = digest
-        new = {other for other in imported if _decides(other, start)} - seen
+        new = {other for other in imported if decides(other)} - seen
         seen |= new
         waiting += new
     return dict(sorted(found.items()))
 
 
-def _decides(name: str, start: str) -> bool:
-    if name.startswith(_OURS):
+def _rule(start: str) -> Callable[[str], bool]:
+    """Says of a module's name whether it decides rows of what is in the module `start`."""
+    if start.startswith(_OURS):
         parts = _METRICS if start.startswith(_METRICS[0]) else _PROMPTS
-        within = any(name == part or name.startswith(f"{part}.") for part in parts)
-        return within and name not in _DECIDES_NOTHING
-    return name.partition(".")[0] == start.partition(".")[0]
+        return lambda name: _is_within(name, parts) and name not in _DECIDES_NOTHING
+    package = start.partition(".")[0]
+    is_loose = cache(_is_loose)  # by search paths of this moment
+
+    def decides(name: str) -> bool:
+        first = name.partition(".")[0]
+        return first == package or is_loose(first)
+
+    return decides
+
+
+def _is_within(name: str, parts: tuple[str, ...]) -> bool:
+    return any(name == part or name.startswith(f"{part}.") for part in parts)
+
+
+def _is_loose(package: str) -> bool:
+    """Whether a module or package is another's than ours, and not installed: it has no release."""
+    if not package or package in sys.stdlib_module_names or package == _OURS.rstrip("."):
+        return False
+    lies = place_of(package)
+    return lies is not None and not _INSTALLED.intersection(lies.parts)
 
 
 @lru_cache(maxsize=1024)

@@ -24,6 +24,8 @@ from medgen.engine.store.objects import Objects
 SCORER = '''"""A scorer of another package."""
 
 from fakes import Lengths
+from beside import FACTOR_BESIDE
+from spaced.inner.number import FACTOR_SPACED
 from worded.helper import FACTOR
 
 
@@ -31,9 +33,10 @@ class Scaled(Lengths):
     def score(self, samples, predictions, wanted):
         from dataclasses import replace
 
+        factor = FACTOR * FACTOR_BESIDE * FACTOR_SPACED
         rows = super().score(samples, predictions, wanted)
         return {
-            k: [replace(s, values={n: v * FACTOR for n, v in s.values.items()}) for s in found]
+            k: [replace(s, values={n: v * factor for n, v in s.values.items()}) for s in found]
             for k, found in rows.items()
         }
 '''
@@ -45,6 +48,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("")
     (folder / "helper.py").write_text("FACTOR = 1.0\n")
+    (folder.parent / "beside.py").write_text("FACTOR_BESIDE = 1.0\n")
+    (folder.parent / "spaced/inner").mkdir(parents=True)  # packages without an `__init__`
+    (folder.parent / "spaced/inner/number.py").write_text("FACTOR_SPACED = 1.0\n")
     (folder / "scorer.py").write_text(SCORER)
     monkeypatch.syspath_prepend(str(folder.parent))
     forget()
@@ -52,7 +58,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def forget() -> None:
-    for name in [n for n in sys.modules if n.split(".")[0] == "worded"]:
+    for name in [n for n in sys.modules if n.split(".")[0] in ("worded", "beside", "spaced")]:
         del sys.modules[name]
     importlib.invalidate_caches()
 
@@ -73,8 +79,10 @@ def values(objects: Objects, work: Plan) -> list[float]:
 
 
 EDITS: dict[str, Callable[[Path], None]] = {
-    "the class": lambda p: edit(p / "scorer.py", "v * FACTOR", "v * FACTOR * 1000"),
+    "the class": lambda p: edit(p / "scorer.py", "v * factor", "v * factor * 1000"),
     "a module that it imports": lambda p: edit(p / "helper.py", "1.0", "1000.0"),
+    "a file beside its package": lambda p: edit(p.parent / "beside.py", "1.0", "1000.0"),
+    "a file of another folder": lambda p: edit(p.parent / "spaced/inner/number.py", "1.0", "1e3"),
 }
 
 
@@ -90,10 +98,30 @@ def test_a_metric_whose_code_was_edited_scores_anew(
     before = values(objects, work)
     EDITS[what](package)
     todo, _ = carry(objects, work)
-    assert [words for words in todo.changed.values() if words[0].startswith("code.worded")]
+    assert [words for words in todo.changed.values() if words[0].startswith("code.")]
     assert values(objects, work) == [1000 * v for v in before]
     assert len(log.read_text().splitlines()) == 12, "the model was asked nothing"
     assert carry(objects, work)[0].shards == 0
+
+
+def test_of_what_a_class_imports_what_is_installed_is_known_by_its_release(package: Path) -> None:
+    site = package.parent.parent / "site-packages"
+    site.mkdir()
+    (package.parent / "beside.py").rename(site / "beside.py")
+    sys.path.append(str(site))  # `package` puts back what was there
+    edit(package / "helper.py", "FACTOR", "import json, numpy\nFACTOR")
+    assert {name.partition(".")[0] for name in code_of("worded.scorer:Scaled")} == {
+        "fakes",
+        "spaced",
+        "worded",
+    }
+
+
+def test_a_name_that_is_no_module_is_looked_for_nowhere_else(package: Path) -> None:
+    (package.parent / "json_like").mkdir()
+    edit(package / "helper.py", "FACTOR", "json_like = FACTOR")
+    edit(package / "scorer.py", "import FACTOR\n", "import FACTOR, json_like\n")
+    assert "worded.helper.json_like" not in code_of("worded.scorer:Scaled")
 
 
 def test_comments_and_layout_are_no_code(package: Path, tmp_path: Path) -> None:
