@@ -52,15 +52,15 @@ def decode(kind: type[T], data: bytes, what: str) -> T:
 
 def fingerprint(*parts: object) -> str:
     """Content address, 16 hex digits: the same recipe always finds the same results."""
-    value = _numbers(plain(parts))
+    value = same_numbers(plain(parts))
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _numbers(value: Any) -> Any:
-    """The JSON value with whole numbers written in one way: `1.0` is `1`, and `-0.0` is `0`."""
+def same_numbers(value: Any) -> Any:
+    """A JSON value with whole numbers written in one way: `1.0` is `1`, and `-0.0` is `0`."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
-        return {name: _numbers(inner) for name, inner in value.items()}
-    return [_numbers(inner) for inner in value] if isinstance(value, list) else value
+        return {name: same_numbers(inner) for name, inner in value.items()}
+    return [same_numbers(inner) for inner in value] if isinstance(value, list) else value

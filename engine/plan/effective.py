@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from medgen.engine import registry
-from medgen.engine.codec import fingerprint, plain
+from medgen.engine.codec import fingerprint, plain, same_numbers
 from medgen.engine.digests import digest_of
-from medgen.engine.plan.identity import HOW, Spec
+from medgen.engine.plan.identity import Spec, deciding_arguments
 from medgen.engine.plan.source import code_of
 from medgen.engine.settings import Nested, Settings, deciding_fields, read
 
@@ -102,7 +102,7 @@ def seen_parts(spec: Spec, patient: bool = False, served: bool = True) -> dict[s
         inner = [(name, one.target, one.arguments()) for name, one in nested.items()]
         served = served and "command" not in given
     else:
-        given = {n: plain(v) for n, v in spec.kwargs.items() if n not in HOW}
+        given = deciding_arguments(component, spec.kwargs)
         inner = [(name, what, dict(g)) for name, what, g in registry.inner_recipes(given)]
     mine = {name: value for name, value in given.items() if name not in {i[0] for i in inner}}
     found |= {f"settings.{name}": value for name, value in flat(mine)}
@@ -141,8 +141,10 @@ def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
 
 
 def as_text(value: Any) -> str:
-    """A value as text: words as they are, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+    """A value as text: words as they are, anything else as JSON, `1.0` as `1`."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(same_numbers(value), sort_keys=True, default=str)
 
 
 def _may_lack(name: str) -> bool:

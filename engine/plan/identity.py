@@ -1,5 +1,6 @@
 """Recipes that travel between processes, and what of them enters a key."""
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,8 +8,8 @@ from typing import Any
 
 from medgen.engine import registry
 from medgen.engine.benchmark.source import UsesBenchmark
-from medgen.engine.codec import plain
-from medgen.engine.settings import Nested, Settings, read, without_how
+from medgen.engine.codec import plain, same_numbers
+from medgen.engine.settings import Nested, Settings, literal_defaults, read, without_how
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,8 @@ def identity(spec: Spec) -> dict[str, Any]:
 
     The component's logical name and semantics number stand for its code, wherever that lies. Of
     the settings those are left out that are marked as how it is run, in inner recipes as well, so
-    that a raised spending cap, another port or another batch size finds the same results.
+    that a raised spending cap, another port or another batch size finds the same results. So are
+    defaults that are written out.
 
     Raises:
         ConfigError: nobody has the name, or the settings are not of their type.
@@ -87,7 +89,7 @@ def identity(spec: Spec) -> dict[str, Any]:
         inner = {n: r for n in lasting if isinstance(r := getattr(settings, n), Nested)}
         recipes = [(name, recipe.target, recipe.arguments()) for name, recipe in inner.items()]
     else:
-        lasting = {n: plain(v) for n, v in spec.kwargs.items() if n not in HOW}
+        lasting = deciding_arguments(component, spec.kwargs)
         recipes = [(name, what, dict(g)) for name, what, g in registry.inner_recipes(lasting)]
     for name, target, given in recipes:
         lasting[name] = identity(Spec(target, given))
@@ -96,3 +98,20 @@ def identity(spec: Spec) -> dict[str, Any]:
         "semantics": component.semantics,
         "settings": lasting,
     }
+
+
+def deciding_arguments(component: registry.Component, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the arguments of a class without a settings type can change rows, as JSON.
+
+    A default that is written out is no part of it, if its source says here what the default is:
+    when that is another one day, so is the code that made the rows.
+    """
+    given = {name: plain(value) for name, value in kwargs.items() if name not in HOW}
+    defaults = literal_defaults(component.target) if given else {}
+    spelt = {n for n in given.keys() & defaults.keys() if _text(given[n]) == _text(defaults[n])}
+    return {name: value for name, value in given.items() if name not in spelt}
+
+
+def _text(value: object) -> str:
+    """JSON, in which `True` is not `1`, as it is in Python, and `1.0` is."""
+    return json.dumps(same_numbers(plain(value)), sort_keys=True, default=str)

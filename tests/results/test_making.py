@@ -89,7 +89,7 @@ UNLIKE = {
     "the judge's protocol": (passport("q", protocol="paper-v1/1"), "protocol table-iv/1 against"),
     "the judge's scale": (passport("q", protocol_hash="p2"), "protocol_hash p1 against p2"),
     "the judge's prompt": (passport("q", prompt_hash="h2"), "prompt_hash h1 against h2"),
-    "the judge's temperature": (passport("q", temperature=1.0), "temperature 0.0 against 1.0"),
+    "the judge's temperature": (passport("q", temperature=1.0), "temperature 0 against 1"),
     "the judge's repeats": ({"arguments": {"q": {"repeats": 3}}}, "repeats nothing against 3"),
     "a rehearsal's faults": (passport("q", chaos="parse_error=0.1"), "chaos nothing against"),
     "the protocol": (

@@ -269,3 +269,61 @@ def test_numbers_are_one_number_however_they_are_written(
         for k in (one, other)
     ]
     assert keys[0] == keys[1]
+
+
+class Warm(Echo):
+    """Says what it was given, in its rows and of itself."""
+
+    def __init__(
+        self,
+        warmth: float = 0.0,
+        *,
+        words: tuple[str, ...] = ("say",),
+        plain: bool = False,
+        place: str = str(Path("here")),
+        execution: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(str(warmth), execution=execution)
+        self.given = {"warmth": warmth, "words": words, "plain": plain, "place": place}
+
+    def passport(self) -> Mapping[str, Any]:
+        return self.given
+
+
+@pytest.mark.parametrize(
+    ("given", "again"),
+    [
+        ({"warmth": 1}, {"warmth": 1.0}),
+        ({}, {"warmth": 0}),
+        ({}, {"warmth": -0.0, "words": ["say"], "plain": False}),
+        ({"plain": False, "warmth": 2}, {"warmth": 2.0}),
+    ],
+)
+def test_what_is_given_in_another_way_asks_nothing(
+    place: Place, given: dict[str, Any], again: dict[str, Any]
+) -> None:
+    manifest, how = place.bring(8), {"execution": {"calls": str(place.calls)}}
+
+    def asked(**kwargs: Any) -> Counter[str]:
+        target = Spec("run.test_shards_by_content:Warm", {**how, **kwargs})
+        return place.run(make_plan(recipe(System("echo", Model(target, SMALL))), manifest))
+
+    assert len(asked(**given)) == 8
+    assert not asked(**again)
+    assert not asked(**dict(reversed(again.items())))
+    for other in ({"warmth": 3}, {"words": ["tell"]}, {"plain": True}, {"plain": 0}):
+        assert len(asked(**other)) == 8, "and what is another is another"
+    assert not asked(**given)
+
+
+def test_a_default_that_is_no_literal_is_in_the_key_when_it_is_written(place: Place) -> None:
+    manifest = place.bring(8)
+    target = "run.test_shards_by_content:Warm"
+    keys = {
+        key
+        for kwargs in ({}, {"place": "here"})
+        for key in make_plan(
+            recipe(System("e", Model(Spec(target, kwargs), SMALL))), manifest
+        ).nodes
+    }
+    assert len(keys) > 2
