@@ -88,6 +88,7 @@ class BoardRow:
     failed: int
     said: str  # the sentence for readers
     note: str = ""
+    remark: str = ""  # what must be known beside its interval, or why there is none
 
     @property
     def coverage(self) -> str:
@@ -124,6 +125,12 @@ class Board:
     plumbing: tuple[BoardRow, ...]
     floor: BoardRow | None
     ceiling: BoardRow | None
+
+    @property
+    def remarks(self) -> list[str]:
+        """What its intervals are to be read with, each remark once."""
+        rows = (*self.rows, *self.controls)
+        return list(dict.fromkeys(row.remark for row in rows if row.remark))
 
     def stands(self, axis: Axis) -> list[tuple[BoardRow, float, int]]:
         """Each control with its place on an axis and its height in a row of 30 pixels.
@@ -206,11 +213,13 @@ def _board_row(
     failed = any_row["expected"] - any_row["prediction_ok"]
     leaders = found.standing.leaders if found.standing else ()
     text = numbers.number(mean, places)
+    remark = str(head.get("ci_note") or "") if mean is not None else ""
     said = f"{entry.name} {text}" + (
         f", 95 % interval {numbers.number(low, places)} to {numbers.number(high, places)}"
         if low is not None
         else ""
     )
+    said += f" ({remark})" if remark else ""
     return BoardRow(
         entry=entry,
         rank=numbers.rank(rank) if rank else "",
@@ -226,6 +235,7 @@ def _board_row(
         failed=failed,
         said=said + (f", rank {numbers.rank(rank)}" if rank else ""),
         note=str(head.get("reason") or "") if mean is None else "",
+        remark=remark,
     )  # fmt: skip
 
 
@@ -261,6 +271,7 @@ def _cell(
         line = (start, round(max(2.0, scale.at(high) - start), 2))
     best = entry.name in found.best.get("/".join(value.key), ()) and bool(entry.number)
     exact = f"{row['mean']:.17g}, n {row['n']}"
+    exact += f", {row['ci_note']}" if row["ci_note"] else ""
     return BoardCell(numbers.number(row["mean"], places), row["mean"], best, line, exact)
 
 

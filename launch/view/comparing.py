@@ -6,7 +6,7 @@ from medgen.engine.results.certainty import LEAST_PAIRS, LEAST_SOURCES
 from medgen.engine.results.comparison import Comparison, Contrast
 from medgen.engine.results.gate import CellFinding, GateVerdict
 from medgen.launch.report.escaping import visible
-from medgen.launch.report.tables import PLUMBING, number
+from medgen.launch.report.tables import FEW, PLUMBING, number
 from medgen.launch.view import numbers
 from medgen.launch.view.board import format_short
 from medgen.launch.view.data import value_title
@@ -26,19 +26,24 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     if comparison.across:
         yield visible(f"Compared across a difference: {'; '.join(comparison.across)}")
     yield ""
-    yield f"{'where':<15} {'value':<16} {'left':>6} {'right':>6} {'difference':<23} shown?"
+    yield f"{'where':<14} {'value':<16} {'left':>6} {'right':>6} {'difference':<24} shown?"
     whole = [c for c in comparison.contrasts if c.kind == "all"]
     heads = list({c.format: c for c in reversed(_by_weight(whole))}.values())[::-1]
     yield from (_line(c, format_short(c.format)) for c in heads)
     rest = [c for c in whole if c not in heads]
+    tasks = [c for c in comparison.contrasts if c.kind == "task"]
+    shown = list(heads)
     for title, group in (
-        (f"surest of the other {len(rest)} values", rest),
-        ("surest of the tasks", [c for c in comparison.contrasts if c.kind == "task"]),
+        (f"surest of the other {len(rest)} values", _surest(rest)),
+        ("surest of the tasks", _surest(tasks)),
     ):
         if group:
             yield title
-            for one in _surest(group):
-                yield _line(one, one.group if one.kind == "task" else format_short(one.format))
+            shown += group
+        for one in group:
+            yield _line(one, one.group if one.kind == "task" else format_short(one.format))
+    for remark in dict.fromkeys(_remark(c) for c in shown if _remark(c)):
+        yield f"{FEW} interval: {remark}"
     yield from _missing(whole)
 
 
@@ -102,8 +107,14 @@ def _line(contrast: Contrast, where: str) -> str:
     change = as_text(contrast.difference, sign=True)
     if low is not None and high is not None:
         change += f" [{as_text(low, sign=True)}, {as_text(high, sign=True)}]"
+    change += FEW if _remark(contrast) else ""
     means = f"{as_text(contrast.left_mean):>6} {as_text(contrast.right_mean):>6}"
-    return f"{_cut(visible(where), 15):<15} {value:<16} {means} {change:<23} {_word(contrast)}"
+    return f"{_cut(visible(where), 14):<14} {value:<16} {means} {change:<24} {_word(contrast)}"
+
+
+def _remark(contrast: Contrast) -> str:
+    """What must be known beside the interval; of no value there is nothing to say."""
+    return "" if contrast.difference is None else contrast.ci_note
 
 
 def _key(contrast: Contrast) -> tuple[str, str, str]:

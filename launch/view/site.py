@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medgen.engine.errors import ImageError
+from medgen.launch.report.tables import FEW
 from medgen.launch.view import (
     charts,
     curves,
@@ -393,6 +394,7 @@ def environment() -> jinja2.Environment:
         "digest": sample_digest,
         "short": format_short,
         "format_title": format_title,
+        "few": FEW,
         "glyphs": sayings.GLYPHS,
         "tones": sayings.TONES,
     }

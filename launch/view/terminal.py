@@ -17,6 +17,7 @@ from rich.text import Text
 
 from medgen.engine.results.gaps import stopped_early
 from medgen.launch.report.escaping import visible
+from medgen.launch.report.tables import FEW
 from medgen.launch.view import numbers, overview, sayings
 from medgen.launch.view.board import Board, BoardRow, boards
 from medgen.launch.view.certain import Certainty
@@ -30,7 +31,7 @@ _WORDS = {"sure": "green", "likely": "yellow", "alike": "default", "not shown": 
 # What a terminal without UTF-8 shows instead.
 _PLAIN = str.maketrans({
     "●": "[sure]", "◐": "[likely]", "○": "[-]", "≈": "[alike]", "↑": "^", "↓": "v", "…": "...",
-    "·": "-", "\u2013": "-", numbers.MINUS: "-", "✓": "ok", "✕": "x",
+    "·": "-", "\u2013": "-", numbers.MINUS: "-", "✓": "ok", "✕": "x", FEW: "#",
 })  # fmt: skip
 
 
@@ -103,8 +104,11 @@ def _board_lines(board: Board, width: int, plain: bool) -> Iterator[Text]:
     if second:
         head += f"{_cut(f'{second.title} {second.arrow}', 13):>13}"
     yield Text(f"{head}{'coverage':>10}", style="dim")
-    for label, row in _ordered_rows(board):
+    shown = _ordered_rows(board)
+    for label, row in shown:
         yield _row_line(label, row, room, plain, bool(second))
+    for remark in dict.fromkeys(row.remark for _, row in shown if row.remark):
+        yield Text(f"{'':<7}{FEW} interval: {remark}", style="dim")
     if board.plumbing:
         many = len(board.plumbing)
         words = (
@@ -145,9 +149,10 @@ def _row_line(label: str, row: BoardRow, room: int, plain: bool, second: bool) -
 
 
 def _bracket(row: BoardRow) -> str:
-    """The interval in brackets, or why there is none."""
+    """The interval in brackets, or n; a mark where a remark must be read with it."""
     ends = row.span.replace("–", " to ").split(" to ")  # noqa: RUF001 the dash of ranges
-    return f"[{', '.join(map(_dash, ends))}]" if row.low is not None else row.span
+    shown = f"[{', '.join(map(_dash, ends))}]" if row.low is not None else row.span
+    return shown + FEW if row.remark else shown
 
 
 def _last_lines(data: StoredRun) -> Iterator[Text]:

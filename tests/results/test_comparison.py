@@ -12,6 +12,7 @@ from medgen.engine.data import Prediction, Score, Verdict
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.comparison import Side, compare
 from medgen.launch.report.verdicts import comparison_json, comparison_markdown, comparison_tables
+from medgen.launch.view.comparing import comparison_lines
 
 
 def noise(sample, name):
@@ -50,6 +51,22 @@ def test_a_planted_loss_is_found_and_named(reader):
         "style-transfer",
         "disease-prediction",
     }
+
+
+@pytest.mark.parametrize("patients", [1, 5, 160])
+def test_the_short_table_says_how_few_sources_an_interval_has(patients, tmp_path):
+    samples = [replace(s, source=f"p{i % patients}") for i, s in enumerate(make_samples(160))]
+    run = FakeRun(samples, systems=("one", "two"), score=steady(value)).write(str(tmp_path))
+    found = compare(Side(run, "one"), Side(run, "two"))
+    told = list(comparison_lines(found))
+    remark = {1: "one source: no interval", 5: "5 sources: covers less than 95 %"}.get(patients)
+    assert (f"‡ interval: {remark}" in told) == (remark is not None)
+    whole = contrast(found, format="ImageEditing", kind="all", metric="psnr")
+    assert whole.ci_note == (remark or "")
+    lines = [t for t in told if t.startswith(("Editing ", "VQA ")) and "answered" not in t]
+    assert lines
+    assert all(("‡" in line) == (remark is not None) for line in lines)
+    assert max(map(len, told)) <= 80
 
 
 def test_swapping_the_sides_mirrors_everything(reader):

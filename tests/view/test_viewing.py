@@ -25,6 +25,7 @@ from medgen.launch.view.runs import run_lines
 from medgen.launch.view.sayings import sayings
 from medgen.launch.view.serving import COOKIE, Viewer
 from medgen.launch.view.site import STATIC, Site, data_script
+from medgen.launch.view.terminal import result_lines
 from medgen.launch.view.trends import trends
 from medgen.metrics import tiny
 
@@ -233,8 +234,6 @@ def test_messages_that_differ_in_particulars_are_one_cause() -> None:
 
 
 def test_the_results_of_a_terminal_fit_eighty_columns(site: Site, tmp_path: Path) -> None:
-    from medgen.launch.view.terminal import result_lines
-
     lines = [x.plain for x in result_lines(site.data, site.certainty, 80, plain=True)]
     # A command is never cut: it must be copied whole.
     assert max(len(line) for line in lines if "medgen view" not in line) <= 80
@@ -246,6 +245,22 @@ def test_the_results_of_a_terminal_fit_eighty_columns(site: Site, tmp_path: Path
     assert lines[-1].startswith(("why", "files"))
     # Under --protected no word of a sample, an answer or a reason may reach a terminal.
     assert "evil.example" not in "".join(lines)
+
+
+def test_intervals_of_few_sources_say_so_wherever_they_stand(tmp_path: Path) -> None:
+    made = Site(stored(small(samples=24, fails=0.0, random=0), tmp_path))
+    rows = [row for board in made.boards for row in (*board.rows, *board.controls)]
+    noted = [row for row in rows if row.mean is not None]
+    assert noted
+    lines = [x.plain for x in result_lines(made.data, made.certainty, 80, plain=True)]
+    page = made.overview()
+    for row in noted:
+        assert row.remark in {str(r["ci_note"]) for r in made.data.summary}
+        assert "covers less than 95 %" in row.remark
+        assert f"‡ interval: {row.remark}" in page
+        assert f"({row.remark})" in row.said
+    assert "       ‡ interval: 4 sources: covers less than 95 %" in lines
+    assert all("]‡" in line for line in lines if line.endswith("100 %"))
 
 
 def test_a_system_that_answered_alone_is_held_against_the_floor(tmp_path: Path) -> None:
