@@ -20,7 +20,8 @@ def weights(model: str, revision: str | None = None) -> dict[str, Any]:
 
     A folder gives `folder_sha256`, a hub name the `commit` that its revision stood for when it
     was loaded, and `unpinned` where that is no commit itself; weights that a marker calls random
-    give `random_weights`, which every table that shows their scores must repeat.
+    give `random_weights`, which every table that shows their scores must repeat. A file beside
+    them may say `about` what they are.
     """
     found: dict[str, Any] = {}
     if Path(model).is_dir():
@@ -32,6 +33,8 @@ def weights(model: str, revision: str | None = None) -> dict[str, Any]:
             found["unpinned"] = True
     if marker := random_weights(model):
         found |= {"random_weights": True, "random_seed": marker.get("seed")}
+    if (told := Path(model) / ABOUT).is_file():
+        found["about"] = json.loads(told.read_text(encoding="utf-8"))
     return found
 
 
@@ -90,6 +93,7 @@ def versions(*packages: str) -> Mapping[str, str]:
 
 
 MARKER = "RANDOM_WEIGHTS.json"
+ABOUT = "about.json"  # what weights are, where their name does not say it
 
 
 def random_weights(directory: str | Path) -> Mapping[str, Any] | None:

@@ -111,6 +111,14 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         settings="BERTScoreSettings",
         semantics=4,
     ),
+    "text_similarity": CatalogueEntry(
+        "medgen.metrics.text.similarity:TextSimilarity",
+        "text",
+        ("strict",),
+        {"model": "minilm", "layer": 6},
+        ("minilm",),
+        settings="TextSimilaritySettings",
+    ),
     "exact_match": CatalogueEntry(
         "medgen.metrics.text.closed_form:ExactMatch",
         "text",

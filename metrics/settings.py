@@ -52,7 +52,7 @@ class EmbeddingSettings(MetricSettings, frozen=True, kw_only=True):
     """Arguments of `medgen.metrics.image.embedding.EmbeddingSimilarity`."""
 
     model: str = "rad-dino"
-    encoder: Literal["transformers", "medimageinsight"] = "transformers"
+    encoder: Literal["transformers", "medimageinsight", "efficientnet-lite0"] = "transformers"
     batch_size: How[_Count] = 8
     trust_local_code: How[bool] = False
 
@@ -62,6 +62,13 @@ class BERTScoreSettings(MetricSettings, frozen=True, kw_only=True):
 
     model: str = "pubmedbert"
     layer: _Count = 12
+
+
+class TextSimilaritySettings(StrictMetricSettings, frozen=True, kw_only=True):
+    """Arguments of `medgen.metrics.text.similarity.TextSimilarity`."""
+
+    model: str = "minilm"
+    layer: _Count = 6
 
 
 class RadGraphSettings(MetricSettings, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ def make(directory: Path) -> None:
     make_alexnet(directory / "lpips-alex-trunk")
     make_vision_encoder(directory / "rad-dino")
     make_text_encoder(directory / "pubmedbert")
+    make_text_encoder(directory / "minilm")
 
 
 def make_alexnet(directory: Path, seed: int = SEED) -> None:

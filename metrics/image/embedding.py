@@ -72,7 +72,7 @@ class EmbeddingSimilarity(ImageMetric):
         self.policy = policy_of(self.profile)
         self.model, self.encoder, self.batch_size = model, encoder, batch_size
         self._trust = trust_local_code
-        self.outputs = (Output(self.name, low=-1.0, authors=_AUTHORS[encoder]),)
+        self.outputs = (Output(self.name, low=-1.0, authors=_AUTHORS.get(encoder, "")),)
         self._described: dict[str, Any] = {}
 
     def load(self, device: str) -> None:

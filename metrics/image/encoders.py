@@ -14,11 +14,12 @@ from PIL import Image as Pillow
 
 from medgen.engine.errors import AdapterError, ConfigError
 from medgen.engine.images import MAX_PIXELS
+from medgen.metrics.image.efficientnet import EfficientNetLite0
 from medgen.metrics.kernels.packed_linear import pack_linear
 from medgen.metrics.pictures import DecodeError
 from medgen.metrics.versions import versions_of
 
-KINDS = ("transformers", "medimageinsight")
+KINDS = ("transformers", "medimageinsight", "efficientnet-lite0")
 
 
 class Encoder(Protocol):
@@ -43,6 +44,8 @@ def open_encoder(kind: str, here: Path, device: str, trust_local_code: bool) -> 
     """
     if kind == "transformers":
         return TransformersEncoder(here, device)
+    if kind == "efficientnet-lite0":
+        return EfficientNetLite0(here, device)
     if kind != "medimageinsight":
         raise ConfigError(f"no image encoder {kind!r}; there are {', '.join(KINDS)}")
     if not trust_local_code:

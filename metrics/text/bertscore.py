@@ -35,7 +35,7 @@ _PADDING = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class _Embedded:
+class Embedded:
     """Unit vectors of a text's word pieces [pieces, width], and which of them carry weight."""
 
     vectors: torch.Tensor
@@ -163,7 +163,7 @@ class BERTScore(TextMetric):
         return dict(zip(ordered, found, strict=True))
 
     @torch.inference_mode()
-    def _embed(self, pieces: Mapping[str, list[int]]) -> dict[str, _Embedded]:
+    def _embed(self, pieces: Mapping[str, list[int]]) -> dict[str, Embedded]:
         held = {}
         for texts in _batches(pieces, _BATCH_PIECES[torch.device(self.device).type]):
             width = max(len(pieces[text]) for text in texts)
@@ -179,15 +179,15 @@ class BERTScore(TextMetric):
                 held[text] = self._normalise(states[row, : len(pieces[text])], pieces[text])
         return held
 
-    def _normalise(self, states: torch.Tensor, ids: Sequence[int]) -> _Embedded:
+    def _normalise(self, states: torch.Tensor, ids: Sequence[int]) -> Embedded:
         vectors = states / states.norm(dim=-1, keepdim=True)
         marks = (self._tokenizer.cls_token_id, self._tokenizer.sep_token_id)
         weighted = torch.tensor([i not in marks for i in ids], device=vectors.device)
         if self.profile == "strict":
             vectors, weighted = vectors[weighted], weighted[weighted]
-        return _Embedded(vectors, weighted)
+        return Embedded(vectors, weighted)
 
-    def _match(self, name: str, ours: _Embedded, theirs: _Embedded) -> Score:
+    def _match(self, name: str, ours: Embedded, theirs: Embedded) -> Score:
         if not (bool(ours.weighted.any()) and bool(theirs.weighted.any())):
             return Score(name, "error", "a text has no word pieces but sentence marks")
         cosines = ours.vectors @ theirs.vectors.T
@@ -200,7 +200,7 @@ class BERTScore(TextMetric):
     def golden(self) -> Sequence[Golden]:
         """Equal texts have F1 1, whatever the weights."""
         libraries = ("transformers", "tokenizers", "torch")
-        return (Golden(*text_pair(REPORT, REPORT), {"bertscore": 1.0}, libraries, 1e-5),)
+        return (Golden(*text_pair(REPORT, REPORT), {self.name: 1.0}, libraries, 1e-5),)
 
     def passport(self) -> Mapping[str, Any]:
         """See `Metric.passport`."""

