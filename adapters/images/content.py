@@ -1,8 +1,11 @@
 """Messages in the form that OpenAI-compatible servers, vLLM among them, take."""
 
 import base64
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from PIL import Image as Pillow
 
 from medgen.engine.chat.messages import Drawing, Message
 from medgen.engine.data import Image
@@ -48,6 +51,22 @@ def _data_url(image: Picture) -> dict[str, Any]:
         data, media = image.draw().data, "image/png"
     url = f"data:{media};base64,{base64.b64encode(data).decode()}"
     return {"type": "image_url", "image_url": {"url": url}}
+
+
+def pixels_of(image: Picture) -> Pillow.Image:
+    """What a model in this process is shown, in the mode it is stored or painted in.
+
+    Raises:
+        ImageError: it is no picture, or is of no sane size.
+    """
+    return open_image(image.data) if isinstance(image, Image) else image.paint()
+
+
+def mark_of(image: Picture) -> str:
+    """32 hexadecimal digits that tell pictures apart without decoding or painting them."""
+    if isinstance(image, Image):
+        return hashlib.blake2b(image.data, digest_size=16).hexdigest()
+    return image.mark()
 
 
 def servable(data: bytes) -> tuple[bytes, str]:

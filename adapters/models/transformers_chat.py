@@ -9,16 +9,14 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from PIL import Image as Pillow
-
-from medgen.adapters.images.content import Picture, content, unusable
+from medgen.adapters.images.content import Picture, content, pixels_of, unusable
 from medgen.adapters.models.settings import TransformersExecution
 from medgen.adapters.models.system_turn import fold_system, system_turn
 from medgen.adapters.provenance import versions, weights
 from medgen.engine.chat.messages import ChatReply, ChatRequest, Message
-from medgen.engine.data import Image, Usage
+from medgen.engine.data import Usage
 from medgen.engine.errors import AdapterError, EngineDied, ImageError
-from medgen.engine.images import as_rgb, open_image
+from medgen.engine.images import as_rgb
 from medgen.engine.settings import read
 from medgen.engine.trouble import log_failed_row
 
@@ -171,9 +169,7 @@ class TransformersChat:
 
 
 def _pixels(image: Picture) -> dict[str, Any]:
-    data = image.data if isinstance(image, Image) else image.draw().data
-    pixels: Pillow.Image = as_rgb(open_image(data))
-    return {"type": "image", "image": pixels}
+    return {"type": "image", "image": as_rgb(pixels_of(image))}
 
 
 def _alike(

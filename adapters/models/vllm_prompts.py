@@ -5,7 +5,6 @@ through more queues. Here many threads decode and one renders.
 """
 
 import asyncio
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image as Pillow
 
-from medgen.adapters.images.content import Picture, content
+from medgen.adapters.images.content import Picture, content, mark_of, pixels_of
 from medgen.adapters.models.system_turn import fold_system, system_turn
 from medgen.engine.chat.messages import Message
-from medgen.engine.data import Image
-from medgen.engine.images import DEEP_GREY, as_rgb, open_image
+from medgen.engine.images import DEEP_GREY, as_rgb
 
 if TYPE_CHECKING:
     from vllm.renderers import Prompt
@@ -90,26 +88,21 @@ class Prompts:
         return str(self._renderer.get_tokenizer().decode(prompt["prompt_token_ids"]))
 
     def _picture(self, image: Picture) -> dict[str, Any]:
-        """Its pixels, and the digest that the engine's caches compare in their stead."""
-        data = image.data if isinstance(image, Image) else image.draw().data
-        digest = hashlib.blake2b(data, digest_size=16).hexdigest()
-        return {"type": "image_pil", "image_pil": prepare_image(data, self._media), "uuid": digest}
+        """Its pixels, and the mark that the engine's caches compare in their stead."""
+        pixels = prepare_image(pixels_of(image), self._media)
+        return {"type": "image_pil", "image_pil": pixels, "uuid": mark_of(image)}
 
 
-def prepare_image(data: bytes, media: Mapping[str, Any]) -> Pillow.Image:
-    """A picture as vLLM's own server would show it to the model; deep grey by its depth.
+def prepare_image(opened: Pillow.Image, media: Mapping[str, Any]) -> Pillow.Image:
+    """A decoded picture as vLLM's own server would show it to the model; deep grey by its depth.
 
     Args:
-        data: an encoded picture.
+        opened: as it is stored.
         media: vLLM's `media_io_kwargs` for pictures: `image_mode` (RGB, unless told otherwise;
             none keeps what is stored) and `rgba_background_color` (white).
-
-    Raises:
-        ImageError: it is no picture, or is of no sane size.
     """
     from vllm.multimodal.image import convert_image_mode, normalize_image
 
-    opened = open_image(data)
     # As for every server: levels above 255 would be clipped to white.
     pixels: Pillow.Image = normalize_image(as_rgb(opened) if opened.mode in DEEP_GREY else opened)
     mode = media.get("image_mode", "RGB")

@@ -3,12 +3,15 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from msgspec import Meta
 
 from medgen.engine.data import Image, Usage
 from medgen.engine.settings import Settings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Pixels
 
 # ok: a whole reply. truncated: it ended at the token limit. refused: the model or its filter
 # declined. timeout: no whole reply in time. rejected: the model cannot take this request (context
@@ -29,6 +32,18 @@ class Drawing(Protocol):
         Raises:
             ImageError: what it is drawn from is no picture of a sane size.
         """
+        ...
+
+    def paint(self) -> "Pixels":
+        """Its pixels, for a model in this process: what `draw` packs.
+
+        Raises:
+            ImageError: as `draw`.
+        """
+        ...
+
+    def mark(self) -> str:
+        """Told from all other drawings by this, without painting it: 32 hexadecimal digits."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import threading
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from medgen.adapters.images.content import servable
+from medgen.adapters.images.content import Picture, mark_of, pixels_of, servable
 from medgen.adapters.models.vllm_prompts import Prompts, prepare_image
 from medgen.engine.chat.messages import Message
 from medgen.engine.data import Image
 from medgen.engine.errors import ImageError
+from medgen.engine.images import open_image
+from medgen.engine.judging.captions import Captioned
 
 pytestmark = [
     pytest.mark.slow,  # vLLM is imported
@@ -60,25 +63,38 @@ def test_the_pixels_are_those_of_the_server(name: str, media: dict[str, Any]) ->
 
     # A server is sent what `servable` makes: deep grey by its depth, all else as it came.
     theirs = ImageMediaIO(**media).load_bytes(servable(CASES[name])[0]).media
-    ours = prepare_image(CASES[name], media)
+    ours = prepare_image(open_image(CASES[name]), media)
     assert (ours.mode, ours.size) == (theirs.mode, theirs.size)
     assert ours.tobytes() == theirs.tobytes()
 
 
-def test_what_is_no_picture_is_refused_before_vllm_sees_it() -> None:
-    with pytest.raises(ImageError, match="not a picture"):
-        prepare_image(b"<svg/>", {})
-
-
 class Counted:
-    """A picture that counts how often it was asked for."""
+    """A picture that counts how often it was asked for, and may not be packed."""
 
     def __init__(self) -> None:
-        self.drawn = 0
+        self.painted = 0
 
     def draw(self) -> Image:
-        self.drawn += 1
-        return Image(CASES["RGB"])
+        raise AssertionError("packed, to be unpacked in the same process")
+
+    def paint(self) -> Pillow.Image:
+        self.painted += 1
+        return noise("RGB")
+
+    def mark(self) -> str:
+        return "counted"
+
+
+class Met(Counted):
+    """Pictures that are only painted while another one is."""
+
+    def __init__(self, together: threading.Barrier) -> None:
+        super().__init__()
+        self.together = together
+
+    def paint(self) -> Pillow.Image:
+        self.together.wait(60)
+        return super().paint()
 
 
 class Held:
@@ -103,7 +119,7 @@ def test_few_pictures_are_decoded_before_their_turn_whatever_is_in_flight() -> N
         message = Message("user", ("What is it?", picture))
         asked = [asyncio.create_task(prompts.render([message])) for _ in range(200)]
         await asyncio.sleep(1)
-        early = picture.drawn
+        early = picture.painted
         engine.going.set()
         rendered = await asyncio.gather(*asked)
         prompts.close()
@@ -112,4 +128,43 @@ def test_few_pictures_are_decoded_before_their_turn_whatever_is_in_flight() -> N
     picture = Counted()
     early, rendered = asyncio.run(ask(picture, Held()))
     assert 0 < early <= 32
-    assert picture.drawn == len(rendered) == 200
+    assert picture.painted == len(rendered) == 200
+
+
+def render(pictures: list[Picture]) -> list[dict[str, Any]]:
+    """What vLLM is given of each, asked all at once."""
+
+    async def ask(engine: Held) -> list[Any]:
+        prompts = Prompts(engine, {})
+        messages = [[Message("user", ("What is it?", picture))] for picture in pictures]
+        try:
+            return await asyncio.gather(*(prompts.render(turns) for turns in messages))
+        finally:
+            prompts.close()
+
+    engine = Held()
+    engine.going.set()
+    return [turns[0]["content"][1] for (turns,) in asyncio.run(ask(engine))]
+
+
+def test_a_captioned_picture_is_painted_and_told_apart_without_being_packed() -> None:
+    plain = Image(encoded(noise("L", side=40)))
+    captioned = [Captioned(plain, "Input"), Captioned(plain, "Output"), Captioned(plain, "Input")]
+    given = render([Counted(), plain, *captioned])
+    assert [part["uuid"] for part in given] == ["counted", *map(mark_of, [plain, *captioned])]
+    assert len({part["uuid"] for part in given}) == 4
+    # To the model they are what a server would make of the packed ones.
+    for part, picture in zip(given[2:], captioned, strict=True):
+        packed = pixels_of(picture.draw())
+        assert part["image_pil"].tobytes() == packed.tobytes() != given[1]["image_pil"].tobytes()
+
+
+def test_pictures_of_different_requests_are_decoded_side_by_side() -> None:
+    together = threading.Barrier(min(2, os.cpu_count() or 1))
+    given = render([Met(together) for _ in range(4)])
+    assert len(given) == 4
+
+
+def test_what_is_no_picture_is_refused_before_vllm_sees_it() -> None:
+    with pytest.raises(ImageError, match="not a picture"):
+        render([Image(b"<svg/>")])
