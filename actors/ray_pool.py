@@ -17,6 +17,7 @@ from ray import exceptions
 from ray.autoscaler import sdk
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from medgen.actors.growing import has_autoscaler
 from medgen.actors.limiter import RayLimiters, start_limiters
 from medgen.engine.errors import EngineDied, PlanError
 from medgen.engine.limiting import with_limiters
@@ -206,9 +207,8 @@ class RayPool:
             _end(actor.handle)
 
     def grows(self) -> bool:
-        """See `Pool.grows`: whether an autoscaler has said what it may add."""
-        config = ray._private.state.state.get_cluster_config()
-        return self._growing and config is not None and bool(config.node_group_configs)
+        """See `Pool.grows`: whether there is an autoscaler."""
+        return self._growing and has_autoscaler()
 
     def request(self, demands: Sequence[Mapping[str, float]]) -> None:
         """See `Pool.request`. The autoscaler keeps them until it is asked for others."""
