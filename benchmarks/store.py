@@ -142,10 +142,14 @@ def sweep(systems: int = SYSTEMS, samples: int = SAMPLES) -> dict[str, Any]:
     }
     pool = WorkingPool([Host(f"host-{n}", 8) for n in range(GPUS // 8)], Work(times, SHARD // THIN))
     watch = SimpleNamespace(monotonic=pool.clock)
-    clocks = ("medgen.launch.run.progress", "medgen.launch.run.stop", "medgen.engine.run.books")
+    run = ("launch.run.progress", "launch.run.stop", "engine.run.books", "engine.store.packs")
+    clocks = [f"medgen.{module}" for module in run]
     with contextlib.ExitStack() as patches:
         patches.enter_context(
-            mock.patch("medgen.engine.run.worker.connect", return_value=PackedObjects(counted))
+            # Each worker is a process, and knows only of the packs that it has seen itself.
+            mock.patch(
+                "medgen.engine.run.worker.connect", side_effect=lambda _: PackedObjects(counted)
+            )
         )
         for module in clocks:
             patches.enter_context(mock.patch(f"{module}.time", watch))

@@ -10,7 +10,7 @@ range there, or a claim of somebody who cuts the samples otherwise, takes his ow
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from medgen.engine.errors import ConfigError, StoreError
@@ -19,6 +19,7 @@ from medgen.engine.store.layout import CLAIMS, RunPlace, claim, claim_folder, pa
 from medgen.engine.store.objects import Objects
 
 _MOST = 1000  # claims of one range, one in place of the other
+_FEW = 2  # scopes whose claims are listed by themselves
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,22 +51,36 @@ class Claims:
         Raises:
             StoreError: the store cannot be written.
         """
+        return bool(self.take_all((place,)))
+
+    def take_all(self, places: Iterable[Range]) -> list[Range]:
+        """Claim ranges; returns those that no other driver has.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        claimed = {place: number for place in places if (number := self._first_free(place))}
+        others = self._others(claimed)
+        contested = [place for place in claimed if self._is_contested(place, others)]
+        for place in contested:
+            self._remove(place, claimed.pop(place))
+        self.own |= claimed
+        return list(claimed)
+
+    def _first_free(self, place: Range) -> int:
+        """The number of a claim of this driver's that stands there now; 0 while another has it."""
         number = 1  # mostly nobody has it, and that is asked by the very write
         while number and not self._create(place, number):
             self.met = True
             number = self._next(place, number)
-        if not number:
-            return False
-        if self._is_contested(place, number):
-            self._remove(place, number)
-            return False
-        self.own[place] = number
-        return True
+        return number
 
     def is_free(self, place: Range) -> bool:
         """Whether a range that another had could be claimed by now."""
         number = self._next(place, 1)
-        return bool(number) and not (place.cut and self._is_contested(place, number))
+        if not (number and place.cut):
+            return bool(number)
+        return not self._is_contested(place, self._others({place: number}))
 
     def drop(self, place: Range) -> None:
         """Give a range back: done, or left to others. Not now, if somebody may have it already."""
@@ -106,14 +121,20 @@ class Claims:
             number += 1
         return 0
 
-    def _is_contested(self, place: Range, number: int) -> bool:
-        mine = {claim(p.scope, p.span, n) for p, n in ((place, number), *self.own.items())}
-        others = (path for path in self._paths(place) if path not in mine)
-        return any(self._speaks_against(place, path) for path in others)
-
-    def _paths(self, place: Range) -> Iterator[str]:
+    def _is_contested(self, place: Range, others: Iterable[str]) -> bool:
         folder = claim_folder(place.scope)
-        return (f"{folder}/{name}" for name in self.objects.names(folder))
+        beside = (path for path in others if path.startswith(f"{folder}/"))
+        return any(self._speaks_against(place, path) for path in beside)
+
+    def _others(self, claimed: Mapping[Range, int]) -> list[str]:
+        """Claims beside these and the own ones: of several scopes they are had by one listing."""
+        folders = {claim_folder(place.scope) for place in claimed}
+        if len(folders) > _FEW:
+            listed = self.objects.walk(CLAIMS)
+        else:
+            listed = [f"{at}/{name}" for at in folders for name in self.objects.names(at)]
+        mine = {claim(p.scope, p.span, n) for p, n in {**self.own, **claimed}.items()}
+        return [path for path in listed if path not in mine]
 
     def _speaks_against(self, place: Range, path: str) -> bool:
         try:

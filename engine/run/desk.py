@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from medgen.engine.run.faults import Slot, slot_of
+from medgen.engine.run.faults import Slot, Work, slot_of, work_of
 from medgen.engine.run.pool import Unit
 
 
@@ -39,11 +39,22 @@ class Desk:
     since: dict[str, float] = field(default_factory=dict)  # group -> sum of when they went out
     _out: dict[Slot, list[Out]] = field(default_factory=dict)
     _over: set[tuple[Slot, str]] = field(default_factory=set)  # copies of what is done
+    _begun: dict[Work, str] = field(default_factory=dict)  # who had a part of a shard last
 
     def hand_out(self, out: Out) -> None:
         """A unit went out."""
         self._out.setdefault(out.slot, []).append(out)
         self._count(out, 1)
+        if out.unit.positions is not None and len(out.unit.targets) > 1:  # it has read for all
+            self._begun[work_of(out.unit)] = out.worker
+
+    def begun_by(self, unit: Unit) -> str:
+        """The worker that had a part of a unit's shard last, for all its systems; empty: nobody."""
+        return self._begun.get(work_of(unit), "")
+
+    def note_commit(self, unit: Unit) -> None:
+        """The whole of a unit's shard is done."""
+        self._begun.pop(work_of(unit), None)
 
     def take_back(self, unit: Unit, worker: str) -> tuple[Out | None, bool]:
         """A unit came back. Returns what was noted of it, and whether a copy has done it before.

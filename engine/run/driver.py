@@ -93,6 +93,7 @@ class Driver:
             self.terms,
             self.faults.has_failed,
             self._note_found,
+            self._is_begun,
         )
         self.staff.admits = self.sharing.bring
         self.purse = Purse(self.budget, self.charging, self.staff.rows, self.desk)
@@ -230,8 +231,14 @@ class Driver:
             fit = self.crew.elsewhere(unit.group, fit, bad, alone)
             if not fit:
                 return False  # one that is busy or starting will take it
-        self._hand(unit, min(fit, key=lambda m: m.units), alone)
+        first = self.desk.begun_by(unit)
+        self._hand(unit, min(fit, key=lambda m: (m.name != first, m.units)), alone)
         return True
+
+    def _is_begun(self, unit: Unit) -> bool:
+        """Whether a worker without room now has begun a unit's shard, and is to go on with it."""
+        member = self.crew.members.get(self.desk.begun_by(unit))
+        return member is not None and member not in self.crew.with_room(unit.group)
 
     def _hand(self, unit: Unit, member: Member, alone: bool) -> None:
         samples = 0 if unit.merge else self.staff.samples(unit)
@@ -434,6 +441,7 @@ class Driver:
     def _commit(self, unit: Unit, receipts: Sequence[Receipt]) -> None:
         self.books.note_commit(unit, receipts)
         self.board.commit(unit)
+        self.desk.note_commit(unit)
         self.touched |= {name for name in self.plan.groups if self.board.has_queue(name)}
         self.sharing.note_commit(unit)
         self.books.note_editions(NOTE_EVERY_S)

@@ -18,6 +18,7 @@ from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.folder import now
 from medgen.engine.store.layout import RunPlace, StagePlace, edition_of, is_edition
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.packs import names_of_editions
 
 # What is there was made by something else: a worker will say by what, and begin an edition of it.
 ANOTHER = "another"
@@ -138,6 +139,7 @@ class Home:
 
     edition: str
     why: tuple[str, ...] = ()
+    recorded: bool = False  # what the worker holds stands beside the rows
 
 
 def find_home(
@@ -159,9 +161,11 @@ def find_home(
         if record is not None and dict(record.upstream) == dict(upstream):
             words = differences(record, found, terms.strict)
             if terms.accept or not words:
-                return Home(wanted)
-        mine = _own_edition(objects, node, found, upstream, terms)
-        return Home(mine) if wanted in ("", mine) else Home(mine, words or (UNSEEN,))
+                return Home(wanted, recorded=record.effective.name == found.name)
+        mine, recorded = _own_edition(objects, node, found, upstream, terms)
+        if wanted in ("", mine):
+            return Home(mine, recorded=recorded)
+        return Home(mine, words or (UNSEEN,), recorded)
 
     return home
 
@@ -176,16 +180,21 @@ def _record_at(objects: Objects, node: Node, edition: str) -> Record | None:
 
 def _own_edition(
     objects: Objects, node: Node, found: Effective, upstream: Mapping[str, str], terms: Terms
-) -> str:
-    """The last edition that the same identity made, or the one that it begins."""
+) -> tuple[str, bool]:
+    """The last edition that the same identity made, or the one that it begins.
+
+    And whether it stands beside the rows of that.
+    """
     fitting = []
-    for name in edition_names(objects, node.stage, node.key):
+    for name in filter(is_edition, names_of_editions(objects, node.stage, node.key)):
         record = _record_at(objects, node, name)
         if record is None or dict(record.upstream) != dict(upstream):
             continue
         if not differences(record, found, terms.strict):
-            fitting.append((record.written, name))
-    return max(fitting)[1] if fitting else name_edition(found, upstream, terms.strict)
+            fitting.append((record.written, name, record.effective.name == found.name))
+    if fitting:
+        return max(fitting)[1:]
+    return name_edition(found, upstream, terms.strict), False
 
 
 def edition_names(objects: Objects, stage: str, key: str) -> list[str]:

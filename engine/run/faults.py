@@ -179,7 +179,7 @@ class FaultPolicy:
 
     def cut(self, unit: Unit, span: tuple[int, int], at: int) -> tuple[Unit, Unit]:
         """Two parts of a unit that spans these positions, the second from `at` on."""
-        split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
+        split = self._splits.setdefault(work_of(unit), _Split(replace(unit, positions=None), 1))
         split.waiting += 1  # one part became two
         low, high = span
         return replace(unit, positions=(low, at)), replace(unit, positions=(at, high))
@@ -196,7 +196,7 @@ class FaultPolicy:
         """
         ends = [0, *(end for span in spans for end in span), samples]
         gaps = [(low, high) for low, high in zip(ends[::2], ends[1::2], strict=True) if low < high]
-        split = self._splits[_work(unit)] = _Split(unit, max(1, len(gaps)), list(spans))
+        split = self._splits[work_of(unit)] = _Split(unit, max(1, len(gaps)), list(spans))
         return tuple(replace(unit, positions=gap) for gap in gaps) or self._part_over(split).units
 
     def _split(self, unit: Unit, low: int, high: int) -> Next:
@@ -210,7 +210,7 @@ class FaultPolicy:
 
     def time_out(self, unit: Unit, span: tuple[int, int], seconds: float) -> tuple[Unit, ...]:
         """What follows when a unit that costs money did not return: rows that say so, no call."""
-        split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
+        split = self._splits.setdefault(work_of(unit), _Split(replace(unit, positions=None), 1))
         reason = f"no reply in {seconds:.0f} s, and a call that may cost is not made twice"
         if unit.of:  # the others of its targets have their rows of these samples
             late = dict.fromkeys(range(*span), reason)
@@ -231,7 +231,7 @@ class FaultPolicy:
             return self._one_by_one(again)
         if unit.of:  # the others of its targets have their rows of this sample
             return Next("again", (replace(again, quarantined={span[0]: reason}),))
-        split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
+        split = self._splits.setdefault(work_of(unit), _Split(replace(unit, positions=None), 1))
         split.quarantined[span[0]] = reason
         return self._part_over(split)
 
@@ -239,15 +239,15 @@ class FaultPolicy:
         """A sample that kills workers, for each target by itself."""
         every = unit.of or unit.targets
         units = tuple(replace(unit, targets=(target,), of=every) for target in unit.targets)
-        split = self._splits.setdefault(_work(unit), _Split(replace(unit, positions=None), 1))
+        split = self._splits.setdefault(work_of(unit), _Split(replace(unit, positions=None), 1))
         split.waiting += len(units) - 1
         self._suspects |= {slot_of(one) for one in units}
         return Next("again", units, alone=True)
 
     def _after_finish(self, unit: Unit) -> Next:
-        split = self._splits.get(_work(unit))
+        split = self._splits.get(work_of(unit))
         if split is None or unit.merge:
-            self._splits.pop(_work(unit), None)
+            self._splits.pop(work_of(unit), None)
             return Next("done")
         if unit.positions is not None:
             split.done.append(unit.positions)
@@ -279,8 +279,9 @@ def slot_of(unit: Unit) -> Slot:
 
 
 def _try_of(unit: Unit) -> Tried:
-    return _work(unit), unit.positions, unit.targets if unit.of else ()
+    return work_of(unit), unit.positions, unit.targets if unit.of else ()
 
 
-def _work(unit: Unit) -> Work:
+def work_of(unit: Unit) -> Work:
+    """What a unit is all or a part of."""
     return (unit.group, unit.shard, unit.of or unit.targets)

@@ -7,6 +7,7 @@ run; its name begins with the time, so names are in order.
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from medgen.engine.benchmark.manifest import Benchmark
@@ -28,9 +29,18 @@ from medgen.engine.store.objects import Objects
 _SHARDS = 4  # of a seeded order: enough samples to draw a dozen even cases from
 
 
-def stand_guard(objects: Objects, plan: Plan, group: GroupPlan, judge: Judge, session: str) -> None:
-    """Have the judge of this worker judge the sentinels, and keep what it said."""
-    benchmark = Benchmark(objects, plan.benchmark)
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A judge, and what it is in a run."""
+
+    plan: Plan
+    group: GroupPlan
+    judge: Judge
+
+
+def stand_guard(objects: Objects, benchmark: Benchmark, guarded: Guarded, session: str) -> None:
+    """Have the judge of a worker judge the sentinels, and keep what it said."""
+    plan, group, judge = guarded.plan, guarded.group, guarded.judge
     samples: list[Sample] = []
     for shard in range(min(_SHARDS, plan.shards)):
         samples += benchmark.samples(shard)

@@ -39,6 +39,7 @@ class Sharing:
     terms: Terms
     failed: Callable[[Unit], bool]  # whether a unit was tried before, and failed
     tell: Found  # of shards of a key that another driver has committed
+    begun: Callable[[Unit], bool] = lambda unit: False  # by a worker that is busy with it
     clock: Callable[[], float] = time.monotonic  # of the store's world, pretended or not
     anew: bool = False  # rows of another cut were taken over: what is to do is to be found anew
     away: dict[Range, list[tuple[Unit, bool]]] = field(default_factory=dict)  # and if suspect
@@ -125,14 +126,14 @@ class Sharing:
         lost: set[str] = set()  # spans that another driver is at: the rest of them comes last
         while units and self.claims.presence.is_sure():
             mine = ((n, unit) for n, unit in enumerate(units) if self._is_own(unit))
-            at = next((n for n, unit in mine if not self.failed(unit)), None)
+            at = next((n for n, unit in mine if not (self.failed(unit) or self.begun(unit))), None)
             if at is None:  # what failed waits for all others, as it would without claims
                 place = self._next_range(units, lost)
                 if place is not None:
                     if not self._claim((place,), units[0].group):
                         lost.add(place.span)
                     continue
-                at = 0
+                at = next((n for n, unit in enumerate(units) if not self.failed(unit)), 0)
             unit = units[at]
             del units[at]
             if (left := self.board.open_part(unit)) is not None:
@@ -147,13 +148,10 @@ class Sharing:
 
     def _claim(self, places: Iterable[Range], group: str) -> bool:
         """Claim what is not this driver's own; False: none of it could be had."""
-        taken = []
-        for place in places:
-            if place in self.claims.own:
-                continue
-            if self.claims.take(place):
-                taken.append(place)
-            else:
+        wanted = [place for place in places if place not in self.claims.own]
+        taken = self.claims.take_all(wanted)
+        for place in wanted:
+            if place not in self.claims.own:
                 self._put_by(place, group)
         self._catch_up(taken)
         return bool(taken)

@@ -32,7 +32,7 @@ from medgen.engine.run.guarding import Case, every_verdict, guard_scores, guard_
 from medgen.engine.run.logged import LoggedWorker, place_of
 from medgen.engine.run.pool import Target, Unit, Worker
 from medgen.engine.run.retry import keep_rows, kept_rows, open_samples, replace_rows
-from medgen.engine.run.sentinels import stand_guard
+from medgen.engine.run.sentinels import Guarded, stand_guard
 from medgen.engine.run.worker import AT_ONCE, StageWorker, to_table
 from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
@@ -311,7 +311,8 @@ def _make_stage_worker(url: str, plan: Plan, group: str, manner: Manner) -> Work
     worker: StageWorker = kind(url, plan, group)
     worker.introduce(manner.terms)
     if isinstance(worker, JudgeWorker) and manner.session:
-        stand_guard(worker.objects, plan, worker.group, worker.judge, manner.session)
+        guarded = Guarded(plan, worker.group, worker.judge)
+        stand_guard(worker.objects, worker.benchmark, guarded, manner.session)
     return worker
 
 

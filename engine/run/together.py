@@ -10,11 +10,9 @@ from medgen.engine.run.folder import now
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import StagePlace
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.pack_layout import PackPlace
+from medgen.engine.store.pack_layout import IDENTITIES, RECIPES, PackPlace, is_packed
 from medgen.engine.store.packs import Together, create_together
 from medgen.engine.store.shards import recipe_bytes
-
-RECIPES, IDENTITIES = "recipes", "identities"
 
 
 def together_of(plan: Plan, group: str) -> Together:
@@ -25,8 +23,9 @@ def together_of(plan: Plan, group: str) -> Together:
 
 def declare(reader: RunReader, nodes: Sequence[Node]) -> None:
     """Leave the recipes of a group's nodes beside their rows to come."""
-    if len(nodes) == 1:
-        reader.stage(nodes[0]).declare(nodes[0].recipe)
+    if len(nodes) == 1 or not is_packed(nodes[0].stage):
+        for node in nodes:
+            reader.stage(node).declare(node.recipe)
         return
     contents = {StagePlace(n.stage, n.key).recipe: recipe_bytes(n.recipe) for n in nodes}
     name = f"{RECIPES}-{fingerprint(sorted(contents))}"

@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
@@ -40,11 +40,11 @@ from medgen.engine.run.reader import combine, part_of, stage_shards
 from medgen.engine.run.together import record_identities, together_of
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.connect import connect
-from medgen.engine.store.layout import StagePlace
+from medgen.engine.store.layout import StagePlace, part
 from medgen.engine.store.mirror import fetch_all
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import pack_of_parts, pack_of_shard
-from medgen.engine.store.packs import create_together, delete_all, glance
+from medgen.engine.store.packs import create_together, delete_parts, fetch_packs, glance
 from medgen.engine.store.shards import Parts, Sealed, Stage, concat, label, labels
 from medgen.engine.trouble import log_failed_row
 
@@ -53,11 +53,21 @@ log = logging.getLogger(__name__)
 # Requests that a unit has under way: one after another, those of 25 systems and nine metrics take
 # seven seconds at 30 ms each.
 AT_ONCE = 32
+_KEPT = 64 * 2**20  # bytes of rows that a worker keeps for the next part of their shard
 _SEALS_AT_ONCE = 4  # compressing and hashing hold no other thread up
 _ANEW = "start again: the next start looks at what is there"
 # What Arrow and JSON raise for values that they cannot hold.
 _UNSTORABLE = (pa.ArrowException, UnicodeError, OverflowError, ValueError, TypeError)
 Row = TypeVar("Row", Prediction, Score, Verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of one benchmark shard: one object, so that threads cannot mix two."""
+
+    shard: int
+    samples: list[Sample]
+    rows: dict[str, tuple[pa.Table, str]] = field(default_factory=dict)  # and their sha256, by path
 
 
 class StageWorker(ABC):
@@ -76,7 +86,7 @@ class StageWorker(ABC):
         self.benchmark = Benchmark(self.objects, plan.benchmark)
         self.shown = Shown(self.benchmark)
         self.terms = Terms()
-        self._read: tuple[int, list[Sample]] = (-1, [])
+        self._read = _Read(-1, [])
         self._names: dict[str, tuple[str, ...]] = {}  # of shards, by key
         self._held: dict[str, Effective] = {}  # by label
         self._called: dict[str, str] = {}  # their names
@@ -120,6 +130,9 @@ class StageWorker(ABC):
 
     def _tables(self, unit: Unit) -> dict[Target, pa.Table]:
         if unit.merge:
+            if len(unit.targets) > 1:
+                names = [pack_of_parts(self._pack_name(unit), span) for span in unit.parts]
+                fetch_packs(self.objects, self.together.place, names)
             return {t: self._merge(unit, t) for t in unit.targets}
         if unit.quarantined or unit.late:
             return {t: self.untried_rows(self.node(t), unit) for t in unit.targets}
@@ -183,11 +196,13 @@ class StageWorker(ABC):
         return Stage(self.objects, node.stage, node.key, names, edition=edition)
 
     def _shard(self, shard: int) -> list[Sample]:
-        # A unit reads its shard more than once; one tuple, so that threads cannot mix two.
+        return self._reading(shard).samples
+
+    def _reading(self, shard: int) -> "_Read":
         read = self._read
-        if read[0] != shard:
-            read = self._read = (shard, self.benchmark.samples(shard))
-        return read[1]
+        if read.shard != shard:
+            read = self._read = _Read(shard, self.benchmark.samples(shard))
+        return read
 
     def samples(self, unit: Unit) -> Sequence[Sample]:
         """The unit's samples, whatever they ask."""
@@ -207,14 +222,17 @@ class StageWorker(ABC):
             known = unit.inputs[f"{node.key}/{self.plan.shard_name(node, index)}"]
             stage = self._stage(node, known.edition)
             place = stage.path(index, known.revision)
+            kept = self._reading(shard).rows
             try:
-                table, digest = stage.read_sealed(index, known.revision)
+                table, digest = kept.get(place) or stage.read_sealed(index, known.revision)
             except FileNotFoundError as err:
                 raise StaleError(
                     f"{place}: a shard that this stage needs is gone; {_ANEW}"
                 ) from err
             if known.sha256 not in ("", digest):
                 raise StaleError(f"{place} was exchanged since this run began; {_ANEW}")
+            if unit.positions and sum(t.nbytes for t, _ in list(kept.values())) < _KEPT:
+                kept[place] = table, digest  # whoever has a part of a shard mostly has the next
             tables.append(table)
         return concat(tables)
 
@@ -287,7 +305,8 @@ class StageWorker(ABC):
 
     def _commit(self, unit: Unit, target: Target, table: pa.Table, start: float) -> Receipt:
         node, stage = self.node(target), self.stage(target, unit)
-        self._record(stage, node, unit)
+        if not self.home(target, unit).recorded:
+            self._record(stage, node, unit)
         written = Written(stage.place.edition, time.monotonic() - start)
         if unit.positions is not None:
             size = self._parts(node, unit, target).write(unit.positions, table)
@@ -317,16 +336,16 @@ class StageWorker(ABC):
         shards = {sealed.path: sealed for _, sealed in made.values()}
         contents |= {path: sealed.data for path, sealed in shards.items()}
         notes = {path: sealed.note for path, sealed in shards.items()}
-        name = self.plan.shard_names(self.node(next(iter(tables))))[unit.shard]
-        stood = create_together(self.objects, self.together, pack_of_shard(name), contents, notes)
+        name = pack_of_shard(self._pack_name(unit))
+        stood = create_together(self.objects, self.together, name, contents, notes)
         took = time.monotonic() - start
         receipts = [
             replace(self._receipt_of(unit, t, *found, found[1].path in stood), seconds=took)
             for t, found in made.items()
         ]
         if unit.merge:
-            parts = [self._parts(self.node(target), unit, target).folder for target in tables]
-            delete_all(self.objects, parts)
+            folders = [self._parts(self.node(target), unit, target).folder for target in tables]
+            delete_parts(self.objects, [part(f, span) for f in folders for span in unit.parts])
         return receipts
 
     def _seal_all(
@@ -353,9 +372,14 @@ class StageWorker(ABC):
             contents[path] = data
             written = Written(stage.place.edition, time.monotonic() - start, len(data))
             receipts.append(_receipt(node, unit, table, written))
-        name = self.plan.shard_names(self.node(next(iter(tables))))[unit.shard]
-        create_together(self.objects, self.together, pack_of_parts(name, span), contents, {})
+        name = pack_of_parts(self._pack_name(unit), span)
+        create_together(self.objects, self.together, name, contents, {})
         return receipts
+
+    def _pack_name(self, unit: Unit) -> str:
+        """What packs of a unit's shard are called."""
+        node = self.node(unit.targets[0])
+        return self.plan.shard_name(node, unit.shard)
 
     def _receipt_of(
         self, unit: Unit, target: Target, table: pa.Table, sealed: Sealed, stood: bool
@@ -368,7 +392,8 @@ class StageWorker(ABC):
         return _receipt(node, unit, table, written)
 
     def _record_all(self, unit: Unit, targets: Iterable[Target]) -> None:
-        places = {self.stage(t, unit).place: self.node(t) for t in targets}
+        homes = {t: self.home(t, unit) for t in targets}
+        places = {self.stage(t, unit).place: self.node(t) for t in homes if not homes[t].recorded}
         fresh = {p: n for p, n in places.items() if p.folder not in self._recorded}
         made = {p: (self.effective(n), editions_read(n, unit)) for p, n in fresh.items()}
         record_identities(self.objects, self._seen, self.together, made)

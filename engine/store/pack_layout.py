@@ -6,9 +6,12 @@ packs/<stage>/<together>/{keys.json, <name>-<number>.pack, quarantine/…}
 import re
 from dataclasses import dataclass
 
+from medgen.engine.errors import ConfigError
+from medgen.engine.stages import stage_kind
 from medgen.engine.store.layout import STAGES
 
 PACKS = "packs"
+RECIPES, IDENTITIES = "recipes", "identities"  # how names begin of packs with nothing else
 _PACK = re.compile(r"(.+)-(\d+)\.pack")
 _COMMIT = re.compile(r"packs/(\w+)/\w+/(shard|parts)-([^/]+?)(?:-\d+to\d+)?-\d+\.pack")
 
@@ -55,6 +58,14 @@ def pack_name(file: str) -> tuple[str, int] | None:
     """The name and number that a file name stands for; None: it is no pack's."""
     match = _PACK.fullmatch(file)
     return (match[1], int(match[2])) if match else None
+
+
+def is_packed(stage: str) -> bool:
+    """Whether objects of a stage may lie in packs: what is made for one key alone never does."""
+    try:
+        return stage_kind(stage).gathers
+    except ConfigError:  # of a package that is not here
+        return True
 
 
 def pack_folder(stage: str) -> str:

@@ -22,13 +22,21 @@ from medgen.engine.store.layout import (
     stage_folder,
 )
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.pack_layout import PACKS, PackPlace, pack_folder, pack_name, stage_and_key
+from medgen.engine.store.pack_layout import (
+    IDENTITIES,
+    PACKS,
+    PackPlace,
+    is_packed,
+    pack_folder,
+    pack_name,
+    stage_and_key,
+)
 from medgen.engine.store.packing import Entry, entries_of, pack
 
 _AT_ONCE = 16  # object storage answers slowly, but many at once
 _END = 65536  # bytes of a pack that are read for its index
-_CACHE = 32 * 2**20  # bytes of packs that are kept: who reads one content mostly reads the next
-_WINDOW = 256 * 2**10  # bytes that are read at once, where so many of every pack can be kept
+_CACHE = 64 * 2**20  # bytes of packs that are kept: who reads one content mostly reads the next
+_WINDOW = 512 * 2**10  # bytes that are read at once, where so many of every pack can be kept
 _KEY_DEEP = 2  # slashes in the path of a key's folder
 _KNOWN_S = 10.0  # for so long a stage without packs is taken for one, by who reads a path
 
@@ -48,6 +56,7 @@ class PackedObjects:
         """Nothing is read yet."""
         self.inner, self.url = inner, inner.url
         self._lock = threading.RLock()
+        self._keeping = threading.Lock()  # of windows, which threads of a look fill, too
         self._stages: set[str] = set()  # that have packs
         self._asked = -_KNOWN_S  # when that was looked for
         self._keys: dict[PackPlace, frozenset[str]] = {}
@@ -142,6 +151,8 @@ class PackedObjects:
             data = pack(left, notes)
             if self.inner.create(path, data):
                 self._take_in(place, {path: entries_of(data, path)})
+                if len(data) <= _WINDOW:  # parts, which the same worker may put together
+                    self._keep(path, 0, data)
                 break
             for standing in self._stand_in(place, path):
                 left.pop(standing, None)
@@ -160,6 +171,36 @@ class PackedObjects:
             self.inner.create(place.keys, json.dumps(sorted(keys)).encode())
             self._declared.add(place)
             self._stages.add(place.stage)
+
+    def fetch(self, place: PackPlace, names: Iterable[str]) -> None:
+        """Read packs whole, by their names: the first of each, as far as it is there."""
+        paths = [path for name in names if (path := place.pack(name, 0)) not in self._windows]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            for path, data in zip(paths, threads.map(self._whole, paths), strict=True):
+                with contextlib.suppress(CorruptError):  # whoever reads what is in it is told
+                    self._take_in(place, {path: entries_of(data, path)})
+                    self._keep(path, 0, data)
+
+    def _whole(self, path: str) -> bytes:
+        try:
+            return self.inner.read(path)
+        except FileNotFoundError:
+            return b""
+
+    def remove_all(self, paths: Iterable[str]) -> list[str]:
+        """Remove those of some objects that lie in packs that are known; returns the others."""
+        others: list[str] = []
+        gone: dict[str, set[str]] = {}
+        for path in paths:
+            known = self._at.get(path)
+            if known is None:
+                others.append(path)
+            else:
+                gone.setdefault(known[0], set()).add(path)
+        for pack_, out in gone.items():
+            place = next(place for place, packs in self._packs.items() if pack_ in packs)
+            self._write_anew(place, pack_, [e for e in self._held[pack_] if e.path not in out])
+        return others
 
     def delete_all(self, paths: Sequence[str]) -> None:
         """Remove objects and folders; a pack of which something stays is written anew without."""
@@ -183,7 +224,7 @@ class PackedObjects:
 
     def damages(self, stages: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Packs whose index cannot be read, and why. From now on they are passed over here."""
-        for stage in stages:
+        for stage in filter(is_packed, stages):
             for place in self._places(stage):
                 for path in self._there(place):
                     try:
@@ -213,16 +254,22 @@ class PackedObjects:
         """The paths under a key that lie in packs, as of the last look."""
         return set(self._below.get((stage, key), ()))
 
-    def look(self, stage: str, key: str = "", seen: set[PackPlace] | None = None) -> None:
+    def look(
+        self, stage: str, key: str = "", seen: set[PackPlace] | None = None, kind: str = ""
+    ) -> None:
         """See what packs there are by now of a key, or of all; where `seen` is, it was looked.
+
+        With a kind, into those alone whose names begin so.
 
         Raises:
             CorruptError: the index of one is damaged.
         """
+        if not is_packed(stage):
+            return
         with self._lock:
             for place in self._places(stage, seen):
                 if (key in self._keys[place] or not key) and place not in (seen or ()):
-                    self._look_at(place)
+                    self._look_at(place, kind)
                     if seen is not None:
                         seen.add(place)
 
@@ -260,16 +307,20 @@ class PackedObjects:
         paths = (f"{place.folder}/{name}" for name in self.inner.names(place.folder))
         return [path for path in paths if pack_name(path.rpartition("/")[2])]
 
-    def _look_at(self, place: PackPlace) -> None:
+    def _look_at(self, place: PackPlace, kind: str) -> None:
         there = self._there(place)
         for path in self._packs.get(place, set()) - set(there):
             self._forget(path)
-        fresh = [p for p in there if p not in self._held and p not in self._passed]
+        wanted = (path for path in there if path.startswith(f"{place.folder}/{kind}"))
+        fresh = [p for p in wanted if p not in self._held and p not in self._passed]
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             self._take_in(place, dict(zip(fresh, threads.map(self._load, fresh), strict=True)))
 
     def _load(self, path: str) -> list[Entry]:
-        found = entries_of(self.inner.read_end(path, _END), path)
+        end = self.inner.read_end(path, _END)
+        found = entries_of(end, path)
+        if len(end) < _END:  # this is all of it
+            self._keep(path, 0, end)
         if isinstance(found, int):
             found = entries_of(self.inner.read_end(path, found), path)
         return found if isinstance(found, list) else []
@@ -298,7 +349,8 @@ class PackedObjects:
             gone = self._held.pop(pack_, [])
             for paths in self._packs.values():
                 paths.discard(pack_)
-            self._windows.pop(pack_, None)
+            with self._keeping:
+                self._windows.pop(pack_, None)
             for entry in gone:
                 if self._at.get(entry.path, ("",))[0] == pack_:
                     del self._at[entry.path]
@@ -321,6 +373,8 @@ class PackedObjects:
         return path in self._at
 
     def _has_packs(self, stage: str) -> bool:
+        if not is_packed(stage):
+            return False
         now = time.monotonic()
         if stage not in self._stages and now - self._asked >= _KNOWN_S:
             self._stages, self._asked = set(self.inner.names(PACKS)), now
@@ -339,7 +393,7 @@ class PackedObjects:
             return None
 
     def _cut(self, pack_: str, entry: Entry) -> bytes:
-        with self._lock:
+        with self._keeping:
             start, data = self._windows.get(pack_, (0, b""))
         if not start <= entry.at <= entry.at + entry.size <= start + len(data):
             wide = min(_WINDOW, _CACHE // max(1, len(self._held)))
@@ -348,7 +402,7 @@ class PackedObjects:
         return data[entry.at - start : entry.at - start + entry.size]
 
     def _keep(self, pack_: str, start: int, data: bytes) -> None:
-        with self._lock:
+        with self._keeping:
             self._windows[pack_] = (start, data)
             self._windows.move_to_end(pack_)
             while sum(len(kept) for _, kept in self._windows.values()) > _CACHE:
@@ -383,7 +437,7 @@ class PackedObjects:
             while not self.inner.create(place.pack(name, number := number + 1), data):
                 pass
             self._take_in(place, {place.pack(name, number): entries_of(data, pack_)})
-        self.inner.delete(pack_)
+        self.inner.remove(pack_)
         self._forget(pack_)
 
 
@@ -402,6 +456,8 @@ class Glance:
         self.delete, self.remove, self.note = objects.delete, objects.remove, objects.note
         self._lock = threading.Lock()
         self._seen: set[PackPlace] = set()
+        self._identified: set[PackPlace] = set()  # where it was looked into packs of identities
+        self._first: dict[str, str] = {}  # the key that was asked for before all others, by stage
         self._plain: dict[str, frozenset[str]] = {}  # keys with a folder, by stage
         self._paths: dict[tuple[str, str], list[str]] = {}
 
@@ -411,6 +467,15 @@ class Glance:
         if of is None:
             return self._objects.names(folder)
         return sorted(_first_names(self._below(of), folder))
+
+    def editions(self, stage: str, key: str) -> list[str]:
+        """The names under a key; no pack of rows is looked into."""
+        folder = StagePlace(stage, key).folder
+        with self._lock:
+            plain = self._may_be_plain(stage, key)
+            self._objects.look(stage, key, self._identified, IDENTITIES)
+        names = self._objects.inner.names(folder) if plain else []
+        return sorted({*names, *_first_names(self._objects.paths_in_packs(stage, key), folder)})
 
     def walk(self, folder: str) -> list[str]:
         """See `Objects.walk`."""
@@ -423,18 +488,31 @@ class Glance:
         stage, key = of
         if of not in self._paths:
             with self._lock:
-                if stage not in self._plain:
-                    self._plain[stage] = frozenset(self._objects.inner.names(stage_folder(stage)))
+                plain = self._may_be_plain(stage, key)
                 self._objects.look(stage, key, self._seen)
-            plain = key in self._plain[stage]
             walked = self._objects.inner.walk(StagePlace(stage, key).folder) if plain else []
             self._paths[of] = sorted({*walked, *self._objects.paths_in_packs(stage, key)})
         return self._paths[of]
+
+    def _may_be_plain(self, stage: str, key: str) -> bool:
+        """Whether a key may have a folder: for one alone it is not worth a request to ask."""
+        if self._first.setdefault(stage, key) == key and not is_packed(stage):
+            return True
+        if stage not in self._plain:
+            self._plain[stage] = frozenset(self._objects.inner.names(stage_folder(stage)))
+        return key in self._plain[stage]
 
 
 def glance(objects: Objects) -> Objects:
     """The same objects, with listings of stages that are taken once."""
     return Glance(objects) if isinstance(objects, PackedObjects) else objects
+
+
+def names_of_editions(objects: Objects, stage: str, key: str) -> list[str]:
+    """The names under a key of which each has an identity in it, had without a look at rows."""
+    if isinstance(objects, Glance):
+        return objects.editions(stage, key)
+    return objects.names(StagePlace(stage, key).folder)
 
 
 def create_together(
@@ -462,6 +540,19 @@ def delete_all(objects: Objects, paths: Sequence[str]) -> None:
         return
     for path in paths:
         objects.delete(path)
+
+
+def delete_parts(objects: Objects, paths: Iterable[str]) -> None:
+    """Remove parts that were put together, by their paths and as these are known."""
+    others = objects.remove_all(paths) if isinstance(objects, PackedObjects) else paths
+    for folder in dict.fromkeys(path.rpartition("/")[0] for path in others):
+        objects.delete(folder)
+
+
+def fetch_packs(objects: Objects, place: PackPlace, names: Iterable[str]) -> None:
+    """Have packs at hand whose names are known, where there are packs."""
+    if isinstance(objects, PackedObjects):
+        objects.fetch(place, names)
 
 
 def note_on(objects: Objects, path: str) -> str:

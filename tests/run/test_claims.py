@@ -77,6 +77,18 @@ def test_a_free_range_is_had_for_one_write_and_one_listing_however_many_others_o
         assert counted.seen == {("claims", "PUT"): 1, ("claims", "LIST"): 1}
 
 
+def test_ranges_of_several_keys_are_had_for_a_write_each_and_one_listing() -> None:
+    counted = CountedObjects()
+    one, two = driver(counted, Hands()), driver(counted, Hands())
+    assert two.take(Range("key-3", "a"))
+    places = [Range(f"key-{n}", "a") for n in range(9)]
+    counted.seen.clear()
+    assert one.take_all(places) == [place for place in places if place.scope != "key-3"]
+    assert counted.seen["claims", "LIST"] == 1
+    assert counted.seen["claims", "PUT"] == 9
+    assert all(one.holds(place) == (place.scope != "key-3") for place in places)
+
+
 def test_who_renews_is_never_taken_for_dead_whatever_the_clocks_say(objects: Objects) -> None:
     clock = Hands()
     one, two = driver(objects, clock), driver(objects, clock)
