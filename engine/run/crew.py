@@ -12,7 +12,7 @@ from medgen.engine.limiting import is_limited
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.fit import Ledger, demand
 from medgen.engine.run.pool import Group, Outcome, Pool, Worker
-from medgen.engine.run.starts import Starts
+from medgen.engine.run.starts import MAX_STARTS, Starts
 
 
 @dataclass(slots=True)
@@ -25,6 +25,7 @@ class Member:
     since: float  # when it was asked for
     doubtful: bool = False  # starts of its group had failed there before it was asked for
     ready: bool = False
+    slow: bool = False  # is not made yet, and takes long: another one is tried elsewhere
     alone: bool = False  # holds one unit and gets no other beside it
     leaving: bool = False  # gets no more units, and ends when it holds none
     units: int = 0
@@ -82,14 +83,17 @@ class Crew:
             return None
         asked = self.asked[group]
         fitting = [m for m in self.ledger.places(asked) if not self._full(group, m)]
-        sound = [m for m in self._new_places(group, fitting) if not self.starts.is_barred(group, m)]
+        sound = [m for m in self._new_places(group, fitting) if self.may_start(group, m)]
         if not sound:
             self._nowhere[group] = state
             return None
 
+        slow = {member.machine for member in self.members.values() if member.slow}
+
         def badness(machine: str) -> tuple[int, float, float]:
             free = self.ledger.free[machine]
-            return self.starts.misgivings(group, machine), free.get("GPU", 0), free.get("CPU", 0)
+            against = self.starts.misgivings(group, machine) + (machine in slow)
+            return against, free.get("GPU", 0), free.get("CPU", 0)
 
         return min(sound, key=badness)
 
@@ -100,6 +104,11 @@ class Crew:
         others = (m for m in could if not self.starts.is_barred(group, m))
         wait = any(not self.starts.was_tried(group, m) for m in others)
         return [m for m in machines if m not in tried] if wait else machines
+
+    def may_start(self, group: str, machine: str) -> bool:
+        """Whether nothing speaks against another worker of the group there."""
+        slow = any(m.slow and m.machine == machine for m in self.groups[group].values())
+        return not slow and not self.starts.is_barred(group, machine)
 
     def _full(self, group: str, machine: str) -> bool:
         most = self.ledger.machines[machine].most
@@ -112,12 +121,33 @@ class Crew:
         could = self.ledger.could_hold(self.asked[group])
         return any(not self.starts.is_barred(group, name) for name in could)
 
+    def is_hopeless(self, group: str) -> bool:
+        """Whether a group that could not start anywhere would not elsewhere either.
+
+        Failed starts on several machines say so, unless those machines may be to blame: no other
+        group has started on any of them, and one works or starts where this one has not failed.
+        """
+        if not self.other_places(group):
+            return True
+        failed = self.starts.places_failed(group)
+        if len(failed) < MAX_STARTS:
+            return False
+        others = [m for m in self.members.values() if self._asks_alike(m.group, group)]
+        if any(member.ready and member.machine in failed for member in others):
+            return True
+        return not any(m.machine not in failed and not m.slow for m in others)
+
+    def _asks_alike(self, other: str, group: str) -> bool:
+        """Whether a worker of another group shows that one of this group could be made there."""
+        gpus = [bool(self.plan.groups[name].resources.gpus) for name in (other, group)]
+        return other != group and gpus[0] == gpus[1]
+
     def note_start(self, outcome: Outcome) -> float:
         """A worker is made. Returns the seconds that it took."""
         member = self.members.get(outcome.worker)
         if member is None:
             return 0.0
-        member.ready = True
+        member.ready, member.slow = True, False
         self.slots[member.group] += self._holds(member.group)
         if outcome.machine and outcome.machine != member.machine:
             self.ledger.move(member.name, outcome.machine)
@@ -149,13 +179,29 @@ class Crew:
         """The workers that are not made yet."""
         return [m for m in self.members.values() if not m.ready]
 
-    def stuck(self, seconds: float) -> list[Member]:
-        """The workers whose start takes longer than this; waiting for others' is not starting."""
+    def stuck(self, seconds: Callable[[str], float]) -> list[Member]:
+        """The workers whose start takes longer than is said of their group.
+
+        Waiting for others' is not starting.
+        """
         now, starting = self.clock(), self.starting()
         for member in starting:
             if self.pool.waits(None, member.name):
                 member.since = now
-        return [m for m in starting if now - m.since > seconds]
+        return [m for m in starting if now - m.since > seconds(m.group)]
+
+    def note_slow(self, seconds: Callable[[str], float]) -> None:
+        """See whose start takes so long that it may never end."""
+        for member in self.stuck(seconds):
+            if not member.slow:
+                member.slow = True
+                self.starts.version += 1
+
+    def surplus(self, group: str, most: int) -> list[Member]:
+        """The workers that are not made yet, where a group has more than it may, the last first."""
+        members = list(self.groups[group].values())
+        late = [m for m in reversed(members) if not m.ready]
+        return late[: max(0, len(members) - most)]
 
     def with_room(self, group: str, alone: bool = False) -> list[Member]:
         """The workers of a group that could take a unit; one that is to be alone wants none beside.

@@ -166,8 +166,9 @@ class Driver:
             member.leaving = True
             if not member.units:
                 self._release(member)
-        for member in self.crew.stuck(self.options.start_s):
+        for member in self.crew.stuck(lambda group: self.options.start_s):
             self._end_stuck(member)
+        self.crew.note_slow(lambda group: self.staff.slow_start_s(group, self.options.start_s))
         self.late = self.staff.late(now)
         for out in self.late:
             if out.work_s(now) > self.staff.deadline(out):
@@ -276,6 +277,7 @@ class Driver:
             self.touched.add(outcome.group)
             if outcome.kind == "started":
                 self.speeds.note_load(outcome.group, self.crew.note_start(outcome))
+                self.staff.drop_surplus(outcome.group)
             elif outcome.unit is None:
                 self._note_no_start(outcome)
             else:
@@ -462,8 +464,8 @@ class Driver:
         starts = self.crew.starts
         if starts.note_failure(group, member.machine):
             self._answer_for(self.trust.retire(member.machine, group, outcome), outcome)
-        hopeless = starts.places_failed(group) >= MAX_STARTS or not self.crew.other_places(group)
-        if starts.in_a_row(group) >= MAX_STARTS and not self.crew.sound(group) and hopeless:
+        failed = starts.in_a_row(group) >= MAX_STARTS and not self.crew.sound(group)
+        if failed and self.crew.is_hopeless(group):
             self.give_up(group, outcome.trouble.error, outcome.trouble)
 
     def give_up(self, group: str, reason: str, why: Trouble | None = None) -> None:

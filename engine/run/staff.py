@@ -32,6 +32,7 @@ _UNKNOWN_S = 1.0  # a sample, where nobody says: it orders the work and cuts not
 ASK_EVERY_S = 10.0  # for machines
 HANGS = 3.0  # times as late as chance allows: then a unit hangs
 MOST_GRACE = 4.0  # times as long, where one unit after another hangs
+SLOW_START, LOADS = 1 / 8, 2.0  # of what a start may take, and times as long as others took
 LATE_S = 10.0  # the least time after which a unit gets a second copy
 
 
@@ -134,6 +135,18 @@ class Staff:
                     break
                 self.crew.dismiss(member.name)
                 self.tell("released", name, len(self.crew.groups[name]))
+
+    def slow_start_s(self, group: str, start_s: float) -> float:
+        """Seconds after which another worker is tried elsewhere, beside one that still starts."""
+        return max(SLOW_START * start_s, LOADS * self.speeds.load_s(group))
+
+    def drop_surplus(self, group: str) -> None:
+        """A worker is made: where their number is given, the one that was tried beside it goes."""
+        if (most := self._most(group)) is None:
+            return
+        for member in self.crew.surplus(group, most):
+            self.crew.dismiss(member.name)
+            self.tell("released", group, len(self.crew.groups[group]))
 
     def _may_work(self, name: str) -> bool:
         return name not in self.board.failed and name not in self.paused
@@ -238,15 +251,16 @@ class Staff:
         running = self.desk.running.get(name, 0)
         doing = self.desk.rows.get(name, 0) * sample_s * 0.9
         credit = min(doing, self.desk.seconds_out(name, now)) if running else 0.0
-        workers = len(members) - (len({out.worker for out in stuck}) if stuck else 0)
-        busy = sum(1 for m in members.values() if m.units)
+        slow = sum(m.slow for m in members.values())  # as if they were not there
+        workers = len(members) - slow - (len({out.worker for out in stuck}) if stuck else 0)
+        idle = sum(1 for m in members.values() if not m.units) - slow
         queue = self.board.queues[name]
         return Standing(
             name,
             max(0.0, self.left[name] * sample_s - credit),
             self.speeds.load_s(name),
             workers,
-            len(members) - busy,
+            idle,
             self._ready(name, queue) + sum(len(self.desk.copies(o.slot)) == 1 for o in stuck),
             stage_kind(group.stage).predicts,
             self._most(name),
@@ -320,8 +334,8 @@ class Staff:
         asked, own = self.crew.asked[group], self.crew.asked[member.group]
         free = self.crew.ledger.free.get(member.machine, {})
         after = {what: free.get(what, 0.0) + own.get(what, 0.0) for what in asked}
-        barred = self.crew.starts.is_barred(group, member.machine)
-        return not barred and holds(after, asked) and not holds(free, asked)
+        may = self.crew.may_start(group, member.machine)
+        return may and holds(after, asked) and not holds(free, asked)
 
 
 def _total(shards: Collection[int], samples: Sequence[int]) -> int:

@@ -86,6 +86,6 @@ class Starts:
         """Starts of the group that failed, on all machines."""
         return sum(n for (g, _), n in self._failed.items() if g == group)
 
-    def places_failed(self, group: str) -> int:
-        """On how many machines starts of the group failed."""
-        return sum(g == group for g, _ in self._failed)
+    def places_failed(self, group: str) -> set[str]:
+        """The machines on which starts of the group failed, but those that are retired."""
+        return {m for g, m in self._failed if g == group and m not in self.retired}

@@ -1,13 +1,31 @@
 """Every GPU works: small sweeps in virtual time, with the engine's own driver, near their bound."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
-from benchmarks._virtual import FAULTS, Fault, Host
-from benchmarks.schedule import LOAD_S, Case, Sweep, drive, joining, losing, run, with_bad
+from benchmarks._virtual import FAULTS, Fault, Host, VirtualPool, Work
+from benchmarks.schedule import (
+    LOAD_S,
+    SHARD,
+    Case,
+    Sweep,
+    drive,
+    joining,
+    losing,
+    reader_of,
+    run,
+    with_bad,
+)
+from medgen.engine.run.driver import LOOK_EVERY_S, Driver, Options
 from medgen.engine.run.options import START_S
+from medgen.engine.run.pool import Outcome, Target
 from medgen.engine.run.schedule import Standing, can_spare
 from medgen.engine.run.speeds import Speed, Speeds, temper_guesses
+from medgen.engine.run.staff import SLOW_START
+from medgen.engine.run.survey import Todo
 from medgen.engine.run.trust import MOST_TRIALS
 
 # Loads weigh more in a small sweep, so that its limits are wider than those of the benchmark.
@@ -97,11 +115,54 @@ def test_a_lone_system_that_begins_on_a_bad_machine_goes_on_elsewhere(fault: Fau
     assert found.makespan < sound.makespan + hangs_s + 1.2 * LOAD_S  # one load more
 
 
-def test_a_machine_on_which_starts_never_end_holds_up_one_start() -> None:
+def some_bad(fault: Fault, count: int, **more: Any) -> Case:
+    """Eight machines, so many of which are bad, and come first."""
+    bad = [Host(f"bad-{i}", 8, fault=fault) for i in range(count)]
+    return Case(64, hosts=(*bad, *(Host(f"host-{i}", 8) for i in range(8 - count))), **more)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 7])
+def test_beside_a_start_that_may_never_end_another_is_tried_elsewhere(count: int) -> None:
     sound = run(with_bad(None, systems=1, samples=640, gangs=1), seed=1)
-    found = run(with_bad("stuck", systems=1, samples=640, gangs=1), seed=1)
+    found = run(some_bad("stuck", count, systems=1, samples=640, gangs=1), seed=1)
     assert found.failed == {}
-    assert found.makespan < sound.makespan + START_S + 1.2 * LOAD_S
+    waited = count * (SLOW_START * START_S + LOOK_EVERY_S)
+    assert found.makespan < sound.makespan + waited + 1.2 * LOAD_S
+
+
+@pytest.mark.parametrize("fault", ["stuck", "unstartable"])
+def test_of_a_sweep_no_system_ends_where_half_of_the_machines_start_nothing(fault: Fault) -> None:
+    sound = run(some_bad(fault, 0, systems=12, samples=640), seed=1)
+    found = run(some_bad(fault, 4, systems=12, samples=640), seed=1)
+    assert found.failed == {}
+    assert found.makespan < 2 * 1.15 * sound.makespan
+
+
+class Slow(VirtualPool):
+    """Of its two machines one takes longer for a start than other starts are waited for."""
+
+    def _tell(self, after: float, outcome: Outcome, worker: str) -> None:
+        slow = outcome.kind == "started" and self.workers[worker].host.name == "slow"
+        super()._tell(600.0 if slow else after, outcome, worker)
+
+
+def test_what_was_tried_beside_a_slow_start_goes_where_one_worker_is_all_that_may_be() -> None:
+    times = {"answer/00": np.full(640, 1.0)}
+    reader = reader_of(Sweep(times, {"answer/00": 1}, {"answer/00": 1.0}), 640)
+    (group,) = reader.plan.groups.values()
+    one = replace(group, resources=replace(group.resources, workers=1))
+    reader.plan = replace(reader.plan, groups={group.name: one})
+    pool = Slow([Host("slow", 1), Host("other", 8)], Work(times, SHARD, LOAD_S))
+    pool.tick_s = 30.0
+    targets, none = {"00": {i: Target("00") for i in range(10)}}, {"00": dict[int, Any]()}
+    revisions = {"00": dict.fromkeys(range(10), 0)}
+    todo = Todo(targets, revisions, existing=none, lost=none, made_from=none)
+    driver = Driver(reader, todo, pool, Options(clock=pool.clock))
+    assert driver.run().failed == {}
+    assert [w.host.name for w in pool.workers.values()] == ["slow", "other"]
+    slow, other = pool.workers.values()
+    assert slow.made == 600.0 == other.ended
+    assert other.made == float("inf"), "it never worked beside the first"
 
 
 def test_a_machine_that_kills_its_workers_costs_no_sample_and_is_retired_once() -> None:

@@ -59,6 +59,20 @@ def staffed() -> Staffed:
     return make
 
 
+@pytest.fixture
+def two_groups() -> tuple[Crew, str, str]:
+    """A crew on four machines without a worker, and the names of its two groups."""
+    resources = Resources(cpus=1, gpus=1)
+    systems = [
+        System(name, Model(Spec("fakes:Echo", {"prefix": name}), resources)) for name in "ab"
+    ]
+    work = plan(connect("memory://trust-groups"), *systems)
+    crew = Crew(work, Machines(4), lambda group: lambda: echo(), lambda: 0.0)  # type: ignore[arg-type, return-value]
+    crew.refresh()
+    one, other = sorted(g for g in work.groups if g.startswith("answer/"))
+    return crew, one, other
+
+
 def failing(crew: Crew, group: str, worker: str, shard: int, kind: str) -> tuple[Outcome, Out]:
     unit = Unit(group, shard, (Target("k"),))
     out = Out(unit, slot_of(unit), worker, crew.members[worker].machine, 0.0, 1)
@@ -215,6 +229,32 @@ def test_starts_that_fail_count_against_a_machine_only_for_groups_that_start_els
     starts.note_success("sound", "m1")
     found = [starts.note_failure("sound", "m0") for _ in range(MAX_STARTS)]
     assert found == [False] * (MAX_STARTS - 1) + [True]
+
+
+def test_a_group_that_starts_nowhere_waits_for_what_other_groups_show(
+    two_groups: tuple[Crew, str, str],
+) -> None:
+    crew, group, other = two_groups
+    for machine in ("m0", "m1", "m2"):
+        assert not crew.is_hopeless(group)
+        crew.starts.note_failure(group, machine)
+    assert crew.is_hopeless(group), "of itself it has failed on enough of them"
+    while crew.hire(other):
+        pass
+    assert not crew.is_hopeless(group), "another group starts on a fourth machine"
+    here = {machine: on(crew, machine) for machine in ("m0", "m3")}
+    crew.note_start(Outcome("started", other, worker=here["m3"][0], machine="m3"))
+    assert not crew.is_hopeless(group)
+    for name in here["m0"]:
+        crew.note_start(Outcome("started", other, worker=name, machine="m0"))
+    assert crew.is_hopeless(group), "and on one where this group cannot"
+    crew.starts.retire("m0", "other units fail there, too")
+    assert not crew.is_hopeless(group)
+    for _ in range(MAX_STARTS):
+        crew.starts.note_failure(group, "m3")
+    for machine in ("m1", "m2"):
+        crew.starts.retire(machine, "cannot write")
+    assert crew.is_hopeless(group), "there is no other place"
 
 
 def test_workers_that_were_asked_for_before_one_failed_are_waited_for(staffed: Staffed) -> None:
