@@ -10,7 +10,7 @@ import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from medgen.adapters.http.bodies import read_json
@@ -55,7 +55,10 @@ _FILTER_STARTS = re.compile(
     r"your request was rejected (as a result of|by) (our|the) "
     r"safety|(your )?(request|prompt|input|content|image)s? (was|were|is|has been) (flagged|blocked"
     r" by (our |the )?(content|safety|moderation))|content violates|the response was (filtered|"
-    r"blocked)|(your )?(request|prompt|input) violates (our|the) (content|usage|safety))",
+    r"blocked)|(your )?(request|prompt|input) violates (our|the) (content|usage|safety)|"
+    r"(in|out)put (new_)?sensitive|(the )?(user'?s? )?(input|output|prompt|question)( content)? "
+    r"(is|contains|may contain) (unsafe|sensitive|inappropriate|prohibited)|"
+    r"[^\n\"']{0,20}(\u5ba1\u6838[\u4e0d\u672a]\u901a\u8fc7|\u5305\u542b(\u4e0d\u5b89\u5168|\u654f\u611f|\u8fdd\u89c4)))",
     re.IGNORECASE,
 )
 # How messages begin that say who cannot pay.
@@ -64,11 +67,16 @@ _NO_CREDIT_STARTS = re.compile(
     r"out of|no|insufficient) credits?\b)",
     re.IGNORECASE,
 )
-_NO_MODEL_STARTS = re.compile(r"\W*[\w./:@-]{1,200} is not a valid model\b", re.IGNORECASE)
+_NO_MODEL_STARTS = re.compile(
+    r"\W*([\w./:@-]{1,200} is not a valid model\b|no such model\b|model not found\b|(the )?model "
+    r"['\"`]?[\w./:@-]{1,200}['\"`]? (does not exist|was not found|is not found|not found|has been "
+    r"(deprecated|retired|removed|decommissioned|discontinued|shut down)|has reached its end))",
+    re.IGNORECASE,
+)
 _FILTER_ANYWHERE = re.compile(
     r"flagged|moderat|content[ _-]?(policy|filter|management)|safety[ _-]?(system|filter|check)"
     r"|usage (guideline|polic)|inappropriate|nsfw|guardrail|harmful|unsafe|sensitive content"
-    r"|prohibited (content|use)",
+    r"|prohibited (content|use)|violat\w{0,5} [^.]{0,30}(polic(y|ies)|guidelines?)\b",
     re.IGNORECASE,
 )
 _ACCOUNT = re.compile(r"api[ _-]?key|account|organi[sz]ation|billing|credential", re.IGNORECASE)
@@ -83,6 +91,10 @@ _NO_CREDIT = frozenset(
         "creditbalancetoolow",
         "paymentrequired",
         "arrearage",
+        "exceededcurrentquotaerror",
+        "accountoverdueerror",
+        "insufficientuserquota",
+        "1113",
     }
 )
 _NO_MODEL = frozenset(
@@ -169,7 +181,7 @@ class ErrorBody:
 
     @property
     def whose_fault(self) -> Literal["", "key", "place"]:
-        """What every request would be whose_fault for, where a code or fixed words name it."""
+        """What every request would fail by, where a code or fixed words name it."""
         if any(code in _NO_KEY for code in self.codes):
             return "key"
         unknown = any(code in _NO_MODEL for code in self.codes)
@@ -180,9 +192,10 @@ class ErrorBody:
         """Whether a safety filter stopped this one request; `inside` a reply of 2xx or not."""
         if self.flagged or any(_is_filter(code) for code in self.codes):
             return True
-        if http_status == 403 and not _ACCOUNT.search(self.message):
-            return bool(_FILTER_ANYWHERE.search(self.message))
-        return (inside or http_status < 500) and bool(_FILTER_STARTS.match(self.message))
+        if (inside or http_status < 500) and _FILTER_STARTS.match(self.message):
+            return True
+        unowned = http_status == 403 and not _ACCOUNT.search(self.message)
+        return unowned and bool(_FILTER_ANYWHERE.search(self.message))
 
     def refused_parameter(self, sent: Sequence[str]) -> str:
         """The parameter of ours that the model does not take; empty when none is named."""
@@ -202,8 +215,19 @@ def parse_json(body: bytes) -> Any:
         return None
 
 
-def error_body(body: bytes) -> ErrorBody:
-    """Whatever a body of an error status says; its words are the body's own when it is no JSON."""
+def error_body(body: bytes, kind: str = "") -> ErrorBody:
+    """Whatever a body of an error status says; its words are the body's own when it is no JSON.
+
+    Args:
+        body: as it came.
+        kind: of the error, where a header names it (`ThrottlingException:http://…`).
+    """
+    said = _error_body(body)
+    named = _squash(kind.partition(":")[0])
+    return replace(said, codes=(*said.codes, named)) if named else said
+
+
+def _error_body(body: bytes) -> ErrorBody:
     found = parse_json(body)
     error = _error_in(found)
     if error is None:
@@ -354,12 +378,16 @@ def _codes(error: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
     for key in _CODED:
         value = error.get(key)
         if isinstance(value, str | int) and not isinstance(value, bool):
-            yield re.sub(r"[\W_]", "", str(value)[:100].lower())
+            yield _squash(str(value))
     for key in ("innererror", "inner_error", "error", "errors", "detail", "details", "metadata"):
         value = error.get(key)
         for inner in value[:10] if isinstance(value, list) else [value]:
             if isinstance(inner, dict) and depth < _DEEP:
                 yield from _codes(inner, depth + 1)
+
+
+def _squash(code: str) -> str:
+    return re.sub(r"[\W_]", "", code[:100].lower())
 
 
 def _is_filter(code: str) -> bool:

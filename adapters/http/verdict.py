@@ -20,8 +20,8 @@ from medgen.adapters.http.errors import (
 )
 from medgen.adapters.http.waits import wish_of
 
-_RETRIED = frozenset({408, 409, 420, 425, 429, 430, 449})  # and every 5xx
-_DENIED: dict[int, About] = {401: "key", 403: "key", 404: "place", 405: "place"}
+_RETRIED = frozenset({408, 409, 420, 424, 425, 429, 430, 449})  # and every 5xx
+_DENIED: dict[int, About] = {401: "key", 403: "key", 404: "place", 405: "place", 410: "place"}
 _EXCERPT = 300  # characters of an error's words that are kept in a reason
 
 _BYTES = frozenset({"application/octet-stream", "binary/octet-stream"})
@@ -55,7 +55,8 @@ def judge(reply: Reply, call: Call | None, clean: Clean) -> Attempt:
     """
     if not 200 <= reply.status < 300:
         said = f"HTTP {reply.status}"
-        error = replace(error_body(reply.body), status=reply.status)
+        error = error_body(reply.body, reply.headers.get("x-amzn-errortype", ""))
+        error = replace(error, status=reply.status)
         return _fail(reply, error, said, call, clean)
     if call is None or call.check is None or is_picture(reply):
         return Attempt(reply, paid=reply)
@@ -100,9 +101,11 @@ def _fail(reply: Reply, error: ErrorBody, said: str, call: Call | None, clean: C
     if refused and call:
         cure = f"{reason}; the model does not take `{refused}`: {call.cures[refused]}"
         return Attempt(Failure("client", cure, status, about="setting"))
-    again = status >= 500 or status in _RETRIED or (status >= 400 and error.is_busy)
+    # Inside a reply of 2xx 500 is what no code says otherwise, and fixed words may.
+    known = error.whose_fault if status < 500 or reply.status < 300 else ""
+    again = (status >= 500 and not known) or status in _RETRIED or (status >= 400 and error.is_busy)
     kind: FailureKind = "server" if again else "client"
-    about: About = "" if again else _DENIED.get(status, "") or error.whose_fault
+    about: About = "" if again else _DENIED.get(status, "") or known
     return Attempt(Failure(kind, reason, status, about=about), again, wait)
 
 

@@ -8,11 +8,16 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 SANE_S = 31 * 86400.0  # what asks for longer is no wish that anybody meant
-_UNIX_S, _UNIX_MS = 1e9, 1e12  # numbers so large can only be times
+# Numbers so large can only be times, in these units: nano-, micro-, milliseconds, seconds.
+_UNIX = ((1e18, 1e9), (1e15, 1e6), (1e12, 1e3), (1e9, 1.0))
 _NUMBER = re.compile(r"[+-]?\d{1,400}(\.\d{0,400})?([eE][+-]?\d{1,4})?", re.ASCII)
 _PIECE = re.compile(
     r"(\d{1,9}(?:\.\d{1,9})?) ?"
     r"(milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h|days?|d) ?",
+    re.ASCII | re.IGNORECASE,
+)
+_ISO = re.compile(  # `PT1M30S`
+    r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9}(?:\.\d{1,9})?)S)?)?",
     re.ASCII | re.IGNORECASE,
 )
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -25,10 +30,11 @@ _BODY_MS = ("retry_after_ms", "retryAfterMs")
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
     """Seconds that a `Retry-After` header asks for; None where it asks for nothing sane.
 
-    Seconds, a Unix time in seconds or milliseconds, a duration (`1m30s`), an HTTP or an ISO date.
+    Seconds, a Unix time in seconds or parts of them, a duration (`1m30s`, `PT90S`), an HTTP or an
+    ISO date.
     What is not above 0, lies in the past or beyond a month is no wish.
     """
-    text = (value or "").strip()
+    text = (value or "").strip().strip("\"'")
     now = now or datetime.now(UTC)
     seconds = _number(text, now)
     if seconds is None:
@@ -56,6 +62,8 @@ def wish_of(headers: Mapping[str, str], error: Any = None) -> float | None:
 
 def _wishes(found: Any, depth: int = 0) -> Iterator[float | None]:
     """What an error's own fields ask for, and those of its details."""
+    if isinstance(found, list):
+        found = found[0] if found else None
     if not isinstance(found, Mapping) or depth > 2:
         return
     for name, read in (
@@ -65,7 +73,7 @@ def _wishes(found: Any, depth: int = 0) -> Iterator[float | None]:
         value = found.get(name)
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             yield read(str(value))
-    for name in ("error", "details", "parameters"):
+    for name in ("error", "details", "parameters", "metadata"):
         inner = found.get(name)
         for one in inner[:10] if isinstance(inner, list) else [inner]:
             yield from _wishes(one, depth + 1)
@@ -81,12 +89,14 @@ def _number(text: str, now: datetime) -> float | None:
     if not _NUMBER.fullmatch(first):
         return None
     number = float(first)
-    if number >= _UNIX_MS:
-        return number / 1000 - now.timestamp()
-    return number - now.timestamp() if number >= _UNIX_S else number
+    unit = next((unit for least, unit in _UNIX if number >= least), None)
+    return number if unit is None else number / unit - now.timestamp()
 
 
 def _duration(text: str) -> float | None:
+    if iso := _ISO.fullmatch(text):
+        pieces = zip(iso.groups(), (86400.0, 3600.0, 60.0, 1.0), strict=True)
+        return sum(float(count) * unit for count, unit in pieces if count)
     seconds, at = 0.0, 0
     for piece in _PIECE.finditer(text):
         if piece.start() != at:

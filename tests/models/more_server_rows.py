@@ -215,6 +215,10 @@ MORE: tuple[Row, ...] = (
         "unreachable", 1),
     Row("429, `retryDelay` in its details", error(429, message="quota", details=[{
         "@type": "google.rpc.RetryInfo", "retryDelay": "3600s"}]), "unreachable", 1),
+    Row("429, `retryDelay` in a list", status(429, [{"error": {"code": 429, "details": [
+        {"retryDelay": "3600s"}]}}]), "unreachable", 1),
+    Row("429, `retry_after_seconds` in its metadata", error(429, message="slow", metadata={
+        "retry_after_seconds": 3600}), "unreachable", 1),
     Row("429, `retry_after` in its body", status(429, {"message": "slow", "retry_after": 7200.5}),
         "unreachable", 1),
     Row("429, `Retry-After` of RFC 850", status(429, b"", Retry_After=
@@ -328,6 +332,23 @@ MORE: tuple[Row, ...] = (
         ENDS, reason="no such path or model"),
     Row("410, `model_deprecated`", error(410, code="model_deprecated", message="gone"), ENDS,
         reason="no such path or model"),
+    Row("400, the model does not exist", error(400, message="The model `m` does not exist."), ENDS,
+        reason="no such path or model"),
+    Row("400, the model has been deprecated", error(400, message="Model m has been deprecated"),
+        ENDS, reason="no such path or model"),
+    Row("200 with `success` false, no such model", body({"success": False, "result": None,
+        "errors": [{"code": 5007, "message": "No such model m"}]}), ENDS,
+        reason="no such path or model"),
+    Row("200 with `base_resp`, a filter", body({"base_resp": {"status_code": 1027,
+        "status_msg": "output new_sensitive"}}), "refused", reason="sensitive"),
+    Row("200 with `error_code`, a filter", body({"error_code": 336104,
+        "error_msg": "user input is unsafe"}), "refused", reason="unsafe"),
+    Row("403, a policy is violated", error(403, message="content violates our policy"), "refused"),
+    Row("429, `exceeded_current_quota_error`", error(429, type="exceeded_current_quota_error",
+        message="Your account is suspended"), ENDS, reason="no credit"),
+    Row("429, code 1113", error(429, code="1113", message="账户已欠费"), ENDS, reason="no credit"),
+    Row("400, `x-amzn-ErrorType: ThrottlingException`", status(400, {"message": "slower"},
+        x_amzn_ErrorType="ThrottlingException:http://internal.amazon.com/"), "unreachable", 3),
     Row("400, not a valid model", error(400, message="x/m is not a valid model ID"), ENDS,
         reason="no such path or model"),
     Row("400 whose words end like one of credit", error(400, message=
@@ -347,6 +368,8 @@ MORE: tuple[Row, ...] = (
         "reason": "rateLimitExceeded"}]), "unreachable", 3),
     Row("403, `API rate limit exceeded`", error(403, message="API rate limit exceeded for you"),
         "unreachable", 3, reason="API rate limit"),
+    Row("424, the model failed", status(424, {"error": "Request failed during generation",
+        "error_type": "generation"}), "unreachable", 3, reason="during generation"),
     Row("430, `rate_limit_exceeded`", error(430, code="rate_limit_exceeded"), "unreachable", 3),
     Row("400 whose words end like those of a rate limit", error(400, message=
         "bad prompt: too many requests"), "model_error"),
@@ -361,7 +384,8 @@ MORE: tuple[Row, ...] = (
         "Your organization must be verified; harmful use is prohibited"), ENDS,
         reason="does not accept the key"),
     Row("407", status(407, b"proxy"), "model_error", reason="HTTP 407"),
-    Row("410", status(410), "model_error"),
+    Row("410, a model that was withdrawn, for every request", status(410, {"title": "Gone"}), ENDS,
+        reason="no such path or model: HTTP 410: Gone"),
     Row("418", status(418), "model_error"),
     Row("451", status(451, {"error": {"message": "Content violates our policy"}}), "refused"),
     Row("498", status(498), "model_error"),
