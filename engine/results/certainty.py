@@ -32,6 +32,7 @@ from medgen.engine.results.statistics import (
     holm,
     outer_percentile,
     paired_differences,
+    source_sums,
 )
 
 Word = Literal["sure", "likely", "alike", "not shown", "too few"]
@@ -201,7 +202,7 @@ def _panel(field: Field, pairs: Sequence[tuple[int, int]]) -> _Panel:
         ours, theirs = field.values[left], field.values[right]
         both = np.isfinite(ours) & np.isfinite(theirs)
         delta = paired_differences(ours[both], theirs[both])
-        sums[:, at] = np.bincount(codes[both], weights=delta, minlength=size)
+        sums[:, at] = source_sums(delta, codes[both], size)
         counts[:, at] = np.bincount(codes[both], minlength=size)
     return _Panel(sums, counts)
 

@@ -36,7 +36,7 @@ from medgen.engine.results.comparison import (
     stopped_words,
     unlike_words,
 )
-from medgen.engine.results.statistics import FLIPS, Flips, Floats, Ints, holm, sign_flip
+from medgen.engine.results.statistics import FLIPS, Flips, Floats, Ints, holm, settle, sign_flip
 from medgen.engine.results.thresholds import Direction
 
 Word = Literal["pass", "regression", "inconclusive"]
@@ -291,7 +291,9 @@ def _finding(cell: Cell, rules: GateRules, flips: int, least: int) -> CellFindin
     )
     if units < least:
         return replace(finding, why=f"{units} independent pairs, {least} needed")
-    test = _test_loss(gains + margin, clusters, flips)
+    # A loss that is the tolerated one leaves nothing, whatever its last bits.
+    scale = np.maximum(np.abs(cell.left), np.abs(cell.right))[complete]
+    test = _test_loss(settle(gains + margin, np.maximum(scale, margin)), clusters, flips)
     if test is None:
         return replace(finding, why="fewer than two independent pairs")
     return replace(finding, regression_p=test.low, sound_p=test.high)

@@ -10,9 +10,12 @@ from results.fake_runs import FakeRun, make_samples, steady
 from benchmarks.gate import SCENARIOS, Scenario, measure
 from medgen.engine.data import VIEWS, Prediction, Verdict
 from medgen.engine.errors import ConfigError
-from medgen.engine.results.comparison import Side
-from medgen.engine.results.gate import GateRules, gate
+from medgen.engine.results.coded import Coded
+from medgen.engine.results.columns import Column, Context
+from medgen.engine.results.comparison import PairedColumn, Side, cells
+from medgen.engine.results.gate import GateRules, decide, gate
 from medgen.engine.results.summary import summarize
+from medgen.engine.results.thresholds import Threshold
 from medgen.launch.report.verdicts import gate_json, gate_markdown
 
 LOSSES = {"monday": 0.0, "tuesday": 0.0, "wednesday": 2.5}
@@ -109,6 +112,44 @@ def test_a_constant_value_passes_against_itself_and_better_against_worse(toleran
     assert gate(monday, tuesday, rules).word == "pass"
     assert gate(tuesday, monday, rules).word == "regression"
     assert {f.margin for f in gate(monday, monday, rules).findings} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("before", "lost"),
+    [
+        (0.8, 0.1), (0.3, 0.1), (0.7, 0.1), (0.9, 0.3), (33.3, 0.1), (28.4, 0.7), (0.6, 0.2),
+        (1.1, 0.1), (5.6, 1.1), (100.0, 0.3), (0.05, 0.01), (7.0, 0.6), (0.35, 0.05), (2.2, 0.7),
+        (64.2, 0.9), (0.123, 0.003), (1e-5, 3e-6), (1e6, 0.1), (0.45, 0.15), (9.9, 3.3),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("direction", ["higher", "lower"])
+def test_a_loss_as_large_as_is_tolerated_is_none_beyond_it(before, lost, direction):
+    rules = GateRules(margins={"psnr": lost})
+    nothing = np.zeros(40, dtype=np.int16)
+    one = Coded(("ImageEditing",), nothing)
+    context = Context(one, one, one, Coded(("ok",), nothing))
+
+    def word(after):
+        left, right = (
+            Column(
+                "",
+                "score",
+                "psnr",
+                "psnr",
+                "psnr",
+                np.full(40, x),
+                Coded(("ok",), nothing),
+                context,
+            )
+            for x in (before, after)
+        )
+        paired = PairedColumn(left, right, np.arange(40), Threshold(direction=direction))
+        return {f.word for f in decide(list(cells(paired)), rules).findings if f.kind == "all"}
+
+    sign = 1 if direction == "higher" else -1
+    assert word(before) == {"sound"}
+    assert word(before - sign * lost) == {"open"}
+    assert word(before - sign * 1.01 * lost) == {"regressed"}
 
 
 def test_with_nothing_tolerated_the_same_or_better_passes_and_one_worse_pair_does_not(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import scipy.stats
 
 from medgen.engine.results import statistics as st
+from medgen.engine.results.certainty import Field, pair_words
 
 GOLDENS = json.loads((Path(__file__).parents[1] / "goldens" / "stats.json").read_text())
 
@@ -191,6 +192,41 @@ def test_differences_that_are_written_alike_are_ties(kind):
     raw = right - left
     if kind not in ("large", "nothing", "a sum and its result"):
         assert st.wilcoxon(raw) == st.wilcoxon(whole)
+
+
+# Differences of one source's samples, in tenths (or as many parts as said), that cancel.
+CANCELLING = [
+    ([1, 2, -3], 10), ([3, -1, -2], 10), ([7, -6, -1], 10), ([1, 1, 1, -3], 10), ([9, -4, -5], 10),
+    ([2, 4, -6], 10), ([1, 5, -6], 10), ([1, 1, -2], 3), ([1, 2, -3], 7), ([3, 4, -7], 100),
+    ([11, 12, -23], 100), ([1, 6, -7], 1000), ([29, 28, -57], 100), ([1, 2, 3, -6], 10),
+    ([8, -7, -1], 10), ([1, 7, -8], 10), ([2, 7, -9], 10), ([4, 5, -9], 10), ([1, 3, 5, -9], 10),
+    ([6, 1, -7], 10),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tenths", "parts"), CANCELLING)
+@pytest.mark.parametrize("around", [0.0, 0.3, 100.1])
+def test_a_source_whose_differences_cancel_shows_nothing(tenths, parts, around):
+    sources = np.repeat(np.arange(20), len(tenths))
+    left = np.tile(around + np.arange(len(tenths)) / 10, 20)
+    found = st.paired_differences(left, left + np.tile(np.asarray(tenths) / parts, 20))
+    for own in (found, -found, np.tile(np.asarray(tenths) / parts, 20)):
+        assert st.sign_flip(own, sources) == st.Flips(1.0, 1.0, 1.0)
+        interval = st.clustered_mean(own, sources)
+        assert (interval.low, interval.high) == (0.0, 0.0)
+    values = np.stack([left, left + found])
+    (word,) = pair_words(Field(("a", "b"), values, sources), [(0, 1)])
+    assert (word.low, word.high, word.p, word.word) == (0.0, 0.0, 1.0, "not shown")
+
+
+def test_sources_are_summed_as_whole_numbers_are():
+    rng = np.random.default_rng(14)
+    for _ in range(300):
+        size, parts = int(rng.integers(4, 40)), int(rng.choice([3, 7, 10, 100]))
+        whole, sources = rng.integers(-4, 5, size), rng.integers(0, 6, size)
+        left = rng.integers(0, 5, size) / parts
+        found = st.paired_differences(left, left + whole / parts)
+        assert st.sign_flip(found, sources) == st.sign_flip(whole.astype(float), sources)
 
 
 def test_settling_keeps_what_differs_and_is_done_once():
