@@ -276,15 +276,16 @@ def _why_missing(reader: RunReader, column: Column, failed: Mapping[str, str]) -
 
 
 def _reasons(column: Column, missing: str) -> pa.Array:
-    """Why each entry has no value; null where it has one."""
+    """Why each entry has no value; of one that has, what its row says to it, or null."""
     assert column.reason is not None, "columns are read with their ids"
     silent = {"missing": missing, "not_applicable": _NOTHING}
     default = [silent.get(word, word) for word in column.status.words]
     ok = column.status.where("ok")
     given = column.reason.texts().to_pylist()
+    remarked = column.stage == "score"  # a judge's is that of a repeat that failed
     return pa.array(
         [
-            None if fine else reason or default[code]
+            ((reason or None) if remarked else None) if fine else reason or default[code]
             for fine, reason, code in zip(ok, given, column.status.codes, strict=True)
         ],
         _TEXT,

@@ -1,4 +1,4 @@
-"""Why values are not there, sample by sample, for exports that show a reason beside each status."""
+"""The reason beside each status, sample by sample: why there is no value, or how to read it."""
 
 from collections.abc import Mapping
 
@@ -16,12 +16,13 @@ _SILENT = {
 
 
 class Reasons:
-    """The reasons of one system's rows that are not ok, by sample id."""
+    """The reasons of one system's rows, by sample id."""
 
     def __init__(self, reader: RunReader, system: str) -> None:
         """Read every row of the system once; only reasons are kept."""
         self.predictions: dict[str, str] = {}
         self._given: dict[tuple[str, str], dict[str, str]] = {}  # (metric, "") or (judge, view)
+        self._remarks: dict[str, dict[str, str]] = {}  # of a metric's rows that are ok
         plan = reader.plan
         nodes = [*plan.giving(system, SCORES), *plan.giving(system, VERDICTS)]
         self._judges = [node.label for node in plan.giving(system, VERDICTS)]
@@ -34,19 +35,26 @@ class Reasons:
 
     def _add(self, label: str, table: pa.Table) -> None:
         wanted = [n for n in ("sample_id", "reason", "view") if n in table.column_names]
-        failed = table.select([*wanted, "status"]).filter(pc.not_equal(table["status"], "ok"))
-        for row in failed.to_pylist():
+        ok = pc.equal(table["status"], "ok")
+        for row in table.select(wanted).filter(pc.invert(ok)).to_pylist():
             self._given.setdefault((label, row.get("view", "")), {}).setdefault(
                 row["sample_id"], row["reason"]
             )
+        if "view" not in wanted:
+            said = pc.and_(ok, pc.not_equal(table["reason"], ""))
+            for row in table.select(wanted).filter(said).to_pylist():
+                self._remarks.setdefault(label, {})[row["sample_id"]] = row["reason"]
 
     def of(self, column: Column) -> list[str]:
-        """The reason of every entry of a column that is not ok; empty for the others."""
+        """The reason of every entry of a column; of most that are ok it is empty."""
         known = self._known(column)
+        remarks = self._remarks.get(column.label, {}) if column.stage == "score" else {}
         words, codes = column.status.words, column.status.codes
         assert column.context.ids is not None, "columns are read with their ids"
         return [
-            "" if words[code] == "ok" else known.get(sample) or _SILENT.get(words[code], "")
+            remarks.get(sample, "")
+            if words[code] == "ok"
+            else known.get(sample) or _SILENT.get(words[code], "")
             for sample, code in zip(column.context.ids.to_pylist(), codes, strict=True)
         ]
 

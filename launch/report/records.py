@@ -65,7 +65,8 @@ class _Totals:
         for mode in authors.failure_modes(made):
             self.modes.setdefault(mode, []).append(made["sample_id"])
         for name, why in made[authors.STATUSES].items():
-            self.statuses.setdefault(name, Counter())[why["status"]] += 1
+            if why["status"] != "ok":
+                self.statuses.setdefault(name, Counter())[why["status"]] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,7 @@ def _outputs(into: Objects, system: str, prediction: Prediction) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """By sample: the values by name, null where there is none, and the reasons for those."""
+    """By sample: the values by name, null where there is none, and the reasons that rows give."""
 
     values: dict[str, dict[str, Any]]
     statuses: dict[str, dict[str, dict[str, str]]]
@@ -253,6 +254,11 @@ def _add_scores(found: _Found, table: pa.Table | None, names: Mapping[str, str])
             value: float | None = row.get(output)
             if value is not None and np.isfinite(value):
                 found.values[row["sample_id"]][name] = value
+                if row["reason"]:
+                    found.statuses[row["sample_id"]][name] = {
+                        "status": "ok",
+                        "reason": row["reason"],
+                    }
             else:
                 found.lack(row["sample_id"], name, *_why(row, value))
 

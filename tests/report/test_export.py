@@ -302,6 +302,31 @@ def test_tables_say_why_a_value_is_not_there(stating, tmp_path):
             assert rows["s00012"]["overall_score/reference_based.reason"]
 
 
+def test_what_an_ok_row_says_stands_in_every_export_and_table(tmp_path):
+    cut = "cut to 512 word pieces: prediction of 900"
+
+    def score(system, metric, sample, prediction):
+        said = cut if sample.id in ("s00002", "s00004") else ""
+        return Score(sample.id, "ok", said, {"psnr": 1.0})
+
+    run = FakeRun(make_samples(24, pictures=True), systems=("a",), predict=predict, score=score)
+    made = run.write(str(tmp_path / "store"))
+    table = values_table(made, "a")
+    rows = list(csv.DictReader(io.StringIO(csv_bytes(table).decode("utf-8-sig"))))
+    for one in (table.to_pylist(), rows):
+        said = {r["sample_id"]: r["psnr.reason"] for r in one if r["psnr.reason"]}
+        assert said == {"s00002": cut, "s00004": cut}
+        assert {r["psnr.status"] for r in one} == {"ok"}
+    into = connect(str(tmp_path / "out"))
+    paths = [path for path in export_authors(made, into) if path.endswith("a.jsonl")]
+    lines = [json.loads(x) for path in paths for x in into.read(path).decode().splitlines()]
+    assert {r["sample_id"]: r["value_status"] for r in lines if r["value_status"]} == {
+        name: {"PSNR": {"status": "ok", "reason": cut}} for name in ("s00002", "s00004")
+    }
+    totals = [json.loads(into.read(p.replace(".jsonl", "_results.json"))) for p in paths]
+    assert all(found["value_status"] == {} for found in totals)
+
+
 def test_a_table_tells_the_reason_of_a_failed_prediction(reader):
     rows = {row["sample_id"]: row for row in values_table(reader, "=bad/../x").to_pylist()}
     assert rows["s00001"]["prediction_reason"] == "out of memory"

@@ -118,6 +118,20 @@ def test_every_sample_has_a_value_or_a_reason(reader):
     assert [r["position"] for r in rows[:32]] == list(range(32))
 
 
+def test_what_a_row_says_to_a_value_that_is_there_is_kept(tmp_path):
+    def noted(system, metric, sample, prediction):
+        said = "cut to 512 word pieces" if sample.id == "s00006" else ""
+        return Score(sample.id, "ok", said, {metric: 1.0})
+
+    made = run(score=noted).write(str(tmp_path))
+    TablePublisher(made).publish_all(made)
+    rows = [r for r in read(made, "values", "bad") if r["status"] == "ok" and r["reason"]]
+    assert {(r["sample"], r["value"], r["reason"]) for r in rows} == {
+        ("s00006", 1.0, "cut to 512 word pieces")
+    }
+    assert {r["stage"] for r in rows} == {"score"}
+
+
 def test_predictions_say_what_was_given(reader):
     rows = {r["sample"]: r for r in read(reader, "predictions", "bad")}
     assert len(rows) == 32
