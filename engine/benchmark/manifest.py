@@ -205,6 +205,10 @@ class Benchmark:
         """One shard as samples, in their fixed order."""
         return samples(self.table(shard))
 
+    def samples_in_words(self, shard: int) -> list[Sample]:
+        """The same without their own pictures, most of what there is to read of a sample."""
+        return samples(self.table(shard).drop_columns(["images"]))
+
 
 def benchmark_refs(objects: Objects) -> list[str]:
     """Every `<name>-<fingerprint>` in the store."""

@@ -93,16 +93,26 @@ def calibration_rows(reader: RunReader) -> list[CalibrationRow]:
     Raises:
         CorruptError: stored rows are damaged.
     """
+    if not has_labels(reader):
+        return []
+    asked = {s.name for s in reader.plan.systems if _wants_odds(reader.plan.predictions(s.name))}
+    systems = [s.name for s in reader.plan.systems if not s.of and not s.control]
+    telling = [name for name in systems if name in asked or _gives_odds(reader, name)]
     found: dict[tuple[str, str], _Items] = {}
-    for system, sample, prediction in _answers(reader) if has_labels(reader) else ():
+    for system, sample, prediction in _answers(reader, telling):
         items = found.setdefault((system, sample.task), _Items())
         items.add(sample, stored_odds(prediction))
-    asked = {s.name for s in reader.plan.systems if _wants_odds(reader.plan.predictions(s.name))}
     return [
         _row(*key, items) if items.confidence else _row_without(*key, items)
         for key, items in sorted(found.items())
         if items.confidence or (key[0] in asked and items.without)
     ]
+
+
+def _gives_odds(reader: RunReader, system: str) -> bool:
+    """Whether a row of a system keeps probabilities, though nobody asked for them."""
+    shards = (reader.predictions(system, shard) for shard in range(reader.plan.shards))
+    return any(stored_odds(prediction) is not None for rows in shards for prediction in rows)
 
 
 def _wants_odds(nodes: Sequence[Node]) -> bool:
@@ -147,12 +157,11 @@ def error_if_calibrated(confidence: Floats) -> float:
     return float(np.mean(draws))
 
 
-def _answers(reader: RunReader) -> Iterator[tuple[str, Sample, Prediction]]:
-    systems = [s.name for s in reader.plan.systems if not s.of and not s.control]
-    for shard in range(reader.plan.shards):
+def _answers(reader: RunReader, systems: Sequence[str]) -> Iterator[tuple[str, Sample, Prediction]]:
+    for shard in range(reader.plan.shards) if systems else ():
         samples: Mapping[str, Sample] = {
             s.id: s
-            for s in reader.benchmark.samples(shard)
+            for s in reader.benchmark.samples_in_words(shard)
             if s.asks in ("choice", "preference") and len(s.reference_choices) == 1
         }
         for system in systems if samples else ():

@@ -119,7 +119,7 @@ def label_rows(reader: RunReader) -> list[LabelRow]:
     systems = [system for system in reader.plan.systems if not system.of]
     found: dict[tuple[str, str], _Items] = {}
     for shard in range(reader.plan.shards):
-        samples = {s.id: s for s in reader.benchmark.samples(shard) if _is_asked(s)}
+        samples = {s.id: s for s in reader.benchmark.samples_in_words(shard) if _is_asked(s)}
         for system in systems if samples else ():
             _add(reader, system, shard, (samples, found))
     return [

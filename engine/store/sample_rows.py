@@ -56,7 +56,7 @@ def _row(s: Sample) -> dict[str, Any]:
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:
-    images = row["images"] or ()
+    images = row.get("images") or ()  # none where the column was not read
     number = row["reference_number"]
     return Sample(
         id=row["sample_id"],

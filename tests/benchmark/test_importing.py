@@ -25,6 +25,7 @@ from medgen.engine.errors import BenchmarkError, ConfigError, StoreError
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import sample_shard
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.sample_rows import ROLES
 
 
 class Given:
@@ -108,6 +109,9 @@ def test_what_was_given_is_stored_in_every_kind_of_place(store_url: str) -> None
     assert sorted(stored, key=lambda s: s.id) == samples
     assert [shard.samples for shard in manifest.shards] == [7, 7, 7, 7, 7, 5]
     assert find_benchmark(objects, "x").manifest == manifest
+    in_words = Benchmark(objects, manifest.ref).samples_in_words(0)
+    bare: dict[str, Any] = {f"{role}_images": () for role in ROLES}
+    assert in_words == [replace(sample, **bare) for sample in stored[:7]]
     assert manifest.formats == dict(sorted(Counter(s.format for s in samples).items()))
     assert manifest.tasks == dict(sorted(Counter(s.task for s in samples).items()))
     assert manifest.modalities == dict(sorted(Counter(s.modality for s in samples).items()))

@@ -145,6 +145,20 @@ def test_a_label_of_one_source_alone_has_no_interval(tmp_path) -> None:
     assert ends["mass"] == ends["cyst"] == (1.0, 1.0, 1.0)
 
 
+def test_samples_are_read_for_calibration_only_where_probabilities_are(tmp_path) -> None:
+    samples = [ask(n, 0) for n in range(4)]
+    reader = run(tmp_path, samples, lambda system, s: Prediction(s.id, text="A"))
+
+    class Unread:
+        def __getattr__(self, name):
+            if name.startswith("samples"):
+                raise AssertionError("samples were read")
+            return getattr(benchmark, name)
+
+    benchmark, reader.benchmark = reader.benchmark, Unread()
+    assert calibration_rows(reader) == []
+
+
 def test_options_that_differ_have_no_labels(tmp_path) -> None:
     samples = [ask(0, 0), ask(1, 0, choices=("x", "y"))]
     reader = run(tmp_path, samples, lambda system, s: Prediction(s.id, text="A"))
