@@ -32,11 +32,11 @@ def environment_lock() -> dict[str, Any]:
 
 
 @cache
-def code_digest() -> str:
+def code_digest(folders: tuple[str, ...] = ("engine", "adapters", "metrics")) -> str:
     """16 hex digits of this package's source, as it lies in this process's environment."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for folder in ("engine", "adapters", "metrics"):
+    for folder in folders:
         for path in sorted((root / folder).rglob("*.py")):
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             digest.update(f"{path.relative_to(root)}\0{content}\n".encode())

@@ -215,6 +215,11 @@ class Crew:
             if m.ready and m.units < most and not m.alone and not m.leaving
         ]
 
+    def is_full(self, name: str) -> bool:
+        """Whether there is a worker of this name, and could take nothing now."""
+        member = self.members.get(name)
+        return member is not None and member not in self.with_room(member.group)
+
     def elsewhere(
         self, group: str, fit: list[Member], bad: Collection[str], alone: bool
     ) -> list[Member]:

@@ -93,7 +93,7 @@ class Driver:
             self.terms,
             self.faults.has_failed,
             self._note_found,
-            self._is_begun,
+            self.crew.is_full,
         )
         self.staff.admits = self.sharing.bring
         self.purse = Purse(self.budget, self.charging, self.staff.rows, self.desk)
@@ -227,19 +227,13 @@ class Driver:
         fit = self.crew.with_room(unit.group, alone)
         if not fit:
             return False
-        slot = slot_of(unit)
-        if bad := self.trust.blame.places_to_avoid(slot):
+        if bad := self.trust.blame.places_to_avoid(slot_of(unit)):
             fit = self.crew.elsewhere(unit.group, fit, bad, alone)
             if not fit:
                 return False  # one that is busy or starting will take it
         first = self.desk.begun_by(unit)
         self._hand(unit, min(fit, key=lambda m: (m.name != first, m.units)), alone)
         return True
-
-    def _is_begun(self, unit: Unit) -> bool:
-        """Whether a worker without room now has begun a unit's shard, and is to go on with it."""
-        member = self.crew.members.get(self.desk.begun_by(unit))
-        return member is not None and member not in self.crew.with_room(unit.group)
 
     def _hand(self, unit: Unit, member: Member, alone: bool) -> None:
         samples = 0 if unit.merge else self.staff.samples(unit)

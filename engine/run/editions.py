@@ -16,9 +16,9 @@ from medgen.engine.plan.effective import Effective, changes, seen_parts
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.folder import now
+from medgen.engine.store.glance import names_of_editions
 from medgen.engine.store.layout import RunPlace, StagePlace, edition_of, is_edition
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.packs import names_of_editions
 
 # What is there was made by something else: a worker will say by what, and begin an edition of it.
 ANOTHER = "another"

@@ -8,6 +8,7 @@ from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.errors import BenchmarkError, CorruptError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.sentinels import sentinel_places
+from medgen.engine.store.glance import glance
 from medgen.engine.store.layout import (
     STAGES,
     BenchmarkPlace,
@@ -18,7 +19,6 @@ from medgen.engine.store.layout import (
     stage_folder,
 )
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.packs import glance
 
 SETS = "sets"
 Address = tuple[str, str]  # stage, key

@@ -18,12 +18,14 @@ from medgen.engine.run.editions import Chooser, Record, Terms, record_of
 from medgen.engine.run.spans import whole
 from medgen.engine.stages import JUDGE
 from medgen.engine.store import schemas
+from medgen.engine.store.glance import glance
 from medgen.engine.store.layout import is_edition
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.packs import glance
 from medgen.engine.store.shards import BROKEN, Head, Listing, Stage, concat
 
-_AT_ONCE = 16  # object storage answers slowly, but many at once
+_AT_ONCE = 32  # object storage answers slowly, but as many at once as its client has connections
+
+_NONE = (-1, None)  # no revision of a shard, and nothing known of it
 
 _Row = TypeVar("_Row")
 
@@ -54,6 +56,8 @@ class RunReader:
         self._names: dict[tuple[tuple[Asks, ...], int], tuple[str, ...]] = {}
         self._heads: dict[str, Mapping[int, Head]] = {}
         self._told: dict[tuple[str, str], dict[int, tuple[int, Head | None]]] = {}
+        # Heads that were read, with their revisions: an object is never another one.
+        self._read: dict[tuple[str, str], dict[int, tuple[int, Head]]] = {}
         self._records: dict[tuple[str, str], Record | None] = {}
         self._glance = glance(objects)
         self._inputs: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}  # of all heads
@@ -131,12 +135,14 @@ class RunReader:
 
     def _read_heads(self, node: Node) -> dict[int, Head]:
         have, stage = self.revisions(node), self.stage(node)
-        told = self._told.get((node.key, self.editions[node.key]), {})
+        of = (node.key, self.editions[node.key])
+        told, read = self._told.get(of, {}), self._read.setdefault(of, {})
 
         def known(shard: int) -> Head | None:
-            revision, heard = told.get(shard, (-1, None))
-            fresh = heard if revision == have[shard] else None
-            return fresh or _head_or_broken(partial(stage.head_at_hand, shard, have[shard]))
+            for revision, head in (told.get(shard, _NONE), read.get(shard, _NONE)):
+                if revision == have[shard] and head is not None:
+                    return head
+            return _head_or_broken(partial(stage.head_at_hand, shard, have[shard]))
 
         def ask(shards: Sequence[int]) -> list[Head | None]:
             return [_head_or_broken(partial(stage.head, s, have[s])) for s in shards]
@@ -147,7 +153,10 @@ class RunReader:
             with ThreadPoolExecutor(_AT_ONCE) as threads:
                 for share, heads in zip(shares, threads.map(ask, shares), strict=True):
                     found |= zip(share, heads, strict=True)
-        return {shard: self._share(head) for shard, head in found.items() if head is not None}
+        known_now = {shard: self._share(head) for shard, head in found.items() if head is not None}
+        sound = (shard for shard in missing if known_now[shard].sha256 != BROKEN)
+        read |= {shard: (have[shard], known_now[shard]) for shard in sound}
+        return known_now
 
     def _share(self, head: Head) -> Head:
         """The head, with what others have as well kept once: metrics read the same answers."""
@@ -166,7 +175,7 @@ class RunReader:
         It may read another plan over the same benchmark.
         """
         reader = RunReader(self.objects, plan or self.plan, self.benchmark)
-        reader._told, reader._pinned = self._told, dict(self._pinned)
+        reader._told, reader._read, reader._pinned = self._told, self._read, dict(self._pinned)
         if plan is None:
             reader.editions = dict(self.editions)
         return reader

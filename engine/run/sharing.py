@@ -39,7 +39,7 @@ class Sharing:
     terms: Terms
     failed: Callable[[Unit], bool]  # whether a unit was tried before, and failed
     tell: Found  # of shards of a key that another driver has committed
-    begun: Callable[[Unit], bool] = lambda unit: False  # by a worker that is busy with it
+    is_full: Callable[[str], bool]  # a worker
     clock: Callable[[], float] = time.monotonic  # of the store's world, pretended or not
     anew: bool = False  # rows of another cut were taken over: what is to do is to be found anew
     away: dict[Range, list[tuple[Unit, bool]]] = field(default_factory=dict)  # and if suspect
@@ -126,7 +126,7 @@ class Sharing:
         lost: set[str] = set()  # spans that another driver is at: the rest of them comes last
         while units and self.claims.presence.is_sure():
             mine = ((n, unit) for n, unit in enumerate(units) if self._is_own(unit))
-            at = next((n for n, unit in mine if not (self.failed(unit) or self.begun(unit))), None)
+            at = next((n for n, unit in mine if not (self.failed(unit) or self._waits(unit))), None)
             if at is None:  # what failed waits for all others, as it would without claims
                 place = self._next_range(units, lost)
                 if place is not None:
@@ -140,6 +140,10 @@ class Sharing:
                 units.appendleft(left)
                 return True
         return False
+
+    def _waits(self, unit: Unit) -> bool:
+        """Whether a worker that has begun a unit's shard is to go on with it when it has room."""
+        return self.is_full(self.desk.begun_by(unit))
 
     def _next_range(self, units: Iterable[Unit], lost: Collection[str]) -> Range | None:
         """What to claim next for these units."""

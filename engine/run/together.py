@@ -8,6 +8,7 @@ from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import read_record, record_identity
 from medgen.engine.run.folder import now
 from medgen.engine.run.reader import RunReader
+from medgen.engine.store.glance import names_of_editions
 from medgen.engine.store.layout import StagePlace
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import IDENTITIES, RECIPES, PackPlace, is_packed
@@ -44,7 +45,7 @@ def record_identities(
     """
     fresh, written, texts = {}, now(), dict[int, str]()
     for place, (found, upstream) in made.items():
-        if place.identity() not in seen.walk(place.folder):
+        if place.edition not in names_of_editions(seen, place.stage, place.key):
             if id(found) not in texts:  # one for each metric, whatever it scores
                 texts[id(found)] = _text(found)
             fresh[place.identity()] = _record(texts[id(found)], upstream, written)

@@ -37,14 +37,16 @@ from medgen.engine.run.editions import (
 )
 from medgen.engine.run.pool import Receipt, Target, Unit, editions_read, inputs_of, narrow
 from medgen.engine.run.reader import combine, part_of, stage_shards
+from medgen.engine.run.receipts import Written, elsewhere, receipt_of
 from medgen.engine.run.together import record_identities, together_of
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.connect import connect
+from medgen.engine.store.glance import glance
 from medgen.engine.store.layout import StagePlace, part
 from medgen.engine.store.mirror import fetch_all
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import pack_of_parts, pack_of_shard
-from medgen.engine.store.packs import create_together, delete_parts, fetch_packs, glance
+from medgen.engine.store.packs import create_together, delete_parts, fetch_packs
 from medgen.engine.store.shards import Parts, Sealed, Stage, concat, label, labels
 from medgen.engine.trouble import log_failed_row
 
@@ -117,7 +119,7 @@ class StageWorker(ABC):
         self._seen = glance(self.objects)
         homes = {t: self.home(t, unit) for t in unit.targets}
         if any(home.why for home in homes.values()):
-            return [_elsewhere(self.node(t), unit, home) for t, home in homes.items()]
+            return [elsewhere(self.node(t), unit, home) for t, home in homes.items()]
         there = self._there(unit, start)
         left = narrow(unit, tuple(t for t in unit.targets if t not in there))
         tables = self._tables(left) if left.targets else {}
@@ -300,7 +302,7 @@ class StageWorker(ABC):
             return None
         seconds, who = time.monotonic() - start, str(said.get("identity", ""))
         written = Written(stage.place.edition, seconds, sha256=digest, identity=who)
-        counted = _receipt(node, unit, table, written)
+        counted = receipt_of(node, unit, table, written)
         return replace(counted, cost_usd=0.0, prompt_tokens=0, completion_tokens=0, cached_tokens=0)
 
     def _commit(self, unit: Unit, target: Target, table: pa.Table, start: float) -> Receipt:
@@ -310,7 +312,7 @@ class StageWorker(ABC):
         written = Written(stage.place.edition, time.monotonic() - start)
         if unit.positions is not None:
             size = self._parts(node, unit, target).write(unit.positions, table)
-            return _receipt(node, unit, table, replace(written, size=size))
+            return receipt_of(node, unit, table, replace(written, size=size))
         table = label(table, self.labels(node, unit, target))
         if self.is_owed(node, table):
             stage.note_owed(unit.shard, target.revision)
@@ -320,7 +322,7 @@ class StageWorker(ABC):
         took = time.monotonic() - start
         held = self.identity(node)
         written = replace(written, size=size, sha256=digest, identity=held, seconds=took)
-        return _receipt(node, unit, table, written)
+        return receipt_of(node, unit, table, written)
 
     def _commit_together(
         self, unit: Unit, tables: Mapping[Target, pa.Table], start: float
@@ -371,7 +373,7 @@ class StageWorker(ABC):
             path, data = self._parts(node, unit, target).seal(span, table)
             contents[path] = data
             written = Written(stage.place.edition, time.monotonic() - start, len(data))
-            receipts.append(_receipt(node, unit, table, written))
+            receipts.append(receipt_of(node, unit, table, written))
         name = pack_of_parts(self._pack_name(unit), span)
         create_together(self.objects, self.together, name, contents, {})
         return receipts
@@ -389,7 +391,7 @@ class StageWorker(ABC):
         head = stage.head(unit.shard, target.revision) if stood else sealed.head
         held, size = self.identity(node), len(sealed.data)
         written = Written(stage.place.edition, 0.0, size, sha256=head.sha256, identity=held)
-        return _receipt(node, unit, table, written)
+        return receipt_of(node, unit, table, written)
 
     def _record_all(self, unit: Unit, targets: Iterable[Target]) -> None:
         homes = {t: self.home(t, unit) for t in targets}
@@ -480,43 +482,3 @@ def _tiling(
             f"{StagePlace(node.stage, node.key).key_folder}: no part begins at row {at} of {count}"
         )
     return ordered
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What was written where."""
-
-    edition: str
-    seconds: float
-    size: int = 0  # bytes
-    sha256: str = ""  # of a whole shard
-    identity: str = ""
-
-
-def _elsewhere(node: Node, unit: Unit, home: Home) -> Receipt:
-    """Nothing was done: this worker writes the rows of a node in another edition."""
-    return Receipt(node.stage, node.key, unit.shard, edition=home.edition, another=home.why)
-
-
-def _receipt(node: Node, unit: Unit, table: pa.Table, written: Written) -> Receipt:
-    counts = pc.value_counts(table["status"]).to_pylist()
-
-    def total(column: str) -> Any:
-        return pc.sum(table[column]).as_py() or 0 if column in table.column_names else 0
-
-    return Receipt(
-        stage=node.stage,
-        key=node.key,
-        shard=unit.shard,
-        rows={c["values"]: c["counts"] for c in counts},
-        size=written.size,
-        seconds=written.seconds,
-        prompt_tokens=total("prompt_tokens"),
-        completion_tokens=total("completion_tokens"),
-        cached_tokens=total("cached_tokens"),
-        cost_usd=float(total("cost_usd")),
-        part=unit.positions,
-        sha256=written.sha256,
-        edition=written.edition,
-        identity=written.identity,
-    )

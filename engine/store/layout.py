@@ -9,13 +9,10 @@
                                     quarantine/…}
     runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, editions.json,
                    control/<number>.json, events/<chunk>.jsonl, identities/<driver>/…,
-                   drivers/<driver>.json, drivers/<driver>.gone,
-                   summary.parquet, conditions.parquet, subgroups.parquet, labels.parquet,
-                   calibration.parquet, certainty.json,
-                   sentinels.json, sets/…, report/…, tables.json,
-                   tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
-    claims/<scope>/<range>-<number>.json
-    sentinels/<identity>/<session>-<worker>.json
+                   drivers/<driver>{.json,.gone}, certainty.json, sentinels.json, sets/…, report/…,
+                   {summary,conditions,subgroups,labels,calibration}.parquet, published.json,
+                   tables.json, tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
+    claims/<scope>/<range>-<number>.json   sentinels/<identity>/<session>-<worker>.json
     nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json, lease/…}
     weights/<owner>--<model>/<commit>/{manifest.json, part-<digest>}
     chaos/<death>   speeds/<recipe>.json   batches/<model>/<token>{.json,.sent.json}
@@ -31,7 +28,6 @@ from typing import Literal
 
 from medgen.engine.errors import ConfigError
 
-# Of conditions, of groups, of labels of fixed lists, of probabilities of options.
 Beside = Literal["conditions", "subgroups", "labels", "calibration", "repeats"]
 
 SAMPLES = "samples"
@@ -253,6 +249,11 @@ class RunPlace:
     def tables_whole(self) -> str:
         """The note on which systems' tables are whole, and what they were made from."""
         return f"{self.tables}.json"
+
+    @property
+    def publishing(self) -> str:
+        """The note on what was published, and from what."""
+        return f"{self.folder}/published.json"
 
     def report(self, name: str) -> str:
         """A page or an image of the report."""

@@ -4,6 +4,7 @@ packs/<stage>/<together>/{keys.json, <name>-<number>.pack, quarantine/…}
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from medgen.engine.errors import ConfigError
@@ -77,3 +78,9 @@ def stage_and_key(path: str) -> tuple[str, str] | None:
     """Of what stage and key a path is, or a folder; None: it is of no key."""
     top, *parts = path.split("/")
     return (parts[0], parts[1]) if top == STAGES and len(parts) > 1 else None
+
+
+def first_names(paths: Iterable[str], folder: str) -> set[str]:
+    """The names directly under a folder, of paths that may be deep below it."""
+    begin = f"{folder}/"
+    return {path[len(begin) :].partition("/")[0] for path in paths if path.startswith(begin)}

@@ -16,16 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from medgen.engine.errors import CorruptError
-from medgen.engine.store.layout import (
-    STAGES,
-    StagePlace,
-    stage_folder,
-)
+from medgen.engine.store.layout import STAGES, stage_folder
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import (
-    IDENTITIES,
     PACKS,
     PackPlace,
+    first_names,
     is_packed,
     pack_folder,
     pack_name,
@@ -114,7 +110,7 @@ class PackedObjects:
 
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
-        below = _first_names(self._packed_below(folder), folder)
+        below = first_names(self._packed_below(folder), folder)
         return sorted({*self.inner.names(folder), *below})
 
     def walk(self, folder: str) -> list[str]:
@@ -441,80 +437,6 @@ class PackedObjects:
         self._forget(pack_)
 
 
-class Glance:
-    """Objects as they stand: what is below a key is listed once, when it is first asked for."""
-
-    def __init__(self, objects: PackedObjects) -> None:
-        """Nothing is listed yet."""
-        self._objects, self.url = objects, objects.url
-        self.create, self.replace = objects.create, objects.replace
-        self.read, self.read_end, self.read_range = (
-            objects.read,
-            objects.read_end,
-            objects.read_range,
-        )
-        self.delete, self.remove, self.note = objects.delete, objects.remove, objects.note
-        self._lock = threading.Lock()
-        self._seen: set[PackPlace] = set()
-        self._identified: set[PackPlace] = set()  # where it was looked into packs of identities
-        self._first: dict[str, str] = {}  # the key that was asked for before all others, by stage
-        self._plain: dict[str, frozenset[str]] = {}  # keys with a folder, by stage
-        self._paths: dict[tuple[str, str], list[str]] = {}
-
-    def names(self, folder: str) -> list[str]:
-        """See `Objects.names`."""
-        of = stage_and_key(folder)
-        if of is None:
-            return self._objects.names(folder)
-        return sorted(_first_names(self._below(of), folder))
-
-    def editions(self, stage: str, key: str) -> list[str]:
-        """The names under a key; no pack of rows is looked into."""
-        folder = StagePlace(stage, key).folder
-        with self._lock:
-            plain = self._may_be_plain(stage, key)
-            self._objects.look(stage, key, self._identified, IDENTITIES)
-        names = self._objects.inner.names(folder) if plain else []
-        return sorted({*names, *_first_names(self._objects.paths_in_packs(stage, key), folder)})
-
-    def walk(self, folder: str) -> list[str]:
-        """See `Objects.walk`."""
-        of = stage_and_key(folder)
-        if of is None:
-            return self._objects.walk(folder)
-        return [path for path in self._below(of) if path.startswith(f"{folder}/")]
-
-    def _below(self, of: tuple[str, str]) -> list[str]:
-        stage, key = of
-        if of not in self._paths:
-            with self._lock:
-                plain = self._may_be_plain(stage, key)
-                self._objects.look(stage, key, self._seen)
-            walked = self._objects.inner.walk(StagePlace(stage, key).folder) if plain else []
-            self._paths[of] = sorted({*walked, *self._objects.paths_in_packs(stage, key)})
-        return self._paths[of]
-
-    def _may_be_plain(self, stage: str, key: str) -> bool:
-        """Whether a key may have a folder: for one alone it is not worth a request to ask."""
-        if self._first.setdefault(stage, key) == key and not is_packed(stage):
-            return True
-        if stage not in self._plain:
-            self._plain[stage] = frozenset(self._objects.inner.names(stage_folder(stage)))
-        return key in self._plain[stage]
-
-
-def glance(objects: Objects) -> Objects:
-    """The same objects, with listings of stages that are taken once."""
-    return Glance(objects) if isinstance(objects, PackedObjects) else objects
-
-
-def names_of_editions(objects: Objects, stage: str, key: str) -> list[str]:
-    """The names under a key of which each has an identity in it, had without a look at rows."""
-    if isinstance(objects, Glance):
-        return objects.editions(stage, key)
-    return objects.names(StagePlace(stage, key).folder)
-
-
 def create_together(
     objects: Objects,
     together: Together,
@@ -555,11 +477,6 @@ def fetch_packs(objects: Objects, place: PackPlace, names: Iterable[str]) -> Non
         objects.fetch(place, names)
 
 
-def note_on(objects: Objects, path: str) -> str:
-    """What stands in the index of the pack that an object lies in; empty: it lies in none."""
-    return objects.note(path) if isinstance(objects, PackedObjects | Glance) else ""
-
-
 def damaged_packs(objects: Objects, stages: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Packs whose index cannot be read, and why; from then on they are passed over."""
     if isinstance(objects, PackedObjects):
@@ -573,8 +490,3 @@ def _of(path: str) -> tuple[str, str] | None:
 
 def _is_below(path: str, folders: Iterable[str]) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
-
-
-def _first_names(paths: Iterable[str], folder: str) -> set[str]:
-    begin = f"{folder}/"
-    return {path[len(begin) :].partition("/")[0] for path in paths if path.startswith(begin)}

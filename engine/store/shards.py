@@ -24,6 +24,7 @@ from medgen.engine.codec import encode, fingerprint
 from medgen.engine.errors import CorruptError
 from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
+from medgen.engine.store.glance import note_on
 from medgen.engine.store.layout import (
     PARTS,
     QUARANTINE,
@@ -34,7 +35,6 @@ from medgen.engine.store.layout import (
     shard_of,
 )
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.packs import note_on
 from medgen.engine.store.sealed import seal, seal_of, unseal
 
 BROKEN = "broken"  # in place of a sha256 that an object does not tell

@@ -13,14 +13,16 @@ from medgen.engine.results.publishing import TablePublisher
 from medgen.engine.results.summary import summarize
 from medgen.engine.run.folder import RunFolder, RunStatus, now
 from medgen.engine.run.reader import RunReader
+from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.parquet import parquet_bytes
 from medgen.launch import exits
 from medgen.launch.report.beside import write_beside
 from medgen.launch.report.escaping import visible
 from medgen.launch.run.evaluation import RunResult
+from medgen.launch.run.published import Published, keep_published, made_from, read_published
 from medgen.launch.run.stop import Stop
 from medgen.launch.run.tracking import track
-from medgen.launch.view.certain import write_certainty
+from medgen.launch.view.certain import certainty_of, write_certainty
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.numbers import percent
 
@@ -30,37 +32,52 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
 
     Returns the exit code, which is published last: it says that the rest is there as well.
     """
-    from medgen.launch.report.report import write_report
-    from medgen.launch.view.terminal import print_results
-
-    summary = summarize(result.reader)
     folder = RunFolder(result.reader.objects, result.plan.run_id)
-    folder.objects.replace(folder.place.summary, parquet_bytes(summary))
-    TablePublisher(result.reader).publish_all(result.reader)
+    origin = made_from(result.reader, conf.report) if result.complete else ""
+    made = read_published(folder.objects, folder.run_id)
+    if not origin or made.made_from != origin:
+        made = _make(result, conf, origin)
     stored = StoredRun(result.reader.objects, result.plan.run_id)
-    certainty = write_certainty(stored)
-    beside = write_beside(result.reader)
     if shown and stop.signal is not None:
         _say_how_to_go_on(stored)
     elif shown:
-        print_results(stored, certainty)
-        for text in beside:
-            Console().print(text, markup=False, highlight=False, soft_wrap=True)
-    if conf.report:
-        written = write_report(result.reader, summary)
-        if shown:
-            where = f"{result.reader.objects.url}/{written[0]}"
-            Console().print(
-                visible(f"report: {where}"), markup=False, highlight=False, soft_wrap=True
-            )
-    for problem in track(conf.tracking, result.plan, summary):
+        _show(stored, made)
+    for problem in track(conf.tracking, result.plan, stored.summary_table):
         words = visible(problem)
         Console(stderr=True).print(words, markup=False, highlight=False, soft_wrap=True)
-    code = exit_code(result, summary, conf.allowed_failures, stop)
+    code = exit_code(result, made.failed, conf.allowed_failures, stop)
     if (status := folder.status()) is not None:
         word: RunStatus = "partial" if code == exits.INCOMPLETE else status.status
         folder.save_status(replace(status, status=word, updated=now(), exit_code=code))
     return code
+
+
+def _make(result: RunResult, conf: RunConf, origin: str) -> Published:
+    """Make all of it anew; of a run that is complete a note says from what."""
+    from medgen.launch.report.report import write_report
+
+    reader, run_id = result.reader, result.plan.run_id
+    summary = summarize(reader)
+    reader.objects.replace(RunPlace(run_id).summary, parquet_bytes(summary))
+    TablePublisher(reader).publish_all(reader)
+    write_certainty(StoredRun(reader.objects, run_id))
+    beside = tuple(write_beside(reader))
+    report = write_report(reader, summary)[0] if conf.report else ""
+    pairings = [system.name for system in result.plan.systems if system.is_pairing]
+    failed = max(failed_share(summary, pairings), failed_predictions(reader))
+    made = Published(origin, failed, beside, report)
+    if origin:
+        keep_published(reader.objects, run_id, made)
+    return made
+
+
+def _show(stored: StoredRun, made: Published) -> None:
+    from medgen.launch.view.terminal import print_results
+
+    print_results(stored, certainty_of(stored))
+    report = [visible(f"report: {stored.objects.url}/{made.report}")] if made.report else []
+    for text in (*made.beside, *report):
+        Console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _say_how_to_go_on(stored: StoredRun) -> None:
@@ -79,13 +96,11 @@ def _say_how_to_go_on(stored: StoredRun) -> None:
         Console().print(line, highlight=False, soft_wrap=True)
 
 
-def exit_code(result: RunResult, summary: pa.Table, allowed_failures: float, stop: Stop) -> int:
+def exit_code(result: RunResult, failed: float, allowed_failures: float, stop: Stop) -> int:
     """0 complete, 3 rows are missing or not ok beyond the allowed share, 128 + signal."""
     if stop.signal is not None:
         return 128 + stop.signal
-    pairings = [system.name for system in result.plan.systems if system.is_pairing]
-    worst = max(failed_share(summary, pairings), failed_predictions(result.reader))
-    if not result.complete or worst > allowed_failures:
+    if not result.complete or failed > allowed_failures:
         return exits.INCOMPLETE
     return exits.OK
 

@@ -19,6 +19,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.run.repair import damaged_stages, quarantine
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
+from medgen.engine.store.glance import glance, names_of_editions
 from medgen.engine.store.pack_layout import PackPlace
 from medgen.engine.store.packs import (
     PackedObjects,
@@ -26,8 +27,6 @@ from medgen.engine.store.packs import (
     create_together,
     delete_parts,
     fetch_packs,
-    glance,
-    names_of_editions,
 )
 from medgen.launch.housekeeping.verifying import verify_run
 

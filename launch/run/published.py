@@ -1,0 +1,76 @@
+"""What a run has published and from what, so that a start with nothing to do publishes nothing.
+
+`runs/<run>/published.json` is written last. It holds while rows, plan, code and what is said beside
+them are the same, and while what was published is there with the bytes that it had.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from medgen.engine.codec import decode, encode, fingerprint
+from medgen.engine.environment import code_digest
+from medgen.engine.errors import CorruptError
+from medgen.engine.results.gaps import given_up
+from medgen.engine.run.reader import RunReader
+from medgen.engine.store.layout import RunPlace
+from medgen.engine.store.objects import Objects
+
+_OURS = ("engine", "adapters", "metrics", "launch")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What stands beside a run."""
+
+    made_from: str = ""  # a fingerprint; empty: nobody knows
+    failed: float = 0.0  # the largest share of samples without value or answer
+    beside: tuple[str, ...] = ()  # lines for a terminal
+    report: str = ""  # the path of its page; empty: none was asked for
+    objects: Mapping[str, str] = field(default_factory=dict)  # path -> sha256 of all of it
+
+
+def made_from(reader: RunReader, report: bool) -> str:
+    """A fingerprint of all that a run's summary, tables and report are made from."""
+    plan, place = reader.plan, RunPlace(reader.plan.run_id)
+    rows = {
+        key: (reader.editions[key], sorted((i, h.sha256) for i, h in reader.heads(node).items()))
+        for key, node in plan.nodes.items()
+    }
+    beside = (reader.objects.names(place.sets), _digest(reader.objects, place.sentinels))
+    whole = hashlib.sha256(encode(plan)).hexdigest()
+    return fingerprint(code_digest(_OURS), whole, rows, dict(given_up(reader)), beside, report)
+
+
+def read_published(objects: Objects, run_id: str) -> Published:
+    """What a run has published; nothing of it counts once any of its objects is another."""
+    place = RunPlace(run_id)
+    try:
+        found = decode(Published, objects.read(place.publishing), f"{place.publishing}: not a note")
+    except (FileNotFoundError, CorruptError):  # it is written again
+        return Published()
+    sound = all(_digest(objects, path) == sha256 for path, sha256 in found.objects.items())
+    return found if sound else Published()
+
+
+def keep_published(objects: Objects, run_id: str, made: Published) -> None:
+    """Leave a note of what was published, all of which is there by now."""
+    place = RunPlace(run_id)
+    digests = {p: _digest(objects, p) for p in objects.walk(place.folder) if _is_made(place, p)}
+    objects.replace(place.publishing, encode(replace(made, objects=digests)))
+
+
+def _is_made(place: RunPlace, path: str) -> bool:
+    """Whether an object of a run's folder is made by publishing; tables have a note of theirs."""
+    if path in (place.tables_whole, place.certainty) or path.startswith(place.report("")):
+        return True
+    name = path.removeprefix(f"{place.folder}/")
+    return name.endswith(".parquet") and "/" not in name
+
+
+def _digest(objects: Objects, path: str) -> str:
+    """The sha256 of an object; empty where none is."""
+    try:
+        return hashlib.sha256(objects.read(path)).hexdigest()
+    except FileNotFoundError:
+        return ""
