@@ -13,6 +13,7 @@ from medgen.engine.plan.plan import Plan
 from medgen.engine.run.fit import Ledger, demand
 from medgen.engine.run.pool import Group, Outcome, Pool, Worker
 from medgen.engine.run.starts import MAX_STARTS, Starts
+from medgen.engine.trouble import Trouble
 
 
 @dataclass(slots=True)
@@ -122,11 +123,13 @@ class Crew:
         return any(not self.starts.is_barred(group, name) for name in could)
 
     def is_hopeless(self, group: str) -> bool:
-        """Whether a group that could not start anywhere would not elsewhere either.
+        """Whether a group failed to start as often as may be, and would elsewhere.
 
         Failed starts on several machines say so, unless those machines may be to blame: no other
         group has started on any of them, and one works or starts where this one has not failed.
         """
+        if self.starts.in_a_row(group) < MAX_STARTS or self.sound(group):
+            return False
         if not self.other_places(group):
             return True
         failed = self.starts.places_failed(group)
@@ -179,7 +182,7 @@ class Crew:
         """The workers that are not made yet."""
         return [m for m in self.members.values() if not m.ready]
 
-    def stuck(self, seconds: Callable[[str], float]) -> list[Member]:
+    def _starting_for(self, seconds: Callable[[str], float]) -> list[Member]:
         """The workers whose start takes longer than is said of their group.
 
         Waiting for others' is not starting.
@@ -190,9 +193,19 @@ class Crew:
                 member.since = now
         return [m for m in starting if now - m.since > seconds(m.group)]
 
+    def end_stuck(self, seconds: float) -> list[Outcome]:
+        """End the starts that take longer: they count as failed."""
+        outcomes = []
+        for member in self._starting_for(lambda group: seconds):
+            took = self.clock() - member.since
+            why = Trouble(f"it did not start in {took:.0f} s (cluster.start_s)", "TimeoutError")
+            self.pool.end(member.name)
+            outcomes.append(Outcome("unstarted", member.group, trouble=why, worker=member.name))
+        return outcomes
+
     def note_slow(self, seconds: Callable[[str], float]) -> None:
         """See whose start takes so long that it may never end."""
-        for member in self.stuck(seconds):
+        for member in self._starting_for(seconds):
             if not member.slow:
                 member.slow = True
                 self.starts.version += 1

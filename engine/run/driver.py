@@ -28,7 +28,6 @@ from medgen.engine.run.sharing import Sharing
 from medgen.engine.run.speeds import keep_speeds, read_speeds, temper_guesses
 from medgen.engine.run.staff import Staff
 from medgen.engine.run.stages import Manner, worker_recipe
-from medgen.engine.run.starts import MAX_STARTS
 from medgen.engine.run.steering import Steering
 from medgen.engine.run.survey import Todo, survey
 from medgen.engine.run.telling import Telling
@@ -166,8 +165,9 @@ class Driver:
             member.leaving = True
             if not member.units:
                 self._release(member)
-        for member in self.crew.stuck(lambda group: self.options.start_s):
-            self._end_stuck(member)
+        for outcome in self.crew.end_stuck(self.options.start_s):
+            self.moved = now
+            self._note_no_start(outcome)
         self.crew.note_slow(lambda group: self.staff.slow_start_s(group, self.options.start_s))
         self.late = self.staff.late(now)
         for out in self.late:
@@ -365,14 +365,6 @@ class Driver:
         else:
             self._follow(outcome, out.unit)
 
-    def _end_stuck(self, member: Member) -> None:
-        """Take a start that does not come to an end for one that failed."""
-        seconds = self.clock() - member.since
-        why = Trouble(f"it did not start in {seconds:.0f} s (cluster.start_s)", "TimeoutError")
-        self.moved = self.clock()
-        self.pool.end(member.name)
-        self._note_no_start(Outcome("unstarted", member.group, trouble=why, worker=member.name))
-
     def _requeue(self, units: Sequence[Unit], alone: bool = False) -> None:
         for unit in units:
             queue = self.board.queues[unit.group]
@@ -455,11 +447,9 @@ class Driver:
         if outcome.kind == "lost":
             return
         self.tell.of_trouble(outcome)
-        starts = self.crew.starts
-        if starts.note_failure(group, member.machine):
+        if self.crew.starts.note_failure(group, member.machine):
             self._answer_for(self.trust.retire(member.machine, group, outcome), outcome)
-        failed = starts.in_a_row(group) >= MAX_STARTS and not self.crew.sound(group)
-        if failed and self.crew.is_hopeless(group):
+        if self.crew.is_hopeless(group):
             self.give_up(group, outcome.trouble.error, outcome.trouble)
 
     def give_up(self, group: str, reason: str, why: Trouble | None = None) -> None:
