@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args
 
 from medgen.engine.errors import ConfigError
 from medgen.engine.names import hint
+from medgen.engine.plan.fresh import import_as_it_is
 
 Family = Literal["systems", "judges", "sources", "metrics", "protocols", "stages"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
@@ -62,7 +63,7 @@ def load(target: str) -> Any:
     if not module or not name:
         raise ConfigError(f"target {target!r} is not of the form 'module:Class'")
     try:
-        return getattr(import_module(module), name)
+        return getattr(import_as_it_is(module), name)
     except ModuleNotFoundError as err:
         raise ConfigError(f"target {target!r}: {err}") from err
     except AttributeError as err:

@@ -11,9 +11,9 @@ from typing import Any
 from medgen.conf.loading import group_names
 from medgen.engine import registry
 from medgen.engine.errors import ConfigError
+from medgen.engine.modules import source_of
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Recipe
-from medgen.engine.settings import source_of
 
 # What each kind is called with, beside itself (`engine.ports`, `metrics.port.Metric`).
 _METHODS: Mapping[str, Mapping[str, tuple[str, ...]]] = {

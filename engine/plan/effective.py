@@ -113,6 +113,12 @@ def seen_parts(spec: Spec, patient: bool = False, served: bool = True) -> dict[s
     return found
 
 
+def content_parts(spec: Spec) -> dict[str, str]:
+    """Digests of the files and the code of a recipe, as they are now."""
+    every = seen_parts(spec, served=False)
+    return {n: v for n, v in every.items() if {"files", "code"} & set(n.split("."))}
+
+
 def changes(
     before: Mapping[str, str], now: Mapping[str, str], partly: bool = False
 ) -> tuple[str, ...]:

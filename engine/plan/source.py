@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 
-from medgen.engine.settings import place_of, source_of
+from medgen.engine.modules import place_of, source_of
 from medgen.engine.syntax import parse_module
 
-_OURS = "medgen."
+OURS = "medgen."
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _PROMPTS = ("medgen.engine.chat", "medgen.engine.judging")
 _METRICS = ("medgen.metrics", "medgen.engine.answers", "medgen.engine.images", *_PROMPTS)
@@ -39,7 +39,8 @@ def code_of(target: str) -> Mapping[str, str]:
         name = waiting.pop()
         if (file := source_of(name)) is None:
             continue
-        digest, imported = _look(file, name, file.stat().st_mtime_ns)
+        at = file.stat()
+        digest, imported = _look(file, name, (at.st_size, at.st_mtime_ns, at.st_ctime_ns))
         if decides(name):
             found[name] = digest
         new = {other for other in imported if decides(other)} - seen
@@ -50,7 +51,7 @@ def code_of(target: str) -> Mapping[str, str]:
 
 def _rule(start: str) -> Callable[[str], bool]:
     """Says of a module's name whether it decides rows of what is in the module `start`."""
-    if start.startswith(_OURS):
+    if start.startswith(OURS):
         parts = _METRICS if start.startswith(_METRICS[0]) else _PROMPTS
         return lambda name: _is_within(name, parts) and name not in _DECIDES_NOTHING
     package = start.partition(".")[0]
@@ -69,14 +70,14 @@ def _is_within(name: str, parts: tuple[str, ...]) -> bool:
 
 def _is_loose(package: str) -> bool:
     """Whether a module or package is another's than ours, and not installed: it has no release."""
-    if not package or package in sys.stdlib_module_names or package == _OURS.rstrip("."):
+    if not package or package in sys.stdlib_module_names or package == OURS.rstrip("."):
         return False
     lies = place_of(package)
     return lies is not None and not _INSTALLED.intersection(lies.parts)
 
 
 @lru_cache(maxsize=1024)
-def _look(file: Path, module: str, changed: int) -> tuple[str, frozenset[str]]:
+def _look(file: Path, module: str, mark: tuple[int, ...]) -> tuple[str, frozenset[str]]:
     """A module's digest and the names that it may import, as its file was at some time."""
     try:
         tree = parse_module(file.read_bytes())

@@ -22,9 +22,9 @@ from medgen.engine.codec import fingerprint
 from medgen.engine.conditions.shown import Shown
 from medgen.engine.data import Prediction, Sample, Score, Verdict
 from medgen.engine.environment import code_digest, environment_lock
-from medgen.engine.errors import CorruptError, StaleError, StoreError
+from medgen.engine.errors import CorruptError, IdentityError, StaleError, StoreError
 from medgen.engine.occasion import Occasion, during
-from medgen.engine.plan.effective import Effective, resolve, seen_parts
+from medgen.engine.plan.effective import Effective, changes, content_parts, resolve, seen_parts
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import (
     Home,
@@ -85,6 +85,8 @@ class StageWorker(ABC):
         self.group = plan.groups[group]
         self.objects = connect(url)
         fetch_all(self.objects, self.group.spec.kwargs)
+        nodes = {node.label: node for node in self._nodes()}
+        self._before = {n: content_parts(spec_of(plan, node)) for n, node in nodes.items()}
         self.benchmark = Benchmark(self.objects, plan.benchmark)
         self.shown = Shown(self.benchmark)
         self.terms = Terms()
@@ -104,14 +106,16 @@ class StageWorker(ABC):
             IdentityError: the first worker of the group was another.
         """
         self.terms = terms
-        nodes = [n for n in self.plan.nodes.values() if n.group == self.group.name]
         claim(
             self.objects,
             self.plan,
             self.group.name,
             terms,
-            {node.label: self.effective(node) for node in nodes},
+            {node.label: self.effective(node) for node in self._nodes()},
         )
+
+    def _nodes(self) -> list[Node]:
+        return [n for n in self.plan.nodes.values() if n.group == self.group.name]
 
     def __call__(self, unit: Unit) -> Sequence[Receipt]:
         """Do a unit and commit it; or say that its rows belong elsewhere, and do nothing."""
@@ -162,11 +166,18 @@ class StageWorker(ABC):
         return self.plan.nodes[target.key]
 
     def effective(self, node: Node) -> Effective:
-        """What this worker holds for a node, found out once."""
+        """What this worker holds for a node, found out once.
+
+        Raises:
+            IdentityError: a file was changed while it was loaded: nobody knows what is held.
+        """
         if node.label not in self._held:
             outer = around(self.plan, node)
             held = resolve(spec_of(self.plan, node), self.passport(node), environment_lock())
             more = seen_parts(outer, patient=True) if outer else {}
+            before = self._before[node.label]
+            if words := changes(held.parts, before, partly=True):
+                raise IdentityError(f"{node.label} was changed while it was loaded: {words[0]}")
             self._held[node.label] = replace(held, parts={**more, **held.parts})
         return self._held[node.label]
 

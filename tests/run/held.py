@@ -46,7 +46,17 @@ class Held:
         return {"device": "cpu"}
 
 
-def held_plan(objects: Objects, folder: Path, count: int = 12) -> Plan:
+class Overtaken(Held):
+    """Its weights are exchanged when it has read them, before it says what they are."""
+
+    def __init__(self, model: str, execution: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(model, execution=execution, **kwargs)
+        Path(model, "weights.bin").write_text("exchanged")
+
+
+def held_plan(
+    objects: Objects, folder: Path, count: int = 12, target: str = "run.held:Held"
+) -> Plan:
     """One system over a folder, scored by one metric."""
     kwargs = {
         "model": f"{folder}/model",
@@ -55,7 +65,7 @@ def held_plan(objects: Objects, folder: Path, count: int = 12) -> Plan:
         "template": {"chat_template": f"{folder}/template.jinja"},
         "execution": {"calls": f"{folder}/calls"},
     }
-    system = System("held", Model(Spec("run.held:Held", kwargs), SMALL))
+    system = System("held", Model(Spec(target, kwargs), SMALL))
     return make_plan(recipe(system), benchmark(objects, count))
 
 

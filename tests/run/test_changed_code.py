@@ -12,12 +12,12 @@ import pytest
 from fakes import echo, plan
 from run.held import carry
 
+from medgen.engine.modules import source_of
 from medgen.engine.plan import source
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Plan, System
 from medgen.engine.plan.source import code_of
 from medgen.engine.run.reader import RunReader
-from medgen.engine.settings import source_of
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 

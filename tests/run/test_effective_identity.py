@@ -207,6 +207,15 @@ def test_a_node_that_holds_another_than_the_first_is_refused_with_the_difference
     make_worker(objects.url, plan, answer.group, Manner(terms=Terms(driver="d2")))
 
 
+def test_what_is_exchanged_while_it_is_loaded_makes_no_row(folder: Path, objects: Objects) -> None:
+    plan = held_plan(objects, folder, target="run.held:Overtaken")
+    _, told = carry(objects, plan)
+    (why,) = [e.details["error"] for e in told if e.kind == "trouble"]
+    assert "was changed while it was loaded: files.model was" in why
+    assert texts(objects, plan) == {"exchanged tokens adapted {{ messages }}"}
+    assert calls(folder) == 12
+
+
 def test_what_cannot_be_read_is_another(folder: Path, objects: Objects) -> None:
     plan = held_plan(objects, folder)
     carry(objects, plan)
