@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 from scoring.scoring_cases import image_cases, text_cases
 
-from medgen.engine.data import Image
+from medgen.engine.data import Image, Prediction
 from medgen.engine.errors import ConfigError
 from medgen.engine.store.sealed import seal, unseal
 from medgen.metrics.image.sets import (
     SetFeatures,
     SetState,
+    Vectors,
     _unbiased_mmd,
     frechet_distance,
     from_table,
     kernel_distance,
 )
+from medgen.metrics.pictures import Picture
 from medgen.metrics.weights import MissingWeightsError
 
 
@@ -78,6 +80,30 @@ def test_states_merge_in_any_order_and_survive_storage(with_weights: Path) -> No
     assert stored.recipe == whole.recipe
     assert '"random_weights": true' in whole.recipe
     assert whole.values()["fid"] > 0
+
+
+def test_an_image_that_returns_is_not_looked_at_again(
+    with_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medgen.metrics.image.sets._KEPT", 3)
+    looked: list[int] = []
+
+    class Counting(SetFeatures):
+        def _vector(self, picture: Picture) -> Vectors:
+            before = set(self._known)
+            found = super()._vector(picture)
+            looked.append(len(set(self._known) - before))
+            return found
+
+    features, (first, second) = Counting(), image_cases()[:2]
+    own = Prediction(first.sample.id, images=first.sample.reference_images)
+    again = features.state([first.sample], [own])
+    assert looked == [1, 0], "the reference given as the answer"
+    features.state([first.sample, second.sample], [own, second.prediction])
+    assert looked[2:4] == [0, 0]
+    assert len(features._known) <= 3
+    ours, theirs = again.rows[first.sample.id]
+    assert (ours == theirs).all()
 
 
 def test_states_that_cannot_be_merged() -> None:
