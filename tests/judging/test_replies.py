@@ -121,6 +121,18 @@ def test_the_manuscripts_overall_score_is_the_mean_of_its_dimensions() -> None:
     assert read_reply(json.dumps(asked), MANUSCRIPT, "text").status == "schema_error"
 
 
+@pytest.mark.parametrize("rubric", [TABLE, PAPER], ids=lambda r: r.protocol.id)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("overall", [1, 4, 10])
+def test_a_judges_own_overall_score_is_kept_whatever_its_dimensions_are(
+    rubric: Rubric, form: Any, overall: int
+) -> None:
+    reply = valid_reply(rubric, form, 6)
+    given = {name: 2 + at % 7 for at, name in enumerate(reply["scores"])}
+    reply["scores"] = given | {"overall_score": overall}
+    assert read_reply(json.dumps(reply), rubric, form).scores == reply["scores"]
+
+
 def test_words_that_no_file_can_hold_are_replaced() -> None:
     reply = valid_reply(TABLE, "text")
     reply["analysis"] = "a\ud800b\x00c\nd" + "x" * 10_000
