@@ -61,7 +61,8 @@ class TokenF1(PairwiseText):
     def passport(self) -> Mapping[str, Any]:
         """See `Metric.passport`."""
         plain = "a-z, 0-9 and one inner apostrophe, lower case"
-        return _passport(self.profile) | {"tokens": _ANY if self.profile == "strict" else plain}
+        signs = f"{_ANY}; signs beside words and numbers"
+        return _passport(self.profile) | {"tokens": signs if self.profile == "strict" else plain}
 
 
 class TextExactMatch(PairwiseText):
@@ -163,14 +164,18 @@ class RougeL(PairwiseText):
         self.stemmer = stemmer
 
     def load(self, device: str) -> None:
-        """Import rouge-score."""
-        from rouge_score.rouge_scorer import RougeScorer
+        """Import rouge-score, whose words and F-measure these are."""
+        from rouge_score.scoring import fmeasure
 
-        self._scorer = RougeScorer(["rougeL"], tokenizer=_RougeWords(self.stemmer))
+        self._words, self._fmeasure = _RougeWords(self.stemmer), fmeasure
 
     def values(self, text: str, reference: str) -> Mapping[str, float]:
         """See `PairwiseText.values`."""
-        return {"rouge_l": self._scorer.score(reference, text)["rougeL"].fmeasure}
+        ours, theirs = self._words.tokenize(text), self._words.tokenize(reference)
+        if not ours or not theirs:
+            return {"rouge_l": 0.0}
+        common = longest_common(ours, theirs)
+        return {"rouge_l": self._fmeasure(common / len(ours), common / len(theirs))}
 
     def golden(self) -> Sequence[Golden]:
         """See `Metric.golden`."""
@@ -182,6 +187,25 @@ class RougeL(PairwiseText):
         """See `Metric.passport`."""
         kind = _ANY + (", Porter stems" if self.stemmer else "")
         return _passport(self.profile, "rouge_score") | {"tokens": kind}
+
+
+def longest_common(ours: Sequence[str], theirs: Sequence[str]) -> int:
+    """How long the longest common subsequence of two lists of words is.
+
+    A bit a word of `theirs`: the package's table of both has gigabytes where a model repeats itself
+    20,000 times. Source: Hyyro, Bit-parallel LCS-length computation revisited, 2004.
+
+    >>> longest_common(list("abcbdab"), list("bdcaba"))
+    4
+    """
+    places: dict[str, int] = {}
+    for at, word in enumerate(theirs):
+        places[word] = places.get(word, 0) | 1 << at
+    whole = free = (1 << len(theirs)) - 1
+    for word in ours:
+        matched = free & places.get(word, 0)
+        free = (free + matched | free - matched) & whole
+    return len(theirs) - free.bit_count()
 
 
 class _RougeWords:

@@ -25,6 +25,13 @@ _INNER = {
     ",": "N",
     "^": "N",
 }  # signs within a word, and what stands on both sides
+_RELATIONS = "<>\u2264\u2265\u00b1"
+_SPELT = {"<=": "\u2264", ">=": "\u2265", "+/-": "\u00b1"}
+_SIZE = re.compile(r"\.?[0-9]")
+_NUMBER = re.compile("-?" + _SIZE.pattern)
+_BEFORE_NUMBER = re.compile(rf"([{_RELATIONS}]) (?={_NUMBER.pattern})")
+_BEFORE_PERCENT = re.compile("(?<=[0-9]) (?=%)")
+_AFTER_WORD = frozenset(".,;:/)]")  # what ends a word, behind its minus
 
 
 def unify(text: str) -> str:
@@ -40,8 +47,8 @@ def fold(text: str) -> str:
 
 
 def tokens(text: str) -> list[str]:
-    """The words of a text, without case; 3.5, 10^5, -5 and don't are one word each."""
-    plain = fold(text)
+    """The words of a text, without case; 3.5, 10^5, -5, <5, 5 %, HER2+ and don't are one each."""
+    plain = _signs_beside_words(fold(text))
     found: list[str] = []
     joins = carries = False  # whether the next letter, or the next mark, belongs to the last word
     for place, character in enumerate(plain):
@@ -56,19 +63,43 @@ def tokens(text: str) -> list[str]:
             else:
                 found.append(character)
             joins, carries = not alone, True
-        elif joins and _is_inner(plain, place):
+        elif joins and (_is_inner(plain, place) or _is_outer(plain, place)):
             found[-1] += character
-        elif character == "-" and _is_sign(plain, place):
-            found.append(character)
+        elif _is_sign(plain, place):
+            goes_on = character in "-." and place and plain[place - 1] in "-" + _RELATIONS
+            found.append(found.pop() + character if goes_on and found else character)
             joins, carries = True, False
         else:
             joins = carries = False
     return found or [character for character in plain if not character.isspace()]
 
 
+def _signs_beside_words(text: str) -> str:
+    for spelt, sign in _SPELT.items():
+        text = text.replace(spelt, sign)
+    return _BEFORE_PERCENT.sub("", _BEFORE_NUMBER.sub(r"\1", text))
+
+
 def _is_sign(text: str, place: int) -> bool:
-    """Whether a hyphen is a number's sign: before a digit, and after nothing that goes on."""
-    return text[place + 1 : place + 2].isdigit() and (not place or text[place - 1] in " ([=<>")
+    """Whether it is a number's: "<" and the like, a hyphen that joins nothing, a first point."""
+    if text[place] in _RELATIONS:
+        return bool(_NUMBER.match(text, place + 1))
+    free = not place or text[place - 1] in " ([=" + _RELATIONS
+    if text[place] == "-":
+        return free and bool(_SIZE.match(text, place + 1))
+    pointed = free or (text[place - 1] == "-" and _is_sign(text, place - 1))
+    return text[place] == "." and pointed and text[place + 1 : place + 2].isdigit()
+
+
+def _is_outer(text: str, place: int) -> bool:
+    """Whether a sign behind a word is a part of it: 5%, HER2+, Ca++, and Rh- where it ends."""
+    before, following = text[place - 1], text[place + 1 : place + 2]
+    if text[place] == "%":
+        return before.isdigit()
+    if text[place] == "+":
+        return not following.isalnum()
+    ends = not following or following in _AFTER_WORD
+    return text[place] == "-" and ends and before.isalnum()
 
 
 def _is_inner(text: str, place: int) -> bool:

@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer
 
 from medgen.engine.data import Score
@@ -12,7 +13,14 @@ from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.eligible import score_pairs
 from medgen.metrics.port import Metric
 from medgen.metrics.samples import text_pair
-from medgen.metrics.text.ngrams import BLEU, ChrF, RougeL, TextExactMatch, TokenF1
+from medgen.metrics.text.ngrams import (
+    BLEU,
+    ChrF,
+    RougeL,
+    TextExactMatch,
+    TokenF1,
+    longest_common,
+)
 from medgen.metrics.text.tokens import tokens, unify
 
 METRICS = {m.name: m for m in (BLEU("strict"), RougeL(), ChrF(), TokenF1("strict"))}
@@ -132,7 +140,50 @@ def test_rouge_splits_english_as_its_package_does(text: str) -> None:
     ours = RougeL()
     ours.load("cpu")
     if theirs:
-        assert ours._scorer._tokenizer.tokenize(text) == theirs
+        assert ours._words.tokenize(text) == theirs
+
+
+_SAID = ["lung", "5%", "<5", ".5", "-5", "HER2+", "er-", "a", "clear", "3.5", "don't", "x"]
+
+
+@given(st.lists(st.sampled_from(_SAID), max_size=30), st.lists(st.sampled_from(_SAID), max_size=30))
+def test_rouge_is_its_package(ours: list[str], theirs: list[str]) -> None:
+    metric = RougeL()
+    metric.load("cpu")
+    text, reference = " ".join(ours), " ".join(theirs)
+    want = RougeScorer(["rougeL"]).score(reference, text)["rougeL"].fmeasure
+    assert metric.values(text, reference)["rouge_l"] == want
+
+
+def test_a_reply_that_repeats_itself_costs_no_table_of_all_pairs() -> None:
+    assert longest_common(["x"] * 30_000, ["x", "y"] * 15_000) == 15_000
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("<5", ">5"), ("< 5", "5"), ("≤5", "≥5"), ("<=5", "<5"), ("±2", "2"), ("5%", "5"),
+        ("5 %", "5"), (".5", "5"), ("-.5", ".5"), ("HER2+", "HER2-"), ("HER2+", "HER2"),
+        ("A+", "A-"), ("Rh-.", "Rh"), ("ER+/PR-", "ER+/PR+"), ("Ca++", "Ca"), ("-5", "5"),
+        ("10^5", "105"), ("1.5", "15"), ("<-5", "<5"), ("p < .05", "p > .05"),
+    ],
+)  # fmt: skip
+def test_a_sign_beside_a_word_decides(one: str, other: str) -> None:
+    metric = TokenF1("strict")
+    assert metric.values(one, other)["token_f1"] < 1
+    assert metric.values(f"so {one}", f"so {one}")["token_f1"] == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("<= 5", "≤5"), ("5 %", "5%"), ("< 5 mm", "<5 mm"), ("+/- 2", "±2"), ("size<5", "size <5"),
+        ("T1- and T2-weighted", "T1 and T2 weighted"), ("HER2+.", "HER2+"), ("(A+)", "A+"),
+        ("a - b", "a b"), ("3-5", "3 5"),
+    ],
+)  # fmt: skip
+def test_a_sign_is_the_same_wherever_blanks_stand(one: str, other: str) -> None:
+    assert tokens(one) == tokens(other)
 
 
 @given(st.text(max_size=60))
