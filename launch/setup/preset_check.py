@@ -111,6 +111,11 @@ def check_preset(
 
 def _look_at_size(verdict: Verdict, facts: PresetConf, family: FamilyConf, here: Machine) -> None:
     size = size_of(facts, family)
+    if not facts.card and size is not None:
+        verdict.cards, verdict.here = "none: a CPU is enough", "yes, with its weights"
+        verdict.architecture = size.architecture
+        verdict.problems += _class(size.architecture, family)
+        return
     if not facts.card:
         verdict.cards, verdict.here = "none: it is served elsewhere", "yes, with its key"
         return

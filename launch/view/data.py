@@ -455,18 +455,20 @@ def _value_entry(place: int, key: Key, rows: Sequence[Row]) -> ValueEntry:
 
 _SPELLINGS = {
     "psnr": "PSNR, dB", "ssim": "SSIM", "lpips": "LPIPS", "bleu": "BLEU", "bertscore": "BERTScore",
-    "f1": "F1",
+    "f1": "F1", "minilm": "(MiniLM)", "efficientnet": "(EfficientNet)",
 }  # fmt: skip
 
 
 def value_title(metric: str, key: Key) -> str:
-    """A value as people read it, with its unit."""
+    """A value as people read it, with its unit and what weights its metric was given."""
     name, _, view = metric.rpartition("/")
     if key[0] == "judge" and view in _VIEWS:
         who, _, dimension = name.rpartition(":")
         what = "judge" if dimension.startswith("overall") else dimension.replace("_", " ")
         return f"{what}, {_VIEWS[view]}" + (f" ({who})" if who else "")
-    words = metric.rpartition(".")[2].replace("_", " ").split()
+    label, _, output = metric.rpartition(".")
+    # Whoever gives a metric other weights names them behind its own name, and means it.
+    words = (label if label.startswith(output) else output).replace("_", " ").split()
     return " ".join(_SPELLINGS.get(w, w) for w in words)
 
 

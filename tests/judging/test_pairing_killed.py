@@ -13,7 +13,7 @@ from medgen.engine.store.connect import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 GIVEN = (
-    *("run", "--config", "demo", "--limit", "24", "systems=[oracle]", "judges=[rule]"),
+    *("run", "--config", "demo-small", "--limit", "24", "systems=[oracle]", "judges=[rule]"),
     "conditions=[instruction-shuffle,image-shuffle,same-modality,unrelated,blank]",
     *("protocol=text-only", "cluster=in-process", "report=false"),
 )

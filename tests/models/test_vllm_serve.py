@@ -1,12 +1,5 @@
 """A real `vllm serve` on loopback, reached over HTTP: the same model, the same answers."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +7,7 @@ from typing import Any
 
 import pytest
 from judging.cases import EDIT, PREDICTIONS, SAMPLES, VQA, picture
+from models.vllm_server import served
 
 from medgen.adapters.judges.chat_judge import ChatJudge
 from medgen.adapters.models.answering import Answers
@@ -31,54 +25,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
-START_S = 400
 
 
 @pytest.fixture(scope="module")
 def server(tiny_vlm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of a server that serves the tiny model as `tiny`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("serve") / "log"
-    command = [
-        # What `vllm serve` runs; the command itself looks for a distribution named vllm, which the
-        # CPU build is not.
-        *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(tiny_vlm)),
-        *("--host", "127.0.0.1", "--port", str(port), "--served-model-name", "tiny"),
-        *("--dtype", "float32", "--max-model-len", "8192", "--enforce-eager"),
-        *("--max-num-seqs", "16", "--limit-mm-per-prompt", '{"image": 4, "video": 0}'),
-        "--structured-outputs-config",
-        '{"backend": "xgrammar", "disable_any_whitespace": true}',
-        "--enable-prompt-tokens-details",
-    ]
-    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            command, stdout=sink, stderr=sink, env=environment, start_new_session=True
-        )
-    try:
-        _await(f"http://127.0.0.1:{port}/health", process, log)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
-
-
-def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + START_S
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text(errors="replace")[-3000:]
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(1.0)
-    raise AssertionError(f"no health within {START_S} s: {log.read_text(errors='replace')[-3000:]}")
+    options = ("--max-num-seqs", "16", "--limit-mm-per-prompt", '{"image": 4, "video": 0}')
+    with served(tiny_vlm, "tiny", tmp_path_factory.mktemp("serve"), *options) as url:
+        yield url
 
 
 LEFT = dict.fromkeys(Sampling().values())  # all that can be left to the model

@@ -26,7 +26,7 @@ PROTOCOLS = sorted(
     if p.name.endswith(".yaml")
 )
 # Those of MedGEN-Bench; its marks say nothing of the benchmarks of other families.
-ITS_OWN = ["manuscript", "paper-v1", "table-iv", "text-only", "weight-free"]
+ITS_OWN = ["manuscript", "packaged-weights", "paper-v1", "table-iv", "text-only", "weight-free"]
 
 
 def shipped(name):

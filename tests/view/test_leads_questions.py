@@ -82,7 +82,15 @@ def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     store = str(root / "store")
     if request.param == "made-up":
         return bundle(stored(small(samples=24), root / "store"), root / "pages")
-    asked = ("run", "--config", "demo", "--limit", "48", f"store={store}", "cluster=in-process")
+    asked = (
+        "run",
+        "--config",
+        "demo-small",
+        "--limit",
+        "48",
+        f"store={store}",
+        "cluster=in-process",
+    )
     assert medgen(*asked).returncode == 0
     objects = connect(store)
     return bundle(StoredRun(objects, find_run(objects, None)), root / "pages")
