@@ -5,12 +5,19 @@ spell out what they are told not to say.
 """
 
 import re
+from html.entities import html5
 
-# What may stand between two signs: blanks, breaks with their marks, invisible signs, a stroke.
-_BETWEEN = r"(?:=\r?\n|[\s\u200b-\u200d\u2060\ufeff\u00ad\\\"'`+|,]){0,6}"
+# What may stand between two signs: blanks, breaks with their marks, invisible signs, strokes, dots.
+_BETWEEN = r"(?:=\r?\n|[\s\0\u200b-\u200d\u2060\ufeff\u00ad\\\"'`+|,._*~:;-]){0,6}"
+_BREAKS = r"(?:\s|\\[rn]){0,4}"  # in what is packed
 _HEX_BETWEEN = r"(?:\\{0,4}x|0[xX]|[\s:,-]){0,4}"
 _NUMBERS_BETWEEN = r"[\s,;]{1,4}"
 
+# Names of each sign in HTML.
+_NAMED: dict[str, list[str]] = {}
+for _name, _meant in html5.items():
+    if _name.endswith(";"):
+        _NAMED.setdefault(_meant, []).append(_name[:-1])
 
 _NEITHER = {
     code: None
@@ -18,7 +25,7 @@ _NEITHER = {
     if not chr(code).isalnum()
 }
 _ESCAPES = re.compile(
-    r"[%=][0-9A-Fa-f]{2}|&#|&amp;#|\\[uxU]"
+    r"[%=][0-9A-Fa-f]{2}|&#|&amp;|&[A-Za-z]{2,24};|\\[uxU0-7]|[\uff01-\uff5e]"
     r"|(?:[0-9a-fA-F]{2,3}(?:[\s:,;-]|0x){1,2}){3}"
 )
 
@@ -42,6 +49,11 @@ def loose_expression(secret: str) -> str:
     return f"{signs}|{in_hex}|(?<!\\d){numbers}(?!\\d)"
 
 
+def broken_expression(packed: str) -> str:
+    """A pattern without groups for base64 or its kin, also where it was wrapped into lines."""
+    return _BREAKS.join(map(re.escape, packed))
+
+
 def _sign(sign: str) -> str:
     if sign.isspace():  # as it is, it is one of those that may stand between
         return f"(?:{'|'.join(_escapes_of(sign))})?"
@@ -57,7 +69,12 @@ def _escapes_of(sign: str) -> list[str]:
         "".join(f"%(?:25){{0,3}}{_hex(byte)}" for byte in raw),
         "".join(f"={_hex(byte)}" for byte in raw),
         "".join(rf"\\{{1,4}}x{_hex(byte)}" for byte in raw),
+        "".join(rf"\\{{1,4}}{byte:03o}" for byte in raw),
     ]
+    if named := _NAMED.get(sign):
+        forms.append(f"&(?:amp;)?(?:{'|'.join(named)});")
+    if "!" <= sign <= "~":  # as wide as an ideograph
+        forms.append(chr(ord(sign) + 0xFEE0))
     for code in map(ord, sign):
         digits = "".join(f"[{d}{d.upper()}]" if d.isalpha() else d for d in f"{code:x}")
         forms += [

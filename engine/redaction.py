@@ -15,7 +15,7 @@ from functools import cache
 from typing import TypeVar
 from urllib.parse import quote, quote_plus
 
-from medgen.engine.escapes import condense, has_escapes, loose_expression
+from medgen.engine.escapes import broken_expression, condense, has_escapes, loose_expression
 
 T = TypeVar("T")
 
@@ -143,10 +143,15 @@ def _pattern(secrets: frozenset[str]) -> _Wanted | None:
     # One of signs alone, or a short one, would be found everywhere.
     parts = {part for one in secrets for part in (one, *one.splitlines())}
     spread = sorted((one for one in parts if len(condense(one)) >= _SHORTEST), key=len)[::-1]
+    packed = {
+        form for one in parts for form in _packed_forms(one.strip().encode("utf-8", "replace"))
+    }
+    wrapped = sorted((one for one in packed if len(condense(one)) >= _SHORTEST), key=len)[::-1]
+    loose = [*map(loose_expression, spread), *map(broken_expression, wrapped)]
     return _Wanted(
         re.compile("|".join(map(_expression, longest))),
-        re.compile("|".join(map(loose_expression, spread))) if spread else None,
-        tuple(map(condense, spread)),
+        re.compile("|".join(loose)) if loose else None,
+        tuple(map(condense, (*spread, *wrapped))),
     )
 
 
@@ -167,14 +172,22 @@ def _base64_forms(raw: bytes) -> Iterator[str]:
             yield core
 
 
+def _packed_forms(raw: bytes) -> Iterator[str]:
+    """In base64 of either alphabet, packed twice, and in base32."""
+    whole = base64.b64encode(raw)
+    forms = [*_base64_forms(raw), *_base64_forms(whole), *_base64_forms(whole.rstrip(b"="))]
+    for form in forms:
+        yield from (form, form.replace("+", "-").replace("/", "_"))
+    yield base64.b32encode(raw).decode().rstrip("=")
+
+
 def _spellings(secret: str) -> Iterator[str]:
     """As it is, a line of it, and as Python, JSON, URLs, HTML and base64 write it."""
     lines = [line.strip() for line in secret.splitlines()]
     for plain in dict.fromkeys((secret, *(line for line in lines if len(line) >= _SHORTEST))):
         raw = plain.encode("utf-8", "surrogatepass")
         yield from (plain, repr(plain)[1:-1], html.escape(plain), raw.hex(), raw.hex().upper())
-        for packed in _base64_forms(raw):
-            yield from (packed, packed.replace("+", "-").replace("/", "_"))
+        yield from _packed_forms(raw)
         for ascii_only in (True, False):
             written = json.dumps(plain, ensure_ascii=ascii_only)[1:-1]
             yield from (written, written.replace("/", "\\/"), json.dumps(written)[1:-1])

@@ -5,6 +5,7 @@ import html
 import json
 import time
 from collections.abc import Callable
+from textwrap import wrap
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -21,6 +22,7 @@ KEYS = [
     "two lines of it\nand the second line",
     "a+b/c=d&e%f<g>h'i 123456",
 ]
+NAMED = {"/": "&sol;", "+": "&plus;", "=": "&equals;", "%": "&percnt;"}
 WAYS: list[Callable[[str], str]] = [
     str,
     repr,
@@ -50,6 +52,15 @@ WAYS: list[Callable[[str], str]] = [
     lambda key: "".join(f"\\x{byte:02x}" for byte in key.encode()),
     lambda key: str(list(key.encode())),
     lambda key: key.encode().hex(":"),
+    lambda key: "".join(f"\\{byte:03o}" for byte in key.encode()),
+    lambda key: "".join(NAMED.get(sign, sign) for sign in key),
+    lambda key: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in key),
+    lambda key: base64.b64encode(base64.b64encode(key.encode())).decode(),
+    lambda key: base64.b32encode(key.encode()).decode().rstrip("="),
+    lambda key: "\n".join(wrap(base64.b64encode(f"me:{key}:more".encode()).decode(), 20)),
+    ".".join,
+    "-".join,
+    "\0".join,
     " ".join,
     "\u200b".join,
     lambda key: f"{key[:8]}\n{key[8:]}",
