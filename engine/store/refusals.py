@@ -24,6 +24,8 @@ _RENEW = "Get new credentials, and run the same command again: everything commit
 _ROOM = "Make room or have the quota raised; everything committed is kept"
 _NO_BUCKET = "Make the bucket, or name the right one and its endpoint (AWS_ENDPOINT_URL)"
 _REGION = "The bucket is in another region: set AWS_DEFAULT_REGION and AWS_ENDPOINT_URL"
+_ACCOUNT = "The account is blocked or not paid; ask whoever runs it"
+_LOCKED = "The store forbids this; is it read-only, or its objects locked?"
 _CLOCK = "This machine's clock is wrong: set it (NTP)"
 _SIZE = "One object may have 5 GiB: make the shards smaller (`shard_size`)"
 _CHECKSUM = (
@@ -36,7 +38,7 @@ _CURES = {
     "InvalidBucketName": "The bucket's name is none; `s3://BUCKET/PREFIX` is how a store is named",
     "AccessDenied": _RIGHTS,
     "AllAccessDisabled": _RIGHTS,
-    "AccountProblem": "The account is blocked or not paid; ask whoever runs it",
+    "AccountProblem": _ACCOUNT,
     "NotSignedUp": "The account has no object storage; ask whoever runs it",
     "InvalidAccessKeyId": f"The store does not know this key. {_KEYS}",
     "SignatureDoesNotMatch": (
@@ -65,7 +67,9 @@ _CURES = {
     "AuthorizationHeaderMalformed": _REGION,
     "IllegalLocationConstraintException": _REGION,
     "InvalidObjectState": "The object was moved to an archive; restore it, or choose another store",
-    "MethodNotAllowed": "The store forbids this; is it read-only, or its objects locked?",
+    "MethodNotAllowed": _LOCKED,
+    "ObjectLocked": _LOCKED,
+    "FileImmutable": _LOCKED,
     "ObjectLockConfigurationNotFoundError": "The bucket's lock is not set up",
     "InvalidRequest": _CHECKSUM,
     "MissingContentMD5": _CHECKSUM,
@@ -83,8 +87,9 @@ _CURES = {
     "AuthorizationFailure": _RIGHTS,
     "AuthorizationPermissionMismatch": _RIGHTS,
     "InsufficientAccountPermissions": _RIGHTS,
-    "AccountIsDisabled": "The account is blocked or not paid; ask whoever runs it",
+    "AccountIsDisabled": _ACCOUNT,
     "RequestBodyTooLarge": _SIZE,
+    "Redirect": "Redirects are not followed; is AWS_ENDPOINT_URL the store's own address?",
     "301": _REGION,
     "400": "",
     "401": "The store wants credentials",
@@ -140,7 +145,11 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], type[StoreError], str], ...] = tuple(
             _SLOWER,
         ),
         (r"(request|qps|bandwidth|throughput)\w*exceeded", BusyError, _SLOWER),
-        (r"quota|storage_?(full|exceeded|limit)|no_?space|capacity|disk_?full", StoreError, _ROOM),
+        (
+            r"quota|storage_?(cap_?)?(full|exceeded|limit)|no_?space|capacity|disk_?full",
+            StoreError,
+            _ROOM,
+        ),
         (r"expired|token_?(refresh|invalid)|invalid_?token", StoreError, _RENEW),
         (r"signature", StoreError, _CURES["SignatureDoesNotMatch"]),
         (r"access_?key|client_?token", StoreError, _CURES["InvalidAccessKeyId"]),
@@ -150,6 +159,8 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], type[StoreError], str], ...] = tuple(
             _NO_BUCKET,
         ),
         (r"denied|forbidden|unauthori[sz]ed|not_?authori[sz]ed|permission", StoreError, _RIGHTS),
+        (r"suspended|disabled?$|payment_?required|overdue|arrear", StoreError, _ACCOUNT),
+        (r"immutable|under_?hold|retention", StoreError, _LOCKED),
         (r"skewed", StoreError, _CLOCK),
         (r"too_?large", StoreError, _SIZE),
         (r"redirect|wrong_?region|location_?constraint", StoreError, _REGION),

@@ -19,6 +19,7 @@ import fsspec
 from medgen.engine.errors import BusyError, ConfigError, StoreError
 from medgen.engine.store.objects import inside
 from medgen.engine.store.refusals import explain, refusal, vendor_code
+from medgen.engine.store.s3_session import session_class
 
 T = TypeVar("T")
 LARGEST = 5 * 2**30  # bytes of one PUT
@@ -260,7 +261,7 @@ def _config() -> dict[str, Any]:
             theirs = None
     if not isinstance(theirs, dict):
         raise ConfigError("FSSPEC_S3: config_kwargs is no mapping")
-    return {**_CONFIG, **asked, **theirs}
+    return {**_CONFIG, "http_session_cls": session_class(), **asked, **theirs}
 
 
 def _set() -> set[str]:

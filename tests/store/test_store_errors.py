@@ -104,6 +104,13 @@ OTHERS = [
     (403, "AccessDeniedException", "right to list", False),
     (403, "Forbidden", "right to list", False),
     (403, "UnauthorizedAccess", "right to list", False),
+    (403, "AccountSuspended", "blocked or not paid", False),
+    (403, "UserDisable", "blocked or not paid", False),
+    (402, "PaymentRequired", "blocked or not paid", False),
+    (403, "storage_cap_exceeded", "Make room", False),
+    (403, "ObjectLocked", "objects locked", False),
+    (409, "FileImmutable", "objects locked", False),
+    (403, "ObjectUnderHold", "objects locked", False),
     (413, "ObjectTooLarge", "make the shards smaller", False),
     (400, "IncorrectRegionRedirect", "another region", False),
     (400, "XMinioServerNotInitialized", "says no more", True),
@@ -283,6 +290,26 @@ def test_a_store_that_redirects_for_ever_is_in_another_region(refusing: Store) -
     with pytest.raises(StoreError, match="another region") as refused:
         s3.S3Objects("s3://bucket/prefix").names("a")
     assert not isinstance(refused.value, BusyError)
+
+
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [("create", 307), ("replace", 308), ("read", 302), ("names", 301), ("delete", 303)],
+)
+def test_a_redirect_is_told_and_not_followed(refusing: Store, call: str, status: int) -> None:
+    """Another host would get the body of a PUT, and keep it."""
+    other = Store()
+    other.status, other.headers["ETag"] = 200, '"x"'
+    refusing.status, refusing.body = status, b"<html>Moved</html>"
+    place = f"http://127.0.0.1:{other.server.server_port}/elsewhere"
+    refusing.headers["Location"] = f"{place}?signature=abc"
+    try:
+        with pytest.raises(StoreError, match=f"leads to {place}. .*AWS_ENDPOINT_URL") as refused:
+            CALLS[call](s3.S3Objects("s3://bucket/prefix"))
+    finally:
+        other.close()
+    assert not isinstance(refused.value, BusyError)
+    assert not other.asked
 
 
 @pytest.mark.trial
