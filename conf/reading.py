@@ -46,7 +46,7 @@ def read_yaml(path: str) -> dict[str, Any]:
             text = source.read(_LONGEST + 1)
         if len(text) > _LONGEST:
             raise ConfError(f"{path}: more than {_LONGEST:,} characters; is it a configuration?")
-        body = _Loader(text).get_single_data()
+        body = _construct(text)
     except (yaml.YAMLError, OSError, ValueError) as err:
         raise ConfError(f"{path}: {err}{_quoting(err)}") from err
     except RecursionError as err:
@@ -57,6 +57,43 @@ def read_yaml(path: str) -> dict[str, Any]:
         raise ConfError(f"{path}: a mapping is expected at the top, not {type(body).__name__}")
     _check_size(body, path)
     return body
+
+
+def _construct(text: str) -> Any:
+    """The value of a document.
+
+    Raises:
+        YAMLError: it is none, or one of its mappings has a key twice, of which YAML takes the last.
+    """
+    loader = _Loader(text)
+    try:
+        whole = loader.get_single_node()
+        if whole is None:
+            return None
+        _refuse_twins(whole)
+        return loader.construct_document(whole)
+    finally:
+        loader.dispose()
+
+
+def _refuse_twins(whole: yaml.Node) -> None:
+    seen, stack = set[int](), [whole]
+    while stack:
+        node = stack.pop()
+        if id(node) in seen or isinstance(node, yaml.ScalarNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            stack.extend(node.value)
+            continue
+        keys = set[str]()
+        for key, value in node.value:
+            stack.append(value)
+            name = key.value if isinstance(key, yaml.ScalarNode) else ""
+            if name in keys and not key.tag.endswith(":merge"):
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"key {name[:80]!r} stands twice, again in line {line}")
+            keys.update([name] if name else [])
 
 
 def _quoting(err: Exception) -> str:
@@ -89,7 +126,7 @@ def value_of(text: str, value: str) -> Any:
         ConfError: it is no YAML of plain values.
     """
     try:
-        found = _Loader(value).get_single_data()
+        found = _construct(value)
     except (yaml.YAMLError, ValueError, RecursionError) as err:
         problem = getattr(err, "problem", None) or (str(err).splitlines() or ["too deep"])[0]
         raise ConfError(f"override {text[:80]!r}: its value is no YAML ({problem[:200]})") from err

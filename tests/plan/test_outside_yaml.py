@@ -52,6 +52,29 @@ def test_a_file_that_is_none_is_refused_in_a_sentence(tmp_path: Path, body: str)
         read_yaml(str(tmp_path / "run.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ("systems: [oracle]\nstore: a\nsystems: [blank]\n", "systems"),
+        ("submit:\n  address: http://a\n  address: http://b\n", "address"),
+        ("a: [{b: 1, c: 2, 'b': 3}]", "b"),
+        ("a: {1: x, '1': y}", "1"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path, body: str, key: str) -> None:
+    """YAML would take the last of them without a word."""
+    (tmp_path / "run.yaml").write_text(body)
+    with pytest.raises(ConfError, match=f"key '{key}' stands twice, again in line"):
+        read_yaml(str(tmp_path / "run.yaml"))
+
+
+def test_a_key_may_replace_one_that_is_merged(tmp_path: Path) -> None:
+    nested = "x: {in: &b {<<: {k: 0}, k: 1}}\ny: {<<: *b, <<: {m: 2}, k: 3}\nz: [{k: 4}, {k: 5}]"
+    (tmp_path / "run.yaml").write_text(nested)
+    found = read_yaml(str(tmp_path / "run.yaml"))
+    assert found["y"] == {"m": 2, "k": 3}
+
+
 def test_no_more_is_read_than_a_configuration_has(tmp_path: Path) -> None:
     (tmp_path / "big.yaml").write_text("# long\n" * 400_000)
     with pytest.raises(ConfError, match="characters"):
