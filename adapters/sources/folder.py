@@ -17,6 +17,7 @@ from medgen.engine.bounds import RECORD, Budget
 from medgen.engine.errors import BenchmarkError
 
 _BLOCK = 2**20
+_MOST_BLANK = 1_000_000
 _BOM = b"\xef\xbb\xbf"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -180,10 +181,24 @@ def public_url(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
+def check_blank(before: int, lines: list[bytes]) -> int:
+    """How many lines had nothing in them so far: a few bytes can unpack to a hundred million.
+
+    Raises:
+        FaultyContent: more than any file of records has.
+    """
+    blank = before + lines.count(b"") + lines.count(b"\r")
+    if blank > _MOST_BLANK:
+        raise FaultyContent(f"more than {_MOST_BLANK:,} lines have nothing in them")
+    return blank
+
+
 def _lines(file: BinaryIO) -> Iterator[tuple[int, int, bytes | None]]:
     number, offset, held, skipped = 1, 0, b"", 0
+    blank = 0
     while block := file.read(_BLOCK):
         *whole, held = (held + block).split(b"\n")
+        blank = check_blank(blank, whole)
         for line in whole:
             size = skipped + len(line) + 1
             yield number, offset, None if size > RECORD.line_bytes else line

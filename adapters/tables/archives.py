@@ -9,7 +9,7 @@ import zlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, BinaryIO, Protocol, cast
+from typing import IO, Any, BinaryIO, Protocol, cast
 
 import pyarrow as pa
 
@@ -19,6 +19,7 @@ from medgen.adapters.tables.globs import matching
 _BLOCK = 2**20
 _MOST_MEMBERS = 5_000_000
 _MOST_OPEN = 32  # archives; a set of many is read from the first to the last
+_LONGEST_FIELDS = 2**20  # bytes of a tar's fields for one member; a name has some hundred
 _LOOKED_AT = 100_000  # members, for one that may be meant
 _MOST_UNPACKED, _ALWAYS_ALLOWED = 20, 2**30  # times the packed size; bytes
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -183,12 +184,28 @@ class Zip:
             raise FaultyContent(what) from err
 
 
+class _Entry(tarfile.TarInfo):
+    """A header whose long name or further fields are not read whatever length they claim."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        if self.type in _FIELDS and self.size > _LONGEST_FIELDS:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc]
+
+
+_FIELDS = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
+
+
 class Tar:
     """A tar file; links and devices in it do not exist."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         """`file` can be sought in. Its headers are read once, through the whole file."""
-        self._tar, self._name = tarfile.open(fileobj=file, mode="r:"), name  # noqa: SIM115 - it stays
+        self._tar = tarfile.open(fileobj=file, mode="r:", tarinfo=_Entry)  # noqa: SIM115 - it stays
+        self._name = name
         self._members: dict[str, tarfile.TarInfo] = {}
         self._twice: set[str] = set()
         for member in self._tar:
@@ -229,6 +246,8 @@ class Tar:
         if content is None:
             raise FaultyContent(_no_member(self._name, name, self._members))
         _check_once(name, self._twice, self._name)
+        if member and member.issparse():  # it may claim any size, and its holes take no byte
+            raise FaultyContent(f"member {name!r} of {self._name!r} is sparse; pack it whole")
         try:
             yield content
         except (tarfile.TarError, OSError) as err:

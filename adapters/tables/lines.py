@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from medgen.adapters.sources.folder import FaultyContent
+from medgen.adapters.sources.folder import FaultyContent, check_blank
 from medgen.engine.errors import ConfigError
 
 _BLOCK = 2**20
@@ -22,11 +22,16 @@ class FaultyRow:
 
 
 def lines(file: BinaryIO, limit: int) -> Iterator[bytes | None]:
-    """Every line without its end; None for one of more than `limit` bytes."""
+    """Every line without its end; None for one of more than `limit` bytes.
+
+    Raises:
+        FaultyContent: too many lines have nothing in them.
+    """
     parts: list[bytes] = []
-    size = 0
+    size = blank = 0
     while block := file.read(_BLOCK):
         *whole, rest = block.split(b"\n")
+        blank = check_blank(blank, whole)
         for piece in whole:
             if size + len(piece) > limit:
                 yield None

@@ -296,6 +296,39 @@ def test_links_in_a_tar_do_not_exist(tmp_path: Path) -> None:
     assert "is damaged" in fault(tmp_path, images, {"i": "1.png"})
 
 
+def test_a_sparse_member_of_a_tar_is_refused(tmp_path: Path) -> None:
+    """It claims a hundred tebibytes, which would be unpacked onto the disk."""
+    fields = {"major": "1", "minor": "0", "name": "r.jsonl", "realsize": str(100 * 2**40)}
+    entry = tarfile.TarInfo("r.jsonl")
+    entry.pax_headers = {f"GNU.sparse.{name}": value for name, value in fields.items()}
+    held = b"1\n0\n8\n".ljust(512, b"\0") + b"12345678"
+    entry.size = len(held)
+    with tarfile.open(tmp_path / "t.tar", "w", format=tarfile.PAX_FORMAT) as packed:
+        packed.addfile(entry, io.BytesIO(held))
+    images = {"images": [{"of": "i", "in": "t.tar"}]}
+    assert "is sparse" in fault(tmp_path, images, {"i": "r.jsonl"})
+    found = read(tmp_path, {}, files={"glob": "*.jsonl", "in": "t.tar"})
+    assert any("is sparse" in str(problem) for problem in found)
+
+
+@pytest.mark.parametrize("how", ["pax", "longname"])
+def test_a_header_of_a_tar_has_bounds(tmp_path: Path, how: str) -> None:
+    entry = tarfile.TarInfo("1.png" if how == "pax" else "x" * 2_000_000)
+    entry.pax_headers = {"comment": "x" * 2_000_000} if how == "pax" else {}
+    form = tarfile.PAX_FORMAT if how == "pax" else tarfile.GNU_FORMAT
+    with tarfile.open(tmp_path / "t.tar", "w", format=form) as packed:
+        packed.addfile(entry)
+    images = {"images": [{"of": "i", "in": "t.tar"}]}
+    assert "is damaged (a header of 2,000," in fault(tmp_path, images, {"i": "1.png"})
+
+
+@pytest.mark.parametrize("file", ["t.jsonl", "t.csv"])
+def test_a_file_of_blank_lines_is_refused(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).write_bytes(b"i\n"[: 2 * (file == "t.csv")] + b"\n\r\n" * 600_000)
+    found = read(tmp_path, {}, files=file)
+    assert any("more than 1,000,000 lines have nothing in them" in str(f) for f in found)
+
+
 def test_a_picture_above_the_limit_is_refused_or_made_smaller(tmp_path: Path) -> None:
     images = {"images": [{"of": "i", "as": "base64"}]}
     row = {"i": encode(1)}
