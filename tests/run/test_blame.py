@@ -137,3 +137,18 @@ def test_a_group_of_which_too_many_samples_raise_is_given_up() -> None:
         waiting += then.units
     assert found[-1] == "give_up"
     assert found.count("again") <= MAX_FAILURES + 64 + 2 * LEAST_RAISING + 64
+
+
+@pytest.mark.parametrize(
+    ("left", "raising", "ends"),
+    [(64, 16, False), (64, 17, True), (640, 32, False), (640, 33, True), (320, 16, False)],
+)
+def test_so_many_samples_may_raise_and_not_one_more(left: int, raising: int, ends: bool) -> None:
+    policy = FaultPolicy(samples={unit(0).group: left})
+    policy.after(finished(unit(999)), 64)
+    kinds = set()
+    for number in range(raising):
+        lone = unit(number, (0, 1))
+        for _ in range(MAX_FAILURES + 1):
+            kinds.add(policy.after(raised(lone), 64).kind)
+    assert ("give_up" in kinds) == ends
