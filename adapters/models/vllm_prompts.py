@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 class Prompts:
     """Renders turns for one engine; use it on the engine's own event loop."""
 
-    def __init__(self, engine: "AsyncLLM", template: Mapping[str, Any]) -> None:
+    def __init__(
+        self, engine: "AsyncLLM", template: Mapping[str, Any], decoders: int | None = None
+    ) -> None:
         """Prepare.
 
         Args:
             engine: an `AsyncLLM`.
             template: `chat_template` and `chat_template_kwargs`, or nothing for the model's own.
+            decoders: threads that decode pictures; None: one a core, eight at most.
 
         Raises:
             AdapterError: no template shows the model what it is told.
@@ -51,7 +54,7 @@ class Prompts:
         self._media = multimodal.media_io_kwargs.get("image", {}) if multimodal else {}
         self.system_turn = system_turn(self._text)
         # More than there are cores would only take turns with the engine's own loop.
-        decoders = min(8, os.cpu_count() or 1)
+        decoders = decoders or min(8, os.cpu_count() or 1)
         self._decoders = ThreadPoolExecutor(decoders, "vllm-pictures")
         # A decoded picture takes up to 256 MiB, so few wait for their turn to be rendered.
         self._decoded = asyncio.Semaphore(4 * decoders)

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import os
 import threading
 from typing import Any
 
@@ -131,11 +130,11 @@ def test_few_pictures_are_decoded_before_their_turn_whatever_is_in_flight() -> N
     assert picture.painted == len(rendered) == 200
 
 
-def render(pictures: list[Picture]) -> list[dict[str, Any]]:
+def render(pictures: list[Picture], decoders: int | None = None) -> list[dict[str, Any]]:
     """What vLLM is given of each, asked all at once."""
 
     async def ask(engine: Held) -> list[Any]:
-        prompts = Prompts(engine, {})
+        prompts = Prompts(engine, {}, decoders)
         messages = [[Message("user", ("What is it?", picture))] for picture in pictures]
         try:
             return await asyncio.gather(*(prompts.render(turns) for turns in messages))
@@ -160,9 +159,9 @@ def test_a_captioned_picture_is_painted_and_told_apart_without_being_packed() ->
 
 
 def test_pictures_of_different_requests_are_decoded_side_by_side() -> None:
-    together = threading.Barrier(min(2, os.cpu_count() or 1))
-    given = render([Met(together) for _ in range(4)])
-    assert len(given) == 4
+    together = threading.Barrier(4)
+    given = render([Met(together) for _ in range(8)], decoders=4)
+    assert len(given) == 8
 
 
 def test_what_is_no_picture_is_refused_before_vllm_sees_it() -> None:
