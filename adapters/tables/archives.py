@@ -145,6 +145,7 @@ class Zip:
     def __init__(self, file: BinaryIO, name: str) -> None:
         """`file` can be sought in."""
         self._zip, self._name = zipfile.ZipFile(file), name
+        self._size = file.seek(0, io.SEEK_END)
         _check_members(len(self._zip.filelist), name)
         self._members = {_plain(entry.filename): entry for entry in self._zip.filelist}
         named = Counter(_plain(entry.filename) for entry in self._zip.filelist)
@@ -166,7 +167,8 @@ class Zip:
     def spool(self, name: str) -> BinaryIO:
         """See `Archive.spool`."""
         with self._open(name) as member:
-            return _spool(member.read, self._members[name].compress_size, name)
+            # What an entry says of its own packed size is anybody's word.
+            return _spool(member.read, min(self._members[name].compress_size, self._size), name)
 
     @contextmanager
     def _open(self, name: str) -> Iterator[IO[bytes]]:
