@@ -16,6 +16,7 @@ from medgen.engine.run.budget import Budget, Purse, charging, stated_by
 from medgen.engine.run.claims import Claims
 from medgen.engine.run.crew import Crew, Member
 from medgen.engine.run.desk import Desk, Out
+from medgen.engine.run.editions import UNSEEN
 from medgen.engine.run.events import Event
 from medgen.engine.run.faults import faults_of, slot_of
 from medgen.engine.run.fit import check_fit, no_room
@@ -410,7 +411,8 @@ class Driver:
         if outcome.group in self.board.failed or not self.board.is_current(unit):
             return  # told by the first of its group
         for receipt in outcome.receipts:
-            if receipt.another:
+            told = receipt.another == (UNSEEN,) and receipt.key in self.books.todo.changed
+            if receipt.another and not told:
                 label = self.plan.nodes[receipt.key].label
                 self.tell("identity", outcome.group, label=label, changes=list(receipt.another))
         self._survey_again(outcome.receipts)

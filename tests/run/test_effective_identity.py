@@ -85,9 +85,10 @@ def test_what_changed_beneath_a_recipe_begins_a_new_set_of_rows(
     assert carry(objects, plan)[0].shards == 0
     old = texts(objects, plan)
     change(folder)
-    todo, _ = carry(objects, plan)
+    todo, told = carry(objects, plan)
     (answer,) = plan.predictions("held")
     assert any(words.startswith(f"{named} was ") for words in todo.changed[answer.key])
+    assert not [e for e in told if e.kind == "identity"], "what was seen is not said again"
     assert calls(folder) == 24, "every sample was asked anew"
     assert len(texts(objects, plan)) == 1, "no old row stands beside a new one"
     assert len(edition_names(objects, "answer", answer.key)) == 2
