@@ -1,8 +1,9 @@
 """Digests of files and folders: what weights, templates and tokenizers really are.
 
 Everything is read, for weights may differ in their middle alone. What was read once on this
-machine is remembered by the file's size, times and inode, so that a start does not read 40 GB
-again: under `$MEDGEN_CACHE`, `$XDG_CACHE_HOME/medgen` or `~/.cache/medgen`.
+machine is remembered by the file's size, times and inode, once some seconds have passed since it
+was changed, so that a start does not read 40 GB again: under `$MEDGEN_CACHE`,
+`$XDG_CACHE_HOME/medgen` or `~/.cache/medgen`.
 """
 
 import contextlib
@@ -10,12 +11,14 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _BLOCK = 4 * 2**20
 _THREADS = 4  # hashing is bound by the disk, and lets other threads go on
+_SETTLED_S = 3.0
 # Of a folder: what tools leave beside weights, with times in it, and no loader reads.
 _BESIDE = frozenset({".git", ".cache", "__pycache__"})
 
@@ -73,7 +76,7 @@ class _Known:
     def digest(self, file: Path) -> str:
         mark = _mark(file)
         found = self._before.get(mark) or _read(file)
-        if _mark(file) == mark:  # and was not written meanwhile
+        if _mark(file) == mark and _is_settled(file):  # and was not written meanwhile
             self._now[mark] = found
         return found
 
@@ -92,6 +95,11 @@ def _mark(file: Path) -> str:
     """Changes with a file's content: whoever sets its time back changes the inode's own time."""
     at = file.stat()
     return f"{at.st_dev}:{at.st_ino}:{at.st_size}:{at.st_mtime_ns}:{at.st_ctime_ns}"
+
+
+def _is_settled(file: Path) -> bool:
+    """Whether what is written now gives a file another time: some disks count in seconds."""
+    return time.time() - file.stat().st_ctime > _SETTLED_S
 
 
 def _read(file: Path) -> str:
