@@ -213,6 +213,22 @@ def totals(seen: Mapping[tuple[str, str], int]) -> dict[str, Any]:
     return {"put_stages": stages, "put_else": puts - stages, "others": others, "detail": detail}
 
 
+KINDS = ("PUT", "GET", "LIST", "DELETE")
+
+
+def by_kind(found: Mapping[str, Any]) -> Iterator[str]:
+    """What was measured, one number a line, and its requests as a table, by purpose and kind."""
+    yield from (f"{name:16}{value}" for name, value in found.items() if name != "detail")
+    if "detail" not in found:
+        return
+    detail: Mapping[str, Mapping[str, int]] = found["detail"]
+    yield "".join((f"{'':16}", *(f"{kind:>8}" for kind in KINDS)))
+    for what, counts in detail.items():
+        yield "".join((f"{what:16}", *(f"{counts.get(kind, 0):>8,}" for kind in KINDS)))
+    whole = [sum(counts.get(kind, 0) for counts in detail.values()) for kind in KINDS]
+    yield "".join((f"{'all':16}", *(f"{count:>8,}" for count in whole)))
+
+
 class Slow:
     """Objects of which every request takes 30 ms."""
 
@@ -419,7 +435,7 @@ def main() -> None:
         "sweep": sweep,
     }
     if given.what != "all":
-        print(json.dumps(measures[given.what](*given.numbers), indent=1))
+        print(*by_kind(measures[given.what](*given.numbers)), sep="\n")
         return
     found = {name: measure() for name, measure in measures.items()}
     print(json.dumps(found, indent=1))

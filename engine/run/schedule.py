@@ -14,6 +14,8 @@ WORTH = 1.15  # loads that a worker must have before it, to be made
 EARLY = 0.5  # of the common end: a group that ends before it can spare workers
 SLICES = 16  # of the common end, that one unit may take
 LEAST_S = 5.0  # of work in one unit: cutting and merging cost a write and a read each
+READ_S = 0.03  # to read one shard that a unit is made from
+READING = 0.05  # of a unit's time, at most, that goes with reading them one after another
 FIRST = 8  # samples of the first units, while nobody knows how long one takes
 ASK = 4.0  # loads that a worker must have before it, for a machine to be asked for
 
@@ -102,6 +104,7 @@ class Pace:
     places: int  # units that all of its workers can hold at once
     beside: int = 1  # of these, in one worker
     horizon_s: float = 0.0
+    least_s: float = LEAST_S  # of work in one unit
 
 
 def portion(left: int, whole: int, pace: Pace) -> int:
@@ -115,13 +118,18 @@ def portion(left: int, whole: int, pace: Pace) -> int:
     if pace.sample_s <= 0:
         return whole
     if not pace.measured:
-        fair = FIRST if whole * pace.sample_s > 4 * LEAST_S else whole
+        fair = FIRST if whole * pace.sample_s > 4 * pace.least_s else whole
         return min(whole, fair)
     share = left / (2 * max(1, pace.places))
-    slice_s = max(LEAST_S, pace.horizon_s / SLICES) if pace.horizon_s else math.inf
-    least = LEAST_S / pace.sample_s / pace.beside
+    slice_s = max(pace.least_s, pace.horizon_s / SLICES) if pace.horizon_s else math.inf
+    least = pace.least_s / pace.sample_s / pace.beside
     fair = math.ceil(max(1.0, least, min(share, slice_s / pace.sample_s)))
     return whole if 4 * fair > 3 * whole else fair
+
+
+def least_s(inputs: int) -> float:
+    """Seconds of work that a unit has at the least which reads so many shards."""
+    return max(LEAST_S, inputs * READ_S / READING)
 
 
 def even_part(whole: int, sample_s: float, most_s: float) -> int:

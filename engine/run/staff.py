@@ -19,6 +19,7 @@ from medgen.engine.run.schedule import (
     demands,
     even_part,
     horizon_s,
+    least_s,
     might_spare,
     portion,
     rank,
@@ -242,7 +243,12 @@ class Staff:
         workers = max(1, len(self.crew.groups[group]))
         sample_s = self.speeds.sample_s(group) * len(unit.targets)
         return Pace(
-            sample_s, self.speeds.is_measured(group), workers * beside, beside, self.horizon
+            sample_s,
+            self.speeds.is_measured(group),
+            workers * beside,
+            beside,
+            self.horizon,
+            least_s(len(unit.inputs)),
         )
 
     def _standing(self, name: str, now: float, stuck: Sequence[Out]) -> Standing:

@@ -41,7 +41,7 @@ from medgen.engine.run.receipts import Written, elsewhere, receipt_of
 from medgen.engine.run.together import record_identities, together_of
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.connect import connect
-from medgen.engine.store.glance import glance
+from medgen.engine.store.glance import glance, is_there
 from medgen.engine.store.layout import StagePlace, part
 from medgen.engine.store.mirror import fetch_all
 from medgen.engine.store.objects import Objects
@@ -299,9 +299,9 @@ class StageWorker(ABC):
     def _found(self, target: Target, unit: Unit, start: float) -> Receipt | None:
         node = self.node(target)
         stage = self.stage(target, unit)
-        several = len(unit.targets) > 1
-        if several and stage.path(unit.shard, target.revision) not in self._seen.walk(
-            stage.place.folder
+        path = stage.path(unit.shard, target.revision)
+        if len(unit.targets) > 1 and not is_there(
+            self._seen, path, pack_of_shard(self._pack_name(unit))
         ):
             return None  # one listing for all of them
         try:

@@ -29,7 +29,7 @@ class Glance:
         self.delete, self.remove, self.note = objects.delete, objects.remove, objects.note
         self._lock = threading.Lock()
         self._seen: set[PackPlace] = set()
-        self._identified: set[PackPlace] = set()  # where it was looked into packs of identities
+        self._looked: dict[str, set[PackPlace]] = {}  # by how names of packs begin: where it was
         self._editions: dict[tuple[str, str], list[str]] = {}
         self._first: dict[str, str] = {}  # the key that was asked for before all others, by stage
         self._plain: dict[str, frozenset[str]] = {}  # keys with a folder, by stage
@@ -48,11 +48,26 @@ class Glance:
         if of not in self._editions:
             with self._lock:
                 plain = self._may_be_plain(stage, key)
-                self._objects.look(stage, key, self._identified, IDENTITIES)
+                self._look_into(stage, key, IDENTITIES)
             names = self._objects.inner.names(folder) if plain else []
             packed = first_names(self._objects.paths_in_packs(stage, key), folder)
             self._editions[of] = sorted({*names, *packed})
         return self._editions[of]
+
+    def has(self, path: str, kind: str) -> bool:
+        """Whether an object is there, where it is in a pack in one whose name begins so."""
+        of = stage_and_key(path)
+        if of is None or of in self._paths:
+            return path in self.walk(path.rpartition("/")[0])
+        with self._lock:
+            plain = self._may_be_plain(*of)
+            self._look_into(*of, kind)
+        if path in self._objects.paths_in_packs(*of):
+            return True
+        return plain and path in self._objects.inner.walk(StagePlace(*of).folder)
+
+    def _look_into(self, stage: str, key: str, kind: str) -> None:
+        self._objects.look(stage, key, self._looked.setdefault(kind, set()), kind)
 
     def walk(self, folder: str) -> list[str]:
         """See `Objects.walk`."""
@@ -90,6 +105,13 @@ def names_of_editions(objects: Objects, stage: str, key: str) -> list[str]:
     if isinstance(objects, Glance):
         return objects.editions(stage, key)
     return objects.names(StagePlace(stage, key).folder)
+
+
+def is_there(objects: Objects, path: str, kind: str) -> bool:
+    """Whether an object is there, by listings; `kind` is how the names of packs with it begin."""
+    if isinstance(objects, Glance):
+        return objects.has(path, kind)
+    return path in objects.walk(path.rpartition("/")[0])
 
 
 def note_on(objects: Objects, path: str) -> str:

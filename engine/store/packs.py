@@ -52,7 +52,7 @@ class PackedObjects:
         """Nothing is read yet."""
         self.inner, self.url = inner, inner.url
         self._lock = threading.RLock()
-        self._keeping = threading.Lock()  # of windows, which threads of a look fill, too
+        self._keeping = threading.Lock()  # of windows, which threads fill that read beside a look
         self._stages: set[str] = set()  # that have packs
         self._asked = -_KNOWN_S  # when that was looked for
         self._keys: dict[PackPlace, frozenset[str]] = {}
@@ -313,10 +313,7 @@ class PackedObjects:
             self._take_in(place, dict(zip(fresh, threads.map(self._load, fresh), strict=True)))
 
     def _load(self, path: str) -> list[Entry]:
-        end = self.inner.read_end(path, _END)
-        found = entries_of(end, path)
-        if len(end) < _END:  # this is all of it
-            self._keep(path, 0, end)
+        found = entries_of(self.inner.read_end(path, _END), path)
         if isinstance(found, int):
             found = entries_of(self.inner.read_end(path, found), path)
         return found if isinstance(found, list) else []

@@ -22,7 +22,7 @@ from benchmarks.schedule import (
 from medgen.engine.run.driver import LOOK_EVERY_S, Driver, Options
 from medgen.engine.run.options import START_S
 from medgen.engine.run.pool import Outcome, Target
-from medgen.engine.run.schedule import Standing, can_spare
+from medgen.engine.run.schedule import Pace, Standing, can_spare, least_s, portion
 from medgen.engine.run.speeds import Speed, Speeds, temper_guesses
 from medgen.engine.run.staff import SLOW_START
 from medgen.engine.run.survey import Todo
@@ -40,6 +40,14 @@ def test_a_sweep_ends_near_the_least_time_that_its_machines_allow(
 ) -> None:
     case = Case(gpus, sigma, gangs=gangs, systems=8, samples=1280)
     assert run(case, seed=1).ratio < limit
+
+
+def test_the_last_units_are_no_smaller_than_what_they_read_is_worth() -> None:
+    last = {"left": 64, "whole": 64}
+    ones = Pace(5.0, True, places=64, least_s=least_s(1))
+    several = Pace(5.0, True, places=64, least_s=least_s(25))
+    assert portion(**last, pace=ones) == 1, "five seconds"
+    assert portion(**last, pace=several) == 3, "fifteen, for 25 reads of 30 ms"
 
 
 def test_three_times_as_many_systems_as_places_do_not_take_turns_at_loading() -> None:

@@ -19,7 +19,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.run.repair import damaged_stages, quarantine
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
-from medgen.engine.store.glance import glance, names_of_editions
+from medgen.engine.store.glance import glance, is_there, names_of_editions
 from medgen.engine.store.pack_layout import PackPlace
 from medgen.engine.store.packs import (
     PackedObjects,
@@ -126,6 +126,21 @@ def test_editions_are_found_without_a_look_into_packs_of_rows() -> None:
     counted.seen.clear()
     seen = glance(PackedObjects(counted))
     assert [names_of_editions(seen, "score", key) for key in "abc"] == [["e"], ["f"], []]
+    assert counted.seen["packs", "GET"] == 2, "the keys and the one pack"
+
+
+def test_a_shard_is_looked_for_in_no_pack_of_another() -> None:
+    counted = CountedObjects()
+    writer, together = PackedObjects(counted), Together(PLACE, ("a", "b"))
+    paths = [f"stages/score/a/e/shard-{n:02d}.arrow" for n in range(20)]
+    for n, path in enumerate(paths):
+        create_together(writer, together, f"shard-{n:02d}", {path: b"rows"}, {})
+    alone = "stages/score/b/e/shard-03.arrow"
+    writer.create(alone, b"written by itself")
+    counted.seen.clear()
+    seen = glance(PackedObjects(counted))
+    other = "stages/score/b/e/shard-04.arrow"
+    assert [is_there(seen, path, "shard-03") for path in (paths[3], alone, other)] == [1, 1, 0]
     assert counted.seen["packs", "GET"] == 2, "the keys and the one pack"
 
 
