@@ -32,19 +32,30 @@ _SECRET_FILE = re.compile(
     r"credential|secret|passw(or)?d|passphrase|(auth|access|api|bearer|hf|hub)[-_]?token"
     r"|(^|[-_.])tokens?\.[^.]*$|(api|private|access|ssh|service)[-_]?key|kube-?config|kubelet"
     r"|service[-_]?account|(^|[-_.])(env|netrc|pgpass|htpasswd|keyfile|keystore|vault)\b"
-    r"|^id_(rsa|dsa|ecdsa|ed25519)|docker-?config|oauth",
+    r"|^id_(rsa|dsa|ecdsa|ed25519)|docker-?config|oauth|(^|[-_.])(keys?|auth)\.(json|ya?ml|toml)$",
     re.IGNORECASE,
 )
 _SECRET_TEXT = {
-    "a private key": rb"-----BEGIN [A-Z ]*PRIVATE KEY",
+    "a private key": rb"-----BEGIN [A-Z ]*PRIVATE KEY|AGE-SECRET-KEY-1",
     "a cluster's key": rb"client-key-data|\"auths\"\s*:",
     "a key of AWS": rb"\b(AKIA|ASIA)[0-9A-Z]{16}\b|aws_secret_access_key\s*[=:]\s*[^\s$]",
+    "a key of a storage account": rb"\bAccountKey=[\w+/]{40}|[?&]sig=[\w%+/-]{20}",
+    "a signed token": rb"\beyJ[\w-]{16,}\.eyJ[\w-]{16,}\.[\w-]{16}|\bya29\.[\w-]{20}",
+    "a webhook": rb"hooks\.slack\.com/services/T\w+/B\w+/\w{8}",
+    "a header with a token": rb"\bBearer [A-Za-z0-9._~+/-]{24}",
     "an access token": (
         rb"\b(gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{22}|glpat-[\w-]{20}|hf_[A-Za-z0-9]{30}"
-        rb"|sk-[A-Za-z0-9_-]{32}|xox[abprs]-[\w-]{10})"
+        rb"|sk-[A-Za-z0-9_-]{32}|xox[abprs]-[\w-]{10}|AIza[\w-]{35}|gsk_\w{40}|(xai|nvapi|pplx)-[\w-]{40}"
+        rb"|r8_\w{30}|npm_\w{36}|pypi-AgE[\w-]{30}|[sr]k_live_\w{20}|dapi[0-9a-f]{32})"
     ),
     "a password in a URL": rb"[a-z][a-z0-9+.-]*://[^\s/:@{}$<>\"']+:[^\s/:@{}$<>\"']+@[\w.-]+",
 }
+# In a configuration a field that is named for one; a variable's name stands behind `$`.
+_SECRET_FIELD = re.compile(
+    rb"^[\s{,-]*[\"']?(api[-_]?key|(access|auth|api)[-_]?token|passw(or)?d|passwd|client[-_]?secret"
+    rb"|secret[-_]?key|private[-_]?key)[\"']?\s*[:=]\s*[\"']?[^\s\"'$#{<\[]{8}",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +188,10 @@ def _refuse_secrets(content: Mapping[str, bytes]) -> None:
         for what, pattern in () if ours else _SECRET_TEXT.items():
             if re.search(pattern, data):
                 raise ConfigError(f"{path} holds {what} and is not uploaded")
+        config = not ours and path.endswith((".yaml", ".yml", ".json", ".toml"))
+        if config and path != RUN_FILE and (field := _SECRET_FIELD.search(data)):
+            named = field[1].decode()
+            raise ConfigError(f"{path} writes out a {named} and is not uploaded; name a variable")
         if name := next((n for n, value in values.items() if value in data), None):
             raise ConfigError(f"{path} holds the value of {name}; name the variable instead")
 

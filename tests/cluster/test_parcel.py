@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,7 @@ STAYS_HERE = [
     ".vscode/settings.json", "oauth.json", "notebook.ipynb", "patients.csv", "rows.parquet",
     "shard.arrow", "samples.jsonl", "scan.dcm", "scan.nii.gz", "picture.png", "model.safetensors",
     "weights.bin", "model.pt", "data.npz", "dump.sql", "notes.txt", "README", "run.sh", "lib.so",
+    "auth.json", "gcp-key.json", "private.key.yaml", "keys.toml",
     "code.pyc", "archive.zip", "terraform.tfvars", "cache.db", ".ipynb_checkpoints/mine.py",
     "application.properties", "my.cnf", "wp.ini", "page.html", "letter.docx", "results.xlsx",
 ]  # fmt: skip
@@ -145,11 +147,46 @@ def test_what_must_not_travel_is_refused_by_name(tmp_path: Path, name: str) -> N
         "key: sk-" + "a1" * 20,
         "store: https://user:geheim@host/path",
         "hook: xoxb-" + "1" * 12,
+        "key: AIza" + "Sy0_-" * 7,
+        "key: gsk_" + "a1" * 26,
+        "key: xai-" + "a1" * 40,
+        "key: nvapi-" + "a1" * 32,
+        "key: r8_" + "a1" * 18,
+        "key: npm_" + "a1" * 18,
+        "key: dapi" + "0a" * 16,
+        "key: rk_live_" + "a1" * 12,
+        "store: AccountName=x;AccountKey=" + "aB3/" * 20 + "==;",
+        "store: https://x.blob.core.windows.net/c?sv=2026&sig=" + "aB3%2F" * 6,
+        "say: eyJhbGciOiJIUzI1NiIsInR5" + ".eyJzdWIiOiIxMjM0NTY3ODkwIn0." + "aB3_" * 8,
+        "hook: https://hooks.slack.com/services/" + "T01/B01/" + "a1" * 12,
+        "headers: {Authorization: Bearer " + "a1b2" * 8 + "}",
+        "age: AGE-SECRET-KEY-1" + "Q" * 30,
     ],
 )
 def test_a_secret_in_a_file_is_found_by_its_form(tmp_path: Path, text: str) -> None:
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"mine\.yaml holds .* is not uploaded"):
+        packed(tmp_path, "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("endpoint:\n  api_key: 0123456789abcdef\n", True),
+        ('{"Password": "hunter2-hunter2"}', True),
+        ("client-secret = 'abcdefgh12'", True),
+        ("api_key: $MY_KEY_OF_THE_CLUSTER\n", False),
+        ("api_key_env: MY_KEY_OF_THE_CLUSTER\n", False),
+        ("password: null\npasswords: are not for here\n", False),
+        ('{"password": {"type": "string"}}', False),
+    ],
+)
+def test_a_field_that_is_named_for_a_key_is_not_written_out(
+    tmp_path: Path, text: str, refused: bool
+) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    expected = pytest.raises(ConfigError, match="writes out a") if refused else nullcontext()
+    with expected:
         packed(tmp_path, "mine.yaml")
 
 
