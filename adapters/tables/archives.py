@@ -21,8 +21,17 @@ _MOST_MEMBERS = 5_000_000
 _MOST_OPEN = 32  # archives; a set of many is read from the first to the last
 _LONGEST_FIELDS = 2**20  # bytes of a tar's fields for one member; a name has some hundred
 _LOOKED_AT = 100_000  # members, for one that may be meant
-_MOST_UNPACKED, _ALWAYS_ALLOWED = 20, 2**30  # times the packed size; bytes
+_MOST_UNPACKED, _ALWAYS_ALLOWED = 20, 2**28  # times the packed size; bytes
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+
+# What else is found under an archive's name, by its first bytes.
+_FOREIGN = {
+    b"7z\xbc\xaf": "a 7z archive; pack it as zip or tar",
+    b"Rar!": "a rar archive; pack it as zip or tar",
+    b"\xfd7zX": "packed with xz; pack it with gzip or zstd",
+    b"vers": "a pointer of Git LFS; fetch what it stands for (`git lfs pull`)",
+    b"<": "a web page; was the address right, and did one have to log in?",
+}
 
 
 class Archive(Protocol):
@@ -136,6 +145,9 @@ class Archives:
                 file = target
             return Tar(file, archive)
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError) as err:
+            for sign, what in _FOREIGN.items():
+                if begins.startswith(sign):
+                    raise FaultyContent(f"archive {archive!r} is {what}") from err
             raise FaultyContent(f"archive {archive!r} is damaged ({err})") from err
 
 

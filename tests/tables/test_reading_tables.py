@@ -297,6 +297,26 @@ def test_links_in_a_tar_do_not_exist(tmp_path: Path) -> None:
     assert "is damaged" in fault(tmp_path, images, {"i": "1.png"})
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"7z\xbc\xaf'\x1c" + bytes(100), "a 7z archive"),
+        (b"Rar!\x1a\x07\x00" + bytes(100), "a rar archive"),
+        (b"\xfd7zXZ\x00" + bytes(100), "packed with xz"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a pointer of Git LFS"),
+        (b"<html>Log in</html>", "a web page"),
+        (b"", "damaged (empty file)"),
+        (bytes(100), "damaged"),
+    ],
+)
+def test_what_is_no_archive_is_told_for_what_it_is(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "t.zip").write_bytes(content)
+    found = fault(tmp_path, {"images": [{"of": "i", "in": "t.zip"}]}, {"i": "1.png"})
+    assert f"archive 't.zip' is {said}" in found
+
+
 def test_a_sparse_member_of_a_tar_is_refused(tmp_path: Path) -> None:
     """It claims a hundred tebibytes, which would be unpacked onto the disk."""
     fields = {"major": "1", "minor": "0", "name": "r.jsonl", "realsize": str(100 * 2**40)}
