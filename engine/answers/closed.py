@@ -53,6 +53,15 @@ def fault_of(sample: Sample) -> str:
     return reference_fault(sample.reference_text or "", sample.choices, closed_task(sample))
 
 
+def right_options(sample: Sample) -> tuple[int, ...]:
+    """Where the right options stand, from 0, however it is said; empty where nobody can tell."""
+    if sample.reference_choices or closed_task(sample) != CHOICE or not sample.choices:
+        return sample.reference_choices
+    found = read_reference(sample.reference_text or "", sample.choices)
+    keys = [option.key for option in options_of(sample.choices).each]
+    return (keys.index(found.answer),) if found.answer in keys else ()
+
+
 def answers_right(sample: Sample, text: str) -> bool | Reading:
     """Whether a reply is the closed sample's reference; a reading where nobody can tell."""
     if not sample.reference_choices:

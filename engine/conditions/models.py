@@ -8,8 +8,7 @@ from functools import partial
 
 from PIL import Image as Pillow
 
-from medgen.engine.answers.choice import read_reference
-from medgen.engine.answers.closed import CHOICE, closed_task
+from medgen.engine.answers.closed import CHOICE, closed_task, fault_of, right_options
 from medgen.engine.answers.forms import canonical
 from medgen.engine.answers.options import options_in, options_of
 from medgen.engine.conditions.donors import Donors
@@ -95,15 +94,11 @@ def _list_anew(instruction: str, words: Sequence[str], new: Sequence[str]) -> st
 
 def _right_ones(sample: Sample) -> tuple[int, ...] | str:
     """Where the right options stand, or why nobody can tell."""
-    if sample.reference_choices:
-        return sample.reference_choices
+    if right := right_options(sample):
+        return right
     if closed_task(sample) != CHOICE or not sample.choices:
         return "there are no options to shuffle"
-    found = read_reference(sample.reference_text or "", sample.choices)
-    keys = [option.key for option in options_of(sample.choices).each]
-    if found.answer not in keys:
-        return f"the right option cannot be told: {found.reason}"
-    return (keys.index(found.answer),)
+    return f"the right option cannot be told: {fault_of(sample)}"
 
 
 def _derangement(count: int, seed: str) -> list[int]:

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from medgen.engine.answers.closed import right_options
 from medgen.engine.chat.odds import stored_odds
 from medgen.engine.data import Prediction, Sample
 from medgen.engine.plan.plan import Node
@@ -78,7 +79,7 @@ class _Items:
         if odds is None or len(odds) != len(sample.choices):
             self.without += 1
             return
-        (right,) = sample.reference_choices
+        (right,) = right_options(sample)
         top = max(range(len(odds)), key=odds.__getitem__)
         self.confidence.append(odds[top])
         self.right.append(float(top == right))
@@ -162,7 +163,7 @@ def _answers(reader: RunReader, systems: Sequence[str]) -> Iterator[tuple[str, S
         samples: Mapping[str, Sample] = {
             s.id: s
             for s in reader.benchmark.samples_in_words(shard)
-            if s.asks in ("choice", "preference") and len(s.reference_choices) == 1
+            if s.asks in ("choice", "preference") and len(right_options(s)) == 1
         }
         for system in systems if samples else ():
             for prediction in reader.predictions(system, shard):

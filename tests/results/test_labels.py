@@ -221,6 +221,24 @@ def test_probabilities_that_were_asked_for_and_not_given_are_said(logprobs, rows
     assert calibration_table(found).num_rows == rows
 
 
+def test_a_right_option_that_stands_as_text_counts_in_calibration_too(tmp_path) -> None:
+    """MedGEN-Bench says it in words: its choices had no row at all."""
+    unsaid = {"reference_choices": (), "choices": ("A. normal", "B. mass", "C. cyst")}
+    texts = ("B. mass", "C", "D. none of these")
+    samples = [ask(n, 0, reference_texts=(text,), **unsaid) for n, text in enumerate(texts)]
+    details = {"options": [0.2, 0.7, 0.1]}
+    reader = run(
+        tmp_path,
+        samples,
+        lambda system, s: Prediction(s.id, text="B", details=details),
+        "choice_accuracy",
+    )
+    (row,) = calibration_rows(reader)
+    assert (row.n, row.without, row.accuracy) == (2, 0, 0.5)
+    first, second = 0.2**2 + 0.3**2 + 0.1**2, 0.2**2 + 0.7**2 + 0.9**2
+    assert row.brier == pytest.approx((first + second) / 2)
+
+
 def test_the_calibration_of_a_run(tmp_path) -> None:
     samples = [ask(n, 0) for n in range(4)]
     odds = {"s000": [0.9, 0.1, 0], "s001": [0.2, 0.8, 0], "s002": [0.6, 0.3, 0.1]}
