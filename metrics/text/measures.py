@@ -20,7 +20,16 @@ _NUMBER = re.compile(
 )
 _SHARE = re.compile(r"(?<![\d/.])([1-9])/([2-9]|10)(?![\d/])")  # a half, and the like
 # What is not said to be it.
-_OTHER = re.compile(r"\b(?:not|rather than|instead of|if)\s(?:[^,.;]|[.,](?=\d))*")
+_OTHER = re.compile(
+    r"(?:\b(?:not|nicht|pas|n\u00e3o|\u043d\u0435|rather than|instead of|if)\s|\u4e0d\u662f)"
+    r"(?:(?!\b(?:but|sondern|sino|mais|mas|\u0430)\b|\u800c\u662f)[^,.;\uff0c\u3002]|[.,](?=\d))*"
+)
+_WARMTH = re.compile(
+    r"(?<=\d)\s*(?:\u00b0|deg(?:ree)?s?|grados?|grad|degr\u00e9s?|gradi?)\s?(c|f)(?:elsius|ahrenheit)?\b"
+)
+# What makes of a bare number and the one beside it two sizes, or ends, of one thing.
+_JOINT = re.compile(r"\s*(?:x|\u00d7|\*|/|by|and|or|to|,|\u00b1|\+-)?\s*")
+_SUMMED = re.compile(r"\s*(?:(?P<and>and|und|y|et|e)\s+)?")
 _RANGE = re.compile(
     r"(?<![\w.])\d[\d.]{0,20}(?:[a-z%\u00b0\u03bc]{1,5})?-\d[\d.]{0,20}\s?[a-z%\u00b0\u03bc]{0,5}"
 )
@@ -96,10 +105,10 @@ def read_number(text: str, unit: str) -> float | str:
     (`medgen.engine.answers.forms.canonical`). A bound ("< 5 mm") and a range are no measurement.
     """
     text = _OTHER.sub("", _SHARE.sub(_share, canonical(plain_words(text[:20_000]))))
-    text = _RANGE.sub("", text)
+    text = _RANGE.sub("", _WARMTH.sub("\u00b0\\1", text))
     stated = list(_INTRO.finditer(text))
     for part in (text[stated[-1].end() :] if stated else "", text):
-        found = {_in_unit(m[1], m[2] or "", unit) for m in _NUMBER.finditer(part)}
+        found = _quantities(part, unit)
         values = {value for value in found if value is not None}
         if len(values) == 1:
             return values.pop()
@@ -110,6 +119,66 @@ def read_number(text: str, unit: str) -> float | str:
     return "another unit" if found else "no number"
 
 
+def _quantities(text: str, unit: str) -> list[float | None]:
+    """What the text measures, in the unit; None of what is in a unit that measures another thing.
+
+    "2 years 3 months" is one. Beside a number with a unit of the kind that is wanted, one without
+    ("segment 6") counts another thing, unless the two stand as one ("5 x 7 mm").
+    """
+    numbers = list(_NUMBER.finditer(text))
+    measured = [_is_measured(number, unit) for number in numbers]
+    if any(measured):
+        numbers = [
+            number
+            for at, number in enumerate(numbers)
+            if measured[at]
+            or _kind(number) is not None
+            or any(
+                measured[other] and _stand_together(text, number, numbers[other])
+                for other in (at - 1, at + 1)
+                if 0 <= other < len(numbers)
+            )
+        ]
+    found: list[float | None] = []
+    for at, number in enumerate(numbers):
+        value = _in_unit(number[1], number[2] or "", unit)
+        if at and value is not None and _goes_on(text, numbers[at - 1], number):
+            found[-1] = (found[-1] or 0.0) + value
+        else:
+            found.append(value)
+    return found
+
+
+def _is_measured(number: re.Match[str], unit: str) -> bool:
+    """Whether a number stands in the unit that is wanted, or in one of its kind."""
+    wanted = unit_of(unit)
+    if wanted is None:
+        return bool(unit) and number[2] == unit.casefold()
+    return _kind(number) == wanted[0]
+
+
+def _kind(number: re.Match[str]) -> str | None:
+    known = unit_of(number[2] or "")
+    return known[0] if known else None
+
+
+def _stand_together(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
+    first, second = sorted((one, other), key=lambda number: number.start())
+    end = first.end() if first[2] and _kind(first) else first.end(1)
+    return bool(_JOINT.fullmatch(text, end, second.start()))
+
+
+def _goes_on(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
+    """Whether a number goes on with the one before it, in a smaller unit of one kind."""
+    between = _SUMMED.fullmatch(text, one.end(), other.start())
+    large, small = unit_of(one[2] or ""), unit_of(other[2] or "")
+    if not between or not large or not small or large[0] != small[0]:
+        return False
+    if between["and"] and large[0] not in ("time", "age"):  # "2 cm and 5 mm" are two things
+        return False
+    return 0 <= float(other[1]) * small[1] < large[1]
+
+
 def _in_unit(digits: str, given: str, wanted: str) -> float | None:
     try:
         value = float(digits)
@@ -117,10 +186,23 @@ def _in_unit(digits: str, given: str, wanted: str) -> float | None:
         return None
     ours, theirs = unit_of(given), unit_of(wanted)
     if ours is not None and theirs is not None:
+        value, ours = _as_warm(value, ours, theirs)
         value = value * ours[1] / theirs[1] if ours[0] == theirs[0] else math.nan
     elif ours is not None and wanted:
         return None
     return value if math.isfinite(value) else None
+
+
+def _as_warm(
+    value: float, ours: tuple[str, float], theirs: tuple[str, float]
+) -> tuple[float, tuple[str, float]]:
+    """A temperature in the scale that is wanted: the only units without a common zero."""
+    kinds = ours[0], theirs[0]
+    if kinds == ("warmth in Fahrenheit", "warmth"):
+        return (value - 32) / 1.8, theirs
+    if kinds == ("warmth", "warmth in Fahrenheit"):
+        return value * 1.8 + 32, theirs
+    return value, ours
 
 
 def _share(found: re.Match[str]) -> str:

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medgen.engine.answers.blanks import read_blanks
+from medgen.engine.answers.choice import read_choice
 from medgen.engine.answers.dressing import plain_words
 from medgen.engine.answers.forms import canonical
 from medgen.engine.answers.reasoning import part_thoughts
@@ -29,6 +31,8 @@ _SAME = {
         ("\u5426", "\u4e0d\u662f", "\u6ca1\u6709", "\u4e0d", "\u65e0", "\u3044\u3044\u3048"), "no"
     ),
 }
+_CLOSED = ("yes", "no")
+_CLAUSE_END = re.compile("[,.;:!\uff0c\u3002\uff1b\uff01\u3001]")
 _MEANT = ".-+<>=^%/~\u00b1\u00d7\u00b0"  # signs that may be a part of a value
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.IGNORECASE | re.DOTALL)
 _BOXED = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}")
@@ -78,8 +82,27 @@ def answer_in(text: str) -> str:
     return words.strip()
 
 
+def stated_in(answer: str) -> str:
+    """The one short answer that a reply states, as for blanks; empty where it states several."""
+    found = read_blanks(answer, told=True).answer or ""
+    return "" if "\n" in found else found
+
+
+def _yes_or_no(answer: str, reference: str) -> str:
+    """Which of the two a reply says, where the reference is one of them."""
+    if reference not in _CLOSED:
+        return ""
+    key = read_choice(answer, _CLOSED).answer
+    said = dict(zip("ab", _CLOSED, strict=True)).get(key or "", "")
+    return said or _SAME.get(_CLAUSE_END.split(answer, maxsplit=1)[0], "")
+
+
 class ShortAnswer(TextMetric):
     """Equality after `normal`, and the words that both share; the best of the aliases counts.
+
+    What a reply states ("The answer is the lung.", "Answer: lung", a line before its reasons) is
+    compared as well as the whole, and where yes or no is wanted the one that it says ("No, it
+    is not."): the better of them counts.
 
     `token_f1` is SQuAD's (Rajpurkar et al., EMNLP 2016), `token_recall` the share of the
     reference's words that occur, `bleu_1` the clipped precision of single words with the brevity
@@ -112,7 +135,8 @@ class ShortAnswer(TextMetric):
             ours = _words_or_signs(answer)  # signs are an answer where the reference is signs
         if not ours:
             return Score(sample.id, "unparseable", "no word" if answer else "empty")
-        each = [_values(ours, reference) for reference in theirs]
+        said = {ours, normal(stated_in(answer)), *(_yes_or_no(answer, ref) for ref in theirs)}
+        each = [_values(one, reference) for one in said if one for reference in theirs]
         return Score(sample.id, values={n: max(v[n] for v in each) for n in each[0]})
 
     def golden(self) -> Sequence[Golden]:

@@ -54,8 +54,8 @@ _KINDS: Mapping[str, Mapping[str, float]] = {
     "pressure": {"mmhg torr": 1.0, "kpa": 7.50062, "cmh2o": 0.735559},
     "rate": {"bpm beats/min": 1.0},
     "attenuation": {"hu": 1.0},
-    "warmth": {"\u00b0c ℃": 1.0},
-    "warmth in Fahrenheit": {"\u00b0f ℉": 1.0},
+    "warmth": {"\u00b0c ℃ celsius": 1.0},
+    "warmth in Fahrenheit": {"\u00b0f ℉ fahrenheit": 1.0},
 }
 
 

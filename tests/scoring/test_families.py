@@ -122,6 +122,28 @@ def test_short_answers_are_equal_in_all_their_spellings(
     assert one(ShortAnswer(), short(text, *references)).values["equal"] == equal
 
 
+@pytest.mark.parametrize(
+    ("reply", "reference", "equal"),
+    [
+        ("Answer: kidney", "kidney", 1.0), ("The answer is kidney", "kidney", 1.0),
+        ("The answer is the kidney.", "Kidney", 1.0), ("**Final answer:** kidney", "kidney", 1.0),
+        ("答案：肾脏", "肾脏", 1.0), ("Die Antwort ist Niere.", "niere", 1.0),
+        ("kidney\n\nIts cortex is thin on both of the sides.", "kidney", 1.0),
+        ("The answer is 10⁵", "100000", 1.0), ("The answer is -5", "5", 0.0),
+        ("The answer is not kidney", "kidney", 0.0), ("kidney or liver", "kidney", 0.0),
+        ("The answer is kidney or liver", "kidney", 0.0), ("1. kidney\n2. liver", "kidney", 0.0),
+        ("Yes, it is.", "yes", 1.0), ("No, the heart is not enlarged.", "no", 1.0),
+        ("Yes, it is.", "no", 0.0), ("是的，可见。", "yes", 1.0), ("Yes, but no.", "yes", 0.0),
+        ("There is no effusion.", "no", 0.0), ("unknown", "unknown", 1.0), ("yes", "Yes.", 1.0),
+        ("Yes, it is.", "yes, it is", 1.0), ("no", "not", 0.0),
+    ],
+)  # fmt: skip
+def test_what_a_reply_states_is_its_short_answer(reply: str, reference: str, equal: float) -> None:
+    sample = Sample("s", "text", "open-vqa", "CT", "?", reference_texts=(reference,))
+    score = one(ShortAnswer(), Pair(sample, Prediction("s", text=reply)))
+    assert score.values["equal"] == equal
+
+
 def test_the_best_alias_counts() -> None:
     values = one(ShortAnswer(), short("left lung", "heart", "left upper lung")).values
     assert values["token_recall"] == pytest.approx(2 / 3)
