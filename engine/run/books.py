@@ -12,9 +12,12 @@ from medgen.engine.run.faults import FaultPolicy
 from medgen.engine.run.pool import Receipt, Target, Unit, inputs_of, narrow
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.staff import Staff
-from medgen.engine.run.survey import Todo
+from medgen.engine.run.survey import Todo, survey
 from medgen.engine.run.together import declare
+from medgen.engine.store.layout import is_edition
 from medgen.engine.store.shards import Head
+
+Look = Callable[[RunReader], Todo]  # what is left to do
 
 
 @dataclass(slots=True)
@@ -42,7 +45,8 @@ class Books:
         for target in unit.targets:
             inputs = inputs_of(self.reader.plan.nodes[target.key], unit)
             read = {place: one.sha256 for place, one in inputs.items()}
-            head = Head(told[target.key].sha256, read, told[target.key].identity)
+            said = told[target.key]
+            head = None if said.stood else Head(said.sha256, read, said.identity)
             self.reader.note_commit(target.key, unit.shard, target.revision, head)
 
     def note_found(self, node: Node, shard: int, revision: int) -> bool:
@@ -95,13 +99,23 @@ class Books:
         parts = stage.parts(unit.shard, target.revision, made_from)
         return tuple(sorted(parts.spans())) if parts.name in known else ()
 
-    def look_again(self, receipts: Sequence[Receipt], look: Callable[[RunReader], Todo]) -> None:
+    def look_again(self, receipts: Sequence[Receipt], look: Look) -> None:
         """Rows are to be of another edition: what is to do is found anew."""
         for receipt in receipts:
             self.reader.pin(receipt.key, receipt.edition)
         self.todo.adopt(look(self.reader))
         self.declare()
         self.note_editions()
+
+    def confirm(self, reader: RunReader) -> Todo:
+        """What is missing by now, or stale: another driver may have made it of older rows.
+
+        In the editions that this run has, whatever lies beneath its recipes by now.
+        """
+        for key, edition in self.todo.editions.items():
+            if is_edition(edition):
+                reader.pin(key, edition)
+        return survey(reader, "nothing", None)
 
     def note_editions(self, every_s: float = 0.0) -> None:
         """Leave in the run's folder which editions it reads and writes; what changed, so often."""

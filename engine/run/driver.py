@@ -11,7 +11,7 @@ from functools import partial
 
 from medgen.engine.errors import StoreError
 from medgen.engine.run.board import Board, Queue
-from medgen.engine.run.books import Books
+from medgen.engine.run.books import Books, Look
 from medgen.engine.run.budget import Budget, Purse, charging, stated_by
 from medgen.engine.run.claims import Claims
 from medgen.engine.run.crew import Crew, Member
@@ -118,7 +118,7 @@ class Driver:
             self.sharing.end()
 
     def _run(self) -> Ending:
-        while not self.board.is_finished() and not self.options.stop():
+        while not self._is_over() and not self.options.stop():
             if self.steering.obey(self.options.orders()):
                 self.moved, self.stale = self.clock(), True
             for group in self.purse.hopeless(self.board):
@@ -138,6 +138,12 @@ class Driver:
             self._close(group)
         self.books.note_editions()
         return Ending(stopped, dict(self.board.failed), self.budget.spent_usd)
+
+    def _is_over(self) -> bool:
+        """Whether nothing is left; where others were at work as well, by another look."""
+        if self.board.is_finished() and self.sharing.met_others():
+            self._survey_again((), self.books.confirm)
+        return self.board.is_finished()
 
     def _share(self) -> None:
         """See what other drivers have done, and go on with it."""
@@ -417,9 +423,9 @@ class Driver:
                 self.tell("identity", outcome.group, label=label, changes=list(receipt.another))
         self._survey_again(outcome.receipts)
 
-    def _survey_again(self, receipts: Sequence[Receipt]) -> None:
-        look = self.options.survey or partial(survey, terms=self.options.terms)
-        self.books.look_again(receipts, look)
+    def _survey_again(self, receipts: Sequence[Receipt], look: Look | None = None) -> None:
+        usual = self.options.survey or partial(survey, terms=self.options.terms)
+        self.books.look_again(receipts, look or usual)
         self.steering.lay_back()
         self.sharing.lay_back()
         before, self.board = self.board, Board(self.plan, self.books.todo)
@@ -433,7 +439,7 @@ class Driver:
         self.board.commit(unit)
         self.desk.note_commit(unit)
         self.touched |= {name for name in self.plan.groups if self.board.has_queue(name)}
-        self.sharing.note_commit(unit)
+        self.sharing.note_commit(unit, receipts)
         self.books.note_editions(NOTE_EVERY_S)
         systems = {s for t in unit.targets for s in self.plan.nodes[t.key].systems}
         self.tell.of_systems(systems, self.board)

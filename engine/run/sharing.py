@@ -18,7 +18,7 @@ from medgen.engine.run.books import Books
 from medgen.engine.run.claims import Claims, Range
 from medgen.engine.run.desk import Desk
 from medgen.engine.run.editions import Terms
-from medgen.engine.run.pool import Target, Unit, join
+from medgen.engine.run.pool import Receipt, Target, Unit, join
 from medgen.engine.run.presence import Presence
 from medgen.engine.stages import stage_kind
 
@@ -160,8 +160,14 @@ class Sharing:
         self._catch_up(taken)
         return bool(taken)
 
-    def note_commit(self, unit: Unit) -> None:
+    def met_others(self) -> bool:
+        """Whether another driver was at work as well since this was asked the last time."""
+        met, self.claims.met = self.claims.met, False
+        return met
+
+    def note_commit(self, unit: Unit, receipts: Iterable[Receipt]) -> None:
         """A unit is committed: a range that is done is given back."""
+        self.claims.met |= any(receipt.stood for receipt in receipts)
         for place in self.ranges_of(unit):
             if place in self.claims.own and not self._is_open(place):
                 self.claims.drop(place)
@@ -239,7 +245,6 @@ class Sharing:
         self.books.reader.look_anew()
         for key, node in self.board.plan.nodes.items():
             if (key in keys or moved & set(node.upstream)) and (found := self._found(key)):
-                self.claims.met = True
                 moved.add(key)
                 self.tell(key, found)
 
@@ -254,7 +259,10 @@ class Sharing:
         for shard in self.board.open_shards(key):
             target = self.books.todo.targets[key][shard]
             revision = listing.revisions.get(shard, -1)
-            if revision >= target.revision and self.books.note_found(node, shard, revision):
+            if revision < target.revision:
+                continue
+            self.claims.met = True
+            if self.books.note_found(node, shard, revision):
                 self.board.note_found(key, shard)
                 found.append(shard)
         return found

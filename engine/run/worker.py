@@ -309,12 +309,13 @@ class StageWorker(ABC):
         except (FileNotFoundError, CorruptError):  # whoever writes over the latter is told
             return None
         said = labels(table)
-        if said.get("inputs") != self.labels(node, unit, target)["inputs"]:
-            return None
+        # Of other inputs: the driver learns that it is stale, and nothing is paid for in vain.
+        stood = said.get("inputs") != self.labels(node, unit, target)["inputs"]
         seconds, who = time.monotonic() - start, str(said.get("identity", ""))
         written = Written(stage.place.edition, seconds, sha256=digest, identity=who)
         counted = receipt_of(node, unit, table, written)
-        return replace(counted, cost_usd=0.0, prompt_tokens=0, completion_tokens=0, cached_tokens=0)
+        counted = replace(counted, cost_usd=0.0, prompt_tokens=0, completion_tokens=0)
+        return replace(counted, cached_tokens=0, stood=stood)
 
     def _commit(self, unit: Unit, target: Target, table: pa.Table, start: float) -> Receipt:
         node, stage = self.node(target), self.stage(target, unit)
@@ -327,13 +328,12 @@ class StageWorker(ABC):
         table = label(table, self.labels(node, unit, target))
         if self.is_owed(node, table):
             stage.note_owed(unit.shard, target.revision)
-        size, digest = stage.write(unit.shard, table, target.revision)
+        sealed = stage.seal(unit.shard, table, target.revision)
+        stood = not stage.publish(sealed)
         if unit.merge:
             self._parts(node, unit, target).drop()
-        took = time.monotonic() - start
-        held = self.identity(node)
-        written = replace(written, size=size, sha256=digest, identity=held, seconds=took)
-        return receipt_of(node, unit, table, written)
+        receipt = self._receipt_of(unit, target, table, sealed, stood)
+        return replace(receipt, seconds=time.monotonic() - start)
 
     def _commit_together(
         self, unit: Unit, tables: Mapping[Target, pa.Table], start: float
@@ -402,7 +402,7 @@ class StageWorker(ABC):
         head = stage.head(unit.shard, target.revision) if stood else sealed.head
         held, size = self.identity(node), len(sealed.data)
         written = Written(stage.place.edition, 0.0, size, sha256=head.sha256, identity=held)
-        return receipt_of(node, unit, table, written)
+        return replace(receipt_of(node, unit, table, written), stood=stood)
 
     def _record_all(self, unit: Unit, targets: Iterable[Target]) -> None:
         homes = {t: self.home(t, unit) for t in targets}

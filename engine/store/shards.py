@@ -151,10 +151,13 @@ class Stage:
         Returns:
             Bytes, and the sha256 of what stands there now: ours, or what the other wrote.
         """
-        data, name = seal(table), self.path(shard, revision)
-        if not self.objects.create(name, data):
-            return len(data), self.head(shard, revision).sha256
-        return len(data), _seal_and_schema(data, name)[0]
+        sealed = self.seal(shard, table, revision)
+        head = sealed.head if self.publish(sealed) else self.head(shard, revision)
+        return len(sealed.data), head.sha256
+
+    def publish(self, sealed: "Sealed") -> bool:
+        """Put a shard where it is to stand; False: something stood there, and is left as it was."""
+        return self.objects.create(sealed.path, sealed.data)
 
     def note_owed(self, shard: int, revision: int) -> None:
         """Leave a note that the shard, about to be written, has rows to be repeated."""

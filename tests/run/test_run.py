@@ -336,20 +336,20 @@ def test_groups_that_do_not_fit_together_run_one_after_another(objects: Objects)
 def test_a_store_that_cannot_be_written_ends_the_run_and_keeps_what_is_there(
     objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medgen.engine.store.shards import Stage
+    from medgen.engine.store.shards import Sealed, Stage
 
     work = plan(objects)
-    write, written = Stage.write, []
+    publish, written = Stage.publish, list[str]()
 
-    def full_disk(self: Stage, shard: int, table: Any, revision: int = 0) -> int:
+    def full_disk(self: Stage, sealed: Sealed) -> bool:
         if len(written) >= 3:
             raise StoreError("cannot write: no space left on device")
-        written.append(shard)
-        return write(self, shard, table, revision)
+        written.append(sealed.path)
+        return publish(self, sealed)
 
-    monkeypatch.setattr(Stage, "write", full_disk)
+    monkeypatch.setattr(Stage, "publish", full_disk)
     with pytest.raises(StoreError, match="no space left"):
         go(objects, work, LocalPool())
-    monkeypatch.setattr(Stage, "write", write)
+    monkeypatch.setattr(Stage, "publish", publish)
     go(objects, work, LocalPool())
     assert len(predictions(objects, work, "echo")) == 24

@@ -19,7 +19,7 @@ from medgen.engine.run.control import Orders
 from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.events import Event
 from medgen.engine.run.reader import RunReader
-from medgen.engine.run.survey import survey
+from medgen.engine.run.survey import Again, survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects, PosixObjects
 
@@ -44,9 +44,9 @@ def asked(folder: Path) -> Counter[str]:
 class Side(threading.Thread):
     """A driver in a thread of its own."""
 
-    def __init__(self, objects: Objects, work: Plan, **more: Any) -> None:
+    def __init__(self, objects: Objects, work: Plan, again: Again = "outside", **more: Any) -> None:
         super().__init__()
-        self.objects, self.work = objects, work
+        self.objects, self.work, self.again = objects, work, again
         self.events: list[Event] = []
         self.more = {"lease_s": LEASE, "watch": self.events.append, **more}
         self.ending: Ending | None = None
@@ -56,7 +56,7 @@ class Side(threading.Thread):
         reader = RunReader(connect(self.objects.url), self.work)
         take_over(reader)
         reader = reader.anew()
-        todo = survey(reader)
+        todo = survey(reader, self.again)
         self.ending = carry_out(reader, todo, LocalPool(), Options(**self.more))
 
     def done(self) -> int:
@@ -197,3 +197,38 @@ def test_what_one_gives_up_the_other_may_do(objects: Objects, tmp_path: Path) ->
     assert poor.ending.spent_usd <= 9
     assert poor.ending.spent_usd + rich.ending.spent_usd == COUNT, "each sample was paid once"
     assert_whole(objects, work)
+
+
+@pytest.mark.parametrize("shards", [1, 6])
+def test_what_one_scores_of_rows_that_the_other_repeats_is_not_left_stale(
+    objects: Objects, tmp_path: Path, shards: int
+) -> None:
+    (tmp_path / "once").mkdir()
+    manifest = import_benchmark(Lines(4 * shards), objects, ImportOptions("fake", 4))
+
+    def work(pause: str, **more: Any) -> Plan:
+        model = echo(
+            faults={"s0003": "error"},
+            execution={**calls, "once": str(tmp_path / "once"), "pause": pause},
+        )
+        return make_plan(recipe(System("echo", model), **more), manifest)
+
+    calls = {"calls": str(tmp_path / "calls")}
+    reader = RunReader(objects, answered := work("0", metrics=()))
+    carry_out(reader, survey(reader), LocalPool(), Options())
+    judges = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), PAIR)}
+    repeated = work("1.0", judges=judges)
+    assert answered.nodes.keys() < repeated.nodes.keys()
+    repeats = Side(objects, repeated, "errors")
+    while asked(tmp_path)["s0003"] < 2:
+        time.sleep(0.02)
+    scores = Side(objects, repeated)
+    wait_for(scores, repeats)
+    assert scores.events
+    assert_whole(objects, repeated)
+    reader = RunReader(objects, repeated)
+    for node in (n for n in repeated.nodes.values() if n.upstream):
+        tables = [reader.table(node, n) for n in range(shards)]
+        found = {status for t in tables if t is not None for status in t["status"].to_pylist()}
+        assert found == {"ok"}
+    assert set(asked(tmp_path).values()) == {1, 2}
