@@ -223,6 +223,16 @@ def _info(name: str, **fields: Any) -> tarfile.TarInfo:
     return info
 
 
+# A map of one piece of eight bytes, and the piece.
+_HELD = b"1\n0\n8\n".ljust(512, b"\0") + b"12345678"
+
+
+def _sparse(name: str) -> tarfile.TarInfo:
+    fields = {"major": "1", "minor": "0", "name": name, "realsize": str(100 * 2**40)}
+    headers = {f"GNU.sparse.{field}": value for field, value in fields.items()}
+    return _info(name, pax_headers=headers)
+
+
 def outside_tables() -> Iterator[tuple[str, Entry]]:
     """The kind of `outside_tables.TABLES` whose file this takes the place of, and what it is."""
     yield from _texts()
@@ -242,7 +252,10 @@ def _of_packed_tables() -> Iterator[tuple[str, Entry]]:
     twice = _tar(*[(_info("1.json"), b'{"q": "q", "a": "a"}')] * 2)
     yield "table in tar", Entry("table in tar: a table twice", twice, "twice")
     for name, data in {"a page": b"<html>", "cut": twice[:700], "zeros": b"\0" * 20_480}.items():
-        yield "table in tar", Entry(f"table in tar: {name}", data, "damaged|no file fits|twice")
+        said = "damaged|no file fits|twice|a web page"
+        yield "table in tar", Entry(f"table in tar: {name}", data, said)
+    held = _tar((_sparse("1.json"), _HELD))
+    yield "table in tar", Entry("table in tar: a sparse table of 100 TiB", held, "is sparse")
     yield "image pattern", Entry("image pattern: a page", b"<html>", "not an image|picture")
 
 
@@ -261,6 +274,7 @@ def _texts() -> Iterator[tuple[str, Entry]]:
             b'{"q": "' + b"x" * 5_000_000 + b'", "a": "a"}\n',
             "characters|more than|bytes",
         ),
+        "two million blank lines": (b"\n" * 2_000_000, "have nothing in them"),
         "a NUL in the question": (b'{"q": "a\\u0000b", "a": "a"}\n', None),
     }.items():
         yield "jsonl", Entry(f"jsonl: {name}", data, said)
@@ -306,12 +320,19 @@ def _tars() -> Iterator[tuple[str, Entry]]:
     link = _info("1.png", type=tarfile.LNKTYPE, linkname="/etc/passwd")
     soft = _info("1.png", type=tarfile.SYMTYPE, linkname="../../etc/passwd")
     sparse = _info("1.png", type=tarfile.GNUTYPE_SPARSE)
+    long = {"comment": "x" * 2_000_000}
     for name, (data, said) in {
         "a hard link": (_tar((link, b"")), "no member"),
         "a symbolic link": (_tar((soft, b"")), "no member"),
         "a device": (_tar((_info("1.png", type=tarfile.CHRTYPE, devmajor=1), b"")), "no member"),
         "a pipe": (_tar((_info("1.png", type=tarfile.FIFOTYPE), b"")), "no member"),
-        "a sparse file": (_tar((sparse, picture)), "damaged|no member|not a"),
+        "a sparse file": (_tar((sparse, picture)), "damaged|no member|not a|sparse"),
+        "a sparse file of 100 TiB": (_tar((_sparse("1.png"), _HELD)), "is sparse"),
+        "fields of 2 MB": (_tar((_info("1.png", pax_headers=long), picture)), "a header of 2,0"),
+        "a name of 2 MB": (
+            _tar((_info("1" * 2_000_000), picture), format=tarfile.GNU_FORMAT),
+            "a header of 2,0",
+        ),
         "an absolute member": (_tar((_info("/1.png"), picture)), None),
         "a member above its folder": (_tar((_info("../1.png"), picture)), "no member"),
         "a member twice": (
