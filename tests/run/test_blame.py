@@ -22,6 +22,29 @@ def finished(work: Unit) -> Outcome:
     return Outcome("finished", "g", work)
 
 
+def test_a_machine_may_be_lost_many_times_under_a_unit_and_not_for_ever() -> None:
+    policy = FaultPolicy()
+    lost = Outcome("lost", "g", unit(0), trouble=Trouble("the machine is gone"))
+    kinds = [policy.after(lost, 64).kind for _ in range(20)]
+    assert kinds == ["again"] * 19 + ["give_up"]
+    other = Outcome("lost", "g", unit(1), trouble=Trouble("the machine is gone"))
+    assert policy.after(other, 64).kind == "again"  # each unit has losses of its own
+
+
+@pytest.mark.parametrize("between", [0, 1, 11, 12])
+def test_deaths_in_a_row_are_counted_from_the_last_unit_that_was_finished(between: int) -> None:
+    policy = FaultPolicy()
+    kinds = []
+    for shard in range(12 + between):
+        if shard == between and between:
+            policy.after(finished(unit(100)), 64)
+        died = Outcome("crashed", "g", unit(shard), trouble=Trouble("killed"), alone=False)
+        kinds.append(policy.after(died, 64).kind)
+    at = 11 if between in (0, 12) else between + 11
+    assert kinds.index("give_up") == at
+    assert "give_up" not in kinds[:at]
+
+
 def test_a_worker_that_fails_unit_after_unit_is_retired() -> None:
     blame = Blame()
     found = [blame.note_failure("g", "bad", "m", n) for n in range(MAX_UNITS_FAILED)]
