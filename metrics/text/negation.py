@@ -68,7 +68,7 @@ _BACK = re.compile(
 _FORWARD = re.compile(
     r"\b(?:no|not|without|absence of|lack of|lack(?:s|ing)|neg(?:ative|\.)? for|free (?:of|from)"
     r"|clear of|devoid of|den(?:y|ies|ied|ying)|ruled out|exclud(?:es|ed|ing)|never|neither|nor"
-    r"|none of|nothing|nil|absent|fail(?:s|ed)? to (?:show|demonstrate|reveal)|resolution of"
+    r"|none of|nothing|nil|zero|absent|fail(?:s|ed)? to (?:show|demonstrate|reveal)|resolution of"
     r"|resolved|rather than|instead of|unlikely)\b"
 )
 _QUALIFIED = (
@@ -96,6 +96,9 @@ _KNOWN = re.compile(
     r"(?=,|$|\b(?:and|or|nor|with|to|is|are|that|which|suggest\w*)\b(?!\s+(?:the|this)\b))"
 )
 _BRACKETED = re.compile(r"\b(no |without |any )\((\w+)\)")  # "no (acute) fracture"
+_ANSWERED = re.compile(
+    r"\?\s+(?=(?:none|no|nil|absent|negative)\s*(?:[.;!?,]|$))"
+)  # its own question
 _SENTENCE_END = re.compile(r"(?<=[.;!?])\s+|\n+")
 
 
@@ -105,7 +108,7 @@ def sentences(text: str) -> list[str]:
         unicodedata.normalize("NFKC", text).lower().replace("\u2019", "'").replace("w/o", "without")
     )
     plain = plain.replace("can't", "can not").replace("cannot", "can not").replace("n't", " not")
-    words = [part.split() for part in _SENTENCE_END.split(plain)]
+    words = [part.split() for part in _SENTENCE_END.split(_ANSWERED.sub(": ", plain))]
     return [
         " ".join(part[i : i + _LONGEST]) for part in words for i in range(0, len(part), _LONGEST)
     ]
