@@ -389,7 +389,8 @@ class PackedObjects:
         with self._keeping:
             start, data = self._windows.get(pack_, (0, b""))
         if not start <= entry.at <= entry.at + entry.size <= start + len(data):
-            wide = min(_WINDOW, _CACHE // max(1, len(self._held)))
+            rows = sum("/parts-" not in path for path in list(self._held))  # parts go soon
+            wide = min(_WINDOW, _CACHE // max(1, rows))
             start, data = entry.at, self.inner.read_range(pack_, entry.at, max(entry.size, wide))
             self._keep(pack_, start, data)
         return data[entry.at - start : entry.at - start + entry.size]

@@ -7,7 +7,7 @@ import pytest
 from fakes import echo, plan
 
 from benchmarks._counted import CountedObjects
-from benchmarks.store import sweep
+from benchmarks.store import look_at_all, sweep, unit
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.codec import decode, encode
 from medgen.engine.errors import CorruptError
@@ -248,6 +248,33 @@ def test_rows_that_are_damaged_in_a_pack_cost_themselves_alone(tmp_path: Path) -
     now = connect(str(tmp_path))
     assert {path: now.read(path) for path in others} == others
     assert verify_run(now, work).damages == ()
+
+
+@pytest.mark.trial
+def test_a_whole_sweep_keeps_to_its_requests() -> None:
+    found = sweep()
+    assert found["finished"] == 25
+    assert found["put_stages"] <= 3000  # 2,783 when this was written
+    assert found["put_else"] <= 3000  # 2,811
+    assert found["others"] <= 24500  # 23,619
+    # Of answers, of which there are 2,525: by scoring, the judge, tables, and whether one is there.
+    assert found["detail"]["stages"]["GET"] <= 12500  # 11,829
+
+
+def test_a_scoring_unit_waits_for_few_requests() -> None:
+    found = unit()
+    assert found["detail"] == {
+        "packs": {"LIST": 1, "PUT": 3},  # the keys, the identities and the shards of 225 keys
+        "samples": {"GET": 1},
+        "stages": {"GET": 25, "LIST": 1},  # the answers, all at once
+    }
+
+
+def test_a_start_with_nothing_to_do_reads_each_shard_once() -> None:
+    found = look_at_all(20)
+    assert found["to_do"] == 0
+    assert found["LIST"] <= 22 + 8, "one for each key of answers, some of packs"
+    assert found["GET"] <= 22 * 20 + 2 * 20 + 22 + 20
 
 
 def test_a_sweep_makes_few_requests() -> None:
