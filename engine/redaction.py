@@ -24,7 +24,13 @@ SECRET_NAME = re.compile(
     r"KEY(?!BOARD)|TOKEN(?!IZER)|SECRET|PASSW|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE
 )
 _SHORTEST = 12  # characters; shorter values would be found everywhere
-_IN_URL = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")  # user:password
+# user:password, or a token alone; behind `hf://` stands a name with its commit.
+_IN_URL = re.compile(r"(?<=://)(?<!hf://)[^/\s?#<>\"']+(?=@)")
+_IN_QUERY = re.compile(  # signed links, and keys as parameters
+    r"(?<=[?&])((?:api[-_]?key|key|token|access_token|sig|signature|password|x-(?:amz|goog)-(?:signature"
+    r"|security-token|credential))=)[\w.~%+/=-]{6,2000}",
+    re.IGNORECASE,
+)
 _ESCAPE = re.compile(r"%[0-9A-F]{2}")
 _READ: set[str] = set()  # keys that were read under whatever name
 
@@ -120,7 +126,8 @@ def _now() -> _Wanted | None:
 
 
 def _blank(text: str, wanted: _Wanted | None) -> str:
-    return _IN_URL.sub("***", wanted.blank(text) if wanted else text)
+    text = _IN_URL.sub("***", wanted.blank(text) if wanted else text)
+    return _IN_QUERY.sub(r"\1***", text)
 
 
 def _blank_all(value: T, pattern: _Wanted | None) -> T:

@@ -89,6 +89,27 @@ def test_no_spelling_of_a_key_stays(key: str, way: int) -> None:
         assert line not in words
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("GET https://me:pass@host/x", "GET https://***@host/x"),
+        ("https://me:p@ss:word@host/x", "https://***@host/x"),
+        ("git+https://a-token@host/x.git", "git+https://***@host/x.git"),
+        ("redis://:pass@host", "redis://***@host"),
+        ("https://host/x?api_key=abcdef123&n=1", "https://host/x?api_key=***&n=1"),
+        ("https://host/x?v=1&sig=ab%2Fcd%3D&e=2", "https://host/x?v=1&sig=***&e=2"),
+        ("http://h/?X-Amz-Signature=abcdef0123", "http://h/?X-Amz-Signature=***"),
+        ("https://host/x?mail=me@host.org", "https://host/x?mail=me@host.org"),
+        ("hf://squad@0a1b2c", "hf://squad@0a1b2c"),
+        ("https://host and me@host.org", "https://host and me@host.org"),
+        ("https://host/x?key=1&page=keys", "https://host/x?key=1&page=keys"),
+        ("What is the key=value pair?", "What is the key=value pair?"),
+    ],
+)
+def test_what_opens_a_link_is_taken_out_of_it(said: str, shown: str) -> None:
+    assert redact(said) == shown
+
+
 def test_rows_are_masked_wherever_a_server_may_have_put_a_key() -> None:
     key = "sk-4f9d2c7ab1e8036d5577"
     remember_secret(key)
@@ -135,6 +156,8 @@ def test_masking_takes_linear_time() -> None:
     begun = time.process_time()
     redact("sk-4f9d2c7ab1e8036d557 " * 100_000)
     redact("://a:" * 100_000)
+    redact("://" + "a:" * 200_000)
+    redact("?key=" * 100_000)
     assert time.process_time() - begun < 5
 
 
