@@ -61,7 +61,7 @@ def differences(left: Making, right: Making) -> list[str]:
     """How two makings differ, one sentence an entry: `profile compat against strict`."""
     names = [*left, *(name for name in right if name not in left)]
     return [
-        f"{name} {_short(left.get(name))} against {_short(right.get(name))}"
+        f"{name} {' against '.join(_shown(left.get(name), right.get(name)))}"
         for name in names
         if left.get(name) != right.get(name)
     ]
@@ -79,10 +79,18 @@ def unlike_notes(makings: Sequence[tuple[str, str, Making]]) -> list[str]:
     return notes
 
 
-def _short(value: str | None) -> str:
-    if value is None:
-        return "nothing"
-    return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 1]}…"
+def _shown(left: str | None, right: str | None) -> tuple[str, str]:
+    """Both sides, cut so that where they differ is seen."""
+    one, other = ("nothing" if value is None else value for value in (left, right))
+    pairs = enumerate(zip(one, other, strict=False))
+    alike = next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+    start = 0 if alike < _LONGEST // 2 else alike - _LONGEST // 4
+    return _cut(one, start), _cut(other, start)
+
+
+def _cut(value: str, start: int) -> str:
+    rest = value if not start else f"…{value[start:]}"
+    return rest if len(rest) <= _LONGEST else f"{rest[: _LONGEST - 1]}…"
 
 
 def _node_making(made: Made) -> dict[str, str]:

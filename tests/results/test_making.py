@@ -225,3 +225,18 @@ def test_differences_are_a_law():
     assert differences(one, one) == []
     assert differences(one, two) == ["a 1 against nothing", "b 2 against 3", "c nothing against 4"]
     assert len(differences(two, one)) == 3
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("x" * 100, "x" * 100 + ", Porter stems"), ("a" * 59 + "b", "a" * 59 + "c"),
+        ("x" * 80 + "left" + "y" * 80, "x" * 80 + "right" + "y" * 80), ("short", "other"),
+        ("x" * 200, "y" * 200), ("x" * 70, None), ("1", "2" + "x" * 90),
+    ],
+)  # fmt: skip
+def test_a_difference_is_seen_however_far_in_it_stands(left, right):
+    (words,) = differences({"tokens": left}, {"tokens": right} if right else {})
+    one, _, other = words.removeprefix("tokens ").partition(" against ")
+    assert one != other
+    assert max(len(one), len(other)) <= 60
