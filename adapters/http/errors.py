@@ -279,7 +279,7 @@ def _error_in(found: Any) -> Any:
         found = found[0] if _is_dict(found) else None
     if not isinstance(found, dict):
         return None
-    for key in ("error", "Error", "errors", "fault", "detail"):
+    for key in ("error", "Error", "errors", "err", "fault", "detail"):
         if found.get(key):
             return found if found[key] is True else found[key]
     if isinstance(found.get("Response"), dict):  # Tencent's envelope
@@ -292,7 +292,8 @@ def _error_in(found: Any) -> Any:
     said = any(found.get(key) for key in ("message", "msg", "error_msg", "errmsg"))
     codes = [found.get(key) for key in ("code", "status", "__type", "error_code", "errcode")]
     coded = any(code and str(code).lower() not in _FINE for code in codes)
-    return found if named or (said and coded) else None
+    denied = any(found.get(key) is False for key in ("success", "ok"))
+    return found if named or denied or (said and coded) else None
 
 
 _FINE = frozenset({"0", "200", "201", "ok", "success", "succeeded", "completed"})
@@ -357,7 +358,7 @@ def _read(error: Any, whole: Any) -> ErrorBody | None:
 
 _SAYING = (
     *("message", "msg", "error_msg", "errmsg", "status_msg"),
-    *("faultstring", "detail", "error", "title"),
+    *("faultstring", "detail", "error", "error_description", "description", "title"),
 )
 _CODED = (
     "code",
