@@ -460,15 +460,13 @@ _SPELLINGS = {
 
 
 def value_title(metric: str, key: Key) -> str:
-    """A value as people read it, with its unit and what weights its metric was given."""
+    """A value as people read it, with its unit and what weights are named."""
     name, _, view = metric.rpartition("/")
     if key[0] == "judge" and view in _VIEWS:
         who, _, dimension = name.rpartition(":")
         what = "judge" if dimension.startswith("overall") else dimension.replace("_", " ")
         return f"{what}, {_VIEWS[view]}" + (f" ({who})" if who else "")
-    label, _, output = metric.rpartition(".")
-    # Whoever gives a metric other weights names them behind its own name, and means it.
-    words = (label if label.startswith(output) else output).replace("_", " ").split()
+    words = metric.rpartition(".")[2].replace("_", " ").split()
     return " ".join(_SPELLINGS.get(w, w) for w in words)
 
 

@@ -19,8 +19,8 @@ from medgen.metrics.image.efficientnet import EfficientNetLite0
 from medgen.metrics.image.embedding import EmbeddingSimilarity
 from medgen.metrics.text.similarity import TextSimilarity
 
-TEXT = ("text_similarity_minilm.text_similarity", "bertscore_minilm.bertscore")
-IMAGE = "embedding_similarity_efficientnet.embedding_similarity"
+TEXT = ("text_similarity_minilm", "bertscore_minilm")
+IMAGE = "embedding_similarity_efficientnet"
 KIND = "efficientnet-lite0"
 TASKS = {
     "ImageEditing": ["noise-reconstruction", "contrast-enhancement", "style-transfer"],
