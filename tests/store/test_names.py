@@ -7,10 +7,11 @@ import pytest
 from fakes import benchmark, recipe
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
-from medgen.engine.errors import ConfigError
+from medgen.engine.errors import ConfigError, StoreError
 from medgen.engine.plan.plan import make_plan
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import LONGEST_NAME, path_name
+from medgen.engine.store.objects import check_signs
 from medgen.launch.cli import main
 from medgen.launch.nightly.history import History
 
@@ -63,3 +64,12 @@ def test_an_import_under_a_name_that_is_none_is_refused(name: str, memory_url: s
 
     with pytest.raises(ConfigError, match="is no name"):
         import_benchmark(Nothing(), connect(memory_url), ImportOptions(name=name))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["?", "exp?", "#", "a#b", "a\\b", "a\tb", "a?versionId=1"])
+def test_a_name_that_azures_client_reads_as_another_is_refused(name: str) -> None:
+    """Seen with adlfs 2026.8 and Azurite 3.37: `exp?` is written, and deleted, as `exp`."""
+    with pytest.raises(StoreError, match="cannot be a name in az://"):
+        check_signs("az", f"runs/{name}")
+    check_signs("gs", f"runs/{name}")
+    check_signs("az", "runs/exp[1]/a b+c%2Fd/\u00e4*&;")
