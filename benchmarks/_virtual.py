@@ -41,6 +41,7 @@ class Work:
     samples: Mapping[str, NDArray[np.float64]]  # by group, in the order of the benchmark
     shard_size: int
     load_s: float = 180.0
+    loads: Sequence[float] = ()  # of the first workers in the order of opening, where they differ
     fail_s: float = 1.0  # until a unit raises, or a start fails
     broken: frozenset[str] = frozenset()  # groups that raise at whatever they are given
 
@@ -121,9 +122,11 @@ class VirtualPool:
             return name
         if host.fault == "stuck":  # a start there never ends
             return name
+        first = self.loads < len(self.work.loads)
+        load_s = self.work.loads[self.loads] if first else self.work.load_s
         self.loads += 1
-        self.load_gpu_s += self.work.load_s * worker.gpus
-        self._tell(self.work.load_s, Outcome("started", group.name, machine=host.name), name)
+        self.load_gpu_s += load_s * worker.gpus
+        self._tell(load_s, Outcome("started", group.name, machine=host.name), name)
         return name
 
     def _check(self, host: Host) -> None:

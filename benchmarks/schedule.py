@@ -18,7 +18,7 @@ import heapq
 import json
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,9 +32,10 @@ from medgen.engine.benchmark.manifest import Benchmark, Manifest, ShardEntry
 from medgen.engine.data import Asks
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import GroupPlan, Node, Plan
-from medgen.engine.run.driver import Driver, Options
+from medgen.engine.run.driver import Driver
 from medgen.engine.run.events import Event
-from medgen.engine.run.pool import Target
+from medgen.engine.run.options import PLACE_S, START_S, Options
+from medgen.engine.run.pool import Pool, Target
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.connect import connect
@@ -56,7 +57,9 @@ class Case:
     gangs: int = 5
     hosts: tuple[Host, ...] = ()
     grows: int = 0  # machines of eight GPUs that come when they are asked for
+    loads: tuple[float, ...] = ()  # seconds, of the first workers; the others' is their median
     broken: int = 0  # systems that raise at whatever they are given
+    patience_s: float = START_S  # that a start, and a machine to start on, are waited for
     tick_s: float = float("inf")  # the longest time that passes without a look of the driver
     target: float = 0.0
     name: str = ""
@@ -175,6 +178,26 @@ class Result:
     workers: Sequence[Worker] = ()  # all that there were
 
 
+def options_of(
+    case: Case, clock: Callable[[], float], watch: Callable[[Event], None] = lambda event: None
+) -> Options:
+    """How the case is carried out."""
+    place_s = max(PLACE_S, case.patience_s - START_S)
+    return Options(clock=clock, watch=watch, start_s=case.patience_s, place_s=place_s)
+
+
+def driver_of(reader: RunReader, pool: Pool, options: Options) -> Driver:
+    """A driver of the whole plan: nothing is there yet."""
+    shards = {key: range(reader.plan.shards) for key in reader.plan.nodes}
+    targets: dict[str, Any] = {
+        key: {i: Target(key) for i in numbers} for key, numbers in shards.items()
+    }
+    revisions: dict[str, Any] = {key: dict.fromkeys(numbers, 0) for key, numbers in shards.items()}
+    nothing: dict[str, Any] = {key: {} for key in shards}
+    todo = Todo(targets, revisions, existing=nothing, lost=nothing, made_from=nothing)
+    return Driver(reader, todo, pool, options)
+
+
 def run(case: Case, seed: int, pools: bool = False) -> Result:
     """Drive one sweep to its end, in virtual time.
 
@@ -192,21 +215,18 @@ def drive(case: Case, sweep: Sweep, pools: bool = False) -> Result:
     """
     reader = reader_of(sweep, case.samples)
     broken = frozenset(list(sweep.times)[-case.broken :] if case.broken else ())
-    work = Work(sweep.times, SHARD, LOAD_S, broken=broken)
+    load_s = statistics.median(case.loads) if case.loads else LOAD_S
+    work = Work(sweep.times, SHARD, load_s, case.loads, broken=broken)
     pool = VirtualPool(case.machines(), work, case.grows)
     pool.tick_s = case.tick_s
-    shards = {key: range(reader.plan.shards) for key in reader.plan.nodes}
-    targets = {key: {i: Target(key) for i in numbers} for key, numbers in shards.items()}
-    revisions = {key: dict.fromkeys(numbers, 0) for key, numbers in shards.items()}
-    nothing: dict[str, Any] = {key: {} for key in shards}
-    todo = Todo(targets, revisions, existing=nothing, lost=nothing, made_from=nothing)
     told: list[Event] = []
-    driver = Driver(reader, todo, pool, Options(clock=pool.clock, watch=told.append))
+    driver = driver_of(reader, pool, options_of(case, pool.clock, told.append))
     begun = time.process_time()
     ending = driver.run()
     spent = time.process_time() - begun
-    left = {key: n for key in shards if (n := driver.board.remaining(reader.plan.nodes[key].group))}
-    if left.keys() - {name.partition("/")[2] for name in broken} or ending.failed.keys() - broken:
+    groups = {node.group for node in reader.plan.nodes.values()}
+    left = {group: n for group in groups if (n := driver.board.remaining(group))}
+    if left.keys() - broken or ending.failed.keys() - broken:
         raise RuntimeError(f"{case}: {left} shards are missing; {ending.failed}")
     used = min(case.gpus, round(sum(w.gpus for w in pool.workers.values())))
     least = bound(sweep, pool.hosts, used)

@@ -15,8 +15,11 @@ from benchmarks.schedule import (
     drive,
     joining,
     losing,
+    misses,
+    one,
     reader_of,
     run,
+    summary,
     with_bad,
 )
 from medgen.engine.run.driver import LOOK_EVERY_S, Driver, Options
@@ -85,6 +88,15 @@ def test_a_worker_does_not_leave_for_a_place_that_its_own_group_would_get_again(
     assert not can_spare(group, horizon, taker(29_000.0))
     assert can_spare(group, horizon, taker(38_000.0))
     assert can_spare(group, horizon, taker(29_000.0, gpus=4.0))  # wide ones come first
+
+
+def test_a_seed_far_above_the_target_is_a_miss_whatever_the_median_is() -> None:
+    told = one(Case(1, gangs=0, systems=1, samples=64, target=1.05), seed=0)
+    fine = [{**told, "ratio": ratio} for ratio in (1.0, 1.05, 1.15)]
+    assert misses([summary(fine)]) == []
+    assert misses([summary([*fine[:2], {**told, "ratio": 1.16}])])  # one seed
+    assert misses([summary([*fine[:1], *[{**told, "ratio": 1.06}] * 2])])  # the median
+    assert summary(fine)["worst"] == 1.15
 
 
 def test_machines_that_join_late_are_used() -> None:
