@@ -58,6 +58,7 @@ TRIAL = {
     "a judge of eight systems": r"test_vllm_judging.py::",
     "LoRA adapters": r"test_vllm_lora.py::test_(an_adapter_that_cannot_be|a_lora_adapter)_",
     "a server with defaults of its vendor": r"test_vllm_serve.py::.*\[as a vendor says\]",
+    "the scheduler on pretended GPUs": r"test_schedule_on_ray.py::",
     "memory over many shards": r"test_load.py::test_a_run_of_many_shards_",
     "a model spread over two processes": r"test_vllm_in_actors.py::.*\[(tensor|pipeline)\]",
     "a model after another": r"test_vllm_in_actors.py::test_the_first_of_two_",
