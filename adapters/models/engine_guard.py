@@ -1,0 +1,92 @@
+"""Ends vLLM's processes once the process that made them is gone. Started as a script, by `watched`.
+
+vLLM runs a model in processes of its own, which go on when their owner is killed (by the kernel
+for its memory, by Ray for its machine): nobody asks them anything, and they hold a GPU's memory.
+The owner holds the other end of standard input; what descends from it is looked at as long as it
+lives. Only the standard library is imported, so that the guard is small and there at once.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+_PROC = Path("/proc")
+# vLLM's processes give themselves a title, and where they cannot look as they were started.
+_MARKS = (b"VLLM::", b"multiprocessing.spawn")
+_POLL_S = 1.0
+_Started = dict[int, str]  # process -> when it started, so that no later one is taken for it
+
+
+@cache
+def watched() -> "subprocess.Popen[bytes] | None":
+    """The one guard of all that vLLM starts from this process on; None without a /proc."""
+    if not _PROC.joinpath("self", "stat").exists():
+        return None
+    return subprocess.Popen(
+        [sys.executable, "-I", __file__, str(os.getpid())],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # what ends the owner's group ends it first
+    )
+
+
+def main(owner: int) -> None:
+    """Look at what descends from `owner` until that ends, then end vLLM's processes among it."""
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(ignored, signal.SIG_IGN)
+    seen: _Started = {}
+    # A child that the owner forked may hold the pipe open; its parent's id tells all the same.
+    while not _is_closed() and os.getppid() == owner:
+        seen |= _descendants(owner)
+    now = _processes()
+    for process, started in seen.items():
+        title = _title(process)
+        if now.get(process, (0, ""))[1] == started and any(mark in title for mark in _MARKS):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+
+
+def _is_closed() -> bool:
+    ready, _, _ = select.select([sys.stdin], [], [], _POLL_S)
+    return bool(ready) and not os.read(sys.stdin.fileno(), 1)
+
+
+def _descendants(owner: int) -> _Started:
+    processes = _processes()
+    found: _Started = {}
+    parents = {owner}
+    while parents:
+        children = {p: start for p, (parent, start) in processes.items() if parent in parents}
+        parents = children.keys() - found.keys()
+        found |= children
+    return found
+
+
+def _processes() -> dict[int, tuple[int, str]]:
+    """Every process, with its parent and when it started."""
+    return dict(_each())
+
+
+def _each() -> Iterator[tuple[int, tuple[int, str]]]:
+    for entry in _PROC.iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                fields = entry.joinpath("stat").read_text(errors="replace").rpartition(")")[2]
+                parts = fields.split()
+                yield int(entry.name), (int(parts[1]), parts[19])
+
+
+def _title(process: int) -> bytes:
+    try:
+        return _PROC.joinpath(str(process), "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
