@@ -1,4 +1,4 @@
-"""Ends vLLM's processes once the process that made them is gone. Started as a script, by `watched`.
+"""Ends vLLM's processes once the process that made them is gone. `guard_engines` starts it.
 
 vLLM runs a model in processes of its own, which go on when their owner is killed (by the kernel
 for its memory, by Ray for its machine): nobody asks them anything, and they hold a GPU's memory.
@@ -24,7 +24,7 @@ _Started = dict[int, str]  # process -> when it started, so that no later one is
 
 
 @cache
-def watched() -> "subprocess.Popen[bytes] | None":
+def guard_engines() -> "subprocess.Popen[bytes] | None":
     """The one guard of all that vLLM starts from this process on; None without a /proc."""
     if not _PROC.joinpath("self", "stat").exists():
         return None

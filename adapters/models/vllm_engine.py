@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.images.content import unusable
 from medgen.adapters.loop_thread import LoopThread
-from medgen.adapters.models.engine_guard import watched
+from medgen.adapters.models.engine_guard import guard_engines
 from medgen.adapters.models.settings import Lora, Template, VLLMExecution, present_fields
 from medgen.adapters.models.unserved import advice
 from medgen.adapters.models.vllm_prompts import Prompts
@@ -90,7 +90,7 @@ class VLLMChat:
         self._late = 0  # time-outs since the last reply
         self._slots = asyncio.Semaphore(self._execution.concurrency)
         self._loop = LoopThread("vllm")
-        watched()  # from before the load on: who is killed while it loads leaves processes too
+        guard_engines()  # before the load: who is killed during it leaves processes too
         try:
             self._engine, self._prompts = self._loop.run(self._start())
         except Exception as err:  # whatever vLLM raises, it means that this model cannot be used

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 
 from medgen.engine.answers.dressing import plain_words
 from medgen.engine.answers.forms import with_ranges
@@ -19,7 +20,7 @@ from medgen.engine.answers.naming import (
     alone,
     letters,
     named_by_place,
-    none_of,
+    neither_of,
     own_words,
     union_of,
     without_scale,
@@ -35,11 +36,13 @@ from medgen.engine.answers.phrases import (
     ANSWER_IS,
     ARTICLE,
     CALLED_RIGHT,
+    CLAUSE,
     CORRECTED,
     DENIAL,
     EPITHETS,
     INITIALS,
     INSTEAD,
+    INTRO,
     IS_ANSWER,
     IS_ANSWER_HAN,
     IT_IS,
@@ -50,9 +53,7 @@ from medgen.engine.answers.phrases import (
     LISTED,
     MARKED,
     NAMED,
-    NEITHER,
     NO_STATEMENT,
-    NOR,
     NOT_THIS,
     ONLY_ANSWER,
     PAREN,
@@ -64,12 +65,6 @@ from medgen.engine.answers.phrases import (
 from medgen.engine.answers.supposed import is_supposed
 
 _BRACKET = re.compile(r"\s?[(\[]\s?([^()\[\]\n]{1,120})[)\]]")
-_INTRO = re.compile(
-    r"\A(?:the\s)?(?:correct\s)?(?:answer|option|choice)(?:\sis)?\s?:?\s", re.IGNORECASE
-)
-_CLAUSE = re.compile(
-    r"(?:[^.,;:!?\n\u3002]|[.,](?=\d)){1,200}?(?=\s(?:because|since|as)\b|[.,](?!\d)|[;:!?\n\u3002]|$)"
-)
 _LONGEST = 20_000  # characters of a reply that are read, from its beginning and from its end
 
 
@@ -126,7 +121,7 @@ def read_reference(reference: str, choices: tuple[str, ...]) -> Reading:
 
     Words come before labels where the options came without labels.
     """
-    words = _INTRO.sub("", plain_words(reference), count=1)
+    words = INTRO.sub("", plain_words(reference), count=1)
     if not choices:
         letter = alone(words, letters())
         return Reading(letter.key) if letter else Reading(None, "no options and no letter")
@@ -155,7 +150,8 @@ class _Finder:
         self._lower = self._mentions.lower
 
     def reading(self) -> Reading:
-        for tier in (self.statements, self._weakly, self._neither, self._by_mention):
+        neither = partial(neither_of, self._words, self._options)
+        for tier in (self.statements, self._weakly, neither, self._by_mention):
             found = list(tier())
             keys = {key for keys in found for key in keys}
             if len(keys) == 1:
@@ -430,7 +426,7 @@ class _Finder:
 
     def _in_other_words(self, begin: int) -> set[str]:
         """The option that the rest of a clause is in canonical form: "2,5cm", "II" of grades."""
-        clause = _CLAUSE.match(self._words, begin)
+        clause = CLAUSE.match(self._words, begin)
         option = self._options.by_words(clause[0]) if clause else None
         return {option.key} if option else set()
 
@@ -480,14 +476,6 @@ class _Finder:
             free = PERHAPS.match(intro[0]) and self._lower[: intro.start()].rstrip()[-1:] in ",;."
             strict = not intro[0].isascii()  # no article there that could be taken for a letter
             yield self._object(intro.end(), strict, intro.end() if free else 0)
-
-    def _neither(self) -> Iterator[set[str]]:
-        """The option "none of these" where a reply says so of all others: "neither A nor B"."""
-        for found in NEITHER.finditer(self._words):
-            named = [alone(part, self._options) for part in NOR.split(found["things"])]
-            option = none_of({each.key for each in named if each}, self._options)
-            if option and None not in named:
-                yield {option.key}
 
     def _by_mention(self) -> Iterator[set[str]]:
         for found in (f for pattern in (NAMED, PAREN) for f in pattern.finditer(self._words)):

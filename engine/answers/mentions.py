@@ -27,11 +27,11 @@ class Mentions:
         spellings = {
             own_words(o): o
             for o in options.each
-            if o.said and options.by_words(o.said) is o  # what two options say names neither
+            if o.wording and options.by_words(o.wording) is o  # what two options say names neither
         }
         spellings = {**options.yes_and_no, **spellings}
         self._written = {
-            words: with_ranges(one_spelling(o.said)).strip(" .?!,;:")
+            words: with_ranges(one_spelling(o.wording)).strip(" .?!,;:")
             for words, o in spellings.items()
         }
         self._spellings = sorted(spellings.items(), key=lambda kv: -len(kv[0]))

@@ -1,12 +1,13 @@
 """The names that an option has: its label, its words, its place in the list, and those it joins."""
 
 import re
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from medgen.engine.answers.forms import canonical, one_spelling, with_ranges
 from medgen.engine.answers.languages import COPULA_AFTER
 from medgen.engine.answers.options import Option, Options
-from medgen.engine.answers.phrases import LABEL, ORDINAL, PLACES
+from medgen.engine.answers.phrases import LABEL, NEITHER, NOR, ORDINAL, PLACES
 
 _JOINS = re.compile(
     r"(?:both\s|options?\s|choices?\s|statements?\s)*((?:\(?[a-z0-9]{1,4}\)?(?:,\s?|\s?&\s?|,?\sand\s))+"
@@ -36,7 +37,7 @@ _COLLOQUIAL = {
 
 def own_words(option: Option) -> str:
     """An option's words as they are looked for in a reply."""
-    return with_ranges(one_spelling(option.said)).casefold().strip(" .?!,;:")
+    return with_ranges(one_spelling(option.wording)).casefold().strip(" .?!,;:")
 
 
 def _by_one_word(bare: str, options: Options) -> Option | None:
@@ -105,10 +106,13 @@ def union_of(keys: AbstractSet[str], options: Options, reply: str) -> Option | N
     return found[0] if len(found) == 1 else None
 
 
-def none_of(keys: AbstractSet[str], options: Options) -> Option | None:
-    """The one option whose words are that none of these others holds, which are all there are."""
-    found = [option for option in options.each if _of_all(option) in _NONE]
-    return found[0] if len(found) == 1 and keys == _things(options) else None
+def neither_of(words: str, options: Options) -> Iterator[set[str]]:
+    """The option that none of the others holds, where a reply says so of all: "neither A nor B"."""
+    none = [option for option in options.each if _of_all(option) in _NONE]
+    for found in NEITHER.finditer(words) if len(none) == 1 else ():
+        named = [alone(part, options) for part in NOR.split(found["things"])]
+        if None not in named and {each.key for each in named if each} == _things(options):
+            yield {none[0].key}
 
 
 def without_scale(words: str, options: Options) -> str:

@@ -91,7 +91,7 @@ class Option:
         return one_spelling(self.label).casefold()
 
     @property
-    def said(self) -> str:
+    def wording(self) -> str:
         """What a reply may say for the label: the words, or the number that is all it has."""
         return self.words or (self.label if self.label.isdecimal() else "")
 
@@ -171,7 +171,7 @@ class Options:
     @cached_property
     def _shares(self) -> dict[str, list[Option]]:
         """Shares of one by their percentage, and percentages by their share of one."""
-        words = {_comparable(option.said): [option] for option in self.each}
+        words = {_comparable(option.wording): [option] for option in self.each}
         other = {other_share(each): option for each, option in words.items()}
         return {each: option for each, option in other.items() if each} if all(other) else {}
 

@@ -253,3 +253,11 @@ EPITHETS = frozenset(
         *("neoformans", "trachomatis", "pertussis", "cholerae", "leprae", "avium", "granulosus"),
     )
 )
+# What a reference may begin with: "The answer is B".
+INTRO = re.compile(
+    r"\A(?:the\s)?(?:correct\s)?(?:answer|option|choice)(?:\sis)?\s?:?\s", re.IGNORECASE
+)
+# One clause, up to its reason or its end.
+CLAUSE = re.compile(
+    r"(?:[^.,;:!?\n\u3002]|[.,](?=\d)){1,200}?(?=\s(?:because|since|as)\b|[.,](?!\d)|[;:!?\n\u3002]|$)"
+)

@@ -61,7 +61,7 @@ def differences(left: Making, right: Making) -> list[str]:
     """How two makings differ, one sentence an entry: `profile compat against strict`."""
     names = [*left, *(name for name in right if name not in left)]
     return [
-        f"{name} {' against '.join(_shown(left.get(name), right.get(name)))}"
+        f"{name} {' against '.join(_both_sides(left.get(name), right.get(name)))}"
         for name in names
         if left.get(name) != right.get(name)
     ]
@@ -79,7 +79,7 @@ def unlike_notes(makings: Sequence[tuple[str, str, Making]]) -> list[str]:
     return notes
 
 
-def _shown(left: str | None, right: str | None) -> tuple[str, str]:
+def _both_sides(left: str | None, right: str | None) -> tuple[str, str]:
     """Both sides, cut so that where they differ is seen."""
     one, other = ("nothing" if value is None else value for value in (left, right))
     pairs = enumerate(zip(one, other, strict=False))

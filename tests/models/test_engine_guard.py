@@ -22,8 +22,8 @@ time.sleep(120)
 """
 OWNER = """
 import subprocess, sys, time
-from medgen.adapters.models.engine_guard import watched
-assert watched() is watched()
+from medgen.adapters.models.engine_guard import guard_engines
+assert guard_engines() is guard_engines()
 for names in (["VLLM::EngineCore", "VLLM::Worker"], ["decoder"]):
     command = [sys.executable, "-c", sys.argv[2], sys.argv[1], *names]
     subprocess.Popen(command, start_new_session=True)
