@@ -19,8 +19,8 @@ from importlib.metadata import entry_points
 from typing import Any, Literal, get_args
 
 from medgen.engine.errors import ConfigError
+from medgen.engine.fresh import import_as_it_is
 from medgen.engine.names import hint
-from medgen.engine.plan.fresh import import_as_it_is
 
 Family = Literal["systems", "judges", "sources", "metrics", "protocols", "stages"]
 FAMILIES: tuple[Family, ...] = get_args(Family)

@@ -20,8 +20,8 @@ from medgen.engine import registry
 from medgen.engine.codec import fingerprint, plain, same_numbers
 from medgen.engine.digests import digest_of
 from medgen.engine.plan.identity import Spec, deciding_arguments
-from medgen.engine.plan.source import code_of
 from medgen.engine.settings import Nested, Settings, deciding_fields, read
+from medgen.engine.source import code_of
 
 # Of a passport: how and where it was run, and what only says another entry in words.
 _NO_PART = frozenset(

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from medgen.engine.errors import CorruptError
-from medgen.engine.store.layout import STAGES, stage_folder
+from medgen.engine.store.layout import PARTS, STAGES, stage_folder
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import (
     PACKS,
@@ -389,7 +389,7 @@ class PackedObjects:
         with self._keeping:
             start, data = self._windows.get(pack_, (0, b""))
         if not start <= entry.at <= entry.at + entry.size <= start + len(data):
-            rows = sum("/parts-" not in path for path in list(self._held))  # parts go soon
+            rows = sum(f"/{PARTS}" not in path for path in list(self._held))  # parts go soon
             wide = min(_WINDOW, _CACHE // max(1, rows))
             start, data = entry.at, self.inner.read_range(pack_, entry.at, max(entry.size, wide))
             self._keep(pack_, start, data)

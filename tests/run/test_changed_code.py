@@ -12,12 +12,12 @@ import pytest
 from fakes import echo, plan
 from run.held import carry
 
+from medgen.engine import source
 from medgen.engine.modules import source_of
-from medgen.engine.plan import source
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Plan, System
-from medgen.engine.plan.source import code_of
 from medgen.engine.run.reader import RunReader
+from medgen.engine.source import code_of
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 
@@ -165,7 +165,7 @@ def test_clients_and_lists_of_weights_are_none_of_it() -> None:
 
 def test_the_order_of_what_code_decides_does_not_depend_on_a_process() -> None:
     look = (
-        "from medgen.engine.plan.source import code_of; from medgen.engine.registry import find; "
+        "from medgen.engine.source import code_of; from medgen.engine.registry import find; "
         "names = ('answers', 'chat-judge', 'fused-scorer'); "
         "print([list(code_of(find(name).target).items()) for name in names])"
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from medgen.engine.modules import source_of
-from medgen.engine.plan.source import OURS, code_of
+from medgen.engine.source import OURS, code_of
 
 _BEGAN = time.time()  # what is older than that was not edited since it was imported
 _one_at_a_time = threading.RLock()
