@@ -170,9 +170,20 @@ class Cluster:
         raise TimeoutError(f"the cluster has no {count} nodes after {STARTS_IN_S} s: {said[-800:]}")
 
 
+def _clear() -> None:
+    """What a killed run of these tests left goes, unless something lives in it."""
+    left = [line.split()[0] for line in ip("netns", "list").splitlines() if line.startswith("mg-")]
+    if any(ip("netns", "pids", name).strip() for name in left):
+        raise RuntimeError(f"machines of another run of these tests are at work: {left}")
+    for name in left:
+        ip("netns", "del", name)
+    subprocess.run(["ip", "link", "del", "mg-bridge"], capture_output=True, check=False)
+
+
 @contextlib.contextmanager
 def network() -> Iterator[None]:
     """The bridge, with an address of ours on it."""
+    _clear()
     ip("link", "add", "mg-bridge", "type", "bridge")
     try:
         ip("addr", "add", f"{OURS}/24", "dev", "mg-bridge")
