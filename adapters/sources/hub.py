@@ -183,7 +183,8 @@ def _is_images(kind: pa.DataType) -> bool:
     cell = kind.value_type
     if pa.types.is_null(cell):  # all lists are empty, or hold nothing
         return True
-    if not pa.types.is_struct(cell) or {f.name for f in cell} < {"bytes", "path"}:
+    names = [f.name for f in cell] if pa.types.is_struct(cell) else []
+    if any(names.count(name) != 1 for name in ("bytes", "path")):
         return False
     content, path = cell.field("bytes").type, cell.field("path").type
     views = (pa.binary_view(),)

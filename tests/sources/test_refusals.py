@@ -304,6 +304,15 @@ def _with_type(column: str, kind: pa.DataType) -> pa.Schema:
         ("input_images", pa.list_(pa.binary()), [b"x"]),
         ("input_images", pa.string(), "x.png"),
         ("output_images", pa.list_(pa.struct([("bytes", pa.string()), ("path", pa.string())])), []),
+        ("input_images", pa.list_(pa.struct([("bytez", pa.binary()), ("path", pa.string())])), []),
+        ("input_images", pa.list_(pa.struct([("bytes", pa.binary()), ("file", pa.string())])), []),
+        ("input_images", pa.list_(pa.struct([("path", pa.string())])), []),
+        ("input_images", pa.list_(pa.struct([("image", pa.binary())])), []),
+        (
+            "output_images",
+            pa.list_(pa.struct([("bytes", pa.binary())] * 2 + [("path", pa.string())])),
+            None,
+        ),
     ],
 )
 def test_a_wrong_column_type_is_refused(
