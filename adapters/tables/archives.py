@@ -1,6 +1,7 @@
 """Members of zip and tar files, read where they lie; parts of a file joined."""
 
 import io
+import struct
 import tarfile
 import tempfile
 import threading
@@ -155,8 +156,15 @@ class Zip:
     """A zip file."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
-        """`file` can be sought in."""
-        self._zip, self._name = zipfile.ZipFile(file), name
+        """`file` can be sought in.
+
+        Raises:
+            BadZipFile: it is none, or asks for what no reader here can do.
+        """
+        try:
+            self._zip, self._name = zipfile.ZipFile(file), name
+        except (NotImplementedError, struct.error) as err:  # a version that damage has raised
+            raise zipfile.BadZipFile(str(err)) from err
         self._size = file.seek(0, io.SEEK_END)
         _check_members(len(self._zip.filelist), name)
         self._members = {_plain(entry.filename): entry for entry in self._zip.filelist}
