@@ -413,5 +413,7 @@ def _explain(err: OmegaConfBaseException) -> str:
         return f"{key} has no value; write it in the file, or `{key}=…` on the command line"
     known = list(getattr(getattr(err, "object_type", None), "__dataclass_fields__", {}))
     missed = getattr(err, "key", None)
+    if key == missed:  # of the run itself
+        known += _LISTS
     hint = "" if missed in known or "Did you mean" in text else _did_you_mean(str(missed), known)
     return f"{key}: {text}{hint}" if key else f"{text}{hint}"

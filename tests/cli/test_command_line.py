@@ -100,6 +100,8 @@ def test_a_system_given_up_is_named_with_its_reason(store: str, tmp_path: Path) 
     ("override", "words"),
     [
         ("systems=[orcale]", "Did you mean 'oracle'?"),
+        ("sistems=[oracle]", "Did you mean 'systems'?"),
+        ("jugdes=[rule]", "Did you mean 'judges'?"),
         ("system.eco.answer.resources.cpus=1", "`systems` has echo. Did you mean 'echo'?"),
         ("judge.rule.kwargs.x=1", "no judge of that name is chosen; `judges` is empty"),
         ("benchmark.nmae=x", "Did you mean: 'name'?"),
