@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from medgen.conf import RunConf
-from medgen.conf.schema import ClusterConf, SubmitConf
+from medgen.conf.schema import SubmitConf
 from medgen.engine import registry
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.plan import Plan
@@ -105,14 +105,13 @@ def for_cluster(conf: RunConf) -> RunConf:
     place = conf.store
     if parts.scheme in ("", "file"):  # of a disk that the cluster shares
         place = str(Path(conf.store.removeprefix("file://")).expanduser().absolute())
-    there = ClusterConf(
-        name=conf.cluster.name,
+    there = replace(
+        conf.cluster,
         pool="ray",
         address=conf.cluster.address or "auto",
-        grace_s=conf.cluster.grace_s,
-        commit_every_s=conf.cluster.commit_every_s,
-        lease_s=conf.cluster.lease_s,
-        judge_wait_s=conf.cluster.judge_wait_s,
+        num_cpus=None,
+        num_gpus=None,
+        dashboard=False,
     )
     return replace(conf, store=place, cluster=there)
 

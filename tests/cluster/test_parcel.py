@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 from contextlib import nullcontext
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from nightly.candidates import Candidate
 from packaging.requirements import Requirement
 
 from medgen.conf import load
-from medgen.conf.schema import SubmitConf
+from medgen.conf.schema import ClusterConf, SubmitConf
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, System
@@ -244,6 +245,14 @@ def test_the_shipped_configuration_gives_the_same_plan(tmp_path: Path) -> None:
     there = load(str(shipped))
     assert (there.cluster.pool, there.cluster.address) == ("ray", "auto")
     assert plan_of(there, connect(there.store)) == plan_of(conf, connect(conf.store))
+
+
+def test_a_job_keeps_every_patience_that_was_asked_for() -> None:
+    asked = {f.name: 17.0 for f in fields(ClusterConf) if f.name.endswith("_s")}
+    conf = load("demo", ["cluster.num_cpus=3", *(f"cluster.{k}={v}" for k, v in asked.items())])
+    there = for_cluster(conf).cluster
+    assert {name: getattr(there, name) for name in asked} == asked
+    assert there.num_cpus is None  # of a Ray that is begun here only
 
 
 def test_a_relative_store_is_made_absolute_and_a_private_one_refused(tmp_path: Path) -> None:
