@@ -172,6 +172,8 @@ class ClusterConf:
     place_s: float = 900.0
     # Seconds that a shard waits to be judged for all systems at once; then for those there are.
     judge_wait_s: float = 120.0
+    # Seconds that scoring with nothing to do waits for slower systems; then it goes ahead.
+    score_wait_s: float = 1800.0
     # Seconds without a sign of life after which other drivers go on with what this one had claimed.
     lease_s: float = 60.0
 

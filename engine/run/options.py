@@ -16,6 +16,7 @@ START_S = 3600.0  # that a worker may take to start, weights of hundreds of GB f
 PLACE_S = 900.0  # that a run waits for a machine while nothing is at work and nothing starts
 # A shard is laid for 30 to 60 s of work: systems that run side by side are there within two.
 JUDGE_WAIT_S = 120.0
+SCORE_WAIT_S = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,13 @@ class Options:
     survey: Callable[[RunReader], Todo] | None = None  # looks again; None: as a plain start does
     clock: Callable[[], float] = time.monotonic  # seconds; another one where time is pretended
     judge_wait_s: float = JUDGE_WAIT_S  # how long a shard that could be judged waits for systems
-    score_at_once: bool = False  # what is there, without waiting for slower systems
+    score_wait_s: float = SCORE_WAIT_S  # how long idle scoring waits for slower systems
     most_raising: float = MAX_RAISING  # share of a group's samples that may raise before it ends
 
     @property
-    def waits(self) -> tuple[float, bool]:
+    def waits(self) -> tuple[float, float]:
         """How judging and scoring wait for slower systems."""
-        return self.judge_wait_s, self.score_at_once
+        return self.judge_wait_s, self.score_wait_s
 
 
 @dataclass(frozen=True, slots=True)

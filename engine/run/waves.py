@@ -2,8 +2,9 @@
 
 What is there of a shard waits, so that it is scored or judged once for all systems. A judge waits
 for a time that the run says (`Options.judge_wait_s`), then the shard is judged for those that are
-there, and for the others in a further wave; scoring goes ahead when nothing has moved for a while.
-Where no model is at work, nobody is waited for.
+there, and for the others in a further wave. Scoring goes ahead when it has had nothing to do for as
+long as the run says (`Options.score_wait_s`), and when nothing has moved for a while. Where no
+model is at work, nobody is waited for.
 """
 
 from collections.abc import Callable
@@ -26,8 +27,13 @@ class Waves:
     crew: Crew
     clock: Callable[[], float]
     judge_wait_s: float
-    score_at_once: bool = False
+    score_wait_s: float
     _since: dict[tuple[str, int], float] = field(default_factory=dict)  # group and shard
+    _scored: float = field(init=False)  # when scoring last had something to do, or began to wait
+
+    def __post_init__(self) -> None:
+        """Scoring waits from now on."""
+        self._scored = self.clock()
 
     def look(self, moved: float) -> bool:
         """Let go what is due; whether that was anything.
@@ -37,7 +43,7 @@ class Waves:
         """
         now = self.clock()
         still = now - moved > PATIENCE_S
-        gone = (still or self.score_at_once) and self._score_ahead()
+        gone = self._score_ahead(still)
         held = self.board.held
         self._since = {place: self._since.get(place, now) for place in held}
         alone = bool(held) and still and not self._models_work()
@@ -46,11 +52,15 @@ class Waves:
             self.board.let_go(*place)
         return gone or bool(due)
 
-    def _score_ahead(self) -> bool:
-        groups = self.board.plan.groups.values()
+    def _score_ahead(self, still: bool) -> bool:
+        now, groups = self.clock(), self.board.plan.groups.values()
         scoring = {group.name for group in groups if stage_kind(group.stage).shard_major}
         if any(self.board.has_queue(name) or self.desk.running.get(name) for name in scoring):
+            self._scored = now
             return False
+        if not still and now - self._scored < self.score_wait_s:
+            return False
+        self._scored = now
         self.board.flush(scoring)
         return True
 

@@ -311,7 +311,7 @@ def _driving(
         place_s=conf.cluster.place_s,
         lease_s=conf.cluster.lease_s,
         judge_wait_s=0.0 if early else conf.cluster.judge_wait_s,
-        score_at_once=early is not None,
+        score_wait_s=0.0 if early else conf.cluster.score_wait_s,
         discreet=options.discreet,
         spending_cap_usd=conf.spending_cap_usd,
         session=watchers.pulse.recorder.driver,

@@ -71,7 +71,7 @@ def go(objects: Objects, work: Plan, stops: bool) -> tuple[Ending, list[str]]:
             orders=lambda: early.orders(Options().orders(), tell),
             watch=watch,
             judge_wait_s=0.0,
-            score_at_once=True,
+            score_wait_s=0.0,
         )
         with early:
             ending = carry_out(reader, todo, LocalPool(), options)

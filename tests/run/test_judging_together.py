@@ -114,7 +114,8 @@ class Held:
         self.now, self.desk = 0.0, Desk()
         groups = {name: {"w": None} for name in self.work.groups}
         crew: Any = SimpleNamespace(groups=groups)
-        self.groups, self.waves = groups, Waves(self.board, self.desk, crew, self.clock, 120.0)
+        self.groups = groups
+        self.waves = Waves(self.board, self.desk, crew, self.clock, 120.0, score_wait_s=600.0)
 
     def clock(self) -> float:
         return self.now
@@ -127,10 +128,19 @@ class Held:
         """Systems that could be judged then; `moved`: when something last happened."""
         self.now = at
         self.waves.look(moved)
-        queue = self.board.queues["judge/seen"].fresh
+        return self.queued("judge/seen")
+
+    def queued(self, group: str) -> list[str]:
+        """Systems that stand in a group's queue, which is emptied."""
+        queue = self.board.queues[group].fresh
         named = [self.work.nodes[t.key].systems[0] for unit in queue for t in unit.targets]
         queue.clear()
         return named
+
+    def scored(self, at: float) -> list[str]:
+        """Systems that could be scored then, while other work goes on."""
+        self.ready(at)
+        return self.queued("score")
 
 
 @pytest.fixture
@@ -146,6 +156,26 @@ def test_a_shard_is_judged_in_waves_of_those_that_have_waited_long_enough(held: 
     assert held.ready(120.0) == ["a", "b"]
     held.answer("c")
     assert held.ready(121.0) == ["c"], "nobody is to come"
+
+
+def test_scoring_waits_for_slower_systems_as_long_as_the_run_says(held: Held) -> None:
+    held.answer("a")
+    assert held.scored(599.0) == []
+    held.answer("b")
+    assert held.scored(600.0) == ["a", "b"]
+    held.answer("c")
+    assert held.scored(601.0) == ["c"], "nobody is to come"
+
+
+def test_scoring_that_has_work_takes_up_nothing_beside_it(held: Held) -> None:
+    held.answer("a")
+    held.board.queues["score"].fresh.append(Unit("score", 1, ()))
+    held.waves.look(held.now)
+    held.now = 700.0
+    held.waves.look(held.now)
+    held.board.queues["score"].fresh.clear()
+    assert held.scored(1299.0) == [], "it had something to do until 700"
+    assert held.scored(1300.0) == ["a"]
 
 
 def test_nobody_waits_for_a_system_that_is_given_up_or_dropped(held: Held) -> None:
