@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from medgen.launch.commands.completing import complete_side
-from medgen.launch.commands.options import as_json, store_option, store_words
+from medgen.launch.commands.options import as_json, store_option
 from medgen.launch.commands.results import open_run
+from medgen.launch.hints import store_words
 
 if TYPE_CHECKING:
     from medgen.engine.results.comparison import Side

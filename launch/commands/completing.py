@@ -4,13 +4,14 @@ A shell waits for it at every key, and nothing can be said there: what goes wron
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from medgen.launch.hints import unasked_store
 
 if TYPE_CHECKING:
     from medgen.engine.store.objects import Objects
@@ -72,7 +73,7 @@ def _store(context: click.Context) -> "Objects":
     from medgen.engine.store.connect import connect
 
     own = context.params.get("store")
-    return connect(str(own or os.environ.get("MEDGEN_STORE") or "var/store"))
+    return connect(str(own or unasked_store()))
 
 
 def _runs(objects: "Objects") -> list[str]:

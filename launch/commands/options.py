@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from medgen.launch.commands.completing import complete_config, complete_override
+from medgen.launch.hints import STORE
 from medgen.launch.report.escaping import visible
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 _LIMIT = "medgen.limit"
 _UNPINNED = "medgen.allow_unpinned"
-_STORE = "var/store"
 
 
 def config_options(command: Command) -> Command:
@@ -65,15 +63,9 @@ def _keep_unpinned(context: click.Context, _: click.Parameter, allowed: bool) ->
 
 def store_option(command: Command) -> Command:
     """`--store` alone, for commands that only read."""
-    return click.option("--store", default=_STORE, show_default=True, help="Where results live.")(
+    return click.option("--store", default=STORE, show_default=True, help="Where results live.")(
         command
     )
-
-
-def store_words(store: str) -> str:
-    """What a printed command must say to look into the same store: nothing where it does so."""
-    unasked = os.environ.get("MEDGEN_STORE") or _STORE
-    return "" if store == unasked else f" --store {shlex.quote(store)}"
 
 
 def as_json(command: Command) -> Command:

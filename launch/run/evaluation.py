@@ -37,6 +37,7 @@ from medgen.engine.store.objects import Objects
 from medgen.engine.trouble import trouble
 from medgen.launch import compose, exits
 from medgen.launch.exits import code_of
+from medgen.launch.hints import view_command
 from medgen.launch.rules import rules_of
 from medgen.launch.run.early import EarlyStop
 from medgen.launch.run.finishing import Finishing
@@ -256,9 +257,11 @@ def _drive(
     _tell_all((Event("warning", "", details={"words": w}) for w in said), watchers.told)
     if not todo.shards:
         return Ending(stopped=False, failed={})  # nothing to do starts nothing
-    console = Console(stderr=True)
+    console, look = Console(stderr=True), view_command(reader.plan.run_id, reader.objects.url)
     shown: Any = (
-        Bars(reader.plan, todo, console) if console.is_terminal else Lines(reader.plan, todo)
+        Bars(reader.plan, todo, console, look)
+        if console.is_terminal
+        else Lines(reader.plan, todo, look)
     )
     everyone = [*watchers.told] if options.quiet else [*watchers.told, shown]
 

@@ -69,8 +69,11 @@ def words_of_change(details: Mapping[str, Any]) -> str:
 class Bars:
     """A bar for each stage, on a terminal."""
 
-    def __init__(self, plan: Plan, todo: Todo, console: Console) -> None:
-        """Shards that exist already count as done."""
+    def __init__(self, plan: Plan, todo: Todo, console: Console, look: str = "") -> None:
+        """Shards that exist already count as done.
+
+        `look` is the command that shows results: named once, when the first system is complete.
+        """
         self._progress = Progress(
             TextColumn("{task.description:<7}"),
             BarColumn(bar_width=30),
@@ -85,7 +88,7 @@ class Bars:
         self._rows: dict[str, Counter[str]] = {}
         self._tokens: Counter[str] = Counter()
         self._start = time.monotonic()
-        self._plan, self._todo = plan, todo
+        self._plan, self._todo, self._look = plan, todo, look
         for stage in stages_of(plan):
             self._tasks[stage] = self._progress.add_task(stage, note="")
             self._rows[stage] = Counter()
@@ -115,13 +118,10 @@ class Bars:
             elif event.kind == "found":
                 self._progress.advance(self._tasks[event.details["stage"]], event.details["shards"])
             elif event.kind in ("trouble", "gave_up", "draining"):
-                self._progress.console.print(
-                    visible(trouble_line(self._plan, event)), markup=False, highlight=False
-                )
+                self._print(trouble_line(self._plan, event))
             elif event.kind == "system_finished":
-                self._progress.console.print(
-                    visible(sentence(event)), markup=False, highlight=False
-                )
+                self._print(*complete(event.details, self._look))
+                self._look = ""
             return
         if receipt.part is not None:
             return  # parts come once more with the whole
@@ -131,6 +131,10 @@ class Bars:
         self._tokens["in"] += receipt.prompt_tokens
         self._tokens["cached"] += receipt.cached_tokens
         self._progress.update(self._tasks[receipt.stage], note=self._note(receipt.stage))
+
+    def _print(self, *lines: str) -> None:
+        for words in lines:
+            self._progress.console.print(visible(words), markup=False, highlight=False)
 
     def _note(self, stage: str) -> str:
         counts = " ".join(f"{s} {n}" for s, n in self._rows[stage].most_common())
@@ -147,10 +151,10 @@ _LINE_EVERY_S = 30.0
 class Lines:
     """Words where there is no terminal: a line every 30 s, and what somebody must know at once."""
 
-    def __init__(self, plan: Plan, todo: Todo) -> None:
-        """Shards that exist already count as done."""
+    def __init__(self, plan: Plan, todo: Todo, look: str = "") -> None:
+        """Shards that exist already count as done; `look` as for bars."""
         self._start = self._said = time.monotonic()
-        self._plan = plan
+        self._plan, self._look = plan, look
         self._total: Counter[str] = Counter(dict.fromkeys(stages_of(plan), 0))
         self._done: Counter[str] = Counter()
         self._failed = 0
@@ -181,7 +185,9 @@ class Lines:
         elif event.kind in ("trouble", "gave_up", "draining"):
             self._say(trouble_line(self._plan, event))
         elif event.kind == "system_finished":
-            self._say(f"system complete: {event.details['system']}")
+            for words in complete(event.details, self._look):
+                self._say(words)
+            self._look = ""
 
     def _standing(self) -> str:
         counts = (f"{s} {self._done[s]:,}/{n:,}" for s, n in self._total.items() if n)
@@ -275,13 +281,13 @@ def trouble_line(plan: Plan, event: Event) -> str:
     return ": ".join(part for part in (", ".join(whose), what, words) if part)
 
 
-def sentence(event: Event) -> str:
-    """The event for people: one line a format."""
-    lines = [f"{event.details['system']} is finished"]
-    means: dict[str, dict[str, dict[str, float]]] = event.details.get("means", {})
+def complete(details: Mapping[str, Any], look: str = "") -> list[str]:
+    """Lines that say a system is complete: each format's first value, and how to see the rest."""
+    means: Mapping[str, Mapping[str, Mapping[str, float]]] = details.get("means", {})
+    firsts = []
     for format_, values in means.items():
-        told = (
-            f"{m} {v['mean']:.4g} (n {v['n']}/{v['expected']})" for m, v in values.items() if v["n"]
-        )
-        lines.append(f"  {format_}: " + ", ".join(told))
-    return "\n".join(lines)
+        told = (f"{format_} {m} {v['mean']:.4g}" for m, v in values.items() if v["n"])
+        firsts += [*told][:1]
+    said = f"system complete: {details['system']}"
+    lines = [f"{said}: {', '.join(firsts)}" if firsts else said]
+    return [*lines, f"look    {look}    (what is there so far)"] if look else lines

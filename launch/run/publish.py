@@ -16,6 +16,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.parquet import parquet_bytes
 from medgen.launch import exits
+from medgen.launch.hints import view_command
 from medgen.launch.report.beside import write_beside
 from medgen.launch.report.escaping import visible
 from medgen.launch.run.evaluation import RunResult
@@ -82,15 +83,13 @@ def _show(stored: StoredRun, made: Published) -> None:
 
 def _say_how_to_go_on(stored: StoredRun) -> None:
     """What an interrupted run leaves: no tables of what is missing."""
-    from medgen.launch.view.terminal import said_store
-
     status = stored.status
     total = sum(stored.plan.shards * n.split for n in stored.plan.nodes.values())
     share = percent(sum(status.done.values()) if status else 0, total)
     lines = (
         f"stopped. {share} is done and kept, nothing is half written.",
         "go on   run the same command; it starts where this one stopped",
-        f"look    medgen view {stored.run_id}{said_store(stored)}    (what is there so far)",
+        f"look    {view_command(stored.run_id, stored.objects.url)}    (what is there so far)",
     )
     for line in lines:
         Console().print(line, highlight=False, soft_wrap=True)

@@ -5,17 +5,16 @@ group is bold; where there is no colour a star stands before its names.
 """
 
 import os
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
 from medgen.engine.results.gaps import stopped_early
+from medgen.launch.hints import store_words, view_command
 from medgen.launch.report.escaping import visible
 from medgen.launch.report.tables import FEW
 from medgen.launch.view import numbers, overview, sayings
@@ -26,7 +25,6 @@ from medgen.launch.view.data import StoredRun
 _NAME, _WIDE_NAME, _WIDE = 24, 40, 120
 _LABEL = 7
 _OWED = 5  # metrics and judges without a value that are named
-_STORE = "var/store"  # what commands take when nobody names a store
 _WORDS = {"sure": "green", "likely": "yellow", "alike": "default", "not shown": "dim"}
 # What a terminal without UTF-8 shows instead.
 _PLAIN = str.maketrans({
@@ -164,7 +162,7 @@ def _last_lines(data: StoredRun) -> Iterator[Text]:
     for system, why in stopped.items():
         yield _labelled_line("stopped", visible(f"{system}, {why}"), "yellow", "")
     yield from _owed_lines(data)
-    view = f"medgen view {data.run_id}{said_store(data)}"
+    view = view_command(data.run_id, data.objects.url)
     yield _labelled_line("look", view, "dim", "cyan")
     if failed.total:
         yield _labelled_line("why", f"{view} --page failures", "dim", "cyan")
@@ -197,14 +195,9 @@ def _owed_lines(data: StoredRun) -> Iterator[Text]:
         how = ", ".join(f"{status} {numbers.count(n)}" for status, n in counts.most_common())
         yield _labelled_line("owed", visible(f"{name}: not one value ({how})"), "red", "")
     if len(owed) > _OWED:
-        more = f"{len(owed) - _OWED} more without a value: medgen report --all{said_store(data)}"
+        store = store_words(data.objects.url)
+        more = f"{len(owed) - _OWED} more without a value: medgen report --all{store}"
         yield _labelled_line("owed", more, "red", "")
-
-
-def said_store(data: StoredRun) -> str:
-    """The option that names the store of a run, where it is not the one that is taken unasked."""
-    url = data.objects.url
-    return "" if url == str(Path(_STORE).absolute()) else f" --store {shlex.quote(url)}"
 
 
 def _labelled_line(label: str, words: str, style: str, own: str) -> Text:

@@ -1,0 +1,28 @@
+"""Commands that a person is told to run, said so that they look into the same store."""
+
+import os
+import shlex
+from pathlib import Path
+
+STORE = "var/store"  # what commands take when nobody names a store
+
+
+def unasked_store() -> str:
+    """The store that a command takes when it is not told another."""
+    return os.environ.get("MEDGEN_STORE") or STORE
+
+
+def store_words(store: str) -> str:
+    """What a printed command must say to look into the same store: nothing where it does so.
+
+    Args:
+        store: as it was asked for, or as `Objects.url` has it.
+    """
+    unasked = unasked_store()
+    same = store in (unasked, str(Path(unasked).absolute()))
+    return "" if same else f" --store {shlex.quote(store)}"
+
+
+def view_command(run_id: str, store: str) -> str:
+    """The command that shows a run."""
+    return f"medgen view {run_id}{store_words(store)}"
