@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from medgen.engine.codec import decode, encode
-from medgen.engine.errors import StoreError
+from medgen.engine.errors import CorruptError, StoreError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.store.layout import RUNS, RunPlace, driver_of
 from medgen.engine.store.objects import Objects
@@ -131,9 +131,23 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def heard_at(status: Status) -> datetime:
+    """When a run was last heard of.
+
+    Raises:
+        CorruptError: its status says no time.
+    """
+    try:
+        time = datetime.fromisoformat(status.updated)
+    except ValueError as err:
+        place = RunPlace(status.run_id).status
+        raise CorruptError(f"{place}: {status.updated!r} is no time") from err
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
 def run_ids(objects: Objects) -> list[str]:
-    """Every run in the store."""
-    return objects.names(RUNS)
+    """Every run in the store; what desktops leave in a folder (`.DS_Store`) is none."""
+    return [name for name in objects.names(RUNS) if not name.startswith(".")]
 
 
 def find_run(objects: Objects, name: str | None) -> str:

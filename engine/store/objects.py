@@ -242,6 +242,10 @@ class PosixObjects:
                 return sorted(n for n in os.listdir(target) if not _HIDDEN.fullmatch(n))
             except FileNotFoundError:
                 return []
+            except NotADirectoryError:
+                if self.root.is_dir():
+                    return []  # an object has nothing below it
+                raise
 
     def walk(self, folder: str) -> list[str]:
         """See `Objects.walk`."""

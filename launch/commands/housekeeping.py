@@ -34,7 +34,7 @@ def gc_command(
     objects = connect(store)
     removal = collect(objects, Asked(runs, older_than, named_runs(objects)))
     if not dry_run:
-        removal = remove(objects, removal)
+        removal = remove(objects, removal, lambda: named_runs(objects))
     if as_json:
         stages = [f"{stage}/{key}" for stage, key in removal.stages]
         emit("gc", dry_run=dry_run, runs=removal.runs, stages=stages, stay=dict(removal.stay))

@@ -5,20 +5,22 @@ may still be driven, and every stage that a run which stays has in its plan. Ben
 """
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from medgen.engine.codec import decode
 from medgen.engine.errors import ConfigError, CorruptError, StoreError
 from medgen.engine.run.claims import remove_void
-from medgen.engine.run.folder import RunFolder, run_ids
+from medgen.engine.run.folder import RunFolder, Status, heard_at, run_ids
 from medgen.engine.run.needs import SETS, Address, made_of, stage_addresses
 from medgen.engine.store.layout import RunPlace, StagePlace
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.packs import delete_all
 
 # A driver writes its status three times a minute; no two clocks are a day apart.
-ALIVE = timedelta(days=1)
+_ALIVE = timedelta(days=1)
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Removal:
     runs: tuple[str, ...]
     stages: tuple[Address, ...]
     stay: Mapping[str, str] = field(default_factory=dict)  # run that was asked for -> why
+    heard: Mapping[str, bytes] = field(default_factory=dict)  # run that may go -> its status then
 
     @property
     def words(self) -> str:
@@ -43,6 +46,15 @@ class Asked:
     older_days: float | None = None
     named: Mapping[str, str] = field(default_factory=dict)  # run that stays -> who names it
 
+    def __post_init__(self) -> None:
+        """Refuse an age that is none.
+
+        Raises:
+            ConfigError: it is negative, or no number.
+        """
+        if self.older_days is not None and not self.older_days >= 0:
+            raise ConfigError(f"an age is a number of days, 0 or more, not {self.older_days:g}")
+
 
 def collect(objects: Objects, asked: Asked, today: datetime | None = None) -> Removal:
     """What may go; nothing is touched.
@@ -52,42 +64,77 @@ def collect(objects: Objects, asked: Asked, today: datetime | None = None) -> Re
         StoreError: a run that stays has no plan: nobody knows what it needs.
         CorruptError: or one that cannot be read.
     """
-    day, there, nights = today or datetime.now(UTC), run_ids(objects), asked.named
+    day, there = today or datetime.now(UTC), run_ids(objects)
     if unknown := sorted(set(asked.runs) - set(there)):
-        raise ConfigError(f"no run {', '.join(unknown)} in {objects.url}")
-    if asked.older_days is not None and asked.older_days < 0:
-        raise ConfigError("an age is no negative number of days")
-    gone, stay = [], {}
-    for run in there:
-        age = _age(objects, run, day)
-        old = asked.older_days is not None and age >= timedelta(days=asked.older_days)
-        if not (old or run in asked.runs):
-            continue
-        named = f"a night of {nights[run]} names it" if run in nights else ""
-        if why := named or _why_alive(objects, run, age, run in asked.runs):
-            stay[run] = why
-        else:
-            gone.append(run)
-    return Removal(tuple(gone), tuple(free_stages(objects, gone, orphans=True)), stay)
+        raise ConfigError(f"no run {', '.join(map(repr, unknown))} in {objects.url}")
+    wanted = there if asked.older_days is not None else [r for r in there if r in asked.runs]
+    heard = {run: _heard(objects, run) for run in wanted}
+    why = {run: _why_stays(run, heard[run], asked, day) for run in wanted}
+    gone = [run for run, words in why.items() if words == ""]
+    stages = tuple(free_stages(objects, gone, orphans=True))
+    stay = {run: words for run, words in why.items() if words}
+    return Removal(tuple(gone), stages, stay, {run: heard[run] for run in gone})
 
 
-def remove(objects: Objects, removal: Removal) -> Removal:
-    """Remove stages, then runs; what a run that began meanwhile needs stays. Returns what went.
+def remove(
+    objects: Objects, removal: Removal, named: Callable[[], Mapping[str, str]] = dict
+) -> Removal:
+    """Remove stages, then runs; returns what went.
 
-    Until a run's folder is gone its plan still says which stages are to go, so that a removal
-    that was interrupted is simply done again.
+    What a run that began meanwhile needs stays, a run that was heard of again since it was looked
+    at, and one that is `named` by now. Until a run's folder is gone its plan or its status stands
+    there, so that a removal that was interrupted is simply done again.
     """
+    nights = named()
+    stay = {run: f"a night of {nights[run]} names it" for run in removal.runs if run in nights}
+    stay |= {run: _AGAIN for run in removal.runs if _is_heard_again(objects, run, removal)}
+    going = [run for run in removal.runs if run not in stay]
     went, known = [], dict[str, set[Address]]()
     for stage, key in removal.stages:
-        for run in set(run_ids(objects)) - set(removal.runs) - set(known):
+        for run in set(run_ids(objects)) - set(going) - set(known):
             known[run] = stages_of(objects, run)
         if not _is_needed(objects, set().union(*known.values()), (stage, key)):
             went.append((stage, key))
     delete_all(objects, [StagePlace(stage, key).folder for stage, key in went])
-    for run in removal.runs:
-        objects.delete(RunPlace(run).folder)
+    for run in going:
+        if _is_heard_again(objects, run, removal):
+            stay[run] = _AGAIN
+        else:
+            _delete_run(objects, run)
     remove_void(objects)
-    return Removal(removal.runs, tuple(went), removal.stay)
+    gone = tuple(run for run in going if run not in stay)
+    return Removal(gone, tuple(went), {**removal.stay, **stay}, removal.heard)
+
+
+_AGAIN = "it was heard of again"
+
+
+def heard_of(objects: Objects, runs: Iterable[str]) -> dict[str, bytes]:
+    """The status of each run as it stands now, for who says that they may go."""
+    return {run: _heard(objects, run) for run in runs}
+
+
+def _heard(objects: Objects, run: str) -> bytes:
+    """The status of a run as it stands; empty where it has none."""
+    try:
+        return objects.read(RunPlace(run).status)
+    except FileNotFoundError:
+        return b""
+
+
+def _is_heard_again(objects: Objects, run: str, removal: Removal) -> bool:
+    return _heard(objects, run) not in (removal.heard.get(run, b""), b"")
+
+
+def _delete_run(objects: Objects, run: str) -> None:
+    """Remove a run's folder, last of all what says which run it was."""
+    place = RunPlace(run)
+    last = (place.plan, place.status)
+    for name in objects.names(place.folder):
+        if (path := f"{place.folder}/{name}") not in last:
+            objects.delete(path)
+    objects.delete(place.plan)
+    objects.delete(place.folder)
 
 
 def stages_of(objects: Objects, run: str) -> set[Address]:
@@ -133,16 +180,19 @@ def _is_needed(objects: Objects, needed: Collection[Address], address: Address) 
     return not of or any(key in of for _, key in needed)
 
 
-def _age(objects: Objects, run: str, day: datetime) -> timedelta:
-    """Since the run was last heard of; none at all for one that never said anything."""
-    status = RunFolder(objects, run).status()
-    return day - datetime.fromisoformat(status.updated) if status else timedelta(0)
-
-
-def _why_alive(objects: Objects, run: str, age: timedelta, by_name: bool) -> str:
-    status = RunFolder(objects, run).status()
-    if status is None:
-        return "" if by_name else "it has no status: it may just begin"
-    if status.status == "started" and age < ALIVE:
+def _why_stays(run: str, heard: bytes, asked: Asked, day: datetime) -> str | None:
+    """Why a run stays that was asked for, empty: it may go. None: it is not old enough."""
+    by_name, named = run in asked.runs, asked.named.get(run)
+    named_by = f"a night of {named} names it" if named else ""
+    if not heard:
+        return named_by or ("" if by_name else "it has no status: it may just begin")
+    try:
+        status = decode(Status, heard, f"{RunPlace(run).status}: not readable")
+        age = day - heard_at(status)
+    except CorruptError as err:
+        return named_by or ("" if by_name else f"{err}. `medgen gc {run}` removes it")
+    if not by_name and age / _DAY < (asked.older_days or 0.0):
+        return None
+    if not named_by and status.status == "started" and age < _ALIVE:
         return f"it has not ended, and was heard of at {status.updated}"
-    return ""
+    return named_by

@@ -80,15 +80,7 @@ class History:
         Raises:
             CorruptError: a record cannot be read.
         """
-        found = []
-        for file in self.objects.names(self.place.nights):
-            date_, _, kind = file.partition(".")
-            if kind == "json":
-                found.append(self._read(self.place.record(date_)))
-        return sorted(found, key=lambda night: night.date)
-
-    def _read(self, path: str) -> Night:
-        return decode(Night, self.objects.read(path), f"{path}: not the record of a night")
+        return sorted(_recorded(self.objects, self.place), key=lambda night: night.date)
 
     def last_good(self, before: str) -> Night | None:
         """The last good night before a date."""
@@ -128,13 +120,29 @@ class History:
         return noted
 
 
-def named_runs(objects: Objects) -> dict[str, str]:
-    """Every run that a night names, as itself or as its baseline, with the name of the nights."""
+def named_runs(objects: Objects, but: str = "") -> dict[str, str]:
+    """Every run that a night names, as itself or as its baseline, with the name of the nights.
+
+    Args:
+        objects: of the store.
+        but: nights of this name are passed over.
+
+    Raises:
+        CorruptError: a record cannot be read.
+    """
     found: dict[str, str] = {}
     for name in objects.names(NIGHTLY):
-        for night in History(objects, name).nights():
+        for night in () if name == but else _recorded(objects, NightlyPlace(name)):
             found |= {run: name for run in (night.run_id, night.baseline) if run}
     return found
+
+
+def _recorded(objects: Objects, place: NightlyPlace) -> Iterator[Night]:
+    for file in objects.names(place.nights):
+        date_, _, kind = file.partition(".")
+        if date_ and kind == "json":
+            path = place.record(date_)
+            yield decode(Night, objects.read(path), f"{path}: not the record of a night")
 
 
 def _between(first: str, last: str, every: int) -> Iterator[str]:

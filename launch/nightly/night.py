@@ -19,7 +19,7 @@ from medgen.engine.store.objects import Objects
 from medgen.launch import exits
 from medgen.launch.exits import code_of
 from medgen.launch.housekeeping.garbage import remove
-from medgen.launch.nightly.history import History, Night, NightOutcome
+from medgen.launch.nightly.history import History, Night, NightOutcome, named_runs
 from medgen.launch.nightly.retention import removable
 from medgen.launch.nightly.webhook import notify
 from medgen.launch.report.verdicts import gate_markdown
@@ -276,6 +276,7 @@ def tidy(history: History, conf: RunConf, apply: bool = False) -> str:
     objects: Objects = history.objects
     also = [conf.nightly.baseline] if conf.nightly.baseline else []
     try:
+        also += named_runs(objects, but=history.name)  # nights of another name may be held to them
         removal = removable(objects, history.nights(), rule.keep, also)
         if not (apply or rule.apply):
             return f"would remove {removal.words}" if removal.runs else ""

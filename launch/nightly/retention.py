@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from medgen.engine.run.folder import RunFolder, run_ids
 from medgen.engine.store.objects import Objects
-from medgen.launch.housekeeping.garbage import Removal, free_stages
+from medgen.launch.housekeeping.garbage import Removal, free_stages, heard_of
 from medgen.launch.nightly.history import Night
 
 
@@ -28,7 +28,8 @@ def removable(
     gone = {n.run_id for n in by_date if n.run_id in there and n.run_id not in stay}
     gone = {run for run in gone if _has_ended(objects, run)}
     freed = free_stages(objects, sorted(gone), orphans=False)
-    return Removal(tuple(sorted(gone)), tuple(sorted(freed)))
+    heard = heard_of(objects, gone)
+    return Removal(tuple(sorted(gone)), tuple(sorted(freed)), heard=heard)
 
 
 def _has_ended(objects: Objects, run: str) -> bool:

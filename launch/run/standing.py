@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from medgen.engine.run.folder import RunFolder, Status
+from medgen.engine.run.folder import RunFolder, Status, heard_at
 from medgen.launch import exits
 
 DOUBT = timedelta(minutes=1)  # either way: a clock may be ahead as well
@@ -54,5 +54,5 @@ def standing(
 
 def is_doubtful(status: Status, now: datetime | None = None) -> bool:
     """Whether a run that is not over was not heard of lately, as far as clocks tell."""
-    age = (now or datetime.now(UTC)) - datetime.fromisoformat(status.updated)
+    age = (now or datetime.now(UTC)) - heard_at(status)
     return status.status == "started" and abs(age) > DOUBT

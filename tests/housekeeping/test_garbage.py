@@ -1,5 +1,6 @@
 """What `medgen gc` takes and what it leaves, over histories that nobody thought of."""
 
+import contextlib
 import subprocess
 import sys
 import uuid
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from medgen.engine.codec import encode
 from medgen.engine.errors import ConfigError, StoreError
 from medgen.engine.plan.plan import Plan, System, make_plan
-from medgen.engine.run.folder import RunFolder, Status, run_ids
+from medgen.engine.run.folder import RunFolder, Status, find_run, run_ids
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.launch.housekeeping.garbage import Asked, Removal, collect, remove
@@ -109,7 +110,7 @@ def asked_again(asked: Asked, left: set[str]) -> Asked:
 
 def test_a_run_that_is_not_there_is_said(memory_url: str) -> None:
     objects = connect(memory_url)
-    with pytest.raises(ConfigError, match="no run nobody in"):
+    with pytest.raises(ConfigError, match="no run 'nobody' in"):
         collect(objects, Asked(("nobody",)))
 
 
@@ -156,3 +157,102 @@ def test_the_command_says_what_would_go(tmp_path) -> None:
     told = subprocess.run(call, capture_output=True, text=True, check=True)
     assert "removed 1 runs and 2 stages" in told.stderr
     assert (run_ids(objects), stages(objects)) == ([], set())
+
+
+@pytest.mark.parametrize("days", [-1, float("nan"), float("-inf")])
+def test_an_age_that_is_none_is_refused(days: float) -> None:
+    with pytest.raises(ConfigError, match="an age is a number of days, 0 or more"):
+        Asked(older_days=days)
+
+
+@pytest.mark.parametrize("days", [float("inf"), 1e20])
+def test_nothing_is_older_than_any_time(memory_url: str, days: float) -> None:
+    objects = connect(memory_url)
+    leave(objects, "old", "a", 40)
+    assert collect(objects, Asked(older_days=days), TODAY) == Removal((), ())
+
+
+@pytest.mark.parametrize("said", [b"", b"{}", b'{"status"', None])
+def test_a_status_that_says_nothing_costs_its_run_alone(
+    memory_url: str, said: bytes | None
+) -> None:
+    objects = connect(memory_url)
+    odd, old = (leave(objects, name, "a", 50) for name in ("odd", "old"))
+    status = RunFolder(objects, odd.run_id).place.status
+    if said is None:
+        said = objects.read(status).replace(b"2026-04", b"in April")
+    objects.replace(status, said)
+    removal = collect(objects, Asked(older_days=30), TODAY)
+    assert (removal.runs, set(removal.stay)) == ((old.run_id,), {odd.run_id})
+    assert remove(objects, collect(objects, Asked((odd.run_id,)), TODAY)).runs == (odd.run_id,)
+
+
+def test_a_run_that_is_started_again_meanwhile_stays_with_its_rows(memory_url: str) -> None:
+    objects = connect(memory_url)
+    again, old = leave(objects, "again", "a", 50), leave(objects, "old", "b", 50)
+    said = collect(objects, Asked(older_days=30), TODAY)
+    leave(objects, "again", "a", 0, "started")
+    went = remove(objects, said)
+    assert went.runs == (old.run_id,)
+    assert went.stay == {again.run_id: "it was heard of again"}
+    assert stages(objects) == addresses(again)
+
+
+def test_a_run_that_a_night_names_meanwhile_stays(memory_url: str) -> None:
+    objects = connect(memory_url)
+    plan = leave(objects, "old", "a", 50)
+    said = collect(objects, Asked(older_days=30, named=named_runs(objects)), TODAY)
+    note(objects, 1, "", plan.run_id)
+    went = remove(objects, said, lambda: named_runs(objects))
+    assert (went.runs, went.stages, run_ids(objects)) == ((), (), [plan.run_id])
+    assert addresses(plan) == stages(objects)
+
+
+class Stopped(Exception):
+    """The machine went."""
+
+
+def test_a_removal_that_is_cut_off_anywhere_is_simply_done_again(
+    memory_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = connect(memory_url)
+    kept = leave(objects, "kept", "b", 1)
+    place = RunFolder(objects, leave(objects, "old", "ab", 50).run_id).place
+    more = [place.summary, place.log("a"), place.order(1), f"{place.tables}/values/a/p.parquet"]
+    for path in more:
+        objects.create(path, b"x")
+    whole = {path: objects.read(path) for path in everything(objects)}
+    deletes = 0
+    for most in range(1, 100):
+        for path, data in whole.items():
+            objects.replace(path, data)
+        deletes = 0
+
+        def delete(path: str, most: int = most, really=objects.inner.delete) -> None:
+            nonlocal deletes
+            deletes += 1
+            if deletes > most:
+                raise Stopped
+            really(path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(objects.inner, "delete", delete)
+            with contextlib.suppress(Stopped):
+                remove(objects, collect(objects, Asked(older_days=30), TODAY))
+        remove(objects, collect(objects, Asked(older_days=30), TODAY))
+        assert run_ids(objects) == [kept.run_id]
+        assert stages(objects) == addresses(kept)
+        if deletes <= most:
+            break
+    assert deletes > len(more)
+
+
+def test_what_a_desktop_leaves_in_a_folder_is_no_run_and_no_night(tmp_path) -> None:
+    objects = connect(str(tmp_path))
+    plan = leave(objects, "old", "a", 50)
+    note(objects, 1, plan.run_id)
+    for folder in ("runs", "nightly", "nightly/n", "nightly/n/nights", "stages", "claims"):
+        objects.create(f"{folder}/.DS_Store", b"x")
+    assert find_run(objects, None) == plan.run_id
+    removal = collect(objects, Asked(older_days=30, named=named_runs(objects)), TODAY)
+    assert (removal.runs, set(removal.stay)) == ((), {plan.run_id})

@@ -3,13 +3,16 @@
 import pytest
 from fakes import benchmark, echo, recipe
 
+from medgen.conf import RunConf
+from medgen.conf.schema import NightlyConf, RetentionConf
 from medgen.engine.errors import StoreError
 from medgen.engine.plan.plan import System, make_plan
 from medgen.engine.run.folder import RunFolder, RunStatus, Status, now, run_ids
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.launch.housekeeping.garbage import remove
-from medgen.launch.nightly.history import Night
+from medgen.launch.nightly.history import History, Night
+from medgen.launch.nightly.night import tidy
 from medgen.launch.nightly.retention import removable
 
 
@@ -102,3 +105,15 @@ def test_an_unreadable_plan_stops_it(objects: Objects) -> None:
     objects.create("runs/strange/plan.json", b"{}")
     with pytest.raises(StoreError, match="nobody knows what run strange needs"):
         removable(objects, nights, keep=1)
+
+
+def test_a_run_that_nights_of_another_name_are_held_to_stays(objects: Objects) -> None:
+    nights = [night(objects, d, prefix) for d, prefix in enumerate("abc", 1)]
+    history = History(objects, "n")
+    for one in nights:
+        history.save(one)
+    other = Night("other", "2026-01-03", "pass", 0, run_id="gone", baseline=nights[0].run_id)
+    History(objects, "other").save(other)
+    conf = RunConf(name="n", nightly=NightlyConf(retention=RetentionConf(keep=1)))
+    assert tidy(history, conf, apply=True) == "removed 1 runs and 2 stages"
+    assert set(run_ids(objects)) == {nights[0].run_id, nights[2].run_id}

@@ -171,6 +171,13 @@ def test_of_many_writers_one_creates(contract_url: str, mib: int) -> None:
         assert stored == f"{won[0]}".encode().ljust(1 + mib * 2**20)
 
 
+def test_below_an_object_is_nothing(contract_url: str) -> None:
+    objects = connect(contract_url)
+    objects.create("folder/object", b"x")
+    assert objects.names("folder/object") == objects.names("folder/object/below") == []
+    assert objects.walk("folder/object/below") == []
+
+
 def test_what_is_not_there(contract_url: str) -> None:
     objects = connect(f"{contract_url}/nowhere")
     assert objects.names("a/b") == objects.names("") == []
