@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from medgen.engine.answers.dressing import plain_words
-from medgen.engine.answers.forms import with_ranges
+from medgen.engine.answers.forms import with_ranges, with_units
 from medgen.engine.answers.mentions import Mentions
 from medgen.engine.answers.naming import (
     alone,
@@ -84,7 +84,7 @@ def read_choice(text: str, choices: tuple[str, ...]) -> Reading:
         choices: the options as the benchmark has them; empty when it names none: then only a
             stated Latin letter is an answer.
     """
-    words = with_ranges(plain_words(text))
+    words = with_units(with_ranges(plain_words(text)))
     if not words:
         return Reading(None, "empty")
     if len(words) > 2 * _LONGEST:

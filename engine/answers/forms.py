@@ -105,6 +105,8 @@ _THROUGH = re.compile(
     re.IGNORECASE,
 )
 _POINT = re.compile(r"\.\d")
+_SIGN_GAP = re.compile(r"(?<=\d)\s(?=[%°])")
+_HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 _UNIT_GAP = re.compile(r"(?<=\d)\s(?=%|°|[µμ]?[a-z]{1,4}\d?(?:/[a-z]{1,4}\d?)?(?![\w]))")
 
 
@@ -146,6 +148,11 @@ _UNITS = (
     (re.compile(r"(?<=\d)\s?(?:degrees?|deg)\b(?:\s?(?=[cf]\b))?"), "°"),
     (re.compile(r"(?<=\d)\s?(?:u|mc|µ|μ)(?=(?:m|g|l|mol|gy|s)\b)"), "μ"),
 )
+_SIGNS = (
+    r"[munkcd\u03bc]?m|[munk\u03bc]g|[mud\u03bc]?l|m?s|min"  # what is measured most
+    r"|[km]?hz|kvp?|mas?|[mc]?gy|bpm|mmhg|kpa|iu|hu"
+)
+_JOINED = re.compile(rf"(?<=\d)(?=(?:{_SIGNS})(?!\w))", re.IGNORECASE)
 _SHORT = 200  # characters of what is remembered
 _KEPT = 4096  # so many texts
 _EDGES = "[](){}.,:;!?*_'\" \t\\\u3002\u3001\uff0c\uff1b\uff1a"
@@ -180,6 +187,18 @@ def with_ranges(text: str) -> str:
     """A text whose ranges in words are written with a hyphen: `between 3 and 5 cm` is `3-5 cm`."""
     spans = _THROUGH.sub(r"\1-", _SPAN.sub(r"\1-", text))
     return _SAME_UNIT.sub(r"\1-\3 ", spans)
+
+
+def with_units(text: str) -> str:
+    """A text whose units are signs, each a blank after its number: `18 millimeters` is `18 mm`."""
+    for pattern, unit in _UNITS:
+        text = pattern.sub(unit, text)
+    return _JOINED.sub(" ", _SIGN_GAP.sub("", text))
+
+
+def unhyphenated(text: str) -> str:
+    """A text of the same length, in lower case: `x-ray` is `x ray`."""
+    return _HYPHEN.sub(" ", text)
 
 
 def canonical(text: str) -> str:

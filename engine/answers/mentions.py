@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 
-from medgen.engine.answers.forms import one_spelling, with_ranges
-from medgen.engine.answers.naming import own_words
+from medgen.engine.answers.forms import unhyphenated
+from medgen.engine.answers.naming import as_written, own_words
 from medgen.engine.answers.options import Option, Options
 from medgen.engine.answers.phrases import NEAR, PAREN, PLURAL
+from medgen.engine.answers.shortened import other_numerals
 
 _IN_NUMBER = re.compile(
     r"\d[.,/]$|[+<>=~\u00b1]\s?$|(?:minus|negative|plus|than)\s$"
@@ -29,17 +30,17 @@ class Mentions:
             for o in options.each
             if o.wording and options.by_words(o.wording) is o  # what two options say names neither
         }
-        spellings = {**options.yes_and_no, **spellings}
-        self._written = {
-            words: with_ranges(one_spelling(o.wording)).strip(" .?!,;:")
-            for words, o in spellings.items()
-        }
+        in_digits = other_numerals({option: words for words, option in spellings.items()})
+        spellings = {**in_digits, **options.yes_and_no, **spellings}
+        spellings = {unhyphenated(words): o for words, o in spellings.items()}
+        self._even = unhyphenated(self.lower)
+        self._written = {words: as_written(o) for words, o in spellings.items()}
         self._spellings = sorted(spellings.items(), key=lambda kv: -len(kv[0]))
 
     def words_at(self, place: int) -> tuple[Option, int] | None:
         """The option whose words stand at a place, the longest, and where they end."""
         for words, option in self._spellings:
-            if self.lower.startswith(words, place):
+            if self._even.startswith(words, place):
                 end = self._plural(words, place + len(words))
                 if self._is_apart(place, end):
                     return option, end
@@ -87,7 +88,7 @@ class Mentions:
         return sorted(taken, key=lambda span: span[0])
 
     def _places(self, words: str) -> Iterator[tuple[int, int]]:
-        starts = (found.start() for found in re.finditer(re.escape(words), self.lower))
+        starts = (found.start() for found in re.finditer(re.escape(words), self._even))
         spans = ((a, self._plural(words, a + len(words))) for a in starts)
         # Of two letters is said what is written as the option is: "CT", not "ct".
         short = len(words) < 3 and words.isascii()

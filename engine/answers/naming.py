@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
-from medgen.engine.answers.forms import canonical, one_spelling, with_ranges
+from medgen.engine.answers.forms import canonical, one_spelling, with_ranges, with_units
 from medgen.engine.answers.languages import COPULA_AFTER
 from medgen.engine.answers.options import Option, Options
 from medgen.engine.answers.phrases import LABEL, NEITHER, NOR, ORDINAL, PLACES
@@ -37,7 +37,12 @@ _COLLOQUIAL = {
 
 def own_words(option: Option) -> str:
     """An option's words as they are looked for in a reply."""
-    return with_ranges(one_spelling(option.wording)).casefold().strip(" .?!,;:")
+    return as_written(option).casefold()
+
+
+def as_written(option: Option) -> str:
+    """An option's words with its capitals, and one spelling for each sign."""
+    return with_units(with_ranges(one_spelling(option.wording))).strip(" .?!,;:")
 
 
 def _by_one_word(bare: str, options: Options) -> Option | None:
@@ -79,12 +84,17 @@ def alone(words: str, options: Options) -> Option | None:
 
 
 def named_by_place(words: str, options: Options) -> Option | None:
-    """The option that a whole reply names by its place: "the second option"."""
-    found = ORDINAL.fullmatch(words.strip())
-    if found is None:
+    """The option that a reply names by its place in the end: "the second option is correct".
+
+    A number after "option" is a place where no option is labelled with numbers, or is one.
+    """
+    found = ORDINAL.match(words)
+    if found is None or ORDINAL.search(words, found.end()):
         return None
-    place = found["place"].casefold()
-    at = -1 if place == "last" else PLACES.index(place) if place in PLACES else int(place[0]) - 1
+    place = (found["place"] or found["count"]).casefold()
+    if place.isdecimal() and (options.by_label(place) or options.by_words(place)):
+        return None
+    at = -1 if place == "last" else next(n for n, each in enumerate(PLACES) if place in each)
     return options.each[at] if at < len(options.each) else None
 
 

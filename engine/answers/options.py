@@ -9,8 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from medgen.engine.answers.forms import canonical, one_spelling
-from medgen.engine.answers.shortened import is_number, number_of, other_share, short_names
+from medgen.engine.answers.forms import canonical, one_spelling, unhyphenated
+from medgen.engine.answers.shortened import (
+    is_number,
+    number_of,
+    other_numerals,
+    other_share,
+    short_names,
+)
 
 # What labels can be, in order. The Latin letters come last, since a lone "I" is one of both.
 _ORDERS = (
@@ -143,6 +149,11 @@ class Options:
         return short_names({option: _comparable(option.words) for option in self.each})
 
     @cached_property
+    def _numerals(self) -> dict[str, Option]:
+        """Options that differ in a numeral, by their words with another: "grade 2"."""
+        return other_numerals({option: _comparable(option.words) for option in self.each})
+
+    @cached_property
     def yes_and_no(self) -> dict[str, Option]:
         """The two options that begin with yes and with no, by that word; else nothing."""
         first = {_FIRST_WORD.split(o.words.casefold(), maxsplit=1)[0]: o for o in self.each}
@@ -178,6 +189,8 @@ class Options:
     def by_words(self, words: str) -> Option | None:
         """The option whose words these are, in canonical form; None also when two have them."""
         same = _comparable(words)
+        if same in self._numerals:
+            return self._numerals[same]
         found = self._words.get(same) or self._short.get(same)
         found = found or self._counts.get(number_of(same), []) or self._truths.get(same, [])
         found = found or self._shares.get(same, [])
@@ -186,7 +199,7 @@ class Options:
 
 def _comparable(words: str) -> str:
     """Words in canonical form; whatever "none" and "all" are said to be of is the same."""
-    return _OF_THESE.sub(r"\1 of these", canonical(words))
+    return _OF_THESE.sub(r"\1 of these", unhyphenated(canonical(words)))
 
 
 def options_of(choices: Sequence[str]) -> Options:

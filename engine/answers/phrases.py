@@ -195,12 +195,24 @@ NEITHER = re.compile(
 NOR = re.compile(r"\s?,?\s(?:nor|or)\s|,\s", re.IGNORECASE)
 # An option that is named by its place.
 ORDINAL = re.compile(
-    r"(?:(?:the\s)?(?:correct\s|final\s)?answer(?:\sis|:)\s?)?(?:it(?:'s| is)\s)?(?:the\s)?"
-    r"(?P<place>first|second|third|fourth|fifth|sixth|last|[1-6](?:st|nd|rd|th))\s"
-    r"(?:option|choice|alternative|one|answer|item)[.!]?",
+    r"(?<!\w)(?:(?:the\s)?(?:(?:correct|final|best|right)\s)?(?:answer|choice)(?:\sis|:)\s?)?"
+    r"(?:it(?:'s| is)\s|i(?:'d| would| will|'ll)?\s(?:choose|pick|select|go with|go for|say)\s)?"
+    r"(?:(?:the\s)?(?P<place>first|second|third|fourth|fifth|sixth|last|1st|2nd|3rd|[4-6]th)\s"
+    r"(?:option|choice|alternative|one|answer|item)"
+    r"|(?:option|choice|alternative)\s(?:number\s|no\.?\s|#)?"
+    r"(?P<count>one|two|three|four|five|six|[1-6]))"
+    r"(?=\s*(?:[.!,;:]|$|(?:because|since|as|for)\b|(?:is|seems|fits|looks)\s(?:the\s)?"
+    r"(?:correct|right|best|true|(?:correct |right |best )?answer)\b))",
     re.IGNORECASE,
 )
-PLACES = ("first", "second", "third", "fourth", "fifth", "sixth")
+PLACES = (
+    ("first", "1st", "one", "1"),
+    ("second", "2nd", "two", "2"),
+    ("third", "3rd", "three", "3"),
+    ("fourth", "4th", "four", "4"),
+    ("fifth", "5th", "five", "5"),
+    ("sixth", "6th", "six", "6"),
+)
 # Another label right before one that is called right: "both A and C are right".
 JOINED = re.compile(
     rf"(?<!{NEAR})(?P<label>[A-Za-z])\s?(?:/|&|\b(?:or|and|y|e|et|ou|oder|und|и)\b)\s?"

@@ -8,6 +8,12 @@ from typing import TypeVar
 _Option = TypeVar("_Option")
 _PLAIN = re.compile(r"-?\d{1,30}(?:\.\d{1,30})?")
 _MEASURED = re.compile(rf"({_PLAIN.pattern})(?:[μa-z]{{1,4}}\d?)(?:/[a-z]{{1,4}})?")
+_NUMERALS = (
+    *(("i", "1", "one"), ("ii", "2", "two"), ("iii", "3", "three"), ("iv", "4", "four")),
+    *(("v", "5", "five"), ("vi", "6", "six"), ("vii", "7", "seven"), ("viii", "8", "eight")),
+    *(("ix", "9", "nine"), ("x", "10", "ten")),
+)
+_NUMBERED = {spelt: place for place, each in enumerate(_NUMERALS) for spelt in each}
 # What must not be left out: "No mass" is not "mass".
 _DENIES = frozenset(("no", "not", "without", "non", "never", "absent", "absence", "un", "neither"))
 
@@ -26,6 +32,35 @@ def short_names(words: Mapping[_Option, str]) -> dict[str, list[_Option]]:
     for option, part in _own_parts(words).items() if all(words.values()) else ():
         found.setdefault(part, []).append(option)
     return found
+
+
+def other_numerals(words: Mapping[_Option, str]) -> dict[str, _Option]:
+    """Options that differ in a numeral and are alike in other words, by those with other numerals.
+
+    "Grade 3" and "grade three" are "grade III" where another option is "grade II". What two options
+    could be named by, or one is, is left out.
+
+    Args:
+        words: each option's words, in lower case.
+    """
+    found: dict[str, list[_Option]] = {}
+    for option, each in words.items():
+        for rest, numeral in _parted_at_numerals(each):
+            others = (_parted_at_numerals(w) for o, w in words.items() if o is not option)
+            if any(rest == other for parts in others for other, _ in parts):
+                for spelt in _NUMERALS[numeral]:
+                    found.setdefault(" ".join(spelt if w == "#" else w for w in rest), []).append(
+                        option
+                    )
+    taken = set(words.values())
+    return {w: each[0] for w, each in found.items() if len(each) == 1 and w not in taken}
+
+
+def _parted_at_numerals(words: str) -> list[tuple[tuple[str, ...], int]]:
+    """Words with "#" for one numeral, and which it is; nothing where there are no others."""
+    each = words.split(" ")
+    places = [n for n, word in enumerate(each) if word in _NUMBERED] if len(each) > 1 else []
+    return [((*each[:n], "#", *each[n + 1 :]), _NUMBERED[each[n]]) for n in places]
 
 
 def is_number(words: str) -> bool:
