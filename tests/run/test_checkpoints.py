@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,53 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
     save(tmp_path, "b-1")
     with pytest.raises(ConfigError, match="two checkpoints are of step 1"):
         list(at_checkpoints(unplaced))
+
+
+@pytest.mark.parametrize("name", ["tmp-checkpoint-20", "checkpoint-20.tmp", "checkpoint-20_tmp"])
+def test_what_a_trainer_left_half_written_is_no_checkpoint(tmp_path: Path, name: str) -> None:
+    for made in ("checkpoint-10", name):
+        save(tmp_path, made)
+    (tmp_path / "checkpoint-30").mkdir()
+    os.utime(tmp_path / "checkpoint-30", times=(0, 0))
+    assert [one.step for one in checkpoints(str(tmp_path))] == [10]
+
+
+def test_a_link_to_a_checkpoint_is_no_other(tmp_path: Path) -> None:
+    made = save(tmp_path, "checkpoint-10")
+    (tmp_path / "best-10").symlink_to(made)
+    (tmp_path / "latest-1").symlink_to(made)
+    (tmp_path / "gone-7").symlink_to(tmp_path / "nowhere")
+    assert [Path(one.folder).name for one in checkpoints(str(tmp_path))] == ["checkpoint-10"]
+
+
+def test_a_checkpoint_with_a_link_to_nothing_in_it_is_one(tmp_path: Path) -> None:
+    made = save(tmp_path, "checkpoint-10")
+    (made / "optimizer").symlink_to(tmp_path / "nowhere")
+    os.utime(made / "optimizer", times=(0, 0), follow_symlinks=False)
+    os.utime(made, times=(0, 0))
+    assert [one.step for one in checkpoints(str(tmp_path))] == [10]
+
+
+def test_a_checkpoint_that_is_removed_while_it_is_looked_at_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("checkpoint-10", "checkpoint-20"):
+        save(tmp_path, name)
+    really = Path.rglob
+
+    def listed(folder: Path, pattern: str) -> list[Path]:
+        found = [*really(folder, pattern)]
+        if folder.name == "checkpoint-10":
+            shutil.rmtree(folder)
+        return found
+
+    monkeypatch.setattr(Path, "rglob", listed)
+    assert [one.step for one in checkpoints(str(tmp_path))] == [20]
+
+
+def test_a_training_without_a_checkpoint_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    system = SystemConf("m", answer=ModelConf("fakes:Echo"), checkpoints=str(tmp_path))
+    assert list(at_checkpoints(system)) == []
+    assert f"system m: no checkpoint in {tmp_path} is whole yet" in caplog.text
