@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from medgen.engine.codec import decode, encode
-from medgen.engine.errors import ConfigError
+from medgen.engine.errors import ConfigError, CorruptError
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.folder import now
 from medgen.engine.stages import stage_kind
@@ -66,11 +66,13 @@ class Orders:
 class Control:
     """The orders of one run."""
 
-    def __init__(self, objects: Objects, run_id: str) -> None:
+    def __init__(self, objects: Objects, plan: Plan) -> None:
         """Nothing is read yet."""
-        self.objects, self.place = objects, RunPlace(run_id)
+        self.objects, self.plan, self.place = objects, plan, RunPlace(plan.run_id)
         self.orders = Orders()
-        self._seen = 0  # the highest number that is in `orders`
+        self.refused: list[str] = []  # at the last look and not before: which, and why
+        self._known: dict[int, Order] = {}
+        self._told: set[str] = set()
 
     def send(self, order: Order) -> int:
         """Leave an order; returns its number."""
@@ -84,17 +86,34 @@ class Control:
     def look(self) -> list[Order]:
         """Take up the orders that came since the last look; they are in `orders` then.
 
-        Raises:
-            CorruptError: one cannot be read.
+        One that cannot be read or makes no sense costs nobody but its sender: it is `refused`, and
+        looked at again, for it may be replaced.
         """
-        fresh = []
-        for number in self._numbers():
-            if number > self._seen:
-                path = self.place.order(number)
-                order = decode(Order, self.objects.read(path), f"{path}: not an order")
-                self.orders, self._seen = self.orders.after(order), number
-                fresh.append(order)
-        return fresh
+        self.refused = []
+        fresh = [number for number in self._numbers() if self._take_up(number)]
+        found = Orders()
+        for _, order in sorted(self._known.items()):
+            found = found.after(order)
+        self.orders = found  # at once: a loop reads it meanwhile
+        return [self._known[number] for number in fresh]
+
+    def _take_up(self, number: int) -> bool:
+        """Whether that is a sound order that was not known yet."""
+        if number in self._known:
+            return False
+        path = self.place.order(number)
+        try:
+            order = decode(Order, self.objects.read(path), f"{path}: not an order")
+            self._known[number] = check_order(self.plan, order)
+        except FileNotFoundError:  # removed just now
+            return False
+        except (CorruptError, ConfigError) as err:
+            words = str(err) if isinstance(err, CorruptError) else f"{path}: {err}"
+            if words not in self._told:
+                self._told.add(words)
+                self.refused.append(words)
+            return False
+        return True
 
     def _numbers(self) -> list[int]:
         names = self.objects.names(self.place.control)
@@ -113,8 +132,8 @@ def check_order(plan: Plan, order: Order) -> Order:
     if order.verb == "cap" and not 0 < order.number < float("inf"):
         raise ConfigError(f"a cap is a positive number of US dollars, not {order.number:g}")
     if order.verb == "workers":
-        if order.number < 1 or order.number != int(order.number):
-            raise ConfigError("workers are at least 1; `pause` stops a system")
+        if order.number < 1 or not float(order.number).is_integer():
+            raise ConfigError("workers are a whole number, 1 or more; `pause` stops a system")
         return replace(order, name=_group(plan, order.name))
     return order
 

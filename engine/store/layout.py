@@ -49,6 +49,7 @@ _NAME = r"[0-9a-z]+(?:-\d+of\d+)?"  # of a shard: what samples it is about
 _SHARD = re.compile(rf"shard-({_NAME})(?:-r(\d+))?\.arrow")
 _PART = re.compile(r"(\d{5,})-(\d{5,})\.arrow")
 _LEASE = re.compile(r"lease-(\d{6,})\.json")
+_ORDER = re.compile(r"(\d{6}|[1-9]\d{6,17})\.json", re.ASCII)
 _COMMIT = re.compile(rf"stages/(\w+)/\w+/(?:\w+/)?(shard|parts)-({_NAME})")
 _EDITION = re.compile(r"[0-9a-f]{16}")
 _IDENTITY = re.compile(r"identity(?:-\w+)?\.json")
@@ -441,8 +442,8 @@ def claim(scope: str, span: str, number: int) -> str:
 
 def control_number(name: str) -> int | None:
     """The number of an order, by its file name; None: it is none."""
-    stem, _, kind = name.partition(".")
-    return int(stem) if kind == "json" and stem.isdecimal() and stem.isascii() else None
+    match = _ORDER.fullmatch(name)
+    return int(match[1]) if match else None
 
 
 def session_table(session: str, worker: str) -> str:

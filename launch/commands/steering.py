@@ -20,6 +20,8 @@ _WANTED = {
     "cap": ("USD",),
     "requeue": (),
 }
+_NEXT = "the order holds for the next start"
+_LATER = {"requeue": "the next start takes up what is owed without it"}
 
 
 @click.command("control")
@@ -42,16 +44,22 @@ def control_command(run: str, verb: str, what: tuple[str, ...], store: str, as_j
     Orders hold for later starts as well, until others take them back.
     """  # noqa: D301
     from medgen.engine.run.control import Control, check_order
+    from medgen.engine.run.folder import RunFolder
     from medgen.launch.commands.results import open_run
 
     reader = open_run(store, run)
     order = check_order(reader.plan, _order(verb, what))
-    number = Control(reader.objects, reader.plan.run_id).send(order)
+    number = Control(reader.objects, reader.plan).send(order)
+    status = RunFolder(reader.objects, reader.plan.run_id).status()
+    stands = status.status if status else "not started"
     if as_json:
-        emit("control", run=reader.plan.run_id, number=number, verb=verb, what=list(what))
+        told = {"number": number, "verb": verb, "what": list(what), "status": stands}
+        emit("control", run=reader.plan.run_id, **told)
     else:
         said = " ".join((verb, *what))
         say(f"run {reader.plan.run_id}: order {number}, {said}", err=True)
+        if stands != "started":
+            say(f"no driver is at work ({stands}): {_LATER.get(verb, _NEXT)}", err=True)
     return exits.OK
 
 

@@ -280,7 +280,7 @@ def _drive(
         faulty = ChaoticPool(pool, options.chaos) if options.chaos else pool
         driving = _driving(conf, options, finishing, watchers, early)
         driving = replace(driving, terms=work.terms, survey=work.look)
-        return _carry_on(faulty, (reader, work), driving)
+        return _carry_on(faulty, (reader, work), driving, watchers.pulse.look_last)
 
 
 def _foretell(reader: RunReader, todo: Todo, pool: Pool) -> Event:
@@ -322,13 +322,23 @@ def _driving(
     )
 
 
-def _carry_on(pool: Pool, given: tuple[RunReader, Work], driving: Options) -> Ending:
-    """Carry out what is to be done, and again what is owed then when somebody asked to requeue."""
+def _carry_on(
+    pool: Pool,
+    given: tuple[RunReader, Work],
+    driving: Options,
+    look_last: Callable[[], None] = lambda: None,
+) -> Ending:
+    """Carry out what is to be done, and again what is owed then when somebody asked to requeue.
+
+    What was ordered since the driver's last look is heard by `look_last`.
+    """
     reader, work = given
     todo = work.todo
     asked = driving.orders().requeued  # those of earlier starts
     while True:
         ending = carry_out(reader, todo, pool, driving)
+        if not ending.stopped:
+            look_last()
         before, asked = asked, driving.orders().requeued
         if ending.stopped or asked == before:
             return ending

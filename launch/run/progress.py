@@ -216,7 +216,7 @@ class Recorder:
         self._lines: list[str] = []  # of the chunk that is being filled
         self._explained: set[str] = set()  # errors whose traceback is in the log
         self._rows: dict[str, Counter[str]] = {}
-        self._plan, self._todo = plan, todo
+        self.plan, self._todo = plan, todo
         self._done = self._count()
         self._written = self._logged = 0.0
         self.status = Status("started", plan.run_id, now(), now(), dict(self._done))
@@ -235,7 +235,7 @@ class Recorder:
             self.publish()
 
     def _count(self) -> dict[str, int]:
-        total = {key: self._plan.shards * n.split for key, n in self._plan.nodes.items()}
+        total = {key: self.plan.shards * n.split for key, n in self.plan.nodes.items()}
         return {key: count - len(self._todo.targets[key]) for key, count in total.items()}
 
     def _explain_once(self, body: dict[str, Any]) -> dict[str, Any]:

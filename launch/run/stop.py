@@ -4,6 +4,7 @@ It also keeps the status fresh.
 """
 
 import contextlib
+import logging
 import signal
 import threading
 import time
@@ -17,6 +18,8 @@ from medgen.engine.errors import StoreError
 from medgen.engine.run.control import Control, Order, Orders
 from medgen.engine.run.events import Event
 from medgen.launch.run.progress import Recorder
+
+log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 10.0
 
@@ -69,8 +72,9 @@ class Pulse:
         """Look once."""
         self.stop, self.recorder, self.folder = stop, recorder, recorder.folder
         self.ignored = "" if obey_present else self.folder.stop_request()
-        self.control = Control(self.folder.objects, self.folder.run_id)
+        self.control = Control(self.folder.objects, recorder.plan)
         self.control.look()
+        self._tell_refused()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pulse")
         self._look: Future[list[Order]] | None = None
         self._looked = 0.0
@@ -91,6 +95,11 @@ class Pulse:
         if self._look is not None:
             self._take_up(self._look)
 
+    def look_last(self) -> None:
+        """Hear what was ordered since the last look, before the loop is left."""
+        self.settle()
+        self._take_up(self._thread.submit(self.control.look))
+
     def orders(self) -> Orders:
         """The orders that hold now, as far as they were heard of."""
         return self.control.orders
@@ -101,6 +110,13 @@ class Pulse:
         with contextlib.suppress(StoreError):
             for order in look.result():
                 self.recorder(Event("control", "", details={**plain(order), "sent": order.time}))
+        self._tell_refused()
+
+    def _tell_refused(self) -> None:
+        for words in self.control.refused:
+            log.warning("an order is passed over: %s", words)
+            self.recorder(Event("trouble", "", details={"what": "control", "error": words}))
+        self.control.refused = []
 
     def _look_once(self) -> list[Order]:
         if self.folder.stop_request() not in ("", self.ignored):

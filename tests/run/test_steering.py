@@ -5,23 +5,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import medgen
 from fakes import PAIR, echo, plan
 
 from medgen.actors.local_pool import LocalPool
-from medgen.engine.errors import ConfigError, CorruptError
+from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, System
 from medgen.engine.run.control import Control, Order, Orders, check_order
 from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.editions import Terms
 from medgen.engine.run.events import Event
+from medgen.engine.run.folder import RunFolder, Status, now
 from medgen.engine.run.pool import Pool
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.steering import DROPPED
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects
 from medgen.launch.run.evaluation import Work, _carry_on
+from medgen.launch.run.progress import Recorder
+from medgen.launch.run.stop import Pulse, Stop
 
 JUDGES = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), PAIR)}
 
@@ -196,28 +201,109 @@ def test_what_is_owed_is_taken_up_again_when_asked(
 
 def test_orders_add_up_in_the_order_of_their_numbers(store_url: str) -> None:
     objects = connect(store_url)
-    driver, sender, other = (Control(objects, "r") for _ in range(3))
+    work = two(objects)
+    driver, sender, other = (Control(objects, work) for _ in range(3))
     assert driver.look() == []
     assert [sender.send(Order("pause", "a")), other.send(Order("drop", "b"))] == [1, 2]
-    assert other.send(Order("workers", "g", 2)) == 3
+    assert other.send(Order("workers", "judge/fixed", 2)) == 3
     assert [order.verb for order in driver.look()] == ["pause", "drop", "workers"]
-    assert driver.orders == Orders(frozenset({"a"}), frozenset({"b"}), {"g": 2})
+    held = {"judge/fixed": 2}
+    assert driver.orders == Orders(frozenset({"a"}), frozenset({"b"}), held)
     for order in (Order("resume", "a"), Order("cap", number=3.5), Order("requeue")):
         sender.send(order)
     sender.send(Order("resume", "b"))
     assert len(driver.look()) == 4
-    assert driver.orders == Orders(workers={"g": 2}, cap_usd=3.5, requeued=1)
+    assert driver.orders == Orders(workers=held, cap_usd=3.5, requeued=1)
     assert driver.look() == []
-    anew = Control(objects, "r")
+    anew = Control(objects, work)
     anew.look()
     assert anew.orders == driver.orders
+    assert driver.refused == anew.refused == []
 
 
-def test_an_order_that_cannot_be_read_is_said(memory_url: str) -> None:
+GARBAGE = {
+    b"": "not an order",
+    b"{": "not an order",
+    b'{"verb": "fly"}': "not an order",
+    b'{"verb": "pause", "name": "nobody"}': "no system 'nobody' in the run",
+    b'{"verb": "workers", "name": "nowhere", "number": 2}': "is not one group of workers",
+    b'{"verb": "workers", "name": "judge/fixed", "number": 0}': "workers are a whole number",
+    b'{"verb": "cap", "number": -1}': "a cap is a positive number",
+}
+
+
+@pytest.mark.parametrize("body", GARBAGE)
+def test_an_order_that_makes_no_sense_costs_itself_alone(memory_url: str, body: bytes) -> None:
     objects = connect(memory_url)
-    objects.create("runs/r/control/000001.json", b"{")
-    with pytest.raises(CorruptError, match=r"control/000001.json: not an order"):
-        Control(objects, "r").look()
+    work = two(objects)
+    path = RunPlace(work.run_id).order(1)
+    objects.create(path, body)
+    driver = Control(objects, work)
+    assert driver.send(Order("pause", "a")) == 2
+    assert [order.verb for order in driver.look()] == ["pause"]
+    (words,) = driver.refused
+    assert words.startswith(f"{path}: ")
+    assert GARBAGE[body] in words
+    assert (driver.look(), driver.refused) == ([], []), "it is said once"
+    objects.replace(path, b'{"verb": "drop", "name": "a"}')
+    assert [order.verb for order in driver.look()] == ["drop"]
+    assert driver.orders == Orders(paused=frozenset({"a"}), dropped=frozenset({"a"}))
+
+
+NO_ORDERS = [
+    "1.json",
+    "-00001.json",
+    "0000001.json",
+    "000001.json.tmp",
+    ".DS_Store",
+    "x/000001.json",
+]
+
+
+@pytest.mark.parametrize("name", NO_ORDERS)
+def test_what_else_lies_in_the_folder_of_orders_is_none(memory_url: str, name: str) -> None:
+    objects = connect(memory_url)
+    work = two(objects)
+    objects.create(f"{RunPlace(work.run_id).control}/{name}", b'{"verb": "requeue"}')
+    driver = Control(objects, work)
+    assert (driver.look(), driver.orders) == ([], Orders())
+    assert driver.send(Order("requeue")) == 1
+
+
+def test_a_driver_says_which_order_it_passes_over(
+    objects: Objects, caplog: pytest.LogCaptureFixture
+) -> None:
+    work = two(objects)
+    folder = RunFolder(objects, work.run_id)
+    objects.create(folder.place.order(1), b"{")
+    recorder = Recorder(folder, work, survey(RunReader(objects, work)), "driver")
+    pulse = Pulse(Stop(), recorder, obey_present=False)
+    assert "an order is passed over: runs/" in caplog.text
+    objects.create(folder.place.order(2), b'{"verb": "drop", "name": "nobody"}')
+    Control(objects, work).send(Order("pause", "a"))
+    pulse.look_last()
+    assert pulse.orders() == Orders(paused=frozenset({"a"}))
+    recorder.publish(status="success")
+    told = [event.get("error", "") for event in folder.events() if event["event"] == "trouble"]
+    assert ["not an order" in words for words in told] == [True, False]
+    assert "no system 'nobody'" in told[1]
+
+
+def test_a_requeue_after_the_last_look_is_heard(objects: Objects, tmp_path: Path) -> None:
+    (tmp_path / "once").mkdir()
+    faults = {"s0003": "unreachable"}
+    system = System("a", echo(faults=faults, execution={"once": str(tmp_path / "once")}))
+    work = plan(objects, system, metrics=())
+    reader, asked = RunReader(objects, work), [0]
+    driven = Driven(work, lambda driven: Orders(requeued=asked[0]))
+
+    def look_last() -> None:
+        asked[0] = 1
+
+    given = reader, Work(survey(reader), survey, Terms())
+    _carry_on(LocalPool(), given, driven.options(), look_last)
+    rows = [r.status for n in range(work.shards) for r in reader.anew().predictions("a", n)]
+    assert rows == ["ok"] * 24
 
 
 @pytest.mark.parametrize(
@@ -226,8 +312,10 @@ def test_an_order_that_cannot_be_read_is_said(memory_url: str) -> None:
         (Order("pause", "c"), "no system 'c' in the run; there are a, b"),
         (Order("cap", number=0), "positive number of US dollars, not 0"),
         (Order("cap", number=float("nan")), "positive number"),
-        (Order("workers", "a", 0), "at least 1"),
-        (Order("workers", "a", 1.5), "at least 1"),
+        (Order("workers", "a", 0), "whole number, 1 or more"),
+        (Order("workers", "a", 1.5), "whole number, 1 or more"),
+        (Order("workers", "a", float("inf")), "whole number, 1 or more"),
+        (Order("workers", "a", float("nan")), "whole number, 1 or more"),
         (Order("workers", "nobody", 2), "'nobody' is not one group of workers"),
     ],
 )
@@ -241,3 +329,17 @@ def test_groups_are_found_by_system_and_judge(memory_url: str) -> None:
     (answers,) = (n.group for n in work.predictions("b"))
     for name, group in (("b", answers), (answers, answers), ("fixed", "judge/fixed")):
         assert check_order(work, Order("workers", name, 2)).name == group
+
+
+def test_the_command_says_whether_a_driver_hears_it(tmp_path: Path) -> None:
+    objects = connect(str(tmp_path))
+    work = two(objects)
+    folder = RunFolder(objects, work.run_id)
+    folder.save_plan(work, "")
+    for status, words in (("success", "no driver is at work (success)"), ("started", "")):
+        folder.save_status(Status(status, work.run_id, now(), now()))  # type: ignore[arg-type]
+        done = medgen("control", work.run_id, "workers", "fixed", "2", "--store", str(tmp_path))
+        assert (done.returncode, words in done.stderr) == (0, True)
+        assert ("no driver" in done.stderr) == bool(words)
+    done = medgen("control", work.run_id, "workers", "fixed", "inf", "--store", str(tmp_path))
+    assert (done.returncode, "whole number" in done.stderr) == (2, True)
