@@ -26,8 +26,6 @@ from medgen.launch.report.labels import read_calibration, read_labels
 from medgen.launch.report.repeats import read_spreads
 from medgen.launch.report.subgroups import read_subgroups
 
-TABLES = ("values", "predictions", "verdicts")
-
 
 class Run:
     """One run in a store. Polars and pandas take its tables as they are: `pl.from_arrow(…)`.

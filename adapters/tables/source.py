@@ -1,6 +1,5 @@
 """A table of somebody else's, read as a benchmark by a mapping."""
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -230,8 +229,3 @@ def _with_id(sample: Sample, seen: Counter[str]) -> Sample:
 
 def _problem(place: Place, name: str, what: str) -> Problem:
     return Problem(place.file, place.row, name or None, what)
-
-
-def digest_of(text: str) -> str:
-    """The sha256 of a preset's text."""
-    return hashlib.sha256(text.encode()).hexdigest()

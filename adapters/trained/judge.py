@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medgen.adapters.judges.chat_judge import Case
 from medgen.adapters.judges.rule_judge import RuleJudge, same_words
@@ -20,8 +19,6 @@ from medgen.adapters.trained.weights import card, load
 from medgen.engine.answers.closed import answers_right
 from medgen.engine.data import Image
 from medgen.engine.images import as_rgb, open_image
-
-Array = NDArray[np.float64]
 
 
 class FeatureJudge(RuleJudge):

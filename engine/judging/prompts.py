@@ -19,7 +19,7 @@ from medgen.engine.chat.quoting import quote, quote_key
 from medgen.engine.data import Form, Image, Prediction, Sample, View
 from medgen.engine.errors import ConfigError
 from medgen.engine.judging.captions import Captioned
-from medgen.engine.judging.protocols import PROTOCOLS, JudgeProtocol, Role
+from medgen.engine.judging.protocols import JudgeProtocol, Role
 from medgen.engine.settings import Settings
 
 Part = str | Image | Drawing
@@ -108,12 +108,6 @@ class Rubric:
         schemas = [reply_schema(self, f) for f in self.protocol.shown]
         text = json.dumps([said, self.protocol.to_plain(), schemas], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def prompt_hash(prompt: str = "judge/1") -> str:
-    """16 hex digits over a prompt version under every protocol that ships with it."""
-    both = [Rubric(protocol, prompt).fingerprint() for protocol in PROTOCOLS.values()]
-    return hashlib.sha256("".join(both).encode()).hexdigest()[:16]
 
 
 def judge_messages(

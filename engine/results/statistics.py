@@ -1,12 +1,12 @@
 """Statistics over per-sample values: intervals, paired tests, effect sizes, bounds.
 
 Arrays are float64 and one-dimensional unless said otherwise; values that are not finite must be
-left out before (`finite`). Everything random is seeded, so the same values give the same numbers
+left out before. Everything random is seeded, so the same values give the same numbers
 whatever else is computed beside them. `scipy` and `statsmodels` are imported where they are used:
 a summary needs only SciPy's special functions.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -45,13 +45,6 @@ class Interval:
     high: float | None
     method: str = "none"  # bootstrap, normal, either of them clustered, none
     note: str = ""  # what a reader must know beside it: why there is none, or what it covers
-
-
-def finite(values: Iterable[float]) -> Floats:
-    """The finite ones of some numbers, float64, in order."""
-    array: Floats = np.asarray(list(values), dtype=np.float64)
-    kept: Floats = array[np.isfinite(array)]
-    return kept
 
 
 def bootstrap_mean(values: Floats, resamples: int = RESAMPLES, seed: int = SEED) -> Interval:

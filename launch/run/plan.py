@@ -20,8 +20,6 @@ from medgen.engine.run.speeds import Speeds, read_speeds
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.objects import Objects
 
-_GIB = 1024**3
-
 
 def who(plan: Plan, group: str) -> str:
     """A group of workers in a person's words: the stage, the systems that need it, the component.

@@ -1,13 +1,12 @@
 """What a person or a program sees while a run goes on, and what is left of it afterwards."""
 
 import json
-import logging
 import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -31,16 +30,9 @@ from medgen.launch.report.escaping import visible
 from medgen.launch.run.plan import who
 from medgen.launch.run.uploads import Uploads
 
-log = logging.getLogger("medgen")
 _STATUS_EVERY_S = 10.0
 _EVENTS_EVERY_S = 30.0
 _BEAT_EVERY_S = 20.0  # who follows a run from the store takes silence for a driver that is gone
-
-
-class Watcher(Protocol):
-    """Told of every event of a run."""
-
-    def __call__(self, event: Event) -> None: ...
 
 
 def line(event: Event) -> dict[str, Any]:

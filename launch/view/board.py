@@ -14,7 +14,6 @@ _TITLES = {
     "MultimodalGeneration": "Multimodal generation",
 }
 _SHORT = {"ImageEditing": "Editing", "MultimodalGeneration": "Generation"}
-_COLUMNS = 4
 _COLORED = 12  # as many systems have a colour and a marker of their own
 _PINNED = 6
 _NEAR = 5.0  # percent of an axis: marks of controls cover each other below

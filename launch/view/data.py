@@ -468,8 +468,3 @@ def value_title(metric: str, key: Key) -> str:
         return f"{what}, {_VIEWS[view]}" + (f" ({who})" if who else "")
     words = metric.rpartition(".")[2].replace("_", " ").split()
     return " ".join(_SPELLINGS.get(w, w) for w in words)
-
-
-def as_json(value: object) -> str:
-    """A value as indented JSON, for people."""
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=str)

@@ -109,15 +109,6 @@ def _webp(image: Pillow.Image, quality: int = 80, lossless: bool = False) -> byt
     return sink.getvalue()
 
 
-def size_of(data: bytes) -> tuple[int, int]:
-    """Width and height as shown.
-
-    Raises:
-        ImageError: the bytes are no picture that may be shown.
-    """
-    return as_rgb(open_safely(data)).size
-
-
 def is_shown(data: bytes) -> bool:
     """Whether the bytes are a picture that may be shown."""
     try:

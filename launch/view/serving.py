@@ -3,7 +3,6 @@
 import hmac
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
 from threading import Lock, Thread
 
 from starlette.applications import Starlette
@@ -27,7 +26,6 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _MORE_POLICY = "; connect-src 'self'; frame-ancestors 'none'"
-Asked = Callable[[Request], Awaitable[Response]]
 
 
 class Viewer:

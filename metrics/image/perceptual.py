@@ -7,7 +7,7 @@ perceptual metric", CVPR 2018; version 0.1 with the linear layers that the `lpip
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import lpips
 
 T = TypeVar("T")
-Net = Literal["alex", "vgg"]
 SIDE = 256  # pixels: both pictures are brought to this square
 _TRUNKS: dict[str, tuple[str, str]] = {
     "alex": ("lpips-alex-trunk", "alexnet-owt-7be5be79.pth"),

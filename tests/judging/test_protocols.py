@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from medgen.engine.data import FORMS
 from medgen.engine.errors import ConfigError
-from medgen.engine.judging.prompts import Bounds, Rubric, prompt_hash
+from medgen.engine.judging.prompts import Bounds, Rubric
 from medgen.engine.judging.protocols import PROTOCOLS, find_protocol, protocol_from_plain
 
 CLINICAL = (
@@ -84,5 +85,11 @@ def test_every_word_counts_in_the_fingerprint() -> None:
 
 def test_words_change_only_with_their_version() -> None:
     """These digests address stored verdicts. New words need a new version, not a new digest."""
-    assert prompt_hash("judge/1") == "5d4279df86a2a15c"
-    assert prompt_hash("judge/2") == "7bed4d94b68d10a9"
+    digests = {
+        prompt: [Rubric(protocol, prompt).fingerprint() for protocol in PROTOCOLS.values()]
+        for prompt in ("judge/1", "judge/2")
+    }
+    assert {p: sha256("".join(d).encode()).hexdigest()[:16] for p, d in digests.items()} == {
+        "judge/1": "5d4279df86a2a15c",
+        "judge/2": "7bed4d94b68d10a9",
+    }
