@@ -37,7 +37,8 @@ def code_digest(folders: tuple[str, ...] = ("engine", "adapters", "metrics")) ->
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for folder in folders:
-        for path in sorted((root / folder).rglob("*.py")):
+        written = (f for f in (root / folder).rglob("*") if f.suffix in (".py", ".yaml"))
+        for path in sorted(written):
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             digest.update(f"{path.relative_to(root)}\0{content}\n".encode())
     return digest.hexdigest()[:16]

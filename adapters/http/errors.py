@@ -9,138 +9,51 @@ Where such a field lacks, the fixed words count with which vendors begin that me
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from medgen.adapters.http.bodies import read_json
+import msgspec
 
-# Letters of codes and types, in lower case without signs.
-_FILTER_CODES = (
-    "contentpolicy",
-    "contentfilter",
-    "contentmoderation",
-    "contentviolation",
-    "contentblocked",
-    "contentsafety",
-    "moderation",
-    "moderated",
-    "imagesafety",
-    "safetysystem",
-    "safetyblock",
-    "safetyviolation",
-    "responsibleai",
-    "sensitivecontent",
-    "sensitiveword",
-    "prohibitedcontent",
-    "inappropriatecontent",
-    "datainspectionfailed",
-    "guardrail",
-    "recitation",
-    "policyviolation",
-    "unsafecontent",
-    "harmfulcontent",
-    "nsfw",
-)
-_FILTER_WORDS = frozenset({"safety", "blocklist", "spii", "refusal", "flagged", "1301"})  # alone
-_FILTER_DOWN = ("unavailable", "timeout", "overload", "filtererror", "internalerror")
-# How messages begin whose error has no code of its own.
-_FILTER_STARTS = re.compile(
-    r"\W*((output|input) blocked by (content filter|guardrail)|content exists risk|"
-    r"(potential(ly)? )?nsfw (content|image)s? (was |were )?(detected|found)|"
-    r"this request has been blocked by our content|"
-    r"(the )?generated (image|text|content|output)s?(\(s\))? (was |were )?"
-    r"(filtered|blocked|rejected) by|image generation failed[^.]{0,60}\. this prompt "
-    r"contains sensitive|"
-    r"your request was rejected (as a result of|by) (our|the) "
-    r"safety|(your )?(request|prompt|input|content|image)s? (was|were|is|has been) (flagged|blocked"
-    r" by (our |the )?(content|safety|moderation))|content violates|the response was (filtered|"
-    r"blocked)|(your )?(request|prompt|input) violates (our|the) (content|usage|safety)|"
-    r"(in|out)put (new_)?sensitive|(the )?(user'?s? )?(input|output|prompt|question)( content)? "
-    r"(is|contains|may contain) (unsafe|sensitive|inappropriate|prohibited)|"
-    r"[^\n\"']{0,20}(\u5ba1\u6838[\u4e0d\u672a]\u901a\u8fc7|\u5305\u542b(\u4e0d\u5b89\u5168|\u654f\u611f|\u8fdd\u89c4)))",
-    re.IGNORECASE,
-)
-# How messages begin that say who cannot pay.
-_NO_CREDIT_STARTS = re.compile(
-    r"\W*(insufficient (balance|funds|credits?)\b|your credit balance is too low|you have (run "
-    r"out of|no|insufficient) credits?\b)",
-    re.IGNORECASE,
-)
-_NO_MODEL_STARTS = re.compile(
-    r"\W*([\w./:@-]{1,200} is not a valid model\b|no such model\b|model not found\b|(the )?model "
-    r"['\"`]?[\w./:@-]{1,200}['\"`]? (does not exist|was not found|is not found|not found|has been "
-    r"(deprecated|retired|removed|decommissioned|discontinued|shut down)|has reached its end))",
-    re.IGNORECASE,
-)
-_FILTER_ANYWHERE = re.compile(
-    r"flagged|moderat|content[ _-]?(policy|filter|management)|safety[ _-]?(system|filter|check)"
-    r"|usage (guideline|polic)|inappropriate|nsfw|guardrail|harmful|unsafe|sensitive content"
-    r"|prohibited (content|use)|violat\w{0,5} [^.]{0,30}(polic(y|ies)|guidelines?)\b",
-    re.IGNORECASE,
-)
-_ACCOUNT = re.compile(r"api[ _-]?key|account|organi[sz]ation|billing|credential", re.IGNORECASE)
-_NO_CREDIT = frozenset(
-    {
-        "insufficientquota",
-        "insufficientbalance",
-        "insufficientcredits",
-        "insufficientfunds",
-        "billinghardlimitreached",
-        "billingnotactive",
-        "creditbalancetoolow",
-        "paymentrequired",
-        "arrearage",
-        "exceededcurrentquotaerror",
-        "accountoverdueerror",
-        "insufficientuserquota",
-        "1113",
-    }
-)
-_NO_MODEL = frozenset(
-    {
-        *("modelnotfound", "modelnotexist", "modelnotexists", "invalidmodel", "unknownmodel"),
-        *("modeldecommissioned", "modeldeprecated", "modelretired", "modelnotavailable"),
-    }
-)
-_NO_KEY = frozenset({"apikeyinvalid", "invalidapikey", "authenticationerror"})
-# Codes and first words of a server without time, whatever 4xx it sends: Google's rate limit is a
-# 403, Amazon's a 400.
-_BUSY_CODES = (
-    *("ratelimit", "requestlimit", "toomanyrequests", "throttl", "resourceexhausted"),
-    *("overload", "serverbusy", "serviceunavailable"),
-)
-_BUSY_STARTS = re.compile(
-    r"\W*((api |user |the |your )?(rate|request) ?limit (is |was |has been )?(exceeded|reached)"
-    r"|too many requests)\b",
-    re.IGNORECASE,
-)
-# The HTTP status that a code inside a body of 200 stands for; the first that is in the code counts.
-_AS_STATUS: tuple[tuple[str, int], ...] = (
-    ("ratelimit", 429),
-    ("requestlimit", 429),
-    ("toomanyrequests", 429),
-    ("throttl", 429),
-    ("resourceexhausted", 429),
-    ("overload", 529),
-    ("unavailable", 503),
-    ("deadline", 504),
-    ("timeout", 504),
-    ("invalidapikey", 401),
-    ("unauthorized", 401),
-    ("unauthenticated", 401),
-    ("authentication", 401),
-    ("permission", 403),
-    ("forbidden", 403),
-    ("modelnotfound", 404),
-    ("notfound", 404),
-    ("notsupported", 400),
-    ("unsupported", 400),
-    ("invalid", 400),
-    ("usererror", 400),
-    ("badrequest", 400),
-    ("contextlength", 400),
-)
+from medgen.adapters.http.bodies import read_json
+from medgen.engine.beside import read_beside
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """What `errors.yaml` holds."""
+
+    filter_codes: tuple[str, ...]
+    filter_words: frozenset[str]
+    filter_down: tuple[str, ...]
+    filter_starts: tuple[str, ...]
+    filter_anywhere: tuple[str, ...]
+    no_credit: frozenset[str]
+    no_credit_starts: tuple[str, ...]
+    no_model: frozenset[str]
+    no_model_starts: tuple[str, ...]
+    no_key: frozenset[str]
+    account_anywhere: tuple[str, ...]
+    busy: tuple[str, ...]
+    busy_starts: tuple[str, ...]
+    parameter: tuple[str, ...]
+    as_status: dict[str, int]
+    saying: tuple[str, ...]
+    coded: tuple[str, ...]
+
+
+def _starts(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(rf"\W*(?:{'|'.join(patterns)})", re.IGNORECASE)
+
+
+def _anywhere(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.IGNORECASE)
+
+
+_KNOWN = read_beside(__package__, "errors.yaml", _Known)
+_FILTER_STARTS, _FILTER_ANYWHERE = _starts(_KNOWN.filter_starts), _anywhere(_KNOWN.filter_anywhere)
+_NO_CREDIT_STARTS = _starts(_KNOWN.no_credit_starts)
+_NO_MODEL_STARTS = _starts(_KNOWN.no_model_starts)
+_BUSY_STARTS, _ACCOUNT = _starts(_KNOWN.busy_starts), _anywhere(_KNOWN.account_anywhere)
 _REFUSED_PARAMETER = re.compile(
     r"\W*(?:unsupported (?:parameter|value)|unknown parameter|unrecognized (?:request )?"
     r"(?:argument|parameter)(?: supplied)?|unexpected (?:parameter|argument|field)|invalid "
@@ -148,9 +61,6 @@ _REFUSED_PARAMETER = re.compile(
     r"|\W*([A-Za-z_]+)\W+(?:is|are|does|do)(?: not|n.t)? (?:supported?|permitted|allowed|accept"
     r"|deprecated)",
     re.IGNORECASE,
-)
-_PARAMETER_CODES = (
-    *("unsupportedparameter", "unsupportedvalue", "unknownparameter", "extraforbidden"),
 )
 _TAGS = re.compile(r"<(script|style)\b[^>]{0,2000}>|<[^<>]{0,2000}>", re.IGNORECASE)
 _MOST = 20_000  # characters of a body that are looked at for words
@@ -170,21 +80,21 @@ class ErrorBody:
     @property
     def no_credit(self) -> bool:
         """Whether the account cannot pay."""
-        known = any(code in _NO_CREDIT for code in self.codes)
+        known = any(code in _KNOWN.no_credit for code in self.codes)
         return known or bool(_NO_CREDIT_STARTS.match(self.message))
 
     @property
     def is_busy(self) -> bool:
         """Whether the server has no time, and would take the same request later."""
-        named = any(known in code for code in self.codes for known in _BUSY_CODES)
+        named = any(known in code for code in self.codes for known in _KNOWN.busy)
         return named or bool(_BUSY_STARTS.match(self.message))
 
     @property
     def whose_fault(self) -> Literal["", "key", "place"]:
         """What every request would fail by, where a code or fixed words name it."""
-        if any(code in _NO_KEY for code in self.codes):
+        if any(code in _KNOWN.no_key for code in self.codes):
             return "key"
-        unknown = any(code in _NO_MODEL for code in self.codes)
+        unknown = any(code in _KNOWN.no_model for code in self.codes)
         unknown = unknown or _NO_MODEL_STARTS.match(self.message) is not None
         return "place" if unknown else ""
 
@@ -199,7 +109,7 @@ class ErrorBody:
 
     def refused_parameter(self, sent: Sequence[str]) -> str:
         """The parameter of ours that the model does not take; empty when none is named."""
-        by_code = any(known in code for code in self.codes for known in _PARAMETER_CODES)
+        by_code = any(known in code for code in self.codes for known in _KNOWN.parameter)
         if by_code and self.parameter in sent:
             return self.parameter
         match = _REFUSED_PARAMETER.match(self.message[:300])
@@ -340,7 +250,9 @@ def _read(error: Any, whole: Any) -> ErrorBody | None:
     details = error.get("metadata")
     wrapped = details.get("raw") if isinstance(details, dict) else None
     place = error.get("loc")
-    message = next((str(error[k]) for k in _SAYING if error.get(k) not in (None, "", True)), "")
+    message = next(
+        (str(error[k]) for k in _KNOWN.saying if error.get(k) not in (None, "", True)), ""
+    )
     if not message and not codes and error:  # fields with their complaints
         message = json.dumps(error, ensure_ascii=False)
     if isinstance(wrapped, str):  # a gateway's own words, and then the provider's
@@ -356,27 +268,9 @@ def _read(error: Any, whole: Any) -> ErrorBody | None:
     )
 
 
-_SAYING = (
-    *("message", "msg", "error_msg", "errmsg", "status_msg"),
-    *("faultstring", "detail", "error", "error_description", "description", "title"),
-)
-_CODED = (
-    "code",
-    "type",
-    "status",
-    "reason",
-    "error_code",
-    "errorCode",
-    "errorcode",
-    "errcode",
-    "name",
-    "__type",
-)
-
-
 def _codes(error: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
     """Every code and type in an error and in what it wraps, squashed."""
-    for key in _CODED:
+    for key in _KNOWN.coded:
         value = error.get(key)
         if isinstance(value, str | int) and not isinstance(value, bool):
             yield _squash(str(value))
@@ -392,9 +286,9 @@ def _squash(code: str) -> str:
 
 
 def _is_filter(code: str) -> bool:
-    if any(down in code for down in _FILTER_DOWN):
+    if any(down in code for down in _KNOWN.filter_down):
         return False
-    return code in _FILTER_WORDS or any(known in code for known in _FILTER_CODES)
+    return code in _KNOWN.filter_words or any(known in code for known in _KNOWN.filter_codes)
 
 
 def _is_flagged(error: Mapping[str, Any]) -> bool:
@@ -414,9 +308,11 @@ def _status_of(codes: Sequence[str], numbers: Sequence[Any]) -> int:
         text = str(number)
         if not isinstance(number, bool) and re.fullmatch(r"[45]\d\d", text, re.ASCII):
             return int(text)
-    if any(code in _NO_CREDIT for code in codes):
+    if any(code in _KNOWN.no_credit for code in codes):
         return 402
-    return next((status for word, status in _AS_STATUS for c in codes if word in c), 500)
+    return next(
+        (status for word, status in _KNOWN.as_status.items() for c in codes if word in c), 500
+    )
 
 
 def _words(body: bytes) -> str:
