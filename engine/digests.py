@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-_BLOCK = 4 * 2**20
 _THREADS = 4  # hashing is bound by the disk, and lets other threads go on
 _SETTLED_S = 3.0
 # Of a folder: what tools leave beside weights, with times in it, and no loader reads.
@@ -103,11 +102,8 @@ def _is_settled(file: Path) -> bool:
 
 
 def _read(file: Path) -> str:
-    digest = hashlib.sha256()
     with file.open("rb") as source:
-        while block := source.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(source, "sha256").hexdigest()
 
 
 def _cache() -> Path:

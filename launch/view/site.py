@@ -38,7 +38,6 @@ from medgen.launch.view import (
 from medgen.launch.view.board import Board, boards, colors, format_short, format_title
 from medgen.launch.view.certain import Certainty, certainty_of, headline
 from medgen.launch.view.data import StoredRun, sample_digest
-from medgen.launch.view.glossary import GLOSSARY, KEYS
 from medgen.launch.view.maps import Maps
 
 PAGES = (
@@ -131,8 +130,6 @@ class Site:
                 if data.status
                 else "not finished",
                 made_up=any("made-up" in note for note in data.manifest.notes),
-                keys=KEYS,
-                glossary=GLOSSARY,
                 colors=self.colors,
                 **shown,
             )

@@ -129,6 +129,6 @@ def test_missing_weights_are_rows_or_an_error(places: tuple[Path, Path]) -> None
 def test_the_catalogue_names_known_weights() -> None:
     assert {name for entry in CATALOGUE.values() for name in entry.weights} <= set(KNOWN)
     for known in KNOWN.values():
-        assert known.by_hand or all(file.url.startswith("https://") for file in known.files)
+        assert known.by_hand or known.at.startswith("https://")
         for file in known.files:
             assert file.sha256 is None or len(file.sha256) == 64
