@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medgen.engine.errors import BenchmarkError
-from medgen.engine.results.calibration import calibration_table
-from medgen.engine.results.conditions import effects_table
-from medgen.engine.results.labels import labels_table
+from medgen.engine.results.aside import Aside
+from medgen.engine.results.calibration import CALIBRATION
+from medgen.engine.results.conditions import CONDITIONS
+from medgen.engine.results.labels import LABELS
 from medgen.engine.results.long_tables import VERDICT_ROWS
-from medgen.engine.results.repeats import spreads_table
-from medgen.engine.results.subgroups import groups_table
+from medgen.engine.results.repeats import REPEATS
+from medgen.engine.results.subgroups import SUBGROUPS
 from medgen.engine.results.summary import read_summary
 from medgen.engine.run.folder import RunFolder, find_run, run_ids
 from medgen.engine.stages import JUDGE
@@ -21,10 +23,6 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects
 from medgen.launch.quick import Quick, quick_run
-from medgen.launch.report.conditions import read_conditions
-from medgen.launch.report.labels import read_calibration, read_labels
-from medgen.launch.report.repeats import read_spreads
-from medgen.launch.report.subgroups import read_subgroups
 
 
 class Run:
@@ -74,28 +72,31 @@ class Run:
 
     def conditions(self) -> pa.Table:
         """One row a system, condition and value: what the condition did. Empty without any."""
-        return effects_table(read_conditions(self._objects, self.id))
+        return self._aside(CONDITIONS)
 
     def repeats(self) -> pa.Table:
         """One row a value of systems asked again: spread of seeds and of samples, pass@k."""
-        return spreads_table(read_spreads(self._objects, self.id))
+        return self._aside(REPEATS)
 
     def subgroups(self) -> pa.Table:
         """One row a system, value and group (age, sex …), with gap and worst group."""
-        return groups_table(read_subgroups(self._objects, self.id))
+        return self._aside(SUBGROUPS)
 
     def labels(self) -> pa.Table:
         """One row a system, task and label of a fixed list, and one for their mean."""
-        return labels_table(read_labels(self._objects, self.id))
+        return self._aside(LABELS)
 
     def calibration(self) -> pa.Table:
         """One row a system and task: how its probabilities of the options fit."""
-        return calibration_table(read_calibration(self._objects, self.id))
+        return self._aside(CALIBRATION)
 
     @property
     def report(self) -> str:
         """Where the report lies."""
         return f"{self._objects.url}/{RunPlace(self.id).report('index.md')}"
+
+    def _aside(self, kind: Aside[Any]) -> pa.Table:
+        return kind.table(kind.read(self._objects, self.id))
 
     def _table(self, kind: str) -> pa.Table:
         """The parts of all systems.

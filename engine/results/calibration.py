@@ -10,16 +10,15 @@ arXiv 1706.04599). It is above 0 also where probabilities are right, by chance o
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
-import pyarrow as pa
 
 from medgen.engine.answers.closed import right_options
 from medgen.engine.chat.odds import stored_odds
 from medgen.engine.data import Prediction, Sample
 from medgen.engine.plan.plan import Node
+from medgen.engine.results.aside import Aside
 from medgen.engine.results.labels import has_labels
 from medgen.engine.results.reduced import by_source, reduced_interval
 from medgen.engine.results.statistics import SEED, Floats, Ints
@@ -41,29 +40,17 @@ class CalibrationRow:
     task: str
     n: int
     without: int
-    accuracy: float | None  # of the most probable option
-    confidence: float | None  # its mean probability
-    overconfidence: float | None  # confidence - accuracy
-    brier: float | None
-    brier_low: float | None
-    brier_high: float | None
-    log_loss: float | None
-    ece: float | None
-    ece_low: float | None
-    ece_high: float | None
-    ece_if_calibrated: float | None
-
-
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("system", "task")),
-        *((name, pa.int64()) for name in ("n", "without")),
-        *((name, pa.float64()) for name in ("accuracy", "confidence", "overconfidence", "brier")),
-        *((name, pa.float64()) for name in ("brier_low", "brier_high", "log_loss", "ece")),
-        *((name, pa.float64()) for name in ("ece_low", "ece_high", "ece_if_calibrated")),
-    ],
-    metadata={"medgen.schema": "calibration/1"},
-)
+    accuracy: float | None = None  # of the most probable option
+    confidence: float | None = None  # its mean probability
+    overconfidence: float | None = None  # confidence - accuracy
+    brier: float | None = None
+    brier_low: float | None = None
+    brier_high: float | None = None
+    log_loss: float | None = None
+    ece: float | None = None
+    ece_low: float | None = None
+    ece_high: float | None = None
+    ece_if_calibrated: float | None = None
 
 
 @dataclass
@@ -104,7 +91,7 @@ def calibration_rows(reader: RunReader) -> list[CalibrationRow]:
         items = found.setdefault((system, sample.task), _Items())
         items.add(sample, stored_odds(prediction))
     return [
-        _row(*key, items) if items.confidence else _row_without(*key, items)
+        _row(*key, items) if items.confidence else CalibrationRow(*key, 0, items.without)
         for key, items in sorted(found.items())
         if items.confidence or (key[0] in asked and items.without)
     ]
@@ -125,11 +112,6 @@ def _has_logprobs(part: object) -> bool:
     if not isinstance(part, Mapping):
         return False
     return bool(part.get("logprobs")) or any(map(_has_logprobs, part.values()))
-
-
-def calibration_table(rows: Sequence[CalibrationRow]) -> pa.Table:
-    """The rows as a table (`SCHEMA`)."""
-    return pa.Table.from_pylist([asdict(row) for row in rows], SCHEMA)
 
 
 def calibration_error(sums: Floats) -> Floats:
@@ -171,12 +153,6 @@ def _answers(reader: RunReader, systems: Sequence[str]) -> Iterator[tuple[str, S
                     yield system, sample, prediction
 
 
-def _row_without(system: str, task: str, items: _Items) -> CalibrationRow:
-    nothing = dict.fromkeys(SCHEMA.names)
-    known = {"system": system, "task": task, "n": 0, "without": items.without}
-    return msgspec.convert({**nothing, **known}, CalibrationRow)
-
-
 def _row(system: str, task: str, items: _Items) -> CalibrationRow:
     confidence, right, brier = (
         np.array(values) for values in (items.confidence, items.right, items.brier)
@@ -204,3 +180,6 @@ def _row(system: str, task: str, items: _Items) -> CalibrationRow:
         ece_high=error_ends[1],
         ece_if_calibrated=error_if_calibrated(confidence),
     )
+
+
+CALIBRATION = Aside("calibration", CalibrationRow, calibration_rows)

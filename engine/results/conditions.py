@@ -7,14 +7,14 @@ all formats at once (`ALL`), as the authors of MedGEN-Bench publish it.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pyarrow as pa
 
 from medgen.engine.conditions.kinds import find_condition
 from medgen.engine.plan.plan import System
+from medgen.engine.results.aside import Aside
 from medgen.engine.results.changes import Changes, count_changes
 from medgen.engine.results.comparison import Cell, PairedColumn, Side, cells, paired_columns
 from medgen.engine.results.statistics import clustered_mean, holm, wilcoxon
@@ -58,21 +58,6 @@ class ConditionEffect:
     kept: float | None  # of what `full` is above chance: what the condition leaves
 
 
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("system", "condition", "of", "format", "stage")),
-        *((name, pa.string()) for name in ("label", "output", "metric", "direction")),
-        ("n", pa.int64()),
-        ("left_out", pa.int64()),
-        *((name, pa.float64()) for name in ("full", "under", "drop", "ci_low", "ci_high")),
-        ("ci_note", pa.string()),
-        *((name, pa.float64()) for name in ("wilcoxon_p", "wilcoxon_holm", "harmful", "helpful")),
-        *((name, pa.float64()) for name in ("flips", "chance", "kept")),
-    ],
-    metadata={"medgen.schema": "conditions/1"},
-)
-
-
 def condition_effects(reader: RunReader) -> list[ConditionEffect]:
     """What every condition of a run did; empty for a run without any.
 
@@ -90,11 +75,6 @@ def condition_effects(reader: RunReader) -> list[ConditionEffect]:
         for at, level in zip(members, levels, strict=True):
             adjusted[at] = replace(found[at], wilcoxon_holm=level)
     return adjusted
-
-
-def effects_table(effects: Sequence[ConditionEffect]) -> pa.Table:
-    """The effects as a table (`SCHEMA`)."""
-    return pa.Table.from_pylist([asdict(effect) for effect in effects], SCHEMA)
 
 
 def _effects(reader: RunReader, system: System) -> Iterator[ConditionEffect]:
@@ -162,3 +142,6 @@ def _share_left(full: float | None, under: float | None, chance: float | None) -
     if full is None or under is None or chance is None or full <= chance + math.ulp(1.0):
         return None
     return (under - chance) / (full - chance)
+
+
+CONDITIONS = Aside("conditions", ConditionEffect, condition_effects)

@@ -6,12 +6,11 @@ about, and how they were read, is as in the metric `choice_accuracy`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
 from medgen.engine.answers.forms import canonical
 from medgen.engine.answers.options import options_of
@@ -19,6 +18,7 @@ from medgen.engine.answers.several import read_choices
 from medgen.engine.chat.odds import stored_odds
 from medgen.engine.data import Prediction, Sample
 from medgen.engine.plan.plan import System
+from medgen.engine.results.aside import Aside
 from medgen.engine.results.label_tally import (
     auroc,
     equal_share,
@@ -48,29 +48,17 @@ class LabelRow:
     left_out: int  # items whose prediction failed
     right: int  # items of which it is right; over all: labels that have both classes
     named: int  # items whose answer names it
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    balanced_accuracy: float | None
-    auroc: float | None
-    f1_low: float | None
-    f1_high: float | None
-    equal: float | None  # over all: exactly the right labels
-    kappa: float | None  # over all, where one label is right
-    kappa_low: float | None
-    kappa_high: float | None
-
-
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("system", "task", "label")),
-        *((name, pa.int64()) for name in ("n", "left_out", "right", "named")),
-        *((name, pa.float64()) for name in ("precision", "recall", "f1", "balanced_accuracy")),
-        *((name, pa.float64()) for name in ("auroc", "f1_low", "f1_high", "equal")),
-        *((name, pa.float64()) for name in ("kappa", "kappa_low", "kappa_high")),
-    ],
-    metadata={"medgen.schema": "labels/1"},
-)
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    balanced_accuracy: float | None = None
+    auroc: float | None = None
+    f1_low: float | None = None
+    f1_high: float | None = None
+    equal: float | None = None  # over all: exactly the right labels
+    kappa: float | None = None  # over all, where one label is right
+    kappa_low: float | None = None
+    kappa_high: float | None = None
 
 
 @dataclass
@@ -136,11 +124,6 @@ def has_labels(reader: RunReader) -> bool:
     return any(node.stage == SCORE.name and node.label in METRICS for node in nodes)
 
 
-def labels_table(rows: Sequence[LabelRow]) -> pa.Table:
-    """The rows as a table (`SCHEMA`)."""
-    return pa.Table.from_pylist([asdict(row) for row in rows], SCHEMA)
-
-
 def _is_asked(sample: Sample) -> bool:
     return sample.asks in ("choice", "choices") and bool(sample.reference_choices)
 
@@ -159,8 +142,7 @@ def _add(
 
 def _rows(system: str, task: str, items: _Items) -> Iterator[LabelRow]:
     if not items.right:  # every prediction failed: owed, and without a value
-        nothing = dict.fromkeys(("n", "right", "named"), 0) | {"label": OVER_ALL}
-        yield _row({"system": system, "task": task, "left_out": items.left_out, **nothing})
+        yield LabelRow(system, task, OVER_ALL, 0, items.left_out, 0, 0)
         return
     right, named = _table(items.right, items.labels), _table(items.named, items.labels)
     sums = tally(right, named)
@@ -178,7 +160,8 @@ def _rows(system: str, task: str, items: _Items) -> Iterator[LabelRow]:
         found = {name: _plain(each[name][0, place]) for name in _VALUES}
         counts = {"right": whole[0, count + place], "named": whole[0, 2 * count + place]}
         own = {"label": label, "auroc": areas[place], "f1_low": low, "f1_high": high}
-        yield _row({**about, **found, **{n: int(v) for n, v in counts.items()}, **own})
+        own |= {name: int(count) for name, count in counts.items()}
+        yield msgspec.convert({**about, **found, **own}, LabelRow)
 
 
 def _mean_row(
@@ -194,11 +177,7 @@ def _mean_row(
     if items.one_right:
         ends = _ends(reduced_interval(sources, kappa))
         found |= {"kappa": _plain(kappa(whole)[0]), "kappa_low": ends[0], "kappa_high": ends[1]}
-    return _row({**about, **found})
-
-
-def _row(found: Mapping[str, object]) -> LabelRow:
-    return msgspec.convert({name: found.get(name) for name in SCHEMA.names}, LabelRow)
+    return msgspec.convert({**about, **found}, LabelRow)
 
 
 def _f1_of(place: int, sums: Floats) -> Floats:
@@ -227,3 +206,6 @@ def _plain(value: float) -> float | None:
 
 def _ends(interval: tuple[float, ...]) -> tuple[float | None, float | None]:
     return (interval[0], interval[1]) if interval else (None, None)
+
+
+LABELS = Aside("labels", LabelRow, label_rows)

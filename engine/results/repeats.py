@@ -15,13 +15,13 @@ arXiv 2107.03374, section 2.1). Its intervals draw whole sources, as all others 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import comb
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
+from medgen.engine.results.aside import Aside
 from medgen.engine.results.columns import Column, system_columns
 from medgen.engine.results.statistics import Floats, Ints, clustered_mean, clustered_means
 from medgen.engine.run.reader import RunReader
@@ -41,7 +41,6 @@ class Spread:
     repeats: int
     n: int  # samples with a value each time
     left_out: int  # with a value some of the times
-    means: list[float]  # of each time, over these samples
     mean: float | None
     ci_low: float | None  # over the samples, as every interval of a mean
     ci_high: float | None
@@ -49,24 +48,10 @@ class Spread:
     se_samples: float | None
     sd_within: float | None
     sd_samples: float | None
+    means: list[float]  # of each time, over these samples
     pass_at: list[float]  # of 1, 2 … times; empty where values are not 0 or 1
     pass_low: list[float | None]
     pass_high: list[float | None]
-
-
-_TEXT, _COUNT, _NUMBER = pa.string(), pa.int64(), pa.float64()
-_MANY = ("means", "pass_at", "pass_low", "pass_high")
-_ONE = ("mean", "ci_low", "ci_high", "sd_seeds", "se_samples", "sd_within", "sd_samples")
-SCHEMA = pa.schema(
-    [
-        *((n, _TEXT) for n in ("system", "format", "stage", "label", "output", "metric")),
-        ("direction", _TEXT),
-        *((n, _COUNT) for n in ("repeats", "n", "left_out")),
-        *((n, _NUMBER) for n in _ONE),
-        *((n, pa.list_(_NUMBER)) for n in _MANY),
-    ],
-    metadata={"medgen.schema": "repeats/1"},
-)
 
 
 def spreads(reader: RunReader) -> list[Spread]:
@@ -81,11 +66,6 @@ def spreads(reader: RunReader) -> list[Spread]:
         if again:
             found += _of_system(reader, [system.name, *again])
     return found
-
-
-def spreads_table(rows: Sequence[Spread]) -> pa.Table:
-    """The rows as a table (`SCHEMA`)."""
-    return pa.Table.from_pylist([asdict(row) for row in rows], SCHEMA)
 
 
 def _of_system(reader: RunReader, names: Sequence[str]) -> Iterator[Spread]:
@@ -177,3 +157,6 @@ def pass_at(values: Floats) -> list[Floats]:
         np.array([1 - comb(times - c, k) / comb(times, k) for c in right], dtype=np.float64)
         for k in range(1, times + 1)
     ]
+
+
+REPEATS = Aside("repeats", Spread, spreads)

@@ -6,13 +6,13 @@ over groups with at least `FEWEST` values; its interval is simultaneous over all
 is paid for: of groups that are alike it holds 0 in 95 of 100 cases.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
+from medgen.engine.results.aside import Aside
 from medgen.engine.results.columns import Column, system_columns
 from medgen.engine.results.statistics import RESAMPLES, SEED, Floats, Ints, clustered_mean
 from medgen.engine.run.reader import RunReader
@@ -47,22 +47,6 @@ class GroupMean:
     gap_high: float | None
 
 
-SCHEMA = pa.schema(
-    [
-        *((n, pa.string()) for n in ("system", "format", "stage", "label", "output", "metric")),
-        *((n, pa.string()) for n in ("direction", "name", "group")),
-        ("n", pa.int64()),
-        ("sources", pa.int64()),
-        *((n, pa.float64()) for n in ("mean", "ci_low", "ci_high")),
-        ("ci_note", pa.string()),
-        ("counts", pa.bool_()),
-        ("worst", pa.bool_()),
-        *((n, pa.float64()) for n in ("gap", "gap_low", "gap_high")),
-    ],
-    metadata={"medgen.schema": "subgroups/1"},
-)
-
-
 def group_means(reader: RunReader) -> list[GroupMean]:
     """The rows of every system that is no control; empty for a benchmark without groups.
 
@@ -76,11 +60,6 @@ def group_means(reader: RunReader) -> list[GroupMean]:
             for column in system_columns(reader, system.name, ids=True):
                 found += _of_column(column, words)
     return found
-
-
-def groups_table(rows: Sequence[GroupMean]) -> pa.Table:
-    """The rows as a table (`SCHEMA`)."""
-    return pa.Table.from_pylist([asdict(row) for row in rows], SCHEMA)
 
 
 def _group_words(reader: RunReader) -> dict[str, dict[str, str]]:
@@ -200,3 +179,6 @@ def find_gap(values: Floats, codes: Ints, clusters: Ints, sign: float = 1.0) -> 
     if (np.count_nonzero(sizes, axis=0)[[best, worst]] < 2).any():
         return Gap(gap, None, None, best, worst)
     return Gap(gap, gap - half, gap + half, best, worst)
+
+
+SUBGROUPS = Aside("subgroups", GroupMean, group_means)

@@ -2,15 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medgen.engine.store.layout import table_part
 from medgen.engine.store.objects import Objects
-
-T = TypeVar("T")
 
 # Large enough that a sweep has few objects, small enough to hold in memory and to fetch at once.
 PART = 64 * 2**20  # bytes
@@ -82,12 +79,3 @@ def parquet_table(data: bytes) -> pa.Table:
     with pq.ParquetFile(pa.BufferReader(data)) as file:
         found: pa.Table = file.read()
     return found
-
-
-def stored_rows(objects: Objects, path: str, kind: type[T]) -> list[T]:
-    """The rows of a stored file as objects of a class with its columns; none where no file is."""
-    try:
-        table = parquet_table(objects.read(path))
-    except FileNotFoundError:
-        return []
-    return [kind(**row) for row in table.to_pylist()]

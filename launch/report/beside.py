@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
+from medgen.engine.results.calibration import CALIBRATION
+from medgen.engine.results.conditions import CONDITIONS
+from medgen.engine.results.labels import LABELS
+from medgen.engine.results.repeats import REPEATS
+from medgen.engine.results.subgroups import SUBGROUPS
 from medgen.engine.run.reader import RunReader
-from medgen.launch.report.conditions import condition_lines, write_conditions
-from medgen.launch.report.labels import (
-    calibration_lines,
-    label_lines,
-    write_calibration,
-    write_labels,
-)
-from medgen.launch.report.repeats import spread_lines, write_spreads
-from medgen.launch.report.subgroups import subgroup_lines, write_subgroups
+from medgen.launch.report.conditions import condition_lines
+from medgen.launch.report.labels import calibration_lines, label_lines
+from medgen.launch.report.repeats import spread_lines
+from medgen.launch.report.subgroups import subgroup_lines
 
 
 def write_beside(reader: RunReader) -> Iterator[str]:
@@ -20,15 +20,12 @@ def write_beside(reader: RunReader) -> Iterator[str]:
     Raises:
         CorruptError: stored rows are damaged.
     """
-    effects, subgroups = write_conditions(reader), write_subgroups(reader)
-    repeats = write_spreads(reader)
-    labels, calibration = write_labels(reader), write_calibration(reader)
     return iter(
         (
-            *condition_lines(effects),
-            *spread_lines(repeats),
-            *subgroup_lines(subgroups),
-            *label_lines(labels),
-            *calibration_lines(calibration),
+            *condition_lines(CONDITIONS.write(reader)),
+            *spread_lines(REPEATS.write(reader)),
+            *subgroup_lines(SUBGROUPS.write(reader)),
+            *label_lines(LABELS.write(reader)),
+            *calibration_lines(CALIBRATION.write(reader)),
         )
     )

@@ -4,11 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from medgen.engine.conditions.kinds import CONDITIONS
-from medgen.engine.results.conditions import ALL, ConditionEffect, condition_effects, effects_table
-from medgen.engine.run.reader import RunReader
-from medgen.engine.store.layout import RunPlace
-from medgen.engine.store.objects import Objects
-from medgen.engine.store.parquet import parquet_bytes, stored_rows
+from medgen.engine.results.conditions import ALL, ConditionEffect
 from medgen.launch.report.escaping import visible
 from medgen.launch.report.tables import number
 
@@ -35,24 +31,6 @@ class PairingTable:
     def title(self) -> str:
         """What it is, for people."""
         return f"{self.system}, judge {self.judge}, {_VIEWS.get(self.view, self.view)}"
-
-
-def write_conditions(reader: RunReader) -> list[ConditionEffect]:
-    """Compute what conditions did and store it beside the run; nothing for a run without any.
-
-    Raises:
-        CorruptError: stored rows are damaged.
-    """
-    effects = condition_effects(reader)
-    if effects:
-        place = RunPlace(reader.plan.run_id).beside("conditions")
-        reader.objects.replace(place, parquet_bytes(effects_table(effects)))
-    return effects
-
-
-def read_conditions(objects: Objects, run_id: str) -> list[ConditionEffect]:
-    """What was stored; empty for a run without conditions."""
-    return stored_rows(objects, RunPlace(run_id).beside("conditions"), ConditionEffect)
 
 
 def model_rows(effects: Sequence[ConditionEffect], most: int = 0) -> list[ConditionEffect]:

@@ -4,54 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from medgen.engine.results.calibration import (
     CalibrationRow,
-    calibration_rows,
-    calibration_table,
 )
-from medgen.engine.results.labels import OVER_ALL, LabelRow, label_rows, labels_table
-from medgen.engine.run.reader import RunReader
-from medgen.engine.store.layout import RunPlace
-from medgen.engine.store.objects import Objects
-from medgen.engine.store.parquet import parquet_bytes, stored_rows
+from medgen.engine.results.labels import OVER_ALL, LabelRow
 from medgen.launch.report.escaping import visible
 from medgen.launch.report.tables import number
 
 _LINES = 8  # of each kind on a terminal
-
-
-def write_labels(reader: RunReader) -> list[LabelRow]:
-    """Compute and store; nothing where no task has a fixed list of labels.
-
-    Raises:
-        CorruptError: stored rows are damaged.
-    """
-    rows = label_rows(reader)
-    if rows:
-        place = RunPlace(reader.plan.run_id).beside("labels")
-        reader.objects.replace(place, parquet_bytes(labels_table(rows)))
-    return rows
-
-
-def write_calibration(reader: RunReader) -> list[CalibrationRow]:
-    """Compute and store; nothing where no row keeps probabilities.
-
-    Raises:
-        CorruptError: stored rows are damaged.
-    """
-    rows = calibration_rows(reader)
-    if rows:
-        place = RunPlace(reader.plan.run_id).beside("calibration")
-        reader.objects.replace(place, parquet_bytes(calibration_table(rows)))
-    return rows
-
-
-def read_labels(objects: Objects, run_id: str) -> list[LabelRow]:
-    """What was stored; empty where nothing was."""
-    return stored_rows(objects, RunPlace(run_id).beside("labels"), LabelRow)
-
-
-def read_calibration(objects: Objects, run_id: str) -> list[CalibrationRow]:
-    """What was stored; empty where nothing was."""
-    return stored_rows(objects, RunPlace(run_id).beside("calibration"), CalibrationRow)
 
 
 def over_all(rows: Sequence[LabelRow]) -> tuple[LabelRow, ...]:

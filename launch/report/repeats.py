@@ -2,32 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from medgen.engine.results.repeats import Spread, spreads, spreads_table
-from medgen.engine.run.reader import RunReader
-from medgen.engine.store.layout import RunPlace
-from medgen.engine.store.objects import Objects
-from medgen.engine.store.parquet import parquet_bytes, stored_rows
+from medgen.engine.results.repeats import Spread
 from medgen.launch.report.escaping import visible
 
 _VALUES = 2  # of each format on a terminal
-
-
-def write_spreads(reader: RunReader) -> list[Spread]:
-    """Compute and store; nothing of a run that asks every system once.
-
-    Raises:
-        CorruptError: stored rows are damaged.
-    """
-    rows = spreads(reader)
-    if rows:
-        place = RunPlace(reader.plan.run_id).beside("repeats")
-        reader.objects.replace(place, parquet_bytes(spreads_table(rows)))
-    return rows
-
-
-def read_spreads(objects: Objects, run_id: str) -> list[Spread]:
-    """What was stored; empty where nothing was."""
-    return stored_rows(objects, RunPlace(run_id).beside("repeats"), Spread)
 
 
 def spread_lines(rows: Sequence[Spread]) -> Iterator[str]:

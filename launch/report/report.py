@@ -16,12 +16,12 @@ from medgen.engine.data import Prediction, Sample
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.graph import stages_saved
 from medgen.engine.plan.plan import Node
-from medgen.engine.results.calibration import CalibrationRow
-from medgen.engine.results.conditions import ConditionEffect
+from medgen.engine.results.calibration import CALIBRATION, CalibrationRow
+from medgen.engine.results.conditions import CONDITIONS, ConditionEffect
 from medgen.engine.results.gaps import given_up, stopped_early
-from medgen.engine.results.labels import LabelRow
-from medgen.engine.results.repeats import Spread
-from medgen.engine.results.subgroups import GroupMean
+from medgen.engine.results.labels import LABELS, LabelRow
+from medgen.engine.results.repeats import REPEATS, Spread
+from medgen.engine.results.subgroups import SUBGROUPS, GroupMean
 from medgen.engine.results.summary import has_random_weights
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import RunPlace, report_image
@@ -29,13 +29,11 @@ from medgen.launch.report.conditions import (
     PairingTable,
     model_rows,
     pairing_tables,
-    read_conditions,
 )
-from medgen.launch.report.labels import over_all, read_calibration, read_labels
+from medgen.launch.report.labels import over_all
 from medgen.launch.report.pages import page
 from medgen.launch.report.pictures import Panel, panel_sheet
-from medgen.launch.report.repeats import read_spreads
-from medgen.launch.report.subgroups import first_values, read_subgroups
+from medgen.launch.report.subgroups import first_values
 from medgen.launch.report.tables import FormatTable, format_tables
 
 if TYPE_CHECKING:
@@ -112,7 +110,8 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
     """Collect what the report shows."""
     plan, manifest = reader.plan, reader.benchmark.manifest
     plain_rows = _as_they_are(reader, summary)
-    effects = read_conditions(reader.objects, plan.run_id)
+    stored = (reader.objects, plan.run_id)
+    effects = CONDITIONS.read(*stored)
     stages = tuple(_stage_line(reader, node) for node in plan.nodes.values())
     sets = _sets(reader)
     pictures: dict[str, bytes] = {}
@@ -125,10 +124,10 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
         samples=sum(plan.samples.values()),
         tables=tuple(format_tables(plain_rows)),
         conditions=tuple(model_rows(effects)),
-        repeats=tuple(read_spreads(reader.objects, plan.run_id)),
-        subgroups=tuple(first_values(read_subgroups(reader.objects, plan.run_id), _GROUPED)),
-        labels=over_all(read_labels(reader.objects, plan.run_id)),
-        calibration=tuple(read_calibration(reader.objects, plan.run_id)),
+        repeats=tuple(REPEATS.read(*stored)),
+        subgroups=tuple(first_values(SUBGROUPS.read(*stored), _GROUPED)),
+        labels=over_all(LABELS.read(*stored)),
+        calibration=tuple(CALIBRATION.read(*stored)),
         pairings=tuple(pairing_tables(effects)),
         sets=sets,
         shown=shown,

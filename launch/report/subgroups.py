@@ -2,34 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from medgen.engine.results.subgroups import FEWEST, GroupMean, group_means, groups_table
-from medgen.engine.run.reader import RunReader
-from medgen.engine.store.layout import RunPlace
-from medgen.engine.store.objects import Objects
-from medgen.engine.store.parquet import parquet_bytes, stored_rows
+from medgen.engine.results.subgroups import FEWEST, GroupMean
 from medgen.launch.report.escaping import visible
 from medgen.launch.report.tables import number
 
 _VALUES = 1  # of each format on a terminal
 _GAPS = 6
-
-
-def write_subgroups(reader: RunReader) -> list[GroupMean]:
-    """Compute and store; nothing for a benchmark without groups.
-
-    Raises:
-        CorruptError: stored rows are damaged.
-    """
-    rows = group_means(reader)
-    if rows:
-        place = RunPlace(reader.plan.run_id).beside("subgroups")
-        reader.objects.replace(place, parquet_bytes(groups_table(rows)))
-    return rows
-
-
-def read_subgroups(objects: Objects, run_id: str) -> list[GroupMean]:
-    """What was stored; empty where nothing was."""
-    return stored_rows(objects, RunPlace(run_id).beside("subgroups"), GroupMean)
 
 
 def first_values(rows: Sequence[GroupMean], most: int) -> list[GroupMean]:

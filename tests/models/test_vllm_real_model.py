@@ -21,11 +21,9 @@ from medgen.engine.answers.options import options_of
 from medgen.engine.chat.answering import AnswerStyle, answer_request
 from medgen.engine.chat.messages import Sampling
 from medgen.engine.data import Prediction, Request, Sample
-from medgen.engine.results.calibration import CalibrationRow
-from medgen.engine.results.conditions import ConditionEffect
+from medgen.engine.results.calibration import CALIBRATION, CalibrationRow
+from medgen.engine.results.conditions import CONDITIONS, ConditionEffect
 from medgen.launch.commands.results import open_run
-from medgen.launch.report.conditions import read_conditions
-from medgen.launch.report.labels import read_calibration
 from medgen.launch.report.tables import number
 
 pytestmark = [
@@ -127,7 +125,7 @@ def test_without_pictures_it_says_what_it_said_of_them(real_weights: Path, tmp_p
             texts[name] += [p.text or "" for p in given]
     (row,) = [
         e
-        for e in read_conditions(reader.objects, reader.plan.run_id)
+        for e in CONDITIONS.read(reader.objects, reader.plan.run_id)
         if e.output == "correct_or_wrong"
     ]
     check_row(row, right)
@@ -223,7 +221,7 @@ def test_log_probabilities_of_options_are_those_of_the_models_logits(
             assert told == pytest.approx(expected, abs=1e-3)
             odds.append((sample, expected))
     assert len(odds) >= 8
-    (row,) = read_calibration(reader.objects, reader.plan.run_id)
+    (row,) = CALIBRATION.read(reader.objects, reader.plan.run_id)
     check_calibration(row, odds)
     assert "Probabilities of options: expected calibration error" in said
 

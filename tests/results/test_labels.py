@@ -12,14 +12,14 @@ from medgen.engine.chat.messages import ChatReply, Token
 from medgen.engine.chat.odds import option_odds, stored_odds
 from medgen.engine.data import Prediction, Sample, Score
 from medgen.engine.results.calibration import (
+    CALIBRATION,
     bin_sums,
     calibration_error,
     calibration_rows,
-    calibration_table,
     error_if_calibrated,
 )
 from medgen.engine.results.label_tally import auroc, kappa, macro, of_labels, tally
-from medgen.engine.results.labels import label_rows, labels_table
+from medgen.engine.results.labels import LABELS, label_rows
 from medgen.engine.results.reduced import by_source, reduced_interval
 from medgen.launch.report.labels import calibration_lines, label_lines
 
@@ -114,7 +114,7 @@ def test_the_labels_of_a_run(tmp_path) -> None:
         return Prediction(sample.id, "timeout" if failed else "ok", text=said[sample.id])
 
     rows = label_rows(run(tmp_path, samples, predict))
-    assert labels_table(rows).num_rows == 4
+    assert LABELS.table(rows).num_rows == 4
     mean, *each = rows
     assert (mean.label, mean.n, mean.left_out, mean.right, mean.named) == ("", 5, 1, 3, 4)
     by = {row.label: row for row in each}
@@ -132,7 +132,7 @@ def test_a_task_whose_predictions_all_failed_has_a_row_without_values(tmp_path) 
     reader = run(tmp_path, samples, lambda system, s: Prediction(s.id, "timeout"))
     (row,) = label_rows(reader)
     assert (row.label, row.n, row.left_out, row.f1, row.kappa) == ("", 0, 6, None, None)
-    assert labels_table([row]).num_rows == 1
+    assert LABELS.table([row]).num_rows == 1
     assert len(list(label_lines([row]))) == 2
 
 
@@ -218,7 +218,7 @@ def test_probabilities_that_were_asked_for_and_not_given_are_said(logprobs, rows
     found = calibration_rows(reader)
     assert [(row.n, row.without, row.ece) for row in found] == [(0, 4, None)] * rows
     assert len(list(calibration_lines(found))) == 2 * rows
-    assert calibration_table(found).num_rows == rows
+    assert CALIBRATION.table(found).num_rows == rows
 
 
 def test_a_right_option_that_stands_as_text_counts_in_calibration_too(tmp_path) -> None:
@@ -253,4 +253,4 @@ def test_the_calibration_of_a_run(tmp_path) -> None:
     assert row.brier == pytest.approx((0.02 + 1.28 + 0.26) / 3)
     assert row.ece == pytest.approx((0.1 + 0.8 + 0.4) / 3)
     assert row.log_loss == pytest.approx(-np.log([0.9, 0.2, 0.6]).mean())
-    pq.write_table(calibration_table([row]), tmp_path / "c.parquet")
+    pq.write_table(CALIBRATION.table([row]), tmp_path / "c.parquet")

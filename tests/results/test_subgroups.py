@@ -7,7 +7,7 @@ import pytest
 from results.fake_runs import FakeRun, make_samples, steady
 
 from medgen.engine.data import Prediction
-from medgen.engine.results.subgroups import FEWEST, find_gap, group_means, groups_table
+from medgen.engine.results.subgroups import FEWEST, SUBGROUPS, find_gap, group_means
 
 
 def test_the_gap_lies_between_the_best_and_the_worst_group() -> None:
@@ -63,7 +63,7 @@ def test_groups_of_a_run_with_few_values_are_shown_and_left_out(tmp_path) -> Non
     assert by["sex", "F"].gap == 5.0
     assert (by["site", "rare"].counts, by["site", "rare"].n < FEWEST) == (False, True)
     assert by["site", "A"].gap is None
-    assert groups_table(rows).num_rows == len(rows)
+    assert SUBGROUPS.table(rows).num_rows == len(rows)
 
 
 def test_a_group_in_which_every_sample_failed_has_a_row_without_a_mean(tmp_path) -> None:
@@ -83,4 +83,4 @@ def test_a_group_in_which_every_sample_failed_has_a_row_without_a_mean(tmp_path)
         "ImageEditing",
         "MultimodalGeneration",
     }  # where it applies
-    assert groups_table(rows).num_rows == len(rows)
+    assert SUBGROUPS.table(rows).num_rows == len(rows)
