@@ -24,7 +24,7 @@ whatever was damaged.
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from medgen.engine.errors import ConfigError
 
@@ -55,6 +55,21 @@ _EDITION = re.compile(r"[0-9a-f]{16}")
 _IDENTITY = re.compile(r"identity(?:-\w+)?\.json")
 
 
+class _Below:
+    """A path in the folder of a place."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, place: "_Place", kind: type["_Place"]) -> str:
+        return f"{place.folder}/{self._name}"
+
+
+class _Place(Protocol):
+    @property
+    def folder(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class BenchmarkPlace:
     """The folder of a benchmark."""
@@ -66,25 +81,10 @@ class BenchmarkPlace:
         """Where it is."""
         return f"{BENCHMARKS}/{self.ref}"
 
-    @property
-    def manifest(self) -> str:
-        """What the benchmark is."""
-        return f"{self.folder}/manifest.json"
-
-    @property
-    def order(self) -> str:
-        """What every sample is, and in which order they came."""
-        return f"{self.folder}/order.arrow"
-
-    @property
-    def samples(self) -> str:
-        """The folder of the samples' table for other programs."""
-        return f"{self.folder}/tables/samples"
-
-    @property
-    def samples_whole(self) -> str:
-        """The note that this table is whole."""
-        return f"{self.samples}.json"
+    manifest = _Below("manifest.json")  # what the benchmark is
+    order = _Below("order.arrow")  # what every sample is, and in which order they came
+    samples = _Below("tables/samples")  # the folder of the samples' table for other programs
+    samples_whole = _Below("tables/samples.json")  # the note that this table is whole
 
 
 def sample_shard(digest: str) -> str:
@@ -119,10 +119,7 @@ class StagePlace:
         """What made the edition; with a name, another that has added to it."""
         return f"{self.folder}/identity-{name}.json" if name else f"{self.folder}/identity.json"
 
-    @property
-    def quarantine(self) -> str:
-        """Where damaged shards were put."""
-        return f"{self.folder}/{QUARANTINE}"
+    quarantine = _Below(QUARANTINE)  # where damaged shards were put
 
     def shard(self, name: str, revision: int = 0) -> str:
         """A shard of rows, by the name of the samples that they are about (`piece_name`)."""
@@ -149,34 +146,16 @@ class RunPlace:
         """Where it is."""
         return f"{RUNS}/{self.run_id}"
 
-    @property
-    def plan(self) -> str:
-        """What is to be done."""
-        return f"{self.folder}/plan.json"
-
-    @property
-    def config(self) -> str:
-        """What the user said."""
-        return f"{self.folder}/config.yaml"
-
-    @property
-    def status(self) -> str:
-        """Where it stands."""
-        return f"{self.folder}/status.json"
-
-    @property
-    def editions(self) -> str:
-        """Which edition of each stage the run reads and writes."""
-        return f"{self.folder}/editions.json"
+    plan = _Below("plan.json")  # what is to be done
+    config = _Below("config.yaml")  # what the user said
+    status = _Below("status.json")  # where it stands
+    editions = _Below("editions.json")  # which edition of each stage the run reads and writes
 
     def identity_claim(self, driver: str, group: str) -> str:
         """What the first worker of a group was, under one driver; `group` is a digest of it."""
         return f"{self.folder}/identities/{driver}/{group}.json"
 
-    @property
-    def drivers(self) -> str:
-        """The folder of the drivers' signs of life."""
-        return f"{self.folder}/drivers"
+    drivers = _Below("drivers")  # the folder of the drivers' signs of life
 
     def presence(self, driver: str) -> str:
         """What a driver writes anew as long as it lives."""
@@ -186,75 +165,42 @@ class RunPlace:
         """That another driver has found it dead."""
         return f"{self.drivers}/{driver}.gone"
 
-    @property
-    def cancel(self) -> str:
-        """A request to stop."""
-        return f"{self.folder}/cancel.json"
-
-    @property
-    def control(self) -> str:
-        """The folder of orders to the driver."""
-        return f"{self.folder}/control"
+    cancel = _Below("cancel.json")  # a request to stop
+    control = _Below("control")  # the folder of orders to the driver
 
     def order(self, number: int) -> str:
         """One of them."""
         return f"{self.control}/{number:06d}.json"
 
-    @property
-    def events(self) -> str:
-        """The folder of the drivers' logs."""
-        return f"{self.folder}/events"
+    events = _Below("events")  # the folder of the drivers' logs
 
     def log(self, chunk: str) -> str:
         """A chunk of a driver's log, by its file name."""
         return f"{self.events}/{chunk}"
 
-    @property
-    def summary(self) -> str:
-        """Means and their intervals."""
-        return f"{self.folder}/{SUMMARY}"
-
-    @property
-    def sentinels(self) -> str:
-        """Whether the judges moved."""
-        return f"{self.folder}/sentinels.json"
-
-    @property
-    def certainty(self) -> str:
-        """Who leads each format, and how surely."""
-        return f"{self.folder}/certainty.json"
+    summary = _Below(SUMMARY)  # means and their intervals
+    sentinels = _Below("sentinels.json")  # whether the judges moved
+    certainty = _Below("certainty.json")  # who leads each format, and how surely
 
     def beside(self, table: Beside) -> str:
         """A table beside the means; a run of which it says nothing has none."""
         return f"{self.folder}/{table}.parquet"
 
-    @property
-    def sets(self) -> str:
-        """The folder of notes on encoders that the run's sets were looked at with."""
-        return f"{self.folder}/sets"
+    sets = _Below("sets")  # the folder of notes on encoders that the run's sets were looked at with
 
     def encoder(self, identity: str) -> str:
         """The note on one of them."""
         return f"{self.sets}/{identity}.json"
 
-    @property
-    def tables(self) -> str:
-        """The folder of the tables for other programs."""
-        return f"{self.folder}/tables"
+    tables = _Below("tables")  # the folder of the tables for other programs
 
     def table(self, kind: str, system: str) -> str:
         """The folder of a system's part of one of them: values, predictions or verdicts."""
         return f"{self.tables}/{kind}/{table_folder(system)}"
 
-    @property
-    def tables_whole(self) -> str:
-        """The note on which systems' tables are whole, and what they were made from."""
-        return f"{self.tables}.json"
-
-    @property
-    def publishing(self) -> str:
-        """The note on what was published, and from what."""
-        return f"{self.folder}/published.json"
+    # The note on which systems' tables are whole, and what they were made from.
+    tables_whole = _Below("tables.json")
+    publishing = _Below("published.json")  # the note on what was published, and from what
 
     def report(self, name: str) -> str:
         """A page or an image of the report."""
@@ -288,10 +234,7 @@ class NightlyPlace:
         """Where it is."""
         return f"{NIGHTLY}/{self.name}"
 
-    @property
-    def nights(self) -> str:
-        """The folder of the nights' records."""
-        return f"{self.folder}/nights"
+    nights = _Below("nights")  # the folder of the nights' records
 
     def record(self, date: str) -> str:
         """One night."""
@@ -301,20 +244,9 @@ class NightlyPlace:
         """One night for people."""
         return f"{self.nights}/{date}.md"
 
-    @property
-    def history(self) -> str:
-        """All nights in a table."""
-        return f"{self.folder}/history.parquet"
-
-    @property
-    def latest(self) -> str:
-        """The record of the last night."""
-        return f"{self.folder}/latest.json"
-
-    @property
-    def lease(self) -> str:
-        """The folder of the lease that one night at a time holds."""
-        return f"{self.folder}/lease"
+    history = _Below("history.parquet")  # all nights in a table
+    latest = _Below("latest.json")  # the record of the last night
+    lease = _Below("lease")  # the folder of the lease that one night at a time holds
 
 
 def path_name(text: str, what: str) -> str:
