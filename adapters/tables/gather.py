@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 
 from medgen.adapters.sources.folder import FaultyContent, Folder
-from medgen.adapters.tables.joins import Counted, Shelf, collect, join_rows, key_of
+from medgen.adapters.tables.joins import Counted, Shelf, collect, join_rows, key_of, pass_through
 from medgen.adapters.tables.lines import FaultyRow
 from medgen.adapters.tables.paths import Missing, as_text, at
 from medgen.adapters.tables.rows import Found, Place, Tables
@@ -71,27 +71,24 @@ def _elements(
     found: Iterator[Found], each: str | list[dict[str, Plain | Cell]], name: str
 ) -> Iterator[Found]:
     """A row for every element; what the row was an element of itself is `outer`."""
-    for place, row in found:
-        if isinstance(row, FaultyRow):
-            yield place, row
-            continue
-        try:
-            elements = _objects(each, row) if isinstance(each, list) else at(row, each)
-        except FaultyContent as err:
-            yield place, FaultyRow(f"`each`: {err}")
-            continue
+
+    def work(row: Row) -> list[Row]:
+        elements = _objects(each, row) if isinstance(each, list) else at(row, each)
         names: list[str] | None = None
         if isinstance(elements, Mapping):
             names, elements = [*map(str, elements)], [*elements.values()]
         if not isinstance(elements, list) or not elements:
-            yield place, FaultyRow(f"`each`: {name!r} is no list with elements")
-        elif len(elements) > _MOST_ELEMENTS:
-            yield place, FaultyRow(f"`each`: more than {_MOST_ELEMENTS:,} elements in one row")
-        else:
-            for number, element in enumerate(elements):
-                outer = {"outer": row["item"]} if "item" in row else {}
-                named = {"_name": names[number]} if names else {}
-                yield place, {**row, **outer, **named, "item": element, "_number": number}
+            raise FaultyContent(f"{name!r} is no list with elements")
+        if len(elements) > _MOST_ELEMENTS:
+            raise FaultyContent(f"more than {_MOST_ELEMENTS:,} elements in one row")
+        outer = {"outer": row["item"]} if "item" in row else {}
+        named = [{"_name": one} for one in names] if names else [{}] * len(elements)
+        return [
+            {**row, **outer, **named[number], "item": element, "_number": number}
+            for number, element in enumerate(elements)
+        ]
+
+    return pass_through(found, "each", work)
 
 
 def _objects(each: list[dict[str, Plain | Cell]], row: Row) -> list[object]:
@@ -112,47 +109,36 @@ def _of_row(value: Cell, row: Row) -> object:
 
 def _beside(found: Iterator[Found], each: Mapping[str, Value]) -> Iterator[Found]:
     """A row for every place of lists that stand side by side."""
-    for place, row in found:
-        if isinstance(row, FaultyRow):
-            yield place, row
-            continue
-        try:
-            lists = {name: list_of(value, row) for name, value in each.items()}
-        except FaultyContent as err:
-            yield place, FaultyRow(f"`each`: {err}")
-            continue
+
+    def work(row: Row) -> list[Row]:
+        lists = {name: list_of(value, row) for name, value in each.items()}
         lengths = {name: len(values) for name, values in lists.items()}
         count = max(lengths.values())
         if min(lengths.values()) != count or not 0 < count <= _MOST_ELEMENTS:
             told = ", ".join(f"{name} has {length:,}" for name, length in lengths.items())
-            what = f"`each`: lists of equal length, at most {_MOST_ELEMENTS:,}, and {told}"
-            yield place, FaultyRow(what)
-            continue
-        for number in range(count):
-            item = {name: values[number] for name, values in lists.items()}
-            yield place, {**row, "item": item, "_number": number}
+            raise FaultyContent(f"lists of equal length, at most {_MOST_ELEMENTS:,}, and {told}")
+        items = [{name: values[n] for name, values in lists.items()} for n in range(count)]
+        return [{**row, "item": item, "_number": number} for number, item in enumerate(items)]
+
+    return pass_through(found, "each", work)
 
 
 def _filter(found: Iterator[Found], mapping: RecordsMapping) -> Iterator[Found]:
     wanted, unwanted = conditions(mapping.where), conditions(mapping.unless)
     seen: set[bytes] = set()
-    for place, row in found:
-        if isinstance(row, FaultyRow):
-            yield place, row
-            continue
+
+    def work(row: Row) -> list[Row]:
         if not holds(wanted, row) or any(holds({n: v}, row) for n, v in unwanted.items()):
-            continue
+            return []
         if mapping.unique:
-            try:
-                key = key_of(row, mapping.unique)
-            except FaultyContent as err:
-                yield place, FaultyRow(f"`unique`: {err}")
-                continue
+            key = key_of(row, mapping.unique)
             digest = hashlib.sha256(key.encode("utf-8", "replace")).digest()
             if digest in seen:
-                continue
+                return []
             seen.add(digest)
-        yield place, row
+        return [row]
+
+    return pass_through(found, "unique", work)
 
 
 def _together(found: Iterator[Found], group: Group) -> Iterator[Gathered]:

@@ -1,7 +1,7 @@
 """Rows that are laid on the disk, and the columns of a second table that join them."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -60,23 +60,29 @@ class Shelf:
         self._file.close()
 
 
+def pass_through(
+    found: Iterator[Found], what: str, work: Callable[[Row], Sequence[Row]]
+) -> Iterator[Found]:
+    """What `work` makes of each row; a fault stays one, and so is a row of which it raises."""
+    for place, row in found:
+        if isinstance(row, FaultyRow):
+            yield place, row
+            continue
+        try:
+            made = work(row)
+        except FaultyContent as err:
+            yield place, FaultyRow(f"`{what}`: {err}")
+        else:
+            yield from ((place, dict(one)) for one in made)
+
+
 def join_rows(
     found: Iterator[Found], join: Join, folder: Folder, counted: Counted
 ) -> Iterator[Found]:
     """The rows, each with the columns of its partner in the second table."""
     with closing(_Second(join)) as second:
         yield from second.fill(Tables(folder, as_files(join.files), None), counted)
-        for place, row in found:
-            if isinstance(row, FaultyRow):
-                yield place, row
-                continue
-            try:
-                partner = second.partner(row)
-            except FaultyContent as err:
-                yield place, FaultyRow(f"`join`: {err}")
-                continue
-            if partner is not None:
-                yield place, {**partner, **row}
+        yield from pass_through(found, "join", second.joined_rows)
         for key in second.idle_keys() if join.unmatched == "fault" else ():
             what = f"key {join.by!r} {key!r} of the joined table has no row"
             yield Place(_name_of(join), None), FaultyRow(what)
@@ -114,8 +120,8 @@ class _Second:
         self._columns.update(dict.fromkeys(kept))
         self._index.setdefault(key, []).append(self._shelf.put(kept))
 
-    def partner(self, row: Row) -> Row | None:
-        """What stands under a row's key, with `collect` lists; None where the row is left out.
+    def joined_rows(self, row: Row) -> list[Row]:
+        """The row with what stands under its key, with `collect` lists; none if it is left out.
 
         Raises:
             FaultyContent: nothing does, or too much.
@@ -125,12 +131,14 @@ class _Second:
         if not places:
             if self._join.unmatched == "fault":
                 raise FaultyContent(_without_partner(row, self._join, key))
-            return dict.fromkeys(self._columns) if self._join.unmatched == "keep" else None
+            return (
+                [{**dict.fromkeys(self._columns), **row}] if self._join.unmatched == "keep" else []
+            )
         if len(places) > _MOST_COLLECTED or sum(size for _, size in places) > RECORD.bytes:
             most = f"{_MOST_COLLECTED:,} rows or {RECORD.bytes:,} bytes"
             raise FaultyContent(f"key {key!r} has more than {most} in the joined table")
         self._used.add(key)
-        return collect([self._shelf.get(at) for at in places], self._join.collect)
+        return [{**collect([self._shelf.get(at) for at in places], self._join.collect), **row}]
 
     def idle_keys(self) -> Iterator[str]:
         """The keys that no row asked for."""
