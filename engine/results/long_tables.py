@@ -28,7 +28,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import VERDICTS
 from medgen.engine.store import schemas
 from medgen.engine.store.sample_rows import ROLES
-from medgen.engine.store.schemas import IMAGE
+from medgen.engine.store.schemas import IMAGE, USAGE, columns, schema
 from medgen.engine.store.shards import labels
 
 _TEXT, _COUNT, _NUMBER, _YES = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -38,93 +38,57 @@ def _list(kind: pa.DataType) -> pa.DataType:
     return pa.list_(pa.field("element", kind))  # as Parquet calls it
 
 
-_WHOSE = [("run", _TEXT), ("benchmark", _TEXT), ("system", _TEXT), ("control", _YES)]
+_WHOSE = [*columns("run benchmark system"), ("control", _YES)]
 _SAMPLE = [
     ("sample", _TEXT),
     ("position", _COUNT),
-    ("format", _TEXT),
-    ("asks", _TEXT),
-    ("task", _TEXT),
-    ("subtask", _TEXT),
-    ("modality", _TEXT),
-    ("source", _TEXT),
-    ("bundle", _TEXT),
-    ("language", _TEXT),
-    ("groups", _list(pa.struct([("name", _TEXT), ("value", _TEXT)]))),
+    *columns("format asks task subtask modality source bundle language"),
+    ("groups", _list(pa.struct(columns("name value")))),
 ]
-_USAGE = [
-    ("prompt_tokens", _COUNT),
-    ("completion_tokens", _COUNT),
-    ("cached_tokens", _COUNT),
-    ("seconds", _NUMBER),
-    ("cost_usd", _NUMBER),
-    ("finish_reason", _TEXT),
-]
-
-
-def _schema(name: str, columns: Sequence[tuple[str, pa.DataType]]) -> pa.Schema:
-    return pa.schema(columns, metadata={"medgen.schema": name})
-
-
-VALUES = _schema(
+VALUES = schema(
     "values/1",
     [
         *_WHOSE,
         *_SAMPLE,
-        ("stage", _TEXT),  # score, judge
-        ("label", _TEXT),  # the metric or judge, as the plan calls it
-        ("output", _TEXT),  # its value
-        ("metric", _TEXT),  # the name to show
+        # score or judge, the metric or judge as the plan calls it, its value, and the name to show
+        *columns("stage label output metric"),
         ("value", _NUMBER),
-        ("status", _TEXT),
-        ("reason", _TEXT),
-        ("direction", _TEXT),  # higher, lower, or null
+        *columns("status reason direction"),  # higher, lower, or null
         ("threshold", _NUMBER),
         ("passed", _YES),
         ("prediction_status", _TEXT),
         ("random_weights", _YES),
     ],
 )
-PREDICTIONS = _schema(
+PREDICTIONS = schema(
     "predictions/1",
     [
         *_WHOSE,
         *_SAMPLE,
-        ("status", _TEXT),
-        ("reason", _TEXT),
-        ("text", _TEXT),
-        ("image_prompt", _TEXT),
+        *columns("status reason text image_prompt"),
         ("image", IMAGE),  # the one that is scored
         ("more_images", _list(IMAGE)),
-        *_USAGE,
+        *USAGE,
         ("details", _TEXT),  # JSON
         ("random_weights", _YES),
     ],
 )
-VERDICT_ROWS = _schema(
+VERDICT_ROWS = schema(
     "verdicts/1",
     [
         *_WHOSE,
         *_SAMPLE,
-        ("label", _TEXT),  # the judge, as the plan calls it
-        ("judge", _TEXT),  # the model that judged
-        ("view", _TEXT),
+        *columns("label judge view"),  # the judge as the plan calls it, and the model that judged
         ("repeat", _COUNT),
         ("scale", _TEXT),  # null: the verdict has no scores
-        ("value", _NUMBER),
-        ("expected", _NUMBER),
-        ("explanation", _TEXT),
-        ("status", _TEXT),
-        ("reason", _TEXT),
-        ("raw", _TEXT),
-        ("protocol", _TEXT),
-        ("prompt_digest", _TEXT),
-        *_USAGE,  # in the first row of a verdict, so that sums are right
+        *columns("value expected", _NUMBER),
+        *columns("explanation status reason raw protocol prompt_digest"),
+        *USAGE,  # in the first row of a verdict, so that sums are right
         ("prediction_status", _TEXT),
         ("random_weights", _YES),
     ],
 )
-SAMPLES = _schema(
+SAMPLES = schema(
     "samples/1",
     [
         ("benchmark", _TEXT),
@@ -132,10 +96,7 @@ SAMPLES = _schema(
         ("instruction", _TEXT),
         ("choices", _list(_TEXT)),
         ("reference_text", _TEXT),
-        (
-            "images",
-            _list(pa.struct([("role", _TEXT), ("bytes", pa.binary()), ("path", _TEXT)])),
-        ),
+        ("images", _list(pa.struct([("role", _TEXT), ("bytes", pa.binary()), ("path", _TEXT)]))),
         ("raw", _TEXT),  # JSON
     ],
 )

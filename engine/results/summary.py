@@ -45,33 +45,23 @@ from medgen.engine.results.statistics import Floats, Ints, bootstrap_means, clus
 from medgen.engine.results.thresholds import Threshold
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES, VERDICTS, stage_kind
+from medgen.engine.store.schemas import columns, schema
 
 _TEXT, _COUNT, _NUMBER = pa.string(), pa.int64(), pa.float64()
-SUMMARY = pa.schema(
+# `group_kind` is all, task or modality, and `group` its name or `all`. `label` is the metric or
+# judge as the plan calls it, `output` its value, `metric` the name to show; `direction` is null
+# where nobody said which is better, and `making` is JSON (`results.making`).
+SUMMARY = schema(
+    "summary/1",
     [
         ("system", _TEXT),
         ("control", pa.bool_()),
-        ("format", _TEXT),
-        ("group_kind", _TEXT),  # all, task, modality
-        ("group", _TEXT),  # the task's or modality's name; `all`
-        ("stage", _TEXT),  # score, judge
-        ("label", _TEXT),  # the metric or judge, as the plan calls it
-        ("output", _TEXT),  # its value
-        ("metric", _TEXT),  # the name to show
-        ("direction", _TEXT),  # higher, lower, or null: nobody said which is better
-        ("n", _COUNT),
-        ("expected", _COUNT),
-        ("not_applicable", _COUNT),
-        ("coverage", _NUMBER),
-        ("mean", _NUMBER),
-        ("sd", _NUMBER),
-        ("ci_low", _NUMBER),
-        ("ci_high", _NUMBER),
-        ("ci_method", _TEXT),
-        ("ci_note", _TEXT),
+        *columns("format group_kind group stage label output metric direction"),
+        *columns("n expected not_applicable", _COUNT),
+        *columns("coverage mean sd ci_low ci_high", _NUMBER),
+        *columns("ci_method ci_note"),
         ("sources", _COUNT),
-        ("authors_ci_low", _NUMBER),
-        ("authors_ci_high", _NUMBER),
+        *columns("authors_ci_low authors_ci_high", _NUMBER),
         ("pass_when", _TEXT),
         ("threshold", _NUMBER),
         ("passed", _COUNT),
@@ -80,9 +70,8 @@ SUMMARY = pa.schema(
         *((f"prediction_{s}", _COUNT) for s in PREDICTION_STATUSES),
         ("reason", _TEXT),
         ("random_weights", pa.bool_()),
-        ("making", _TEXT),  # what made it, as JSON (`results.making`)
+        ("making", _TEXT),
     ],
-    metadata={"medgen.schema": "summary/1"},
 )
 # Values that wait for a common bootstrap; results do not depend on where the cut falls.
 _WAITING = 250_000

@@ -16,121 +16,89 @@ from medgen.engine.errors import CorruptError
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _VALUES = pa.map_(pa.string(), pa.float64())
-_USAGE = [
-    ("prompt_tokens", pa.int64()),
-    ("completion_tokens", pa.int64()),
-    ("cached_tokens", pa.int64()),
-    ("seconds", pa.float64()),
-    ("cost_usd", pa.float64()),
-    ("finish_reason", pa.string()),
-]
 _TEXT = pa.string()
 
 
-def _schema(name: str, columns: Sequence[tuple[str, pa.DataType]]) -> pa.Schema:
+def columns(names: str, kind: pa.DataType = _TEXT) -> list[tuple[str, pa.DataType]]:
+    """Columns of one kind, by their names with blanks between."""
+    return [(name, kind) for name in names.split()]
+
+
+def schema(name: str, columns: Sequence[tuple[str, pa.DataType]]) -> pa.Schema:
+    """A schema that says its name and version."""
     return pa.schema(columns, metadata={"medgen.schema": name})
 
 
-GROUPS = pa.list_(pa.struct([("name", _TEXT), ("value", _TEXT)]))
-_SHOWN = pa.struct(
+USAGE = [
+    *columns("prompt_tokens completion_tokens cached_tokens", pa.int64()),
+    *columns("seconds cost_usd", pa.float64()),
+    ("finish_reason", _TEXT),
+]
+GROUPS = pa.list_(pa.struct(columns("name value")))
+_LEVELS = pa.struct(
     [
-        ("role", _TEXT),
-        ("bytes", pa.binary()),
-        ("path", _TEXT),
-        ("label", _TEXT),
-        ("place", _TEXT),
-        (
-            "values",
-            pa.struct(
-                [
-                    ("slope", pa.float64()),
-                    ("intercept", pa.float64()),
-                    ("unit", _TEXT),
-                    ("low", pa.float64()),
-                    ("high", pa.float64()),
-                ]
-            ),
-        ),
+        *columns("slope intercept", pa.float64()),
+        ("unit", _TEXT),
+        *columns("low high", pa.float64()),
     ]
 )
-_TURN = pa.struct([("role", _TEXT), ("text", _TEXT), ("images", pa.list_(_SHOWN))])
-_BOX = pa.struct(
-    [("image", pa.int64()), *((edge, pa.float64()) for edge in ("x0", "y0", "x1", "y1"))]
+_SHOWN = pa.struct(
+    [("role", _TEXT), ("bytes", pa.binary()), *columns("path label place"), ("values", _LEVELS)]
 )
-SAMPLE = _schema(
+_TURN = pa.struct([("role", _TEXT), ("text", _TEXT), ("images", pa.list_(_SHOWN))])
+_BOX = pa.struct([("image", pa.int64()), *columns("x0 y0 x1 y1", pa.float64())])
+SAMPLE = schema(
     "sample/2",
     [
-        ("sample_id", _TEXT),
-        ("asks", _TEXT),
-        ("task", _TEXT),
-        ("subtask", _TEXT),
-        ("modality", _TEXT),
-        ("context", _TEXT),
+        *columns("sample_id asks task subtask modality context"),
         ("turns", pa.list_(_TURN)),
         ("instruction", _TEXT),
         ("choices", pa.list_(_TEXT)),
         ("images", pa.list_(_SHOWN)),
         ("reference_texts", pa.list_(_TEXT)),
-        ("reference_sections", pa.list_(pa.struct([("name", _TEXT), ("text", _TEXT)]))),
+        ("reference_sections", pa.list_(pa.struct(columns("name text")))),
         ("reference_choices", pa.list_(pa.int64())),
         ("reference_number", pa.struct([("value", pa.float64()), ("unit", _TEXT)])),
         ("reference_boxes", pa.list_(_BOX)),
-        ("rubric", _TEXT),
-        ("bundle", _TEXT),
-        ("source", _TEXT),
+        *columns("rubric bundle source"),
         ("groups", GROUPS),
-        ("language", _TEXT),
-        ("raw", _TEXT),  # JSON
+        *columns("language raw"),  # what is raw is JSON
     ],
 )
-PREDICTION = _schema(
+PREDICTION = schema(
     "prediction/1",
     [
-        ("sample_id", _TEXT),
-        ("status", _TEXT),
-        ("reason", _TEXT),
-        ("text", _TEXT),
-        ("image_prompt", _TEXT),
+        *columns("sample_id status reason text image_prompt"),
         ("images", pa.list_(IMAGE)),
         ("details", _TEXT),  # JSON
-        *_USAGE,
+        *USAGE,
     ],
 )
 # What a reader groups by, beside every score and verdict, so that no picture is read for a table.
 _CONTEXT = [
-    ("sample_id", _TEXT),
-    ("format", _TEXT),
-    ("task", _TEXT),
-    ("modality", _TEXT),
-    ("source", _TEXT),
-    ("bundle", _TEXT),
-    ("language", _TEXT),
+    *columns("sample_id format task modality source bundle language"),
     ("groups", GROUPS),
     ("prediction_status", _TEXT),
 ]
-VERDICT = _schema(
+VERDICT = schema(
     "verdict/2",
     [
         *_CONTEXT,
-        ("view", _TEXT),
-        ("judge", _TEXT),
+        *columns("view judge"),
         ("repeat", pa.int64()),
-        ("status", _TEXT),
-        ("reason", _TEXT),
-        ("scores", _VALUES),
-        ("expected", _VALUES),
+        *columns("status reason"),
+        *columns("scores expected", _VALUES),
         ("explanations", pa.map_(_TEXT, _TEXT)),
         ("raw", _TEXT),
-        *_USAGE,
+        *USAGE,
     ],
 )
-# What the shards of each stage say that they hold.
 
 
 def score_schema(outputs: Sequence[str]) -> pa.Schema:
     """The schema of one metric: a status and a reason, then one nullable column an output."""
-    head = [*_CONTEXT, ("status", _TEXT), ("reason", _TEXT)]
-    return _schema("score/2", [*head, *((name, pa.float64()) for name in outputs)])
+    values = [(name, pa.float64()) for name in outputs]
+    return schema("score/2", [*_CONTEXT, *columns("status reason"), *values])
 
 
 def check(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
@@ -287,4 +255,4 @@ def _images(rows: Sequence[Mapping[str, Any]] | None) -> tuple[Image, ...]:
 
 
 def _usage(row: Mapping[str, Any]) -> Usage:
-    return Usage(**{name: row[name] for name, _ in _USAGE})
+    return Usage(**{name: row[name] for name, _ in USAGE})
