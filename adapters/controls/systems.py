@@ -5,11 +5,12 @@ too), and give what the sample is scored by: text, an image, or both.
 """
 
 import logging
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar
 
 from PIL import Image as Pillow
 
@@ -29,31 +30,49 @@ _BLANK_SIDE = 512
 DONORS = 16  # samples of each form of answer that `Unrelated` may borrow from
 
 
-class Oracle:
+class _Control(ABC):
+    """What answers one sample after the other, and needs no weights."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def answer(self, sample: Sample) -> Prediction:
+        """What it gives for a sample."""
+
+    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
+        """See `medgen.engine.ports.Generator`."""
+        return [self.answer(request.sample) for request in requests]
+
+    def passport(self) -> Mapping[str, Any]:
+        """See `medgen.engine.ports.Generator`."""
+        return {"system": self.name, "kind": "control", "version": 1}
+
+
+class Oracle(_Control):
     """Gives the reference itself: the best that any metric can show."""
 
-    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `medgen.engine.ports.Generator`."""
-        return [_reference(request.sample, request.sample) for request in requests]
+    name = "oracle"
 
-    def passport(self) -> Mapping[str, Any]:
-        """See `medgen.engine.ports.Generator`."""
-        return _passport("oracle")
+    def answer(self, sample: Sample) -> Prediction:
+        """See `_Control`."""
+        return _reference(sample, sample)
 
 
-class CopyInput:
+class CopyInput(_Control):
     """Gives the first input image unchanged, and the instruction as its text: the no-op."""
 
-    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `medgen.engine.ports.Generator`."""
-        return [_copy(request.sample) for request in requests]
+    name = "copy-input"
 
-    def passport(self) -> Mapping[str, Any]:
-        """See `medgen.engine.ports.Generator`."""
-        return _passport("copy-input")
+    def answer(self, sample: Sample) -> Prediction:
+        """See `_Control`."""
+        return Prediction(
+            sample.id,
+            text=sample.instruction if gives_text(sample) else None,
+            images=sample.shown_images[:1] if gives_image(sample) else (),
+        )
 
 
-class Blank:
+class Blank(_Control):
     """Gives a mid-grey picture of the input's size, and an empty text: the floor.
 
     Where no image is given, the picture has 512 x 512 pixels.
@@ -62,22 +81,33 @@ class Blank:
     an answer: metrics that can read nothing from it say so.
     """
 
-    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `medgen.engine.ports.Generator`."""
-        return [_blank(request.sample) for request in requests]
+    name = "blank"
 
-    def passport(self) -> Mapping[str, Any]:
-        """See `medgen.engine.ports.Generator`."""
-        return _passport("blank")
+    def answer(self, sample: Sample) -> Prediction:
+        """See `_Control`."""
+        text = "" if gives_text(sample) else None
+        if not gives_image(sample):
+            return Prediction(sample.id, text=text)
+        try:
+            shown = sample.shown_images
+            size = open_image(shown[0].data).size if shown else (_BLANK_SIDE, _BLANK_SIDE)
+        except ImageError as err:
+            return Prediction(
+                sample.id, "model_error", f"no readable input image: {err}", text=text
+            )
+        grey = png(Pillow.new("RGB", size, MID_GREY))
+        return Prediction(sample.id, text=text, images=(Image(grey, "blank.png"),))
 
 
-class Unrelated:
+class Unrelated(_Control):
     """Gives the reference of another sample, made of another source picture.
 
     Donors come from the first shards of the benchmark, which are an unbiased sample of it by the
     way it is ordered. Each sample takes the donor of its own form that a hash of both ids
     ranks first: the choice depends on nothing else, neither on batches, shards nor workers.
     """
+
+    name = "unrelated"
 
     def __init__(self) -> None:
         """`use` must be called before `predict`."""
@@ -96,15 +126,8 @@ class Unrelated:
                     donors[sample.form].append(replace(sample, context_images=(), input_images=()))
         self._donors = donors
 
-    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `medgen.engine.ports.Generator`."""
-        return [self._borrow(request.sample) for request in requests]
-
-    def passport(self) -> Mapping[str, Any]:
-        """See `medgen.engine.ports.Generator`."""
-        return _passport("unrelated")
-
-    def _borrow(self, sample: Sample) -> Prediction:
+    def answer(self, sample: Sample) -> Prediction:
+        """See `_Control`."""
         others = [d for d in self._donors.get(sample.form, ()) if d.source != sample.source]
         if not others:
             reason = f"no {sample.format} sample with another source picture to borrow from"
@@ -114,8 +137,10 @@ class Unrelated:
         return replace(borrowed, details={"donor": donor.id})
 
 
-class Classical:
+class Classical(_Control):
     """Classical image processing by task, and answers that the question gives away."""
+
+    name = "classical"
 
     def __init__(self) -> None:
         """Loads scikit-image.
@@ -129,15 +154,12 @@ class Classical:
             raise AdapterError(f"the classical control needs the extra 'mini' ({err})") from err
         self._rules = classical
 
-    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `medgen.engine.ports.Generator`."""
-        return [self._edit(request.sample) for request in requests]
-
     def passport(self) -> Mapping[str, Any]:
         """See `medgen.engine.ports.Generator`."""
-        return _passport("classical") | {"scikit-image": version("scikit-image")}
+        return {**super().passport(), "scikit-image": version("scikit-image")}
 
-    def _edit(self, sample: Sample) -> Prediction:
+    def answer(self, sample: Sample) -> Prediction:
+        """See `_Control`."""
         text = rule_answer(sample) if gives_text(sample) else None
         if not gives_image(sample):
             return Prediction(sample.id, text=text)
@@ -154,16 +176,14 @@ class Classical:
         return Prediction(sample.id, text=text, images=(image,))
 
 
-class Null:
+class Null(_Control):
     """Answers at once with nothing but an empty text: measures the engine itself."""
 
-    def predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
-        """See `medgen.engine.ports.Generator`."""
-        return [Prediction(request.sample.id, text="") for request in requests]
+    name = "null"
 
-    def passport(self) -> Mapping[str, Any]:
-        """See `medgen.engine.ports.Generator`."""
-        return _passport("null")
+    def answer(self, sample: Sample) -> Prediction:
+        """See `_Control`."""
+        return Prediction(sample.id, text="")
 
 
 def gives_text(sample: Sample) -> bool:
@@ -191,28 +211,3 @@ def _words(sample: Sample) -> str | None:
         return sample.reference_text
     lines = options_of(sample.choices).lines()
     return "\n".join(lines[index] for index in sample.reference_choices)
-
-
-def _copy(sample: Sample) -> Prediction:
-    return Prediction(
-        sample.id,
-        text=sample.instruction if gives_text(sample) else None,
-        images=sample.shown_images[:1] if gives_image(sample) else (),
-    )
-
-
-def _blank(sample: Sample) -> Prediction:
-    text = "" if gives_text(sample) else None
-    if not gives_image(sample):
-        return Prediction(sample.id, text=text)
-    try:
-        shown = sample.shown_images
-        size = open_image(shown[0].data).size if shown else (_BLANK_SIDE, _BLANK_SIDE)
-    except ImageError as err:
-        return Prediction(sample.id, "model_error", f"no readable input image: {err}", text=text)
-    grey = png(Pillow.new("RGB", size, MID_GREY))
-    return Prediction(sample.id, text=text, images=(Image(grey, "blank.png"),))
-
-
-def _passport(name: str) -> dict[str, Any]:
-    return {"system": name, "kind": "control", "version": 1}
