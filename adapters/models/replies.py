@@ -10,8 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
+
 from medgen.adapters.http.endpoint import Failure, Reply
 from medgen.adapters.http.errors import filtered_names
+from medgen.engine.beside import read_beside
 from medgen.engine.chat.messages import Token
 from medgen.engine.chat.quoting import storable
 from medgen.engine.errors import AdapterError
@@ -19,47 +22,16 @@ from medgen.engine.errors import AdapterError
 Ending = Literal["ok", "truncated", "refused", "failed"]
 Draft = tuple[Literal["text", "image"], str]
 
-_STOPPED = frozenset(
-    {
-        *("stop", "eos", "eostoken", "endturn", "stopsequence", "stoptoken", "stopword", "eot"),
-        *("complete", "completed", "completion", "finish", "finished", "finishreasonstop", "done"),
-        *(
-            "end",
-            "ended",
-            "ok",
-            "imend",
-            "s",
-            "eotid",
-            "endoftext",
-            "endofturn",
-            "eog",
-            "normal",
-            "success",
-            "succeeded",
-            "natural",
-        ),
-        *("unspecified", "finishreasonunspecified", "null", "none", ""),
-    }
-)
-_CUT = (
-    *(
-        "length",
-        "maxtoken",
-        "maxcompletiontoken",
-        "maxlength",
-        "ctxlimit",
-        "errorlimit",
-        "maxoutputtoken",
-        "maxnewtoken",
-        "tokenlimit",
-    ),
-    *("contextwindow", "truncat", "limitreached", "incomplete"),
-)
-_FILTERED = (
-    *("contentfilter", "filtered", "safety", "recitation", "prohibited", "blocklist", "spii"),
-    *("refusal", "refused", "guardrail", "moderat", "sensitive", "blocked", "policy", "flagged"),
-    *("toxic", "modelarmor"),
-)
+
+class _Words(msgspec.Struct, frozen=True):
+    """What `replies.yaml` holds."""
+
+    stopped: frozenset[str]
+    cut: tuple[str, ...]
+    filtered: tuple[str, ...]
+
+
+_WORDS = read_beside(__package__, "replies.yaml", _Words)
 # "stop_sequence_reached", "eos_token_found".
 _STOPPED_AT = re.compile(
     r"(?:stop|eos)(?:token|sequence|string|str|word)?(?:found|reached|hit)?s?"
@@ -146,11 +118,13 @@ _ENDED = (
 def ending_of(finish: str) -> Ending:
     """What a finish reason means, in whatever words; one that nobody knows is a failure."""
     word = re.sub(r"[\W_]", "", finish.lower()).removeprefix("finishreason")
-    if (word in _STOPPED and (word or not finish.strip())) or _STOPPED_AT.fullmatch(word):
+    if (word in _WORDS.stopped and (word or not finish.strip())) or _STOPPED_AT.fullmatch(word):
         return "ok"
-    if not word.endswith("error") and any(known in word for known in _FILTERED):
+    if not word.endswith("error") and any(known in word for known in _WORDS.filtered):
         return "refused"
-    return "truncated" if word == "limit" or any(known in word for known in _CUT) else "failed"
+    return (
+        "truncated" if word == "limit" or any(known in word for known in _WORDS.cut) else "failed"
+    )
 
 
 def check_model(reply: Reply, asked: str, served_as: Sequence[str]) -> None:

@@ -26,15 +26,7 @@ OWN = (
     *("_number", "_name", "item", "outer", "_question", "_answer", "_text"),
 )
 _ANSWERS = (
-    "letter",
-    "letters",
-    "index",
-    "text",
-    "texts",
-    "aliases",
-    "number",
-    "unit",
-    "boxes",
+    *("letter", "letters", "index", "text", "texts", "aliases", "number", "unit", "boxes"),
     "best",
 )
 

@@ -14,14 +14,7 @@ if TYPE_CHECKING:
     from medgen.engine.store.objects import Objects
 
 _KINDS = (
-    "runs",
-    "benchmarks",
-    "systems",
-    "judges",
-    "protocols",
-    "metrics",
-    "tasks",
-    "configs",
+    *("runs", "benchmarks", "systems", "judges", "protocols", "metrics", "tasks", "configs"),
     "clusters",
 )
 

@@ -200,16 +200,8 @@ def _score(row: Mapping[str, Any]) -> Json:
 
 def _verdict(row: Mapping[str, Any]) -> Json:
     kept = (
-        "label",
-        "judge",
-        "view",
-        "scale",
-        "repeat",
-        "value",
-        "status",
-        "reason",
-        "prompt_digest",
-        "protocol",
+        *("label", "judge", "view", "scale", "repeat", "value", "status", "reason"),
+        *("prompt_digest", "protocol"),
     )
     return {k: row.get(k) for k in kept} | {
         "explanation": _whole(row.get("explanation")),
