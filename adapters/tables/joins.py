@@ -82,7 +82,7 @@ def join_rows(
     """The rows, each with the columns of its partner in the second table."""
     with closing(_Second(join)) as second:
         yield from second.fill(Tables(folder, as_files(join.files), None), counted)
-        yield from pass_through(found, "join", second.joined_rows)
+        yield from pass_through(found, "join", second.rows_with_partner)
         for key in second.idle_keys() if join.unmatched == "fault" else ():
             what = f"key {join.by!r} {key!r} of the joined table has no row"
             yield Place(_name_of(join), None), FaultyRow(what)
@@ -120,7 +120,7 @@ class _Second:
         self._columns.update(dict.fromkeys(kept))
         self._index.setdefault(key, []).append(self._shelf.put(kept))
 
-    def joined_rows(self, row: Row) -> list[Row]:
+    def rows_with_partner(self, row: Row) -> list[Row]:
         """The row with what stands under its key, with `collect` lists; none if it is left out.
 
         Raises:
