@@ -227,7 +227,7 @@ def _make_canonical(text: str) -> str:
     words = _SIGN.sub(lambda m: "-" if m[1] == "-" else "", _BRACED.sub(r"^\1", words))
     words = _TEN.sub(lambda m: _number_of("1", m[1]), _NUMBER.sub(_number, words))
     words = _RELATION.sub(lambda m: m[1] or m[2], _TIMES.sub("\u00d7", words))
-    return _without_edges(_UNIT_GAP.sub("", words))
+    return unhyphenated(_without_edges(_UNIT_GAP.sub("", words)))
 
 
 # Options are read again for every reply, and a short answer is the same one for many samples.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from medgen.engine.answers.forms import canonical, one_spelling, unhyphenated
+from medgen.engine.answers.forms import canonical, one_spelling
 from medgen.engine.answers.shortened import (
     is_number,
     number_of,
@@ -199,7 +199,7 @@ class Options:
 
 def _comparable(words: str) -> str:
     """Words in canonical form; whatever "none" and "all" are said to be of is the same."""
-    return _OF_THESE.sub(r"\1 of these", unhyphenated(canonical(words)))
+    return _OF_THESE.sub(r"\1 of these", canonical(words))
 
 
 def options_of(choices: Sequence[str]) -> Options:
