@@ -1,5 +1,8 @@
 """Ends vLLM's processes once the process that made them is gone. `guard_engines` starts it.
 
+They speak over sockets in files that vLLM leaves behind, in the folder for everybody's temporary
+files; here they lie in one of their own, which goes with them.
+
 vLLM runs a model in processes of its own, which go on when their owner is killed (by the kernel
 for its memory, by Ray for its machine): nobody asks them anything, and they hold a GPU's memory.
 The owner holds the other end of standard input; what descends from it is looked at as long as it
@@ -9,9 +12,11 @@ lives. Only the standard library is imported, so that the guard is small and the
 import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,6 +25,8 @@ _PROC = Path("/proc")
 # vLLM's processes give themselves a title, and where they cannot look as they were started.
 _MARKS = (b"VLLM::", b"multiprocessing.spawn")
 _POLL_S = 1.0
+_SOCKETS = "VLLM_RPC_BASE_PATH"
+_LONGEST_FOLDER = 107 - 37  # of a socket's path, less a name of vLLM's
 _Started = dict[int, str]  # process -> when it started, so that no later one is taken for it
 
 
@@ -29,14 +36,31 @@ def guard_engines() -> "subprocess.Popen[bytes] | None":
     if not _PROC.joinpath("self", "stat").exists():
         return None
     return subprocess.Popen(
-        [sys.executable, "-I", __file__, str(os.getpid())],
+        [sys.executable, "-I", __file__, str(os.getpid()), *_own_sockets()],
         stdin=subprocess.PIPE,
         start_new_session=True,  # what ends the owner's group ends it first
     )
 
 
-def main(owner: int) -> None:
-    """Look at what descends from `owner` until that ends, then end vLLM's processes among it."""
+def _own_sockets() -> list[str]:
+    """A folder that vLLM is told to put its sockets into, unless it was told of one."""
+    if Path(os.environ.get(_SOCKETS, os.devnull)).is_dir():
+        return []
+    folder = tempfile.mkdtemp(prefix="medgen-vllm-")
+    if len(folder) > _LONGEST_FOLDER:
+        os.rmdir(folder)
+        return []
+    os.environ[_SOCKETS] = folder
+    return [folder]
+
+
+def main(owner: int, *folders: str) -> None:
+    """Look at what descends from `owner` until that ends, then end vLLM's processes among it.
+
+    Args:
+        owner: the process.
+        folders: what is removed then.
+    """
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)
     seen: _Started = {}
@@ -49,6 +73,8 @@ def main(owner: int) -> None:
         if now.get(process, (0, ""))[1] == started and any(mark in title for mark in _MARKS):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_closed() -> bool:
@@ -89,4 +115,4 @@ def _title(process: int) -> bytes:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])

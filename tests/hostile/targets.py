@@ -4,8 +4,10 @@ A target takes any bytes and returns; whatever it raises is a defect. The quick 
 from a grammar of JSON and mutations, the long run with a fuzzer that watches coverage.
 """
 
+import atexit
 import contextlib
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -65,9 +67,8 @@ def records(data: bytes) -> None:
 
 @cache
 def _source() -> tuple[ViewSource, Checker]:
-    folder = Path(tempfile.mkdtemp(prefix="medgen-hostile-"))
-    (folder / "edit.jsonl").touch()
-    return ViewSource(str(folder)), Checker()
+    (_folder() / "edit.jsonl").touch()
+    return ViewSource(str(_folder())), Checker()
 
 
 def json_lines(data: bytes) -> None:
@@ -171,15 +172,18 @@ def _endpoint() -> OpenAIChat:
 
 def configurations(data: bytes) -> None:
     """A configuration is a mapping of bounded size, or is refused."""
-    file = _scratch()
+    file = _folder() / "run.yaml"
     file.write_bytes(data)
     with contextlib.suppress(ConfError):
         assert isinstance(read_yaml(str(file)), dict)
 
 
 @cache
-def _scratch() -> Path:
-    return Path(tempfile.mkdtemp(prefix="medgen-hostile-")) / "run.yaml"
+def _folder() -> Path:
+    """A folder of this process, which goes with it."""
+    folder = tempfile.mkdtemp(prefix="medgen-hostile-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def pictures(data: bytes) -> None:

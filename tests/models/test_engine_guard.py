@@ -21,9 +21,14 @@ if sys.argv[3:]:
 time.sleep(120)
 """
 OWNER = """
-import subprocess, sys, time
+import os, socket, subprocess, sys, time
 from medgen.adapters.models.engine_guard import guard_engines
 assert guard_engines() is guard_engines()
+sockets = os.environ["VLLM_RPC_BASE_PATH"]
+assert os.stat(sockets).st_mode & 0o077 == 0
+with open(f"{sys.argv[1]}-sockets", "w") as told:
+    told.write(sockets)
+socket.socket(socket.AF_UNIX).bind(f"{sockets}/a-name-of-vllm")
 for names in (["VLLM::EngineCore", "VLLM::Worker"], ["decoder"]):
     command = [sys.executable, "-c", sys.argv[2], sys.argv[1], *names]
     subprocess.Popen(command, start_new_session=True)
@@ -65,14 +70,20 @@ def ended(process: int) -> bool:
 
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, None])
 def test_an_engine_ends_with_its_owner_and_nothing_else_does(
-    start: Start, by: signal.Signals | None
+    start: Start, by: signal.Signals | None, tmp_path: Path
 ) -> None:
     owner, processes = start(120 if by else 4)
     time.sleep(2.5)  # the guard looks every second
     assert all(map(alive, processes.values()))
+    sockets = Path((tmp_path / "told-sockets").read_text())
+    assert sockets.is_dir()
     if by:
         owner.send_signal(by)
     owner.wait(60)
     assert ended(processes["VLLM::EngineCore"])
     assert ended(processes["VLLM::Worker"])
     assert alive(processes["decoder"])
+    until = time.monotonic() + 20
+    while sockets.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not sockets.exists()
