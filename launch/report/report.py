@@ -7,7 +7,6 @@ is complete or not. Benchmark text and model output are escaped; secrets are in 
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +20,7 @@ from medgen.engine.results.conditions import CONDITIONS, ConditionEffect
 from medgen.engine.results.gaps import given_up, stopped_early
 from medgen.engine.results.labels import LABELS, LabelRow
 from medgen.engine.results.repeats import REPEATS, Spread
+from medgen.engine.results.sets import SetRow, stored_set_rows
 from medgen.engine.results.subgroups import SUBGROUPS, GroupMean
 from medgen.engine.results.summary import has_random_weights
 from medgen.engine.run.reader import RunReader
@@ -35,9 +35,6 @@ from medgen.launch.report.pages import page
 from medgen.launch.report.pictures import Panel, panel_sheet
 from medgen.launch.report.subgroups import first_values
 from medgen.launch.report.tables import FormatTable, format_tables
-
-if TYPE_CHECKING:
-    from medgen.launch.report.sets import SetRow
 
 # Six pictures show something of every format; shards are stratified, so few need be read.
 _SHOWN = 6
@@ -82,7 +79,7 @@ class Report:
     labels: tuple[LabelRow, ...]
     calibration: tuple[CalibrationRow, ...]
     pairings: tuple[PairingTable, ...]
-    sets: tuple["SetRow", ...]
+    sets: tuple[SetRow, ...]
     shown: tuple[Shown, ...]
     stages: tuple[StageLine, ...]
     saved: int
@@ -113,7 +110,7 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
     stored = (reader.objects, plan.run_id)
     effects = CONDITIONS.read(*stored)
     stages = tuple(_stage_line(reader, node) for node in plan.nodes.values())
-    sets = _sets(reader)
+    sets = tuple(stored_set_rows(reader))
     pictures: dict[str, bytes] = {}
     shown = tuple(_show(reader, pictures))
     return Report(
@@ -137,16 +134,6 @@ def make_report(reader: RunReader, summary: pa.Table) -> Report:
         plumbing=any(x.random_weights for x in stages) or any(x.random_weights for x in sets),
         pictures=pictures,
     )
-
-
-def _sets(reader: RunReader) -> tuple["SetRow", ...]:
-    """FID and KID of the systems for which `medgen sets` has stored what it takes."""
-    if not reader.objects.names(RunPlace(reader.plan.run_id).sets):
-        return ()
-    # torch comes with it, which most reports can do without.
-    from medgen.launch.report.sets import stored_rows
-
-    return tuple(stored_rows(reader))
 
 
 def _as_they_are(reader: RunReader, summary: pa.Table) -> pa.Table:

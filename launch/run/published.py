@@ -37,7 +37,8 @@ def made_from(reader: RunReader, report: bool) -> str:
         key: (reader.editions[key], sorted((i, h.sha256) for i, h in reader.heads(node).items()))
         for key, node in plan.nodes.items()
     }
-    beside = (reader.objects.names(place.sets), _digest(reader.objects, place.sentinels))
+    notes = [place.encoder(n.removesuffix(".json")) for n in reader.objects.names(place.sets)]
+    beside = [(path, _digest(reader.objects, path)) for path in (*sorted(notes), place.sentinels)]
     whole = hashlib.sha256(encode(plan)).hexdigest()
     return fingerprint(code_digest(_OURS), whole, rows, dict(given_up(reader)), beside, report)
 

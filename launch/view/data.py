@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from medgen.engine.benchmark.manifest import Manifest, manifest_from_json
 from medgen.engine.errors import StoreError
 from medgen.engine.plan.plan import Plan
+from medgen.engine.results.sets import SetRow, stored_set_rows
 from medgen.engine.results.statistics import Ints
 from medgen.engine.results.summary import read_summary, summarize
 from medgen.engine.run.folder import RunFolder, Status
@@ -174,6 +175,13 @@ class StoredRun:
         table = self.summary_table
         rows: list[Row] = table.filter(pc.equal(table["group_kind"], "all")).to_pylist()
         return rows
+
+    @cached_property
+    def sets(self) -> tuple[SetRow, ...]:
+        """Distances of whole sets of pictures, as `medgen sets` has noted them."""
+        if not self.objects.names(self.place.sets):
+            return ()
+        return tuple(stored_set_rows(RunReader(self.objects, self.plan)))
 
     def group_rows(self, kind: str, value: "ValueEntry") -> list[Row]:
         """The rows of one value by the groups of a kind, task or modality."""

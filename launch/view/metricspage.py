@@ -8,6 +8,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from medgen.engine.results.certainty import best_group
+from medgen.engine.results.sets import SetRow
 from medgen.engine.results.statistics import Floats
 from medgen.launch.view import charts, numbers
 from medgen.launch.view.board import Axis, format_short, format_title, is_floor
@@ -68,6 +69,40 @@ class MetricsPage:
     systems: tuple[SystemEntry, ...]
     maps: Mapping[str, tuple[HeatLine, ...]]
     spread: tuple[tuple[str, Markup], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetLine:
+    """How far one system's pictures lie from the references, all together."""
+
+    system: SystemEntry
+    random: bool
+    fid: str
+    kid: str
+    pairs: int
+    left_out: int
+
+
+def set_lines(data: StoredRun) -> Mapping[str, tuple[SetLine, ...]]:
+    """By encoder, the nearest first; what could not be computed comes last."""
+    entries = {entry.name: entry for entry in data.systems}
+    found: dict[str, list[SetRow]] = {}
+    for row in data.sets:
+        found.setdefault(row.encoder, []).append(row)
+    return {
+        encoder: tuple(
+            SetLine(
+                entries[row.system],
+                row.random_weights,
+                numbers.significant((row.values or {}).get("fid")),
+                numbers.significant((row.values or {}).get("kid")),
+                row.pairs,
+                row.left_out,
+            )
+            for row in sorted(rows, key=lambda r: (r.values or {}).get("fid", np.inf))
+        )
+        for encoder, rows in found.items()
+    }
 
 
 def metrics_page(

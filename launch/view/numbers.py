@@ -43,6 +43,14 @@ def number(value: float | None, places: int = 3, sign: bool = False) -> str:
     return (MINUS if value < 0 else "+" if sign else "") + text
 
 
+def significant(value: float | None) -> str:
+    """A number without an interval, of any size, with three digits; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    text = f"{abs(value):.3g}"
+    return (MINUS if value < 0 and float(text) else "") + text
+
+
 def span(low: float | None, high: float | None, places: int, sign: bool = False) -> str:
     """An interval in a cell: `6.75-6.93` with a dash, or with `to` where a sign may stand."""
     if low is None or high is None:

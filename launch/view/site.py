@@ -340,7 +340,10 @@ class Site:
             else metricspage.metrics_page(data, self.certainty, place, self.colors)
         )
         agreements = self.agreements if made else []
-        return self.page("metrics", "metrics", p=made, choices=choices, agreements=agreements)
+        sets = metricspage.set_lines(data)
+        return self.page(
+            "metrics", "metrics", p=made, choices=choices, agreements=agreements, sets=sets
+        )
 
     @cached_property
     def agreements(self) -> list[tuple[str, tuple[metricspage.Agreement, ...]]]:

@@ -11,13 +11,14 @@ from medgen.adapters.mini.build import build_mini
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Recipe, System, make_plan
+from medgen.engine.results.sets import stored_set_rows
 from medgen.engine.results.summary import summarize
 from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.launch.report.report import write_report
-from medgen.launch.report.sets import set_rows, stored_rows
+from medgen.launch.report.sets import set_rows
 from medgen.launch.report.tables import PLUMBING, number
 from medgen.metrics.image.sets import SetFeatures
 from medgen.metrics.tiny import make_vision_encoder
@@ -66,7 +67,7 @@ def test_the_report_shows_what_is_stored(reader: RunReader, tmp_path: Path) -> N
     assert "FID" not in written(reader, summary)["index.md"]
     make_vision_encoder(tmp_path / "encoder")
     rows = list(set_rows(reader, SetFeatures(str(tmp_path / "encoder"))))
-    assert list(stored_rows(reader)) == rows
+    assert list(stored_set_rows(reader)) == rows
     pages = written(reader, summary)
     for row in rows:
         assert row.values is not None
@@ -75,17 +76,26 @@ def test_the_report_shows_what_is_stored(reader: RunReader, tmp_path: Path) -> N
     assert f"comes from {PLUMBING}" in pages["index.md"]
 
 
-def test_the_report_shows_no_part_of_a_set(reader: RunReader, tmp_path: Path) -> None:
+def test_a_distance_is_shown_as_long_as_the_pictures_are_those_it_is_of(
+    reader: RunReader, tmp_path: Path
+) -> None:
     make_vision_encoder(tmp_path / "encoder", seed=5)
     features = SetFeatures(str(tmp_path / "encoder"))
     reader.objects.delete(f"runs/{reader.plan.run_id}/sets")
-    before = set(reader.objects.names("stages/sets"))
-    oracle, _ = set_rows(reader, features)
-    new = set(reader.objects.names("stages/sets")) - before
-    assert [row.system for row in stored_rows(reader)] == ["oracle", "copy-input"]
-    reader.objects.delete(f"stages/sets/{min(new)}")
-    assert len(list(stored_rows(reader))) == 1
-    assert oracle in set_rows(reader, features)
+    whole = list(set_rows(reader, features))
+    (node,) = reader.plan.predictions("copy-input")
+    path = reader.stage(node).path(0)
+    shard = reader.objects.read(path)
+    reader.objects.remove(path)
+    less = RunReader(reader.objects, reader.plan)
+    assert [row.system for row in stored_set_rows(less)] == ["oracle"]
+    oracle, part = set_rows(less, features)
+    assert oracle == whole[0]
+    assert part.pairs < whole[1].pairs
+    reader.objects.create(path, shard)
+    again = RunReader(reader.objects, reader.plan)
+    assert [row.system for row in stored_set_rows(again)] == ["oracle"]
+    assert list(set_rows(again, features)) == whole
 
 
 def written(reader: RunReader, summary: pa.Table) -> dict[str, str]:

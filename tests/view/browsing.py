@@ -14,6 +14,8 @@ import pytest
 import uvicorn
 
 from benchmarks.made_run import MadeRun
+from medgen.engine.results.sets import SetNote, SetRow, keep_set_note, predicted
+from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
 from medgen.launch.view.bundle import write_bundle
 from medgen.launch.view.certain import write_certainty
@@ -32,10 +34,23 @@ def small(**more: Any) -> MadeRun:
 
 
 def stored(run: MadeRun, root: Path) -> StoredRun:
-    """The run in a store, with its words of certainty."""
+    """The run in a store, with its words of certainty and made-up distances of sets."""
     data = StoredRun(connect(str(root)), run.write(str(root)))
     write_certainty(data)
+    keep_distances(data)
     return data
+
+
+def keep_distances(data: StoredRun) -> None:
+    """A note on FID and KID of every system, which grow from one to the next."""
+    reader = RunReader(data.objects, data.plan)
+    rows = tuple(
+        SetRow(
+            s.name, {"fid": 1.5 * n, "kid": n / 100}, 40, 2, False, "enc", predicted(reader, s.name)
+        )
+        for n, s in enumerate(data.systems)
+    )
+    keep_set_note(reader, SetNote({"model": "enc"}, rows))
 
 
 def bundle(data: StoredRun, into: Path) -> str:

@@ -9,9 +9,13 @@ import pytest
 from commands import medgen
 from view.browsing import Seen, browser, bundle, open_page, small, stored
 
-from medgen.engine.run.folder import find_run
+from medgen.engine.run.folder import RunFolder, find_run
+from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
+from medgen.launch.report.sets import set_rows
 from medgen.launch.view.data import StoredRun
+from medgen.metrics.image.sets import SetFeatures
+from medgen.metrics.tiny import make_vision_encoder
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "view.md"
@@ -41,6 +45,9 @@ WALKS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "Do judge and metrics agree, do the views?": (
         ["nav.pages >> text=Metrics"], ["table.agree td.num"],
+    ),
+    "How near are all its pictures together (FID, KID)?": (
+        ["nav.pages >> text=Metrics"], ["table.sets td.num"],
     ),
     "Show me its worst outputs": (
         ["table.lead tbody.rows th.sys a >> nth=0"], [".strip .sid"],
@@ -93,6 +100,9 @@ def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     )
     assert medgen(*asked).returncode == 0
     objects = connect(store)
+    make_vision_encoder(root / "encoder")
+    reader = RunReader(objects, RunFolder(objects, find_run(objects, None)).plan())
+    assert len(list(set_rows(reader, SetFeatures(str(root / "encoder"))))) > 2
     return bundle(StoredRun(objects, find_run(objects, None)), root / "pages")
 
 

@@ -16,6 +16,8 @@ from view.browsing import HOSTILE, small, stored
 
 from benchmarks.made_run import NAMES
 from medgen.engine.results.certainty import Field, pair_words, samples_needed, standing
+from medgen.engine.results.sets import SetNote, SetRow, keep_set_note, predicted
+from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
 from medgen.launch.view import numbers, provenance, scripts
 from medgen.launch.view.bundle import write_bundle
@@ -386,3 +388,27 @@ def test_a_bundle_writes_its_first_page_before_data_and_maps_last(
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert (count, len(written)) == (len(told), len(told) + 1)
     assert size == sum(p.stat().st_size for p in written if p.name != "medgen-bundle.json")
+
+
+def test_distances_of_whole_sets_stand_on_the_page_of_metrics(tmp_path: Path) -> None:
+    data = stored(small(), tmp_path)
+    data.objects.delete(data.place.sets)
+    assert "Whole sets" not in (Site(data).file("metrics.html") or b"").decode()
+    reader = RunReader(data.objects, data.plan)
+    far, near, none = (s.name for s in data.systems[:3])
+    found = {far: {"fid": 12.345, "kid": 0.25}, near: {"fid": 3.21, "kid": -1.5e-05}, none: None}
+    rows = [
+        SetRow(name, values, 40, 2, False, f"enc{HOSTILE}", predicted(reader, name))
+        for name, values in found.items()
+    ]
+    stale = SetRow(data.systems[3].name, {"fid": 777.0, "kid": 1.0}, 1, 0, False, "enc", "older")
+    keep_set_note(reader, SetNote({"model": "enc"}, (*rows, stale)))
+    page = (Site(StoredRun(data.objects, data.run_id)).file("metrics.html") or b"").decode()
+    shown = page.split("Whole sets of pictures</h2>")[1]
+    assert [shown.index(name) for name in (near, far, none)] == sorted(
+        shown.index(name) for name in found
+    )
+    for text in (">12.3<", ">3.21<", f">{numbers.MINUS}1.5e-05<", ">40<"):
+        assert text in shown
+    assert "777" not in shown, "its pictures are others by now"
+    assert HOSTILE not in page
