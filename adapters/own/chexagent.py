@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from importlib import import_module
+from collections.abc import Mapping
 from typing import Any
 
 from medgen.adapters.own import shared
@@ -11,24 +10,15 @@ from medgen.adapters.own import shared
 _SYSTEM = "You are a helpful assistant."  # of the authors' script
 
 
-class CheXagent:
+class CheXagent(shared.OneByOne):
     """Chest X-rays; its tokenizer takes pictures as paths."""
 
     def __init__(self, model: str, revision: str = "") -> None:
         """Load tokenizer and weights with the code of their repository."""
-        torch, transformers = import_module("torch"), import_module("transformers")
-        known = {"revision": revision or None, "trust_remote_code": True}
-        self._tokenizer = transformers.AutoTokenizer.from_pretrained(model, **known)
-        loaded = transformers.AutoModelForCausalLM.from_pretrained(
-            model, device_map="auto", torch_dtype=torch.bfloat16, **known
-        )
-        self._model = loaded.eval()
+        self._tokenizer, self._model = shared.load_hub_model(model, revision)
 
-    def answer(self, questions: Sequence[Mapping[str, Any]]) -> list[str]:
-        """A text for each, one after the other: the authors' code knows no padding."""
-        return [self._one(question) for question in questions]
-
-    def _one(self, question: Mapping[str, Any]) -> str:
+    def one(self, question: Mapping[str, Any]) -> str:
+        """A text for one: the authors' code knows no padding."""
         shared.seed(question)
         with shared.files(question["images"]) as paths:
             parts = [*({"image": path} for path in paths), {"text": shared.words(question)}]

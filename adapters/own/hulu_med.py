@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 from medgen.adapters.own import shared
 
 
-class HuluMed:
+class HuluMed(shared.OneByOne):
     """One picture and words, or words alone; the authors show no prompt of several pictures."""
 
     def __init__(self, model: str, revision: str = "") -> None:
@@ -28,11 +28,8 @@ class HuluMed:
         self._ask, self._tokenizer = kind(image_processor, tokenizer), tokenizer
         self._load = tools.load_images
 
-    def answer(self, questions: Sequence[Mapping[str, Any]]) -> list[str]:
-        """A text for each, one after the other, as the authors' examples do."""
-        return [self._one(question) for question in questions]
-
-    def _one(self, question: Mapping[str, Any]) -> str:
+    def one(self, question: Mapping[str, Any]) -> str:
+        """A text for one."""
         torch = import_module("torch")
         shared.seed(question)
         shown = [{"type": "image"} for _ in question["images"]]

@@ -7,7 +7,7 @@ theory, and that it was not trained on any.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -17,26 +17,17 @@ _PATCHES = 256
 _VOLUME = (32, 256, 256)
 
 
-class M3DLaMed:
+class M3DLaMed(shared.OneByOne):
     """Volumes in, words out."""
 
     def __init__(self, model: str, revision: str = "") -> None:
         """Load tokenizer and weights with the code of their repository."""
-        torch, transformers = import_module("torch"), import_module("transformers")
-        known = {"revision": revision or None, "trust_remote_code": True}
-        self._tokenizer = transformers.AutoTokenizer.from_pretrained(
-            model, model_max_length=512, padding_side="right", use_fast=False, **known
+        self._tokenizer, self._model = shared.load_hub_model(
+            model, revision, model_max_length=512, padding_side="right", use_fast=False
         )
-        loaded = transformers.AutoModelForCausalLM.from_pretrained(
-            model, torch_dtype=torch.bfloat16, device_map="auto", **known
-        )
-        self._model = loaded.eval()
 
-    def answer(self, questions: Sequence[Mapping[str, Any]]) -> list[str]:
-        """A text for each, one after the other: prompts have no padding there."""
-        return [self._one(question) for question in questions]
-
-    def _one(self, question: Mapping[str, Any]) -> str:
+    def one(self, question: Mapping[str, Any]) -> str:
+        """A text for one: prompts have no padding there."""
         shared.seed(question)
         text = "<im_patch>" * _PATCHES + shared.words(question)
         ids = self._tokenizer(text, return_tensors="pt")["input_ids"].to(self._model.device)

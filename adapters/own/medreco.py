@@ -5,14 +5,14 @@ Run in the authors' repository, whose `configs` hold the processor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 from medgen.adapters.own import shared
 
 
-class MedReCo:
+class MedReCo(shared.OneByOne):
     """Two pictures and a question that compares them."""
 
     def __init__(self, model: str, revision: str = "", processor: str = "configs") -> None:
@@ -27,11 +27,8 @@ class MedReCo:
         self._ask = kind.from_pretrained(processor)
         self._look = import_module("src.dataset.vision_process_vit").process_vision_info
 
-    def answer(self, questions: Sequence[Mapping[str, Any]]) -> list[str]:
-        """A text for each, one after the other."""
-        return [self._one(question) for question in questions]
-
-    def _one(self, question: Mapping[str, Any]) -> str:
+    def one(self, question: Mapping[str, Any]) -> str:
+        """A text for one."""
         shared.seed(question)
         with shared.files(question["images"]) as paths:
             shown = [{"type": "image", "image": path} for path in paths]

@@ -8,7 +8,7 @@ its own `combine_and_preprocess` puts them.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -19,7 +19,7 @@ _MOST_PICTURES, _TOKENS = 100, 32
 _LONGEST = 2048
 
 
-class RadFM:
+class RadFM(shared.OneByOne):
     """Pictures and words in one prompt; run in the authors' folder `Quick_demo`."""
 
     def __init__(
@@ -53,11 +53,8 @@ class RadFM:
         tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id = 0, 1, 2
         return tokenizer
 
-    def answer(self, questions: Sequence[Mapping[str, Any]]) -> list[str]:
-        """A text for each, one after the other, always greedily: `generate` takes no sampling."""
-        return [self._one(question) for question in questions]
-
-    def _one(self, question: Mapping[str, Any]) -> str:
+    def one(self, question: Mapping[str, Any]) -> str:
+        """A text for one, always greedily: `generate` takes no sampling."""
         torch = import_module("torch")
         count = len(question["images"])
         if not 1 <= count <= _MOST_PICTURES:

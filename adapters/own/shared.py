@@ -14,6 +14,28 @@ from importlib import import_module
 from typing import Any
 
 
+class OneByOne:
+    """A model whose code answers one question at a time."""
+
+    def answer(self, questions: Sequence[Mapping[str, Any]]) -> list[str]:
+        """A text for each, one after the other."""
+        return [self.one(question) for question in questions]
+
+    def one(self, question: Mapping[str, Any]) -> str:
+        """A text for one."""
+        raise NotImplementedError
+
+
+def load_hub_model(model: str, revision: str, **tokenizer: Any) -> tuple[Any, Any]:
+    """Tokenizer and bfloat16 weights of a causal model, with the code of their repository."""
+    torch, transformers = import_module("torch"), import_module("transformers")
+    known = {"revision": revision or None, "trust_remote_code": True}
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(
+        model, device_map="auto", torch_dtype=torch.bfloat16, **known
+    )
+    return transformers.AutoTokenizer.from_pretrained(model, **tokenizer, **known), loaded.eval()
+
+
 def words(question: Mapping[str, Any]) -> str:
     """The system's words before the user's, for models that know no system turn."""
     return "\n\n".join(filter(None, (question["system"], question["instruction"])))
