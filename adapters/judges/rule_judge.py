@@ -51,6 +51,10 @@ class RuleJudge:
         self.name, self._repeats = name, repeats
         self._rubric = Rubric(protocol_of(protocol, "literal"))
         self._faults = read(Faults, execution, "execution")
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What a subclass needs besides."""
 
     def judge(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction]

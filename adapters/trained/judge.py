@@ -12,7 +12,6 @@ import numpy as np
 
 from medgen.adapters.judges.chat_judge import Case
 from medgen.adapters.judges.rule_judge import RuleJudge, same_words
-from medgen.adapters.judges.settings import Faults
 from medgen.adapters.provenance import versions
 from medgen.adapters.trained.eye import Eye, pair_numbers
 from medgen.adapters.trained.weights import card, load
@@ -24,20 +23,8 @@ from medgen.engine.images import as_rgb, open_image
 class FeatureJudge(RuleJudge):
     """Scores likeness to the reference; without it, whether the candidate looks repaired."""
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        protocol: str | Mapping[str, Any],
-        repeats: int = 1,
-        execution: Mapping[str, Any] | Faults | None = None,
-    ) -> None:
-        """Load trunk and heads, on the CPU; arguments as for `RuleJudge`.
-
-        Raises:
-            ConfigError: an unknown protocol or field.
-        """
-        super().__init__(name=name, protocol=protocol, repeats=repeats, execution=execution)
+    def prepare(self) -> None:
+        """Load trunk and heads, on the CPU."""
         self._eye, self._card = Eye(), card("eye", "reader", "judge")
         self._states, self._heads = load("reader"), load("judge")
 
