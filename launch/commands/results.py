@@ -82,23 +82,19 @@ def report_command(run: str | None, whole: bool, no_pages: bool, store: str) -> 
     """Print the tables of a run, complete or not; write a page in Markdown and those of `view`."""
     from rich.console import Console
 
-    from medgen.engine.results.publishing import TablePublisher
-    from medgen.engine.results.summary import summarize
     from medgen.engine.store.connect import connect
     from medgen.engine.store.layout import RunPlace
-    from medgen.engine.store.parquet import parquet_bytes
     from medgen.launch.report.beside import write_beside
     from medgen.launch.report.report import write_report
     from medgen.launch.report.tables import terminal_tables
+    from medgen.launch.run.publish import write_tables
     from medgen.launch.view.bundle import write_bundle
     from medgen.launch.view.certain import write_certainty
     from medgen.launch.view.data import StoredRun
     from medgen.launch.view.terminal import print_results
 
     reader = open_run(store, run)
-    summary = summarize(reader)
-    reader.objects.replace(RunPlace(reader.plan.run_id).summary, parquet_bytes(summary))
-    TablePublisher(reader).publish_all(reader)
+    summary = write_tables(reader)
     stored = StoredRun(reader.objects, reader.plan.run_id)
     certainty = write_certainty(stored)
     if whole:

@@ -58,9 +58,7 @@ def _make(result: RunResult, conf: RunConf, origin: str) -> Published:
     from medgen.launch.report.report import write_report
 
     reader, run_id = result.reader, result.plan.run_id
-    summary = summarize(reader)
-    reader.objects.replace(RunPlace(run_id).summary, parquet_bytes(summary))
-    TablePublisher(reader).publish_all(reader)
+    summary = write_tables(reader)
     write_certainty(StoredRun(reader.objects, run_id))
     beside = tuple(write_beside(reader))
     report = write_report(reader, summary)[0] if conf.report else ""
@@ -70,6 +68,14 @@ def _make(result: RunResult, conf: RunConf, origin: str) -> Published:
     if origin:
         keep_published(reader.objects, run_id, made)
     return made
+
+
+def write_tables(reader: RunReader) -> pa.Table:
+    """Summarize a run anew and write its summary and tables; gives the summary."""
+    summary = summarize(reader)
+    reader.objects.replace(RunPlace(reader.plan.run_id).summary, parquet_bytes(summary))
+    TablePublisher(reader).publish_all(reader)
+    return summary
 
 
 def _show(stored: StoredRun, made: Published) -> None:
