@@ -87,32 +87,28 @@ def run_command(
         return carry_out(conf, options)
 
 
-@click.command("score")
-@config_options
-@_again
-@as_json
-def score_command(
-    config: str | None, store: str | None, overrides: Overrides, as_json: bool, **again: Any
-) -> int:
-    """Score the predictions that exist; no model is run."""
-    from medgen.launch.run.evaluation import RunOptions
+def _of_stage(stage: str, words: str) -> click.Command:
+    """The command that does one stage over what exists."""
 
-    options = RunOptions(("score",), quiet=as_json, **again)
-    return carry_out(configuration(config, store, overrides), options)
+    @click.command(stage, help=words)
+    @config_options
+    @_again
+    @as_json
+    def command(
+        config: str | None, store: str | None, overrides: Overrides, as_json: bool, **again: Any
+    ) -> int:
+        from medgen.launch.run.evaluation import RunOptions
+
+        options = RunOptions((stage,), quiet=as_json, **again)
+        return carry_out(configuration(config, store, overrides), options)
+
+    return command
 
 
-@click.command("judge")
-@config_options
-@_again
-@as_json
-def judge_command(
-    config: str | None, store: str | None, overrides: Overrides, as_json: bool, **again: Any
-) -> int:
-    """Judge the predictions that exist; no model but the judge is run."""
-    from medgen.launch.run.evaluation import RunOptions
-
-    options = RunOptions(("judge",), quiet=as_json, **again)
-    return carry_out(configuration(config, store, overrides), options)
+score_command = _of_stage("score", "Score the predictions that exist; no model is run.")
+judge_command = _of_stage(
+    "judge", "Judge the predictions that exist; no model but the judge is run."
+)
 
 
 def carry_out(conf: "RunConf", options: "RunOptions") -> int:
