@@ -133,7 +133,7 @@ def is_pinned(model: object, revision: object) -> bool:
 
 def hub_cache() -> Path:
     """Where the hub's libraries look for models on this machine."""
-    if named := os.environ.get("HF_HUB_CACHE"):
+    if named := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
         return Path(named).expanduser()
     caches = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     return Path(os.environ.get("HF_HOME", f"{caches}/huggingface")).expanduser() / "hub"

@@ -26,6 +26,7 @@ from packaging.requirements import Requirement
 
 from medgen.engine.errors import StoreError
 from medgen.engine.store.connect import connect
+from medgen.engine.store.mirror import hub_cache
 from medgen.engine.store.objects import Objects
 
 State = Literal["ok", "warn", "missing"]
@@ -229,7 +230,7 @@ def model_weights(folder: Path) -> Iterator[Finding]:
     elif not named:
         how = "make setup" if IS_CLONE else "medgen build weights"
         yield Finding("weights", "missing", f"No seeded weights in {folder}", how)
-    cache = _hub_cache()
+    cache = hub_cache()
     models = sorted(p.name[8:].replace("--", "/") for p in cache.glob("models--*"))
     if models:
         shown = ", ".join(models[:8]) + (" …" if len(models) > 8 else "")
@@ -253,14 +254,6 @@ def _named_weights(folder: Path) -> Finding:
         what = f"MEDGEN_WEIGHTS is {folder}, which is empty"
         return Finding("weights", "missing", what, "medgen weights fetch")
     return Finding("weights", "ok", f"Metrics' weights in {folder}: {', '.join(found)}")
-
-
-def _hub_cache() -> Path:
-    said = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    if said:
-        return Path(said)
-    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
-    return Path(home) / "hub"
 
 
 def storage(url: str) -> Iterator[Finding]:
