@@ -19,6 +19,7 @@ Grid = NDArray[np.float32]  # systems x samples, or one of either
 _LEAST = 30  # samples below which a cell says n
 _STEPS = 9  # of colour from the floor to the ceiling; below it -4 to -1
 _ECDF = 4
+_LINKS = {"task": "task=", "modality": "mod="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,42 +137,21 @@ def _lines(
     for format_ in data.formats:
         if format_ not in value.formats:
             continue
-        mask = format_mask(data, format_)
-        found.append(
-            _line(
-                data,
-                value,
-                order,
-                (format_title(format_), mask, f"f={data.formats.index(format_)}", True),
-            )
-        )
-        found += [
-            _line(
-                data,
-                value,
-                order,
-                (name, mask & own, f"f={data.formats.index(format_)}&{link}", False),
-            )
-            for name, own, link in _groups(data, kind, mask)
-        ]
+        mask, place = format_mask(data, format_), f"f={data.formats.index(format_)}"
+        groups = [(format_title(format_), mask, place, True)]
+        for name, own, link in _groups(data, kind, mask):
+            groups.append((name, mask & own, f"{place}&{link}", False))
+        found += [_line(data, value, order, group) for group in groups]
     return [line for line in found if any(c is not None for c in line.cells)]
 
 
 def _groups(data: StoredRun, kind: str, mask: Mask) -> list[tuple[str, Mask, str]]:
     samples = data.samples
-    if kind in samples.group_kinds:
-        codes, words, place = (
-            samples.codes[kind],
-            samples.words[kind],
-            samples.group_kinds.index(kind),
-        )
-        return [
-            (words[c] or "(none)", codes == c, f"g={place}.{c}") for c in np.unique(codes[mask])
-        ]
-    if kind in ("task", "modality"):
+    if kind in samples.codes:
         codes, words = samples.codes[kind], samples.words[kind]
-        short = {"task": "task", "modality": "mod"}[kind]
-        return [(words[c] or "(none)", codes == c, f"{short}={c}") for c in np.unique(codes[mask])]
+        own = kind in samples.group_kinds
+        short = f"g={samples.group_kinds.index(kind)}." if own else _LINKS[kind]
+        return [(words[c] or "(none)", codes == c, f"{short}{c}") for c in np.unique(codes[mask])]
     tasks, modalities = samples.codes["task"], samples.codes["modality"]
     pairs = np.unique(np.stack([tasks[mask], modalities[mask]]), axis=1).T
     return [

@@ -165,11 +165,7 @@ def _by_group(
         for code in np.unique(codes[mask]):
             pair = _pair(data, card.value, sides, mask & (codes == code))
             found.append(Contrast(words[code] or "(none)", card.short, card.value, pair))
-    fields = [
-        field_of(data, c.value, [s.name for s in sides], format_mask(data, "")) for c in found
-    ]
-    fixed = correct(fields, [c.pair for c in found])
-    groups = [replace(c, pair=p) for c, p in zip(found, fixed, strict=True)]
+    groups = _correct(data, found, sides)
     lines: list[Contrast] = []
     for card in cards:
         own = [g for g in groups if g.short == card.short]
@@ -190,12 +186,16 @@ def _all_values(
                 pair = _pair(data, value, sides, mask)
                 if pair.n:
                     found.append(Contrast(value.title, format_short(format_), value, pair))
-    fields = [
-        field_of(data, c.value, [s.name for s in sides], format_mask(data, "")) for c in found
-    ]
-    fixed = correct(fields, [c.pair for c in found])
-    done = [replace(c, pair=p) for c, p in zip(found, fixed, strict=True)]
-    return sorted(done, key=lambda c: -_sureness(c.pair))
+    return sorted(_correct(data, found, sides), key=lambda c: -_sureness(c.pair))
+
+
+def _correct(
+    data: StoredRun, found: Sequence[Contrast], sides: tuple[SystemEntry, SystemEntry]
+) -> list[Contrast]:
+    """The contrasts, corrected over all of them."""
+    names, none = [s.name for s in sides], format_mask(data, "")
+    fixed = correct([field_of(data, c.value, names, none) for c in found], [c.pair for c in found])
+    return [replace(c, pair=p) for c, p in zip(found, fixed, strict=True)]
 
 
 def _sureness(pair: PairWord) -> float:
