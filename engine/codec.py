@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
@@ -11,6 +12,9 @@ import msgspec
 from medgen.engine.errors import CorruptError
 
 T = TypeVar("T")
+
+_BLANK = b"0" * 64
+_SEAL = re.compile(rb'\n "seal": "([0-9a-f]{64})"\n}\Z')
 
 
 def plain(value: object) -> Any:
@@ -33,8 +37,37 @@ def encode(value: object) -> bytes:
     return json.dumps(plain(value), indent=1).encode()
 
 
+def with_seal(value: object) -> bytes:
+    """`encode`, with the sha256 of the whole as the last field (`seal`)."""
+    return seal_json(encode(value))
+
+
+def seal_json(data: bytes) -> bytes:
+    """A JSON object as `encode` lays it out, with its seal."""
+    body = data.rstrip().removesuffix(b"}").rstrip()
+    begun = body if body.endswith(b"{") else body + b","
+    blank = begun + b'\n "seal": "' + _BLANK + b'"\n}'
+    at = blank.rindex(_BLANK)
+    return blank[:at] + hashlib.sha256(blank).hexdigest().encode() + blank[at + 64 :]
+
+
+def check_seal(data: bytes, what: str) -> None:
+    """Prove an object by its seal.
+
+    Raises:
+        CorruptError: it has none, or its bytes are not those that were sealed.
+    """
+    match = _SEAL.search(data)
+    if match is None:
+        raise CorruptError(f"{what} (it carries no checksum)")
+    at = match.start(1)
+    blank = data[:at] + _BLANK + data[at + 64 :]
+    if hashlib.sha256(blank).hexdigest().encode() != match[1]:
+        raise CorruptError(f"{what} (its checksum differs; it was changed or damaged)")
+
+
 def decode(kind: type[T], data: bytes, what: str) -> T:
-    """The value that `encode` wrote.
+    """The value that `encode` or `with_seal` wrote; a seal is proven where there is one.
 
     Args:
         kind: its type, with everything in it typed.
@@ -42,10 +75,13 @@ def decode(kind: type[T], data: bytes, what: str) -> T:
         what: says what it should have been, for the message: "<path>: not a plan".
 
     Raises:
-        CorruptError: no JSON, a field that is missing, or one of another type.
+        CorruptError: no JSON, a field that is missing, one of another type, or another seal.
     """
     try:
-        return msgspec.convert(json.loads(data), kind)
+        value = json.loads(data)
+        if isinstance(value, dict) and value.pop("seal", None) is not None:
+            check_seal(data, what)
+        return msgspec.convert(value, kind)
     except (ValueError, RecursionError) as err:  # msgspec's and json's errors are ValueErrors
         raise CorruptError(f"{what} ({err})") from err
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from medgen.engine.benchmark.digest import sample_digest, shard_digest
 from medgen.engine.benchmark.spool import SpoolEntry, entry_of
-from medgen.engine.codec import decode, plain
+from medgen.engine.codec import decode, plain, seal_json
 from medgen.engine.data import Asks, Sample
 from medgen.engine.errors import BenchmarkError, CorruptError
 from medgen.engine.store import schemas
@@ -90,7 +90,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """The manifest as it is stored."""
-        return json.dumps(plain(self), indent=1, sort_keys=True).encode()
+        return seal_json(json.dumps(plain(self), indent=1, sort_keys=True).encode())
 
 
 def manifest_from_json(data: bytes, name: str) -> Manifest:

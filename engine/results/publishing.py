@@ -4,11 +4,12 @@ What a system's tables were made from is noted in `tables.json`, so that those o
 rows are the same are not made again; the sha256 of every part as well.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from medgen.engine.codec import fingerprint
+from medgen.engine.codec import decode, fingerprint, seal_json
 from medgen.engine.errors import CorruptError
 from medgen.engine.results.gaps import given_up
 from medgen.engine.results.long_tables import (
@@ -28,7 +29,7 @@ from medgen.engine.store.objects import Objects
 from medgen.engine.store.parquet import PartWriter
 
 _VERSION = "tables/1"
-_KINDS = {
+KINDS = {
     "values": (VALUES, value_tables),
     "predictions": (PREDICTIONS, prediction_tables),
     "verdicts": (VERDICT_ROWS, verdict_tables),
@@ -42,8 +43,24 @@ class TablePublisher:
         """Read which tables are there already."""
         self.objects, self.plan = reader.objects, reader.plan
         self.place = RunPlace(self.plan.run_id)
-        self._whole = dict(read_note(self.objects, self.place.tables_whole))
+        self._whole = dict(_sound_note(self.objects, self.place.tables_whole))
         self._described: Described | None = None
+        self._distrusts = False
+
+    def prove(self) -> None:
+        """Have tables written anew of which a part is not what their note names."""
+        self._distrusts = True
+        sound = {name: whole for name, whole in self._whole.items() if self._is_sound(whole)}
+        self._whole = sound
+
+    def _is_sound(self, whole: Mapping[str, Any]) -> bool:
+        return all(self._digest(path) == sha256 for path, sha256 in whole["parts"].items())
+
+    def _digest(self, path: str) -> str:
+        try:
+            return hashlib.sha256(self.objects.read(path)).hexdigest()
+        except FileNotFoundError:
+            return ""
 
     def publish(self, reader: RunReader, system: str) -> bool:
         """Write a system's tables, unless they are there as its rows are now; returns whether.
@@ -60,15 +77,20 @@ class TablePublisher:
         if self._described is None:
             self._described = Described(reader)
             self._publish_samples(reader)
+        if self._whole.pop(system, None) is not None:  # its parts are others from now on
+            self._keep()
         parts: dict[str, str] = {}
-        for kind, (schema, tables) in _KINDS.items():
+        for kind, (schema, tables) in KINDS.items():
             if kind == "predictions" and self.plan.system(system).is_pairing:
                 continue  # the answers are those of the system that it is of
             writer = PartWriter(self.objects, self.place.table(kind, system), schema)
             parts |= writer.write(tables(reader, system, self._described))
         self._whole[system] = {"made_from": made_from, "parts": parts}
-        self.objects.replace(self.place.tables_whole, _note(self._whole))
+        self._keep()
         return True
+
+    def _keep(self) -> None:
+        self.objects.replace(self.place.tables_whole, tables_note(self._whole))
 
     def publish_all(self, reader: RunReader) -> None:
         """Write what has changed of every system, also of those that are not finished."""
@@ -83,14 +105,24 @@ class TablePublisher:
     def _publish_samples(self, reader: RunReader) -> None:
         """The benchmark's own table: once for all its runs, for it has the pictures."""
         place = BenchmarkPlace(self.plan.benchmark)
-        if not read_note(self.objects, place.samples_whole):
+        note = _sound_note(self.objects, place.samples_whole)
+        if not note or (self._distrusts and not self._is_sound(note[""])):
             parts = PartWriter(self.objects, place.samples, SAMPLES).write(sample_tables(reader))
-            self.objects.replace(place.samples_whole, _note({"": {"parts": parts}}))
+            self.objects.replace(place.samples_whole, tables_note({"": {"parts": parts}}))
 
 
-def _note(whole: Mapping[str, Any]) -> bytes:
+def tables_note(whole: Mapping[str, Any]) -> bytes:
+    """The note on which tables are whole, as it is stored."""
     text = json.dumps({"version": _VERSION, "whole": whole}, indent=1, sort_keys=True)
-    return text.encode()
+    return seal_json(text.encode())
+
+
+def _sound_note(objects: Objects, path: str) -> Mapping[str, Mapping[str, Any]]:
+    """The same, where one that cannot be read is none: tables are written again at any time."""
+    try:
+        return read_note(objects, path)
+    except CorruptError:
+        return {}
 
 
 def read_note(objects: Objects, path: str) -> Mapping[str, Mapping[str, Any]]:
@@ -102,7 +134,7 @@ def read_note(objects: Objects, path: str) -> Mapping[str, Mapping[str, Any]]:
         CorruptError: it cannot be read.
     """
     try:
-        note = json.loads(objects.read(path))
+        note = decode(dict[str, Any], objects.read(path), f"{path}: not a note on tables")
         return dict(note["whole"]) if note["version"] == _VERSION else {}
     except FileNotFoundError:
         return {}

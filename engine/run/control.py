@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from medgen.engine.codec import decode, encode
+from medgen.engine.codec import decode, with_seal
 from medgen.engine.errors import ConfigError, CorruptError
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.folder import now
@@ -76,7 +76,7 @@ class Control:
 
     def send(self, order: Order) -> int:
         """Leave an order; returns its number."""
-        body = encode(replace(order, time=now()))
+        body = with_seal(replace(order, time=now()))
         for _ in range(_TRIES):
             number = max(self._numbers(), default=0) + 1
             if self.objects.create(self.place.order(number), body):

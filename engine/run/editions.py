@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from medgen.engine.codec import decode, encode, fingerprint
+from medgen.engine.codec import decode, encode, fingerprint, seal_json, with_seal
 from medgen.engine.errors import ConfigError, CorruptError, IdentityError
 from medgen.engine.plan.effective import Effective, changes, seen_parts
 from medgen.engine.plan.identity import Spec
@@ -90,10 +90,10 @@ def record_identity(
 ) -> str:
     """Leave beside an edition's rows what makes them, unless it stands there. Returns its name."""
     record = Record(found, dict(upstream), now())
-    if not objects.create(place.identity(), encode(record)):
+    if not objects.create(place.identity(), with_seal(record)):
         founder = read_record(objects, place)
         if founder is None or founder.effective.name != found.name:
-            objects.create(place.identity(found.name), encode(record))
+            objects.create(place.identity(found.name), with_seal(record))
     return found.name
 
 
@@ -339,4 +339,4 @@ def note_editions(objects: Objects, run_id: str, editions: Mapping[str, str]) ->
     """Leave in the run's folder which editions it reads and writes."""
     noted = {key: name for key, name in editions.items() if is_edition(name)}
     text = json.dumps(noted, indent=1, sort_keys=True)
-    objects.replace(RunPlace(run_id).editions, text.encode())
+    objects.replace(RunPlace(run_id).editions, seal_json(text.encode()))

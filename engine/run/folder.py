@@ -5,20 +5,25 @@ and `cancel.json` while somebody asks the driver to stop.
 None of it is needed to resume: what is done is what exists under `stages/`.
 """
 
+import hashlib
 import json
+import re
 import uuid
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from medgen.engine.codec import decode, encode
+from medgen.engine.codec import decode, with_seal
 from medgen.engine.errors import CorruptError, StoreError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.store.layout import RUNS, RunPlace, driver_of
 from medgen.engine.store.objects import Objects
 
 LOG_CHUNK = 2000  # lines or more; a long run rewrites the last chunk of its log, not the whole
+
+_LOG_SEAL = b'{"seal": "%s"}\n'
+_SEALED = re.compile(_LOG_SEAL % rb"[0-9a-f]{64}")
 
 RunStatus = Literal["started", "success", "partial", "error", "cancelled"]
 
@@ -51,7 +56,7 @@ class RunFolder:
 
     def save_plan(self, plan: Plan, config: str) -> None:
         """Leave the plan and the configuration it was made from; the first driver's stay."""
-        self.objects.create(self.place.plan, encode(plan))
+        self.objects.create(self.place.plan, with_seal(plan))
         self.objects.create(self.place.config, config.encode())
 
     def plan(self) -> Plan:
@@ -68,11 +73,14 @@ class RunFolder:
             raise StoreError(
                 f"no run {self.run_id!r} in {self.objects.url}; `medgen list runs` names them"
             ) from err
-        return decode(Plan, data, f"{name}: not a plan of this version")
+        plan = decode(Plan, data, f"{name}: not a plan of this version")
+        if plan.run_id != self.run_id:
+            raise CorruptError(f"{name} is the plan of run {plan.run_id}")
+        return plan
 
     def save_status(self, status: Status) -> None:
         """Publish where the run stands."""
-        self.objects.replace(self.place.status, encode(status))
+        self.objects.replace(self.place.status, with_seal(status))
 
     def status(self) -> Status | None:
         """Where the run stands, as last published; None before anything was."""
@@ -107,8 +115,7 @@ class RunFolder:
         found = {}
         for name in self.objects.names(self.place.events):
             if name not in but:
-                text = self.objects.read(self.place.log(name)).decode()
-                found[name] = text.splitlines()
+                found[name] = log_lines(self.objects.read(self.place.log(name)))
         return found
 
     def events(self) -> list[dict[str, Any]]:
@@ -122,8 +129,26 @@ class RunFolder:
 
 
 def log_bytes(lines: list[str]) -> bytes:
-    """A chunk of a log as it is stored."""
-    return "".join(f"{line}\n" for line in lines).encode()
+    """A chunk of a log as it is stored: behind its lines one with the sha256 of them."""
+    body = "".join(f"{line}\n" for line in lines).encode()
+    return body + _LOG_SEAL % hashlib.sha256(body).hexdigest().encode()
+
+
+def log_lines(data: bytes) -> list[str]:
+    """The lines of a chunk, without its seal."""
+    lines = data.decode().splitlines()
+    return lines[:-1] if lines and _SEALED.fullmatch(f"{lines[-1]}\n".encode()) else lines
+
+
+def check_log(data: bytes, name: str) -> None:
+    """Prove a chunk of a log by its last line.
+
+    Raises:
+        CorruptError: it is not what was written; names it.
+    """
+    body, start, _ = data.rpartition(b'{"seal"')
+    if not start or data != body + _LOG_SEAL % hashlib.sha256(body).hexdigest().encode():
+        raise CorruptError(f"{name}: its checksum differs; it was changed or damaged")
 
 
 def now() -> str:

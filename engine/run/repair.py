@@ -13,6 +13,8 @@ from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import read_editions
 from medgen.engine.run.reader import RunReader
+from medgen.engine.run.together import together_of
+from medgen.engine.store.known_layout import is_published
 from medgen.engine.store.layout import (
     BENCHMARKS,
     RUNS,
@@ -24,7 +26,7 @@ from medgen.engine.store.layout import (
     sample_shard,
 )
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.pack_layout import PACKS
+from medgen.engine.store.pack_layout import PACKS, keys_bytes, keys_of
 from medgen.engine.store.packs import damaged_packs
 
 
@@ -50,7 +52,7 @@ def cure(error_type: str, words: str) -> str:
             "; `medgen run --repair` imports it again from `benchmark.source`; without one, "
             "`medgen import` does"
         )
-    place = words.partition(":")[0]
+    place = words.partition(":")[0].partition(" ")[0]
     if folder == STAGES and is_identity(place.rpartition("/")[2]):
         return (
             "; nothing else knows what made the rows beside it: move "
@@ -58,6 +60,8 @@ def cure(error_type: str, words: str) -> str:
         )
     if folder in (STAGES, PACKS) or (folder == RUNS and place.rpartition("/")[2] in _MENDED):
         return "; `medgen run --repair` finds and replaces it"
+    if folder == RUNS and is_published(place):
+        return "; `medgen report` writes it again"
     return ""
 
 
@@ -98,6 +102,17 @@ def packs_without_index(objects: Objects, plan: Plan) -> Iterator[Damage]:
     stages = dict.fromkeys(node.stage for node in plan.nodes.values())
     for path, why in damaged_packs(objects, stages):
         yield Damage(path, why)
+
+
+def renew_lists(objects: Objects, plan: Plan) -> None:
+    """Write the lists of keys anew that stand beside a plan's packs and do not name them."""
+    for group in plan.groups:
+        together = together_of(plan, group)
+        if objects.names(together.place.folder):
+            try:
+                keys_of(objects.read(together.place.keys), together.place)
+            except (FileNotFoundError, CorruptError):
+                objects.replace(together.place.keys, keys_bytes(together.keys))
 
 
 def damaged_notes(objects: Objects, plan: Plan) -> Iterator[Damage]:

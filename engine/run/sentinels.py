@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medgen.engine.benchmark.manifest import Benchmark
-from medgen.engine.codec import decode, encode, fingerprint
+from medgen.engine.codec import decode, fingerprint, with_seal
 from medgen.engine.data import Sample
 from medgen.engine.judging.sentinels import (
     Drift,
@@ -49,7 +49,7 @@ def stand_guard(objects: Objects, benchmark: Benchmark, guarded: Guarded, sessio
     table = sentinel_table(sentinels, verdicts, _judge(plan, group))
     name = session_table(session, uuid.uuid4().hex[:8])
     place = _place(plan, group)
-    objects.create(place.table(name), encode(table))
+    objects.create(place.table(name), with_seal(table))
 
 
 def drifts(objects: Objects, plan: Plan, session: str) -> dict[str, Drift]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from medgen.engine.codec import encode, fingerprint
+from medgen.engine.codec import encode, fingerprint, seal_json
 from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import read_record, record_identity
@@ -11,7 +11,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.store.glance import names_of_editions
 from medgen.engine.store.layout import StagePlace
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.pack_layout import IDENTITIES, RECIPES, PackPlace, is_packed
+from medgen.engine.store.pack_layout import IDENTITIES, RECIPES, PackPlace, is_packed, name_of
 from medgen.engine.store.packs import Together, create_together
 from medgen.engine.store.shards import recipe_bytes
 
@@ -19,7 +19,7 @@ from medgen.engine.store.shards import recipe_bytes
 def together_of(plan: Plan, group: str) -> Together:
     """Where a group's packs lie: beside those of every run that has the same keys in it."""
     keys = tuple(sorted(n.key for n in plan.nodes.values() if n.group == group))
-    return Together(PackPlace(plan.groups[group].stage, fingerprint("together", keys)), keys)
+    return Together(PackPlace(plan.groups[group].stage, name_of(keys)), keys)
 
 
 def declare(reader: RunReader, nodes: Sequence[Node]) -> None:
@@ -64,6 +64,6 @@ def _text(found: Effective) -> str:
 
 
 def _record(found: str, upstream: Mapping[str, str], written: str) -> bytes:
-    """What `encode` makes of a `Record`, of an identity that is text by now."""
+    """What `with_seal` makes of a `Record`, of an identity that is text by now."""
     rest = encode({"upstream": upstream, "written": written}).decode()
-    return f'{{\n "effective": {found},{rest[1:]}'.encode()
+    return seal_json(f'{{\n "effective": {found},{rest[1:]}'.encode())

@@ -374,8 +374,7 @@ def claim(scope: str, span: str, number: int) -> str:
 
 def control_number(name: str) -> int | None:
     """The number of an order, by its file name; None: it is none."""
-    match = _ORDER.fullmatch(name)
-    return int(match[1]) if match else None
+    return int(match[1]) if (match := _ORDER.fullmatch(name)) else None
 
 
 def session_table(session: str, worker: str) -> str:

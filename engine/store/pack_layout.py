@@ -3,11 +3,13 @@
 packs/<stage>/<together>/{keys.json, <name>-<number>.pack, quarantine/…}
 """
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from medgen.engine.errors import ConfigError
+from medgen.engine.codec import fingerprint
+from medgen.engine.errors import ConfigError, CorruptError
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.layout import STAGES
 
@@ -37,6 +39,31 @@ class PackPlace:
     def pack(self, name: str, number: int) -> str:
         """What was written as one; the next number holds what an earlier one does not."""
         return f"{self.folder}/{name}-{number}.pack"
+
+
+def name_of(keys: Iterable[str]) -> str:
+    """What stands for keys that are made together."""
+    return fingerprint("together", sorted(keys))
+
+
+def keys_bytes(keys: Iterable[str]) -> bytes:
+    """The list of keys that stands beside their packs."""
+    return json.dumps(sorted(keys)).encode()
+
+
+def keys_of(data: bytes, place: PackPlace) -> frozenset[str]:
+    """The keys that a list beside packs names, proven by the name of the folder.
+
+    Raises:
+        CorruptError: it is not the list that gave the name.
+    """
+    try:
+        keys = sorted(map(str, json.loads(data)))
+    except (ValueError, TypeError) as err:
+        raise CorruptError(f"{place.keys}: not a list of keys ({err})") from err
+    if name_of(keys) != place.together:
+        raise CorruptError(f"{place.keys} is not the list of keys that its folder is named after")
+    return frozenset(keys)
 
 
 def commit_of_pack(path: str) -> tuple[str, ...] | None:

@@ -7,7 +7,6 @@ there. Packs of all keys that are made together lie in one folder, beside a list
 """
 
 import contextlib
-import json
 import threading
 import time
 from collections import OrderedDict
@@ -23,6 +22,8 @@ from medgen.engine.store.pack_layout import (
     PackPlace,
     first_names,
     is_packed,
+    keys_bytes,
+    keys_of,
     pack_folder,
     pack_name,
     stage_and_key,
@@ -164,7 +165,7 @@ class PackedObjects:
 
     def _declare(self, place: PackPlace, keys: Iterable[str]) -> None:
         if place not in self._declared and not self._keys.get(place):
-            self.inner.create(place.keys, json.dumps(sorted(keys)).encode())
+            self.inner.create(place.keys, keys_bytes(keys))
             self._declared.add(place)
             self._stages.add(place.stage)
 
@@ -212,6 +213,10 @@ class PackedObjects:
         stages = {found[0] for found in of.values() if found}
         plain = {(s, key) for s in stages for key in self.inner.names(stage_folder(s))}
         return [path for path, found in of.items() if found is None or found in plain]
+
+    def pack_of(self, path: str) -> str:
+        """The pack that an object lies in, of those that are known; empty: it lies in none."""
+        return self._at.get(path, ("",))[0]
 
     def note(self, path: str) -> str:
         """The note on an object that lies in a pack that is known; empty: there is none."""
@@ -284,8 +289,8 @@ class PackedObjects:
     def _read_keys(self, place: PackPlace) -> frozenset[str]:
         """Which keys a folder's packs are of: as its list says, or else they themselves."""
         try:
-            keys = frozenset(map(str, json.loads(self.inner.read(place.keys))))
-        except (FileNotFoundError, ValueError, TypeError):
+            keys = keys_of(self.inner.read(place.keys), place)
+        except (FileNotFoundError, CorruptError):
             self._unlisted.add(place)
             return self._keys_in_packs(place)
         self._unlisted.discard(place)

@@ -213,10 +213,7 @@ class Stage:
         name = self.path(shard, revision)
         data = self.objects.read(name)
         table = self._prove(data, name)
-        said = labels(table)
-        for what, stands_for in (("key", self.key), ("shard", self.names[shard])):
-            if said.get(what, stands_for) != stands_for:
-                raise CorruptError(f"{name} holds rows of {what} {said[what]}")
+        check_place(table, name)
         return table, _seal_and_schema(data, name)[0]
 
     def path(self, shard: int, revision: int = 0) -> str:
@@ -309,6 +306,20 @@ def label(table: pa.Table, labels_: Mapping[str, Any]) -> pa.Table:
 def labels(table: pa.Table) -> dict[str, Any]:
     """The labels of a stored table; empty when it has none."""
     return _labels_of(table.schema)
+
+
+def check_place(table: pa.Table, path: str) -> None:
+    """See that a shard stands where its labels say that it does.
+
+    Raises:
+        CorruptError: it is another's, which was moved there.
+    """
+    _, _, key, *_, file = path.split("/")
+    shard, _ = shard_of(file) or ("", 0)
+    said = labels(table)
+    for what, stands_for in (("key", key), ("shard", shard)):
+        if said.get(what, stands_for) != stands_for:
+            raise CorruptError(f"{path} holds rows of {what} {said[what]}")
 
 
 def _labels_of(schema: pa.Schema) -> dict[str, Any]:

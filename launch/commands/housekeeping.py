@@ -89,14 +89,16 @@ def verify_command(run: str | None, store: str, as_json: bool) -> int:
 
     RUN is its id or the beginning of it; by default the last one.
     """
-    from medgen.launch.commands.results import open_run
-    from medgen.launch.housekeeping.verifying import verify_run, words
+    from medgen.engine.run.folder import find_run
+    from medgen.engine.store.connect import connect
+    from medgen.launch.housekeeping.verifying import verify, words
 
-    reader = open_run(store, run)
-    proof = verify_run(reader.objects, reader.plan)
+    objects = connect(store)
+    proof = verify(objects, find_run(objects, run))
     if as_json:
         damages = {damage.path: damage.why for damage in proof.damages}
-        emit("verify", objects=proof.objects, proven=proof.proven, damages=damages)
+        more = {"damages": damages, "additional": proof.additional}
+        emit("verify", objects=proof.objects, proven=proof.proven, **more)
     else:
         for line in words(proof):
             say(line)

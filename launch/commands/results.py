@@ -12,6 +12,7 @@ from medgen.launch.hints import view_command
 
 if TYPE_CHECKING:
     from medgen.engine.run.reader import RunReader
+    from medgen.launch.view.data import StoredRun
 
 
 def open_run(store: str, run: str | None) -> "RunReader":
@@ -82,34 +83,41 @@ def report_command(run: str | None, whole: bool, no_pages: bool, store: str) -> 
     """Print the tables of a run, complete or not; write a page in Markdown and those of `view`."""
     from rich.console import Console
 
-    from medgen.engine.store.connect import connect
-    from medgen.engine.store.layout import RunPlace
     from medgen.launch.report.beside import write_beside
     from medgen.launch.report.report import write_report
     from medgen.launch.report.tables import terminal_tables
     from medgen.launch.run.publish import write_tables
-    from medgen.launch.view.bundle import write_bundle
+    from medgen.launch.run.published import published_anew
     from medgen.launch.view.certain import write_certainty
     from medgen.launch.view.data import StoredRun
     from medgen.launch.view.terminal import print_results
 
     reader = open_run(store, run)
-    summary = write_tables(reader)
-    stored = StoredRun(reader.objects, reader.plan.run_id)
-    certainty = write_certainty(stored)
-    if whole:
-        for table in terminal_tables(summary, Console().width):
-            Console().print(table)
-    else:
-        print_results(stored, certainty)
-    for text in write_beside(reader):
-        say(text)
-    say(f"report  {reader.objects.url}/{write_report(reader, summary)[0]}")
-    if not no_pages:
-        pages = f"{reader.objects.url}/{RunPlace(reader.plan.run_id).report('pages')}"
-        write_bundle(stored, connect(pages))
-        say(f"open    {link_to(pages)}")
+    with published_anew(reader.objects, reader.plan.run_id):
+        summary = write_tables(reader, prove=True)
+        stored = StoredRun(reader.objects, reader.plan.run_id)
+        certainty = write_certainty(stored)
+        if whole:
+            for table in terminal_tables(summary, Console().width):
+                Console().print(table)
+        else:
+            print_results(stored, certainty)
+        for text in write_beside(reader):
+            say(text)
+        say(f"report  {reader.objects.url}/{write_report(reader, summary)[0]}")
+        if not no_pages:
+            _write_pages(stored)
     return 0
+
+
+def _write_pages(stored: "StoredRun") -> None:
+    from medgen.engine.store.connect import connect
+    from medgen.engine.store.layout import RunPlace
+    from medgen.launch.view.bundle import write_bundle
+
+    pages = f"{stored.objects.url}/{RunPlace(stored.run_id).report('pages')}"
+    write_bundle(stored, connect(pages))
+    say(f"open    {link_to(pages)}")
 
 
 def link_to(pages: str) -> str:

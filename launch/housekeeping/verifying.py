@@ -1,29 +1,38 @@
-"""Proves a run: every object against the digest that it carries, or that its manifest names."""
+"""Proves a run: every object against the digest that it carries, or that another names."""
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from medgen.engine.benchmark.manifest import Benchmark
-from medgen.engine.errors import BenchmarkError, CorruptError
+from medgen.engine.codec import check_seal
+from medgen.engine.errors import BenchmarkError, CorruptError, StoreError
 from medgen.engine.plan.plan import Plan
-from medgen.engine.results.publishing import read_note
 from medgen.engine.run.editions import check_record
+from medgen.engine.run.folder import RunFolder, check_log
 from medgen.engine.run.needs import needs
 from medgen.engine.run.repair import Damage, damaged_samples, packs_without_index
+from medgen.engine.store.known_layout import carries_seal, is_known, is_owed_note
 from medgen.engine.store.layout import (
     QUARANTINE,
     BenchmarkPlace,
     RunPlace,
     is_identity,
     sample_shard,
+    shard_of,
 )
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.packs import PackedObjects
 from medgen.engine.store.sealed import unseal
+from medgen.engine.store.shards import check_place
+from medgen.launch.housekeeping.digests import named_digests, recipes
+from medgen.launch.housekeeping.missing import damaged_lists, missing, strays_in_packs
 
 _AT_ONCE = 8  # each is a whole object in memory
+Looked = dict[str, Damage | bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,38 +42,95 @@ class Proof:
     objects: int
     proven: int  # by a digest; the others only could be read
     damages: tuple[Damage, ...]
+    additional: tuple[str, ...] = ()  # paths that nothing here gives to an object
+
+
+def verify(objects: Objects, run_id: str) -> Proof:
+    """Read every object of a run; where its plan cannot be read, those of its folder.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    place = RunPlace(run_id)
+    try:
+        plan = RunFolder(objects, run_id).plan()
+    except CorruptError as err:
+        damage = Damage(place.plan, str(err))
+    except StoreError:
+        if place.plan in (paths := objects.walk(place.folder)) or not paths:
+            raise
+        damage = Damage(place.plan, f"{place.plan} is missing")
+    else:
+        return verify_run(objects, plan)
+    left = {p for p in objects.walk(place.folder) if not p.startswith(place.drivers)}
+    looked = _look_at_all(objects, left - {place.plan}, {}, None)
+    return _proof(looked | {place.plan: damage}, left)
 
 
 def verify_run(objects: Objects, plan: Plan) -> Proof:
     """Read every object of a run.
 
-    Rows carry their sha256, that of samples stands in the manifest, that of tables in the note
-    beside them, and identities are proven by the names that they gave; other objects have none and
-    are read. What is in quarantine is known to be damaged and is passed over.
+    Rows carry their sha256 and where they belong, and so do plan, status, orders, logs, notes and
+    identities; that of samples stands in the manifest, those of tables and reports in notes beside
+    them, and recipes are those of the plan. What has none is read. What is in quarantine is known
+    to be damaged and is passed over.
 
     Raises:
         StoreError: the store cannot be read.
     """
-    looked = dict(_samples(objects, plan.benchmark))
-    digests = list(_digests(objects, plan))
-    looked |= {found.path: found for found in digests if isinstance(found, Damage)}
-    looked |= {found.path: found for found in packs_without_index(objects, plan)}
-    named = dict(found for found in digests if not isinstance(found, Damage))
-    paths = {p for p in needs(objects, plan).all if f"/{QUARANTINE}/" not in p} | set(named)
+    looked: Looked = dict(_samples(objects, plan.benchmark))
+    unreadable = list(packs_without_index(objects, plan))  # which are passed over from now on
+    found = needs(objects, plan)
+    paths = {path for path in found.all if f"/{QUARANTINE}/" not in path}
+    named, damages = named_digests(objects, plan)
+    named |= {path: sha256 for path, sha256 in recipes(plan) if path in paths}
+    lost = [*damages, *unreadable, *damaged_lists(objects, plan)]
+    lost += missing(objects, plan, paths)
+    looked |= _look_at_all(objects, (paths | set(named)) - set(looked), named, plan)
+    looked |= {damage.path: damage for damage in lost}
+    return _proof(looked, paths | set(strays_in_packs(objects, plan)))
 
-    def look(path: str) -> Damage | bool:
-        try:
-            return prove(path, objects.read(path), named.get(path, ""))
-        except FileNotFoundError:
-            return Damage(path, f"{path} is missing")
-        except CorruptError as err:
-            return Damage(path, str(err))
 
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        left = sorted(paths - set(looked))
-        looked |= dict(zip(left, threads.map(look, left), strict=True))
+def _proof(looked: Looked, paths: set[str]) -> Proof:
     damages = sorted((d for d in looked.values() if isinstance(d, Damage)), key=lambda d: d.path)
-    return Proof(len(looked), sum(found is True for found in looked.values()), tuple(damages))
+    proven = sum(found is True for found in looked.values())
+    additional = tuple(sorted(path for path in paths if not is_known(path)))
+    return Proof(len(looked), proven, tuple(damages), additional)
+
+
+def _look_at_all(
+    objects: Objects, paths: set[str], named: Mapping[str, str], plan: Plan | None
+) -> Looked:
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        found = zip(paths, threads.map(partial(_look, objects, named, plan), paths), strict=True)
+        return {path: seen for path, seen in found if seen is not None}
+
+
+def _look(
+    objects: Objects, named: Mapping[str, str], plan: Plan | None, path: str
+) -> Damage | bool | None:
+    """Whether an object is proven; None: it went since it was listed, as parts do."""
+    digest = named.get(path, "")
+    try:
+        return prove(path, objects.read(path), digest)
+    except FileNotFoundError:
+        gone = Damage(path, f"{path} is missing")
+        return gone if digest and _is_still_named(objects, plan, path, digest) else None
+    except CorruptError as err:
+        still = not digest or _is_still_named(objects, plan, path, digest)
+        return Damage(path, f"{err}{_where(objects, path)}") if still else False
+
+
+def _where(objects: Objects, path: str) -> str:
+    pack = objects.pack_of(path) if isinstance(objects, PackedObjects) else ""
+    return f" (it lies in {pack})" if pack else ""
+
+
+def _is_still_named(objects: Objects, plan: Plan | None, path: str, digest: str) -> bool:
+    """Whether a run that goes on has not written it anew since the notes were read."""
+    if plan is None:
+        return True
+    return (named_digests(objects, plan)[0] | dict(recipes(plan))).get(path) == digest
 
 
 def prove(path: str, data: bytes, digest: str = "") -> bool:
@@ -75,19 +141,42 @@ def prove(path: str, data: bytes, digest: str = "") -> bool:
     """
     if digest and hashlib.sha256(data).hexdigest() != digest:
         raise CorruptError(f"{path} is not the object that was written: its sha256 differs")
-    kind = path.rpartition(".")[2]
-    if kind == "arrow":
-        unseal(data, path)
-        return True
+    name = path.rpartition("/")[2]
+    if name.endswith(".arrow"):
+        table = unseal(data, path)
+        if shard_of(name):
+            check_place(table, path)
+    elif name.endswith(".jsonl"):
+        check_log(data, path)
+    elif carries_seal(path):
+        _check_sealed(path, data)
+    elif is_owed_note(name):
+        _check_owed_note(path, data)
+    else:
+        _check_plain(path, data)
+        return bool(digest)
+    return True
+
+
+def _check_sealed(path: str, data: bytes) -> None:
+    check_seal(data, f"{path}: not what was written")
     if is_identity(path.rpartition("/")[2]):
         check_record(path, data)
-        return True
-    if kind == "json":
-        try:
-            json.loads(data)
-        except ValueError as err:
-            raise CorruptError(f"{path}: not JSON ({err})") from err
-    return bool(digest)
+
+
+def _check_owed_note(path: str, data: bytes) -> None:
+    if data != b"{}":
+        raise CorruptError(f"{path}: not a note that rows are owed")
+
+
+def _check_plain(path: str, data: bytes) -> None:
+    """What can be seen of an object that carries no digest."""
+    if not path.endswith(".json"):
+        return
+    try:
+        json.loads(data)
+    except ValueError as err:
+        raise CorruptError(f"{path}: not JSON ({err})") from err
 
 
 def _samples(objects: Objects, ref: str) -> Iterator[tuple[str, Damage | bool]]:
@@ -103,21 +192,12 @@ def _samples(objects: Objects, ref: str) -> Iterator[tuple[str, Damage | bool]]:
         yield path, damaged.get(path, True)
 
 
-def _digests(objects: Objects, plan: Plan) -> Iterator[tuple[str, str] | Damage]:
-    """The sha256 of the parts of tables, by path; a note on them that cannot be read."""
-    place = BenchmarkPlace(plan.benchmark)
-    for note in (place.samples_whole, RunPlace(plan.run_id).tables_whole):
-        try:
-            for whole in read_note(objects, note).values():
-                yield from whole["parts"].items()
-        except CorruptError as err:
-            yield Damage(note, str(err))
-
-
 def words(proof: Proof) -> Iterator[str]:
     """The proof as lines for people."""
     for damage in proof.damages:
         yield f"damaged: {damage.why}"
+    for path in proof.additional:
+        yield f"additional: {path} is none of the objects that a run has"
     without = proof.objects - proof.proven - len(proof.damages)
     yield (
         f"{proof.proven} of {proof.objects} objects proven by digest, {without} carry none and "

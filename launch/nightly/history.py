@@ -80,7 +80,7 @@ class History:
         Raises:
             CorruptError: a record cannot be read.
         """
-        return sorted(_recorded(self.objects, self.place), key=lambda night: night.date)
+        return sorted(_records(self.objects, self.place), key=lambda night: night.date)
 
     def last_good(self, before: str) -> Night | None:
         """The last good night before a date."""
@@ -132,12 +132,12 @@ def named_runs(objects: Objects, but: str = "") -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for name in objects.names(NIGHTLY):
-        for night in () if name == but else _recorded(objects, NightlyPlace(name)):
+        for night in () if name == but else _records(objects, NightlyPlace(name)):
             found |= {run: name for run in (night.run_id, night.baseline) if run}
     return found
 
 
-def _recorded(objects: Objects, place: NightlyPlace) -> Iterator[Night]:
+def _records(objects: Objects, place: NightlyPlace) -> Iterator[Night]:
     for file in objects.names(place.nights):
         date_, _, kind = file.partition(".")
         if date_ and kind == "json":

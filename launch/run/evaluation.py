@@ -15,7 +15,7 @@ from rich.console import Console
 from medgen.actors.chaos import ChaoticPool
 from medgen.conf import RunConf
 from medgen.engine import registry
-from medgen.engine.codec import plain
+from medgen.engine.codec import plain, seal_json
 from medgen.engine.errors import ConfigError, StoreError
 from medgen.engine.judging.sentinels import Drift
 from medgen.engine.plan.plan import Node, Plan
@@ -215,7 +215,7 @@ def judge_drifts(folder: RunFolder, plan: Plan, session: str) -> Mapping[str, Dr
     found = drifts(folder.objects, plan, session)
     if found:
         text = json.dumps({"session": session, "judges": plain(found)}, indent=1)
-        folder.objects.replace(folder.place.sentinels, text.encode())
+        folder.objects.replace(folder.place.sentinels, seal_json(text.encode()))
     return found
 
 

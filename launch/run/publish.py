@@ -20,7 +20,13 @@ from medgen.launch.hints import view_command
 from medgen.launch.report.beside import write_beside
 from medgen.launch.report.escaping import visible
 from medgen.launch.run.evaluation import RunResult
-from medgen.launch.run.published import Published, keep_published, made_from, read_published
+from medgen.launch.run.published import (
+    Published,
+    forget_published,
+    keep_published,
+    made_from,
+    read_published,
+)
 from medgen.launch.run.stop import Stop
 from medgen.launch.run.tracking import track
 from medgen.launch.view.certain import certainty_of, write_certainty
@@ -54,10 +60,11 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
 
 
 def _make(result: RunResult, conf: RunConf, origin: str) -> Published:
-    """Make all of it anew; of a run that is complete a note says from what."""
+    """Make all of it anew; a note has the digests, and of a complete run from what it was made."""
     from medgen.launch.report.report import write_report
 
     reader, run_id = result.reader, result.plan.run_id
+    forget_published(reader.objects, run_id)
     summary = write_tables(reader)
     write_certainty(StoredRun(reader.objects, run_id))
     beside = tuple(write_beside(reader))
@@ -65,16 +72,21 @@ def _make(result: RunResult, conf: RunConf, origin: str) -> Published:
     pairings = [system.name for system in result.plan.systems if system.is_pairing]
     failed = max(failed_share(summary, pairings), failed_predictions(reader))
     made = Published(origin, failed, beside, report)
-    if origin:
-        keep_published(reader.objects, run_id, made)
+    keep_published(reader.objects, run_id, made)
     return made
 
 
-def write_tables(reader: RunReader) -> pa.Table:
-    """Summarize a run anew and write its summary and tables; gives the summary."""
+def write_tables(reader: RunReader, prove: bool = False) -> pa.Table:
+    """Summarize a run anew and write its summary and tables; gives the summary.
+
+    To `prove` is to read the tables that need not be written, and write those that are damaged.
+    """
     summary = summarize(reader)
     reader.objects.replace(RunPlace(reader.plan.run_id).summary, parquet_bytes(summary))
-    TablePublisher(reader).publish_all(reader)
+    publisher = TablePublisher(reader)
+    if prove:
+        publisher.prove()
+    publisher.publish_all(reader)
     return summary
 
 

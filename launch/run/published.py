@@ -4,15 +4,17 @@
 them are the same, and while what was published is there with the bytes that it had.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from medgen.engine.codec import decode, encode, fingerprint
+from medgen.engine.codec import decode, encode, fingerprint, with_seal
 from medgen.engine.environment import code_digest
 from medgen.engine.errors import CorruptError
 from medgen.engine.results.gaps import given_up
 from medgen.engine.run.reader import RunReader
+from medgen.engine.store.known_layout import is_written_once
 from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects
 
@@ -28,6 +30,8 @@ class Published:
     beside: tuple[str, ...] = ()  # lines for a terminal
     report: str = ""  # the path of its page; empty: none was asked for
     objects: Mapping[str, str] = field(default_factory=dict)  # path -> sha256 of all of it
+    beside_it: Mapping[str, str] = field(default_factory=dict)  # and of what else stays as it is
+    logs: tuple[str, ...] = ()  # paths of the drivers' logs, which carry their own
 
 
 def made_from(reader: RunReader, report: bool) -> str:
@@ -45,20 +49,50 @@ def made_from(reader: RunReader, report: bool) -> str:
 
 def read_published(objects: Objects, run_id: str) -> Published:
     """What a run has published; nothing of it counts once any of its objects is another."""
-    place = RunPlace(run_id)
     try:
-        found = decode(Published, objects.read(place.publishing), f"{place.publishing}: not a note")
-    except (FileNotFoundError, CorruptError):  # it is written again
+        found = note_on(objects, run_id)
+    except CorruptError:  # it is written again
         return Published()
     sound = all(_digest(objects, path) == sha256 for path, sha256 in found.objects.items())
     return found if sound else Published()
 
 
+def note_on(objects: Objects, run_id: str) -> Published:
+    """What a run's note says, whether that still holds or not; nothing where there is none.
+
+    Raises:
+        CorruptError: it cannot be read.
+    """
+    place = RunPlace(run_id)
+    try:
+        return decode(Published, objects.read(place.publishing), f"{place.publishing}: not a note")
+    except FileNotFoundError:
+        return Published()
+
+
+def forget_published(objects: Objects, run_id: str) -> None:
+    """Take the note away: what it is about is written anew from now on."""
+    objects.remove(RunPlace(run_id).publishing)
+
+
 def keep_published(objects: Objects, run_id: str, made: Published) -> None:
     """Leave a note of what was published, all of which is there by now."""
     place = RunPlace(run_id)
-    digests = {p: _digest(objects, p) for p in objects.walk(place.folder) if _is_made(place, p)}
-    objects.replace(place.publishing, encode(replace(made, objects=digests)))
+    paths = objects.walk(place.folder)
+    digests = {p: _digest(objects, p) for p in paths if _is_made(place, p)}
+    stays = {p: _digest(objects, p) for p in paths if is_written_once(p)}
+    logs = tuple(path for path in paths if path.startswith(f"{place.events}/"))
+    note = replace(made, objects=digests, beside_it=stays, logs=logs)
+    objects.replace(place.publishing, with_seal(note))
+
+
+@contextlib.contextmanager
+def published_anew(objects: Objects, run_id: str) -> Iterator[None]:
+    """What is published is written anew within; the note says then what it said before of it."""
+    before = read_published(objects, run_id)
+    forget_published(objects, run_id)
+    yield
+    keep_published(objects, run_id, before)
 
 
 def _is_made(place: RunPlace, path: str) -> bool:

@@ -20,6 +20,7 @@ from medgen.engine.run.repair import (
     damaged_samples,
     damaged_stages,
     quarantine,
+    renew_lists,
 )
 from medgen.engine.store.layout import BenchmarkPlace, benchmark_name
 from medgen.engine.store.objects import Objects
@@ -72,6 +73,7 @@ def mend_run(objects: Objects, plan: Plan, tell: Tell) -> None:
         plans = [Damage(folder.place.plan, str(err))]
     for damage in chain(plans, damaged_notes(objects, plan), damaged_stages(objects, plan)):
         _put_aside(objects, damage, tell)
+    renew_lists(objects, plan)
 
 
 def _put_aside(objects: Objects, damage: Damage, tell: Tell) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from medgen.engine.codec import decode, encode
+from medgen.engine.codec import decode, with_seal
 from medgen.engine.errors import CorruptError
 from medgen.engine.results.certainty import (
     Field,
@@ -77,7 +77,7 @@ def certainty_of(data: StoredRun) -> Certainty:
 def write_certainty(data: StoredRun) -> Certainty:
     """Compute and store."""
     found = compute(data)
-    data.objects.replace(data.place.certainty, encode(found))
+    data.objects.replace(data.place.certainty, with_seal(found))
     return found
 
 

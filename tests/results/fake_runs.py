@@ -188,6 +188,7 @@ class FakeRun:
                         if key in digests
                     }
                     labels = {"key": node.key, "identity": held, "inputs": inputs}
+                    stage.declare(node.recipe)
                     _, digests[node.key] = stage.write(shard, label(table, labels))
 
 

@@ -20,7 +20,7 @@ from medgen.engine.run.repair import damaged_stages, quarantine
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.glance import glance, is_there, names_of_editions
-from medgen.engine.store.pack_layout import PackPlace
+from medgen.engine.store.pack_layout import PackPlace, name_of
 from medgen.engine.store.packs import (
     PackedObjects,
     Together,
@@ -30,7 +30,8 @@ from medgen.engine.store.packs import (
 )
 from medgen.launch.housekeeping.verifying import verify_run
 
-PLACE = PackPlace("score", "both")
+PLACE = PackPlace("score", name_of("ab"))
+EIGHT = PackPlace("score", name_of("abcdefgh"))
 ROWS = {f"stages/score/{key}/e/shard-0a.arrow": f"rows of {key}".encode() * 50 for key in "ab"}
 A, B = ROWS
 WRITES: dict[str, Callable[[PackedObjects], None]] = {
@@ -79,7 +80,7 @@ def test_what_lies_in_packs_is_removed_without_a_look_for_each_of_it(tmp_path: P
     counted = CountedObjects()
     objects = PackedObjects(counted)
     rows = {f"stages/score/{key}/e/parts-0a/0.arrow": b"rows" for key in "abcdefgh"}
-    create_together(objects, Together(PLACE, tuple("abcdefgh")), "parts-0a-0to1", rows, {})
+    create_together(objects, Together(EIGHT, tuple("abcdefgh")), "parts-0a-0to1", rows, {})
     objects.create("stages/score/b/e/parts-0a/1.arrow", b"written by itself")
     counted.seen.clear()
     objects.delete_all([path.rpartition("/")[0] for path in rows])
@@ -90,11 +91,11 @@ def test_what_lies_in_packs_is_removed_without_a_look_for_each_of_it(tmp_path: P
 def test_parts_that_were_written_together_are_read_and_removed_by_name() -> None:
     counted = CountedObjects()
     rows = {f"stages/score/{key}/e/parts-0a/0.arrow": b"rows" for key in "abcdefgh"}
-    together = Together(PLACE, tuple("abcdefgh"))
+    together = Together(EIGHT, tuple("abcdefgh"))
     create_together(PackedObjects(counted), together, "parts-0a-0to1", rows, {})
     objects = PackedObjects(counted)
     counted.seen.clear()
-    fetch_packs(objects, PLACE, ["parts-0a-0to1", "parts-0a-1to2"])
+    fetch_packs(objects, EIGHT, ["parts-0a-0to1", "parts-0a-1to2"])
     assert {path: objects.read(path) for path in rows} == rows
     delete_parts(objects, rows)
     assert counted.seen == {("parts", "GET"): 2, ("parts", "DELETE"): 1}, "one was not there"

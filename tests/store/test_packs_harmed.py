@@ -13,11 +13,11 @@ from medgen.engine.plan.plan import Plan, System
 from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.folder import RunFolder
 from medgen.engine.run.reader import RunReader
-from medgen.engine.run.repair import damaged_stages, quarantine
+from medgen.engine.run.repair import damaged_stages, quarantine, renew_lists
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.pack_layout import PackPlace
+from medgen.engine.store.pack_layout import PackPlace, name_of
 from medgen.engine.store.packs import Together, create_together
 from medgen.engine.store.sealed import unseal
 from medgen.launch.housekeeping.verifying import verify_run
@@ -68,6 +68,7 @@ def test_what_a_pack_had_is_made_anew_and_is_the_same(tmp_path: Path, harm: str)
     objects = connect(str(tmp_path))
     for damage in list(damaged_stages(objects, work)):
         quarantine(objects, damage)
+    renew_lists(objects, work)
     run(connect(str(tmp_path)), ("a", "b"))
     assert rows(tmp_path) == before
     assert verify_run(connect(str(tmp_path)), work).damages == ()
@@ -85,7 +86,7 @@ def test_the_first_shards_of_a_benchmark_are_found_in_packs_by_the_whole(tmp_pat
 
 
 def test_of_many_who_write_the_same_at_once_every_reader_takes_one(tmp_path: Path) -> None:
-    place = Together(PackPlace("score", "x"), ("a", "b"))
+    place = Together(PackPlace("score", name_of("ab")), ("a", "b"))
     paths = [f"stages/score/{key}/e/shard-0a.arrow" for key in "ab"]
 
     def write(number: int) -> set[str]:
