@@ -7,7 +7,6 @@ import sys
 from dataclasses import replace
 
 import pytest
-from medgen.engine.store.with_seal import seal, unseal
 from results.fake_runs import FakeRun, make_samples, picture, steady
 
 from medgen.engine.benchmark.manifest import manifest_from_json
@@ -20,6 +19,7 @@ from medgen.engine.run.folder import RunFolder, run_ids
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import BenchmarkPlace, sample_shard, table_part
+from medgen.engine.store.sealed import seal, unseal
 from medgen.launch.housekeeping.copying import copy_run
 from medgen.launch.housekeeping.verifying import verify_run
 from medgen.launch.report.report import write_report
