@@ -20,8 +20,8 @@ from medgen.adapters.batches.vendor import (
     Line,
     Look,
     Result,
-    entries,
     object_of,
+    pages,
     text_of,
     unknown,
 )
@@ -32,7 +32,6 @@ from medgen.engine.errors import ConfigError
 _PATH = "messages/batches"
 _HEADERS = {"anthropic-version": "2023-06-01"}
 _KEY = "x-api-key"
-_PAGE, _MOST_PAGES = 100, 50
 _EARLIER_S = 600.0  # that a vendor's clock may be behind ours
 _DATA_URL = re.compile(r"data:([\w/+.-]+);base64,(.*)", re.DOTALL)
 # The names that both interfaces have, ours first.
@@ -136,22 +135,13 @@ class AnthropicBatches:
 
     async def _alike(self, record: Record, taken: set[str]) -> AsyncIterator[Mapping[str, Any]]:
         """Batches since the record that have as many requests and are known to be no other's."""
-        after = ""
-        for _ in range(_MOST_PAGES):
-            path = f"{_PATH}?limit={_PAGE}" + (
-                f"&after_id={quote(after, safe='')}" if after else ""
-            )
-            page = await self.client.get(path, Call(headers=_HEADERS, key_header=_KEY))
-            if isinstance(page, Failure):
-                raise unknown(page)
-            batches = list(entries(page))
+        call = Call(headers=_HEADERS, key_header=_KEY)
+        async for batches in pages(self.client, _PATH, "after_id", call):
             for batch in batches:
                 new = _made_at(batch) >= record.created - _EARLIER_S
                 if new and _size(batch) == len(record.ids) and text_of(batch, "id") not in taken:
                     yield batch
-            after = text_of(batches[-1], "id") if batches else ""
-            older = batches and _made_at(batches[-1]) < record.created - _EARLIER_S
-            if older or not after or not object_of(page).get("has_more"):
+            if batches and _made_at(batches[-1]) < record.created - _EARLIER_S:
                 return
 
 

@@ -19,10 +19,9 @@ from medgen.adapters.batches.vendor import (
     Line,
     Look,
     Result,
-    entries,
     object_of,
+    pages,
     text_of,
-    unknown,
 )
 from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import Call, Failure, Reply
@@ -30,7 +29,6 @@ from medgen.adapters.http.verdict import Attempt, judge
 
 _PATH = "/v1/chat/completions"  # as the interface names it, wherever a gateway has it
 _TOKEN = "medgen"  # the name of our token among a batch's metadata
-_PAGE, _MOST_PAGES = 100, 50
 _ENDED = ("completed", "failed", "expired", "cancelled")
 _LACKING = {"expired": EXPIRED, "cancelled": CANCELLED}
 _EARLIER_S = 24 * 3600.0  # that a vendor's clock may be behind ours
@@ -73,22 +71,13 @@ class OpenAIBatches:
 
     async def find(self, record: Record, taken: set[str]) -> str:
         """See `Vendor.find`."""
-        after = ""
-        for _ in range(_MOST_PAGES):
-            path = f"batches?limit={_PAGE}" + (f"&after={quote(after, safe='')}" if after else "")
-            page = await self.client.get(path, Call())
-            if isinstance(page, Failure):
-                raise unknown(page)
-            batches = list(entries(page))
+        async for batches in pages(self.client, "batches", "after", Call()):
             for batch in batches:
                 said = batch.get("metadata")
                 if isinstance(said, Mapping) and said.get(_TOKEN) == record.token:
                     return text_of(batch, "id")
-            last = batches[-1] if batches else {}
-            made = last.get("created_at")
-            older = isinstance(made, int | float) and made < record.created - _EARLIER_S
-            after = text_of(last, "id")
-            if older or not after or not object_of(page).get("has_more"):
+            made = batches[-1].get("created_at") if batches else None
+            if isinstance(made, int | float) and made < record.created - _EARLIER_S:
                 break
         return ""
 

@@ -1,14 +1,17 @@
 """What two vendors' batch interfaces have in common, as the one who asks sees it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from medgen.adapters.batches.notes import Record
+from medgen.adapters.http.client import HttpClient
 from medgen.adapters.http.endpoint import Call, Failure, Reply
 from medgen.adapters.http.verdict import Attempt
 from medgen.engine.errors import AdapterError
 
+_PAGE, _MOST_PAGES = 100, 50
 Result = Reply | Attempt  # a reply as the model's own endpoint gives it, or why there is none
 
 
@@ -98,6 +101,27 @@ def unknown(what: Failure) -> AdapterError:
         f"nobody can say now whether a batch was accepted ({what.reason}). Nothing is sent twice: "
         "start again, and it is looked for"
     )
+
+
+async def pages(
+    client: HttpClient, path: str, cursor: str, call: Call
+) -> AsyncIterator[list[Mapping[str, Any]]]:
+    """A vendor's list of batches page by page, each of `cursor` and the last id before it.
+
+    Raises:
+        AdapterError: it cannot be read.
+    """
+    after = ""
+    for _ in range(_MOST_PAGES):
+        more = f"&{cursor}={quote(after, safe='')}" if after else ""
+        page = await client.get(f"{path}?limit={_PAGE}{more}", call)
+        if isinstance(page, Failure):
+            raise unknown(page)
+        batches = list(entries(page))
+        yield batches
+        after = text_of(batches[-1], "id") if batches else ""
+        if not after or not object_of(page).get("has_more"):
+            return
 
 
 def entries(reply: Reply) -> Iterator[Mapping[str, Any]]:

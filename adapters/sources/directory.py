@@ -8,6 +8,7 @@ from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path, str
 from medgen.adapters.sources.records import (
     Checker,
     Draft,
+    LayoutSource,
     ahead,
     field_of,
     images_below,
@@ -23,16 +24,11 @@ from medgen.engine.errors import BoundsError
 MANIFEST = "manifest.json"
 
 
-class DirectorySource:
+class DirectorySource(LayoutSource):
     """Reads `<format>/<task>/data.jsonl`; image paths are relative to that folder."""
 
     name: ClassVar[str] = "directory"
     marks: ClassVar[str] = MANIFEST
-
-    def __init__(self, url: str) -> None:
-        """`url` is the folder that holds `manifest.json`."""
-        self._folder = Folder(url)
-        self._checker = Checker()
 
     @staticmethod
     def recognises(folder: Folder) -> bool:
@@ -63,14 +59,6 @@ class DirectorySource:
             if named := _format_and_task(place):
                 counts[named] = counts.get(named, 0) + count
         return counts
-
-    def describe(self) -> Mapping[str, Any]:
-        """See `medgen.engine.benchmark.source.Source`."""
-        return {
-            "layout": "directory",
-            "url": self._folder.url,
-            "notes": self._checker.depths.notes(),
-        }
 
     def _manifest(self) -> dict[str, Any]:
         try:

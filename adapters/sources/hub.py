@@ -9,7 +9,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from medgen.adapters.sources.folder import FaultyContent, Folder
-from medgen.adapters.sources.records import SOURCE_FIELDS, Checker, Draft, raw_fields, source_of
+from medgen.adapters.sources.records import (
+    SOURCE_FIELDS,
+    Checker,
+    Draft,
+    LayoutSource,
+    raw_fields,
+    source_of,
+)
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.benchmark.vocabulary import Format
 from medgen.engine.bounds import RECORD, Budget
@@ -37,7 +44,7 @@ _OPTIONAL = {
 }
 
 
-class HubSource:
+class HubSource(LayoutSource):
     """Reads `parquet/<format>/<split>-*-of-*.parquet`, a few rows at a time."""
 
     name: ClassVar[str] = "hub"
@@ -45,8 +52,7 @@ class HubSource:
 
     def __init__(self, url: str) -> None:
         """`url` is the folder that holds `parquet/`, or that folder itself."""
-        self._folder = Folder(url)
-        self._checker = Checker()
+        super().__init__(url)
         self._below = "parquet/" if self._folder.exists("parquet") else ""
 
     @staticmethod
@@ -71,14 +77,6 @@ class HubSource:
                 except (pa.ArrowException, OSError, UnicodeDecodeError) as err:
                     what = f"damaged or not Parquet ({err}); fetch it again"
                     yield Problem(path, None, None, what)
-
-    def expected_counts(self) -> Mapping[tuple[str, str], int]:
-        """Nothing: this layout has no manifest."""
-        return {}
-
-    def describe(self) -> Mapping[str, Any]:
-        """See `medgen.engine.benchmark.source.Source`."""
-        return {"layout": "hub", "url": self._folder.url, "notes": self._checker.depths.notes()}
 
     def _file(self, path: str, kind: Format, checker: Checker) -> Iterator[Sample | Problem]:
         with self._folder.open(path) as file:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from medgen.adapters.sources.depths import UnusedDepth
 from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path, strict_json
@@ -61,6 +61,26 @@ class Draft:
     faults: tuple[str, ...] = ()  # what the layout already found wrong
     raw: Mapping[str, Any] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)  # what reading it has left of its bounds
+
+
+class LayoutSource:
+    """What the layouts of MedGEN-Bench share: a folder, and no more about them than their notes."""
+
+    name: ClassVar[str]
+
+    def __init__(self, url: str) -> None:
+        """`url` is the folder that holds what `marks` names."""
+        self._folder = Folder(url)
+        self._checker = Checker()
+
+    def expected_counts(self) -> Mapping[tuple[str, str], int]:
+        """Nothing, unless a layout has a manifest."""
+        return {}
+
+    def describe(self) -> Mapping[str, Any]:
+        """See `medgen.engine.benchmark.source.Source`."""
+        notes = self._checker.depths.notes()
+        return {"layout": self.name, "url": self._folder.url, "notes": notes}
 
 
 class Checker:

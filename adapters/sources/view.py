@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from medgen.adapters.sources.folder import FaultyContent, Folder, strict_json
 from medgen.adapters.sources.records import (
     Checker,
     Draft,
+    LayoutSource,
     ahead,
     field_of,
     images_below,
@@ -26,16 +27,11 @@ FILES: Mapping[str, Format] = {
 }
 
 
-class ViewSource:
+class ViewSource(LayoutSource):
     """Reads whichever of the three files are there; image paths are relative to their folder."""
 
     name: ClassVar[str] = "view"
     marks: ClassVar[str] = ", ".join(FILES)
-
-    def __init__(self, url: str) -> None:
-        """`url` is the folder that holds the files."""
-        self._folder = Folder(url)
-        self._checker = Checker()
 
     @staticmethod
     def recognises(folder: Folder) -> bool:
@@ -53,14 +49,6 @@ class ViewSource:
                 yield from ahead(read, self._folder.records(file))
             except FaultyContent as err:
                 yield Problem(file, None, None, str(err))
-
-    def expected_counts(self) -> Mapping[tuple[str, str], int]:
-        """Nothing: this layout has no manifest."""
-        return {}
-
-    def describe(self) -> Mapping[str, Any]:
-        """See `medgen.engine.benchmark.source.Source`."""
-        return {"layout": "view", "url": self._folder.url, "notes": self._checker.depths.notes()}
 
     def _record(
         self, file: str, checker: Checker, place: tuple[int, bytes | None]
