@@ -4,20 +4,24 @@ An actor tells of errors as text, for an exception may not survive pickling, and
 its words to the workers' logs whatever they quote.
 """
 
+import json
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, Protocol, cast
 
 import ray
 from ray import exceptions
+from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
 from ray.autoscaler import sdk
+from ray.autoscaler.v2.sdk import get_cluster_status
+from ray.autoscaler.v2.utils import is_autoscaler_v2
+from ray.experimental.internal_kv import _internal_kv_get
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from medgen.actors.growing import has_autoscaler
 from medgen.actors.limiter import RayLimiters, start_limiters
 from medgen.engine.errors import EngineDied, PlanError
 from medgen.engine.limiting import with_limiters
@@ -278,3 +282,35 @@ def _raylet_is_gone() -> bool:
     node = ray._private.worker._global_node
     started: list[Any] = node.all_processes.get("raylet", []) if node else []
     return any(one.process.poll() is not None for one in started)
+
+
+_ALONE = re.compile(r"node_[0-9a-f]{56}")  # the type of one machine: its identifier
+
+
+def has_autoscaler() -> bool:
+    """Whether one has said so: in the cluster's configuration, or by the names of its machines.
+
+    Every Ray has a monitor. Where nothing can be added it calls each machine a type of its own; an
+    autoscaler calls machines by the types of its configuration.
+    """
+    config = ray._private.state.state.get_cluster_config()
+    if config is not None and config.node_group_configs:  # of some vendors' clusters
+        return True
+    if is_autoscaler_v2(fetch_from_server=True):
+        said = get_cluster_status(ray.get_runtime_context().gcs_address)
+        nodes = (*said.active_nodes, *said.idle_nodes)
+        return _are_configured(node.ray_node_type_name for node in nodes)
+    status = _internal_kv_get(DEBUG_AUTOSCALING_STATUS)
+    return status is not None and is_of_autoscaler(json.loads(status))
+
+
+def is_of_autoscaler(status: dict[str, Any]) -> bool:
+    """Whether a monitor's report names machines by types of a configuration."""
+    report = status.get("autoscaler_report") or {}
+    kinds = ("active_nodes", "idle_nodes", "pending_launches")
+    names = [name for kind in kinds for name in report.get(kind) or ()]
+    return _are_configured([*names, *(report.get("node_type_mapping") or {}).values()])
+
+
+def _are_configured(names: Iterable[str]) -> bool:
+    return any(not _ALONE.fullmatch(name) for name in names)

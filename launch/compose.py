@@ -46,7 +46,6 @@ from medgen.launch.audit import with_audit
 from medgen.launch.checkpoints import at_checkpoints
 from medgen.launch.own_code import unknown_classes
 from medgen.launch.presets import records_source, refuse_hosted
-from medgen.launch.repeats import each_time
 from medgen.launch.rules import rules_of
 from medgen.launch.setup.doctor import absent
 from medgen.metrics.catalogue import CATALOGUE, SCORER, metric_spec
@@ -417,3 +416,20 @@ def plan_of(conf: RunConf, objects: Objects, chaos: Chaos | None = None) -> Plan
 def config_text(conf: RunConf) -> str:
     """The configuration as YAML. It names environment variables for keys and holds none."""
     return yaml.safe_dump(plain(conf), sort_keys=False)
+
+
+SIGN = "~"  # `name~2` is what a system says the second time
+
+
+def each_time(system: System, times: int) -> Iterator[System]:
+    """The system itself, and one for each further time, which is ranked with none.
+
+    Raises:
+        ConfigError: it is to be asked less than once.
+    """
+    if times < 1:
+        raise ConfigError(f"system {system.name!r}: `repeats` is 1 or more, not {times}")
+    yield system
+    for before in range(1, times):
+        name = f"{system.name}{SIGN}{before + 1}"
+        yield replace(system, name=name, of=system.name, repeat=before, control=True)

@@ -21,7 +21,6 @@ from medgen.adapters.images.content import unusable
 from medgen.adapters.loop_thread import LoopThread
 from medgen.adapters.models.engine_guard import guard_engines
 from medgen.adapters.models.settings import Lora, Template, VLLMExecution, present_fields
-from medgen.adapters.models.unserved import advice
 from medgen.adapters.models.vllm_prompts import Prompts
 from medgen.adapters.provenance import versions, weights
 from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Sampling, Token
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
     from vllm.outputs import CompletionOutput, RequestOutput
     from vllm.sampling_params import SamplingParams
     from vllm.v1.engine.async_llm import AsyncLLM
+
+import json
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -394,3 +396,33 @@ def _tokens(made: "CompletionOutput") -> tuple[Token, ...]:
         )
         for token, position in zip(made.token_ids, made.logprobs, strict=True)
     )
+
+
+ADVICE: Mapping[str, str] = {
+    "LlavaQwen2ForCausalLM": (
+        "use the build on Qwen2.5-VL (HuatuoGPT-Vision-7B-Qwen2.5VL), or the -hf conversion"
+    ),
+    "LlavaMistralForCausalLM": (
+        "convert the weights with convert_llava_weights_to_hf.py of transformers, then name the "
+        "folder it wrote"
+    ),
+    "LlavaLlamaForCausalLM": (
+        "convert the weights with convert_llava_weights_to_hf.py of transformers, then name the "
+        "folder it wrote"
+    ),
+    "MllamaForConditionalGeneration": "removed from vLLM; choose a newer family",
+}
+
+
+def architectures(model: str) -> tuple[str, ...]:
+    """What a folder of weights says it is; nothing of a hub's name."""
+    config = Path(model) / "config.json"
+    if config.is_file():
+        found = json.loads(config.read_text(encoding="utf-8")).get("architectures") or ()
+        return tuple(str(name) for name in found)
+    return ()
+
+
+def advice(model: str) -> str:
+    """What to do about a model that vLLM does not serve; empty when nothing is known."""
+    return "; ".join(ADVICE[name] for name in architectures(model) if name in ADVICE)

@@ -5,17 +5,17 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from itertools import islice
+from typing import BinaryIO, Protocol, cast
 
 import pyarrow as pa
 
-from medgen.adapters.sources.folder import FaultyContent, Folder
+from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path
 from medgen.adapters.tables import columnar, json_rows, shapes
 from medgen.adapters.tables.archives import Archives
 from medgen.adapters.tables.columnar import Wanted
-from medgen.adapters.tables.globs import PICTURES, matching
+from medgen.adapters.tables.globs import PICTURES, fitting, matching, named_files
 from medgen.adapters.tables.lines import FaultyRow, Written, lines, separate
-from medgen.adapters.tables.places import InArchive, InFolder, Inside
 from medgen.adapters.tables.settings import Files
 from medgen.engine.bounds import RECORD
 
@@ -32,6 +32,70 @@ class Place:
 
 
 Found = tuple[Place, dict[str, object] | FaultyRow]
+
+
+_SHOWN = 8  # names that a message lists
+
+
+class Inside(Protocol):
+    """What holds files; its name is empty of the source's own folder."""
+
+    name: str
+
+    def fitting(self, pattern: str) -> Iterator[tuple[str, dict[str, str]]]:
+        """The files that fit a pattern, with what stood for each `{name}` in it."""
+        ...
+
+    def open(self, name: str) -> BinaryIO:
+        """One of them, which can be sought in."""
+        ...
+
+    def some(self) -> str:
+        """A few of the names that there are."""
+        ...
+
+
+class InFolder:
+    """The files below the source's folder."""
+
+    name = ""
+
+    def __init__(self, folder: Folder) -> None:
+        """Nothing is read outside of `folder`."""
+        self._folder = folder
+
+    def fitting(self, pattern: str) -> Iterator[tuple[str, dict[str, str]]]:
+        """See `Inside.fitting`."""
+        return named_files(self._folder, pattern)
+
+    def open(self, name: str) -> BinaryIO:
+        """See `Inside.open`."""
+        return self._folder.open(name)
+
+    def some(self) -> str:
+        """See `Inside.some`."""
+        return ", ".join(sorted(self._folder.names(""))[:_SHOWN])
+
+
+class InArchive:
+    """The members of a zip or tar."""
+
+    def __init__(self, archives: Archives, name: str) -> None:
+        """It is opened when it is first looked into."""
+        self._archives, self.name = archives, name
+
+    def fitting(self, pattern: str) -> Iterator[tuple[str, dict[str, str]]]:
+        """See `Inside.fitting`."""
+        for name, named in fitting(self._archives.archive(self.name).names(), pattern):
+            yield safe_path(name), named
+
+    def open(self, name: str) -> BinaryIO:
+        """See `Inside.open`: a copy on the local disk, of which small ones stay in memory."""
+        return self._archives.archive(self.name).spool(name)
+
+    def some(self) -> str:
+        """See `Inside.some`."""
+        return ", ".join(islice(self._archives.archive(self.name).names(), _SHOWN))
 
 
 class Tables:

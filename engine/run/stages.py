@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from medgen.engine import registry
 from medgen.engine.batching import patience_s
@@ -31,11 +32,11 @@ from medgen.engine.run.editions import Terms
 from medgen.engine.run.guarding import Case, every_verdict, guard_scores, guard_verdicts
 from medgen.engine.run.logged import LoggedWorker, place_of
 from medgen.engine.run.pool import Target, Unit, Worker
-from medgen.engine.run.retry import keep_rows, kept_rows, open_samples, replace_rows
 from medgen.engine.run.sentinels import Guarded, stand_guard
 from medgen.engine.run.worker import AT_ONCE, StageWorker, to_table
 from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
+from medgen.engine.store.shards import concat
 
 
 class PredictWorker(StageWorker):
@@ -351,3 +352,35 @@ def _unstorable_verdict(row: Verdict, why: str) -> Verdict:
 
 def _system_and_label(node: Node) -> tuple[str, str]:
     return node.systems[0], node.label
+
+
+def kept_rows(table: pa.Table, redo: Sequence[str]) -> pa.Table:
+    """The rows that are not repeated."""
+    return table.filter(pc.invert(pc.is_in(table["status"], pa.array(redo, pa.string()))))
+
+
+def keep_rows(done: pa.Table, table: pa.Table) -> pa.Table:
+    """The new rows, but the kept ones where there are any, in the new rows' order."""
+    ids = table["sample_id"].to_pylist()
+    fresh = table.filter(pc.invert(pc.is_in(table["sample_id"], done["sample_id"])))
+    return _sort(concat([fresh, done]), ids)
+
+
+def replace_rows(before: pa.Table, redone: pa.Table, samples: Sequence[Sample]) -> pa.Table:
+    """The rows before, with those of the redone samples in place of theirs."""
+    rest = before.filter(pc.invert(pc.is_in(before["sample_id"], redone["sample_id"])))
+    return _sort(concat([redone, rest]), [s.id for s in samples])
+
+
+def _sort(table: pa.Table, ids: Sequence[str]) -> pa.Table:
+    """Rows sorted by the given order of sample ids; rows of one sample keep their order."""
+    place = {sample_id: i for i, sample_id in enumerate(ids)}
+    where = [place[i] for i in table["sample_id"].to_pylist()]
+    return table.take(sorted(range(len(where)), key=lambda row: where[row]))
+
+
+def open_samples(samples: Sequence[Sample], before: pa.Table, redo: Sequence[str]) -> list[Sample]:
+    """Samples with a verdict that is repeated; their views are judged again together."""
+    open_rows = before.filter(pc.is_in(before["status"], pa.array(redo, pa.string())))
+    open_ids = set(open_rows["sample_id"].to_pylist())
+    return [s for s in samples if s.id in open_ids]

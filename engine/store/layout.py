@@ -249,6 +249,25 @@ class NightlyPlace:
     lease = _Below("lease")  # the folder of the lease that one night at a time holds
 
 
+@dataclass(frozen=True, slots=True)
+class WeightsPlace:
+    """The folder of a model of the hub at a commit."""
+
+    model: str  # owner/name
+    commit: str
+
+    @property
+    def folder(self) -> str:
+        """Where it is."""
+        return f"{WEIGHTS}/{self.model.replace('/', '--')}/{self.commit}"
+
+    manifest = _Below("manifest.json")  # its files and their parts: what has this is whole
+
+    def part(self, digest: str) -> str:
+        """A part of one or more files, by the sha256 of its bytes."""
+        return f"{self.folder}/part-{digest}"
+
+
 def path_name(text: str, what: str) -> str:
     """A name from outside that becomes a part of a path: of a run, a benchmark, the nights.
 

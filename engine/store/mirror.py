@@ -18,8 +18,8 @@ from filelock import FileLock
 
 from medgen.engine.codec import decode, encode
 from medgen.engine.errors import CorruptError
+from medgen.engine.store.layout import WeightsPlace
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.weights_layout import WeightsPlace
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import fsspec
@@ -19,7 +20,6 @@ import fsspec
 from medgen.engine.errors import BusyError, ConfigError, StoreError
 from medgen.engine.store.objects import inside
 from medgen.engine.store.refusals import explain, refusal, vendor_code
-from medgen.engine.store.s3_session import session_class
 
 T = TypeVar("T")
 LARGEST = 5 * 2**30  # bytes of one PUT
@@ -266,3 +266,43 @@ def _config() -> dict[str, Any]:
 
 def _set() -> set[str]:
     return {name.removeprefix("AWS_") for name in os.environ if name.startswith("AWS_")}
+
+
+class RedirectError(Exception):
+    """What answers is not the store, and sends elsewhere."""
+
+    def __init__(self, status: int, place: str) -> None:
+        """`place` is where it leads to, as it said it."""
+        self.code = "Redirect"
+        self.message = f"HTTP {status} leads to {place.partition('?')[0][:300]}"
+        super().__init__(self.message)
+
+
+@cache
+def session_class() -> type[Any]:
+    """The client's own class of sessions, but for redirects.
+
+    aiohttp would follow a `Location` to any host, with the body of a PUT, and store it there.
+    One that a store itself sends (it names its requests) is left to the client, which finds the
+    bucket's region and signs for it.
+    """
+    from aiobotocore.httpsession import AIOHTTPSession
+
+    class StayingSession(AIOHTTPSession):  # type: ignore[misc]
+        async def _get_session(self, proxy_url: str | None) -> Any:
+            return _Staying(await super()._get_session(proxy_url))
+
+    return StayingSession
+
+
+class _Staying:
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    async def request(self, *given: Any, **named: Any) -> Any:
+        response = await self._session.request(*given, **named, allow_redirects=False)
+        place = response.headers.get("Location", "")
+        if 300 <= response.status < 400 and place and "x-amz-request-id" not in response.headers:
+            response.release()
+            raise RedirectError(response.status, place)
+        return response

@@ -1,7 +1,7 @@
 """A night: lease, run, gate against the last good night, publish, tell, tidy up."""
 
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -18,9 +18,8 @@ from medgen.engine.store.lease import Lease, LeaseHeld
 from medgen.engine.store.objects import Objects
 from medgen.launch import exits
 from medgen.launch.exits import code_of
-from medgen.launch.housekeeping.garbage import remove
+from medgen.launch.housekeeping.garbage import Removal, free_stages, heard_of, remove
 from medgen.launch.nightly.history import History, Night, NightOutcome, named_runs
-from medgen.launch.nightly.retention import removable
 from medgen.launch.nightly.webhook import notify
 from medgen.launch.report.verdicts import gate_markdown
 from medgen.launch.rules import rules_of
@@ -283,3 +282,32 @@ def tidy(history: History, conf: RunConf, apply: bool = False) -> str:
         return f"removed {remove(objects, removal).words}" if removal.runs else ""
     except MedgenError as err:  # results are safe; tidying can wait for somebody to look
         return str(err)
+
+
+def removable(
+    objects: Objects, nights: Sequence[Night], keep: int, also: Sequence[str] = ()
+) -> Removal:
+    """What may go: the runs of all nights but the last `keep`, and what only they refer to.
+
+    The last good night stays however old it is, a run that has not ended stays, and so do those
+    named in `also`. A stage that any other run in the store refers to stays.
+
+    Raises:
+        StoreError: some other run has no plan, so nobody knows what it needs.
+        CorruptError: or one that cannot be read.
+    """
+    there = set(run_ids(objects))
+    by_date = [n for n in sorted(nights, key=lambda n: n.date) if n.run_id]
+    good = [n.run_id for n in by_date if n.good]
+    stay = {n.run_id for n in by_date[-keep:]} if keep else set()
+    stay |= {*good[-1:], *also}
+    gone = {n.run_id for n in by_date if n.run_id in there and n.run_id not in stay}
+    gone = {run for run in gone if _has_ended(objects, run)}
+    freed = free_stages(objects, sorted(gone), orphans=False)
+    heard = heard_of(objects, gone)
+    return Removal(tuple(sorted(gone)), tuple(sorted(freed)), heard=heard)
+
+
+def _has_ended(objects: Objects, run: str) -> bool:
+    status = RunFolder(objects, run).status()
+    return status is not None and status.status != "started"

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -20,15 +21,16 @@ from rich.progress import (
 )
 
 from medgen.engine.codec import encode
+from medgen.engine.errors import MedgenError
 from medgen.engine.plan.graph import stages_of
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, log_bytes, now
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.layout import log_chunk
+from medgen.engine.store.objects import Objects
 from medgen.launch.report.escaping import visible
 from medgen.launch.run.plan import who
-from medgen.launch.run.uploads import Uploads
 
 _STATUS_EVERY_S = 10.0
 _EVENTS_EVERY_S = 30.0
@@ -283,3 +285,57 @@ def complete(details: Mapping[str, Any], look: str = "") -> list[str]:
     said = f"system complete: {details['system']}"
     lines = [f"{said}: {', '.join(firsts)}" if firsts else said]
     return [*lines, f"look    {look}    (what is there so far)"] if look else lines
+
+
+class Uploads:
+    """Replaces objects in a thread; of one that changed meanwhile only the last is written."""
+
+    def __init__(self, objects: Objects) -> None:
+        """Starts its thread with the first object."""
+        self.objects = objects
+        self._waiting: dict[str, bytes] = {}
+        self._changed = threading.Condition()
+        self._busy = False
+        self._failure: MedgenError | None = None
+
+    def put(self, path: str, data: bytes) -> None:
+        """Have an object written soon.
+
+        Raises:
+            StoreError: an earlier one could not be written.
+        """
+        with self._changed:
+            self._raise()
+            self._waiting[path] = data
+            if not self._busy:
+                self._busy = True
+                threading.Thread(target=self._write, name="uploads", daemon=True).start()
+
+    def flush(self) -> None:
+        """Wait until everything is written.
+
+        Raises:
+            StoreError: something could not be.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._busy)
+            self._raise()
+
+    def _raise(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                if not self._waiting:
+                    self._busy = False
+                    self._changed.notify_all()
+                    return
+                path = next(iter(self._waiting))
+                data = self._waiting.pop(path)
+            try:
+                self.objects.replace(path, data)
+            except MedgenError as err:
+                self._failure = err

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from medgen.adapters.batches.anthropic import AnthropicBatches
+from medgen.adapters.batches.following import read_results
 from medgen.adapters.batches.openai import OpenAIBatches
-from medgen.adapters.batches.results import read_results
 from medgen.adapters.http.bodies import read_json
 from medgen.adapters.http.endpoint import Call, Reply
 from medgen.adapters.http.errors import parse_json

@@ -11,8 +11,7 @@ from medgen.adapters.judges.chat_judge import ChatJudge
 from medgen.adapters.models.answering import Answers
 from medgen.adapters.models.openai_chat import OpenAIChat
 from medgen.adapters.models.settings import HARMLESS, VLLMExecution
-from medgen.adapters.models.unserved import ADVICE, advice, architectures
-from medgen.adapters.models.vllm_engine import VLLMChat
+from medgen.adapters.models.vllm_engine import ADVICE, VLLMChat, advice, architectures
 from medgen.adapters.tiny.served import TinyVLMChat
 from medgen.conf.loading import facts_of, group_names
 from medgen.engine.chat.answering import AnswerStyle

@@ -11,7 +11,7 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.launch.housekeeping.garbage import remove
 from medgen.launch.nightly.history import Night
-from medgen.launch.nightly.retention import removable
+from medgen.launch.nightly.night import removable
 
 NAMES = ("exp[1]", "exp*", "exp?", "exp{1,2}", "exp%31", "exp[!2]")
 

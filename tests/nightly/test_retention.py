@@ -12,8 +12,7 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.launch.housekeeping.garbage import remove
 from medgen.launch.nightly.history import History, Night
-from medgen.launch.nightly.night import tidy
-from medgen.launch.nightly.retention import removable
+from medgen.launch.nightly.night import removable, tidy
 
 
 @pytest.fixture

@@ -18,8 +18,7 @@ from medgen.engine.results.calibration import (
     calibration_rows,
     error_if_calibrated,
 )
-from medgen.engine.results.label_tally import auroc, kappa, macro, of_labels, tally
-from medgen.engine.results.labels import LABELS, label_rows
+from medgen.engine.results.labels import LABELS, auroc, kappa, label_rows, macro, of_labels, tally
 from medgen.engine.results.reduced import by_source, reduced_interval
 from medgen.launch.report.labels import calibration_lines, label_lines
 

@@ -7,8 +7,7 @@ import pytest
 from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
 from ray.experimental.internal_kv import _internal_kv_get
 
-from medgen.actors.growing import is_of_autoscaler
-from medgen.actors.ray_pool import RayPool
+from medgen.actors.ray_pool import RayPool, is_of_autoscaler
 
 ALONE = "0123456789abcdef" * 3 + "01234567"
 OWN = f"node_{ALONE}"  # a type of one machine

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from medgen.engine.run.blame import MAX_UNITS_FAILED, Blame
 from medgen.engine.run.faults import COMMON_TO, LEAST_RAISING, MAX_FAILURES, FaultPolicy, Next
 from medgen.engine.run.pool import Outcome, Target, Unit
+from medgen.engine.run.trust import MAX_UNITS_FAILED, Blame
 from medgen.engine.trouble import Trouble
 
 

@@ -17,8 +17,8 @@ from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, System
 from medgen.engine.results.repeats import pass_at, standard_error
 from medgen.engine.store.connect import connect
+from medgen.launch.compose import each_time
 from medgen.launch.notebook import Store
-from medgen.launch.repeats import each_time
 
 SAMPLES = 4
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.store import board
+from medgen.engine.run.board import Waiting
 from medgen.engine.run.spans import Span, numbers_of
-from medgen.engine.run.waiting import Waiting
 
 SHARDS, KEYS = 4, "abc"
 ACTS = st.lists(

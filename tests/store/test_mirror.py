@@ -20,9 +20,9 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store import mirror
 from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import WeightsPlace
 from medgen.engine.store.mirror import Staged
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.weights_layout import WeightsPlace
 
 MODEL, COMMIT = "owner/name", "0123456789" * 4
 FILES = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 64, "deep/er.txt": b"x"}
