@@ -12,9 +12,7 @@ from medgen.engine.store import layout, pack_layout
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("engine", "actors", "adapters", "metrics", "conf", "launch")
-HOMES = [
-    ROOT / "engine" / "store" / f"{name}.py" for name in ("layout", "pack_layout", "weights_layout")
-]
+HOMES = [ROOT / "engine" / "store" / f"{name}.py" for name in ("layout", "pack_layout")]
 KNOWS = ROOT / "engine" / "store" / "known_layout.py"  # reads them back
 CALLS = {"create", "read", "replace", "names", "delete"}
 STORES = {"objects", "_objects", "inner"}
