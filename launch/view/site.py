@@ -4,6 +4,8 @@ A page's name is one of a fixed list, or made of numbers; nothing that stands in
 part of a name, and so of a path.
 """
 
+import base64
+import hashlib
 import json
 import re
 import secrets
@@ -18,7 +20,9 @@ import jinja2
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from medgen.engine.codec import encode
 from medgen.engine.errors import ImageError
+from medgen.engine.store.parquet import parquet_bytes
 from medgen.launch.report.tables import FEW
 from medgen.launch.view import (
     charts,
@@ -79,9 +83,20 @@ class Site:
         Pages carry `nonce`; a server puts a new one in its place each time.
         """
         self.data = data
-        self.nonce = secrets.token_urlsafe(18)
         self._made: OrderedDict[str, bytes] = OrderedDict()  # pages, as they were made last
         self.meta_policy = meta_policy
+
+    @cached_property
+    def nonce(self) -> str:
+        """What lets a page's scripts run, and no others.
+
+        That of files is made of the results: the same ones are the same bytes, and who wrote a
+        sample did not know them.
+        """
+        if not self.meta_policy:
+            return secrets.token_urlsafe(18)
+        known = encode(self.data.plan) + parquet_bytes(self.data.summary_table)
+        return base64.urlsafe_b64encode(hashlib.sha256(known).digest()[:18]).decode()
 
     def is_stale(self) -> bool:
         """Whether the run has gone on since this was read; a run that is over never has."""

@@ -23,6 +23,9 @@ from medgen.engine.store.sealed import seal, unseal
 from medgen.launch.housekeeping.copying import copy_run
 from medgen.launch.housekeeping.verifying import verify_run
 from medgen.launch.report.report import write_report
+from medgen.launch.view.bundle import write_bundle
+from medgen.launch.view.data import StoredRun
+from medgen.launch.view.site import Site
 
 
 def run(**changes):
@@ -65,6 +68,21 @@ def test_a_report_of_the_copy_is_the_same_to_the_byte(store_url, tmp_path):
     # Nobody names a digest of the configuration before the run is over.
     assert proof.proven == done.objects - 1
     assert report(there) == report(reader)
+
+
+def test_the_pages_of_the_copy_are_the_same_to_the_byte(tmp_path):
+    reader, target = made(str(tmp_path / "from")), connect(str(tmp_path / "to"))
+    copy_run(reader.objects, target, reader.plan)
+    pages = []
+    for objects in (reader.objects, target):
+        into = connect(str(tmp_path / f"pages-{len(pages)}"))
+        write_bundle(StoredRun(objects, reader.plan.run_id), into)
+        names = [name for name in into.names("") if "." in name and name != "runs.html"]
+        pages.append({name: into.read(name) for name in names})
+    assert pages[0] == pages[1]
+    assert len(pages[0]) > 5
+    nonces = {Site(StoredRun(target, reader.plan.run_id)).nonce for _ in range(2)}
+    assert len(nonces) == 2, "a server's are drawn anew"
 
 
 def test_a_copy_that_was_interrupted_goes_on(tmp_path):
