@@ -107,7 +107,7 @@ var/real/.made: launch/setup/packaged.py | $(PACKAGES)
 real-weights: var/real/.made
 
 # What a control said, for the demo to replay.
-var/predictions/.made: $(wildcard adapters/controls/*.py adapters/mini/*.py) | $(PACKAGES)
+var/predictions/.made: $(wildcard adapters/controls/*.py adapters/mini/*.py adapters/mini/*.yaml) | $(PACKAGES)
 	rm -rf var/predictions; mkdir -p var/predictions/.work
 	.venv/bin/medgen run benchmark=mini 'systems=[classical]' protocol=weight-free cluster=in-process \
 	  report=false store=var/predictions/.work >var/predictions/.log 2>&1 || { cat var/predictions/.log; exit 1; }
