@@ -18,6 +18,7 @@ from medgen.adapters.images.firewall import FirewallPolicy
 from medgen.adapters.models.body import Fields
 from medgen.adapters.models.interleaved import UnifiedStyle
 from medgen.engine.batching import Batch
+from medgen.engine.beside import read_beside
 from medgen.engine.chat.answering import AnswerStyle
 from medgen.engine.codec import plain
 from medgen.engine.settings import How, Nested, Settings, Unusable
@@ -54,36 +55,8 @@ def need_revision(model: str, revision: str | None, where: str) -> None:
         )
 
 
-# vLLM's arguments that change no answer beyond the last bit of a sum: how work is spread, how much
-# memory it takes, what is cached and what is told. Every other one belongs to the model's `engine`.
-_HARMLESS_NAMES = """
-aggregate_engine_logging async_scheduling attention_backend block_size compilation_config
-cpu_distributed_timeout_seconds cpu_offload_gb cudagraph_capture_sizes cudagraph_metrics
-custom_histogram_buckets data_parallel_address data_parallel_backend data_parallel_rpc_port
-data_parallel_size data_parallel_size_local decode_context_parallel_size device_ids
-disable_chunked_mm_input disable_custom_all_reduce disable_log_stats distributed_executor_backend
-distributed_timeout_seconds download_dir dp_sync_interval elastic_ep_max_dp_size
-enable_chunked_prefill enable_dbo enable_eplb enable_expert_parallel enable_log_requests
-enable_logging_iteration_details enable_mfu_metrics enable_mm_processor_stats
-enable_nccl_comm_suspend enable_prefix_caching enable_shm_tensor_arena enable_sleep_mode
-enforce_eager eplb_config expert_placement_strategy fully_sharded_loras gpu_memory_utilization
-kv_cache_memory_bytes kv_cache_metrics kv_cache_metrics_sample kv_offloading_backend
-kv_offloading_size log_config_file log_level logging_config long_prefill_token_threshold
-long_prefill_token_threshold_adaptive master_addr master_port max_cpu_loras
-max_cudagraph_capture_size max_loras max_num_active_seqs max_num_batched_tokens
-max_num_queued_reqs max_num_queued_tokens max_num_scheduled_tokens max_num_seqs
-max_parallel_loading_workers mm_encoder_attn_backend mm_encoder_tp_mode mm_hasher_algorithm
-mm_ipc_gpu_memory_gb mm_processor_cache_gb mm_processor_cache_type
-mm_shm_cache_max_object_size_mb mm_tensor_ipc nnodes node_rank num_gpu_blocks_override numa_bind
-numa_bind_cpus numa_bind_nodes offload_backend offload_group_size offload_num_in_group
-offload_params offload_prefetch_step optimization_level otlp_traces_endpoint performance_mode
-pipeline_parallel_size prefill_context_parallel_size prefix_caching_hash_algo
-renderer_num_workers safetensors_load_strategy safetensors_prefetch_block_size
-safetensors_prefetch_num_threads scheduling_policy shutdown_timeout skip_mm_profiling
-sleep_mode_offload_cudagraph stream_interval tensor_parallel_size ubatch_size use_tqdm_on_load
-watermark
-"""
-HARMLESS = frozenset(_HARMLESS_NAMES.split())
+# vLLM's arguments that change no answer.
+HARMLESS = frozenset(read_beside(__package__, "settings.yaml", list[str]))
 
 
 class VLLMExecution(Settings, frozen=True, kw_only=True):

@@ -13,32 +13,14 @@ from medgen.adapters.tables.options import MAX_OPTIONS, letter_in
 from medgen.adapters.tables.rows import Tables
 from medgen.adapters.tables.settings import Files
 from medgen.adapters.tables.values import is_empty
+from medgen.engine.beside import read_beside
 from medgen.engine.errors import BenchmarkError
 
 # How PNG, JPEG, GIF, WebP, BMP and TIFF begin once they are base64.
 _BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0A")
 LOOKED_AT = 200  # rows from which a mapping is guessed
 _FOLDERS = ("", "images", "imgs", "image", "pictures", "figures", "data", "input")
-_NAMES: Mapping[str, tuple[str, ...]] = {
-    "question": ("question", "instruction", "prompt", "query", "stem", "input", "text"),
-    "answer": (
-        *("answer", "label", "reference", "target", "response", "gt_answer", "correct_option"),
-        *("correct_answer", "correct", "gold", "gt", "ground_truth", "answer_idx", "answer_index"),
-        *("report", "findings", "caption", "class", "class_name", "diagnosis"),
-    ),
-    "image": (
-        *("image", "images", "image_path", "img", "picture", "file", "filename", "path"),
-        *("file_name", "image_name", "image_file", "img_path", "img_name", "file_path"),
-        *("image_id", "img_id", "dicom_id"),
-    ),
-    "messages": ("messages", "conversations", "conversation"),
-    "unit": ("unit", "units"),
-    "reference": ("reference_image", "target_image", "output_image", "edited_image"),
-    "id": ("id", "question_id", "qid", "uid", "sample_id", "index"),
-    "modality": ("modality", "modality_type"),
-    "source": ("patient", "patient_id", "subject_id", "study", "study_id"),
-    "options": ("options", "choices"),
-}
+_NAMES = read_beside(__package__, "guess.yaml", dict[str, tuple[str, ...]])
 _GROUPS = ("age", "sex", "gender", "site", "center", "centre", "language", "race", "ethnicity")
 _TRUTHS = (("1", "0"), ("true", "false"))
 _OPEN = ("how", "what", "which", "where", "who", "when", "why", "count")
