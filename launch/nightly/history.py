@@ -3,7 +3,7 @@
 `<root>/nightly/<name>/{nights/<date>.json, nights/<date>.md, history.parquet, latest.json}`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Literal
@@ -13,6 +13,8 @@ import pyarrow as pa
 from medgen.engine.codec import decode, encode, plain
 from medgen.engine.store.layout import NIGHTLY, NightlyPlace, path_name
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.parquet import parquet_bytes
+from medgen.engine.store.schemas import columns, schema
 
 # `first` had nothing to be compared with; `missed` is made up when the table is read.
 NightOutcome = Literal[
@@ -48,13 +50,12 @@ class Night:
         return self.outcome in GOOD
 
 
-HISTORY = pa.schema(
+HISTORY = schema(
+    "nights/1",
     [
-        ("date", pa.string()),
-        ("outcome", pa.string()),
+        *columns("date outcome"),
         ("exit_code", pa.int64()),
-        ("run_id", pa.string()),
-        ("baseline", pa.string()),
+        *columns("run_id baseline"),
         ("reasons", pa.list_(pa.string())),
         ("verdicts", pa.map_(pa.string(), pa.string())),
         ("judge", pa.string()),
@@ -62,7 +63,6 @@ HISTORY = pa.schema(
         ("started", pa.string()),
         ("seconds", pa.float64()),
     ],
-    metadata={"medgen.schema": "nights/1"},
 )
 
 
@@ -109,7 +109,9 @@ class History:
         self.objects.replace(self.place.record(night.date), body)
         if page:
             self.objects.replace(self.place.page(night.date), page.encode())
-        self.objects.replace(self.place.history, _parquet(self.whole()))
+        rows = [{**plain(n), "verdicts": list(n.verdicts.items())} for n in self.whole()]
+        table = pa.Table.from_pylist(rows, HISTORY)
+        self.objects.replace(self.place.history, parquet_bytes(table))
         if night.date == max(n.date for n in self.nights()):
             self.objects.replace(self.place.latest, body)
 
@@ -149,13 +151,3 @@ def _between(first: str, last: str, every: int) -> Iterator[str]:
     day, end = date.fromisoformat(first), date.fromisoformat(last)
     while (day := day + timedelta(days=every)) < end:
         yield day.isoformat()
-
-
-def _parquet(nights: Sequence[Night]) -> bytes:
-    import pyarrow.parquet as pq
-
-    rows = [{**plain(n), "verdicts": list(n.verdicts.items())} for n in nights]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, HISTORY), sink, compression="zstd")
-    written: bytes = sink.getvalue().to_pybytes()
-    return written
