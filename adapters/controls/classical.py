@@ -55,8 +55,7 @@ def denoise(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     # Immerkaer's mask is blind to planes; the median makes it blind to most edges as well.
     detail = ndimage.convolve(pixels, _IMMERKAER[..., None])
     sigma = float(np.median(np.abs(detail))) / 0.6745 / 6
-    smooth: Pixels = restoration.denoise_tv_chambolle(pixels, weight=1.2 * sigma, channel_axis=2)
-    return smooth
+    return restoration.denoise_tv_chambolle(pixels, weight=1.2 * sigma, channel_axis=2)
 
 
 def sharpen(pictures: Sequence[Pixels], _: str = "") -> Pixels:
@@ -64,8 +63,7 @@ def sharpen(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     pixels = pictures[0]
     factor = _block(pixels)
     if factor == 1:
-        sharp: Pixels = filters.unsharp_mask(pixels, radius=2, amount=1.0, channel_axis=2)
-        return sharp
+        return filters.unsharp_mask(pixels, radius=2, amount=1.0, channel_axis=2)
     height, width = pixels.shape[:2]
     small = pixels[factor // 2 :: factor, factor // 2 :: factor]
     picture = Pillow.fromarray(np.round(small * 255).astype(np.uint8))
@@ -76,8 +74,7 @@ def contrast(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     """Stretched to the whole range, then a little CLAHE."""
     low, high = np.percentile(pictures[0], (0.2, 99.8))
     stretched = exposure.rescale_intensity(pictures[0], in_range=(low, high), out_range=(0.0, 1.0))
-    adapted: Pixels = exposure.equalize_adapthist(stretched, clip_limit=0.002)
-    return adapted
+    return exposure.equalize_adapthist(stretched, clip_limit=0.002)
 
 
 def clean(pictures: Sequence[Pixels], _: str = "") -> Pixels:
@@ -99,8 +96,7 @@ def restyle(pictures: Sequence[Pixels], instruction: str) -> Pixels:
     lab = color.rgb2lab(pixels)
     spread = np.maximum(lab.std(axis=(0, 1)), 1e-3)
     stained = (lab - lab.mean(axis=(0, 1))) / spread * _STAIN_SPREAD + _STAIN_MEAN
-    tinted: Pixels = np.clip(color.lab2rgb(stained), 0, 1)
-    return tinted
+    return np.clip(color.lab2rgb(stained), 0, 1)
 
 
 def annotate(pictures: Sequence[Pixels], instruction: str) -> Pixels:
@@ -118,8 +114,7 @@ def annotate(pictures: Sequence[Pixels], instruction: str) -> Pixels:
 
 def grow(pictures: Sequence[Pixels], _: str = "") -> Pixels:
     """Dark marks made larger by a grey-scale erosion."""
-    eroded: Pixels = ndimage.minimum_filter(pictures[0], size=(5, 5, 1))
-    return eroded
+    return ndimage.minimum_filter(pictures[0], size=(5, 5, 1))
 
 
 def follow_instruction(pictures: Sequence[Pixels], instruction: str) -> Pixels:

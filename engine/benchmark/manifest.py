@@ -193,8 +193,7 @@ class Benchmark:
         if None in table["place"].to_pylist():
             return None
         own = table.filter(pc.is_in(table["asks"], value_set=pa.array(asks, pa.string())))
-        places: NDArray[np.int64] = own["place"].to_numpy()
-        return places
+        return own["place"].to_numpy()
 
     def asks(self, shard: int) -> list[tuple[str, Asks]]:
         """The samples of one shard in order, by id, and what each asks for; no image is read."""

@@ -66,8 +66,7 @@ class Context:
         if self.source is None:
             return np.arange(len(self.format.codes))
         alone = np.arange(len(self.source.codes)) + len(self.source.words)
-        codes: Ints = np.where(self.source.where(""), alone, self.source.codes)
-        return codes
+        return np.where(self.source.where(""), alone, self.source.codes)
 
 
 @dataclass(frozen=True, slots=True)

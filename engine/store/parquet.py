@@ -69,8 +69,7 @@ def parquet_bytes(table: pa.Table) -> bytes:
     """A table as one Parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
+    return sink.getvalue().to_pybytes()
 
 
 def parquet_table(data: bytes) -> pa.Table:

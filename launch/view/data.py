@@ -173,8 +173,7 @@ class StoredRun:
     def summary(self) -> list[Row]:
         """The rows of whole formats: groups are a tenfold of them, and few pages need those."""
         table = self.summary_table
-        rows: list[Row] = table.filter(pc.equal(table["group_kind"], "all")).to_pylist()
-        return rows
+        return table.filter(pc.equal(table["group_kind"], "all")).to_pylist()
 
     @cached_property
     def sets(self) -> tuple[SetRow, ...]:
@@ -190,8 +189,7 @@ class StoredRun:
             ("group_kind", "stage", "label", "output"), (kind, *value.key), strict=True
         ):
             table = table.filter(pc.equal(table[name], word))
-        rows: list[Row] = table.to_pylist()
-        return rows
+        return table.to_pylist()
 
     @cached_property
     def systems(self) -> tuple[SystemEntry, ...]:

@@ -78,8 +78,7 @@ class Parts:
                 tables.append(file.read(columns=list(columns)))
         if not tables:
             return pa.table({name: pa.nulls(0, pa.string()) for name in columns})
-        whole: pa.Table = pa.concat_tables(tables).unify_dictionaries()
-        return whole
+        return pa.concat_tables(tables).unify_dictionaries()
 
     def has_column(self, paths: Sequence[str], name: str) -> bool:
         """Whether the parts have a column."""

@@ -68,8 +68,7 @@ def gallery_columns(data: StoredRun, colors: Mapping[str, int]) -> Json:
 def _owing(data: StoredRun, system: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
     formats = data.plan.formats(data.plan.system(system).gives)
     mine = np.array([w in formats for w in data.samples.words["format"]], dtype=bool)
-    found: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = mine[data.samples.codes["format"]]
-    return found
+    return mine[data.samples.codes["format"]]
 
 
 def _status_code(status: str) -> int:
