@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from medgen.engine.errors import BenchmarkError
 from medgen.engine.results.aside import Aside
@@ -22,6 +21,7 @@ from medgen.engine.stages import JUDGE
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.parquet import parquet_table
 from medgen.launch.quick import Quick, quick_run
 
 
@@ -53,7 +53,8 @@ class Run:
 
     def summary(self) -> pa.Table:
         """One row a system, group and value: mean, interval, n, coverage, passes."""
-        return read_summary(self._objects.read(RunPlace(self.id).summary))
+        path = RunPlace(self.id).summary
+        return read_summary(self._objects.read(path), path)
 
     def values(self) -> pa.Table:
         """One row a system, sample and value; the value is null where there is none, with why."""
@@ -119,7 +120,7 @@ class Run:
         return sorted(n for n in self._objects.names(folder) if n.endswith(".parquet"))
 
     def _part(self, name: str) -> pa.Table:
-        return pq.read_table(pa.BufferReader(self._objects.read(name)))
+        return parquet_table(self._objects.read(name), name)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ class Aside(Generic[Row]):
     def read(self, objects: Objects, run_id: str) -> list[Row]:
         """What was stored; empty where nothing was."""
         try:
-            table = parquet_table(objects.read(RunPlace(run_id).beside(self.name)))
+            path = RunPlace(run_id).beside(self.name)
+            table = parquet_table(objects.read(path), path)
         except FileNotFoundError:
             return []
         return [self.row(**row) for row in table.to_pylist()]

@@ -287,8 +287,12 @@ def has_random_weights(passport: object) -> bool:
     return False
 
 
-def read_summary(data: bytes) -> pa.Table:
-    """The table of a stored `summary.parquet`."""
+def read_summary(data: bytes, name: str = "the summary") -> pa.Table:
+    """The table of a stored `summary.parquet`.
+
+    Raises:
+        CorruptError: it cannot be read; says its name.
+    """
     from medgen.engine.store.parquet import parquet_table
 
-    return parquet_table(data)
+    return parquet_table(data, name)

@@ -7,9 +7,10 @@ None of it is needed to resume: what is done is what exists under `stages/`.
 
 import hashlib
 import json
+import logging
 import re
 import uuid
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -19,6 +20,8 @@ from medgen.engine.errors import CorruptError, StoreError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.store.layout import RUNS, RunPlace, driver_of
 from medgen.engine.store.objects import Objects
+
+log = logging.getLogger(__name__)
 
 LOG_CHUNK = 2000  # lines or more; a long run rewrites the last chunk of its log, not the whole
 
@@ -121,9 +124,9 @@ class RunFolder:
     def events(self) -> list[dict[str, Any]]:
         """The events of all drivers, by time; each with the `driver` that told it."""
         found: list[dict[str, Any]] = [
-            {**json.loads(line), "driver": driver_of(chunk)}
+            {**event, "driver": driver_of(chunk)}
             for chunk, lines in self.logs().items()
-            for line in lines
+            for event in events_of(lines)
         ]
         return sorted(found, key=lambda event: str(event["time"]))
 
@@ -136,8 +139,21 @@ def log_bytes(lines: list[str]) -> bytes:
 
 def log_lines(data: bytes) -> list[str]:
     """The lines of a chunk, without its seal."""
-    lines = data.decode().splitlines()
+    lines = data.decode(errors="replace").splitlines()
     return lines[:-1] if lines and _SEALED.fullmatch(f"{lines[-1]}\n".encode()) else lines
+
+
+def events_of(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The events in lines of a log; a line that is damaged is passed over, and said."""
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        if isinstance(event, dict) and {"event", "time"} <= event.keys():
+            yield event
+        else:
+            log.warning("a line of a log is damaged and passed over: %.80r", line)
 
 
 def check_log(data: bytes, name: str) -> None:
@@ -183,13 +199,28 @@ def find_run(objects: Objects, name: str | None) -> str:
     """
     ids = run_ids(objects)
     if name is None:
-        updated = {i: s.updated for i in ids if (s := RunFolder(objects, i).status())}
-        if not updated:
-            raise StoreError(f"no run in {objects.url}; `medgen run` makes one")
-        return max(updated, key=updated.__getitem__)
+        return _last_run(objects, ids)
     matches = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
     if len(matches) != 1:
         known = ", ".join(matches or ids) or "none"
         count = len(matches) or "no"
         raise StoreError(f"{count} runs in {objects.url} begin with {name!r}; there are {known}")
     return matches[0]
+
+
+def _last_run(objects: Objects, ids: Iterable[str]) -> str:
+    """The run that was updated last; one whose status is damaged only where there is no other."""
+    updated: dict[str, str] = {}
+    damaged: list[str] = []
+    for run in ids:
+        try:
+            status = RunFolder(objects, run).status()
+        except CorruptError as err:
+            log.warning("run %s is passed over: %s", run, err)
+            damaged.append(run)
+            continue
+        if status is not None:
+            updated[run] = status.updated
+    if not updated and not damaged:
+        raise StoreError(f"no run in {objects.url}; `medgen run` makes one")
+    return max(updated, key=updated.__getitem__) if updated else damaged[-1]

@@ -60,6 +60,8 @@ def cure(error_type: str, words: str) -> str:
         )
     if folder in (STAGES, PACKS) or (folder == RUNS and place.rpartition("/")[2] in _MENDED):
         return "; `medgen run --repair` finds and replaces it"
+    if folder == RUNS and place == RunPlace(place.split("/")[1]).status:
+        return "; starting the run again writes it anew"
     if folder == RUNS and is_published(place):
         return "; `medgen report` writes it again"
     return ""

@@ -1,11 +1,13 @@
 """Parquet tables in a folder of the store, in parts of which each is one whole object."""
 
+import contextlib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from medgen.engine.errors import CorruptError
 from medgen.engine.store.layout import table_part
 from medgen.engine.store.objects import Objects
 
@@ -72,9 +74,28 @@ def parquet_bytes(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def parquet_table(data: bytes) -> pa.Table:
-    """The table of a stored Parquet file."""
+@contextlib.contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Say of a table that cannot be read which object it is.
+
+    Raises:
+        CorruptError: it is no table, or a damaged one.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as err:
+        raise CorruptError(f"{name}: not a readable table ({err})") from err
+
+
+def parquet_table(data: bytes, name: str) -> pa.Table:
+    """The table of a stored Parquet file.
+
+    Raises:
+        CorruptError: it is none, or damaged; names it.
+    """
     # Not pq.read_table: that imports the module of datasets, and with it pandas where it is there.
-    with pq.ParquetFile(pa.BufferReader(data)) as file:
+    with readable(name), pq.ParquetFile(pa.BufferReader(data)) as file:
         found: pa.Table = file.read()
     return found

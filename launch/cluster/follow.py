@@ -11,7 +11,7 @@ from typing import Any
 
 from medgen.engine.errors import StoreError
 from medgen.engine.plan.plan import Plan
-from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status
+from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, events_of
 from medgen.launch import exits
 from medgen.launch.cluster.jobs import TERMINAL, Cluster, NoDashboard
 from medgen.launch.run.progress import in_words
@@ -95,7 +95,7 @@ class StoredLog:
         full = {name for name, lines in self._told.items() if lines >= LOG_CHUNK}
         fresh: list[dict[str, Any]] = []
         for name, lines in self.folder.logs(but=full).items():
-            fresh += [json.loads(line) for line in lines[self._told.get(name, 0) :]]
+            fresh += events_of(lines[self._told.get(name, 0) :])
             self._told[name] = len(lines)
         ordered = sorted(fresh, key=lambda e: str(e["time"]))
         return [sentence(e, self._names) for e in ordered if e.get("part") is None]

@@ -131,7 +131,7 @@ def _show_tables(folder: "RunFolder") -> None:
     from medgen.launch.report.tables import terminal_tables
 
     try:
-        summary = read_summary(folder.objects.read(folder.place.summary))
+        summary = read_summary(folder.objects.read(folder.place.summary), folder.place.summary)
     except FileNotFoundError:
         return
     for table in terminal_tables(summary, Console().width):

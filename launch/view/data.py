@@ -165,7 +165,7 @@ class StoredRun:
     def summary_table(self) -> pa.Table:
         """`summary.parquet`; of a run that has none yet, a summary of what is there so far."""
         try:
-            return read_summary(self.objects.read(self.place.summary))
+            return read_summary(self.objects.read(self.place.summary), self.place.summary)
         except FileNotFoundError:  # the run goes on, or was stopped before its end
             return summarize(RunReader(self.objects, self.plan))
 

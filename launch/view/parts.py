@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.parquet import readable
 
 _FILES = 64  # open parts; of a local store they hold no bytes
 _REMOTE_FILES = 6  # parts of some 64 MiB each, held whole
@@ -44,11 +45,18 @@ class Parts:
             below = f"{folder}/{name}"
             paths = [f"{below}/{n}" for n in self.objects.names(below) if n.endswith(".parquet")]
             for path in paths:
-                file = self._open(path)
-                if file.metadata.num_rows:
-                    batch = next(file.iter_batches(batch_size=1, columns=["system"]))
-                    found.setdefault(str(batch.to_pylist()[0]["system"]), []).append(path)
+                if system := self._system(path):
+                    found.setdefault(system, []).append(path)
         return found
+
+    def _system(self, path: str) -> str:
+        """The system whose rows a part has; empty: it has none."""
+        with readable(path):
+            file = self._open(path)
+            if not file.metadata.num_rows:
+                return ""
+            batch = next(file.iter_batches(batch_size=1, columns=["system"]))
+            return str(batch.to_pylist()[0]["system"])
 
     def _open(self, path: str) -> pq.ParquetFile:
         if path in self._files:
@@ -69,7 +77,7 @@ class Parts:
         """Some columns of all parts; `coded` columns come as dictionaries."""
         tables = []
         for path in paths:
-            with self._lock:
+            with self._lock, readable(path):
                 if coded and self._local:
                     source = Path(self.objects.url) / path
                     file = pq.ParquetFile(source, read_dictionary=list(coded))
@@ -82,14 +90,16 @@ class Parts:
 
     def has_column(self, paths: Sequence[str], name: str) -> bool:
         """Whether the parts have a column."""
-        with self._lock:
-            return bool(paths) and name in self._open(paths[0]).schema_arrow.names
+        if not paths:
+            return False
+        with self._lock, readable(paths[0]):
+            return name in self._open(paths[0]).schema_arrow.names
 
     def roles(self, paths: Sequence[str]) -> list[list[str]]:
         """The roles of every sample's pictures, in the order of positions."""
         found: list[tuple[int, list[str]]] = []
         for path in paths:
-            with self._lock:
+            with self._lock, readable(path):
                 table = self._open(path).read(columns=["position", "images.list.element.role"])
             for row in table.to_pylist():
                 found.append((row["position"], [str(i["role"]) for i in row["images"] or ()]))
@@ -105,7 +115,7 @@ class Parts:
         """Columns of the rows at positions from the first up to the second."""
         found = []
         for path in paths:
-            with self._lock:
+            with self._lock, readable(path):
                 file = self._open(path)
                 known = file.schema_arrow.names
                 names = [n for n in known if n not in but and (not only or n in only)]
@@ -119,7 +129,7 @@ class Parts:
     def row(self, paths: Sequence[str], position: int, column: str) -> Any:
         """One column at one position; None when no part has it."""
         for path in paths:
-            with self._lock:
+            with self._lock, readable(path):
                 file = self._open(path)
                 for group in self._overlap(path, file, (position, position + 1)):
                     for row in self._group(path, file, group, column):

@@ -58,7 +58,8 @@ def changes(dates: Sequence[str], values: Mapping[str, Means]) -> list[tuple[str
 
 def _means(objects: Objects, run: str) -> dict[Key, dict[str, tuple[float, float, float]]]:
     try:
-        table = read_summary(objects.read(RunPlace(run).summary))
+        path = RunPlace(run).summary
+        table = read_summary(objects.read(path), path)
     except (FileNotFoundError, MedgenError):
         return {}  # the night did not come so far, or its run is gone
     found: dict[Key, dict[str, tuple[float, float, float]]] = {}

@@ -265,7 +265,7 @@ def test_rows_of_a_maker_that_cannot_be_read_are_made_anew_once_they_are_moved_a
         ("runs/r-1/control/0001.json: not an order", ""),
         ("runs/r-1/tables.json: not a note on tables", "`medgen report` writes it again"),
         ("runs/r-1/report/index.md is not the object that was written", "`medgen report` writes"),
-        ("runs/r-1/status.json: not readable", ""),
+        ("runs/r-1/status.json: not readable", "starting the run again"),
         ("nightly/n/nights/2026-01-01.json: not a record", ""),
         ("answer/k: sample ids are not the benchmark's", ""),
         ("a sentinel table is not of version 3", ""),

@@ -11,9 +11,10 @@ from commands import medgen
 from fakes import Lines
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
-from medgen.engine.run.folder import RunFolder
+from medgen.engine.run.folder import RunFolder, find_run
 from medgen.engine.run.repair import cure
 from medgen.engine.store.connect import connect
+from medgen.launch.cli import main
 from medgen.launch.housekeeping.verifying import Proof, verify
 
 
@@ -188,3 +189,42 @@ def test_a_report_writes_what_is_damaged_of_it_again(store: Path) -> None:
     assert medgen("report", "--no-pages", "--store", str(store)).returncode == 0
     assert prove(store).damages == ()
     assert [path.read_bytes() for path in harmed] == whole
+
+
+COMMANDS = (("status",), ("logs", "finished"), ("list", "runs"), ("gc", "--dry-run"), ("view",))
+
+
+@pytest.mark.parametrize("kind", ["events/*", "status.json", "summary.parquet", "tables/*/*/*"])
+def test_what_is_damaged_ends_no_command_in_a_fault_of_ours(
+    store: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (store / "runs" / run_of(store)).glob(kind):
+        path.write_bytes(flipped(path.read_bytes(), 0.5)[:-200])
+    for command in COMMANDS:
+        more = ["--bundle", str(tmp_path / "pages")] if command == ("view",) else []
+        with pytest.raises(SystemExit) as ended:
+            main([*command, *more, "--store", str(store)])
+        said = capsys.readouterr()
+        assert ended.value.code in (0, 6), (command, said.err)
+        assert "Traceback" not in said.err
+    (name,) = {run_of(store)}
+    assert find_run(connect(str(store)), None) == name
+
+
+def test_a_run_of_which_nothing_is_known_is_not_the_last_one(store: Path) -> None:
+    run = run_of(store)
+    shutil.copytree(store / "runs" / run, store / "runs" / "z-other")
+    (store / "runs" / "z-other" / "status.json").write_bytes(b"{")
+    assert find_run(connect(str(store)), None) == run
+
+
+def test_damaged_lines_of_a_log_are_passed_over_and_said(
+    store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = RunFolder(connect(str(store)), run_of(store))
+    (log,) = (store / "runs" / run_of(store) / "events").iterdir()
+    count = len(folder.events())
+    log.write_bytes(log.read_bytes().replace(b'"event": "opened"', b'"event": \xff"opened"'))
+    left = folder.events()
+    assert 0 < len(left) < count
+    assert caplog.text.count("a line of a log is damaged") == count - len(left)
