@@ -9,6 +9,7 @@ from typing import Any
 
 from ray.util import metrics
 
+from medgen.engine.beside import read_beside
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.events import Event
 from medgen.engine.run.pool import Receipt
@@ -17,21 +18,7 @@ from medgen.engine.run.survey import Todo
 SECONDS = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 300, 600, 1800)  # a shard is 30-60 s
 
 # name -> (kind, tags, what it says)
-METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
-    "medgen_rows_total": ("counter", ("run", "stage", "status"), "Rows committed"),
-    "medgen_tokens_total": (
-        "counter",
-        ("run", "stage", "kind"),
-        "Prompt, completion, cached tokens",
-    ),
-    "medgen_bytes_total": ("counter", ("run", "stage"), "Bytes committed"),
-    "medgen_cost_usd_total": ("counter", ("run", "stage"), "What hosted models charged, in USD"),
-    "medgen_trouble_total": ("counter", ("run", "stage", "what"), "Units that did not finish"),
-    "medgen_shard_seconds": ("histogram", ("run", "stage"), "Seconds that a shard took"),
-    "medgen_queue_depth": ("gauge", ("run", "stage"), "Shards that are not committed yet"),
-    "medgen_workers": ("gauge", ("run", "stage"), "Workers asked for"),
-    "medgen_cache_hit_ratio": ("gauge", ("run", "stage"), "Prompt tokens that the cache had"),
-}
+METRICS = read_beside(__package__, "telemetry.yaml", dict[str, tuple[str, tuple[str, ...], str]])
 
 
 class Telemetry:

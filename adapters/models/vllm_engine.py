@@ -9,12 +9,14 @@ import asyncio
 import atexit
 import gc
 import itertools
+import json
 import logging
 import os
 import time
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.images.content import unusable
@@ -23,6 +25,7 @@ from medgen.adapters.models.engine_guard import guard_engines
 from medgen.adapters.models.settings import Lora, Template, VLLMExecution, present_fields
 from medgen.adapters.models.vllm_prompts import Prompts
 from medgen.adapters.provenance import versions, weights
+from medgen.engine.beside import read_beside
 from medgen.engine.chat.messages import ChatReply, ChatRequest, ReplyStatus, Sampling, Token
 from medgen.engine.data import Usage
 from medgen.engine.errors import AdapterError, ConfigError, EngineDied, ImageError
@@ -34,9 +37,6 @@ if TYPE_CHECKING:
     from vllm.outputs import CompletionOutput, RequestOutput
     from vllm.sampling_params import SamplingParams
     from vllm.v1.engine.async_llm import AsyncLLM
-
-import json
-from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -398,20 +398,7 @@ def _tokens(made: "CompletionOutput") -> tuple[Token, ...]:
     )
 
 
-ADVICE: Mapping[str, str] = {
-    "LlavaQwen2ForCausalLM": (
-        "use the build on Qwen2.5-VL (HuatuoGPT-Vision-7B-Qwen2.5VL), or the -hf conversion"
-    ),
-    "LlavaMistralForCausalLM": (
-        "convert the weights with convert_llava_weights_to_hf.py of transformers, then name the "
-        "folder it wrote"
-    ),
-    "LlavaLlamaForCausalLM": (
-        "convert the weights with convert_llava_weights_to_hf.py of transformers, then name the "
-        "folder it wrote"
-    ),
-    "MllamaForConditionalGeneration": "removed from vLLM; choose a newer family",
-}
+ADVICE = read_beside(__package__, "vllm_engine.yaml", dict[str, str])
 
 
 def architectures(model: str) -> tuple[str, ...]:

@@ -12,24 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from medgen.conf.arithmetic import GIB, SizeConf
+from medgen.engine.beside import read_beside
 from medgen.engine.errors import ConfigError
 
 _LONGEST = 4_000_000  # characters of a file
 _MOST_LAYERS, _MOST_EXPERTS = 2_000, 4_096  # beyond these a file is no model's
-# Spellings of one number, the usual one first.
-_NAMES: Mapping[str, tuple[str, ...]] = {
-    "layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers"),
-    "heads": ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads"),
-    "kv_heads": ("num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num"),
-    "hidden": ("hidden_size", "n_embd", "d_model", "dim", "model_dim"),
-    "head_size": ("head_dim", "kv_channels", "attention_head_dim", "d_kv"),
-    "inner": ("intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim", "d_ff", "mlp_dim"),
-    "vocabulary": ("vocab_size", "padded_vocab_size"),
-    "positions": ("max_position_embeddings", "n_positions", "seq_length", "max_seq_len"),
-    "experts": ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"),
-    "chosen": ("num_experts_per_tok", "moe_topk", "num_experts_per_token", "moe_top_k"),
-    "expert_inner": ("moe_intermediate_size", "expert_ffn_hidden_size"),
-}
+_NAMES = read_beside(__package__, "config_json.yaml", dict[str, tuple[str, ...]])
 _TEXT_PARTS = (
     *("text_config", "llm_config", "language_config", "thinker_config", "talker_config"),
     *("lm_config", "text_model_config", "decoder", "language_model", "llm", "decoder_config"),
@@ -333,42 +321,31 @@ def _count(
     """How many numbers the model holds, and how that is known."""
     layers, experts = _layers(text) or 0, _number(text, "experts") or 0
     if layers <= _MOST_LAYERS and experts <= _MOST_EXPERTS:
-        if found := _built(body, architecture):
+        if architecture and (found := _built(body, architecture)):
             return found, "counted on the class of transformers, without weights"
         inner = {k: v for k, v in text.items() if k != "architectures"}
-        own = _TEXT_CLASS.get(str(text.get("model_type")), "")
-        if text.get("model_type") != body.get("model_type") and (found := _built(inner, own)):
-            return found + _vision(
-                given
-            ), "language model counted on its class, the rest by formula"
+        if text.get("model_type") != body.get("model_type") and (found := _built(inner)):
+            counted = "language model counted on its class, the rest by formula"
+            return found + _vision(given), counted
     return _by_formula(given, text), "by formula"
 
 
-# Language models that stand inside of others, whose class transformers does not have.
-_TEXT_CLASS = {
-    "qwen2": "Qwen2ForCausalLM",
-    "qwen3": "Qwen3ForCausalLM",
-    "qwen3_moe": "Qwen3MoeForCausalLM",
-    "llama": "LlamaForCausalLM",
-    "mistral": "MistralForCausalLM",
-    "mixtral": "MixtralForCausalLM",
-    "phi3": "Phi3ForCausalLM",
-    "gemma2": "Gemma2ForCausalLM",
-    "deepseek_v3": "DeepseekV3ForCausalLM",
-    "gpt_oss": "GptOssForCausalLM",
-}
+def _built(config: Mapping[str, Any], architecture: str = "") -> int | None:
+    """The numbers of a class that is made without memory; None where that cannot be done.
 
-
-def _built(config: Mapping[str, Any], architecture: str) -> int | None:
-    """The numbers of a class that is made without memory; None where that cannot be done."""
+    Without an `architecture` it is the language model that transformers has for the type.
+    """
     with suppress(Exception):  # as for `_normal`
         _refuse_giants(config)
         import torch
         import transformers
+        from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+        model_type = str(config["model_type"])
         known = {k: v for k, v in config.items() if k not in ("auto_map", "quantization_config")}
-        made = transformers.CONFIG_MAPPING[str(config["model_type"])].from_dict(known)
-        kind = getattr(transformers, architecture)
+        made = transformers.CONFIG_MAPPING[model_type].from_dict(known)
+        named = architecture or MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[model_type]
+        kind = getattr(transformers, named)
         with torch.device("meta"):
             model = kind._from_config(made)
         return int(sum(p.numel() for p in model.parameters()))

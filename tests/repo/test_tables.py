@@ -9,7 +9,7 @@ from medgen.engine import environment
 from medgen.engine.beside import read_beside
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("engine", "adapters", "metrics")
+FOLDERS = ("engine", "actors", "adapters", "metrics", "launch/setup")
 
 
 def test_every_table_has_the_name_of_the_module_that_reads_it() -> None:
