@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from medgen.engine.codec import decode, encode, fingerprint
+from medgen.engine.codec import decode, fingerprint, with_seal
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import RunPlace
 
@@ -44,7 +44,7 @@ def predicted(reader: RunReader, system: str) -> str:
 def keep_set_note(reader: RunReader, note: SetNote) -> None:
     """Leave a note beside the run, in place of the last one on the same encoder."""
     place = RunPlace(reader.plan.run_id).encoder(fingerprint(note.passport))
-    reader.objects.replace(place, encode(note))
+    reader.objects.replace(place, with_seal(note))
 
 
 def stored_set_rows(reader: RunReader) -> Iterator[SetRow]:

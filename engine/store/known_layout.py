@@ -45,7 +45,7 @@ def carries_seal(path: str) -> bool:
     """Whether an object is JSON with its own sha256 in it."""
     top, *parts = path.split("/")
     if top == RUNS:
-        return parts[1:] in _SEALED or (parts[1:2] == ["control"] and path.endswith(".json"))
+        return parts[1:] in _SEALED or parts[1:2] in (["control"], ["sets"])
     if top == BENCHMARKS:
         return parts[1:] in (["manifest.json"], ["tables", "samples.json"])
     return top == "sentinels" or is_identity(parts[-1])
@@ -54,7 +54,7 @@ def carries_seal(path: str) -> bool:
 def is_written_once(path: str) -> bool:
     """Whether an object of a run's folder never changes, and carries no checksum itself."""
     _, _, *parts = path.split("/")
-    return parts == ["config.yaml"] or parts[:1] in (["identities"], ["sets"])
+    return parts == ["config.yaml"] or parts[:1] == ["identities"]
 
 
 def is_published(path: str) -> bool:

@@ -31,6 +31,8 @@ def missing(objects: Objects, plan: Plan, paths: Collection[str]) -> Iterator[Da
     wanted = [BenchmarkPlace(plan.benchmark).order, *_own(place, status, paths)]
     with contextlib.suppress(CorruptError):  # told of as a note
         wanted += note_on(objects, plan.run_id).logs
+    if place.tables_whole in paths:  # the table of samples is written before
+        wanted.append(BenchmarkPlace(plan.benchmark).samples_whole)
     yield from (_gone(path) for path in wanted if path not in paths)
     yield from _parts_too_many(objects, plan, paths)
     rows = _rows(paths)
@@ -95,9 +97,6 @@ def _parts_too_many(objects: Objects, plan: Plan, paths: Collection[str]) -> Ite
         (run.tables, run.tables_whole),
     ):
         below = {path for path in paths if path.startswith(f"{folder}/")}
-        if below and note not in paths:
-            yield _gone(note)
-            continue
         with contextlib.suppress(CorruptError):  # told of as a note
             named = {part for parts in table_parts(objects, note).values() for part in parts}
             whole = {part.rpartition("/")[0] for part in named}

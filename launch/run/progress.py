@@ -20,7 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from medgen.engine.codec import encode
+from medgen.engine.codec import with_seal
 from medgen.engine.errors import MedgenError
 from medgen.engine.plan.graph import stages_of
 from medgen.engine.plan.plan import Plan
@@ -259,7 +259,7 @@ class Recorder:
             # Else a long run would write all of it again and again.
             if len(self._lines) >= LOG_CHUNK:
                 self._chunk, self._lines = self._chunk + 1, []
-        self.uploads.put(self.folder.place.status, encode(self.status))
+        self.uploads.put(self.folder.place.status, with_seal(self.status))
         if changes:
             self.uploads.flush()
 

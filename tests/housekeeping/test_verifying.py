@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 import yaml
 from commands import medgen
-from fakes import Lines
+from fakes import Lines, plan
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.run.folder import RunFolder, find_run
+from medgen.engine.run.reader import RunReader
 from medgen.engine.run.repair import cure
+from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.launch.cli import main
 from medgen.launch.housekeeping.verifying import Proof, verify
+from medgen.launch.run.progress import Recorder
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +231,13 @@ def test_damaged_lines_of_a_log_are_passed_over_and_said(
     left = folder.events()
     assert 0 < len(left) < count
     assert caplog.text.count("a line of a log is damaged") == count - len(left)
+
+
+def test_a_run_that_was_only_begun_is_proven_too(tmp_path: Path) -> None:
+    objects = connect(str(tmp_path))
+    work = plan(objects, count=6, shard_size=3)
+    folder = RunFolder(objects, work.run_id)
+    folder.save_plan(work, "name: it\n")
+    recorder = Recorder(folder, work, survey(RunReader(objects, work)), "driver")
+    recorder.publish(status="cancelled")
+    assert [damage.why for damage in prove(tmp_path).damages] == []
