@@ -196,7 +196,7 @@ def with_units(text: str) -> str:
     return _JOINED.sub(" ", _SIGN_GAP.sub("", text))
 
 
-def unhyphenated(text: str) -> str:
+def without_hyphens(text: str) -> str:
     """A text of the same length, in lower case: `x-ray` is `x ray`."""
     return _HYPHEN.sub(" ", text)
 
@@ -227,7 +227,7 @@ def _make_canonical(text: str) -> str:
     words = _SIGN.sub(lambda m: "-" if m[1] == "-" else "", _BRACED.sub(r"^\1", words))
     words = _TEN.sub(lambda m: _number_of("1", m[1]), _NUMBER.sub(_number, words))
     words = _RELATION.sub(lambda m: m[1] or m[2], _TIMES.sub("\u00d7", words))
-    return unhyphenated(_without_edges(_UNIT_GAP.sub("", words)))
+    return without_hyphens(_without_edges(_UNIT_GAP.sub("", words)))
 
 
 # Options are read again for every reply, and a short answer is the same one for many samples.

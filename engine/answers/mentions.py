@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from medgen.engine.answers.forms import unhyphenated
+from medgen.engine.answers.forms import without_hyphens
 from medgen.engine.answers.naming import as_written, own_words
 from medgen.engine.answers.options import Option, Options
 from medgen.engine.answers.phrases import NEAR, PAREN, PLURAL
@@ -32,8 +32,8 @@ class Mentions:
         }
         in_digits = other_numerals({option: words for words, option in spellings.items()})
         spellings = {**in_digits, **options.yes_and_no, **spellings}
-        spellings = {unhyphenated(words): o for words, o in spellings.items()}
-        self._even = unhyphenated(self.lower)
+        spellings = {without_hyphens(words): o for words, o in spellings.items()}
+        self._even = without_hyphens(self.lower)
         self._written = {words: as_written(o) for words, o in spellings.items()}
         self._spellings = sorted(spellings.items(), key=lambda kv: -len(kv[0]))
 

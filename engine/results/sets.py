@@ -22,7 +22,7 @@ class SetRow:
     left_out: int  # without two pictures that can be decoded
     random_weights: bool
     encoder: str
-    made_from: str  # the predictions, as `predicted` names them
+    made_from: str  # the predictions, as `prediction_digest` names them
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class SetNote:
     rows: tuple[SetRow, ...]
 
 
-def predicted(reader: RunReader, system: str) -> str:
+def prediction_digest(reader: RunReader, system: str) -> str:
     """Names all predictions of a system that are there by what they hold."""
     nodes = reader.plan.predictions(system)
     return fingerprint(
@@ -58,5 +58,5 @@ def stored_set_rows(reader: RunReader) -> Iterator[SetRow]:
         path = place.encoder(name.removesuffix(".json"))
         note = decode(SetNote, reader.objects.read(path), f"{path}: not a note on sets")
         for row in note.rows:
-            if row.system in systems and row.made_from == predicted(reader, row.system):
+            if row.system in systems and row.made_from == prediction_digest(reader, row.system):
                 yield row

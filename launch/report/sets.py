@@ -7,7 +7,7 @@ from medgen.engine.codec import fingerprint
 from medgen.engine.data import Prediction, Sample
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.plan import System
-from medgen.engine.results.sets import SetNote, SetRow, keep_set_note, predicted
+from medgen.engine.results.sets import SetNote, SetRow, keep_set_note, prediction_digest
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.shards import Stage
 from medgen.metrics.image.sets import SetFeatures, SetState, from_table
@@ -40,7 +40,7 @@ def _row(reader: RunReader, system: System, state: SetState, passport: Mapping[s
         left_out=state.left_out,
         random_weights=bool(passport.get("random_weights")),
         encoder=str(passport.get("model", "")),
-        made_from=predicted(reader, system.name),
+        made_from=prediction_digest(reader, system.name),
     )
 
 

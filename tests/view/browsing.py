@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 
 from benchmarks.made_run import MadeRun
-from medgen.engine.results.sets import SetNote, SetRow, keep_set_note, predicted
+from medgen.engine.results.sets import SetNote, SetRow, keep_set_note, prediction_digest
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
 from medgen.launch.view.bundle import write_bundle
@@ -46,7 +46,13 @@ def keep_distances(data: StoredRun) -> None:
     reader = RunReader(data.objects, data.plan)
     rows = tuple(
         SetRow(
-            s.name, {"fid": 1.5 * n, "kid": n / 100}, 40, 2, False, "enc", predicted(reader, s.name)
+            s.name,
+            {"fid": 1.5 * n, "kid": n / 100},
+            40,
+            2,
+            False,
+            "enc",
+            prediction_digest(reader, s.name),
         )
         for n, s in enumerate(data.systems)
     )

@@ -16,7 +16,7 @@ from view.browsing import HOSTILE, small, stored
 
 from benchmarks.made_run import NAMES
 from medgen.engine.results.certainty import Field, pair_words, samples_needed, standing
-from medgen.engine.results.sets import SetNote, SetRow, keep_set_note, predicted
+from medgen.engine.results.sets import SetNote, SetRow, keep_set_note, prediction_digest
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
 from medgen.launch.view import numbers, provenance, scripts
@@ -398,7 +398,7 @@ def test_distances_of_whole_sets_stand_on_the_page_of_metrics(tmp_path: Path) ->
     far, near, none = (s.name for s in data.systems[:3])
     found = {far: {"fid": 12.345, "kid": 0.25}, near: {"fid": 3.21, "kid": -1.5e-05}, none: None}
     rows = [
-        SetRow(name, values, 40, 2, False, f"enc{HOSTILE}", predicted(reader, name))
+        SetRow(name, values, 40, 2, False, f"enc{HOSTILE}", prediction_digest(reader, name))
         for name, values in found.items()
     ]
     stale = SetRow(data.systems[3].name, {"fid": 777.0, "kid": 1.0}, 1, 0, False, "enc", "older")
