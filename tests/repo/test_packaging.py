@@ -115,9 +115,9 @@ def test_the_wheel_holds_one_name_with_configuration_and_templates(tmp_path: Pat
     tops = {name.partition("/")[0] for name in inside}
     assert {top for top in tops if not top.startswith("medgen_engine-")} == {"medgen"}
     pages = [file for file in (ROOT / "launch/view/static").iterdir() if file.is_file()]
-    data = [*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "launch").rglob("*.j2"), *pages]
+    data = [*(ROOT / "launch").rglob("*.j2"), *pages]
     data += (ROOT / "adapters/trained/weights").iterdir()
-    code = [file for folder in OURS for file in (ROOT / folder).rglob("*.py")]
+    code = [f for o in OURS for kind in ("*.py", "*.yaml") for f in (ROOT / o).rglob(kind)]
     wanted = {f"medgen/{file.relative_to(ROOT).as_posix()}" for file in data + code}
     assert len(wanted) > 200
     assert {name for name in inside if name.startswith("medgen/")} == wanted | {

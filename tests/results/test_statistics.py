@@ -19,7 +19,8 @@ def floats(values):
 
 @pytest.mark.parametrize("case", GOLDENS["bootstrap_ci"], ids=lambda c: c["name"])
 def test_bootstrap_gives_the_golden_intervals(case):
-    found = st.bootstrap_mean(st.finite(float(v) for v in case["values"]))
+    values = np.array([float(v) for v in case["values"]])
+    found = st.bootstrap_mean(values[np.isfinite(values)])
     want = case["value"]
     if want["mean"] is None:
         assert (found.mean, found.low, found.high, found.method) == (None, None, None, "none")
