@@ -34,6 +34,10 @@ _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # of file systems without
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _LINKS = "Does this file system make hard links, which a store needs? Name another directory"
 _AZURE = frozenset({"az", "abfs", "abfss", "adl", "wasb", "wasbs"})
+_DANGLING = "something of that name is there that cannot be read, perhaps a link to nothing"
+# Another's object may be removed between the attempt that it refuses and the look at it: whether
+# that was the last attempt.
+_LEFT_AGAIN = (*(False,) * 9, True)
 _MISREAD = re.compile(r"[?#\\\x00-\x1f]")
 
 
@@ -182,9 +186,8 @@ class PosixObjects:
         with explain("write", str(target)):
             temporary = self._temporary(target, data)
             try:
-                os.link(temporary, target)
-            except FileExistsError:
-                return target.samefile(temporary) or target.read_bytes() == data
+                if not _link(temporary, target):
+                    return False
             except OSError as err:
                 if err.errno in _NO_LINKS:
                     raise StoreError(f"cannot write {target}: {err.strerror}. {_LINKS}") from err
@@ -276,6 +279,27 @@ class PosixObjects:
             target.unlink(missing_ok=True)
 
 
+def _link(whole: Path, target: Path) -> bool:
+    """Give a file its name; False when another file with other bytes has it.
+
+    Raises:
+        StoreError: something has the name, and it cannot be looked at.
+        OSError: as `os.link` does.
+    """
+    for last in _LEFT_AGAIN:
+        try:
+            os.link(whole, target)
+        except FileExistsError:
+            try:
+                return target.samefile(whole) or target.read_bytes() == whole.read_bytes()
+            except FileNotFoundError as err:
+                if last:
+                    raise StoreError(f"cannot write {target}: {_DANGLING}") from err
+        else:
+            return True
+    raise AssertionError  # the last attempt has ended it
+
+
 def _raise_unless_gone(err: OSError) -> None:
     if not isinstance(err, (FileNotFoundError, NotADirectoryError)):
         raise err
@@ -349,13 +373,16 @@ class RemoteObjects:
     def create(self, path: str, data: bytes) -> bool:
         """See `Objects.create`; after any error the object is read back, which may be ours."""
         full, where = self._path(path), f"{self.url}/{path}"
-        try:
-            self.fs.pipe_file(full, data, mode="create")
-        except Exception as err:
-            stored = self._standing(full, where)
-            if stored is None:
-                raise refusal("write", where, err) from err
-            return stored == data
+        for last in _LEFT_AGAIN:
+            try:
+                self.fs.pipe_file(full, data, mode="create")
+                break
+            except Exception as err:
+                stored = self._standing(full, where)
+                if stored is not None:
+                    return stored == data
+                if last or not isinstance(err, FileExistsError):
+                    raise refusal("write", where, err) from err
         return True
 
     def _standing(self, full: str, where: str) -> bytes | None:

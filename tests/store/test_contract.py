@@ -6,6 +6,7 @@
 import threading
 import unicodedata
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -169,6 +170,22 @@ def test_of_many_writers_one_creates(contract_url: str, mib: int) -> None:
         assert len(won) == 1
         stored = connect(contract_url).read(f"race/{turn}")
         assert stored == f"{won[0]}".encode().ljust(1 + mib * 2**20)
+
+
+def test_a_name_that_others_leave_and_take_again_is_had_or_is_not(contract_url: str) -> None:
+    start = threading.Barrier(4)
+
+    def come_and_go(number: int) -> int:
+        mine, had = connect(contract_url), 0
+        start.wait()
+        for _ in range(40):
+            if mine.create("claims/1", f"{number}".encode()):
+                had += 1
+                mine.remove("claims/1")
+        return had
+
+    with ThreadPoolExecutor(4) as writers:
+        assert sum(writers.map(come_and_go, range(4))) >= 40
 
 
 def test_below_an_object_is_nothing(contract_url: str) -> None:

@@ -1,5 +1,6 @@
 """Laws of every kind of store, and of sealed tables."""
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -168,3 +169,26 @@ def test_a_commit_reaches_the_disk_with_the_names_above_it(
 def test_a_place_that_takes_no_folders_is_refused_in_a_sentence() -> None:
     with pytest.raises(StoreError, match=r"cannot make the folder /proc/nowhere/a; name another"):
         connect("/proc/nowhere").create("a/b", b"rows")
+
+
+def test_a_name_that_is_left_between_refusal_and_look_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, refused = os.link, [1, 2, 3]
+
+    def late(source: Path, target: Path) -> None:
+        if refused and refused.pop():
+            raise FileExistsError(errno.EEXIST, "File exists", str(target))
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+    objects = connect(str(tmp_path))
+    assert objects.create("claims/1", b"mine")
+    assert objects.read("claims/1") == b"mine"
+    assert objects.names("claims") == ["1"]
+
+
+def test_a_name_that_is_a_link_to_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StoreError, match="perhaps a link to nothing"):
+        connect(str(tmp_path)).create("a", b"mine")
