@@ -40,8 +40,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put quick tests first, and keep those that need a GPU from machines without one."""
     absent = pytest.mark.skip(reason="no NVIDIA device on this machine")
+    kinds = (f"ignore::{kind}" for kind in ("DeprecationWarning", "FutureWarning", "UserWarning"))
+    # What vLLM and its libraries find old-fashioned in each other is not ours to mend.
+    old_fashioned = pytest.mark.filterwarnings(*kinds)
     for item in items:
         tiers.mark(item)
+        if item.get_closest_marker("vllm"):
+            item.add_marker(old_fashioned)
         if item.get_closest_marker("gpu") and not Path("/dev/nvidiactl").exists():
             item.add_marker(absent)
     items.sort(key=_rank)

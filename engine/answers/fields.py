@@ -68,7 +68,7 @@ def _python_of(text: str) -> Any:
     """An object as Python writes it, in pairs as JSON's are; None when it is none."""
     try:
         found = ast.literal_eval(parse_expression(text.lstrip(" \t")))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
     return [*found.items()] if isinstance(found, dict) else found
 

@@ -25,9 +25,6 @@ from medgen.engine.plan.identity import Spec
 pytestmark = [
     pytest.mark.vllm,
     pytest.mark.slow,
-    # What vLLM's own libraries find old-fashioned in each other is not ours to mend.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 
 SHORT = AnswerStyle(sampling=Sampling(max_tokens=24))

@@ -20,8 +20,6 @@ from medgen.engine.settings import read
 pytestmark = [
     pytest.mark.vllm,  # importing it takes its time
     pytest.mark.slow,
-    # What vLLM and its libraries find old-fashioned in each other is not ours to mend.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
 
 
