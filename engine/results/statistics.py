@@ -9,7 +9,7 @@ a summary needs only SciPy's special functions.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -394,8 +394,10 @@ def rank_biserial(differences: Floats) -> float | None:
     return float(np.sum(ranks * np.sign(moved)) / np.sum(ranks))
 
 
-def binomial_interval(hits: int, trials: int) -> tuple[float, float]:
-    """Exact (Clopper-Pearson) 95 % interval of a proportion.
+def binomial_interval(
+    hits: int, trials: int, method: Literal["exact", "wilson"] = "exact"
+) -> tuple[float, float]:
+    """95 % interval of a proportion: exact (Clopper-Pearson), or Wilson's (JASA 1927, 22:209).
 
     >>> low, high = binomial_interval(4, 1000)
     >>> round(100 * low, 1), round(100 * high, 1)
@@ -403,7 +405,7 @@ def binomial_interval(hits: int, trials: int) -> tuple[float, float]:
     """
     from scipy.stats import binomtest
 
-    interval = binomtest(hits, trials).proportion_ci(confidence_level=0.95, method="exact")
+    interval = binomtest(hits, trials).proportion_ci(confidence_level=0.95, method=method)
     return float(interval.low), float(interval.high)
 
 

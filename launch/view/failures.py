@@ -8,13 +8,13 @@ from math import sqrt
 
 import numpy as np
 
+from medgen.engine.results.statistics import binomial_interval
 from medgen.launch.report.escaping import shorten, visible
 from medgen.launch.view import numbers
 from medgen.launch.view.board import Axis
 from medgen.launch.view.certain import headline
 from medgen.launch.view.data import Row, StoredRun, SystemEntry, value_key, value_title
 
-_Z = 1.959963984540054
 _CAUSES = 40
 _EXAMPLES = 4
 _PLACES = 8
@@ -127,7 +127,7 @@ def gatherings(
         failed[codes[one.position]] += 1
     rate = float(failed.sum() / owed.sum()) if owed.sum() else 0.0
     known = [i for i in range(len(words)) if owed[i]]
-    ends = {i: wilson(int(failed[i]), int(owed[i])) for i in known}
+    ends = {i: binomial_interval(int(failed[i]), int(owed[i]), "wilson") for i in known}
     axis = Axis(0.0, max([100 * high for _, high in ends.values()] + [100 * rate, 0.1]))
     made = [
         Gathering(
@@ -139,16 +139,6 @@ def gatherings(
     ]  # fmt: skip
     made.sort(key=lambda g: -g.failed / g.owed)
     return made[:_PLACES], axis, rate
-
-
-def wilson(hits: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a proportion (Wilson, JASA 1927, 22:209)."""
-    if not trials:
-        return 0.0, 0.0
-    p, z2 = hits / trials, _Z**2
-    middle = (p + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = _Z * sqrt(p * (1 - p) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def general(message: str) -> str:

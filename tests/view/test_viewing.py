@@ -17,12 +17,13 @@ from view.browsing import HOSTILE, small, stored
 from benchmarks.made_run import NAMES
 from medgen.engine.results.certainty import Field, pair_words, samples_needed, standing
 from medgen.engine.results.sets import SetNote, SetRow, keep_set_note, prediction_digest
+from medgen.engine.results.statistics import binomial_interval
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
 from medgen.launch.view import numbers, provenance, scripts
 from medgen.launch.view.bundle import write_bundle
 from medgen.launch.view.data import StoredRun
-from medgen.launch.view.failures import general, wilson
+from medgen.launch.view.failures import general
 from medgen.launch.view.runs import run_lines
 from medgen.launch.view.sayings import sayings
 from medgen.launch.view.serving import COOKIE, Viewer
@@ -231,7 +232,7 @@ def test_messages_that_differ_in_particulars_are_one_cause() -> None:
         "file /x/y/z/w.png is truncated (9,876 bytes)"
     )
     assert general("refused") != general("timeout")
-    low, high = wilson(5, 100)
+    low, high = binomial_interval(5, 100, "wilson")
     assert 0.02 < low < 0.05 < high < 0.12
 
 
