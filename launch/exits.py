@@ -7,6 +7,7 @@ INCOMPLETE = 3  # some rows are not ok beyond the allowed share
 REGRESSION = 4
 INCONCLUSIVE = 5
 INTERRUPTED = 130
+TERMINATED = 143
 PREFLIGHT = 6  # the plan cannot fit, or the store cannot be used
 
 

@@ -23,7 +23,6 @@ _SILENCE_S = 300.0  # a driver publishes three times a minute at least
 _QUIET_S = 25.0  # after which a driver's silence is said: with two looks, half a minute
 _DOUBT_S = 10.0  # of a driver's silence, before it is asked whether it lives
 _ENDING_S = 30.0  # from the end of the log to Ray's word that the job is over
-_SIGTERM_CODE = 143
 
 
 # What kinds of events are called; others keep the name that they have in the log.
@@ -177,7 +176,7 @@ class Follower:
         if status is not None and status.job == self.job and status.exit_code is not None:
             return status.exit_code
         if state == "STOPPED":
-            return _SIGTERM_CODE
+            return exits.TERMINATED
         return exits.INTERNAL if driver is None else driver
 
     def _follow_store(self) -> int:

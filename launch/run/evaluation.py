@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import socket
 import time
 import uuid
@@ -186,19 +187,38 @@ def _events_of_replays(reader: RunReader) -> Iterator[Event]:
 
 @contextlib.contextmanager
 def _record_failure(recorder: Recorder, discreet: bool) -> Iterator[None]:
-    """Leave in the run's status why its driver ended without an ending."""
+    """Leave in the run's status why its driver ended without an ending.
+
+    Raises:
+        SystemExit: with 128 + the signal's number, where one ended it.
+    """
     try:
         yield
     except BaseException as err:
+        code = _code_of_signal(err)
         with contextlib.suppress(StoreError):  # the error above is what is to be said
-            publish_broken(recorder, err, discreet)
+            if code is None:
+                publish_broken(recorder, err, discreet)
+            else:
+                recorder.publish(status="cancelled", exit_code=code)
+        if code == exits.TERMINATED:
+            raise SystemExit(code) from err
         raise
+
+
+def _code_of_signal(err: BaseException) -> int | None:
+    """The exit code of a driver that a signal ended; None where it was none."""
+    if isinstance(err, KeyboardInterrupt):
+        return exits.INTERRUPTED
+    # While Ray starts, nothing of ours listens: Ray's own handler exits with the bare number.
+    terminated = isinstance(err, SystemExit) and err.code == signal.SIGTERM
+    return exits.TERMINATED if terminated else None
 
 
 def publish_broken(recorder: Recorder, err: BaseException, discreet: bool) -> None:
     """Leave behind what ended the driver itself."""
     told = trouble(err).withheld() if discreet else trouble(err)
-    code = 130 if isinstance(err, KeyboardInterrupt) else code_of(err) or exits.INTERNAL
+    code = code_of(err) or exits.INTERNAL
     if isinstance(err, Exception):
         recorder(Event("trouble", "", details={"what": "driver", **told.details()}))
     recorder.publish(status="error", reason=told.error, exit_code=code)

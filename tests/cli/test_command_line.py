@@ -187,6 +187,40 @@ def test_a_signal_drains_and_the_next_run_finishes(
     assert medgen("run", "-c", config, "--store", store).returncode == 0
 
 
+# Ray takes SIGTERM while it starts, and exits with its bare number.
+STARTING = """
+import os, signal, sys
+from medgen.launch import compose
+
+def opening(*_):
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
+    os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+    raise AssertionError("the signal was not heard")
+
+compose.open_pool = opening
+from medgen.launch.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_machines_are_made_ready_cancels_the_run(
+    store: str, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    config = written(tmp_path)
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    done = subprocess.run(
+        [sys.executable, "-c", STARTING, "run", "-c", config, "--store", store],
+        env={**os.environ, "PYTHONPATH": path, "SIGNAL": str(int(number))},
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    (line,) = medgen("status", "--store", store, "--json").lines()
+    assert (line["status"], line["exit_code"]) == ("cancelled", code)
+    assert medgen("run", "-c", config, "--store", store).returncode == 0
+
+
 @pytest.fixture(scope="module")
 def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The miniature benchmark in every layout, as `medgen build` made it."""
