@@ -111,3 +111,13 @@ def first_names(paths: Iterable[str], folder: str) -> set[str]:
     """The names directly under a folder, of paths that may be deep below it."""
     begin = f"{folder}/"
     return {path[len(begin) :].partition("/")[0] for path in paths if path.startswith(begin)}
+
+
+def is_below(path: str, folders: Iterable[str]) -> bool:
+    """Whether a path is one of these, or below one."""
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+
+def stage_below(path: str) -> tuple[str, str] | None:
+    """Of what stage something is that is removed: an object, a key's folder, or all of a stage."""
+    return stage_and_key(f"{path}/")

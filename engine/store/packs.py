@@ -21,12 +21,14 @@ from medgen.engine.store.pack_layout import (
     PACKS,
     PackPlace,
     first_names,
+    is_below,
     is_packed,
     keys_bytes,
     keys_of,
     pack_folder,
     pack_name,
     stage_and_key,
+    stage_below,
 )
 from medgen.engine.store.packing import Entry, entries_of, pack
 
@@ -241,7 +243,7 @@ class PackedObjects:
         if stages != STAGES:
             return []
         if not rest:
-            for stage in self.inner.names(PACKS):
+            for stage in {*self.inner.names(PACKS), *(place.stage for place in self._packs)}:
                 self.look(stage)
             return [path for paths in self._below.values() for path in paths]
         stage, _, below = rest.partition("/")
@@ -279,6 +281,10 @@ class PackedObjects:
         if seen is not None and whole in seen:
             return [place for place in self._keys if place.stage == stage]
         places = [PackPlace(stage, name) for name in self.inner.names(pack_folder(stage))]
+        for gone in [p for p in self._packs if p.stage == stage and p not in places]:
+            for path in self._packs.pop(gone):
+                self._forget(path)
+            self._keys.pop(gone, None)
         unknown = [p for p in places if p not in self._keys or p in self._unlisted]
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             self._keys |= dict(zip(unknown, threads.map(self._read_keys, unknown), strict=True))
@@ -360,8 +366,6 @@ class PackedObjects:
                     if entry.path in again:
                         self._file(other, entry)
 
-    # ---- reading
-
     def _search(self, path: str) -> bool:
         """Look for a path that is in no pack that is known; whether it is in one now."""
         of = stage_and_key(path)
@@ -410,25 +414,33 @@ class PackedObjects:
     # ---- removing
 
     def _take_out(self, paths: Sequence[str]) -> None:
-        for stage in {of[0] for path in paths if (of := _of(path)) is not None}:
+        for stage in {of[0] for path in paths if (of := stage_below(path)) is not None}:
             if self._has_packs(stage):
                 self.look(stage)
                 for place in [place for place in self._packs if place.stage == stage]:
                     self._take_out_of(place, paths)
 
     def _take_out_of(self, place: PackPlace, paths: Sequence[str]) -> None:
-        for pack_ in sorted(self._packs[place]):
-            stay = [e for e in self._held[pack_] if not _is_below(e.path, paths)]
-            if len(stay) < len(self._held[pack_]):
-                self._write_anew(place, pack_, stay)
+        while not all(self._write_without(place, p, paths) for p in sorted(self._packs[place])):
+            self._look_at(place, "")
         whole = any(path.count("/") == _KEY_DEEP for path in paths)
         if whole and not self._packs[place]:  # nobody needs these keys any more
             self.inner.delete(place.folder)
             self._keys.pop(place, None)
             self._declared.discard(place)
 
-    def _write_anew(self, place: PackPlace, pack_: str, stay: Sequence[Entry]) -> None:
-        contents = {entry.path: self._cut(pack_, entry) for entry in stay}
+    def _write_without(self, place: PackPlace, pack_: str, paths: Sequence[str]) -> bool:
+        """False: another has written it anew meanwhile, and there is to be looked again."""
+        stay = [e for e in self._held[pack_] if not is_below(e.path, paths)]
+        return len(stay) == len(self._held[pack_]) or self._write_anew(place, pack_, stay)
+
+    def _write_anew(self, place: PackPlace, pack_: str, stay: Sequence[Entry]) -> bool:
+        """Whether it is done; False: another has written it anew, or removed it."""
+        try:
+            contents = {entry.path: self._cut(pack_, entry) for entry in stay}
+        except FileNotFoundError:
+            self._forget(pack_)
+            return False
         notes = {entry.path: entry.note for entry in stay}
         if contents:
             name, number = pack_name(pack_.rpartition("/")[2]) or ("", 0)
@@ -438,6 +450,7 @@ class PackedObjects:
             self._take_in(place, {place.pack(name, number): entries_of(data, pack_)})
         self.inner.remove(pack_)
         self._forget(pack_)
+        return True
 
 
 def create_together(
@@ -484,12 +497,3 @@ def damaged_packs(objects: Objects, stages: Iterable[str]) -> Iterator[tuple[str
     """Packs whose index cannot be read, and why; from then on they are passed over."""
     if isinstance(objects, PackedObjects):
         yield from objects.damages(stages)
-
-
-def _of(path: str) -> tuple[str, str] | None:
-    """Of what stage something is that is removed: an object, a key's folder, or all of a stage."""
-    return stage_and_key(f"{path}/")
-
-
-def _is_below(path: str, folders: Iterable[str]) -> bool:
-    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)

@@ -290,3 +290,26 @@ def test_a_sweep_makes_few_requests() -> None:
     # Of answers: by scoring, by the judge, by the tables; and workers ask whether a shard is there.
     assert found["detail"]["stages"]["GET"] <= 4 * 2 * shards
     assert found["finished"] == 2
+
+
+def test_two_who_remove_from_the_same_packs_at_once_take_out_both(memory_url: str) -> None:
+    writer = packed(memory_url)
+    one, other = connect(memory_url), connect(memory_url)
+    assert isinstance(one, PackedObjects)
+    one.look("score")
+    other.delete("stages/score/a")
+    one.delete("stages/score/b")
+    assert connect(memory_url).walk("stages") == []
+    assert connect(memory_url).names(PLACE.folder) == []
+    assert writer.walk("stages") == []
+
+
+def test_what_another_has_taken_out_meanwhile_is_no_fault(memory_url: str) -> None:
+    packed(memory_url)
+    one, other = connect(memory_url), connect(memory_url)
+    assert isinstance(one, PackedObjects)
+    one.look("score")
+    for objects in (other, one):
+        objects.delete("stages/score/a")
+    assert connect(memory_url).walk("stages") == [B]
+    assert connect(memory_url).read(B) == ROWS[B]
