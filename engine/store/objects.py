@@ -186,7 +186,7 @@ class PosixObjects:
         with explain("write", str(target)):
             temporary = self._temporary(target, data)
             try:
-                if not _link(temporary, target):
+                if not _link(temporary, target, data):
                     return False
             except OSError as err:
                 if err.errno in _NO_LINKS:
@@ -279,8 +279,8 @@ class PosixObjects:
             target.unlink(missing_ok=True)
 
 
-def _link(whole: Path, target: Path) -> bool:
-    """Give a file its name; False when another file with other bytes has it.
+def _link(whole: Path, target: Path, data: bytes) -> bool:
+    """Give a file with this data its name; False when one with other bytes has it.
 
     Raises:
         StoreError: something has the name, and it cannot be looked at.
@@ -291,7 +291,7 @@ def _link(whole: Path, target: Path) -> bool:
             os.link(whole, target)
         except FileExistsError:
             try:
-                return target.samefile(whole) or target.read_bytes() == whole.read_bytes()
+                return target.samefile(whole) or target.read_bytes() == data
             except FileNotFoundError as err:
                 if last:
                     raise StoreError(f"cannot write {target}: {_DANGLING}") from err
