@@ -54,7 +54,8 @@ def nfs_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     disk, read = StaleDisk(), Path.read_bytes
 
     def read_bytes(path: Path) -> bytes:
-        disk.stale("read", path)
+        if path.is_relative_to(tmp_path):
+            disk.stale("read", path)
         return read(path)
 
     monkeypatch.setattr(objects_module, "os", disk)
