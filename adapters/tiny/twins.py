@@ -6,46 +6,28 @@ files, nor of real weights; a marker beside it says so, and every passport repea
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medgen.adapters.provenance import MARKER
 from medgen.adapters.tiny.settings import SEED
+from medgen.engine.beside import read_beside
 from medgen.engine.errors import ConfigError
 
-# Architectures that presets name, and a twin was made of: see `tests/models/test_twins.py`.
-TWINS = frozenset(
-    {
-        *("Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"),
-        *("Qwen3VLForConditionalGeneration", "Qwen3VLMoeForConditionalGeneration"),
-        *("Glm4vForConditionalGeneration", "Gemma3ForConditionalGeneration"),
-        *("InternVLForConditionalGeneration", "LlavaOnevisionForConditionalGeneration"),
-        *("LlavaForConditionalGeneration", "Qwen3_5ForConditionalGeneration"),
-        *("LlamaForCausalLM", "MistralForCausalLM"),
-        *("MixtralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Phi3ForCausalLM"),
-        "DeepseekV3ForCausalLM",
-    }
-)
-# What a number becomes, by its name, at any depth of a configuration; only smaller ones.
-_SMALL: Mapping[str, int] = {
-    "num_hidden_layers": 2, "depth": 2, "num_attention_heads": 4, "num_heads": 4,
-    "attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "hidden_size": 64,
-    "intermediate_size": 128, "out_hidden_size": 64, "embed_dim": 64, "vocab_size": 4096,
-    "moe_intermediate_size": 32, "intermediate_size_mlp": 128, "num_experts": 4,
-    "num_local_experts": 4, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 2,
-    "topk_group": 1, "kv_lora_rank": 16, "q_lora_rank": 16, "qk_rope_head_dim": 8,
-    "qk_nope_head_dim": 8, "v_head_dim": 16, "first_k_dense_replace": 1, "sliding_window": 32,
-    "linear_num_key_heads": 2, "linear_num_value_heads": 2, "linear_key_head_dim": 16,
-    "linear_value_head_dim": 16, "projector_input_dim": 64, "projector_output_dim": 64,
-    "vision_output_dim": 64, "num_position_embeddings": 64, "image_size": 56,
-}  # fmt: skip
-# Positions in three directions, whose widths the class knows and no configuration has to say.
-_THREE_WAYS = (
-    *("Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"),
-    "Glm4vForConditionalGeneration",
-)
-# Lists whose members would point beyond what is left; the class fills them in again.
-_DROPPED = ("layer_types", "no_rope_layers", "moe_layers", "mlp_layer_types", "_name_or_path")
+
+@dataclass(frozen=True, slots=True)
+class _Shrinking:
+    """The table of `twins.yaml`, which says what its fields mean."""
+
+    twins: frozenset[str]
+    three_ways: frozenset[str]
+    dropped: frozenset[str]
+    small: dict[str, int]
+
+
+_TABLE = read_beside(__package__, "twins.yaml", _Shrinking)
+TWINS = _TABLE.twins
 
 
 def twin_config(architecture: str, config: Mapping[str, Any] | None = None) -> Any:
@@ -69,14 +51,14 @@ def twin_config(architecture: str, config: Mapping[str, Any] | None = None) -> A
     if "linear_attention" in (getattr(text, "layer_types", None) or ()):
         text.layer_types = ["linear_attention", "full_attention"]  # one of each
     rope = getattr(text, "rope_parameters", None)
-    if isinstance(rope, dict) and ("mrope_section" in rope or architecture in _THREE_WAYS):
+    if isinstance(rope, dict) and ("mrope_section" in rope or architecture in _TABLE.three_ways):
         text.rope_parameters = {**rope, "mrope_section": [2, 3, 3]}  # halves of a head
     return made
 
 
 def _shrunk(config: Mapping[str, Any]) -> dict[str, Any]:
     # Labels of a classifier have numbers for names.
-    kept = {k: v for k, v in config.items() if isinstance(k, str) and k not in _DROPPED}
+    kept = {k: v for k, v in config.items() if isinstance(k, str) and k not in _TABLE.dropped}
     made = {name: _small(name, value) for name, value in kept.items()}
     if "qk_rope_head_dim" in made:
         made["head_dim"] = made["qk_rope_head_dim"]
@@ -94,7 +76,7 @@ def _small(name: str, value: Any) -> Any:
         return value
     if name.endswith(("token_id", "token_index")):
         return value % 4000
-    return min(value, _SMALL.get(name, value))
+    return min(value, _TABLE.small.get(name, value))
 
 
 def twin_model(architecture: str, config: Mapping[str, Any] | None = None, seed: int = SEED) -> Any:
