@@ -118,7 +118,8 @@ class RunFolder:
         found = {}
         for name in self.objects.names(self.place.events):
             if name not in but:
-                found[name] = log_lines(self.objects.read(self.place.log(name)))
+                path = self.place.log(name)
+                found[name] = log_lines(self.objects.read(path), path)
         return found
 
     def events(self) -> list[dict[str, Any]]:
@@ -137,10 +138,17 @@ def log_bytes(lines: list[str]) -> bytes:
     return body + _LOG_SEAL % hashlib.sha256(body).hexdigest().encode()
 
 
-def log_lines(data: bytes) -> list[str]:
-    """The lines of a chunk, without its seal."""
+def log_lines(data: bytes, name: str) -> list[str]:
+    """The lines of a chunk, without its seal; none, and that is said, of one that is damaged."""
     lines = data.decode(errors="replace").splitlines()
-    return lines[:-1] if lines and _SEALED.fullmatch(f"{lines[-1]}\n".encode()) else lines
+    if not lines or not _SEALED.fullmatch(f"{lines[-1]}\n".encode()):
+        return lines
+    try:
+        check_log(data, name)
+    except CorruptError as err:
+        log.warning("what it tells is passed over: %s", err)
+        return []
+    return lines[:-1]
 
 
 def events_of(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -148,12 +156,12 @@ def events_of(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
             event = json.loads(line)
-        except ValueError:
-            event = None
-        if isinstance(event, dict) and {"event", "time"} <= event.keys():
-            yield event
-        else:
+            datetime.fromisoformat(event["time"])
+            event["event"]
+        except (ValueError, TypeError, KeyError):
             log.warning("a line of a log is damaged and passed over: %.80r", line)
+        else:
+            yield event
 
 
 def check_log(data: bytes, name: str) -> None:

@@ -123,7 +123,8 @@ def _of_node(
     place = StagePlace(node.stage, node.key, edition)
     there, names = rows.get(place.folder, set()), plan.shard_names(node)
     absent = [name for name in names if name not in there]
-    said = status.done.get(node.key, 0) if status else 0
+    over = status is not None and status.status in _OVER  # until then some may be counted twice
+    said = status.done.get(node.key, 0) if status and over else 0
     have = len(names) - len(absent)
     if have < said == len(names):
         yield from (_gone(place.shard(name)) for name in absent)

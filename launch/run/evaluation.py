@@ -110,7 +110,9 @@ def evaluate(
         ending = _drive(conf, options, reader, work, watchers)
     worked = time.monotonic() - begun
     reader = reader.anew()  # what was listed before is out of date
-    complete = not survey(reader, "nothing", terms=None).shards
+    left = survey(reader, "nothing", terms=None)
+    recorder.recount(left)
+    complete = not left.shards
     _tell_all(_events_of_replays(reader), (recorder, tell))
     recorder.publish(status=_standing(ending, complete), failed=ending.failed)
     moved = judge_drifts(folder, plan, session)

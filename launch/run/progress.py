@@ -228,6 +228,11 @@ class Recorder:
         if time.monotonic() - self._written > _STATUS_EVERY_S:
             self.publish()
 
+    def recount(self, todo: Todo) -> None:
+        """Say from now on what another look has found: a shard may have been made twice."""
+        self._todo = todo
+        self._done = self._count()
+
     def _count(self) -> dict[str, int]:
         total = {key: self.plan.shards * n.split for key, n in self.plan.nodes.items()}
         return {key: count - len(self._todo.targets[key]) for key, count in total.items()}

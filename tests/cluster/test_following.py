@@ -18,7 +18,8 @@ from medgen.engine.plan.plan import Plan
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, log_bytes, now
 from medgen.engine.run.pool import Receipt
-from medgen.engine.run.survey import Todo
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import Todo, survey
 from medgen.engine.store.connect import connect
 from medgen.launch.cluster import follow, jobs
 from medgen.launch.cluster.follow import Follower, StoredLog, names_of, readable, sentence
@@ -318,3 +319,17 @@ def test_a_lost_connection_does_not_hide_the_end(folder: RunFolder, state: str |
     timer.join()
     assert told[0] == "one line"
     assert any("out of sight" in line for line in told) == (state is None)
+
+
+def test_a_shard_that_was_made_again_is_one_shard(
+    folder: RunFolder, recorder: Recorder, work: Plan
+) -> None:
+    (node,) = (n for n in work.nodes.values() if n.stage == "answer")
+    for shard in (0, 0):
+        receipt = Receipt("answer", node.key, shard, {"ok": 4}, 10, 1.25)
+        recorder(Event("receipt", node.group, receipt))
+    recorder.recount(survey(RunReader(folder.objects, work), "nothing", terms=None))
+    recorder.publish(status="partial")
+    status = folder.status()
+    assert status is not None
+    assert status.done[node.key] == 0, "as it stands in the store"

@@ -221,13 +221,19 @@ def test_a_run_of_which_nothing_is_known_is_not_the_last_one(store: Path) -> Non
     assert find_run(connect(str(store)), None) == run
 
 
-def test_damaged_lines_of_a_log_are_passed_over_and_said(
+def test_a_damaged_log_is_passed_over_and_said(
     store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = RunFolder(connect(str(store)), run_of(store))
     (log,) = (store / "runs" / run_of(store) / "events").iterdir()
-    count = len(folder.events())
-    log.write_bytes(log.read_bytes().replace(b'"event": "opened"', b'"event": \xff"opened"'))
+    whole, count = log.read_bytes(), len(folder.events())
+    log.write_bytes(whole.replace(b'"opened"', b'"closed"'))
+    assert folder.events() == []
+    assert "its checksum differs" in caplog.text
+    broken = whole[: whole.rindex(b'{"seal"')].replace(
+        b'"event": "opened"', b'"event": \xff"opened"'
+    )
+    log.write_bytes(broken)
     left = folder.events()
     assert 0 < len(left) < count
     assert caplog.text.count("a line of a log is damaged") == count - len(left)
