@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cluster.clients import committed, medgen, run_folder, start, status, wait_for
@@ -51,10 +52,16 @@ def check(folder: Path, run: str, systems: list[str]) -> None:
         for who in ("classical", "replay")
     )
     assert made
-    assert len(replayed) == len(made)
+    assert [parted(row)[0] for row in replayed] == [parted(row)[0] for row in made]
     for row, wanted in zip(replayed, made, strict=True):
         # What a network says of a text depends on the texts beside it in the seventh digit.
-        assert row == pytest.approx(wanted, rel=1e-5, abs=1e-6, nan_ok=True)
+        assert parted(row)[1] == pytest.approx(parted(wanted)[1], rel=1e-5, abs=1e-6, nan_ok=True)
+
+
+def parted(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, float]]:
+    """What of a row is no float, and what is."""
+    floats = {k: v for k, v in row.items() if isinstance(v, float)}
+    return {k: v for k, v in row.items() if k not in floats}, floats
 
 
 def test_the_demo_outlives_its_client(
