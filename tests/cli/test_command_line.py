@@ -192,6 +192,8 @@ STARTING = """
 import os, signal, sys
 from medgen.launch import compose
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+
 def opening(*_):
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
     os.kill(os.getpid(), int(os.environ["SIGNAL"]))
