@@ -29,8 +29,9 @@ def can_make() -> bool:
     """Whether namespaces can be made here."""
     if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("ip") is None:
         return False
-    made = subprocess.run(["ip", "netns", "add", "mg-try"], capture_output=True, check=False)
-    subprocess.run(["ip", "netns", "del", "mg-try"], capture_output=True, check=False)
+    name = f"mg-try-{os.getpid()}"  # several processes ask at the same moment
+    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False)
+    subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
     return made.returncode == 0
 
 
