@@ -14,6 +14,7 @@ _NUMERALS = (
     *(("ix", "9", "nine"), ("x", "10", "ten")),
 )
 _NUMBERED = {spelt: place for place, each in enumerate(_NUMERALS) for spelt in each}
+_MOST_WORDS = 20  # of an option that may be named by another numeral
 # What must not be left out: "No mass" is not "mass".
 _DENIES = frozenset(("no", "not", "without", "non", "never", "absent", "absence", "un", "neither"))
 
@@ -43,15 +44,15 @@ def other_numerals(words: Mapping[_Option, str]) -> dict[str, _Option]:
     Args:
         words: each option's words, in lower case.
     """
-    found: dict[str, list[_Option]] = {}
+    alike: dict[tuple[str, ...], list[tuple[_Option, int]]] = {}
     for option, each in words.items():
         for rest, numeral in _parted_at_numerals(each):
-            others = (_parted_at_numerals(w) for o, w in words.items() if o is not option)
-            if any(rest == other for parts in others for other, _ in parts):
-                for spelt in _NUMERALS[numeral]:
-                    found.setdefault(" ".join(spelt if w == "#" else w for w in rest), []).append(
-                        option
-                    )
+            alike.setdefault(rest, []).append((option, numeral))
+    found: dict[str, list[_Option]] = {}
+    for rest, named in alike.items():
+        for option, numeral in named if len({id(o) for o, _ in named}) > 1 else ():
+            for spelt in _NUMERALS[numeral]:
+                found.setdefault(" ".join(rest).replace("#", spelt), []).append(option)
     taken = set(words.values())
     return {w: each[0] for w, each in found.items() if len(each) == 1 and w not in taken}
 
@@ -59,7 +60,8 @@ def other_numerals(words: Mapping[_Option, str]) -> dict[str, _Option]:
 def _parted_at_numerals(words: str) -> list[tuple[tuple[str, ...], int]]:
     """Words with "#" for one numeral, and which it is; nothing where there are no others."""
     each = words.split(" ")
-    places = [n for n, word in enumerate(each) if word in _NUMBERED] if len(each) > 1 else []
+    few = 1 < len(each) <= _MOST_WORDS and "#" not in words
+    places = [n for n, word in enumerate(each) if word in _NUMBERED] if few else []
     return [((*each[:n], "#", *each[n + 1 :]), _NUMBERED[each[n]]) for n in places]
 
 

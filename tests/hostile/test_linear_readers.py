@@ -9,6 +9,7 @@ from hostile.targets import SAMPLE, TARGETS
 from medgen.adapters.http.endpoint import Call, Reply
 from medgen.adapters.http.verdict import judge
 from medgen.adapters.tables.options import letter_in
+from medgen.engine.answers.choice import read_choice
 from medgen.engine.answers.closed import reference_fault
 from medgen.engine.answers.exceptions import asks_for_exception, named_exception
 from medgen.engine.answers.forms import canonical
@@ -43,6 +44,9 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "letters of a table": letter_in,
     "options of a question": options_in,
     "options that are listed": lambda text: options_of([text, "B. two"]),
+    "options with numerals": lambda text: read_choice(
+        "grade 3", tuple(f"grade {text.replace(' ', ' 1 ')} {n}" for n in range(5))
+    ),
     "a reference": lambda text: reference_fault(text, CHOICES, "multiple-choice"),
     "forms": canonical,
     "several": lambda text: read_choices(text, CHOICES),
