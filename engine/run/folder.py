@@ -48,6 +48,14 @@ class Status:
     code: str = ""  # which code drives it: a commit, an upload
 
 
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What a driver has to look at."""
+
+    stop: bool
+    orders: bool
+
+
 class RunFolder:
     """Reads and writes one run's folder."""
 
@@ -97,6 +105,11 @@ class RunFolder:
         """Ask the driver, wherever it runs, to stop; it looks every few seconds."""
         request = {"id": uuid.uuid4().hex, "time": now(), "why": why}
         self.objects.replace(self.place.cancel, json.dumps(request).encode())
+
+    def requests(self) -> Requests:
+        """Which kinds of requests there are, had by one listing."""
+        there = {f"{self.place.folder}/{name}" for name in self.objects.names(self.place.folder)}
+        return Requests(self.place.cancel in there, self.place.control in there)
 
     def stop_request(self) -> str:
         """The request to stop as it stands in the store; empty when there is none."""

@@ -119,6 +119,8 @@ class Pulse:
         self.control.refused = []
 
     def _look_once(self) -> list[Order]:
-        if self.folder.stop_request() not in ("", self.ignored):
+        """One listing, and no more, while nobody has asked for anything."""
+        there = self.folder.requests()
+        if there.stop and self.folder.stop_request() not in ("", self.ignored):
             self.stop.ask()
-        return self.control.look()
+        return self.control.look() if there.orders else []
