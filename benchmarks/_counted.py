@@ -12,6 +12,7 @@ from typing import Any
 
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.data import Prediction, Request, Sample, Score, Verdict
+from medgen.engine.store.shards import md5_of
 
 PAGE = 1000  # objects that one LIST tells of
 
@@ -20,6 +21,7 @@ class CountedObjects:
     """See `Objects`. `seen` counts requests by what they were for and by kind."""
 
     url = "counted://store"
+    tells_md5 = True
 
     def __init__(self) -> None:
         """Nothing is there."""
@@ -77,6 +79,11 @@ class CountedObjects:
             found = self._below(folder)
             self._count("LIST", folder, max(1, -(-len(found) // PAGE)))
         return found
+
+    def md5s(self, folder: str) -> dict[str, str]:
+        """See `Objects.md5s`."""
+        found = {name: self._held.get(f"{folder}/{name}") for name in self.names(folder)}
+        return {name: md5_of(data) for name, data in found.items() if data is not None}
 
     def delete(self, path: str) -> None:
         """See `Objects.delete`."""

@@ -47,7 +47,7 @@ class Books:
             read = {place: one.sha256 for place, one in inputs.items()}
             said = told[target.key]
             head = None if said.stood else Head(said.sha256, read, said.identity)
-            self.reader.note_commit(target.key, unit.shard, target.revision, head)
+            self.reader.note_commit(target.key, unit.shard, target.revision, head, said.md5)
 
     def note_found(self, node: Node, shard: int, revision: int) -> bool:
         """Another driver has committed a shard; False: of other inputs than are known here."""

@@ -55,6 +55,7 @@ def carry_out(reader: RunReader, todo: Todo, pool: Pool, options: Options) -> En
     driver.books.declare()
     driver.books.note_editions()
     ending = driver.run()
+    reader.noted.write()
     keep_speeds(reader.objects, reader.plan, driver.speeds)
     return ending
 

@@ -104,6 +104,7 @@ class Receipt:
     cost_usd: float = 0.0
     part: tuple[int, int] | None = None
     sha256: str = ""  # of the shard as it stands in the store now
+    md5: str = ""  # of the object that was written for it alone
     stood: bool = False  # another had written it, of whatever inputs
     edition: str = ""  # where it stands
     identity: str = ""  # name of what made it

@@ -15,6 +15,7 @@ from medgen.engine.errors import CorruptError
 from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import Chooser, Record, Terms, record_of
+from medgen.engine.run.heads import Heads
 from medgen.engine.run.spans import whole
 from medgen.engine.stages import JUDGE
 from medgen.engine.store import schemas
@@ -61,6 +62,7 @@ class RunReader:
         self._records: dict[tuple[str, str], Record | None] = {}
         self._glance = glance(objects)
         self._inputs: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}  # of all heads
+        self.noted = Heads(objects, plan.run_id)
 
     def settle(self, terms: Terms | None = None) -> Mapping[str, tuple[str, ...]]:
         """Choose the edition of each node.
@@ -144,30 +146,43 @@ class RunReader:
                     return head
             return _head_or_broken(partial(stage.head_at_hand, shard, have[shard]))
 
-        def ask(shards: Sequence[int]) -> list[Head | None]:
-            return [_head_or_broken(partial(stage.head, s, have[s])) for s in shards]
-
         found = {shard: known(shard) for shard in have}
-        if missing := [shard for shard, head in found.items() if head is None]:
-            shares = [missing[n::_AT_ONCE] for n in range(_AT_ONCE)]
-            with ThreadPoolExecutor(_AT_ONCE) as threads:
-                for share, heads in zip(shares, threads.map(ask, shares), strict=True):
-                    found |= zip(share, heads, strict=True)
+        if missing := {shard: have[shard] for shard, head in found.items() if head is None}:
+            found |= self.noted.proven(stage, missing)
+            found |= self._ask(stage, {s: r for s, r in missing.items() if found[s] is None})
         known_now = {shard: self._share(head) for shard, head in found.items() if head is not None}
         sound = (shard for shard in missing if known_now[shard].sha256 != BROKEN)
         read |= {shard: (have[shard], known_now[shard]) for shard in sound}
         return known_now
 
+    def _ask(self, stage: Stage, revisions: Mapping[int, int]) -> dict[int, Head]:
+        """What shards say at these revisions, asked of each."""
+
+        def ask(shards: Sequence[int]) -> list[tuple[Head, str]]:
+            return [_ask(stage, shard, revisions[shard]) for shard in shards]
+
+        found: dict[int, Head] = {}
+        shares = [[*revisions][n::_AT_ONCE] for n in range(min(_AT_ONCE, len(revisions)))]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            for share, said in zip(shares, threads.map(ask, shares), strict=True):
+                for shard, (head, md5) in zip(share, said, strict=True):
+                    found[shard] = head
+                    self.noted.note(stage.path(shard, revisions[shard]), head, md5)
+        return found
+
     def _share(self, head: Head) -> Head:
         """The head, with what others have as well kept once: metrics read the same answers."""
         read = self._inputs.setdefault(tuple(head.inputs.items()), head.inputs)
-        who, code = sys.intern(head.identity), sys.intern(head.code)
-        return Head(head.sha256, read, who, code)
+        return Head(head.sha256, read, sys.intern(head.identity))
 
-    def note_commit(self, key: str, shard: int, revision: int, head: Head | None = None) -> None:
+    def note_commit(
+        self, key: str, shard: int, revision: int, head: Head | None = None, md5: str = ""
+    ) -> None:
         """Remember a commit that was heard of: a listing may lag behind."""
         told = self._told.setdefault((key, self.editions.get(key, "")), {})
         told[shard] = (revision, head)
+        if head is not None:
+            self.noted.note(self.stage(self.plan.nodes[key]).path(shard, revision), head, md5)
 
     def anew(self, plan: Plan | None = None) -> "RunReader":
         """A reader that lists again, and remembers what this one heard of.
@@ -177,7 +192,7 @@ class RunReader:
         reader = RunReader(self.objects, plan or self.plan, self.benchmark)
         reader._told, reader._read, reader._pinned = self._told, self._read, dict(self._pinned)
         if plan is None:
-            reader.editions = dict(self.editions)
+            reader.editions, reader.noted = dict(self.editions), self.noted
         return reader
 
     def identity(self, node: Node, name: str = "") -> Record | None:
@@ -219,6 +234,13 @@ class RunReader:
         tables = [(n, self.table(n, shard)) for n in self.plan.predictions(system)]
         rows = combine(asked, tables)
         return [rows[name] for name, asks in asked if asks in gives]
+
+
+def _ask(stage: Stage, shard: int, revision: int) -> tuple[Head, str]:
+    try:
+        return stage.ask(shard, revision)
+    except CorruptError:
+        return Head(BROKEN), ""
 
 
 def _head_or_broken(ask: Callable[[], Head | None]) -> Head | None:

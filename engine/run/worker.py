@@ -47,7 +47,7 @@ from medgen.engine.store.mirror import fetch_all
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import pack_of_parts, pack_of_shard
 from medgen.engine.store.packs import create_together, delete_parts, fetch_packs
-from medgen.engine.store.shards import Parts, Sealed, Stage, concat, label, labels
+from medgen.engine.store.shards import Parts, Sealed, Stage, concat, label, labels, md5_of
 from medgen.engine.trouble import log_failed_row
 
 log = logging.getLogger(__name__)
@@ -333,7 +333,8 @@ class StageWorker(ABC):
         if unit.merge:
             self._parts(node, unit, target).drop()
         receipt = self._receipt_of(unit, target, table, sealed, stood)
-        return replace(receipt, seconds=time.monotonic() - start)
+        md5 = "" if stood else md5_of(sealed.data)
+        return replace(receipt, seconds=time.monotonic() - start, md5=md5)
 
     def _commit_together(
         self, unit: Unit, tables: Mapping[Target, pa.Table], start: float

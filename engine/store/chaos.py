@@ -93,7 +93,7 @@ class ChaoticObjects:
     def __init__(self, inner: Objects, chaos: Chaos) -> None:
         """`url` leads another process to the same store with the same faults."""
         self.inner, self.chaos = inner, chaos
-        self.url = chaotic_url(inner.url, chaos)
+        self.url, self.tells_md5 = chaotic_url(inner.url, chaos), inner.tells_md5
         self._failures: dict[tuple[str, str], int] = {}  # in a row
 
     def create(self, path: str, data: bytes) -> bool:
@@ -142,6 +142,12 @@ class ChaoticObjects:
         if self._trouble("walk", folder):
             raise BusyError(f"chaos: the listing below {folder} broke off")
         return self.inner.walk(folder)
+
+    def md5s(self, folder: str) -> dict[str, str]:
+        """See `Objects.md5s`."""
+        if self._trouble("md5s", folder):
+            raise BusyError(f"chaos: the listing of {folder} broke off")
+        return self.inner.md5s(folder)
 
     def delete(self, path: str) -> None:
         """See `Objects.delete`."""

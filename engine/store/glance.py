@@ -27,6 +27,7 @@ class Glance:
             objects.read_range,
         )
         self.delete, self.remove, self.note = objects.delete, objects.remove, objects.note
+        self.tells_md5, self.md5s = objects.tells_md5, objects.md5s
         self._lock = threading.Lock()
         self._seen: set[PackPlace] = set()
         self._looked: dict[str, set[PackPlace]] = {}  # by how names of packs begin: where it was

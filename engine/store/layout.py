@@ -7,7 +7,7 @@
     stages/<stage>/<key>/<edition>/{identity.json, identity-<name>.json, shard-<digest>.arrow,
                                     shard-<digest>-r1.arrow, _owed-<digest>, parts-<digest>/…,
                                     quarantine/…}
-    runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, editions.json,
+    runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, editions.json, heads.json,
                    control/<number>.json, events/<chunk>.jsonl, identities/<driver>/…,
                    drivers/<driver>{.json,.gone}, certainty.json, sentinels.json, sets/…, report/…,
                    {summary,conditions,subgroups,labels,calibration}.parquet, published.json,
@@ -150,6 +150,7 @@ class RunPlace:
     config = _Below("config.yaml")  # what the user said
     status = _Below("status.json")  # where it stands
     editions = _Below("editions.json")  # which edition of each stage the run reads and writes
+    heads = _Below("heads.json")  # what its shards say that they are
 
     def identity_claim(self, driver: str, group: str) -> str:
         """What the first worker of a group was, under one driver; `group` is a digest of it."""

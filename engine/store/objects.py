@@ -45,6 +45,7 @@ class Objects(Protocol):
     """What the store needs of a place. Paths are relative and use forward slashes."""
 
     url: str
+    tells_md5: bool  # whether `md5s` knows any
 
     def create(self, path: str, data: bytes) -> bool:
         """Publish an object; False when another stands there, which is then left as it was.
@@ -83,6 +84,10 @@ class Objects(Protocol):
         """The paths of all objects below a folder, however deep, sorted; empty when none is."""
         ...
 
+    def md5s(self, folder: str) -> dict[str, str]:
+        """The MD5 of each object directly under a folder, by its name, where a listing has it."""
+        ...
+
     def delete(self, path: str) -> None:
         """Remove an object or a folder; nothing happens when there is none."""
         ...
@@ -116,7 +121,7 @@ class RetryingObjects:
 
     def __init__(self, inner: Objects) -> None:
         """Calls nothing yet."""
-        self.inner, self.url = inner, inner.url
+        self.inner, self.url, self.tells_md5 = inner, inner.url, inner.tells_md5
 
     def create(self, path: str, data: bytes) -> bool:
         """See `Objects.create`."""
@@ -146,6 +151,10 @@ class RetryingObjects:
         """See `Objects.walk`."""
         return self._persist(lambda: self.inner.walk(folder))
 
+    def md5s(self, folder: str) -> dict[str, str]:
+        """See `Objects.md5s`."""
+        return self._persist(lambda: self.inner.md5s(folder))
+
     def delete(self, path: str) -> None:
         """See `Objects.delete`."""
         self._persist(lambda: self.inner.delete(path))
@@ -168,6 +177,8 @@ class RetryingObjects:
 
 class PosixObjects:
     """Objects in a directory of a local or shared disk."""
+
+    tells_md5 = False
 
     def __init__(self, root: str) -> None:
         """`root` need not exist yet."""
@@ -260,6 +271,10 @@ class PosixObjects:
                 for name in names
                 if not _HIDDEN.fullmatch(name)
             )
+
+    def md5s(self, folder: str) -> dict[str, str]:
+        """See `Objects.md5s`: no listing has any."""
+        return {}
 
     def delete(self, path: str) -> None:
         """See `Objects.delete`."""
@@ -354,6 +369,8 @@ class RemoteObjects:
     Every call is one attempt; `RetryingObjects` makes more of it.
     """
 
+    tells_md5 = False
+
     def __init__(self, url: str) -> None:
         """Connect with the usual environment variables or fsspec profiles; reads nothing yet."""
         try:
@@ -433,6 +450,10 @@ class RemoteObjects:
             found = [str(name).lstrip("/") for name in self.fs.find(full)]
         begin = f"{full.strip('/')}/"
         return sorted(f"{folder}/{n[len(begin) :]}" for n in found if n.startswith(begin))
+
+    def md5s(self, folder: str) -> dict[str, str]:
+        """See `Objects.md5s`: no listing has any."""
+        return {}
 
     def delete(self, path: str) -> None:
         """See `Objects.delete`; `rm` would read a pattern in the name, `rm_file` does not."""

@@ -54,6 +54,7 @@ class PackedObjects:
     def __init__(self, inner: Objects) -> None:
         """Nothing is read yet."""
         self.inner, self.url = inner, inner.url
+        self.tells_md5, self.md5s = inner.tells_md5, inner.md5s
         self._lock = threading.RLock()
         self._keeping = threading.Lock()  # of windows, which threads fill that read beside a look
         self._stages: set[str] = set()  # that have packs

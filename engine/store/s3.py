@@ -29,6 +29,7 @@ _OF_A_LISTING = frozenset(
     ("Name", "KeyCount", "MaxKeys", "IsTruncated", "Contents", "CommonPrefixes")
 )
 _RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII | re.IGNORECASE)
+_MD5 = re.compile(r"[0-9a-f]{32}")
 _PAGE = 1000  # keys that one listing tells
 _CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
 # The client would try up to 25 times on its own, for minutes: `RetryingObjects` decides.
@@ -42,6 +43,8 @@ _CONFIG: dict[str, Any] = {
 
 class S3Objects:
     """Objects in a bucket. Every call is one attempt; `RetryingObjects` makes more of it."""
+
+    tells_md5 = True
 
     def __init__(self, url: str) -> None:
         """Connect with the usual environment variables or fsspec profiles; reads nothing yet."""
@@ -134,6 +137,16 @@ class S3Objects:
             found = [key[len(begin) :] for key in self._list(begin)]
         return sorted(f"{folder}/{name}" for name in found if name and not name.endswith("/"))
 
+    def md5s(self, folder: str) -> dict[str, str]:
+        """See `Objects.md5s`: what a listing calls an ETag, unless the object is encrypted."""
+        with explain("list", f"{self.url}/{folder}"):
+            begin = self._begin(folder)
+            listed = [
+                (str(e.get("Key", "")), str(e.get("ETag"))) for e in self._entries(begin, "/")
+            ]
+        tags = {key[len(begin) :]: tag.strip('"') for key, tag in listed}
+        return {name: tag for name, tag in tags.items() if _MD5.fullmatch(tag)}
+
     def delete(self, path: str) -> None:
         """See `Objects.delete`: the object of this very key, and those below `key/`."""
         with explain("delete", f"{self.url}/{path}"):
@@ -203,6 +216,13 @@ class S3Objects:
 
     def _list(self, begin: str, delimiter: str = "", most: int = _PAGE) -> Iterator[str]:
         """Keys that begin so, and the beginnings that end with the delimiter."""
+        for entry in self._entries(begin, delimiter, most):
+            yield str(entry.get("Key") or entry["Prefix"])
+
+    def _entries(
+        self, begin: str, delimiter: str = "", most: int = _PAGE
+    ) -> Iterator[Mapping[str, Any]]:
+        """What is listed of them."""
         token: dict[str, str] = {}
         while True:
             page = self.fs.call_s3(
@@ -210,8 +230,8 @@ class S3Objects:
                 Bucket=self.bucket, Prefix=begin, Delimiter=delimiter, MaxKeys=most, **token,
             )  # fmt: skip
             _check_listing(page, f"{self.url}/{begin}")
-            yield from (str(entry["Key"]) for entry in page.get("Contents", ()))
-            yield from (str(entry["Prefix"]) for entry in page.get("CommonPrefixes", ()))
+            yield from page.get("Contents", ())
+            yield from page.get("CommonPrefixes", ())
             if most == 1 or not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}

@@ -11,7 +11,9 @@ A damaged object is moved to `quarantine/` beside the shards. Its revision stays
 its place is the next one, so that whatever was made from the damaged one is stale as well.
 """
 
+import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -68,7 +70,6 @@ class Head:
     sha256: str
     inputs: Mapping[str, str] = field(default_factory=dict)  # "<key>/<shard>" -> sha256
     identity: str = ""  # name of what made it
-    code: str = ""  # digest of the engine's code
 
 
 _HEADS = msgspec.json.Decoder(Head)
@@ -183,11 +184,20 @@ class Stage:
             FileNotFoundError: that revision was not committed.
             CorruptError: the object breaks off, or is none of ours.
         """
-        if (known := self.head_at_hand(shard, revision)) is not None:
-            return known
+        known = self.head_at_hand(shard, revision)
+        return self.ask(shard, revision)[0] if known is None else known
+
+    def ask(self, shard: int, revision: int = 0) -> tuple[Head, str]:
+        """What its object says, and the MD5 of that; empty: only a part of it was read.
+
+        Raises as `head` does.
+        """
         name = self.path(shard, revision)
-        found = seal_of(self.objects.read_end(name, _END), name)
-        return _head_of(*(found or _seal_and_schema(self.objects.read(name), name)))
+        data, most = self.objects.read_end(name, _END), _END
+        if (found := seal_of(data, name)) is None:
+            data, most = self.objects.read(name), sys.maxsize
+            found = _seal_and_schema(data, name)
+        return _head_of(*found), md5_of(data) if len(data) < most else ""
 
     def head_at_hand(self, shard: int, revision: int = 0) -> Head | None:
         """The same where it is known without a request; None: it is to be asked for.
@@ -295,6 +305,11 @@ def _highest(names: Sequence[str]) -> dict[str, int]:
     return found
 
 
+def md5_of(data: bytes) -> str:
+    """The MD5 of an object's bytes, in hex: what object storage tells in its listings."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
 def label(table: pa.Table, labels_: Mapping[str, Any]) -> pa.Table:
     """The table with labels (JSON) in its schema's metadata: what it is and what made it."""
     text = json.dumps(labels_, sort_keys=True, allow_nan=False)
@@ -334,8 +349,7 @@ def recipe_bytes(recipe: Mapping[str, Any]) -> bytes:
 
 def _head_of(digest: str, schema: pa.Schema) -> Head:
     said = _labels_of(schema)
-    told = str(said.get("identity", "")), str(said.get("code", ""))
-    return Head(digest, said.get("inputs", {}), *told)
+    return Head(digest, said.get("inputs", {}), str(said.get("identity", "")))
 
 
 def _seal_and_schema(data: bytes, name: str) -> tuple[str, pa.Schema]:

@@ -13,6 +13,7 @@ import pytest
 
 from medgen.engine.errors import StoreError
 from medgen.engine.store.connect import connect
+from medgen.engine.store.shards import md5_of
 
 UMLAUTS = "Prüfung-äöüß"
 # Names of objects, of folders and of whole stores; each is a name and no pattern, query or escape.
@@ -54,6 +55,20 @@ def test_a_walk_finds_every_object_below_a_folder_and_none_beside(contract_url: 
     assert objects.walk("d/exp*") == ["d/exp*/e/f/exp*", "d/exp*/x"]
     assert objects.walk("nowhere") == []
     assert objects.walk("d/exp*/x") == []
+
+
+def test_what_a_listing_says_of_bytes_is_true(contract_url: str) -> None:
+    objects = connect(contract_url)
+    said = {name: f"what is in {name}".encode() for name in NAMES}
+    for name, data in said.items():
+        objects.create(f"d/{name}", data)
+        objects.create(f"d/below/{name}", b"x")
+    objects.create("d2", b"beside")
+    told = objects.md5s("d")
+    assert told == ({n: md5_of(data) for n, data in said.items()} if objects.tells_md5 else {})
+    objects.replace(f"d/{NAMES[0]}", b"another")
+    assert objects.md5s("d").get(NAMES[0], md5_of(b"another")) == md5_of(b"another")
+    assert objects.md5s("nowhere") == {}
 
 
 @pytest.mark.parametrize("kind", ["object", "folder"])
