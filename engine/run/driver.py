@@ -245,13 +245,11 @@ class Driver:
 
     def _hand(self, unit: Unit, member: Member, alone: bool) -> None:
         samples = 0 if unit.merge else self.staff.samples(unit)
+        unit = replace(unit, wary=self.sharing.is_wary())
         member.units += 1
         member.alone = alone
-        beside = float(member.units)
-        now = self.clock()
-        self.desk.hand_out(
-            Out(unit, slot_of(unit), member.name, member.machine, now, samples, beside)
-        )
+        where, beside = (member.name, member.machine), float(member.units)
+        self.desk.hand_out(Out(unit, slot_of(unit), *where, self.clock(), samples, beside))
         self.pool.submit(unit, member.name)
 
     def _copy(self, out: Out) -> None:

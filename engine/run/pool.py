@@ -60,6 +60,7 @@ class Unit:
     late: Mapping[int, str] = field(default_factory=_nothing)  # position -> why it is a `timeout`
     inputs: Mapping[str, Input] = field(default_factory=dict)  # by "<key>/<name of the shard>"
     of: tuple[Target, ...] = ()  # of a part with fewer targets than it was cut with: all of them
+    wary: bool = False  # another driver may have made it meanwhile: to be looked for before
 
 
 def narrow(unit: Unit, targets: tuple[Target, ...]) -> Unit:

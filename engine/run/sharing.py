@@ -43,6 +43,7 @@ class Sharing:
     clock: Callable[[], float] = time.monotonic  # of the store's world, pretended or not
     anew: bool = False  # rows of another cut were taken over: what is to do is to be found anew
     away: dict[Range, list[tuple[Unit, bool]]] = field(default_factory=dict)  # and if suspect
+    _met: bool = False  # whether another driver was ever at work as well
     _looked: float = 0.0
     _idle: dict[Range, float] = field(default_factory=dict)  # since when nothing of it is done
     _scopes: dict[str, str] = field(default_factory=dict)  # by group, of what is scored together
@@ -163,7 +164,16 @@ class Sharing:
     def met_others(self) -> bool:
         """Whether another driver was at work as well since this was asked the last time."""
         met, self.claims.met = self.claims.met, False
+        self._met |= met
         return met
+
+    def is_wary(self) -> bool:
+        """Whether what is claimed here may be made elsewhere yet.
+
+        All that stood there when it was claimed was seen then. What came later is of workers whose
+        driver has died, or was taken for dead: their claims were met.
+        """
+        return self._met or self.claims.met
 
     def note_commit(self, unit: Unit, receipts: Iterable[Receipt]) -> None:
         """A unit is committed: a range that is done is given back."""

@@ -290,8 +290,9 @@ class StageWorker(ABC):
             raise gone from None
 
     def _there(self, unit: Unit, start: float) -> dict[Target, Receipt]:
-        """Receipts of shards that another driver has made: a listing may not have them yet."""
-        if unit.positions or unit.merge or stage_kind(self.group.stage).shard_major:
+        """Receipts of shards that another driver has made since this one claimed them."""
+        kind = stage_kind(self.group.stage)
+        if not unit.wary or unit.positions or unit.merge or kind.shard_major:
             return {}
         found = {target: self._found(target, unit, start) for target in unit.targets}
         return {target: receipt for target, receipt in found.items() if receipt is not None}

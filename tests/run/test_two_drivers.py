@@ -15,12 +15,17 @@ from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, System, make_plan
 from medgen.engine.run.adopting import take_over
+from medgen.engine.run.claims import Claims, Range
 from medgen.engine.run.control import Orders
 from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.events import Event
+from medgen.engine.run.pool import Target, Unit
+from medgen.engine.run.presence import Presence, Watch
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import Again, survey
+from medgen.engine.run.worker import StageWorker
 from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects, PosixObjects
 
 COUNT, SHARD = 96, 4
@@ -232,3 +237,26 @@ def test_what_one_scores_of_rows_that_the_other_repeats_is_not_left_stale(
         found = {status for t in tables if t is not None for status in t["status"].to_pylist()}
         assert found == {"ok"}
     assert set(asked(tmp_path).values()) == {1, 2}
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_shards_are_looked_for_before_they_are_made_only_beside_others(
+    beside: bool, objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that died may have left workers that are still writing."""
+    looked: list[Unit] = []
+
+    def found(self: StageWorker, target: Target, unit: Unit, start: float) -> None:
+        looked.append(unit)
+
+    monkeypatch.setattr(StageWorker, "_found", found)
+    work = plan(objects, System("echo", slow(tmp_path)), count=COUNT)
+    if beside:
+        (answer,) = work.predictions("echo")
+        dead = Presence(objects, "night", LEASE)
+        spans = {Range(answer.key, entry.digest[:1]): 1 for entry in work.content}
+        assert Claims(objects, dead, Watch(objects, LEASE)).take_all(spans) == [*spans]
+        objects.create(RunPlace("night").tombstone(dead.who.driver), b"{}")
+    wait_for(Side(objects, work))
+    assert bool(looked) is beside
+    assert survey(RunReader(objects, work)).shards == 0
