@@ -3,6 +3,8 @@
 These are statements about sets, not about samples: a worker gives a state for its shard, states
 are merged in any order, and the values are computed once, at the end. A state keeps one
 vector a picture, so that both distances, and a later subset by task, come from the same state.
+Both are defined over an encoder's features as they are, of any length; unit vectors would give
+other values than the field's.
 
 Sources: Heusel et al., "GANs trained by a two time-scale update rule", NeurIPS 2017 (FID);
 Binkowski, Sutherland, Arbel, Gretton, "Demystifying MMD GANs", ICLR 2018 (KID).
@@ -23,7 +25,6 @@ from medgen.engine.errors import ConfigError
 from medgen.engine.store.schemas import dumps
 from medgen.metrics import weights
 from medgen.metrics.batch import Pair, ScoringBatch
-from medgen.metrics.image.embedding import Embedder
 from medgen.metrics.image.encoders import open_encoder
 from medgen.metrics.pictures import DecodeError, Picture
 from medgen.metrics.port import image_gap
@@ -120,7 +121,6 @@ class SetFeatures:
         model: str = "rad-dino",
         encoder: str = "transformers",
         device: str = "cpu",
-        batch_size: int = 8,
         trust_local_code: bool = False,
     ) -> None:
         """Load the encoder.
@@ -129,13 +129,13 @@ class SetFeatures:
             MissingWeightsError: its weights are not on this machine.
         """
         here = weights.locate(model)
-        made = open_encoder(encoder, here, device, trust_local_code)
-        self._embedder = Embedder(made, batch_size)
+        self._encoder = open_encoder(encoder, here, device, trust_local_code)
         self._known: OrderedDict[bytes, Vectors] = OrderedDict()
         self.passport: Mapping[str, Any] = {
             "model": model,
             "colour": "compat",
-            **made.describe(),
+            "features": "not normalised",
+            **self._encoder.describe(),
             **weights.identity(here),
         }
         self._recipe = dumps(dict(self.passport))
@@ -175,7 +175,7 @@ class SetFeatures:
         image = picture.image
         seen = hashlib.sha256(f"{image.size} ".encode() + image.tobytes()).digest()
         if seen not in self._known:
-            self._known[seen] = self._embedder.vectors([picture])[0].double().numpy()
+            self._known[seen] = self._encoder.encode([image])[0].cpu().double().numpy()
         self._known.move_to_end(seen)
         while len(self._known) > _KEPT:
             self._known.popitem(last=False)

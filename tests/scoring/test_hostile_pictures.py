@@ -99,6 +99,6 @@ def test_a_narrow_picture_is_not_enlarged_without_end(
     rows = score_pairs(metric, ScoringBatch([pair(PLAIN, PLAIN), pair(PLAIN, narrow)]))
     assert [row.status for row in rows] == ["ok", "error"]
     assert "the encoder would enlarge 2 x 3000 to 518 x 777000" in rows[1].reason
-    features = SetFeatures(batch_size=2)
+    features = SetFeatures()
     sample, prediction = pair(PLAIN, narrow).sample, pair(PLAIN, narrow).prediction
     assert features.state([sample], [prediction]).left_out == 1

@@ -10,6 +10,7 @@ from scoring.scoring_cases import image_cases, text_cases
 from medgen.engine.data import Image, Prediction
 from medgen.engine.errors import ConfigError
 from medgen.engine.store.sealed import seal, unseal
+from medgen.metrics.batch import ScoringBatch
 from medgen.metrics.image.sets import (
     SetFeatures,
     SetState,
@@ -80,6 +81,17 @@ def test_states_merge_in_any_order_and_survive_storage(with_weights: Path) -> No
     assert stored.recipe == whole.recipe
     assert '"random_weights": true' in whole.recipe
     assert whole.values()["fid"] > 0
+
+
+def test_features_are_taken_as_the_encoder_gives_them(with_weights: Path) -> None:
+    """FID of unit vectors is another number than everybody else's."""
+    features, case = SetFeatures(), image_cases()[0]
+    rows = features.state([case.sample], [case.prediction]).rows
+    batch = ScoringBatch([case])
+    pictures = batch.as_sent(0), batch.reference(0)
+    raw = features._encoder.encode([picture.image for picture in pictures]).double().numpy()
+    assert np.allclose(np.stack(rows[case.sample.id]), raw, atol=1e-5)
+    assert not np.allclose(np.linalg.norm(raw, axis=1), 1.0, atol=0.05)
 
 
 def test_an_image_that_returns_is_not_looked_at_again(
