@@ -40,6 +40,25 @@ def image_pair(side: int = 48, candidate_side: int = 40) -> tuple[Sample, Predic
     return sample, Prediction(sample.id, images=(edited,))
 
 
+def square_pair(shift: int = 2) -> tuple[Sample, Prediction]:
+    """A mask of a square of 20 pixels, and one that lies some pixels beside it."""
+    sample = Sample(
+        id="square",
+        asks="mask",
+        task="segmentation",
+        modality="CT",
+        instruction="Mark the lesion.",
+        reference_images=(_square(0),),
+    )
+    return sample, Prediction(sample.id, images=(_square(shift),))
+
+
+def _square(shift: int) -> Image:
+    levels = np.zeros((48, 48), np.uint8)
+    levels[14:34, 10 + shift : 30 + shift] = 255
+    return png(levels)
+
+
 def text_pair(text: str = ANSWER, reference: str = REPORT) -> tuple[Sample, Prediction]:
     """A report-generation sample and an answer to it."""
     sample = Sample(

@@ -22,6 +22,12 @@ class StrictMetricSettings(Settings, frozen=True, kw_only=True):
     profile: Profile = "strict"
 
 
+class MasksSettings(StrictMetricSettings, frozen=True, kw_only=True):
+    """Arguments of `medgen.metrics.image.masks.Masks`."""
+
+    tolerance_px: Annotated[float, Meta(ge=0)] = 2.0
+
+
 class ChoiceSettings(StrictMetricSettings, frozen=True, kw_only=True):
     """Arguments of `medgen.metrics.text.choices.ChoiceAccuracy`."""
 

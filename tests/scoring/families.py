@@ -1,4 +1,4 @@
-"""Pairs for the metrics of families: choices, short answers, numbers, boxes, edits in a region."""
+"""Pairs for the metrics of families: choices, short answers, numbers, boxes, masks, edits."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -67,6 +67,14 @@ def edit(answer: Image, region: Image | None = None, reference: bool = True) -> 
     return Pair(sample, Prediction("e", images=(answer,)))
 
 
+def marked(answer: Image, reference: Image) -> Pair:
+    sample = Sample(
+        "m", "mask", "segmentation", "MRI", "Mark the lesion.", input_images=(GIVEN,),
+        reference_images=(reference,),
+    )  # fmt: skip
+    return Pair(sample, Prediction("m", images=(answer,)))
+
+
 FAMILIES: Mapping[str, Callable[[], list[Pair]]] = {
     "choice_accuracy": lambda: [choosing("B"), choosing("mass."), choosing("perhaps A or C")],
     "vote": lambda: [choosing("B", "preference"), choosing("A", "preference")],
@@ -74,5 +82,6 @@ FAMILIES: Mapping[str, Callable[[], list[Pair]]] = {
     "short_answer": lambda: [short("The lung", "lung"), short("left", "right lung", "left lung")],
     "number": lambda: [number("2 cm", 21, "mm"), number("7", 7), number("0.5", 0)],
     "boxes": lambda: [boxes("[0,0,4,4]", (0, 0, 4, 4)), boxes("[0,0,4,4]", (2, 0, 6, 4))],
+    "masks": lambda: [marked(mask(), mask(OUTSIDE)), marked(mask((6, 8, 23, 23)), mask())],
     "region_edit": lambda: [edit(WANTED), edit(square((48, 48), OUTSIDE, 255)), edit(GIVEN)],
 }

@@ -1,9 +1,12 @@
 """What the metrics of families say of answers whose worth is known."""
 
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from answers.tables import rows
+from PIL import Image as Pillow
 from scoring.families import (
     GIVEN,
     OPTIONS,
@@ -12,6 +15,7 @@ from scoring.families import (
     boxes,
     choosing,
     edit,
+    marked,
     mask,
     number,
     short,
@@ -19,12 +23,14 @@ from scoring.families import (
 )
 
 from medgen.engine.answers.several import read_choices
-from medgen.engine.data import Prediction, Sample, Score
+from medgen.engine.data import Image, Prediction, Sample, Score
 from medgen.engine.errors import ConfigError
 from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.eligible import score_pairs
+from medgen.metrics.image.masks import Masks
 from medgen.metrics.image.region import RegionEdit
 from medgen.metrics.port import Metric
+from medgen.metrics.samples import square_pair
 from medgen.metrics.text.choices import ChoiceAccuracy, Labels, Vote
 from medgen.metrics.text.measures import Boxes, NumberError, read_number
 from medgen.metrics.text.ngrams import TokenF1
@@ -240,3 +246,54 @@ def test_signs_exponents_and_relations_decide_over_short_answers() -> None:
 def test_no_sign_power_or_script_is_lost_to_token_f1(text: str, reference: str) -> None:
     assert TokenF1("strict").values(text, reference)["token_f1"] == 0
     assert TokenF1("strict").values(text, text)["token_f1"] == 1
+
+
+def picture(size: tuple[int, int] = (48, 48), level: int = 0) -> Image:
+    sink = io.BytesIO()
+    Pillow.new("L", size, level).save(sink, "PNG")
+    return Image(sink.getvalue(), "flat.png")
+
+
+def test_a_mask_that_was_moved_has_the_values_of_its_definition() -> None:
+    """As MONAI gives them for a square of 20 pixels beside its place by two."""
+    found = one(Masks(tolerance_px=1.0), Pair(*square_pair()))
+    assert found.values == pytest.approx(
+        {"dice": 0.9, "iou": 0.8181818, "hd95": 2.0, "assd": 1.0, "nsd": 0.5263158}
+    )
+    same = one(Masks(), Pair(*square_pair(0)))
+    assert same.values == {"dice": 1, "iou": 1, "hd95": 0, "assd": 0, "nsd": 1}
+
+
+@pytest.mark.parametrize("shift", [1, 3, 7])
+def test_masks_are_compared_alike_from_both_sides(shift: int) -> None:
+    sample, prediction = square_pair(shift)
+    turned = Pair(
+        replace(sample, reference_images=prediction.images),
+        replace(prediction, images=sample.reference_images),
+    )
+    assert one(Masks(), Pair(sample, prediction)).values == one(Masks(), turned).values
+
+
+def test_a_mask_that_is_empty_has_no_border_and_two_have_no_value() -> None:
+    for pair in (marked(picture(), mask()), marked(mask(), picture())):
+        assert one(Masks(), pair).values == {"dice": 0, "iou": 0}
+    neither = one(Masks(), marked(picture(), picture()))
+    assert (neither.status, neither.reason) == ("not_applicable", "both masks are empty")
+    whole = one(Masks(), marked(picture(level=255), picture(level=255)))
+    assert whole.values["hd95"] == 0
+
+
+def test_a_mask_of_another_size_is_brought_to_the_reference_by_its_pixels() -> None:
+    large = Pillow.open(io.BytesIO(mask().data)).resize((96, 96), Pillow.Resampling.NEAREST)
+    sink = io.BytesIO()
+    large.save(sink, "PNG")
+    assert one(Masks(), marked(Image(sink.getvalue(), "large.png"), mask())).values["dice"] == 1
+
+
+def test_masks_are_compared_where_masks_are_asked_for() -> None:
+    assert "does not apply to samples that ask for image" in one(Masks(), edit(WANTED)).reason
+    refused = replace(marked(mask(), mask()).prediction, status="refused", images=())
+    row = one(Masks(), Pair(marked(mask(), mask()).sample, refused))
+    assert (row.status, row.reason) == ("error", "prediction: refused")
+    with pytest.raises(ConfigError):
+        Masks(profile="compat")
