@@ -9,10 +9,10 @@ from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import Record
 from medgen.engine.run.together import together_of
+from medgen.engine.store.gathering import create_together
 from medgen.engine.store.layout import StagePlace
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import pack_of_shard
-from medgen.engine.store.packs import create_together
 from medgen.engine.store.sealed import seal
 from medgen.engine.store.shards import Head, Stage, label
 

@@ -14,6 +14,7 @@ from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import read_editions
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.together import together_of
+from medgen.engine.store.gathering import damaged_packs
 from medgen.engine.store.known_layout import is_published
 from medgen.engine.store.layout import (
     BENCHMARKS,
@@ -27,7 +28,6 @@ from medgen.engine.store.layout import (
 )
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import PACKS, keys_bytes, keys_of
-from medgen.engine.store.packs import damaged_packs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import read_record, record_identity
 from medgen.engine.run.folder import now
 from medgen.engine.run.reader import RunReader
+from medgen.engine.store.gathering import create_together
 from medgen.engine.store.glance import names_of_editions
 from medgen.engine.store.layout import StagePlace
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import IDENTITIES, RECIPES, PackPlace, is_packed, name_of
-from medgen.engine.store.packs import Together, create_together
+from medgen.engine.store.packs import Together
 from medgen.engine.store.shards import recipe_bytes
 
 

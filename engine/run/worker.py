@@ -41,12 +41,12 @@ from medgen.engine.run.receipts import Written, elsewhere, receipt_of
 from medgen.engine.run.together import record_identities, together_of
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.connect import connect
+from medgen.engine.store.gathering import create_together, delete_parts, fetch_packs
 from medgen.engine.store.glance import glance, is_there
 from medgen.engine.store.layout import StagePlace, part
 from medgen.engine.store.mirror import fetch_all
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import pack_of_parts, pack_of_shard
-from medgen.engine.store.packs import create_together, delete_parts, fetch_packs
 from medgen.engine.store.shards import Parts, Sealed, Stage, concat, label, labels, md5_of
 from medgen.engine.trouble import log_failed_row
 

@@ -221,6 +221,16 @@ class PackedObjects:
         """The pack that an object lies in, of those that are known; empty: it lies in none."""
         return self._at.get(path, ("",))[0]
 
+    def together_in(self, pack_: str) -> tuple[Together, str] | None:
+        """Of what keys a known pack is, where its like lie, and the name it is written under.
+
+        None where the list of these keys is lost.
+        """
+        place = next(place for place, packs in self._packs.items() if pack_ in packs)
+        name, _ = pack_name(pack_.rpartition("/")[2]) or ("", 0)
+        keys = tuple(sorted(self._keys[place]))
+        return None if place in self._unlisted else (Together(place, keys), name)
+
     def note(self, path: str) -> str:
         """The note on an object that lies in a pack that is known; empty: there is none."""
         known = self._at.get(path)
@@ -452,49 +462,3 @@ class PackedObjects:
         self.inner.remove(pack_)
         self._forget(pack_)
         return True
-
-
-def create_together(
-    objects: Objects,
-    together: Together,
-    name: str,
-    contents: Mapping[str, bytes],
-    notes: Mapping[str, str],
-) -> set[str]:
-    """Publish objects as one where that can be done, else many at once.
-
-    Returns the paths at which something stood, which is left as it was.
-    """
-    if isinstance(objects, PackedObjects):
-        return objects.create_together(together, name, contents, notes)
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        made = threads.map(objects.create, contents, contents.values())
-        return {path for path, created in zip(contents, made, strict=True) if not created}
-
-
-def delete_all(objects: Objects, paths: Sequence[str]) -> None:
-    """Remove objects and folders: at once where they lie in packs."""
-    if isinstance(objects, PackedObjects):
-        objects.delete_all(paths)
-        return
-    for path in paths:
-        objects.delete(path)
-
-
-def delete_parts(objects: Objects, paths: Iterable[str]) -> None:
-    """Remove parts that were put together, by their paths and as these are known."""
-    others = objects.remove_all(paths) if isinstance(objects, PackedObjects) else paths
-    for folder in dict.fromkeys(path.rpartition("/")[0] for path in others):
-        objects.delete(folder)
-
-
-def fetch_packs(objects: Objects, place: PackPlace, names: Iterable[str]) -> None:
-    """Have packs at hand whose names are known, where there are packs."""
-    if isinstance(objects, PackedObjects):
-        objects.fetch(place, names)
-
-
-def damaged_packs(objects: Objects, stages: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Packs whose index cannot be read, and why; from then on they are passed over."""
-    if isinstance(objects, PackedObjects):
-        yield from objects.damages(stages)

@@ -15,8 +15,17 @@ from medgen.engine.errors import CorruptError, StoreError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.results.publishing import read_note, tables_note
 from medgen.engine.run.needs import Needs, needs
-from medgen.engine.store.layout import BenchmarkPlace, RunPlace, is_of_tables, sample_shard
+from medgen.engine.store.gathering import Pack, packs_of
+from medgen.engine.store.glance import glance
+from medgen.engine.store.layout import (
+    BenchmarkPlace,
+    RunPlace,
+    StagePlace,
+    is_of_tables,
+    sample_shard,
+)
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.pack_layout import stage_and_key
 from medgen.engine.store.sample_rows import samples
 from medgen.engine.store.sealed import unseal
 from medgen.launch.housekeeping.digests import named_digests, recipes
@@ -75,7 +84,7 @@ class _Copy:
         notes = [benchmark.samples_whole, place.tables_whole, place.publishing]
         self._copy([p for p in found.benchmark if p not in made], own=False)
         self._copy([p for p in made if p not in notes], own=True)
-        self._copy([*found.rows], own=False)
+        self._copy_rows(found.rows)
         self._copy([*found.sentinels], own=False)
         self._copy([p for p in found.folder[:-1] if p not in notes], own=True)
         for path in self.target.walk(place.tables):
@@ -92,21 +101,48 @@ class _Copy:
                 if data is not None:
                     self._note(path, *data)
 
+    def _copy_rows(self, paths: Sequence[str]) -> None:
+        """What lies in one pack here is one object there, too, unless it stands there by itself."""
+        stages = glance(self.target)
+        keys = {of for path in paths if (of := stage_and_key(path)) is not None}
+        there = {path for of in keys for path in stages.walk(StagePlace(*of).key_folder)}
+        packs = packs_of(self.source, [path for path in paths if path not in there])
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            for copied in threads.map(self._copy_pack, packs):
+                for path, data in copied.items():
+                    self._note(path, *data)
+        self._copy([path for path in paths if path not in self.done], own=False)
+
+    def _copy_pack(self, pack: Pack) -> dict[str, tuple[str, int]]:
+        read = {path: self._read(path) for path in pack.notes}
+        contents = {path: data for path, data in read.items() if data is not None}
+        pack.copy(self.target, contents)
+        return {path: self._check(path, data) for path, data in contents.items()}
+
     def _note(self, path: str, digest: str, size: int) -> None:
         self.done[path] = digest
         self.size += size
 
     def _copy_one(self, path: str, own: bool) -> tuple[str, int] | None:
         """The sha256 and size of what was copied; None: it went since it was listed."""
+        if (data := self._read(path)) is None:
+            return None
+        if own:
+            self.target.replace(path, data)
+        else:
+            self.target.create(path, data)
+        return self._check(path, data)
+
+    def _read(self, path: str) -> bytes | None:
         try:
             data = self.source.read(path)
         except FileNotFoundError:
             return None
         self._prove(path, data)
-        if own:
-            self.target.replace(path, data)
-        else:
-            self.target.create(path, data)
+        return data
+
+    def _check(self, path: str, data: bytes) -> tuple[str, int]:
+        """The sha256 and size of what was copied, which is read there."""
         there = self.target.read(path)
         if there != data and not _is_as_good(self.plan, path, data, there):
             raise StoreError(

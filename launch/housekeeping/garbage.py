@@ -14,9 +14,9 @@ from medgen.engine.errors import ConfigError, CorruptError, StoreError
 from medgen.engine.run.claims import remove_void
 from medgen.engine.run.folder import RunFolder, Status, heard_at, run_ids
 from medgen.engine.run.needs import SETS, Address, made_of, stage_addresses
+from medgen.engine.store.gathering import delete_all
 from medgen.engine.store.layout import RunPlace, StagePlace
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.packs import delete_all
 
 # A driver writes its status three times a minute; no two clocks are a day apart.
 _ALIVE = timedelta(days=1)

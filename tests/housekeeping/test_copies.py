@@ -7,16 +7,21 @@ import sys
 from dataclasses import replace
 
 import pytest
+from fakes import echo, plan
 from results.fake_runs import FakeRun, make_samples, picture, steady
 
+from medgen.actors.local_pool import LocalPool
 from medgen.engine.benchmark.manifest import manifest_from_json
 from medgen.engine.codec import with_seal
 from medgen.engine.data import Prediction, Verdict
 from medgen.engine.errors import CorruptError, StoreError
+from medgen.engine.plan.plan import System
 from medgen.engine.results.publishing import TablePublisher, read_note, tables_note
 from medgen.engine.results.summary import summarize
+from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.folder import RunFolder, run_ids
 from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import BenchmarkPlace, sample_shard, table_part
 from medgen.engine.store.sealed import seal, unseal
@@ -273,3 +278,53 @@ def test_the_tables_of_a_run_that_writes_them_anew_are_no_damage(tmp_path, monke
 
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
+
+
+def packed_run(url):
+    """A run of which scores of two systems by two metrics lie in packs."""
+    objects = connect(url)
+    systems = [System(name, echo(prefix=name)) for name in "ab"]
+    work = plan(objects, *systems, metrics=("length", "twice"), count=12)
+    reader = RunReader(objects, work)
+    carry_out(reader, survey(reader), LocalPool(), Options())
+    RunFolder(objects, work.run_id).save_plan(work, "name: fake\n")
+    return objects, work
+
+
+def test_what_lies_in_one_object_is_one_object_in_the_copy(tmp_path, store_url):
+    source, work = packed_run(str(tmp_path / "from"))
+    whole = copy_run(source, connect(store_url), work)
+    target = connect(store_url)
+    there = {path: target.inner.read(path) for path in target.inner.walk("packs")}
+    assert {p for p in there if p.endswith(".pack")} == {
+        p for p in source.inner.walk("packs") if p.endswith(".pack")
+    }
+    assert target.inner.walk("stages/score") == []
+    assert (proof := verify_run(target, work)).damages == ()
+    assert proof.objects == whole.objects
+    assert survey(RunReader(target, work)).shards == 0
+    assert copy_run(source, target, work) == whole
+    assert {path: target.inner.read(path) for path in target.inner.walk("packs")} == there
+
+
+def test_rows_of_another_making_are_no_part_of_a_copied_pack(tmp_path):
+    source, work = packed_run(str(tmp_path / "from"))
+    target = connect(str(tmp_path / "to"))
+    path = next(p for p in source.walk("stages/score") if "/shard-" in p)
+    target.create(path, b"other rows")
+    with pytest.raises(StoreError, match="rows of another making"):
+        copy_run(source, target, work)
+    assert target.read(path) == b"other rows"
+    assert target.names("runs") == []
+
+
+def test_what_another_copy_left_by_itself_is_not_written_again(tmp_path):
+    source, work = packed_run(str(tmp_path / "from"))
+    target = connect(str(tmp_path / "to"))
+    alone = [p for p in source.walk("stages/score") if "/shard-" in p][:3]
+    for path in alone:
+        target.create(path, source.read(path))
+    copy_run(source, target, work)
+    target = connect(str(tmp_path / "to"))
+    assert target.inner.walk("stages/score") == sorted(alone)
+    assert verify_run(target, work).damages == ()

@@ -19,15 +19,10 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.run.repair import damaged_stages, quarantine
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
+from medgen.engine.store.gathering import create_together, delete_parts, fetch_packs
 from medgen.engine.store.glance import glance, is_there, names_of_editions
 from medgen.engine.store.pack_layout import PackPlace, name_of
-from medgen.engine.store.packs import (
-    PackedObjects,
-    Together,
-    create_together,
-    delete_parts,
-    fetch_packs,
-)
+from medgen.engine.store.packs import PackedObjects, Together
 from medgen.launch.housekeeping.verifying import verify_run
 
 PLACE = PackPlace("score", name_of("ab"))

@@ -16,9 +16,10 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.run.repair import damaged_stages, quarantine, renew_lists
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
+from medgen.engine.store.gathering import create_together
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import PackPlace, name_of
-from medgen.engine.store.packs import Together, create_together
+from medgen.engine.store.packs import Together
 from medgen.engine.store.sealed import unseal
 from medgen.launch.housekeeping.verifying import verify_run
 
