@@ -1,7 +1,8 @@
 """Several small objects as the bytes of one: their contents, an index of them, and its checksum.
 
 The index says where each content begins, how long it is, and a note on it that can be read without
-it. Contents prove themselves; the index is proven by the checksum behind it.
+it. Contents prove themselves; the index is proven by the checksum behind it. Each content is
+compressed (zstd) by itself: of a small table most is schema, and one reading has more of them.
 """
 
 import hashlib
@@ -9,6 +10,8 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+import pyarrow as pa
 
 from medgen.engine.errors import CorruptError
 
@@ -23,19 +26,35 @@ class Entry:
 
     path: str
     at: int
-    size: int
+    size: int  # bytes in the pack
     note: str = ""
+    length: int = 0  # bytes of the content itself
 
 
 def pack(contents: Mapping[str, bytes], notes: Mapping[str, str]) -> bytes:
     """The contents, by their paths, as one object."""
     entries, at = [], 0
-    for path, data in contents.items():
-        entries.append((path, at, len(data), notes.get(path, "")))
+    packed = {path: _compress(data) for path, data in contents.items()}
+    for path, data in packed.items():
+        entries.append((path, at, len(data), notes.get(path, ""), len(contents[path])))
         at += len(data)
     index = zlib.compress(json.dumps(entries).encode())
     trailer = hashlib.sha256(index).digest() + len(index).to_bytes(_LENGTH, "big") + _MARK
-    return b"".join((*contents.values(), index, trailer))
+    return b"".join((*packed.values(), index, trailer))
+
+
+def content_of(data: bytes, entry: Entry) -> bytes:
+    """What an entry's bytes in a pack are; damaged ones as they stand, which prove nothing."""
+    if not entry.length:
+        return b""
+    try:
+        return bytes(pa.decompress(data, entry.length, "zstd", asbytes=True))
+    except (OSError, ValueError, pa.ArrowException):
+        return data
+
+
+def _compress(data: bytes) -> bytes:
+    return bytes(pa.compress(data, "zstd", asbytes=True)) if data else b""
 
 
 def entries_of(end: bytes, name: str) -> list[Entry] | int:
@@ -56,5 +75,5 @@ def entries_of(end: bytes, name: str) -> list[Entry] | int:
     return list(_entries(json.loads(zlib.decompress(index))))
 
 
-def _entries(rows: Iterable[tuple[str, int, int, str]]) -> Iterable[Entry]:
-    return (Entry(path, at, size, note) for path, at, size, note in rows)
+def _entries(rows: Iterable[tuple[str, int, int, str, int]]) -> Iterable[Entry]:
+    return (Entry(*row) for row in rows)

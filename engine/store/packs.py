@@ -30,7 +30,7 @@ from medgen.engine.store.pack_layout import (
     stage_and_key,
     stage_below,
 )
-from medgen.engine.store.packing import Entry, entries_of, pack
+from medgen.engine.store.packing import Entry, content_of, entries_of, pack
 
 _AT_ONCE = 16  # object storage answers slowly, but many at once
 _END = 65536  # bytes of a pack that are read for its index
@@ -413,7 +413,8 @@ class PackedObjects:
             wide = min(_WINDOW, _CACHE // max(1, rows))
             start, data = entry.at, self.inner.read_range(pack_, entry.at, max(entry.size, wide))
             self._keep(pack_, start, data)
-        return data[entry.at - start : entry.at - start + entry.size]
+        found = data[entry.at - start : entry.at - start + entry.size]
+        return content_of(found, entry)
 
     def _keep(self, pack_: str, start: int, data: bytes) -> None:
         with self._keeping:
