@@ -13,7 +13,13 @@ _TITLES = {
     "ImageEditing": "Image editing",
     "MultimodalGeneration": "Multimodal generation",
 }
-_SHORT = {"ImageEditing": "Editing", "MultimodalGeneration": "Generation"}
+_SHORT = {
+    "ImageEditing": "Editing",
+    "MultimodalGeneration": "Generation",
+    "TextToImage": "From text",
+    "Segmentation": "Masks",
+}
+SHORTEST = 11  # letters that every place has for a format
 _COLORED = 12  # as many systems have a colour and a marker of their own
 _PINNED = 6
 _NEAR = 5.0  # percent of an axis: marks of controls cover each other below

@@ -18,7 +18,7 @@ from medgen.launch.hints import store_words, view_command
 from medgen.launch.report.escaping import visible
 from medgen.launch.report.tables import FEW
 from medgen.launch.view import numbers, overview, sayings
-from medgen.launch.view.board import Board, BoardRow, boards
+from medgen.launch.view.board import SHORTEST, Board, BoardRow, boards
 from medgen.launch.view.certain import Certainty
 from medgen.launch.view.data import StoredRun
 
@@ -85,7 +85,7 @@ def _saying_lines(saying: sayings.Saying, width: int) -> Iterator[Text]:
         rows[-1] += f" {word}" if rows[-1] else word
     for i, row in enumerate(rows):
         line = Text()
-        line.append(f"{saying.short[:11]:<12}" if not i else " " * 12, style="bold")
+        line.append(f"{saying.short[:SHORTEST]:<12}" if not i else " " * 12, style="bold")
         word = f"{saying.glyph} {saying.word}"
         line.append(f"{word:<13}" if not i else " " * 13, style=_WORDS.get(saying.word, "dim"))
         line.append(visible(row))

@@ -15,12 +15,14 @@ from starlette.testclient import TestClient
 from view.browsing import HOSTILE, small, stored
 
 from benchmarks.made_run import NAMES
+from medgen.engine.data import FORMATS
 from medgen.engine.results.certainty import Field, pair_words, samples_needed, standing
 from medgen.engine.results.sets import SetNote, SetRow, keep_set_note, prediction_digest
 from medgen.engine.results.statistics import binomial_interval
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
 from medgen.launch.view import numbers, provenance, scripts
+from medgen.launch.view.board import SHORTEST, format_short
 from medgen.launch.view.bundle import write_bundle
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.failures import general
@@ -234,6 +236,12 @@ def test_messages_that_differ_in_particulars_are_one_cause() -> None:
     assert general("refused") != general("timeout")
     low, high = binomial_interval(5, 100, "wilson")
     assert 0.02 < low < 0.05 < high < 0.12
+
+
+def test_every_format_has_a_name_that_fits_where_there_is_little_room() -> None:
+    names = [format_short(name) for name in FORMATS]
+    assert all(len(name) <= SHORTEST for name in names), names
+    assert len(set(names)) == len(FORMATS)
 
 
 def test_the_results_of_a_terminal_fit_eighty_columns(site: Site, tmp_path: Path) -> None:
