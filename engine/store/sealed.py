@@ -4,7 +4,9 @@ The footer holds a key `sha256` whose value is the digest of the whole file with
 zeroed; `unseal` proves that no bit of it changed.
 """
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 
 import pyarrow as pa
 
@@ -32,18 +34,34 @@ def unseal(data: bytes, name: str) -> pa.Table:
     Raises:
         CorruptError: the bytes are truncated, changed, or were never sealed. Names the object.
     """
+    with _readable(data, name) as reader:
+        digest = (reader.metadata or {}).get(b"sha256", b"")
+        if len(digest) != 64:
+            raise CorruptError(f"{name}: no checksum in the file's footer")
+        at = _seal_offset(data, digest)
+        hasher = hashlib.sha256(memoryview(data)[:at])
+        hasher.update(_BLANK)
+        hasher.update(memoryview(data)[at + 64 :])
+        if hasher.hexdigest().encode() != digest:
+            raise CorruptError(f"{name}: checksum differs; the object was changed or damaged")
+        return reader.read_all()
+
+
+def open_proven(data: bytes, name: str) -> pa.Table:
+    """The table of bytes of which the sha256 of the whole is known, and is this one.
+
+    Raises:
+        CorruptError: they were never a sealed object. Names the object.
+    """
+    with _readable(data, name) as reader:
+        return reader.read_all()
+
+
+@contextlib.contextmanager
+def _readable(data: bytes, name: str) -> Iterator[pa.ipc.RecordBatchFileReader]:
     try:
         with pa.ipc.open_file(data) as reader:
-            digest = (reader.metadata or {}).get(b"sha256", b"")
-            if len(digest) != 64:
-                raise CorruptError(f"{name}: no checksum in the file's footer")
-            at = _seal_offset(data, digest)
-            hasher = hashlib.sha256(memoryview(data)[:at])
-            hasher.update(_BLANK)
-            hasher.update(memoryview(data)[at + 64 :])
-            if hasher.hexdigest().encode() != digest:
-                raise CorruptError(f"{name}: checksum differs; the object was changed or damaged")
-            return reader.read_all()
+            yield reader
     except (pa.ArrowException, OSError, ValueError) as err:
         raise CorruptError(f"{name}: not a readable Arrow file ({err})") from err
 
