@@ -62,6 +62,17 @@ class TablePublisher:
         except FileNotFoundError:
             return ""
 
+    def prepare(self, reader: RunReader) -> Described:
+        """Write the benchmark's own table, unless it is there, and read what its samples are.
+
+        Raises as `publish` does.
+        """
+        if self._described is None:
+            described = Described(reader)
+            self._publish_samples(reader)
+            self._described = described
+        return self._described
+
     def publish(self, reader: RunReader, system: str) -> bool:
         """Write a system's tables, unless they are there as its rows are now; returns whether.
 
@@ -74,9 +85,7 @@ class TablePublisher:
         made_from = self._made_from(reader, system)
         if self._whole.get(system, {}).get("made_from") == made_from:
             return False
-        if self._described is None:
-            self._described = Described(reader)
-            self._publish_samples(reader)
+        described = self.prepare(reader)
         if self._whole.pop(system, None) is not None:  # its parts are others from now on
             self._keep()
         parts: dict[str, str] = {}
@@ -84,7 +93,7 @@ class TablePublisher:
             if kind == "predictions" and self.plan.system(system).is_pairing:
                 continue  # the answers are those of the system that it is of
             writer = PartWriter(self.objects, self.place.table(kind, system), schema)
-            parts |= writer.write(tables(reader, system, self._described))
+            parts |= writer.write(tables(reader, system, described))
         self._whole[system] = {"made_from": made_from, "parts": parts}
         self._keep()
         return True

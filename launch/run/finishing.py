@@ -1,5 +1,6 @@
 """What is made of a system as soon as all its rows are there, beside the driver's loop."""
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -31,7 +32,17 @@ class Finishing:
         self._under_way: list[Future[Event]] = []
 
     def __enter__(self) -> Self:
+        """Begin with the samples' own table, which waits for no row."""
+        self._threads.submit(self._prepare)
         return self
+
+    def _prepare(self) -> None:
+        with contextlib.suppress(MedgenError):  # as for the tables of a system
+            self._publisher().prepare(self.reader)
+
+    def _publisher(self) -> TablePublisher:
+        self._tables = self._tables or TablePublisher(self.reader)
+        return self._tables
 
     def __exit__(
         self, kind: type[BaseException] | None, err: BaseException | None, at: TracebackType | None
@@ -57,8 +68,7 @@ class Finishing:
         system, reader = str(event.details["system"]), self.reader.anew()
         try:
             event = with_means(reader, event)
-            self._tables = self._tables or TablePublisher(reader)
-            self._tables.publish(reader, system)
+            self._publisher().publish(reader, system)
         except MedgenError as err:  # the end of the run does it again, and says so if it cannot
             return replace(event, details={**event.details, "unwritten": trouble(err).error})
         return event
