@@ -18,9 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import fsspec
-
 from medgen.engine.errors import BusyError, StoreError
+from medgen.engine.store.clouds import check_signs, check_size, file_system
 from medgen.engine.store.refusals import explain, refusal
 
 T = TypeVar("T")
@@ -33,12 +32,10 @@ _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # of file systems without
 # Of file systems without hard links, which say so in many ways.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _LINKS = "Does this file system make hard links, which a store needs? Name another directory"
-_AZURE = frozenset({"az", "abfs", "abfss", "adl", "wasb", "wasbs"})
 _DANGLING = "something of that name is there that cannot be read, perhaps a link to nothing"
 # Another's object may be removed between the attempt that it refuses and the look at it: whether
 # that was the last attempt.
 _LEFT_AGAIN = (*(False,) * 9, True)
-_MISREAD = re.compile(r"[?#\\\x00-\x1f]")
 
 
 class Objects(Protocol):
@@ -347,22 +344,6 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def check_signs(scheme: str, path: str) -> None:
-    """Refuse a name that the client of a store reads as another one.
-
-    Azure's takes `?` and `#` for parts of a URL, a backslash for a slash, and drops a tab: `exp?`
-    would be written, and deleted, as `exp`.
-
-    Raises:
-        StoreError: the name cannot be had there.
-    """
-    if scheme in _AZURE and (sign := _MISREAD.search(path)):
-        raise StoreError(
-            f"{path!r} cannot be a name in {scheme}://: its client reads {sign[0]!r} as something "
-            "else; choose a name without it"
-        )
-
-
 class RemoteObjects:
     """Objects behind an fsspec file system: `memory://`, `gs://`, `az://` and others but S3.
 
@@ -373,14 +354,9 @@ class RemoteObjects:
 
     def __init__(self, url: str) -> None:
         """Connect with the usual environment variables or fsspec profiles; reads nothing yet."""
-        try:
-            # A cached listing would hide what other processes have written since.
-            self.fs, self.root = fsspec.core.url_to_fs(url, use_listings_cache=False)
-        except (ImportError, ValueError) as err:
-            raise StoreError(f"cannot use the store {url!r}: {err}") from err
+        self.fs, self.root = file_system(url)
         self.url = url.rstrip("/")
         self._scheme = url.partition("://")[0]
-        check_signs(self._scheme, self.root)
 
     def _path(self, path: str) -> str:
         sound = inside(path)
@@ -390,6 +366,7 @@ class RemoteObjects:
     def create(self, path: str, data: bytes) -> bool:
         """See `Objects.create`; after any error the object is read back, which may be ours."""
         full, where = self._path(path), f"{self.url}/{path}"
+        check_size(self._scheme, where, len(data))
         for last in _LEFT_AGAIN:
             try:
                 self.fs.pipe_file(full, data, mode="create")
@@ -411,8 +388,10 @@ class RemoteObjects:
 
     def replace(self, path: str, data: bytes) -> None:
         """See `Objects.replace`."""
-        with explain("write", f"{self.url}/{path}"):
-            self.fs.pipe_file(self._path(path), data)
+        full, where = self._path(path), f"{self.url}/{path}"
+        check_size(self._scheme, where, len(data))
+        with explain("write", where):
+            self.fs.pipe_file(full, data)
 
     def read(self, path: str) -> bytes:
         """See `Objects.read`."""

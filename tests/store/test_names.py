@@ -9,9 +9,9 @@ from fakes import benchmark, recipe
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.errors import ConfigError, StoreError
 from medgen.engine.plan.plan import make_plan
+from medgen.engine.store.clouds import check_signs
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import LONGEST_NAME, path_name
-from medgen.engine.store.objects import check_signs
 from medgen.launch.cli import main
 from medgen.launch.nightly.history import History
 
