@@ -367,17 +367,17 @@ class RemoteObjects:
         """See `Objects.create`; after any error the object is read back, which may be ours."""
         full, where = self._path(path), f"{self.url}/{path}"
         check_size(self._scheme, where, len(data))
-        for last in _LEFT_AGAIN:
+        for _ in _LEFT_AGAIN:
             try:
                 self.fs.pipe_file(full, data, mode="create")
-                break
+                return True
             except Exception as err:
                 stored = self._standing(full, where)
                 if stored is not None:
                     return stored == data
-                if last or not isinstance(err, FileExistsError):
+                if not isinstance(err, FileExistsError):
                     raise refusal("write", where, err) from err
-        return True
+        raise BusyError(f"cannot write {where}: others take this name and leave it again")
 
     def _standing(self, full: str, where: str) -> bytes | None:
         with explain("read back", where):

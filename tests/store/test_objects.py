@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medgen.engine.errors import CorruptError, StoreError
 from medgen.engine.store.connect import connect
+from medgen.engine.store.objects import RetryingObjects
 from medgen.engine.store.sealed import seal, unseal
 from medgen.engine.store.shards import Stage, concat, label, labels
 
@@ -186,6 +188,25 @@ def test_a_name_that_is_left_between_refusal_and_look_is_taken(
     assert objects.create("claims/1", b"mine")
     assert objects.read("claims/1") == b"mine"
     assert objects.names("claims") == ["1"]
+
+
+def test_a_name_that_is_left_and_taken_for_long_is_asked_for_again_after_a_pause(
+    memory_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen with four writers on Azurite: ten refusals in a row, and nothing there each time."""
+    pipe_file, refused = MemoryFileSystem.pipe_file, [*range(1, 26)]
+
+    def late(fs: MemoryFileSystem, path: str, value: bytes, mode: str = "overwrite") -> None:
+        if refused and refused.pop():
+            raise FileExistsError(path)
+        pipe_file(fs, path, value, mode=mode)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", late)
+    monkeypatch.setattr(RetryingObjects, "pause_s", 0.0001)
+    objects = connect(memory_url)
+    assert objects.create("claims/1", b"mine")
+    assert objects.read("claims/1") == b"mine"
+    assert not refused
 
 
 def test_a_name_that_is_a_link_to_nothing_is_told(tmp_path: Path) -> None:
