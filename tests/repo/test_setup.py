@@ -47,8 +47,9 @@ def pins() -> dict[str, str]:
 
 def test_the_project_admits_every_pinned_release() -> None:
     extras = project()["project"]["optional-dependencies"]
-    lists = [project()["project"]["dependencies"], project()["dependency-groups"]["dev"]]
-    asked = [Requirement(line) for line in itertools.chain(*lists, *extras.values())]
+    groups = project()["dependency-groups"]
+    lists = [project()["project"]["dependencies"], *extras.values(), *groups.values()]
+    asked = [Requirement(line) for line in itertools.chain(*lists)]
     pinned = pins()
     refused = [
         f"{r} does not admit {pinned[name]}"
@@ -93,6 +94,25 @@ def test_the_accelerator_is_what_the_driver_answers(tmp_path: Path, answer: str,
     tool.chmod(0o755)
     done = make("-Bn", "environment", PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert f".[full,{kind}]" in done.stdout
+
+
+def test_only_the_trial_installs_clouds_and_a_missing_one_ends_nothing(tmp_path: Path) -> None:
+    """Another index may have no such package, and a machine no npm."""
+    assert "clouds" not in make("-Bn", "test").stdout
+    assert "--group clouds" in make("-Bn", "trial").stdout
+    folder = copied(tmp_path)
+    (folder / ".venv/bin").mkdir(parents=True)
+    there = ".venv/installed-cpu"
+    (folder / there).touch()
+    for tool in (folder / "npm", folder / ".venv/bin/python"):
+        tool.write_text("#!/bin/sh\nexit 1\n")
+        tool.chmod(0o755)
+    path = f"{folder}:{os.environ['PATH']}"
+    done = make("-C", str(folder), "-o", there, "clouds", MEDGEN_ACCELERATOR="cpu", PATH=path)
+    assert not done.returncode
+    assert "No client of Azure's and Google's storage" in done.stdout
+    assert "Azurite, Azure's emulator, could not be installed" in done.stdout
+    assert not list(folder.rglob("*clouds*"))
 
 
 def copied(folder: Path) -> Path:

@@ -6,16 +6,13 @@ A real S3 server whose code is nobody's imitation. Debian and Ubuntu have it (`a
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
+
+from store import daemons
 
 PROGRAMS = (
     *("ceph", "ceph-mon", "ceph-osd", "radosgw", "radosgw-admin"),
@@ -67,7 +64,7 @@ def missing() -> str:
 @contextmanager
 def gateway(place: Path) -> Iterator[str]:
     """The URL of a gateway with one user, `KEY` and `SECRET`; everything ends with the block."""
-    mon, http = _free_port(), _free_port()
+    mon, http = daemons.free_port(), daemons.free_port()
     config = place / "ceph.conf"
     config.write_text(_CONFIG.format(fsid=uuid.uuid4(), mon=mon, place=place))
     said = ["-c", str(config)]
@@ -77,28 +74,30 @@ def gateway(place: Path) -> Iterator[str]:
         _once("ceph-authtool", str(place / "keyring"), *held, "-g", "-n", name, *allowed)
     _once("monmaptool", "--create", "--addv", "a", f"v2:127.0.0.1:{mon}",
           "--fsid", _fsid(config), str(place / "monmap"))  # fmt: skip
-    daemons: list[subprocess.Popen[bytes]] = []
+    running: list[subprocess.Popen[bytes]] = []
     try:
         _once("ceph-mon", *said, "--mkfs", "-i", "a", "--monmap", str(place / "monmap"),
               "--keyring", str(place / "keyring"))  # fmt: skip
-        daemons.append(_start(place, "ceph-mon", *said, "-f", "-i", "a"))
+        running.append(daemons.start(place, "ceph-mon", *said, "-f", "-i", "a"))
         osd = str(uuid.uuid4())
         _once("ceph", *said, "--connect-timeout", "20", "osd", "create", osd)
         (place / "osd").mkdir()
         _once("ceph-osd", *said, "--mkfs", "-i", "0", "--osd-uuid", osd)
-        daemons.append(_start(place, "ceph-osd", *said, "-f", "-i", "0"))
+        running.append(daemons.start(place, "ceph-osd", *said, "-f", "-i", "0"))
         user = ("--uid", "medgen", "--display-name", "medgen", "--access-key", KEY)
         _once("radosgw-admin", *said, "user", "create", *user, "--secret-key", SECRET)
         beast = f"beast endpoint=127.0.0.1:{http}"
-        daemons.append(
-            _start(place, "radosgw", *said, "-f", "-n", "client.admin", "--rgw-frontends", beast)
+        running.append(
+            daemons.start(
+                place, "radosgw", *said, "-f", "-n", "client.admin", "--rgw-frontends", beast
+            )
         )
         url = f"http://127.0.0.1:{http}"
-        _wait(url, daemons)
+        daemons.wait(url, running)
         yield url
     finally:
-        for daemon in reversed(daemons):
-            _end(daemon)
+        for daemon in reversed(running):
+            daemons.end(daemon)
 
 
 def environment(url: str) -> Mapping[str, str]:
@@ -120,39 +119,3 @@ def _once(*words: str) -> None:
     done = subprocess.run(words, capture_output=True, text=True, timeout=90, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(words)}: {done.stderr[-2000:]}")
-
-
-def _start(place: Path, *words: str) -> subprocess.Popen[bytes]:
-    with (place / f"{words[0]}.out").open("wb") as sink:
-        return subprocess.Popen(words, stdout=sink, stderr=sink)
-
-
-def _wait(url: str, daemons: list[subprocess.Popen[bytes]]) -> None:
-    until = time.monotonic() + 40
-    while time.monotonic() < until:
-        dead = [str(d.args) for d in daemons if d.poll() is not None]
-        if dead:
-            raise RuntimeError(f"ended: {dead}")
-        with suppress(URLError, OSError):
-            try:
-                urlopen(url, timeout=5).close()
-            except HTTPError:
-                return  # it answers, whatever it says
-            return
-        time.sleep(0.2)
-    raise RuntimeError(f"{url} does not answer")
-
-
-def _end(daemon: subprocess.Popen[bytes]) -> None:
-    daemon.send_signal(signal.SIGTERM)
-    try:
-        daemon.wait(10)
-    except subprocess.TimeoutExpired:
-        daemon.kill()
-        daemon.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

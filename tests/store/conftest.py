@@ -3,17 +3,21 @@
 import errno
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import fsspec
 import pytest
-from store import ceph
+from store import azurite, ceph, google
 
 from medgen.engine.store import objects as objects_module
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import RetryingObjects
+
+# Of aiohttp, which the clients of Azure and Google give an object as the bytes that it is.
+_LARGE_BODY = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 
 
 class StaleDisk:
@@ -80,19 +84,60 @@ def ceph_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def ceph_url(ceph_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A new bucket on Ceph's gateway, as an `s3://` URL; it goes when the gateway does."""
-    import s3fs
+    yield from _new_bucket("s3", ceph.environment(ceph_endpoint), monkeypatch)
 
-    for name, value in ceph.environment(ceph_endpoint).items():
+
+@pytest.fixture(scope="session")
+def azure_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an Azurite that was started for these tests."""
+    if why := azurite.missing():
+        pytest.skip(why)
+    with azurite.server(tmp_path_factory.mktemp("azurite")) as url:
+        yield url
+
+
+@pytest.fixture
+def azure_url(azure_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A new container on Azurite, as an `az://` URL; it goes when the emulator does."""
+    yield from _new_bucket("az", azurite.environment(azure_endpoint), monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def google_endpoint() -> Iterator[str]:
+    """The URL of an emulator of Google's storage that was started for these tests."""
+    if why := google.missing():
+        pytest.skip(why)
+    with google.server() as url:
+        yield url
+
+
+@pytest.fixture
+def gcs_url(google_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A new bucket on that emulator, as a `gs://` URL; it goes when the emulator does."""
+    monkeypatch.setitem(fsspec.config.conf, "gs", {"token": "anon"})
+    yield from _new_bucket("gs", google.environment(google_endpoint), monkeypatch)
+
+
+def _new_bucket(
+    scheme: str, environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A bucket that a client with this environment makes; who comes next means another place."""
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
+    kind = fsspec.get_filesystem_class(scheme)
+    kind.clear_instance_cache()
     bucket = f"test-{uuid4().hex}"
-    s3fs.S3FileSystem(use_listings_cache=False).mkdir(bucket)
-    yield f"s3://{bucket}"
-    s3fs.S3FileSystem.clear_instance_cache()  # whoever comes next means another place
+    fsspec.filesystem(scheme, use_listings_cache=False).mkdir(bucket)
+    yield f"{scheme}://{bucket}"
+    kind.clear_instance_cache()
 
 
 @pytest.fixture(
-    params=["directory", "nfs", "memory", "s3", pytest.param("ceph", marks=pytest.mark.trial)]
+    params=[
+        *("directory", "nfs", "memory", "s3"),
+        pytest.param("ceph", marks=pytest.mark.trial),
+        *(pytest.param(name, marks=[pytest.mark.trial, _LARGE_BODY]) for name in ("azure", "gcs")),
+    ]
 )
 def any_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty root in each kind of place; with `--store-url`, below that URL only."""
