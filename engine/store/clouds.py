@@ -11,6 +11,7 @@ from medgen.engine.errors import StoreError
 _AZURE = frozenset({"az", "abfs", "abfss", "wasb", "wasbs"})
 _GOOGLE = frozenset({"gs", "gcs"})
 _MISREAD = re.compile(r"[?#\\\x00-\x1f]")
+_LINE, _CHUNK = b"--==0==", 50 * 2**20  # of gcsfs; a chunk that is not the last has k times 256 KiB
 LARGEST_ON_AZURE = 5000 * 2**20  # bytes of one request
 
 
@@ -69,3 +70,15 @@ def check_size(scheme: str, where: str, size: int) -> None:
             f"cannot write {where}: {size / 2**30:.1f} GiB, and one object may have 4.9 GiB: make "
             "the shards smaller (`shard_size`)"
         )
+
+
+def as_sent(scheme: str, data: bytes) -> dict[str, int]:
+    """What a client must be told beside the bytes, so that they arrive as they are.
+
+    Google's puts an object between two lines of its own, which it does not look for in it: what
+    has such a line, or ends with the half of a line's end, would be cut. Larger ones, from
+    `chunksize` bytes on, it sends without them.
+    """
+    if scheme in _GOOGLE and (_LINE in data or data.endswith(b"\r")):
+        return {"chunksize": min(len(data), _CHUNK)}
+    return {}

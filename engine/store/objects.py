@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from medgen.engine.errors import BusyError, StoreError
-from medgen.engine.store.clouds import check_signs, check_size, file_system
+from medgen.engine.store.clouds import as_sent, check_signs, check_size, file_system
 from medgen.engine.store.refusals import explain, refusal
 
 T = TypeVar("T")
@@ -369,7 +369,7 @@ class RemoteObjects:
         check_size(self._scheme, where, len(data))
         for _ in _LEFT_AGAIN:
             try:
-                self.fs.pipe_file(full, data, mode="create")
+                self.fs.pipe_file(full, data, mode="create", **as_sent(self._scheme, data))
                 return True
             except Exception as err:
                 stored = self._standing(full, where)
@@ -391,7 +391,7 @@ class RemoteObjects:
         full, where = self._path(path), f"{self.url}/{path}"
         check_size(self._scheme, where, len(data))
         with explain("write", where):
-            self.fs.pipe_file(full, data)
+            self.fs.pipe_file(full, data, **as_sent(self._scheme, data))
 
     def read(self, path: str) -> bytes:
         """See `Objects.read`."""
@@ -402,7 +402,9 @@ class RemoteObjects:
         """See `Objects.read_end`."""
         with explain("read", f"{self.url}/{path}"):
             full = self._path(path)
-            size = self.fs.size(full) or 0
+            size = self.fs.size(full)
+            if not size:
+                return b""  # of which Azure's client has no range
             return bytes(self.fs.cat_file(full, start=max(0, size - most), end=size))
 
     def read_range(self, path: str, start: int, size: int) -> bytes:

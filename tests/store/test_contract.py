@@ -209,6 +209,28 @@ def test_what_is_no_path_is_refused(contract_url: str, path: str) -> None:
             call()
 
 
+# What a client or server could take for its own: ends of lines and parts, encodings, markup.
+BYTES = [
+    b"\r", b"\n", b"\r\n", b"\n\n", b"a\r", b"a\n", b"a\r\n", b"\r\na", b"\na", b"\0", b" ", b"",
+    bytes(range(256)), bytes(range(256))[::-1], b"\xff\xfe\0", b"\xef\xbb\xbfa", b"\x1f\x8b\x08\0",
+    b"--", b"a\n--==0==\nb", b"a\n--==0==--", b"a\r\n--==0==--\r\nb", b"--==0==", b"0\r\n\r\n",
+    b"<?xml version='1.0'?><Error/>", b'{"error": 1}', b"%0A", b"=0A=\r\n", "ä\u2028".encode(),
+]  # fmt: skip
+
+
+def test_bytes_are_kept_as_they_are(contract_url: str) -> None:
+    objects = connect(contract_url)
+    for number, data in enumerate(BYTES):
+        assert objects.create(f"created/{number}", data), data
+        objects.replace(f"replaced/{number}", data)
+    for folder in ("created", "replaced"):
+        stored = [objects.read(f"{folder}/{number}") for number in range(len(BYTES))]
+        assert stored == BYTES
+    for number, data in enumerate(BYTES):
+        assert objects.read_end(f"created/{number}", 2) == data[-2:], data
+        assert len(data) < 2 or objects.read_range(f"created/{number}", 1, 1) == data[1:2], data
+
+
 def test_an_object_is_created_once_whatever_its_size(contract_url: str) -> None:
     objects = connect(contract_url)
     for size in (0, 1, 5 * 2**20, 9 * 2**20):  # as large as stores cut into parts

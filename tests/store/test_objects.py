@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medgen.engine.errors import CorruptError, StoreError
+from medgen.engine.store.clouds import LARGEST_ON_AZURE, check_size
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import RetryingObjects
 from medgen.engine.store.sealed import seal, unseal
@@ -171,6 +172,13 @@ def test_a_commit_reaches_the_disk_with_the_names_above_it(
 def test_a_place_that_takes_no_folders_is_refused_in_a_sentence() -> None:
     with pytest.raises(StoreError, match=r"cannot make the folder /proc/nowhere/a; name another"):
         connect("/proc/nowhere").create("a/b", b"rows")
+
+
+def test_what_azure_cannot_take_in_one_request_is_refused() -> None:
+    with pytest.raises(StoreError, match="shard_size"):
+        check_size("az", "az://container/a", LARGEST_ON_AZURE + 1)
+    check_size("az", "az://container/a", LARGEST_ON_AZURE)
+    check_size("gs", "gs://bucket/a", LARGEST_ON_AZURE + 1)
 
 
 def test_a_name_that_is_left_between_refusal_and_look_is_taken(

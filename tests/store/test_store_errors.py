@@ -16,7 +16,6 @@ from faults import proxy
 
 from medgen.engine.errors import BusyError, ConfigError, StoreError
 from medgen.engine.store import s3
-from medgen.engine.store.clouds import LARGEST_ON_AZURE, check_size
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import PosixObjects, RetryingObjects
 from medgen.engine.store.refusals import explain, refusal
@@ -428,10 +427,6 @@ def test_no_object_is_too_large_for_one_request(
     with pytest.raises(StoreError, match="shard_size"):
         s3.S3Objects("s3://bucket").create("a", b"0123456789")
     assert not refusing.asked
-    with pytest.raises(StoreError, match="shard_size"):
-        check_size("az", "az://container/a", LARGEST_ON_AZURE + 1)
-    check_size("az", "az://container/a", LARGEST_ON_AZURE)
-    check_size("gs", "gs://bucket/a", LARGEST_ON_AZURE + 1)
 
 
 ERRNOS = [
