@@ -16,6 +16,9 @@ from medgen.engine.errors import StoreError
 from medgen.engine.store.connect import connect
 from medgen.engine.store.shards import md5_of
 
+# Of aiohttp, which the clients of Azure and Google give an object as the bytes that it is.
+pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+
 UMLAUTS = "Prüfung-äöüß"
 # Names of objects, of folders and of whole stores; each is a name and no pattern, query or escape.
 NAMES = [
@@ -32,7 +35,8 @@ UNKNOWN_TO_AZURE = "?#\\\t"
 
 def is_a_name(url: str, name: str) -> bool:
     """Whether an object, a folder or a store can have this name in a place."""
-    return not url.startswith("az://") or not any(sign in name for sign in UNKNOWN_TO_AZURE)
+    on_azure = url.startswith(("az://", "abfs://", "abfss://"))
+    return not on_azure or not any(sign in name for sign in UNKNOWN_TO_AZURE)
 
 
 def names_for(url: str) -> list[str]:
@@ -44,7 +48,7 @@ def taken_or_refused(url: str, name: str) -> AbstractContextManager[object]:
     """A block that uses a name, which must fail in a place that does not have it."""
     if is_a_name(url, name):
         return nullcontext()
-    return pytest.raises(StoreError, match="cannot be a name in az://")
+    return pytest.raises(StoreError, match="cannot be a name in a")
 
 
 @pytest.fixture
@@ -158,7 +162,7 @@ def test_a_name_that_a_client_reads_as_another_is_refused_before_anything_is_don
             lambda path=path: objects.remove(path),
         ]
         for call in calls:
-            with pytest.raises(StoreError, match="cannot be a name in az://"):
+            with pytest.raises(StoreError, match="cannot be a name in a"):
                 call()
     assert objects.walk("d") == before
     assert {objects.read(path) for path in before} == {b"x"}
