@@ -48,13 +48,13 @@ def content_of(data: bytes, entry: Entry) -> bytes:
     if not entry.length:
         return b""
     try:
-        return bytes(pa.decompress(data, entry.length, "zstd", asbytes=True))
+        return pa.decompress(data, entry.length, "zstd", asbytes=True)
     except (OSError, ValueError, pa.ArrowException):
         return data
 
 
 def _compress(data: bytes) -> bytes:
-    return bytes(pa.compress(data, "zstd", asbytes=True)) if data else b""
+    return pa.compress(data, "zstd", asbytes=True) if data else b""
 
 
 def entries_of(end: bytes, name: str) -> list[Entry] | int:

@@ -105,13 +105,11 @@ def border_distances(ours: Mask, theirs: Mask, tolerance: float) -> dict[str, fl
 def _border(mask: Mask) -> Mask:
     from scipy.ndimage import binary_erosion
 
-    found: Mask = mask & ~binary_erosion(mask)
-    return found
+    return mask & ~binary_erosion(mask)
 
 
 def _to(border: Mask) -> npt.NDArray[np.float64]:
     """Of every pixel, the distance to the nearest one of a border."""
     from scipy.ndimage import distance_transform_edt
 
-    found: npt.NDArray[np.float64] = distance_transform_edt(~border)
-    return found
+    return distance_transform_edt(~border)
