@@ -187,7 +187,8 @@ def _number(answer: Answer, row: Row) -> Number:
     own = (found[2] or "").strip()
     unit = text_of(answer.unit, row).strip() if answer.unit else own
     if own and unit.casefold() != own.casefold():
-        raise FaultyContent(f"answer {words[:60]!r} is not in {unit!r}")
+        advice = "without `unit` each number keeps the one behind it"
+        raise FaultyContent(f"answer {words[:60]!r} is not in {unit!r}; {advice}")
     return Number(value, unit)
 
 

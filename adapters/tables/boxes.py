@@ -33,7 +33,8 @@ def read_boxes(
     """Every box as left, upper, right and lower edge in pixels.
 
     Args:
-        value: one box or several: four numbers, an object of sides by name, a text of numbers.
+        value: one box or several: four numbers, an object of sides by name, a text of numbers, two
+            corners, an outline of three points or more (the box around it).
         form: what the numbers are; an object says itself what is corner and what is size.
         size: width and height of the picture, for shares of them.
         scale: what a whole side is in shares.
@@ -66,20 +67,45 @@ def _each(value: object, shape: str) -> Iterator[tuple[str, Sequence[float]]]:
     elif isinstance(value, Mapping):
         yield _of_object(value, shape)
     elif isinstance(value, list | tuple):
-        flat = [n for pair in value for n in (pair if isinstance(pair, list | tuple) else [pair])]
-        pairs = len(value) == 2 and len(flat) == 4
-        if pairs or (value and not any(isinstance(v, list | tuple | Mapping) for v in value)):
-            # Four numbers, two points; or texts of a box each.
-            texts = [v for v in flat if isinstance(v, str) and len(_NUMBER.findall(v)) > 1]
-            if texts:
-                yield from (one for text in texts for one in _each(text, shape))
-            else:
-                yield shape, _four(flat)
-            return
-        for inner in value:
-            yield from _each(inner, shape)
+        yield from _of_list(value, shape)
     else:
         raise FaultyContent(f"box {value!r:.80} is not four numbers")
+
+
+def _of_list(value: Sequence[object], shape: str) -> Iterator[tuple[str, Sequence[float]]]:
+    points = _points(value)
+    if points and (len(points) > 2 or shape in ("xyxy", "yxyx")):
+        yield shape, _around(points, shape)
+    elif points or (value and not any(isinstance(v, list | tuple | Mapping) for v in value)):
+        # Four numbers, a corner and a size; or texts of a box each.
+        texts = [v for v in value if isinstance(v, str) and len(_NUMBER.findall(v)) > 1]
+        if texts:
+            yield from (one for text in texts for one in _each(text, shape))
+        else:
+            yield shape, _four([n for point in points for n in point] or value)
+    else:
+        for inner in value:
+            yield from _each(inner, shape)
+
+
+def _around(points: Sequence[tuple[float, float]], shape: str) -> Sequence[float]:
+    """Of two corners, in any order, and of an outline the box around them."""
+    if shape not in ("xyxy", "yxyx"):
+        raise FaultyContent(f"{len(points)} points are an outline, and `form` says {shape}")
+    first, second = zip(*points, strict=True)
+    return min(first), min(second), max(first), max(second)
+
+
+def _points(value: Sequence[object]) -> list[tuple[float, float]]:
+    """Two or more points of two numbers each; empty of anything else."""
+    pairs = [pair for pair in value if isinstance(pair, list | tuple) and len(pair) == 2]
+    plain = all(isinstance(n, int | float | str) for pair in pairs for n in pair)
+    if len(pairs) < 2 or len(pairs) < len(value) or not plain:
+        return []
+    try:
+        return [(float(first), float(second)) for first, second in pairs]
+    except ValueError:
+        return []
 
 
 def _of_text(text: str) -> Iterator[Sequence[float]]:

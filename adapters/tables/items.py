@@ -80,6 +80,8 @@ class ItemMaker:
         inputs = by_role.get("input", [])
         found = options(fields.choices, row, given or _row_name(row)) if fields.choices else None
         asks = _asks(fields, "reference" in by_role)
+        for mask in (*by_role.get("region", ()), *by_role.get("reference", ()) * (asks == "mask")):
+            self._gallery.check_mask(mask)
         answer = Expectation()
         if fields.answer:
             sizes = [size_of(i.data) for i in inputs] if fields.answer.boxes else []
@@ -167,9 +169,17 @@ def _name(value: Value, row: Row, what: str, *, needed: bool = False) -> str:
     words = text_of(value, row).strip()
     if needed and not words:
         raise FaultyContent(f"{what} is empty")
-    if len(words) > MAX_NAME or not words.isprintable():
-        raise FaultyContent(f"{what} has more than {MAX_NAME} characters or is not printable")
+    _check_name(words, what)
     return words
+
+
+def _check_name(words: str, what: str) -> None:
+    if len(words) > MAX_NAME:
+        raise FaultyContent(f"{what} {words[:40]!r} … has more than {MAX_NAME} characters")
+    if unseen := next((sign for sign in words if not sign.isprintable()), ""):
+        code = f"{ord(unseen):04X}"
+        advice = f"`cut: '\\x{{{code}}}'` takes it away"
+        raise FaultyContent(f"{what} {words!r} holds U+{code}, which nobody sees: {advice}")
 
 
 def _groups(groups: Mapping[str, str | Bins], row: Row) -> dict[str, str]:
@@ -185,8 +195,7 @@ def _groups(groups: Mapping[str, str | Bins], row: Row) -> dict[str, str]:
             "|".join(as_text(v, f"group {name}") for v in given) if isinstance(given, list) else ""
         )
         words = words or as_text(given, f"group {name}").strip()
-        if len(words) > MAX_NAME or not words.isprintable():
-            raise FaultyContent(f"group {name} has more than {MAX_NAME} characters")
+        _check_name(words, f"group {name}")
         found[name] = words
     return found
 

@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from unicodedata import normalize
 
 from PIL import Image as Pillow
 
@@ -17,6 +18,7 @@ from medgen.adapters.sources.depths import UnusedDepth
 from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path
 from medgen.adapters.tables.archives import Archives
 from medgen.adapters.tables.globs import PICTURES, has_wildcards, naturally
+from medgen.adapters.tables.masks import what_is_marked, whitened
 from medgen.adapters.tables.paths import Missing, as_text, expand, fill
 from medgen.adapters.tables.settings import Picture
 from medgen.adapters.tables.values import Row, is_empty, list_of, work
@@ -54,9 +56,11 @@ class Gallery:
         self._latest: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._lock = threading.Lock()
         self._folders: dict[tuple[str, str], list[str]] = {}  # the last that was listed, in order
-        self._listed: dict[str, str] = {}  # what folders hold in which something is missing
+        # What folders hold in which something is missing, by the names' stems.
+        self._listed: dict[str, dict[str, str]] = {}
         self.made_smaller = 0
         self.absent = 0  # optional pictures whose file is not there
+        self.masks = self.empty_masks = 0
         self.depths = UnusedDepth()
 
     def close(self) -> None:
@@ -84,12 +88,27 @@ class Gallery:
                 if (count := count + 1) > self._limits.images:
                     raise FaultyContent(f"more than {self._limits.images} pictures in one item")
                 image = self._check(self._load(picture, value, row), picture, budget)
+                if picture.white is not None:
+                    image = whitened(image, picture, row, self._limits.pixels)
                 if (left := left - len(image.data)) < 0:
                     what = f"its pictures have more than {RECORD.bytes:,} bytes together"
                     raise FaultyContent(what)
                 label = as_text(labels[number - 1], "a label") if number <= len(labels) else ""
                 place = picture.place.replace("{n}", name or str(number))
                 yield picture, Image(image.data, image.path, label, place)
+
+    def check_mask(self, image: Image) -> None:
+        """Count a mask; metrics take for marked what is white in it.
+
+        Raises:
+            FaultyContent: something is marked, and nothing in white.
+        """
+        marked, why = what_is_marked(image, self._limits.pixels)
+        if why:
+            raise FaultyContent(f"mask {image.path!r}: {why}" if image.path else f"mask: {why}")
+        with self._lock:
+            self.masks += 1
+            self.empty_masks += not marked
 
     def _all(self, picture: Picture, row: Row) -> Iterator[tuple[str, object]]:
         """What stands for each picture: cells, and the names that fit where `of` is a pattern."""
@@ -180,7 +199,17 @@ class Gallery:
         if not picture.optional or "{" not in picture.of or not isinstance(value, str):
             return True
         path, archive = self._full(picture, value.strip(), row)[1], self._archive(picture, row)
+        return self._has(archive, self._stored(archive, path))
+
+    def _has(self, archive: str, path: str) -> bool:
         return self._archives.has(archive, path) if archive else self._folder.exists(path)
+
+    def _stored(self, archive: str, path: str) -> str:
+        """A name as the source spells it: some systems part letters from their marks."""
+        if path.isascii():
+            return path
+        spellings = dict.fromkeys((path, *(normalize(form, path) for form in ("NFC", "NFD"))))
+        return next((one for one in spellings if self._has(archive, one)), path)
 
     def _full(self, picture: Picture, reference: str, row: Row) -> tuple[str, str]:
         """A path as it was given, and below which folder it lies."""
@@ -201,7 +230,8 @@ class Gallery:
                 f"{picture.of!r} is too long for a path; is it base64? `as: base64`"
             )
         path, full = self._full(picture, reference, row)
-        return Image(self._file(self._archive(picture, row), full), path)
+        archive = self._archive(picture, row)
+        return Image(self._file(archive, self._stored(archive, full)), path)
 
     def _file(self, archive: str, path: str) -> bytes:
         with self._lock:
@@ -225,16 +255,19 @@ class Gallery:
 
     def _there(self, path: str) -> str:
         """What there is where a file was looked for: most often `below` is wrong, or an ending."""
-        parent = path.rpartition("/")[0]
+        parent, _, own = path.rpartition("/")
         with self._lock:
             if len(self._listed) >= _MOST_LISTED and parent not in self._listed:
                 return ""
             if parent not in self._listed:
                 names = sorted(self._folder.names(parent))
-                where = parent or "the source"
-                some = f" {where} holds {', '.join(names[:_SHOWN])}" if names else ""
-                self._listed[parent] = some or f" there is no folder {parent!r}"
-            return self._listed[parent]
+                self._listed[parent] = {_stem(name): name for name in reversed(names)}
+            names = [*reversed(self._listed[parent].values())]
+            if not names:
+                return f" there is no folder {parent!r}" if parent else ""
+            near = self._listed[parent].get(_stem(own))
+            some = f"{near!r} (`replace`?)" if near else ", ".join(names[:_SHOWN])
+            return f" {parent or 'the source'} holds {some}"
 
     def _decode(self, text: str, picture: Picture) -> bytes:
         if len(text) > self._limits.bytes_a_cell * 4 // 3 + 1024:
@@ -245,7 +278,9 @@ class Gallery:
         try:
             return base64.b64decode("".join(words.split()), validate=True)
         except (binascii.Error, ValueError) as err:
-            raise FaultyContent(f"{picture.of!r} is no base64 ({err})") from err
+            advice = "; a list: `parse: literal-or-text`" if words.startswith("[") else ""
+            advice = "; a path? leave `as` out" if words.lower().endswith((*PICTURES,)) else advice
+            raise FaultyContent(f"{picture.of!r} is no base64 ({err}){advice}") from err
 
     def _measure(self, data: bytes, picture: Picture, path: str) -> Image:
         if len(data) > self._limits.bytes_a_cell:
@@ -282,6 +317,11 @@ class Gallery:
 
 
 _TOO_LARGE = "{!r} has more than {:,} bytes (`most_bytes_a_cell`)"
+
+
+def _stem(name: str) -> str:
+    """A name without case and ending, in which two are often spelt otherwise."""
+    return normalize("NFC", name.rpartition(".")[0] or name).casefold()
 
 
 def _why_none(column: str, found: object) -> str:

@@ -52,6 +52,8 @@ class Picture(Cell, frozen=True, kw_only=True):
     labels: Value | list[str] = ""  # one for each picture, shown before it
     place: str = ""  # its mark in the instruction; {n} is the number of the picture
     optional: bool = False  # an item may have none
+    # What of a mask counts as white: `any` that is not 0, levels, or colours (#ff0000).
+    white: Plain | list[Plain] | Cell | None = None
 
 
 class Choices(Cell, frozen=True, kw_only=True):

@@ -157,6 +157,10 @@ class RecordsSource:
             self._notes.append(f"{gallery.made_smaller} pictures were made smaller")
         if gallery.absent:
             self._notes.append(f"{gallery.absent} optional pictures are not there")
+        if gallery.empty_masks:
+            self._notes.append(
+                f"nothing is marked in {gallery.empty_masks} of {gallery.masks} masks"
+            )
         self._notes += gallery.depths.notes()
         if self._mapping.expect is None:
             self._notes.append("the preset expects no count")

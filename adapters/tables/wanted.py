@@ -173,6 +173,8 @@ def _of_picture(picture: Picture) -> Iterator[tuple[str, bool]]:
     names = expand(picture.of)
     for name, _ in names:
         yield from _of_value(name, len(names) == 1 and not picture.optional)
+    if isinstance(picture.white, Cell):
+        yield from _of_value(picture.white)
     if not isinstance(picture.labels, list):
         yield from _of_value(picture.labels, False)
     for text in (picture.below, picture.archive):

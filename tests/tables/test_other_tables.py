@@ -37,6 +37,13 @@ from medgen.engine.data import Number, Sample
         ([0.1, 0.2, 0.3, 0.4], "relative-xywh", [(10, 10, 40, 30)]),
         ([1, 2, 3, 4], "yxyx", [(2, 1, 4, 3)]),
         ([0.2, 0.1, 0.4, 0.3], "relative-yxyx", [(10, 10, 30, 20)]),
+        # Rectangles as two corners each, drawn in any direction; two of them are no four numbers.
+        ([[[3, 4], [1, 2]]], "xyxy", [(1, 2, 3, 4)]),
+        ([[[3, 2], [1, 4]], [[5, 6], [7, 8]]], "xyxy", [(1, 2, 3, 4), (5, 6, 7, 8)]),
+        # Of an outline the box around it.
+        ([[1, 3], [2, 2], [3, 4], [2, 3]], "xyxy", [(1, 2, 3, 4)]),
+        ([[0.1, 0.2], [0.3, 0.2], [0.2, 0.4]], "relative", [(10, 10, 30, 20)]),
+        ([[1, 2], [2, 2]], "xywh", [(1, 2, 3, 4)]),
     ],
 )
 def test_boxes_are_read_in_all_their_forms(given: object, form: Any, corners: Any) -> None:
@@ -50,6 +57,7 @@ def test_boxes_are_read_in_all_their_forms(given: object, form: Any, corners: An
         ("1 2 3", "xyxy", "not four numbers"), ("x 1 2 3 4", "xyxy", "not four numbers"),
         ([3, 4, 1, 2], "xyxy", "no area as xyxy"), ({"a": 1, "b": 2}, "xyxy", "the keys a, b"),
         ({"xmin": 1, "ymin": 2, "xmax": 3, "ymax": 4}, "xywh", "is xyxy, and `form` says xywh"),
+        ([[1, 2], [3, 4], [5, 2]], "xywh", "3 points are an outline, and `form` says xywh"),
     ],
 )  # fmt: skip
 def test_what_is_no_box_is_a_fault(given: object, form: Any, said: str) -> None:

@@ -3,8 +3,10 @@
 import io
 import json
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from tables.laying import document, picture
@@ -14,6 +16,7 @@ from medgen.adapters.tables.mapping import read_mapping
 from medgen.adapters.tables.source import RecordsSource
 from medgen.engine.benchmark.importing import ImportOptions, validate
 from medgen.engine.benchmark.source import Problem
+from medgen.engine.data import Number
 
 CHOICE: dict[str, Any] = {"asks": "choice", "task": "choice-vqa"}
 
@@ -110,3 +113,54 @@ def test_a_tar_with_a_damaged_header_loses_no_row_in_silence(tmp_path: Path) -> 
 def test_rows_that_are_sound_are_read_beside_those_that_are_not(tmp_path: Path) -> None:
     found = read(write(tmp_path, {"a": ""}, {"a": "liver"}), {})
     assert [isinstance(item, Problem) for item in found] == [True, False]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_name_is_found_in_either_spelling_of_its_marked_letters(
+    tmp_path: Path, packed: bool
+) -> None:
+    """Some systems part a letter from its mark: the table's "é" and the file's look alike."""
+    stored = normalize("NFD", "Röntgen/é.png")
+    folder = tmp_path if not packed else tmp_path / "packed"
+    (folder / stored).parent.mkdir(parents=True)
+    (folder / stored).write_bytes(picture(1))
+    if packed:
+        with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+            archive.write(folder / stored, stored)
+    images = [{"of": "i", **({"in": "p.zip"} if packed else {})}]
+    found = one(tmp_path, {"images": images}, {"i": normalize("NFC", "Röntgen/é.png")})
+    assert found.input_images[0].data == picture(1)
+
+
+@pytest.mark.parametrize("name", ["A 1.PNG", "a 1.jpeg"])
+def test_a_name_that_is_spelt_nearly_so_is_shown(tmp_path: Path, name: str) -> None:
+    (tmp_path / "images").mkdir()
+    for other in (f"{n}.png" for n in range(9)):
+        (tmp_path / "images" / other).write_bytes(picture(1))
+    (tmp_path / "images" / name).write_bytes(picture(1))
+    found = fault(tmp_path, {"images": [{"of": "i", "below": "images"}]}, {"i": "a 1.png"})
+    assert f"images holds '{name}' (`replace`?)" in found
+
+
+def test_a_sign_that_nobody_sees_is_told_with_its_number(tmp_path: Path) -> None:
+    row = {"i": "حالة-1\u200f"}
+    said = "id 'حالة-1\\u200f' holds U+200F, which nobody sees: `cut: '\\x{200F}'` takes it away"
+    assert fault(tmp_path, {"id": "i"}, row) == said
+    assert one(tmp_path, {"id": {"of": "i", "cut": r"\x{200F}"}}, row).id == "حالة-1"
+
+
+@pytest.mark.parametrize(
+    ("cell", "advice"),
+    [('["QUJD"]', "a list: `parse: literal-or-text`"), ("a/b.png", "a path? leave `as` out")],
+)
+def test_what_is_no_base64_is_told_for_what_it_looks_like(
+    tmp_path: Path, cell: str, advice: str
+) -> None:
+    assert advice in fault(tmp_path, {"images": [{"of": "i", "as": "base64"}]}, {"i": cell})
+
+
+def test_another_unit_is_told_with_the_way_to_keep_it(tmp_path: Path) -> None:
+    sample = {"asks": "number", "answer": {"number": "a", "unit": {"is": "mm"}}}
+    assert "without `unit` each number keeps" in fault(tmp_path, sample, {"a": "1.2 cm"})
+    kept = one(tmp_path, {"asks": "number", "answer": {"number": "a"}}, {"a": "1.2 cm"})
+    assert kept.reference_number == Number(1.2, "cm")
