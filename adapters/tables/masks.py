@@ -98,14 +98,12 @@ def _inside(image: Pillow.Image, wanted: list[int | str]) -> Inside:
 
 def _of_colour(image: Pillow.Image, levels: Levels | None, colour: str) -> Inside:
     if colour == ANY and levels is not None:
-        whole: Inside = levels != 0
-        return whole
+        found: Inside = np.not_equal(levels, 0)
+        return found
     pixels = np.asarray(image.convert("RGB"))
-    if colour == ANY:
-        some: Inside = pixels.any(axis=2)
-        return some
-    same: Inside = (pixels == np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)).all(axis=2)
-    return same
+    wanted = np.frombuffer(bytes.fromhex(colour[1:]), np.uint8) if colour != ANY else None
+    found = np.any(pixels, axis=2) if wanted is None else np.all(pixels == wanted, axis=2)
+    return found
 
 
 def _levels(image: Pillow.Image) -> Levels | None:
