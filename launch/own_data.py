@@ -1,7 +1,7 @@
 """Somebody's own table, or folder of pairs, as a benchmark, with the mapping written beside it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -103,6 +103,8 @@ def words_of(sample: Sample) -> Iterator[str]:
         yield f"  answer: {_short(sample.reference_text)}"
     if sample.reference_images:
         yield f"  reference pictures: {len(sample.reference_images)}"
+    if sample.region_images:
+        yield f"  regions: {len(sample.region_images)}"
 
 
 def _table(place: Path) -> Path:
@@ -135,11 +137,10 @@ def _write_pairs(place: Path) -> Path:
     The instruction stands in `prompt.txt`, or in `prompt/x.txt` for each.
     """
     outputs = {file.stem: file for file in _pictures(place / "output")}
+    _check_pairs(place, outputs)
     common = place / "prompt.txt"
     rows = []
     for file in _pictures(place / "input"):
-        if file.stem not in outputs:
-            raise BenchmarkError(f"{file} has no picture of its name in {place / 'output'}")
         own = place / "prompt" / f"{file.stem}.txt"
         prompt = own if own.is_file() else common
         if not prompt.is_file():
@@ -157,6 +158,18 @@ def _write_pairs(place: Path) -> Path:
     table = place / _PAIRS
     table.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return table
+
+
+def _check_pairs(place: Path, outputs: Mapping[str, Path]) -> None:
+    inputs = {file.stem: file for file in _pictures(place / "input")}
+    alone = [file for stem, file in inputs.items() if stem not in outputs]
+    alone += [file for stem, file in outputs.items() if stem not in inputs]
+    if alone:
+        some = ", ".join(f"{file.parent.name}/{file.name}" for file in alone[:5])
+        more = f" and {len(alone) - 5:,} more" if len(alone) > 5 else ""
+        raise BenchmarkError(
+            f"{place}: {some}{more} have no picture of their name on the other side"
+        )
 
 
 def _pictures(place: Path) -> list[Path]:

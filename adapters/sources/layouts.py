@@ -15,6 +15,12 @@ from medgen.engine import registry
 from medgen.engine.benchmark.source import Source
 from medgen.engine.errors import BenchmarkError
 
+_TABLES = (
+    *(".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".feather"),
+    *(".xlsx", ".xls", ".ods"),
+)
+_LISTED = 5
+
 
 class Layout(Protocol):
     """The class of a source that reads one layout."""
@@ -70,7 +76,17 @@ def open_source(url: str, layout: str | None = None) -> Source:
         raise BenchmarkError(f"there is nothing at {folder.url}; is the path right?")
     if not found:
         marks = ", ".join(f"no {kind.marks} ({name})" for name, kind in known.items())
-        raise BenchmarkError(f"{folder.url} holds none of the known layouts: {marks}")
+        what = f"{folder.url} holds none of the known layouts: {marks}"
+        raise BenchmarkError(what + _instead(folder))
     if len(found) > 1:
         raise BenchmarkError(f"{folder.url} holds {' and '.join(found)}; say which with a layout")
     return known[found[0]](url)
+
+
+def _instead(folder: Folder) -> str:
+    """What else may be meant by a folder: one of its tables, or a preset that describes it."""
+    tables = [name for name in folder.names() if name.lower().endswith(_TABLES)]
+    if not tables:
+        return ". A preset says how to read any other: docs/benchmarks.md"
+    some = ", ".join(tables[:_LISTED]) + (" …" if len(tables) > _LISTED else "")
+    return f". Of its tables ({some}) name the one that is meant"

@@ -9,19 +9,30 @@ from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path
 from medgen.adapters.tables.globs import PICTURES
 from medgen.adapters.tables.lines import FaultyRow
 from medgen.adapters.tables.literals import parse
-from medgen.adapters.tables.options import MAX_OPTIONS, letter_in
+from medgen.adapters.tables.looks import (
+    BASE64,
+    are_several,
+    as_range,
+    is_picture,
+    sign_between,
+    tails,
+)
+from medgen.adapters.tables.options import MAX_OPTIONS, letter_in, lettered
+from medgen.adapters.tables.paths import columns_of, expand
 from medgen.adapters.tables.rows import Tables
 from medgen.adapters.tables.settings import Files
 from medgen.adapters.tables.values import is_empty
 from medgen.engine.beside import read_beside
 from medgen.engine.errors import BenchmarkError
 
-# How PNG, JPEG, GIF, WebP, BMP and TIFF begin once they are base64.
-_BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0A")
 LOOKED_AT = 200  # rows from which a mapping is guessed
 _FOLDERS = ("", "images", "imgs", "image", "pictures", "figures", "data", "input")
 _NAMES = read_beside(__package__, "guess.yaml", dict[str, tuple[str, ...]])
 _GROUPS = ("age", "sex", "gender", "site", "center", "centre", "language", "race", "ethnicity")
+_WRONG = re.compile(
+    r"(?:distractors?|(?:wrong|incorrect)(?:[ _]?(?:answers?|options?|choices?))?)[ _]?\d*",
+    re.IGNORECASE,
+)
 _TRUTHS = (("1", "0"), ("true", "false"))
 _OPEN = ("how", "what", "which", "where", "who", "when", "why", "count")
 _MEASURE = re.compile(r"[+-]?\d+(\.\d+)?")
@@ -108,7 +119,7 @@ class _Guesser:
             sample["instruction"] = {"of": "_question", "cut": r"<image>\s*"}
             sample |= {"asks": "text", "task": "open-vqa", "answer": {"text": "_answer"}}
             protocol = "short-answers"
-        elif images and (answer := self._named.answer or self._column("answer")):
+        elif self._image() and (answer := self._named.answer or self._column("answer")):
             protocol = self._describe(sample, answer)
         else:
             listed = ", ".join(self._columns)
@@ -116,7 +127,16 @@ class _Guesser:
             raise BenchmarkError(what)
         if groups := {c: c for c in self._columns if c.casefold() in _GROUPS}:
             sample["groups"] = dict(groups)
+        self._doubt_rest(mapping, sample)
         return Guess({**mapping, "sample": sample}, protocol, self.doubts)
+
+    def _doubt_rest(self, *read: object) -> None:
+        """Tell the columns that the mapping leaves aside."""
+        texts = [*_texts_of(read)]
+        inner = {name for text in texts if "{" in text for name, _ in expand(text)}
+        named = {*texts, *inner, *(c for text in inner for c in columns_of(text))}
+        if rest := [name for name in self._columns if name.strip() and name not in named]:
+            self.doubts.append(f"no part of an item: {', '.join(rest)}")
 
     def _describe(self, sample: dict[str, object], answer: str) -> str:
         """Of a table of pictures and labels or reports, which asks nothing."""
@@ -147,8 +167,9 @@ class _Guesser:
             )
         if choices:
             sample |= {"asks": "choice", "task": "choice-vqa", "choices": choices}
-            lettered = letters if not self._stand_among(answer, choices) else []
-            sample["answer"] = self._right(answer, lettered)
+            known = letters if not self._stand_among(answer, choices) else []
+            sample["answer"] = right = self._right(answer, known)
+            sample["asks"] = "choices" if "letters" in right else "choice"
             return "choices"
         values = {str(v).strip().casefold() for v in self._cells(answer)}
         sample["answer"] = {"text": answer}
@@ -186,7 +207,7 @@ class _Guesser:
 
     def _stand_among(self, answer: str, choices: Mapping[str, object]) -> bool:
         """Whether every answer is, letter and all, one of its row's options."""
-        columns = choices.get("columns") or [choices["of"]]
+        columns = choices.get("columns") or [choices.get("of") or answer]
         names = columns if isinstance(columns, list) else []
         for row in self._rows:
             told = [text for name in names for text in _texts_in(row.get(name))]
@@ -203,6 +224,9 @@ class _Guesser:
     def _choices(self) -> tuple[dict[str, object], list[str]]:
         """The options as the mapping has them, and their letters."""
         columns = list(self._named.choices) or self._option_columns()
+        if not columns and (wrong := self._distractors()):
+            answer = self._named.answer or self._column("answer")
+            return {"answer": answer, "distractors": wrong}, []
         if len(columns) > 1:
             return {"columns": columns}, [chr(65 + n) for n in range(len(columns))]
         column = columns[0] if columns else self._column("options")
@@ -211,6 +235,10 @@ class _Guesser:
             return {}, []
         kind, value = _list_in(cell)
         if not isinstance(value, list | Mapping):
+            if not lettered(str(value)) and (
+                sign := sign_between([*map(str, self._cells(column))])
+            ):
+                return {"of": column, "parse": f"split:{sign}"}, []
             return {"of": column, "as": "inline"}, list("ABCDEFGHI")
         settings: dict[str, object] = {"of": column}
         settings |= {"parse": kind} if kind else {}
@@ -221,23 +249,49 @@ class _Guesser:
         found = [name for name in self._columns if _OPTION.fullmatch(name.strip())]
         return found if len(found) > 1 else []
 
+    def _distractors(self) -> str:
+        wrong = [name for name in self._columns if _WRONG.fullmatch(name.strip())]
+        return as_range(wrong) or (wrong[0] if len(wrong) == 1 else "")
+
     def _right(self, answer: str, letters: Sequence[str]) -> dict[str, object]:
         values = [str(value).strip() for value in self._cells(answer)]
+        if are_several(values, letters):
+            self.doubts.append("some answers are several letters: `asks: choices`")
+            return {"letters": answer}
         if values and all(
             letter_in(v) in letters and _LETTERED.match(v) and not v.isdigit() for v in values
         ):
             return {"letter": answer}
+        if called := self._called(values):
+            return {"letter": {"of": answer, "map": called}}
         if values and all(value.isdigit() for value in values):
             base = 0 if "0" in values else 1
             self.doubts.append(f"answers are counted from {base}: `answer: {{index, base}}`")
             return {"index": answer, "base": base}
         return {"text": answer}
 
+    def _called(self, values: Sequence[str]) -> dict[str, str]:
+        """The letters of options that answers call by their columns: "choice_a"."""
+        columns = list(self._named.choices) or self._option_columns()
+        letters = {name: chr(65 + at) for at, name in enumerate(columns) if len(name) > 1}
+        return letters if values and set(values) <= set(letters) else {}
+
     def _images(self) -> list[dict[str, object]]:
-        image = self._named.image or self._column("image")
-        found = [self._picture(image)] if image else []
+        image = self._image()
+        found = [self._picture(name) for name in ([image] if image else self._pictured())]
         if reference := self._reference():
             found.append({**self._picture(reference), "role": "reference"})
+        return found
+
+    def _image(self) -> str:
+        return self._named.image or self._column("image")
+
+    def _pictured(self) -> list[str]:
+        """The columns, called whatever they are, that hold or name pictures."""
+        others = [name for name in self._columns if name != self._reference()]
+        found = [name for name in others if is_picture(next(self._cells(name), None))]
+        if found:
+            self.doubts.append(f"pictures are taken from {', '.join(found)}: `images`")
         return found
 
     def _picture(self, column: str) -> dict[str, object]:
@@ -250,29 +304,52 @@ class _Guesser:
             listed = parse(kind, value)
             value = listed[0] if isinstance(listed, list) and listed else value
             settings["parse"] = kind
+        elif isinstance(value, str) and (sign := self._parted(column)):
+            value = value.split(sign)[0].strip()
+            settings["parse"] = f"split:{sign}"
         if isinstance(value, str):
             settings |= self._path(value, column)
         if sum(not is_empty(row.get(column)) for row in self._rows) < len(self._rows):
             settings["optional"] = True
         return settings
 
+    def _parted(self, column: str) -> str:
+        return sign_between([str(cell) for cell in self._cells(column)], pictures=True)
+
     def _path(self, value: str, column: str) -> dict[str, object]:
         """How a text names a picture: as base64, below a folder, or inside an archive."""
-        if value.startswith(_BASE64) or len(value) > 1024:
+        if value.startswith(BASE64) or len(value) > 1024:
             return {"as": "base64"}
         try:
             path = safe_path(value)
         except FaultyContent:
-            return {"as": "base64"} if value.startswith("data:") else {}
+            return {"as": "base64"} if value.startswith("data:") else self._elsewhere(value, column)
         for below in self._below():
             if self._folder.exists(f"{below}/{path}" if below else path):
                 return {"below": below} if below else {}
         if named := self._without_ending(value, column):
             return {"of": named}
-        for name in self._folder.names():
-            if name.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
-                return {"in": name}
+        archives = (
+            n for n in self._folder.names() if n.endswith((".zip", ".tar", ".tar.gz", ".tgz"))
+        )
+        if archive := next(archives, ""):
+            return {"in": archive}
+        if found := self._elsewhere(value, column):
+            return found
         self.doubts.append(f"picture {value!r} was not found below the table's folder")
+        return {}
+
+    def _elsewhere(self, value: str, column: str) -> dict[str, object]:
+        """Of a path of another machine, what makes of it the one below the table's folder."""
+        turned: dict[str, object] = {"replace": {r"\\": "/"}} if "\\" in value else {}
+        cells = [str(cell) for cell in self._cells(column)]
+        for before, path in [("", value.replace("\\", "/")), *tails(value)]:
+            if path.startswith("/") or ":" in path or not all(c.startswith(before) for c in cells):
+                continue
+            for below in self._below():
+                if self._folder.exists(f"{below}/{path}" if below else path):
+                    found = {"cut": f"^{re.escape(before)}", **turned} if before else turned
+                    return found | ({"below": below} if below else {})
         return {}
 
     def _without_ending(self, value: str, column: str) -> str:
@@ -298,6 +375,17 @@ class _Guesser:
     def _unique(self, column: str) -> bool:
         values = [str(row.get(column)) for row in self._rows]
         return bool(column) and len(set(values)) == len(values) and "None" not in values
+
+
+def _texts_of(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts_of(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts_of(inner)
 
 
 def _list_in(cell: object) -> tuple[str, object]:

@@ -102,8 +102,8 @@ def _of_colour(image: Pillow.Image, levels: Levels | None, colour: str) -> Insid
         return found
     pixels = np.asarray(image.convert("RGB"))
     wanted = np.frombuffer(bytes.fromhex(colour[1:]), np.uint8) if colour != ANY else None
-    found = np.any(pixels, axis=2) if wanted is None else np.all(pixels == wanted, axis=2)
-    return found
+    marked = pixels if wanted is None else pixels == wanted
+    return np.asarray(marked.any(axis=2) if wanted is None else marked.all(axis=2), dtype=bool)
 
 
 def _levels(image: Pillow.Image) -> Levels | None:

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from medgen.adapters.sources.folder import FaultyContent
 from medgen.adapters.tables.paths import Missing, as_text, expand, fill
@@ -115,7 +116,7 @@ def _of_cell(settings: Choices, row: Row) -> Options:
     if isinstance(value, Missing):
         raise FaultyContent(f"no options in {settings.of!r} (there is no such column)")
     if settings.form == "inline":
-        return _keep([*_inline(as_text(value, settings.of))])
+        return _keep([*lettered(as_text(value, settings.of))])
     if settings.form == "keys":
         if not isinstance(value, Mapping):
             raise FaultyContent(f"{settings.of!r} is no object, whose keys are options")
@@ -210,7 +211,7 @@ def _letter_of_column(name: str, place: int) -> str:
     return _LATIN[place] if place < len(_LATIN) else str(place + 1)
 
 
-def _inline(text: str) -> list[tuple[str, str]]:
+def lettered(text: str) -> list[tuple[str, str]]:
     """Options that stand in one text behind their letters, in order from A, a or 1."""
     for pattern, names in _INLINE:
         marks: list[re.Match[str]] = []
@@ -225,4 +226,4 @@ def _inline(text: str) -> list[tuple[str, str]]:
 
 
 def _fold(text: str) -> str:
-    return " ".join(text.split()).casefold().rstrip(".")
+    return " ".join(normalize("NFC", text).split()).casefold().rstrip(".")

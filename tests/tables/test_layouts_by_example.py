@@ -137,7 +137,7 @@ def numbers(root: Path) -> None:
 def edits(root: Path) -> None:
     (root / "index.csv.gz").write_bytes(gzip.compress(b"n,edit\n4,Remove the wire.\n"))
     with tarfile.open(root / "pairs.tar.gz", "w:gz") as packed:
-        for grey, kind in enumerate(("before", "after", "mask")):
+        for grey, kind in ((0, "before"), (1, "after"), (255, "mask")):
             member = tarfile.TarInfo(f"pairs/{kind}/4.png")
             member.size = len(picture(grey))
             packed.addfile(member, io.BytesIO(picture(grey)))

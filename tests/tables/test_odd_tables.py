@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tables.laying import lay, table
 
+from medgen.adapters.sources.layouts import open_source
 from medgen.engine.data import Number, Sample
 from medgen.engine.errors import BenchmarkError
 from medgen.launch.own_data import first_samples, is_own, own_data
@@ -121,3 +122,79 @@ def test_a_spreadsheet_is_to_be_saved_as_a_table(tmp_path: Path) -> None:
     (tmp_path / "t.xlsx").write_bytes(b"PK")
     with pytest.raises(BenchmarkError, match=r"spreadsheet: save its sheet as \.csv"):
         is_own(str(tmp_path / "t.xlsx"))
+
+
+@pytest.mark.parametrize(
+    ("head", "cells", "names"),
+    [
+        (["before_ct", "after_ct"], ["{}.png", "{}.png"], ["images/0.png", "images/0.png"]),
+        (["Bild"], ["{}.png"], ["images/0.png"]),
+        (["images"], ["{}.png; {}.png"], ["images/0.png", "images/0.png"]),
+        (["image"], [r"D:\Export\images\{}.png"], ["images/0.png"]),
+        (["image"], ["/home/me/set/{}.png"], ["images/0.png"]),
+    ],
+)
+def test_pictures_are_found_by_what_columns_hold(
+    tmp_path: Path, head: list[str], cells: list[str], names: list[str]
+) -> None:
+    """A column of another name was passed over, and all was asked without pictures."""
+    lay(tmp_path, "images/0.png", "images/1.png")
+    rows = [[*(cell.format(n, n) for cell in cells), f"Which {n}?", "lung"] for n in (0, 1)]
+    table(tmp_path / "t.csv", [[*head, "question", "answer"], *rows])
+    (sample, _), _, doubts = guessed(tmp_path / "t.csv")
+    assert [f"images/{image.path.rpartition('/')[2]}" for image in sample.input_images] == names
+    known = head[0] in ("image", "images")
+    assert doubts == ([] if known else [f"pictures are taken from {', '.join(head)}: `images`"])
+
+
+@pytest.mark.parametrize(
+    ("options", "right"),
+    [("a mass; a cyst", "a cyst"), ("a mass|a cyst", "a mass"), ("a mass, a cyst", "a cyst")],
+)
+def test_options_that_a_sign_parts_are_options(tmp_path: Path, options: str, right: str) -> None:
+    file = asked(tmp_path, ["image", "question", "options", "answer"], ["Which?", options, right])
+    (sample,), protocol, _ = guessed(file)
+    assert (sample.choices, protocol) == (("a mass", "a cyst"), "choices")
+    assert sample.choices[sample.reference_choices[0]] == right
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "asks", "right"),
+    [
+        ("A B C answer", ["x y z A,C", "x y z B"], "choices", ["x z", "y"]),
+        ("A B C answer", ["x y z BC", "x y z C"], "choices", ["y z", "z"]),
+        ("choice_a choice_b gold", ["x y choice_b", "x y choice_a"], "choice", ["y", "x"]),
+        ("Answer Distractor_1 Distractor_2", ["x y z", "y x z"], "choice", ["x", "y"]),
+        ("Answer Wrong", ["x y", "y x"], "choice", ["x", "y"]),
+    ],
+)
+def test_answers_are_found_among_options_in_more_forms(
+    tmp_path: Path, head: str, rows: list[str], asks: str, right: list[str]
+) -> None:
+    file = asked(
+        tmp_path, ["image", "question", *head.split()], *(["Q?", *r.split()] for r in rows)
+    )
+    found, _, _ = guessed(file)
+    assert [s.asks for s in found] == [asks] * 2
+    assert [" ".join(s.choices[n] for n in s.reference_choices) for s in found] == right
+
+
+def test_columns_that_are_no_part_of_an_item_are_told(tmp_path: Path) -> None:
+    rows = [["7", "Which?", "lung", "because"], ["7", "Where?", "left", "so"]]
+    _, _, doubts = guessed(asked(tmp_path, ["image", "id", "question", "answer", "why"], *rows))
+    assert doubts == ["no part of an item: id, why"]
+
+
+def test_a_folder_of_several_tables_names_them(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("question,answer\nWhich?,lung\n")
+    with pytest.raises(BenchmarkError, match=r"Of its tables \(a\.csv, b\.csv\) name the one"):
+        open_source(str(tmp_path))
+
+
+def test_pairs_of_which_one_side_is_missing_are_told_together(tmp_path: Path) -> None:
+    """What stood in `output` alone was left out in silence."""
+    lay(tmp_path, "input/1.png", "input/2.png", "output/1.png", "output/3.png")
+    (tmp_path / "prompt.txt").write_text("Remove the noise.")
+    with pytest.raises(BenchmarkError, match=r"input/2\.png, output/3\.png have no picture"):
+        own_data(str(tmp_path))

@@ -369,14 +369,14 @@ def test_labels_and_places_go_with_their_pictures(tmp_path: Path) -> None:
         "i_2": None,
         "i_3": encode(3),
         "l": ["Before:", "After:"],
-        "m": encode(9),
+        "m": encode(5),  # bright enough for a mask
     }
     asked = {"asks": "image", "answer": None, "rubric": {"is": "The lung is brighter."}}
     sample = one(tmp_path, {"images": images, **asked}, row)
     assert [(i.place, i.label) for i in sample.input_images] == [
         ("<image 1>", "Before:"), ("<image 3>", "After:")
     ]  # fmt: skip
-    assert sample.region_images[0].data == picture(9)
+    assert sample.region_images[0].data == picture(5)
 
 
 # ---- answers -------------------------------------------------------------------------------
