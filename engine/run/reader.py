@@ -61,6 +61,7 @@ class RunReader:
         self._read: dict[tuple[str, str], dict[int, tuple[int, Head]]] = {}
         self._records: dict[tuple[str, str], Record | None] = {}
         self._glance = glance(objects)
+        self._is_fresh = True  # whether the next to settle may go by this look
         self._inputs: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}  # of all heads
         self.noted = Heads(objects, plan.run_id)
 
@@ -74,13 +75,19 @@ class RunReader:
         Returns:
             By key, how what would make rows now differs from what made those that are there.
         """
-        self._glance = glance(self.objects)
+        if not self._is_fresh:
+            self._glance = glance(self.objects)
+        self._is_fresh = False
         chosen = Chooser(self._glance, self.plan, terms or Terms()).settle(
             self._pinned, look=terms is not None
         )
         self.editions = dict(chosen.editions)
         self._listings, self._heads, self._records = {}, {}, {}
         return chosen.changed
+
+    def keep_look(self) -> None:
+        """What was listed a moment ago still holds: who settles next need not list again."""
+        self._is_fresh = True
 
     def pin(self, key: str, edition: str) -> None:
         """A worker has said which edition it writes: the run's, until it is settled anew."""

@@ -176,10 +176,15 @@ def _tell_all(events: Iterable[Event], told: Sequence[Callable[[Event], None]]) 
 
 def _reader_of(objects: Objects, plan: Plan, early: list[Event]) -> RunReader:
     """A reader of the plan's rows, after those that stand under other shards were taken over."""
-    for model, rows in take_over(RunReader(objects, plan)).items():
+    reader = RunReader(objects, plan)
+    taken = take_over(reader)
+    for model, rows in taken.items():
         words = f"{rows} rows that stand under other shards are taken over"
         early.append(Event("taken_over", "", details={"model": model, "words": words}))
-    return RunReader(objects, plan)
+    if taken:
+        return RunReader(objects, plan)
+    reader.keep_look()
+    return reader
 
 
 def _events_of_replays(reader: RunReader) -> Iterator[Event]:
