@@ -2,7 +2,10 @@
 
 import difflib
 import fnmatch
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +26,8 @@ from medgen.conf.merging import over
 from medgen.conf.presets import lack_of_reader, preset
 from medgen.conf.reading import ConfError, read_yaml, value_of
 from medgen.conf.schema import BenchmarkConf, GateConf, RunConf
+
+log = logging.getLogger(__name__)
 
 # `systems: [a, b]` chooses members of the group that stands under `system` once composed.
 _LISTS = {"systems": "system", "judges": "judge"}
@@ -370,6 +375,8 @@ def _find(group: str, name: str, folder: Path | None) -> Path:
         known = group_names(group, folder)
         hint = _did_you_mean(name, known) or "."
         raise ConfError(f"no {group} named {name!r}{hint} There are {', '.join(known)}")
+    if folder is not None and (namesake := folder / f"{name}.yaml").is_file():
+        _warn_of(namesake, group)
     return Path(str(files("medgen.conf").joinpath(group, f"{name}.yaml")))
 
 
@@ -384,6 +391,18 @@ def _beside(group: str, name: str, folder: Path | None) -> Path | None:
         return inside
     beside = folder / f"{name}.yaml"
     return beside if name not in group_names(group) and beside.is_file() else None
+
+
+@cache
+def _warn_of(namesake: Path, group: str) -> None:
+    """Say of a user's own file, once, that one of ours is taken; a run's file may have any name."""
+    with suppress(ConfError):
+        if "systems" in read_yaml(str(namesake)):
+            return
+    log.warning(
+        "%s is not read: %s %r is a preset of ours; put the file into %s/ beside it, or call it "
+        "otherwise", namesake, group, namesake.stem, group,
+    )  # fmt: skip
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:

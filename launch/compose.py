@@ -272,7 +272,7 @@ def _is_importable(metric: Spec) -> bool:
     try:
         component.load()
     except Exception as err:  # noqa: BLE001 - code of anybody's, whose own worker says the same
-        log.warning("metric %s is scored apart from the others: %s", metric.target, err)
+        log.info("metric %s is scored apart from the others: %s", metric.target, err)
         return False
     return True
 

@@ -4,6 +4,8 @@ import os
 import shlex
 from pathlib import Path
 
+from medgen.conf.loading import group_names
+
 STORE = "var/store"  # what commands take when nobody names a store
 
 
@@ -21,6 +23,17 @@ def store_words(store: str) -> str:
     unasked = unasked_store()
     same = store in (unasked, str(Path(unasked).absolute()))
     return "" if same else f" --store {shlex.quote(store)}"
+
+
+def resume_words(run_id: str, store: str) -> str:
+    """How a run goes on: its command, where it is called like a preset of ours.
+
+    Which file of one's own it was started with is not kept.
+    """
+    name = run_id.rpartition("-")[0]
+    if name in group_names("run"):
+        return f"medgen run --config {name}{store_words(store)}"
+    return "the command that started it"
 
 
 def view_command(run_id: str, store: str) -> str:

@@ -4,9 +4,10 @@ import ast
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from medgen.conf.loading import group_names
 from medgen.engine import registry
@@ -27,6 +28,10 @@ _METHODS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "passport": (),
     },
 }
+
+_PLAIN: Mapping[type, tuple[type, ...]] = {
+    int: (int,), float: (int, float), str: (str,), bool: (bool,),
+}  # fmt: skip
 
 
 def find_beside(config: str | None) -> None:
@@ -68,9 +73,10 @@ def unknown_classes(recipe: Recipe) -> Iterator[str]:
         try:
             made = registry.find(spec.target).load()
         except Exception as err:  # noqa: BLE001 - whatever another's code raises; workers say it too
-            yield f"{who}: {spec.target} cannot be imported: {err}"
+            where = f"{_place(err, module)}{_hidden(module)}"
+            yield f"{who}: {spec.target} cannot be imported: {err}{where}"
             continue
-        _check_class(kind, f"{who}: {spec.target}", made)
+        _check_class(kind, f"{who}: {spec.target}", made, spec.kwargs)
 
 
 def refuse_unknown(recipe: Recipe) -> None:
@@ -125,7 +131,24 @@ def _specs(recipe: Recipe) -> Iterator[tuple[str, str, Spec]]:
         yield "judge", f"judge {name!r}", judge.spec
 
 
-def _check_class(kind: str, who: str, made: Any) -> None:
+def _place(err: BaseException, module: str) -> str:
+    """Where in a module's own files something was raised: file and line."""
+    source = source_of(module)
+    frames = traceback.extract_tb((err.__cause__ or err).__traceback__)
+    own = [f for f in frames if source and Path(f.filename).parent == source.parent]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+
+
+def _hidden(module: str) -> str:
+    """That another file of that name is meant, which what is installed goes before."""
+    taken = source_of(module)
+    for file in (Path(place) / f"{module}.py" for place in sys.path):
+        if file.is_file() and file != taken and not _is_part_of_python(file):
+            return f"; {file} is hidden by another {module!r}: call the file otherwise"
+    return ""
+
+
+def _check_class(kind: str, who: str, made: Any, arguments: Mapping[str, Any]) -> None:
     if not callable(made):
         raise ConfigError(f"{who} is {type(made).__name__}, and no class")
     if not inspect.isclass(made):
@@ -140,3 +163,38 @@ def _check_class(kind: str, who: str, made: Any) -> None:
         except (TypeError, ValueError) as err:
             called = f"{name}({', '.join(given)})"
             raise ConfigError(f"{who}: it is called as {called}: {err}") from err
+    _check_inherited(who, made)
+    _check_types(who, made, arguments)
+
+
+def _check_inherited(who: str, made: type) -> None:
+    """What a class leaves undone of the one that it is made after, or takes otherwise."""
+    for name in sorted(getattr(made, "__abstractmethods__", ())):
+        called = f"{name}{_called(getattr(made, name))}"
+        raise ConfigError(f"{who} has no method {name!r}; what it inherits from calls {called}")
+    for base in made.__mro__[1:]:
+        for name in getattr(base, "__abstractmethods__", ()):
+            wanted, method = getattr(base, name), getattr(made, name)
+            names = [*inspect.signature(wanted).parameters]
+            try:
+                inspect.signature(method).bind(*names)
+            except (TypeError, ValueError) as err:
+                called = f"{name}{_called(wanted)}"
+                raise ConfigError(f"{who}: it is called as {called}: {err}") from err
+
+
+def _called(method: Any) -> str:
+    return f"({', '.join([*inspect.signature(method).parameters][1:])})"
+
+
+def _check_types(who: str, made: type, arguments: Mapping[str, Any]) -> None:
+    """Hold arguments to plain types (`int`, `str` …) where the constructor writes them."""
+    try:
+        hints = get_type_hints(made.__init__)  # type: ignore[misc]
+    except Exception:  # noqa: BLE001 - annotations that only a type checker can read
+        return
+    for name, value in arguments.items():
+        kind = hints.get(name)
+        if isinstance(kind, type) and not isinstance(value, _PLAIN.get(kind, object)):
+            wanted = kind.__name__
+            raise ConfigError(f"{who}: argument {name!r} is {value!r}, and should be {wanted}")

@@ -8,7 +8,7 @@ import click
 
 from medgen.launch.commands.completing import complete_run
 from medgen.launch.commands.options import as_json, emit, say, store_option
-from medgen.launch.hints import view_command
+from medgen.launch.hints import resume_words, view_command
 
 if TYPE_CHECKING:
     from medgen.engine.run.reader import RunReader
@@ -69,7 +69,7 @@ def status_command(run: str | None, whole: bool, store: str, as_json: bool) -> i
     for line in reckoning_lines(*reckoned) if reckoned else ():
         say(line)
     if not status or status.status != "success":
-        say(f"go on   medgen run --config {reader.plan.run_id.rpartition('-')[0]}")
+        say(f"go on   {resume_words(reader.plan.run_id, store)}")
     say(f"look    {view_command(reader.plan.run_id, store)}")
     return 0
 

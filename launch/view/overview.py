@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from medgen.engine.results.columns import PREDICTION_STATUSES
 from medgen.engine.run.folder import Status
+from medgen.launch.hints import resume_words
 from medgen.launch.view import charts, numbers
 from medgen.launch.view.board import Axis, Board, format_short
 from medgen.launch.view.certain import Certainty
@@ -76,7 +77,7 @@ class Failed:
 def state_of(data: StoredRun) -> State:
     """The run's state in a word."""
     status = data.status
-    command = f"medgen run --config {run_title(data)}"
+    command = resume_words(data.run_id, data.objects.url)
     if status is None:
         return State("not started", "○", "plain", command)
     if status.status == "success":

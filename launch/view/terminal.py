@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from medgen.engine.results.gaps import stopped_early
-from medgen.launch.hints import store_words, view_command
+from medgen.launch.hints import resume_words, store_words, view_command
 from medgen.launch.report.escaping import visible
 from medgen.launch.report.tables import FEW
 from medgen.launch.view import numbers, overview, sayings
@@ -167,8 +167,7 @@ def _last_lines(data: StoredRun) -> Iterator[Text]:
     if failed.total:
         yield _labelled_line("why", f"{view} --page failures", "dim", "cyan")
     elif data.status and data.status.status != "success":
-        config = overview.run_title(data)
-        yield _labelled_line("go on", f"medgen run --config {config}", "dim", "cyan")
+        yield _labelled_line("go on", resume_words(data.run_id, data.objects.url), "dim", "cyan")
     else:
         yield _labelled_line("files", f"{view} --bundle out", "dim", "cyan")
 

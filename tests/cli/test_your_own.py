@@ -53,6 +53,15 @@ def test_the_page_runs_as_it_stands_from_any_folder(folder: Path, tmp_path: Path
         ("def predict(self, requests", "def predict(self", "it is called as predict(requests)"),
         ("def __init__(self, word", "def __init__(self, words", "has no argument 'word'"),
         ("class FirstOption", "class Other", "has no 'FirstOption'"),
+        (
+            "def values(",
+            "def value(",
+            "has no method 'values'; what it inherits from calls values(",
+        ),
+        ("text: str, reference: str)", "text: str)", "called as values(text, reference): too many"),
+        ("word: str =", "word: int =", "argument 'word' is 'normal', and should be int"),
+        ("class Brevity:", "1 / 0\n\n\nclass Brevity:", "division by zero ({folder}/mine.py:46)"),
+        ("from typing import Any", "import nowhere_to_be", "'nowhere_to_be' ({folder}/mine.py:4)"),
     ],
 )
 def test_plan_says_what_a_class_lacks(
@@ -63,7 +72,38 @@ def test_plan_says_what_a_class_lacks(
     (folder / "mine.py").write_text(text.replace(before, after))
     store = str(tmp_path / "store")
     planned = medgen("plan", "--config", str(folder / "run.yaml"), "--store", store)
-    assert said in planned.stderr
+    assert said.format(folder=folder) in planned.stderr
+
+
+def test_plan_names_a_file_that_a_package_hides(folder: Path, tmp_path: Path) -> None:
+    (folder / "mine.py").rename(folder / "random.py")
+    for name in ("run.yaml", "first.yaml"):
+        text = (folder / name).read_text()
+        (folder / name).write_text(text.replace("mine:", "random:"))
+    store = str(tmp_path / "store")
+    done = medgen("plan", "--config", str(folder / "run.yaml"), "--store", store)
+    assert done.returncode == 2
+    hidden = f"{folder}/random.py is hidden by another 'random': call the file otherwise"
+    assert done.stderr.count(hidden) == 3
+
+
+def test_a_file_that_is_called_like_a_preset_of_ours_is_told(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It lay beside the run's file, and ours was taken in silence."""
+    given = ("plan", "--config", str(folder / "run.yaml"), "--store", str(tmp_path / "store"))
+    (folder / "first.yaml").rename(folder / "oracle.yaml")
+    run = (folder / "run.yaml").read_text()
+    (folder / "run.yaml").write_text(run.replace("[first, oracle]", "[oracle]"))
+    said = f"{folder}/oracle.yaml is not read: system 'oracle' is a preset of ours"
+    medgen(*given)
+    assert said in caplog.text
+    caplog.clear()
+    (folder / "system").mkdir()
+    (folder / "oracle.yaml").rename(folder / "system" / "oracle.yaml")
+    planned = medgen(*given)
+    assert "is not read" not in caplog.text
+    assert "FirstOption" in planned.stdout
 
 
 def test_plan_refuses_a_module_that_is_nowhere(folder: Path, tmp_path: Path) -> None:
