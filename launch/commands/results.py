@@ -158,16 +158,20 @@ def sets_command(
     from medgen.metrics.image.sets import SetFeatures
 
     reader = open_run(store, run)
-    table = Table(title=f"{reader.plan.run_id}: encoder {model}")
-    for column in ("system", "FID", "KID", "KID sd", "pairs", "left out", ""):
-        table.add_column(column)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("system", no_wrap=True)
+    for column in ("FID ↓", "KID ↓", "KID sd", "pairs", "left out"):
+        table.add_column(column, justify="right")
+    random = False
     for row in set_rows(reader, SetFeatures(model, encoder, device)):
         if as_json:
             emit("set", **asdict(row))
         cells = [number((row.values or {}).get(name)) for name in ("fid", "kid", "kid_sd")]
-        note = PLUMBING if row.random_weights else ""
-        table.add_row(row.system, *cells, str(row.pairs), str(row.left_out), note)
+        random = random or row.random_weights
+        table.add_row(row.system, *cells, str(row.pairs), str(row.left_out))
     if not as_json:
+        note = f"; {PLUMBING}" if random else ""
+        say(f"{reader.plan.run_id}: whole sets of pictures, encoder {model}{note}")
         Console().print(table)
     return 0
 
