@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from medgen.engine.errors import CorruptError
 
-_MARK = b"MEDGEN-PACK1"
+_MARK = b"MEDGEN-PACK2"
 _DIGEST, _LENGTH = 32, 8  # bytes
 _TRAILER = _DIGEST + _LENGTH + len(_MARK)
 
