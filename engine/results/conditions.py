@@ -90,34 +90,40 @@ class _Tally:
             self.flipped += both[0] != both[1]
 
 
-def count_changes(reader: RunReader, system: System) -> dict[str, Changes]:
+def count_changes(reader: RunReader, system: System) -> tuple[dict[str, Changes], set[str]]:
     """How many answers of a system under a condition are others than without it, by format.
 
-    Reads one shard at a time.
+    Reads one shard at a time. Beside it, the ids of the samples that the condition leaves as they
+    are: the images of an item without images cannot be taken away.
 
     Raises:
         CorruptError: stored rows are damaged.
     """
     shown = Shown(reader.benchmark)
     tallies: dict[str, _Tally] = {}
+    same: set[str] = set()
     for shard in range(reader.plan.shards):
         before = {p.sample_id: p for p in reader.predictions(system.of, shard)}
         after = {p.sample_id: p for p in reader.predictions(system.name, shard)}
         for sample in reader.benchmark.samples(shard):
             if sample.id in before and sample.id in after:
                 given = shown.sample(system.condition, sample)
+                if given == sample or isinstance(given, str):
+                    same.add(sample.id)  # whose pair says nothing: it is left out everywhere
+                    continue
                 one = before[sample.id], sample
-                two = after[sample.id], sample if isinstance(given, str) else given
+                two = after[sample.id], given
                 fine = one[0].status == two[0].status == "ok"
                 both = (_answer(*one), _answer(*two)) if fine else None
                 tallies.setdefault(sample.format, _Tally()).add(sample, both)
-    return {
+    found = {
         name: Changes(
             tally.flipped / tally.pairs if tally.pairs else None,
             tally.chances / tally.items if tally.items and not tally.open_items else None,
         )
         for name, tally in tallies.items()
     }
+    return found, same
 
 
 def _answer(prediction: Prediction, given: Sample) -> str | None:
@@ -152,12 +158,22 @@ def condition_effects(reader: RunReader) -> list[ConditionEffect]:
 
 def _effects(reader: RunReader, system: System) -> Iterator[ConditionEffect]:
     kind = find_condition(system.condition)
-    changes = {} if kind.of == "judge" else count_changes(reader, system)
-    for column in paired_columns(Side(reader, system.of), Side(reader, system.name)):
-        if kind.of == "judge" and column.left.stage != "judge":
+    changes, same = ({}, set[str]()) if kind.of == "judge" else count_changes(reader, system)
+    for found in paired_columns(Side(reader, system.of), Side(reader, system.name)):
+        if kind.of == "judge" and found.left.stage != "judge":
             continue
+        column = _without(found, same)
         for cell in _cells(column, pooled=kind.of == "judge"):
             yield _effect(system, kind.of, cell, changes.get(cell.group.format))
+
+
+def _without(column: PairedColumn, ids: set[str]) -> PairedColumn:
+    """The pairs, and of these samples none that is complete."""
+    right = column.right
+    if not ids or right.context.ids is None:
+        return column
+    among = np.asarray([name in ids for name in right.context.ids.to_pylist()], np.bool_)
+    return replace(column, right=replace(right, values=np.where(among, np.nan, right.values)))
 
 
 def _cells(column: PairedColumn, pooled: bool) -> Iterator[Cell]:

@@ -73,10 +73,11 @@ def condition_lines(effects: Sequence[ConditionEffect]) -> Iterator[str]:
         head = f"{'condition':<17}{'system':<16}{'value':<19}{'full':>6}{'under':>7}"
         yield f"{head}  drop [95 %], flips, p"
     for e in rows:
-        name = f"{_cut(visible(e.system), 15):<16}{_cut(visible(e.metric), 18):<19}"
+        name = f"{_cut(visible(e.system), 15):<16}{_value_name(e):<19}"
         means = f"{number(e.full):>6}{number(e.under):>7}"
         yield f"{e.condition:<17}{name}{means}  {_effect_words(e)}"
     yield from _giveaways(rows)
+    yield from _nothing_changed(effects)
     for table in pairing_tables(effects):
         yield ""
         yield visible(f"Pairing: {table.title}; score less the control's")
@@ -103,12 +104,28 @@ def _effect_words(e: ConditionEffect) -> str:
     return f"{interval}{flips}, {level(e.wilcoxon_holm)}{lost}"
 
 
+def _nothing_changed(effects: Sequence[ConditionEffect]) -> Iterator[str]:
+    """The conditions that leave every item of a format as it is, or can be of none."""
+    pairs: dict[tuple[str, str], int] = {}
+    for e in effects:
+        if e.of == "model":
+            key = (e.condition, e.format)
+            pairs[key] = max(pairs.get(key, 0), e.n)
+    for (condition, name), count in pairs.items():
+        if not count:
+            yield visible(
+                f"{condition}: no item of {name} is another under it, so none is compared"
+            )
+
+
 def _giveaways(rows: Sequence[ConditionEffect]) -> Iterator[str]:
     """What the words alone give away: of what a system scores above chance, without images."""
     told = set()
     for e in rows:
         key = (e.system, e.format)
-        if e.condition == "no-image" and e.kept is not None and key not in told:
+        # The oracle has its answers from the reference, and from no words.
+        given = e.system != "oracle" and e.condition == "no-image"
+        if given and e.kept is not None and key not in told:
             told.add(key)
             yield visible(
                 f"{e.system}: without images {e.kept:.0%} of what it scores above chance "
@@ -125,6 +142,12 @@ def short(dimension: str) -> str:
     """A dimension's name in few letters."""
     words = dimension.split("_")
     return {"overall": "overall", "cross": "cross-modal"}.get(words[0], words[0][:8])
+
+
+def _value_name(e: ConditionEffect) -> str:
+    """The value in 18 letters: where both do not fit, the output says more than its metric."""
+    whole = visible(e.metric)
+    return whole if len(whole) <= 18 else _cut(whole.rpartition(".")[2], 18)
 
 
 def _cut(text: str, most: int) -> str:

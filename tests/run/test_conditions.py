@@ -1,7 +1,8 @@
 """Runs under conditions: what changes is run again, and is paired with what it was."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from run.sighted import WORDS, Choices, sample
 
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.benchmark.source import Source
 from medgen.engine.conditions.kinds import CONDITIONS, find_condition
 from medgen.engine.conditions.models import shuffle_options
 from medgen.engine.conditions.shown import Shown
@@ -24,6 +26,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
+from medgen.launch.report.conditions import condition_lines
 
 COUNT = 48
 
@@ -33,8 +36,11 @@ def objects(tmp_path: Path) -> Objects:
     return connect(str(tmp_path / "store"))
 
 
-def plan_of(objects: Objects, *conditions: str, calls: str = "") -> Plan:
-    manifest = import_benchmark(Choices(COUNT), objects, ImportOptions("choices", 12))
+def plan_of(
+    objects: Objects, *conditions: str, calls: str = "", source: Source | None = None
+) -> Plan:
+    given = source or Choices(COUNT)
+    manifest = import_benchmark(given, objects, ImportOptions("choices", 12))
     how = {"execution": {"calls": calls}} if calls else {}
     recipe = Recipe(
         name="test",
@@ -90,6 +96,32 @@ def test_each_condition_is_paired_with_the_system_without_it(objects: Objects) -
     assert other.drop > 0.3
     assert other.harmful == other.drop
     assert other.flips == other.drop
+
+
+class HalfBlind(Choices):
+    """Each second question has no image."""
+
+    def __iter__(self) -> Iterator[Sample]:
+        for number, one in enumerate(super().__iter__()):
+            words = one.instruction.replace("<image>", "")
+            bare = replace(one, input_images=(), instruction=words, source=f"s{number}")
+            yield bare if number % 2 else one
+
+
+def test_items_that_a_condition_leaves_as_they_are_say_nothing_of_it(objects: Objects) -> None:
+    """A drop that was measured where there is no image was half as large."""
+    reader = go(objects, plan_of(objects, "no-image", "no-context", source=HalfBlind(COUNT)))
+    found = condition_effects(reader)
+    blind = {e.format: e for e in found if (e.condition, e.output) == ("no-image", "correct")}
+    seen = blind["VQA"]
+    assert (seen.n, seen.left_out, seen.full, seen.drop) == (COUNT // 2, 0, 1.0, 0.5)
+    bare = blind["TextOnly"]
+    assert (bare.n, bare.left_out, bare.drop, bare.flips) == (0, COUNT // 2, None, None)
+    assert {e.n for e in found if e.condition == "no-context"} == {0}
+    said = [*condition_lines(found)]
+    assert "no-image: no item of TextOnly is another under it, so none is compared" in said
+    assert "no-context: no item of VQA is another under it, so none is compared" in said
+    assert not any("no item of VQA" in line for line in said if line.startswith("no-image"))
 
 
 def test_models_are_given_what_conditions_say(objects: Objects) -> None:
