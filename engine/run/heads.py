@@ -64,9 +64,19 @@ class Heads:
     def _read(self) -> dict[str, Noted]:
         if self._known is None:
             self._known = {}
-            # All of it stands in the shards as well, and `medgen verify` tells of one that is
-            # damaged.
-            with contextlib.suppress(FileNotFoundError, CorruptError):
-                data = self._objects.read(self._path)
-                self._known = decode(dict[str, Noted], data, f"{self._path}: no note of heads")
+            with contextlib.suppress(CorruptError):  # all of it stands in the shards as well
+                self._known = read_heads(self._objects, self._path)
         return self._known
+
+
+def read_heads(objects: Objects, path: str) -> dict[str, Noted]:
+    """What is noted of a run's shards, by their paths; empty where there is no note.
+
+    Raises:
+        CorruptError: it cannot be read. Whoever starts the run asks the shards instead.
+    """
+    try:
+        data = objects.read(path)
+    except FileNotFoundError:
+        return {}
+    return decode(dict[str, Noted], data, f"{path}: no note of heads")

@@ -12,6 +12,7 @@ from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import read_editions
+from medgen.engine.run.heads import read_heads
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.together import together_of
 from medgen.engine.store.gathering import damaged_packs
@@ -67,7 +68,8 @@ def cure(error_type: str, words: str) -> str:
     return ""
 
 
-_MENDED = tuple(path.rpartition("/")[2] for path in (RunPlace("x").plan, RunPlace("x").editions))
+_X = RunPlace("x")
+_MENDED = tuple(path.rpartition("/")[2] for path in (_X.plan, _X.editions, _X.heads))
 
 
 def damaged_samples(objects: Objects, ref: str) -> Iterator[Damage]:
@@ -118,12 +120,19 @@ def renew_lists(objects: Objects, plan: Plan) -> None:
 
 
 def damaged_notes(objects: Objects, plan: Plan) -> Iterator[Damage]:
-    """A run's list of editions, where it cannot be read: without one, a run chooses anew."""
+    """A run's list of editions, where it cannot be read: without one, a run chooses anew.
+
+    And its note of what its shards say, which a run with nothing to do may not write again.
+    """
     place = RunPlace(plan.run_id)
     try:
         read_editions(objects, plan.run_id)
     except CorruptError as err:
         yield Damage(place.editions, str(err))
+    try:
+        read_heads(objects, place.heads)
+    except CorruptError as err:
+        yield Damage(place.heads, str(err))
 
 
 def _part_damages(reader: RunReader, node: Node) -> Iterator[Damage]:

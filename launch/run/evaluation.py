@@ -111,6 +111,7 @@ def evaluate(
     worked = time.monotonic() - begun
     reader = reader.anew()  # what was listed before is out of date
     left = survey(reader, "nothing", terms=None)
+    reader.noted.write()  # of a run with nothing to do, too, that had no note
     recorder.recount(left)
     complete = not left.shards
     _tell_all(_events_of_replays(reader), (recorder, tell))

@@ -257,6 +257,7 @@ def test_rows_of_a_maker_that_cannot_be_read_are_made_anew_once_they_are_moved_a
         ("stages/answer/k/e/shard-0.arrow: checksum differs", "--repair` finds"),
         ("runs/r-1/plan.json: not a plan", "--repair` finds"),
         ("runs/r-1/editions.json: not a list of editions", "--repair` finds"),
+        ("runs/r-1/heads.json: no note of heads", "--repair` finds"),
         ("samples/0.arrow: checksum differs", "imports it again from `benchmark.source`"),
         ("benchmarks/b-1/manifest.json: not a manifest", "imports it again"),
         ("samples/0.arrow: gone; import it again with `medgen import`", ""),

@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import yaml
+from fakes import Lines
 from fakes import plan as echo_plan
+from faults.test_damage import again
 from run.held import carry
 from run.test_lineage import lose, overwrite, shard
 
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
@@ -16,6 +20,7 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.shards import Head, Stage
+from medgen.launch.housekeeping.verifying import verify
 
 
 @dataclass(slots=True)
@@ -99,3 +104,47 @@ def test_a_directory_has_no_such_note(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         objects.read(RunPlace(plan.run_id).heads)
     assert left(objects, plan) == 0
+
+
+def setup(store: str, folder: Path) -> Path:
+    """What a run over fakes reads from its file."""
+    import_benchmark(Lines(12), connect(store), ImportOptions("fake", 4))
+    body = {
+        "name": "noted",
+        "store": store,
+        "benchmark": {"name": "fake"},
+        "systems": [{"name": "echo", "answer": {"target": "fakes:Echo"}}],
+        "protocol": {"name": "text", "metrics": {"bleu": {}}},
+        "cluster": {"name": "here", "pool": "local"},
+        "report": False,
+    }
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(body))
+    return path
+
+
+@pytest.mark.parametrize("data", [b"", b"{"])
+def test_a_start_with_nothing_to_do_writes_a_note_that_is_lost_or_damaged(
+    data: bytes, s3_url: str, tmp_path: Path, asked: Asked
+) -> None:
+    file = setup(s3_url, tmp_path)
+    plan = again(file)[0].plan
+    objects, note = connect(s3_url), RunPlace(plan.run_id).heads
+    objects.replace(note, data) if data else objects.delete(note)
+    again(file)
+    asked.shards.clear()
+    assert again(file)[0].complete
+    assert asked.shards == []
+    assert verify(objects, plan.run_id).damages == ()
+
+
+def test_a_damaged_note_in_a_directory_is_told_of_and_repaired(tmp_path: Path) -> None:
+    """A copy from object storage has it there as well."""
+    store = str(tmp_path / "store")
+    file = setup(store, tmp_path)
+    plan = again(file)[0].plan
+    objects, note = connect(store), RunPlace(plan.run_id).heads
+    objects.replace(note, b"{")
+    assert [damage.path for damage in verify(objects, plan.run_id).damages] == [note]
+    assert again(file, repair=True)[0].complete
+    assert verify(objects, plan.run_id).damages == ()
