@@ -245,7 +245,7 @@ class Driver:
 
     def _hand(self, unit: Unit, member: Member, alone: bool) -> None:
         samples = 0 if unit.merge else self.staff.samples(unit)
-        unit = replace(unit, wary=self.sharing.is_wary())
+        unit = replace(unit, wary=unit.wary or self.sharing.is_wary())
         member.units += 1
         member.alone = alone
         where, beside = (member.name, member.machine), float(member.units)
@@ -346,9 +346,8 @@ class Driver:
         member = self.crew.members.get(name)
         if member is None:
             return
-        held = self.desk.held_by(name)
+        held, why = self.desk.held_by(name), Trouble("its worker was ended")
         self._release(member)
-        why = Trouble("its worker was ended")
         self._act([Outcome("lost", member.group, o.unit, (), why, worker=name) for o in held])
 
     def _end_hung(self, out: Out) -> None:
@@ -372,8 +371,9 @@ class Driver:
             self._follow(outcome, out.unit)
 
     def _requeue(self, units: Sequence[Unit], alone: bool = False) -> None:
-        for unit in units:
-            queue = self.board.queues[unit.group]
+        for tried in units:
+            # Who had it may have committed some of it, and not have come to say so.
+            unit, queue = replace(tried, wary=True), self.board.queues[tried.group]
             if unit.merge:
                 queue.fresh.appendleft(unit)  # it ends a shard, which others may wait for
             else:
@@ -490,6 +490,7 @@ class Driver:
                     self._report(outcome)
                 elif outcome.kind != "started":
                     self.tell.of_trouble(outcome)
+        self.sharing.leave()
 
     def _check_stall(self) -> None:
         waits = self.staff.paused or self.sharing.away or self.crew.starting()

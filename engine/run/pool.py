@@ -60,7 +60,7 @@ class Unit:
     late: Mapping[int, str] = field(default_factory=_nothing)  # position -> why it is a `timeout`
     inputs: Mapping[str, Input] = field(default_factory=dict)  # by "<key>/<name of the shard>"
     of: tuple[Target, ...] = ()  # of a part with fewer targets than it was cut with: all of them
-    wary: bool = False  # another driver may have made it meanwhile: to be looked for before
+    wary: bool = False  # another, or a worker that was lost, may have made it: to be looked for
 
 
 def narrow(unit: Unit, targets: tuple[Target, ...]) -> Unit:
@@ -74,7 +74,8 @@ def join(units: Sequence[Unit]) -> Unit:
     """Units of one group and shard as one, for the targets of all."""
     inputs = {place: one for unit in units for place, one in unit.inputs.items()}
     targets = tuple(target for unit in units for target in unit.targets)
-    return replace(units[0], targets=targets, inputs=inputs)
+    wary = any(unit.wary for unit in units)
+    return replace(units[0], targets=targets, inputs=inputs, wary=wary)
 
 
 def inputs_of(node: Node, unit: Unit) -> dict[str, Input]:

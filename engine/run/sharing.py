@@ -56,8 +56,19 @@ class Sharing:
         self.claims.presence.begin()
         self._looked = self.clock()
 
+    def leave(self) -> None:
+        """Before workers are ended: who does what they were at is to look for what they yet write.
+
+        The claims of it stay, void, and are met there.
+        """
+        for out in self.desk.all():
+            if not stage_kind(self.board.plan.groups[out.unit.group].stage).shard_major:
+                for place in self.ranges_of(out.unit):
+                    self.claims.own.pop(place, None)
+
     def end(self) -> None:
         """Leave everything to others."""
+        self.leave()
         self.claims.end()
 
     def ranges_of(self, unit: Unit) -> frozenset[Range]:
@@ -171,7 +182,8 @@ class Sharing:
         """Whether what is claimed here may be made elsewhere yet.
 
         All that stood there when it was claimed was seen then. What came later is of workers whose
-        driver has died, or was taken for dead: their claims were met.
+        driver has died, was stopped, or was taken for dead: their claims were met. What this
+        driver's own workers left when they were lost is known by the unit, which comes again.
         """
         return self._met or self.claims.met
 

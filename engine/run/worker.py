@@ -290,7 +290,7 @@ class StageWorker(ABC):
             raise gone from None
 
     def _there(self, unit: Unit, start: float) -> dict[Target, Receipt]:
-        """Receipts of shards that another driver has made since this one claimed them."""
+        """Receipts of shards that were made since the driver claimed them, by whomever."""
         kind = stage_kind(self.group.stage)
         if not unit.wary or unit.positions or unit.merge or kind.shard_major:
             return {}

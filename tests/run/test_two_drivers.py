@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fakes import PAIR, Lines, echo, plan, recipe
 
+from medgen.actors.chaos import ChaoticPool
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.plan.identity import Resources, Spec
@@ -24,6 +25,7 @@ from medgen.engine.run.presence import Presence, Watch
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import Again, survey
 from medgen.engine.run.worker import StageWorker
+from medgen.engine.store.chaos import Chaos
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects, PosixObjects
@@ -260,3 +262,39 @@ def test_shards_are_looked_for_before_they_are_made_only_beside_others(
     wait_for(Side(objects, work))
     assert bool(looked) is beside
     assert survey(RunReader(objects, work)).shards == 0
+
+
+def test_what_a_lost_machine_had_committed_is_not_asked_again(
+    objects: Objects, tmp_path: Path
+) -> None:
+    """It may go between its last write and the receipt: the driver hears of the loss alone."""
+    work = plan(objects, System("echo", slow(tmp_path)), count=SHARD)
+    losing = ChaoticPool(LocalPool(), Chaos(node_loss=1.0))
+    events: list[Event] = []
+    reader = RunReader(objects, work)
+    ending = carry_out(reader, survey(reader), losing, Options(watch=events.append))
+    assert ending == Ending(False, {})
+    assert any(e.kind == "trouble" for e in events), "no machine was lost"
+    assert set(asked(tmp_path).values()) == {1}
+    assert_whole(objects, work)
+
+
+def test_what_workers_may_yet_write_that_were_ended_is_looked_for_by_who_comes_next(
+    objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that is stopped ends its workers when its grace is over; a kill takes its time."""
+    work = plan(objects, System("echo", slow(tmp_path, pause="0.6")), count=2 * SHARD)
+    first = Side(objects, work, stop=(tmp_path / "calls").exists, grace_s=0.0)
+    first.join(120)
+    assert first.ending == Ending(True, {})
+    wary: list[bool] = []
+    submit = LocalPool.submit
+
+    def noting(self: LocalPool, unit: Unit, worker: str) -> None:
+        wary.append(unit.wary)
+        submit(self, unit, worker)
+
+    monkeypatch.setattr(LocalPool, "submit", noting)
+    wait_for(Side(objects, work))
+    assert wary[0]
+    assert_whole(objects, work)
