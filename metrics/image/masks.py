@@ -23,11 +23,12 @@ Mask = npt.NDArray[np.bool_]
 class Masks(ImageMetric):
     """Dice and IoU of two masks, and the distances between their borders.
 
-    Both are 0 where only one of the two masks is empty; then there is no border to measure from,
-    and no distance. A border are the pixels of a mask that touch what is outside it by a side, the
-    edge of the picture included. `hd95` is the 95th percentile of the distances from one border to
-    the nearest pixel of the other, the larger of both directions; `assd` the mean over both
-    borders; `nsd` the share of both borders that lies within the tolerance of the other.
+    Both are 0 where only one of the two masks is empty, and so is `nsd`: of the border that is
+    there, nothing is near the other. Then `hd95` and `assd` have no value. A border are the pixels
+    of a mask that touch what is outside it by a side, the edge of the picture included. `hd95` is
+    the 95th percentile of the distances from one border to the nearest pixel of the other, the
+    larger of both directions; `assd` the mean over both borders; `nsd` the share of both borders
+    that lies within the tolerance of the other.
 
     Sources: Dice, Ecology 26(3), 1945; Jaccard, New Phytologist 11(2), 1912; Huttenlocher et al.,
     IEEE TPAMI 15(9), 1993 (Hausdorff); Heimann et al., IEEE TMI 28(8), 2009 (ASSD); Nikolov et al.,
@@ -67,7 +68,7 @@ class Masks(ImageMetric):
         if not (ours.any() or theirs.any()):
             return Score(name, "not_applicable", "both masks are empty")
         both, either = int((ours & theirs).sum()), int((ours | theirs).sum())
-        values = {"dice": 2 * both / (both + either), "iou": both / either}
+        values = {"dice": 2 * both / (both + either), "iou": both / either, "nsd": 0.0}
         if ours.any() and theirs.any():
             values |= border_distances(ours, theirs, self.tolerance)
         return Score(name, values=values)

@@ -276,7 +276,7 @@ def test_masks_are_compared_alike_from_both_sides(shift: int) -> None:
 
 def test_a_mask_that_is_empty_has_no_border_and_two_have_no_value() -> None:
     for pair in (marked(picture(), mask()), marked(mask(), picture())):
-        assert one(Masks(), pair).values == {"dice": 0, "iou": 0}
+        assert one(Masks(), pair).values == {"dice": 0, "iou": 0, "nsd": 0}
     neither = one(Masks(), marked(picture(), picture()))
     assert (neither.status, neither.reason) == ("not_applicable", "both masks are empty")
     whole = one(Masks(), marked(picture(level=255), picture(level=255)))
