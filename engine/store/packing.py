@@ -45,8 +45,8 @@ def pack(contents: Mapping[str, bytes], notes: Mapping[str, str]) -> bytes:
 
 def content_of(data: bytes, entry: Entry) -> bytes:
     """What an entry's bytes in a pack are; damaged ones as they stand, which prove nothing."""
-    if not entry.length:
-        return b""
+    if not entry.length:  # nothing, or of a pack from before contents were compressed
+        return data
     try:
         return pa.decompress(data, entry.length, "zstd", asbytes=True)
     except (OSError, ValueError, pa.ArrowException):
