@@ -368,6 +368,25 @@ def idle_metrics(asked: Recipe, plan: Plan) -> Iterator[str]:
         yield f"{said} {', '.join(sorted(owed))} only, which that does not compare"
 
 
+def idle_systems(plan: Plan) -> Iterator[str]:
+    """Which systems are asked nothing, since no sample asks what they give, in words.
+
+    Raises:
+        ConfigError: none is asked anything, but for controls.
+    """
+    tried = [s for s in plan.systems if not (s.control or s.condition)]
+    idle = [s for s in tried if not any(asks in s.gives for asks in plan.samples)]
+    wanted = ", ".join(sorted(plan.samples))
+    said = [
+        f"{s.name} gives {', '.join(s.gives)}, and {plan.benchmark} asks {wanted}: it is asked "
+        "nothing (`gives` in a system's file says what it can be asked)"
+        for s in idle
+    ]
+    if idle and len(idle) == len(tried):
+        raise ConfigError("\n".join(said))
+    yield from said
+
+
 @contextlib.contextmanager
 def open_pool(conf: ClusterConf, store: str) -> Iterator[Pool]:
     """The pool that a cluster configuration names; everything it started ends with it.
@@ -408,7 +427,8 @@ def plan_of(conf: RunConf, objects: Objects, chaos: Chaos | None = None) -> Plan
     refuse_hosted(conf, str(manifest.source.get("access", "")))
     made = inject_faults(asked, chaos) if chaos else asked
     plan = make_plan(made, manifest, conf.benchmark.limit)
-    for sentence in (*uncompared_samples(made, plan), *idle_metrics(made, plan)):
+    remarks = (*idle_systems(plan), *uncompared_samples(made, plan), *idle_metrics(made, plan))
+    for sentence in remarks:
         log.warning(sentence)
     return plan
 

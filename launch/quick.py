@@ -1,6 +1,7 @@
 """A run without any YAML, and the files to start one's own from."""
 
 import json
+import logging
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,7 @@ from medgen.engine.errors import AdapterError, ConfigError
 from medgen.engine.settings import read
 from medgen.launch.own_data import is_own, own_data
 
+log = logging.getLogger(__name__)
 _PATIENCE = 10.0  # seconds for a server to say what it serves
 _SERVED = "served-vlm"
 CONTROLS = ("oracle", "blank")
@@ -83,7 +85,10 @@ def _benchmark(data: str) -> BenchmarkConf:
     if data.endswith((".yaml", ".yml")):
         return benchmark_file(data)
     if is_own(data):
-        return own_data(data).conf
+        own = own_data(data)
+        for doubt in own.doubts:
+            log.warning("%s, look at this: %s", own.file, doubt)
+        return own.conf
     if conf := benchmark_conf(data):
         return conf
     stem = data.rstrip("/").rpartition("/")[2] or "benchmark"

@@ -3,13 +3,14 @@
 import pytest
 from fakes import GIVEN, PAIR, echo, recipe
 
+from medgen.engine import registry
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.data import Asks, Sample
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Recipe, System, make_plan
 from medgen.engine.store.connect import connect
-from medgen.launch.compose import idle_metrics, uncompared_samples
+from medgen.launch.compose import idle_metrics, idle_systems, uncompared_samples
 from medgen.metrics.catalogue import metric_spec
 
 RULE = {"name": "j", "protocol": "table-iv/1"}
@@ -45,7 +46,13 @@ def scoring(
     )
 
 
-def test_what_no_metric_compares_is_refused_with_the_metric_s_name(memory_url: str) -> None:
+def test_what_no_metric_compares_is_refused_with_the_metric_s_name(
+    memory_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = dict(registry.components("metrics"))
+    fewer = {name: one for name, one in every.items() if "mask" not in one.compares}
+    assert len(fewer) == len(every) - 1  # as where the one that compares masks is not installed
+    monkeypatch.setattr(registry, "components", lambda kind: fewer)
     with pytest.raises(ConfigError, match=r"2 samples of x-\w+ ask mask.*metric 'masks'.*judge"):
         said(memory_url, scoring("psnr", "bleu"), "mask", "text", "mask", "image")
 
@@ -86,3 +93,17 @@ def test_a_metric_that_compares_nothing_is_said(metrics, asks, idle, memory_url:
     manifest = import_benchmark(Asking(*asks), connect(memory_url), ImportOptions("x"))
     said = list(idle_metrics(asked, make_plan(asked, manifest)))
     assert [sentence.partition(": no value")[0] for sentence in said] == ([idle] if idle else [])
+
+
+def test_a_system_that_is_asked_nothing_is_said_and_alone_refused(memory_url: str) -> None:
+    """A chat model over pairs of images made a table of the controls, and success."""
+    manifest = import_benchmark(Asking("image"), connect(memory_url), ImportOptions("x"))
+    chat = System("chat", echo(), gives=("text", "choice"))
+    floor = System("blank", echo(), control=True)
+    with pytest.raises(ConfigError, match=r"chat gives text, choice, and x-.* asks image: it is"):
+        list(idle_systems(make_plan(recipe(chat, floor), manifest)))
+    editor = System("editor", echo(), gives=("image",))
+    (said,) = idle_systems(make_plan(recipe(chat, editor), manifest))
+    assert said.startswith("chat gives text, choice")
+    assert list(idle_systems(make_plan(recipe(editor, floor), manifest))) == []
+    assert list(idle_systems(make_plan(recipe(floor), manifest))) == []
