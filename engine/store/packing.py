@@ -16,6 +16,7 @@ import pyarrow as pa
 from medgen.engine.errors import CorruptError
 
 _MARK = b"MEDGEN-PACK2"
+_BEFORE = b"MEDGEN-PACK1"  # contents as they stand, and no length of them in the index
 _DIGEST, _LENGTH = 32, 8  # bytes
 _TRAILER = _DIGEST + _LENGTH + len(_MARK)
 
@@ -63,7 +64,7 @@ def entries_of(end: bytes, name: str) -> list[Entry] | int:
     Raises:
         CorruptError: it is no pack, or its index is damaged; names it.
     """
-    if len(end) < _TRAILER or not end.endswith(_MARK):
+    if len(end) < _TRAILER or not end.endswith((_MARK, _BEFORE)):
         raise CorruptError(f"{name}: not a readable pack (it breaks off)")
     trailer = end[-_TRAILER:]
     length = int.from_bytes(trailer[_DIGEST : _DIGEST + _LENGTH], "big")
