@@ -10,7 +10,7 @@ reader or another refuses. A sample's `position` is its place in the benchmark, 
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -109,15 +109,20 @@ _SLICE = 131_072  # values a row group: one metric's, so that readers skip those
 _NOTHING = "the metric says nothing about this output here"
 
 
+def _nothing() -> None:
+    """Whoever waits for a table does so to its end."""
+
+
 class Described:
     """What the samples of a run's benchmark are, without their pictures; read once."""
 
-    def __init__(self, reader: RunReader) -> None:
-        """Read every shard of the benchmark."""
+    def __init__(self, reader: RunReader, check: Callable[[], None] = _nothing) -> None:
+        """Read every shard of the benchmark; `check` is called before each, and may raise."""
         self.reader = reader
         self._shards: list[pa.Table] = []
         position = 0
         for shard in range(reader.plan.shards):
+            check()
             rows = describe(reader.benchmark.samples(shard), position)
             self._shards.append(pa.Table.from_pylist(rows, pa.schema(_SAMPLE)))
             position += len(rows)
@@ -163,10 +168,11 @@ def describe(samples: Iterable[Sample], first: int) -> list[dict[str, Any]]:
     ]
 
 
-def sample_tables(reader: RunReader) -> Iterator[pa.Table]:
-    """The benchmark's samples, a shard at a time (schema `samples/1`)."""
+def sample_tables(reader: RunReader, check: Callable[[], None] = _nothing) -> Iterator[pa.Table]:
+    """The benchmark's samples, a shard at a time (schema `samples/1`); `check` as above."""
     position = 0
     for shard in range(len(reader.benchmark.manifest.shards)):  # also those beyond a run's limit
+        check()
         samples = reader.benchmark.samples(shard)
         rows = [
             {

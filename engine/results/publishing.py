@@ -6,7 +6,7 @@ rows are the same are not made again; the sha256 of every part as well.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from medgen.engine.codec import decode, fingerprint, seal_json
@@ -62,14 +62,14 @@ class TablePublisher:
         except FileNotFoundError:
             return ""
 
-    def prepare(self, reader: RunReader) -> Described:
+    def prepare(self, reader: RunReader, check: Callable[[], None] = lambda: None) -> Described:
         """Write the benchmark's own table, unless it is there, and read what its samples are.
 
-        Raises as `publish` does.
+        Raises as `publish` does, and what `check` raises, which is called before each shard.
         """
         if self._described is None:
-            described = Described(reader)
-            self._publish_samples(reader)
+            described = Described(reader, check)
+            self._publish_samples(reader, check)
             self._described = described
         return self._described
 
@@ -111,12 +111,13 @@ class TablePublisher:
         rows = {n.key: sorted((i, h.sha256) for i, h in reader.heads(n).items()) for n in nodes}
         return fingerprint(_VERSION, rows, given_up(reader))
 
-    def _publish_samples(self, reader: RunReader) -> None:
+    def _publish_samples(self, reader: RunReader, check: Callable[[], None]) -> None:
         """The benchmark's own table: once for all its runs, for it has the pictures."""
         place = BenchmarkPlace(self.plan.benchmark)
         note = _sound_note(self.objects, place.samples_whole)
         if not note or (self._distrusts and not self._is_sound(note[""])):
-            parts = PartWriter(self.objects, place.samples, SAMPLES).write(sample_tables(reader))
+            tables = sample_tables(reader, check)
+            parts = PartWriter(self.objects, place.samples, SAMPLES).write(tables)
             self.objects.replace(place.samples_whole, tables_note({"": {"parts": parts}}))
 
 
