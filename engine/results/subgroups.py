@@ -124,7 +124,7 @@ def _rows(
             ci_high=interval.high,
             ci_note=interval.note,
             counts=group in able,
-            worst=gap is not None and group in able and able.index(group) == gap.worst,
+            worst=bool(gap and gap.gap and group in able and able.index(group) == gap.worst),
             gap=gap.gap if gap else None,
             gap_low=gap.low if gap else None,
             gap_high=gap.high if gap else None,
@@ -136,7 +136,7 @@ class Gap:
     """The best group's mean less the worst's, as distances from what is good."""
 
     gap: float
-    low: float | None  # None where one of the two groups comes from one source
+    low: float | None  # None where nothing differs, or one of the two groups is of one source
     high: float | None
     best: int
     worst: int
@@ -173,11 +173,13 @@ def find_gap(values: Floats, codes: Ints, clusters: Ints, sign: float = 1.0) -> 
     spread = np.where(spread > 0, spread, np.inf)
     most = float(np.quantile(np.abs(moved / spread).max(1), 0.95))
     best, worst = int(np.argmax(sign * means)), int(np.argmin(sign * means))
+    if best == worst:  # all means are equal, as of a system that is always right
+        worst = count - 1
     pair = int(np.flatnonzero((first == min(best, worst)) & (second == max(best, worst)))[0])
-    half = 0.0 if np.isinf(spread[pair]) else most * float(spread[pair])
     gap = abs(float(means[best] - means[worst]))
-    if (np.count_nonzero(sizes, axis=0)[[best, worst]] < 2).any():
+    if np.isinf(spread[pair]) or (np.count_nonzero(sizes, axis=0)[[best, worst]] < 2).any():
         return Gap(gap, None, None, best, worst)
+    half = most * float(spread[pair])
     return Gap(gap, gap - half, gap + half, best, worst)
 
 

@@ -35,6 +35,21 @@ def test_a_gap_of_a_group_that_is_one_patients_has_no_interval() -> None:
         assert (found.gap, found.low, found.high) == (pytest.approx(0.95), None, None)
 
 
+@pytest.mark.parametrize("right", [0.0, 1.0])
+def test_groups_of_a_system_that_is_always_right_or_wrong_have_no_gap(right: float) -> None:
+    """Best and worst were one group then, and the report of the run was not made."""
+    found = find_gap(np.full(90, right), np.repeat([0, 1, 2], 30), np.arange(90))
+    assert found is not None
+    assert (found.gap, found.low, found.high) == (0.0, None, None)
+    assert found.best != found.worst
+
+
+def test_a_gap_in_which_nothing_varies_has_no_interval() -> None:
+    found = find_gap(np.repeat([1.0, 0.0], 40), np.repeat([0, 1], 40), np.arange(80))
+    assert found is not None
+    assert (found.gap, found.low, found.high, found.worst) == (1.0, None, None, 1)
+
+
 def test_of_groups_that_are_alike_the_interval_holds_zero() -> None:
     draw = np.random.default_rng(7)
     held = 0
