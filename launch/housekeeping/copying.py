@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from medgen.engine.run.needs import Needs, needs
 from medgen.engine.store.gathering import Pack, packs_of
 from medgen.engine.store.glance import glance
 from medgen.engine.store.layout import (
+    QUARANTINE,
     BenchmarkPlace,
     RunPlace,
     StagePlace,
@@ -48,7 +49,8 @@ def copy_run(source: Objects, target: Objects, plan: Plan) -> Copied:
 
     Samples and rows go first and the plan last, so that no run is found there before all that
     it needs is. What is there is never replaced but what belongs to the run's own folder. Of a run
-    that goes on, what it wrote anew meanwhile is taken as it is by then.
+    that goes on, what it wrote anew meanwhile is taken as it is by then. What was damaged and put
+    aside stays here.
 
     Raises:
         CorruptError: an object is damaged here; nothing that depends on it was copied.
@@ -56,7 +58,12 @@ def copy_run(source: Objects, target: Objects, plan: Plan) -> Copied:
     """
     if _place(source.url) == _place(target.url):
         raise StoreError(f"{target.url} is the store that the run is in")
-    return _Copy(source, target, plan).carry_out(needs(source, plan))
+    return _Copy(source, target, plan).carry_out(_without_aside(needs(source, plan)))
+
+
+def _without_aside(found: Needs) -> Needs:
+    kept = ((p for p in of if f"/{QUARANTINE}/" not in p) for of in astuple(found))
+    return Needs(*(tuple(of) for of in kept))
 
 
 def _place(url: str) -> str:

@@ -23,11 +23,12 @@ from medgen.engine.run.folder import RunFolder, run_ids
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
-from medgen.engine.store.layout import BenchmarkPlace, sample_shard, table_part
+from medgen.engine.store.layout import BenchmarkPlace, RunPlace, sample_shard, table_part
 from medgen.engine.store.sealed import seal, unseal
 from medgen.launch.housekeeping.copying import copy_run
 from medgen.launch.housekeeping.verifying import verify_run
 from medgen.launch.report.report import write_report
+from medgen.launch.run.repair import mend_run
 from medgen.launch.view.bundle import write_bundle
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.site import Site
@@ -328,3 +329,27 @@ def test_what_another_copy_left_by_itself_is_not_written_again(tmp_path):
     target = connect(str(tmp_path / "to"))
     assert target.inner.walk("stages/score") == sorted(alone)
     assert verify_run(target, work).damages == ()
+
+
+@pytest.mark.parametrize("kind", ["answer", "score", "heads"])
+def test_a_run_that_was_repaired_is_copied_without_what_was_put_aside(tmp_path, kind):
+    objects = connect(str(tmp_path / "from"))
+    work = plan(objects, System("echo", echo()), count=12)
+    place = RunPlace(work.run_id)
+
+    def carry():
+        reader = RunReader(objects, work)
+        carry_out(reader, survey(reader), LocalPool(), Options())
+
+    carry()
+    RunFolder(objects, work.run_id).save_plan(work, "name: fake\n")
+    shards = [p for p in objects.walk(f"stages/{kind}") if "/shard-" in p]
+    objects.replace(shards[0] if shards else place.heads, b"rubbish")
+    mend_run(objects, work, lambda event: None)
+    carry()
+    assert any("/quarantine/" in p for f in ("stages", "runs") for p in objects.walk(f))
+    target = connect(str(tmp_path / "to"))
+    copy_run(objects, target, work)
+    assert verify_run(target, work).damages == ()
+    assert survey(RunReader(target, work)).shards == 0
+    assert not [p for f in ("stages", "runs") for p in target.walk(f) if "/quarantine/" in p]
