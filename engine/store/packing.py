@@ -16,7 +16,6 @@ import pyarrow as pa
 from medgen.engine.errors import CorruptError
 
 _MARK = b"MEDGEN-PACK2"
-_BEFORE = b"MEDGEN-PACK1"  # contents as they stand, and no length of them in the index
 _DIGEST, _LENGTH = 32, 8  # bytes
 _TRAILER = _DIGEST + _LENGTH + len(_MARK)
 
@@ -46,8 +45,8 @@ def pack(contents: Mapping[str, bytes], notes: Mapping[str, str]) -> bytes:
 
 def content_of(data: bytes, entry: Entry) -> bytes:
     """What an entry's bytes in a pack are; damaged ones as they stand, which prove nothing."""
-    if not entry.length:  # nothing, or of a pack from before contents were compressed
-        return data
+    if not entry.length:
+        return b""
     try:
         return pa.decompress(data, entry.length, "zstd", asbytes=True)
     except (OSError, ValueError, pa.ArrowException):
@@ -64,7 +63,7 @@ def entries_of(end: bytes, name: str) -> list[Entry] | int:
     Raises:
         CorruptError: it is no pack, or its index is damaged; names it.
     """
-    if len(end) < _TRAILER or not end.endswith((_MARK, _BEFORE)):
+    if len(end) < _TRAILER or not end.endswith(_MARK):
         raise CorruptError(f"{name}: not a readable pack (it breaks off)")
     trailer = end[-_TRAILER:]
     length = int.from_bytes(trailer[_DIGEST : _DIGEST + _LENGTH], "big")

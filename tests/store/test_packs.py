@@ -1,8 +1,5 @@
 """What is written together is one object, and every path in it is as any other."""
 
-import hashlib
-import json
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +22,6 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.gathering import create_together, delete_parts, fetch_packs
 from medgen.engine.store.glance import glance, is_there, names_of_editions
 from medgen.engine.store.pack_layout import PackPlace, name_of
-from medgen.engine.store.packing import content_of, entries_of
 from medgen.engine.store.packs import PackedObjects, Together
 from medgen.launch.housekeeping.verifying import verify_run
 
@@ -46,15 +42,6 @@ def packed(url: str, rows: dict[str, bytes] = ROWS) -> PackedObjects:
     assert isinstance(objects, PackedObjects)
     create_together(objects, Together(PLACE, ("a", "b")), "shard-0a", rows, {A: "a note"})
     return objects
-
-
-def test_what_an_earlier_version_packed_as_it_stood_is_read_as_it_stands() -> None:
-    """Such an index says no length of the content itself."""
-    index = zlib.compress(json.dumps([["a", 0, 4, ""], ["b", 4, 0, "n"]]).encode())
-    trailer = hashlib.sha256(index).digest() + len(index).to_bytes(8, "big") + b"MEDGEN-PACK1"
-    found = entries_of(b"rows" + index + trailer, "x.pack")
-    assert isinstance(found, list)
-    assert [content_of(b"rows"[e.at : e.at + e.size], e) for e in found] == [b"rows", b""]
 
 
 def test_what_is_written_together_is_one_object_and_is_found_by_its_paths(
