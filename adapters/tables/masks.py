@@ -17,6 +17,7 @@ from medgen.engine.images import as_rgb, open_image, png
 ANY = "any"
 _INSIDE = 127  # what metrics take for white: luma above this (docs/metrics.md)
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_LEVEL = re.compile(r"[0-9]{1,9}")
 _LISTED = 6  # levels that a message names
 
 Levels = npt.NDArray[np.int64]
@@ -77,7 +78,7 @@ def _wanted(picture: Picture, row: Row) -> list[int | str]:
 def _one(word: str) -> int | str:
     if word == ANY or _COLOUR.fullmatch(word):
         return word.lower()
-    if word.isascii() and word.isdigit():
+    if _LEVEL.fullmatch(word):
         return int(word)
     raise FaultyContent(f"`white` is {word[:40]!r}; it is `any`, a level, or a colour as #ff0000")
 
@@ -117,7 +118,7 @@ def _levels(image: Pillow.Image) -> Levels | None:
 
 def _shown(image: Pillow.Image) -> Inside:
     """False where a picture is transparent: what stands there is no mark."""
-    if image.mode not in ("LA", "RGBA", "PA"):
+    if not image.has_transparency_data or image.mode.startswith("I"):
         return np.ones((image.height, image.width), dtype=bool)
-    alpha: Inside = np.asarray(image.getchannel("A")) > 0
+    alpha: Inside = np.asarray(image.convert("RGBA").getchannel("A")) > 0
     return alpha

@@ -31,6 +31,15 @@ def _of_palette() -> bytes:
     return _png(image)
 
 
+def _of_a_palette_in_part_transparent() -> bytes:
+    """All of it labels, and the label of what is not marked transparent (`tRNS`)."""
+    image = Pillow.fromarray(2 - _MARKED).convert("P")
+    image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0] + [0, 0, 0] * 253)
+    sink = io.BytesIO()
+    image.save(sink, "PNG", transparency=2)
+    return sink.getvalue()
+
+
 def _of_colours() -> bytes:
     pixels = np.zeros((8, 10, 4), np.uint8)
     pixels[..., :3] = (255, 0, 0)  # all of it red, and what is not marked transparent
@@ -65,6 +74,7 @@ def _levels(sample: Sample) -> Any:
         (_LABELS, "any"), (_LABELS, 1), (_LABELS, [1, 2]), (_LABELS, {"of": "level"}),
         (_BITS, "any"), (_DEEP, 300), (_of_palette(), 1), (_of_palette(), "any"),
         (_of_palette(), "#800000"), (_of_colours(), "any"), (_of_colours(), "#FF0000"),
+        (_of_a_palette_in_part_transparent(), "any"),
     ],
 )  # fmt: skip
 def test_what_the_preset_names_is_white(tmp_path: Path, mask: bytes, white: Any) -> None:
@@ -96,6 +106,7 @@ def test_marks_that_metrics_would_take_for_nothing_are_a_fault(
     [
         (2.5, "`white` is '2.5'; it is `any`, a level, or a colour as #ff0000"),
         ({"of": "a"}, "`white` is 'lung'"),
+        ("9" * 5000, "`white` is '999"),
         (1, "the mask has colours, no levels"),
     ],
 )
