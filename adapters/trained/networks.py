@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import layer_norm, pad, pixel_shuffle, pixel_unshuffle, relu6, silu
+from torch.nn.functional import layer_norm, pad, pixel_shuffle, pixel_unshuffle, relu, relu6, silu
 
 from medgen.adapters.trained.operations import OPERATIONS
 
 _WIDTHS = (36, 64)
+_DARKEST = 1e-6  # of the light, where its logarithm is taken
 
 
 class Block(nn.Module):
@@ -40,16 +41,46 @@ class Block(nn.Module):
         return found
 
 
+class Colours(nn.Module):
+    """What an operation does to every pixel alone: 33 numbers each, which begin as no change.
+
+    A matrix over the light (windows, negatives, tints) is added to a second way, over the optical
+    density: a stain takes its share of the light (Beer and Lambert), and a gamma is a factor there.
+    """
+
+    def __init__(self) -> None:
+        """Both ways give half of the light."""
+        super().__init__()
+        count, none = len(OPERATIONS), torch.eye(3).flatten()
+        self.light = nn.Embedding(count, 12)
+        self.stains = nn.Embedding(count, 9)
+        self.density = nn.Embedding(count, 9)
+        self.share = nn.Embedding(count, 3)
+        with torch.no_grad():
+            self.light.weight.copy_(torch.eye(3, 4).flatten().expand(count, 12) / 2)
+            self.stains.weight.copy_(none.expand(count, 9))
+            self.density.weight.copy_(none.expand(count, 9))
+            self.share.weight.fill_(0.5)
+
+    def forward(self, pixels: Tensor, wanted: Tensor) -> Tensor:
+        """As `EditorNetwork.forward`; what comes out may lie beside [0, 1]."""
+        matrix = self.light(wanted).view(-1, 3, 4)
+        light = _mix(matrix[..., :3], pixels) + matrix[..., 3:, None]
+        stains = relu(_mix(self.stains(wanted).view(-1, 3, 3), -pixels.clamp(min=_DARKEST).log()))
+        density = _mix(self.density(wanted).view(-1, 3, 3), stains)
+        # No more than 2.7 times all light: without an end the first steps could run away.
+        passed: Tensor = light + self.share(wanted)[..., None, None] * (-density.clamp(-1)).exp()
+        return passed
+
+
 class EditorNetwork(nn.Module):
-    """A U-Net of two levels at half resolution, told the operation, over a colour matrix."""
+    """A U-Net of two levels at half resolution, told the operation, over its colours."""
 
     def __init__(self) -> None:
         """Weights as torch draws them."""
         super().__init__()
         fine, coarse = _WIDTHS
-        self.colour = nn.Embedding(len(OPERATIONS), 12)
-        with torch.no_grad():
-            self.colour.weight.copy_(torch.eye(3, 4).flatten().expand(len(OPERATIONS), 12))
+        self.colours = Colours()
         self.enter = nn.Conv2d(12, fine, 3, padding=1)
         self.down = nn.Linear(4 * fine, coarse)
         self.up = nn.Linear(coarse, 4 * fine)
@@ -67,16 +98,23 @@ class EditorNetwork(nn.Module):
             pixels: batch x 3 x height x width in [0, 1]; height and width multiples of 4.
             wanted: batch numbers into `OPERATIONS`.
         """
-        matrix = self.colour(wanted).view(-1, 3, 4)
-        base = torch.einsum("boc,bchw->bohw", matrix[..., :3], pixels) + matrix[..., 3:, None]
         x = self.enter(pixel_unshuffle(pixels * 2 - 1, 2)).permute(0, 2, 3, 1)
         x = _through(self.first, x, wanted)
         small = pixel_unshuffle(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
         deep = self.up(_through(self.middle, self.down(small), wanted))
         x = x + pixel_shuffle(deep.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
         x = _through(self.last, x, wanted)
-        found: Tensor = base + pixel_shuffle(self.leave(x.permute(0, 3, 1, 2)), 2)
-        return found
+        change = pixel_shuffle(self.leave(x.permute(0, 3, 1, 2)), 2)
+        return bound(self.colours(pixels, wanted) + change)
+
+
+def bound(pixels: Tensor) -> Tensor:
+    """Cut to [0, 1]; to a gradient it is as if nothing was cut, for what is wrong there moves."""
+    return pixels + (pixels.clamp(0, 1) - pixels).detach()
+
+
+def _mix(matrices: Tensor, pixels: Tensor) -> Tensor:
+    return torch.einsum("boc,bchw->bohw", matrices, pixels)
 
 
 def _through(blocks: nn.ModuleList, x: Tensor, wanted: Tensor) -> Tensor:
