@@ -192,17 +192,20 @@ def _number(answer: Answer, row: Row) -> Number:
     return Number(value, unit)
 
 
+_NO_BOX = "no box; an item is compared with one (`unless` leaves such rows out)"
+
+
 def _boxes(answer: Answer, row: Row, sizes: list[tuple[int, int]]) -> tuple[Box, ...]:
     value = evaluate(answer.boxes, row)
     if is_empty(value) or isinstance(value, Missing):
-        raise FaultyContent("no box; an item is compared with one")
+        raise FaultyContent(_NO_BOX)
     image = _image_number(answer, row, sizes)
     size = sizes[image] if sizes else (0, 0)
     boxes = tuple(
         Box(image, *corners) for corners in read_boxes(value, answer.form, size, answer.scale)
     )
     if not boxes:
-        raise FaultyContent("no box; an item is compared with one")
+        raise FaultyContent(_NO_BOX)
     return boxes
 
 

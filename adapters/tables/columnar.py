@@ -22,7 +22,7 @@ Wanted = Collection[str] | None
 
 
 def parquet_rows(
-    file: BinaryIO, wanted: Wanted, limit: int
+    file: BinaryIO, wanted: Wanted, limit: int, there: set[str] | None = None
 ) -> Iterator[dict[str, object] | FaultyRow]:
     """The rows of a Parquet file.
 
@@ -30,6 +30,7 @@ def parquet_rows(
         file: can be sought in.
         wanted: column paths; None means all columns.
         limit: bytes that the binary cells of a row may have, counted before they are repeated.
+        there: is given the names of all columns, also of those that are not read.
 
     Raises:
         FaultyContent: a column stands twice, the footer claims too much, or the cells unfold to
@@ -39,6 +40,8 @@ def parquet_rows(
     head = pq.ParquetFile(file, page_checksum_verification=True)
     check_sizes(head.metadata)
     names = _chosen(head.schema_arrow, wanted)
+    if there is not None:
+        there.update(head.schema_arrow.names)
     leaves = _repeated_leaves(head.metadata, head.schema_arrow)
     table = with_dictionaries(file, head.metadata, leaves)
     for batch in batches_of(table, names, _ROWS):
@@ -46,7 +49,7 @@ def parquet_rows(
 
 
 def arrow_rows(
-    file: BinaryIO, wanted: Wanted, limit: int
+    file: BinaryIO, wanted: Wanted, limit: int, there: set[str] | None = None
 ) -> Iterator[dict[str, object] | FaultyRow]:
     """The rows of an Arrow file or stream, as `datasets` keeps them; see `parquet_rows`."""
     unfolded = _Unfolded(file, limit)
@@ -61,6 +64,8 @@ def arrow_rows(
         schema = stream.schema
         batches = iter(stream)
     names = _chosen(schema, wanted)
+    if there is not None:
+        there.update(schema.names)
     for batch in batches:
         yield from _of_batch(batch.select(names), unfolded)
 

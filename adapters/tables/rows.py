@@ -105,6 +105,7 @@ class Tables:
         """`wanted` are the column paths that are read; None means all."""
         self._folder, self._files, self._wanted = folder, files, wanted
         self.json = json_rows.JsonReader()
+        self.columns: set[str] = set()  # of Parquet and Arrow, also those that are not read
 
     def __iter__(self) -> Iterator[Found]:
         """Every row with what is known of it beside its cells: `_file`, `_row`, `_key`."""
@@ -175,12 +176,13 @@ class Tables:
         elif suffix == ".json":
             yield from self._document(file)
         elif suffix == ".parquet":
-            rows = columnar.parquet_rows(file, self._wanted, RECORD.bytes)
+            rows = columnar.parquet_rows(file, self._wanted, RECORD.bytes, self.columns)
             yield from enumerate(rows, 1)
         elif suffix == ".txt":
             yield 1, {"_text": _text(file, self._files.encoding)}
         elif suffix in (".arrow", ".feather"):
-            yield from enumerate(columnar.arrow_rows(file, self._wanted, RECORD.bytes), 1)
+            rows = columnar.arrow_rows(file, self._wanted, RECORD.bytes, self.columns)
+            yield from enumerate(rows, 1)
         else:
             raise FaultyContent(
                 f"a file {suffix or 'without ending'} is no table that is read: .parquet, .arrow, "

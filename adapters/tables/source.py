@@ -123,11 +123,11 @@ class RecordsSource:
                 yield _with_id(item, seen)
             else:
                 yield item
-        yield from self._missing_columns(needed, counted)
+        yield from self._missing_columns(needed, counted.columns | tables.columns)
         yield from self._differing_counts({"rows": counted.rows, "items": items, "images": images})
 
-    def _missing_columns(self, needed: set[str], counted: Counted) -> Iterator[Problem]:
-        known = frozenset(counted.columns)
+    def _missing_columns(self, needed: set[str], columns: set[str]) -> Iterator[Problem]:
+        known = frozenset(columns)
         listed = ", ".join(sorted(n for n in known if not n.startswith("_"))[:_NAMED])
         for path in sorted(needed) if known else ():
             if root_of(path, known) not in known:

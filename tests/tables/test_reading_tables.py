@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
 import pytest
 from tables.fixtures import encode, picture
 from tables.reading import TEXT, fault, one, read, write
@@ -18,6 +19,7 @@ from tables.reading import TEXT, fault, one, read, write
 from medgen.adapters.tables.json_rows import JsonReader, rows
 from medgen.adapters.tables.mapping import read_mapping
 from medgen.adapters.tables.options import letter_in
+from medgen.adapters.tables.source import RecordsSource
 from medgen.engine.benchmark.source import Problem
 from medgen.engine.data import Sample
 from medgen.engine.errors import ConfigError
@@ -112,6 +114,22 @@ def test_a_column_that_no_row_has_is_named_with_those_that_there_are(tmp_path: P
     assert [p.what for p in found if isinstance(p, Problem)] == [
         "column 'y' is in no row; there are a, q, x (words that stand for themselves are {is: …})"
     ]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_columns_that_are_not_read_are_named_as_well(tmp_path: Path, kind: str) -> None:
+    """The one that was meant was not among those that there are."""
+    rows = pa.Table.from_pylist([{"question": "What?", "a": "lung"}])
+    file = tmp_path / f"t.{kind}"
+    if kind == "parquet":
+        pq.write_table(rows, file)
+    else:
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, rows.schema) as writer:
+            writer.write_table(rows)
+    sample = {**TEXT, "instruction": "quetsion"}
+    mapping = read_mapping({"files": file.name, "sample": sample}, "t")
+    found = [str(one) for one in RecordsSource(str(tmp_path), mapping)]
+    assert any("'quetsion' is in no row; there are a, question" in one for one in found)
 
 
 def test_equal_faults_are_told_once_with_their_count(tmp_path: Path) -> None:
