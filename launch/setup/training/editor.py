@@ -79,7 +79,7 @@ def train_editor(real: Real, recipe: EditorRecipe, to: Path) -> None:
     save_file(weights, to)
     network.load_state_dict({k: v.float() for k, v in weights.items()})
     kept = _bases(real, recipe, range(recipe.pictures, recipe.pictures + recipe.kept))
-    for name, (given, edited) in kept_back(network.eval(), kept, recipe.seed).items():
+    for name, (given, edited) in measure_kept(network.eval(), kept, recipe.seed).items():
         log.info("editor: %s, %.2f dB before and %.2f after, on kept pictures", name, given, edited)
 
 
@@ -147,7 +147,7 @@ def _train(
     return found
 
 
-def kept_back(
+def measure_kept(
     network: EditorNetwork, kept: Mapping[str, list[Pixels]], seed: int
 ) -> Mapping[str, tuple[float, float]]:
     """By operation the mean PSNR in dB, at most 60, of what is given and of what comes out."""
