@@ -73,7 +73,7 @@ def unknown_classes(recipe: Recipe) -> Iterator[str]:
         try:
             made = registry.find(spec.target).load()
         except Exception as err:  # noqa: BLE001 - whatever another's code raises; workers say it too
-            where = f"{_place(err, module)}{_hidden(module)}"
+            where = f"{_place(err, module)}{_namesake(module)}"
             yield f"{who}: {spec.target} cannot be imported: {err}{where}"
             continue
         _check_class(kind, f"{who}: {spec.target}", made, spec.kwargs)
@@ -139,7 +139,7 @@ def _place(err: BaseException, module: str) -> str:
     return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
-def _hidden(module: str) -> str:
+def _namesake(module: str) -> str:
     """That another file of that name is meant, which what is installed goes before."""
     taken = source_of(module)
     for file in (Path(place) / f"{module}.py" for place in sys.path):
@@ -170,7 +170,7 @@ def _check_class(kind: str, who: str, made: Any, arguments: Mapping[str, Any]) -
 def _check_inherited(who: str, made: type) -> None:
     """What a class leaves undone of the one that it is made after, or takes otherwise."""
     for name in sorted(getattr(made, "__abstractmethods__", ())):
-        called = f"{name}{_called(getattr(made, name))}"
+        called = f"{name}{_call(getattr(made, name))}"
         raise ConfigError(f"{who} has no method {name!r}; what it inherits from calls {called}")
     for base in made.__mro__[1:]:
         for name in getattr(base, "__abstractmethods__", ()):
@@ -179,11 +179,11 @@ def _check_inherited(who: str, made: type) -> None:
             try:
                 inspect.signature(method).bind(*names)
             except (TypeError, ValueError) as err:
-                called = f"{name}{_called(wanted)}"
+                called = f"{name}{_call(wanted)}"
                 raise ConfigError(f"{who}: it is called as {called}: {err}") from err
 
 
-def _called(method: Any) -> str:
+def _call(method: Any) -> str:
     return f"({', '.join([*inspect.signature(method).parameters][1:])})"
 
 

@@ -17,7 +17,7 @@ from medgen.adapters.tables.looks import (
     sign_between,
     tails,
 )
-from medgen.adapters.tables.options import MAX_OPTIONS, letter_in, lettered
+from medgen.adapters.tables.options import MAX_OPTIONS, inline_options, letter_in
 from medgen.adapters.tables.paths import columns_of, expand
 from medgen.adapters.tables.rows import Tables
 from medgen.adapters.tables.settings import Files
@@ -235,7 +235,7 @@ class _Guesser:
             return {}, []
         kind, value = _list_in(cell)
         if not isinstance(value, list | Mapping):
-            if not lettered(str(value)) and (
+            if not inline_options(str(value)) and (
                 sign := sign_between([*map(str, self._cells(column))])
             ):
                 return {"of": column, "parse": f"split:{sign}"}, []
@@ -262,7 +262,7 @@ class _Guesser:
             letter_in(v) in letters and _LETTERED.match(v) and not v.isdigit() for v in values
         ):
             return {"letter": answer}
-        if called := self._called(values):
+        if called := self._column_letters(values):
             return {"letter": {"of": answer, "map": called}}
         if values and all(value.isdigit() for value in values):
             base = 0 if "0" in values else 1
@@ -270,7 +270,7 @@ class _Guesser:
             return {"index": answer, "base": base}
         return {"text": answer}
 
-    def _called(self, values: Sequence[str]) -> dict[str, str]:
+    def _column_letters(self, values: Sequence[str]) -> dict[str, str]:
         """The letters of options that answers call by their columns: "choice_a"."""
         columns = list(self._named.choices) or self._option_columns()
         letters = {name: chr(65 + at) for at, name in enumerate(columns) if len(name) > 1}
@@ -278,7 +278,7 @@ class _Guesser:
 
     def _images(self) -> list[dict[str, object]]:
         image = self._image()
-        found = [self._picture(name) for name in ([image] if image else self._pictured())]
+        found = [self._picture(name) for name in ([image] if image else self._picture_columns())]
         if reference := self._reference():
             found.append({**self._picture(reference), "role": "reference"})
         return found
@@ -286,7 +286,7 @@ class _Guesser:
     def _image(self) -> str:
         return self._named.image or self._column("image")
 
-    def _pictured(self) -> list[str]:
+    def _picture_columns(self) -> list[str]:
         """The columns, called whatever they are, that hold or name pictures."""
         others = [name for name in self._columns if name != self._reference()]
         found = [name for name in others if is_picture(next(self._cells(name), None))]
@@ -304,7 +304,7 @@ class _Guesser:
             listed = parse(kind, value)
             value = listed[0] if isinstance(listed, list) and listed else value
             settings["parse"] = kind
-        elif isinstance(value, str) and (sign := self._parted(column)):
+        elif isinstance(value, str) and (sign := self._sign_between_pictures(column)):
             value = value.split(sign)[0].strip()
             settings["parse"] = f"split:{sign}"
         if isinstance(value, str):
@@ -313,7 +313,7 @@ class _Guesser:
             settings["optional"] = True
         return settings
 
-    def _parted(self, column: str) -> str:
+    def _sign_between_pictures(self, column: str) -> str:
         return sign_between([str(cell) for cell in self._cells(column)], pictures=True)
 
     def _path(self, value: str, column: str) -> dict[str, object]:

@@ -24,7 +24,7 @@ Levels = npt.NDArray[np.int64]
 Inside = npt.NDArray[np.bool_]
 
 
-def whitened(image: Image, picture: Picture, row: Row, most_pixels: int) -> Image:
+def whiten(image: Image, picture: Picture, row: Row, most_pixels: int) -> Image:
     """A mask in black and white: white is what `white` of the preset names.
 
     Args:
@@ -36,7 +36,7 @@ def whitened(image: Image, picture: Picture, row: Row, most_pixels: int) -> Imag
     Raises:
         FaultyContent: `white` names nothing, or levels of a picture that has colours.
     """
-    wanted = _wanted(picture, row)
+    wanted = _names_of(picture, row)
     try:
         inside = _inside(open_image(image.data, most_pixels), wanted)
     except ImageError as err:
@@ -65,7 +65,7 @@ _DARK = (
 )
 
 
-def _wanted(picture: Picture, row: Row) -> list[int | str]:
+def _names_of(picture: Picture, row: Row) -> list[int | str]:
     given = picture.white
     value: object = evaluate(given, row) if isinstance(given, Cell) else given
     values = value if isinstance(value, list) else [value]
@@ -84,7 +84,7 @@ def _one(word: str) -> int | str:
 
 
 def _inside(image: Pillow.Image, wanted: list[int | str]) -> Inside:
-    shown = _shown(image)
+    shown = _opaque(image)
     levels = _levels(image)
     found = np.zeros((image.height, image.width), dtype=bool)
     for one in wanted:
@@ -116,7 +116,7 @@ def _levels(image: Pillow.Image) -> Levels | None:
     return pixels[..., 0] if grey else None
 
 
-def _shown(image: Pillow.Image) -> Inside:
+def _opaque(image: Pillow.Image) -> Inside:
     """False where a picture is transparent: what stands there is no mark."""
     if not image.has_transparency_data or image.mode.startswith("I"):
         return np.ones((image.height, image.width), dtype=bool)

@@ -116,7 +116,7 @@ def _of_cell(settings: Choices, row: Row) -> Options:
     if isinstance(value, Missing):
         raise FaultyContent(f"no options in {settings.of!r} (there is no such column)")
     if settings.form == "inline":
-        return _keep([*lettered(as_text(value, settings.of))])
+        return _keep([*inline_options(as_text(value, settings.of))])
     if settings.form == "keys":
         if not isinstance(value, Mapping):
             raise FaultyContent(f"{settings.of!r} is no object, whose keys are options")
@@ -211,7 +211,7 @@ def _letter_of_column(name: str, place: int) -> str:
     return _LATIN[place] if place < len(_LATIN) else str(place + 1)
 
 
-def lettered(text: str) -> list[tuple[str, str]]:
+def inline_options(text: str) -> list[tuple[str, str]]:
     """Options that stand in one text behind their letters, in order from A, a or 1."""
     for pattern, names in _INLINE:
         marks: list[re.Match[str]] = []

@@ -18,7 +18,7 @@ from medgen.adapters.sources.depths import UnusedDepth
 from medgen.adapters.sources.folder import FaultyContent, Folder, safe_path
 from medgen.adapters.tables.archives import Archives
 from medgen.adapters.tables.globs import PICTURES, has_wildcards, naturally
-from medgen.adapters.tables.masks import what_is_marked, whitened
+from medgen.adapters.tables.masks import what_is_marked, whiten
 from medgen.adapters.tables.paths import Missing, as_text, expand, fill
 from medgen.adapters.tables.settings import Picture
 from medgen.adapters.tables.values import Row, is_empty, list_of, work
@@ -89,7 +89,7 @@ class Gallery:
                     raise FaultyContent(f"more than {self._limits.images} pictures in one item")
                 image = self._check(self._load(picture, value, row), picture, budget)
                 if picture.white is not None:
-                    image = whitened(image, picture, row, self._limits.pixels)
+                    image = whiten(image, picture, row, self._limits.pixels)
                 if (left := left - len(image.data)) < 0:
                     what = f"its pictures have more than {RECORD.bytes:,} bytes together"
                     raise FaultyContent(what)
@@ -199,12 +199,12 @@ class Gallery:
         if not picture.optional or "{" not in picture.of or not isinstance(value, str):
             return True
         path, archive = self._full(picture, value.strip(), row)[1], self._archive(picture, row)
-        return self._has(archive, self._stored(archive, path))
+        return self._has(archive, self._spelling(archive, path))
 
     def _has(self, archive: str, path: str) -> bool:
         return self._archives.has(archive, path) if archive else self._folder.exists(path)
 
-    def _stored(self, archive: str, path: str) -> str:
+    def _spelling(self, archive: str, path: str) -> str:
         """A name as the source spells it: some systems part letters from their marks."""
         if path.isascii():
             return path
@@ -231,7 +231,7 @@ class Gallery:
             )
         path, full = self._full(picture, reference, row)
         archive = self._archive(picture, row)
-        return Image(self._file(archive, self._stored(archive, full)), path)
+        return Image(self._file(archive, self._spelling(archive, full)), path)
 
     def _file(self, archive: str, path: str) -> bytes:
         with self._lock:

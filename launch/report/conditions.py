@@ -77,7 +77,7 @@ def condition_lines(effects: Sequence[ConditionEffect]) -> Iterator[str]:
         means = f"{number(e.full):>6}{number(e.under):>7}"
         yield f"{e.condition:<17}{name}{means}  {_effect_words(e)}"
     yield from _giveaways(rows)
-    yield from _nothing_changed(effects)
+    yield from _conditions_of_none(effects)
     for table in pairing_tables(effects):
         yield ""
         yield visible(f"Pairing: {table.title}; score less the control's")
@@ -104,7 +104,7 @@ def _effect_words(e: ConditionEffect) -> str:
     return f"{interval}{flips}, {level(e.wilcoxon_holm)}{lost}"
 
 
-def _nothing_changed(effects: Sequence[ConditionEffect]) -> Iterator[str]:
+def _conditions_of_none(effects: Sequence[ConditionEffect]) -> Iterator[str]:
     """The conditions that leave every item of a format as it is, or can be of none."""
     pairs: dict[tuple[str, str], int] = {}
     for e in effects:

@@ -20,6 +20,7 @@ SSIM = {"paper-v1": 0.1}
 # The manuscript's judge has a scale of 1-5, for which nobody gives a mark.
 OVERALL = {"manuscript": None}
 LOWER = {"lpips", "clinical_entities.hallucination", "clinical_entities.omission"}
+LOWER |= {"masks.hd95", "masks.assd"}
 PROTOCOLS = sorted(
     p.name.removesuffix(".yaml")
     for p in files("medgen.conf").joinpath("protocol").iterdir()

@@ -131,7 +131,7 @@ def test_a_spreadsheet_is_to_be_saved_as_a_table(tmp_path: Path) -> None:
         (["Bild"], ["{}.png"], ["images/0.png"]),
         (["images"], ["{}.png; {}.png"], ["images/0.png", "images/0.png"]),
         (["image"], [r"D:\Export\images\{}.png"], ["images/0.png"]),
-        (["image"], ["/home/me/set/{}.png"], ["images/0.png"]),
+        (["image"], ["/export/set/{}.png"], ["images/0.png"]),
     ],
 )
 def test_pictures_are_found_by_what_columns_hold(
