@@ -17,6 +17,7 @@ from medgen.engine.errors import CorruptError
 
 _MARK = b"MEDGEN-PACK2"
 _DIGEST, _LENGTH = 32, 8  # bytes
+_LARGEST = 5 * 2**30  # bytes of one content, as of any object: an index that says more is forged
 _TRAILER = _DIGEST + _LENGTH + len(_MARK)
 
 
@@ -45,8 +46,8 @@ def pack(contents: Mapping[str, bytes], notes: Mapping[str, str]) -> bytes:
 
 def content_of(data: bytes, entry: Entry) -> bytes:
     """What an entry's bytes in a pack are; damaged ones as they stand, which prove nothing."""
-    if not entry.length:
-        return b""
+    if not 0 < entry.length <= _LARGEST:
+        return data if entry.length else b""
     try:
         return pa.decompress(data, entry.length, "zstd", asbytes=True)
     except (OSError, ValueError, pa.ArrowException):

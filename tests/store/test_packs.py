@@ -1,6 +1,7 @@
 """What is written together is one object, and every path in it is as any other."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.gathering import create_together, delete_parts, fetch_packs
 from medgen.engine.store.glance import glance, is_there, names_of_editions
 from medgen.engine.store.pack_layout import PackPlace, name_of
+from medgen.engine.store.packing import content_of, entries_of, pack
 from medgen.engine.store.packs import PackedObjects, Together
 from medgen.launch.housekeeping.verifying import verify_run
 
@@ -308,3 +310,12 @@ def test_what_another_has_taken_out_meanwhile_is_no_fault(memory_url: str) -> No
         objects.delete("stages/score/a")
     assert connect(memory_url).walk("stages") == [B]
     assert connect(memory_url).read(B) == ROWS[B]
+
+
+@pytest.mark.parametrize("length", [-1, 1, 2**40, 2**62, 2**64])
+def test_a_length_that_is_forged_costs_no_memory(length: int) -> None:
+    data = pack({"a": b"rows " * 99}, {})
+    (entry,) = entries_of(data, "x")
+    found = content_of(data[: entry.size], replace(entry, length=length))
+    assert found != b"rows " * 99
+    assert len(found) < 1000
