@@ -9,8 +9,8 @@ from medgen.adapters.tables.literals import parse
 # How PNG, JPEG, GIF, WebP, BMP and TIFF begin once they are base64.
 BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0A")
 _SIGNS = (";", "|", ",")
-_LETTERS = re.compile(r"[A-Za-z](?:\s*(?:[,;/&+|]|and)?\s*[A-Za-z])*")
-_NUMBERED = re.compile(r"(.*?)(\d+)")
+_BETWEEN_LETTERS = str.maketrans(",;/&+|", " " * 6)
+_NUMBERED = re.compile(r"(.*?)(\d{1,6})")  # columns are counted to thousands at most
 _LONG = 1024  # a text that is no path any more
 
 
@@ -49,11 +49,15 @@ def sign_between(cells: Sequence[str], *, pictures: bool = False) -> str:
 
 def are_several(answers: Sequence[str], letters: Sequence[str]) -> bool:
     """Whether answers are letters of options, of some several: "A, C", "BD"."""
-    if not answers or not all(_LETTERS.fullmatch(answer) for answer in answers):
-        return False
-    found = [re.findall(r"[A-Z]", re.sub(r"\band\b", "", a).upper()) for a in answers]
+    found = [_letters_of(answer) for answer in answers]
     known = all(set(signs) <= set(letters) and len(set(signs)) == len(signs) for signs in found)
-    return known and any(len(signs) > 1 for signs in found)
+    return known and all(found) and any(len(signs) > 1 for signs in found)
+
+
+def _letters_of(answer: str) -> str:
+    """What is left without blanks, signs and "and" between letters."""
+    words = answer.translate(_BETWEEN_LETTERS).split()
+    return "".join(word.upper() for word in words if word != "and")
 
 
 def as_range(names: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ import pytest
 from tables.laying import lay, table
 
 from medgen.adapters.sources.layouts import open_source
+from medgen.adapters.tables.looks import are_several, as_range
 from medgen.engine.data import Number, Sample
 from medgen.engine.errors import BenchmarkError
 from medgen.launch.own_data import first_samples, is_own, own_data
@@ -198,3 +199,13 @@ def test_pairs_of_which_one_side_is_missing_are_told_together(tmp_path: Path) ->
     (tmp_path / "prompt.txt").write_text("Remove the noise.")
     with pytest.raises(BenchmarkError, match=r"input/2\.png, output/3\.png have no picture"):
         own_data(str(tmp_path))
+
+
+def test_answers_full_of_ands_are_looked_at_in_linear_time() -> None:
+    """The pattern that looked took a minute for eight of them, and twice as long for nine."""
+    letters = list("ABCD")
+    assert not are_several(["a fracture " + "and a mass " * 2000 + "."], letters)
+    assert are_several(["A and C", "d"], letters)
+    assert are_several(["BD", "A"], letters)
+    assert not are_several(["A", "B"], letters)
+    assert as_range(["distractor_" + "1" * 5000, "distractor_2"]) == ""
