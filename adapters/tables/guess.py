@@ -73,7 +73,10 @@ def guess(folder: Folder, file: str, named: Named) -> Guess:
     guesser = _Guesser(folder, rows, columns, named)
     if files.encoding != "utf-8":
         guesser.doubts.append(f"read as {files.encoding}: are letters with marks the right ones?")
-    return guesser.guess(files)
+    try:
+        return guesser.guess(files)
+    except FaultyContent as err:  # a column is called like a range of columns
+        raise BenchmarkError(f"{file}: {err}; call the column otherwise") from err
 
 
 def _rows(folder: Folder, files: Files) -> list[dict[str, object]]:
