@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import fsspec
 import yaml
 
 from medgen.conf import RunConf
+from medgen.conf.loading import group_names, member
 from medgen.conf.schema import (
     BenchmarkConf,
     ClusterConf,
@@ -359,13 +360,23 @@ def uncompared_samples(asked: Recipe, plan: Plan) -> Iterator[str]:
 
 
 def idle_metrics(asked: Recipe, plan: Plan) -> Iterator[str]:
-    """Which metrics compare nothing that a run's systems are asked, in words."""
+    """Which metrics compare nothing that a run's systems are asked, in words.
+
+    Those that came with one of our protocols are none: nobody named them, and the protocol has
+    them for what else a benchmark of its kind may ask.
+    """
+    along = _metrics_along(asked.protocol)
     owed = {asks for asks in plan.samples if any(asks in s.gives for s in plan.systems)}
     every = ((name, registry.find(spec.target)) for name, spec in asked.metrics.items())
     idle = [name for name, one in every if one.compares and not owed & set(one.compares)]
-    if idle:
+    if idle := [name for name in idle if name not in along]:
         said = f"{', '.join(idle)}: no value, for the systems of this run are asked"
         yield f"{said} {', '.join(sorted(owed))} only, which that does not compare"
+
+
+def _metrics_along(protocol: str) -> Collection[str]:
+    ours = member("protocol", protocol) if protocol in group_names("protocol") else {}
+    return [*ours.get("metrics", ())]
 
 
 def idle_systems(plan: Plan) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """What a run asks and nothing compares is said by its plan, or refused by a metric's name."""
 
+from dataclasses import replace
+
 import pytest
 from fakes import GIVEN, PAIR, echo, recipe
 
@@ -96,6 +98,17 @@ def test_a_metric_that_compares_nothing_is_said(metrics, asks, idle, memory_url:
     manifest = import_benchmark(Asking(*asks), connect(memory_url), ImportOptions("x"))
     said = list(idle_metrics(asked, make_plan(asked, manifest)))
     assert [sentence.partition(": no value")[0] for sentence in said] == ([idle] if idle else [])
+
+
+def test_a_metric_that_came_with_a_protocol_of_ours_is_not_said(memory_url: str) -> None:
+    """A plain table of choices was told that `short_answer` has no value, which nobody named."""
+    asked = scoring("choice_accuracy", "short_answer", "psnr", gives=("choice",))
+    manifest = import_benchmark(Asking("choice"), connect(memory_url), ImportOptions("x"))
+    ours = replace(asked, protocol="choices")
+    (named,) = idle_metrics(ours, make_plan(ours, manifest))
+    assert named.startswith("psnr: no value")
+    (every,) = idle_metrics(asked, make_plan(asked, manifest))
+    assert every.startswith("short_answer, psnr: no value")
 
 
 def test_a_system_that_is_asked_nothing_is_said_and_alone_refused(memory_url: str) -> None:
