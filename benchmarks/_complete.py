@@ -7,7 +7,7 @@ import pyarrow as pa
 from medgen.engine.codec import encode, fingerprint
 from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node, Plan
-from medgen.engine.run.editions import Record
+from medgen.engine.run.editions import Record, seen_of
 from medgen.engine.run.together import together_of
 from medgen.engine.store.gathering import create_together
 from medgen.engine.store.layout import StagePlace
@@ -30,7 +30,7 @@ def fill(objects: Objects, plan: Plan) -> None:
 
 
 def _fill_alone(objects: Objects, plan: Plan, node: Node) -> None:
-    objects.create(_place(node).identity(), _identity(node))
+    objects.create(_place(node).identity(), _identity(plan, node))
     names = plan.shard_names(node)
     stage = Stage(objects, node.stage, node.key, names, edition=EDITION)
     data = seal(label(pa.table({"sample_id": ["a"]}), {"key": node.key, "inputs": {}}))
@@ -40,7 +40,7 @@ def _fill_alone(objects: Objects, plan: Plan, node: Node) -> None:
 
 def _fill_together(objects: Objects, plan: Plan, nodes: list[Node]) -> None:
     together, names = together_of(plan, nodes[0].group), plan.shard_names(nodes[0])
-    identities = {_place(node).identity(): _identity(node) for node in nodes}
+    identities = {_place(node).identity(): _identity(plan, node) for node in nodes}
     create_together(objects, together, "identities", identities, {})
     read = {key: _digests(objects, plan, key) for node in nodes for key in node.upstream}
     for shard, name in enumerate(names):
@@ -69,5 +69,6 @@ def _place(node: Node) -> StagePlace:
     return StagePlace(node.stage, node.key, EDITION)
 
 
-def _identity(node: Node) -> bytes:
-    return encode(Record(Effective({}), dict.fromkeys(node.upstream, EDITION), _WRITTEN))
+def _identity(plan: Plan, node: Node) -> bytes:
+    found = Effective(seen_of(plan, node))
+    return encode(Record(found, dict.fromkeys(node.upstream, EDITION), _WRITTEN))

@@ -82,8 +82,8 @@ class CountedObjects:
 
     def md5s(self, folder: str) -> dict[str, str]:
         """See `Objects.md5s`."""
-        found = {name: self._held.get(f"{folder}/{name}") for name in self.names(folder)}
-        return {name: md5_of(data) for name, data in found.items() if data is not None}
+        begin = len(folder) + 1
+        return {path[begin:]: md5_of(self._held[path]) for path in self.walk(folder)}
 
     def delete(self, path: str) -> None:
         """See `Objects.delete`."""

@@ -50,13 +50,15 @@ from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
 from medgen.engine.run.board import Board
 from medgen.engine.run.driver import Driver, Options, carry_out
+from medgen.engine.run.editions import Terms
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder
+from medgen.engine.run.known import find_known
 from medgen.engine.run.pool import Group, Outcome, Unit, Worker
 from medgen.engine.run.presence import LEASE_S, RENEWALS
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.stages import ScoreWorker
-from medgen.engine.run.survey import survey
+from medgen.engine.run.survey import note_complete, survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.packs import PackedObjects
@@ -153,7 +155,7 @@ def sweep(systems: int = SYSTEMS, samples: int = SAMPLES) -> dict[str, Any]:
         )
         for module in clocks:
             patches.enter_context(mock.patch(f"{module}.time", watch))
-        finished = _carry_out(objects, plan, pool)
+        finished = _carry_out(counted, objects, plan, pool)
     running = counted.seen.copy()
     beats = round(pool.time / (LEASE_S / RENEWALS))  # of a thread that keeps real time
     running["drivers", "PUT"], running["drivers", "GET"] = beats, beats
@@ -168,7 +170,7 @@ def sweep(systems: int = SYSTEMS, samples: int = SAMPLES) -> dict[str, Any]:
     }
 
 
-def _carry_out(objects: Objects, plan: Plan, pool: WorkingPool) -> int:
+def _carry_out(counted: CountedObjects, objects: Objects, plan: Plan, pool: WorkingPool) -> int:
     """As `medgen run` does it, from survey to the last unit; how many systems were summarized."""
     reader, folder = RunReader(objects, plan), RunFolder(objects, plan.run_id)
     todo = survey(reader)
@@ -198,6 +200,7 @@ def _carry_out(objects: Objects, plan: Plan, pool: WorkingPool) -> int:
         ending = driver.run()
     if ending.failed or survey(reader.anew(), terms=None).shards:
         raise SystemExit(f"rows are missing: {dict(ending.failed)}")
+    note_complete(PackedObjects(counted), plan, Terms())
     recorder.publish(status="success")
     return len(finished)
 
@@ -358,21 +361,41 @@ def look(shards: int = 10_000) -> dict[str, Any]:
 
 
 def look_at_all(shards: int = 10_000) -> dict[str, Any]:
-    """The same when all of it is there, in packs and by itself."""
+    """The same when all of it is there, in packs and by itself: as nobody knew it, and known."""
     manifest = _manifest(shards)
     plan, counted = make_plan(recipe(22), manifest), CountedObjects()
     fill(PackedObjects(counted), plan)
+
+    def reader() -> RunReader:
+        return RunReader(PackedObjects(counted), plan, _Known(manifest))
+
+    def known() -> RunReader:
+        given = reader()
+        if (noted := find_known(given.objects, plan, Terms())) is None:
+            raise SystemExit("the run is not known to be complete")
+        given.rely_on(noted)
+        return given
+
+    found = {"shards": shards, "nodes": len(plan.nodes), **_looking(counted, reader)}
+    note_complete(PackedObjects(counted), plan, Terms(), _Known(manifest))
+    return found | {f"known_{name}": n for name, n in _looking(counted, known).items()}
+
+
+def _looking(counted: CountedObjects, make: Callable[[], RunReader]) -> dict[str, Any]:
     counted.seen.clear()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.process_time()
-    todo = survey(RunReader(PackedObjects(counted), plan, _Known(manifest)), terms=None)
-    spent = time.process_time() - start
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tracemalloc.start()
+    todo = survey(make(), terms=None)
     asked: Counter[str] = Counter()
     for (_, kind), count in counted.seen.items():
         asked[kind] += count
-    found = {"shards": shards, "nodes": len(plan.nodes), "to_do": todo.shards, **asked}
-    return {**found, "cpu_s": round(spent, 2), "mib": round((after - before) / 2**10)}
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    start = time.process_time()
+    survey(make(), terms=None)
+    spent = time.process_time() - start
+    return {
+        "to_do": todo.shards, **asked, "cpu_s": round(spent, 2), "mib": round(peak / 2**20, 1)
+    }  # fmt: skip
 
 
 def board(shards: int = 10_000) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from medgen.engine.codec import decode, encode, fingerprint, seal_json, with_seal
 from medgen.engine.errors import ConfigError, CorruptError, IdentityError
@@ -71,7 +72,10 @@ def around(plan: Plan, node: Node) -> Spec | None:
 def seen_of(plan: Plan, node: Node) -> dict[str, str]:
     """What this process can see of what would make a node's rows."""
     outer = around(plan, node)
-    return (seen_parts(outer) if outer else {}) | seen_parts(spec_of(plan, node))
+    try:
+        return (seen_parts(outer) if outer else {}) | seen_parts(spec_of(plan, node))
+    except ConfigError:  # a component that is on the workers only
+        return {}
 
 
 def differences(record: Record, found: Effective, strict: bool) -> tuple[str, ...]:
@@ -267,7 +271,7 @@ class Chooser:
     def choose(self, key: str, upstream: Mapping[str, str]) -> str:
         """The edition of one node by what there is now; empty or `ANOTHER` where none fits."""
         self._read_records((key,))
-        seen = self._see(self.plan.nodes[key]) if self._names[key] else {}
+        seen = seen_of(self.plan, self.plan.nodes[key]) if self._names[key] else {}
         return self._choose(key, upstream, seen)
 
     def _choose(self, key: str, upstream: Mapping[str, str], seen: Mapping[str, str]) -> str:
@@ -315,15 +319,9 @@ class Chooser:
         nodes = {k: n for k, n in self.plan.nodes.items() if self._names[k] and k not in pinned}
         by_place = {(n.group, n.label): n for n in nodes.values()}
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            looked = threads.map(self._see, by_place.values())
+            looked = threads.map(partial(seen_of, self.plan), by_place.values())
             seen = dict(zip(by_place, looked, strict=True))
         return {k: seen[n.group, n.label] for k, n in nodes.items()}
-
-    def _see(self, node: Node) -> dict[str, str]:
-        try:
-            return seen_of(self.plan, node)
-        except ConfigError:  # a component that is on the workers only
-            return {}
 
 
 def read_editions(objects: Objects, run_id: str) -> dict[str, str]:

@@ -10,13 +10,15 @@ from typing import TypeVar
 import pyarrow as pa
 
 from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.codec import fingerprint
 from medgen.engine.data import Asks, Prediction, PredictionStatus
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import Chooser, Record, Terms, record_of
 from medgen.engine.run.heads import Heads
-from medgen.engine.run.spans import whole
+from medgen.engine.run.known import Known
+from medgen.engine.run.spans import Span, whole
 from medgen.engine.stages import JUDGE
 from medgen.engine.store import schemas
 from medgen.engine.store.glance import glance
@@ -64,6 +66,11 @@ class RunReader:
         self._is_fresh = True  # whether the next to settle may go by this look
         self._inputs: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}  # of all heads
         self.noted = Heads(objects, plan.run_id)
+        self.known: Known | None = None  # all of it is there, and need not be looked at
+
+    def rely_on(self, known: Known) -> None:
+        """Go by what was noted of a complete run in place of a look."""
+        self.known, self.editions = known, dict(known.editions)
 
     def settle(self, terms: Terms | None = None) -> Mapping[str, tuple[str, ...]]:
         """Choose the edition of each node.
@@ -75,6 +82,8 @@ class RunReader:
         Returns:
             By key, how what would make rows now differs from what made those that are there.
         """
+        if self.known is not None:
+            return {}
         if not self._is_fresh:
             self._glance = glance(self.objects)
         self._is_fresh = False
@@ -105,6 +114,10 @@ class RunReader:
 
     def listing(self, node: Node) -> Listing:
         """What there is of a node's shards."""
+        if node.key not in self._listings and self.known is not None:
+            there = Span(self.plan.shards * node.split, 0)
+            there.update(self.known.revisions.get(node.key, ()))
+            self._listings[node.key] = Listing(there, {})
         if node.key not in self._listings:
             listed = self.stage(node).over(self._glance).listing()
             told = self._told.get((node.key, self.editions[node.key]), {})
@@ -141,6 +154,16 @@ class RunReader:
         if node.key not in self._heads:
             self._heads[node.key] = self._read_heads(node)
         return self._heads[node.key]
+
+    def rows(self) -> str:
+        """A fingerprint of all rows that are there: of editions, and what shards say they are."""
+        if self.known is not None:
+            return self.known.rows
+        said = {
+            key: sorted((i, head.sha256) for i, head in self.heads(node).items())
+            for key, node in self.plan.nodes.items()
+        }
+        return fingerprint({k: (self.editions[k], fingerprint(v)) for k, v in said.items()})
 
     def _read_heads(self, node: Node) -> dict[int, Head]:
         have, stage = self.revisions(node), self.stage(node)

@@ -13,6 +13,7 @@ from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import read_editions
 from medgen.engine.run.heads import read_heads
+from medgen.engine.run.known import read_known
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.together import together_of
 from medgen.engine.store.gathering import damaged_packs
@@ -122,17 +123,18 @@ def renew_lists(objects: Objects, plan: Plan) -> None:
 def damaged_notes(objects: Objects, plan: Plan) -> Iterator[Damage]:
     """A run's list of editions, where it cannot be read: without one, a run chooses anew.
 
-    And its note of what its shards say, which a run with nothing to do may not write again.
+    And its notes for the next start, which a run with nothing to do may not write again.
     """
     place = RunPlace(plan.run_id)
     try:
         read_editions(objects, plan.run_id)
     except CorruptError as err:
         yield Damage(place.editions, str(err))
-    try:
-        read_heads(objects, place.heads)
-    except CorruptError as err:
-        yield Damage(place.heads, str(err))
+    for path, read in ((place.heads, read_heads), (place.known, read_known)):
+        try:
+            read(objects, path)
+        except CorruptError as err:
+            yield Damage(path, str(err))
 
 
 def _part_damages(reader: RunReader, node: Node) -> Iterator[Damage]:

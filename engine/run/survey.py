@@ -8,13 +8,17 @@ from typing import Literal
 
 import pyarrow.compute as pc
 
+from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.environment import code_digest
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import Terms
+from medgen.engine.run.known import Known, keep_known, listings, packs_of, see
 from medgen.engine.run.pool import Input, Target
 from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.run.spans import Said, Span, own
 from medgen.engine.stages import stage_kind
+from medgen.engine.store.objects import Objects
+from medgen.engine.store.packs import PackedObjects
 from medgen.engine.store.shards import BROKEN, labels
 
 # nothing: no row that is there. outside: rows that the outside caused. errors: all that failed.
@@ -101,6 +105,8 @@ def survey(reader: RunReader, again: Again = "outside", terms: Terms | None = _U
         terms: how what can be seen here is held against what made the rows; None: it is not.
     """
     plan, todo = reader.plan, Todo()
+    if reader.known is not None:
+        return _nothing(reader)
     todo.changed = reader.settle(terms)
     todo.editions = dict(reader.editions)
     nodes = list(plan.nodes.values())
@@ -130,6 +136,50 @@ def survey(reader: RunReader, again: Again = "outside", terms: Terms | None = _U
                 have[shard] = target.revision
         todo.targets[key], todo.revisions[key] = targets, have
     return todo
+
+
+def _nothing(reader: RunReader) -> Todo:
+    """What is left of a run that is known to be complete; what its shards say is not read."""
+    todo = Todo(editions=dict(reader.editions))
+    for key, node in reader.plan.nodes.items():
+        todo.existing[key] = todo.revisions[key] = own(reader.revisions(node))
+        todo.targets[key] = {}
+        todo.lost[key], todo.digests[key], todo.made_from[key] = {}, {}, {}
+    return todo
+
+
+def note_complete(
+    objects: Objects, plan: Plan, terms: Terms, benchmark: Benchmark | None = None
+) -> None:
+    """Note in a run's folder that all of it is there, if so: by what its objects say themselves.
+
+    Args:
+        objects: of its store, connected anew: nothing is taken from what this process made.
+        plan: of the run.
+        terms: how what can be seen here is held against what made the rows.
+        benchmark: the plan's, where it is open.
+    """
+    if not (objects.tells_md5 and isinstance(objects, PackedObjects)):
+        return
+    # The listings first: what changes while the rows are looked at is proven by none of them.
+    seen, packs = see(plan, terms), packs_of(objects, plan)
+    listed = listings(objects, plan, packs)
+    if not listed:
+        return
+    reader = RunReader(objects, plan, benchmark)
+    todo = survey(reader, terms=terms)
+    if not (todo.shards or todo.changed or any(todo.lost.values()) or _is_any_broken(reader)):
+        revisions = {
+            key: tuple((shard, r) for shard, r in reader.revisions(node).items() if r)
+            for key, node in plan.nodes.items()
+        }
+        known = Known(seen, listed, packs, dict(reader.editions), reader.rows(), revisions)
+        keep_known(objects, plan.run_id, known)
+
+
+def _is_any_broken(reader: RunReader) -> bool:
+    heads = (reader.heads(node) for node in reader.plan.nodes.values())
+    return any(head.sha256 == BROKEN for some in heads for head in some.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import threading
 
-from medgen.engine.store.layout import StagePlace, stage_folder
+from medgen.engine.store.layout import StagePlace
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import (
     IDENTITIES,
@@ -92,7 +92,7 @@ class Glance:
         if self._first.setdefault(stage, key) == key and not is_packed(stage):
             return True
         if stage not in self._plain:
-            self._plain[stage] = frozenset(self._objects.inner.names(stage_folder(stage)))
+            self._plain[stage] = frozenset(self._objects.plain_keys(stage))
         return key in self._plain[stage]
 
 

@@ -17,7 +17,17 @@ _NAME = r"[0-9a-z]+(?:-\d+of\d+)?(?:-r\d+)?"
 _SHARD = rf"(?:shard-{_NAME}\.arrow|_owed-{_NAME})"
 _PART = r"\d{5,}-\d{5,}\.arrow"
 _ORDER = r"\d{6,}\.json"
-_NOTES = ("plan", "status", "editions", "heads", "tables", "published", "certainty", "sentinels")
+_NOTES = (
+    "plan",
+    "status",
+    "editions",
+    "heads",
+    "known",
+    "tables",
+    "published",
+    "certainty",
+    "sentinels",
+)
 _SEALED = [[f"{name}.json"] for name in _NOTES]
 _OWN = rf"(?:{'|'.join((*_NOTES, 'cancel'))})\.json"
 _BESIDE = r"(?:summary|conditions|subgroups|labels|calibration|repeats)\.parquet"

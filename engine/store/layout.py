@@ -8,7 +8,7 @@
                                     shard-<digest>-r1.arrow, _owed-<digest>, parts-<digest>/…,
                                     quarantine/…}
     runs/<run id>/{plan.json, config.yaml, status.json, cancel.json, editions.json, heads.json,
-                   control/<number>.json, events/<chunk>.jsonl, identities/<driver>/…,
+                   known.json, control/<number>.json, events/<chunk>.jsonl, identities/<driver>/…,
                    drivers/<driver>{.json,.gone}, certainty.json, sentinels.json, sets/…, report/…,
                    {summary,conditions,subgroups,labels,calibration}.parquet, published.json,
                    tables.json, tables/{values,predictions,verdicts}/<system>/part-00000.parquet …}
@@ -151,6 +151,7 @@ class RunPlace:
     status = _Below("status.json")  # where it stands
     editions = _Below("editions.json")  # which edition of each stage the run reads and writes
     heads = _Below("heads.json")  # what its shards say that they are
+    known = _Below("known.json")  # what the store's listings told when all of it was there
 
     def identity_claim(self, driver: str, group: str) -> str:
         """What the first worker of a group was, under one driver; `group` is a digest of it."""

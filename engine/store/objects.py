@@ -82,7 +82,7 @@ class Objects(Protocol):
         ...
 
     def md5s(self, folder: str) -> dict[str, str]:
-        """The MD5 of each object directly under a folder, by its name, where a listing has it."""
+        """The MD5 of each object below a folder, by its path in it; empty where it is not told."""
         ...
 
     def delete(self, path: str) -> None:

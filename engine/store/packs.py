@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -214,7 +214,7 @@ class PackedObjects:
         if len(paths) == 1:
             return [*paths]
         stages = {found[0] for found in of.values() if found}
-        plain = {(s, key) for s in stages for key in self.inner.names(stage_folder(s))}
+        plain = {(s, key) for s in stages for key in self.plain_keys(s)}
         return [path for path, found in of.items() if found is None or found in plain]
 
     def pack_of(self, path: str) -> str:
@@ -230,6 +230,16 @@ class PackedObjects:
         name, _ = pack_name(pack_.rpartition("/")[2]) or ("", 0)
         keys = tuple(sorted(self._keys[place]))
         return None if place in self._unlisted else (Together(place, keys), name)
+
+    def folders_of(self, stage: str, keys: Collection[str]) -> tuple[str, ...]:
+        """The names of the folders of a stage's packs that hold objects of these keys, in order."""
+        with self._lock:
+            places = self._places(stage)
+            return tuple(p.together for p in places if not self._keys[p].isdisjoint(keys))
+
+    def plain_keys(self, stage: str) -> list[str]:
+        """The keys of a stage of which something lies in no pack."""
+        return self.inner.names(stage_folder(stage))
 
     def note(self, path: str) -> str:
         """The note on an object that lies in a pack that is known; empty: there is none."""

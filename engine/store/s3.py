@@ -142,10 +142,11 @@ class S3Objects:
         with explain("list", f"{self.url}/{folder}"):
             begin = self._begin(folder)
             listed = [
-                (str(e.get("Key", "")), str(e.get("ETag"))) for e in self._entries(begin, "/")
+                (str(e["Key"])[len(begin) :], str(e.get("ETag")).strip('"'))
+                for e in self._entries(begin)
             ]
-        tags = {key[len(begin) :]: tag.strip('"') for key, tag in listed}
-        return {name: tag for name, tag in tags.items() if _MD5.fullmatch(tag)}
+        told = ((name, tag) for name, tag in listed if name and not name.endswith("/"))
+        return {name: tag if _MD5.fullmatch(tag) else "" for name, tag in told}
 
     def delete(self, path: str) -> None:
         """See `Objects.delete`: the object of this very key, and those below `key/`."""

@@ -27,11 +27,12 @@ from medgen.engine.run.editions import Terms, note_editions
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder, RunStatus
 from medgen.engine.run.forecast import forecast
+from medgen.engine.run.known import find_known
 from medgen.engine.run.pool import Pool
 from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.run.sentinels import drifts
 from medgen.engine.run.speeds import read_speeds
-from medgen.engine.run.survey import Again, Todo, survey
+from medgen.engine.run.survey import Again, Todo, note_complete, survey
 from medgen.engine.store.chaos import Chaos, chaotic_url, forget_deaths
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
@@ -83,6 +84,15 @@ class RunResult:
     drifts: Mapping[str, Drift] = field(default_factory=dict)  # by group: has the judge moved?
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to do, how to find that out anew, and how changed models are taken."""
+
+    todo: Todo
+    look: Callable[[RunReader], Todo]
+    terms: Terms
+
+
 def evaluate(
     conf: RunConf, options: RunOptions, stop: Stop, tell: Callable[[Event], None]
 ) -> RunResult:
@@ -93,11 +103,12 @@ def evaluate(
     """
     start = time.monotonic()
     early: list[Event] = []  # before there is a record to write to
-    reader = _open(conf, options, early)
+    terms = _terms(conf, options)
+    reader = _open(conf, options, terms, early)
     plan = reader.plan
     folder = RunFolder(reader.objects, plan.run_id)
     folder.save_plan(plan, compose.config_text(conf))
-    work = _survey(conf, options, reader)
+    work = _survey(options, reader, terms)
     early += _events_of_changes(plan, work.todo)
     session = _session()
     recorder = Recorder(folder, plan, work.todo, session)
@@ -109,18 +120,35 @@ def evaluate(
         watchers = Watchers((recorder, tell), pulse)
         ending = _drive(conf, options, reader, work, watchers)
     worked = time.monotonic() - begun
-    reader = reader.anew()  # what was listed before is out of date
-    left = survey(reader, "nothing", terms=None)
-    reader.noted.write()  # of a run with nothing to do, too, that had no note
+    reader, left = _look_back(reader, work)
     recorder.recount(left)
     complete = not left.shards
     _tell_all(_events_of_replays(reader), (recorder, tell))
     recorder.publish(status=_standing(ending, complete), failed=ending.failed)
     moved = judge_drifts(folder, plan, session)
+    if complete and reader.known is None:
+        note_complete(connect(conf.store), plan, terms, reader.benchmark)
     return RunResult(plan, reader, ending, complete, time.monotonic() - start, worked, moved)
 
 
-def _open(conf: RunConf, options: RunOptions, early: list[Event]) -> RunReader:
+def _look_back(reader: RunReader, work: Work) -> tuple[RunReader, Todo]:
+    """What there is now that the run is over, and what is left of it."""
+    if reader.known is not None:
+        return reader, work.todo
+    reader = reader.anew()  # what was listed before is out of date
+    left = survey(reader, "nothing", terms=None)
+    reader.noted.write()  # of a run with nothing to do, too, that had no note
+    return reader, left
+
+
+def _terms(conf: RunConf, options: RunOptions) -> Terms:
+    """How what is found is held against what made the rows that are there."""
+    if conf.identity not in ("usual", "strict"):
+        raise ConfigError(f"identity is usual or strict, not {conf.identity!r}")
+    return Terms(options.accept_changed, conf.identity == "strict")
+
+
+def _open(conf: RunConf, options: RunOptions, terms: Terms, early: list[Event]) -> RunReader:
     """The run as it stands in the store, with damaged objects put aside if that is asked for."""
     tell = early.append
     objects = connect(chaotic_url(conf.store, options.chaos) if options.chaos else conf.store)
@@ -132,23 +160,15 @@ def _open(conf: RunConf, options: RunOptions, early: list[Event]) -> RunReader:
     plan = compose.plan_of(conf, objects, options.chaos)
     if options.repair:
         mend_run(objects, plan, tell)
+    if options.again == "outside" and (known := find_known(objects, plan, terms)):
+        reader = RunReader(objects, plan)
+        reader.rely_on(known)
+        return reader
     return _reader_of(objects, plan, early)
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What is to do, how to find that out anew, and how changed models are taken."""
-
-    todo: Todo
-    look: Callable[[RunReader], Todo]
-    terms: Terms
-
-
-def _survey(conf: RunConf, options: RunOptions, reader: RunReader) -> Work:
+def _survey(options: RunOptions, reader: RunReader, terms: Terms) -> Work:
     """Look what is to do; the run's folder says which editions it reads from now on."""
-    if conf.identity not in ("usual", "strict"):
-        raise ConfigError(f"identity is usual or strict, not {conf.identity!r}")
-    terms = Terms(options.accept_changed, conf.identity == "strict")
 
     def look(reader: RunReader) -> Todo:
         return restrict(survey(reader, options.again, terms), reader.plan, options.stages)

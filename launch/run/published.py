@@ -37,14 +37,12 @@ class Published:
 def made_from(reader: RunReader, report: bool) -> str:
     """A fingerprint of all that a run's summary, tables and report are made from."""
     plan, place = reader.plan, RunPlace(reader.plan.run_id)
-    rows = {
-        key: (reader.editions[key], sorted((i, h.sha256) for i, h in reader.heads(node).items()))
-        for key, node in plan.nodes.items()
-    }
     notes = [place.encoder(n.removesuffix(".json")) for n in reader.objects.names(place.sets)]
     beside = [(path, _digest(reader.objects, path)) for path in (*sorted(notes), place.sentinels)]
     whole = hashlib.sha256(encode(plan)).hexdigest()
-    return fingerprint(code_digest(_OURS), whole, rows, dict(given_up(reader)), beside, report)
+    return fingerprint(
+        code_digest(_OURS), whole, reader.rows(), dict(given_up(reader)), beside, report
+    )
 
 
 def read_published(objects: Objects, run_id: str) -> Published:
