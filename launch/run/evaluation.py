@@ -17,7 +17,7 @@ from medgen.actors.chaos import ChaoticPool
 from medgen.conf import RunConf
 from medgen.engine import registry
 from medgen.engine.codec import plain, seal_json
-from medgen.engine.errors import ConfigError, StoreError
+from medgen.engine.errors import ConfigError, CorruptError, StoreError
 from medgen.engine.judging.sentinels import Drift
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.adopting import take_over
@@ -25,7 +25,7 @@ from medgen.engine.run.control import Orders
 from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.editions import Terms, note_editions
 from medgen.engine.run.events import Event
-from medgen.engine.run.folder import RunFolder, RunStatus
+from medgen.engine.run.folder import RunFolder, RunStatus, Status, now
 from medgen.engine.run.forecast import forecast
 from medgen.engine.run.known import find_known
 from medgen.engine.run.pool import Pool
@@ -104,11 +104,12 @@ def evaluate(
     start = time.monotonic()
     early: list[Event] = []  # before there is a record to write to
     terms = _terms(conf, options)
-    reader = _open(conf, options, terms, early)
-    plan = reader.plan
-    folder = RunFolder(reader.objects, plan.run_id)
-    folder.save_plan(plan, compose.config_text(conf))
-    work = _survey(options, reader, terms)
+    objects, plan = _plan(conf, options, early)
+    folder = RunFolder(objects, plan.run_id)
+    with _begun(folder, options.discreet):
+        reader = _open(objects, plan, options, terms, early)
+        folder.save_plan(plan, compose.config_text(conf))
+        work = _survey(options, reader, terms)
     early += _events_of_changes(plan, work.todo)
     session = _session()
     recorder = Recorder(folder, plan, work.todo, session)
@@ -148,8 +149,8 @@ def _terms(conf: RunConf, options: RunOptions) -> Terms:
     return Terms(options.accept_changed, conf.identity == "strict")
 
 
-def _open(conf: RunConf, options: RunOptions, terms: Terms, early: list[Event]) -> RunReader:
-    """The run as it stands in the store, with damaged objects put aside if that is asked for."""
+def _plan(conf: RunConf, options: RunOptions, early: list[Event]) -> tuple[Objects, Plan]:
+    """The store, and what is to be done there."""
     tell = early.append
     objects = connect(chaotic_url(conf.store, options.chaos) if options.chaos else conf.store)
     if options.chaos:
@@ -157,9 +158,44 @@ def _open(conf: RunConf, options: RunOptions, terms: Terms, early: list[Event]) 
         forget_deaths(objects)
     if options.repair:
         mend_benchmark(objects, conf.benchmark, tell)
-    plan = compose.plan_of(conf, objects, options.chaos)
+    return objects, compose.plan_of(conf, objects, options.chaos)
+
+
+@contextlib.contextmanager
+def _begun(folder: RunFolder, discreet: bool) -> Iterator[None]:
+    """Say that a run is being looked at, so that nobody takes it for one that is over.
+
+    What was done of it stays in its status, and what ends it here is left there.
+    """
+    status = replace(_status(folder), status="started", updated=now(), reason="", exit_code=None)
+    folder.save_status(status)
+    try:
+        yield
+    except BaseException as err:
+        code = _code_of_signal(err)
+        told = trouble(err).withheld() if discreet else trouble(err)
+        ended = replace(status, status="error", reason=told.error, exit_code=code_of(err))
+        if code is not None:
+            ended = replace(status, status="cancelled", exit_code=code)
+        with contextlib.suppress(StoreError):  # the error above is what is to be said
+            folder.save_status(replace(ended, updated=now()))
+        raise
+
+
+def _status(folder: RunFolder) -> Status:
+    """What a run says of itself; of one that says nothing that can be read, that it begins."""
+    with contextlib.suppress(CorruptError):
+        if (found := folder.status()) is not None:
+            return found
+    return Status("started", folder.run_id, now(), now())
+
+
+def _open(
+    objects: Objects, plan: Plan, options: RunOptions, terms: Terms, early: list[Event]
+) -> RunReader:
+    """The run as it stands in the store, with damaged objects put aside if that is asked for."""
     if options.repair:
-        mend_run(objects, plan, tell)
+        mend_run(objects, plan, early.append)
     if options.again == "outside" and (known := find_known(objects, plan, terms)):
         reader = RunReader(objects, plan)
         reader.rely_on(known)

@@ -10,10 +10,10 @@ from itertools import chain
 from medgen.conf.schema import BenchmarkConf
 from medgen.engine.benchmark.importing import import_benchmark
 from medgen.engine.benchmark.manifest import benchmark_refs, find_benchmark
-from medgen.engine.errors import BenchmarkError, CorruptError
+from medgen.engine.errors import BenchmarkError, CorruptError, StoreError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.events import Event
-from medgen.engine.run.folder import RunFolder, run_ids
+from medgen.engine.run.folder import RunFolder
 from medgen.engine.run.repair import (
     Damage,
     damaged_notes,
@@ -67,10 +67,11 @@ def mend_run(objects: Objects, plan: Plan, tell: Tell) -> None:
     folder = RunFolder(objects, plan.run_id)
     plans = []
     try:
-        if plan.run_id in run_ids(objects):
-            folder.plan()
+        folder.plan()
     except CorruptError as err:
         plans = [Damage(folder.place.plan, str(err))]
+    except StoreError:
+        pass  # it has none yet
     for damage in chain(plans, damaged_notes(objects, plan), damaged_stages(objects, plan)):
         _put_aside(objects, damage, tell)
     renew_lists(objects, plan)

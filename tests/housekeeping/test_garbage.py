@@ -6,20 +6,26 @@ import sys
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from fakes import benchmark, echo, recipe
+from faults.test_damage import again
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from run.test_heads import setup as set_up
 
 from medgen.engine.codec import encode
-from medgen.engine.errors import ConfigError, StoreError
+from medgen.engine.errors import ConfigError, CorruptError, StoreError
 from medgen.engine.plan.plan import Plan, System, make_plan
 from medgen.engine.run.folder import RunFolder, Status, find_run, run_ids
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.survey import Todo, survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.launch.housekeeping.garbage import Asked, Removal, collect, remove
 from medgen.launch.nightly.history import History, Night, named_runs
+from medgen.launch.run import evaluation
 
 TODAY = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -196,6 +202,32 @@ def test_a_run_that_is_started_again_meanwhile_stays_with_its_rows(memory_url: s
     assert went.runs == (old.run_id,)
     assert went.stay == {again.run_id: "it was heard of again"}
     assert stages(objects) == addresses(again)
+
+
+@pytest.mark.parametrize("ends", ["", "error", "cancelled"])
+def test_a_run_that_is_being_looked_at_stays(
+    ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything of it is known: a look at millions of shards takes a while."""
+    file = set_up(str(tmp_path / "store"), tmp_path)
+    objects, seen = connect(str(tmp_path / "store")), list[Removal]()
+
+    def look(reader: RunReader, *_: object, **__: object) -> Todo:
+        seen.append(collect(objects, Asked((reader.plan.run_id,))))
+        if ends:
+            raise CorruptError("torn") if ends == "error" else KeyboardInterrupt
+        return survey(reader)
+
+    monkeypatch.setattr(evaluation, "survey", look)
+    with pytest.raises((CorruptError, KeyboardInterrupt)) if ends else contextlib.nullcontext():
+        again(file)
+    assert seen[0].runs == ()
+    (run,) = run_ids(objects)
+    assert "it has not ended" in seen[0].stay[run]
+    status = RunFolder(objects, run).status()
+    assert status is not None
+    assert status.status == (ends or "success")
+    assert bool(status.reason) is (ends == "error")
 
 
 def test_a_run_that_a_night_names_meanwhile_stays(memory_url: str) -> None:
