@@ -53,7 +53,7 @@ from medgen.engine.run.driver import Driver, Options, carry_out
 from medgen.engine.run.editions import Terms
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder
-from medgen.engine.run.known import find_known
+from medgen.engine.run.known import find_known, mark
 from medgen.engine.run.pool import Group, Outcome, Unit, Worker
 from medgen.engine.run.presence import LEASE_S, RENEWALS
 from medgen.engine.run.reader import RunReader
@@ -198,9 +198,12 @@ def _carry_out(counted: CountedObjects, objects: Objects, plan: Plan, pool: Work
         driver.books.declare()
         driver.books.note_editions()
         ending = driver.run()
-    if ending.failed or survey(reader.anew(), terms=None).shards:
+    again = PackedObjects(counted)
+    marked, reader = mark(again, plan, Terms()), reader.anew(objects=again)
+    if ending.failed or survey(reader, terms=None).shards or marked is None:
         raise SystemExit(f"rows are missing: {dict(ending.failed)}")
-    note_complete(PackedObjects(counted), plan, Terms())
+    reader.noted.write()
+    note_complete(again, marked, reader, Terms())
     recorder.publish(status="success")
     return len(finished)
 
@@ -377,7 +380,9 @@ def look_at_all(shards: int = 10_000) -> dict[str, Any]:
         return given
 
     found = {"shards": shards, "nodes": len(plan.nodes), **_looking(counted, reader)}
-    note_complete(PackedObjects(counted), plan, Terms(), _Known(manifest))
+    objects = PackedObjects(counted)
+    if (marked := mark(objects, plan, Terms())) is not None:
+        note_complete(objects, marked, reader(), Terms())
     return found | {f"known_{name}": n for name, n in _looking(counted, known).items()}
 
 

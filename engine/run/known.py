@@ -31,7 +31,7 @@ class Known:
     seen: str  # a fingerprint of what can be seen from here of what makes rows
     listed: str  # of the listings of all that its rows are in
     packs: Mapping[str, tuple[str, ...]]  # by stage, the folders of packs with keys of its
-    editions: Mapping[str, str]  # by key
+    editions: Mapping[str, str] = field(default_factory=dict)  # by key
     rows: str = ""  # a fingerprint of all its rows (`RunReader.rows`)
     # By key, shards that stand at another revision than 0, with that.
     revisions: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
@@ -80,6 +80,18 @@ def _told(objects: Objects, folder: str) -> str:
             return ""
         whole.update(f"{name}\n{md5}\n".encode())
     return whole.hexdigest()
+
+
+def mark(objects: Objects, plan: Plan, terms: Terms) -> Known | None:
+    """What is there and seen before somebody looks whether it is all; None: nothing can prove it.
+
+    Whatever changes while that is looked at is proven by no listing of before.
+    """
+    if not (objects.tells_md5 and isinstance(objects, PackedObjects)):
+        return None
+    seen, packs = see(plan, terms), packs_of(objects, plan)
+    listed = listings(objects, plan, packs)
+    return Known(seen, listed, packs) if listed else None
 
 
 def find_known(objects: Objects, plan: Plan, terms: Terms) -> Known | None:

@@ -81,6 +81,11 @@ class Presence:
         else:
             self._looked = began
 
+    def is_beside_others(self) -> bool:
+        """Whether another driver of this run has left its sign there, alive or not."""
+        there = self.objects.names(RunPlace(self.who.run).drivers)
+        return any(name.partition(".")[0] != self.who.driver for name in there)
+
     def end(self) -> None:
         """Take it away: whatever this driver claimed is free."""
         self._over.set()

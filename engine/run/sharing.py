@@ -54,6 +54,9 @@ class Sharing:
     def begin(self) -> None:
         """Let others see that this driver lives."""
         self.claims.presence.begin()
+        # One that was taken for dead, and took nothing away: its workers may write yet, even where
+        # a driver that has ended meanwhile had all of its claims.
+        self._met = self.claims.presence.is_beside_others()
         self._looked = self.clock()
 
     def leave(self) -> None:

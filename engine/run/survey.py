@@ -2,23 +2,21 @@
 
 from collections.abc import Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Literal
 
 import pyarrow.compute as pc
 
-from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.environment import code_digest
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.editions import Terms
-from medgen.engine.run.known import Known, keep_known, listings, packs_of, see
+from medgen.engine.run.known import Known, keep_known
 from medgen.engine.run.pool import Input, Target
 from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.run.spans import Said, Span, own
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.packs import PackedObjects
 from medgen.engine.store.shards import BROKEN, labels
 
 # nothing: no row that is there. outside: rows that the outside caused. errors: all that failed.
@@ -148,33 +146,28 @@ def _nothing(reader: RunReader) -> Todo:
     return todo
 
 
-def note_complete(
-    objects: Objects, plan: Plan, terms: Terms, benchmark: Benchmark | None = None
-) -> None:
+def note_complete(objects: Objects, marked: Known, reader: RunReader, terms: Terms) -> None:
     """Note in a run's folder that all of it is there, if so: by what its objects say themselves.
 
     Args:
         objects: of its store, connected anew: nothing is taken from what this process made.
-        plan: of the run.
+        marked: what was there and seen before.
+        reader: of the run.
         terms: how what can be seen here is held against what made the rows.
-        benchmark: the plan's, where it is open.
     """
-    if not (objects.tells_md5 and isinstance(objects, PackedObjects)):
-        return
-    # The listings first: what changes while the rows are looked at is proven by none of them.
-    seen, packs = see(plan, terms), packs_of(objects, plan)
-    listed = listings(objects, plan, packs)
-    if not listed:
-        return
-    reader = RunReader(objects, plan, benchmark)
+    plan = reader.plan
+    reader = RunReader(objects, plan, reader.benchmark)
     todo = survey(reader, terms=terms)
-    if not (todo.shards or todo.changed or any(todo.lost.values()) or _is_any_broken(reader)):
-        revisions = {
-            key: tuple((shard, r) for shard, r in reader.revisions(node).items() if r)
-            for key, node in plan.nodes.items()
-        }
-        known = Known(seen, listed, packs, dict(reader.editions), reader.rows(), revisions)
-        keep_known(objects, plan.run_id, known)
+    if todo.shards or todo.changed or any(todo.lost.values()) or _is_any_broken(reader):
+        return
+    revisions = {
+        key: tuple((shard, r) for shard, r in reader.revisions(node).items() if r)
+        for key, node in plan.nodes.items()
+    }
+    editions, rows = dict(reader.editions), reader.rows()
+    keep_known(
+        objects, plan.run_id, replace(marked, editions=editions, rows=rows, revisions=revisions)
+    )
 
 
 def _is_any_broken(reader: RunReader) -> bool:

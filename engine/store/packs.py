@@ -473,3 +473,8 @@ class PackedObjects:
         self.inner.remove(pack_)
         self._forget(pack_)
         return True
+
+
+def afresh(objects: Objects) -> Objects:
+    """The same place, and nothing that was read or written there is remembered."""
+    return PackedObjects(objects.inner) if isinstance(objects, PackedObjects) else objects

@@ -27,7 +27,7 @@ from medgen.engine.run.editions import Terms, note_editions
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder, RunStatus, Status, now
 from medgen.engine.run.forecast import forecast
-from medgen.engine.run.known import find_known
+from medgen.engine.run.known import find_known, mark
 from medgen.engine.run.pool import Pool
 from medgen.engine.run.reader import RunReader, stage_shards
 from medgen.engine.run.sentinels import drifts
@@ -36,6 +36,7 @@ from medgen.engine.run.survey import Again, Todo, note_complete, survey
 from medgen.engine.store.chaos import Chaos, chaotic_url, forget_deaths
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.packs import afresh
 from medgen.engine.trouble import trouble
 from medgen.launch import compose, exits
 from medgen.launch.exits import code_of
@@ -127,18 +128,20 @@ def evaluate(
     _tell_all(_events_of_replays(reader), (recorder, tell))
     recorder.publish(status=_standing(ending, complete), failed=ending.failed)
     moved = judge_drifts(folder, plan, session)
-    if complete and reader.known is None:
-        note_complete(connect(conf.store), plan, terms, reader.benchmark)
     return RunResult(plan, reader, ending, complete, time.monotonic() - start, worked, moved)
 
 
 def _look_back(reader: RunReader, work: Work) -> tuple[RunReader, Todo]:
-    """What there is now that the run is over, and what is left of it."""
+    """What there is now that the run is over, and what is left of it; the next start is told."""
     if reader.known is not None:
         return reader, work.todo
-    reader = reader.anew()  # what was listed before is out of date
+    objects = afresh(reader.objects)  # what was listed before is out of date
+    marked = mark(objects, reader.plan, work.terms)
+    reader = reader.anew(objects=objects)
     left = survey(reader, "nothing", terms=None)
     reader.noted.write()  # of a run with nothing to do, too, that had no note
+    if marked is not None and not left.shards:
+        note_complete(objects, marked, reader, work.terms)
     return reader, left
 
 

@@ -241,9 +241,9 @@ def test_what_one_scores_of_rows_that_the_other_repeats_is_not_left_stale(
     assert set(asked(tmp_path).values()) == {1, 2}
 
 
-@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("beside", ["nobody", "claims", "a sign of life"])
 def test_shards_are_looked_for_before_they_are_made_only_beside_others(
-    beside: bool, objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    beside: str, objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A driver that died may have left workers that are still writing."""
     looked: list[Unit] = []
@@ -253,14 +253,16 @@ def test_shards_are_looked_for_before_they_are_made_only_beside_others(
 
     monkeypatch.setattr(StageWorker, "_found", found)
     work = plan(objects, System("echo", slow(tmp_path)), count=COUNT)
-    if beside:
+    if beside == "claims":
         (answer,) = work.predictions("echo")
         dead = Presence(objects, "night", LEASE)
         spans = {Range(answer.key, entry.digest[:1]): 1 for entry in work.content}
         assert Claims(objects, dead, Watch(objects, LEASE)).take_all(spans) == [*spans]
         objects.create(RunPlace("night").tombstone(dead.who.driver), b"{}")
+    if beside == "a sign of life":  # who had its claims from it is gone as well
+        Presence(objects, work.run_id, LEASE).renew()
     wait_for(Side(objects, work))
-    assert bool(looked) is beside
+    assert bool(looked) is (beside != "nobody")
     assert survey(RunReader(objects, work)).shards == 0
 
 
