@@ -12,7 +12,9 @@ a yardstick whose library is nowhere is named and left out, as is a part that no
    ViT-B's size, beside the naive way (torchmetrics, lpips, bert-score, transformers, one pair at a
    time on the same device) and, for networks, beside their bare forward passes at the best of some
    batch sizes, which is the card's limit for them.
-3. pipeline: a diffusers pipeline of SDXL's size with random weights through our adapter, batched,
+3. chat: a Qwen2.5-VL of 3 B with random weights through our adapter for transformers, batched, with
+   a picture of 1,024 x 1,024 in each question, against the bare library with the same batch.
+4. pipeline: a diffusers pipeline of SDXL's size with random weights through our adapter, batched,
    against the bare library with the same batch.
 
 All weights are random and of the size of trained ones: speeds mean something, values nothing.
@@ -31,9 +33,10 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks._gpu import Bench, chat, pipeline
 
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
 METRICS = ("psnr", "ssim", "lpips", "bertscore", "embedding_similarity")
@@ -42,41 +45,6 @@ LIBRARIES = (
     *("bert-score", "torchmetrics", "diffusers"),
 )
 _BATCHES = (1, 8, 32, 64)
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """Where and how large everything is."""
-
-    device: str
-    small: bool
-    folder: Path
-    ends: float  # of the clock `time.monotonic`
-
-    @property
-    def items(self) -> int:
-        """Samples of a measurement."""
-        return 8 if self.small else 256
-
-    def left(self) -> float:
-        """Seconds that are left."""
-        return self.ends - time.monotonic()
-
-    def seconds(self, work: Callable[[], Any]) -> float:
-        """Seconds of some work on the device, to its end, after one warm-up."""
-        work()
-        self.wait()
-        start = time.perf_counter()
-        work()
-        self.wait()
-        return time.perf_counter() - start
-
-    def wait(self) -> None:
-        """Until the device has done what it was given."""
-        import torch
-
-        if self.device != "cpu":
-            torch.cuda.synchronize()
 
 
 def main() -> None:
@@ -117,7 +85,7 @@ def unpack(wheels: Path | None, folder: Path) -> None:
 def measure(bench: Bench) -> dict[str, Any]:
     """All parts, in order; one that fails says why and costs the others nothing."""
     found: dict[str, Any] = {"machine": machine(bench), "small": bench.small}
-    for name, part in (("equal", equal), ("metrics", metrics), ("pipeline", pipeline)):
+    for name, part in PARTS.items():
         if bench.left() <= 0:
             found[name] = {"left_out": "no time was left"}
             continue
@@ -367,74 +335,6 @@ def _limit(
     return best / passes
 
 
-def pipeline(bench: Bench) -> dict[str, Any]:
-    """Pictures a second of an image model: our adapter and the bare library, the same batch."""
-    if importlib.util.find_spec("diffusers") is None:
-        return {"left_out": "diffusers is not here"}
-    import torch
-
-    from medgen.adapters.models.diffusers_pipeline import DiffusersPipeline
-    from medgen.engine.data import Request, Sample
-
-    place, side, steps = _image_model(bench)
-    count = 2 if bench.small else 4
-    dtype = "float32" if bench.device == "cpu" else "float16"
-    call = {"height": side, "width": side}
-    ours = DiffusersPipeline(
-        str(place), "text_to_image", load={"dtype": dtype},
-        sampling={"steps": steps, "call": call},
-        execution={"batch_size": count, "device": bench.device},
-    )  # fmt: skip
-    asked = [
-        Request(Sample(f"s{n}", "image+text", "disease-prediction", "CT", "A chest radiograph."))
-        for n in range(count)
-    ]
-    rows = ours.predict(asked)
-    if bad := next((row.reason for row in rows if row.status != "ok"), ""):
-        raise RuntimeError(bad)
-    mine = count / bench.seconds(lambda: ours.predict(asked))
-    bare: Any = ours._pipe
-
-    def alone() -> None:
-        seeds = [torch.Generator().manual_seed(n) for n in range(count)]
-        words = ["A chest radiograph."] * count
-        bare(words, generator=seeds, num_inference_steps=steps, **call)
-
-    theirs = count / bench.seconds(alone)
-    parts = (part for part in bare.components.values() if isinstance(part, torch.nn.Module))
-    size = sum(p.numel() for part in parts for p in part.parameters())
-    return {
-        "ours_per_s": mine, "bare_per_s": theirs, "of_bare": mine / theirs, "batch": count,
-        "steps": steps, "side": side, "billion_numbers": size / 1e9,
-    }  # fmt: skip
-
-
-def _image_model(bench: Bench) -> tuple[Path, int, int]:
-    """A Stable Diffusion with a U-Net as large as SDXL's, or the tiny one: folder, side, steps."""
-    from medgen.adapters.tiny import diffusers as tiny_diffusers
-
-    place = tiny_diffusers.make(bench.folder / "pipelines") / "text_to_image"
-    if bench.small:
-        return place, 64, 2
-    import diffusers
-    import torch
-
-    library: Any = diffusers  # whose classes are declared too narrowly
-    whole = library.StableDiffusionPipeline.from_pretrained(place, safety_checker=None)
-    torch.manual_seed(0)
-    unet = library.UNet2DConditionModel(
-        sample_size=128, block_out_channels=(320, 640, 1280), layers_per_block=2,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        transformer_layers_per_block=(1, 2, 10), attention_head_dim=(5, 10, 20),
-        cross_attention_dim=whole.text_encoder.config.hidden_size, use_linear_projection=True,
-    )  # fmt: skip
-    whole.unet = unet.half()
-    large = bench.folder / "large"
-    whole.save_pretrained(large, safe_serialization=True)
-    return large, 1024, 30
-
-
 def table(found: dict[str, Any]) -> str:
     """The results as Markdown."""
     here = found["machine"]
@@ -449,14 +349,41 @@ def table(found: dict[str, Any]) -> str:
         cells = (row.get(k) for k in ("fused_per_s", "naive_per_s", "over_naive", "of_limit"))
         shown = " | ".join("-" if v is None else f"{v:.3g}" for v in (*cells, same.get("apart")))
         out.append(f"| {name} | {shown} |")
-    drawn = found["pipeline"]
-    if "of_bare" not in drawn:
-        why = drawn.get("left_out") or drawn.get("failed")
-        return "\n".join([*out, "", f"Image model: {why}."]) + "\n"
-    made = f"{drawn['billion_numbers']:.2f} billion numbers, batch {drawn['batch']}"
-    steps = f"{drawn['steps']} steps at {drawn['side']} pixels"
-    pace = f"{drawn['ours_per_s']:.3g} pictures/s, {drawn['of_bare']:.2f} of the bare library"
-    return "\n".join([*out, "", f"Image model of {made}, {steps}: {pace}."]) + "\n"
+    return (
+        "\n".join([*out, "", _chat_line(found["chat"]), "", _pipeline_line(found["pipeline"])])
+        + "\n"
+    )
+
+
+def _chat_line(row: dict[str, Any]) -> str:
+    if "of_bare" not in row:
+        return f"Vision-language model: {row.get('left_out') or row.get('failed')}."
+    asked = f"{row['prompt_tokens']:,} tokens with a picture of {row['side']} pixels"
+    pace = f"{row['tokens_per_s']:.3g} tokens/s"
+    return (
+        f"Vision-language model by transformers of {_size(row)}, {asked} in, {row['tokens']} out: "
+        f"{row['ours_per_s']:.3g} replies/s, {pace}, {row['of_bare']:.2f} of the bare library."
+    )
+
+
+def _pipeline_line(row: dict[str, Any]) -> str:
+    if "of_bare" not in row:
+        return f"Image model: {row.get('left_out') or row.get('failed')}."
+    steps = f"{row['steps']} steps at {row['side']} pixels"
+    pace = f"{row['ours_per_s']:.3g} pictures/s, {row['of_bare']:.2f} of the bare library"
+    return f"Image model of {_size(row)}, {steps}: {pace}."
+
+
+def _size(row: dict[str, Any]) -> str:
+    return f"{row['billion_numbers']:.2f} billion numbers, batch {row['batch']}"
+
+
+PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
+    "equal": equal,
+    "metrics": metrics,
+    "chat": chat,
+    "pipeline": pipeline,
+}
 
 
 if __name__ == "__main__":
