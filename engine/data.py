@@ -28,7 +28,10 @@ PredictionStatus = Literal[
     "quarantined",
     "missing",
     "internal_error",
+    "not_applicable",
 ]
+# Those that are no failure: a condition leaves some samples as they are, and asks nothing of them.
+FINE: tuple[PredictionStatus, ...] = ("ok", "not_applicable")
 ScoreStatus = Literal[
     "ok",
     "not_applicable",

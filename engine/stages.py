@@ -11,6 +11,7 @@ here, or an entry point `medgen.stages` of another package that leads to a `Stag
 from dataclasses import dataclass
 
 from medgen.engine import registry
+from medgen.engine.data import FINE
 from medgen.engine.errors import ConfigError
 from medgen.engine.registry import Component
 
@@ -48,13 +49,13 @@ class StageKind:
 # No connection, a server that fails or is too late, no memory left, a cap on spending.
 _UNANSWERED = ("unreachable", "timeout", "out_of_memory", "missing")
 ANSWER = StageKind(
-    "answer", "medgen.engine.run.stages:PredictWorker", PREDICTIONS, ("ok",), _UNANSWERED
+    "answer", "medgen.engine.run.stages:PredictWorker", PREDICTIONS, FINE, _UNANSWERED
 )
 RENDER = StageKind(
     "render",
     "medgen.engine.run.stages:PredictWorker",
     PREDICTIONS,
-    ("ok",),
+    FINE,
     _UNANSWERED,
     (PREDICTIONS,),
 )

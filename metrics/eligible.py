@@ -44,6 +44,8 @@ def _unsuitable(metric: Metric, pair: Pair) -> Score | None:
     sample, prediction = pair.sample, pair.prediction
     if reason := metric.applies(sample):
         return Score(sample.id, "not_applicable", reason)
+    if prediction.status == "not_applicable":
+        return Score(sample.id, "not_applicable", prediction.reason)
     if prediction.status != "ok":
         return Score(sample.id, "error", f"prediction: {prediction.status}")
     if metric.tier == "text" and prediction.text is None:

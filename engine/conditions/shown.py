@@ -25,18 +25,20 @@ class Shown:
         return Donors.read(self._benchmark)
 
     def sample(self, condition: str, sample: Sample) -> Sample | str:
-        """The sample as a system is given it, or why it cannot be; no condition changes nothing.
+        """The sample as a system is given it, or why it is not asked under the condition.
 
-        Conditions of judges change nothing here.
+        That is one which the condition leaves as it is, or cannot change. No condition changes
+        nothing, and neither do those of judges.
         """
         kind = find_condition(condition) if condition else None
         if kind is None or kind.of != "model":
             return sample
         try:
             donors = self._donors if kind.borrows else Donors()
-            return change_of(kind, donors)(sample)
+            given = change_of(kind, donors)(sample)
         except ImageError as err:
             return f"{condition}: {err}"
+        return f"{condition} leaves it as it is" if given == sample else given
 
     def pair(
         self, condition: str, shard: Sequence[Sample], given: Mapping[str, Prediction], at: Sample

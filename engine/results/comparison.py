@@ -275,9 +275,9 @@ def _with_answered(side: Side) -> Iterator[Column]:
 
 
 def _answer_rate(column: Column) -> Column:
-    """1 where the prediction is ok, 0 where it failed, nothing where there is no row yet."""
+    """1 where the prediction is ok, 0 where it failed, nothing where none was asked for."""
     prediction = column.context.prediction
-    missing = prediction.where("missing")
+    missing = prediction.where("missing") | prediction.where("not_applicable")
     values = np.where(missing, np.nan, prediction.where("ok").astype(np.float64))
     status = Coded(("ok", "missing", "not_applicable"), missing.astype(np.uint8))
     return replace(

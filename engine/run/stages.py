@@ -73,7 +73,8 @@ class PredictWorker(StageWorker):
             if not isinstance(s, str)
         ]
         fresh = {p.sample_id: p for p in self._predict(requests)}
-        fresh |= {i: Prediction(i, "missing", s) for i, s in asked.items() if isinstance(s, str)}
+        left = {i: why for i, why in asked.items() if isinstance(why, str)}
+        fresh |= {i: Prediction(i, "not_applicable", why) for i, why in left.items()}
         if node.condition:
             fresh = {i: self.shown.note(node.condition, asked[i], p) for i, p in fresh.items()}
         rows = [_without_secrets((done | fresh)[s.id]) for s in samples]

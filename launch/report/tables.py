@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from rich.table import Table
 from rich.text import Text
 
-from medgen.engine.data import FORMATS
+from medgen.engine.data import FINE, FORMATS
 from medgen.engine.results.columns import PREDICTION_STATUSES, STATUSES
 from medgen.engine.results.making import unlike_notes
 from medgen.launch.report.escaping import visible
@@ -120,8 +120,8 @@ def metric_title(row: Row) -> str:
 
 
 def prediction_failures(row: Row) -> dict[str, int]:
-    """Predictions that are not ok, by status."""
-    counts = {s: row[f"prediction_{s}"] for s in PREDICTION_STATUSES if s != "ok"}
+    """Predictions that failed, by status."""
+    counts = {s: row[f"prediction_{s}"] for s in PREDICTION_STATUSES if s not in FINE}
     return {s: n for s, n in counts.items() if n}
 
 

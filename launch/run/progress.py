@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from medgen.engine.codec import with_seal
+from medgen.engine.data import FINE
 from medgen.engine.errors import MedgenError
 from medgen.engine.plan.graph import stages_of
 from medgen.engine.plan.plan import Plan
@@ -170,7 +171,7 @@ class Lines:
             whole = receipt.part is None  # parts come once more with it
             self._done[receipt.stage] += whole
             if whole and receipt.stage in ("answer", "render"):
-                self._failed += sum(n for s, n in receipt.rows.items() if s != "ok")
+                self._failed += sum(n for s, n in receipt.rows.items() if s not in FINE)
             if time.monotonic() - self._said > _LINE_EVERY_S:
                 self._said = time.monotonic()
                 self._say(self._standing())

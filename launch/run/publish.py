@@ -7,6 +7,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from medgen.conf import RunConf
+from medgen.engine.data import FINE
 from medgen.engine.results.columns import system_columns
 from medgen.engine.results.gaps import prediction_statuses
 from medgen.engine.results.publishing import TablePublisher
@@ -123,16 +124,17 @@ def exit_code(result: RunResult, failed: float, allowed_failures: float, stop: S
 
 
 def failed_predictions(reader: RunReader) -> float:
-    """The largest share, over systems, of predictions that are not ok; no metric need apply."""
+    """The largest share, over systems, of predictions that failed; no metric need apply."""
     worst = 0.0
     for system in reader.plan.answering:
         column = next(system_columns(reader, system.name), None)
         if column is not None:
-            fine, owed = column.context.prediction.counts()["ok"], column.values.size
+            counts = column.context.prediction.counts()
+            fine, owed = sum(counts.get(word, 0) for word in FINE), column.values.size
         else:  # neither a metric nor a judge: only the answers are owed
             shards = range(reader.plan.shards)
             found = [prediction_statuses(reader, system.name, s).values() for s in shards]
-            fine = sum(word == "ok" for words in found for word in words)
+            fine = sum(word in FINE for words in found for word in words)
             owed = sum(map(len, found))
         worst = max(worst, 1 - fine / owed if owed else 0.0)
     return worst
@@ -148,6 +150,8 @@ def failed_share(summary: pa.Table, pairings: Collection[str] = ()) -> float:
     for row in summary.to_pylist():
         if row["group_kind"] == "all" and row["expected"]:
             settled = row["n"] + row["not_applicable"] + (row.get("status_unparseable") or 0)
-            settled += row["status_skipped"] if row["system"] in pairings else 0
+            skipped = row["status_skipped"]
+            not_asked = min(skipped, row["prediction_not_applicable"])
+            settled += skipped if row["system"] in pairings else not_asked
             worst = max(worst, 1 - settled / row["expected"])
     return worst

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from medgen.engine.data import FINE
 from medgen.launch.view import numbers
 from medgen.launch.view.certain import Certainty, FormatCertainty
 from medgen.launch.view.data import FLOORS, StoredRun, SystemEntry, ValueEntry, value_key
@@ -215,7 +216,7 @@ def _board_row(
     rank = found.standing.ranks.get(entry.name) if found.standing else None
     mean, low, high = head.get("mean"), head.get("ci_low"), head.get("ci_high")
     owed = any_row["expected"] - any_row["not_applicable"]
-    failed = any_row["expected"] - any_row["prediction_ok"]
+    failed = any_row["expected"] - sum(any_row[f"prediction_{status}"] for status in FINE)
     leaders = found.standing.leaders if found.standing else ()
     text = numbers.number(mean, places)
     remark = str(head.get("ci_note") or "") if mean is not None else ""

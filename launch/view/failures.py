@@ -8,6 +8,7 @@ from math import sqrt
 
 import numpy as np
 
+from medgen.engine.data import FINE
 from medgen.engine.results.statistics import binomial_interval
 from medgen.launch.report.escaping import shorten, visible
 from medgen.launch.view import numbers
@@ -87,7 +88,7 @@ def failures(data: StoredRun) -> list[Failure]:
             continue
         columns = (table[n].to_pylist() for n in ("position", "status", "reason"))
         for position, status, reason in zip(*columns, strict=True):
-            if status != "ok":
+            if status not in FINE:
                 found.append(Failure(entry, position, str(status), str(reason or "")))
     return found
 

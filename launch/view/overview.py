@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from medgen.engine.data import FINE
 from medgen.engine.results.columns import PREDICTION_STATUSES
 from medgen.engine.run.folder import Status
 from medgen.launch.hints import resume_words
@@ -156,7 +157,7 @@ def failed_of(data: StoredRun) -> Failed:
         owed += sum(r["expected"] for r in rows)
         counts[entry.name] = Counter()
         for row in rows:
-            bad = {s: row[f"prediction_{s}"] for s in PREDICTION_STATUSES if s != "ok"}
+            bad = {s: row[f"prediction_{s}"] for s in PREDICTION_STATUSES if s not in FINE}
             counts[entry.name].update({s: n for s, n in bad.items() if n})
     total = sum(sum(c.values()) for c in counts.values())
     worst = sorted(

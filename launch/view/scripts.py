@@ -72,6 +72,8 @@ def _owing(data: StoredRun, system: str) -> "np.ndarray[tuple[int, ...], np.dtyp
 
 
 def _status_code(status: str) -> int:
+    if status == "not_applicable":
+        return 255  # not asked
     return PREDICTION_STATUSES.index(status) if status in PREDICTION_STATUSES else 254
 
 

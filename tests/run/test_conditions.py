@@ -12,6 +12,7 @@ from run.sighted import WORDS, Choices, sample
 
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.benchmark.manifest import find_benchmark
 from medgen.engine.benchmark.source import Source
 from medgen.engine.conditions.kinds import CONDITIONS, find_condition
 from medgen.engine.conditions.models import shuffle_options
@@ -21,12 +22,15 @@ from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
 from medgen.engine.results.conditions import ConditionEffect, condition_effects
+from medgen.engine.results.gaps import prediction_statuses
+from medgen.engine.results.summary import summarize
 from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 from medgen.launch.report.conditions import condition_lines
+from medgen.launch.run.publish import failed_predictions, failed_share
 
 COUNT = 48
 
@@ -122,6 +126,66 @@ def test_items_that_a_condition_leaves_as_they_are_say_nothing_of_it(objects: Ob
     assert "no-image: no item of TextOnly is another under it, so none is compared" in said
     assert "no-context: no item of VQA is another under it, so none is compared" in said
     assert not any("no item of VQA" in line for line in said if line.startswith("no-image"))
+
+
+def test_what_a_condition_leaves_as_it_is_is_not_asked_again(
+    objects: Objects, tmp_path: Path
+) -> None:
+    """Half of the questions have no image: under no-image all of them were asked once more."""
+    calls, given = tmp_path / "calls", HalfBlind(COUNT)
+    work = plan_of(objects, "no-image", "no-context", calls=str(calls), source=given)
+    reader = go(objects, work)
+    asked = Counter(calls.read_text().split())
+    assert asked == {sample(n).id: 1 if n % 2 else 2 for n in range(COUNT)}
+    found = prediction_statuses(reader, "sighted@no-image", 0)
+    assert Counter(found.values()) == {"ok": 6, "not_applicable": 6}
+    assert failed_predictions(reader) == 0.0
+    assert not any(survey(reader).targets.values())
+
+
+def test_verdicts_of_what_was_not_asked_are_no_failures(objects: Objects) -> None:
+    work = plan_of(objects, "no-image", source=HalfBlind(12))
+    rule = Model(Spec("rule-judge", {"name": "rule", "protocol": "table-iv/1"}), SMALL)
+    systems = tuple(s for s in work.systems if not s.condition)
+    asked = Recipe(
+        name="judged",
+        systems=systems,
+        metrics={"choice_accuracy": Spec("choice_accuracy")},
+        judges={"rule": rule},
+        judged={"rule": ("*",)},
+        scoring=SMALL,
+        conditions=("no-image",),
+    )
+    manifest = find_benchmark(objects, work.benchmark).manifest
+    summary = summarize(go(objects, make_plan(asked, manifest)))
+    of_judge = [r for r in summary.to_pylist() if r["stage"] == "judge" and r["group"] == "all"]
+    assert any(row["status_skipped"] for row in of_judge)
+    assert failed_share(summary) == 0.0
+
+
+class Lonely(Choices):
+    """One of the questions is about the only image of its modality."""
+
+    def __iter__(self) -> Iterator[Sample]:
+        for number, one in enumerate(super().__iter__()):
+            yield replace(one, modality="Ultrasound") if not number else one
+
+
+def test_a_sample_that_nobody_lends_an_image_is_left_out_and_owed_by_nobody(
+    objects: Objects,
+) -> None:
+    """Its row was missing, so every start took it up again, and the run never was complete."""
+    reader = go(objects, plan_of(objects, "other-image", source=Lonely(COUNT)))
+    assert (correct(reader)["other-image"].n, correct(reader)["other-image"].left_out) == (47, 1)
+    rows = [p for s in range(4) for p in reader.predictions("sighted@other-image", s)]
+    (alone,) = [row for row in rows if row.status != "ok"]
+    assert (alone.status, alone.reason) == (
+        "not_applicable",
+        "no Ultrasound image of another source to borrow",
+    )
+    assert failed_predictions(reader) == 0.0
+    assert not any(survey(reader).targets.values())
+    assert any(line.endswith(", 1 left out") for line in condition_lines(condition_effects(reader)))
 
 
 def test_models_are_given_what_conditions_say(objects: Objects) -> None:
