@@ -68,6 +68,11 @@ def load(target: str) -> Any:
         raise ConfigError(f"target {target!r}: {err}") from err
     except AttributeError as err:
         raise ConfigError(f"target {target!r}: {module} has no {name!r}") from err
+    except SystemExit as err:
+        raise ConfigError(
+            f"target {target!r}: {module} ends Python when it is imported; what does so belongs "
+            'below `if __name__ == "__main__":`'
+        ) from err
 
 
 def find(name: str, family: Family | None = None) -> Component:

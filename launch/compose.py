@@ -73,7 +73,7 @@ def recipe(conf: RunConf) -> Recipe:
         thresholds={name: _set(asdict(t)) for name, t in conf.protocol.thresholds.items()},
         scoring=_resources(conf.scoring.resources),
         scorer=Spec(SCORER, _scorer_kwargs(conf.scoring)),
-        apart=frozenset(name for name, spec in metrics.items() if not _is_importable(spec)),
+        apart=frozenset(name for name, spec in metrics.items() if not _is_ours(spec)),
         nonce=conf.nonce,
         conditions=tuple(conf.conditions),
     )
@@ -265,17 +265,10 @@ def _metrics(conf: RunConf) -> dict[str, Spec]:
     return specs
 
 
-def _is_importable(metric: Spec) -> bool:
-    """Whether this process can import a metric's code; it is not made, for that takes seconds."""
+def _is_ours(metric: Spec) -> bool:
+    """Whether a metric is of the catalogue, with all it needs; another's may fail, and alone."""
     component = registry.find(metric.target)
-    if component.name in CATALOGUE:
-        return not absent(component.extra)
-    try:
-        component.load()
-    except Exception as err:  # noqa: BLE001 - code of anybody's, whose own worker says the same
-        log.info("metric %s is scored apart from the others: %s", metric.target, err)
-        return False
-    return True
+    return component.name in CATALOGUE and not absent(component.extra)
 
 
 def ensure_benchmark(objects: Objects, conf: BenchmarkConf) -> Manifest:

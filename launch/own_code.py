@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import os
 import sys
 import traceback
@@ -11,10 +12,12 @@ from typing import Any, get_type_hints
 
 from medgen.conf.loading import group_names
 from medgen.engine import registry
-from medgen.engine.errors import ConfigError
+from medgen.engine.errors import AdapterError, ConfigError
 from medgen.engine.modules import source_of
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Recipe
+from medgen.metrics.port import Output, TextMetric
+from medgen.metrics.selftest import check
 
 # What each kind is called with, beside itself (`engine.ports`, `metrics.port.Metric`).
 _METHODS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -57,6 +60,8 @@ def unknown_classes(recipe: Recipe) -> Iterator[str]:
 
     A run goes on without it: it costs its own rows, and another machine may have it.
 
+    A metric is also made, and computes its golden values when it has nothing to load for that.
+
     Raises:
         ConfigError: a class lacks a method, or one takes other arguments than it is given.
     """
@@ -77,6 +82,28 @@ def unknown_classes(recipe: Recipe) -> Iterator[str]:
             yield f"{who}: {spec.target} cannot be imported: {err}{where}"
             continue
         _check_class(kind, f"{who}: {spec.target}", made, spec.kwargs)
+        if kind == "metric" and inspect.isclass(made):
+            yield from _faults_of_metric(who, made, spec)
+
+
+def _faults_of_metric(who: str, made: type, spec: Spec) -> Iterator[str]:
+    """What only a metric itself tells: it cannot be made, or gives other values than it says."""
+    try:
+        _try_metric(who.partition(" ")[2].strip("'"), made, spec.kwargs)
+    except (Exception, SystemExit) as err:  # noqa: BLE001 - another's code; workers say it too
+        said = str(err) if isinstance(err, AdapterError) else f"{type(err).__name__}: {err}"
+        own = _place(err, spec.target.partition(":")[0]) or f" ({inspect.getsourcefile(made)})"
+        yield f"{who}: {spec.target}: {said}{'' if '.py:' in said else own}"
+
+
+def _try_metric(name: str, made: type, kwargs: Mapping[str, Any]) -> None:
+    metric = made(**kwargs)
+    if not all(isinstance(output, Output) for output in metric.outputs):
+        raise AdapterError("`outputs` are not all Output(name, …)")
+    json.dumps(metric.passport())
+    if getattr(made, "load", None) is TextMetric.load:  # nothing that takes time or a device
+        metric.load("cpu")
+        check(name, metric)
 
 
 def refuse_unknown(recipe: Recipe) -> None:

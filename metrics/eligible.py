@@ -2,8 +2,9 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 
 from medgen.engine.data import LARGEST_VALUE, Score, ScoreStatus
 from medgen.engine.guard import unforeseen
@@ -113,6 +114,9 @@ def _check(metric: Metric, score: Score) -> Score:
 
     What rounding alone put beyond an end of the range becomes that end.
     """
+    if not _are_numbers(score.values):
+        said = f"{score.values!r:.60}"
+        return Score(score.sample_id, "error", f"values are {said}, not numbers by name")
     outputs = {output.name: output for output in metric.outputs}
     if unknown := set(score.values) - set(outputs):
         return Score(score.sample_id, "error", f"values that are no outputs: {sorted(unknown)}")
@@ -125,6 +129,11 @@ def _check(metric: Metric, score: Score) -> Score:
         said = ", ".join(f"{n} {score.values[n]!r}" for n in sorted(far))
         return Score(score.sample_id, "error", f"{OUT_OF_RANGE}: {said}")
     return replace(score, values=kept)
+
+
+def _are_numbers(values: object) -> bool:
+    every = values.values() if isinstance(values, Mapping) else [None]
+    return all(isinstance(value, Real) for value in every)
 
 
 def _within(output: Output, value: float) -> float:

@@ -62,6 +62,23 @@ def test_the_page_runs_as_it_stands_from_any_folder(folder: Path, tmp_path: Path
         ("word: str =", "word: int =", "argument 'word' is 'normal', and should be int"),
         ("class Brevity:", "1 / 0\n\n\nclass Brevity:", "division by zero ({folder}/mine.py:46)"),
         ("from typing import Any", "import nowhere_to_be", "'nowhere_to_be' ({folder}/mine.py:4)"),
+        (
+            "class Brevity:",
+            "raise SystemExit(3)\n\n\nclass Brevity:",
+            "ends Python when it is",
+        ),
+        (
+            '{"words": 2.0}',
+            '{"words": 3.0}',
+            "words of golden pair 'report' is 2.0, not 3.0 within 1e-06. What it must be stands in "
+            "`golden` ({folder}/mine.py:39): either that is wrong, or the metric is",
+        ),
+        ('{"words": 2.0}', '{"word": 2.0}', "golden values that are no outputs: word ({folder}/"),
+        ("self.most = most", "self.most = most // 0", "by zero ({folder}/mine.py:34)"),
+        ("len(text.split())))}", "len(text.split(chr(0) * 0))))}", "empty separator [mine.py:37"),
+        ('return {"words": float(', 'return {"words": str(', "not numbers by name"),
+        ('"most": self.most}', '"most": self}', "Object of type Length is not JSON"),
+        ('(Output("words", high=None),)', '("words",)', "`outputs` are not all Output(name, …)"),
     ],
 )
 def test_plan_says_what_a_class_lacks(
@@ -73,6 +90,20 @@ def test_plan_says_what_a_class_lacks(
     store = str(tmp_path / "store")
     planned = medgen("plan", "--config", str(folder / "run.yaml"), "--store", store)
     assert said.format(folder=folder) in planned.stderr
+
+
+def test_a_metric_that_fails_costs_no_other_metric(folder: Path, tmp_path: Path) -> None:
+    """A wrong golden of a user's own took the values of all metrics, and blamed the libraries."""
+    text = (folder / "mine.py").read_text()
+    (folder / "mine.py").write_text(text.replace('{"words": 2.0}', '{"words": 3.0}'))
+    few = ("systems=[oracle]", "judges=[]", "allowed_failures=1.0", "benchmark.limit=16")
+    given = ("--config", str(folder / "run.yaml"), "--store", str(tmp_path / "store"))
+    done = medgen("run", *given, *few)
+    assert done.returncode == 3
+    assert "exact match" in done.stdout
+    assert "owed    length: not one value (missing 16)" in done.stdout
+    assert f"({folder}/mine.py:39)" in done.stderr
+    assert "pyproject.toml" not in done.stderr
 
 
 def test_plan_names_a_file_that_a_package_hides(folder: Path, tmp_path: Path) -> None:
