@@ -53,15 +53,29 @@ def _order_for(sample: Sample) -> Form | Literal["drawn"]:
 
 
 class UnifiedStyle(Settings, frozen=True, kw_only=True):
-    """How a unified model is asked. `images` is how many pictures one prompt may hold."""
+    """How a unified model is asked.
+
+    Attributes:
+        prompt: version of the orders that say what the answer is made of.
+        images: how many pictures one prompt may hold.
+        sampling: how replies are drawn.
+        modalities: what a request says may come back: "both" whatever is asked, or "asked", what
+            the sample's answer is made of, for servers that write or draw as they are told.
+    """
 
     prompt: str = "unified/1"
     images: Annotated[int, Meta(ge=1)] = 8
     sampling: Sampling = Sampling()
+    modalities: Literal["both", "asked"] = "both"
 
     def __post_init__(self) -> None:
         if self.prompt not in ORDERS:
             raise Unusable(f"no unified prompt {self.prompt!r}; there are {sorted(ORDERS)}")
+
+
+def modalities(sample: Sample, style: UnifiedStyle) -> list[str]:
+    """What may come back for a sample, as chat completions name it: `text`, `image` or both."""
+    return ["text", "image"] if style.modalities == "both" else sample.form.split("+")[::-1]
 
 
 @dataclass(frozen=True, slots=True)

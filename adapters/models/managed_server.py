@@ -143,7 +143,8 @@ class ManagedServer:
             "{python}": python,
             "{bin}": os.path.dirname(python),
             "{own}": str(_OWN),
-            "{model}": self._model,
+            # A folder is one of ours, wherever the server runs.
+            "{model}": os.path.abspath(self._model) if os.path.isdir(self._model) else self._model,
             "{revision}": self._revision,
         }
         # In one pass: what is filled in is not looked at again.

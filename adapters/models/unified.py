@@ -17,7 +17,13 @@ from medgen.adapters.http.links import resolve
 from medgen.adapters.images.content import content, servable, unusable
 from medgen.adapters.images.firewall import Firewall, FirewallPolicy
 from medgen.adapters.models.body import check_body, cures, draw_fields, most_completion
-from medgen.adapters.models.interleaved import Interleaved, UnifiedStyle, prediction, question
+from medgen.adapters.models.interleaved import (
+    Interleaved,
+    UnifiedStyle,
+    modalities,
+    prediction,
+    question,
+)
 from medgen.adapters.models.replies import (
     Completion,
     Draft,
@@ -126,18 +132,18 @@ class UnifiedChat:
     async def _ask(self, request: Request) -> Interleaved | Failure:
         try:
             asked = question(request, self._style)
-            call = self._call(asked)
+            call = self._call(asked, modalities(request.sample, self._style))
         except ImageError as err:
             return Failure("client", f"input: {unusable(err)}", attempts=0)
         reply = await self._client.post("chat/completions", call)
         return reply if isinstance(reply, Failure) else await self._read(reply)
 
-    def _call(self, asked: ChatRequest) -> Call:
+    def _call(self, asked: ChatRequest, wanted: list[str]) -> Call:
         drawn = asked.sampling
         body: dict[str, Any] = {
             "model": self._model,
             "messages": content(asked.messages),
-            "modalities": ["text", "image"],
+            "modalities": wanted,
             "max_tokens": drawn.max_tokens,
             **draw_fields(drawn, "openai"),
             "seed": drawn.seed,

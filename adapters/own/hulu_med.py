@@ -18,8 +18,7 @@ class HuluMed(shared.OneByOne):
         Raises:
             ValueError: a revision of a hub's model.
         """
-        if revision:
-            raise ValueError("hulumed loads a folder; fetch the commit into one and name that")
+        shared.refuse_revision(revision)
         tools = import_module("hulumed.mm_utils")
         loader = import_module("hulumed.model").load_pretrained_model
         name = tools.get_model_name_from_path(model)

@@ -9,8 +9,10 @@ The class is called with `model`, `revision` and what `--load` holds, and offers
     reply(questions) -> for each a list of texts and encoded pictures, in the model's order
 
 A question is a mapping of `system`, `instruction`, `images` (encoded, in order), `seed`,
-`max_tokens` and `temperature`. A batch that raises is asked again one by one, so that one
-question's trouble is its own; a device that failed ends the process, and with it the attempt.
+`max_tokens`, `temperature` and `modalities` (`text`, `image` or both: what may come back). A batch
+that raises is asked again one by one, so that one question's trouble is its own; a device that
+failed ends the process, and with it the attempt. A reply names the model as it was asked for: there
+is one, and its folder may have another name here.
 """
 
 from __future__ import annotations
@@ -153,6 +155,7 @@ def read_question(body: Mapping[str, Any]) -> Question:
         "seed": int(body.get("seed") or 0),
         "max_tokens": int(body.get("max_tokens") or 512),
         "temperature": float(body.get("temperature") or 0.0),
+        "modalities": [str(one) for one in body.get("modalities") or ("text",)],
     }
 
 
@@ -211,7 +214,8 @@ class Answering(http.server.BaseHTTPRequestHandler):
             self._send(404, _trouble("no such path, not loaded yet, or too large a body"))
             return
         try:
-            question = read_question(json.loads(self.rfile.read(length)))
+            body = json.loads(self.rfile.read(length))
+            question = read_question(body)
         except (ValueError, KeyError, TypeError, AttributeError) as err:
             self._send(400, _trouble(str(err) or type(err).__name__))
             return
@@ -219,7 +223,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
         if job.error:
             self._send(400, _trouble(job.error))
         else:
-            self._send(200, completion(self.model, job.parts))
+            self._send(200, completion(str(body.get("model") or self.model), job.parts))
 
     do_GET, do_POST = _tell, _complete
 

@@ -32,12 +32,9 @@ class RadFM(shared.OneByOne):
         """Load `pytorch_model.bin` of the folder `model` without running what a pickle may hold.
 
         Raises:
-            ValueError: a revision: the weights are files of a folder.
+            ValueError: a revision: its weights are files of a folder.
         """
-        if revision:
-            raise ValueError(
-                "the weights are a folder's files; none of a hub's revisions is loaded"
-            )
+        shared.refuse_revision(revision)
         torch, self._device = import_module("torch"), device
         kind = import_module("Model.RadFM.multimodality_model").MultiLLaMAForCausalLM
         self._tokenizer = self._with_marks(language)
