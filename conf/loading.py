@@ -285,6 +285,7 @@ def _with_halves(body: dict[str, Any], folder: Path | None) -> dict[str, Any]:
             have = list(whole.get(words) or ())
             whole[words] = have + [w for w in other.get(words) or () if w not in have]
         _take_end(whole, other)
+        whole["only"] = "; ".join(filter(None, (whole.get("only"), other.get("only"))))
     return whole
 
 

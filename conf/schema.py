@@ -50,6 +50,7 @@ class SystemConf:
     repeats: int = 1  # how often it is asked, each time with other seeds
     ends: str = ""  # the day from which its vendor answers no more: "2026-12-01"
     successor: str = ""  # what its vendor offers instead
+    only: str = ""  # what it does whatever it is asked, where that is less than `gives` says
     needs: list[str] = field(default_factory=list)  # for people: hardware, keys, licences
     notes: list[str] = field(default_factory=list)
 

@@ -95,7 +95,7 @@ def _say_presets(preset: str, cards: Mapping[str, Any], as_json: bool, markdown:
         if as_json:
             emit("preset", passes=verdict.passes, **asdict(verdict))
         else:
-            say("\n".join(words(verdict)))
+            say("\n".join(words(verdict, whole=preset != "all")))
     if not as_json and not markdown and len(verdicts) > 1:
         say(f"{sum(v.passes for v in verdicts)} of {len(verdicts)} presets pass")
     return 0 if all(v.passes for v in verdicts) or preset == "all" else 6

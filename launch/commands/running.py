@@ -206,7 +206,7 @@ def plan_command(
     from medgen.engine.run.survey import survey
     from medgen.engine.store.connect import connect
     from medgen.launch.compose import plan_of
-    from medgen.launch.run.offered import check_offered
+    from medgen.launch.run.offered import check_offered, narrow_models
     from medgen.launch.run.pinned import loose_models
     from medgen.launch.run.plan import check_cluster, foretell, plan_totals, show_tree
 
@@ -229,7 +229,8 @@ def plan_command(
             show_tree(objects, plan, todo)
     _say_changes(plan, todo)
     loose = [f"{model}: runs with --allow-unpinned only" for model in loose_models(plan, todo)]
-    for warning in [*check_offered(conf, plan, todo), *loose]:
+    narrow = narrow_models(conf, plan, todo)
+    for warning in [*check_offered(conf, plan, todo), *narrow, *loose]:
         say(f"warning: {warning}", err=True)
     check_cluster(plan, conf.cluster)
     return 0

@@ -1,4 +1,7 @@
-"""Hosted models end: a plan that needs one that its vendor has withdrawn is refused beforehand."""
+"""What models no longer do, or never did, said before anything is asked of them.
+
+Hosted models end: a plan that needs one that its vendor has withdrawn is refused beforehand.
+"""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -47,6 +50,14 @@ def check_offered(conf: RunConf, plan: Plan, todo: Todo, today: date | None = No
             "successor in their place, or import what they once answered with `replay`"
         )
     return [e.sentence(day) for e in found if (e.ends - day).days <= WARN_DAYS]
+
+
+def narrow_models(conf: RunConf, plan: Plan, todo: Todo) -> list[str]:
+    """Sentences about systems that do less than they are asked, and still have something to do."""
+    open_ = [node for node in plan.nodes.values() if todo.targets.get(node.key)]
+    needed = {who for node in open_ for who in _askers(node)}
+    named = {f"system {name!r}": entry.only for name, entry in conf.system.items()}
+    return [f"{who}: {only}" for who, only in named.items() if only and who in needed]
 
 
 def _askers(node: Node) -> Collection[str]:

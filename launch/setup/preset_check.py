@@ -48,6 +48,10 @@ class Verdict:
     gpu_hours: float | None = None
     usd: float | None = None
     pinned: bool = False
+    gives: list[str] = field(default_factory=list)  # that it can be asked; empty: everything
+    only: str = ""  # what it does whatever it is asked
+    needs: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # it cannot start, and why
     unknown: list[str] = field(default_factory=list)  # what nobody read
 
@@ -104,6 +108,8 @@ def check_preset(
         _look_at_size(verdict, facts, family, here)
         _look_at_pace(verdict, facts, family, usd_an_hour)
         verdict.problems += _old_libraries(family)
+    verdict.gives, verdict.only = list(body.get("gives") or ()), str(body.get("only") or "")
+    verdict.needs, verdict.notes = list(body.get("needs") or ()), list(body.get("notes") or ())
     verdict.problems += _arguments(group, name, body)
     verdict.problems += _end(body, today or datetime.now(UTC).date())
     return verdict

@@ -8,8 +8,8 @@ from medgen.launch.setup.config_json import Reading
 from medgen.launch.setup.preset_check import SAMPLES, Verdict
 
 
-def words(verdict: Verdict) -> Iterator[str]:
-    """One preset in a few lines."""
+def words(verdict: Verdict, whole: bool = True) -> Iterator[str]:
+    """One preset in a few lines; `whole` adds what it needs and what was written beside it."""
     state = "passes" if verdict.passes else "cannot start"
     yield f"{verdict.group} {verdict.name}: {state}; {verdict.model}, family {verdict.family}"
     for problem in verdict.problems:
@@ -21,6 +21,13 @@ def words(verdict: Verdict) -> Iterator[str]:
         yield f"  here    {verdict.here}"
     if verdict.hours is not None:
         yield f"  takes   {_time(verdict)}"
+    if verdict.gives:
+        yield f"  asked   {', '.join(verdict.gives)}"
+    if verdict.only:
+        yield f"  only    {verdict.only}"
+    if whole:
+        yield from (f"  needs   {need}" for need in verdict.needs)
+        yield from (f"  note    {note}" for note in verdict.notes)
     if verdict.unknown:
         yield f"  unread  {'; '.join(verdict.unknown)}"
     if verdict.architecture and not verdict.pinned:

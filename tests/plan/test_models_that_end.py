@@ -1,5 +1,6 @@
 """A hosted model that its vendor withdraws is refused by the plan, with its successor's name."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,26 @@ from hypothesis import strategies as st
 
 from medgen.adapters.models.settings import need_revision
 from medgen.conf.loading import group_names, load
+from medgen.conf.schema import RunConf
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.errors import ConfigError, PlanError
+from medgen.engine.plan.plan import Plan
 from medgen.engine.run.reader import RunReader
-from medgen.engine.run.survey import survey
+from medgen.engine.run.survey import Todo, survey
 from medgen.engine.settings import Unusable
 from medgen.engine.store.connect import connect
 from medgen.launch.compose import plan_of
-from medgen.launch.run.offered import WARN_DAYS, check_offered
+from medgen.launch.run.offered import WARN_DAYS, check_offered, narrow_models
 
 LAST = date(2026, 12, 1)
 
 
 def check(tmp_path: Path, today: date, systems: list[Any], **more: Any) -> list[str]:
     """What a plan of the configuration says on a day."""
+    return check_offered(*planned(tmp_path, systems, **more), today)
+
+
+def planned(tmp_path: Path, systems: list[Any], **more: Any) -> tuple[RunConf, Plan, Todo]:
     store = str(tmp_path / "store")
     import_benchmark(Lines(4), connect(store), ImportOptions("fake", 4))
     body = {"name": "e", "store": store, "benchmark": {"name": "fake"}, "systems": systems, **more}
@@ -35,7 +42,7 @@ def check(tmp_path: Path, today: date, systems: list[Any], **more: Any) -> list[
     conf = load(str(tmp_path / "run.yaml"))
     objects = connect(store)
     plan = plan_of(conf, objects)
-    return check_offered(conf, plan, survey(RunReader(objects, plan)), today)
+    return conf, plan, survey(RunReader(objects, plan))
 
 
 @pytest.mark.parametrize("name", ["gemini-25-pro", "gemini-25-pro+seedream-4"])
@@ -56,6 +63,17 @@ def test_a_pairing_ends_with_the_half_that_ends_first(tmp_path: Path) -> None:
         check(tmp_path, date(2026, 9, 1), ["gpt-4o+dall-e-3"])
     with pytest.raises(PlanError, match=r"2027-01-14.*gpt-6-luna"):
         check(tmp_path, date(2027, 1, 14), ["gpt-4o+qwen-image-edit"])
+
+
+@pytest.mark.parametrize("name", ["maira-2", "maira-2+seedream-4"])
+def test_a_model_that_does_less_than_it_is_asked_is_told_of(tmp_path: Path, name: str) -> None:
+    (said,) = narrow_models(*planned(tmp_path, [name, "qwen3-vl-8b"]))
+    assert said.startswith(f"system '{name}': writes the findings of a chest X-ray, whatever")
+
+
+def test_nobody_is_told_of_a_model_that_has_nothing_left_to_do(tmp_path: Path) -> None:
+    conf, plan, todo = planned(tmp_path, ["maira-2"])
+    assert narrow_models(conf, plan, replace(todo, targets={})) == []
 
 
 def test_what_has_no_end_is_never_refused(tmp_path: Path) -> None:
