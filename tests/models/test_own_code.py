@@ -3,14 +3,14 @@
 import base64
 import io
 import subprocess
-import sys
 import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from models.authors_code import stand_in
 from models.conftest import picture
 from models.toy_own_code import Mute
 from PIL import Image as Pillow
@@ -206,16 +206,6 @@ class Given(dict[str, Any]):
 
 
 SPY = Spy()
-
-
-def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **content: Any) -> None:
-    for depth in range(1, name.count(".") + 1):
-        parent = ".".join(name.split(".")[:depth])
-        if parent not in sys.modules:
-            monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
-    module = ModuleType(name)
-    module.__dict__.update(content)
-    monkeypatch.setitem(sys.modules, name, module)
 
 
 @pytest.fixture

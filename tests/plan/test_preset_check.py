@@ -234,5 +234,8 @@ def test_the_command_says_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
         doctor_command, ["--preset", "gemini-25-flash-image"], standalone_mode=False
     )
     assert told.return_value == 6
+    told = CliRunner().invoke(doctor_command, ["--preset", "maira-2"], standalone_mode=False)
+    assert "\n  asked   text\n  only    writes the findings" in told.output
+    assert "\n  note    licence MSRLA" in told.output
     told = CliRunner().invoke(doctor_command, ["--preset", "nobody"], standalone_mode=False)
     assert "no system or judge named 'nobody'" in str(told.exception)

@@ -1,0 +1,324 @@
+"""Stand-ins of authors' code: what our classes import of it, with the signatures that were read.
+
+A name that the authors' function does not take is a TypeError here as it is there.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image as Pillow
+from safetensors.torch import load_file, save_file
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **content: Any) -> None:
+    """A module of that name for the length of a test, with packages above it."""
+    for depth in range(1, name.count(".") + 1):
+        parent = ".".join(name.split(".")[:depth])
+        if parent not in sys.modules:
+            monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
+    module = ModuleType(name)
+    module.__dict__.update(content)
+    monkeypatch.setitem(sys.modules, name, module)
+
+
+class JsonConfig(SimpleNamespace):
+    @classmethod
+    def from_json_file(cls, file: str) -> "JsonConfig":
+        return cls(**json.loads(Path(file).read_text(encoding="utf-8")))
+
+
+class Part(torch.nn.Module):
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.weight = torch.nn.Linear(2, 2, bias=False)
+        self.vision_model = SimpleNamespace(embeddings=self)
+        self.linear = False
+
+    def convert_conv2d_to_linear(self, config: Any, meta: bool = False) -> None:
+        assert config is self.config
+        self.linear = meta
+
+
+class BagelConfig(SimpleNamespace):
+    def __init__(
+        self,
+        visual_gen: bool = True,
+        visual_und: bool = True,
+        llm_config: Any = None,
+        vit_config: Any = None,
+        vae_config: Any = None,
+        latent_patch_size: int = 2,
+        max_latent_size: int = 32,
+        vit_max_num_patch_per_side: int = 70,
+        connector_act: str = "gelu_pytorch_tanh",
+    ) -> None:
+        super().__init__(words=llm_config, sight=vit_config, vae=vae_config, most=max_latent_size)
+
+
+class Bagel(torch.nn.Module):
+    def __init__(self, language_model: Part, vit_model: Part, config: BagelConfig) -> None:
+        super().__init__()
+        self.language_model, self.vit_model, self.config = language_model, vit_model, config
+
+
+class UniMedVLs(Bagel):
+    def __init__(self, language_model: Part, vit_model: Part, config: Any, vae_model: Any) -> None:
+        super().__init__(language_model, vit_model, config)
+        self.pixels = (vae_model,)  # no part of its weights
+
+
+class Transform:
+    def __init__(self, max_image_size: int, min_image_size: int, image_stride: int) -> None:
+        self.sides = (max_image_size, min_image_size, image_stride)
+
+
+class Inferencer:
+    """Answers with what it was asked, and draws in the size of what it was given."""
+
+    def __init__(
+        self,
+        model: Bagel,
+        vae_model: Any,
+        tokenizer: Any,
+        vae_transform: Transform,
+        vit_transform: Transform,
+        new_token_ids: Mapping[str, int],
+    ) -> None:
+        self.model, self.vae_model, self.tokenizer = model, vae_model, tokenizer
+        self.sides = (vae_transform.sides, vit_transform.sides)
+        self.asked: list[list[str]] = []
+        self.how: dict[str, Any] = {}
+
+    def interleave_inference(
+        self,
+        input_lists: Sequence[str | Pillow.Image],
+        think: bool = False,
+        understanding_output: bool = False,
+        max_think_token_n: int = 1000,
+        do_sample: bool = False,
+        text_temperature: float = 0.3,
+        cfg_text_scale: float = 3.0,
+        cfg_img_scale: float = 1.5,
+        cfg_interval: Sequence[float] = (0.4, 1.0),
+        timestep_shift: float = 3.0,
+        num_timesteps: int = 50,
+        cfg_renorm_min: float = 0.0,
+        cfg_renorm_type: str = "global",
+        image_shapes: tuple[int, int] = (1024, 1024),
+    ) -> list[str | Pillow.Image]:
+        words = [term for term in input_lists if isinstance(term, str)]
+        shown = [term for term in input_lists if isinstance(term, Pillow.Image)]
+        assert len(words) + len(shown) == len(input_lists)
+        self.asked.append(words)
+        self.how = {"tokens": max_think_token_n, "draws": do_sample, "heat": text_temperature}
+        if understanding_output:
+            return [f"{len(shown)} pictures, {words[0]}"]
+        self.how = {"image": cfg_img_scale, "kind": cfg_renorm_type, "from": cfg_interval[0]}
+        noise = torch.randint(0, 255, (1,)).item()
+        return [Pillow.new("RGB", image_shapes[::-1], (int(noise),) * 3)]
+
+    def _calculate_target_size_with_aspect_ratio(self, width: int, height: int) -> tuple[int, int]:
+        return height // 16 * 16, width // 16 * 16
+
+
+def bagel(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str, kind: type[Bagel]) -> None:
+    """What `bagel.py` imports, and a folder of tiny weights that the real accelerate loads."""
+    parts = {"Qwen2ForCausalLM": Part, "SiglipVisionModel": Part, "BagelConfig": BagelConfig}
+    configs = {"Qwen2Config": JsonConfig, "SiglipVisionConfig": JsonConfig}
+    stand_in(monkeypatch, code, **parts, **configs, Bagel=kind)
+
+    def load_ae(local_path: str) -> tuple[Any, Any]:
+        made = torch.nn.Linear(2, 2, bias=False)
+        made.load_state_dict(load_file(local_path))
+        return made, SimpleNamespace(downsample=8)
+
+    stand_in(monkeypatch, "modeling.autoencoder", load_ae=load_ae)
+    tokens = SimpleNamespace(from_pretrained=lambda place: f"tokens of {Path(place).name}")
+    stand_in(monkeypatch, "modeling.qwen2", Qwen2Tokenizer=tokens)
+    marks = {"eos_token_id": 3}
+    stand_in(monkeypatch, "data.data_utils", add_special_tokens=lambda one: (one, marks, 0))
+    stand_in(monkeypatch, "data.transforms", ImageTransform=Transform)
+    stand_in(monkeypatch, "inferencer", InterleaveInferencer=Inferencer)
+    for name in ("llm", "vit"):
+        (folder / f"{name}_config.json").write_text('{"num_hidden_layers": 27}')
+    ones = torch.ones(2, 2)
+    save_file({"weight": ones * 3}, folder / "ae.safetensors")
+    weights = {"language_model.weight.weight": ones, "vit_model.weight.weight": ones * 2}
+    save_file(weights, folder / "ema.safetensors")
+
+
+class MingUniVisionInfer:
+    """Draws when it is told to, and in the second round of an edit."""
+
+    def __init__(self, model_name_or_path: str, dtype: str = "bf16") -> None:
+        self.loaded = (model_name_or_path, dtype)
+        self.said: list[str] = []
+        self.rounds: list[str] = []
+        self.mute = False
+
+    def generate(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        max_new_tokens: int = 512,
+        output_image_prefix: str = "output",
+        for_edit: bool = False,
+    ) -> str:
+        (turn,) = messages
+        assert turn["role"] == "HUMAN"
+        shown = [part["image"] for part in turn["content"] if part["type"] == "image"]
+        assert all(Path(path).is_file() for path in shown)
+        words = turn["content"][-1]["text"]
+        self.rounds.append(words)
+        self.said.append(f"{len(shown)}{'e' if for_edit else ''}: {words}")
+        drawn = words.startswith("Please generate") or (for_edit and len(self.rounds) == 2)
+        if drawn and not self.mute:
+            Pillow.new("RGB", (8, 8), (max_new_tokens % 255,) * 3).save(
+                f"{output_image_prefix}.png"
+            )
+        return f"answer to {words}"
+
+    def reset_inner_state(self) -> None:
+        self.rounds = []
+
+
+class Tokens:
+    """Words as numbers by their length."""
+
+    def __len__(self) -> int:
+        return 100
+
+    def __call__(self, text: str | list[str]) -> dict[str, Any]:
+        if isinstance(text, list):
+            return {"input_ids": [self(one)["input_ids"] for one in text]}
+        return {"input_ids": [len(word) for word in text.split()]}
+
+    def batch_decode(self, rows: torch.Tensor, skip_special_tokens: bool = False) -> list[str]:
+        assert skip_special_tokens
+        return [f" said {row.tolist()} " for row in rows]
+
+
+class UniversalPrompting:
+    def __init__(self, text_tokenizer: Tokens, max_text_len: int = 8000) -> None:
+        self.text_tokenizer, self.max_text_len = text_tokenizer, max_text_len + 1
+        names = ("pad", "soi", "eoi", "sot", "eot", "mmu", "t2i")
+        self.sptids_dict = {f"<|{name}|>": torch.tensor([90 + i]) for i, name in enumerate(names)}
+        self.drawn: list[str] = []
+
+    def __call__(self, given: tuple[list[str], torch.Tensor], task: str) -> tuple[Any, Any]:
+        assert task == "t2i_gen"
+        words, pictures = given
+        self.drawn += words
+        rows = []
+        for ids, codes in zip(self.text_tokenizer(words)["input_ids"], pictures, strict=True):
+            text = [90] * (self.max_text_len - len(ids)) + ids[: self.max_text_len]
+            rows.append(torch.tensor([*text, 91, *codes.tolist(), 92]))
+        return torch.stack(rows), None
+
+
+class Showo:
+    config = SimpleNamespace(mask_token_id=8291)
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Any] = {}
+
+    @classmethod
+    def from_pretrained(cls, name: str, revision: str | None = None) -> "Showo":
+        made = cls()
+        made.seen = {"name": name, "revision": revision}
+        return made
+
+    def to(self, device: str) -> "Showo":
+        return self
+
+    def eval(self) -> "Showo":
+        return self
+
+    def mmu_generate(
+        self,
+        idx: torch.Tensor | None = None,
+        input_embeddings: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        max_new_tokens: int = 100,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        eot_token: torch.Tensor | None = None,
+    ) -> list[torch.Tensor]:
+        assert idx is not None
+        assert attention_mask is not None
+        assert attention_mask.shape == (1, 1, idx.shape[1], idx.shape[1])
+        self.seen |= {"idx": idx, "top_k": top_k, "heat": temperature, "most": max_new_tokens}
+        return [torch.tensor(7), torch.tensor(8)]
+
+    def t2i_generate(
+        self,
+        input_ids: torch.Tensor,
+        uncond_input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        temperature: float = 1.0,
+        timesteps: int = 18,
+        guidance_scale: float = 0,
+        noise_schedule: Any = None,
+        generator: Any = None,
+        uni_prompting: Any = None,
+        config: Any = None,
+        **further: Any,
+    ) -> torch.Tensor:
+        assert attention_mask.shape[0] == 2
+        assert input_ids.shape == uncond_input_ids.shape
+        assert (input_ids[:, -17:-1] == 8291).all(), "nothing of the picture is known"
+        self.seen |= {"steps": timesteps, "guidance": guidance_scale, "schedule": noise_schedule}
+        count = int(config.model.showo.num_vq_tokens)
+        return torch.randint(0, 9000, (1, count))
+
+
+class MAGVITv2(Showo):
+    def get_code(self, pixels: torch.Tensor) -> torch.Tensor:
+        assert pixels.shape == (1, 3, 64, 64)
+        return torch.arange(16)[None]
+
+    def decode_code(self, codes: torch.Tensor) -> torch.Tensor:
+        assert 0 <= int(codes.min()) <= int(codes.max()) < 8192
+        return (codes.reshape(1, 1, 4, 4) / 4096.0 - 1.0).expand(1, 3, 4, 4)
+
+
+_SHOW_O = """
+model:
+  vq_model: {vq_model_name: "showlab/magvitv2"}
+  showo: {llm_model_path: microsoft/phi-1_5, codebook_size: 8192, num_vq_tokens: 16}
+dataset: {params: {resolution: 64}, preprocessing: {max_seq_length: 8}}
+"""
+
+
+def show_o(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
+    """What `show_o.py` imports; the path of a configuration as its authors' are."""
+
+    def square(sequence: torch.Tensor, **marks: Any) -> torch.Tensor:
+        assert set(marks) <= {"eoi_id", "pad_id", "soi_id", "rm_pad_in_image"}
+        side = sequence.shape[1]
+        return torch.zeros(len(sequence), 1, side, side)
+
+    def image_transform(image: Pillow.Image, resolution: int = 256) -> torch.Tensor:
+        return torch.zeros(3, resolution, resolution)
+
+    stand_in(
+        monkeypatch,
+        "training.prompting_utils",
+        UniversalPrompting=UniversalPrompting,
+        create_attention_mask_for_mmu=square,
+        create_attention_mask_predict_next=square,
+    )
+    stand_in(monkeypatch, "training.utils", image_transform=image_transform)
+    schedule = {"get_mask_chedule": lambda method: f"{method} schedule"}
+    stand_in(monkeypatch, "models", Showo=Showo, MAGVITv2=MAGVITv2, **schedule)
+    tokens = SimpleNamespace(from_pretrained=lambda name, padding_side: Tokens())
+    stand_in(monkeypatch, "transformers", AutoTokenizer=tokens)
+    file = folder / "showo.yaml"
+    file.write_text(_SHOW_O)
+    return str(file)
