@@ -132,8 +132,9 @@ def test_every_tiny_pipeline_has_a_preset_that_says_what_it_is() -> None:
 def test_a_missing_class_of_the_authors_is_named() -> None:
     from medgen.engine.errors import ConfigError
 
-    with pytest.raises(ConfigError, match="show_o_replier"):
-        Spec(MODELS["show-o"].target, MODELS["show-o"].kwargs).build()
+    kwargs = {"target": "own_replier:Own", "model": "own/model", "load": {"revision": "main"}}
+    with pytest.raises(ConfigError, match="own_replier"):
+        Spec("unified-in-process", kwargs).build()
 
 
 def test_a_missing_environment_is_named() -> None:

@@ -1,0 +1,115 @@
+"""Show-o, as `inference_mmu.py` and `inference_t2i.py` of github.com/showlab/Show-o ask it.
+
+Of a picture it changes what lies inside a mask, and no benchmark of ours gives one: an edit is
+drawn from the words alone. An order longer than 128 tokens is cut there, by its own code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from medgen.adapters.own import shared
+
+_GUIDANCE, _STEPS = 5.0, 50  # of the authors' command for 512 x 512
+
+
+class ShowO(shared.Unified):
+    """Words about one picture, and pictures from words; run in the authors' repository."""
+
+    def __init__(
+        self,
+        model: str,
+        revision: str = "",
+        config: str = "configs/showo_demo_512x512.yaml",
+        device: str = "cuda",
+    ) -> None:
+        """Load model, picture tokens and prompts as the file `config` has them."""
+        self._config = import_module("omegaconf").OmegaConf.load(config)
+        sizes, self._device = self._config.model.showo, device
+        self._prompts = import_module("training.prompting_utils")
+        self._code = import_module("models")
+        tokenizer = import_module("transformers").AutoTokenizer.from_pretrained(
+            sizes.llm_model_path, padding_side="left"
+        )
+        self._ask = self._prompts.UniversalPrompting(
+            tokenizer, max_text_len=self._config.dataset.preprocessing.max_seq_length
+        )
+        self._tokens, self._codes = sizes.num_vq_tokens, sizes.codebook_size
+        with shared.plain_weights():
+            pixels = self._code.MAGVITv2.from_pretrained(self._config.model.vq_model.vq_model_name)
+            loaded = self._code.Showo.from_pretrained(model, revision=revision or None)
+        self._pixels, self._model = pixels.to(device).eval(), loaded.to(device).eval()
+
+    def write(self, question: Mapping[str, Any]) -> str:
+        """Words about a picture.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if not question["images"]:
+            raise ValueError("it answers about a picture, and there is none")
+        whole, marks = self._prompt(question), self._ask.sptids_dict
+        heat = question["temperature"]
+        said = self._model.mmu_generate(
+            whole,
+            attention_mask=self._prompts.create_attention_mask_for_mmu(
+                whole, eoi_id=int(marks["<|eoi|>"])
+            ),
+            max_new_tokens=question["max_tokens"],
+            eot_token=marks["<|eot|>"],
+            **({"temperature": heat} if heat > 0 else {"top_k": 1}),
+        )
+        rows = import_module("torch").stack([token.cpu() for token in said]).reshape(1, -1)
+        ids = self._ask.text_tokenizer
+        return str(ids.batch_decode(rows, skip_special_tokens=True)[0]).strip()
+
+    def _prompt(self, question: Mapping[str, Any]) -> Any:
+        """The picture between its marks, then the words: 1 x tokens."""
+        torch, marks = import_module("torch"), self._ask.sptids_dict
+        words = f"USER: \n{shared.words(question)} ASSISTANT:"
+        asked = torch.tensor([self._ask.text_tokenizer(words)["input_ids"]])
+        start = [marks[name].reshape(1, 1) for name in ("<|mmu|>", "<|soi|>")]
+        end = [marks[name].reshape(1, 1) for name in ("<|eoi|>", "<|sot|>")]
+        whole = torch.cat([*start, self._seen(question).cpu(), *end, asked], dim=1)
+        return whole.to(self._device, dtype=torch.long)
+
+    def draw(self, question: Mapping[str, Any]) -> bytes:
+        """A picture from words alone."""
+        torch, marks = import_module("torch"), self._ask.sptids_dict
+        empty = self._model.config.mask_token_id
+        blank = torch.full((1, self._tokens), empty, dtype=torch.long, device=self._device)
+        asked, _ = self._ask(([shared.told(question)], blank), "t2i_gen")
+        without, _ = self._ask(([""], blank), "t2i_gen")
+        mask = self._prompts.create_attention_mask_predict_next(
+            torch.cat([asked, without]),
+            **{f"{name}_id": int(marks[f"<|{name}|>"]) for name in ("pad", "soi", "eoi")},
+            rm_pad_in_image=True,
+        )
+        with torch.no_grad():
+            made = self._model.t2i_generate(
+                input_ids=asked,
+                uncond_input_ids=without,
+                attention_mask=mask,
+                guidance_scale=_GUIDANCE,
+                timesteps=_STEPS,
+                noise_schedule=self._code.get_mask_chedule("cosine"),
+                seq_len=self._tokens,
+                uni_prompting=self._ask,
+                config=self._config,
+            )
+            pixels = self._pixels.decode_code(made.clamp(0, self._codes - 1))[0]
+        grid = ((pixels.float() + 1) / 2).clamp(0, 1) * 255
+        array = grid.permute(1, 2, 0).cpu().numpy().astype("uint8")
+        return shared.encoded(import_module("PIL.Image").fromarray(array))
+
+    def _seen(self, question: Mapping[str, Any]) -> Any:
+        """The picture as tokens, behind those of words: 1 x tokens."""
+        torch = import_module("torch")
+        (picture,) = shared.pictures(question)
+        side = self._config.dataset.params.resolution
+        sized = import_module("training.utils").image_transform(picture, resolution=side)
+        with torch.no_grad():
+            codes = self._pixels.get_code(sized[None].to(self._device))
+        return codes + len(self._ask.text_tokenizer)

@@ -1,0 +1,234 @@
+"""Classes around authors' code that write and draw, tried against stand-ins of that code."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from models import authors_code
+from models.conftest import picture
+from models.loopback import Answer, Asked, serve
+from models.test_own_code import QUICK
+from PIL import Image as Pillow
+
+from medgen.adapters.models.managed_server import ManagedServer
+from medgen.adapters.models.unified import UnifiedChat
+from medgen.adapters.own import own_server, shared
+from medgen.conf.loading import group_names, member
+from medgen.engine.data import Asks, Image, Request, Sample
+
+BOTH = {
+    "system": "you read",
+    "instruction": "Context: old\n\nInstruction: draw an effusion\n\nReturn both.",
+    "images": [picture(1, (40, 72))],
+    "seed": 5,
+    "max_tokens": 64,
+    "temperature": 0.0,
+    "modalities": ["text", "image"],
+}
+DRAWN = BOTH | {"images": [], "modalities": ["image"]}
+WRITTEN = BOTH | {"modalities": ["text"]}
+
+
+def size_of(data: str | bytes) -> tuple[int, int]:
+    assert isinstance(data, bytes)
+    return Pillow.open(io.BytesIO(data)).size
+
+
+@pytest.mark.parametrize(
+    ("asks", "style", "wanted"),
+    [
+        ("text", {"modalities": "asked"}, ["text"]),
+        ("image", {"modalities": "asked"}, ["image"]),
+        ("image+text", {"modalities": "asked"}, ["text", "image"]),
+        ("text", {}, ["text", "image"]),
+    ],
+)
+def test_a_server_is_told_what_the_answer_is_made_of(
+    asks: Asks, style: dict[str, str], wanted: list[str]
+) -> None:
+    bodies: list[Any] = []
+
+    def answer(asked: Asked) -> Answer:
+        bodies.append(asked.json())
+        return Answer(own_server.completion("m", ["words"]))
+
+    with serve(answer) as server:
+        endpoint = {"base_url": f"{server.url}/v1", **QUICK}
+        chat = UnifiedChat("m", endpoint=endpoint, style=style)
+        chat.predict([Request(Sample("s", asks, "t", "CT", "draw"))])
+        chat.close()
+    assert bodies[0]["modalities"] == wanted
+    assert own_server.read_question(bodies[0])["modalities"] == wanted
+
+
+def test_an_order_is_taken_out_of_what_stands_around_it() -> None:
+    assert shared.told(BOTH) == "draw an effusion"
+    assert shared.told({"instruction": "Instruction: one\n\ntwo\n\nReturn it."}) == "one\n\ntwo"
+    assert shared.told({"instruction": "Image 1:\nInstruction: one"}) == "one"
+    assert shared.told({"instruction": "what is it?"}) == "what is it?"
+
+
+def test_authors_code_reads_tensors_alone_from_pickles(tmp_path: Path) -> None:
+    class Harm:
+        def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+            return (Path.touch, (tmp_path / "done",))
+
+    torch.save({"a": torch.ones(1), "b": Harm()}, tmp_path / "bad.bin")
+    torch.save({"a": torch.ones(1)}, tmp_path / "good.bin")
+    whole = torch.load
+    with shared.plain_weights():
+        assert torch.load(tmp_path / "good.bin", weights_only=False)["a"] == 1
+        with pytest.raises(Exception, match=r"[Ww]eights_only|Unsupported"):
+            torch.load(tmp_path / "bad.bin", weights_only=False)
+    assert torch.load is whole
+    assert not (tmp_path / "done").exists()
+
+
+@pytest.mark.parametrize("name", ["Bagel", "UniMedVL"])
+def test_bagel_and_unimedvl_load_and_ask_as_their_authors_scripts_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    from medgen.adapters.own import bagel
+
+    kind = getattr(bagel, name)
+    medical = name == "UniMedVL"
+    stands = authors_code.UniMedVLs if medical else authors_code.Bagel
+    authors_code.bagel(monkeypatch, tmp_path, kind.code, stands)
+    with pytest.raises(ValueError, match="loads a folder"):
+        kind("somebody/model", revision="c0ffee")
+    model = kind(str(tmp_path), device="cpu")
+    spy: authors_code.Inferencer = model._ask
+    assert spy.sides == (
+        ((1024, 32, 16), (980, 387, 14)) if medical else ((1024, 512, 16), (980, 224, 14))
+    )
+    config = spy.model.config
+    assert (config.words.qk_norm, config.words.layer_module) == (True, "Qwen2MoTDecoderLayer")
+    assert (config.sight.num_hidden_layers, config.most) == (26, 64)
+    (weight,) = spy.model.vit_model.parameters()
+    loaded = (weight, spy.vae_model.weight)
+    assert [(one.dtype, float(one.detach().sum())) for one in loaded] == [
+        (torch.bfloat16, 8.0),
+        (torch.bfloat16, 12.0),
+    ]
+    assert spy.model.vit_model.linear is True
+
+    (parts,) = model.reply([BOTH])
+    assert parts[0].startswith("1 pictures, you read\n\nContext: old")
+    assert spy.asked[1][0] == "draw an effusion"
+    if medical:  # what it says of the order joins the order, and the size is the picture's
+        assert spy.asked[2] == ["draw an effusion\n\n1 pictures, draw an effusion"]
+        assert size_of(parts[1]) == (32, 64)
+    assert spy.how == {"image": 2.0, "kind": "text_channel", "from": 0.0}
+    (alone,) = model.reply([DRAWN])
+    assert (spy.how["kind"], size_of(alone[0])) == ("global", (1024, 1024))
+    assert model.reply([DRAWN | {"seed": 6}]) != [alone]
+    assert model.reply([DRAWN]) == [alone], "a question has its own seed"
+    model.reply([WRITTEN | {"temperature": 0.5, "images": []}])
+    assert spy.how == {"tokens": 64, "draws": True, "heat": 0.5}
+
+
+def test_ming_univision_talks_in_the_rounds_of_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    from medgen.adapters.own.ming_univision import MingUniVision
+
+    place = "mingunivision.mingunivisioninfer"
+    kind = authors_code.MingUniVisionInfer
+    authors_code.stand_in(monkeypatch, place, MingUniVisionInfer=kind)
+    with pytest.raises(ValueError, match="loads a folder"):
+        MingUniVision("somebody/model", revision="c0ffee")
+    model = MingUniVision("weights", dtype="int8")
+    spy = model._ask
+    assert spy.loaded == ("weights", "int8")
+    (parts,) = model.reply([BOTH])
+    assert parts[0].startswith("answer to you read")
+    assert size_of(parts[1]) == (8, 8)
+    assert spy.said[1:] == [
+        "1e: Given the edit instruction: draw an effusion, please identify the editing region",
+        "0e: draw an effusion",
+    ]
+    (alone,) = model.reply([DRAWN])
+    assert size_of(alone[0]) == (8, 8)
+    assert spy.said[-1].startswith("0: Please generate the corresponding image")
+    assert spy.rounds == [], "what was said is forgotten after every question"
+    spy.mute = True
+    with pytest.raises(ValueError, match="gave no picture"):
+        model.reply([DRAWN])
+    assert spy.rounds == []
+
+
+def test_show_o_writes_about_a_picture_and_draws_from_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from medgen.adapters.own.show_o import ShowO
+
+    config = authors_code.show_o(monkeypatch, tmp_path)
+    model = ShowO("showlab/show-o-512x512", "c0ffee", config=config, device="cpu")
+    seen = model._model.seen
+    assert (seen["name"], seen["revision"]) == ("showlab/show-o-512x512", "c0ffee")
+    (parts,) = model.reply([BOTH])
+    assert parts[0] == "said [7, 8]"
+    row = seen["idx"][0].tolist()
+    # mmu, soi, sixteen codes behind a hundred words, eoi, sot; then USER: … ASSISTANT:
+    assert row[:2] == [95, 91]
+    assert row[2:18] == list(range(100, 116))
+    assert row[18:20] == [92, 93]
+    assert (row[20], row[-1]) == (len("USER:"), len("ASSISTANT:"))
+    assert (seen["top_k"], seen["heat"], seen["most"]) == (1, 1.0, 64)
+    assert (seen["steps"], seen["guidance"], seen["schedule"]) == (50, 5.0, "cosine schedule")
+    assert size_of(parts[1]) == (4, 4)
+    assert model._ask.drawn == ["draw an effusion", ""]
+    model.reply([WRITTEN | {"temperature": 0.7}])
+    assert (seen["top_k"], seen["heat"]) == (None, 0.7)
+    with pytest.raises(ValueError, match="about a picture, and there is none"):
+        model.reply([WRITTEN | {"images": []}])
+    assert model.reply([DRAWN]) == model.reply([DRAWN])
+
+
+def test_every_preset_of_own_code_names_a_class_that_gives_what_is_asked_of_it() -> None:
+    """One that is spoken to as unified must offer `reply`, any other `answer`."""
+    from importlib import import_module
+
+    found = 0
+    for name in group_names("system"):
+        answer = member("system", name).get("answer")
+        kwargs = answer.get("kwargs", {}) if isinstance(answer, dict) else {}
+        command = list(kwargs.get("command") or ())
+        if "{own}/own_server.py" not in command:
+            continue
+        module, _, kind = command[command.index("{own}/own_server.py") + 1].partition(":")
+        offered = getattr(import_module(f"medgen.adapters.own.{module}"), kind)
+        unified = kwargs["inner"]["target"] == "unified-chat"
+        assert callable(getattr(offered, "reply" if unified else "answer")), name
+        assert {"{model}", "{revision}", "{port}"} <= set(command), name
+        found += 1
+    assert found >= 15
+
+
+def test_a_folder_is_found_by_a_server_that_runs_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "models" / "toy").mkdir(parents=True)
+    (tmp_path / "models" / "toy" / "weights.bin").write_bytes(b"1")
+    monkeypatch.chdir(tmp_path)
+    here = str(Path(__file__).parent)
+    command = ["{python}", "{own}/own_server.py", "toy_own_code:Reader", "--model", "{model}"]
+    style = {"mode": "vqa", "prompt": "answer/1", "images": 2, "constrained": False}
+    chat = {"model": "./models/toy", "structured": "none", "endpoint": QUICK}
+    inner = {"style": style, "chat": {"target": "openai", "kwargs": chat}}
+    server = ManagedServer(
+        [*command, "--port", "{port}"],
+        {"target": "answers", "kwargs": inner},
+        model="./models/toy",
+        execution={"cwd": here, "start_timeout_s": 60.0, "grace_s": 2.0},
+    )
+    try:
+        shown = (Image(picture(1), "in.png"),)
+        sample = Sample("s", "text", "question-answering", "CT", "what?", input_images=shown)
+        (row,) = server.predict([Request(sample)])
+        assert row.status == "ok", row.reason
+        assert str(row.text).startswith(f"{tmp_path}/models/toy@")
+        assert len(server.passport()["folder_sha256"]) == 64
+    finally:
+        server.close()
