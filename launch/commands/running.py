@@ -229,8 +229,7 @@ def plan_command(
             show_tree(objects, plan, todo)
     _say_changes(plan, todo)
     loose = [f"{model}: runs with --allow-unpinned only" for model in loose_models(plan, todo)]
-    narrow = narrow_models(conf, plan, todo)
-    for warning in [*check_offered(conf, plan, todo), *narrow, *loose]:
+    for warning in check_offered(conf, plan, todo) + narrow_models(conf, plan, todo) + loose:
         say(f"warning: {warning}", err=True)
     check_cluster(plan, conf.cluster)
     return 0

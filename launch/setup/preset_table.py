@@ -21,6 +21,15 @@ def words(verdict: Verdict, whole: bool = True) -> Iterator[str]:
         yield f"  here    {verdict.here}"
     if verdict.hours is not None:
         yield f"  takes   {_time(verdict)}"
+    yield from _use(verdict, whole)
+    if verdict.unknown:
+        yield f"  unread  {'; '.join(verdict.unknown)}"
+    if verdict.architecture and not verdict.pinned:
+        yield "  commit  none: it runs with --allow-unpinned; `medgen models pin` finds it"
+
+
+def _use(verdict: Verdict, whole: bool) -> Iterator[str]:
+    """What it can be asked, and what a person must know of it."""
     if verdict.gives:
         yield f"  asked   {', '.join(verdict.gives)}"
     if verdict.only:
@@ -28,10 +37,6 @@ def words(verdict: Verdict, whole: bool = True) -> Iterator[str]:
     if whole:
         yield from (f"  needs   {need}" for need in verdict.needs)
         yield from (f"  note    {note}" for note in verdict.notes)
-    if verdict.unknown:
-        yield f"  unread  {'; '.join(verdict.unknown)}"
-    if verdict.architecture and not verdict.pinned:
-        yield "  commit  none: it runs with --allow-unpinned; `medgen models pin` finds it"
 
 
 def _time(verdict: Verdict) -> str:
