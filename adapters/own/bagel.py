@@ -106,9 +106,9 @@ class Bagel(shared.Unified):
     def draw(self, question: Mapping[str, Any]) -> bytes:
         """An edit where a picture is given; its size is that picture's, as the authors scale it."""
         shown = shared.pictures(question)
-        asked = [*shown, shared.told(question)]
+        asked = [*shown, shared.order(question)]
         (made,) = self._ask.interleave_inference(asked, **(_EDITED if shown else _DRAWN))
-        return shared.encoded(made)
+        return shared.png(made)
 
 
 class UniMedVL(Bagel):
@@ -125,7 +125,7 @@ class UniMedVL(Bagel):
         shown = shared.pictures(question)
         if not shown:
             return super().draw(question)
-        order = shared.told(question)
+        order = shared.order(question)
         (said,) = self._ask.interleave_inference(
             [*shown, order], understanding_output=True, do_sample=False, max_think_token_n=800
         )
@@ -133,4 +133,4 @@ class UniMedVL(Bagel):
         (made,) = self._ask.interleave_inference(
             [*shown, f"{order}\n\n{said}"], image_shapes=shape, **_EDITED
         )
-        return shared.encoded(made)
+        return shared.png(made)

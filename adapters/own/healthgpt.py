@@ -59,13 +59,13 @@ class HealthGPT(shared.OneByOne):
         with torch.inference_mode():
             out = self._model.base_model.model.generate(
                 ids.to(self._device),
-                **self._seen(shown),
+                **self._pixels(shown),
                 **shared.drawing(question),
                 use_cache=True,
             )
         return str(self._tokenizer.decode(out[0], skip_special_tokens=True)).strip()
 
-    def _seen(self, shown: Sequence[Any]) -> dict[str, Any]:
+    def _pixels(self, shown: Sequence[Any]) -> dict[str, Any]:
         """The picture made square, as 1 x colours x height x width, and its size."""
         if not shown:
             return {"images": None, "image_sizes": None}

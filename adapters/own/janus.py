@@ -30,7 +30,7 @@ class Janus(shared.Unified):
     def write(self, question: Mapping[str, Any]) -> str:
         """Words about the pictures, or about words alone."""
         shown = [{"type": "image", "image": picture} for picture in shared.pictures(question)]
-        given = self._given(shared.words(question), shown, "text")
+        given = self._inputs(shared.words(question), shown, "text")
         with self._torch.inference_mode():
             out = self._model.generate(**given, generation_mode="text", **shared.drawing(question))
         new = out[0][given["input_ids"].shape[1] :]
@@ -38,7 +38,7 @@ class Janus(shared.Unified):
 
     def draw(self, question: Mapping[str, Any]) -> bytes:
         """A picture from words alone, sampled as the model was trained to."""
-        given = self._given(shared.told(question), [], "image")
+        given = self._inputs(shared.order(question), [], "image")
         with self._torch.inference_mode():
             tokens = self._model.generate(**given, generation_mode="image", do_sample=True)
             pixels = self._model.decode_image_tokens(tokens)
@@ -46,9 +46,9 @@ class Janus(shared.Unified):
         made = self._ask.postprocess(list(pixels.float().cpu()), return_tensors="pt")
         grid = made["pixel_values"][0]
         array = (grid if grid.shape[-1] == 3 else grid.permute(1, 2, 0)).numpy()
-        return shared.encoded(import_module("PIL.Image").fromarray(array.astype("uint8")))
+        return shared.png(import_module("PIL.Image").fromarray(array.astype("uint8")))
 
-    def _given(self, words: str, shown: list[dict[str, Any]], mode: str) -> Any:
+    def _inputs(self, words: str, shown: list[dict[str, Any]], mode: str) -> Any:
         turn = {"role": "user", "content": [*shown, {"type": "text", "text": words}]}
         text = self._ask.apply_chat_template([turn], add_generation_prompt=True)
         pictures = [part["image"] for part in shown]

@@ -37,7 +37,7 @@ class LlavaRad(shared.OneByOne):
         shared.seed(question)
         pixels = self._sight.preprocess(shown[0], return_tensors="pt")["pixel_values"]
         talk = self._template.copy()
-        talk.append_message(talk.roles[0], f"<image>\n{shared.told(question)}\n")
+        talk.append_message(talk.roles[0], f"<image>\n{shared.order(question)}\n")
         talk.append_message(talk.roles[1], None)
         prompt = talk.get_prompt()
         ids = self._ids(prompt, self._tokenizer, self._mark, return_tensors="pt")[None]

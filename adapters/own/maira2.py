@@ -38,9 +38,9 @@ class Maira2(shared.OneByOne):
             return_tensors="pt",
             get_grounding=False,
         )
-        return str(self._said(question, asked))
+        return str(self._reply(question, asked))
 
-    def _said(self, question: Mapping[str, Any], asked: Any) -> Any:
+    def _reply(self, question: Mapping[str, Any], asked: Any) -> Any:
         """A report, or phrases with boxes of fractions of what the model saw."""
         shared.seed(question)
         given = asked.to(self._model.device)
@@ -57,9 +57,9 @@ class Maira2Boxes(Maira2):
         """A box a line."""
         picture, *_ = _some(question)
         asked = self._ask.format_and_preprocess_phrase_grounding_input(
-            frontal_image=picture, phrase=shared.told(question), return_tensors="pt"
+            frontal_image=picture, phrase=shared.order(question), return_tensors="pt"
         )
-        found = self._said(question, asked)
+        found = self._reply(question, asked)
         boxes = [box for _, some in found for box in some or ()] if isinstance(found, list) else []
         return "\n".join(map(str, (self._in_pixels(box, picture.size) for box in boxes))) or "none"
 

@@ -49,7 +49,7 @@ class MedFlamingo(shared.OneByOne):
         if not shown:
             raise ValueError("it answers about pictures, and there is none")
         shared.seed(question)
-        prompt = f"{_START} {'<image>' * len(shown)}Question: {shared.told(question)} Answer:"
+        prompt = f"{_START} {'<image>' * len(shown)}Question: {shared.order(question)} Answer:"
         self._tokenizer.padding_side = "left"
         asked = self._tokenizer([prompt], return_tensors="pt")
         # One sample of so many pictures of one frame each.

@@ -37,7 +37,7 @@ class MingUniVision(shared.Unified):
         Raises:
             ValueError: it answered without a picture.
         """
-        order, most = shared.told(question), question["max_tokens"]
+        order, most = shared.order(question), question["max_tokens"]
         with self._talk(question) as (paths, folder):
             made = os.path.join(folder, "made")
             if paths:

@@ -96,7 +96,7 @@ def words(question: Mapping[str, Any]) -> str:
     return "\n\n".join(filter(None, (question["system"], question["instruction"])))
 
 
-def told(question: Mapping[str, Any]) -> str:
+def order(question: Mapping[str, Any]) -> str:
     """The instruction alone, without context and without how the answer is to be given."""
     text = str(question["instruction"])
     start = re.search(r"(?:^|\n)Instruction: ", text)
@@ -112,7 +112,7 @@ def pictures(question: Mapping[str, Any]) -> list[Any]:
     return [pillow.open(io.BytesIO(data)).convert("RGB") for data in question["images"]]
 
 
-def encoded(picture: Any) -> bytes:
+def png(picture: Any) -> bytes:
     """A picture of Pillow's as PNG."""
     sink = io.BytesIO()
     picture.save(sink, format="PNG")

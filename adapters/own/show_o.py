@@ -72,7 +72,7 @@ class ShowO(shared.Unified):
         asked = torch.tensor([self._ask.text_tokenizer(words)["input_ids"]])
         start = [marks[name].reshape(1, 1) for name in ("<|mmu|>", "<|soi|>")]
         end = [marks[name].reshape(1, 1) for name in ("<|eoi|>", "<|sot|>")]
-        whole = torch.cat([*start, self._seen(question).cpu(), *end, asked], dim=1)
+        whole = torch.cat([*start, self._tokens_of(question).cpu(), *end, asked], dim=1)
         return whole.to(self._device, dtype=torch.long)
 
     def draw(self, question: Mapping[str, Any]) -> bytes:
@@ -80,7 +80,7 @@ class ShowO(shared.Unified):
         torch, marks = import_module("torch"), self._ask.sptids_dict
         empty = self._model.config.mask_token_id
         blank = torch.full((1, self._tokens), empty, dtype=torch.long, device=self._device)
-        asked, _ = self._ask(([shared.told(question)], blank), "t2i_gen")
+        asked, _ = self._ask(([shared.order(question)], blank), "t2i_gen")
         without, _ = self._ask(([""], blank), "t2i_gen")
         mask = self._prompts.create_attention_mask_predict_next(
             torch.cat([asked, without]),
@@ -102,9 +102,9 @@ class ShowO(shared.Unified):
             pixels = self._pixels.decode_code(made.clamp(0, self._codes - 1))[0]
         grid = ((pixels.float() + 1) / 2).clamp(0, 1) * 255
         array = grid.permute(1, 2, 0).cpu().numpy().astype("uint8")
-        return shared.encoded(import_module("PIL.Image").fromarray(array))
+        return shared.png(import_module("PIL.Image").fromarray(array))
 
-    def _seen(self, question: Mapping[str, Any]) -> Any:
+    def _tokens_of(self, question: Mapping[str, Any]) -> Any:
         """The picture as tokens, behind those of words: 1 x tokens."""
         torch = import_module("torch")
         (picture,) = shared.pictures(question)

@@ -59,7 +59,7 @@ def test_pictures_are_tokens_of_what_it_reads(janus: Janus) -> None:
 
     def tokens(count: int) -> int:
         shown = [{"type": "image", "image": one} for one in shared.pictures(some(count))]
-        return int(janus._given("what?", shown, "text")["input_ids"].shape[1])
+        return int(janus._inputs("what?", shown, "text")["input_ids"].shape[1])
 
     def some(count: int) -> dict[str, object]:
         return {"images": [picture(at) for at in range(count)]}

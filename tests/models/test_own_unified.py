@@ -65,10 +65,10 @@ def test_a_server_is_told_what_the_answer_is_made_of(
 
 
 def test_an_order_is_taken_out_of_what_stands_around_it() -> None:
-    assert shared.told(BOTH) == "draw an effusion"
-    assert shared.told({"instruction": "Instruction: one\n\ntwo\n\nReturn it."}) == "one\n\ntwo"
-    assert shared.told({"instruction": "Image 1:\nInstruction: one"}) == "one"
-    assert shared.told({"instruction": "what is it?"}) == "what is it?"
+    assert shared.order(BOTH) == "draw an effusion"
+    assert shared.order({"instruction": "Instruction: one\n\ntwo\n\nReturn it."}) == "one\n\ntwo"
+    assert shared.order({"instruction": "Image 1:\nInstruction: one"}) == "one"
+    assert shared.order({"instruction": "what is it?"}) == "what is it?"
 
 
 def test_authors_code_reads_tensors_alone_from_pickles(tmp_path: Path) -> None:
