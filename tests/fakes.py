@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
+import yaml
 from PIL import Image as Pillow
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
@@ -264,3 +265,20 @@ def answers(chat: str, style: dict[str, Any] | None = None, **kwargs: Any) -> di
     """The recipe of a system that answers through a chat model, by the chat's logical name."""
     inner = {"target": chat, "kwargs": kwargs}
     return {"target": "answers", "kwargs": {"style": style or {}, "chat": inner}}
+
+
+def run_file(folder: Path, store: str, name: str, **more: Any) -> Path:
+    """What a run of an echo reads from its file: a dozen samples of the benchmark `fake`."""
+    body = {
+        "name": name,
+        "store": store,
+        "benchmark": {"name": "fake"},
+        "systems": [{"name": "echo", "answer": {"target": "fakes:Echo"}}],
+        "protocol": {"name": "text", "metrics": {"bleu": {}}},
+        "cluster": {"name": "here", "pool": "local"},
+        "report": False,
+        **more,
+    }
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(body))
+    return path

@@ -31,6 +31,7 @@ _AT_ONCE = 32  # object storage answers slowly, but as many at once as its clien
 _NONE = (-1, None)  # no revision of a shard, and nothing known of it
 
 _Row = TypeVar("_Row")
+T = TypeVar("T")
 
 
 def part_of(samples: Sequence[_Row], split: int, index: int) -> Sequence[_Row]:
@@ -63,7 +64,7 @@ class RunReader:
         self._read: dict[tuple[str, str], dict[int, tuple[int, Head]]] = {}
         self._records: dict[tuple[str, str], Record | None] = {}
         self._glance = glance(objects)
-        self._is_fresh = True  # whether the next to settle may go by this look
+        self._is_fresh = False  # whether the next to settle may go by this look
         self._inputs: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}  # of all heads
         self.noted = Heads(objects, plan.run_id)
         self.known: Known | None = None  # all of it is there, and need not be looked at
@@ -174,7 +175,8 @@ class RunReader:
             for revision, head in (told.get(shard, _NONE), read.get(shard, _NONE)):
                 if revision == have[shard] and head is not None:
                     return head
-            return _head_or_broken(partial(stage.head_at_hand, shard, have[shard]))
+            at_hand: Callable[[], Head | None] = partial(stage.head_at_hand, shard, have[shard])
+            return _unless_broken(at_hand, Head(BROKEN))
 
         found = {shard: known(shard) for shard in have}
         if missing := {shard: have[shard] for shard, head in found.items() if head is None}:
@@ -189,7 +191,8 @@ class RunReader:
         """What shards say at these revisions, asked of each."""
 
         def ask(shards: Sequence[int]) -> list[tuple[Head, str]]:
-            return [_ask(stage, shard, revisions[shard]) for shard in shards]
+            asks = (partial(stage.ask, shard, revisions[shard]) for shard in shards)
+            return [_unless_broken(one, (Head(BROKEN), "")) for one in asks]
 
         found: dict[int, Head] = {}
         shares = [[*revisions][n::_AT_ONCE] for n in range(min(_AT_ONCE, len(revisions)))]
@@ -266,18 +269,11 @@ class RunReader:
         return [rows[name] for name, asks in asked if asks in gives]
 
 
-def _ask(stage: Stage, shard: int, revision: int) -> tuple[Head, str]:
-    try:
-        return stage.ask(shard, revision)
-    except CorruptError:
-        return Head(BROKEN), ""
-
-
-def _head_or_broken(ask: Callable[[], Head | None]) -> Head | None:
+def _unless_broken(ask: Callable[[], T], broken: T) -> T:
     try:
         return ask()
     except CorruptError:
-        return Head(BROKEN)
+        return broken
 
 
 def _with_own_name(node: Node, table: pa.Table) -> pa.Table:

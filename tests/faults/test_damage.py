@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import yaml
-from fakes import Lines
+from fakes import Lines, run_file
 from sources.outside import RECORDS, write_directory
 
 from medgen.actors.local_pool import LocalPool
@@ -80,17 +80,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("finished")
     store = made / "store"
     import_benchmark(Lines(12), connect(str(store)), ImportOptions("fake", 4))
-    body = {
-        "name": "damaged",
-        "store": str(store),
-        "benchmark": {"name": "fake"},
-        "systems": [{"name": "echo", "answer": {"target": "fakes:Echo"}}],
-        "protocol": {"name": "text", "metrics": {"bleu": {}}},
-        "cluster": {"name": "here", "pool": "local"},
-        "report": False,
-    }
-    path = made / "run.yaml"
-    path.write_text(yaml.safe_dump(body))
+    path = run_file(made, str(store), "damaged")
     assert again(path)[0].complete
     return made
 

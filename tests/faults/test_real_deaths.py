@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from fakes import Lines, echo, plan
+from fakes import Lines, echo, plan, run_file
 from faults.stumbling import COUNT, victim
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
@@ -72,24 +71,9 @@ def test_a_driver_killed_at_a_step_of_a_commit_leaves_whole_shards_only(
 
 
 def config(folder: Path, store: str, **more: Any) -> Path:
-    body = {
-        "name": "stressed",
-        "store": store,
-        "benchmark": {"name": "fake"},
-        "systems": [
-            {
-                "name": "echo",
-                "answer": {"target": "fakes:Echo", "kwargs": {"execution": {"pause": "0.01"}}},
-            }
-        ],
-        "protocol": {"name": "text", "metrics": {"bleu": {}}},
-        "cluster": {"name": "here", "pool": "local"},
-        "report": False,
-        **more,
-    }
-    path = folder / "run.yaml"
-    path.write_text(yaml.safe_dump(body))
-    return path
+    answer = {"target": "fakes:Echo", "kwargs": {"execution": {"pause": "0.01"}}}
+    systems = [{"name": "echo", "answer": answer}]
+    return run_file(folder, store, "stressed", systems=systems, **more)
 
 
 def medgen(path: Path, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import yaml
-from fakes import Lines
+from fakes import Lines, run_file
 from fakes import plan as echo_plan
 from faults.test_damage import again
 from run.held import carry
@@ -109,18 +108,7 @@ def test_a_directory_has_no_such_note(tmp_path: Path) -> None:
 def setup(store: str, folder: Path) -> Path:
     """What a run over fakes reads from its file."""
     import_benchmark(Lines(12), connect(store), ImportOptions("fake", 4))
-    body = {
-        "name": "noted",
-        "store": store,
-        "benchmark": {"name": "fake"},
-        "systems": [{"name": "echo", "answer": {"target": "fakes:Echo"}}],
-        "protocol": {"name": "text", "metrics": {"bleu": {}}},
-        "cluster": {"name": "here", "pool": "local"},
-        "report": False,
-    }
-    path = folder / "run.yaml"
-    path.write_text(yaml.safe_dump(body))
-    return path
+    return run_file(folder, store, "noted")
 
 
 @pytest.mark.parametrize("data", [b"", b"{"])
