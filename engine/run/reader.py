@@ -28,6 +28,7 @@ from medgen.engine.store.shards import BROKEN, Head, Listing, Stage, concat
 
 _AT_ONCE = 32  # object storage answers slowly, but as many at once as its client has connections
 
+_BROKEN: Head | None = Head(BROKEN)
 _NONE = (-1, None)  # no revision of a shard, and nothing known of it
 
 _Row = TypeVar("_Row")
@@ -175,8 +176,7 @@ class RunReader:
             for revision, head in (told.get(shard, _NONE), read.get(shard, _NONE)):
                 if revision == have[shard] and head is not None:
                     return head
-            at_hand: Callable[[], Head | None] = partial(stage.head_at_hand, shard, have[shard])
-            return _unless_broken(at_hand, Head(BROKEN))
+            return _unless_broken(partial(stage.head_at_hand, shard, have[shard]), _BROKEN)
 
         found = {shard: known(shard) for shard in have}
         if missing := {shard: have[shard] for shard, head in found.items() if head is None}:

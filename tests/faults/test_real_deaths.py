@@ -73,7 +73,7 @@ def test_a_driver_killed_at_a_step_of_a_commit_leaves_whole_shards_only(
 def config(folder: Path, store: str, **more: Any) -> Path:
     answer = {"target": "fakes:Echo", "kwargs": {"execution": {"pause": "0.01"}}}
     systems = [{"name": "echo", "answer": answer}]
-    return run_file(folder, store, "stressed", systems=systems, **more)
+    return run_file(folder, store, "stressed", **({"systems": systems} | more))
 
 
 def medgen(path: Path, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
