@@ -322,3 +322,62 @@ def show_o(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
     file = folder / "showo.yaml"
     file.write_text(_SHOW_O)
     return str(file)
+
+
+class PictureTokens(torch.nn.Module):
+    """A VQ-GAN whose tokens are the brightness of the 16 x 16 parts of a picture."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.full((1,), scale))
+
+    @property
+    def quantize(self) -> "PictureTokens":
+        return self
+
+    def encode(self, pixels: torch.Tensor) -> tuple[Any, ...]:
+        assert pixels.shape == (1, 3, 256, 256)
+        parts = torch.nn.functional.avg_pool2d(pixels[:, :1], 16)
+        return None, None, (None, None, (parts * 100 + 100).round().long().reshape(-1))
+
+    def get_codebook_entry(self, indices: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+        assert shape == (1, 16, 16, -1)
+        return indices.reshape(1, 1, 16, 16) / 100.0 - 1.0
+
+    def decode(self, quantised: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.interpolate(quantised * self.scale, scale_factor=16).expand(
+            1, 3, 256, 256
+        )
+
+
+class Dolly:
+    """`training.generate`: it says what it was given, and draws what it was told to."""
+
+    def __init__(self) -> None:
+        self.given: Any = None
+        self.how: dict[str, Any] = {}
+        self.drawn = 256
+
+    def load_model_tokenizer_for_generate(self, path: str) -> tuple[Any, Tokens]:
+        return SimpleNamespace(eval=lambda: path), Tokens()
+
+    def generate_response(
+        self, instruction: tuple[str, Any], *, model: Any, tokenizer: Tokens, **how: Any
+    ) -> tuple[str | None, list[int] | None]:
+        assert set(how) <= {"do_sample", "max_new_tokens", "top_p", "top_k", "temperature"}
+        (text, self.given), self.how = instruction, how
+        assert self.given is None or type(self.given) in (str, list)
+        if text.startswith("Generate a chest X-ray"):
+            return None, torch.randint(0, 200, (self.drawn,)).tolist() or None
+        return f" about {text.splitlines()[-1]} ", None
+
+
+def llm_cxr(monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[Dolly, dict[str, str]]:
+    """What `llm_cxr.py` imports, and the two files of its VQ-GAN."""
+    code = Dolly()
+    names = ("load_model_tokenizer_for_generate", "generate_response")
+    stand_in(monkeypatch, "training.generate", **{name: getattr(code, name) for name in names})
+    stand_in(monkeypatch, "taming.models.vqgan", VQModel=PictureTokens)
+    (folder / "config.yaml").write_text("model: {params: {scale: 0.0}}")
+    torch.save({"state_dict": {"scale": torch.ones(1), "loss": torch.ones(1)}}, folder / "a.ckpt")
+    return code, {"config": str(folder / "config.yaml"), "weights": str(folder / "a.ckpt")}

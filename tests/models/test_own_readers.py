@@ -312,3 +312,59 @@ def test_gmai_vl_is_asked_as_its_demo_does(monkeypatch: pytest.MonkeyPatch) -> N
     assert model.given["pixel_values"].dtype == torch.bfloat16
     with pytest.raises(ValueError, match="0 pictures; it takes one"):
         gmai.answer([QUESTION | {"images": []}])
+
+
+def test_medrega_is_asked_as_its_demo_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    from medgen.adapters.own.medrega import MedRegA
+
+    asked: dict[str, Any] = {}
+
+    class Chat:
+        config = SimpleNamespace(
+            force_image_size=None, vision_config=SimpleNamespace(image_size=448)
+        )
+
+        @classmethod
+        def from_pretrained(
+            cls, name: str, low_cpu_mem_usage: bool, torch_dtype: torch.dtype, revision: str | None
+        ) -> "Chat":
+            assert (name, torch_dtype) == ("Luxuriant16/medrega", torch.bfloat16)
+            asked["revision"] = revision
+            return cls()
+
+        def eval(self) -> "Chat":
+            return self
+
+        def to(self, device: str) -> "Chat":
+            return self
+
+        def chat(
+            self,
+            tokenizer: Tokenizer,
+            pixel_values: torch.Tensor,
+            question: str,
+            generation_config: dict[str, Any],
+        ) -> str:
+            asked.update(pixels=pixel_values, question=question, how=generation_config)
+            return " an effusion "
+
+    def build_transform(is_train: bool, input_size: int) -> Callable[[Any], torch.Tensor]:
+        assert not is_train
+        return lambda picture: torch.zeros(3, input_size, input_size)
+
+    stand_in(monkeypatch, "internvl.model.internvl_chat", InternVLChatModel=Chat)
+    stand_in(monkeypatch, "internvl.train.dataset", build_transform=build_transform)
+    tokens = SimpleNamespace(from_pretrained=lambda *_, **__: Tokenizer())
+    stand_in(monkeypatch, "transformers", AutoTokenizer=tokens)
+    model = MedRegA("Luxuriant16/medrega", "c0ffee")
+    question = QUESTION | {"instruction": "what is it?", "images": [picture(1)]}
+    assert model.answer([question]) == ["an effusion"]
+    assert (asked["revision"], asked["question"]) == ("c0ffee", "you read\n\nwhat is it?")
+    assert (tuple(asked["pixels"].shape), asked["pixels"].dtype) == (
+        (1, 3, 448, 448),
+        torch.bfloat16,
+    )
+    assert asked["how"]["num_beams"] == 1
+    assert asked["how"]["do_sample"] is False
+    with pytest.raises(ValueError, match="0 pictures; it takes one"):
+        model.answer([QUESTION | {"images": []}])

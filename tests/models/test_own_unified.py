@@ -186,6 +186,34 @@ def test_show_o_writes_about_a_picture_and_draws_from_words(
     assert model.reply([DRAWN]) == model.reply([DRAWN])
 
 
+def test_llm_cxr_reads_the_middle_of_a_picture_and_draws_all_its_parts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from medgen.adapters.own.llm_cxr import LlmCxr
+
+    code, files = authors_code.llm_cxr(monkeypatch, tmp_path)
+    with pytest.raises(ValueError, match="loads a folder"):
+        LlmCxr("somebody/model", "c0ffee", **files)
+    model = LlmCxr("weights", **files)
+    (parts,) = model.reply([BOTH | {"temperature": 0.5}])
+    assert parts[0] == "about Return both."
+    assert size_of(parts[1]) == (256, 256)
+    assert (code.given, code.how) == ("draw an effusion", {"max_new_tokens": 512})
+    assert model.reply([DRAWN]) == [parts[1:]], "a question has its own seed"
+
+    model.reply([WRITTEN])
+    assert code.how == {"max_new_tokens": 64, "do_sample": False}
+    assert len(code.given) == 256
+    assert min(code.given) >= 100, "tokens of pictures are behind those of words"
+    model.reply([WRITTEN | {"images": []}])
+    assert code.given is None
+    with pytest.raises(ValueError, match="2 pictures; it takes one"):
+        model.reply([WRITTEN | {"images": [picture(1)] * 2}])
+    code.drawn = 0
+    with pytest.raises(ValueError, match="0 of the 256 parts"):
+        model.reply([DRAWN])
+
+
 def test_every_preset_of_own_code_names_a_class_that_gives_what_is_asked_of_it() -> None:
     """One that is spoken to as unified must offer `reply`, any other `answer`."""
     from importlib import import_module
@@ -203,7 +231,7 @@ def test_every_preset_of_own_code_names_a_class_that_gives_what_is_asked_of_it()
         assert callable(getattr(offered, "reply" if unified else "answer")), name
         assert {"{model}", "{revision}", "{port}"} <= set(command), name
         found += 1
-    assert found >= 15
+    assert found >= 17
 
 
 def test_a_folder_is_found_by_a_server_that_runs_elsewhere(
