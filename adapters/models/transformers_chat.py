@@ -123,7 +123,7 @@ class TransformersChat:
         turns = [self._turns(request.messages, _pixels) for request in requests]
         given = self._processor.apply_chat_template(
             turns, add_generation_prompt=True, tokenize=True, return_dict=True,
-            return_tensors="pt", padding=True,
+            return_tensors="pt", processor_kwargs={"padding": True},
         ).to(self._device)  # fmt: skip
         values = sampling.values()
         drawn = {name: values[name] for name in _DRAWN if name in values}
