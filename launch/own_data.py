@@ -18,7 +18,9 @@ from medgen.engine.data import Sample
 from medgen.engine.errors import BenchmarkError
 from medgen.launch.presets import records_source
 
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".feather")
+_TEXTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")  # also with .gz behind it
+TABLES = (*_TEXTS, ".parquet", ".arrow", ".feather")
+_ENDINGS = (*TABLES, *(f"{ending}.gz" for ending in _TEXTS))
 _SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _PAIRS = "pairs.jsonl"
@@ -46,7 +48,7 @@ def own_data(path: str, named: Named | None = None) -> OwnTable:
         BenchmarkError: nothing there can be read as one.
     """
     table = _table(Path(path))
-    file = table.with_suffix(".yaml")
+    file = table.with_name(f"{_stem(table)}.yaml")
     if file.is_file() and (named is None or named == Named()):
         return OwnTable(benchmark_file(str(file)), file, fresh=False)
     found = guess(Folder(str(table.parent)), table.name, named or Named())
@@ -70,7 +72,7 @@ def is_own(path: str) -> bool:
     if place.is_file():
         if place.suffix.lower() in _SPREADSHEETS:
             raise BenchmarkError(f"{place} is a spreadsheet: save its sheet as .csv (UTF-8) first")
-        return place.suffix.lower() in TABLES
+        return place.name.lower().endswith(_ENDINGS)
     if place.is_dir() and is_recognised(path):
         return False
     return place.is_dir() and (_is_pairs(place) or len(_tables(place)) == 1)
@@ -123,8 +125,13 @@ def _table(place: Path) -> Path:
 
 
 def _tables(place: Path) -> list[Path]:
-    found = (file for file in place.iterdir() if file.suffix.lower() in TABLES)
-    return sorted(file for file in found if file.is_file())
+    found = (file for file in place.iterdir() if file.name.lower().endswith(_ENDINGS))
+    return sorted(file for file in found if file.is_file() and not file.name.startswith("."))
+
+
+def _stem(table: Path) -> str:
+    ending = next(e for e in reversed(_ENDINGS) if table.name.lower().endswith(e))
+    return table.name[: -len(ending)]
 
 
 def _is_pairs(place: Path) -> bool:

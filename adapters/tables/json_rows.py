@@ -10,6 +10,7 @@ from medgen.adapters.sources.folder import FaultyContent
 from medgen.engine.bounds import RECORD
 
 _SHOWN = 8  # keys that a message lists
+_MEMBERS = 100  # that tell what a document is
 _BLOCK = 2**20
 _SPACE = " \t\r\n"
 
@@ -125,6 +126,24 @@ def _below_object(
         raise FaultyContent(f"there is nothing under {step!r}; is `rows` right?{listed}")
 
 
+def top_members(file: BinaryIO) -> dict[str, str]:
+    """The names of a document's members, and the sign with which each begins; of no object none.
+
+    Of many, some are enough.
+
+    Raises:
+        FaultyContent: it is no JSON.
+    """
+    stream = _Stream(file, RECORD.bytes, JsonReader())
+    found: dict[str, str] = {}
+    for name in stream.members() if stream.peek() == "{" else ():
+        found[name] = stream.peek()
+        if len(found) == _MEMBERS:
+            break
+        stream.skip()
+    return found
+
+
 class _Stream:
     """A cursor over the text of a file, of which a little more than one value is held."""
 
@@ -229,7 +248,7 @@ class _Stream:
     def finish(self) -> None:
         """Nothing may follow the document."""
         if self.peek():
-            self._broken("more stands behind the document")
+            self._broken("more stands behind the document; are these JSON lines, called .jsonl?")
 
     def _next(self, closing: str) -> bool:
         sign = self.peek()
