@@ -46,7 +46,7 @@ from medgen.engine.store.objects import Objects
 from medgen.launch.audit import with_audit
 from medgen.launch.checkpoints import at_checkpoints
 from medgen.launch.own_code import unknown_classes
-from medgen.launch.presets import records_source, refuse_hosted
+from medgen.launch.presets import about, records_source, refuse_hosted
 from medgen.launch.rules import rules_of
 from medgen.launch.setup.doctor import absent
 from medgen.metrics.catalogue import CATALOGUE, SCORER, metric_spec
@@ -278,11 +278,23 @@ def ensure_benchmark(objects: Objects, conf: BenchmarkConf) -> Manifest:
         BenchmarkError: it is not there and cannot be made.
     """
     with contextlib.suppress(BenchmarkError):
-        return find_benchmark(objects, conf.name).manifest
+        found = find_benchmark(objects, conf.name).manifest
+        _warn_of_mapping(found, conf)
+        return found
     named = [r for r in benchmark_refs(objects) if benchmark_name(r) == conf.name]
     if named or not conf.source:
         return find_benchmark(objects, conf.name).manifest  # raises, and says what to do
     return import_benchmark(source_of(conf), objects, import_options(conf))
+
+
+def _warn_of_mapping(manifest: Manifest, conf: BenchmarkConf) -> None:
+    """Say that a preset was changed since its benchmark was imported: the old one is taken."""
+    was = manifest.source.get("mapping_sha256")
+    if conf.reader and was and was != about(conf)["mapping_sha256"]:
+        log.warning(
+            "%s was imported by another mapping than benchmark %r has now; `medgen import` reads "
+            "it anew", manifest.ref, conf.name,
+        )  # fmt: skip
 
 
 def source_of(conf: BenchmarkConf) -> Source:

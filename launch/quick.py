@@ -2,16 +2,22 @@
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from medgen.adapters.sources.folder import Folder
 from medgen.conf import RunConf, load
 from medgen.conf.loading import benchmark_conf, benchmark_file
 from medgen.conf.schema import BenchmarkConf
-from medgen.engine.errors import AdapterError, ConfigError
+from medgen.engine.benchmark.importing import import_benchmark
+from medgen.engine.benchmark.manifest import Manifest, find_benchmark
+from medgen.engine.errors import AdapterError, BenchmarkError, ConfigError
 from medgen.engine.settings import read
+from medgen.engine.store.connect import connect
+from medgen.launch.compose import import_options, recipe, source_of
 from medgen.launch.own_data import is_own, own_data
 
 log = logging.getLogger(__name__)
@@ -70,7 +76,35 @@ def quick_run(asked: Quick) -> RunConf:
         _call_by_model(conf)
     bench.limit = asked.limit or bench.limit
     conf.benchmark = bench
+    _read_anew(conf)
     return conf
+
+
+def _read_anew(conf: RunConf) -> None:
+    """Import somebody's own data as they are now: the run is about exactly that.
+
+    What stands in the store under its name may be what the table was, or another of that name.
+
+    Raises:
+        BenchmarkError: they cannot be imported, or that name is of another place's.
+    """
+    bench, objects = conf.benchmark, connect(conf.store)
+    recipe(conf)  # a mistake is said before minutes go into an import
+    if bench.reader and bench.source:
+        manifest = import_benchmark(source_of(bench), objects, import_options(bench))
+        bench.name = manifest.ref
+    elif bench.source and bench.source != "mini":
+        with suppress(BenchmarkError):
+            _refuse_other(find_benchmark(objects, bench.name).manifest, bench.source)
+
+
+def _refuse_other(manifest: Manifest, source: str) -> None:
+    there, here = str(manifest.source.get("url", "")), Folder(source).url
+    if there not in ("", here):
+        raise ConfigError(
+            f"{manifest.ref} in the store is of {there}, and not of {here}: "
+            f"`medgen import {source} --name NAME` puts it beside, `--data NAME` takes it"
+        )
 
 
 def _call_by_model(conf: RunConf) -> None:
