@@ -8,8 +8,9 @@ Only like is compared with like: columns that were not made alike (`results.maki
 with the difference in words, or compared on request and then named in everything that is shown.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -40,11 +41,12 @@ from medgen.engine.run.reader import RunReader
 
 ALPHA = 0.05
 ANSWERED = "answered"
+KINDS = ("all", "task", "modality")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Side:
-    """One system of one run."""
+    """One system of one run. Its columns are read once, however many it is compared with."""
 
     reader: RunReader
     system: str
@@ -58,6 +60,11 @@ class Side:
     def random_weights(self) -> bool:
         """Whether any part of it ran on random weights."""
         return any(random_labels(self.reader, self.system).values())
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Its values by sample, first whether there is an answer."""
+        return tuple(_with_answered(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +160,16 @@ class Comparison:
     schema: str = "comparison/1"
 
 
-def compare(left: Side, right: Side, flips: int = FLIPS, across: bool = False) -> Comparison:
+def compare(
+    left: Side,
+    right: Side,
+    flips: int = FLIPS,
+    across: bool = False,
+    kinds: Collection[str] = KINDS,
+) -> Comparison:
     """Compare two systems, of one run or of two. `across`: though values were not made alike.
+
+    Of `kinds` that are left out nothing else depends: p values are adjusted within a kind.
 
     Raises:
         ConfigError: they share no sample or no value, or a value was not made alike.
@@ -165,7 +180,8 @@ def compare(left: Side, right: Side, flips: int = FLIPS, across: bool = False) -
     unlike = unlike_words(columns)
     if unlike and not across:
         raise refusal(left, right, unlike)
-    contrasts = [_contrast(cell, flips) for column in columns for cell in cells(column)]
+    asked = [c for column in columns for c in cells(column) if c.group.kind in kinds]
+    contrasts = [_contrast(cell, flips) for cell in asked]
     adjusted = _decide(_adjust(contrasts))
     shared = len(columns[0].left.values)
     benchmarks = dict.fromkeys((left.reader.plan.benchmark, right.reader.plan.benchmark))
@@ -229,10 +245,10 @@ def paired_columns(
     Raises:
         ConfigError: they share no sample or no value.
     """
-    known = {_key(c): c for c in _with_answered(left)}
+    known = {_key(c): c for c in left.columns}
     lonely: list[str] = []
     shared = set()
-    for theirs in _with_answered(right):
+    for theirs in right.columns:
         if (ours := known.get(_key(theirs))) is None:
             lonely.append(f"{theirs.name} (only on the right)")
             continue

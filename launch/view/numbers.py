@@ -130,3 +130,10 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 def tick(value: float) -> str:
     """The label of a tick."""
     return (MINUS if value < 0 else "") + f"{abs(value):g}"
+
+
+def join_names(names: list[str]) -> str:
+    """`a, b and c`; of more than four the first three and how many more."""
+    if len(names) > 4:
+        names = [*names[:3], f"{len(names) - 3} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

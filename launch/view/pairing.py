@@ -1,12 +1,15 @@
 """Two systems of a run against each other: by format, by task and modality, and in all values."""
 
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medgen.engine.results.certainty import PairWord, correct, pair_words
-from medgen.launch.view import numbers
+from medgen.engine.results.certainty import PairWord, correct, pair_words, samples_needed
+from medgen.engine.results.making import unlike_notes
+from medgen.launch.view import charts, numbers
 from medgen.launch.view.board import Axis, format_short, format_title
 from medgen.launch.view.certain import Certainty, field_of, format_mask, headline
 from medgen.launch.view.data import StoredRun, SystemEntry, ValueEntry
@@ -14,6 +17,8 @@ from medgen.launch.view.data import StoredRun, SystemEntry, ValueEntry
 _FLIPS = 1999
 _MOVED = 6
 _NAMED = 3
+_SHOWN = 3  # samples of each side, as long as both are asked for
+_WIDE = 12  # percent of a bar that holds a count
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,13 @@ class Contrast:
     value: ValueEntry
     pair: PairWord
     whole: bool = False
+    gap: float | None = None  # what would be worth telling, where no margin is given
+    against: str = ""  # which other values say that the other system is better
+
+    @property
+    def needed(self) -> int | None:
+        """How many samples would tell the gap; only where nothing is shown of it."""
+        return samples_needed(self.pair, self.gap) if self.gap and not self.ahead else None
 
     @property
     def lower(self) -> bool:
@@ -43,11 +55,15 @@ class Contrast:
             return ""
         return "right" if (self.pair.difference > 0) != self.lower else "left"
 
-    def shares(self) -> tuple[float, float, float]:
-        """Losses, ties and wins of the right side, in percent."""
-        total = max(1, self.pair.wins + self.pair.ties + self.pair.losses)
-        found = [100 * n / total for n in (self.pair.losses, self.pair.ties, self.pair.wins)]
-        return round(found[0], 2), round(found[1], 2), round(found[2], 2)
+    def shares(self) -> list[tuple[int, float, float, bool]]:
+        """Losses, ties and wins of the right side: count, start and width in percent, room."""
+        counts = (self.pair.losses, self.pair.ties, self.pair.wins)
+        total, start, found = max(1, sum(counts)), 0.0, []
+        for count in counts:
+            width = 100 * count / total
+            found.append((count, round(start, 2), round(width, 2), width >= _WIDE))
+            start += width
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +76,14 @@ class Moved:
     left: float
     right: float
     gain: float  # how much better the right one is, in the value's own unit
-    pictured: bool
+    places: int
+    slots: tuple[tuple[str, str], ...]  # pictures that there are: slot, and whose it is
+    rank: int = 0  # among those of its side, from 0
+
+    @property
+    def extra(self) -> bool:
+        """Whether it is shown only when its side alone is."""
+        return self.rank >= _SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +101,17 @@ class PairPage:
     moved: tuple[Moved, ...]
     left_out: str
     axis: Axis
+    unlike: tuple[str, ...] = ()  # how what they were measured with differs, in words
+
+    @property
+    def margins(self) -> tuple[ValueEntry, ...]:
+        """The values that a margin may be given for: those that rank a format."""
+        return tuple({c.value.key: c.value for c in self.cards}.values())
+
+    def size_of(self, contrast: Contrast) -> float:
+        """Half the side of a square whose area is as the pairs of a group."""
+        most = max((c.pair.n for c in (*self.tasks, *self.modalities) if not c.whole), default=1)
+        return round(max(2.5, 5.5 * math.sqrt(contrast.pair.n / max(1, most))), 1)
 
 
 def pair_page(data: StoredRun, certainty: Certainty, left: int, right: int) -> PairPage:
@@ -90,16 +124,17 @@ def pair_page(data: StoredRun, certainty: Certainty, left: int, right: int) -> P
         and headline(data, f)
     ]
     cards = [_card(data, certainty, f, (one, two)) for f in shared]
+    values = _all_values(data, shared, (one, two))
+    cards = [replace(c, against=_against(c, values, one, two)) for c in cards]
     tasks = _by_group(data, shared, (one, two), "task", cards)
     modalities = _by_group(data, shared, (one, two), "modality", cards)
-    values = _all_values(data, shared, (one, two))
     drawn = [
         c for c in (*tasks, *modalities) if c.value.key == (cards[0].value.key if cards else "")
     ]
     return PairPage(
         one, two, _verdict(cards, one, two), _more(values, one, two), tuple(cards), tuple(tasks),
         tuple(modalities), tuple(values), tuple(_moves(data, shared, (one, two))),
-        _left_out(cards, one, two), _axis(drawn),
+        _left_out(cards), _axis(drawn), tuple(_unlike(data, (one, two))),
     )  # fmt: skip
 
 
@@ -112,7 +147,35 @@ def _card(
     pair = _known_pair(certainty, format_, sides) or _pair(
         data, value, sides, format_mask(data, format_)
     )
-    return Contrast(format_title(format_), format_short(format_), value, pair, whole=True)
+    said = next((f for f in certainty.formats if f.format == format_), None)
+    gap = float(f"{said.spread / 10:.1g}") if said and said.spread else None
+    title, short = format_title(format_), format_short(format_)
+    return Contrast(title, short, value, pair, whole=True, gap=gap)
+
+
+def _unlike(data: StoredRun, sides: tuple[SystemEntry, SystemEntry]) -> list[str]:
+    """How the two were not measured alike, in words."""
+    names = [s.name for s in sides]
+    rows = [r for r in data.summary if r["group_kind"] == "all" and r["system"] in names]
+    rows.sort(key=lambda r: names.index(r["system"]))
+    made = [(str(r["metric"]), str(r["system"]), json.loads(r["making"] or "{}")) for r in rows]
+    return list(dict.fromkeys(unlike_notes(made)))
+
+
+def _against(
+    card: Contrast, values: Sequence[Contrast], left: SystemEntry, right: SystemEntry
+) -> str:
+    """`SSIM and LPIPS say aster`: values of the format that are sure of the other side."""
+    if not card.pair.difference:
+        return ""
+    up = (card.pair.difference > 0) != card.lower
+    other, name = ("left", left.name) if up else ("right", right.name)
+    own = [v for v in values if v.short == card.short and v.pair.word == "sure"]
+    titles = [v.title for v in own if v.ahead == other][:_NAMED]
+    if not titles:
+        return ""
+    verb = "says" if len(titles) == 1 else "say"
+    return f"{numbers.join_names(titles)} {verb} {charts.cut_middle(name, 18)}"
 
 
 def _known_pair(
@@ -235,57 +298,65 @@ def _more(values: Sequence[Contrast], left: SystemEntry, right: SystemEntry) -> 
     return f"Sure among the other values: {', '.join(words)}."
 
 
-def _left_out(cards: Sequence[Contrast], left: SystemEntry, right: SystemEntry) -> str:
+def _left_out(cards: Sequence[Contrast]) -> str:
     lost = sum(c.pair.owed - c.pair.n for c in cards)
     if not lost:
         return "Both systems have a value for every sample that they share."
     turned = [c for c in cards if c.pair.word == "likely" and "turn" in c.pair.why]
     at_worst = "could turn a word above" if turned else "change no word above"
     pairs = f"{numbers.count(lost)} pair{'s were' if lost != 1 else ' was'} left out"
-    return f"{pairs}: one of the two has no value there. At the worst they {at_worst}."
+    bounds = "".join(
+        f" In {c.short} the difference would be {numbers.number(c.pair.worst, c.places, True)} at "
+        f"the worst and {numbers.number(c.pair.best, c.places, True)} at the best with them."
+        for c in cards
+        if c.pair.owed > c.pair.n and c.pair.worst is not None
+    )
+    return f"{pairs}: one of the two has no value there. At the worst they {at_worst}.{bounds}"
 
 
 def _moves(
     data: StoredRun, formats: Sequence[str], sides: tuple[SystemEntry, SystemEntry]
 ) -> list[Moved]:
-    """The samples that moved most, both ways in turn, on the way from low to high of each value."""
-    found: list[tuple[float, Moved]] = []
+    """The samples that moved most, first those where the right one gains; formats in turn.
+
+    In turn, for an answer that is right or wrong moves all the way where no picture ever does.
+    """
+    found: dict[bool, list[tuple[int, int, ValueEntry]]] = {True: [], False: []}
     for format_ in formats:
         value, mask = headline(data, format_), format_mask(data, format_)
         grid = data.grid.get(value.key) if value else None
         if value is None or grid is None:
             continue
         sign = -1 if value.direction == "lower" else 1
-        gains = sign * (grid[sides[1].place] - grid[sides[0].place])
-        gains[~mask] = np.nan
-        width = float(np.nanmax(grid) - np.nanmin(grid)) or 1.0
-        order = np.argsort(np.where(np.isnan(gains), 0, gains))
-        for at in {int(i) for i in (*order[:_MOVED], *order[-_MOVED:])}:
-            if np.isfinite(gains[at]) and gains[at]:
-                found.append(
-                    (
-                        float(gains[at]) / width,
-                        _moved_sample(data, at, grid, sides, float(gains[at])),
-                    )
-                )
-    up = [m for g, m in sorted(found, key=lambda p: -p[0]) if g > 0][:_MOVED]
-    down = [m for g, m in sorted(found, key=lambda p: p[0]) if g < 0][:_MOVED]
-    return up + down
+        gains = np.nan_to_num(sign * (grid[sides[1].place] - grid[sides[0].place]))
+        gains[~mask] = 0.0
+        order = np.argsort(-np.abs(gains), kind="stable")
+        for up, side in found.items():
+            own = [int(i) for i in order if gains[i] and (gains[i] > 0) == up]
+            side += [(rank, at, value) for rank, at in enumerate(own[:_MOVED])]
+    return [
+        _moved_sample(data, at, value, sides, rank)
+        for side in found.values()
+        for rank, (_, at, value) in enumerate(sorted(side, key=lambda f: f[0])[:_MOVED])
+    ]
 
 
 def _moved_sample(
-    data: StoredRun,
-    at: int,
-    grid: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]",
-    sides: tuple[SystemEntry, SystemEntry],
-    gain: float,
+    data: StoredRun, at: int, value: ValueEntry, sides: tuple[SystemEntry, SystemEntry], rank: int
 ) -> Moved:
     modality = data.samples.words["modality"][data.samples.codes["modality"][at]]
-    left, right = (float(grid[s.place, at]) for s in sides)
-    slots = data.picture_slots[at]
+    left, right = (float(data.grid[value.key][s.place, at]) for s in sides)
+    gain = (left - right) if value.direction == "lower" else right - left
+    wanted = [("input-0", "input"), ("reference-0", "reference")]
+    wanted += [(f"s{s.place}", side) for s, side in zip(sides, ("left", "right"), strict=True)]
+    slots = [(slot, whose) for slot, whose in wanted if data.picture(at, slot)]
+    if all(whose in ("input", "reference") for _, whose in slots):
+        slots = []  # an answer in words beside a picture that both saw says nothing of them
+    places = 1 if value.key[0] == "judge" else 2
     return Moved(
-        data.samples.digests[at], data.samples.ids[at], modality, left, right, gain, slots[1] > 0
-    )
+        data.samples.digests[at], data.samples.ids[at], modality, left, right, gain, places,
+        tuple(slots), rank,
+    )  # fmt: skip
 
 
 def _axis(contrasts: Sequence[Contrast]) -> Axis:

@@ -77,7 +77,7 @@ def _sentence(data: StoredRun, board: Board, said: FormatCertainty) -> tuple[str
     group = [n for n in standing.order if n in standing.leaders]
     means = [r.mean for r in board.rows if r.entry.name in group and r.mean is not None]
     spread = max(means) - min(means) if means else 0.0
-    names = _join(group)
+    names = numbers.join_names(group)
     rest = f" {names} lie within {numbers.number(spread, max(2, board.places))}{unit[0]}"
     rest += f"{unit[1]} and cannot be told apart."
     return standing.word, "No leader.", rest, _needed(said) or _floor_note(said)
@@ -162,7 +162,7 @@ def _contradictions(data: StoredRun, said: FormatCertainty, leader: str) -> Iter
         if value.overall and value.key != said.headline and best and leader not in best:
             found.setdefault(best[0], []).append(value.title.partition(",")[0])
     for name, titles in list(found.items())[:1]:
-        yield f"in {_join(titles[:2])} {name} leads"
+        yield f"in {numbers.join_names(titles[:2])} {name} leads"
 
 
 def _needed(said: FormatCertainty) -> str:
@@ -179,7 +179,7 @@ def _needed(said: FormatCertainty) -> str:
 def _floor_note(said: FormatCertainty) -> str:
     above = [name for name, word in said.beats.items() if word == "sure"]
     if above:
-        return f"{_join(above[:3])} beat{'s' if len(above) == 1 else ''} {said.floor}."
+        return f"{numbers.join_names(above[:3])} beat{'s' if len(above) == 1 else ''} {said.floor}."
     return f"No system is shown to beat {said.floor}." if said.floor and said.beats else ""
 
 
@@ -189,12 +189,6 @@ def _count_sources(said: FormatCertainty) -> str:
         return "the samples"
     few = pair.n < 30 and pair.sources >= 10
     return f"{pair.n} samples" if few else f"{pair.sources} source images"
-
-
-def _join(names: list[str]) -> str:
-    if len(names) > 4:
-        names = [*names[:3], f"{len(names) - 3} more"]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def cares(data: StoredRun, certainty: Certainty, made: list[Board]) -> list[Care]:
@@ -231,7 +225,7 @@ def _floor_cares(said: FormatCertainty) -> Iterator[Care]:
             yield Care(below[0], f" {word} {said.floor} in {where}.")
         else:
             rest = f" of {len(said.beats)} in {where} do not surely beat {said.floor}: "
-            yield Care(str(len(below)), f"{rest}{_join(named)}.")
+            yield Care(str(len(below)), f"{rest}{numbers.join_names(named)}.")
 
 
 def _behind(said: FormatCertainty, name: str) -> str:

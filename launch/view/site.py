@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache, cached_property
 from importlib import import_module
 from importlib.resources import files
@@ -21,9 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medgen.engine.codec import encode
-from medgen.engine.errors import ImageError
+from medgen.engine.errors import ImageError, MedgenError
+from medgen.engine.results.comparison import Side, compare
+from medgen.engine.run.reader import RunReader
 from medgen.engine.store.parquet import parquet_bytes
 from medgen.launch.report.tables import FEW
+from medgen.launch.report.verdicts import comparison_markdown
 from medgen.launch.view import (
     charts,
     curves,
@@ -57,7 +60,10 @@ POLICY = (
     "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'"
 )
-STATIC = ("style.css", "app.js", "model.js", "gallery.js", "sample.js", "metrics.js", "tables.js")
+STATIC = (
+    "style.css", "app.js", "model.js", "gallery.js", "sample.js", "metrics.js", "tables.js",
+    "compare.js",
+)  # fmt: skip
 SAMPLE_DATA = "data/sample-"  # and its position: what a page of a sample reads
 TYPES = {
     "html": "text/html; charset=utf-8",
@@ -70,7 +76,7 @@ TYPES = {
 
 _PAGES_KEPT = 64
 _PAGE = re.compile(r"([a-z]+)((?:-\d{1,6}){0,2})\.html")
-_DATA = re.compile(r"data/([a-z]+)(?:-(\d{1,9}))?\.js")
+_DATA = re.compile(r"data/([a-z]+)((?:-\d{1,9}){0,2})\.js")
 _PICTURE = re.compile(r"p/([0-9a-f]{12})-(s\d{1,6}|input-\d{1,3}|reference-\d{1,3})-([a-z]+)\.webp")
 
 
@@ -159,7 +165,7 @@ class Site:
         if match := _PAGE.fullmatch(name):
             return self._kept_page(name, match[1], [int(n) for n in match[2].split("-")[1:]])
         if match := _DATA.fullmatch(name):
-            value = self._data(match[1], int(match[2] or 0))
+            value = self._data(match[1], [int(n) for n in match[2].split("-")[1:]])
             return None if value is None else data_script(name[5:-3], value).encode()
         match = _PICTURE.fullmatch(name)
         return self._picture(match[1], match[2], match[3]) if match else None
@@ -186,6 +192,7 @@ class Site:
         yield from (f"metrics-{v.place}.html" for v in self.data.values if v.overall)
         yield from (f"compare-{i}-{j}.html" for i in systems for j in systems if i != j)
         yield "data/gallery.js"
+        yield from (f"data/markdown-{i}-{j}.js" for i in systems for j in systems if i != j)
         yield "data/words.js"
         yield from (f"data/said-{i}.js" for i in systems)
         yield from (f"data/value-{v.place}.js" for v in self.data.values if v.overall)
@@ -218,21 +225,45 @@ class Site:
             return self.metrics(places)
         return self.compare(places) if name == "compare" and len(places) != 1 else None
 
-    def _data(self, name: str, number: int) -> object | None:
+    def _data(self, name: str, places: list[int]) -> object | None:
+        """What a data script holds; None where there is no such one."""
         data = self.data
-        if name == "gallery":
-            return scripts.gallery_columns(data, self.colors)
-        if name == "value" and number < len(data.values):
-            return scripts.value_column(data, number)
-        if name == "words":
-            return scripts.search_words(data)
-        if name == "said" and number < len(data.systems):
-            return scripts.said_words(data, number)
-        if name == "texts" and number in scripts.blocks(data):
-            return scripts.text_block(data, number)
-        if name == "sample" and number < len(data.samples.ids):
-            return scripts.sample_block(data, self.maps, number)
+        whole: dict[str, Callable[[], object]] = {
+            "gallery": lambda: scripts.gallery_columns(data, self.colors),
+            "words": lambda: scripts.search_words(data),
+        }
+        numbered: dict[str, tuple[Callable[[int], object], Collection[int]]] = {
+            "value": (lambda n: scripts.value_column(data, n), range(len(data.values))),
+            "said": (lambda n: scripts.said_words(data, n), range(len(data.systems))),
+            "texts": (lambda n: scripts.text_block(data, n), scripts.blocks(data)),
+            "sample": (
+                lambda n: scripts.sample_block(data, self.maps, n),
+                range(len(data.samples.ids)),
+            ),
+        }
+        if name == "markdown":
+            return self._markdown(places)
+        if name in whole and not places:
+            return whole[name]()
+        if name in numbered and len(places) == 1 and places[0] in numbered[name][1]:
+            return numbered[name][0](places[0])
         return None
+
+    def _markdown(self, places: list[int]) -> str | None:
+        """The table by format of `medgen compare --markdown`; None where no shard is left."""
+        if len(places) != 2 or places[0] == places[1] or max(places) >= len(self._sides):
+            return None
+        left, right = (self._sides[place] for place in places)
+        try:
+            found = compare(left, right, across=True, kinds=("all",))
+        except MedgenError:
+            return None
+        return comparison_markdown(found)
+
+    @cached_property
+    def _sides(self) -> list[Side]:
+        reader = RunReader(self.data.objects, self.data.plan)
+        return [Side(reader, s.name) for s in self.data.systems]
 
     @cached_property
     def _positions(self) -> dict[str, int]:
@@ -372,7 +403,8 @@ class Site:
         if pair and (max(pair) >= size or pair[0] == pair[1]):
             return None
         made = pairing.pair_page(data, self.certainty, *pair) if len(pair) == 2 else None
-        return self.page("compare", "compare", p=made, systems=data.systems)
+        file = f"markdown-{pair[0]}-{pair[1]}" if made else ""
+        return self.page("compare", "compare", p=made, systems=data.systems, markdown=file)
 
     @cached_property
     def first_pair(self) -> list[int]:

@@ -162,11 +162,29 @@
     document.addEventListener("click", (e) => document.querySelectorAll("details.pop[open], details.menu[open]").forEach((d) => { if (!d.contains(e.target)) d.open = false; }));
   }
 
-  function copyLink() {
-    const done = () => medgen.say("link copied");
-    if (navigator.clipboard) navigator.clipboard.writeText(location.href).then(done, () => medgen.say("the link stands in the address bar"));
-    else medgen.say("the link stands in the address bar");
+  /* Copies a text and says so; where the clipboard is closed to the page, an old way is tried. */
+  function copy(text, said, otherwise) {
+    const old = () => {
+      const area = medgen.el("textarea", { class: "vh", "aria-hidden": "true" });
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      const done = document.execCommand("copy");
+      area.remove();
+      flash(done ? said : otherwise || "the browser lets no page copy");
+    };
+    if (navigator.clipboard) navigator.clipboard.writeText(text).then(() => flash(said), old); else old();
   }
+  medgen.copy = copy;
+  let fading = null;
+  function flash(text) {
+    const s = document.getElementById("said");
+    medgen.say(text);
+    s.classList.remove("vh");
+    clearTimeout(fading);
+    fading = setTimeout(() => s.classList.add("vh"), 2500);
+  }
+  function copyLink() { copy(location.href, "link copied", "the link stands in the address bar"); }
   medgen.copyLink = copyLink;
   document.addEventListener("click", (e) => { if (e.target.closest("[data-copy]")) copyLink(); });
 
