@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from math import sqrt
 
 import numpy as np
@@ -19,7 +20,6 @@ from medgen.launch.view.data import Row, StoredRun, SystemEntry, value_key, valu
 _CAUSES = 40
 _EXAMPLES = 4
 _PLACES = 8
-_SCORES = 40
 _TROUBLES = 50
 # What differs between messages of one cause: numbers, paths, addresses, quoted ids, digests.
 _PARTICULARS = re.compile(
@@ -76,6 +76,8 @@ class Cause:
     examples: tuple[tuple[str, str, bool], ...]  # digest, id, whether it has an input picture
     first: str  # the first message, whole
     first_id: str
+    origin: str  # which shard it was in, who worked on it, and when
+    raw: str  # what the model replied there, as far as it was kept
     others: str  # how the others did there
 
 
@@ -113,33 +115,90 @@ def status_lines(
     return statuses, sorted(lines, key=lambda line: -line.total)
 
 
+def title_words(failed: int, owed: int) -> str:
+    """The heading of the page."""
+    total = numbers.count(owed)
+    return (
+        f"{numbers.count(failed)} of {total} predictions have no value"
+        if failed
+        else f"No prediction failed, of {total}"
+    )
+
+
+def summary_words(lines: Sequence[StatusLine], failed: int) -> tuple[str, str, str]:
+    """Whose most failures are: words before, the system's name, and words behind it."""
+    if not failed:
+        none = "What has no value all the same is listed below; it is never counted as 0."
+        return "", "", none
+    worst, never = lines[0], "None was scored 0; every mean says how many it stands on."
+    status, many, _ = max(worst.cells, key=lambda cell: cell[1])
+    kind = f", all of them {status}" if many == worst.total else f", most of them {status}"
+    lost = f" lost {numbers.count(worst.total)}{kind if 2 * many > worst.total else ''}. {never}"
+    share = "All" if worst.total == failed else numbers.percent(worst.total, failed)
+    return f"{share} are one system's: ", worst.entry.name, lost
+
+
 def gatherings(
-    data: StoredRun, found: Sequence[Failure], kind: str
+    data: StoredRun, found: Sequence[Failure], lines: Sequence[StatusLine], kind: str
 ) -> tuple[list[Gathering], Axis, float]:
     """The groups of a kind by their rate of failures, the axis, and the rate of all."""
     words, codes = data.samples.words[kind], data.samples.codes[kind]
     owed, failed = np.zeros(len(words)), np.zeros(len(words))
-    for entry in data.systems:
-        table = data.predictions[entry.name]
+    for line in lines:
+        table = data.predictions[line.entry.name]
         if table.num_rows:
             own = codes[table["position"].to_numpy()]
             owed += np.bincount(own, minlength=len(words))
     for one in found:
         failed[codes[one.position]] += 1
     rate = float(failed.sum() / owed.sum()) if owed.sum() else 0.0
-    known = [i for i in range(len(words)) if owed[i]]
-    ends = {i: binomial_interval(int(failed[i]), int(owed[i]), "wilson") for i in known}
-    axis = Axis(0.0, max([100 * high for _, high in ends.values()] + [100 * rate, 0.1]))
+    groups = [(words[i] or "(none)", int(failed[i]), int(owed[i]))
+              for i in range(len(words)) if owed[i]]  # fmt: skip
+    groups.sort(key=lambda g: -g[1] / g[2])
+    rest = groups[_PLACES:]
+    if len(rest) > 1:
+        other = (f"{len(rest)} others", sum(g[1] for g in rest), sum(g[2] for g in rest))
+        groups = [*groups[:_PLACES], other]
+    return (*_gather(groups, rate), rate)
+
+
+def _gather(groups: Sequence[tuple[str, int, int]], rate: float) -> tuple[list[Gathering], Axis]:
+    """Rates of (name, failed, owed) with intervals on one axis, in their order."""
+    ends = [binomial_interval(failed, owed, "wilson") for _, failed, owed in groups]
+    axis = Axis(0.0, max([100 * high for _, high in ends] + [100 * rate, 0.1]))
     made = [
         Gathering(
-            words[i] or "(none)", int(failed[i]), int(owed[i]), axis.at(100 * failed[i] / owed[i]),
-            axis.at(100 * ends[i][0]), axis.at(100 * ends[i][1]),
-            bool(failed[i]) and ends[i][0] > rate,  # rounding alone may put 0 of 12 above 0
+            name, failed, owed, axis.at(100 * failed / owed), axis.at(100 * low),
+            axis.at(100 * high), failed > 0 and low > rate,  # rounding may put 0 of 12 above 0
         )
-        for i in known
+        for (name, failed, owed), (low, high) in zip(groups, ends, strict=True)
     ]  # fmt: skip
-    made.sort(key=lambda g: -g.failed / g.owed)
-    return made[:_PLACES], axis, rate
+    return made, axis
+
+
+def by_time(data: StoredRun, lines: Sequence[StatusLine]) -> tuple[list[Gathering], Axis, float]:
+    """Rates of failure by when answers were written, in at most eight spans of equal length."""
+    keys = {key for line in lines for key in _last_keys(data, line.entry.name)}
+    done = [
+        (datetime.fromisoformat(str(e["time"])), dict(e.get("rows") or {}))
+        for e in _receipts(data)
+        if e.get("key") in keys
+    ]
+    total = sum(sum(rows.values()) for _, rows in done)
+    if not total:
+        return [], Axis(0.0, 1.0), 0.0
+    start, end = min(at for at, _ in done), max(at for at, _ in done)
+    width = ((end - start) / _PLACES) or timedelta(seconds=1)
+    owed, failed = Counter[int](), Counter[int]()
+    for at, rows in done:
+        span = min(_PLACES - 1, int((at - start) / width))
+        owed[span] += sum(rows.values())
+        failed[span] += sum(rows.values()) - rows.get("ok", 0)
+    rate = failed.total() / total
+    clock = "%H:%M:%S" if width < timedelta(minutes=1) else "%d %b %H:%M"
+    names = {n: f"{start + n * width:{clock}}" for n in owed}
+    groups = [(names[n], failed[n], owed[n]) for n in sorted(owed)]
+    return (*_gather(groups, rate), rate)
 
 
 def general(message: str) -> str:
@@ -177,8 +236,43 @@ def _cause(data: StoredRun, key: tuple[str, str], own: Sequence[Failure], larges
         examples=tuple(shown),
         first=shorten(visible(own[0].reason, lines=True), 4000),
         first_id=samples.ids[own[0].position],
+        origin=_origin(data, own[0]),
+        raw=_raw_reply(data, own[0]),
         others=_others(data, own),
     )
+
+
+def _origin(data: StoredRun, one: Failure) -> str:
+    """The shard of a failure, and the unit of work that wrote it, as far as it is recorded."""
+    shard = _shard_of(data)[one.position]
+    keys = _last_keys(data, one.entry.name)
+    done = [e for e in _receipts(data) if e.get("key") in keys and e.get("shard") == shard]
+    if not done:
+        return f"shard {shard}"
+    at = str(done[-1]["time"])[:19].replace("T", " ")
+    return f"shard {shard}, {visible(str(done[-1].get('group', '')))}, {at} UTC"
+
+
+def _shard_of(data: StoredRun) -> list[int]:
+    """The shard of every position."""
+    found = [at for at, shard in enumerate(data.manifest.shards) for _ in range(shard.samples)]
+    return found + [len(data.manifest.shards)] * (len(data.samples.ids) - len(found))
+
+
+def _last_keys(data: StoredRun, system: str) -> list[str]:
+    """What makes the predictions of a system: rendering where a picture is made after an answer."""
+    own = {k: n.stage for k, n in data.plan.nodes.items() if system in n.systems}
+    drawn = [k for k, stage in own.items() if stage == "render"]
+    return drawn or [k for k, stage in own.items() if stage == "answer"]
+
+
+def _receipts(data: StoredRun) -> list[Row]:
+    return [e for e in data.events() if e["event"] == "receipt" and e.get("time")]
+
+
+def _raw_reply(data: StoredRun, one: Failure) -> str:
+    rows = data.rows_at("predictions", one.entry.name, one.position)
+    return shorten(visible(str(rows[0].get("text") or ""), lines=True), 4000) if rows else ""
 
 
 def _where(data: StoredRun, positions: Sequence[int]) -> str:
@@ -216,13 +310,13 @@ def _others(data: StoredRun, own: Sequence[Failure]) -> str:
     )
 
 
-def score_failures(data: StoredRun) -> list[Row]:
-    """Values that are not there though the prediction is: by value, system and status."""
+def score_failures(data: StoredRun, stage: str) -> list[Row]:
+    """Values of a stage, score or judge, that are not there: by value, system and status."""
     found: list[Row] = []
     for row in data.summary:
-        if row["group_kind"] == "all":
+        if row["group_kind"] == "all" and row["stage"] == stage:
             found += list(_lacking(row))
-    return sorted(found, key=lambda r: -r["count"])[:_SCORES]
+    return sorted(found, key=lambda r: -r["count"])
 
 
 def _lacking(row: Mapping[str, object]) -> Iterator[Row]:

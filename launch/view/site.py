@@ -62,7 +62,7 @@ POLICY = (
 )
 STATIC = (
     "style.css", "app.js", "model.js", "gallery.js", "sample.js", "metrics.js", "tables.js",
-    "compare.js",
+    "compare.js", "failures.js",
 )  # fmt: skip
 SAMPLE_DATA = "data/sample-"  # and its position: what a page of a sample reads
 TYPES = {
@@ -316,27 +316,20 @@ class Site:
         found = failures.failures(data)
         statuses, lines = failures.status_lines(data, found)
         owed = sum(line.owed for line in lines)
-        total = numbers.count(len(found))
-        worst = lines[0] if lines and lines[0].total else None
-        share = numbers.percent(worst.total, len(found)) if worst else ""
-        words = f"{share} of them are {worst.entry.name}'s. " if worst else ""
+        gatherings = {k: failures.gatherings(data, found, lines, k) for k in ("task", "modality")}
         return self.page(
             "failures",
             "failures",
-            title_words=f"{total} of {numbers.count(owed)} predictions have no value"
-            if found
-            else f"No prediction failed, of {numbers.count(owed)}",
-            summary_words=f"{words}None was scored 0; every mean says how many it stands on."
-            if found
-            else "What has no value all the same is listed below; it is never counted as 0.",
+            title_words=failures.title_words(len(found), owed),
+            share=numbers.percent(len(found), owed) if found else "",
+            summary=failures.summary_words(lines, len(found)),
             total=len(found),
+            owed=owed,
             statuses=statuses,
             lines=lines,
-            gatherings=[
-                (kind, *failures.gatherings(data, found, kind)) for kind in ("task", "modality")
-            ],
+            gatherings=gatherings | {"time": failures.by_time(data, lines)},
             causes=failures.causes(data, found),
-            scores=failures.score_failures(data),
+            lacking={s: failures.score_failures(data, s) for s in ("score", "judge")},
             troubles=failures.troubles(data),
             again=f"medgen run --config {overview.run_title(data)} --retry-errors" if found else "",
         )

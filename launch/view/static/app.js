@@ -81,7 +81,7 @@
     const tip = document.getElementById("tip");
     let owner = null;
     const show = (b) => {
-      const key = Object.keys(glossary).find((k) => k === b.dataset.term || k.split(", ").includes(b.dataset.term));
+      const key = Object.keys(glossary).find((k) => k === b.dataset.term || k.split(/,\s+/).includes(b.dataset.term));
       if (!key) return;
       tip.textContent = glossary[key];
       tip.hidden = false; owner = b;

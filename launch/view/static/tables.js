@@ -1,14 +1,16 @@
 "use strict";
-/* Parts of a page that are shown in turn: a fragment `by=` names the one that is asked for. */
+/* Parts of a page that are shown in turn; the fragment names the one that is asked for. */
 (function () {
-  const buttons = [...document.querySelectorAll("[data-part]")];
+  const medgen = window.medgen, buttons = [...document.querySelectorAll("[data-part]")];
+  const key = (b) => b.dataset.key || "by", name = (b) => b.dataset.name || b.textContent.trim();
+  const show = (b) => [...b.parentNode.querySelectorAll("[data-part]")].forEach((o) => { o.setAttribute("aria-pressed", String(o === b)); document.getElementById(o.dataset.part).hidden = o !== b; });
   buttons.forEach((b) => b.addEventListener("click", () => {
-    [...b.parentNode.querySelectorAll("[data-part]")].forEach((o) => { o.setAttribute("aria-pressed", String(o === b)); document.getElementById(o.dataset.part).hidden = o !== b; });
-    const now = window.medgen.fragment();
-    now.set("by", b.textContent.trim());
+    show(b);
+    const now = medgen.fragment();
+    now.set(key(b), name(b));
     history.replaceState(null, "", "#" + now);
   }));
-  const by = window.medgen.fragment().get("by");
-  const asked = by && buttons.find((b) => b.textContent.trim() === by);
-  if (asked) asked.click();
+  const asked = () => buttons.forEach((b) => { if (medgen.fragment().get(key(b)) === name(b)) show(b); });
+  addEventListener("hashchange", asked);
+  asked();
 })();
