@@ -1,6 +1,7 @@
 """Small charts as SVG: classes and attributes only, since the policy blocks style attributes."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from markupsafe import Markup, escape
 
 from medgen.launch.view import numbers
 from medgen.launch.view.board import Axis
+
+_PARTS = re.compile(r"[^A-Za-z0-9.]*[A-Za-z0-9.]+")  # of a name: its words, with what joins them
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +94,63 @@ def price_plot(
 def _with_names(
     dots: Sequence[tuple[tuple[float, float], Dot]], edges: tuple[float, float]
 ) -> list[str]:
-    """Marks with their names, moved up or down where they would lie upon each other."""
+    """Marks with their short names beside them: on the first side where nothing else is."""
+    names = short_names([dot.name for _, dot in dots])
+    boxes = [(x - 7, y - 7, x + 7, y + 7) for (x, y), _ in dots]  # what a name must not lie upon
     parts = []
-    # Marks are in the way as well: a name upon one is not read.
-    taken = [(x, y + 4, 5.0) for (x, y), _ in dots]
     for (x, y), dot in sorted(dots, key=lambda pair: pair[0][1]):
-        half = 3.1 * len(cut_middle(dot.name)) + 2
-        middle = min(max(x, edges[0] + half), edges[1] - half)
-        options = [y - 9, y + 18, y - 21, y + 30, y - 33, y + 42]
+        wide = 6.2 * len(names[dot.name])
+        sides = [  # where the name stands, and where it begins
+            ("start", x + 10, y + 4, x + 10), ("end", x - 10, y + 4, x - 10 - wide),
+            ("", x, y - 10, x - wide / 2), ("", x, y + 18, x - wide / 2),
+            ("start", x + 8, y - 9, x + 8), ("end", x - 8, y + 17, x - 8 - wide),
+            ("start", x + 8, y + 17, x + 8), ("end", x - 8, y - 9, x - 8 - wide),
+        ]  # fmt: skip
         free = [
-            o
-            for o in options
-            if all(abs(o - t) > 11 or abs(middle - m) > half + h for m, t, h in taken)
-        ]
-        spot = free[0] if free else options[0]
-        taken.append((middle, spot, half))
-        parts += [text(middle, spot, cut_middle(dot.name)), _mark(x, y, dot.number)]
+            side
+            for side in sides
+            if side[3] > edges[0] and side[3] + wide < edges[1] + 12
+            and not any(
+                _overlap((side[3], side[2] - 9, side[3] + wide, side[2] + 3), box) for box in boxes
+            )
+        ]  # fmt: skip
+        kind, at, height, start = (free or sides)[0]
+        boxes.append((start, height - 9, start + wide, height + 3))
+        parts += [text(at, height, names[dot.name], kind), _mark(x, y, dot.number)]
     return parts
+
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def cut_middle(name: str, most: int = 22) -> str:
     """A name that is cut in its middle: what tells it from others stands at its ends."""
     half = (most - 1) // 2
     return name if len(name) <= most else f"{name[: most - 1 - half]}…{name[-half:]}"
+
+
+_SHORT = 14  # letters of a short name
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Each name's beginning, as far as its parts tell it from all others; at most 14 letters.
+
+    >>> short_names(["aster-30b+aster-edit", "birch-omni", "birch-8b"])
+    {'aster-30b+aster-edit': 'aster', 'birch-omni': 'birch-omni', 'birch-8b': 'birch-8b'}
+    """
+    parts = {name: _PARTS.findall(name) or [name] for name in names}
+    found = {}
+    for name, own in parts.items():
+        rest = [other for key, other in parts.items() if key != name]
+        many = next(
+            (n for n in range(1, len(own)) if all(other[:n] != own[:n] for other in rest)), len(own)
+        )
+        found[name] = cut_middle("".join(own[:many]), _SHORT)
+    return found
 
 
 def _front(dots: Sequence[Dot], rises: bool) -> list[Dot]:

@@ -16,6 +16,7 @@ from medgen.launch.view import numbers
 from medgen.launch.view.board import Axis
 from medgen.launch.view.certain import headline
 from medgen.launch.view.data import Row, StoredRun, SystemEntry, value_key, value_title
+from medgen.launch.view.scripts import shard_at
 
 _CAUSES = 40
 _EXAMPLES = 4
@@ -244,19 +245,13 @@ def _cause(data: StoredRun, key: tuple[str, str], own: Sequence[Failure], larges
 
 def _origin(data: StoredRun, one: Failure) -> str:
     """The shard of a failure, and the unit of work that wrote it, as far as it is recorded."""
-    shard = _shard_of(data)[one.position]
+    shard = shard_at(data, one.position)
     keys = _last_keys(data, one.entry.name)
     done = [e for e in _receipts(data) if e.get("key") in keys and e.get("shard") == shard]
     if not done:
         return f"shard {shard}"
     at = str(done[-1]["time"])[:19].replace("T", " ")
     return f"shard {shard}, {visible(str(done[-1].get('group', '')))}, {at} UTC"
-
-
-def _shard_of(data: StoredRun) -> list[int]:
-    """The shard of every position."""
-    found = [at for at, shard in enumerate(data.manifest.shards) for _ in range(shard.samples)]
-    return found + [len(data.manifest.shards)] * (len(data.samples.ids) - len(found))
 
 
 def _last_keys(data: StoredRun, system: str) -> list[str]:

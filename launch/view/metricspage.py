@@ -13,7 +13,7 @@ from medgen.engine.results.statistics import Floats
 from medgen.launch.view import charts, numbers
 from medgen.launch.view.board import Axis, format_short, format_title, is_floor
 from medgen.launch.view.certain import Certainty, Mask, field_of, format_mask, headline
-from medgen.launch.view.data import StoredRun, SystemEntry, ValueEntry
+from medgen.launch.view.data import StoredRun, SystemEntry, ValueEntry, value_key
 
 Grid = NDArray[np.float32]  # systems x samples, or one of either
 _LEAST = 30  # samples below which a cell says n
@@ -32,6 +32,7 @@ class HeatCell:
     n: int
     title: str
     href: str
+    span: str = ""  # its 95 % interval, for the table; empty where none is stored
 
     @property
     def few(self) -> bool:
@@ -134,6 +135,7 @@ def _lines(
     data: StoredRun, value: ValueEntry, order: Sequence[SystemEntry], kind: str
 ) -> "list[HeatLine]":
     found = []
+    spans = _intervals(data, value, kind)
     for format_ in data.formats:
         if format_ not in value.formats:
             continue
@@ -141,8 +143,24 @@ def _lines(
         groups = [(format_title(format_), mask, place, True)]
         for name, own, link in _groups(data, kind, mask):
             groups.append((name, mask & own, f"{place}&{link}", False))
-        found += [_line(data, value, order, group) for group in groups]
+        own_spans = {(group, system): ends for (f, group, system), ends in spans.items()
+                     if f == format_}  # fmt: skip
+        found += [_line(data, value, order, group, own_spans) for group in groups]
     return [line for line in found if any(c is not None for c in line.cells)]
+
+
+Ends = tuple[float, float]
+
+
+def _intervals(data: StoredRun, value: ValueEntry, kind: str) -> dict[tuple[str, str, str], Ends]:
+    """The 95 % intervals that the summary has: (format, group or nothing, system) -> ends."""
+    whole = [r for r in data.summary if value_key(r) == value.key and r["group_kind"] == "all"]
+    rows = [*((r, "") for r in whole), *((r, r["group"]) for r in data.group_rows(kind, value))]
+    return {
+        (r["format"], group, r["system"]): (r["ci_low"], r["ci_high"])
+        for r, group in rows
+        if r["ci_low"] is not None and r["ci_high"] is not None
+    }
 
 
 def _groups(data: StoredRun, kind: str, mask: Mask) -> list[tuple[str, Mask, str]]:
@@ -169,6 +187,7 @@ def _line(
     value: ValueEntry,
     order: Sequence[SystemEntry],
     group: tuple[str, Mask, str, bool],
+    spans: Mapping[tuple[str, str], Ends],
 ) -> HeatLine:
     name, mask, link, whole = group
     grid = data.grid.get(value.key)
@@ -186,8 +205,12 @@ def _line(
     halves = [1.96 * float(r.std()) / np.sqrt(len(r)) for r in rows.values() if len(r) > 1]
     places = min(2, numbers.column_decimals(halves))
     cells = tuple(
-        _heat_cell(s, rows[s.name], (floor, ceiling), s.name in best, (places, link)) for s in order
-    )
+        _heat_cell(
+            s, rows[s.name], (floor, ceiling), s.name in best,
+            (places, link, spans.get(("" if whole else name, s.name))),
+        )
+        for s in order
+    )  # fmt: skip
     size = max((len(rows[s.name]) for s in order), default=0)
     return HeatLine(
         name, whole, size, cells, numbers.number(floor, places), numbers.number(ceiling, places)
@@ -212,7 +235,7 @@ def _heat_cell(
     values: Floats,
     ends: tuple[float | None, float | None],
     best: bool,
-    drawn: tuple[int, str],
+    drawn: tuple[int, str, Ends | None],
 ) -> HeatCell | None:
     if not len(values):
         return None
@@ -221,10 +244,11 @@ def _heat_cell(
     if floor is not None and ceiling is not None and ceiling != floor:
         way = (mean - floor) / (ceiling - floor)
         step = min(_STEPS - 1, int(way * _STEPS)) if way >= 0 else max(-4, -1 - int(-way * 8))
-    places, link = drawn
+    places, link, span = drawn
     title = f"{entry.name}: {mean:.6g}, n {len(values)}"
     href = f"gallery.html#{link}&sys={entry.place}&sort=worst"
-    return HeatCell(numbers.number(mean, places), step, best, len(values), title, href)
+    words = numbers.span(*span, places) if span else ""
+    return HeatCell(numbers.number(mean, places), step, best, len(values), title, href, words)
 
 
 def _ecdf(

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from medgen.engine.errors import MedgenError
+from medgen.engine.plan.plan import Node
 from medgen.engine.results.columns import PREDICTION_STATUSES
+from medgen.engine.run.reader import RunReader
 from medgen.launch.report.escaping import shorten
 from medgen.launch.view import pictures
 from medgen.launch.view.board import format_short, format_title
@@ -168,9 +171,46 @@ def sample_block(data: StoredRun, maps: Maps, position: int) -> Json:
         "reference": _whole(row.get("reference_text")),
         "subtask": row.get("subtask"),
         "systems": systems,
+        "shard": shard_at(data, position),
         "maps": _means(data, maps, position),
         "kinds": list(maps.kinds),
     }
+
+
+def shard_at(data: StoredRun, position: int) -> int:
+    """The shard that holds a position."""
+    end = 0
+    for at, shard in enumerate(data.manifest.shards):
+        end += shard.samples
+        if position < end:
+            return at
+    return len(data.manifest.shards)
+
+
+def origins(data: StoredRun) -> list[Json]:
+    """Where each system's predictions are from: its stages, and the weights that they named."""
+    reader = RunReader(data.objects, data.plan)
+    found = []
+    for entry in data.systems:
+        nodes = [n for n in data.plan.nodes.values()
+                 if n.stage in ("answer", "render") and entry.name in n.systems]  # fmt: skip
+        made = [_made_by(reader, node) for node in nodes]
+        words = [f"{k} {v}" for parts in made for k, v in parts.items() if _is_weights(k)]
+        stages = [[n.stage, n.key] for n in nodes]
+        found.append({"stages": stages, "weights": ", ".join(dict.fromkeys(words))})
+    return found
+
+
+def _made_by(reader: RunReader, node: Node) -> dict[str, str]:
+    """What made a node's rows, where the store says it."""
+    try:
+        return {k: str(v) for one in reader.identities(node) for k, v in one.parts.items()}
+    except MedgenError:
+        return {}
+
+
+def _is_weights(part: str) -> bool:
+    return part.startswith(("weights", "model", "commit", "revision"))
 
 
 def _whole(text: str | None) -> str | None:

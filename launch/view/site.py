@@ -131,6 +131,12 @@ class Site:
         """Colour and marker of each system."""
         return colors(self.data, self.certainty)
 
+    @cached_property
+    def shorts(self) -> dict[str, str]:
+        """What each system is called where there is little room; controls keep their names."""
+        own = charts.short_names([s.name for s in self.data.systems if not s.control])
+        return {s.name: own.get(s.name, s.name) for s in self.data.systems}
+
     def page(self, which: str, template: str, **shown: Any) -> str:
         """A page from its template, with what all pages have."""
         data = self.data
@@ -152,6 +158,7 @@ class Site:
                 else "not finished",
                 made_up=any("made-up" in note for note in data.manifest.notes),
                 colors=self.colors,
+                shorts=self.shorts,
                 **shown,
             )
         )
@@ -194,6 +201,7 @@ class Site:
         yield "data/gallery.js"
         yield from (f"data/markdown-{i}-{j}.js" for i in systems for j in systems if i != j)
         yield "data/words.js"
+        yield "data/origins.js"
         yield from (f"data/said-{i}.js" for i in systems)
         yield from (f"data/value-{v.place}.js" for v in self.data.values if v.overall)
         yield from (f"data/texts-{n}.js" for n in scripts.blocks(self.data))
@@ -231,6 +239,7 @@ class Site:
         whole: dict[str, Callable[[], object]] = {
             "gallery": lambda: scripts.gallery_columns(data, self.colors),
             "words": lambda: scripts.search_words(data),
+            "origins": lambda: scripts.origins(data),
         }
         numbered: dict[str, tuple[Callable[[int], object], Collection[int]]] = {
             "value": (lambda n: scripts.value_column(data, n), range(len(data.values))),

@@ -56,7 +56,7 @@
   });
 
   function ready() {
-    theme(); help(); words(); folds(); tables(); tabs(); search(); pops();
+    theme(); help(); words(); folds(); tables(); tabs(); search(); pops(); showPins();
     document.addEventListener("keydown", onkey);
   }
 
@@ -137,9 +137,13 @@
         card.classList.toggle("fitted", b.dataset.scale === "fit");
         card.querySelectorAll("[data-scale]").forEach((o) => o.setAttribute("aria-pressed", String(o === b)));
       }));
-      card.querySelectorAll("[data-col]").forEach((c) => c.addEventListener("change", () => {
-        table.querySelectorAll(".val.c" + c.dataset.col).forEach((cell) => { cell.hidden = !c.checked; });
-      }));
+      const broad = matchMedia("(min-width: 1680px)").matches;
+      card.querySelectorAll("[data-col]").forEach((c) => {
+        if (c.dataset.broad !== undefined) c.checked = broad;
+        c.addEventListener("change", () => {
+          table.querySelectorAll(".val.c" + c.dataset.col).forEach((cell) => { cell.classList.remove("broad"); cell.hidden = !c.checked; });
+        });
+      });
     });
   }
 
@@ -200,8 +204,14 @@
     else if (medgen.keys[e.key]) { if (medgen.keys[e.key](e) !== false) e.preventDefault(); }
   }
 
+  /* Pinned rows stand in the link. */
+  function pins() { return (medgen.fragment().get("pin") || "").split(",").filter((s) => /^\d+$/.test(s)); }
+  function showPins() { const own = pins(); document.querySelectorAll("tr[data-system]").forEach((row) => row.classList.toggle("pin", own.includes(row.dataset.system))); }
   function pin(system) {
-    document.querySelectorAll('tr[data-system="' + Number(system) + '"]').forEach((row) => row.classList.toggle("pin"));
+    const own = pins(), now = medgen.fragment(), left = own.includes(system) ? own.filter((s) => s !== system) : [...own, system].slice(-6);
+    if (left.length) now.set("pin", left.join(",")); else now.delete("pin");
+    history.replaceState(null, "", now.size ? "#" + now.toString().replace(/%2C/g, ",") : location.pathname + location.search);
+    showPins();
   }
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", ready); else ready();

@@ -196,6 +196,17 @@
   }
 
   medgen.SORTS = [["gap", "Widest gap among shown"], ["worst", "Worst first"], ["best", "Best first"], ["pair", "Gap between two systems"], ["judgemetric", "Judge against metric"], ["judges", "Judge against judge"], ["views", "View against view"], ["order", "Order of the benchmark"]];
+  /* Each name's beginning, as far as its words tell it from all others; as the pages' own. */
+  medgen.shortNames = (systems) => {
+    const parts = systems.map((s) => (s.control ? [s.name] : s.name.match(/[^A-Za-z0-9.]*[A-Za-z0-9.]+/g) || [s.name]));
+    return parts.map((own, i) => {
+      let n = 1;
+      const same = (other, j) => j !== i && !systems[j].control && other.slice(0, n).join("\n") === own.slice(0, n).join("\n");
+      while (n < own.length && parts.some(same)) n++;
+      const text = own.slice(0, n).join("");
+      return text.length <= 14 ? text : text.slice(0, 7) + "…" + text.slice(-6);
+    });
+  };
   medgen.openModel = async () => new Model(await medgen.load("gallery"));
   medgen.State = State;
   medgen.bestScore = bestScore;

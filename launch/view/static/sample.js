@@ -8,19 +8,23 @@
     ssim: { name: "SSIM", words: "(1 − SSIM) / 2, windows of 7 px", top: "0.30" },
     lpips: { name: "LPIPS", words: "LPIPS at each place of 256 × 256", top: "0.60" },
   };
+  let briefs, origins = null;
   let model, state, at = 0, order = [], place = -1, body = null;
-  const view = { mode: "sheet", map: "absolute", zoom: 3, x: 0.5, y: 0.5, swipe: 50, who: 0, plain: false, timer: 0 };
+  const narrow = () => innerWidth < 768;
+  const view = { mode: narrow() ? "pair" : "sheet", map: "absolute", zoom: 3, x: 0.5, y: 0.5, swipe: 50, who: 0, plain: false, timer: 0 };
 
   async function start() {
     try {
       model = await medgen.openModel();
+      briefs = medgen.shortNames(model.systems);
       await load();
+      medgen.load("origins").then((found) => { origins = found; provenance(); }, () => null);
     } catch (e) { medgen.fail($("sample"), e.message); return; }
     addEventListener("hashchange", () => load().catch((e) => medgen.fail($("sample"), e.message)));
     Object.assign(medgen.keys, {
       j: () => step(1), k: () => step(-1), ArrowRight: (e) => (inPane(e) ? move(0.04, 0) : false), ArrowLeft: (e) => (inPane(e) ? move(-0.04, 0) : false), ArrowUp: (e) => (inPane(e) ? move(0, -0.04) : false), ArrowDown: (e) => (inPane(e) ? move(0, 0.04) : false),
       "+": () => zoom(1), "-": () => zoom(-1), 0: () => { view.zoom = 3; view.x = view.y = 0.5; lenses(); },
-      1: () => mode("sheet"), 2: () => mode("swipe"), 3: () => mode("blink"),
+      1: () => mode(narrow() ? "pair" : "sheet"), 2: () => mode("swipe"), 3: () => mode("blink"),
     });
   }
   const inPane = (e) => e.target.closest && e.target.closest(".pane");
@@ -35,7 +39,7 @@
     order = state.order(model);
     place = order.indexOf(at);
     body = await medgen.load("sample-" + at);
-    view.who = 0; view.x = view.y = 0.5;
+    view.who = 0; view.couple = undefined; view.x = view.y = 0.5;
     draw();
     scrollTo(0, 0);
   }
@@ -85,11 +89,12 @@
     const seg = (label, items, now, on) => el("span", { class: "seg", role: "group", "aria-label": label }, items.map(([k, t, key]) => el("button", { type: "button", "aria-pressed": String(k === now), onclick: () => on(k) }, t, key ? el("kbd", { "aria-hidden": "true" }, key) : null)));
     const hasMaps = Object.keys(body.maps).length > 0;
     const tools = el("div", { class: "looktools" },
-      model.references[at] ? seg("Look", [["sheet", "Sheet", "1"], ["swipe", "Swipe", "2"], ["blink", "Blink", "3"]], view.mode, mode) : null,
-      hasMaps && view.mode === "sheet" ? [el("span", { class: "note" }, "Difference"), seg("Difference", body.kinds.map((k) => [k, MAPS[k].name]), view.map, (k) => { view.map = k; look(); })] : null,
+      model.references[at] ? seg("Look", narrow() ? [["pair", "Pair"], ["swipe", "Swipe"], ["blink", "Blink"], ...(hasMaps ? [["difference", "Difference"]] : [])] : [["sheet", "Sheet", "1"], ["swipe", "Swipe", "2"], ["blink", "Blink", "3"]], view.mode, mode) : null,
+      hasMaps && ["sheet", "difference"].includes(view.mode) ? [el("span", { class: "note" }, "Difference"), seg("Difference", body.kinds.map((k) => [k, MAPS[k].name]), view.map, (k) => { view.map = k; look(); })] : null,
       view.mode === "sheet" ? [el("span", { class: "note" }, "Zoom"), el("span", { class: "seg", role: "group", "aria-label": "Zoom" }, el("button", { type: "button", "aria-label": "less", onclick: () => zoom(-1) }, "−"), el("button", { type: "button", id: "zoomed", "aria-label": "back to 3 times", onclick: () => medgen.keys[0]() }, view.zoom + "×"), el("button", { type: "button", "aria-label": "more", onclick: () => zoom(1) }, "+"))] : null,
       chooser(), el("span", { class: "grow" }), el("span", { class: "note wide" }, "Pictures are shown as scored: RGB, no windowing"));
-    box.replaceChildren(tools, view.mode === "sheet" ? sheet(list, hasMaps) : pair(list));
+    const whole = view.mode === "sheet" || !model.references[at] || list.every((x) => x.system === undefined);
+    box.replaceChildren(tools, whole ? sheet(list, hasMaps) : ["pair", "difference"].includes(view.mode) ? couple(list) : pair(list));
     lenses();
   }
   function chooser() {
@@ -114,7 +119,7 @@
     if (hasMaps) {
       const scale = el("svg", { width: 72, height: 8, "aria-hidden": "true" }, STEPS.map((c, k) => el("rect", { x: k * 8, width: 8, height: 8, fill: c })));
       grid.append(el("div", { class: "rowname" }, el("h2", { class: "smallhead" }, "Difference"), el("p", { class: "note" }, MAPS[view.map].words), scale, el("p", { class: "note ends short" }, el("span", {}, "0"), el("span", {}, MAPS[view.map].top))), ...list.map((x) => {
-        const m = body.maps[x.slot];
+        const m = failed(x) ? null : body.maps[x.slot];
         if (!m) return el("div", { class: "nopic map" }, x.slot.startsWith("reference") ? "reference" : "");
         const mean = view.map === "lpips" ? lpips(x.system) : m[view.map], words = mean === null ? "" : (view.map === "lpips" ? "scored " : "mean ") + mean.toFixed(3);
         return el("div", {}, medgen.picture(model, at, x.slot, view.map, "difference of " + x.alt + " to the reference" + (words ? ", " + words : ""), { onerror: (e) => e.target.replaceWith(el("div", { class: "nopic map" }, "no map")) }), el("p", { class: "note" }, words));
@@ -141,6 +146,16 @@
     if (w && $("lenswhere")) $("lenswhere").textContent = "x " + Math.round((view.x - half) * w) + "–" + Math.round((view.x + half) * w) + ", y " + Math.round((view.y - half) * h) + "–" + Math.round((view.y + half) * h);
     if ($("zoomed")) $("zoomed").textContent = view.zoom + "×";
     if ($("lensname")) $("lensname").textContent = "Lens " + view.zoom + "×";
+  }
+  const brief = (x) => title(x.system === undefined ? x : { ...x, title: shortName(x.system) });
+  /* On a phone: the reference beside one system, or its difference map; the others to choose below. */
+  function couple(list) {
+    const reference = list.find((x) => x.slot === "reference-0") || list[0], rest = list.filter((x) => x !== reference);
+    const first = rest.findIndex((x) => x.system !== undefined), now = rest[view.couple ?? first] || rest[first];
+    const show = (x, kind) => (failed(x) ? gone(x.system) : medgen.picture(model, at, x.slot, kind, kind === "whole" ? x.alt : "difference of " + x.alt + " to the reference", { loading: "eager", class: "fill", onerror: (e) => e.target.replaceWith(el("div", { class: "nopic map" }, "no map")) }));
+    const left = view.mode === "pair" ? reference : now, mean = view.mode === "difference" && !failed(now) && body.maps[now.slot] ? (view.map === "lpips" ? lpips(now.system) : body.maps[now.slot][view.map]) : null;
+    const strip = rest.map((x, k) => el("button", { type: "button", class: "choose", "aria-pressed": String(x === now), onclick: () => { view.couple = k; look(); } }, failed(x) ? el("span", { class: "failbox" }, "✕") : medgen.picture(model, at, x.slot, "thumb", ""), el("span", { class: "note" }, x.system === undefined ? x.title.toLowerCase() : shortName(x.system) + " " + (model.score(x.system, at) === null ? "–" : model.show(model.score(x.system, at), model.headline(at))))));
+    return el("div", {}, el("div", { class: "couple" }, el("div", {}, brief(left), show(left, "whole")), el("div", {}, view.mode === "pair" ? brief(now) : el("div", { class: "panetitle" }, "Difference" + (mean === null ? "" : ", mean " + mean.toFixed(3))), show(now, view.mode === "pair" ? "whole" : view.map))), el("div", { class: "choices" }, strip));
   }
   /* Two pictures upon each other: swiped by a slider, or in turn. */
   function pair(list) {
@@ -209,19 +224,20 @@
         return el("td", { class: "num" + (!model.systems[cols[k]].control && r.value === best && own.length > 1 && v.direction ? " strong" : ""), title: String(r.value) }, Math.abs(r.value) >= 100 ? r.value.toFixed(1) : v.judge ? r.value.toFixed(1) : Math.abs(r.value) >= 10 ? r.value.toFixed(1) : r.value.toFixed(2), glyph);
       }));
     });
-    const head = el("tr", {}, el("th", { scope: "col" }, "Value"), el("th", { scope: "col", class: "num" }, "passes"), cols.map((s) => el("th", { scope: "col", class: "num", title: name(s) }, mark(s), el("span", { class: "vh" }, name(s)), el("span", { class: "colname", "aria-hidden": "true" }, shortName(s)))));
+    const head = el("tr", {}, el("th", { scope: "col" }, "Value"), el("th", { scope: "col", class: "num" }, "passes"), cols.map((s) => el("th", { scope: "col", class: "num", title: name(s) }, el("span", { class: "vh" }, name(s)), el("span", { class: "colname", "aria-hidden": "true" }, mark(s), shortName(s)))));
     const notes = [...troubles].map(([status, reason]) => el("p", { class: "note" }, el("b", { class: "warn" }, "no value"), ": " + status + (CURES[status] ? ", " + CURES[status] : "") + (reason ? " (" + medgen.plain(reason).slice(0, 200) + ")" : "")));
     $("scores").replaceChildren(el("div", { class: "cardhead" }, el("h2", {}, "Scores"), el("span", { class: "grow" }), el("span", { class: "note" }, "✓ ✗ against the protocol's threshold")), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Scores, scrollable" }, el("table", {}, el("caption", { class: "vh" }, "Scores of this sample"), el("thead", {}, head), el("tbody", {}, lines))), ...notes);
   }
-  const shortName = (s) => { const n = name(s); if (n.length <= 13) return n; const first = n.split("+")[0], own = model.systems.filter((o) => o.name.split("+")[0] === first).length; return own === 1 && first.length <= 13 ? first : n.slice(0, 6) + "…" + n.slice(-6); };
+  const shortName = (s) => medgen.plain(briefs[s]);
 
   /* ---- judges ---- */
   let chosen = null;
   function judges() {
     const box = $("judges"), who = shown().filter((s) => body.systems[s].verdicts.length);
     if (!who.length) { box.replaceChildren(el("h2", {}, "What the judges said"), el("p", { class: "empty" }, model.values.some((v) => v.judge) ? "Not judged: no judge looked at these systems here." : "No judge ran. ", model.values.some((v) => v.judge) ? "" : el("code", {}, "medgen judge --config …"))); return; }
-    if (!who.includes(chosen)) chosen = who[0];
-    const tabs = el("span", { class: "seg", role: "group", "aria-label": "System" }, who.map((s) => el("button", { type: "button", "aria-pressed": String(s === chosen), title: name(s), onclick: () => { chosen = s; judges(); } }, mark(s), " " + shortName(s))));
+    if (!shown().includes(chosen)) chosen = who[0];
+    const tabs = el("span", { class: "seg", role: "group", "aria-label": "System" }, shown().map((s) => el("button", { type: "button", "aria-pressed": String(s === chosen), title: name(s), onclick: () => { chosen = s; judges(); provenance(); } }, mark(s), " " + shortName(s))));
+    if (!who.includes(chosen)) { box.replaceChildren(el("div", { class: "cardhead" }, el("h2", {}, "What the judges said"), el("span", { class: "grow" }), tabs), el("p", { class: "empty" }, "Not judged: no judge looked at " + name(chosen) + " here.")); return; }
     const all = body.systems[chosen].verdicts, judgesNames = [...new Set(all.map((v) => v.label))];
     const views = ["reference_based", "reference_free"].filter((v) => all.some((x) => x.view === v));
     const mean = (view) => { const o = all.filter((v) => v.view === view && v.scale && v.scale.startsWith("overall") && v.value !== null).map((v) => v.value); return o.length ? o.reduce((a, b) => a + b, 0) / o.length : null; };
@@ -236,11 +252,11 @@
     const folded = (title, nodes) => (nodes.length ? el("details", {}, el("summary", {}, title + ", " + nodes.length), nodes) : null);
     const explained = all.filter((v) => v.explanation), raws = all.filter((v) => v.raw), prompts = all.filter((v) => v.prompt);
     const viewName = (v) => (v.view === "reference_based" ? "with the reference" : "without the reference");
-    box.replaceChildren(el("div", { class: "cardhead" }, el("h2", {}, "What the judges said"), el("span", { class: "grow" }), tabs), el("div", { class: "views" }, cols),
+    box.replaceChildren(...[el("div", { class: "cardhead" }, el("h2", {}, "What the judges said"), el("span", { class: "grow" }), tabs), narrow() && cols.length === 2 ? el("span", { class: "seg viewtabs", role: "group", "aria-label": "View" }, views.map((v, k) => el("button", { type: "button", "aria-pressed": String(k === (view.judged || 0)), onclick: () => { view.judged = k; judges(); } }, (k ? "Without" : "With the reference") + (mean(v) === null ? "" : " " + mean(v).toFixed(1))))) : null, el("div", { class: "views" }, narrow() && cols.length === 2 ? cols[view.judged || 0] : cols),
       el("p", { class: "note judgenames" }, judgesNames.map((n, k) => [k === 0 ? "● " : "○ ", medgen.plain(n), "  "])),
       folded("All explanations", explained.map((v) => el("p", { class: "explained" }, el("b", {}, (v.scale || "").replace(/_/g, " ") + (v.value === null ? "" : " " + v.value)), el("span", { class: "note" }, " " + medgen.plain(v.label) + ", " + viewName(v)), el("br"), ...rest(v.explanation)))),
       folded("Raw replies", raws.map((v) => el("div", {}, el("p", { class: "note" }, medgen.plain(v.label) + ", " + viewName(v) + (v.repeat ? ", repeat " + v.repeat : "")), el("pre", { class: "raw", tabindex: 0 }, ...rest(v.raw))))),
-      prompts.length ? folded("Prompts as sent", prompts.map((v) => el("div", {}, el("p", { class: "note" }, medgen.plain(v.label) + ", " + viewName(v)), el("pre", { class: "raw", tabindex: 0 }, ...rest(v.prompt))))) : el("details", {}, el("summary", {}, "Prompts as sent"), [...new Set(all.map((v) => v.protocol + " · sha256 " + v.prompt_digest))].map((t) => el("p", { class: "mono" }, medgen.plain(t)))));
+      prompts.length ? folded("Prompts as sent", prompts.map((v) => el("div", {}, el("p", { class: "note" }, medgen.plain(v.label) + ", " + viewName(v)), el("pre", { class: "raw", tabindex: 0 }, ...rest(v.prompt))))) : el("details", {}, el("summary", {}, "Prompts as sent"), [...new Set(all.map((v) => v.protocol + " · sha256 " + v.prompt_digest))].map((t) => el("p", { class: "mono" }, medgen.plain(t))))].filter(Boolean));
   }
   function dots(scale, rows, names) {
     const svg = el("svg", { class: "dots", width: 130, height: 16, "aria-hidden": "true" });
@@ -257,11 +273,25 @@
   }
 
   function provenance() {
-    const lines = shown().filter((s) => body.systems[s].prediction).map((s) => {
-      const p = body.systems[s].prediction, usage = [p.seconds ? p.seconds.toFixed(1) + " s" : null, p.prompt_tokens || p.completion_tokens ? (p.prompt_tokens || 0).toLocaleString("en") + " + " + (p.completion_tokens || 0) + " tokens" : null, p.cost_usd ? "$" + p.cost_usd.toFixed(4) : null, p.finish_reason ? "ended by " + p.finish_reason : null].filter(Boolean).join(", ");
-      return el("div", { class: "provrow" }, el("h3", {}, mark(s), " ", name(s)), el("p", {}, el("b", { class: p.status === "ok" ? "ok" : "bad" }, (p.status === "ok" ? "✓ " : "✕ ") + p.status), " ", medgen.plain([p.reason, usage].filter(Boolean).join(" · "))), p.image_prompt ? el("details", {}, el("summary", {}, "prompt for the picture"), el("pre", { class: "raw", tabindex: 0 }, ...rest(p.image_prompt))) : null, p.details ? el("details", {}, el("summary", {}, "details"), el("pre", { class: "raw", tabindex: 0 }, ...rest(p.details))) : null);
-    });
-    $("prov").replaceChildren(el("div", { class: "cardhead" }, el("h2", {}, "Provenance"), el("span", { class: "grow" }), el("a", { href: "provenance.html" }, "Passports")), ...lines, el("p", { class: "mono" }, "sample key " + model.digests[at]));
+    if (!shown().includes(chosen)) chosen = shown()[0];
+    const s = chosen, p = body.systems[s].prediction, own = origins && origins[s];
+    const box = [el("div", { class: "cardhead" }, el("h2", {}, "Provenance"), el("span", { class: "note" }, name(s)), el("span", { class: "grow" }), el("a", { href: "provenance.html" }, "Passports"))];
+    if (!model.values.some((v) => v.judge) || !document.querySelector("#judges .seg")) box.push(el("span", { class: "seg", role: "group", "aria-label": "System" }, shown().map((o) => el("button", { type: "button", "aria-pressed": String(o === s), title: name(o), onclick: () => { chosen = o; provenance(); } }, mark(o), " " + shortName(o)))));
+    const line = (what, words, mono) => (words ? el("div", {}, el("dt", {}, what), el("dd", { class: mono ? "mono" : "" }, words)) : null);
+    if (!p) box.push(el("p", { class: "empty" }, "Not asked: this system has no row here."));
+    else {
+      let asked = {};
+      try { asked = JSON.parse(p.details || "{}"); } catch (e) { /* shown as it is below */ }
+      const usage = [p.seconds ? p.seconds.toFixed(1) + " s" : null, p.prompt_tokens || p.completion_tokens ? (p.prompt_tokens || 0).toLocaleString("en") + " + " + (p.completion_tokens || 0) + " tokens" : null, p.cost_usd ? "$" + p.cost_usd.toFixed(4) : null, p.finish_reason ? "ended by " + p.finish_reason : null].filter(Boolean).join(", ");
+      box.push(el("dl", { class: "prov" },
+        line("prediction", [el("b", { class: p.status === "ok" ? "ok" : "bad" }, (p.status === "ok" ? "✓ " : "✕ ") + p.status), " ", medgen.plain([p.reason, usage].filter(Boolean).join(" · "))]),
+        line("weights", own && own.weights ? medgen.plain(own.weights) : "", true),
+        line("stage", own ? own.stages.map((t) => t[0] + " " + t[1]).join(", ") + ", shard " + body.shard : "shard " + body.shard, true),
+        line("prompt", asked.prompt_hash ? medgen.plain((asked.prompt || "") + " sha256 " + asked.prompt_hash) : "", true),
+        line("sample key", model.digests[at], true)),
+        p.image_prompt ? el("details", {}, el("summary", {}, "prompt for the picture"), el("pre", { class: "raw", tabindex: 0 }, ...rest(p.image_prompt))) : null, p.details ? el("details", {}, el("summary", {}, "details"), el("pre", { class: "raw", tabindex: 0 }, ...rest(p.details))) : null);
+    }
+    $("prov").replaceChildren(...box.filter(Boolean));
   }
   start();
 })();

@@ -3,7 +3,11 @@
 (function () {
   const medgen = window.medgen, buttons = [...document.querySelectorAll("[data-part]")];
   const key = (b) => b.dataset.key || "by", name = (b) => b.dataset.name || b.textContent.trim();
-  const show = (b) => [...b.parentNode.querySelectorAll("[data-part]")].forEach((o) => { o.setAttribute("aria-pressed", String(o === b)); document.getElementById(o.dataset.part).hidden = o !== b; });
+  const show = (b) => {
+    const part = document.getElementById(b.dataset.part);
+    [...b.parentNode.querySelectorAll("[data-part]")].forEach((o) => { o.setAttribute("aria-pressed", String(o === b)); document.getElementById(o.dataset.part).hidden = o.dataset.part !== b.dataset.part; });
+    part.dataset.mode = b.dataset.mode || "";
+  };
   buttons.forEach((b) => b.addEventListener("click", () => {
     show(b);
     const now = medgen.fragment();

@@ -1,0 +1,123 @@
+"""What the design says of each page, in a browser: tables, pins, wide and narrow looks."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from view.browsing import Seen, browser, bundle, open_page, small, stored
+
+from medgen.launch.view.charts import short_names
+from medgen.launch.view.data import StoredRun
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Any]:
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[StoredRun, str]:
+    root = tmp_path_factory.mktemp("looked")
+    data = stored(small(systems=3, samples=24), root / "store")
+    return data, bundle(data, root / "pages")
+
+
+def visit(made: Any, url: str, width: int = 1440) -> Seen:
+    seen = open_page(made, width)
+    seen.page.goto(url)
+    seen.page.wait_for_load_state("networkidle")
+    return seen
+
+
+def first_of(data: StoredRun, format_: str) -> str:
+    """The key of the first sample of a format."""
+    at = data.samples.column("format").index(format_)
+    return data.samples.digests[at]
+
+
+def test_short_names_tell_systems_apart() -> None:
+    names = ["aster-30b+aster-edit", "birch-omni", "birch-8b", "x", "averyverylongname.2"]
+    found = short_names(names)
+    assert [found[n] for n in names] == ["aster", "birch-omni", "birch-8b", "x", "averyve…name.2"]
+
+
+def test_metrics_as_a_table_shows_intervals_and_keeps_it_in_the_link(
+    made: Any, run: tuple[StoredRun, str]
+) -> None:
+    page = visit(made, f"{run[1]}/metrics.html").page
+    assert not page.locator("#by0 .fine").first.is_visible()
+    page.locator("[data-name=table]").click()
+    again = visit(made, page.url).page
+    cell = again.locator("#by0 tr.whole .heatcell").first
+    assert "–" in cell.locator(".fine").inner_text()
+    assert cell.evaluate("c => getComputedStyle(c).backgroundColor") == "rgba(0, 0, 0, 0)"
+    again.locator("[data-name=distributions]").click()
+    assert not again.locator("#heat").is_visible()
+    assert again.locator("#spread svg").first.is_visible()
+
+
+@pytest.mark.parametrize(("width", "many"), [(1440, 4), (2560, 5)])
+def test_two_more_values_where_there_is_room(
+    made: Any, run: tuple[StoredRun, str], width: int, many: int
+) -> None:
+    page = visit(made, f"{run[1]}/index.html", width).page
+    board = page.locator("section.board", has_text="Multimodal generation")
+    row = board.locator("tbody.rows tr").first
+    assert row.locator("td.val:visible").count() == many
+    board.locator("details.columns summary").click()
+    boxes = board.locator("[data-col]")
+    assert boxes.evaluate_all("c => c.filter((x) => x.checked).length") == many
+    boxes.last.set_checked(width == 1440)
+    assert row.locator("td.val:visible").count() == (5 if width == 1440 else 4)
+
+
+def test_a_pin_stands_in_the_link(made: Any, run: tuple[StoredRun, str]) -> None:
+    page = visit(made, f"{run[1]}/index.html").page
+    page.locator("tbody.rows th a").nth(1).focus()
+    page.keyboard.press("p")
+    row = page.locator("tbody.rows tr").nth(1).get_attribute("data-system")
+    assert f"pin={row}" in page.url
+    again = visit(made, page.url).page
+    pinned = again.locator("section.board").first.locator("tr.pin")
+    assert pinned.evaluate_all("r => r.map((x) => x.dataset.system)") == [row]
+
+
+def test_all_scores_of_a_sample_are_seen_and_its_provenance_names_the_shard(
+    made: Any, run: tuple[StoredRun, str]
+) -> None:
+    data, files = run
+    page = visit(made, f"{files}/sample.html#s={first_of(data, 'ImageEditing')}").page
+    region = page.locator("#scores .scroll")
+    assert region.evaluate("r => r.scrollWidth <= r.clientWidth")
+    assert "oracle" in region.locator("thead").inner_text()
+    page.locator("#prov dd", has_text="shard 0").wait_for()
+    page.locator("#judges .seg button").nth(1).click()
+    assert data.systems[1].name in page.locator("#prov").inner_text()
+    assert "null" not in page.locator("main").inner_text()
+
+
+def test_a_phone_shows_pairs_differences_and_one_view_at_a_time(
+    made: Any, run: tuple[StoredRun, str]
+) -> None:
+    data, files = run
+    seen = visit(made, f"{files}/sample.html#s={first_of(data, 'ImageEditing')}", 390)
+    page = seen.page
+    page.wait_for_selector(".couple img")
+    assert [t.strip() for t in page.locator("#look .looktools .seg button").all_inner_texts()] == [
+        "Pair", "Swipe", "Blink", "Difference",
+    ]  # fmt: skip
+    assert page.locator(".couple img").count() == 2
+    page.locator(".choose").nth(2).click()
+    assert page.locator(".choose").nth(2).get_attribute("aria-pressed") == "true"
+    shown = page.locator(".couple img").nth(1).get_attribute("src")
+    assert shown.endswith("-s1-whole.webp")
+    page.locator("#look button", has_text="Difference").click()
+    assert "mean " in page.locator(".couple").inner_text()
+    assert page.locator(".viewcol").count() == 1
+    page.locator(".viewtabs button").nth(1).click()
+    assert "Without the reference" in page.locator(".viewcol").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert seen.errors == []
