@@ -62,6 +62,7 @@ class Certainty:
     formats: tuple[FormatCertainty, ...]
     judge: str = ""  # what is known against the judge
     usage: dict[str, dict[str, float]] = field(default_factory=dict)  # system -> what it took
+    coverage: tuple[int, int] = (0, 0)  # values that rank, of systems that are results; owed
     schema: str = VERSION
 
 
@@ -84,7 +85,18 @@ def write_certainty(data: StoredRun) -> Certainty:
 def compute(data: StoredRun) -> Certainty:
     """The words of every format that has a headline."""
     found = [_format_certainty(data, name) for name in data.formats]
-    return Certainty(tuple(f for f in found if f is not None), data.doubts, usage_of(data))
+    made = tuple(f for f in found if f is not None)
+    return Certainty(made, data.doubts, usage_of(data), _coverage(data, made))
+
+
+def _coverage(data: StoredRun, made: Sequence[FormatCertainty]) -> tuple[int, int]:
+    heads, own = {(f.format, f.headline) for f in made}, {s.name for s in data.eligible}
+    rows = [
+        r
+        for r in data.summary
+        if (r["format"], (r["stage"], r["label"], r["output"])) in heads and r["system"] in own
+    ]
+    return sum(r["n"] for r in rows), sum(r["expected"] - r["not_applicable"] for r in rows)
 
 
 def usage_of(data: StoredRun) -> dict[str, dict[str, float]]:

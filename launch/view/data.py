@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from medgen.engine.benchmark.manifest import Manifest, manifest_from_json
 from medgen.engine.errors import StoreError
 from medgen.engine.plan.plan import Plan
+from medgen.engine.results.comparison import Side
 from medgen.engine.results.sets import SetRow, stored_set_rows
 from medgen.engine.results.statistics import Ints
 from medgen.engine.results.summary import read_summary, summarize
@@ -172,8 +173,12 @@ class StoredRun:
     @cached_property
     def summary(self) -> list[Row]:
         """The rows of whole formats: groups are a tenfold of them, and few pages need those."""
+        return self._summary()
+
+    def _summary(self) -> list[Row]:
         table = self.summary_table
-        return table.filter(pc.equal(table["group_kind"], "all")).to_pylist()
+        found: list[Row] = table.filter(pc.equal(table["group_kind"], "all")).to_pylist()
+        return found
 
     @cached_property
     def sets(self) -> tuple[SetRow, ...]:
@@ -194,6 +199,9 @@ class StoredRun:
     @cached_property
     def systems(self) -> tuple[SystemEntry, ...]:
         """In the order of the plan; numbers are given to those that are results."""
+        return self._systems()
+
+    def _systems(self) -> tuple[SystemEntry, ...]:
         random = {}
         for row in self.summary:
             if row["stage"] == "score":
@@ -243,6 +251,9 @@ class StoredRun:
     @cached_property
     def doubts(self) -> str:
         """What is known against the judges: they moved, or have random weights; else empty."""
+        return self._doubts()
+
+    def _doubts(self) -> str:
         try:
             sentinels = json.loads(self.objects.read(self.place.sentinels))
         except FileNotFoundError:
@@ -268,8 +279,6 @@ class StoredRun:
     def size_of(self, format_: str) -> int:
         """How many samples are of a format."""
         return self.plan.formats().get(format_, 0)
-
-    # ---- tables ----------------------------------------------------------------------------
 
     def _tables(self, kind: str, system: str) -> list[str]:
         return self.parts.of_system(f"{self.place.tables}/{kind}", system)
@@ -327,6 +336,9 @@ class StoredRun:
     @cached_property
     def grid(self) -> dict[Key, Values]:
         """Every value of every system and sample: (systems, samples), NaN where there is none."""
+        return self._grid()
+
+    def _grid(self) -> dict[Key, Values]:
         shape = (len(self.systems), len(self.samples.ids))
         found: dict[Key, Values] = {}
         for entry in self.systems:
@@ -364,6 +376,9 @@ class StoredRun:
     @cached_property
     def predictions(self) -> dict[str, pa.Table]:
         """Status, usage and the beginning of the text of every prediction, by system."""
+        return self._predictions()
+
+    def _predictions(self) -> dict[str, pa.Table]:
         names = [
             "position", "sample", "format", "task", "modality", "status", "reason",
             "prompt_tokens", "completion_tokens", "cached_tokens", "seconds", "cost_usd",
@@ -430,6 +445,14 @@ class StoredRun:
     def has_pictures(self) -> bool:
         """Whether any sample comes with a picture."""
         return any(inputs or references for inputs, references in self.picture_slots)
+
+    def side(self, place: int) -> Side:
+        """A system as the engine compares it."""
+        return Side(self._reader, self.systems[place].name)
+
+    @cached_property
+    def _reader(self) -> RunReader:
+        return RunReader(self.objects, self.plan)
 
     def events(self) -> list[Row]:
         """What happened, by time."""

@@ -120,8 +120,7 @@ def pair_page(data: StoredRun, certainty: Certainty, left: int, right: int) -> P
     shared = [
         f
         for f in data.formats
-        if all(f in data.plan.formats(data.plan.system(s.name).gives) for s in (one, two))
-        and headline(data, f)
+        if all(data.owes(s.name, f) for s in (one, two)) and headline(data, f)
     ]
     cards = [_card(data, certainty, f, (one, two)) for f in shared]
     values = _all_values(data, shared, (one, two))

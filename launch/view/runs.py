@@ -1,7 +1,7 @@
 """The runs of a store, and its nights."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,14 @@ from medgen.engine.run.folder import RunFolder, run_ids
 from medgen.engine.store.layout import NIGHTLY, NightlyPlace, RunPlace
 from medgen.engine.store.objects import Objects
 from medgen.launch.report.escaping import visible
+from medgen.launch.view import numbers
 from medgen.launch.view.board import format_short
 from medgen.launch.view.certain import Certainty
 from medgen.launch.view.data import sample_digest
 
 _MOST_RUNS = 1000
 _MOST_NIGHTS = 120
+_WITHOUT_MONTHS = 60  # runs that need no heads of months
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class RunLine:
     systems: int
     updated: str
     leaders: tuple[tuple[str, str, str], ...]  # format, word, leader
+    coverage: str = "-"
+    cost: str = "-"
     trouble: str = ""
 
 
@@ -68,7 +72,11 @@ def _run_line(objects: Objects, run_id: str) -> RunLine:
     try:
         status, plan = folder.status(), folder.plan()
     except MedgenError as err:
-        return RunLine(run_id, digest, "unreadable", "bad", "", "", 0, "", (), visible(str(err)))
+        words = visible(str(err))
+        return RunLine(run_id, digest, "unreadable", "bad", "", "", 0, "", (), trouble=words)
+    stored = _certainty(objects, run_id)
+    have, owed = stored.coverage if stored else (0, 0)
+    usage = stored.usage.values() if stored else ()
     word = status.status if status else "not started"
     return RunLine(
         run_id=run_id,
@@ -79,16 +87,31 @@ def _run_line(objects: Objects, run_id: str) -> RunLine:
         protocol=plan.protocol,
         systems=len(plan.systems),
         updated=status.updated[:16].replace("T", " ") if status else "",
-        leaders=tuple(_leaders(objects, run_id)),
+        leaders=tuple(_leaders(stored)) if stored else (),
+        coverage=numbers.percent(have, owed),
+        cost=numbers.dollars(sum(u.get("cost_usd", 0.0) for u in usage)) if usage else "-",
     )
 
 
-def _leaders(objects: Objects, run_id: str) -> list[tuple[str, str, str]]:
+def by_month(lines: Sequence[RunLine]) -> list[tuple[str, list[RunLine]]]:
+    """Many runs by the month in which they were updated, newest first; few in one part."""
+    if len(lines) <= _WITHOUT_MONTHS:
+        return [("", list(lines))]
+    found: dict[str, list[RunLine]] = {}
+    for line in lines:
+        found.setdefault(line.updated[:7] or "no date", []).append(line)
+    return list(found.items())
+
+
+def _certainty(objects: Objects, run_id: str) -> Certainty | None:
     path = RunPlace(run_id).certainty
     try:
-        stored = decode(Certainty, objects.read(path), f"{path}: not readable")
+        return decode(Certainty, objects.read(path), f"{path}: not readable")
     except (FileNotFoundError, MedgenError):
-        return []  # the run is older than these words, or is not summarised
+        return None  # the run is older than these words, or is not summarised
+
+
+def _leaders(stored: Certainty) -> list[tuple[str, str, str]]:
     return [
         (format_short(f.format), f.word, f.standing.order[0]) for f in stored.formats if f.standing
     ]

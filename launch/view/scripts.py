@@ -69,8 +69,7 @@ def gallery_columns(data: StoredRun, colors: Mapping[str, int]) -> Json:
 
 
 def _owing(data: StoredRun, system: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
-    formats = data.plan.formats(data.plan.system(system).gives)
-    mine = np.array([w in formats for w in data.samples.words["format"]], dtype=bool)
+    mine = np.array([data.owes(system, w) for w in data.samples.words["format"]], dtype=bool)
     return mine[data.samples.codes["format"]]
 
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from medgen.engine.errors import MedgenError
 from medgen.engine.run.folder import run_ids
 from medgen.engine.store.objects import Objects
+from medgen.launch.view.beside import BesideRun
 from medgen.launch.view.data import StoredRun, sample_digest
 from medgen.launch.view.site import POLICY, TYPES, Site, warm_up, warm_up_more
 
@@ -86,15 +87,25 @@ class Viewer:
 
     def _site(self, digest: str) -> Site | None:
         with self._lock:
-            if digest not in self._sites:
-                own = next((i for i in run_ids(self.objects) if sample_digest(i) == digest), None)
-                if own is None:
+            site = self._sites.get(digest)
+            if site is None or site.is_stale():
+                data = self._data(digest)
+                if data is None:
                     return None
-                self._sites[digest] = Site(StoredRun(self.objects, own))
-            site = self._sites[digest]
-            if site.is_stale():
-                site = self._sites[digest] = Site(StoredRun(self.objects, site.data.run_id))
+                site = self._sites[digest] = Site(data)
             return site
+
+    def _data(self, digest: str) -> StoredRun | None:
+        """The run of a digest, or the two of two digests."""
+        known = {sample_digest(run): run for run in run_ids(self.objects)}
+        one, _, two = digest.partition("-")
+        if one not in known or (two and two not in known) or one == two:
+            return None
+        if not two:
+            return StoredRun(self.objects, known[one])
+        data = BesideRun(self.objects, known[one], known[two])
+        data.check()
+        return data
 
     def _is_ours(self, request: Request) -> bool:
         return request.headers.get("host", "") in self.hosts

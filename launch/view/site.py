@@ -23,7 +23,6 @@ import pyarrow.compute as pc
 from medgen.engine.codec import encode
 from medgen.engine.errors import ImageError, MedgenError
 from medgen.engine.results.comparison import Side, compare
-from medgen.engine.run.reader import RunReader
 from medgen.engine.store.parquet import parquet_bytes
 from medgen.launch.report.tables import FEW
 from medgen.launch.report.verdicts import comparison_markdown
@@ -42,6 +41,7 @@ from medgen.launch.view import (
     scripts,
     trends,
 )
+from medgen.launch.view.beside import BesideRun
 from medgen.launch.view.board import Board, boards, colors, format_short, format_title
 from medgen.launch.view.certain import Certainty, certainty_of, headline
 from medgen.launch.view.data import StoredRun, sample_digest
@@ -56,6 +56,7 @@ PAGES = (
     ("provenance", "Provenance"),
     ("runs", "Runs"),
 )
+BESIDE = ("compare", "gallery", "sample")  # the pages that two runs have together
 POLICY = (
     "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'"
@@ -89,6 +90,7 @@ class Site:
         Pages carry `nonce`; a server puts a new one in its place each time.
         """
         self.data = data
+        self.beside = data if isinstance(data, BesideRun) else None
         self._made: OrderedDict[str, bytes] = OrderedDict()  # pages, as they were made last
         self.meta_policy = meta_policy
 
@@ -134,8 +136,10 @@ class Site:
     @cached_property
     def shorts(self) -> dict[str, str]:
         """What each system is called where there is little room; controls keep their names."""
-        own = charts.short_names([s.name for s in self.data.systems if not s.control])
-        return {s.name: own.get(s.name, s.name) for s in self.data.systems}
+        brief = self.beside.brief if self.beside else {}
+        own = [s.name for s in self.data.systems if not s.control and s.name not in brief]
+        found = charts.short_names(own) | brief
+        return {s.name: found.get(s.name, s.name) for s in self.data.systems}
 
     def page(self, which: str, template: str, **shown: Any) -> str:
         """A page from its template, with what all pages have."""
@@ -151,6 +155,8 @@ class Site:
                 nonce=self.nonce,
                 policy=POLICY.format(nonce=self.nonce) if self.meta_policy else "",
                 run_name=data.run_id,
+                home=f"../{sample_digest(data.run_id)}/" if self.beside else "",
+                other_run=self.beside.other.run_id if self.beside else "",
                 benchmark=data.plan.benchmark,
                 protocol=data.plan.protocol,
                 finished=data.status.updated[:16].replace("T", " ")
@@ -221,6 +227,8 @@ class Site:
                     yield from (f"p/{digest}-{slot}-{kind}.webp" for kind in self.maps.kinds)
 
     def _page(self, name: str, places: list[int]) -> str | None:
+        if self.beside and name not in BESIDE:
+            return None
         if name in ("gallery", "sample") and not places:
             return self.page(name, name)
         plain = {
@@ -262,8 +270,8 @@ class Site:
         """The table by format of `medgen compare --markdown`; None where no shard is left."""
         if len(places) != 2 or places[0] == places[1] or max(places) >= len(self._sides):
             return None
-        left, right = (self._sides[place] for place in places)
         try:
+            left, right = (self._sides[place] for place in places)
             found = compare(left, right, across=True, kinds=("all",))
         except MedgenError:
             return None
@@ -271,8 +279,7 @@ class Site:
 
     @cached_property
     def _sides(self) -> list[Side]:
-        reader = RunReader(self.data.objects, self.data.plan)
-        return [Side(reader, s.name) for s in self.data.systems]
+        return [self.data.side(s.place) for s in self.data.systems]
 
     @cached_property
     def _positions(self) -> dict[str, int]:
@@ -362,16 +369,18 @@ class Site:
     def runs(self) -> str:
         """The store's runs and nights."""
         objects = self.data.objects
-        nights = runs.nights(objects)
+        nights, found = runs.nights(objects), runs.run_lines(objects)
         lines = {n: [(x.date, x.run_id) for x in own if x.run_id] for n, own in nights.items()}
         return self.page(
             "runs",
             "runs",
-            runs=runs.run_lines(objects),
+            runs=found,
             nights=nights,
             trends={name: trends.trends(objects, own) for name, own in lines.items()},
             store=objects.url,
             bundle=self.meta_policy,
+            here=next((line for line in found if line.run_id == self.data.run_id), None),
+            months=runs.by_month(found),
         )
 
     def metrics(self, places: list[int]) -> str | None:
@@ -411,6 +420,8 @@ class Site:
     @cached_property
     def first_pair(self) -> list[int]:
         """The places of the two that are compared first: runner-up, or floor, and leader."""
+        if self.beside:
+            return [*(self.beside.facing or ())]
         first = next((f.standing for f in self.certainty.formats if f.standing), None)
         names = {s.name: s.place for s in self.data.systems}
         if first and len(first.order) > 1:

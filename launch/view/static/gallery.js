@@ -38,6 +38,8 @@
     if (state.modality.length) chip(medgen.plain(some(state.modality.map((t) => model.facets.modality.words[t]))), () => { state.modality = []; });
     if (state.groups.length) chip(medgen.plain(some(state.groups.map((g) => { const [k, v] = g.split("."); return model.facets[model.groupKinds[k]].words[v] || "(none)"; }))), () => { state.groups = []; });
     if (state.status.length) chip(some(state.status), () => { state.status = []; });
+    if (state.tags.length) chip(some(state.tags.map((k) => medgen.TAGS[k])), () => { state.tags = []; });
+    if (state.judged.length) chip(some(state.judged.map((k) => (k === "all" ? "judged" : "not all judged"))), () => { state.judged = []; });
     if (state.low !== null || state.high !== null) chip("score " + (state.low ?? "") + "–" + (state.high ?? ""), () => { state.low = state.high = null; });
     if (state.q) chip("“" + medgen.plain(state.q) + "”", () => { state.q = ""; $("search").value = ""; });
     if (state.only.length) chip(state.only.length + " chosen samples", () => { state.only = []; });
@@ -88,6 +90,13 @@
     }
     parts.push(section("Status of predictions", [box("ok, all shown", fine, state.status.includes("ok"), () => { flip(state.status, "ok"); refresh(); }),
       ...Object.keys(words).sort((a, b) => words[b] - words[a]).map((w) => box(w, words[w], state.status.includes(w), () => { flip(state.status, w); refresh(); }))]));
+    const count = (names, of, kind) => { const c = {}; for (let i = 0; i < model.count; i++) if (state.matches(model, i, kind)) for (const w of [of(i)].flat()) c[w] = (c[w] || 0) + 1; return names.filter(([k]) => c[k] || state[kind === "tag" ? "tags" : kind].includes(k)).map(([k, t]) => [k, t, c[k] || 0]); };
+    if (medgen.rivals(model).length) {
+      const judged = count([["all", "judged, all shown"], ["some", "not all judged"]], (i) => medgen.judgedOf(model, state.shown, i), "judged");
+      parts.push(section("Status of judges", judged.map(([k, t, n]) => box(t, n, state.judged.includes(k), () => { flip(state.judged, k); refresh(); }))));
+    }
+    const tags = count(Object.entries(medgen.TAGS), (i) => medgen.tagsOf(model, state.shown, i), "tag");
+    if (tags.length) parts.push(section("Tag", tags.map(([k, t, n]) => box(t, n, state.tags.includes(k), () => { flip(state.tags, k); refresh(); }))));
     parts.push(range());
     const active = document.activeElement, key = active && active.closest && active.closest("#facets") ? [...document.querySelectorAll("#facets input")].indexOf(active) : -1;
     $("facets").replaceChildren(...parts);
@@ -142,6 +151,8 @@
     const scores = systemsShown().map((s) => model.score(s, i)).filter((v) => v !== null), p = model.headline(i);
     if (scores.length > 1) pills.push(el("span", { class: "pill" }, "gap " + model.show(Math.max(...scores) - Math.min(...scores), p)));
     const failed = systemsShown().filter((s) => !["ok", ""].includes(model.statusOf(s, i))).length;
+    const tags = medgen.tagsOf(model, systemsShown(), i);
+    for (const k of ["judges", "views"]) if (tags.includes(k)) pills.push(el("span", { class: "pill warn" }, medgen.TAGS[k]));
     if (failed) pills.push(el("span", { class: "pill bad" }, failed + " failed"));
     return pills;
   }
@@ -168,7 +179,11 @@
     return el("div", { class: "cell pic", role: "gridcell", "data-sys": s }, name,
       model.references[i] ? medgen.picture(model, i, "s" + s, "thumb", medgen.plain(model.systems[s].name) + "'s output" + (v === null ? "" : ", scored " + model.show(v, p)), { onerror: (e) => e.target.replaceWith(el("div", { class: "nopic" }, "no picture to show")) }) : el("div", { class: "answer" }, right === null ? null : el("span", { class: right >= 0.5 ? "ok" : "bad" }, right >= 0.5 ? "✓ right " : "✗ wrong "), el("span", { class: "answertext" })),
       el("p", { class: "score" + (best && v !== null ? " best" : "") }, v === null ? el("span", { class: "note" }, "no value") : model.show(v, p), v === null ? null : medgen.cells(model, v, p)),
-      el("p", { class: "words" }));
+      disagree(s, i), el("p", { class: "words" }));
+  }
+  function disagree(s, i) {
+    const own = medgen.rivals(model), found = own.length > 1 && medgen.apart(model, [s], i, own[0], own[1]);
+    return found ? el("p", { class: "note warn" }, "judges " + Math.round(found[1]) + " and " + Math.round(found[2])) : null;
   }
   function fill(node, i, text) {
     if (!text) return;

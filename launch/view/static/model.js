@@ -76,6 +76,8 @@
       this.task = known("task", model.facets.task.words);
       this.modality = known("mod", model.facets.modality.words);
       this.status = list("status").filter((w) => /^[a-z_]+$/.test(w));
+      this.tags = list("tag").filter((w) => Object.keys(TAGS).includes(w));
+      this.judged = list("judged").filter((w) => ["all", "some"].includes(w));
       this.groups = list("g").filter((g) => /^\d+\.\d+$/.test(g) && Number(g.split(".")[0]) < model.groupKinds.length);
       const shown = known("sys", model.systems);
       this.shown = shown.length ? shown : model.defaults();
@@ -93,7 +95,7 @@
       const p = new URLSearchParams();
       const put = (k, v) => { if (v.length) p.set(k, v.join(",")); };
       put("f", this.format.map((f) => model.formatNames.indexOf(f)));
-      put("task", this.task); put("mod", this.modality); put("status", this.status); put("g", this.groups);
+      put("task", this.task); put("mod", this.modality); put("status", this.status); put("g", this.groups); put("tag", this.tags); put("judged", this.judged);
       if (this.filtered) put("sys", this.shown);
       put("pair", this.pair); put("only", this.only);
       if (this.sort !== "gap") p.set("sort", this.sort);
@@ -107,7 +109,9 @@
     places(model) {
       const judges = model.judgeValues().map(([, p]) => p);
       const heads = Object.values(model.formats).map((f) => f.headline);
-      const more = this.sort.startsWith("judge") || this.sort === "views" ? [...judges, metricOf(model)] : [];
+      /* In a large run a judge's column is fetched only for what asks for it. */
+      const asked = this.tags.length || this.judged.length || model.count * model.systems.length <= SMALL;
+      const more = this.sort.startsWith("judge") || this.sort === "views" ? [...judges, metricOf(model)] : asked ? judges : [];
       return [...new Set([...heads, ...more].filter((p) => p !== null && p !== undefined))];
     }
     matches(model, i, but) {
@@ -118,6 +122,8 @@
         const all = this.filtered ? this.shown : model.systems.map((_, s) => s).filter((s) => !model.systems[s].control && !model.systems[s].random);
         if (!this.status.some((w) => (w === "ok" ? this.shown.every((s) => { const t = model.statusOf(s, i); return t === "ok" || t === ""; }) : all.some((s) => model.statusOf(s, i) === w)))) return false;
       }
+      if (but !== "tag" && this.tags.length) { const own = tagsOf(model, this.shown, i); if (!this.tags.some((w) => own.includes(w))) return false; }
+      if (but !== "judged" && this.judged.length && !this.judged.includes(judgedOf(model, this.shown, i))) return false;
       for (let k = 0; k < model.groupKinds.length; k++) {
         const own = this.groups.filter((g) => g.startsWith(k + "."));
         if (own.length && but !== "group" + k && !own.includes(k + "." + model.facets[model.groupKinds[k]].codes[i])) return false;
@@ -143,6 +149,31 @@
       return keyed.map((k) => k[1]);
     }
   }
+
+  const SMALL = 60000, APART = 3;
+  /* Why a sample may be looked at, and how that is called. */
+  const TAGS = { failed: "failed", gap: "wide gap", judges: "judges differ", views: "views differ" };
+  /* What two columns give a system on a sample, where they are APART of a judge's ten or more. */
+  function apart(model, shown, i, one, two) {
+    for (const s of shown) { const a = model.value(one, s, i), b = model.value(two, s, i); if (a !== null && b !== null && Math.abs(a - b) >= APART - 1e-3) return [s, a, b]; }
+    return null;
+  }
+  function rivals(model) { return model.judgeValues().filter(([v]) => v.key[2].endsWith("reference_based") && v.key[1] !== "judges").map(([, p]) => p); }
+  function tagsOf(model, shown, i) {
+    const found = [], goods = shown.map((s) => model.good(s, i)).filter((g) => g !== null);
+    if (shown.some((s) => !["ok", ""].includes(model.statusOf(s, i)))) found.push("failed");
+    if (goods.length > 1 && Math.max(...goods) - Math.min(...goods) >= 0.3) found.push("gap");
+    const own = rivals(model), free = model.judgeValues().find(([v]) => v.key[2].endsWith("reference_free"));
+    if (own.length > 1 && apart(model, shown, i, own[0], own[1])) found.push("judges");
+    if (own.length && free && apart(model, shown, i, own[0], free[1])) found.push("views");
+    return found;
+  }
+  /* Whether every shown system that answered has a judge's score; empty where none is asked. */
+  function judgedOf(model, shown, i) {
+    const own = rivals(model), ok = shown.filter((s) => model.statusOf(s, i) === "ok");
+    return own.length && ok.length ? (ok.every((s) => own.every((p) => model.value(p, s, i) !== null)) ? "all" : "some") : "";
+  }
+  Object.assign(medgen, { TAGS, tagsOf, judgedOf, rivals, apart });
 
   function bestScore(model, shown, i) {
     let best = null;
