@@ -4,7 +4,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +13,7 @@ from medgen.engine.plan.graph import stages_of
 from medgen.launch.report.escaping import visible
 from medgen.launch.view import charts, numbers
 from medgen.launch.view.data import Row, StoredRun, SystemEntry
+from medgen.launch.view.moments import moment
 
 _FIRST = ("component", "profile", "implementation", "semantics", "weights", "resize")
 _BLOCKS = 700  # rectangles in the timeline; more are merged
@@ -102,7 +102,7 @@ def _units(events: Sequence[Row]) -> Iterator[Row]:
     starts: dict[tuple[object, ...], list[float]] = {}
     for event in events:
         if event["event"] == "receipt":
-            start = _moment(event) - float(event.get("seconds") or 0)
+            start = moment(event) - float(event.get("seconds") or 0)
             known = starts.setdefault((event.get("group"), event.get("shard")), [])
             if all(abs(start - other) > _TOGETHER_S for other in known):
                 known.append(start)
@@ -116,22 +116,18 @@ def timeline(data: StoredRun) -> Markup | None:
     crosses: list[tuple[str, float]] = []
     stages: dict[str, str] = {}
     for event in _units(events):
-        end, group = _moment(event), str(event.get("group", ""))
+        end, group = moment(event), str(event.get("group", ""))
         blocks[group].append((end - float(event.get("seconds") or 0), end))
         stages[group] = str(event.get("stage", ""))
     for event in events:
         if event["event"] in ("trouble", "gave_up"):
-            crosses.append((str(event.get("group", "")), _moment(event)))
+            crosses.append((str(event.get("group", "")), moment(event)))
     if not blocks:
         return None
     first = min(a for own in blocks.values() for a, _ in own)
     last = max(b for own in blocks.values() for _, b in own)
     lanes = [(g, lane) for g in blocks for lane in _lanes(blocks[g], (last - first) / _BLOCKS)]
     return _draw_lanes(lanes[:_LANES], crosses, stages, _group_names(data, blocks), (first, last))
-
-
-def _moment(event: Row) -> float:
-    return datetime.fromisoformat(str(event["time"])).timestamp()
 
 
 def _group_names(data: StoredRun, groups: Iterable[str]) -> dict[str, str]:
@@ -241,7 +237,7 @@ def stage_costs(data: StoredRun) -> list[Row]:
     for event in (e for e in events if e["event"] == "receipt" and e.get("part") is None):
         row = found.setdefault(
             visible(str(event["stage"])),
-            {"shards": 0, "seconds": 0.0, "tokens": 0, "dollars": 0.0},
+            {"shards": 0, "seconds": 0.0, "gpu_hours": 0.0, "tokens": 0, "dollars": 0.0},
         )
         row["shards"] += 1
         row["tokens"] += int(event.get("completion_tokens") or 0) + int(
@@ -250,7 +246,10 @@ def stage_costs(data: StoredRun) -> list[Row]:
         row["dollars"] += float(event.get("cost_usd") or 0)
     for event in _units(events):
         if (stage := visible(str(event["stage"]))) in found:
-            found[stage]["seconds"] += float(event.get("seconds") or 0)
+            seconds, group = float(event.get("seconds") or 0), str(event.get("group", ""))
+            gpus = data.plan.groups[group].resources.gpus if group in data.plan.groups else 0.0
+            found[stage]["seconds"] += seconds
+            found[stage]["gpu_hours"] += gpus * seconds / 3600
     return [{"stage": stage} | row for stage, row in found.items()]
 
 

@@ -30,6 +30,7 @@ from medgen.launch.view import (
     charts,
     curves,
     failures,
+    flow,
     metricspage,
     numbers,
     overview,
@@ -362,6 +363,7 @@ class Site:
             graph=graph,
             nodes=nodes,
             lanes=provenance.timeline(self.data),
+            flow=flow.flow(self.data),
             costs=provenance.costs(self.data),
             stages=provenance.stage_costs(self.data),
         )

@@ -8,6 +8,7 @@ from view.browsing import Seen, browser, bundle, open_page, small, stored
 
 from medgen.launch.view.charts import short_names
 from medgen.launch.view.data import StoredRun
+from medgen.launch.view.flow import flow
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -42,6 +43,21 @@ def test_short_names_tell_systems_apart() -> None:
     names = ["aster-30b+aster-edit", "birch-omni", "birch-8b", "x", "averyverylongname.2"]
     found = short_names(names)
     assert [found[n] for n in names] == ["aster", "birch-omni", "birch-8b", "x", "averyve…name.2"]
+
+
+def test_below_the_timeline_stand_speed_and_what_is_left(
+    run: tuple[StoredRun, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"event": "receipt", "stage": "answer", "group": "answer", "seconds": 10.0}
+    made = [
+        body | {"time": f"2026-11-29T02:00:{at}.000+00:00", "shard": n, "rows": {"ok": rows}}
+        for n, (at, rows) in enumerate((("20", 60), ("49", 30), ("49", 30)))
+    ]
+    monkeypatch.setattr(StoredRun, "events", lambda self: made)
+    drawn = str(flow(run[0]))
+    assert "rows a second, at most 120; shards left, 3 at first" in drawn
+    monkeypatch.setattr(StoredRun, "events", lambda self: made[:1])
+    assert flow(run[0]) is None
 
 
 def test_metrics_as_a_table_shows_intervals_and_keeps_it_in_the_link(
@@ -121,3 +137,39 @@ def test_a_phone_shows_pairs_differences_and_one_view_at_a_time(
     assert "Without the reference" in page.locator(".viewcol").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert seen.errors == []
+
+
+@pytest.mark.parametrize("width", [320, 800])
+def test_nothing_scrolls_sideways_at_four_times_the_size_and_between(
+    made: Any, run: tuple[StoredRun, str], width: int
+) -> None:
+    page = open_page(made, width).page
+    for name in (
+        "index", "metrics", "gallery", "sample", "compare", "failures", "provenance", "runs",
+    ):  # fmt: skip
+        for look in ("", "#as=table") if name in ("gallery", "metrics") else ("",):
+            page.goto("about:blank")
+            page.goto(f"{run[1]}/{name}.html{look}")
+            page.wait_for_load_state("networkidle")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, name + look
+
+
+def test_on_paper_there_are_no_controls_and_the_whole_table(
+    made: Any, run: tuple[StoredRun, str]
+) -> None:
+    page = open_page(made, 700).page  # A4 within its margins
+    page.emulate_media(media="print", color_scheme="dark")
+    page.goto(f"{run[1]}/index.html")
+    assert not page.locator("header.bar").is_visible()
+    assert page.locator("footer.foot").is_visible()
+    assert page.locator("section.board:visible").count() == 3
+    for table in page.locator("table.lead").all():
+        card = table.locator("xpath=ancestor::section")
+        right = "e => e.getBoundingClientRect().right"
+        assert table.evaluate(right) <= card.evaluate(right)
+    colour = page.evaluate("getComputedStyle(document.body).color")
+    assert colour == "rgb(20, 24, 29)", "the light text"
+    page.goto(f"{run[1]}/compare.html")
+    assert not page.locator("#left").is_visible()
+    assert page.locator(".onpaper").all_inner_texts()
+    assert page.locator(".onpaper").first.is_visible()
