@@ -96,6 +96,8 @@ def _with_names(
 ) -> list[str]:
     """Marks with their short names beside them: on the first side where nothing else is."""
     names = short_names([dot.name for _, dot in dots])
+    if len(dots) > _NAMED:  # the others are rings; who they are says the chart's own text
+        names |= {dot.name: "" for _, dot in dots if not dot.number}
     boxes = [(x - 7, y - 7, x + 7, y + 7) for (x, y), _ in dots]  # what a name must not lie upon
     parts = []
     for (x, y), dot in sorted(dots, key=lambda pair: pair[0][1]):
@@ -114,7 +116,10 @@ def _with_names(
                 _overlap((side[3], side[2] - 9, side[3] + wide, side[2] + 3), box) for box in boxes
             )
         ]  # fmt: skip
-        kind, at, height, start = (free or sides)[0]
+        if not free:  # a crowd: who it is says the chart's own text
+            parts.append(_mark(x, y, dot.number))
+            continue
+        kind, at, height, start = free[0]
         boxes.append((start, height - 9, start + wide, height + 3))
         parts += [text(at, height, names[dot.name], kind), _mark(x, y, dot.number)]
     return parts
@@ -133,6 +138,7 @@ def cut_middle(name: str, most: int = 22) -> str:
     return name if len(name) <= most else f"{name[: most - 1 - half]}…{name[-half:]}"
 
 
+_NAMED = 12  # marks of a chart that all have their names beside them
 _SHORT = 14  # letters of a short name
 
 

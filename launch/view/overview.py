@@ -108,6 +108,22 @@ def question(data: StoredRun) -> str:
     return f"{parts} answered {part}{samples} samples of {data.plan.benchmark}{protocol}{seen}."
 
 
+def so_far(data: StoredRun) -> str:
+    """Of a run that is not complete: how many samples every system has answered."""
+    if data.status is not None and data.status.status == "success":
+        return ""
+    size = sum(data.plan.formats().values())
+    answered = np.zeros(len(data.samples.ids), np.int64)
+    for entry in data.eligible:
+        table = data.predictions[entry.name]
+        if table.num_rows:
+            here = np.array([s != "missing" for s in table["status"].to_pylist()])
+            answered[table["position"].to_numpy()[here]] += 1
+    every = int((answered == len(data.eligible)).sum()) if data.eligible else 0
+    many = f"{numbers.count(every)} of {numbers.count(size)} samples"
+    return f"So far: all systems answered {many}; means are over what is there."
+
+
 def facts(data: StoredRun, failed: Failed, certainty: Certainty) -> list[Fact]:
     """Predictions, judges, time and cost, and when it finished."""
     fine = failed.owed - failed.total

@@ -266,6 +266,8 @@ def _sureness(pair: PairWord) -> float:
 
 
 def _verdict(cards: Sequence[Contrast], left: SystemEntry, right: SystemEntry) -> str:
+    if cards and not any(c.pair.n for c in cards):
+        return "Nothing can be compared: no sample has a value of both systems."
     ahead = {c.short: c.ahead for c in cards if c.ahead and c.pair.word == "sure"}
     for side, entry in (("left", left), ("right", right)):
         own = [name for name, who in ahead.items() if who == side]
@@ -299,6 +301,8 @@ def _more(values: Sequence[Contrast], left: SystemEntry, right: SystemEntry) -> 
 
 def _left_out(cards: Sequence[Contrast]) -> str:
     lost = sum(c.pair.owed - c.pair.n for c in cards)
+    if not any(c.pair.n for c in cards):
+        return ""
     if not lost:
         return "Both systems have a value for every sample that they share."
     turned = [c for c in cards if c.pair.word == "likely" and "turn" in c.pair.why]

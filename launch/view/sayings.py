@@ -57,6 +57,8 @@ def sayings(data: StoredRun, certainty: Certainty, made: list[Board]) -> list[Sa
 
 def _sentence(data: StoredRun, board: Board, said: FormatCertainty) -> tuple[str, str, str, str]:
     standing = said.standing
+    if standing is None and board.rows:
+        return "not shown", "No value.", f" No system has one here:{_ends(board)}", ""
     if standing is None:
         return "not shown", "Controls only.", _ends(board), ""
     leader = standing.order[0]
@@ -200,6 +202,10 @@ def _all_cares(data: StoredRun, certainty: Certainty, made: list[Board]) -> Iter
     if data.status is None or data.status.status != "success":
         word = data.status.status if data.status else "not started"
         yield Care("The run is not complete", f" ({word}): means are over what is there.")
+    empty = [format_short(b.format) for b in made if b.rows and not any(r.n for r in b.rows)]
+    if empty:
+        where = numbers.join_names(empty)
+        yield Care("No system has a value", f" in {where}: see what failed, and why.")
     yield from (care for board in made for care in _coverage_cares(board))
     yield from (care for said in certainty.formats for care in _floor_cares(said))
     if certainty.judge:
@@ -218,7 +224,7 @@ def _coverage_cares(board: Board) -> Iterator[Care]:
 
 def _floor_cares(said: FormatCertainty) -> Iterator[Care]:
     below = [name for name, word in said.beats.items() if word != "sure"]
-    if below and said.floor:
+    if below and said.floor and said.standing:
         where, named = format_short(said.format), [_behind(said, name) for name in below]
         if len(said.beats) == 1:
             word = "is worse than" if said.beats[below[0]] == "worse" else "does not surely beat"

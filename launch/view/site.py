@@ -317,6 +317,7 @@ class Site:
             name=overview.run_title(data),
             state=overview.state_of(data),
             asked=overview.question(data),
+            so_far=overview.so_far(data),
             facts=overview.facts(data, failed, self.certainty),
             sayings=sayings.sayings(data, self.certainty, made),
             cares=sayings.cares(data, self.certainty, made),

@@ -56,7 +56,7 @@
   });
 
   function ready() {
-    theme(); help(); words(); folds(); tables(); tabs(); search(); pops(); showPins();
+    theme(); help(); words(); folds(); tables(); tabs(); search(); pops(); showPins(); refresh();
     document.addEventListener("keydown", onkey);
   }
 
@@ -187,6 +187,13 @@
     s.classList.remove("vh");
     clearTimeout(fading);
     fading = setTimeout(() => s.classList.add("vh"), 2500);
+  }
+  /* A run that goes on: its page is read again, by hand or every 30 s, never under the pointer. */
+  function refresh() {
+    const button = document.getElementById("refresh");
+    if (!button) return;
+    button.addEventListener("click", () => location.reload());
+    setInterval(() => { if (!document.hidden && !document.querySelector("main:hover, main :focus, dialog[open], details[open]")) location.reload(); }, 30000);
   }
   function copyLink() { copy(location.href, "link copied", "the link stands in the address bar"); }
   medgen.copyLink = copyLink;

@@ -252,5 +252,5 @@
     for (let k = 0; k < 10; k++) svg.append(medgen.el("rect", { x: k * 7, width: 5.5, height: 6, rx: 1, class: k < full ? "on" : "off" }));
     return svg;
   };
-  medgen.picture = (model, i, slot, kind, alt, more) => medgen.el("img", Object.assign({ src: "p/" + model.digests[i] + "-" + slot + "-" + kind + ".webp", alt, loading: "lazy", decoding: "async", class: kind }, more || {}));
+  medgen.picture = (model, i, slot, kind, alt, more) => medgen.el("img", Object.assign({ src: "p/" + model.digests[i] + "-" + slot + "-" + kind + ".webp", alt, loading: "lazy", decoding: "async", class: kind, onerror: (e) => e.target.replaceWith(medgen.el("span", { class: "nopic" }, "no picture to show")) }, more || {}));
 })();

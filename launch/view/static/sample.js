@@ -61,7 +61,7 @@
     let siblings = 0;
     if (model.source_words[source]) for (let i = 0; i < model.count; i++) if (model.sources[i] === source) siblings++;
     const tag = (t) => el("span", { class: "pill" }, medgen.plain(t));
-    $("tags").replaceChildren(tag(f.title), tag(model.word("task", at)), tag(model.word("modality", at) || "no modality"), model.source_words[source] ? el("span", { class: "note" }, "source " + medgen.plain(model.source_words[source]) + (siblings > 1 ? ", with " + (siblings - 1) + " other samples" : "")) : "");
+    $("tags").replaceChildren(tag(f.title), tag(model.word("task", at)), tag(model.word("modality", at) || "no modality"), model.source_words[source] ? el("span", { class: "note" }, "source " + medgen.plain(model.source_words[source]) + (siblings > 1 ? ", with " + (siblings - 1) + " other sample" + (siblings > 2 ? "s" : "") : "")) : "");
     $("ask").replaceChildren(...rest(body.instruction || ""), ...(body.choices || []).map((c, k) => el("span", { class: "choice" }, String.fromCharCode(65 + k) + ". " + medgen.plain(c))));
     look(); texts(); scores(); judges(); provenance();
     medgen.say("sample " + id);
@@ -193,6 +193,7 @@
       else if (i < n && (j >= m || table[i + 1][j] >= table[i][j + 1])) out.push(["del", x[i++]]);
       else out.push(["ins", y[j++]]);
     }
+    if (Math.max(words(a).length, words(b).length) > 1200) out.push(["same", "… (the first 600 words are compared; “plain” has the rest)"]);
     return out;
   }
   function texts() {
