@@ -133,7 +133,7 @@ def _mark(seen: Seen, sample: Settings) -> str:
     mask = seen.column("mask")
     if mask and is_picture(next(seen.cells(mask), None)):
         sample |= {"asks": "mask", "task": "segmentation"}
-        seen.doubts.append(f"of {mask}, all that is not 0 is taken for the mask: `white`")
+        seen.doubts.append(f"what is marked in {mask} is taken for the mask: `white`")
         return "masks"
     boxes = seen.column("boxes")
     if boxes and (form := replies.box_form([*seen.cells(boxes)])):

@@ -111,8 +111,9 @@ class _Guesser:
         else:
             raise BenchmarkError(f"{files.glob}: {self._no_question()}")
         if sample.get("asks") == "mask":
-            mask = {**self._picture(seen.column("mask")), "role": "reference", "white": "any"}
-            sample["images"] = [*images, mask]
+            mask = {**self._picture(column := seen.column("mask")), "role": "reference"}
+            exact = not any(t.lower().endswith((".jpg", ".jpeg")) for t in seen.texts(column))
+            sample["images"] = [*images, mask | ({"white": "any"} if exact else {})]
         self._doubt_split()
         self._doubt_rest(mapping, sample)
         groups = {column: column for column in seen.columns if column.casefold() in _GROUPS}

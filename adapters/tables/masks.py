@@ -34,9 +34,12 @@ def whiten(image: Image, picture: Picture, row: Row, most_pixels: int) -> Image:
         most_pixels: what may be decoded.
 
     Raises:
-        FaultyContent: `white` names nothing, or levels of a picture that has colours.
+        FaultyContent: `white` names nothing, or levels of a picture that has colours; or the mask
+            is a JPEG, which has other levels around each mark.
     """
     wanted = _names_of(picture, row)
+    if image.data.startswith(_JPEG):
+        raise FaultyContent(f"mask {image.path!r} {_ROUGH}")
     try:
         inside = _inside(open_image(image.data, most_pixels), wanted)
     except ImageError as err:
@@ -59,6 +62,11 @@ def what_is_marked(image: Image, most_pixels: int) -> tuple[bool, str]:
     return True, _DARK.format(f"levels {some}")
 
 
+_JPEG = b"\xff\xd8"
+_ROUGH = (
+    "is a JPEG, whose levels and colours are not exactly those that were drawn: write it as PNG, "
+    "or leave `white` out where marks are bright: white is then what is brighter than half"
+)
 _DARK = (
     "nothing in it is white, it has {}; `white` says what belongs to the mask: `white: any` all "
     'that is not 0, `white: 1` a level, `white: "#ff0000"` a colour'

@@ -114,7 +114,7 @@ def test_a_column_of_masks_is_what_is_asked_for(tmp_path: Path) -> None:
     lay(tmp_path, "masks/0.png")
     ((sample,), doubts) = guess(tmp_path, {"question": "Segment it.", "mask": "masks/0.png"})
     assert (sample.asks, len(sample.input_images), len(sample.reference_images)) == ("mask", 1, 1)
-    assert any("all that is not 0" in doubt for doubt in doubts)
+    assert any("is marked in mask is taken" in doubt for doubt in doubts)
     (tmp_path / "t.yaml").unlink()
     with pytest.raises(BenchmarkError, match="'EncodedPixels' holds masks as run lengths"):
         guess(tmp_path, {"question": "Segment it.", "EncodedPixels": "1 3"})

@@ -118,6 +118,20 @@ def test_what_names_no_level_is_a_fault(tmp_path: Path, white: Any, said: str) -
     assert said in str(found)
 
 
+def test_a_jpeg_is_no_mask_of_levels(tmp_path: Path) -> None:
+    """`white: any` took the noise around each mark for marks: a tenth more than was drawn."""
+    drawn = np.zeros((64, 64), np.uint8)
+    drawn[20:40, 20:40] = 255
+    sink = io.BytesIO()
+    Pillow.fromarray(drawn).save(sink, "JPEG", quality=75)
+    _folder(tmp_path, sink.getvalue())
+    (found,) = read(tmp_path, _sample("any"))
+    assert "is a JPEG, whose levels and colours are not exactly those that were" in str(found)
+    (bright,) = read(tmp_path, _sample())
+    assert isinstance(bright, Sample)
+    assert ((_levels(bright) > 127) == (drawn > 127)).all()
+
+
 def test_a_region_is_a_mask_as_well_and_a_picture_is_none(tmp_path: Path) -> None:
     _folder(tmp_path, _LABELS)
     images = [{"of": "image"}, {"of": "image", "role": "reference"}]
