@@ -49,6 +49,8 @@ TRIAL = {
     "another cut of the same samples": r"test_shards_by_content.py::test_another_split_.*\[64\]",
     "a wheel in one process": r"test_wheel.py::test_no_module_.*\[in-process\]",
     "a night given to Ray's own submit": r"test_submitting.py::test_rays_own_.*\[night\]",
+    "more changes below a known run": r"test_known.py::test_whatever_.*\[(?!owed|harmed_pack)",
+    "more damages of what is known": r"test_known.py::test_a_note_that_is_lost_.*\[(?!None)",
     # Long hauls.
     "repeated kills": r"test_driver_kill.py::test_twenty_kills_",
     "kills of a driver of Ray": r"test_driver_kill.py::test_kills_of_a_driver_of_ray_",
