@@ -16,7 +16,7 @@ A leader's word is the weakest against any other system. A system's rank is a ra
 from 1 + systems surely better to K - systems surely worse.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,12 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgen.engine.results.statistics import (
+    BOOTSTRAP_LIMIT,
     FLIPS,
+    NORMAL_95,
     RESAMPLES,
     SEED,
     Floats,
     Ints,
     holm,
+    normal_flips,
     outer_percentile,
     paired_differences,
     source_sums,
@@ -39,6 +42,7 @@ Word = Literal["sure", "likely", "alike", "not shown", "too few"]
 ORDER: tuple[Word, ...] = ("too few", "not shown", "alike", "likely", "sure")
 LEAST_PAIRS, LEAST_SOURCES, LEAST_COVERAGE, ALPHA = 30, 10, 0.95, 0.05
 _AT_ONCE = 500  # sign patterns and resamples multiplied at a time
+_MOST = 2**22  # draws of a source at a time: 32 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +212,18 @@ def _panel(field: Field, pairs: Sequence[tuple[int, int]]) -> _Panel:
 
 
 def _intervals(panel: _Panel) -> tuple[list[float], list[float]]:
-    """95 % bootstrap intervals in which whole sources are drawn, widened as `clustered_mean` is."""
+    """95 % bootstrap intervals in which whole sources are drawn, widened as `clustered_mean` is.
+
+    Above `BOOTSTRAP_LIMIT` sources they are normal, as there.
+    """
     size, pairs = panel.sums.shape
-    if not size:
+    if not (size and pairs):
         return [], []
+    if size > BOOTSTRAP_LIMIT:
+        return _normal_intervals(panel)
     rng = np.random.default_rng(SEED)
     draws = np.empty((RESAMPLES, pairs))
-    for start in range(0, RESAMPLES, _AT_ONCE):
-        rows = min(_AT_ONCE, RESAMPLES - start)
+    for start, rows in _portions(RESAMPLES, size):
         # How often each source is drawn: counting draws is ten times as fast as a multinomial.
         drawn = rng.integers(0, size, (rows, size)) + size * np.arange(rows)[:, None]
         times = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size)
@@ -233,16 +241,36 @@ def _intervals(panel: _Panel) -> tuple[list[float], list[float]]:
     return lows, highs
 
 
+def _portions(count: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where each portion of so many draws from so many sources begins, and how many it has."""
+    most = max(1, min(_AT_ONCE, _MOST // size))
+    return ((start, min(most, count - start)) for start in range(0, count, most))
+
+
+def _normal_intervals(panel: _Panel) -> tuple[list[float], list[float]]:
+    """Mean of each pair -/+ 1.96 standard errors of a ratio of sums over sources."""
+    total, count = panel.sums.sum(axis=0), panel.counts.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = total / count
+        half = NORMAL_95 * np.sqrt(np.square(panel.sums - mean * panel.counts).sum(axis=0)) / count
+    half[panel.sources < 2] = np.nan
+    return (mean - half).tolist(), (mean + half).tolist()
+
+
 def _flip(panel: _Panel, flips: int) -> list[float]:
-    """Two-sided p of the mean difference when the sign of every source is a coin's."""
+    """Two-sided p of the mean difference when the sign of every source is a coin's.
+
+    Above `BOOTSTRAP_LIMIT` sources of the limiting normal distribution.
+    """
     size, pairs = panel.sums.shape
-    if not size:
+    if not (size and pairs):
         return []
     total = panel.sums.sum(axis=0)
+    if size > BOOTSTRAP_LIMIT:
+        return [normal_flips(sums).p_value for sums in panel.sums.T]
     slack = 1e-12 * np.abs(panel.sums).sum(axis=0)
     rng, hits = np.random.default_rng(SEED), np.zeros(pairs)
-    for start in range(0, flips, _AT_ONCE):
-        rows = min(_AT_ONCE, flips - start)
+    for _, rows in _portions(flips, size):
         packed = np.frombuffer(rng.bytes(rows * -(-size // 8)), dtype=np.uint8)
         bits = np.unpackbits(packed.reshape(rows, -1), axis=1, count=size)
         drawn = 2 * (bits.astype(np.float64) @ panel.sums) - total

@@ -26,7 +26,7 @@ FLIPS = 9999
 BOOTSTRAP_LIMIT = 20_000
 # SciPy's limit for trying all sign patterns when ranks are tied.
 _EXACT_RANKS = 13
-_NORMAL_95 = 1.959963984540054
+NORMAL_95 = 1.959963984540054
 # Below this many sources an interval covers less than it says (benchmarks/intervals.py).
 FEW_SOURCES = 30
 # Differences nearer than this share of the numbers that made them are one difference.
@@ -107,7 +107,7 @@ def normal_mean(values: Floats) -> Interval:
     (2.0, 0.868, 3.132)
     """
     mean = float(np.mean(values))
-    half = _NORMAL_95 * float(np.std(values, ddof=1)) / float(np.sqrt(len(values)))
+    half = NORMAL_95 * float(np.std(values, ddof=1)) / float(np.sqrt(len(values)))
     return Interval(mean, mean - half, mean + half, "normal")
 
 
@@ -140,7 +140,7 @@ def clustered_means(
             found[at] = Interval(mean, None, None, note="one source: no interval")
         elif sources > BOOTSTRAP_LIMIT:
             residuals = _cluster_sums(values - mean, clusters)
-            half = _NORMAL_95 * float(np.sqrt(np.square(residuals).sum())) / len(values)
+            half = NORMAL_95 * float(np.sqrt(np.square(residuals).sum())) / len(values)
             found[at] = Interval(mean, mean - half, mean + half, "clustered normal")
         else:
             sums = _unit_sums(values, clusters)
@@ -269,7 +269,7 @@ def sign_flip(
     if len(units) < 2:
         return None
     if len(units) > BOOTSTRAP_LIMIT:
-        return _normal_flips(units)
+        return normal_flips(units)
     total = float(np.sum(units))
     slack = 1e-12 * float(np.sum(np.abs(units)))
     counts = np.zeros(3, dtype=np.int64)
@@ -333,7 +333,8 @@ def _flipped_sums(units: Floats, flips: int, seed: int) -> Iterator[Floats]:
         yield 2 * (kept.astype(np.float64) @ units) - total
 
 
-def _normal_flips(units: Floats) -> Flips:
+def normal_flips(units: Floats) -> Flips:
+    """What `sign_flip` says of the sums of many units: by the limiting normal distribution."""
     from scipy.stats import norm
 
     spread = float(np.sqrt(np.sum(np.square(units))))

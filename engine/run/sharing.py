@@ -85,9 +85,13 @@ class Sharing:
         kind = stage_kind(self.board.plan.groups[unit.group].stage)
         return unit.targets[:1] if kind.shard_major else unit.targets
 
+    def _span_of(self, unit: Unit) -> str:
+        split = self.board.plan.nodes[unit.targets[0].key].split
+        return self.board.plan.content[unit.shard // split].digest[:1]
+
     def _range_of(self, unit: Unit, target: Target) -> Range:
         node = self.board.plan.nodes[target.key]
-        span = self.board.plan.content[unit.shard // node.split].digest[:1]
+        span = self._span_of(unit)
         if (node.key, span) not in self._ranges:
             self._ranges[node.key, span] = Range(self._scope(node), span, self._cut(node))
         return self._ranges[node.key, span]
@@ -140,7 +144,12 @@ class Sharing:
     def _bring(self, units: deque[Unit]) -> bool:
         lost: set[str] = set()  # spans that another driver is at: the rest of them comes last
         while units and self.claims.presence.is_sure():
-            mine = ((n, unit) for n, unit in enumerate(units) if self._is_own(unit))
+            near = {place.span for place in self.claims.own}  # which is quickly asked of thousands
+            mine = (
+                (n, unit)
+                for n, unit in enumerate(units)
+                if self._span_of(unit) in near and self._is_own(unit)
+            )
             at = next((n for n, unit in mine if not (self.failed(unit) or self._waits(unit))), None)
             if at is None:  # what failed waits for all others, as it would without claims
                 place = self._next_range(units, lost)

@@ -32,10 +32,13 @@ class PartWriter:
 
         A part is replaced whole. Who reads while a table is written anew may meet parts of both.
         """
+        size = 0  # of what waits; to ask each table again for each further one takes minutes
         for table in tables:
             self._waiting.append(table)
-            if sum(t.nbytes for t in self._waiting) >= GROUP:
+            size += table.nbytes
+            if size >= GROUP:
                 self._flush()
+                size = 0
         self._flush()
         self._publish()
         for path in self.objects.walk(self.folder):

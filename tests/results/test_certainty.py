@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from medgen.engine.results import certainty
 from medgen.engine.results.certainty import Field, best_group, pair_words, standing
 
 NAN = float("nan")
@@ -38,3 +39,30 @@ def test_values_that_differ_in_their_last_bit_are_ties() -> None:
 )
 def test_a_system_is_no_worse_until_an_interval_shows_it(left, right, sources, best) -> None:
     assert set(best_group(field(left, right, sources))) == best
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.02, 0.1])
+def test_many_sources_are_judged_as_a_bootstrap_of_them_is(
+    gap: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of hundreds of thousands no resamples are drawn: they take gigabytes, and say the same."""
+    rng = np.random.default_rng(3)
+    sources = rng.integers(0, 900, 3000)
+    left = rng.normal(0.5, 0.2, 3000) + rng.normal(0, 0.1, 900)[sources]
+    right = left + rng.normal(gap, 0.3, 3000)
+    right[::50] = NAN
+    given = field(left.tolist(), right.tolist(), sources.tolist())
+    (drawn,) = pair_words(given, [(0, 1)])
+    best = best_group(given)
+    monkeypatch.setattr(certainty, "BOOTSTRAP_LIMIT", 500)
+    (normal,) = pair_words(given, [(0, 1)])
+    assert None not in (drawn.low, drawn.high, normal.low, normal.high, drawn.p, normal.p)
+    assert [normal.low, normal.high] == pytest.approx([drawn.low, drawn.high], abs=0.002)
+    assert normal.p == pytest.approx(drawn.p, abs=0.02)
+    assert normal.word == drawn.word
+    assert best_group(given) == best
+
+
+def test_one_system_of_many_samples_is_compared_with_nobody() -> None:
+    many = np.random.default_rng(0).random((1, 300_000))
+    assert best_group(Field(("alone",), many, np.arange(300_000))) == ("alone",)
