@@ -30,7 +30,7 @@ from medgen.engine.store.sealed import open_proven, unseal
 
 MANIFEST_VERSION = "benchmark/2"
 # What every sample is, in the benchmark's order, and where it stood in the source (null: unknown).
-_TOLD = ("asks", "format", "task", "modality", "source", "bundle", "language")
+_TOLD = ("asks", "format", "task", "subtask", "modality", "source", "bundle", "language")
 INDEX = pa.schema(
     [
         *((name, pa.string()) for name in ("sample_id", *_TOLD)),

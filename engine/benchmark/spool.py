@@ -20,6 +20,7 @@ class SpoolEntry:
     asks: Asks
     format: str
     task: str
+    subtask: str | None
     modality: str
     source: str
     bundle: str
@@ -37,6 +38,7 @@ def entry_of(sample: Sample, offset: int = 0, size: int = 0) -> SpoolEntry:
         asks=sample.asks,
         format=sample.format,
         task=sample.task,
+        subtask=sample.subtask,
         modality=sample.modality,
         source=sample.source,
         bundle=sample.bundle,

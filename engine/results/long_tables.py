@@ -10,15 +10,16 @@ reader or another refuses. A sample's `position` is its place in the benchmark, 
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from medgen.engine.data import Image, Prediction, Sample, Verdict
+from medgen.engine.data import Prediction, Verdict
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node
 from medgen.engine.results.columns import Column, system_columns
@@ -27,7 +28,7 @@ from medgen.engine.results.summary import random_labels
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import VERDICTS
 from medgen.engine.store import schemas
-from medgen.engine.store.sample_rows import ROLES
+from medgen.engine.store.sample_rows import samples
 from medgen.engine.store.schemas import IMAGE, USAGE, columns, schema
 from medgen.engine.store.shards import labels
 
@@ -114,24 +115,19 @@ def _nothing() -> None:
 
 
 class Described:
-    """What the samples of a run's benchmark are, without their pictures; read once."""
+    """What the samples of a run's benchmark are, as its index says."""
 
-    def __init__(self, reader: RunReader, check: Callable[[], None] = _nothing) -> None:
-        """Read every shard of the benchmark; `check` is called before each, and may raise."""
+    def __init__(self, reader: RunReader) -> None:
+        """Read the index."""
         self.reader = reader
-        self._shards: list[pa.Table] = []
-        position = 0
-        for shard in range(reader.plan.shards):
-            check()
-            rows = describe(reader.benchmark.samples(shard), position)
-            self._shards.append(pa.Table.from_pylist(rows, pa.schema(_SAMPLE)))
-            position += len(rows)
+        self._starts = _starts(reader)
+        index = reader.benchmark.index().slice(0, self._starts[reader.plan.shards])
+        self._whole = describe(index, 0)
 
     def due(self, system: str) -> pa.Table:
         """The samples that a system owes, in the benchmark's order."""
         gives = pa.array(self.reader.plan.system(system).gives, _TEXT)
-        whole = pa.concat_tables(self._shards)
-        return whole.filter(pc.is_in(whole["asks"], value_set=gives))
+        return self._whole.filter(pc.is_in(self._whole["asks"], value_set=gives))
 
     def of(self, shard: int, ids: Sequence[str]) -> pa.Table:
         """Samples of a shard, one row for each of the ids.
@@ -139,7 +135,8 @@ class Described:
         Raises:
             CorruptError: the shard has no such sample.
         """
-        table = self._shards[shard]
+        start, end = self._starts[shard : shard + 2]
+        table = self._whole.slice(start, end - start)
         places = pc.index_in(
             pa.chunked_array([pa.array(ids, _TEXT)]), table["sample"].combine_chunks()
         )
@@ -148,55 +145,53 @@ class Described:
         return table.take(places)
 
 
-def describe(samples: Iterable[Sample], first: int) -> list[dict[str, Any]]:
-    """What every table says of samples, of which the first has that position."""
-    return [
-        {
-            "sample": s.id,
-            "position": first + at,
-            "format": s.format,
-            "asks": s.asks,
-            "task": s.task,
-            "subtask": s.subtask,
-            "modality": s.modality,
-            "source": s.source,
-            "bundle": s.bundle,
-            "language": s.language,
-            "groups": schemas.pairs(s.groups),
-        }
-        for at, s in enumerate(samples)
-    ]
+def _starts(reader: RunReader) -> list[int]:
+    """The position of each shard's first sample, and in the end how many there are."""
+    return [0, *accumulate(entry.samples for entry in reader.benchmark.manifest.shards)]
+
+
+def describe(index: pa.Table, first: int) -> pa.Table:
+    """What every table says of samples of the index, of which the first has that position."""
+    place = pa.array(np.arange(first, first + len(index)), _COUNT)
+    told = _columns(index) | {"sample": index["sample_id"], "position": place}
+    return pa.table({name: told[name].cast(kind) for name, kind in _SAMPLE}, pa.schema(_SAMPLE))
 
 
 def sample_tables(reader: RunReader, check: Callable[[], None] = _nothing) -> Iterator[pa.Table]:
-    """The benchmark's samples, a shard at a time (schema `samples/1`); `check` as above."""
-    position = 0
-    for shard in range(len(reader.benchmark.manifest.shards)):  # also those beyond a run's limit
+    """The benchmark's samples, a shard at a time (schema `samples/1`).
+
+    `check` is called before each, and may raise.
+    """
+    index, starts = reader.benchmark.index(), _starts(reader)
+    for shard in range(len(starts) - 1):  # also those beyond a run's limit
         check()
-        samples = reader.benchmark.samples(shard)
-        rows = [
-            {
-                **row,
-                "benchmark": reader.plan.benchmark,
-                "instruction": s.instruction,
-                "choices": list(s.choices),
-                "reference_text": s.reference_text,
-                "images": [
-                    picture
-                    for role in ROLES
-                    for picture in _pictures(role, getattr(s, f"{role}_images"))
-                ],
-                "raw": schemas.dumps(s.raw),
-            }
-            for row, s in zip(describe(samples, position), samples, strict=True)
-        ]
-        position += len(samples)
-        yield pa.Table.from_pylist(rows, SAMPLES)
+        start, table = starts[shard], reader.benchmark.table(shard)
+        made = {
+            "benchmark": reader.plan.benchmark,
+            **{name: table[name] for name in ("instruction", "choices", "raw")},
+            "reference_text": _reference_texts(table),
+            "images": _pictures(table),
+        }
+        yield _beside(describe(index.slice(start, len(table)), start), made, SAMPLES)
 
 
-def _pictures(role: str, images: Iterable[Image]) -> Iterator[dict[str, Any]]:
-    for image in images:
-        yield {"role": role, "bytes": image.data, "path": image.path}
+def _reference_texts(table: pa.Table) -> pa.Array:
+    """The first text of each reference, or what it is in words; null: there is none."""
+    texts = table["reference_texts"].combine_chunks()
+    if pc.min(pc.list_value_length(texts)).as_py():
+        return pc.list_flatten(pc.list_slice(texts, 0, 1))
+    words = samples(table.drop_columns(["images"]))
+    return pa.array([sample.reference_text for sample in words], _TEXT)
+
+
+def _pictures(table: pa.Table) -> pa.Array:
+    """The pictures of each sample, in every role, without what is said of their numbers."""
+    images, kind = table["images"].combine_chunks(), SAMPLES.field("images").type
+    shown, sizes = images.flatten(), pc.list_value_length(images).to_numpy()
+    kept = [shown.field(field.name) for field in kind.value_type]
+    whole = pa.StructArray.from_arrays(kept, fields=[*kind.value_type])
+    offsets = pa.array(np.concatenate(([0], np.cumsum(sizes))).astype(np.int32))
+    return pa.ListArray.from_arrays(offsets, whole).cast(kind)
 
 
 # ---- values --------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class TablePublisher:
         Raises as `publish` does, and what `check` raises, which is called before each shard.
         """
         if self._described is None:
-            described = Described(reader, check)
+            described = Described(reader)
             self._publish_samples(reader, check)
             self._described = described
         return self._described

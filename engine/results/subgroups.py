@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from medgen.engine.results.aside import Aside
@@ -65,7 +67,10 @@ def group_means(reader: RunReader) -> list[GroupMean]:
 def _group_words(reader: RunReader) -> dict[str, dict[str, str]]:
     """By name of a group: each sample's. Language is a group as well."""
     found: dict[str, dict[str, str]] = {}
-    for row in reader.benchmark.index().select(["sample_id", "groups", "language"]).to_pylist():
+    index = reader.benchmark.index().select(["sample_id", "groups", "language"])
+    grouped = pc.list_value_length(index["groups"].combine_chunks()).to_numpy(False) > 0
+    spoken = pc.not_equal(pc.fill_null(index["language"], ""), "").to_numpy()
+    for row in index.filter(pa.array(grouped | spoken)).to_pylist():  # of most there are none
         given = {r["name"]: r["value"] for r in row["groups"] or ()}
         if row["language"]:
             given.setdefault("language", row["language"])

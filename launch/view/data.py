@@ -309,20 +309,21 @@ class StoredRun:
             codes[kind] = coded.indices.to_numpy().astype(np.int64)
             words[kind] = tuple(str(w) for w in coded.dictionary.to_pylist())
         for kind, named in self._groups(len(ids)).items():
-            known = sorted(set(named))
-            at = {word: code for code, word in enumerate(known)}
+            words[kind] = tuple(sorted(set(named)))
+            at = {word: code for code, word in enumerate(words[kind])}
             codes[kind] = np.array([at[word] for word in named], np.int64)
-            words[kind] = tuple(known)
         return SampleTable(ids, [sample_digest(i) for i in ids], codes, words)
 
     def _groups(self, size: int) -> dict[str, list[str]]:
         """The user's own groups (hospital, scanner …): a kind each, a word for every sample."""
-        found: dict[str, list[str]] = {}
         if not self.parts.has_column(self.sample_parts, "groups"):
-            return found
-        rows = self.parts.table(self.sample_parts, ["position", "groups"]).to_pylist()
-        for row in (r for r in rows if r["position"] < size):
-            for group in row["groups"] or ():
+            return {}
+        found: dict[str, list[str]] = {}
+        table = self.parts.table(self.sample_parts, ["position", "groups"])
+        own = pc.list_value_length(table["groups"].combine_chunks()).to_numpy(False) > 0
+        own &= table["position"].to_numpy() < size
+        for row in table.filter(pa.array(own)).to_pylist():
+            for group in row["groups"]:
                 words = found.setdefault(f"{GROUP}{group['name']}", [""] * size)
                 words[row["position"]] = str(group["value"])
         return dict(list(found.items())[:_MOST_GROUPS])
@@ -330,8 +331,8 @@ class StoredRun:
     @cached_property
     def sample_parts(self) -> list[str]:
         """Where the samples are."""
-        folder = BenchmarkPlace(self.plan.benchmark).samples
-        return [f"{folder}/{n}" for n in self.objects.names(folder) if n.endswith(".parquet")]
+        place = BenchmarkPlace(self.plan.benchmark).samples
+        return [f"{place}/{n}" for n in self.objects.names(place) if n.endswith(".parquet")]
 
     @cached_property
     def grid(self) -> dict[Key, Values]:
