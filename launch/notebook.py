@@ -1,13 +1,15 @@
 """Runs from Python: what a store holds, as Arrow tables."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike, fspath
 from typing import Any
 
 import pyarrow as pa
 
-from medgen.engine.errors import BenchmarkError
+from medgen.engine.errors import BenchmarkError, ConfigError
 from medgen.engine.results.aside import Aside
 from medgen.engine.results.calibration import CALIBRATION
 from medgen.engine.results.conditions import CONDITIONS
@@ -23,6 +25,8 @@ from medgen.engine.store.layout import RunPlace
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.parquet import parquet_table
 from medgen.launch.quick import Quick, quick_run
+
+log = logging.getLogger(__name__)
 
 
 class Run:
@@ -149,6 +153,18 @@ class Store:
         return Run(objects, find_run(objects, run_id))
 
 
+def as_words(name: str, value: object) -> str:
+    """A path or name as text.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if isinstance(value, str | PathLike):
+        return str(fspath(value))
+    advice = "; write it as a file, such as questions.parquet" if name == "data" else ""
+    raise ConfigError(f"`{name}` is {type(value).__name__}, and should be a path or a name{advice}")
+
+
 def run_quickly(asked: Quick) -> Run:
     """Carry out what `medgen eval` would, and give the run.
 
@@ -156,6 +172,7 @@ def run_quickly(asked: Quick) -> Run:
         MedgenError: it could not be started.
     """
     from medgen.launch.run.evaluation import RunOptions, evaluate
+    from medgen.launch.run.plan import who
     from medgen.launch.run.publish import publish
     from medgen.launch.run.stop import Stop
 
@@ -163,4 +180,8 @@ def run_quickly(asked: Quick) -> Run:
     stop = Stop()
     result = evaluate(conf, RunOptions(quiet=True), stop, lambda event: None)
     publish(result, conf, stop, shown=False)
+    for group, reason in result.ending.failed.items():
+        log.warning("given up: %s: %s", who(result.plan, group), reason)
+    if not result.complete:
+        log.warning("run %s is not complete; the same call goes on", result.plan.run_id)
     return Run(result.reader.objects, result.plan.run_id)

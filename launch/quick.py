@@ -74,7 +74,7 @@ def quick_run(asked: Quick) -> RunConf:
     conf = load(None, overrides)
     if served:
         _call_by_model(conf)
-    bench.limit = asked.limit or bench.limit
+    bench.limit = bench.limit if asked.limit is None else asked.limit
     conf.benchmark = bench
     _read_anew(conf)
     return conf

@@ -9,6 +9,7 @@ The six folders of the engine are beside this file; nothing of them is loaded be
     medgen.open("var/store").run().values()      # one row a sample and value, of the latest run
 """
 
+from os import PathLike
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,13 +19,13 @@ __all__ = ["evaluate", "open"]
 
 
 def evaluate(
-    data: str,
+    data: str | PathLike[str],
     model: str,
     *,
     judge: str = "",
     name: str = "",
     key_env: str = "",
-    store: str = "var/store",
+    store: str | PathLike[str] = "var/store",
     limit: int | None = None,
 ) -> "Run":
     """Evaluate one model on a table of yours, a folder of pairs, or a benchmark.
@@ -39,7 +40,8 @@ def evaluate(
         limit: samples at least, rounded up to whole shards; None means all.
 
     Raises:
-        MedgenError: the data cannot be read, or the model cannot be reached.
+        MedgenError: the data cannot be read, or the model cannot be reached. What fails later costs
+            the rows that it is about; a warning says so, and the same call goes on from there.
 
     What is there already is not made again:
 
@@ -52,13 +54,15 @@ def evaluate(
     >>> means["oracle"], means["blank"]
     (1.0, 0.0)
     """
-    from medgen.launch.notebook import run_quickly
+    from medgen.launch.notebook import as_words, run_quickly
     from medgen.launch.quick import Quick
 
-    return run_quickly(Quick(data, model, judge, name, key_env, store, limit))
+    told = {"data": data, "model": model, "judge": judge, "store": store}
+    words = {key: as_words(key, value) for key, value in told.items()}
+    return run_quickly(Quick(**words, name=name, key_env=key_env, limit=limit))
 
 
-def open(url: str = "var/store") -> "Store":
+def open(url: str | PathLike[str] = "var/store") -> "Store":
     """The store at a directory or any fsspec URL, for reading what runs left there.
 
     >>> import medgen
@@ -66,6 +70,6 @@ def open(url: str = "var/store") -> "Store":
     >>> found.run().values().select(["system", "sample", "value"]).num_rows > 0
     True
     """
-    from medgen.launch.notebook import Store
+    from medgen.launch.notebook import Store, as_words
 
-    return Store(url)
+    return Store(as_words("url", url))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from commands import medgen
+from models.loopback import Answer, Asked, serve
 
 import medgen as package
 from medgen.engine.errors import ConfigError
@@ -68,3 +69,28 @@ def test_a_preset_that_was_changed_since_its_import_is_told(
     preset.write_text(preset.read_text().replace("task: open-vqa", "task: short-vqa"))
     assert medgen(*given).returncode == 0
     assert "was imported by another mapping than benchmark 'q' has now" in caplog.text
+
+
+def test_python_takes_paths_and_refuses_what_is_neither_path_nor_name(tmp_path: Path) -> None:
+    file, store = Path(lay(tmp_path / "q.csv", "lung")), tmp_path / "store"
+    run = package.evaluate(file, "blank", store=store)
+    assert package.open(store).runs() == [run.id]
+    with pytest.raises(ConfigError, match="`data` is dict, and should be a path or a name; write"):
+        package.evaluate({"question": ["Q"]}, "blank", store=store)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="a limit of 0 leaves no sample"):
+        package.evaluate(file, "blank", store=store, limit=0)
+
+
+def refuse(asked: Asked) -> Answer:
+    """It says what it serves, and has no credit for more."""
+    if asked.path.endswith("/models"):
+        return Answer({"data": [{"id": "poor"}]})
+    return Answer({"error": {"message": "no credit", "code": "insufficient_quota"}}, status=401)
+
+
+def test_python_says_what_a_run_gave_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with serve(refuse) as server:
+        url = f"{server.url.removesuffix('/v1')}/v1"
+        run = package.evaluate(lay(tmp_path / "q.csv", "lung"), url, store=tmp_path / "store")
+    assert "given up" in caplog.text
+    assert f"run {run.id} is not complete; the same call goes on" in caplog.text
