@@ -1,6 +1,7 @@
 """Somebody's own table, or folder of pairs, as a benchmark, with the mapping written beside it."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,6 +25,7 @@ _ENDINGS = (*TABLES, *(f"{ending}.gz" for ending in _TEXTS))
 _SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _PAIRS = "pairs.jsonl"
+_LONGEST = 60  # signs of a benchmark's name
 _HEADER = (
     "# Guessed by `medgen import`; docs/benchmarks.md explains every key. Change what is wrong.\n"
 )
@@ -42,24 +44,53 @@ class OwnTable:
 def own_data(path: str, named: Named | None = None) -> OwnTable:
     """The benchmark that a table or folder is, after the preset that stands beside it.
 
-    A preset of the table's name is used as it is; there being none, one is guessed and written.
+    A preset of the table's name is used as it is; there being none, one is guessed and written:
+    beside the table, or in the current folder where nothing can be written there.
 
     Raises:
         BenchmarkError: nothing there can be read as one.
     """
     table = _table(Path(path))
-    file = table.with_name(f"{_stem(table)}.yaml")
+    file, source = _place(table)
     if file.is_file() and (named is None or named == Named()):
-        return OwnTable(benchmark_file(str(file)), file, fresh=False)
-    found = guess(Folder(str(table.parent)), table.name, named or Named())
-    text = _HEADER + _yaml(found)
-    if file.is_file() and file.read_text(encoding="utf-8") != text:
+        return OwnTable(_preset(file, table), file, fresh=False)
+    if any(sign in table.name for sign in "*?[{") or not table.name.isprintable():
         raise BenchmarkError(
-            f"{file} stands there already and says something else; "
-            f"`medgen import {file}` uses it, or remove it first"
+            f"call {table} otherwise: its name has signs of patterns (*, ?, [, {{) or no text"
         )
-    file.write_text(text, encoding="utf-8")
-    return OwnTable(benchmark_file(str(file)), file, found.doubts)
+    found = guess(Folder(str(table.parent)), table.name, named or Named())
+    _write(file, _HEADER + _yaml(found, source))
+    return OwnTable(_preset(file, table), file, found.doubts)
+
+
+def _place(table: Path) -> tuple[Path, str]:
+    """Where a table's preset lies, and the table's folder as seen from there."""
+    beside = table.with_name(f"{_stem(table)}.yaml")
+    if beside.exists() or os.access(table.parent, os.W_OK):
+        return beside, "."
+    return Path.cwd() / beside.name, str(table.parent.resolve())
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        if not file.exists():
+            file.write_text(text, encoding="utf-8")
+        elif file.read_bytes() != text.encode():
+            raise BenchmarkError(
+                f"{file} stands there already and says something else; "
+                f"`medgen import {file}` uses it, or remove it first"
+            )
+    except OSError as err:
+        raise BenchmarkError(f"the preset {file} cannot be written: {err.strerror}") from err
+
+
+def _preset(file: Path, table: Path) -> BenchmarkConf:
+    """The preset, under a name that a benchmark may have, whatever the table is called."""
+    conf = benchmark_file(str(file))
+    if conf.name == _stem(table):
+        plain = (sign if sign.isalnum() or sign in "-_." else "-" for sign in conf.name)
+        conf.name = "".join(plain).strip("-.")[:_LONGEST] or "table"
+    return conf
 
 
 def is_own(path: str) -> bool:
@@ -183,8 +214,8 @@ def _pictures(place: Path) -> list[Path]:
     return sorted(file for file in place.iterdir() if file.suffix.lower() in _PICTURES)
 
 
-def _yaml(found: Guess) -> str:
-    body = {"reader": "records", "source": ".", **found.mapping, "protocol": found.protocol}
+def _yaml(found: Guess, source: str) -> str:
+    body = {"reader": "records", "source": source, **found.mapping, "protocol": found.protocol}
     return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=100)
 
 

@@ -88,5 +88,9 @@ def init_command(folder: str) -> int:
 
     for path in lay_starter(Path(folder)):
         say(str(path))
-    say("next: medgen plan -c run.yaml, then medgen run -c run.yaml", err=True)
+    say(
+        f"next: put questions.csv and its images/ into {folder}/data (benchmark/mine.yaml),",
+        err=True,
+    )
+    say("then medgen plan -c run.yaml, then medgen run -c run.yaml", err=True)
     return 0

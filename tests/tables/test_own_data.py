@@ -232,3 +232,47 @@ def test_the_preset_of_the_documentation_reads_its_table(tmp_path: Path) -> None
     (tmp_path / "skin.yaml").write_text(example.partition("```")[0], encoding="utf-8")
     said = CliRunner().invoke(cli, ["validate", str(tmp_path / "skin.yaml")])
     assert said.exit_code == 0, said.output
+
+
+@pytest.mark.parametrize(
+    ("name", "benchmark"),
+    [("my table (1).csv", "my-table--1"), ("-x.csv", "x"), ("表.csv", "表"), ("a.b.csv", "a.b")],
+)
+def test_a_table_may_be_called_as_it_likes(tmp_path: Path, name: str, benchmark: str) -> None:
+    (tmp_path / name).write_text("question,answer\nWhich?,x\n")
+    assert own_data(str(tmp_path / name)).conf.name == benchmark
+    again = own_data(str(tmp_path / name))
+    assert (again.conf.name, again.fresh) == (benchmark, False)
+
+
+def test_what_keeps_the_preset_from_being_written_is_said(tmp_path: Path) -> None:
+    """It ended in a traceback."""
+    (tmp_path / "a[1].csv").write_text("question,answer\nWhich?,x\n")
+    with pytest.raises(BenchmarkError, match="has signs of patterns"):
+        own_data(str(tmp_path / "a[1].csv"))
+    (tmp_path / "q.csv").write_text("question,answer\nWhich?,x\n")
+    (tmp_path / "q.yaml").symlink_to(tmp_path / "nowhere" / "q.yaml")
+    with pytest.raises(BenchmarkError, match=r"q\.yaml cannot be written: No such file"):
+        own_data(str(tmp_path / "q.csv"))
+    (tmp_path / "q.yaml").unlink()
+    (tmp_path / "q.yaml").write_bytes(b"reader: records\n\xff")
+    with pytest.raises(BenchmarkError, match="stands there already and says something else"):
+        own_data(str(tmp_path / "q.csv"), Named(answer="answer"))
+
+
+def test_a_table_where_nothing_can_be_written_has_its_preset_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, here = tmp_path / "data", tmp_path / "here"
+    data.mkdir()
+    here.mkdir()
+    (data / "q.csv").write_text("question,answer\nWhich?,x\n")
+    monkeypatch.chdir(here)
+    # As of a disk that is mounted to be read: whoever is root may write in any folder.
+    monkeypatch.setattr("os.access", lambda place, mode: Path(place) != data)
+    own = own_data(str(data / "q.csv"))
+    assert own.file == here / "q.yaml"
+    assert [*data.iterdir()] == [data / "q.csv"]
+    (sample,) = first_samples(own.conf)[0]
+    assert sample.instruction == "Which?"
+    assert not own_data(str(data / "q.csv")).fresh
