@@ -18,7 +18,8 @@ _WRONG = re.compile(
     re.IGNORECASE,
 )
 _OPEN = ("how", "what", "which", "where", "who", "when", "why", "count")
-_LETTERED = re.compile(r".{1,3}$|\W?[A-Za-z]\W+\s*\S")  # "B", "(b)", and "B. lung", "b) lung"
+# "B", "(b)", "Option B", and "B. lung", "b) lung".
+_LETTERED = re.compile(r"(?:(?i:option|choice|answer)\W*)?.{1,3}$|\W?[A-Za-z]\W+\s*\S")
 _OPTION = re.compile(r"(?:(?:option|choice|answer|op)[ _]?)?([A-Ia-i]|[0-9])", re.IGNORECASE)
 _CORNERS = (
     ("xyxy", ("x1", "y1", "x2", "y2")),
@@ -29,6 +30,7 @@ _CORNERS = (
     ("xywh", ("x", "y", "width", "height")),
 )
 _RUNS = ("encodedpixels", "rle", "mask_rle", "segmentation_rle")
+_SHORT = 8  # words of an answer that may be a few texts
 _UNSAID = frozenset({"nan", "null", "<na>", "n/a", "none", "-"})
 _CLOSED: Settings = {"asks": "choice", "task": "closed-vqa", "choices": {"is": ["yes", "no"]}}
 
@@ -114,6 +116,10 @@ def _say(seen: Seen, sample: Settings, values: set[str]) -> str:
     if values <= {"yes", "no"}:
         sample |= _CLOSED
         return "choices"
+    if {value.rstrip(".") for value in values} <= {"yes", "no"}:
+        sample |= _CLOSED | {"answer": {"text": {"of": answer, "cut": r"\.\s*$"}}}
+        return "choices"
+    _doubt_signs(seen, values)
     if values & {"yes", "no"}:
         open_ones: Settings = {"asks": "text", "task": "open-vqa"}
         sample["variants"] = [{"when": {answer: ["yes", "no"]}, **_CLOSED}, open_ones]
@@ -126,6 +132,14 @@ def _say(seen: Seen, sample: Settings, values: set[str]) -> str:
     sample |= {"asks": "text", "task": "open-vqa"}
     long = sum(len(text.split()) > 20 for text in seen.texts(answer))
     return "reports" if 2 * long > len(seen.rows) else "short-answers"
+
+
+def _doubt_signs(seen: Seen, values: set[str]) -> None:
+    """Tell of short answers that may be several, parted by a sign."""
+    for sign in "|;":
+        if any(sign in value and len(value.split()) <= _SHORT for value in values):
+            how = f"`texts: {{of: {seen.answer}, parse: 'split:{sign}'}}` parts them"
+            seen.doubts.append(f"answers with {sign} are taken for one text each: {how}")
 
 
 def _mark(seen: Seen, sample: Settings) -> str:

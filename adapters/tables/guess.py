@@ -114,10 +114,10 @@ class _Guesser:
             mask = {**self._picture(column := seen.column("mask")), "role": "reference"}
             exact = not any(t.lower().endswith((".jpg", ".jpeg")) for t in seen.texts(column))
             sample["images"] = [*images, mask | ({"white": "any"} if exact else {})]
-        self._doubt_split()
-        self._doubt_rest(mapping, sample)
         groups = {column: column for column in seen.columns if column.casefold() in _GROUPS}
         sample |= {"groups": groups} if groups else {}
+        self._doubt_split()
+        self._doubt_rest(mapping, sample)
         return Guess({**mapping, "sample": sample}, protocol, seen.doubts)
 
     def _known(self) -> dict[str, object]:
@@ -191,7 +191,7 @@ class _Guesser:
         elif isinstance(value, str):
             value = next((c for c in cells if isinstance(c, str) and self._is_there(c)), value)
         if isinstance(value, str):
-            settings |= self._path(value, column)
+            settings |= self._path(value.strip(), column)
         filled = sum(1 for _ in self._seen.cells(column.removesuffix(".path")))
         if filled < len(self._seen.rows):
             settings["optional"] = True
@@ -202,7 +202,7 @@ class _Guesser:
 
     def _is_there(self, value: str) -> bool:
         try:
-            path = safe_path(value) if len(value) <= 1024 else ""
+            path = safe_path(value.strip()) if len(value) <= 1024 else ""
         except FaultyContent:
             return False
         return bool(path) and any(
@@ -272,8 +272,10 @@ class _Guesser:
         for below in self._below():
             for name in self._folder.names(below):
                 stem, _, ending = name.rpartition(".")
-                if stem == value and f".{ending.lower()}" in PICTURES:
-                    return f"{below}/{{{column}}}.{ending}".removeprefix("/")
+                zeros = stem != value and value.isdigit() and stem == value.zfill(len(stem))
+                if (stem == value or zeros) and f".{ending.lower()}" in PICTURES:
+                    filled = f":0{len(stem)}" if zeros else ""
+                    return f"{below}/{{{column}{filled}}}.{ending}".removeprefix("/")
         return ""
 
     def _below(self) -> Iterator[str]:

@@ -50,10 +50,21 @@ class Options:
         """
         sign = letter_in(given)
         if sign in self.letters:
+            self._refuse_other_words(given, self.letters.index(sign))
             return self.letters.index(sign)
         advice = "; `index` takes places from 0" if given.strip() == "0" else ""
         what = f"answer {given[:60]!r} is none of the letters {self._by_name()}{advice}"
         raise FaultyContent(what)
+
+    def _refuse_other_words(self, given: str, place: int) -> None:
+        """Refuse "A. liver" where that is the text of B."""
+        found = _LEADING.match(given) if len(given) <= _LONGEST else None
+        words = _fold(given[found.end() :]) if found else ""
+        texts = [_fold(text) for text in self.texts]
+        if words in texts and texts[place] != words:
+            other = self.letters[texts.index(words)]
+            what = f"answer {given[:60]!r} says {self.letters[place]}, and its words are those of"
+            raise FaultyContent(f"{what} {other}")
 
     def of_index(self, given: object, base: int) -> int:
         """The option at a place in the source.

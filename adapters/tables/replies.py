@@ -10,7 +10,7 @@ from medgen.adapters.tables.options import inline_options, letter_in
 
 TRUTHS = (("1", "0"), ("true", "false"), ("y", "n"), ("t", "f"))
 _PLACE = re.compile(r"\d{1,2}(?:\.0+)?")
-_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _COMMA = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
 _QUANTITY = re.compile(r"[+-]?\d+(?:\.\d+)?\s*([^\W\d_]\S*|[%°]\S*)")
