@@ -50,6 +50,7 @@ from medgen.launch.presets import about, records_source, refuse_hosted
 from medgen.launch.rules import rules_of
 from medgen.launch.setup.doctor import absent
 from medgen.metrics.catalogue import CATALOGUE, SCORER, metric_spec
+from medgen.metrics.scorer import build_metric
 
 log = logging.getLogger(__name__)
 REPLAY = "replay"
@@ -88,7 +89,19 @@ def recipe(conf: RunConf) -> Recipe:
                 "the environment (endpoint.api_key_env names its variable, key_header the header)"
             )
         check_arguments(who, spec.target, spec.kwargs)
+    _try_values(conf, metrics)
     return composed
+
+
+def _try_values(conf: RunConf, metrics: Mapping[str, Spec]) -> None:
+    """Make the metrics of ours that somebody gave values to: a wrong one ends all scoring.
+
+    Raises:
+        ConfigError: it is none of those that there are.
+    """
+    for name, spec in metrics.items():
+        if conf.protocol.metrics[name].kwargs and _is_ours(spec):
+            build_metric(name, {"target": spec.target, "kwargs": spec.kwargs})
 
 
 def _specs(composed: Recipe) -> Iterator[tuple[str, Spec]]:

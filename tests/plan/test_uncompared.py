@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from fakes import GIVEN, PAIR, echo, recipe
 
+from medgen.conf import load
 from medgen.engine import registry
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.data import Asks, Sample
@@ -13,6 +14,7 @@ from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Recipe, System, make_plan
 from medgen.engine.store.connect import connect
 from medgen.launch.compose import idle_metrics, idle_systems, uncompared_samples
+from medgen.launch.compose import recipe as compose
 from medgen.metrics.catalogue import metric_spec
 
 RULE = {"name": "j", "protocol": "table-iv/1"}
@@ -109,6 +111,16 @@ def test_a_metric_that_came_with_a_protocol_of_ours_is_not_said(memory_url: str)
     assert named.startswith("psnr: no value")
     (every,) = idle_metrics(asked, make_plan(asked, manifest))
     assert every.startswith("short_answer, psnr: no value")
+
+
+def test_a_value_that_a_metric_of_ours_does_not_know_is_refused_before_anything_runs() -> None:
+    """All scoring was given up for it, when all answers were there."""
+    given = ["systems=[oracle]", "protocol=choices", "benchmark=mini", "store=memory://x"]
+    given.append("cluster=in-process")
+    key = "protocol.metrics.choice_accuracy.kwargs.reading"
+    compose(load(None, [*given, f"{key}=official:mmmu"]))
+    with pytest.raises(ConfigError, match="reading 'official:mmm' is none of"):
+        compose(load(None, [*given, f"{key}=official:mmm"]))
 
 
 def test_a_system_that_is_asked_nothing_is_said_and_alone_refused(memory_url: str) -> None:
