@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from unicodedata import normalize
@@ -22,6 +22,7 @@ from medgen.engine.errors import BenchmarkError
 
 __all__ = ["Guess", "Named", "guess"]
 LOOKED_AT = 200  # rows from which a mapping is guessed
+_HELD = 64 * 2**20  # bytes of them: each may hold pictures
 # What the reader says of a row beside its cells.
 _OURS = ("_path", "_file", "_folder", "_archive", "_row", "_key", "_keys", "_item")
 _FOLDERS = ("", "images", "imgs", "image", "pictures", "figures", "data", "input")
@@ -62,13 +63,24 @@ def guess(folder: Folder, file: str, named: Named) -> Guess:
 
 def _rows(folder: Folder, files: Files) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
+    size = 0
     for place, row in islice(Tables(folder, files, None), LOOKED_AT):
         if isinstance(row, FaultyRow):
             raise BenchmarkError(f"{place.file}:{place.row or 1}: {row.what}")
         found.append(row)
+        if (size := size + _size_of(row)) > _HELD:
+            break
     if not found:
         raise BenchmarkError(f"{files.glob} has no rows")
     return found
+
+
+def _size_of(value: object) -> int:
+    """About how many bytes a cell's texts and pictures take."""
+    if isinstance(value, bytes | str):
+        return len(value)
+    inner = value.values() if isinstance(value, Mapping) else value
+    return sum(map(_size_of, inner)) if isinstance(inner, Iterable) else 0
 
 
 def _check_columns(columns: Sequence[str], file: str) -> None:
@@ -131,7 +143,7 @@ class _Guesser:
     def _no_question(self) -> str:
         listed = ", ".join(self._seen.columns[:_LISTED])
         named = "name it: --question, or of pictures with labels --answer"
-        flags = [c for c in self._seen.columns if {*self._seen.texts(c)} == {"0", "1"}]
+        flags = [c for c in self._seen.columns if {*map(_flag, self._seen.cells(c))} == {0, 1}]
         more = (
             f"; {', '.join(flags[:_LISTED])} look like `flags` (docs/layouts.md)" if flags else ""
         )
@@ -285,6 +297,12 @@ class _Guesser:
     def _unique(self, column: str) -> bool:
         values = [str(row.get(column)) for row in self._seen.rows]
         return bool(column) and len(set(values)) == len(values) and "None" not in values
+
+
+def _flag(cell: object) -> int:
+    """0 or 1, however written; 2 for anything else."""
+    words = str(cell) if isinstance(cell, str | int | float) else ""
+    return {"0": 0, "1": 1, "0.0": 0, "1.0": 1}.get(words.strip()[:4], 2)
 
 
 def _paths_of(cells: Sequence[object]) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 from tables.fixtures import picture
 from tables.laying import lay, table
 
+from medgen.adapters.tables.seen import Seen
 from medgen.engine.data import Box, Number, Sample
 from medgen.engine.errors import BenchmarkError
 from medgen.launch.own_data import first_samples, own_data
@@ -230,6 +231,22 @@ def test_what_cannot_be_guessed_is_said(tmp_path: Path, name: str, text: str, sa
     (tmp_path / name).write_text(text)
     with pytest.raises(BenchmarkError, match=said):
         own_data(str(tmp_path / name))
+
+
+def test_a_guess_holds_few_rows_of_large_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hundred of 64 MiB each would be more than a machine has."""
+    rows = [{"question": Q, "image": {"bytes": picture(n)}, "answer": "x"} for n in range(50)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    monkeypatch.setattr("medgen.adapters.tables.guess._HELD", 5 * len(picture(0)))
+    seen: list[int] = []
+    taken = Seen.cells
+    monkeypatch.setattr(
+        Seen, "cells", lambda self, column: (seen.append(len(self.rows)), taken(self, column))[1]
+    )
+    assert own_data(str(tmp_path)).conf.protocol == "short-answers"
+    assert max(seen) <= 6
 
 
 def test_a_line_of_excel_and_a_compressed_table_are_read(tmp_path: Path) -> None:
