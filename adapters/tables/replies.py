@@ -92,8 +92,10 @@ def numbers_of(column: str, values: Sequence[str], unit: str) -> tuple[dict[str,
 
 def listed_in(questions: Sequence[str], answers: Sequence[str]) -> bool:
     """Whether every question lists options by letters, one of which is its answer."""
-    for question, answer in zip(questions, answers, strict=False):
-        letters = [letter.upper() for letter, _ in inline_options(question)]
+    if len(questions) != len(answers):
+        return False
+    for question, answer in zip(questions, answers, strict=True):
+        letters = [letter_in(letter) for letter, _ in inline_options(question)]
         if len(answer) > 3 or letter_in(answer) not in letters:
             return False
     return bool(answers)

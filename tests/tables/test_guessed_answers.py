@@ -57,6 +57,12 @@ def read(file: Path) -> tuple[list[Sample], list[str]]:
         ({"options": "lung|liver|heart"}, ["lung|heart", "liver"], [(0, 2), (1,)], "several of"),
         ({"options": "lung\nliver\nheart"}, ["liver", "heart"], [(1,), (2,)], ""),
         (
+            {"question": "Which? 1) lung 2) liver 3) heart"},
+            ["1", "3"],
+            [(0,), (2,)],
+            "options are read from the question",
+        ),
+        (
             {"question": "Which? A. lung B. liver C. heart"},
             ["A", "C"],
             [(0,), (2,)],
