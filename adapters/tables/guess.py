@@ -205,8 +205,11 @@ class _Guesser:
         if isinstance(value, str):
             settings |= self._path(value.strip(), column)
         filled = sum(1 for _ in self._seen.cells(column.removesuffix(".path")))
-        if filled < len(self._seen.rows):
+        if without := len(self._seen.rows) - filled:
             settings["optional"] = True
+            if column.removesuffix(".path") == self._image():
+                said = f"{without} of the first {len(self._seen.rows)} rows have no picture"
+                self._seen.doubts.append(f"{said} in {column!r}: `optional`")
         return settings
 
     def _sign_between_pictures(self, column: str) -> str:

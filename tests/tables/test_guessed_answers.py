@@ -100,6 +100,14 @@ def test_pictures_are_found_by_names_with_blanks_and_zeros(tmp_path: Path) -> No
     assert sample.input_images[0].path.endswith("0007.png")
 
 
+def test_rows_without_their_picture_are_told(tmp_path: Path) -> None:
+    lay(tmp_path, "0.png")
+    (tmp_path / "t.csv").write_text(f"image,question,answer\n0.png,{Q},lung\n,{Q},liver\n")
+    found, doubts = read(tmp_path / "t.csv")
+    assert [len(s.input_images) for s in found] == [1, 0]
+    assert doubts == ["1 of the first 2 rows have no picture in 'image': `optional`"]
+
+
 def test_groups_are_parts_of_an_item_and_signs_in_answers_are_told(tmp_path: Path) -> None:
     rows = [{"question": Q, "answer": a, "sex": "F"} for a in ("lung|left lung", "liver")]
     found, doubts = guess(tmp_path, *rows)
