@@ -16,7 +16,7 @@ from medgen.adapters.models.openai_images import OpenAIImages
 from medgen.adapters.models.settings import PipelineExecution, PipelineSampling, ServerExecution
 from medgen.adapters.models.unified import UnifiedChat, UnifiedInProcess
 from medgen.adapters.tiny.diffusers import PIPELINES, TinyPipeline
-from medgen.conf.loading import group_names, load
+from medgen.conf.loading import group_names, load, member
 from medgen.conf.reading import ConfError
 from medgen.conf.schema import ModelConf, SystemConf
 from medgen.engine.benchmark.manifest import Manifest, ShardEntry
@@ -140,6 +140,24 @@ def test_a_missing_class_of_the_authors_is_named() -> None:
 def test_a_missing_environment_is_named() -> None:
     with pytest.raises(AdapterError, match="/opt/envs/vllm-omni"):
         Spec(MODELS["qwen-image-edit-omni"].target, MODELS["qwen-image-edit-omni"].kwargs).build()
+
+
+def test_a_managed_server_s_weights_are_named_where_a_commit_is_asked_for() -> None:
+    """What a command alone names is looked for by nobody who asks which weights answered."""
+    found = 0
+    for name in group_names("system"):
+        body = member("system", name)
+        for half in ("answer", "render"):
+            model = body.get(half)
+            if not isinstance(model, dict) or model.get("target") != "managed-server":
+                continue
+            kwargs = model["kwargs"]
+            assert kwargs["model"], name
+            assert "{model}" in kwargs["command"], name
+            assert kwargs.get("revision") or kwargs["model"].startswith("./"), name
+            assert not kwargs.get("revision") or "{revision}" in kwargs["command"], name
+            found += 1
+    assert found >= 18
 
 
 def test_a_pair_takes_one_half_of_each() -> None:
