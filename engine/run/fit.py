@@ -10,6 +10,7 @@ from medgen.engine.plan.plan import Plan
 from medgen.engine.run.pool import Machine
 
 _GIB = 1024**3
+_NAMED = 3  # groups that are named where more have no room
 _SLACK = 1e-6  # fractions of a CPU add up with rounding
 
 
@@ -46,11 +47,12 @@ def check_fit(plan: Plan, machines: Sequence[Machine], grows: bool = False) -> N
     """
     if grows:
         return
-    problems = [
-        f"{group.name} asks for {_words(demand(group.resources))} a worker"
-        for group in plan.groups.values()
-        if not any(holds(m.offers, demand(group.resources)) for m in machines)
-    ]
+    asking: dict[str, list[str]] = {}
+    for group in plan.groups.values():
+        asked = demand(group.resources)
+        if not any(holds(m.offers, asked) for m in machines):
+            asking.setdefault(_words(asked), []).append(group.name)
+    problems = [f"{_some(names)} for {words} a worker" for words, names in asking.items()]
     if problems:
         raise PlanError(
             f"the plan cannot fit: {'; '.join(problems)}. The cluster offers {_offers(machines)}. "
@@ -65,6 +67,15 @@ def no_room(groups: Sequence[str], seconds: float, machines: Sequence[Machine]) 
         f"no worker of {', '.join(groups) or 'any group'} could be placed for {seconds:.0f} s "
         f"(cluster.place_s). The cluster offers {_offers(machines)}"
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Who asks, in words; of many the first ones alone."""
+    if len(names) == 1:
+        return f"{names[0]} asks"
+    if len(names) <= _NAMED:
+        return f"{', '.join(names[:-1])} and {names[-1]} ask"
+    return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more ask"
 
 
 def _offers(machines: Sequence[Machine]) -> str:

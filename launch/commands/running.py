@@ -206,8 +206,6 @@ def plan_command(
     from medgen.engine.run.survey import survey
     from medgen.engine.store.connect import connect
     from medgen.launch.compose import plan_of
-    from medgen.launch.run.offered import check_offered, narrow_models
-    from medgen.launch.run.pinned import loose_models
     from medgen.launch.run.plan import check_cluster, foretell, plan_totals, show_tree
 
     conf = configuration(config, store, overrides)
@@ -228,8 +226,18 @@ def plan_command(
         if tree:
             show_tree(objects, plan, todo)
     _say_changes(plan, todo)
-    loose = [f"{model}: runs with --allow-unpinned only" for model in loose_models(plan, todo)]
-    for warning in check_offered(conf, plan, todo) + narrow_models(conf, plan, todo) + loose:
-        say(f"warning: {warning}", err=True)
+    _warn(conf, plan, todo)
     check_cluster(plan, conf.cluster)
     return 0
+
+
+def _warn(conf: "RunConf", plan: "Plan", todo: "Todo") -> None:
+    """Say what a run of this plan would be told, or would have to be allowed."""
+    from medgen.launch.run.offered import check_offered, narrow_models, strange_arguments
+    from medgen.launch.run.pinned import loose_models
+
+    said = check_offered(conf, plan, todo) + narrow_models(conf, plan, todo)
+    said += strange_arguments(plan, todo)
+    said += [f"{model}: runs with --allow-unpinned only" for model in loose_models(plan, todo)]
+    for warning in said:
+        say(f"warning: {warning}", err=True)

@@ -44,7 +44,7 @@ from medgen.launch.hints import view_command
 from medgen.launch.rules import rules_of
 from medgen.launch.run.early import EarlyStop
 from medgen.launch.run.finishing import Finishing
-from medgen.launch.run.offered import check_offered, narrow_models
+from medgen.launch.run.offered import check_offered, narrow_models, strange_arguments
 from medgen.launch.run.origin import Job, code_identity, current_job
 from medgen.launch.run.pinned import check_pinned
 from medgen.launch.run.progress import Bars, Lines, Recorder
@@ -340,6 +340,7 @@ def _drive(
 ) -> Ending:
     todo = work.todo
     said = check_offered(conf, reader.plan, todo) + narrow_models(conf, reader.plan, todo)
+    said += strange_arguments(reader.plan, todo)
     said += check_pinned(conf, reader.plan, todo, options.stages)
     _tell_all((Event("warning", "", details={"words": w}) for w in said), watchers.told)
     if not todo.shards:

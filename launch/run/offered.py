@@ -11,6 +11,7 @@ from medgen.conf.schema import RunConf
 from medgen.engine.errors import ConfigError, PlanError
 from medgen.engine.plan.plan import Node, Plan
 from medgen.engine.run.survey import Todo
+from medgen.launch.setup.foreign import strange
 
 WARN_DAYS = 60  # before a model ends
 
@@ -58,6 +59,20 @@ def narrow_models(conf: RunConf, plan: Plan, todo: Todo) -> list[str]:
     needed = {who for node in open_ for who in _askers(node)}
     named = {f"system {name!r}": entry.only for name, entry in conf.system.items()}
     return [f"{who}: {only}" for who, only in named.items() if only and who in needed]
+
+
+def strange_arguments(plan: Plan, todo: Todo) -> list[str]:
+    """Sentences about arguments that the libraries installed here do not know.
+
+    A worker's may be others, so nothing is refused for them.
+    """
+    found: dict[str, None] = {}
+    for node in plan.nodes.values():
+        if todo.targets.get(node.key):
+            spec = plan.groups[node.group].spec
+            for words in strange(spec.target, spec.kwargs):
+                found |= {f"{who}: {words}": None for who in _askers(node)}
+    return list(found)
 
 
 def _askers(node: Node) -> Collection[str]:

@@ -34,7 +34,8 @@ def who(plan: Plan, group: str) -> str:
 
 def plan_totals(plan: Plan, todo: Todo) -> list[str]:
     """What is to be done, in a few lines: shards by stage, hours, keys that are not set."""
-    lines, hours = [f"{plan.run_id} on {plan.benchmark}: {len(plan.systems)} systems"], 0.0
+    many = "1 system" if len(plan.systems) == 1 else f"{len(plan.systems)} systems"
+    lines, hours = [f"{plan.run_id} on {plan.benchmark}: {many}"], 0.0
     for stage in graph.stages_of(plan):
         nodes = [n for n in plan.nodes.values() if n.stage == stage]
         total = sum(plan.shards * n.split for n in nodes)

@@ -1,9 +1,8 @@
 """Whether a preset could run, on what, how fast and for how much: by arithmetic alone."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from itertools import pairwise
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
@@ -13,11 +12,12 @@ from medgen.conf.arithmetic import Cards, Fit, SizeConf, card_gib, fit
 from medgen.conf.families import PLACES, FamilyConf, PresetConf, pace, size_of
 from medgen.conf.loading import facts_of, group_names, member
 from medgen.conf.reading import ConfError
-from medgen.engine import registry
 from medgen.engine.errors import ConfigError
+from medgen.engine.names import hint
 from medgen.engine.settings import check_arguments
 from medgen.launch.setup import libraries
 from medgen.launch.setup.doctor import devices
+from medgen.launch.setup.foreign import strange
 
 SAMPLES = 6_422  # of MedGEN-Bench
 _CONTEXT = 32_768
@@ -72,7 +72,12 @@ def names(asked: str) -> list[tuple[str, str]]:
         return [(group, name) for group, name in every if facts_of(group, name)]
     found = [(group, asked) for group in PLACES if asked in group_names(group)]
     if not found:
-        raise ConfError(f"no system or judge named {asked!r}; `medgen models list` lists them")
+        known = {name for group in PLACES for name in group_names(group)}
+        meant = hint(asked, known, "")
+        close = f" {meant}" if meant.startswith("Did") else ""
+        raise ConfError(
+            f"no system or judge named {asked!r}.{close} `medgen models list` lists them"
+        )
     return found
 
 
@@ -235,47 +240,8 @@ def _arguments(group: str, name: str, body: Mapping[str, Any]) -> Iterator[str]:
             check_arguments(name, str(recipe["target"]), kwargs)
         except ConfigError as err:
             yield str(err)
-        yield from _foreign(str(recipe["target"]), kwargs)
-
-
-def _foreign(target: str, kwargs: Mapping[str, Any]) -> Iterator[str]:
-    if target == "vllm" and (known := libraries.vllm_arguments()):
-        given = {*(kwargs.get("engine") or {}), *_engine(kwargs)}
-        if strange := sorted(given - known):
-            yield f"vLLM has no engine argument {', '.join(strange)}"
-    if target == "diffusers" and (taken := libraries.pipeline_arguments(_pipeline(kwargs))):
-        call = (kwargs.get("sampling") or {}).get("call") or {}
-        if strange := sorted({*call} - taken):
-            yield f"{_pipeline(kwargs)} takes no {', '.join(strange)}"
-    if target == "unified-in-process":
-        yield from _absent_code(str(kwargs.get("target") or ""))
-    if target == "managed-server":
-        yield from _absent_class(kwargs.get("command") or ())
-    for _, inner, given_inside in registry.inner_recipes(kwargs):
-        yield from _foreign(inner, given_inside)
-
-
-def _absent_code(target: str) -> Iterator[str]:
-    module = target.partition(":")[0]
-    if libraries.folder_of_module(module) is None:
-        yield f"its code is to be written: there is no module {module!r} here (docs/systems.md)"
-
-
-def _absent_class(command: Sequence[str]) -> Iterator[str]:
-    """Whether the class that `own_server.py` is told to load stands beside it."""
-    for word, following in pairwise(command):
-        if word == "{own}/own_server.py":
-            module, _, name = following.partition(":")
-            if name not in libraries.own_classes(module):
-                yield f"its code is to be written: there is no {following} (docs/systems.md)"
-
-
-def _engine(kwargs: Mapping[str, Any]) -> Iterable[str]:
-    return (kwargs.get("execution") or {}).get("engine") or {}
-
-
-def _pipeline(kwargs: Mapping[str, Any]) -> str:
-    return str(kwargs.get("pipeline") or "DiffusionPipeline")
+            continue
+        yield from strange(str(recipe["target"]), kwargs)
 
 
 def _end(body: Mapping[str, Any], today: date) -> Iterator[str]:

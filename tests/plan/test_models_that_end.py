@@ -22,7 +22,13 @@ from medgen.engine.run.survey import Todo, survey
 from medgen.engine.settings import Unusable
 from medgen.engine.store.connect import connect
 from medgen.launch.compose import plan_of
-from medgen.launch.run.offered import WARN_DAYS, check_offered, narrow_models
+from medgen.launch.run.offered import (
+    WARN_DAYS,
+    check_offered,
+    narrow_models,
+    strange_arguments,
+)
+from medgen.launch.setup.foreign import strange
 
 LAST = date(2026, 12, 1)
 
@@ -69,6 +75,41 @@ def test_a_pairing_ends_with_the_half_that_ends_first(tmp_path: Path) -> None:
 def test_a_model_that_does_less_than_it_is_asked_is_told_of(tmp_path: Path, name: str) -> None:
     (said,) = narrow_models(*planned(tmp_path, [name, "qwen3-vl-8b"]))
     assert said.startswith(f"system '{name}': writes the findings of a chest X-ray, whatever")
+
+
+def vllm(name: str, **engine: Any) -> dict[str, Any]:
+    chat = {"target": "vllm", "kwargs": {"model": "./m", "engine": engine}}
+    style = {"mode": "vqa", "prompt": "answer/1", "images": 1}
+    return {"name": name, "answer": {"target": "answers", "kwargs": {"style": style, "chat": chat}}}
+
+
+def test_arguments_that_the_libraries_here_do_not_know_are_told_of(tmp_path: Path) -> None:
+    theirs = vllm("theirs")["answer"]
+    theirs["kwargs"]["chat"] = {"target": "openai", "kwargs": {"model": "m"}}
+    command = ["{python}", "{own}/own_server.py", "radfm:RadFN", "{port}"]
+    wrong = {
+        "name": "theirs",
+        "answer": {"target": "managed-server", "kwargs": {"command": command, "inner": theirs}},
+    }
+    systems = [vllm("good", max_model_len=9), vllm("bad", max_modell_len=9), wrong]
+    _, plan, todo = planned(tmp_path, systems)
+    assert strange_arguments(plan, todo) == [
+        "system 'bad': vLLM has no engine argument 'max_modell_len'. Did you mean 'max_model_len'?",
+        "system 'theirs': its code is to be written: there is no radfm:RadFN (docs/systems.md). "
+        "Did you mean 'RadFM'?",
+    ]
+    assert strange_arguments(plan, replace(todo, targets={})) == []
+
+
+def test_a_class_beside_the_authors_code_is_not_missed(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("class Reader: ...")
+    own = {
+        "command": ["{python}", "{own}/own_server.py", "mine:Reader", "{port}"],
+        "execution": {"cwd": str(tmp_path)},
+    }
+    assert list(strange("managed-server", own)) == []
+    (said,) = strange("managed-server", own | {"execution": {}})
+    assert "there is no mine:Reader" in said
 
 
 def test_nobody_is_told_of_a_model_that_has_nothing_left_to_do(tmp_path: Path) -> None:

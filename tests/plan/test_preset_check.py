@@ -146,7 +146,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, **body: Any) -> Verdict:
     [
         (
             {"target": "vllm", "kwargs": {"model": "m", "engine": {"max_model_length": 4}}},
-            "vLLM has no engine argument max_model_length",
+            "vLLM has no engine argument 'max_model_length'. Did you mean 'max_model_len'?",
         ),
         ({"target": "vllm", "kwargs": {"model": "m", "enginee": {}}}, "enginee"),
         (
@@ -159,7 +159,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, **body: Any) -> Verdict:
                     "sampling": {"call": {"true_cfg": 4}},
                 },
             },
-            "QwenImageEditPipeline takes no true_cfg",
+            "QwenImageEditPipeline takes no 'true_cfg'. Did you mean 'true_cfg_scale'?",
         ),
         (
             {"target": "unified-in-process", "kwargs": {"target": "nowhere_x:Y", "model": "m"}},
@@ -239,3 +239,5 @@ def test_the_command_says_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\n  note    licence MSRLA" in told.output
     told = CliRunner().invoke(doctor_command, ["--preset", "nobody"], standalone_mode=False)
     assert "no system or judge named 'nobody'" in str(told.exception)
+    told = CliRunner().invoke(doctor_command, ["--preset", "lava-rad"], standalone_mode=False)
+    assert "'lava-rad'. Did you mean 'llava-rad'? `medgen models list`" in str(told.exception)

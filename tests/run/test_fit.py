@@ -56,6 +56,19 @@ def test_a_plan_that_no_machine_can_hold_is_refused_with_numbers() -> None:
         check_fit(plan(a=Resources()), [])
 
 
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ("ab", "a and b ask for 1 CPU, 4 GPU a worker. "),
+        ("abc", "a, b and c ask for 1 CPU, 4 GPU a worker. "),
+        ("abcdef", "a, b, c and 3 more ask for 1 CPU, 4 GPU a worker. "),
+    ],
+)
+def test_those_that_ask_the_same_are_named_together(names: str, words: str) -> None:
+    with pytest.raises(PlanError, match=words):
+        check_fit(plan(**dict.fromkeys(names, Resources(gpus=4))), [CARDS])
+
+
 def test_memory_is_said_in_gib_and_nothing_is_refused_where_machines_may_come() -> None:
     with pytest.raises(PlanError, match=r"1 CPU, 9\.0 GiB memory a worker.* 4 CPU, 8\.0 GiB"):
         check_fit(plan(a=Resources(memory_gib=9)), [SMALL])
