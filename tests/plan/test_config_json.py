@@ -110,6 +110,12 @@ def test_a_config_gives_the_published_size(tmp_path: Path, name: str) -> None:
             40.7,
         ),
         ({"quant_algo": "NVFP4"}, 40.7),
+        ({"quant_method": "modelopt", "quantization": {"quant_algo": "FP8"}}, 71.0),
+        ({"quant_method": "torchao", "quant_type": "int4wo"}, 40.7),
+        (
+            {"quant_method": "hqq", "quant_config": {"weight_quant_params": {"nbits": 4}}},
+            40.7,
+        ),
         ({"quant_method": "new"}, 131.4),
     ],
 )
@@ -140,12 +146,64 @@ def test_latent_keys_and_layers_without_any(tmp_path: Path) -> None:
     assert found.size.kv_kib == 0
 
 
+def test_every_card_keeps_latent_keys_whole(tmp_path: Path) -> None:
+    from medgen.conf.arithmetic import Cards, fit
+
+    size = read(tmp_path, {"model_type": "deepseek_v3"}).size
+    one, eight = (fit(size, Cards(139.8, count), 32_768).request for count in (1, 8))
+    assert one is not None
+    assert eight == pytest.approx(8 * one)
+
+
+def test_numbers_that_no_model_has_are_told_of_and_not_counted_with(tmp_path: Path) -> None:
+    found = read(tmp_path, LLAMA | {"num_key_value_heads": 128})
+    assert "128 heads of keys and 64 of queries: no model's numbers" in found.notes
+    assert found.size.kv_heads is None
+    assert read(tmp_path, LLAMA | {"num_hidden_layers": -3}).parameters is None
+    few = read(tmp_path, LLAMA | {"num_attention_heads": 0}).parameters
+    assert few is not None
+    assert few < 80e9
+
+
+@pytest.mark.parametrize("names", [None, [], [7], {"a": 1}])
+def test_a_file_without_a_class_says_so(tmp_path: Path, names: Any) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA | {"architectures": names}))
+    told = CliRunner().invoke(
+        doctor_command, ["--config", str(tmp_path / "config.json")], standalone_mode=False
+    )
+    assert "served  not known: the file names no class" in told.output
+    assert read(tmp_path, LLAMA | {"architectures": "Own"}).architecture == "Own"
+
+
+def test_state_of_a_request_is_told_apart_from_what_a_token_takes(tmp_path: Path) -> None:
+    from medgen.launch.setup.preset_table import config_words
+
+    body = {"model_type": "mamba2", "num_hidden_layers": 64, "hidden_size": 4096}
+    told = list(config_words(read(tmp_path, body), ()))
+    assert "cache   0.0 KiB a token over 0 layers, and 256.0 MiB of state a request" in told
+
+
+def test_a_mark_of_byte_order_is_no_trouble_and_other_encodings_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(LLAMA), encoding="utf-8-sig")
+    assert read_config(file).architecture == "LlamaForCausalLM"
+    file.write_text(json.dumps(LLAMA), encoding="utf-16")
+    with pytest.raises(ConfigError, match="no text in UTF-8"):
+        read_config(file)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("[1]", "an object is expected"),
-        ("{", "Expecting"),
+        ("{", r"no JSON, or a part of it \(Expecting"),
+        ("", "it is empty"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:a\n", "a pointer of Git LFS"),
+        ("<html></html>", "a page and not the file"),
+        ("[" * 100_000, "nested deeper"),
+        (" " * 5_000_000 + "{}", "longer than 4,000,000"),
         ("{}", "no model"),
+        ('{"peft_type": "LORA", "base_model_name_or_path": "a/b"}', "its base model a/b"),
         ('{"_class_name": "UNet2DConditionModel"}', "diffusers"),
         ('{"model_type": "clip"}', None),
     ],
