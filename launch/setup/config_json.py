@@ -6,7 +6,7 @@ Files leave out what is their class's default, so transformers is asked first, w
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ _VISION_PARTS = ("vision_config", "visual", "vit_config", "vision_tower_config",
 _LISTS, _PATTERN = ("layer_types", "layers_block_type", "block_types"), "hybrid_override_pattern"
 _FULL = frozenset({"full_attention", "attention", "global", "hybrid", "full", "*", "global_attn"})
 _WINDOWS = frozenset({"sliding_attention", "chunked_attention", "local", "sliding", "local_attn"})
+_BARE = re.compile(r"linear|mamba|recurrent|conv|moe|mlp|ffn|rwkv|ssm|delta")
 # Of these layers only every so-manieth has experts.
 _MIXED_EVERY = ("expert_layer_period", "decoder_sparse_step", "interleave_moe_layer_step")
 _INTEGERS = re.compile(r"int_?([2348])(?!\d)")
@@ -200,7 +201,7 @@ def _attention(text: Mapping[str, Any], notes: list[str]) -> SizeConf:
     if layers is None or layers > _MOST_LAYERS:
         notes.append("how many layers there are is not said, or is no model's number")
         return size
-    full, window = _kinds(text, layers)
+    full, window = _kinds(text, layers, notes)
     size.layers, size.window_layers = full, window
     size.window = _window(text) if window else 0
     if window and not size.window:
@@ -229,14 +230,12 @@ def _kv_heads(text: Mapping[str, Any], heads: int | None) -> int | None:
     return _number(text, "kv_heads") or heads
 
 
-def _kinds(text: Mapping[str, Any], layers: int) -> tuple[int, int]:
+def _kinds(text: Mapping[str, Any], layers: int, notes: list[str]) -> tuple[int, int]:
     """How many layers keep every token, and how many a window; the others keep nothing."""
     for name in _LISTS:
         kinds = text.get(name)
         if isinstance(kinds, list) and kinds:
-            kinds = (kinds * (layers // len(kinds) + 1))[:layers]
-            full = sum(str(k) in _FULL for k in kinds)
-            return full, sum(str(k) in _WINDOWS for k in kinds)
+            return _listed((kinds * (layers // len(kinds) + 1))[:layers], notes)
     pattern = text.get(_PATTERN)
     if isinstance(pattern, str):
         return pattern.count("*"), 0
@@ -251,6 +250,16 @@ def _kinds(text: Mapping[str, Any], layers: int) -> tuple[int, int]:
     if "mamba" in kind or "rwkv" in kind:
         return 0, 0
     return _windows(text, layers)
+
+
+def _listed(kinds: Sequence[object], notes: list[str]) -> tuple[int, int]:
+    """The same of a list with the kind of every layer; what nobody knows keeps every token."""
+    names = [str(kind)[:40] for kind in kinds]
+    known = [name for name in names if name in _FULL | _WINDOWS or _BARE.search(name)]
+    if strange := sorted({*names} - {*known}):
+        notes.append(f"layers read as ones that keep every token: {', '.join(strange)}")
+    full = sum(name in _FULL for name in known) + len(names) - len(known)
+    return full, sum(name in _WINDOWS for name in known)
 
 
 def _windows(text: Mapping[str, Any], layers: int) -> tuple[int, int]:

@@ -75,6 +75,11 @@ KNOWN: dict[str, tuple[dict[str, Any], float, float, int, int, float]] = {
          "intermediate_size": 14336, "vocab_size": 32000, "num_local_experts": 8},
         46.7, 87.0, 32, 0, 128,
     ),
+    "the params.json of pixtral": (
+        {"dim": 5120, "n_layers": 40, "head_dim": 128, "hidden_dim": 14336, "n_heads": 32,
+         "n_kv_heads": 8, "vocab_size": 131072},
+        12.25, 22.8, 40, 0, 160,
+    ),
     "falcon with one head of keys": (
         {"architectures": ["FalconForCausalLM"], "model_type": "falcon", "multi_query": True,
          "n_head": 71, "hidden_size": 4544, "n_layer": 32, "vocab_size": 65024},
@@ -144,6 +149,13 @@ def test_latent_keys_and_layers_without_any(tmp_path: Path) -> None:
     assert (found.size.layers, found.size.state_mib > 0) == (12, True)
     found = read(tmp_path, {"model_type": "mamba2", "num_hidden_layers": 64, "hidden_size": 4096})
     assert found.size.kv_kib == 0
+
+
+def test_layers_of_a_kind_that_nobody_knows_keep_everything(tmp_path: Path) -> None:
+    kinds = ["new_attention", "linear_attention", "sliding_attention", "full_attention"]
+    found = read(tmp_path, LLAMA | {"layer_types": kinds, "sliding_window": 64})
+    assert (found.size.layers, found.size.window_layers) == (40, 20)
+    assert "layers read as ones that keep every token: new_attention" in found.notes
 
 
 def test_every_card_keeps_latent_keys_whole(tmp_path: Path) -> None:
