@@ -5,15 +5,17 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
 from medgen.engine.errors import StoreError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, events_of
+from medgen.engine.run.forecast import Forecast
 from medgen.launch import exits
 from medgen.launch.cluster.jobs import TERMINAL, Cluster, NoDashboard
+from medgen.launch.run.plan import forecast_line
 from medgen.launch.run.progress import in_words
 
 Tell = Callable[[str], None]
@@ -59,8 +61,19 @@ def sentence(event: Mapping[str, Any], names: Mapping[str, str] = MappingProxyTy
     details = {k: v for k, v in event.items() if k not in known}
     if kind == "system_finished":
         return " ".join(w for w in (at, _KINDS[kind], str(details.get("system", ""))) if w)
+    if kind == "forecast":
+        return f"{at} foretold: {_foretold(details)}"
     said = f"{group}: {_KINDS.get(kind, kind)}" if group else _KINDS.get(kind, kind)
     return " ".join(word for word in (at, said, in_words(details)) if word)
+
+
+def _foretold(details: Mapping[str, Any]) -> str:
+    """A forecast as `medgen plan` says it."""
+    known = {f.name: details[f.name] for f in fields(Forecast) if f.name in details}
+    try:
+        return forecast_line(Forecast(**known)).removeprefix("takes").strip()
+    except TypeError:  # a log of another version
+        return in_words(details)
 
 
 def _group(group: str, names: Mapping[str, str]) -> str:

@@ -123,21 +123,17 @@ def _say_findings(store: str, as_json: bool) -> int:
     from dataclasses import asdict
 
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    from medgen.launch.setup.doctor import examine
+    from medgen.launch.setup.doctor import examine, finding_lines
 
     findings = examine(store)
     if as_json:
         for finding in findings:
             emit("finding", **asdict(finding))
     else:
-        table = Table(show_lines=False)
-        for column in ("area", "state", "what", "what to do"):
-            table.add_column(column, overflow="fold")
-        for f in findings:
-            table.add_row(*map(Text, (f.area, f.state, f.what, f.how)))  # no markup: [s3]
-        Console().print(table)
+        console = Console(highlight=False, soft_wrap=True)
+        for finding in findings:
+            for line in finding_lines(finding, console.width):
+                console.print(line)
     vital = ("python", "ray", "storage")  # nothing can be run without them
     return 6 if any(f.state == "missing" and f.area in vital for f in findings) else 0

@@ -42,12 +42,13 @@ from medgen.launch import compose, exits
 from medgen.launch.exits import code_of
 from medgen.launch.hints import view_command
 from medgen.launch.rules import rules_of
+from medgen.launch.run.bars import Bars
 from medgen.launch.run.early import EarlyStop
 from medgen.launch.run.finishing import Finishing
 from medgen.launch.run.offered import check_offered, narrow_models, strange_arguments
 from medgen.launch.run.origin import Job, code_identity, current_job
 from medgen.launch.run.pinned import check_pinned
-from medgen.launch.run.progress import Bars, Lines, Recorder
+from medgen.launch.run.progress import Lines, Recorder
 from medgen.launch.run.repair import mend_benchmark, mend_run
 from medgen.launch.run.replayed import say_of_replays
 from medgen.launch.run.stop import Pulse, Stop

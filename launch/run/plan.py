@@ -133,7 +133,8 @@ def forecast_line(found: Forecast) -> str:
         if names:
             parts.append(f"speed of {len(names)} {words}")
     if found.unknown:
-        parts.append(f"of {len(found.unknown)} not known")
+        start = "of" if found.measured or found.guessed else "speed of"
+        parts.append(f"{start} {len(found.unknown)} not known")
     return f"takes   {'; '.join(parts) or 'nothing: all is there'}"
 
 

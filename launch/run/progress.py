@@ -9,19 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Self
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 from medgen.engine.codec import with_seal
-from medgen.engine.data import FINE
 from medgen.engine.errors import MedgenError
 from medgen.engine.plan.graph import stages_of
 from medgen.engine.plan.plan import Plan
@@ -32,6 +20,8 @@ from medgen.engine.store.layout import log_chunk
 from medgen.engine.store.objects import Objects
 from medgen.launch.report.escaping import visible
 from medgen.launch.run.plan import who
+from medgen.launch.run.stagelines import StageLine, outlook
+from medgen.launch.view import numbers
 
 _STATUS_EVERY_S = 10.0
 _EVENTS_EVERY_S = 30.0
@@ -61,85 +51,6 @@ def words_of_change(details: Mapping[str, Any]) -> str:
     )
 
 
-class Bars:
-    """A bar for each stage, on a terminal."""
-
-    def __init__(self, plan: Plan, todo: Todo, console: Console, look: str = "") -> None:
-        """Shards that exist already count as done.
-
-        `look` is the command that shows results: named once, when the first system is complete.
-        """
-        self._progress = Progress(
-            TextColumn("{task.description:<7}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("shards"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-        )
-        self._tasks: dict[str, TaskID] = {}
-        self._rows: dict[str, Counter[str]] = {}
-        self._tokens: Counter[str] = Counter()
-        self._start = time.monotonic()
-        self._plan, self._todo, self._look = plan, todo, look
-        for stage in stages_of(plan):
-            self._tasks[stage] = self._progress.add_task(stage, note="")
-            self._rows[stage] = Counter()
-        self._count()
-
-    def _count(self) -> None:
-        """What is to do, when it is known and when it is another."""
-        for stage, task in self._tasks.items():
-            nodes = [n for n in self._plan.nodes.values() if n.stage == stage]
-            total = sum(self._plan.shards * n.split for n in nodes)
-            left = sum(len(self._todo.targets[n.key]) for n in nodes)
-            self._progress.update(task, total=total, completed=total - left)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def __call__(self, event: Event) -> None:
-        """Advance, or say what happened."""
-        receipt = event.receipt
-        if receipt is None:
-            if event.kind == "identity":
-                self._count()
-            elif event.kind == "found":
-                self._progress.advance(self._tasks[event.details["stage"]], event.details["shards"])
-            elif event.kind in ("trouble", "gave_up", "draining"):
-                self._print(trouble_line(self._plan, event))
-            elif event.kind == "system_finished":
-                self._print(*complete(event.details, self._look))
-                self._look = ""
-            return
-        if receipt.part is not None:
-            return  # parts come once more with the whole
-        self._progress.advance(self._tasks[receipt.stage])
-        self._rows[receipt.stage].update(receipt.rows)
-        self._tokens["out"] += receipt.completion_tokens
-        self._tokens["in"] += receipt.prompt_tokens
-        self._tokens["cached"] += receipt.cached_tokens
-        self._progress.update(self._tasks[receipt.stage], note=self._note(receipt.stage))
-
-    def _print(self, *lines: str) -> None:
-        for words in lines:
-            self._progress.console.print(visible(words), markup=False, highlight=False)
-
-    def _note(self, stage: str) -> str:
-        counts = " ".join(f"{s} {n}" for s, n in self._rows[stage].most_common())
-        if stage not in ("answer", "judge") or not self._tokens["in"]:
-            return counts
-        rate = self._tokens["out"] / (time.monotonic() - self._start)
-        hits = self._tokens["cached"] / self._tokens["in"]
-        return f"{counts} | {rate:.0f} tokens/s, {hits:.0%} of prompts from cache"
-
-
 _LINE_EVERY_S = 30.0
 
 
@@ -150,13 +61,11 @@ class Lines:
         """Shards that exist already count as done; `look` as for bars."""
         self._start = self._said = time.monotonic()
         self._plan, self._look = plan, look
-        self._total: Counter[str] = Counter(dict.fromkeys(stages_of(plan), 0))
-        self._done: Counter[str] = Counter()
-        self._failed = 0
+        self._stages = {stage: StageLine() for stage in stages_of(plan)}
         for node in plan.nodes.values():
-            total = plan.shards * node.split
-            self._total[node.stage] += total
-            self._done[node.stage] += total - len(todo.targets[node.key])
+            total, line = plan.shards * node.split, self._stages[node.stage]
+            line.total += total
+            line.done += total - len(todo.targets[node.key])
 
     def __enter__(self) -> Self:
         return self
@@ -168,15 +77,13 @@ class Lines:
         """Count a receipt; say what cannot wait."""
         receipt = event.receipt
         if receipt is not None:
-            whole = receipt.part is None  # parts come once more with it
-            self._done[receipt.stage] += whole
-            if whole and receipt.stage in ("answer", "render"):
-                self._failed += sum(n for s, n in receipt.rows.items() if s not in FINE)
+            if receipt.part is None:  # parts come once more with the whole
+                self._stages[receipt.stage].take(receipt, time.monotonic())
             if time.monotonic() - self._said > _LINE_EVERY_S:
                 self._said = time.monotonic()
                 self._say(self._standing())
         elif event.kind == "found":
-            self._done[event.details["stage"]] += event.details["shards"]
+            self._stages[event.details["stage"]].done += event.details["shards"]
         elif event.kind in ("trouble", "gave_up", "draining"):
             self._say(trouble_line(self._plan, event))
         elif event.kind == "system_finished":
@@ -185,12 +92,14 @@ class Lines:
             self._look = ""
 
     def _standing(self) -> str:
-        counts = (f"{s} {self._done[s]:,}/{n:,}" for s, n in self._total.items() if n)
-        return ", ".join(counts) + (f"; {self._failed:,} failed" if self._failed else "")
+        counts = (f"{s} {x.done:,}/{x.total:,}" for s, x in self._stages.items() if x.total)
+        failed = sum(x.failed for s, x in self._stages.items() if s in ("answer", "render"))
+        known, _ = outlook(self._stages, time.monotonic())
+        left = f"; {known} left" if known else ""
+        return ", ".join(counts) + (f"; {failed:,} failed" if failed else "") + left
 
     def _say(self, words: str) -> None:
-        minutes, seconds = divmod(int(time.monotonic() - self._start), 60)
-        clock = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+        clock = numbers.clock(time.monotonic() - self._start)
         sys.stderr.write(f"{clock} {visible(words)}\n")
         sys.stderr.flush()
 

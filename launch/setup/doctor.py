@@ -19,10 +19,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from textwrap import wrap
 from typing import Literal
 from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
+from rich.text import Text
 
 from medgen.engine.errors import StoreError
 from medgen.engine.store.connect import connect
@@ -51,6 +53,25 @@ class Finding:
     state: State
     what: str  # a plain sentence
     how: str = ""  # what to do about it; empty when there is nothing to do
+
+
+_TONES = {"ok": "green", "warn": "yellow", "missing": "red"}
+_AREA, _STATE = 13, 8  # columns of both; what is said begins behind them
+
+
+def finding_lines(finding: Finding, width: int) -> list[Text]:
+    """A finding as lines of at most `width` columns: no rules, which no pipe needs."""
+    room = max(20, width - _AREA - _STATE)
+    what, how = (wrap(words, room, break_on_hyphens=False) for words in (finding.what, finding.how))
+    first = Text(f"{finding.area:<{_AREA}}").append(
+        f"{finding.state:<{_STATE}}", _TONES.get(finding.state, "")
+    )
+    lines = [first.append(what[0] if what else "")]
+    lines += [Text(" " * (_AREA + _STATE) + rest) for rest in what[1:]]
+    for at, words in enumerate(how):
+        label = f"{'':<{_AREA}}{'do' if at == 0 else '':<{_STATE}}"
+        lines.append(Text(label, "dim").append(words, "cyan"))
+    return lines
 
 
 def examine(store: str = "", weights: str | Path = "var/weights") -> list[Finding]:

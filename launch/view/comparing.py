@@ -149,11 +149,11 @@ def _missing(whole: Sequence[Contrast]) -> Iterator[str]:
 def gate_lines(verdict: GateVerdict) -> Iterator[str]:
     """The word and how far it reaches, then the cells that regressed."""
     bad, total = verdict.regressions, len(verdict.findings)
-    one, two = visible(verdict.candidate), visible(verdict.baseline)
+    one, two = _gate_names(verdict)
     if verdict.word == "regression":
         yield f"REGRESSION  {one} is worse than {two}"
         yield f"            beyond what is tolerated, in {len(bad)} of {total} cells"
-        yield f"{'where':<24} {'value':<20} {'baseline':>9} {'candidate':>9} {'loss':>9} tolerated"
+        yield f"{'where':<20} {'value':<18} {'baseline':>9} {'candidate':>9} {'loss':>9} tolerated"
         yield from (_finding_line(f) for f in bad[:_FINDINGS])
     elif verdict.word == "pass":
         yield f"PASS        {one} is not worse than {two}"
@@ -171,8 +171,16 @@ def gate_lines(verdict: GateVerdict) -> Iterator[str]:
         yield PLUMBING
 
 
+def _gate_names(verdict: GateVerdict) -> tuple[str, str]:
+    """Candidate and baseline, with their runs where those differ; short enough for a line."""
+    sides = [_run_and_system(side) for side in (verdict.candidate, verdict.baseline)]
+    same = sides[0][0] == sides[1][0]
+    names = [name if same or not run else f"{run}/{name}" for run, name in sides]
+    return _cut(visible(names[0]), _NAME - 6), _cut(visible(names[1]), _NAME - 6)
+
+
 def _finding_line(finding: CellFinding) -> str:
-    where = _cut(visible(finding.format if finding.kind == "all" else finding.group), 24)
+    where = _cut(visible(finding.format if finding.kind == "all" else finding.group), 20)
     numbers = (finding.baseline, finding.candidate, finding.loss, finding.margin)
     cells = " ".join(f"{number(x):>9}" for x in numbers)
-    return f"{where:<24} {_cut(visible(finding.metric), 20):<20} {cells}"
+    return f"{where:<20} {_cut(visible(finding.metric), 18):<18} {cells}"

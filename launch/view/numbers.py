@@ -95,6 +95,12 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / _DAY:.1f} days"
 
 
+def clock(seconds: float) -> str:
+    """`0:41:07`."""
+    minutes, rest = divmod(int(seconds), _MINUTE)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
 def dollars(value: float) -> str:
     """US dollars; what is less than a cent says so."""
     if value == 0:
