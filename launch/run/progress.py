@@ -182,6 +182,10 @@ class Recorder:
 def trouble_line(plan: Plan, event: Event) -> str:
     """What went wrong for people: whose, where and what was said of it."""
     details = event.details
+    if event.kind == "draining":
+        units = int(details.get("units", 0))
+        what, them = ("1 shard is", "it") if units == 1 else (f"{units:,} shards are", "them")
+        return f"stopping: {what} being finished (Ctrl-C again leaves {them})"
     whose = [who(plan, event.group)] if event.group in plan.groups else []
     if "shard" in details:
         whose.append(f"shard {details['shard']}")

@@ -194,7 +194,7 @@ def by_time(data: StoredRun, lines: Sequence[StatusLine]) -> tuple[list[Gatherin
     for at, rows in done:
         span = min(_PLACES - 1, int((at - start) / width))
         owed[span] += sum(rows.values())
-        failed[span] += sum(rows.values()) - rows.get("ok", 0)
+        failed[span] += sum(n for status, n in rows.items() if status not in FINE)
     rate = failed.total() / total
     clock = "%H:%M:%S" if width < timedelta(minutes=1) else "%d %b %H:%M"
     names = {n: f"{start + n * width:{clock}}" for n in owed}

@@ -14,6 +14,7 @@ from medgen.engine.run.pool import Receipt
 from medgen.engine.store.connect import connect
 from medgen.launch.run import bars as drawn
 from medgen.launch.run.bars import Bars
+from medgen.launch.run.progress import trouble_line
 from medgen.launch.run.stagelines import StageLine, outlook
 
 
@@ -76,6 +77,14 @@ def test_what_is_left_is_foretold_from_the_slowest_stage(
     moment[0] -= 6.0
     # Ten shards took a minute after the first: 229 are left, and of scores nothing is known.
     assert "left    more than 22 min, score has no speed yet" in lines(made)
+
+
+def test_what_is_finished_after_ctrl_c_is_said(plan: Plan) -> None:
+    def said(units: int) -> str:
+        return trouble_line(plan, Event("draining", "", details={"units": units}))
+
+    assert said(6) == "stopping: 6 shards are being finished (Ctrl-C again leaves them)"
+    assert said(1) == "stopping: 1 shard is being finished (Ctrl-C again leaves it)"
 
 
 def test_what_is_left_is_as_long_as_the_slowest_stage() -> None:

@@ -48,7 +48,8 @@ def test_trouble_is_told_by_names(
 
 
 def test_what_is_nobodys_has_no_name(plan: Plan) -> None:
-    assert trouble_line(plan, Event("draining", "", details={"units": 2})) == "draining: units=2"
+    said = trouble_line(plan, Event("draining", "", details={"units": 2}))
+    assert said == "stopping: 2 shards are being finished (Ctrl-C again leaves them)"
 
 
 def test_a_complete_system_is_told_with_each_formats_first_value_and_once_with_a_command(

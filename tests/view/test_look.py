@@ -90,6 +90,20 @@ def test_two_more_values_where_there_is_room(
     assert row.locator("td.val:visible").count() == (5 if width == 1440 else 4)
 
 
+def test_the_gallerys_table_says_whose_each_number_is(
+    made: Any, run: tuple[StoredRun, str]
+) -> None:
+    data, files = run
+    page = visit(made, f"{files}/gallery.html#as=table").page
+    page.wait_for_selector(".trow .sid")
+    heads = page.locator("#columns .num")
+    assert heads.evaluate_all("h => h.map((x) => x.title)") == [s.name for s in data.systems[:4]]
+    place = "e => Math.round(e.getBoundingClientRect().right)"
+    cells = page.locator("#rows .trow").first.locator(".num")
+    for at in range(4):
+        assert abs(heads.nth(at).evaluate(place) - cells.nth(at).evaluate(place)) <= 1
+
+
 def test_a_pin_stands_in_the_link(made: Any, run: tuple[StoredRun, str]) -> None:
     page = visit(made, f"{run[1]}/index.html").page
     page.locator("tbody.rows th a").nth(1).focus()

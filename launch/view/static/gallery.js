@@ -121,12 +121,15 @@
   function systemsShown() { return state.alone !== null ? [state.alone] : state.shown.slice(0, innerWidth >= 1680 ? 8 : 4); }
   function head() {
     const chooser = el("details", { class: "pop left" }, el("summary", { class: "btn" }, "Systems: " + systemsShown().length + " of " + model.systems.length), el("div", { class: "popbody", role: "group", "aria-label": "Systems" }, model.systems.map((s, i) => el("label", {}, el("input", { type: "checkbox", checked: state.shown.includes(i), onchange: (e) => { if (e.target.checked) state.shown.push(i); else if (state.shown.length > 1) state.shown.splice(state.shown.indexOf(i), 1); state.filtered = true; refresh(true); } }), medgen.mark(s.number, s.random, s.letter), medgen.plain(s.name)))));
+    const table = state.look === "table", briefs = medgen.shortNames(model.systems);
+    $("columns").className = table ? "trow strip columns" : "strip columns";
+    if (table) { $("columns").replaceChildren(el("div", { class: "cell first" }, el("span", {}, "Sample")), el("div", {}, chooser), ...systemsShown().map((s) => el("div", { class: "num", title: medgen.plain(model.systems[s].name) }, medgen.mark(model.systems[s].number, model.systems[s].random, model.systems[s].letter), " " + medgen.plain(briefs[s])))); return; }
     $("columns").replaceChildren(el("div", { class: "cell first" }, el("span", {}, "Sample"), chooser), el("div", { class: "cell pic" }, "Input"), el("div", { class: "cell pic" }, "Reference"),
       ...systemsShown().map((s) => el("div", { class: "cell pic sysname", title: medgen.plain(model.systems[s].name) }, medgen.mark(model.systems[s].number, model.systems[s].random, model.systems[s].letter), el("span", { class: "name" }, medgen.plain(model.systems[s].name)))));
   }
   function rows() {
     const box = $("rows");
-    box.className = state.look; $("columns").hidden = state.look !== "strips";
+    box.className = state.look; $("columns").hidden = state.look === "cards";
     box.replaceChildren(); drawn = 0;
     if (!order.length) box.append(el("p", { class: "empty" }, "No sample is left. Take a filter away above."));
     more();
@@ -150,7 +153,7 @@
     const pills = [];
     const scores = systemsShown().map((s) => model.score(s, i)).filter((v) => v !== null), p = model.headline(i);
     if (scores.length > 1) pills.push(el("span", { class: "pill" }, "gap " + model.show(Math.max(...scores) - Math.min(...scores), p)));
-    const failed = systemsShown().filter((s) => !["ok", ""].includes(model.statusOf(s, i))).length;
+    const failed = systemsShown().filter((s) => !medgen.FINE.includes(model.statusOf(s, i))).length;
     const tags = medgen.tagsOf(model, systemsShown(), i);
     for (const k of ["judges", "views"]) if (tags.includes(k)) pills.push(el("span", { class: "pill warn" }, medgen.TAGS[k]));
     if (failed) pills.push(el("span", { class: "pill bad" }, failed + " failed"));
@@ -173,6 +176,7 @@
     const status = model.statusOf(s, i), p = model.headline(i), v = model.score(s, i);
     const name = who(medgen.plain(model.systems[s].name));
     if (status === "") return el("div", { class: "cell pic", role: "gridcell" }, name, el("div", { class: "nopic" }, "not asked"));
+    if (status === "not_applicable") return el("div", { class: "cell pic", role: "gridcell" }, name, el("div", { class: "nopic" }, "not applicable"));
     if (status !== "ok") return el("div", { class: "cell pic", role: "gridcell" }, name, el("div", { class: "failbox" }, el("span", { class: "pill bad" }, "✕ " + (model.references[i] ? "no picture" : "no answer")), el("span", {}, status)), el("p", { class: "note" }, "not scored, not 0"));
     const best = systemsShown().every((o) => { const w = model.good(o, i); return w === null || model.good(s, i) === null || w <= model.good(s, i) + 1e-9; });
     const right = matchValue >= 0 ? model.value(matchValue, s, i) : null;
@@ -200,7 +204,7 @@
   }
   function card(i) {
     const at = order.indexOf(i), s = systemsShown()[0], v = model.score(s, i), p = model.headline(i);
-    return el("a", { class: "samplecard strip", href: link(i), "data-at": at }, el("span", { class: "duo" }, model.references[i] ? medgen.picture(model, i, "reference-0", "thumb", "reference") : model.inputs[i] ? medgen.picture(model, i, "input-0", "thumb", "input") : null, model.references[i] && model.statusOf(s, i) === "ok" ? medgen.picture(model, i, "s" + s, "thumb", medgen.plain(model.systems[s].name) + "'s output") : null), el("b", {}, medgen.plain(model.ids[i])), el("span", { class: "score" }, v === null ? model.statusOf(s, i) : model.show(v, p), v === null ? null : medgen.cells(model, v, p)));
+    return el("a", { class: "samplecard strip", href: link(i), "data-at": at }, el("span", { class: "duo" }, model.references[i] ? medgen.picture(model, i, "reference-0", "thumb", "reference") : model.inputs[i] ? medgen.picture(model, i, "input-0", "thumb", "input") : null, model.references[i] && model.statusOf(s, i) === "ok" ? medgen.picture(model, i, "s" + s, "thumb", medgen.plain(model.systems[s].name) + "'s output") : null), el("b", {}, medgen.plain(model.ids[i])), el("span", { class: "score", title: medgen.plain(model.systems[s].name) }, medgen.mark(model.systems[s].number, model.systems[s].random, model.systems[s].letter), el("span", { class: "vh" }, medgen.plain(model.systems[s].name)), v === null ? model.statusOf(s, i) : model.show(v, p), v === null ? null : medgen.cells(model, v, p)));
   }
   function tableRow(i) {
     const at = order.indexOf(i), p = model.headline(i);

@@ -150,6 +150,8 @@
     }
   }
 
+  /* Statuses of a prediction that nobody is to look at; empty where it was not asked. */
+  const FINE = ["ok", "", "not_applicable"];
   const SMALL = 60000, APART = 3;
   /* Why a sample may be looked at, and how that is called. */
   const TAGS = { failed: "failed", gap: "wide gap", judges: "judges differ", views: "views differ" };
@@ -161,7 +163,7 @@
   function rivals(model) { return model.judgeValues().filter(([v]) => v.key[2].endsWith("reference_based") && v.key[1] !== "judges").map(([, p]) => p); }
   function tagsOf(model, shown, i) {
     const found = [], goods = shown.map((s) => model.good(s, i)).filter((g) => g !== null);
-    if (shown.some((s) => !["ok", ""].includes(model.statusOf(s, i)))) found.push("failed");
+    if (shown.some((s) => !FINE.includes(model.statusOf(s, i)))) found.push("failed");
     if (goods.length > 1 && Math.max(...goods) - Math.min(...goods) >= 0.3) found.push("gap");
     const own = rivals(model), free = model.judgeValues().find(([v]) => v.key[2].endsWith("reference_free"));
     if (own.length > 1 && apart(model, shown, i, own[0], own[1])) found.push("judges");
@@ -173,7 +175,7 @@
     const own = rivals(model), ok = shown.filter((s) => model.statusOf(s, i) === "ok");
     return own.length && ok.length ? (ok.every((s) => own.every((p) => model.value(p, s, i) !== null)) ? "all" : "some") : "";
   }
-  Object.assign(medgen, { TAGS, tagsOf, judgedOf, rivals, apart });
+  Object.assign(medgen, { FINE, TAGS, tagsOf, judgedOf, rivals, apart });
 
   function bestScore(model, shown, i) {
     let best = null;

@@ -102,6 +102,7 @@
   }
   function gone(s) {
     const status = model.statusOf(s, at);
+    if (medgen.FINE.includes(status)) return el("div", { class: "nopic map" }, status ? "not applicable" : "not asked");
     return el("div", { class: "failbox big" }, el("span", { class: "pill bad" }, "✕ no picture"), el("span", {}, status || "not asked"), el("span", {}, "not scored, not 0"));
   }
   const failed = (x) => x.system !== undefined && model.statusOf(x.system, at) !== "ok";
@@ -285,7 +286,7 @@
       try { asked = JSON.parse(p.details || "{}"); } catch (e) { /* shown as it is below */ }
       const usage = [p.seconds ? p.seconds.toFixed(1) + " s" : null, p.prompt_tokens || p.completion_tokens ? (p.prompt_tokens || 0).toLocaleString("en") + " + " + (p.completion_tokens || 0) + " tokens" : null, p.cost_usd ? "$" + p.cost_usd.toFixed(4) : null, p.finish_reason ? "ended by " + p.finish_reason : null].filter(Boolean).join(", ");
       box.push(el("dl", { class: "prov" },
-        line("prediction", [el("b", { class: p.status === "ok" ? "ok" : "bad" }, (p.status === "ok" ? "✓ " : "✕ ") + p.status), " ", medgen.plain([p.reason, usage].filter(Boolean).join(" · "))]),
+        line("prediction", [el("b", { class: p.status === "ok" ? "ok" : medgen.FINE.includes(p.status) ? "note" : "bad" }, (p.status === "ok" ? "✓ " : medgen.FINE.includes(p.status) ? "– " : "✕ ") + p.status), " ", medgen.plain([p.reason, usage].filter(Boolean).join(" · "))]),
         line("weights", own && own.weights ? medgen.plain(own.weights) : "", true),
         line("stage", own ? own.stages.map((t) => t[0] + " " + t[1]).join(", ") + ", shard " + body.shard : "shard " + body.shard, true),
         line("prompt", asked.prompt_hash ? medgen.plain((asked.prompt || "") + " sha256 " + asked.prompt_hash) : "", true),
