@@ -48,7 +48,7 @@ class LlmCxr(shared.Unified):
         if len(shown) > 1:
             raise ValueError(f"{len(shown)} pictures; it takes one")
         drawn = {"do_sample": True, "temperature": heat} if heat > 0 else {"do_sample": False}
-        told, _ = self._said(
+        told, _ = self._response(
             shared.words(question),
             self._tokens_of(shown[0]) if shown else None,
             max_new_tokens=question["max_tokens"],
@@ -63,7 +63,7 @@ class LlmCxr(shared.Unified):
             ValueError: too few of its parts came.
         """
         torch = import_module("torch")
-        _, parts = self._said(_DRAW, shared.order(question), max_new_tokens=_TOKENS)
+        _, parts = self._response(_DRAW, shared.order(question), max_new_tokens=_TOKENS)
         indices = torch.tensor(parts or []).reshape(-1)
         if len(indices) != _PARTS:
             raise ValueError(f"it gave {len(indices)} of the {_PARTS} parts of a picture")
@@ -73,7 +73,7 @@ class LlmCxr(shared.Unified):
         array = ((grid + 1) / 2 * 255).permute(1, 2, 0).numpy().astype("uint8")
         return shared.png(import_module("PIL.Image").fromarray(array))
 
-    def _said(
+    def _response(
         self, instruction: str, given: Any, **how: Any
     ) -> tuple[str | None, list[int] | None]:
         asked = (instruction, given)

@@ -235,7 +235,7 @@ def _kinds(text: Mapping[str, Any], layers: int, notes: list[str]) -> tuple[int,
     for name in _LISTS:
         kinds = text.get(name)
         if isinstance(kinds, list) and kinds:
-            return _listed((kinds * (layers // len(kinds) + 1))[:layers], notes)
+            return _kinds_of_list((kinds * (layers // len(kinds) + 1))[:layers], notes)
     pattern = text.get(_PATTERN)
     if isinstance(pattern, str):
         return pattern.count("*"), 0
@@ -252,7 +252,7 @@ def _kinds(text: Mapping[str, Any], layers: int, notes: list[str]) -> tuple[int,
     return _windows(text, layers)
 
 
-def _listed(kinds: Sequence[object], notes: list[str]) -> tuple[int, int]:
+def _kinds_of_list(kinds: Sequence[object], notes: list[str]) -> tuple[int, int]:
     """The same of a list with the kind of every layer; what nobody knows keeps every token."""
     names = [str(kind)[:40] for kind in kinds]
     known = [name for name in names if name in _FULL | _WINDOWS or _BARE.search(name)]

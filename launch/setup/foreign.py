@@ -37,10 +37,10 @@ def _unknown(complaint: str, given: set[str], known: frozenset[str]) -> Iterator
     """The names that are not known, with what one was probably meant for."""
     names = sorted(given - known)
     if names:
-        yield f"{complaint} {', '.join(map(repr, names))}{_meant(names[0], known)}"
+        yield f"{complaint} {', '.join(map(repr, names))}{_closest(names[0], known)}"
 
 
-def _meant(name: str, known: frozenset[str]) -> str:
+def _closest(name: str, known: frozenset[str]) -> str:
     close = hint(name, known, "") if known else ""
     return f". {close}" if close.startswith("Did") else ""
 
@@ -62,7 +62,7 @@ def _absent_class(command: Sequence[str], place: str) -> Iterator[str]:
             if name not in known:
                 yield (
                     f"its code is to be written: there is no {following} (docs/systems.md)"
-                    f"{_meant(name, known)}"
+                    f"{_closest(name, known)}"
                 )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -314,39 +314,40 @@ def test_gmai_vl_is_asked_as_its_demo_does(monkeypatch: pytest.MonkeyPatch) -> N
         gmai.answer([QUESTION | {"images": []}])
 
 
+class Chat:
+    """InternVL's, of MedRegA's repository."""
+
+    asked: ClassVar[dict[str, Any]] = {}
+
+    config = SimpleNamespace(force_image_size=None, vision_config=SimpleNamespace(image_size=448))
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str, low_cpu_mem_usage: bool, torch_dtype: torch.dtype, revision: str | None
+    ) -> "Chat":
+        assert (name, torch_dtype) == ("Luxuriant16/medrega", torch.bfloat16)
+        cls.asked["revision"] = revision
+        return cls()
+
+    def eval(self) -> "Chat":
+        return self
+
+    def to(self, device: str) -> "Chat":
+        return self
+
+    def chat(
+        self,
+        tokenizer: Tokenizer,
+        pixel_values: torch.Tensor,
+        question: str,
+        generation_config: dict[str, Any],
+    ) -> str:
+        self.asked.update(pixels=pixel_values, question=question, how=generation_config)
+        return " an effusion "
+
+
 def test_medrega_is_asked_as_its_demo_does(monkeypatch: pytest.MonkeyPatch) -> None:
     from medgen.adapters.own.medrega import MedRegA
-
-    asked: dict[str, Any] = {}
-
-    class Chat:
-        config = SimpleNamespace(
-            force_image_size=None, vision_config=SimpleNamespace(image_size=448)
-        )
-
-        @classmethod
-        def from_pretrained(
-            cls, name: str, low_cpu_mem_usage: bool, torch_dtype: torch.dtype, revision: str | None
-        ) -> "Chat":
-            assert (name, torch_dtype) == ("Luxuriant16/medrega", torch.bfloat16)
-            asked["revision"] = revision
-            return cls()
-
-        def eval(self) -> "Chat":
-            return self
-
-        def to(self, device: str) -> "Chat":
-            return self
-
-        def chat(
-            self,
-            tokenizer: Tokenizer,
-            pixel_values: torch.Tensor,
-            question: str,
-            generation_config: dict[str, Any],
-        ) -> str:
-            asked.update(pixels=pixel_values, question=question, how=generation_config)
-            return " an effusion "
 
     def build_transform(is_train: bool, input_size: int) -> Callable[[Any], torch.Tensor]:
         assert not is_train
@@ -357,6 +358,7 @@ def test_medrega_is_asked_as_its_demo_does(monkeypatch: pytest.MonkeyPatch) -> N
     tokens = SimpleNamespace(from_pretrained=lambda *_, **__: Tokenizer())
     stand_in(monkeypatch, "transformers", AutoTokenizer=tokens)
     model = MedRegA("Luxuriant16/medrega", "c0ffee")
+    asked = Chat.asked
     question = QUESTION | {"instruction": "what is it?", "images": [picture(1)]}
     assert model.answer([question]) == ["an effusion"]
     assert (asked["revision"], asked["question"]) == ("c0ffee", "you read\n\nwhat is it?")
