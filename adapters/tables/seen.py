@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from medgen.adapters.tables.values import is_empty
 from medgen.engine.beside import read_beside
 
-NAMES = read_beside(__package__, "guess.yaml", dict[str, tuple[str, ...]])
+NAMES = read_beside(__package__, "seen.yaml", dict[str, tuple[str, ...]])
 
 
 @dataclass(frozen=True, slots=True)

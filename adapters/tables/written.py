@@ -32,7 +32,7 @@ def files_of(folder: Folder, file: str, known: Collection[str]) -> tuple[Files, 
     ending = f".{plain_name.rpartition('.')[2].lower()}"
     if ending not in (*_USUAL, ".json"):
         return Files(glob=file), []
-    with folder.open(file) as opened, _unpacked(file, plain_name, opened) as text:
+    with folder.open(file) as opened, _content_of(file, plain_name, opened) as text:
         if ending == ".json":
             return _of_json(file, text, known)
         return _of_lines(file, text.read(_LOOKED_AT), _USUAL[ending])
@@ -48,7 +48,7 @@ def plain(files: Files) -> object:
     return long if len(long) > 1 else files.glob
 
 
-def _unpacked(file: str, plain_name: str, opened: BinaryIO) -> "nullcontext[BinaryIO] | BinaryIO":
+def _content_of(file: str, plain_name: str, opened: BinaryIO) -> "nullcontext[BinaryIO] | BinaryIO":
     return nullcontext(opened) if file == plain_name else cast(BinaryIO, gzip.open(opened, "rb"))
 
 

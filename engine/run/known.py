@@ -68,11 +68,11 @@ def listings(objects: PackedObjects, plan: Plan, packs: Mapping[str, tuple[str, 
     ]
     folders += [PackPlace(stage, name).folder for stage, names in packs.items() for name in names]
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        told = [*threads.map(lambda folder: _told(objects, folder), folders)]
+        told = [*threads.map(lambda folder: _digest_of(objects, folder), folders)]
     return fingerprint(found, sorted(zip(folders, told, strict=True))) if all(told) else ""
 
 
-def _told(objects: Objects, folder: str) -> str:
+def _digest_of(objects: Objects, folder: str) -> str:
     """A digest of what a listing tells of a folder; empty where it does not tell all."""
     whole = hashlib.sha256()
     for name, md5 in sorted(objects.md5s(folder).items()):

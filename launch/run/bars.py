@@ -124,8 +124,8 @@ class Bars:
             text.append(f"  {fine:>9,} ok {speed:>8.3g} rows/s")
             if line.prompt:
                 text.append(f"  {100 * line.cached / line.prompt:.0f} % cached")
-        if line.failed and stage in ("answer", "render"):
-            text.append(f"   {line.failed:,} failed", "red")
+        if line.failures and stage in ("answer", "render"):
+            text.append(f"   {line.failures:,} failed", "red")
         if line.cost:
             text.append(f"   {numbers.dollars(line.cost)}")
         return text

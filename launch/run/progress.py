@@ -93,7 +93,7 @@ class Lines:
 
     def _standing(self) -> str:
         counts = (f"{s} {x.done:,}/{x.total:,}" for s, x in self._stages.items() if x.total)
-        failed = sum(x.failed for s, x in self._stages.items() if s in ("answer", "render"))
+        failed = sum(x.failures for s, x in self._stages.items() if s in ("answer", "render"))
         known, _ = outlook(self._stages, time.monotonic())
         left = f"; {known} left" if known else ""
         return ", ".join(counts) + (f"; {failed:,} failed" if failed else "") + left

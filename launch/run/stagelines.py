@@ -23,7 +23,7 @@ class StageLine:
     cached: int = 0
 
     @property
-    def failed(self) -> int:
+    def failures(self) -> int:
         """Rows without a value that somebody is to look at."""
         return sum(n for status, n in self.rows.items() if status not in FINE)
 
