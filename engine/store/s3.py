@@ -116,12 +116,12 @@ class S3Objects:
     def read_end(self, path: str, most: int) -> bytes:
         """See `Objects.read_end`; a store that knows no ranges gives the whole."""
         with explain("read", f"{self.url}/{path}"):
-            return self._wait(self._get(self._key(path), Range=f"bytes=-{most}"))
+            return self._wait(_what_is_there(self._get(self._key(path), Range=f"bytes=-{most}")))
 
     def read_range(self, path: str, start: int, size: int) -> bytes:
         """See `Objects.read_range`; of a store that knows no ranges the whole is cut."""
         with explain("read", f"{self.url}/{path}"):
-            return self._wait(self._get_range(self._key(path), start, size))
+            return self._wait(_what_is_there(self._get_range(self._key(path), start, size)))
 
     def names(self, folder: str) -> list[str]:
         """See `Objects.names`."""
@@ -239,6 +239,16 @@ class S3Objects:
 
     def _wait(self, asked: Coroutine[Any, Any, T]) -> T:
         return fsspec.asyn.sync(self.fs.loop, lambda: asked)
+
+
+async def _what_is_there(asked: Coroutine[Any, Any, bytes]) -> bytes:
+    """The bytes of a range; of an object that is empty, or ends before it, none."""
+    try:
+        return await asked
+    except Exception as err:
+        if vendor_code(err)[0] != "InvalidRange":
+            raise
+        return b""
 
 
 def _is_range(given: str, start: int, size: int, came: int) -> bool:

@@ -234,6 +234,7 @@ def test_bytes_are_kept_as_they_are(contract_url: str) -> None:
     for number, data in enumerate(BYTES):
         assert objects.read_end(f"created/{number}", 2) == data[-2:], data
         assert len(data) < 2 or objects.read_range(f"created/{number}", 1, 1) == data[1:2], data
+        assert objects.read_range(f"created/{number}", len(data) + 1, 2) == b"", data
 
 
 def test_an_object_is_created_once_whatever_its_size(contract_url: str) -> None:
