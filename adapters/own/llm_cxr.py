@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from medgen.adapters.own import shared
@@ -21,20 +22,15 @@ _DRAW = (
 class LlmCxr(shared.Unified):
     """Words about a chest X-ray, and chest X-rays from words; run in the authors' repository."""
 
-    def __init__(
-        self,
-        model: str,
-        revision: str = "",
-        config: str = "./models/vqgan/config.yaml",
-        weights: str = "./models/vqgan/last.ckpt",
-    ) -> None:
-        """Load the language model of a folder, and the picture tokens of `config` and `weights`."""
+    def __init__(self, model: str, revision: str = "", vqgan: str = "./models/vqgan") -> None:
+        """Load the language model of a folder, and the picture tokens of another, `vqgan`."""
         shared.refuse_revision(revision)
         torch, self._code = import_module("torch"), import_module("training.generate")
-        made = import_module("omegaconf").OmegaConf.load(config)
+        made = import_module("omegaconf").OmegaConf.load(Path(vqgan, "config.yaml"))
         pixels = import_module("taming.models.vqgan").VQModel(**made.model.params)
         with shared.plain_weights():
-            pixels.load_state_dict(torch.load(weights, map_location="cpu")["state_dict"], False)
+            held = torch.load(Path(vqgan, "last.ckpt"), map_location="cpu", weights_only=True)
+            pixels.load_state_dict(held["state_dict"], False)
             loaded, self._tokenizer = self._code.load_model_tokenizer_for_generate(model)
         self._model, self._pixels = loaded.eval(), pixels.eval()
 

@@ -379,5 +379,6 @@ def llm_cxr(monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[Dolly, dict[
     stand_in(monkeypatch, "training.generate", **{name: getattr(code, name) for name in names})
     stand_in(monkeypatch, "taming.models.vqgan", VQModel=PictureTokens)
     (folder / "config.yaml").write_text("model: {params: {scale: 0.0}}")
-    torch.save({"state_dict": {"scale": torch.ones(1), "loss": torch.ones(1)}}, folder / "a.ckpt")
-    return code, {"config": str(folder / "config.yaml"), "weights": str(folder / "a.ckpt")}
+    state = {"scale": torch.ones(1), "loss": torch.ones(1)}
+    torch.save({"state_dict": state}, folder / "last.ckpt")
+    return code, {"vqgan": str(folder)}

@@ -5,12 +5,12 @@ import time
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from fakes import PAIR, echo, plan
 
 from medgen.actors.local_pool import LocalPool
 from medgen.engine.benchmark.manifest import Benchmark
-from medgen.engine.data import Sample
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, System
 from medgen.engine.run.driver import Options, carry_out
@@ -60,15 +60,15 @@ def test_a_run_that_is_stopped_does_not_wait_for_the_table_of_its_samples(
     objects = connect(str(tmp_path / "store"))
     work = plan(objects, count=96)
     assert work.shards == 24
-    read, shards, begun = Benchmark.samples, list[int](), threading.Event()
+    read, shards, begun = Benchmark.table, list[int](), threading.Event()
 
-    def slowly(self: Benchmark, shard: int) -> list[Sample]:
+    def slowly(self: Benchmark, shard: int) -> pa.Table:
         shards.append(shard)
         begun.set()
         time.sleep(0.1)
         return read(self, shard)
 
-    monkeypatch.setattr(Benchmark, "samples", slowly)
+    monkeypatch.setattr(Benchmark, "table", slowly)
     with Finishing(RunReader(objects, work), [].append):
         assert begun.wait(10)
     assert len(shards) < 5

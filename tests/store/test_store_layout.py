@@ -18,6 +18,7 @@ CALLS = {"create", "read", "replace", "names", "delete"}
 STORES = {"objects", "_objects", "inner"}
 # What is spelled like one: other people's data and addresses, and folders of this machine.
 FOREIGN = {
+    "adapters/own/llm_cxr.py": "config.yaml",
     "adapters/batches/anthropic.py": "messages/batches",
     "adapters/batches/openai.py": "batches/",
     "adapters/mini/layouts.py": "manifest.json",
