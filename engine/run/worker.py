@@ -435,7 +435,7 @@ class StageWorker(ABC):
         return {
             "stage": node.stage,
             "key": node.key,
-            "shard": self.plan.shard_names(node)[unit.shard],
+            "shard": self.plan.shard_name(node, unit.shard),
             "revision": target.revision,
             "inputs": {place: one.sha256 for place, one in inputs_of(node, unit).items()},
             "identity": self.identity(node),
