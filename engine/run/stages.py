@@ -77,7 +77,7 @@ class PredictWorker(StageWorker):
         fresh |= {i: Prediction(i, "not_applicable", why) for i, why in left.items()}
         if node.condition:
             fresh = {i: self.shown.note(node.condition, asked[i], p) for i, p in fresh.items()}
-        rows = [_without_secrets((done | fresh)[s.id]) for s in samples]
+        rows = _without_secrets([(done | fresh)[s.id] for s in samples])
         return {target: to_table(rows, schemas.prediction_table, _unstorable_prediction)}
 
     def _predict(self, requests: Sequence[Request]) -> Sequence[Prediction]:
@@ -323,11 +323,13 @@ def worker_recipe(url: str, plan: Plan, group: str, manner: Manner = Manner()) -
     return partial(make_worker, url, plan, group, manner)
 
 
-def _without_secrets(row: Prediction) -> Prediction:
-    """The row without keys that a server gave back in its reply."""
-    said = (row.reason, row.text, row.image_prompt, row.details)
-    reason, text, image_prompt, details = redact_all(said)
-    return replace(row, reason=reason, text=text, image_prompt=image_prompt, details=details)
+def _without_secrets(rows: Sequence[Prediction]) -> list[Prediction]:
+    """The rows without keys that a server gave back in its replies; looked for once for all."""
+    said = redact_all([(row.reason, row.text, row.image_prompt, row.details) for row in rows])
+    return [
+        replace(row, reason=reason, text=text, image_prompt=image_prompt, details=details)
+        for row, (reason, text, image_prompt, details) in zip(rows, said, strict=True)
+    ]
 
 
 def _verdict_without_secrets(row: Verdict) -> Verdict:

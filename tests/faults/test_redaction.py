@@ -116,7 +116,7 @@ def test_rows_are_masked_wherever_a_server_may_have_put_a_key() -> None:
     row = Prediction(
         "s", reason=key, text=f"B {key}", image_prompt=key, details={"a": [key], key: 1}
     )
-    assert key not in repr(_without_secrets(row))
+    assert key not in repr(_without_secrets([row, row]))
     verdict = Verdict("s", "reference_free", "j", reason=key, raw=key, explanations={"a": key})
     assert key not in repr(_verdict_without_secrets(verdict))
 
