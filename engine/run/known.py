@@ -103,8 +103,10 @@ def find_known(objects: Objects, plan: Plan, terms: Terms) -> Known | None:
         noted = read_known(objects, RunPlace(plan.run_id).known)
     if noted is None or noted.editions.keys() != plan.nodes.keys():
         return None
-    same = noted.listed == listings(objects, plan, noted.packs) != ""
-    return noted if same and noted.seen == see(plan, terms) else None
+    with ThreadPoolExecutor(1) as threads:  # code is read while the store lists
+        seen = threads.submit(see, plan, terms)
+        listed = listings(objects, plan, noted.packs)
+    return noted if noted.listed == listed != "" and noted.seen == seen.result() else None
 
 
 def read_known(objects: Objects, path: str) -> Known | None:

@@ -176,9 +176,9 @@ class StoredRun:
         return self._summary()
 
     def _summary(self) -> list[Row]:
-        table = self.summary_table
-        found: list[Row] = table.filter(pc.equal(table["group_kind"], "all")).to_pylist()
-        return found
+        table = self.summary_table  # as a pattern, for `pc.equal` imports pandas
+        whole = pc.match_substring_regex(table["group_kind"], "^all$")
+        return table.filter(whole).to_pylist()
 
     @cached_property
     def sets(self) -> tuple[SetRow, ...]:

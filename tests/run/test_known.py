@@ -1,5 +1,8 @@
 """A complete run on object storage is known by its listings, and by nothing else than they say."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -237,3 +240,16 @@ def test_a_copy_is_looked_at_by_itself(run: Path, tmp_path: Path) -> None:
     copy_run(store(run), there, plan)
     assert note(plan, there) is None
     assert verify(there, plan.run_id).damages == ()
+
+
+def test_a_start_with_nothing_to_do_imports_nothing_heavy(tmp_path: Path) -> None:
+    """Pandas alone takes a third of a second, and pyarrow imports it for a single text."""
+    file = setup(str(tmp_path / "store"), tmp_path)
+    command = [sys.executable, "-X", "importtime", "-m", "medgen", "run", "--config", str(file)]
+    path = f"{Path(__file__).parents[1]}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    env = os.environ | {"PYTHONPATH": path}
+    for _ in range(2):  # the first one makes rows and tables
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "pyarrow" in imported
+    assert imported & {"pandas", "scipy", "torch", "ray", "duckdb", "polars"} == set()
