@@ -1,6 +1,7 @@
 """Small changes of Python code, each one that a test should notice."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,27 +24,46 @@ class Mutant:
     node: int  # place in `ast.walk`
     before: str
     after: str
+    nth: int = 0  # of the same words in this file
+
+    @property
+    def key(self) -> str:
+        """What it is called wherever lines move."""
+        return f"{self.file} {self.nth}: {self.before} -> {self.after}"
 
 
 def mutants(file: str, text: str) -> Iterator[Mutant]:
     """Every change of a module that this knows; none of annotations and words."""
     tree = ast.parse(text)
     hidden = {id(inner) for outer in ast.walk(tree) for inner in _not_code(outer)}
+    seen = Counter[tuple[str, str]]()
     for place, node in enumerate(ast.walk(tree)):
         new = None if id(node) in hidden else change(node)
         if new is not None and isinstance(node, ast.expr | ast.stmt):
-            yield Mutant(file, node.lineno, place, ast.unparse(node), ast.unparse(new))
+            words = ast.unparse(node), ast.unparse(new)
+            yield Mutant(file, node.lineno, place, *words, seen[words])
+            seen[words] += 1
 
 
 def mutate(text: str, mutant: Mutant) -> str:
-    """The module with this one change."""
-    tree = ast.parse(text)
-    for place, node in enumerate(ast.walk(tree)):
-        if place == mutant.node:
+    """The module with this one change; all else stays as it is written."""
+    for place, node in enumerate(ast.walk(ast.parse(text))):
+        if place == mutant.node and isinstance(node, ast.expr | ast.stmt):
             new = change(node)
             assert new is not None, mutant
-            return ast.unparse(ast.fix_missing_locations(_Swap(node, new).visit(tree)))
+            words = ast.unparse(new) if isinstance(new, ast.stmt) else f"({ast.unparse(new)})"
+            return _splice(text, node, words)
     raise ValueError(f"{mutant.file} has no place {mutant.node}")
+
+
+def _splice(text: str, node: ast.expr | ast.stmt, words: str) -> str:
+    lines = text.encode().splitlines(keepends=True)  # Python counts columns in bytes
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    start = sum(map(len, lines[: node.lineno - 1])) + node.col_offset
+    end = sum(map(len, lines[: node.end_lineno - 1])) + node.end_col_offset
+    whole = text.encode()
+    return (whole[:start] + words.encode() + whole[end:]).decode()
 
 
 def change(node: ast.AST) -> ast.AST | None:
@@ -66,14 +86,6 @@ def change(node: ast.AST) -> ast.AST | None:
             return ast.Constant(not value if isinstance(value, bool) else value + 1)
         case _:
             return None
-
-
-class _Swap(ast.NodeTransformer):
-    def __init__(self, old: ast.AST, new: ast.AST) -> None:
-        self._old, self._new = old, new
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        return self._new if node is self._old else self.generic_visit(node)
 
 
 def _has_words(node: ast.BinOp) -> bool:

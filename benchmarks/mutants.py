@@ -1,38 +1,41 @@
 """Whether tests notice: small changes of the code, each tried by the tests that reach its line.
 
-    python -m benchmarks.mutants --count 300          # engine, metrics and launch; hours
+    python -m benchmarks.mutants --count 300          # engine, metrics and launch; two hours
     python -m benchmarks.mutants --count 40 --under engine/results --tests tests/results
 
 First the tests run once under coverage, which keeps which test ran which line (`var/mutants`, kept
-for the next time; --again). Changes are drawn from the lines that a test ran, with a seed. Each is
-written into a copy of the tree, and its tests run until one fails, the most particular first. A
-change that nothing notices is a survivor: a test is missing, or the change is none.
+for the next time; --again). Changes are drawn from the lines that a test ran, with a seed, and the
+same ones while their code stays. Each is written into a copy of the tree, and its tests run until
+one fails, the most particular first. What became of each is kept: a run that was stopped goes on.
+A change that nothing notices is a survivor: a test is missing, or the change is none, which
+`equivalent.yaml` then says.
 """
 
 import argparse
+import contextlib
+import hashlib
+import importlib
 import json
 import multiprocessing
 import os
-import random
-import shutil
-import subprocess
+import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import coverage
+import yaml
 
 from benchmarks._mutating import Mutant, mutants, mutate
+from benchmarks._reaching import PLACE, ROOT, TREE, Reach, copy_tree, cover, reached
 
-ROOT = Path(__file__).resolve().parents[1]
-PLACE = ROOT / "var" / "mutants"
-TREE, DATA = PLACE / "tree", PLACE / "coverage"
-MOST_TESTS = 25  # of a change, the most particular ones
-LONGEST_S = 300.0
-CHEAP = "not (cluster or vllm or gpu or trial)"
-Reach = Mapping[str, Mapping[int, Sequence[str]]]  # file -> line -> tests
+EQUIVALENT = Path(__file__).with_name("equivalent.yaml")
+MOST_TESTS, MOST_S = 40, 45.0  # of a change: the most particular ones that fit into the time
+ALONE_S = 60.0  # longer than any of them may take
+HEAVY = ("pytest", "numpy", "pyarrow.dataset", "torch", "scipy.stats")
+Ends = dict[str, dict[str, Any]]
 
 
 def main() -> None:
@@ -42,93 +45,101 @@ def main() -> None:
     words.add_argument("--seed", type=int, default=0)
     words.add_argument("--under", nargs="+", default=["engine", "metrics", "launch"])
     words.add_argument("--tests", nargs="+", default=["tests"])
-    words.add_argument("--minutes", type=float, default=600.0, help="then no further one is tried")
+    words.add_argument("--jobs", type=int, default=2)
     words.add_argument("--again", action="store_true", help="run the tests under coverage anew")
+    words.add_argument("--more", nargs="+", help="run these tests too, and try survivors again")
     said = words.parse_args()
-    copy_tree()
-    if said.again or not DATA.exists():
-        cover(said.tests)
-    reach = reached(said.under)
-    drawn = draw(reach, said.count, said.seed)
-    print(f"{sum(map(len, reach.values()))} lines that tests ran, {len(drawn)} changes drawn")
-    until = time.monotonic() + said.minutes * 60
-    ends = [(m, attempt(m, reach)) for m in drawn if time.monotonic() < until]
-    show(ends)
-    rows = [{"file": m.file, "line": m.line, "change": f"{m.before} -> {m.after}", "end": end}
-            for m, end in ends]  # fmt: skip
-    (PLACE / "ends.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    copy_tree(TREE)
+    if said.again or not list(PLACE.glob("coverage.*")):
+        for old in [*PLACE.glob("coverage.*"), *PLACE.glob("times.*"), *PLACE.glob("ends.*")]:
+            old.unlink()
+        cover(said.tests, said.under, said.jobs)
+    if said.more:
+        cover(said.more, said.under, said.jobs)
+    reach = reached()
+    drawn = draw(reach, said.under, said.count, said.seed)
+    print(f"{sum(map(len, reach.lines.values()))} lines that tests ran, {len(drawn)} changes drawn")
+    ends = kept()
+    known = {key for key, row in ends.items() if row["end"] != "survived" or not said.more}
+    attempt_all([m for m in drawn if m.key not in known | equivalent().keys()], reach, said.jobs)
+    show(drawn, kept())
 
 
-def copy_tree() -> None:
-    """The files of the project, links as links, where they may be changed."""
-    shutil.rmtree(TREE, ignore_errors=True)
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if os.path.lexists(ROOT / name):
-            (TREE / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, TREE / name, follow_symlinks=False)
-    subprocess.run(["git", "init", "-q"], cwd=TREE, check=True)  # tests ask git for the files
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(TREE)}
-
-
-def cover(tests: Sequence[str]) -> None:
-    """The cheap tests once, with the test that ran each line."""
-    settings = PLACE / "coveragerc"
-    settings.write_text(f"[run]\ndynamic_context = test_function\ndata_file = {DATA}\n")
-    command = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", "-m", "pytest"]
-    more = ["-q", "-n", "0", "-m", CHEAP, "-p", "no:cacheprovider", "--timeout", "600", *tests]
-    subprocess.run([*command, *more], cwd=TREE, env=environment(), check=False)
-
-
-def reached(under: Sequence[str]) -> Reach:
-    """Lines of these folders by the tests that ran them; those of an import by all of the file."""
-    data = coverage.CoverageData(str(DATA))
-    data.read()
-    size = Counter[str]()
-    found: dict[str, dict[int, list[str]]] = {}
-    for measured in data.measured_files():
-        file = str(Path(measured).resolve()).removeprefix(f"{TREE.resolve()}/")
-        if any(Path(file).is_relative_to(folder) for folder in under):
-            lines = data.contexts_by_lineno(measured)
-            every = sorted({name for names in lines.values() for name in names if name})
-            size.update(name for names in lines.values() for name in names)
-            found[file] = {n: [c for c in names if c] or every for n, names in lines.items()}
-    return {
-        file: {n: sorted(tests, key=lambda t: (size[t], t)) for n, tests in lines.items() if tests}
-        for file, lines in found.items()
-    }
-
-
-def draw(reach: Reach, count: int, seed: int) -> list[Mutant]:
-    """As many changes as there are or were asked for, in a random order that a seed fixes."""
+def draw(reach: Reach, under: Sequence[str], count: int, seed: int) -> list[Mutant]:
+    """As many changes as there are or were asked for, in an order that a seed fixes."""
     every = [
         mutant
-        for file in sorted(reach)
+        for file in sorted(reach.lines)
+        if any(Path(file).is_relative_to(folder) for folder in under) and (TREE / file).exists()
         for mutant in mutants(file, (TREE / file).read_text(encoding="utf-8"))
-        if mutant.line in reach[file]
+        if mutant.line in reach.lines[file]
     ]
-    return random.Random(seed).sample(every, min(count, len(every)))
+    every.sort(key=lambda m: hashlib.sha256(f"{seed} {m.key}".encode()).digest())
+    return every[:count]
 
 
-def attempt(mutant: Mutant, reach: Reach) -> str:
-    """`killed`, `survived` or `timeout`; the tree is afterwards as it was."""
-    file = TREE / mutant.file
+def equivalent() -> dict[str, str]:
+    """Changes that change nothing anybody could see, with the reason."""
+    return {row["change"]: row["why"] for row in yaml.safe_load(EQUIVALENT.read_text("utf-8"))}
+
+
+def kept() -> Ends:
+    """What became of changes that were tried, the last time each."""
+    file = PLACE / "ends.jsonl"
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    return {row["change"]: row for row in map(json.loads, text.splitlines())}
+
+
+def attempt_all(todo: Sequence[Mutant], reach: Reach, jobs: int) -> None:
+    """Each change once, in processes with a tree of their own."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for name in HEAVY:  # forked children have it already
+        importlib.import_module(name)
+    context = multiprocessing.get_context("fork")
+    share = [(todo[job::jobs], reach, PLACE / f"tree-{job}") for job in range(jobs)]
+    running = [context.Process(target=_attempt_share, args=part) for part in share]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join()
+
+
+def _attempt_share(todo: Sequence[Mutant], reach: Reach, tree: Path) -> None:
+    copy_tree(tree)
+    for mutant in todo:
+        begun = time.monotonic()
+        end, by = attempt(mutant, choose(reach, mutant), tree)
+        row = {"change": mutant.key, "line": mutant.line, "end": end, "by": by}
+        row["s"] = round(time.monotonic() - begun, 1)
+        with (PLACE / "ends.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        if end == "survived":
+            print(f"survived {mutant.file}:{mutant.line}  {mutant.before}  ->  {mutant.after}")
+
+
+def choose(reach: Reach, mutant: Mutant) -> list[str]:
+    """The most particular tests of a line that fit into the time, or the cheapest one."""
+    tests, chosen, spent = reach.lines[mutant.file][mutant.line], list[str](), 0.0
+    for test in tests:
+        cost = reach.seconds.get(test, 1.0)
+        if len(chosen) < MOST_TESTS and spent + cost <= MOST_S:
+            chosen.append(test)
+            spent += cost
+    return chosen or [min(tests, key=lambda test: reach.seconds.get(test, 1.0))]
+
+
+def attempt(mutant: Mutant, tests: Sequence[str], tree: Path) -> tuple[str, str]:
+    """`killed` and by which test, `survived` or `timeout`; the tree is afterwards as it was."""
+    file = tree / mutant.file
     text = file.read_text(encoding="utf-8")
-    names = list(node_ids(reach[mutant.file][mutant.line]))[:MOST_TESTS]
     file.write_text(mutate(text, mutant), encoding="utf-8")
     _forget(file)
     try:
-        end = in_child(names)
+        end = in_child(tests, tree)
+        return end if end[0] != "timeout" else in_child(tests, tree)  # a busy machine is no end
     finally:
         file.write_text(text, encoding="utf-8")
         _forget(file)
-    if end == "survived":
-        print(f"survived {mutant.file}:{mutant.line}  {mutant.before}  ->  {mutant.after}")
-    return end
 
 
 def _forget(file: Path) -> None:
@@ -137,50 +148,63 @@ def _forget(file: Path) -> None:
         made.unlink()
 
 
-def node_ids(contexts: Sequence[str]) -> Iterator[str]:
-    """`results.test_gate.test_x` as pytest names it; names of test files are unique here."""
-    files = {path.stem: path for path in (TREE / "tests").rglob("test_*.py")}
-    for context in contexts:
-        module, _, name = context.rpartition(".")
-        path = files.get(module.rpartition(".")[2])
-        if path is not None and name.startswith("test_"):
-            yield f"{path.relative_to(TREE)}::{name}"
-
-
-def in_child(names: Sequence[str]) -> str:
+def in_child(tests: Sequence[str], tree: Path) -> tuple[str, str]:
     """A fork of this process runs the tests: what it has imported is not imported again."""
-    child = multiprocessing.get_context("fork").Process(target=_run, args=(list(names),))
+    first = tree.with_suffix(".first")
+    first.unlink(missing_ok=True)
+    child = multiprocessing.get_context("fork").Process(target=_run, args=(tests, tree, first))
     child.start()
-    child.join(LONGEST_S)
-    if child.is_alive():
-        child.kill()
-        child.join()
-        return "timeout"
-    return "survived" if child.exitcode == 0 else "killed"
+    child.join(ALONE_S + 5 * MOST_S)
+    late = child.is_alive()
+    assert child.pid is not None
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)  # with what it started
+    child.join()
+    if late:
+        return "timeout", ""
+    if child.exitcode in (3, 4, 5):
+        raise RuntimeError(f"pytest could not run {' '.join(tests)} (exit code {child.exitcode})")
+    by = first.read_text(encoding="utf-8") if first.exists() else f"exit code {child.exitcode}"
+    return ("killed", by) if child.exitcode else ("survived", "")
 
 
-def _run(names: list[str]) -> None:
+class _First:
+    """Notes the test that fails first."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            self._file.write_text(report.nodeid, encoding="utf-8")
+
+
+def _run(tests: Sequence[str], tree: Path, first: Path) -> None:
     os.setsid()
-    os.chdir(TREE)
-    os.environ["PYTHONPATH"] = str(TREE)
-    sys.path[:] = [str(TREE), *(p for p in sys.path if Path(p or ".").resolve() != ROOT)]
+    os.chdir(tree)
+    os.environ["PYTHONPATH"] = str(tree)
+    sys.path[:] = [str(tree), *(p for p in sys.path if Path(p or ".").resolve() != ROOT)]
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
     import pytest
 
-    options = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--timeout", "120"]
-    os._exit(int(pytest.main([*options, "--rootdir", str(TREE), *names])))
+    options = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", f"--timeout={ALONE_S:.0f}"]
+    os._exit(int(pytest.main([*options, "--rootdir", str(tree), *tests], [_First(first)])))
 
 
-def show(ends: Sequence[tuple[Mutant, str]]) -> None:
-    """Shares by folder."""
-    folders = sorted({mutant.file.split("/")[0] for mutant, _ in ends})
-    for folder in folders:
-        counts = Counter(end for m, end in ends if m.file.startswith(f"{folder}/"))
+def show(drawn: Sequence[Mutant], ends: Ends) -> None:
+    """Shares by folder, and the survivors."""
+    said = equivalent()
+    end = {m: "equivalent" if m.key in said else ends[m.key]["end"] for m in drawn}
+    for folder in sorted({mutant.file.split("/")[0] for mutant in drawn}):
+        counts = Counter(e for m, e in end.items() if m.file.startswith(f"{folder}/"))
         print(f"{folder:8} {dict(counts)}")
-    noticed = sum(end != "survived" for _, end in ends)
-    print(f"{noticed} of {len(ends)} noticed ({noticed / max(1, len(ends)):.1%})")
+    counts = Counter(end.values())
+    noticed = counts["killed"] + counts["timeout"]
+    print(f"{noticed} of {len(drawn)} noticed ({noticed / max(1, len(drawn)):.1%}), {dict(counts)}")
+    for mutant in (m for m, e in end.items() if e == "survived"):
+        print(f"survived {mutant.file}:{mutant.line}  {mutant.before}  ->  {mutant.after}")
 
 
 if __name__ == "__main__":

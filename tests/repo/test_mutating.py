@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks._mutating import mutants, mutate
+from benchmarks.mutants import equivalent
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +28,27 @@ ROOT = Path(__file__).resolve().parents[2]
     ],
 )
 def test_a_line_has_these_changes(before: str, after: set[str]) -> None:
-    assert {mutate(before, mutant) for mutant in mutants("x.py", before)} == after
+    made = {mutate(before, mutant) for mutant in mutants("x.py", before)}
+    assert {ast.unparse(ast.parse(one)) for one in made} == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("not (x or y) and z  # why", "(x or y) and z  # why"),
+        ("a * (\n    b + c\n)", "a * (\n    (b - c)\n)"),
+        ("'…' in a and 1", "('…' not in a) and 1"),
+    ],
+)
+def test_the_rest_stays_as_it_is_written(before: str, after: str) -> None:
+    assert after in {mutate(before, mutant) for mutant in mutants("x.py", before)}
+
+
+def test_what_is_called_equivalent_is_in_the_code() -> None:
+    for change in equivalent():
+        file = change.partition(" ")[0]
+        text = (ROOT / file).read_text(encoding="utf-8")
+        assert change in {mutant.key for mutant in mutants(file, text)}, change
 
 
 def test_each_change_of_a_module_is_another_module() -> None:
