@@ -13,8 +13,9 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from medgen.engine.threads import in_threads
 
 _THREADS = 4  # hashing is bound by the disk, and lets other threads go on
 _SETTLED_S = 3.0
@@ -33,8 +34,7 @@ def digest_of(path: Path) -> str:
     """
     files = dict(_files(path)) if path.is_dir() else {"": path}
     known = _Known(path)
-    with ThreadPoolExecutor(_THREADS) as threads:
-        digests = dict(zip(files, threads.map(known.digest, files.values()), strict=True))
+    digests = dict(zip(files, in_threads(known.digest, files.values(), _THREADS), strict=True))
     known.save()
     if not path.is_dir():
         return digests[""]

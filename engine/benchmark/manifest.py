@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,9 @@ class Benchmark:
                 "`medgen import` and `medgen build mini` make them"
             ) from err
         self.manifest = manifest_from_json(data, self._place.manifest)
+        sizes = (entry.samples for entry in self.manifest.shards)
+        # The position of each shard's first sample, and in the end how many there are.
+        self.starts = [0, *accumulate(sizes)]
 
     def table(self, shard: int) -> pa.Table:
         """One shard as it is stored, proven whole.
@@ -167,8 +171,7 @@ class Benchmark:
             self._index = self._read_index()
         if shard is None:
             return self._index
-        sizes = [entry.samples for entry in self.manifest.shards]
-        return self._index.slice(sum(sizes[:shard]), sizes[shard])
+        return self._index.slice(self.starts[shard], self.manifest.shards[shard].samples)
 
     def _read_index(self) -> pa.Table:
         try:
@@ -188,8 +191,7 @@ class Benchmark:
         Raises:
             CorruptError: the object is damaged; importing the benchmark again mends it.
         """
-        count = sum(entry.samples for entry in self.manifest.shards[:shards])
-        table = self.index().slice(0, count)
+        table = self.index().slice(0, self.starts[shards])
         if None in table["place"].to_pylist():
             return None
         own = table.filter(pc.is_in(table["asks"], value_set=pa.array(asks, pa.string())))

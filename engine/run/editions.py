@@ -7,7 +7,6 @@ old and new answers never lie in one folder. A run names its editions in `editio
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -20,10 +19,10 @@ from medgen.engine.run.folder import now
 from medgen.engine.store.glance import names_of_editions
 from medgen.engine.store.layout import RunPlace, StagePlace, edition_of, is_edition
 from medgen.engine.store.objects import Objects
+from medgen.engine.threads import in_threads
 
 # What is there was made by something else: a worker will say by what, and begin an edition of it.
 ANOTHER = "another"
-_AT_ONCE = 16  # object storage answers slowly, but many at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +239,8 @@ class Chooser:
         """Lists what there is, of all nodes or of some keys."""
         self.objects, self.plan, self.terms = objects, plan, terms
         nodes = [plan.nodes[key] for key in tuple(keys) or plan.nodes]
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            named = threads.map(lambda n: edition_names(objects, n.stage, n.key), nodes)
-            self._names = dict(zip((n.key for n in nodes), named, strict=True))
+        named = in_threads(lambda n: edition_names(objects, n.stage, n.key), nodes)
+        self._names = dict(zip((n.key for n in nodes), named, strict=True))
         self._records: dict[tuple[str, str], Record] = {}
         self._noted: dict[str, str] | None = None  # what the run's folder says
 
@@ -310,17 +308,15 @@ class Chooser:
             stage = self.plan.nodes[place[0]].stage
             return read_record(self.objects, StagePlace(stage, *place))
 
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            found = dict(zip(wanted, threads.map(read, wanted), strict=True))
+        found = dict(zip(wanted, in_threads(read, wanted), strict=True))
         self._records |= {place: record for place, record in found.items() if record is not None}
 
     def _look(self, pinned: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """What can be seen, of nodes that have rows; each recipe once."""
         nodes = {k: n for k, n in self.plan.nodes.items() if self._names[k] and k not in pinned}
         by_place = {(n.group, n.label): n for n in nodes.values()}
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            looked = threads.map(partial(seen_of, self.plan), by_place.values())
-            seen = dict(zip(by_place, looked, strict=True))
+        looked = in_threads(partial(seen_of, self.plan), by_place.values())
+        seen = dict(zip(by_place, looked, strict=True))
         return {k: seen[n.group, n.label] for k, n in nodes.items()}
 
 

@@ -20,8 +20,7 @@ from medgen.engine.store.layout import RunPlace, StagePlace
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import PackPlace, is_packed, pack_folder
 from medgen.engine.store.packs import PackedObjects
-
-_AT_ONCE = 16  # object storage answers listings slowly, but many at once
+from medgen.engine.threads import in_threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,7 @@ class Known:
 def see(plan: Plan, terms: Terms) -> str:
     """A fingerprint of what would make rows, and of how it is held against what made them."""
     nodes = {(node.group, node.label): node for node in plan.nodes.values()}
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        seen = [*threads.map(partial(seen_of, plan), nodes.values())]
+    seen = in_threads(partial(seen_of, plan), nodes.values())
     return fingerprint(sorted(zip(nodes, seen, strict=True)), terms.accept, terms.strict)
 
 
@@ -67,8 +65,7 @@ def listings(objects: PackedObjects, plan: Plan, packs: Mapping[str, tuple[str, 
         if node.stage not in packs or node.key in plain[node.stage]
     ]
     folders += [PackPlace(stage, name).folder for stage, names in packs.items() for name in names]
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        told = [*threads.map(lambda folder: _digest_of(objects, folder), folders)]
+    told = in_threads(lambda folder: _digest_of(objects, folder), folders)
     return fingerprint(found, sorted(zip(folders, told, strict=True))) if all(told) else ""
 
 

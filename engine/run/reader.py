@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -25,8 +24,7 @@ from medgen.engine.store.glance import glance
 from medgen.engine.store.layout import is_edition
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.shards import BROKEN, Head, Listing, Stage, concat
-
-_AT_ONCE = 32  # object storage answers slowly, but as many at once as its client has connections
+from medgen.engine.threads import AT_ONCE, in_threads
 
 _BROKEN: Head | None = Head(BROKEN)
 _NONE = (-1, None)  # no revision of a shard, and nothing known of it
@@ -195,12 +193,11 @@ class RunReader:
             return [_unless_broken(one, (Head(BROKEN), "")) for one in asks]
 
         found: dict[int, Head] = {}
-        shares = [[*revisions][n::_AT_ONCE] for n in range(min(_AT_ONCE, len(revisions)))]
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            for share, said in zip(shares, threads.map(ask, shares), strict=True):
-                for shard, (head, md5) in zip(share, said, strict=True):
-                    found[shard] = head
-                    self.noted.note(stage.path(shard, revisions[shard]), head, md5)
+        shares = [[*revisions][n::AT_ONCE] for n in range(min(AT_ONCE, len(revisions)))]
+        for share, said in zip(shares, in_threads(ask, shares), strict=True):
+            for shard, (head, md5) in zip(share, said, strict=True):
+                found[shard] = head
+                self.noted.note(stage.path(shard, revisions[shard]), head, md5)
         return found
 
     def _share(self, head: Head) -> Head:

@@ -1,7 +1,6 @@
 """What each stage does with a unit: predict, score, judge."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
@@ -33,10 +32,11 @@ from medgen.engine.run.guarding import Case, every_verdict, guard_scores, guard_
 from medgen.engine.run.logged import LoggedWorker, place_of
 from medgen.engine.run.pool import Target, Unit, Worker
 from medgen.engine.run.sentinels import Guarded, stand_guard
-from medgen.engine.run.worker import AT_ONCE, StageWorker, to_table
+from medgen.engine.run.worker import StageWorker, to_table
 from medgen.engine.stages import stage_kind
 from medgen.engine.store import schemas
 from medgen.engine.store.shards import concat
+from medgen.engine.threads import in_threads
 
 
 class PredictWorker(StageWorker):
@@ -119,8 +119,7 @@ class ScoreWorker(StageWorker):
         samples = self.samples(unit)
         nodes = {t: self.node(t) for t in unit.targets}
         of = {node.systems[0]: node for node in nodes.values()}
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            read = threads.map(lambda node: self.predictions(node, unit, samples), of.values())
+        read = in_threads(lambda node: self.predictions(node, unit, samples), of.values())
         # A sample that the system need not answer keeps its place and gives no row.
         predictions = {
             system: [given.get(s.id, Prediction(s.id, "missing", "not asked")) for s in samples]
@@ -210,9 +209,8 @@ class JudgeWorker(StageWorker):
 
     def work(self, unit: Unit) -> dict[Target, pa.Table]:
         self.samples(unit)  # read once, and not by each of the threads
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            dues = threads.map(lambda target: self._due(target, unit), unit.targets)
-            due = dict(zip(unit.targets, dues, strict=True))
+        dues = in_threads(lambda target: self._due(target, unit), unit.targets)
+        due = dict(zip(unit.targets, dues, strict=True))
         ask = self._in_batches if patience_s(self.group.spec.kwargs) else self._verdicts
         verdicts = ask(unit, due)
         return {target: self._table(one, verdicts[target]) for target, one in due.items()}
@@ -243,8 +241,8 @@ class JudgeWorker(StageWorker):
             with during(self.occasion(target, unit)):
                 return self._verdicts(unit, {target: due[target]})
 
-        with ThreadPoolExecutor(len(due)) as threads:
-            return {t: found for made in threads.map(one, due) for t, found in made.items()}
+        every = in_threads(one, due, len(due))
+        return {target: found for made in every for target, found in made.items()}
 
     def _verdicts(
         self, unit: Unit, due: Mapping[Target, _Due]

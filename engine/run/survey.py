@@ -1,7 +1,6 @@
 """What is left to do: the plan's shards less the objects that exist. This is all of resume."""
 
 from collections.abc import Mapping, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Literal
@@ -18,12 +17,12 @@ from medgen.engine.run.spans import Said, Span, own
 from medgen.engine.stages import stage_kind
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.shards import BROKEN, labels
+from medgen.engine.threads import in_threads
 
 # nothing: no row that is there. outside: rows that the outside caused. errors: all that failed.
 Again = Literal["nothing", "outside", "errors"]
 _USUAL = Terms()
 _Reads = tuple[tuple[str, ...], int]  # keys, and a benchmark shard
-_LISTINGS_AT_ONCE = 16  # object storage answers listings slowly, but many at once
 
 
 @dataclass(slots=True)
@@ -108,8 +107,7 @@ def survey(reader: RunReader, again: Again = "outside", terms: Terms | None = _U
     todo.changed = reader.settle(terms)
     todo.editions = dict(reader.editions)
     nodes = list(plan.nodes.values())
-    with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as threads:
-        listed = dict(zip(plan.nodes, threads.map(reader.listing, nodes), strict=True))
+    listed = dict(zip(plan.nodes, in_threads(reader.listing, nodes), strict=True))
     surveyor = _Surveyor(reader, todo, again)
     for key, node in plan.nodes.items():
         heads = reader.heads(node)

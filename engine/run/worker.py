@@ -8,7 +8,6 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -48,13 +47,11 @@ from medgen.engine.store.mirror import fetch_all
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import pack_of_parts, pack_of_shard
 from medgen.engine.store.shards import Parts, Sealed, Stage, concat, label, labels, md5_of
+from medgen.engine.threads import in_threads
 from medgen.engine.trouble import log_failed_row
 
 log = logging.getLogger(__name__)
 
-# Requests that a unit has under way: one after another, those of 25 systems and nine metrics take
-# seven seconds at 30 ms each.
-AT_ONCE = 32
 _KEPT = 64 * 2**20  # bytes of rows that a worker keeps for the next part of their shard
 _SEALS_AT_ONCE = 4  # compressing and hashing hold no other thread up
 _ANEW = "start again: the next start looks at what is there"
@@ -130,8 +127,7 @@ class StageWorker(ABC):
         if len(tables) > 1:
             together = self._commit_together if unit.positions is None else self._commit_parts
             return [*there.values(), *together(left, tables, start)]
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            made = threads.map(lambda t: self._commit(left, t, tables[t], start), tables)
+        made = [self._commit(left, target, table, start) for target, table in tables.items()]
         return [*there.values(), *made]
 
     def _tables(self, unit: Unit) -> dict[Target, pa.Table]:
@@ -370,8 +366,7 @@ class StageWorker(ABC):
             table = label(tables[target], self.labels(self.node(target), unit, target))
             return table, self.stage(target, unit).seal(unit.shard, table, target.revision)
 
-        with ThreadPoolExecutor(_SEALS_AT_ONCE) as threads:
-            return dict(zip(tables, threads.map(seal, tables), strict=True))
+        return dict(zip(tables, in_threads(seal, tables, _SEALS_AT_ONCE), strict=True))
 
     def _commit_parts(
         self, unit: Unit, tables: Mapping[Target, pa.Table], start: float

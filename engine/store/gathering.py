@@ -1,14 +1,12 @@
 """Objects of several keys at once: in packs where a place keeps them, else one by one."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import PackPlace
 from medgen.engine.store.packs import PackedObjects, Together
-
-_AT_ONCE = 16  # object storage answers slowly, but many at once
+from medgen.engine.threads import in_threads
 
 
 def create_together(
@@ -24,9 +22,8 @@ def create_together(
     """
     if isinstance(objects, PackedObjects):
         return objects.create_together(together, name, contents, notes)
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        made = threads.map(objects.create, contents, contents.values())
-        return {path for path, created in zip(contents, made, strict=True) if not created}
+    made = in_threads(lambda path: objects.create(path, contents[path]), contents)
+    return {path for path, created in zip(contents, made, strict=True) if not created}
 
 
 def delete_all(objects: Objects, paths: Sequence[str]) -> None:

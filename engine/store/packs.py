@@ -11,7 +11,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from medgen.engine.errors import CorruptError
@@ -31,8 +30,8 @@ from medgen.engine.store.pack_layout import (
     stage_below,
 )
 from medgen.engine.store.packing import Entry, content_of, entries_of, pack
+from medgen.engine.threads import in_threads
 
-_AT_ONCE = 16  # object storage answers slowly, but many at once
 _END = 65536  # bytes of a pack that are read for its index
 _CACHE = 64 * 2**20  # bytes of packs that are kept: who reads one content mostly reads the next
 _WINDOW = 512 * 2**10  # bytes that are read at once, where so many of every pack can be kept
@@ -175,11 +174,10 @@ class PackedObjects:
     def fetch(self, place: PackPlace, names: Iterable[str]) -> None:
         """Read packs whole, by their names: the first of each, as far as it is there."""
         paths = [path for name in names if (path := place.pack(name, 0)) not in self._windows]
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            for path, data in zip(paths, threads.map(self._whole, paths), strict=True):
-                with contextlib.suppress(CorruptError):  # whoever reads what is in it is told
-                    self._take_in(place, {path: entries_of(data, path)})
-                    self._keep(path, 0, data)
+        for path, data in zip(paths, in_threads(self._whole, paths), strict=True):
+            with contextlib.suppress(CorruptError):  # whoever reads what is in it is told
+                self._take_in(place, {path: entries_of(data, path)})
+                self._keep(path, 0, data)
 
     def _whole(self, path: str) -> bytes:
         try:
@@ -307,8 +305,7 @@ class PackedObjects:
                 self._forget(path)
             self._keys.pop(gone, None)
         unknown = [p for p in places if p not in self._keys or p in self._unlisted]
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            self._keys |= dict(zip(unknown, threads.map(self._read_keys, unknown), strict=True))
+        self._keys |= dict(zip(unknown, in_threads(self._read_keys, unknown), strict=True))
         if seen is not None:
             seen.add(whole)
         return places
@@ -341,8 +338,7 @@ class PackedObjects:
             self._forget(path)
         wanted = (path for path in there if path.startswith(f"{place.folder}/{kind}"))
         fresh = [p for p in wanted if p not in self._held and p not in self._passed]
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            self._take_in(place, dict(zip(fresh, threads.map(self._load, fresh), strict=True)))
+        self._take_in(place, dict(zip(fresh, in_threads(self._load, fresh), strict=True)))
 
     def _load(self, path: str) -> list[Entry]:
         found = entries_of(self.inner.read_end(path, _END), path)

@@ -71,7 +71,7 @@ def _sample(row: Mapping[str, Any]) -> Sample:
         ),
         instruction=row["instruction"],
         choices=tuple(row["choices"] or ()),
-        **{f"{role}_images": _read_images(images, role) for role in ROLES},
+        **({f"{role}_images": _read_images(images, role) for role in ROLES} if images else {}),
         reference_texts=tuple(row["reference_texts"] or ()),
         reference_sections={r["name"]: r["text"] for r in row["reference_sections"] or ()},
         reference_choices=tuple(row["reference_choices"] or ()),

@@ -6,7 +6,6 @@ version is refused by name, never read by guess.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -136,7 +135,7 @@ def prediction_table(predictions_: Iterable[Prediction]) -> pa.Table:
             "image_prompt": p.image_prompt,
             "images": _image_rows(p.images),
             "details": dumps(p.details),
-            **asdict(p.usage),
+            **usage_row(p.usage),
         }
         for p in predictions_
     ]
@@ -209,7 +208,7 @@ def verdict_table(verdicts_: Iterable[Verdict], of: Context) -> pa.Table:
             "expected": list(v.expected.items()),
             "explanations": list(v.explanations.items()),
             "raw": v.raw,
-            **asdict(v.usage),
+            **usage_row(v.usage),
         }
         for v in verdicts_
     ]
@@ -252,6 +251,11 @@ def _image_rows(images: Iterable[Image]) -> list[dict[str, Any]]:
 
 def _images(rows: Sequence[Mapping[str, Any]] | None) -> tuple[Image, ...]:
     return tuple(Image(row["bytes"], row["path"] or "") for row in rows or ())
+
+
+def usage_row(usage: Usage) -> dict[str, Any]:
+    """What was used, as the columns `USAGE`."""
+    return {name: getattr(usage, name) for name, _ in USAGE}
 
 
 def _usage(row: Mapping[str, Any]) -> Usage:

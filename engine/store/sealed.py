@@ -14,14 +14,15 @@ from medgen.engine.errors import CorruptError
 
 _BLANK = b"0" * 64
 _BEYOND_FOOTER = 64  # bytes around a footer that a reader wants to see
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
+_LARGE = 2**20  # bytes; to hand columns of fewer to threads costs more than all the rest of it
 
 
 def seal(table: pa.Table) -> bytes:
     """Serialise a table in memory, as one zstd-compressed IPC file with its checksum inside."""
     sink = pa.BufferOutputStream()
     footer = {b"sha256": _BLANK}
-    with pa.ipc.new_file(sink, table.schema, options=_OPTIONS, metadata=footer) as writer:
+    options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=table.nbytes > _LARGE)
+    with pa.ipc.new_file(sink, table.schema, options=options, metadata=footer) as writer:
         writer.write_table(table)
     data: bytes = sink.getvalue().to_pybytes()
     at = _seal_offset(data, _BLANK)
@@ -60,7 +61,8 @@ def open_proven(data: bytes, name: str) -> pa.Table:
 @contextlib.contextmanager
 def _readable(data: bytes, name: str) -> Iterator[pa.ipc.RecordBatchFileReader]:
     try:
-        with pa.ipc.open_file(data) as reader:
+        options = pa.ipc.IpcReadOptions(use_threads=len(data) > _LARGE)
+        with pa.ipc.open_file(data, options=options) as reader:
             yield reader
     except (pa.ArrowException, OSError, ValueError) as err:
         raise CorruptError(f"{name}: not a readable Arrow file ({err})") from err

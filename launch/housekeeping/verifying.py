@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,6 +27,7 @@ from medgen.engine.store.objects import Objects
 from medgen.engine.store.packs import PackedObjects
 from medgen.engine.store.sealed import unseal
 from medgen.engine.store.shards import check_place
+from medgen.engine.threads import in_threads
 from medgen.launch.housekeeping.digests import named_digests, recipes
 from medgen.launch.housekeeping.missing import damaged_lists, missing, strays_in_packs
 
@@ -101,9 +101,10 @@ def _proof(looked: Looked, paths: set[str]) -> Proof:
 def _look_at_all(
     objects: Objects, paths: set[str], named: Mapping[str, str], plan: Plan | None
 ) -> Looked:
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        found = zip(paths, threads.map(partial(_look, objects, named, plan), paths), strict=True)
-        return {path: seen for path, seen in found if seen is not None}
+    found = zip(
+        paths, in_threads(partial(_look, objects, named, plan), paths, _AT_ONCE), strict=True
+    )
+    return {path: seen for path, seen in found if seen is not None}
 
 
 def _look(

@@ -18,10 +18,10 @@ from medgen.engine.plan.plan import Model, Plan, System
 from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
-from medgen.engine.run.worker import AT_ONCE
 from medgen.engine.store import s3
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects, RetryingObjects
+from medgen.engine.threads import AT_ONCE
 
 Proxied = Callable[[Script], Traffic]
 Rows = dict[str, list[dict[str, object]]]
