@@ -10,9 +10,7 @@ reader or another refuses. A sample's `position` is its place in the benchmark, 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,7 @@ import pyarrow.compute as pc
 from medgen.engine.data import Prediction, Verdict
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node
-from medgen.engine.results.columns import Column, system_columns
+from medgen.engine.results.columns import Column
 from medgen.engine.results.gaps import NO_ROW, given_up, why_no_row
 from medgen.engine.results.summary import random_labels
 from medgen.engine.run.reader import RunReader
@@ -102,7 +100,9 @@ SAMPLES = schema(
     ],
 )
 _BESIDE = {"label", "random_weights", *(name for name, _ in (*_WHOSE, *_SAMPLE))}
-_PREDICTED = pa.schema([f for f in PREDICTIONS if f.name not in _BESIDE])
+_ANSWERED = pa.schema(
+    [pa.field("sample", _TEXT), *(f for f in PREDICTIONS if f.name not in _BESIDE)]
+)
 _JUDGED = pa.schema(
     [pa.field("sample", _TEXT), *(f for f in VERDICT_ROWS if f.name not in _BESIDE)]
 )
@@ -120,7 +120,7 @@ class Described:
     def __init__(self, reader: RunReader) -> None:
         """Read the index."""
         self.reader = reader
-        self._starts = _starts(reader)
+        self._starts = reader.benchmark.starts
         index = reader.benchmark.index().slice(0, self._starts[reader.plan.shards])
         self._whole = describe(index, 0)
 
@@ -129,7 +129,7 @@ class Described:
         gives = pa.array(self.reader.plan.system(system).gives, _TEXT)
         return self._whole.filter(pc.is_in(self._whole["asks"], value_set=gives))
 
-    def of(self, shard: int, ids: Sequence[str]) -> pa.Table:
+    def of(self, shard: int, ids: pa.ChunkedArray) -> pa.Table:
         """Samples of a shard, one row for each of the ids.
 
         Raises:
@@ -137,17 +137,10 @@ class Described:
         """
         start, end = self._starts[shard : shard + 2]
         table = self._whole.slice(start, end - start)
-        places = pc.index_in(
-            pa.chunked_array([pa.array(ids, _TEXT)]), table["sample"].combine_chunks()
-        )
+        places = pc.index_in(ids, table["sample"].combine_chunks())
         if places.null_count:
             raise CorruptError(f"shard {shard} has rows of samples that the benchmark has not")
         return table.take(places)
-
-
-def _starts(reader: RunReader) -> list[int]:
-    """The position of each shard's first sample, and in the end how many there are."""
-    return [0, *accumulate(entry.samples for entry in reader.benchmark.manifest.shards)]
 
 
 def describe(index: pa.Table, first: int) -> pa.Table:
@@ -162,7 +155,7 @@ def sample_tables(reader: RunReader, check: Callable[[], None] = _nothing) -> It
 
     `check` is called before each, and may raise.
     """
-    index, starts = reader.benchmark.index(), _starts(reader)
+    index, starts = reader.benchmark.index(), reader.benchmark.starts
     for shard in range(len(starts) - 1):  # also those beyond a run's limit
         check()
         start, table = starts[shard], reader.benchmark.table(shard)
@@ -179,7 +172,7 @@ def _reference_texts(table: pa.Table) -> pa.Array:
     """The first text of each reference, or what it is in words; null: there is none."""
     texts = table["reference_texts"].combine_chunks()
     if pc.min(pc.list_value_length(texts)).as_py():
-        return pc.list_flatten(pc.list_slice(texts, 0, 1))
+        return _first(texts)
     words = samples(table.drop_columns(["images"]))
     return pa.array([sample.reference_text for sample in words], _TEXT)
 
@@ -197,15 +190,23 @@ def _pictures(table: pa.Table) -> pa.Array:
 # ---- values --------------------------------------------------------------------------------
 
 
-def value_tables(reader: RunReader, system: str, described: Described) -> Iterator[pa.Table]:
+def value_tables(
+    reader: RunReader, system: str, described: Described, columns: Iterable[Column]
+) -> Iterator[pa.Table]:
     """A system's values, one metric after another (schema `values/1`).
+
+    Args:
+        reader: of the run.
+        system: whose values.
+        described: the benchmark's samples.
+        columns: all of the system's, with ids.
 
     Raises:
         CorruptError: rows are damaged, or not those of the samples that the system owes.
     """
     due, random = described.due(system), random_labels(reader, system)
     whose, failed = _whose(reader, system), given_up(reader)
-    for column in system_columns(reader, system, ids=True):
+    for column in columns:
         assert column.context.ids is not None, "columns are read with their ids"
         if not column.context.ids.equals(due["sample"]):
             raise CorruptError(f"{column.label} of {system!r}: samples are not the benchmark's")
@@ -227,8 +228,13 @@ def value_tables(reader: RunReader, system: str, described: Described) -> Iterat
             "prediction_status": column.context.prediction.texts(),
             "random_weights": random["predictions"] or random.get(column.label, False),
         }
-        whole = _beside(due, made, VALUES)
-        yield from (whole.slice(at, _SLICE) for at in range(0, len(whole), _SLICE))
+        for at in range(0, len(due), _SLICE):  # a single value in every row takes memory
+            part = {name: _part(value, at) for name, value in made.items()}
+            yield _beside(due.slice(at, _SLICE), part, VALUES)
+
+
+def _part(value: Any, at: int) -> Any:
+    return value.slice(at, _SLICE) if isinstance(value, pa.Array) else value
 
 
 def _why_missing(reader: RunReader, column: Column, failed: Mapping[str, str]) -> str:
@@ -266,22 +272,52 @@ def prediction_tables(reader: RunReader, system: str, described: Described) -> I
     whose = _whose(reader, system)
     whose["random_weights"] = random_labels(reader, system)["predictions"]
     for shard in range(reader.plan.shards):
-        rows = reader.predictions(system, shard)
-        made = pa.Table.from_pylist([_prediction(row) for row in rows], _PREDICTED)
-        of = described.of(shard, [r.sample_id for r in rows])
-        yield _beside(of, whose | _columns(made), PREDICTIONS)
+        rows = _stored_predictions(reader, system, shard)
+        if rows is None:
+            joined = reader.predictions(system, shard)
+            rows = pa.Table.from_pylist([_prediction(row) for row in joined], _ANSWERED)
+        of = described.of(shard, rows["sample"])
+        yield _beside(of, whose | _columns(rows.drop_columns(["sample"])), PREDICTIONS)
+
+
+def _stored_predictions(reader: RunReader, system: str, shard: int) -> pa.Table | None:
+    """The same of one model's rows as they are stored; None where rows are to be joined or filled.
+
+    Raises:
+        CorruptError: the samples are not those that the system owes.
+    """
+    nodes = reader.plan.predictions(system)
+    table = reader.table(nodes[0], shard) if len(nodes) == 1 else None
+    if table is None:
+        return None
+    asked, gives = reader.benchmark.index(shard), pa.array(nodes[0].gives, _TEXT)
+    due = asked.filter(pc.is_in(asked["asks"], value_set=gives))["sample_id"]
+    if not table["sample_id"].equals(due):
+        raise CorruptError(f"answers of {system!r}: samples are not the benchmark's")
+    told = _columns(schemas.check(table, schemas.PREDICTION, nodes[0].label)) | {"sample": due}
+    told["reason"] = pc.if_else(pc.equal(told["reason"], ""), None, told["reason"])
+    told["image"] = _first(told["images"].combine_chunks())
+    told["more_images"] = pc.list_slice(told["images"], 1)
+    return pa.table({name: told[name].cast(_ANSWERED.field(name).type) for name in _ANSWERED.names})
+
+
+def _first(lists: pa.Array) -> pa.Array:
+    """The first entry of each list; null: there is none."""
+    sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    return lists.flatten().take(pa.array(np.cumsum(sizes) - sizes, mask=sizes == 0))
 
 
 def _prediction(row: Prediction) -> dict[str, Any]:
     images = [{"bytes": i.data, "path": i.path} for i in row.images]
     return {
+        "sample": row.sample_id,
         "status": row.status,
         "reason": row.reason or None,
         "text": row.text,
         "image_prompt": row.image_prompt,
         "image": images[0] if images else None,
         "more_images": images[1:],
-        **asdict(row.usage),
+        **schemas.usage_row(row.usage),
         "details": schemas.dumps(row.details),
     }
 
@@ -305,8 +341,8 @@ def verdict_tables(reader: RunReader, system: str, described: Described) -> Iter
             if rows is None:
                 due = [name for name, asks in reader.benchmark.asks(shard) if asks in node.gives]
                 rows = [{"sample": i, "status": "missing", "reason": missing} for i in due]
-            of = described.of(shard, [row["sample"] for row in rows])
             made = pa.Table.from_pylist(rows, _JUDGED)
+            of = described.of(shard, made["sample"])
             yield _beside(of, whose | _columns(made.drop_columns(["sample"])), VERDICT_ROWS)
 
 
@@ -330,7 +366,7 @@ _OF_PASSPORT = {"protocol": "protocol", "prompt_digest": "prompt_hash"}
 
 def _scales(verdict: Verdict) -> Iterator[dict[str, Any]]:
     """The rows of a verdict: one for each scale, one without any when it has no scores."""
-    usage = asdict(verdict.usage)
+    usage = schemas.usage_row(verdict.usage)
     for scale in verdict.scores or (None,):
         yield {
             "sample": verdict.sample_id,

@@ -6,11 +6,14 @@ rows are the same are not made again; the sha256 of every part as well.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+import pyarrow as pa
 
 from medgen.engine.codec import decode, fingerprint, seal_json
 from medgen.engine.errors import CorruptError
+from medgen.engine.results.columns import Column, system_columns
 from medgen.engine.results.gaps import given_up
 from medgen.engine.results.long_tables import (
     PREDICTIONS,
@@ -23,17 +26,53 @@ from medgen.engine.results.long_tables import (
     value_tables,
     verdict_tables,
 )
+from medgen.engine.results.summary import (
+    Summarizer,
+    SystemSummary,
+    summarize_system,
+    summary_table,
+)
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import BenchmarkPlace, RunPlace
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.parquet import PartWriter
 
 _VERSION = "tables/1"
-KINDS = {
-    "values": (VALUES, value_tables),
-    "predictions": (PREDICTIONS, prediction_tables),
-    "verdicts": (VERDICT_ROWS, verdict_tables),
-}
+KINDS = {"values": VALUES, "predictions": PREDICTIONS, "verdicts": VERDICT_ROWS}
+
+
+class Summaries:
+    """Summaries of systems as they were made while a run went on, each with its rows' digest."""
+
+    def __init__(self) -> None:
+        """None is there yet."""
+        self._known: dict[str, tuple[str, SystemSummary]] = {}
+
+    def keep(self, system: str, behind: str, summary: SystemSummary) -> None:
+        """Keep a system's, made of rows of which `rows_behind` says that."""
+        self._known[system] = behind, summary
+
+    def of(self, reader: RunReader, system: str) -> SystemSummary:
+        """A system's, made anew where its rows are others by now.
+
+        Raises:
+            CorruptError: rows are damaged.
+        """
+        behind = rows_behind(reader, system)
+        if self._known.get(system, ("", None))[0] != behind:
+            self.keep(system, behind, summarize_system(reader, system))
+        return self._known[system][1]
+
+    def table(self, reader: RunReader) -> pa.Table:
+        """The run's summary; raises as `of` does."""
+        return summary_table(self.of(reader, s.name) for s in reader.plan.systems)
+
+
+def rows_behind(reader: RunReader, system: str) -> str:
+    """A digest of all rows that a system's results are made from."""
+    nodes = [n for n in reader.plan.nodes.values() if system in n.systems]
+    rows = {n.key: sorted((i, h.sha256) for i, h in reader.heads(n).items()) for n in nodes}
+    return fingerprint(_VERSION, rows, given_up(reader))
 
 
 class TablePublisher:
@@ -82,21 +121,46 @@ class TablePublisher:
             CorruptError: rows are damaged, or not those that the system owes.
             StoreError: nothing can be written.
         """
-        made_from = self._made_from(reader, system)
-        if self._whole.get(system, {}).get("made_from") == made_from:
+        behind = rows_behind(reader, system)
+        if self._whole.get(system, {}).get("made_from") == behind:
             return False
+        self._write(reader, system, behind, system_columns(reader, system, ids=True))
+        return True
+
+    def finish(self, reader: RunReader, system: str, summaries: Summaries) -> SystemSummary:
+        """Summarize a system and write its tables, for which its values are read once.
+
+        Raises as `publish` does.
+        """
+        behind = rows_behind(reader, system)
+        if self._whole.get(system, {}).get("made_from") == behind:
+            return summaries.of(reader, system)
+        summarizer = Summarizer(reader, system)
+        columns = summarizer.watch(system_columns(reader, system, ids=True))
+        self._write(reader, system, behind, columns)
+        made = summarizer.end()
+        summaries.keep(system, behind, made)
+        return made
+
+    def _write(
+        self, reader: RunReader, system: str, behind: str, columns: Iterable[Column]
+    ) -> None:
         described = self.prepare(reader)
         if self._whole.pop(system, None) is not None:  # its parts are others from now on
             self._keep()
+        tables = {
+            "values": value_tables(reader, system, described, columns),
+            "predictions": prediction_tables(reader, system, described),
+            "verdicts": verdict_tables(reader, system, described),
+        }
+        if self.plan.system(system).is_pairing:
+            del tables["predictions"]  # the answers are those of the system that it is of
         parts: dict[str, str] = {}
-        for kind, (schema, tables) in KINDS.items():
-            if kind == "predictions" and self.plan.system(system).is_pairing:
-                continue  # the answers are those of the system that it is of
-            writer = PartWriter(self.objects, self.place.table(kind, system), schema)
-            parts |= writer.write(tables(reader, system, described))
-        self._whole[system] = {"made_from": made_from, "parts": parts}
+        for kind, rows in tables.items():
+            writer = PartWriter(self.objects, self.place.table(kind, system), KINDS[kind])
+            parts |= writer.write(rows)
+        self._whole[system] = {"made_from": behind, "parts": parts}
         self._keep()
-        return True
 
     def _keep(self) -> None:
         self.objects.replace(self.place.tables_whole, tables_note(self._whole))
@@ -105,11 +169,6 @@ class TablePublisher:
         """Write what has changed of every system, also of those that are not finished."""
         for system in self.plan.systems:
             self.publish(reader, system.name)
-
-    def _made_from(self, reader: RunReader, system: str) -> str:
-        nodes = [n for n in reader.plan.nodes.values() if system in n.systems]
-        rows = {n.key: sorted((i, h.sha256) for i, h in reader.heads(n).items()) for n in nodes}
-        return fingerprint(_VERSION, rows, given_up(reader))
 
     def _publish_samples(self, reader: RunReader, check: Callable[[], None]) -> None:
         """The benchmark's own table: once for all its runs, for it has the pictures."""

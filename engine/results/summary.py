@@ -22,7 +22,7 @@ n 0: a judge without one verdict, a metric that could not be loaded, a system th
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -89,37 +89,84 @@ class ColumnGroup:
     mask: NDArray[np.bool_]
 
 
-def summarize(reader: RunReader, only: str = "") -> pa.Table:
-    """The summary of a run, complete or not; rows in the plan's order of systems and metrics.
+_Group = tuple[str, str, str, str]  # of a metric: label, format, kind and name of the group
 
-    Args:
-        reader: of the run.
-        only: the one system to summarize; empty for all of them.
+
+@dataclass(frozen=True, slots=True)
+class SystemSummary:
+    """One system's part of a summary."""
+
+    rows: Sequence[Row]
+    silent: frozenset[_Group]  # groups of which a metric says nothing
+    predictions: Mapping[str, int] | None  # how many of each status; None: it has no values
+
+
+class Summarizer:
+    """Makes the summary of a system of columns that pass by, so that they are read once for all."""
+
+    def __init__(self, reader: RunReader, system: str) -> None:
+        """Raises CorruptError where the benchmark's index or an identity is damaged."""
+        self._plan, self._failed = reader.plan, given_up(reader)
+        self._random = random_labels(reader, system)
+        gives = reader.plan.system(system).gives
+        self._places = reader.benchmark.places(gives, reader.plan.shards)
+        self._rows: list[Row] = []
+        self._waiting: list[_Waiting] = []
+        self._silent: set[_Group] = set()
+        self._predictions: Mapping[str, int] | None = None
+
+    def watch(self, columns: Iterable[Column]) -> Iterator[Column]:
+        """The same columns, each taken in before it is handed on.
+
+        Raises:
+            ConfigError: a threshold of the plan cannot be read.
+        """
+        for column in columns:
+            self._take_in(column)
+            yield column
+
+    def _take_in(self, column: Column) -> None:
+        if self._predictions is None:
+            self._predictions = column.context.prediction.counts()
+        clusters = column.context.clusters()
+        for row, held in _column_rows(self._plan, column, self._random, self._silent):
+            row["reason"] = _reason(self._plan, column, row, self._failed)
+            self._rows.append(row)
+            self._waiting.append(_waiting(row, column, held, clusters, self._places))
+            if sum(len(w.values) for w in self._waiting) > _WAITING:
+                _interval(self._waiting)
+
+    def end(self) -> SystemSummary:
+        """What came of it; to be called when all columns have passed."""
+        _interval(self._waiting)
+        return SystemSummary(self._rows, frozenset(self._silent), self._predictions)
+
+
+def summarize_system(reader: RunReader, system: str) -> SystemSummary:
+    """Read a system's values for its summary alone; raises as `summarize` does."""
+    summarizer = Summarizer(reader, system)
+    for _ in summarizer.watch(system_columns(reader, system)):
+        pass
+    return summarizer.end()
+
+
+def summarize(reader: RunReader) -> pa.Table:
+    """The summary of a run, complete or not; rows in the plan's order of systems and metrics.
 
     Raises:
         CorruptError: stored rows are damaged, or not as many as a system owes.
         ConfigError: a threshold of the plan cannot be read.
     """
-    rows: list[Row] = []
-    waiting: list[_Waiting] = []
-    failed, silent = given_up(reader), set[_Group]()
-    for system in (s for s in reader.plan.systems if only in ("", s.name)):
-        random = random_labels(reader, system.name)
-        places = reader.benchmark.places(system.gives, reader.plan.shards)
-        for column in system_columns(reader, system.name):
-            clusters = column.context.clusters()
-            for row, held in _column_rows(reader.plan, column, random, silent):
-                row["reason"] = _reason(reader.plan, column, row, failed)
-                rows.append(row)
-                waiting.append(_waiting(row, column, held, clusters, places))
-                if sum(len(w.values) for w in waiting) > _WAITING:
-                    _interval(waiting)
-    _interval(waiting)
+    return summary_table(summarize_system(reader, s.name) for s in reader.plan.systems)
+
+
+def summary_table(systems: Iterable[SystemSummary]) -> pa.Table:
+    """Summaries of systems as one table (`SUMMARY`)."""
+    every = list(systems)
+    silent = frozenset[_Group]().union(*(one.silent for one in every))
+    rows = (row for one in every for row in one.rows)
     owed = [row for row in rows if not (_is_unseen(row) and _group_of(row) in silent)]
     return pa.Table.from_pylist(owed, SUMMARY)
-
-
-_Group = tuple[str, str, str, str]  # of a metric: label, format, kind and name of the group
 
 
 def _group_of(row: Row) -> _Group:

@@ -83,6 +83,7 @@ def report_command(run: str | None, whole: bool, no_pages: bool, store: str) -> 
     """Print the tables of a run, complete or not; write a page in Markdown and those of `view`."""
     from rich.console import Console
 
+    from medgen.engine.results.publishing import Summaries
     from medgen.launch.report.beside import write_beside
     from medgen.launch.report.report import write_report
     from medgen.launch.report.tables import terminal_tables
@@ -94,7 +95,7 @@ def report_command(run: str | None, whole: bool, no_pages: bool, store: str) -> 
 
     reader = open_run(store, run)
     with published_anew(reader.objects, reader.plan.run_id):
-        summary = write_tables(reader, prove=True)
+        summary = write_tables(reader, Summaries(), prove=True)
         stored = StoredRun(reader.objects, reader.plan.run_id)
         certainty = write_certainty(stored)
         if whole:

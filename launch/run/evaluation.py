@@ -20,6 +20,7 @@ from medgen.engine.codec import plain, seal_json
 from medgen.engine.errors import ConfigError, CorruptError, StoreError
 from medgen.engine.judging.sentinels import Drift
 from medgen.engine.plan.plan import Node, Plan
+from medgen.engine.results.publishing import Summaries
 from medgen.engine.run.adopting import take_over
 from medgen.engine.run.control import Orders
 from medgen.engine.run.driver import Ending, Options, carry_out
@@ -84,6 +85,7 @@ class RunResult:
     seconds: float
     work_seconds: float  # of these, between the first worker asked for and the last receipt
     drifts: Mapping[str, Drift] = field(default_factory=dict)  # by group: has the judge moved?
+    summaries: Summaries = field(default_factory=Summaries)  # as systems were finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,8 @@ def evaluate(
     recorder.publish(job=options.job.id, code=code_identity())
     pulse = Pulse(stop, recorder, obey_present=options.job.submitted)
     begun = time.monotonic()
+    watchers = Watchers((recorder, tell), pulse)
     with _record_failure(recorder, options.discreet):
-        watchers = Watchers((recorder, tell), pulse)
         ending = _drive(conf, options, reader, work, watchers)
     worked = time.monotonic() - begun
     reader, left = _look_back(reader, work)
@@ -129,7 +131,8 @@ def evaluate(
     _tell_all(_events_of_replays(reader), (recorder, tell))
     recorder.publish(status=_standing(ending, complete), failed=ending.failed)
     moved = judge_drifts(folder, plan, session)
-    return RunResult(plan, reader, ending, complete, time.monotonic() - start, worked, moved)
+    took, made = time.monotonic() - start, watchers.summaries
+    return RunResult(plan, reader, ending, complete, took, worked, moved, made)
 
 
 def _look_back(reader: RunReader, work: Work) -> tuple[RunReader, Todo]:
@@ -330,10 +333,11 @@ def _there(todo: Todo, node: Node, shard: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Watchers:
-    """Who is told of events, and who knows whether to stop."""
+    """Who is told of events, who knows whether to stop, and what is kept of finished systems."""
 
     told: Sequence[Callable[[Event], None]]
     pulse: Pulse
+    summaries: Summaries = field(default_factory=Summaries)
 
 
 def _drive(
@@ -354,7 +358,7 @@ def _drive(
     )
     everyone = [*watchers.told] if options.quiet else [*watchers.told, shown]
 
-    finishing = Finishing(reader, lambda event: _tell_all((event,), everyone))
+    finishing = Finishing(reader, lambda event: _tell_all((event,), everyone), watchers.summaries)
     early = EarlyStop(reader, todo, rules_of(conf.nightly.gate)) if conf.early_stop else None
     with (
         compose.open_pool(conf.cluster, conf.store) as pool,

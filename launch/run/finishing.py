@@ -8,11 +8,12 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from medgen.engine.errors import MedgenError
-from medgen.engine.results.publishing import TablePublisher
-from medgen.engine.results.summary import summarize
+from medgen.engine.results.publishing import Summaries, TablePublisher
+from medgen.engine.results.summary import summary_table
 from medgen.engine.run.events import Event
 from medgen.engine.run.reader import RunReader
 from medgen.engine.trouble import trouble
@@ -29,9 +30,12 @@ class Finishing:
     turn: watchers are only ever called by the loop's own thread.
     """
 
-    def __init__(self, reader: RunReader, tell: Callable[[Event], None]) -> None:
-        """Starts no thread yet."""
+    def __init__(
+        self, reader: RunReader, tell: Callable[[Event], None], summaries: Summaries | None = None
+    ) -> None:
+        """Starts no thread yet. What it summarizes is kept with `summaries`."""
         self.reader, self.tell = reader, tell
+        self._summaries = summaries or Summaries()
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="finishing")
         self._tables: TablePublisher | None = None
         self._under_way: list[Future[Event]] = []
@@ -82,16 +86,14 @@ class Finishing:
     def _finish(self, event: Event) -> Event:
         system, reader = str(event.details["system"]), self.reader.anew()
         try:
-            event = with_means(reader, event)
-            self._publisher().publish(reader, system)
+            made = self._publisher().finish(reader, system, self._summaries)
         except MedgenError as err:  # the end of the run does it again, and says so if it cannot
             return replace(event, details={**event.details, "unwritten": trouble(err).error})
-        return event
+        return with_means(event, summary_table([made]))
 
 
-def with_means(reader: RunReader, event: Event) -> Event:
+def with_means(event: Event, summary: pa.Table) -> Event:
     """The event with the means of the system that it tells of, each beside n and expected."""
-    summary = summarize(reader, only=str(event.details["system"]))
     whole = summary.filter(pc.equal(summary["group_kind"], "all"))
     means: dict[str, dict[str, object]] = {}
     for row in whole.to_pylist():

@@ -1,5 +1,6 @@
 """What is left of a run when it is over: summary, report, a table on the terminal, an exit code."""
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -8,10 +9,8 @@ from rich.console import Console
 
 from medgen.conf import RunConf
 from medgen.engine.data import FINE
-from medgen.engine.results.columns import system_columns
 from medgen.engine.results.gaps import prediction_statuses
-from medgen.engine.results.publishing import TablePublisher
-from medgen.engine.results.summary import summarize
+from medgen.engine.results.publishing import Summaries, TablePublisher
 from medgen.engine.run.folder import RunFolder, RunStatus, now
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import RunPlace
@@ -66,23 +65,24 @@ def _make(result: RunResult, conf: RunConf, origin: str) -> Published:
 
     reader, run_id = result.reader, result.plan.run_id
     forget_published(reader.objects, run_id)
-    summary = write_tables(reader)
+    summary = write_tables(reader, result.summaries)
     write_certainty(StoredRun(reader.objects, run_id))
     beside = tuple(write_beside(reader))
     report = write_report(reader, summary)[0] if conf.report else ""
     pairings = [system.name for system in result.plan.systems if system.is_pairing]
-    failed = max(failed_share(summary, pairings), failed_predictions(reader))
+    failed = max(failed_share(summary, pairings), failed_predictions(reader, result.summaries))
     made = Published(origin, failed, beside, report)
     keep_published(reader.objects, run_id, made)
     return made
 
 
-def write_tables(reader: RunReader, prove: bool = False) -> pa.Table:
-    """Summarize a run anew and write its summary and tables; gives the summary.
+def write_tables(reader: RunReader, summaries: Summaries, prove: bool = False) -> pa.Table:
+    """Summarize a run and write its summary and tables; gives the summary.
 
-    To `prove` is to read the tables that need not be written, and write those that are damaged.
+    What `summaries` has of rows that are the same is not made anew. To `prove` is to read the
+    tables that need not be written, and write those that are damaged.
     """
-    summary = summarize(reader)
+    summary = summaries.table(reader)
     reader.objects.replace(RunPlace(reader.plan.run_id).summary, parquet_bytes(summary))
     publisher = TablePublisher(reader)
     if prove:
@@ -123,19 +123,16 @@ def exit_code(result: RunResult, failed: float, allowed_failures: float, stop: S
     return exits.OK
 
 
-def failed_predictions(reader: RunReader) -> float:
+def failed_predictions(reader: RunReader, summaries: Summaries) -> float:
     """The largest share, over systems, of predictions that failed; no metric need apply."""
     worst = 0.0
     for system in reader.plan.answering:
-        column = next(system_columns(reader, system.name), None)
-        if column is not None:
-            counts = column.context.prediction.counts()
-            fine, owed = sum(counts.get(word, 0) for word in FINE), column.values.size
-        else:  # neither a metric nor a judge: only the answers are owed
+        counts = summaries.of(reader, system.name).predictions
+        if counts is None:  # neither a metric nor a judge: only the answers are owed
             shards = range(reader.plan.shards)
-            found = [prediction_statuses(reader, system.name, s).values() for s in shards]
-            fine = sum(word in FINE for words in found for word in words)
-            owed = sum(map(len, found))
+            found = (prediction_statuses(reader, system.name, s).values() for s in shards)
+            counts = Counter(word for words in found for word in words)
+        fine, owed = sum(counts.get(word, 0) for word in FINE), sum(counts.values())
         worst = max(worst, 1 - fine / owed if owed else 0.0)
     return worst
 

@@ -11,9 +11,12 @@ from results.fake_runs import FakeRun, make_samples, picture, steady
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.data import Prediction, Score, Usage, Verdict
 from medgen.engine.errors import CorruptError
+from medgen.engine.results import long_tables
 from medgen.engine.results.long_tables import PREDICTIONS, SAMPLES, VALUES, VERDICT_ROWS
-from medgen.engine.results.publishing import TablePublisher
-from medgen.engine.results.summary import summarize
+from medgen.engine.results.publishing import Summaries, TablePublisher
+from medgen.engine.results.summary import summarize, summarize_system, summary_table
+from medgen.engine.run.reader import RunReader
+from medgen.engine.stages import SCORES
 from medgen.engine.store.layout import BenchmarkPlace, RunPlace, table_folder
 from medgen.engine.store.parquet import PartWriter
 
@@ -236,3 +239,58 @@ def test_folders_of_systems_are_plain(name):
     assert folder[0].isalnum()
     assert set(folder) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
     assert folder != table_folder(f"{name}?")
+
+
+def test_rows_of_one_model_stand_as_they_are_stored(tmp_path, monkeypatch):
+    """They are not made into predictions and back; what comes of it must be the same."""
+
+    def several(system, sample):
+        number = int(sample.id[1:])
+        if number % 5 == 0:
+            return Prediction(sample.id, "model_error", "no picture", details={"a": [number]})
+        images = tuple(picture(number + i) for i in range(number % 4))
+        return Prediction(sample.id, text="x" if number % 2 else None, images=images)
+
+    made = run(predict=several).write(str(tmp_path))
+    publisher = TablePublisher(made)
+    assert publisher.publish(made, "good")
+    quick = read(made, "predictions", "good")
+    assert {len(row["more_images"]) for row in quick} == {0, 1, 2}
+    assert {row["image"] is None for row in quick} == {True, False}
+    monkeypatch.setattr(long_tables, "_stored_predictions", lambda *_: None)
+    assert publisher.publish(made, "bad")
+    slow = read(made, "predictions", "bad")
+    assert [row | {"system": "bad"} for row in quick] == slow
+
+
+def test_values_are_read_once_for_summary_and_tables_and_again_when_rows_changed(tmp_path):
+    made = run(without=frozenset({("good", "score", 1)})).write(str(tmp_path))
+    asked = []
+
+    class Counting:
+        def __getattr__(self, name):
+            return getattr(made.objects, name)
+
+        def read(self, path):
+            asked.append(path)
+            return made.objects.read(path)
+
+    def scores(reader):
+        keys = {node.key for node in reader.plan.giving("good", SCORES)}
+        read = [p for p in asked if p.endswith(".arrow") and any(key in p for key in keys)]
+        asked.clear()
+        return len(read)
+
+    reader, summaries = RunReader(Counting(), made.plan), Summaries()
+    publisher = TablePublisher(reader)
+    publisher.finish(reader, "good", summaries)
+    assert scores(reader) == reader.plan.shards - 1
+    said = summary_table([summaries.of(reader.anew(), "good")])
+    assert scores(reader) == 0
+    assert publisher.finish(reader.anew(), "good", summaries) == summaries.of(reader, "good")
+    assert scores(reader) == 0
+    assert said.equals(summary_table([summarize_system(made, "good")]))
+    run().write(str(tmp_path))  # the shard that was missing
+    later = reader.anew()
+    assert not summary_table([summaries.of(later, "good")]).equals(said)
+    assert scores(later) == later.plan.shards

@@ -23,6 +23,7 @@ from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
 from medgen.engine.results.conditions import ConditionEffect, condition_effects
 from medgen.engine.results.gaps import prediction_statuses
+from medgen.engine.results.publishing import Summaries
 from medgen.engine.results.summary import summarize
 from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.reader import RunReader
@@ -139,7 +140,7 @@ def test_what_a_condition_leaves_as_it_is_is_not_asked_again(
     assert asked == {sample(n).id: 1 if n % 2 else 2 for n in range(COUNT)}
     found = prediction_statuses(reader, "sighted@no-image", 0)
     assert Counter(found.values()) == {"ok": 6, "not_applicable": 6}
-    assert failed_predictions(reader) == 0.0
+    assert failed_predictions(reader, Summaries()) == 0.0
     assert not any(survey(reader).targets.values())
 
 
@@ -183,7 +184,7 @@ def test_a_sample_that_nobody_lends_an_image_is_left_out_and_owed_by_nobody(
         "not_applicable",
         "no Ultrasound image of another source to borrow",
     )
-    assert failed_predictions(reader) == 0.0
+    assert failed_predictions(reader, Summaries()) == 0.0
     assert not any(survey(reader).targets.values())
     assert any(line.endswith(", 1 left out") for line in condition_lines(condition_effects(reader)))
 

@@ -12,7 +12,7 @@ from medgen.engine.plan.plan import Model, Plan, System
 from medgen.engine.results.comparison import Side, compare
 from medgen.engine.results.gaps import STOPPED, given_up, stopped_early
 from medgen.engine.results.gate import GateRules, gate
-from medgen.engine.results.summary import summarize
+from medgen.engine.results.summary import summarize_system, summary_table
 from medgen.engine.run.driver import Ending, Options, carry_out
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import RunFolder
@@ -98,7 +98,7 @@ def test_a_system_that_cannot_win_is_stopped_and_finished_by_a_plain_start(
     # It is said wherever it is shown.
     reader = RunReader(objects, work)
     assert stopped_early(work, given_up(reader)) == {"worse": why, "worse~2": why}
-    rows = summarize(reader, only="worse").to_pylist()
+    rows = summary_table([summarize_system(reader, "worse")]).to_pylist()
     assert all(
         row["n"] < row["expected"] and STOPPED in row["reason"]
         for row in rows

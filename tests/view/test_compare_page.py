@@ -12,6 +12,7 @@ from view.browsing import Seen, browser, bundle, open_page, small, stored
 from benchmarks.made_run import NAMES
 from medgen.engine.results.certainty import pair_words
 from medgen.engine.results.comparison import Side, compare
+from medgen.engine.results.publishing import Summaries
 from medgen.engine.run.folder import RunFolder, Status
 from medgen.engine.store.connect import connect
 from medgen.launch.report.verdicts import comparison_markdown
@@ -128,7 +129,7 @@ def test_the_tables_are_copied_as_the_command_prints_them(made: Any, tmp_path: P
     folder = RunFolder(connect(url), reader.plan.run_id)
     folder.save_plan(reader.plan, "name: fake\n")
     folder.save_status(Status("success", reader.plan.run_id, NOW, NOW))
-    write_tables(reader)
+    write_tables(reader, Summaries())
     files = bundle(StoredRun(connect(url), reader.plan.run_id), tmp_path / "pages")
     page = visit(made, f"{files}/compare-0-1.html").page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
