@@ -154,7 +154,9 @@ class Sharing:
             if at is None:  # what failed waits for all others, as it would without claims
                 place = self._next_range(units, lost)
                 if place is not None:
-                    if not self._claim((place,), units[0].group):
+                    if self._claim((place,), units[0].group):
+                        self._put_first(units, place)
+                    else:
                         lost.add(place.span)
                     continue
                 at = next((n for n, unit in enumerate(units) if not self.failed(unit)), 0)
@@ -164,6 +166,13 @@ class Sharing:
                 units.appendleft(left)
                 return True
         return False
+
+    def _put_first(self, units: deque[Unit], place: Range) -> None:
+        """Have units of what was claimed in front: to look for each behind others takes long."""
+        mine = [unit for unit in units if place in self.ranges_of(unit)]
+        others = [unit for unit in units if place not in self.ranges_of(unit)]
+        units.clear()
+        units.extend([*mine, *others])
 
     def _waits(self, unit: Unit) -> bool:
         """Whether a worker that has begun a unit's shard is to go on with it when it has room."""

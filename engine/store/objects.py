@@ -262,12 +262,11 @@ class PosixObjects:
         """See `Objects.walk`."""
         target = self._target(folder)
         with explain("list", str(target)):
-            return sorted(
-                f"{folder}/{(Path(at) / name).relative_to(target).as_posix()}"
-                for at, _, names in os.walk(target, onerror=_raise_unless_gone)
-                for name in names
-                if not _HIDDEN.fullmatch(name)
-            )
+            found: list[str] = []
+            for at, _, names in os.walk(target, onerror=_raise_unless_gone):
+                inside = folder + at.removeprefix(str(target)).replace(os.sep, "/")
+                found += (f"{inside}/{name}" for name in names if not _HIDDEN.fullmatch(name))
+            return sorted(found)
 
     def md5s(self, folder: str) -> dict[str, str]:
         """See `Objects.md5s`: no listing has any."""

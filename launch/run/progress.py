@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from typing import Any, Self
 
 from medgen.engine.codec import with_seal
@@ -15,6 +15,7 @@ from medgen.engine.plan.graph import stages_of
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.events import Event
 from medgen.engine.run.folder import LOG_CHUNK, RunFolder, Status, log_bytes, now
+from medgen.engine.run.pool import Receipt
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.layout import log_chunk
 from medgen.engine.store.objects import Objects
@@ -28,11 +29,14 @@ _EVENTS_EVERY_S = 30.0
 _BEAT_EVERY_S = 20.0  # who follows a run from the store takes silence for a driver that is gone
 
 
+_RECEIPT = [told.name for told in fields(Receipt)]
+
+
 def line(event: Event) -> dict[str, Any]:
     """An event as one JSON object."""
     body: dict[str, Any] = {"event": event.kind, "time": now(), "group": event.group}
     if event.receipt is not None:
-        body |= asdict(event.receipt)
+        body |= {name: getattr(event.receipt, name) for name in _RECEIPT}
     return body | dict(event.details)
 
 
