@@ -40,8 +40,12 @@ def weights(model: str, revision: str | None = None) -> dict[str, Any]:
 
 def is_unpinned(model: str, revision: str | None) -> bool:
     """Whether a name of the hub has no commit as its revision, so that its weights may change."""
-    is_name = _HUB_NAME.fullmatch(model) and not Path(model).is_dir()
-    return bool(is_name) and not _COMMIT.fullmatch(revision or "")
+    return is_hub_name(model) and not _COMMIT.fullmatch(revision or "")
+
+
+def is_hub_name(model: str) -> bool:
+    """Whether weights are named as the hub names them, and no folder of that name is here."""
+    return bool(_HUB_NAME.fullmatch(model)) and not Path(model).is_dir()
 
 
 def _commit(model: str, revision: str | None) -> str | None:

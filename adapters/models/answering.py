@@ -63,6 +63,11 @@ class Answers:
             "sampling": style.sampling.values(),
         }
 
+    def close(self) -> None:
+        """End what the chat model holds open, if it says how."""
+        if callable(end := getattr(self._chat, "close", None)):
+            end()
+
     def _ask(self, request: Request) -> ChatRequest | ChatReply:
         """The request, or the reply that a sample gets whose pictures cannot be laid out."""
         sample = request.sample

@@ -38,7 +38,7 @@ _TAIL_BYTES = 32 * 1024
 _PORT_ATTEMPTS = 3
 _LOCK_TIMEOUT_S = 60.0
 _OWN = Path(own.__file__).parent
-_BLANK = re.compile(r"\{[a-z]+\}")
+_BLANK = re.compile(r"\{[a-z_]+\}")
 
 
 # Enough for Python, CUDA and caches; keys and tokens of the owner are not passed on by default.
@@ -66,7 +66,7 @@ class ManagedServer:
 
         Args:
             command: the server's command line; `{python}`, `{bin}` (the interpreter's folder),
-                `{port}`, `{model}`, `{revision}` and `{own}` (the folder of
+                `{port}`, `{model}`, `{revision}`, `{batch_size}` and `{own}` (the folder of
                 `medgen.adapters.own`) are filled in.
             inner: `target` and `kwargs` of the adapter that speaks to it; its `endpoint` is
                 given the server's URL.
@@ -124,7 +124,9 @@ class ManagedServer:
         return inner | {"server": server, **loaded}
 
     def close(self) -> None:
-        """End the server and everything it started."""
+        """End the connections, the server and everything it started."""
+        if callable(end := getattr(getattr(self, "_inner", None), "close", None)):
+            end()
         self._finalizer()
 
     def log(self) -> str:
@@ -146,6 +148,7 @@ class ManagedServer:
             # A folder is one of ours, wherever the server runs.
             "{model}": os.path.abspath(self._model) if os.path.isdir(self._model) else self._model,
             "{revision}": self._revision,
+            "{batch_size}": str(self.execution.batch_size),
         }
         # In one pass: what is filled in is not looked at again.
         return _BLANK.sub(lambda found: known.get(found[0], found[0]), word)
@@ -158,7 +161,9 @@ class ManagedServer:
 
     def _speaker(self, inner: Mapping[str, Any], path: str) -> Generator:
         url = f"http://127.0.0.1:{self.port}{path}"
-        speaker: Generator = Spec(**_reaching(inner, url)).build()
+        asks = any("{batch_size}" in word for word in self._command)
+        least = self.execution.batch_size if asks else 1
+        speaker: Generator = Spec(**_reaching(inner, url, least)).build()
         return speaker
 
     def _start(self) -> tuple["subprocess.Popen[bytes]", int]:
@@ -233,14 +238,19 @@ class ManagedServer:
         return [secret for secret in given if len(secret) >= 8]
 
 
-def _reaching(recipe: Mapping[str, Any], url: str) -> dict[str, Any]:
-    """The recipe of an adapter whose endpoint, or that of its chat model, is at `url`."""
+def _reaching(recipe: Mapping[str, Any], url: str, least: int) -> dict[str, Any]:
+    """The recipe of an adapter whose endpoint, or that of its chat model, is at `url`.
+
+    It asks at least so many requests at once as the server takes together.
+    """
     kwargs = dict(recipe.get("kwargs") or {})
     if isinstance(kwargs.get("chat"), Mapping):
-        kwargs["chat"] = _reaching(kwargs["chat"], url)
+        kwargs["chat"] = _reaching(kwargs["chat"], url, least)
     else:
         # Few attempts: a server that does not answer has mostly ended, and is not coming back.
-        kwargs["endpoint"] = {"attempts": 3, **kwargs.get("endpoint", {}), "base_url": url}
+        endpoint = {"attempts": 3, "concurrency": 8, **kwargs.get("endpoint", {}), "base_url": url}
+        endpoint["concurrency"] = max(least, endpoint["concurrency"])
+        kwargs["endpoint"] = endpoint
     return {"target": str(recipe.get("target", "")), "kwargs": kwargs}
 
 

@@ -223,6 +223,7 @@ class ServerExecution(Settings, frozen=True, kw_only=True):
     start_timeout_s: _Seconds = 900.0
     grace_s: Annotated[float, Meta(ge=0)] = 10.0
     cwd: str | None = None
+    batch_size: _Count = 8  # requests at a time, `{batch_size}` of a command
 
 
 class Speaker(Nested, frozen=True, kw_only=True):

@@ -9,11 +9,14 @@ machine, is not needed.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.own import shared
+
+if TYPE_CHECKING:
+    from medgen.adapters.own.own_server import Question
+
 
 _PICTURE = {"cfg_text_scale": 4.0, "timestep_shift": 3.0, "num_timesteps": 50}
 _DRAWN = {
@@ -31,7 +34,11 @@ _EDITED = {
 
 
 class Bagel(shared.Unified):
-    """Words and pictures; run in the authors' repository."""
+    """Words and pictures; run in the authors' repository.
+
+    Its inferencer keeps one context, whose keys, lengths and positions are those of one talk, so
+    questions wait.
+    """
 
     code = "modeling.bagel"
     # Of a picture for the autoencoder and for the eye: longest and shortest side, stride.
@@ -91,7 +98,7 @@ class Bagel(shared.Unified):
     def _further(self, pixels: Any) -> dict[str, Any]:
         return {}
 
-    def write(self, question: Mapping[str, Any]) -> str:
+    def write(self, question: Question) -> str:
         """Words about the pictures, or about words alone."""
         heat = question["temperature"]
         (said,) = self._ask.interleave_inference(
@@ -103,7 +110,7 @@ class Bagel(shared.Unified):
         )
         return str(said)
 
-    def draw(self, question: Mapping[str, Any]) -> bytes:
+    def draw(self, question: Question) -> bytes:
         """An edit where a picture is given; its size is that picture's, as the authors scale it."""
         shown = shared.pictures(question)
         asked = [*shown, shared.order(question)]
@@ -120,7 +127,7 @@ class UniMedVL(Bagel):
     def _further(self, pixels: Any) -> dict[str, Any]:
         return {"vae_model": pixels}
 
-    def draw(self, question: Mapping[str, Any]) -> bytes:
+    def draw(self, question: Question) -> bytes:
         """An edit as its script makes one: what the model says of the order first joins it."""
         shown = shared.pictures(question)
         if not shown:

@@ -5,17 +5,25 @@ The demo's penalty on what is repeated is kept; its cuts of what was said are it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.own import shared
+
+if TYPE_CHECKING:
+    from medgen.adapters.own.own_server import Question
+
 
 _ENDS = "<|im_end|>"
 
 
-class GmaiVl(shared.OneByOne):
-    """Words about one picture, with the code that lies beside its weights."""
+class GmaiVl(shared.Together):
+    """Words about one picture, with the code that lies beside its weights.
+
+    That code finds what was filled up by looking for zeros among the keys, which not every base
+    has there: prompts of one length go together.
+    """
 
     def __init__(self, model: str, revision: str = "") -> None:
         """Load tokenizer, eye and weights with the code of their repository."""
@@ -31,33 +39,35 @@ class GmaiVl(shared.OneByOne):
         )
         self._model = loaded.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
-    def one(self, question: Mapping[str, Any]) -> str:
-        """A text for one.
-
-        Raises:
-            ValueError: not one picture.
-        """
-        torch, device = import_module("torch"), self._model.device
-        shown = shared.pictures(question)
-        if len(shown) != 1:
-            raise ValueError(f"{len(shown)} pictures; it takes one")
-        shared.seed(question)
+    def prompt(self, question: Question) -> tuple[Any, Any]:
+        """Tokens, and the picture as 1 x colours x height x width."""
+        shown = shared.only_picture(question)
         turn = {"role": "user", "content": f"<image>\n{shared.words(question)}"}
-        prompt = self._tokenizer.apply_chat_template(
+        asked = self._tokenizer.apply_chat_template(
             [turn], tokenize=False, add_generation_prompt=True
         )
-        asked = self._tokenizer(prompt, return_tensors="pt")
-        pixels = self._sight(images=shown[0], return_tensors="pt")["pixel_values"]
-        ids, ends = asked["input_ids"].to(device), self._tokenizer.eos_token_id
+        (ids,) = self._tokenizer(asked, return_tensors="pt")["input_ids"]
+        return ids, self._sight(images=shown, return_tensors="pt")["pixel_values"]
+
+    def kind(self, prompt: tuple[Any, Any]) -> int:
+        """Its length: no prompt is filled up."""
+        return len(prompt[0])
+
+    def texts(self, prompts: Sequence[tuple[Any, Any]], drawn: dict[str, Any]) -> list[str]:
+        """The replies, without their prompts."""
+        torch, device = import_module("torch"), self._model.device
+        ids = torch.stack([ids for ids, _ in prompts]).to(device)
+        pixels, ends = torch.cat([one for _, one in prompts]), self._tokenizer.eos_token_id
         with torch.inference_mode():
             out = self._model.generate(
                 input_ids=ids,
-                attention_mask=asked["attention_mask"].to(device),
+                attention_mask=torch.ones_like(ids),
                 pixel_values=pixels.to(device, dtype=torch.bfloat16),
                 repetition_penalty=1.12,
                 no_repeat_ngram_size=5,
                 eos_token_id=[ends, self._tokenizer.convert_tokens_to_ids(_ENDS)],
                 pad_token_id=ends,
-                **shared.drawing(question),
+                **drawn,
             )
-        return str(self._tokenizer.decode(out[0][ids.shape[1] :], skip_special_tokens=True)).strip()
+        said = self._tokenizer.batch_decode(out[:, ids.shape[1] :], skip_special_tokens=True)
+        return [str(text).strip() for text in said]

@@ -7,15 +7,22 @@ their script does not, and is followed here.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.own import shared
 
+if TYPE_CHECKING:
+    from medgen.adapters.own.own_server import Question
 
-class HealthGPT(shared.OneByOne):
-    """One picture and words, or words alone; run in the authors' folder `HealthGPT`."""
+
+class HealthGPT(shared.Together):
+    """One picture and words, or words alone; run in the authors' folder `HealthGPT`.
+
+    Where its code puts pictures among words was not read, and so not how it fills up: prompts of
+    one length go together.
+    """
 
     def __init__(
         self,
@@ -39,40 +46,46 @@ class HealthGPT(shared.OneByOne):
         self._ids = import_module("llava.mm_utils").tokenizer_image_token
         self._square = import_module("llava.demo.utils").expand2square
 
-    def one(self, question: Mapping[str, Any]) -> str:
-        """A text for one.
+    def prompt(self, question: Question) -> tuple[Any, tuple[Any, Any] | None]:
+        """Tokens, and the picture made square with its size.
 
         Raises:
             ValueError: more than one picture.
         """
-        torch = import_module("torch")
         shown = shared.pictures(question)
         if len(shown) > 1:
             raise ValueError(f"{len(shown)} pictures; it takes one")
-        shared.seed(question)
         before = f"{self._marks.DEFAULT_IMAGE_TOKEN}\n" if shown else ""
         talk = self._template.copy()
         talk.append_message(talk.roles[0], before + shared.words(question))
         talk.append_message(talk.roles[1], None)
         mark = self._marks.IMAGE_TOKEN_INDEX
-        ids = self._ids(talk.get_prompt(), self._tokenizer, mark, return_tensors="pt")[None]
+        ids = self._ids(talk.get_prompt(), self._tokenizer, mark, return_tensors="pt")
+        return ids, self._square_of(shown[0]) if shown else None
+
+    def _square_of(self, shown: Any) -> tuple[Any, Any]:
+        """The picture made square, as 1 x colours x height x width, and its size."""
+        eye = self._model.get_vision_tower().image_processor
+        square = self._square(shown, tuple(int(share * 255) for share in eye.image_mean))
+        return eye.preprocess(square, return_tensors="pt")["pixel_values"], square.size
+
+    def kind(self, prompt: tuple[Any, Any]) -> tuple[int, bool]:
+        """Its length, and whether there is a picture."""
+        return len(prompt[0]), prompt[1] is None
+
+    def texts(self, prompts: Sequence[tuple[Any, Any]], drawn: dict[str, Any]) -> list[str]:
+        """The replies, without their prompts."""
+        torch = import_module("torch")
+        ids = torch.stack([ids for ids, _ in prompts]).to(self._device)
+        shown = [picture for _, picture in prompts if picture is not None]
+        pixels = torch.cat([one for one, _ in shown]) if shown else None
         with torch.inference_mode():
             out = self._model.base_model.model.generate(
-                ids.to(self._device),
-                **self._pixels(shown),
-                **shared.drawing(question),
+                ids,
+                images=None if pixels is None else pixels.to(self._device, dtype=self._dtype),
+                image_sizes=[size for _, size in shown] or None,
+                **drawn,
                 use_cache=True,
             )
-        return str(self._tokenizer.decode(out[0], skip_special_tokens=True)).strip()
-
-    def _pixels(self, shown: Sequence[Any]) -> dict[str, Any]:
-        """The picture made square, as 1 x colours x height x width, and its size."""
-        if not shown:
-            return {"images": None, "image_sizes": None}
-        eye = self._model.get_vision_tower().image_processor
-        square = self._square(shown[0], tuple(int(share * 255) for share in eye.image_mean))
-        pixels = eye.preprocess(square, return_tensors="pt")["pixel_values"]
-        return {
-            "images": pixels.to(dtype=self._dtype, device=self._device),
-            "image_sizes": square.size,
-        }
+        said = self._tokenizer.batch_decode(out, skip_special_tokens=True)
+        return [str(text).strip() for text in said]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
 from medgen.adapters.own import shared
 
+if TYPE_CHECKING:
+    from medgen.adapters.own.own_server import Question
+
 
 class HuluMed(shared.OneByOne):
-    """One picture and words, or words alone; the authors show no prompt of several pictures."""
+    """One picture and words, or words alone; the authors show no prompt of several pictures.
+
+    Its processor makes one prompt and drops what asks for filling up, so questions wait.
+    """
 
     def __init__(self, model: str, revision: str = "") -> None:
         """Load by the authors' loader, which knows no revision: it takes a folder of one.
@@ -27,10 +32,9 @@ class HuluMed(shared.OneByOne):
         self._ask, self._tokenizer = kind(image_processor, tokenizer), tokenizer
         self._load = tools.load_images
 
-    def one(self, question: Mapping[str, Any]) -> str:
+    def one(self, question: Question) -> str:
         """A text for one."""
         torch = import_module("torch")
-        shared.seed(question)
         shown = [{"type": "image"} for _ in question["images"]]
         if len(shown) > 1:
             raise ValueError(f"{len(shown)} pictures; it takes one")

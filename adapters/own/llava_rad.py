@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.own import shared
 
+if TYPE_CHECKING:
+    from medgen.adapters.own.own_server import Question
 
-class LlavaRad(shared.OneByOne):
-    """The findings of one frontal chest X-ray; a LoRA over Vicuna."""
+
+class LlavaRad(shared.Together):
+    """The findings of one frontal chest X-ray; a LoRA over Vicuna.
+
+    Its code puts the mask of what is filled up in the wrong place, so prompts of one length go
+    together, as in the authors' own script (`group_by_length`).
+    """
 
     def __init__(self, model: str, revision: str = "", base: str = "lmsys/vicuna-7b-v1.5") -> None:
         """Load by the authors' loader, which knows no revision: it takes a folder of one."""
@@ -24,31 +31,33 @@ class LlavaRad(shared.OneByOne):
         self._mark = import_module("llava.constants").IMAGE_TOKEN_INDEX
         self._ids = import_module("llava.mm_utils").tokenizer_image_token
 
-    def one(self, question: Mapping[str, Any]) -> str:
-        """A text for one.
-
-        Raises:
-            ValueError: not one picture.
-        """
-        torch = import_module("torch")
-        shown = shared.pictures(question)
-        if len(shown) != 1:
-            raise ValueError(f"{len(shown)} pictures; it takes one")
-        shared.seed(question)
-        pixels = self._sight.preprocess(shown[0], return_tensors="pt")["pixel_values"]
+    def prompt(self, question: Question) -> tuple[Any, Any]:
+        """Tokens, and the picture as 1 x colours x height x width."""
+        shown = shared.only_picture(question)
+        pixels = self._sight.preprocess(shown, return_tensors="pt")["pixel_values"]
         talk = self._template.copy()
         talk.append_message(talk.roles[0], f"<image>\n{shared.order(question)}\n")
         talk.append_message(talk.roles[1], None)
-        prompt = talk.get_prompt()
-        ids = self._ids(prompt, self._tokenizer, self._mark, return_tensors="pt")[None]
-        ids = ids.to(self._model.device)
+        asked = talk.get_prompt()
+        return self._ids(asked, self._tokenizer, self._mark, return_tensors="pt"), pixels
+
+    def kind(self, prompt: tuple[Any, Any]) -> int:
+        """Its length: no prompt is filled up."""
+        return len(prompt[0])
+
+    def texts(self, prompts: Sequence[tuple[Any, Any]], drawn: dict[str, Any]) -> list[str]:
+        """What is new of the replies: some versions of its base give the prompt back before it."""
+        torch = import_module("torch")
+        ids = torch.stack([ids for ids, _ in prompts]).to(self._model.device)
+        pixels = torch.cat([pixels for _, pixels in prompts])
         with torch.inference_mode():
             out = self._model.generate(
                 ids,
                 images=pixels.to(self._model.device, dtype=torch.float16),
-                **shared.drawing(question),
+                **drawn,
                 use_cache=True,
             )
-        # Some versions of its base give the prompt back before what is new.
-        new = out[0][ids.shape[1] :] if torch.equal(out[0][: ids.shape[1]], ids[0]) else out[0]
-        return str(self._tokenizer.decode(new, skip_special_tokens=True)).strip()
+        length = ids.shape[1]
+        new = out[:, length:] if torch.equal(out[:, :length], ids) else out
+        said = self._tokenizer.batch_decode(new, skip_special_tokens=True)
+        return [str(text).strip() for text in said]

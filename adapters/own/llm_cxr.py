@@ -5,12 +5,15 @@ It reads one picture of 256 x 256, and none where it draws: an edit is drawn fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.own import shared
+
+if TYPE_CHECKING:
+    from medgen.adapters.own.own_server import Question
+
 
 _SIDE, _PARTS, _TOKENS = 256, 256, 512
 _DRAW = (
@@ -20,7 +23,11 @@ _DRAW = (
 
 
 class LlmCxr(shared.Unified):
-    """Words about a chest X-ray, and chest X-rays from words; run in the authors' repository."""
+    """Words about a chest X-ray, and chest X-rays from words; run in the authors' repository.
+
+    Its pipeline puts the tokens of one picture into one prompt (`assert len(...) == 1`), so
+    questions wait.
+    """
 
     def __init__(self, model: str, revision: str = "", vqgan: str = "./models/vqgan") -> None:
         """Load the language model of a folder, and the picture tokens of another, `vqgan`."""
@@ -34,7 +41,7 @@ class LlmCxr(shared.Unified):
             loaded, self._tokenizer = self._code.load_model_tokenizer_for_generate(model)
         self._model, self._pixels = loaded.eval(), pixels.eval()
 
-    def write(self, question: Mapping[str, Any]) -> str:
+    def write(self, question: Question) -> str:
         """Words about one picture, or about words alone.
 
         Raises:
@@ -52,7 +59,7 @@ class LlmCxr(shared.Unified):
         )
         return str(told or "").strip()
 
-    def draw(self, question: Mapping[str, Any]) -> bytes:
+    def draw(self, question: Question) -> bytes:
         """A picture from words alone, sampled as the authors' page does.
 
         Raises:

@@ -7,18 +7,25 @@ theory, and that it was not trained on any.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.own import shared
+
+if TYPE_CHECKING:
+    from medgen.adapters.own.own_server import Question
+
 
 _PATCHES = 256
 _VOLUME = (32, 256, 256)
 
 
-class M3DLaMed(shared.OneByOne):
-    """Volumes in, words out."""
+class M3DLaMed(shared.Together):
+    """Volumes in, words out.
+
+    Its `generate` drops the mask of what is filled up: prompts of one length go together.
+    """
 
     def __init__(self, model: str, revision: str = "") -> None:
         """Load tokenizer and weights with the code of their repository."""
@@ -26,16 +33,24 @@ class M3DLaMed(shared.OneByOne):
             model, revision, model_max_length=512, padding_side="right", use_fast=False
         )
 
-    def one(self, question: Mapping[str, Any]) -> str:
-        """A text for one: prompts have no padding there."""
-        shared.seed(question)
+    def prompt(self, question: Question) -> tuple[Any, Any]:
+        """Tokens, and the volume."""
         text = "<im_patch>" * _PATCHES + shared.words(question)
-        ids = self._tokenizer(text, return_tensors="pt")["input_ids"].to(self._model.device)
-        volume = self._volume(question)
-        out = self._model.generate(volume, ids, **shared.drawing(question))
-        return str(self._tokenizer.batch_decode(out, skip_special_tokens=True)[0])
+        (ids,) = self._tokenizer(text, return_tensors="pt")["input_ids"]
+        return ids, self._volume(question)
 
-    def _volume(self, question: Mapping[str, Any]) -> Any:
+    def kind(self, prompt: tuple[Any, Any]) -> int:
+        """Its length: no prompt is filled up."""
+        return len(prompt[0])
+
+    def texts(self, prompts: Sequence[tuple[Any, Any]], drawn: dict[str, Any]) -> list[str]:
+        """The replies, without their prompts."""
+        torch = import_module("torch")
+        ids = torch.stack([ids for ids, _ in prompts]).to(self._model.device)
+        out = self._model.generate(torch.cat([volume for _, volume in prompts]), ids, **drawn)
+        return list(map(str, self._tokenizer.batch_decode(out, skip_special_tokens=True)))
+
+    def _volume(self, question: Question) -> Any:
         torch, numpy = import_module("torch"), import_module("numpy")
         grey = [
             picture.convert("L").resize(_VOLUME[:0:-1]) for picture in shared.pictures(question)

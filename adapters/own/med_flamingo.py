@@ -7,18 +7,25 @@ which pictures would be shown is a benchmark's matter, and it learns from nothin
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.own import shared
+
+if TYPE_CHECKING:
+    from medgen.adapters.own.own_server import Question
+
 
 _START = "You are a helpful medical assistant. You are being provided with images and a question."
 _END = "<|endofchunk|>"
 
 
-class MedFlamingo(shared.OneByOne):
-    """Short answers about pictures, by OpenFlamingo over LLaMA-7B of the first version."""
+class MedFlamingo(shared.Together):
+    """Short answers about pictures, by OpenFlamingo over LLaMA-7B of the first version.
+
+    Shorter prompts are filled up at the left, as OpenFlamingo's own evaluation does.
+    """
 
     def __init__(self, model: str, revision: str = "", base: str = "./models/llama-7b-hf") -> None:
         """Load `model.pt` of the folder `model` without running what a pickle may hold."""
@@ -35,32 +42,35 @@ class MedFlamingo(shared.OneByOne):
         )
         weights = torch.load(os.path.join(model, "model.pt"), map_location="cpu", weights_only=True)
         loaded.load_state_dict(weights, strict=False)
+        shared.fill_left(self._tokenizer)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = loaded.to(self._device).eval()
 
-    def one(self, question: Mapping[str, Any]) -> str:
-        """A text for one.
+    def prompt(self, question: Question) -> tuple[str, Any]:
+        """Words, and the pictures: pictures x colours x height x width.
 
         Raises:
             ValueError: there is no picture.
         """
-        torch = import_module("torch")
         shown = shared.pictures(question)
         if not shown:
             raise ValueError("it answers about pictures, and there is none")
-        shared.seed(question)
-        prompt = f"{_START} {'<image>' * len(shown)}Question: {shared.order(question)} Answer:"
-        self._tokenizer.padding_side = "left"
-        asked = self._tokenizer([prompt], return_tensors="pt")
-        # One sample of so many pictures of one frame each.
-        pixels = torch.stack([self._sight(picture) for picture in shown])[None, :, None]
+        words = f"{_START} {'<image>' * len(shown)}Question: {shared.order(question)} Answer:"
+        return words, import_module("torch").stack([self._sight(picture) for picture in shown])
+
+    def texts(self, prompts: Sequence[tuple[str, Any]], drawn: dict[str, Any]) -> list[str]:
+        """What stands before the end of the first piece of each."""
+        torch = import_module("torch")
+        asked = self._tokenizer([words for words, _ in prompts], padding=True, return_tensors="pt")
+        # Each a sample of as many pictures of one frame; words see none that stands behind them.
+        pixels = torch.nn.utils.rnn.pad_sequence([shown for _, shown in prompts], batch_first=True)
         ids = asked["input_ids"].to(self._device)
         with torch.inference_mode():
             out = self._model.generate(
-                vision_x=pixels.to(self._device),
+                vision_x=pixels[:, :, None].to(self._device),
                 lang_x=ids,
                 attention_mask=asked["attention_mask"].to(self._device),
-                **shared.drawing(question),
+                **drawn,
             )
-        said = self._tokenizer.decode(out[0][ids.shape[1] :])
-        return str(said).split(_END)[0].replace("</s>", "").strip()
+        said = self._tokenizer.batch_decode(out[:, ids.shape[1] :])
+        return [str(text).split(_END)[0].replace("</s>", "").strip() for text in said]

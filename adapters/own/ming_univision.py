@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
 from medgen.adapters.own import shared
+
+if TYPE_CHECKING:
+    from medgen.adapters.own.own_server import Question
+
 
 # Its own words for what it was trained to do, as its page gives them.
 _TO_DRAW = "Please generate the corresponding image based on the description. {}"
@@ -17,7 +21,10 @@ _TO_FIND = "Given the edit instruction: {}, please identify the editing region"
 
 
 class MingUniVision(shared.Unified):
-    """Words and pictures; run in the authors' repository, with MingTok-Vision in its `models`."""
+    """Words and pictures; run in the authors' repository, with MingTok-Vision in its `models`.
+
+    It remembers one talk between its rounds (`reset_inner_state`), so questions wait.
+    """
 
     def __init__(self, model: str, revision: str = "", dtype: str = "bf16") -> None:
         """Load the folder `model`; `dtype` may be int8 or int4, as the authors' page has it."""
@@ -25,13 +32,13 @@ class MingUniVision(shared.Unified):
         kind = import_module("mingunivision.mingunivisioninfer").MingUniVisionInfer
         self._ask = kind(model, dtype)
 
-    def write(self, question: Mapping[str, Any]) -> str:
+    def write(self, question: Question) -> str:
         """Words, drawn as the model's own generation config says: its loader takes no sampling."""
         with self._talk(question) as (paths, folder):
             most = question["max_tokens"]
             return self._say(paths, shared.words(question), most, os.path.join(folder, "beside"))
 
-    def draw(self, question: Mapping[str, Any]) -> bytes:
+    def draw(self, question: Question) -> bytes:
         """A picture, or an edit in the two rounds that it was trained with.
 
         Raises:
@@ -52,7 +59,7 @@ class MingUniVision(shared.Unified):
                 return source.read()
 
     @contextlib.contextmanager
-    def _talk(self, question: Mapping[str, Any]) -> Iterator[tuple[list[str], str]]:
+    def _talk(self, question: Question) -> Iterator[tuple[list[str], str]]:
         """The pictures as files and a folder for those it makes; what was said is forgotten."""
         with shared.files(question["images"]) as paths, tempfile.TemporaryDirectory() as folder:
             try:

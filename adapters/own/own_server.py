@@ -9,10 +9,12 @@ The class is called with `model`, `revision` and what `--load` holds, and offers
     reply(questions) -> for each a list of texts and encoded pictures, in the model's order
 
 A question is a mapping of `system`, `instruction`, `images` (encoded, in order), `seed`,
-`max_tokens`, `temperature` and `modalities` (`text`, `image` or both: what may come back). A batch
-that raises is asked again one by one, so that one question's trouble is its own; a device that
-failed ends the process, and with it the attempt. A reply names the model as it was asked for: there
-is one, and its folder may have another name here.
+`max_tokens`, `temperature` and `modalities` (`text`, `image` or both: what may come back). In place
+of a reply may stand the error that is that question's alone. A class whose attribute `together` is
+false is handed one question at a time, while the others wait. A call that raises is made again with
+halves of its questions, so that one's trouble is its own; where memory was short, later calls are
+no larger than those halves. A device that failed ends the process, and with it the attempt. A reply
+names the model as it was asked for: there is one, and its folder may have another name here.
 """
 
 from __future__ import annotations
@@ -31,11 +33,11 @@ import time
 import traceback
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Union
+from typing import Any, TypedDict, Union
 
-Question = dict[str, Any]
 Parts = list[Union[str, bytes]]
-Respond = Callable[[Sequence[Question]], Sequence[Parts]]
+Reply = Union[Parts, Exception]
+Respond = Callable[[Sequence["Question"]], Sequence[Reply]]
 
 _MOST_BYTES = 512 * 2**20
 _GATHER_S = 0.05
@@ -43,6 +45,18 @@ _DEVICE_FAILED = 70
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PACKAGE = ("medgen", "adapters", "own")
 _KINDS = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpeg"), (b"RIFF", "webp"), (b"GIF8", "gif"))
+
+
+class Question(TypedDict):
+    """What a request asks; `images` are encoded, in their order."""
+
+    system: str
+    instruction: str
+    images: list[bytes]
+    seed: int
+    max_tokens: int
+    temperature: float
+    modalities: list[str]
 
 
 class Refused(ValueError):
@@ -91,23 +105,38 @@ class Batches(threading.Thread):
         return jobs
 
     def _answer(self, jobs: list[Job]) -> None:
+        given = self._replies(jobs)
+        if not given:
+            half = len(jobs) // 2
+            self._answer(jobs[:half])
+            self._answer(jobs[half:])
+        for job, reply in zip(jobs, given):
+            if isinstance(reply, Exception):
+                _end_with_the_device(reply)
+                job.error = f"{type(reply).__name__}: {reply}"[:500]
+                traceback.print_exception(type(reply), reply, reply.__traceback__)
+            else:
+                job.parts = reply
+            job.done.set()
+
+    def _replies(self, jobs: list[Job]) -> Sequence[Reply]:
+        """A reply to each; none where halves are to be tried."""
         try:
             given = list(self._respond([job.question for job in jobs]))
-            if len(given) != len(jobs):
-                raise TypeError(f"{len(given)} replies to {len(jobs)} questions")
+            if len(given) == len(jobs):
+                return given
+            raise TypeError(f"{len(given)} replies to {len(jobs)} questions")
         except Exception as err:  # noqa: BLE001 - what authors' code raises is its question's error
             _end_with_the_device(err)
-            if len(jobs) > 1:
-                for job in jobs:
-                    self._answer([job])
-                return
-            jobs[0].error = f"{type(err).__name__}: {err}"[:500]
-            traceback.print_exc()
-        else:
-            for job, parts in zip(jobs, given):
-                job.parts = parts
-        for job in jobs:
-            job.done.set()
+            if len(jobs) == 1:
+                return [err]
+            traceback.print_exc(limit=-3)
+            if "out of memory" in str(err):
+                self._most = min(self._most, (len(jobs) + 1) // 2)
+        # Here no frame of the error holds tensors any more.
+        if (torch := sys.modules.get("torch")) is not None:
+            torch.cuda.empty_cache()
+        return []
 
 
 def _end_with_the_device(err: Exception) -> None:
@@ -125,10 +154,18 @@ def respond_with(model: Any) -> Respond:
         TypeError: it offers neither `reply` nor `answer`.
     """
     if callable(getattr(model, "reply", None)):
-        return lambda questions: [list(parts) for parts in model.reply(questions)]
+        return lambda questions: [_reply(given, list) for given in model.reply(questions)]
     if callable(getattr(model, "answer", None)):
-        return lambda questions: [[str(text)] for text in model.answer(questions)]
+        return lambda questions: [_reply(given, _text) for given in model.answer(questions)]
     raise TypeError(f"{type(model).__name__} offers neither reply(questions) nor answer(questions)")
+
+
+def _reply(given: Any, parts: Callable[[Any], Parts]) -> Reply:
+    return given if isinstance(given, Exception) else parts(given)
+
+
+def _text(given: Any) -> Parts:
+    return [str(given)]
 
 
 def read_question(body: Mapping[str, Any]) -> Question:
@@ -283,7 +320,8 @@ def main() -> None:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", options.port), Answering)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     model = load(options.target, options.model, options.revision, options.load)
-    batches = Batches(respond_with(model), options.batch)
+    most = options.batch if getattr(model, "together", True) else 1
+    batches = Batches(respond_with(model), most)
     batches.start()
     Answering.batches = batches
     batches.join()

@@ -8,19 +8,27 @@ its own `combine_and_preprocess` puts them.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.own import shared
 
+if TYPE_CHECKING:
+    from medgen.adapters.own.own_server import Question
+
+
 _SIDE, _DEPTH = 512, 4
 _MOST_PICTURES, _TOKENS = 100, 32
-_LONGEST = 2048
+_LONGEST, _NEW_TOKENS = 2048, 200
 
 
-class RadFM(shared.OneByOne):
-    """Pictures and words in one prompt; run in the authors' folder `Quick_demo`."""
+class RadFM(shared.Together):
+    """Pictures and words in one prompt; run in the authors' folder `Quick_demo`.
+
+    Their `generate` takes no mask, so its two steps are called here: each question is embedded
+    alone, and shorter ones are filled up at the left.
+    """
 
     def __init__(
         self,
@@ -50,19 +58,38 @@ class RadFM(shared.OneByOne):
         tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id = 0, 1, 2
         return tokenizer
 
-    def one(self, question: Mapping[str, Any]) -> str:
-        """A text for one, always greedily: `generate` takes no sampling."""
-        torch = import_module("torch")
+    def prompt(self, question: Question) -> Any:
+        """Words and pictures, embedded: tokens x width.
+
+        Raises:
+            ValueError: no picture, or too many.
+        """
         count = len(question["images"])
         if not 1 <= count <= _MOST_PICTURES:
             raise ValueError(f"{count} pictures; it takes 1 to {_MOST_PICTURES}")
         text = "".join(map(_marks, range(count))) + shared.words(question)
         ids = self._tokenizer(text, max_length=_LONGEST, truncation=True, return_tensors="pt")
-        with torch.no_grad():
-            out = self._model.generate(ids["input_ids"].to(self._device), self._vision(question))
-        return str(self._tokenizer.batch_decode(out, skip_special_tokens=True)[0])
+        self._model.embedding_layer.flag = "Text"
+        with import_module("torch").no_grad():
+            (row,), _ = self._model.embedding_layer(
+                ids["input_ids"].to(self._device), self._vision(question)
+            )
+        return row
 
-    def _vision(self, question: Mapping[str, Any]) -> Any:
+    def texts(self, prompts: Sequence[Any], drawn: dict[str, Any]) -> list[str]:
+        """As their `generate` has it, whatever `drawn` says: greedily, 200 tokens at most."""
+        embedded, mask = shared.stack_left(prompts)
+        with import_module("torch").no_grad():
+            out = self._model.lang_model.generate(
+                inputs_embeds=embedded,
+                attention_mask=mask,
+                max_new_tokens=_NEW_TOKENS,
+                do_sample=False,
+                pad_token_id=self._tokenizer.pad_token_id,
+            )
+        return list(map(str, self._tokenizer.batch_decode(out, skip_special_tokens=True)))
+
+    def _vision(self, question: Question) -> Any:
         """1 x pictures x colours x height x width x depth."""
         torch, numpy = import_module("torch"), import_module("numpy")
         sized = [one.resize((_SIDE, _SIDE)) for one in shared.pictures(question)]

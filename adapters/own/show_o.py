@@ -6,17 +6,27 @@ drawn from the words alone. An order longer than 128 tokens is cut there, by its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.own import shared
+
+if TYPE_CHECKING:
+    from medgen.adapters.own.own_server import Question
+
 
 _GUIDANCE, _STEPS = 5.0, 50  # of the authors' command for 512 x 512
 
 
 class ShowO(shared.Unified):
-    """Words about one picture, and pictures from words; run in the authors' repository."""
+    """Words about one picture, and pictures from words; run in the authors' repository.
+
+    Pictures are drawn together: prompts have one length there. Words are written one question at a
+    time, for `mmu_generate` keeps the first row of every step alone.
+    """
+
+    together = True
 
     def __init__(
         self,
@@ -42,7 +52,7 @@ class ShowO(shared.Unified):
             loaded = self._code.Showo.from_pretrained(model, revision=revision or None)
         self._pixels, self._model = pixels.to(device).eval(), loaded.to(device).eval()
 
-    def write(self, question: Mapping[str, Any]) -> str:
+    def write(self, question: Question) -> str:
         """Words about a picture.
 
         Raises:
@@ -65,7 +75,7 @@ class ShowO(shared.Unified):
         ids = self._ask.text_tokenizer
         return str(ids.batch_decode(rows, skip_special_tokens=True)[0]).strip()
 
-    def _prompt(self, question: Mapping[str, Any]) -> Any:
+    def _prompt(self, question: Question) -> Any:
         """The picture between its marks, then the words: 1 x tokens."""
         torch, marks = import_module("torch"), self._ask.sptids_dict
         words = f"USER: \n{shared.words(question)} ASSISTANT:"
@@ -75,19 +85,20 @@ class ShowO(shared.Unified):
         whole = torch.cat([*start, self._tokens_of(question).cpu(), *end, asked], dim=1)
         return whole.to(self._device, dtype=torch.long)
 
-    def draw(self, question: Mapping[str, Any]) -> bytes:
-        """A picture from words alone."""
+    def pictures_for(self, questions: Sequence[Question]) -> list[bytes]:
+        """Pictures from words alone."""
         torch, marks = import_module("torch"), self._ask.sptids_dict
-        empty = self._model.config.mask_token_id
-        blank = torch.full((1, self._tokens), empty, dtype=torch.long, device=self._device)
-        asked, _ = self._ask(([shared.order(question)], blank), "t2i_gen")
-        without, _ = self._ask(([""], blank), "t2i_gen")
+        count, empty = len(questions), self._model.config.mask_token_id
+        blank = torch.full((count, self._tokens), empty, dtype=torch.long, device=self._device)
+        orders = [shared.order(question) for question in questions]
+        asked, _ = self._ask((orders, blank), "t2i_gen")
+        without, _ = self._ask(([""] * count, blank), "t2i_gen")
         mask = self._prompts.create_attention_mask_predict_next(
             torch.cat([asked, without]),
             **{f"{name}_id": int(marks[f"<|{name}|>"]) for name in ("pad", "soi", "eoi")},
             rm_pad_in_image=True,
         )
-        with torch.no_grad():
+        with torch.no_grad(), shared.seeds(questions):
             made = self._model.t2i_generate(
                 input_ids=asked,
                 uncond_input_ids=without,
@@ -99,12 +110,16 @@ class ShowO(shared.Unified):
                 uni_prompting=self._ask,
                 config=self._config,
             )
-            pixels = self._pixels.decode_code(made.clamp(0, self._codes - 1))[0]
+        return [self._picture(codes) for codes in made.clamp(0, self._codes - 1)]
+
+    def _picture(self, codes: Any) -> bytes:
+        with import_module("torch").no_grad():
+            pixels = self._pixels.decode_code(codes[None])[0]
         grid = ((pixels.float() + 1) / 2).clamp(0, 1) * 255
         array = grid.permute(1, 2, 0).cpu().numpy().astype("uint8")
         return shared.png(import_module("PIL.Image").fromarray(array))
 
-    def _tokens_of(self, question: Mapping[str, Any]) -> Any:
+    def _tokens_of(self, question: Question) -> Any:
         """The picture as tokens, behind those of words: 1 x tokens."""
         torch = import_module("torch")
         (picture,) = shared.pictures(question)

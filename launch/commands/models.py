@@ -27,8 +27,9 @@ def models_command(
 ) -> int:
     """List the presets that have a family, find the commits of their models, or stage them.
 
-    `pin` asks the hub what the branch of every model stands for now. With `--to FOLDER` presets
-    are written into it with their commits; a run's file in that folder takes them from there.
+    `pin` asks the hub what the branch of every model stands for now; of a preset that is named and
+    loads nothing from a hub it says why there is no commit. With `--to FOLDER` presets are written
+    into it with their commits; a run's file in that folder takes them from there.
 
     `stage` puts models (of presets, or OWNER/NAME@COMMIT) into the store once. Each machine of a
     run then takes them from there, once, and asks the hub for no weights.
@@ -56,7 +57,8 @@ def models_command(
                  trouble=pin.trouble, file=place)  # fmt: skip
         else:
             said = f"revision: {pin.commit}" if pin.commit else pin.trouble
-            say(f"{pin.group} {pin.name}, {pin.model}: {said}{f' in {place}' if place else ''}")
+            what = f"{pin.group} {pin.name}{f', {pin.model}' if pin.model else ''}"
+            say(f"{what}: {said}{f' in {place}' if place else ''}")
     return 6 if failed else 0
 
 

@@ -1,17 +1,13 @@
 """Models of a hub without a commit: what they answer changes when somebody uploads."""
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection
 
 from medgen.adapters.provenance import is_unpinned
 from medgen.conf.schema import RunConf
-from medgen.engine import registry
 from medgen.engine.errors import PlanError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.survey import Todo
-
-# What loads weights by a hub's name; for all others `model` is a name that a server has.
-_LOADING = ("vllm", "transformers", "diffusers", "unified-in-process", "managed-server")
+from medgen.launch.setup.pinning import loaded_models
 
 
 def loose_models(plan: Plan, todo: Todo, stages: Collection[str] = ()) -> list[str]:
@@ -27,7 +23,7 @@ def loose_models(plan: Plan, todo: Todo, stages: Collection[str] = ()) -> list[s
     found: dict[str, None] = {}
     for name in sorted(needed):
         spec = plan.groups[name].spec
-        for model, revision in _revisions(spec.target, spec.kwargs):
+        for model, revision in loaded_models(spec.target, spec.kwargs):
             if is_unpinned(model, revision):
                 found[f"{model} at {revision or 'no revision'}"] = None
     return list(found)
@@ -47,14 +43,3 @@ def check_pinned(conf: RunConf, plan: Plan, todo: Todo, stages: Collection[str] 
             "and their passports say so"
         )
     return [f"{model} is at no commit: another start may load other weights" for model in found]
-
-
-def _revisions(target: str, kwargs: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    if registry.find(target).name in _LOADING and (
-        isinstance(model := kwargs.get("model"), str) and model
-    ):
-        load = kwargs.get("load")
-        inside = load.get("revision") if isinstance(load, Mapping) else None
-        yield model, kwargs.get("revision") or inside
-    for _, inner, given in registry.inner_recipes(kwargs):
-        yield from _revisions(inner, given)

@@ -1,14 +1,19 @@
 """The commit behind a preset's model: asked of the hub, written into the preset."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from medgen.adapters.provenance import is_unpinned
+from medgen.adapters.provenance import is_hub_name, is_unpinned
 from medgen.conf.families import PLACES, PresetConf
-from medgen.conf.loading import facts_of, group_names, preset_file
+from medgen.conf.loading import facts_of, group_names, member, preset_file
 from medgen.conf.reading import ConfError
+from medgen.engine import registry
+
+# What loads weights by a hub's name; for all others `model` is a name that a server has.
+_LOADING = ("vllm", "transformers", "diffusers", "unified-in-process", "managed-server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +33,35 @@ def presets(names: Sequence[str]) -> Iterator[tuple[str, str, PresetConf]]:
     Raises:
         ConfError: a name that neither group has.
     """
+    for group, name in _members(names):
+        if found := facts_of(group, name):
+            yield group, name, found[0]
+
+
+def _members(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     for name in names:
         if not any(name in group_names(group) for group in PLACES):
             raise ConfError(f"no system or judge named {name!r}; `medgen models list` lists them")
     for group in PLACES:
-        for name in group_names(group):
-            if (not names or name in names) and (found := facts_of(group, name)):
-                yield group, name, found[0]
+        yield from ((group, name) for name in group_names(group) if not names or name in names)
+
+
+def loaded_models(target: str, kwargs: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Names or folders of the weights that a recipe and those inside it load, with revisions."""
+    if registry.find(target).name in _LOADING and (
+        isinstance(model := kwargs.get("model"), str) and model
+    ):
+        load = kwargs.get("load")
+        inside = load.get("revision") if isinstance(load, Mapping) else None
+        yield model, kwargs.get("revision") or inside
+    for _, inner, given in registry.inner_recipes(kwargs):
+        yield from loaded_models(inner, given)
 
 
 def pins(names: Sequence[str], endpoint: str = "") -> Iterator[Pin]:
     """Ask the hub for the commit of every preset that is at none yet.
+
+    One that is named and cannot be pinned is told with the reason, one that is with its commit.
 
     Args:
         names: of presets; none means all.
@@ -48,13 +71,28 @@ def pins(names: Sequence[str], endpoint: str = "") -> Iterator[Pin]:
         ConfError: a name that there is not.
     """
     asked: dict[str, Pin] = {}
-    for group, name, facts in presets(names):
-        if not is_unpinned(facts.id, facts.revision):
-            continue
-        if facts.id not in asked:
-            asked[facts.id] = _ask(group, name, facts.id, endpoint)
-        known = asked[facts.id]
-        yield Pin(group, name, facts.id, known.commit, known.trouble)
+    for group, name in _members(names):
+        body = member(group, name)
+        recipes = registry.inner_recipes({group: body, **body})
+        loaded = [one for _, target, kwargs in recipes for one in loaded_models(target, kwargs)]
+        model = next((one for one in loaded if is_unpinned(*one)), ("", ""))[0]
+        if model:
+            if model not in asked:
+                asked[model] = _ask(group, name, model, endpoint)
+            known = asked[model]
+            yield Pin(group, name, model, known.commit, known.trouble)
+        elif names:
+            yield _as_it_is(group, name, loaded)
+
+
+def _as_it_is(group: str, name: str, loaded: Sequence[tuple[str, str | None]]) -> Pin:
+    """What a preset is told that the hub has nothing to say to."""
+    if not loaded:
+        return Pin(group, name, "", trouble="it loads no weights of a hub: there is nothing to pin")
+    model, revision = loaded[0]
+    if is_hub_name(model):
+        return Pin(group, name, model, revision or "")
+    return Pin(group, name, model, trouble="its weights lie in a folder, which has no commit")
 
 
 def _ask(group: str, name: str, model: str, endpoint: str) -> Pin:
@@ -76,8 +114,8 @@ def write(pin: Pin, folder: Path) -> Path:
     """The preset with its commit, as `folder/group/name.yaml`; a run's own folder comes first."""
     text = preset_file(pin.group, pin.name).read_text(encoding="utf-8")
     line = f"revision: {pin.commit}"
-    if re.search(r"^revision:.*$", text, re.MULTILINE):
-        text = re.sub(r"^revision:.*$", line, text, count=1, flags=re.MULTILINE)
+    if re.search(r"^ *revision:.*$", text, re.MULTILINE):
+        text = re.sub(r"^( *)revision:.*$", rf"\1{line}", text, count=1, flags=re.MULTILINE)
     else:
         text = re.sub(r"^(id:.*)$", rf"\1\n{line}", text, count=1, flags=re.MULTILINE)
     file = folder / pin.group / f"{pin.name}.yaml"

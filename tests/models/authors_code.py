@@ -270,12 +270,19 @@ class Showo:
         config: Any = None,
         **further: Any,
     ) -> torch.Tensor:
-        assert attention_mask.shape[0] == 2
+        assert attention_mask.shape[0] == 2 * len(input_ids)
         assert input_ids.shape == uncond_input_ids.shape
         assert (input_ids[:, -17:-1] == 8291).all(), "nothing of the picture is known"
         self.seen |= {"steps": timesteps, "guidance": guidance_scale, "schedule": noise_schedule}
+        self.seen["calls"] = self.seen.get("calls", 0) + 1
         count = int(config.model.showo.num_vq_tokens)
-        return torch.randint(0, 9000, (1, count))
+        # One of its steps: chances that hang on the words, draws of all rows, and noise.
+        words = input_ids[:, : -count - 2].sum(dim=1, keepdim=True)
+        chances = (torch.arange(9000) * words / 9000.0).cos()[:, None].expand(-1, count, -1)
+        sampled = (4 * chances).softmax(dim=-1).reshape(-1, 9000)
+        ids = torch.multinomial(sampled, 1, generator=generator)[:, 0].view(-1, count)
+        noise = torch.zeros(ids.shape).uniform_(0, 1, generator=generator)
+        return torch.where(noise < 0.5, 0, ids)
 
 
 class MAGVITv2(Showo):

@@ -22,6 +22,34 @@ def janus(tmp_path_factory: pytest.TempPathFactory) -> Janus:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+def test_words_and_pictures_of_a_batch_are_those_of_each_alone(
+    janus: Janus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts of several lengths, with pictures and without, greedy and drawn."""
+    short = BOTH | {"max_tokens": 8}
+    two = {"images": [picture(1), picture(2)], "seed": 7}
+    questions = [
+        short,
+        short | two | {"instruction": "a longer instruction than the others"},
+        short | {"images": [], "instruction": "Instruction: x\n\ny", "seed": 6},
+        short | {"temperature": 0.9, "seed": 8},
+        short | {"temperature": 0.9, "seed": 9, "images": []},
+    ]
+    alone = [janus.reply([one])[0] for one in questions]
+    assert all(isinstance(parts, list) for parts in alone), alone
+    assert len({str(parts) for parts in alone}) == len(alone)
+    generate, calls = janus._model.generate, []
+
+    def counted(**given: object) -> object:
+        calls.append(given["generation_mode"])
+        return generate(**given)
+
+    monkeypatch.setattr(janus._model, "generate", counted)
+    assert janus.reply(questions) == alone
+    assert calls == ["text", "text", "image"], "greedy and drawn words, and all pictures"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 def test_it_writes_and_draws_and_each_question_has_its_own_seed(janus: Janus) -> None:
     respond = own_server.respond_with(janus)
     (parts,) = respond([BOTH | {"max_tokens": 6}])
@@ -45,7 +73,7 @@ def test_a_picture_is_what_its_tokens_decode_to(
         return seen[-1]
 
     monkeypatch.setattr(janus._model, "decode_image_tokens", decode)
-    data = janus.draw(DRAWN)
+    (data,) = janus.pictures_for([DRAWN])
     eye = janus._ask.image_processor
     shares = seen[0][0].float().numpy() * np.array(eye.image_std) + np.array(eye.image_mean)
     wanted = np.clip(shares * 255, 0, 255)
@@ -58,11 +86,8 @@ def test_pictures_are_tokens_of_what_it_reads(janus: Janus) -> None:
     from medgen.adapters.own import shared
 
     def tokens(count: int) -> int:
-        shown = [{"type": "image", "image": one} for one in shared.pictures(some(count))]
-        return int(janus._inputs("what?", shown, "text")["input_ids"].shape[1])
-
-    def some(count: int) -> dict[str, object]:
-        return {"images": [picture(at) for at in range(count)]}
+        shown = shared.pictures(WRITTEN | {"images": [picture(at) for at in range(count)]})
+        return int(janus._inputs([("what?", shown)], "text")["input_ids"].shape[1])
 
     assert tokens(2) - tokens(1) == tokens(1) - tokens(0) == 16 + 2  # between its two marks
 

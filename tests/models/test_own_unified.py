@@ -1,7 +1,8 @@
 """Classes around authors' code that write and draw, tried against stand-ins of that code."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ WRITTEN = BOTH | {"modalities": ["text"]}
 def size_of(data: str | bytes) -> tuple[int, int]:
     assert isinstance(data, bytes)
     return Pillow.open(io.BytesIO(data)).size
+
+
+def failure(model: Any, question: dict[str, Any]) -> str:
+    """What a question is told in place of its reply."""
+    (err,) = model.reply([question])
+    assert isinstance(err, ValueError)
+    return str(err)
 
 
 @pytest.mark.parametrize(
@@ -153,8 +161,7 @@ def test_ming_univision_talks_in_the_rounds_of_its_page(monkeypatch: pytest.Monk
     assert spy.said[-1].startswith("0: Please generate the corresponding image")
     assert spy.rounds == [], "what was said is forgotten after every question"
     spy.mute = True
-    with pytest.raises(ValueError, match="gave no picture"):
-        model.reply([DRAWN])
+    assert "gave no picture" in failure(model, DRAWN)
     assert spy.rounds == []
 
 
@@ -181,9 +188,29 @@ def test_show_o_writes_about_a_picture_and_draws_from_words(
     assert model._ask.drawn == ["draw an effusion", ""]
     model.reply([WRITTEN | {"temperature": 0.7}])
     assert (seen["top_k"], seen["heat"]) == (None, 0.7)
-    with pytest.raises(ValueError, match="about a picture, and there is none"):
-        model.reply([WRITTEN | {"images": []}])
-    assert model.reply([DRAWN]) == model.reply([DRAWN])
+    said = failure(model, WRITTEN | {"images": []})
+    assert said == "it answers about a picture, and there is none"
+
+
+def test_show_o_draws_together_what_it_draws_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from medgen.adapters.own.show_o import ShowO
+
+    config = authors_code.show_o(monkeypatch, tmp_path)
+    model = ShowO("showlab/show-o-512x512", config=config, device="cpu")
+    longer = "Instruction: draw a chest with an effusion and a fracture\n\nReturn it."
+    questions = [DRAWN, DRAWN | {"seed": 6}, BOTH, DRAWN | {"instruction": longer}]
+    alone = [model.reply([one])[0] for one in questions]
+    seen = model._model.seen
+    assert alone[0] == alone[2][1:], "a picture that is given is not seen when it draws"
+    assert len({parts[-1] for parts in alone}) == 3
+    seen["calls"] = 0
+    mute = WRITTEN | {"images": []}
+    *replies, refused = model.reply([*questions, mute])
+    assert replies == alone
+    assert isinstance(refused, ValueError)
+    assert seen["calls"] == 1
 
 
 def test_llm_cxr_reads_the_middle_of_a_picture_and_draws_all_its_parts(
@@ -207,31 +234,31 @@ def test_llm_cxr_reads_the_middle_of_a_picture_and_draws_all_its_parts(
     assert min(code.given) >= 100, "tokens of pictures are behind those of words"
     model.reply([WRITTEN | {"images": []}])
     assert code.given is None
-    with pytest.raises(ValueError, match="2 pictures; it takes one"):
-        model.reply([WRITTEN | {"images": [picture(1)] * 2}])
+    assert failure(model, WRITTEN | {"images": [picture(1)] * 2}) == "2 pictures; it takes one"
     code.drawn = 0
-    with pytest.raises(ValueError, match="0 of the 256 parts"):
-        model.reply([DRAWN])
+    assert "0 of the 256 parts" in failure(model, BOTH)
 
 
-def test_every_preset_of_own_code_names_a_class_that_gives_what_is_asked_of_it() -> None:
-    """One that is spoken to as unified must offer `reply`, any other `answer`."""
-    from importlib import import_module
-
-    found = 0
+def own_presets() -> Iterator[tuple[str, type]]:
+    """The presets that `own_server.py` serves, and the class of each."""
     for name in group_names("system"):
         answer = member("system", name).get("answer")
         kwargs = answer.get("kwargs", {}) if isinstance(answer, dict) else {}
         command = list(kwargs.get("command") or ())
-        if "{own}/own_server.py" not in command:
-            continue
-        module, _, kind = command[command.index("{own}/own_server.py") + 1].partition(":")
-        offered = getattr(import_module(f"medgen.adapters.own.{module}"), kind)
+        if "{own}/own_server.py" in command:
+            module, _, kind = command[command.index("{own}/own_server.py") + 1].partition(":")
+            yield name, getattr(import_module(f"medgen.adapters.own.{module}"), kind)
+
+
+def test_every_preset_of_own_code_names_a_class_that_gives_what_is_asked_of_it() -> None:
+    """One that is spoken to as unified must offer `reply`, any other `answer`."""
+    found = dict(own_presets())
+    for name, offered in found.items():
+        kwargs = member("system", name)["answer"]["kwargs"]
         unified = kwargs["inner"]["target"] == "unified-chat"
         assert callable(getattr(offered, "reply" if unified else "answer")), name
-        assert {"{model}", "{revision}", "{port}"} <= set(command), name
-        found += 1
-    assert found >= 17
+        assert {"{model}", "{revision}", "{port}", "{batch_size}"} <= set(kwargs["command"]), name
+    assert len(found) >= 17
 
 
 def test_a_folder_is_found_by_a_server_that_runs_elsewhere(

@@ -1,6 +1,8 @@
 """A tiny Janus with random weights, of transformers' own classes: it writes, and it draws."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -13,7 +15,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-_MARKS = ("<s>", "</s>", "<pad>", "<image>", "<boi>", "<eoi>")
+_ENDS = ("<s>", "</s>", "<pad>")
+_MARKS = (*_ENDS, "<image>", "<boi>", "<eoi>")
 _SIDE, _GRID = 32, 4  # of a picture in pixels and in tokens
 _TEMPLATE = (
     "{% for message in messages %}<s>{% for part in message['content'] %}"
@@ -22,19 +25,26 @@ _TEMPLATE = (
 )
 
 
-def make_janus(folder: Path) -> Path:
-    """Write it; the same seed gives the same weights."""
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = {mark: at for at, mark in enumerate((*_MARKS, *letters))}
-    tokenizer = Tokenizer(models.BPE(vocab=words, merges=[]))
+def letters(marks: Sequence[str] = (), **named: Any) -> PreTrainedTokenizerFast:
+    """A tokenizer of bytes: `<s>`, `</s>` and `<pad>` first, then the marks, then the bytes."""
+    known = (*_ENDS, *marks, *sorted(pre_tokenizers.ByteLevel.alphabet()))
+    tokenizer = Tokenizer(models.BPE(vocab={one: at for at, one in enumerate(known)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<s>",
         eos_token="</s>",
         pad_token="<pad>",
-        additional_special_tokens=list(_MARKS[3:]),
+        additional_special_tokens=list(marks),
+        **named,
+    )
+
+
+def make_janus(folder: Path) -> Path:
+    """Write it; the same seed gives the same weights."""
+    fast = letters(
+        _MARKS[3:],
         extra_special_tokens={
             "image_token": "<image>",
             "boi_token": "<boi>",
@@ -46,14 +56,14 @@ def make_janus(folder: Path) -> Path:
         eye, fast, chat_template=_TEMPLATE, num_image_tokens=_GRID * _GRID
     ).save_pretrained(folder)
     torch.manual_seed(7)
-    model = JanusForConditionalGeneration(_config(len(words)))
+    model = JanusForConditionalGeneration(_config(len(fast)))
     # As the published file has them: the mark of a picture's start stands apart.
     model.generation_config = GenerationConfig(
         bos_token_id=0,
         eos_token_id=1,
         pad_token_id=2,
         guidance_scale=5,
-        generation_kwargs={"boi_token_id": words["<boi>"]},
+        generation_kwargs={"boi_token_id": _MARKS.index("<boi>")},
     )
     model.save_pretrained(folder)
     return folder

@@ -10,8 +10,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from medgen.conf.loading import load
+from medgen.conf.loading import load, member
 from medgen.launch.commands.models import models_command
+from medgen.launch.setup.pinning import _as_it_is
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -70,6 +71,44 @@ def test_what_the_hub_does_not_give_is_said(hub: str, name: str, words: str) -> 
     )
     assert told.return_value == 6
     assert words in told.output
+
+
+def test_a_preset_without_a_family_is_pinned_too(hub: str, tmp_path: Path) -> None:
+    words = ["pin", "qwen-image-edit-omni", "--endpoint", hub, "--to", str(tmp_path)]
+    told = CliRunner().invoke(models_command, words, standalone_mode=False)
+    assert told.return_value == 0, told.output
+    file = tmp_path / "system" / "qwen-image-edit-omni.yaml"
+    body, before = yaml.safe_load(file.read_text()), member("system", "qwen-image-edit-omni")
+    assert body["render"]["kwargs"].pop("revision") == COMMIT
+    assert before["render"]["kwargs"].pop("revision") == "main"
+    assert body["render"] == before["render"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("radfm", "system radfm, ./models/RadFM: its weights lie in a folder"),
+        ("gemini-25-flash-image", "it loads no weights of a hub"),
+        ("classical", "system classical: it loads no weights of a hub"),
+    ],
+)
+def test_what_has_no_commit_says_why(hub: str, name: str, words: str) -> None:
+    told = CliRunner().invoke(
+        models_command, ["pin", name, "--endpoint", hub], standalone_mode=False
+    )
+    assert told.return_value == 6
+    assert words in told.output
+
+
+def test_one_that_has_its_commit_is_told_it() -> None:
+    assert _as_it_is("system", "x", [("a/b", COMMIT)]).commit == COMMIT
+
+
+def test_all_presets_are_asked_for_once_and_folders_and_endpoints_not(hub: str) -> None:
+    told = CliRunner().invoke(models_command, ["pin", "--endpoint", hub], standalone_mode=False)
+    lines = told.output.splitlines()
+    assert any("qwen-image-edit-omni" in line for line in lines)
+    assert not any(word in line for line in lines for word in ("radfm", "gemini", "oracle"))
 
 
 def test_a_hub_that_does_not_answer_is_said() -> None:
