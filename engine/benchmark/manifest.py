@@ -191,8 +191,8 @@ class Benchmark:
         Raises:
             CorruptError: the object is damaged; importing the benchmark again mends it.
         """
-        table = self.index().slice(0, self.starts[shards])
-        if None in table["place"].to_pylist():
+        table = self.index().select(["asks", "place"]).slice(0, self.starts[shards])
+        if table["place"].null_count:
             return None
         own = table.filter(pc.is_in(table["asks"], value_set=pa.array(asks, pa.string())))
         return own["place"].to_numpy()

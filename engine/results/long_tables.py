@@ -20,15 +20,17 @@ import pyarrow.compute as pc
 from medgen.engine.data import Prediction, Verdict
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node
+from medgen.engine.results.coded import Coded
 from medgen.engine.results.columns import Column
 from medgen.engine.results.gaps import NO_ROW, given_up, why_no_row
 from medgen.engine.results.summary import random_labels
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import VERDICTS
 from medgen.engine.store import schemas
+from medgen.engine.store.parquet import GROUP
 from medgen.engine.store.sample_rows import samples
 from medgen.engine.store.schemas import IMAGE, USAGE, columns, schema
-from medgen.engine.store.shards import labels
+from medgen.engine.store.shards import concat, labels
 
 _TEXT, _COUNT, _NUMBER, _YES = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
@@ -100,13 +102,12 @@ SAMPLES = schema(
     ],
 )
 _BESIDE = {"label", "random_weights", *(name for name, _ in (*_WHOSE, *_SAMPLE))}
-_ANSWERED = pa.schema(
-    [pa.field("sample", _TEXT), *(f for f in PREDICTIONS if f.name not in _BESIDE)]
-)
+_ANSWERED = pa.schema([f for f in PREDICTIONS if f.name not in _BESIDE])
 _JUDGED = pa.schema(
     [pa.field("sample", _TEXT), *(f for f in VERDICT_ROWS if f.name not in _BESIDE)]
 )
 _SLICE = 131_072  # values a row group: one metric's, so that readers skip those of others
+_SHARDS = 64  # that are made at once, of small rows
 _NOTHING = "the metric says nothing about this output here"
 
 
@@ -124,10 +125,16 @@ class Described:
         index = reader.benchmark.index().slice(0, self._starts[reader.plan.shards])
         self._whole = describe(index, 0)
 
-    def due(self, system: str) -> pa.Table:
-        """The samples that a system owes, in the benchmark's order."""
+    def due(self, system: str, shards: range | None = None) -> pa.Table:
+        """The samples that a system owes, all or of some shards, in the benchmark's order."""
         gives = pa.array(self.reader.plan.system(system).gives, _TEXT)
-        return self._whole.filter(pc.is_in(self._whole["asks"], value_set=gives))
+        samples = self._whole if shards is None else self._of(shards)
+        owed = pc.is_in(samples["asks"], value_set=gives)
+        return samples if pc.all(owed).as_py() else samples.filter(owed)  # no copy of millions
+
+    def _of(self, shards: range) -> pa.Table:
+        start, end = self._starts[shards.start], self._starts[shards.stop]
+        return self._whole.slice(start, end - start)
 
     def of(self, shard: int, ids: pa.ChunkedArray) -> pa.Table:
         """Samples of a shard, one row for each of the ids.
@@ -135,8 +142,7 @@ class Described:
         Raises:
             CorruptError: the shard has no such sample.
         """
-        start, end = self._starts[shard : shard + 2]
-        table = self._whole.slice(start, end - start)
+        table = self._of(range(shard, shard + 1))
         places = pc.index_in(ids, table["sample"].combine_chunks())
         if places.null_count:
             raise CorruptError(f"shard {shard} has rows of samples that the benchmark has not")
@@ -173,8 +179,10 @@ def _reference_texts(table: pa.Table) -> pa.Array:
     texts = table["reference_texts"].combine_chunks()
     if pc.min(pc.list_value_length(texts)).as_py():
         return _first(texts)
-    words = samples(table.drop_columns(["images"]))
-    return pa.array([sample.reference_text for sample in words], _TEXT)
+    silent = pc.equal(pc.list_value_length(texts), 0)
+    words = samples(table.filter(silent).drop_columns(["images"]))
+    said = pa.array([sample.reference_text for sample in words], _TEXT)
+    return pc.replace_with_mask(_first(texts), silent, said)
 
 
 def _pictures(table: pa.Table) -> pa.Array:
@@ -247,58 +255,70 @@ def _reasons(column: Column, missing: str) -> pa.Array:
     """Why each entry has no value; of one that has, what its row says to it, or null."""
     assert column.reason is not None, "columns are read with their ids"
     silent = {"missing": missing, "not_applicable": _NOTHING}
-    default = [silent.get(word, word) for word in column.status.words]
-    ok = column.status.where("ok")
-    given = column.reason.texts().to_pylist()
     remarked = column.stage == "score"  # a judge's is that of a repeat that failed
-    return pa.array(
-        [
-            ((reason or None) if remarked else None) if fine else reason or default[code]
-            for fine, reason, code in zip(ok, given, column.status.codes, strict=True)
-        ],
-        _TEXT,
-    )
+
+    def say(status: str, reason: str) -> str:
+        if status == "ok":
+            return reason if remarked else ""
+        return reason or silent.get(status, status)
+
+    statuses, reasons = column.status.words, column.reason.words
+    pairs = column.status.codes.astype(np.int64) * len(reasons) + column.reason.codes
+    met, codes = np.unique(pairs, return_inverse=True)
+    words = (say(statuses[at // len(reasons)], reasons[at % len(reasons)]) for at in met.tolist())
+    return Coded(tuple(words), codes).texts()
 
 
 # ---- predictions ---------------------------------------------------------------------------
 
 
 def prediction_tables(reader: RunReader, system: str, described: Described) -> Iterator[pa.Table]:
-    """A system's predictions, a benchmark shard at a time (schema `predictions/1`).
+    """A system's predictions, some benchmark shards at a time (schema `predictions/1`).
 
     Raises:
         CorruptError: rows are damaged, or not those of the samples that the system owes.
     """
     whose = _whose(reader, system)
     whose["random_weights"] = random_labels(reader, system)["predictions"]
-    for shard in range(reader.plan.shards):
-        rows = _stored_predictions(reader, system, shard)
-        if rows is None:
-            joined = reader.predictions(system, shard)
-            rows = pa.Table.from_pylist([_prediction(row) for row in joined], _ANSWERED)
-        of = described.of(shard, rows["sample"])
-        yield _beside(of, whose | _columns(rows.drop_columns(["sample"])), PREDICTIONS)
+    for shards, table in _stored(reader, system):
+        if table is None:
+            joined = reader.predictions(system, shards.start)
+            made = pa.Table.from_pylist([_prediction(row) for row in joined], _ANSWERED)
+            of = described.of(shards.start, pa.chunked_array([[r.sample_id for r in joined]]))
+        else:
+            of, made = described.due(system, shards), _answered(table)
+            if not table["sample_id"].equals(of["sample"]):
+                raise CorruptError(f"answers of {system!r}: samples are not the benchmark's")
+        yield _beside(of, whose | _columns(made), PREDICTIONS)
 
 
-def _stored_predictions(reader: RunReader, system: str, shard: int) -> pa.Table | None:
-    """The same of one model's rows as they are stored; None where rows are to be joined or filled.
+def _stored(reader: RunReader, system: str) -> Iterator[tuple[range, pa.Table | None]]:
+    """Rows of one model as they are stored, of so many shards that they make a row group.
 
-    Raises:
-        CorruptError: the samples are not those that the system owes.
+    None stands for a single shard whose rows are to be joined of several models', or filled.
     """
-    nodes = reader.plan.predictions(system)
-    table = reader.table(nodes[0], shard) if len(nodes) == 1 else None
-    if table is None:
-        return None
-    asked, gives = reader.benchmark.index(shard), pa.array(nodes[0].gives, _TEXT)
-    due = asked.filter(pc.is_in(asked["asks"], value_set=gives))["sample_id"]
-    if not table["sample_id"].equals(due):
-        raise CorruptError(f"answers of {system!r}: samples are not the benchmark's")
-    told = _columns(schemas.check(table, schemas.PREDICTION, nodes[0].label)) | {"sample": due}
+    nodes, every = reader.plan.predictions(system), reader.plan.shards
+    held: list[pa.Table] = []
+    size = 0
+    for shard in range(every):
+        table = reader.table(nodes[0], shard) if len(nodes) == 1 else None
+        if table is not None:
+            held.append(schemas.check(table, schemas.PREDICTION, nodes[0].label))
+            size += table.nbytes
+        past = shard + (table is not None)
+        if held and (past in (shard, every) or len(held) == _SHARDS or size >= GROUP):
+            yield range(past - len(held), past), concat(held)
+            held, size = [], 0
+        if table is None:
+            yield range(shard, shard + 1), None
+
+
+def _answered(table: pa.Table) -> pa.Table:
+    told = _columns(table)
     told["reason"] = pc.if_else(pc.equal(told["reason"], ""), None, told["reason"])
     told["image"] = _first(told["images"].combine_chunks())
     told["more_images"] = pc.list_slice(told["images"], 1)
-    return pa.table({name: told[name].cast(_ANSWERED.field(name).type) for name in _ANSWERED.names})
+    return pa.table({field.name: told[field.name].cast(field.type) for field in _ANSWERED})
 
 
 def _first(lists: pa.Array) -> pa.Array:
@@ -310,7 +330,6 @@ def _first(lists: pa.Array) -> pa.Array:
 def _prediction(row: Prediction) -> dict[str, Any]:
     images = [{"bytes": i.data, "path": i.path} for i in row.images]
     return {
-        "sample": row.sample_id,
         "status": row.status,
         "reason": row.reason or None,
         "text": row.text,
