@@ -34,7 +34,9 @@ _RANGE = re.compile(
     r"(?<![\w.])\d[\d.]{0,20}(?:[a-z%\u00b0\u03bc]{1,5})?-\d[\d.]{0,20}\s?[a-z%\u00b0\u03bc]{0,5}"
 )
 _INTRO = re.compile(r"(?:answer|result|it|value)\s*(?:is|:|=)", re.IGNORECASE)
-_BOX = re.compile(r"\[\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*\]")
+_SIDES = r"\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*"
+# `[x0, y0, x1, y1]`, or two corners as Qwen's models write them: `(x0,y0),(x1,y1)`.
+_BOX = re.compile(rf"[\[(]{_SIDES}(?:,|\)\s*,\s*\(){_SIDES}[\])]")
 _BEFORE_BOX = re.compile(r"\s*(?:image\s*)?(\d{1,2})\s*:[^\[]*")  # at the beginning of a line
 _HIT = 0.5  # the overlap from which a box counts as found (PASCAL VOC)
 _MOST_BOXES = 1000

@@ -184,6 +184,8 @@ def test_boxes_are_matched_best_first() -> None:
     values = one(Boxes(), pair).values
     assert values == {"iou": 0.75, "hit": 1, "missed": 0, "extra": 1}
     assert one(Boxes(), boxes("no box", (0, 0, 1, 1))).status == "unparseable"
+    corners = boxes("<|box_start|>(0,0),(10, 10)<|box_end|>", (0, 0, 10, 10))
+    assert one(Boxes(), corners).values["hit"] == 1
     assert one(Boxes(), boxes("2: [0,0,10,10]", (0, 0, 10, 10))).values["hit"] == 0
 
 
