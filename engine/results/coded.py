@@ -47,7 +47,7 @@ class Words:
 class Coded:
     """Texts as codes: `words[codes[i]]` is the i-th."""
 
-    words: tuple[str, ...]
+    words: Sequence[str]
     codes: NDArray[np.integer]
 
     def where(self, word: str) -> NDArray[np.bool_]:
@@ -67,6 +67,45 @@ class Coded:
         words = pa.array([word or None for word in self.words], pa.string())
         codes = pa.array(self.codes.astype(np.int32))
         return pa.DictionaryArray.from_arrays(codes, words).cast(pa.string())
+
+
+class ManyWords(Sequence[str]):
+    """Words of which there may be one for each sample: each becomes a text when it is asked for."""
+
+    def __init__(self, words: pa.Array) -> None:
+        """`words` are texts, no two of them equal."""
+        self._words = words
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._words[at].as_py()
+
+    def __contains__(self, word: object) -> bool:
+        return self._place(word) >= 0
+
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+        """Where a word stands.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        if (at := self._place(value)) < 0:
+            raise ValueError(f"{value!r} is none of these words")
+        return at
+
+    def _place(self, word: object) -> int:
+        return int(pc.index(self._words, pa.scalar(word, pa.string())).as_py())
+
+
+def code_many(columns: Sequence[pa.ChunkedArray]) -> Coded:
+    """Columns of texts, one after another, as codes; null is the empty text."""
+    chunks = [chunk for column in columns for chunk in column.chunks]
+    texts = pc.fill_null(pa.chunked_array(chunks, pa.string()), "").combine_chunks()
+    encoded = texts.dictionary_encode()
+    codes: NDArray[np.integer] = encoded.indices.to_numpy()
+    return Coded(ManyWords(encoded.dictionary), codes)
 
 
 def stored_values(column: pa.ChunkedArray) -> Floats:

@@ -19,7 +19,7 @@ from medgen.engine.errors import CorruptError
 from medgen.engine.judging.protocols import OVERALL
 from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node
-from medgen.engine.results.coded import Coded, Words, stored_values
+from medgen.engine.results.coded import Coded, Words, code_many, stored_values
 from medgen.engine.results.gaps import (
     Reasons,
     is_current,
@@ -402,11 +402,9 @@ class _Gather:
         self.statuses = Words(STATUSES)
         self._of = f"{node.stage}/{node.key} ({node.label})", system
         self._words = {n: Words() for n in ("format", "task", "modality")}
-        self._words |= {"source": Words()}
         self._words["prediction_status"] = Words(PREDICTION_STATUSES)
-        self._codes: dict[str, NDArray[np.integer]] = {
-            n: np.zeros(self.due, np.int32 if n == "source" else np.int16) for n in self._words
-        }
+        self._codes = {n: np.zeros(self.due, np.int16) for n in self._words}
+        self._sources: list[pa.ChunkedArray] = []
         self._ids: list[pa.Array] | None = [] if ids else None
         self._rows = 0
         self.held: list[Effective] = []  # what made the shards that were read
@@ -425,6 +423,7 @@ class _Gather:
             raise self._wrong()
         for name, words in self._words.items():
             self._codes[name][place] = words.encode(table[name])
+        self._sources.append(table["source"])
         if self._ids is not None:
             self._ids += table["sample_id"].chunks
         return place
@@ -449,7 +448,7 @@ class _Gather:
             modality=self._encode("modality"),
             prediction=self._encode("prediction_status"),
             ids=None if self._ids is None else pa.chunked_array(self._ids, pa.string()),
-            source=self._encode("source"),
+            source=code_many(self._sources),
         )
 
     def _encode(self, name: str) -> Coded:

@@ -81,7 +81,7 @@ class BesideRun(StoredRun):
 
     def _grid(self) -> dict[Key, Values]:
         found, theirs = super()._grid(), self.other.grid
-        size = len(self.samples.ids)
+        size = len(self.samples)
         for entry in self.systems:
             name = self._theirs(entry.name)
             for key, values in theirs.items() if name is not None else ():
@@ -98,7 +98,7 @@ class BesideRun(StoredRun):
             name = self._theirs(entry.name)
             if name is not None:
                 table = tables[name]
-                here = pa.array(table["position"].to_numpy() < len(self.samples.ids))
+                here = pa.array(table["position"].to_numpy() < len(self.samples))
                 found[entry.name] = table.filter(here)
         return super()._predictions() | found
 
@@ -112,7 +112,7 @@ class BesideRun(StoredRun):
         name = self._theirs(system)
         if name is None:
             return super().rows(kind, system, positions)
-        end = min(positions[1], len(self.samples.ids))
+        end = min(positions[1], len(self.samples))
         return self.other.rows(kind, name, (positions[0], end))
 
     def rows_at(self, kind: str, system: str, position: int) -> list[Row]:

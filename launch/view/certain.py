@@ -161,7 +161,7 @@ def format_mask(data: StoredRun, format_: str) -> Mask:
     """Which samples are of a format."""
     words = data.samples.words["format"]
     if format_ not in words:
-        return np.zeros(len(data.samples.ids), dtype=bool)
+        return np.zeros(len(data.samples), dtype=bool)
     found: Mask = data.samples.codes["format"] == words.index(format_)
     return found
 

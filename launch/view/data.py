@@ -5,7 +5,6 @@ alone. Values become one float32 array a column, (systems, samples), NaN where t
 never see a path: systems and samples are numbers here, and pictures are asked for by both.
 """
 
-import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import BenchmarkPlace, RunPlace
 from medgen.engine.store.objects import Objects
 from medgen.launch.view.parts import Parts
+from medgen.launch.view.samples import SampleTable, read_samples
 
 Row = dict[str, Any]
 Key = tuple[str, str, str]  # stage, label and output of a value
@@ -47,8 +47,6 @@ LETTERS = {
     "replay": "r",
     "text-only": "t",
 }
-GROUP = "group: "  # before the name of a kind that the user's own groups make
-_MOST_GROUPS = 8
 _NEIGHBOURS = 20  # samples that are read together for their pages
 _KEPT = 12  # blocks of neighbours, of three tables each
 # What a sample's page shows of each table; reading all columns takes five times as long.
@@ -63,7 +61,6 @@ _SHOWN = {
         "prompt_digest", "protocol", "explanation", "raw",
     ),
 }  # fmt: skip
-_HEAD = ("position", "sample", "format", "task", "modality", "source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,30 +101,6 @@ class ValueEntry:
     def overall(self) -> bool:
         """Whether it is no dimension of a judge: those are left to the sample's page."""
         return self.key[0] != "judge" or self.key[2].startswith("overall")
-
-
-@dataclass(frozen=True, slots=True)
-class SampleTable:
-    """The samples of a run, by position; `codes` index `words`."""
-
-    ids: Sequence[str]
-    digests: Sequence[str]
-    codes: Mapping[str, Ints]  # format, task, modality, source
-    words: Mapping[str, tuple[str, ...]]
-
-    @property
-    def group_kinds(self) -> tuple[str, ...]:
-        """The kinds that the user's own groups make."""
-        return tuple(kind for kind in self.words if kind.startswith(GROUP))
-
-    def column(self, kind: str) -> list[str]:
-        """The words of every sample."""
-        return [self.words[kind][c] for c in self.codes[kind]]
-
-
-def sample_digest(sample: str) -> str:
-    """The name of a sample in links and file names: an id from outside is never one."""
-    return hashlib.sha256(sample.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 @dataclass(eq=False)
@@ -295,38 +268,13 @@ class StoredRun:
         Raises:
             StoreError: the benchmark has no table of samples.
         """
-        table = self.parts.table(self.sample_parts, [*_HEAD])
-        if not table.num_rows:
+        found = read_samples(self.parts, self.sample_parts, self._sample_count)
+        if found is None:
             raise StoreError(
                 f"{self.plan.benchmark} has no table of samples; `medgen report {self.run_id}` "
                 "writes it"
             )
-        table = table.sort_by("position").slice(0, self._sample_count)
-        ids = [str(i) for i in table["sample"].to_pylist()]
-        codes, words = {}, {}
-        for kind in ("format", "task", "modality", "source"):
-            coded = table[kind].combine_chunks().fill_null("").dictionary_encode()
-            codes[kind] = coded.indices.to_numpy().astype(np.int64)
-            words[kind] = tuple(str(w) for w in coded.dictionary.to_pylist())
-        for kind, named in self._groups(len(ids)).items():
-            words[kind] = tuple(sorted(set(named)))
-            at = {word: code for code, word in enumerate(words[kind])}
-            codes[kind] = np.array([at[word] for word in named], np.int64)
-        return SampleTable(ids, [sample_digest(i) for i in ids], codes, words)
-
-    def _groups(self, size: int) -> dict[str, list[str]]:
-        """The user's own groups (hospital, scanner …): a kind each, a word for every sample."""
-        if not self.parts.has_column(self.sample_parts, "groups"):
-            return {}
-        found: dict[str, list[str]] = {}
-        table = self.parts.table(self.sample_parts, ["position", "groups"])
-        own = pc.list_value_length(table["groups"].combine_chunks()).to_numpy(False) > 0
-        own &= table["position"].to_numpy() < size
-        for row in table.filter(pa.array(own)).to_pylist():
-            for group in row["groups"]:
-                words = found.setdefault(f"{GROUP}{group['name']}", [""] * size)
-                words[row["position"]] = str(group["value"])
-        return dict(list(found.items())[:_MOST_GROUPS])
+        return found
 
     @cached_property
     def sample_parts(self) -> list[str]:
@@ -340,7 +288,7 @@ class StoredRun:
         return self._grid()
 
     def _grid(self) -> dict[Key, Values]:
-        shape = (len(self.systems), len(self.samples.ids))
+        shape = (len(self.systems), len(self.samples))
         found: dict[Key, Values] = {}
         for entry in self.systems:
             for key, positions, values in self._system_values(entry.name):

@@ -293,7 +293,7 @@ def _others(data: StoredRun, own: Sequence[Failure]) -> str:
         return ""
     word = data.samples.words["format"].index(next(iter(formats)))
     grid = data.grid[value.key][rest][:, data.samples.codes["format"] == word]
-    there = np.zeros(len(data.samples.ids), dtype=bool)
+    there = np.zeros(len(data.samples), dtype=bool)
     there[[f.position for f in own]] = True
     inside = there[data.samples.codes["format"] == word]
     here, away = grid[:, inside], grid[:, ~inside]

@@ -113,7 +113,7 @@ def so_far(data: StoredRun) -> str:
     if data.status is not None and data.status.status == "success":
         return ""
     size = sum(data.plan.formats().values())
-    answered = np.zeros(len(data.samples.ids), np.int64)
+    answered = np.zeros(len(data.samples), np.int64)
     for entry in data.eligible:
         table = data.predictions[entry.name]
         if table.num_rows:

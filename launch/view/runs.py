@@ -14,7 +14,7 @@ from medgen.launch.report.escaping import visible
 from medgen.launch.view import numbers
 from medgen.launch.view.board import format_short
 from medgen.launch.view.certain import Certainty
-from medgen.launch.view.data import sample_digest
+from medgen.launch.view.samples import sample_digest
 
 _MOST_RUNS = 1000
 _MOST_NIGHTS = 120

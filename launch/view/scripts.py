@@ -30,14 +30,14 @@ Json = dict[str, Any]
 def gallery_columns(data: StoredRun, colors: Mapping[str, int]) -> Json:
     """Ids, facets and statuses of every sample, and which values there are."""
     samples = data.samples
-    status = np.full((len(data.systems), len(samples.ids)), _status_code("missing"), np.uint8)
+    status = np.full((len(data.systems), len(samples)), _status_code("missing"), np.uint8)
     for entry in data.systems:
         table = data.predictions[entry.name]
         if table.num_rows:
             codes = [_status_code(s) for s in table["status"].to_pylist()]
             status[entry.place, table["position"].to_numpy()] = codes
             status[entry.place][~_owing(data, entry.name)] = 255
-    slots = np.array(data.picture_slots or [(0, 0)] * len(samples.ids), np.uint8)
+    slots = np.array(data.picture_slots or [(0, 0)] * len(samples), np.uint8)
     return {
         "run": data.run_id,
         "ids": list(samples.ids),
@@ -96,7 +96,7 @@ def value_column(data: StoredRun, place: int) -> Json:
     """One value of all systems and samples, in 65,534 steps between its ends."""
     grid = data.grid.get(data.values[place].key)
     if grid is None:
-        grid = np.full((len(data.systems), len(data.samples.ids)), np.nan, np.float32)
+        grid = np.full((len(data.systems), len(data.samples)), np.nan, np.float32)
     known = grid[np.isfinite(grid)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     width = (high - low) or 1.0
@@ -125,7 +125,7 @@ def text_block(data: StoredRun, number: int) -> list[Json]:
 
 def search_words(data: StoredRun) -> list[str]:
     """What a search looks through: instruction and reference of every sample, in small letters."""
-    rows = data.sample_rows((0, len(data.samples.ids)))
+    rows = data.sample_rows((0, len(data.samples)))
     found = {r["position"]: f"{r['instruction'] or ''} {r['reference_text'] or ''}" for r in rows}
     return [found[p][: 2 * _TEASER].lower() for p in sorted(found)]
 
@@ -135,7 +135,7 @@ def said_words(data: StoredRun, place: int) -> list[str]:
 
     All of them together have at most 1.5 million letters: 233 an answer at 6,422 samples.
     """
-    size = len(data.samples.ids)
+    size = len(data.samples)
     found, most = [""] * size, min(2 * _TEASER, _SEARCHED // max(size, 1))
     for row in data.rows("predictions", data.systems[place].name, (0, size)):
         found[row["position"]] = (row["text"] or "")[:most].lower()
@@ -270,4 +270,4 @@ def _means(data: StoredRun, maps: Maps, position: int) -> Json:
 
 def blocks(data: StoredRun) -> Sequence[int]:
     """The numbers of all text blocks."""
-    return range(-(-len(data.samples.ids) // BLOCK))
+    return range(-(-len(data.samples) // BLOCK))

@@ -15,7 +15,8 @@ from medgen.engine.errors import MedgenError
 from medgen.engine.run.folder import run_ids
 from medgen.engine.store.objects import Objects
 from medgen.launch.view.beside import BesideRun
-from medgen.launch.view.data import StoredRun, sample_digest
+from medgen.launch.view.data import StoredRun
+from medgen.launch.view.samples import sample_digest
 from medgen.launch.view.site import POLICY, TYPES, Site, warm_up, warm_up_more
 
 COOKIE = "medgen-view"

@@ -45,8 +45,9 @@ from medgen.launch.view import (
 from medgen.launch.view.beside import BesideRun
 from medgen.launch.view.board import Board, boards, colors, format_short, format_title
 from medgen.launch.view.certain import Certainty, certainty_of, headline
-from medgen.launch.view.data import StoredRun, sample_digest
+from medgen.launch.view.data import StoredRun
 from medgen.launch.view.maps import Maps
+from medgen.launch.view.samples import sample_digest
 
 PAGES = (
     ("index", "Overview"),
@@ -256,7 +257,7 @@ class Site:
             "texts": (lambda n: scripts.text_block(data, n), scripts.blocks(data)),
             "sample": (
                 lambda n: scripts.sample_block(data, self.maps, n),
-                range(len(data.samples.ids)),
+                range(len(data.samples)),
             ),
         }
         if name == "markdown":

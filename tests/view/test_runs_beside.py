@@ -12,8 +12,9 @@ from benchmarks.made_run import NAMES
 from medgen.engine.results.certainty import pair_words
 from medgen.launch.view.beside import BesideRun
 from medgen.launch.view.certain import field_of, format_mask, headline
-from medgen.launch.view.data import StoredRun, sample_digest
+from medgen.launch.view.data import StoredRun
 from medgen.launch.view.runs import RunLine, by_month, run_lines
+from medgen.launch.view.samples import sample_digest
 from medgen.launch.view.serving import COOKIE, Viewer
 from medgen.launch.view.site import Site
 
