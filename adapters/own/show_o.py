@@ -23,7 +23,8 @@ class ShowO(shared.Unified):
     """Words about one picture, and pictures from words; run in the authors' repository.
 
     Pictures are drawn together: prompts have one length there. Words are written one question at a
-    time, for `mmu_generate` keeps the first row of every step alone.
+    time: `mmu_generate` keeps the first row of every step alone, and no keys, so that a batch would
+    be no faster.
     """
 
     together = True
