@@ -47,7 +47,9 @@ class Bagel(shared.Unified):
     def __init__(self, model: str, revision: str = "", device: str = "cuda:0") -> None:
         """Load the folder `model` onto one card."""
         shared.refuse_revision(revision)
-        accelerate, torch = import_module("accelerate"), import_module("torch")
+        import torch
+
+        accelerate = import_module("accelerate")
         autoencoder = import_module("modeling.autoencoder")
         pixels, vae = autoencoder.load_ae(local_path=os.path.join(model, "ae.safetensors"))
         with accelerate.init_empty_weights():

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from medgen.adapters.own import shared
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from medgen.adapters.own.own_server import Question
 
 
@@ -27,7 +29,9 @@ class GmaiVl(shared.Together):
 
     def __init__(self, model: str, revision: str = "") -> None:
         """Load tokenizer, eye and weights with the code of their repository."""
-        torch, transformers = import_module("torch"), import_module("transformers")
+        import torch
+
+        transformers = import_module("transformers")
         known = {"revision": revision or None, "trust_remote_code": True}
         config = transformers.AutoConfig.from_pretrained(model, **known)
         for part in (config, getattr(config, "text_config", config)):
@@ -39,7 +43,7 @@ class GmaiVl(shared.Together):
         )
         self._model = loaded.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
-    def prompt(self, question: Question) -> tuple[Any, Any]:
+    def prompt(self, question: Question) -> tuple[Tensor, Tensor]:
         """Tokens, and the picture as 1 x colours x height x width."""
         shown = shared.only_picture(question)
         turn = {"role": "user", "content": f"<image>\n{shared.words(question)}"}
@@ -49,13 +53,15 @@ class GmaiVl(shared.Together):
         (ids,) = self._tokenizer(asked, return_tensors="pt")["input_ids"]
         return ids, self._sight(images=shown, return_tensors="pt")["pixel_values"]
 
-    def kind(self, prompt: tuple[Any, Any]) -> int:
+    def kind(self, prompt: tuple[Tensor, Tensor]) -> int:
         """Its length: no prompt is filled up."""
         return len(prompt[0])
 
-    def texts(self, prompts: Sequence[tuple[Any, Any]], drawn: dict[str, Any]) -> list[str]:
+    def texts(self, prompts: Sequence[tuple[Tensor, Tensor]], drawn: dict[str, Any]) -> list[str]:
         """The replies, without their prompts."""
-        torch, device = import_module("torch"), self._model.device
+        import torch
+
+        device = self._model.device
         ids = torch.stack([ids for ids, _ in prompts]).to(device)
         pixels, ends = torch.cat([one for _, one in prompts]), self._tokenizer.eos_token_id
         with torch.inference_mode():

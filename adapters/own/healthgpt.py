@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 from medgen.adapters.own import shared
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from medgen.adapters.own.own_server import Question
+
+    # Tokens, and the picture with its size where there is one.
+    Prompt = tuple[Tensor, tuple[Tensor, tuple[int, int]] | None]
 
 
 class HealthGPT(shared.Together):
@@ -46,7 +51,7 @@ class HealthGPT(shared.Together):
         self._ids = import_module("llava.mm_utils").tokenizer_image_token
         self._square = import_module("llava.demo.utils").expand2square
 
-    def prompt(self, question: Question) -> tuple[Any, tuple[Any, Any] | None]:
+    def prompt(self, question: Question) -> Prompt:
         """Tokens, and the picture made square with its size.
 
         Raises:
@@ -63,19 +68,20 @@ class HealthGPT(shared.Together):
         ids = self._ids(talk.get_prompt(), self._tokenizer, mark, return_tensors="pt")
         return ids, self._square_of(shown[0]) if shown else None
 
-    def _square_of(self, shown: Any) -> tuple[Any, Any]:
+    def _square_of(self, shown: Any) -> tuple[Tensor, tuple[int, int]]:
         """The picture made square, as 1 x colours x height x width, and its size."""
         eye = self._model.get_vision_tower().image_processor
         square = self._square(shown, tuple(int(share * 255) for share in eye.image_mean))
         return eye.preprocess(square, return_tensors="pt")["pixel_values"], square.size
 
-    def kind(self, prompt: tuple[Any, Any]) -> tuple[int, bool]:
+    def kind(self, prompt: Prompt) -> tuple[int, bool]:
         """Its length, and whether there is a picture."""
         return len(prompt[0]), prompt[1] is None
 
-    def texts(self, prompts: Sequence[tuple[Any, Any]], drawn: dict[str, Any]) -> list[str]:
+    def texts(self, prompts: Sequence[Prompt], drawn: dict[str, Any]) -> list[str]:
         """The replies, without their prompts."""
-        torch = import_module("torch")
+        import torch
+
         ids = torch.stack([ids for ids, _ in prompts]).to(self._device)
         shown = [picture for _, picture in prompts if picture is not None]
         pixels = torch.cat([one for one, _ in shown]) if shown else None

@@ -34,7 +34,8 @@ class HuluMed(shared.OneByOne):
 
     def one(self, question: Question) -> str:
         """A text for one."""
-        torch = import_module("torch")
+        import torch
+
         shown = [{"type": "image"} for _ in question["images"]]
         if len(shown) > 1:
             raise ValueError(f"{len(shown)} pictures; it takes one")

@@ -25,15 +25,17 @@ class Janus(shared.Unified):
 
     def __init__(self, model: str, revision: str = "", dtype: str = "bfloat16") -> None:
         """Load safetensors; no code of the repository is run."""
-        self._torch, transformers = import_module("torch"), import_module("transformers")
+        import torch
+
+        transformers = import_module("transformers")
         place = {"revision": revision} if revision else {}
         self._ask = transformers.AutoProcessor.from_pretrained(model, **place)
         shared.fill_left(self._ask.tokenizer)
         loaded = transformers.JanusForConditionalGeneration.from_pretrained(
             model, use_safetensors=True, **place
         )
-        self._dtype = getattr(self._torch, dtype)
-        self._device = "cuda" if self._torch.cuda.is_available() else "cpu"
+        self._dtype = getattr(torch, dtype)
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = loaded.to(self._device, dtype=self._dtype).eval()
 
     def words_for(self, questions: Sequence[Question]) -> list[str | Exception]:
@@ -42,10 +44,12 @@ class Janus(shared.Unified):
 
     def pictures_for(self, questions: Sequence[Question]) -> list[bytes]:
         """Pictures from words alone, sampled as the model was trained to."""
+        import torch
+
         given = self._inputs([(shared.order(question), []) for question in questions], "image")
-        with self._torch.inference_mode(), shared.seeds(questions):
+        with torch.inference_mode(), shared.seeds(questions):
             tokens = self._model.generate(**given, generation_mode="image", do_sample=True)
-        with self._torch.inference_mode():
+        with torch.inference_mode():
             return [self._picture(self._model.decode_image_tokens(row[None])) for row in tokens]
 
     def _picture(self, pixels: Any) -> bytes:
@@ -59,8 +63,10 @@ class Janus(shared.Unified):
         return shared.words(question), shared.pictures(question)
 
     def _words(self, prompts: Sequence[tuple[str, list[Any]]], drawn: dict[str, Any]) -> list[str]:
+        import torch
+
         given = self._inputs(prompts, "text")
-        with self._torch.inference_mode():
+        with torch.inference_mode():
             out = self._model.generate(**given, generation_mode="text", **drawn)
         new = out[:, given["input_ids"].shape[1] :]
         said = self._ask.tokenizer.batch_decode(new, skip_special_tokens=True)

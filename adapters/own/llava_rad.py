@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from medgen.adapters.own import shared
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from medgen.adapters.own.own_server import Question
 
 
@@ -31,7 +33,7 @@ class LlavaRad(shared.Together):
         self._mark = import_module("llava.constants").IMAGE_TOKEN_INDEX
         self._ids = import_module("llava.mm_utils").tokenizer_image_token
 
-    def prompt(self, question: Question) -> tuple[Any, Any]:
+    def prompt(self, question: Question) -> tuple[Tensor, Tensor]:
         """Tokens, and the picture as 1 x colours x height x width."""
         shown = shared.only_picture(question)
         pixels = self._sight.preprocess(shown, return_tensors="pt")["pixel_values"]
@@ -41,13 +43,14 @@ class LlavaRad(shared.Together):
         asked = talk.get_prompt()
         return self._ids(asked, self._tokenizer, self._mark, return_tensors="pt"), pixels
 
-    def kind(self, prompt: tuple[Any, Any]) -> int:
+    def kind(self, prompt: tuple[Tensor, Tensor]) -> int:
         """Its length: no prompt is filled up."""
         return len(prompt[0])
 
-    def texts(self, prompts: Sequence[tuple[Any, Any]], drawn: dict[str, Any]) -> list[str]:
+    def texts(self, prompts: Sequence[tuple[Tensor, Tensor]], drawn: dict[str, Any]) -> list[str]:
         """What is new of the replies: some versions of its base give the prompt back before it."""
-        torch = import_module("torch")
+        import torch
+
         ids = torch.stack([ids for ids, _ in prompts]).to(self._model.device)
         pixels = torch.cat([pixels for _, pixels in prompts])
         with torch.inference_mode():

@@ -32,7 +32,9 @@ class LlmCxr(shared.Unified):
     def __init__(self, model: str, revision: str = "", vqgan: str = "./models/vqgan") -> None:
         """Load the language model of a folder, and the picture tokens of another, `vqgan`."""
         shared.refuse_revision(revision)
-        torch, self._code = import_module("torch"), import_module("training.generate")
+        import torch
+
+        self._code = import_module("training.generate")
         made = import_module("omegaconf").OmegaConf.load(Path(vqgan, "config.yaml"))
         pixels = import_module("taming.models.vqgan").VQModel(**made.model.params)
         with shared.plain_weights():
@@ -65,7 +67,8 @@ class LlmCxr(shared.Unified):
         Raises:
             ValueError: too few of its parts came.
         """
-        torch = import_module("torch")
+        import torch
+
         _, parts = self._response(_DRAW, shared.order(question), max_new_tokens=_TOKENS)
         indices = torch.tensor(parts or []).reshape(-1)
         if len(indices) != _PARTS:
@@ -88,7 +91,9 @@ class LlmCxr(shared.Unified):
 
     def _tokens_of(self, picture: Any) -> list[int]:
         """The middle of the picture as tokens, behind those of words."""
-        torch, numpy = import_module("torch"), import_module("numpy")
+        import numpy
+        import torch
+
         share = _SIDE / min(picture.size)
         wide, high = (round(side * share) for side in picture.size)
         left, top = round((wide - _SIDE) / 2), round((high - _SIDE) / 2)

@@ -8,12 +8,13 @@ theory, and that it was not trained on any.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.own import shared
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from medgen.adapters.own.own_server import Question
 
 
@@ -33,25 +34,28 @@ class M3DLaMed(shared.Together):
             model, revision, model_max_length=512, padding_side="right", use_fast=False
         )
 
-    def prompt(self, question: Question) -> tuple[Any, Any]:
+    def prompt(self, question: Question) -> tuple[Tensor, Tensor]:
         """Tokens, and the volume."""
         text = "<im_patch>" * _PATCHES + shared.words(question)
         (ids,) = self._tokenizer(text, return_tensors="pt")["input_ids"]
         return ids, self._volume(question)
 
-    def kind(self, prompt: tuple[Any, Any]) -> int:
+    def kind(self, prompt: tuple[Tensor, Tensor]) -> int:
         """Its length: no prompt is filled up."""
         return len(prompt[0])
 
-    def texts(self, prompts: Sequence[tuple[Any, Any]], drawn: dict[str, Any]) -> list[str]:
+    def texts(self, prompts: Sequence[tuple[Tensor, Tensor]], drawn: dict[str, Any]) -> list[str]:
         """The replies, without their prompts."""
-        torch = import_module("torch")
+        import torch
+
         ids = torch.stack([ids for ids, _ in prompts]).to(self._model.device)
         out = self._model.generate(torch.cat([volume for _, volume in prompts]), ids, **drawn)
         return list(map(str, self._tokenizer.batch_decode(out, skip_special_tokens=True)))
 
     def _volume(self, question: Question) -> Any:
-        torch, numpy = import_module("torch"), import_module("numpy")
+        import numpy
+        import torch
+
         grey = [
             picture.convert("L").resize(_VOLUME[:0:-1]) for picture in shared.pictures(question)
         ]

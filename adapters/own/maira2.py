@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.own import shared
@@ -50,7 +49,9 @@ class Maira2(shared.Together):
 
     def _replies(self, prompts: Sequence[Any], drawn: dict[str, Any]) -> list[Any]:
         """Reports, or for each phrases with boxes of fractions of what the model saw."""
-        torch, device = import_module("torch"), self._model.device
+        import torch
+
+        device = self._model.device
         ends = self._ask.tokenizer.pad_token_id or 0
         ids, mask = shared.stack_left([prompt["input_ids"][0] for prompt in prompts], ends)
         pixels = torch.cat([prompt["pixel_values"] for prompt in prompts])

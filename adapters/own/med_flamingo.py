@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from medgen.adapters.own import shared
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from medgen.adapters.own.own_server import Question
 
 
@@ -30,7 +32,8 @@ class MedFlamingo(shared.Together):
     def __init__(self, model: str, revision: str = "", base: str = "./models/llama-7b-hf") -> None:
         """Load `model.pt` of the folder `model` without running what a pickle may hold."""
         shared.refuse_revision(revision)
-        torch = import_module("torch")
+        import torch
+
         loaded, self._sight, self._tokenizer = import_module(
             "open_flamingo"
         ).create_model_and_transforms(
@@ -46,7 +49,7 @@ class MedFlamingo(shared.Together):
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = loaded.to(self._device).eval()
 
-    def prompt(self, question: Question) -> tuple[str, Any]:
+    def prompt(self, question: Question) -> tuple[str, Tensor]:
         """Words, and the pictures: pictures x colours x height x width.
 
         Raises:
@@ -58,9 +61,10 @@ class MedFlamingo(shared.Together):
         words = f"{_START} {'<image>' * len(shown)}Question: {shared.order(question)} Answer:"
         return words, import_module("torch").stack([self._sight(picture) for picture in shown])
 
-    def texts(self, prompts: Sequence[tuple[str, Any]], drawn: dict[str, Any]) -> list[str]:
+    def texts(self, prompts: Sequence[tuple[str, Tensor]], drawn: dict[str, Any]) -> list[str]:
         """What stands before the end of the first piece of each."""
-        torch = import_module("torch")
+        import torch
+
         asked = self._tokenizer([words for words, _ in prompts], padding=True, return_tensors="pt")
         # Each a sample of as many pictures of one frame; words see none that stands behind them.
         pixels = torch.nn.utils.rnn.pad_sequence([shown for _, shown in prompts], batch_first=True)

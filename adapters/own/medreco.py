@@ -20,7 +20,8 @@ class MedReCo(shared.Together):
 
     def __init__(self, model: str, revision: str = "", processor: str = "configs") -> None:
         """Load the authors' classes."""
-        torch = import_module("torch")
+        import torch
+
         classes = import_module("src.model.modeling_qwen2_5_vl_ctvit")
         loaded = classes.Qwen2_5_VLForConditionalGeneration.from_pretrained(
             model, revision=revision or None, torch_dtype=torch.bfloat16, device_map={"": 0}

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from medgen.adapters.own import shared
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from medgen.adapters.own.own_server import Question
 
 
@@ -24,7 +26,9 @@ class MedRegA(shared.Together):
 
     def __init__(self, model: str, revision: str = "") -> None:
         """Load bfloat16 weights into the authors' class; the hub's code is its tokenizer's."""
-        torch, place = import_module("torch"), {"revision": revision or None}
+        import torch
+
+        place = {"revision": revision or None}
         self._tokenizer = import_module("transformers").AutoTokenizer.from_pretrained(
             model, trust_remote_code=True, use_fast=False, **place
         )
@@ -42,7 +46,7 @@ class MedRegA(shared.Together):
             input_size=config.force_image_size or config.vision_config.image_size,
         )
 
-    def prompt(self, question: Question) -> tuple[str, Any]:
+    def prompt(self, question: Question) -> tuple[str, Tensor]:
         """The talk with the picture's tokens at its mark, and the picture."""
         shown = shared.only_picture(question)
         marks = f"<img>{_TOKEN * self._model.num_image_token}</img>"
@@ -52,9 +56,11 @@ class MedRegA(shared.Together):
         talk.append_message(talk.roles[1], None)
         return talk.get_prompt(), self._sight(shown)
 
-    def texts(self, prompts: Sequence[tuple[str, Any]], drawn: dict[str, Any]) -> list[str]:
+    def texts(self, prompts: Sequence[tuple[str, Tensor]], drawn: dict[str, Any]) -> list[str]:
         """What stands before the end of each reply."""
-        torch, ids_of = import_module("torch"), self._tokenizer.convert_tokens_to_ids
+        import torch
+
+        ids_of = self._tokenizer.convert_tokens_to_ids
         asked = self._tokenizer([words for words, _ in prompts], padding=True, return_tensors="pt")
         pixels = torch.stack([shown for _, shown in prompts])
         self._model.img_context_token_id = ids_of(_TOKEN)

@@ -43,7 +43,9 @@ class RadFM(shared.Together):
             ValueError: a revision: its weights are files of a folder.
         """
         shared.refuse_revision(revision)
-        torch, self._device = import_module("torch"), device
+        import torch
+
+        self._device = device
         kind = import_module("Model.RadFM.multimodality_model").MultiLLaMAForCausalLM
         self._tokenizer = self._with_marks(language)
         loaded = kind(lang_model_path=language)
@@ -64,13 +66,15 @@ class RadFM(shared.Together):
         Raises:
             ValueError: no picture, or too many.
         """
+        import torch
+
         count = len(question["images"])
         if not 1 <= count <= _MOST_PICTURES:
             raise ValueError(f"{count} pictures; it takes 1 to {_MOST_PICTURES}")
         text = "".join(map(_marks, range(count))) + shared.words(question)
         ids = self._tokenizer(text, max_length=_LONGEST, truncation=True, return_tensors="pt")
         self._model.embedding_layer.flag = "Text"
-        with import_module("torch").no_grad():
+        with torch.no_grad():
             (row,), _ = self._model.embedding_layer(
                 ids["input_ids"].to(self._device), self._vision(question)
             )
@@ -78,8 +82,10 @@ class RadFM(shared.Together):
 
     def texts(self, prompts: Sequence[Any], drawn: dict[str, Any]) -> list[str]:
         """As their `generate` has it, whatever `drawn` says: greedily, 200 tokens at most."""
+        import torch
+
         embedded, mask = shared.stack_left(prompts)
-        with import_module("torch").no_grad():
+        with torch.no_grad():
             out = self._model.lang_model.generate(
                 inputs_embeds=embedded,
                 attention_mask=mask,
@@ -91,7 +97,9 @@ class RadFM(shared.Together):
 
     def _vision(self, question: Question) -> Any:
         """1 x pictures x colours x height x width x depth."""
-        torch, numpy = import_module("torch"), import_module("numpy")
+        import numpy
+        import torch
+
         sized = [one.resize((_SIDE, _SIDE)) for one in shared.pictures(question)]
         pixels = torch.from_numpy(numpy.stack([numpy.asarray(one) for one in sized])).float() / 255
         deep = pixels.permute(0, 3, 1, 2)[..., None].expand(-1, -1, -1, -1, _DEPTH)

@@ -1,6 +1,6 @@
 """What classes around authors' code have in common. For any interpreter from Python 3.9 on.
 
-Packages of other environments are imported by name, when a model is loaded.
+Packages of other environments are imported when a model is loaded.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from medgen.adapters.own.own_server import Question
 
 _Asked = TypeVar("_Asked")
@@ -144,7 +146,9 @@ def load_hub_model(
 
     The code of their repository is run. `further` goes to the tokenizer.
     """
-    torch, transformers = import_module("torch"), import_module("transformers")
+    import torch
+
+    transformers = import_module("transformers")
     known = {"revision": revision or None, "trust_remote_code": True}
     loaded = transformers.AutoModelForCausalLM.from_pretrained(
         model, device_map="auto", torch_dtype=torch.bfloat16, **known
@@ -233,14 +237,16 @@ def fill_left(tokenizer: Any) -> None:
         tokenizer.pad_token = tokenizer.eos_token
 
 
-def stack_left(rows: Sequence[Any], fill: float = 0) -> tuple[Any, Any]:
+def stack_left(rows: Sequence[Tensor], fill: float = 0) -> tuple[Tensor, Tensor]:
     """Tensors of different lengths as one, filled at the left, and the mask of what is none.
 
     rows x longest (x what a place holds), and rows x longest.
     """
+    import torch
+
     longest = max(len(row) for row in rows)
     whole = rows[0].new_full((len(rows), longest, *rows[0].shape[1:]), fill)
-    mask = whole.new_zeros((len(rows), longest), dtype=import_module("torch").long)
+    mask = whole.new_zeros((len(rows), longest), dtype=torch.long)
     for at, row in enumerate(rows):
         whole[at, longest - len(row) :] = row
         mask[at, longest - len(row) :] = 1
@@ -249,7 +255,9 @@ def stack_left(rows: Sequence[Any], fill: float = 0) -> tuple[Any, Any]:
 
 def seed(question: Question) -> None:
     """Let every draw of torch's follow the question's own seed."""
-    import_module("torch").manual_seed(int(question["seed"]))
+    import torch
+
+    torch.manual_seed(int(question["seed"]))
 
 
 @contextlib.contextmanager
@@ -263,7 +271,8 @@ def seeds(questions: Sequence[Question]) -> Iterator[None]:
     if len(questions) == 1:
         yield
         return
-    torch: Any = import_module("torch")
+    import torch
+
     drawn = (torch.multinomial, torch.Tensor.multinomial, torch.Tensor.uniform_)
     made: dict[Any, list[Any]] = {}
 
@@ -274,7 +283,7 @@ def seeds(questions: Sequence[Question]) -> Iterator[None]:
             ]
         return made[device]
 
-    class Rows(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
+    class Rows(torch.overrides.TorchFunctionMode):
         def __torch_function__(
             self, function: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:

@@ -78,7 +78,9 @@ class ShowO(shared.Unified):
 
     def _prompt(self, question: Question) -> Any:
         """The picture between its marks, then the words: 1 x tokens."""
-        torch, marks = import_module("torch"), self._ask.sptids_dict
+        import torch
+
+        marks = self._ask.sptids_dict
         words = f"USER: \n{shared.words(question)} ASSISTANT:"
         asked = torch.tensor([self._ask.text_tokenizer(words)["input_ids"]])
         start = [marks[name].reshape(1, 1) for name in ("<|mmu|>", "<|soi|>")]
@@ -88,7 +90,9 @@ class ShowO(shared.Unified):
 
     def pictures_for(self, questions: Sequence[Question]) -> list[bytes]:
         """Pictures from words alone."""
-        torch, marks = import_module("torch"), self._ask.sptids_dict
+        import torch
+
+        marks = self._ask.sptids_dict
         count, empty = len(questions), self._model.config.mask_token_id
         blank = torch.full((count, self._tokens), empty, dtype=torch.long, device=self._device)
         orders = [shared.order(question) for question in questions]
@@ -122,7 +126,8 @@ class ShowO(shared.Unified):
 
     def _tokens_of(self, question: Question) -> Any:
         """The picture as tokens, behind those of words: 1 x tokens."""
-        torch = import_module("torch")
+        import torch
+
         (picture,) = shared.pictures(question)
         side = self._config.dataset.params.resolution
         sized = import_module("training.utils").image_transform(picture, resolution=side)
