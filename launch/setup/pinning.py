@@ -71,10 +71,7 @@ def pins(names: Sequence[str], endpoint: str = "") -> Iterator[Pin]:
         ConfError: a name that there is not.
     """
     asked: dict[str, Pin] = {}
-    for group, name in _members(names):
-        body = member(group, name)
-        recipes = registry.inner_recipes({group: body, **body})
-        loaded = [one for _, target, kwargs in recipes for one in loaded_models(target, kwargs)]
+    for group, name, loaded in loads(names):
         model = next((one for one in loaded if is_unpinned(*one)), ("", ""))[0]
         if model:
             if model not in asked:
@@ -83,6 +80,19 @@ def pins(names: Sequence[str], endpoint: str = "") -> Iterator[Pin]:
             yield Pin(group, name, model, known.commit, known.trouble)
         elif names:
             yield _as_it_is(group, name, loaded)
+
+
+def loads(names: Sequence[str]) -> Iterator[tuple[str, str, list[tuple[str, str | None]]]]:
+    """Group, name and weights of presets, in both groups; no names mean all.
+
+    Raises:
+        ConfError: a name that neither group has.
+    """
+    for group, name in _members(names):
+        body = member(group, name)
+        recipes = registry.inner_recipes({group: body, **body})
+        found = [one for _, target, kwargs in recipes for one in loaded_models(target, kwargs)]
+        yield group, name, found
 
 
 def _as_it_is(group: str, name: str, loaded: Sequence[tuple[str, str | None]]) -> Pin:

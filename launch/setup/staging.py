@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medgen.adapters.provenance import is_hub_name
 from medgen.conf.reading import ConfError
 from medgen.engine.errors import MedgenError
 from medgen.engine.store import mirror
 from medgen.engine.store.objects import Objects
-from medgen.launch.setup.pinning import presets
+from medgen.launch.setup.pinning import loads
 
 # The same weights for other frameworks, which nothing here reads.
 _UNREAD = ("*.msgpack", "*.h5", "*.onnx", "*.onnx_data", "*.tflite", "*.ot", "*.gguf")
@@ -30,7 +31,7 @@ def models(names: Sequence[str]) -> list[tuple[str, str]]:
     """What to stage: models of presets by the presets' names, others as `owner/name@commit`.
 
     Raises:
-        ConfError: a preset that there is not, or a model without a commit.
+        ConfError: a preset that there is not or that loads nothing, or a model without a commit.
     """
     found = []
     for name in names:
@@ -38,8 +39,13 @@ def models(names: Sequence[str]) -> list[tuple[str, str]]:
             model, _, commit = name.partition("@")
             found.append((model, commit))
         else:
-            found += [(facts.id, facts.revision or "") for _, _, facts in presets([name])]
+            loaded = [one for _, _, some in loads([name]) for one in some]
+            if not loaded:
+                raise ConfError(f"{name} loads no weights: there is nothing to stage")
+            found += [(model, commit or "") for model, commit in loaded]
     for model, commit in found:
+        if not is_hub_name(model):
+            raise ConfError(f"{model} is a folder: it has no commit, and every machine needs it")
         if not mirror.is_pinned(model, commit):
             raise ConfError(
                 f"{model} is at no commit; say {model}@COMMIT, or `medgen models pin` its preset"

@@ -12,6 +12,7 @@ from fakes import plan
 
 from medgen.actors.local_pool import LocalPool
 from medgen.adapters.provenance import weights
+from medgen.conf.reading import ConfError
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, System
@@ -23,6 +24,7 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import WeightsPlace
 from medgen.engine.store.mirror import Staged
 from medgen.engine.store.objects import Objects
+from medgen.launch.setup import staging
 
 MODEL, COMMIT = "owner/name", "0123456789" * 4
 FILES = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 64, "deep/er.txt": b"x"}
@@ -142,3 +144,16 @@ def test_a_model_is_staged_once_and_only_at_a_commit(tmp_path: Path, whole: Stag
     done = medgen("models", "stage", f"{MODEL}@main", *given)
     assert done.returncode != 0
     assert f"{MODEL} is at no commit" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("qwen-image-edit-omni", "Qwen/Qwen-Image-Edit is at no commit"),
+        ("radfm", "./models/RadFM is a folder"),
+        ("gpt-4o", "gpt-4o loads no weights"),
+    ],
+)
+def test_a_preset_that_cannot_be_staged_says_why(name: str, words: str) -> None:
+    with pytest.raises(ConfError, match=words):
+        staging.models([name])
