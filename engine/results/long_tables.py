@@ -280,19 +280,19 @@ def prediction_tables(reader: RunReader, system: str, described: Described) -> I
     """
     whose = _whose(reader, system)
     whose["random_weights"] = random_labels(reader, system)["predictions"]
-    for shards, table in _stored(reader, system):
+    for shards, table in _rows_of_shards(reader, system):
         if table is None:
             joined = reader.predictions(system, shards.start)
             made = pa.Table.from_pylist([_prediction(row) for row in joined], _ANSWERED)
             of = described.of(shards.start, pa.chunked_array([[r.sample_id for r in joined]]))
         else:
-            of, made = described.due(system, shards), _answered(table)
+            of, made = described.due(system, shards), _answer_columns(table)
             if not table["sample_id"].equals(of["sample"]):
                 raise CorruptError(f"answers of {system!r}: samples are not the benchmark's")
         yield _beside(of, whose | _columns(made), PREDICTIONS)
 
 
-def _stored(reader: RunReader, system: str) -> Iterator[tuple[range, pa.Table | None]]:
+def _rows_of_shards(reader: RunReader, system: str) -> Iterator[tuple[range, pa.Table | None]]:
     """Rows of one model as they are stored, of so many shards that they make a row group.
 
     None stands for a single shard whose rows are to be joined of several models', or filled.
@@ -313,7 +313,7 @@ def _stored(reader: RunReader, system: str) -> Iterator[tuple[range, pa.Table | 
             yield range(shard, shard + 1), None
 
 
-def _answered(table: pa.Table) -> pa.Table:
+def _answer_columns(table: pa.Table) -> pa.Table:
     told = _columns(table)
     told["reason"] = pc.if_else(pc.equal(told["reason"], ""), None, told["reason"])
     told["image"] = _first(told["images"].combine_chunks())

@@ -261,7 +261,7 @@ def test_rows_of_one_model_stand_as_they_are_stored(tmp_path, monkeypatch):
     quick = read(made, "predictions", "good")
     assert {len(row["more_images"]) for row in quick} == {0, 1, 2}
     assert {row["image"] is None for row in quick} == {True, False}
-    monkeypatch.setattr(long_tables, "_stored", lambda r, _: one_by_one(r.plan.shards))
+    monkeypatch.setattr(long_tables, "_rows_of_shards", lambda r, _: one_by_one(r.plan.shards))
     assert publisher.publish(made, "bad")
     slow = read(made, "predictions", "bad")
     assert [row | {"system": "bad"} for row in quick] == slow
