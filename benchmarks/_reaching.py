@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +80,7 @@ def reached() -> Reach:
     for part in sorted(PLACE.glob("coverage.*")):
         data = coverage.CoverageData(str(part))
         data.read()
-        for measured in data.measured_files():
+        for measured in filter(lambda name: name.endswith(".py"), data.measured_files()):
             lines = found.setdefault(measured.removeprefix(f"{TREE.resolve()}/"), {})
             for line, contexts in data.contexts_by_lineno(measured).items():
                 tests = {names.get(_short(c), "") for c in contexts} - failed
@@ -117,7 +117,7 @@ def _node_ids() -> dict[str, str]:
 
 def _costs() -> tuple[dict[str, float], set[str]]:
     """Seconds of each test, all its cases together, and those that fail without any change."""
-    names, seconds, failed = _node_ids(), Counter[str](), set[str]()
+    names, seconds, failed = _node_ids(), defaultdict[str, float](float), set[str]()
     for part in sorted(PLACE.glob("times.*.xml")):
         for case in ElementTree.parse(part).iter("testcase"):
             short = _short(f"{case.get('classname')}.{case.get('name', '').partition('[')[0]}")
