@@ -284,3 +284,9 @@ def test_the_passport_names_the_words() -> None:
     assert passport["prompt"] == "answer/1"
     assert passport["prompt_hash"] == prompt_hash("answer/1")
     assert passport["model"] == "scripted"
+
+
+def test_a_limit_may_be_as_small_as_one_letter() -> None:
+    assert read(AnswerStyle, {"letters": [1, 1]}, "style").letters == (1, 1)
+    with pytest.raises(ConfigError):
+        read(AnswerStyle, {"letters": [0, 1]}, "style")

@@ -267,3 +267,37 @@ def test_the_command_says_what_holds_it(tmp_path: Path) -> None:
     words = ["--config", str(tmp_path), "--json", "--context", "8192"]
     told = CliRunner().invoke(doctor_command, words, standalone_mode=False)
     assert json.loads(told.output)["fits"]["2 x 80 GB"]["request"] == pytest.approx(2.5)
+
+
+# (config, share of its numbers that one token goes through, as published)
+MIXTURES: dict[str, tuple[dict[str, Any], float]] = {
+    "mixtral 8x7b": (
+        {"architectures": ["MixtralForCausalLM"], "model_type": "mixtral", "hidden_size": 4096,
+         "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
+         "intermediate_size": 14336, "vocab_size": 32000, "num_local_experts": 8,
+         "num_experts_per_tok": 2},
+        12.9 / 46.7,
+    ),
+    "qwen3 30b a3b": (
+        {"architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", "hidden_size": 2048,
+         "num_hidden_layers": 48, "num_attention_heads": 32, "num_key_value_heads": 4,
+         "head_dim": 128, "intermediate_size": 6144, "moe_intermediate_size": 768,
+         "vocab_size": 151936, "num_experts": 128, "num_experts_per_tok": 8,
+         "decoder_sparse_step": 1},
+        3.3 / 30.5,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_of_a_mixture_a_token_goes_through_the_published_share(tmp_path: Path, name: str) -> None:
+    body, share = MIXTURES[name]
+    size = read(tmp_path, body).size
+    assert size.active_gib == pytest.approx(share * size.weights_gib, rel=0.03)
+
+
+def test_a_mixture_in_every_second_layer_leaves_half_of_it_idle(tmp_path: Path) -> None:
+    body, share = MIXTURES["mixtral 8x7b"]
+    size = read(tmp_path, body | {"decoder_sparse_step": 2}).size
+    idle = (1 - share) / 2
+    assert size.active_gib == pytest.approx((1 - idle) * size.weights_gib, rel=0.03)

@@ -94,11 +94,11 @@ def test_intervals_draw_whole_sources() -> None:
     assert reduced_interval(pairs[:1], kappa) == ()
 
 
-def run(tmp_path, samples, predict, label="labels"):
+def run(tmp_path, samples, predict, label="labels", systems=("one",)):
     def score(system, name, sample, prediction):
         return Score(sample.id, values={"f1": 1.0})
 
-    made = FakeRun(samples, ("one",), {label: ["f1"]}, predict=predict, score=score)
+    made = FakeRun(samples, systems, {label: ["f1"]}, predict=predict, score=score)
     return made.write(str(tmp_path))
 
 
@@ -253,3 +253,12 @@ def test_the_calibration_of_a_run(tmp_path) -> None:
     assert row.ece == pytest.approx((0.1 + 0.8 + 0.4) / 3)
     assert row.log_loss == pytest.approx(-np.log([0.9, 0.2, 0.6]).mean())
     pq.write_table(CALIBRATION.table([row]), tmp_path / "c.parquet")
+
+
+def test_controls_are_not_calibrated(tmp_path) -> None:
+    def predict(system, sample):
+        return Prediction(sample.id, text="A", details={"options": [0.9, 0.1, 0]})
+
+    samples, systems = [ask(n, 0) for n in range(4)], ("one", "copy-input")
+    reader = run(tmp_path, samples, predict, "choice_accuracy", systems)
+    assert [row.system for row in calibration_rows(reader)] == ["one"]

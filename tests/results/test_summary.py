@@ -8,7 +8,7 @@ from results.fake_runs import FakeRun, make_samples, steady
 from medgen.engine.data import Prediction, Score, Verdict
 from medgen.engine.errors import CorruptError
 from medgen.engine.results.columns import system_columns
-from medgen.engine.results.summary import SUMMARY, read_summary, summarize
+from medgen.engine.results.summary import SUMMARY, has_random_weights, read_summary, summarize
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES
 from medgen.engine.store.parquet import parquet_bytes
@@ -240,3 +240,16 @@ def test_a_summary_reads_every_shard_of_rows_once(tmp_path):
         (node,) = reader.plan.giving(system, SCORES)
         times = Counter(p for p in read if node.key in p and p.endswith(".arrow"))
         assert list(times.values()) == [1] * reader.plan.shards
+
+
+@pytest.mark.parametrize(
+    ("passport", "random"),
+    [
+        ({"random_weights": True}, True),
+        ({"random_weights": False, "metric": {"random_weights": True}}, True),
+        ({"judges": [{"random_weights": True}]}, True),
+        ({"random_weights": "true", "judges": [], "of": "random_weights"}, False),
+    ],
+)
+def test_random_weights_are_found_wherever_a_passport_says_so(passport, random) -> None:
+    assert has_random_weights(passport) is random

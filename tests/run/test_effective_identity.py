@@ -9,12 +9,14 @@ import pytest
 from run.held import calls, carry, held_plan, make_folder, texts
 
 from medgen.engine.errors import IdentityError
+from medgen.engine.plan.effective import Effective
 from medgen.engine.run import editions
 from medgen.engine.run.editions import Terms, edition_names
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.stages import Manner, make_worker
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import StagePlace
 from medgen.engine.store.objects import Objects
 
 
@@ -229,3 +231,13 @@ def test_what_cannot_be_read_is_another(folder: Path, objects: Objects) -> None:
     with pytest.raises(AssertionError, match="adapter"):
         carry(objects, plan)
     assert calls(folder) == 12
+
+
+def test_each_edition_of_a_key_has_an_identity_of_its_own(objects: Objects) -> None:
+    place = StagePlace("answer", "k")
+    first, other = (Effective({"files.model": words}) for words in ("first", "other"))
+    names = [editions.record_identity(objects, place, found, {}) for found in (first, other, first)]
+    assert names == [first.name, other.name, first.name]
+    recorded = [editions.read_record(objects, place, name) for name in ("", other.name)]
+    assert [record and record.effective for record in recorded] == [first, other]
+    assert editions.read_record(objects, place, first.name) is None, "it stands once"

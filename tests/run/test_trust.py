@@ -8,6 +8,7 @@ from fakes import echo, plan
 
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, System
+from medgen.engine.run import starts as starts_module
 from medgen.engine.run.crew import Crew
 from medgen.engine.run.desk import Out
 from medgen.engine.run.faults import slot_of
@@ -310,3 +311,18 @@ def test_a_ledger_forgets_machines_that_went_and_knows_those_that_came() -> None
     ledger.give("w")
     assert ledger.places(asked) == ["b"]
     assert not ledger.refresh([*ledger.machines.values()])
+
+
+def test_starts_of_a_group_that_dies_are_further_and_further_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(starts_module, "BACK_OFF_S", 2.0)
+    starts, pauses = Starts(), []
+    for _ in range(9):
+        starts.note_death("dies", 100.0)
+        pauses.append(next(s for s in range(100) if not starts.waits("dies", 100.0 + s)))
+    assert pauses == [0, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert not starts.waits("another", 100.0)
+    starts.note_work("dies")
+    starts.note_death("dies", 200.0)
+    assert not starts.waits("dies", 200.0), "after work, one death is chance again"
