@@ -1,5 +1,6 @@
 """What a judge makes of answers beside samples that are not theirs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ from medgen.engine.conditions.kinds import find_condition
 from medgen.engine.data import Image, Prediction, Sample
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
-from medgen.engine.results.conditions import condition_effects
+from medgen.engine.results.conditions import ConditionEffect, condition_effects
 from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store import schemas
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
-from medgen.launch.report.conditions import condition_lines, pairing_tables
+from medgen.launch.report.conditions import condition_lines, pairing_tables, short
+from medgen.launch.report.tables import number
 
 CONTROLS = ("instruction-shuffle", "image-shuffle", "same-modality", "unrelated", "blank")
 
@@ -97,6 +99,19 @@ def test_the_table_of_pairing_has_the_authors_rows_and_goes_on_after_a_stop(tmp_
     assert held == pytest.approx(min(1, 5 * levels[worst]))
     lines = [*condition_lines(effects)]
     assert any(line.startswith("same-modality") for line in lines)
+    assert_columns(effects, lines)
+
+
+def assert_columns(effects: Sequence[ConditionEffect], lines: Sequence[str]) -> None:
+    """Each number of the printed table stands below the name of its dimension."""
+    table = next(iter(pairing_tables(effects)))
+    at = next(n for n, line in enumerate(lines) if line.startswith("Pairing: "))
+    others = table.dimensions[1:5]
+    assert lines[at + 1].split()[-4:] == [short(d) for d in others]
+    for (name, cells), line in zip(table.rows, lines[at + 2 :], strict=False):
+        assert line.startswith(name)
+        said = [number(cells[d].drop) if d in cells else "-" for d in others]
+        assert line.split()[-4:] == said
 
 
 def test_pairs_that_cannot_be_made_are_skipped_and_left_out(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What `medgen plan` says a run will take, by hand; speeds are kept from run to run."""
 
+from dataclasses import replace
+
 import pytest
 from fakes import echo, plan
 
@@ -13,7 +15,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.run.speeds import ENOUGH, Speed, Speeds, guesses, read_speeds
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
-from medgen.launch.run.plan import forecast_line
+from medgen.launch.run.plan import forecast_line, plan_totals
 
 GPU = Resources(cpus=1, gpus=2)
 
@@ -65,3 +67,20 @@ def test_few_samples_leave_a_guess_and_many_replace_it() -> None:
     other = Speeds({"g": Speed()}, {"g": 1.0})
     other.note_unit("g", 16.0, 16, beside=2.0)
     assert other.sample_s("g") == pytest.approx(0.5)
+
+
+def test_a_plan_says_how_much_of_each_stage_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    objects = connect("memory://totals")
+    asked = echo(execution={"api_key_env": "NO_SUCH_KEY"})
+    work = plan(objects, System("a", replace(asked, seconds_per_sample=150.0)), count=24)
+    reader, pool = RunReader(objects, work), LocalPool()
+    todo = survey(reader)
+    (answer,) = (n for n in work.nodes.values() if n.stage == "answer")
+    for shard in (0, 1, 2):
+        del todo.targets[answer.key][shard]
+    pool.shutdown()
+    said = plan_totals(work, todo)
+    assert said[0].endswith(": 1 system")
+    assert said[1] == "answer  3 of 6 shards to do, 50 % stored"
+    assert "total   9 shards to do, about 0.50 worker hours" in said

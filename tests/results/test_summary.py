@@ -2,12 +2,13 @@ import random
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from results.fake_runs import FakeRun, make_samples, steady
 
 from medgen.engine.data import Prediction, Score, Verdict
 from medgen.engine.errors import CorruptError
-from medgen.engine.results.columns import system_columns
+from medgen.engine.results.columns import _entries, system_columns
 from medgen.engine.results.summary import SUMMARY, has_random_weights, read_summary, summarize
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES
@@ -253,3 +254,12 @@ def test_a_summary_reads_every_shard_of_rows_once(tmp_path):
 )
 def test_random_weights_are_found_wherever_a_passport_says_so(passport, random) -> None:
     assert has_random_weights(passport) is random
+
+
+def test_values_of_a_part_of_a_table_are_those_of_its_rows() -> None:
+    rows = [[("a", 1.0)], [("b", 2.0), ("c", 3.0)], [], [("d", 4.0)]]
+    maps = pa.array(rows, pa.map_(pa.string(), pa.float64()))
+    for low, high in ((0, 4), (1, 3), (2, 4), (0, 0)):
+        found = _entries(maps[low:high])
+        told = zip(found.row.tolist(), found.key.to_pylist(), found.value.tolist(), strict=True)
+        assert [*told] == [(n, *e) for n, entries in enumerate(rows[low:high]) for e in entries]

@@ -71,6 +71,12 @@ def test_guesses_that_lie_no_further_apart_than_errors_do_place_nobody() -> None
     apart = tempered({n: s**4 for n, s in wrong.items()})
     assert list(apart.values()) == sorted(apart.values())
     assert max(apart.values()) > 100 * min(apart.values())
+    # It is the time of a GPU that is compared: what two take a second for is two seconds of one.
+    counts = {"small": 1.0, "middle": 2.0, "large": 4.0} | {f"m{i}": 1.0 for i in range(5)}
+    equal = Speeds({n: Speed(8.0 / count) for n, count in counts.items()}, counts)
+    assert [temper_guesses(equal).sample_s(n) for n in counts] == pytest.approx(
+        [8.0 / count for count in counts.values()]
+    )
     # What was measured stays, and so does what is no model on a GPU.
     assert tempered(wrong, gpus=0.0) == wrong
     known = Speeds({n: Speed(s, 100) for n, s in wrong.items()}, dict.fromkeys(wrong, 1.0))

@@ -319,3 +319,14 @@ def test_a_length_that_is_forged_costs_no_memory(length: int) -> None:
     found = content_of(data[: entry.size], replace(entry, length=length))
     assert found != b"rows " * 99
     assert len(found) < 1000
+
+
+def test_where_no_packs_are_they_are_looked_for_once_in_a_while() -> None:
+    counted = CountedObjects()
+    seen = PackedObjects(counted)
+    for n in range(5):
+        for stage in ("score", "answer"):
+            with pytest.raises(FileNotFoundError):
+                seen.read(f"stages/{stage}/a/e/shard-{n}.arrow")
+    looks = {kind: n for (purpose, kind), n in counted.seen.items() if purpose == "packs"}
+    assert looks == {"LIST": 1}

@@ -3,12 +3,17 @@
 import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from view.browsing import small, stored
 
-from medgen.launch.view import failures, flow, metricspage
+from benchmarks.made_run import NAMES
+from medgen.launch.view import failures, flow, metricspage, parts, provenance
 from medgen.launch.view.board import Axis
+from medgen.launch.view.data import StoredRun
 from medgen.launch.view.lines import TOP, Frame
+from medgen.launch.view.sayings import cares, sayings
 from medgen.launch.view.site import Site
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -76,3 +81,50 @@ def test_the_sentence_of_failures_says_of_which_kind_most_are(
     before, name, behind = failures.summary_words([line], 4)
     assert (before, name) == ("All are one system's: ", site.data.eligible[0].name)
     assert behind.startswith(words)
+
+
+def test_too_few_samples_are_named_by_their_number(site: Site) -> None:
+    said = [x for x in sayings(site.data, site.certainty, site.boards) if x.word == "too few"]
+    assert said
+    assert {x.rest for x in said[1:]} == {" 2 source images cannot decide between 2 systems."}
+    assert said[0].rest.startswith(" 1 source images")
+
+
+def test_a_mean_over_the_easier_rest_is_to_be_read_with_care(site: Site) -> None:
+    first = site.boards[0]
+    told = {care.bold: care.rest for care in cares(site.data, site.certainty, site.boards)}
+    lost = [row.entry.name for row in first.rows if row.n == 3]
+    assert lost == [s.name for s in site.data.eligible]
+    for name in lost:
+        assert "has no value for 25.0 % of Editing; its means cover the easier rest." in told[name]
+
+
+def test_while_a_run_goes_on_nothing_is_sure(tmp_path: Path) -> None:
+    far = dict(zip(NAMES, (0.95, 0.2), strict=False))
+    words = []
+    for done in (True, False):
+        run = small(samples=240, fails=0.0, pictures=False, done=done, qualities=far)
+        made = Site(stored(run, tmp_path / str(done)))
+        words.append([x.word for x in sayings(made.data, made.certainty, made.boards)])
+    assert words == [["sure"] * 3, ["likely"] * 3]
+
+
+def test_of_a_table_only_row_groups_that_may_hold_a_position_are_read(tmp_path: Path) -> None:
+    table = pa.table({"name": ["a"] * 6, "position": [*range(6)]})
+    for known, spans in ((True, [(0, 1), (2, 3), (4, 5)]), (False, [(0, 1 << 62)] * 3)):
+        pq.write_table(table, tmp_path / "t", row_group_size=2, write_statistics=known)
+        file = pq.ParquetFile(tmp_path / "t")
+        assert [parts._span(file, group) for group in range(3)] == spans
+
+
+def test_a_stage_is_drawn_as_done_when_all_of_it_is(site: Site, tmp_path: Path) -> None:
+    drawn, rows = provenance.plan_graph(site.data)
+    assert rows
+    assert all(row["done"] == row["total"] for row in rows)
+    assert str(drawn).count('class="nodebox done"') == len(rows)
+    data = stored(small(pictures=False, done=False), tmp_path)
+    data.objects.delete(data.place.status)
+    drawn, rows = provenance.plan_graph(StoredRun(data.objects, data.run_id))
+    assert {row["done"] for row in rows} == {0}
+    assert 'class="nodebox done"' not in str(drawn)
+    assert str(drawn).count('class="nodebox"') == len(rows)
