@@ -140,23 +140,28 @@ def _fit(tests: Sequence[str], cost: Mapping[str, float], count: int, left_s: fl
 
 
 def attempt(mutant: Mutant, reach: Reach, tree: Path) -> tuple[str, str]:
-    """`killed` and by which test, `survived` or `timeout`; the tree is afterwards as it was."""
+    """`killed` and by which test, `survived`, `timeout`; `gone`: the code is another by now."""
     file = tree / mutant.file
+    if not file.exists():  # a change of what removes files may have removed these
+        copy_tree(tree)
     text = file.read_text(encoding="utf-8")
-    file.write_text(mutate(text, mutant), encoding="utf-8")
+    here = next((m for m in mutants(mutant.file, text) if m.key == mutant.key), None)
+    if here is None:
+        return "gone", ""
+    file.write_text(mutate(text, here), encoding="utf-8")
     _forget(file)
     end = "survived", ""
-    try:
-        for tests in choose(reach, mutant):
-            limit_s = SLACK_S + SLOWER * sum(reach.seconds.get(test, 1.0) for test in tests)
+    for tests in choose(reach, mutant):
+        limit_s = SLACK_S + SLOWER * sum(reach.seconds.get(test, 1.0) for test in tests)
+        end = in_child(tests, tree, limit_s)
+        if end[0] == "timeout":  # the machine may have been busy
             end = in_child(tests, tree, limit_s)
-            if end[0] == "timeout":  # the machine may have been busy
-                end = in_child(tests, tree, limit_s)
-            if end[0] != "survived":
-                break
-    finally:
-        file.write_text(text, encoding="utf-8")
-        _forget(file)
+        if end[0] != "survived":
+            break
+    if not file.exists():
+        return "untried", "the files of the project were removed"
+    file.write_text(text, encoding="utf-8")
+    _forget(file)
     return end
 
 

@@ -105,7 +105,7 @@ def _line(contrast: Contrast, where: str) -> str:
     title = visible(value_title(contrast.metric, _key(contrast))).replace(", with ref.", ", ref.")
     value = f"{_cut(title, 14)}{arrow}"
     change = as_text(contrast.difference, sign=True)
-    if low is not None and high is not None:
+    if low is not None:  # both ends are there or none
         change += f" [{as_text(low, sign=True)}, {as_text(high, sign=True)}]"
     change += FEW if _remark(contrast) else ""
     means = f"{as_text(contrast.left_mean):>6} {as_text(contrast.right_mean):>6}"

@@ -73,14 +73,14 @@ def test_a_plan_says_how_much_of_each_stage_is_there(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     objects = connect("memory://totals")
     asked = echo(execution={"api_key_env": "NO_SUCH_KEY"})
-    work = plan(objects, System("a", replace(asked, seconds_per_sample=150.0)), count=24)
+    work = plan(objects, System("a", replace(asked, seconds_per_sample=150.0, split=2)), count=24)
     reader, pool = RunReader(objects, work), LocalPool()
     todo = survey(reader)
     (answer,) = (n for n in work.nodes.values() if n.stage == "answer")
-    for shard in (0, 1, 2):
+    for shard in range(6):
         del todo.targets[answer.key][shard]
     pool.shutdown()
     said = plan_totals(work, todo)
     assert said[0].endswith(": 1 system")
-    assert said[1] == "answer  3 of 6 shards to do, 50 % stored"
-    assert "total   9 shards to do, about 0.50 worker hours" in said
+    assert said[1] == "answer  6 of 12 shards to do, 50 % stored"
+    assert "total   12 shards to do, about 0.50 worker hours" in said

@@ -180,6 +180,7 @@ def token(text: str, **odds: float) -> Token:
         ([token("The"), token(" answer")], None),
         ([Token("B", {"B": -0.1, " B": -5.0, "A": -3.0}), Token(". mass", {})], "sums"),
         ([token("B", B=0.3, A=0.1, It=0.6)], None),  # something else was more probable
+        ([token("B", B=0.5, It=0.5)], [0.0, 1.0, 0.0]),  # nothing else was
         ([token("A", A=0.9), token(" or B")], None),  # two are named
         ([], None),
     ],

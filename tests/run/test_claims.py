@@ -286,3 +286,11 @@ def test_claims_of_who_is_gone_are_removed_and_no_others(objects: Objects) -> No
     objects.delete(RunPlace("run").presence(dead.presence.who.driver))  # its run was removed
     assert remove_void(objects) == 1
     assert objects.names("claims/key") == ["b-1.json", "c-1.json"]
+
+
+def test_a_claim_of_its_own_is_free_to_a_driver_and_to_no_other(objects: Objects) -> None:
+    clock = Hands()
+    one, two = driver(objects, clock), driver(objects, clock)
+    assert one.take(PLACE)
+    assert one.is_free(PLACE), "it stands there by its own hand"
+    assert not two.is_free(PLACE)

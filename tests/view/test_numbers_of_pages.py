@@ -1,4 +1,4 @@
-"""What pages count and draw, without a browser: coverage, groups of samples, places in charts."""
+"""What pages count and draw, without a browser: coverage, groups of samples, what is sure."""
 
 import re
 from pathlib import Path
@@ -9,10 +9,8 @@ import pytest
 from view.browsing import small, stored
 
 from benchmarks.made_run import NAMES
-from medgen.launch.view import failures, flow, metricspage, parts, provenance
-from medgen.launch.view.board import Axis
+from medgen.launch.view import failures, metricspage, parts, provenance
 from medgen.launch.view.data import StoredRun
-from medgen.launch.view.lines import TOP, Frame
 from medgen.launch.view.sayings import cares, sayings
 from medgen.launch.view.site import Site
 
@@ -52,18 +50,6 @@ def test_groups_of_two_facets_hold_each_sample_once(site: Site) -> None:
         assert set(samples.codes["task"][mask]) == {task}
         assert set(samples.codes["modality"][mask]) == {modality}
         assert name.startswith(samples.words["task"][task])
-
-
-def test_a_line_is_drawn_between_the_top_and_what_is_left_below() -> None:
-    frame = Frame(Axis(0.0, 4.0), height=200, bottom=30)
-    assert [frame.y(value) for value in (4.0, 2.0, 0.0)] == [TOP, (TOP + 170) / 2, 170]
-
-
-def test_steps_are_as_high_as_their_share_of_the_largest() -> None:
-    drawn = "".join(flow._steps("rows", [0.0, 5.0, 20.0], 0.0))
-    low, high = (float(h) for h in re.findall(r'height="([\d.]+)"', drawn))
-    assert high == pytest.approx(4 * low)
-    assert flow._steps("rows", [0.0, 0.0], 0.0)
 
 
 @pytest.mark.parametrize(
