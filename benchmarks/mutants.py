@@ -162,6 +162,8 @@ def attempt(mutant: Mutant, reach: Reach, tree: Path) -> tuple[str, str]:
         return "untried", "the files of the project were removed"
     file.write_text(text, encoding="utf-8")
     _forget(file)
+    if end[0] == "untried" and in_child(tests, tree, limit_s)[0] == "survived":
+        return "killed", "what the tests import does not load"
     return end
 
 

@@ -283,7 +283,7 @@ class _Judged:
 
     def add(self, table: pa.Table, rows: Ints, statuses: Words, why: Ints | None) -> None:
         """Take in one batch; `rows` gives the batch's sample number of every verdict."""
-        samples = int(rows[-1]) + 1 if len(rows) else 0
+        samples = int(rows.max(initial=-1)) + 1
         status = statuses.encode(table["status"])
         view = self.views.encode(table["view"])
         ok = status == statuses.code("ok")

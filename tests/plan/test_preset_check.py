@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from medgen.conf import loading
-from medgen.conf.arithmetic import Cards, SizeConf, card_gib, fit, kv_bytes
+from medgen.conf.arithmetic import Cards, Fit, SizeConf, card_gib, fit, kv_bytes
 from medgen.conf.loading import facts_of
 from medgen.launch.commands.machine import doctor_command
 from medgen.launch.setup import libraries, preset_check
-from medgen.launch.setup.preset_check import Machine, Verdict, check_preset
+from medgen.launch.setup.preset_check import Machine, Verdict, check_preset, memory_words
 
 DAY = date(2026, 11, 28)
 EIGHT = Machine(8, card_gib(80))
@@ -66,6 +67,12 @@ def test_memory_is_told_in_words(name: str, card: int, gpus: int, context: int, 
     found = fit(size(name), Cards(card_gib(card), gpus, 3.0), context)
     assert found.fits is not bool(words)
     assert words in found.words
+
+
+def test_a_pipeline_that_fills_its_cards_to_the_last_byte_fits() -> None:
+    full = Fit(given=80.0, weights=77.0, room=3.0, left=0.0, request=None, context=0)
+    assert memory_words(full) == "77.0 GiB of weights, 0.0 GiB left for a picture"
+    assert "left for a picture" not in memory_words(replace(full, left=-0.1))
 
 
 def test_a_window_and_a_state_are_no_longer_than_they_are() -> None:

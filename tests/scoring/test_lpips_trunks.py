@@ -60,9 +60,12 @@ def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
     assert not (tmp_path / "touched").exists()
 
 
-def test_the_map_of_lpips_shows_where_and_its_mean_is_the_score(tiny_weights: Path) -> None:
+def test_the_map_of_lpips_shows_where_and_its_mean_is_the_score(
+    tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     metric = LPIPS(weights=str(tiny_weights / "lpips-alex-trunk"))
     metric.load("cpu")
+    assert capsys.readouterr() == ("", ""), "lines of a run are the run's alone"
     sample, _ = image_pair(256, 256)
     (reference,) = sample.reference_images
     with Pillow.open(io.BytesIO(reference.data)) as picture:

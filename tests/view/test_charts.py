@@ -9,7 +9,7 @@ import pytest
 from view.browsing import small, stored
 
 from medgen.launch.view import charts, flow, numbers, pairing, provenance
-from medgen.launch.view.board import Axis
+from medgen.launch.view.board import Axis, format_short
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.lines import TOP, Frame
 from medgen.launch.view.site import Site
@@ -107,3 +107,17 @@ def test_groups_of_a_pair_stand_by_how_much_the_right_one_is_ahead(site: Site) -
             assert ahead == sorted(ahead, reverse=True)
     every = [c.pair.difference for c in page.modalities if not c.whole]
     assert len({*every}) > 2
+
+
+def test_other_values_of_a_pair_are_those_of_their_format(site: Site) -> None:
+    page = pairing.pair_page(site.data, site.certainty, *site.first_pair)
+    found = {(c.value.key, c.short) for c in page.values}
+    cards = {(c.value.key, c.short) for c in page.cards}
+    owed = {
+        (v.key, format_short(f))
+        for v in site.data.values
+        for f in v.formats
+        if v.direction and f in site.data.formats
+    }
+    assert found
+    assert found <= owed - cards

@@ -9,7 +9,7 @@ import pytest
 from view.browsing import small, stored
 
 from benchmarks.made_run import NAMES
-from medgen.launch.view import failures, metricspage, parts, provenance
+from medgen.launch.view import failures, maps, metricspage, parts, provenance
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.sayings import cares, sayings
 from medgen.launch.view.site import Site
@@ -114,3 +114,22 @@ def test_a_stage_is_drawn_as_done_when_all_of_it_is(site: Site, tmp_path: Path) 
     assert {row["done"] for row in rows} == {0}
     assert 'class="nodebox done"' not in str(drawn)
     assert str(drawn).count('class="nodebox"') == len(rows)
+
+
+def test_controls_keep_their_names_where_there_is_little_room(site: Site) -> None:
+    assert {s.name: site.shorts[s.name] for s in site.data.controls} == {
+        s.name: s.name for s in site.data.controls
+    }
+    assert [site.shorts[s.name] for s in site.data.eligible] == ["aster", "birch"]
+
+
+def test_the_maps_that_were_looked_at_last_are_kept(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(maps, "_KEPT", 2)
+    monkeypatch.setattr(maps.Maps, "_draw", lambda self, position, *of: asked.append(position))
+    made = maps.Maps(site.data)
+    for position in (1, 2, 3, 3, 2, 1):
+        made.drawn(position, "output-0", "absolute")
+    assert asked == [1, 2, 3, 1]

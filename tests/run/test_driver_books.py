@@ -1,0 +1,111 @@
+"""What a driver keeps in its books: samples left, units put by, shards that are sound, names."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fakes import PAIR, echo, plan
+
+from medgen.engine.plan.identity import Spec
+from medgen.engine.plan.plan import Model, System
+from medgen.engine.run.board import Queue
+from medgen.engine.run.control import Orders
+from medgen.engine.run.pool import Target, Unit
+from medgen.engine.run.reader import RunReader
+from medgen.engine.run.staff import Staff
+from medgen.engine.run.steering import Steering
+from medgen.engine.run.survey import survey
+from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import pieces_of
+
+
+def staff_of(split: int, sizes: list[int]) -> Any:
+    """A staff over one node, each benchmark shard cut into some stage shards; none is there."""
+    node = SimpleNamespace(group="g", split=split)
+    group = SimpleNamespace(name="g", spec=SimpleNamespace(kwargs={}))
+    due = dict.fromkeys(range(split * len(sizes)))
+    board: Any = SimpleNamespace(
+        plan=SimpleNamespace(groups={"g": group}, nodes={"k": node}),
+        todo=SimpleNamespace(targets={"k": due}),
+    )
+    none: Any = None
+    return Staff(board, none, none, none, sizes, none), node
+
+
+def test_a_shard_that_another_driver_wrote_is_left_no_more() -> None:
+    staff, node = staff_of(2, [6, 2])
+    assert staff.left == {"g": 8}
+    staff.note_gone(node, 3)
+    assert staff.left == {"g": 7}, "half of the second"
+    staff.note_gone(node, 0)
+    assert staff.left == {"g": 4}, "half of the first"
+    for shard in (1, 2, 2):
+        staff.note_gone(node, shard)
+    assert staff.left == {"g": 0}, "never less than nothing"
+
+
+def test_units_that_waited_go_back_to_the_queue_they_were_taken_from() -> None:
+    fresh, suspect = (Unit("g", shard, ()) for shard in (1, 2))
+    board: Any = SimpleNamespace(queues={"g": Queue()})
+    none: Any = None
+    steering = Steering(board, none, none, none, [(fresh, False), (suspect, True)])
+    steering.lay_back()
+    assert list(board.queues["g"].fresh) == [fresh]
+    assert list(board.queues["g"].suspects) == [suspect], "it is still done alone"
+    steering.lay_back()
+    assert len(board.queues["g"].fresh) == 1, "once"
+
+
+def test_units_of_a_system_that_goes_on_are_done_as_they_would_have_been() -> None:
+    fresh, suspect = (Unit("g", shard, (Target("k"),)) for shard in (1, 2))
+    node = SimpleNamespace(systems=("a",), group="g")
+    board: Any = SimpleNamespace(
+        queues={"g": Queue()},
+        dropped=set(),
+        failed={},
+        plan=SimpleNamespace(nodes={"k": node}, groups={}),
+        drop=lambda keys: None,
+    )
+    none: Any = None
+    staff: Any = SimpleNamespace()
+    steering = Steering(board, staff, none, none, [(fresh, False), (suspect, True)])
+    assert steering.obey(Orders(workers={"g": 1}))
+    assert list(board.queues["g"].fresh) == [fresh]
+    assert list(board.queues["g"].suspects) == [suspect]
+
+
+def test_a_shard_is_sound_when_its_own_benchmark_shard_came_back_as_it_was() -> None:
+    objects = connect("memory://sound")
+    work = plan(objects, System("echo", replace(echo(), split=2)), count=24)
+    todo = survey(RunReader(objects, work))
+    (above,) = (n for n in work.nodes.values() if n.stage == "answer")
+    node = replace(next(n for n in work.nodes.values() if n.stage == "score"), split=2)
+    for shard in range(12):
+        todo.committed.setdefault(above.key, {})[shard] = f"bytes of {shard}"
+    for index in range(12):
+        given = todo.inputs(work, node, index // 2)
+        todo.made_from[node.key] = {index: {place: one.sha256 for place, one in given.items()}}
+        todo.targets[node.key][index] = Target(node.key, revision=1)
+        assert todo.is_sound(work, node, index)
+        todo.committed[above.key][index] = "other bytes"
+        assert not todo.is_sound(work, node, index)
+
+
+def test_every_shard_of_a_plan_has_a_name_of_its_own() -> None:
+    work = plan(connect("memory://names"), System("echo", replace(echo(), split=2)), count=24)
+    (node,) = (n for n in work.nodes.values() if n.stage == "answer")
+    names = work.shard_names(node)
+    assert len(names) == len(set(names)) == 12
+    assert [pieces_of(name)[1:] for name in names] == [(0, 2), (1, 2)] * 6
+    assert [pieces_of(name)[0] for name in names[::2]] == [e.digest for e in work.content]
+
+
+@pytest.mark.parametrize(("patterns", "groups"), [(("*",), 3), (("echo",), 3), ((), 2)])
+def test_a_plan_has_no_workers_for_what_nothing_is_left_of(
+    patterns: tuple[str, ...], groups: int
+) -> None:
+    judges = {"fixed": Model(Spec("fakes:FixedJudge", {"name": "fixed"}), PAIR)}
+    work = plan(connect("memory://groups"), judges=judges, judged={"fixed": patterns})
+    assert len(work.groups) == groups
+    assert work.groups.keys() == {node.group for node in work.nodes.values()}
