@@ -44,8 +44,7 @@ def whole(data: bytes) -> bytes:
         ImageError: the bytes are no picture that may be shown.
     """
     image = as_rgb(open_safely(data))
-    if max(image.size) > LARGEST_SIDE:
-        image.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Pillow.Resampling.LANCZOS)
+    image.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Pillow.Resampling.LANCZOS)  # never larger
     return _webp(image, lossless=True)
 
 
@@ -61,8 +60,7 @@ def difference(
         ImageError: one of them is no picture that may be shown.
     """
     base = as_rgb(open_safely(reference))
-    if max(base.size) > LARGEST_SIDE:
-        base.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Pillow.Resampling.LANCZOS)
+    base.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Pillow.Resampling.LANCZOS)
     other = as_rgb(open_safely(output))
     if other.size != base.size:
         other = other.resize(base.size, Pillow.Resampling.BILINEAR)

@@ -89,6 +89,16 @@ def test_no_spelling_of_a_key_stays(key: str, way: int) -> None:
         assert line not in words
 
 
+@pytest.mark.parametrize("length", range(20, 26))
+def test_a_key_is_found_in_base64_wherever_it_begins_and_ends(length: int) -> None:
+    key = "sk-4f9d2c7ab1e8036d5577-q9Zx"[:length]
+    remember_secret(key)
+    for before in range(6):
+        for after in ("", "a", "?", "zz"):
+            packed = base64.b64encode(f"{'b' * before}{key}{after}".encode()).decode()
+            assert "***" in redact(packed), (before, after)
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [

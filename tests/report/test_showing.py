@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from results.fake_runs import FakeRun, make_samples, picture, steady
 from rich.console import Console
 
-from medgen.engine.data import Image, Prediction, Verdict
+from medgen.engine.data import Image, Prediction, Score, Verdict
 from medgen.engine.images import open_image
 from medgen.engine.plan.graph import mermaid, stages_saved, terminal
 from medgen.engine.results.summary import summarize
@@ -26,7 +26,7 @@ from medgen.launch.report.escaping import (
 from medgen.launch.report.pages import page
 from medgen.launch.report.pictures import Panel, panel_sheet
 from medgen.launch.report.report import make_report, write_report
-from medgen.launch.report.tables import PLUMBING, format_tables, terminal_tables
+from medgen.launch.report.tables import PLUMBING, _headlines, format_tables, terminal_tables
 
 HOSTILE = (
     "</pre><script>alert(1)</script> ```\n# Owned\n[x](http://evil.example) ![p](//evil.example/p)"
@@ -263,3 +263,15 @@ def test_a_damaged_answer_costs_its_own_place_in_the_report_and_no_table(run, tm
     (page_,) = tmp_path.glob("runs/*/report/index.md")
     assert "ImageEditing" in page_.read_text()
     assert "--repair" in page_.read_text()
+
+
+def test_on_a_terminal_a_metric_has_one_column_and_a_judge_all_of_its_own(run, tmp_path):
+    def score(system, metric, sample, prediction):
+        return Score(sample.id, values={"a": 1.0, "b": 2.0})
+
+    run.metrics, run.score = {"m": ["a", "b"]}, score
+    for table in format_tables(summarize(run.write(str(tmp_path)))):
+        judged = [c for c in table.titles if c.startswith("judge/")]
+        assert len(judged) == 2
+        own = [] if table.title.endswith("dimensions") else ["score/m/a"]
+        assert _headlines(table) == [*own, *judged]

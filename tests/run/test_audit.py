@@ -1,5 +1,6 @@
 """An audit asks about a share of finished samples again, changes no row, and says what differs."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.plan.identity import Spec
 from medgen.engine.run.again import Audited
 from medgen.engine.store.connect import connect
+from medgen.launch.audit import _literal
 
 SAMPLES = 6
 
@@ -89,3 +91,10 @@ def test_a_share_is_the_same_samples_in_every_run() -> None:
     assert 150 < len(few) < 250
     assert few == {name for name in names if first.chooses(name)}
     assert few < {name for name in names if more.chooses(name)}
+
+
+def test_an_audit_of_a_system_is_of_no_other_however_it_is_called() -> None:
+    name = "a*b [c] d?"
+    assert fnmatchcase(name, _literal(name))
+    for other in ("ab [c] d?", "a*b c d?", "a*b [c] dx", "axb [c] d?"):
+        assert not fnmatchcase(other, _literal(name))

@@ -15,9 +15,9 @@ from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.benchmark.manifest import find_benchmark
 from medgen.engine.benchmark.source import Source
 from medgen.engine.conditions.kinds import CONDITIONS, find_condition
-from medgen.engine.conditions.models import shuffle_options
+from medgen.engine.conditions.models import _exchange, shuffle_options
 from medgen.engine.conditions.shown import Shown
-from medgen.engine.data import Sample
+from medgen.engine.data import Image, Sample
 from medgen.engine.errors import ConfigError
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, Recipe, System, make_plan
@@ -253,3 +253,11 @@ def test_every_condition_says_what_it_is_for() -> None:
     assert of_judges == [
         "blank", "unrelated", "same-modality", "image-shuffle", "instruction-shuffle",
     ]  # fmt: skip
+
+
+def test_borrowed_images_go_round_and_keep_label_and_place() -> None:
+    own = [Image(bytes([n]), f"a{n}", label=f"view {n}") for n in range(5)]
+    lent = [Image(b"x", "x"), Image(b"y", "y")]
+    found = _exchange(own, lent)
+    assert [image.data for image in found] == [b"x", b"y", b"x", b"y", b"x"]
+    assert [image.label for image in found] == [image.label for image in own]

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from fakes import PAIR, echo, plan
 
+from benchmarks._counted import CountedObjects
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, System
+from medgen.engine.run import books as books_module
 from medgen.engine.run.board import Queue
+from medgen.engine.run.books import Books
 from medgen.engine.run.control import Orders
 from medgen.engine.run.pool import Target, Unit
 from medgen.engine.run.reader import RunReader
@@ -109,3 +112,21 @@ def test_a_plan_has_no_workers_for_what_nothing_is_left_of(
     work = plan(connect("memory://groups"), judges=judges, judged={"fixed": patterns})
     assert len(work.groups) == groups
     assert work.groups.keys() == {node.group for node in work.nodes.values()}
+
+
+def test_editions_are_noted_once_in_a_while_and_when_they_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    objects = CountedObjects()
+    work = plan(objects, count=24)
+    books, noted, clock = Books(reader := RunReader(objects, work), survey(reader)), [], [5.0]
+    monkeypatch.setattr(books_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    objects.seen.clear()
+    for moment in (5.0, 6.0, 34.0, 35.0, 64.0, 65.0, 99.0):  # of a machine that was just started
+        clock[0] = moment
+        if moment < 99:
+            books.todo.editions["k"] = f"at {moment}"
+        books.note_editions(30.0 if noted else 0.0)
+        noted += [moment] * sum(n for (_, kind), n in objects.seen.items() if kind == "PUT")
+        objects.seen.clear()
+    assert noted == [5.0, 35.0, 65.0]

@@ -51,6 +51,9 @@ def test_the_last_units_are_no_smaller_than_what_they_read_is_worth() -> None:
     several = Pace(5.0, True, places=64, least_s=least_s(25))
     assert portion(**last, pace=ones) == 1, "five seconds"
     assert portion(**last, pace=several) == 3, "fifteen, for 25 reads of 30 ms"
+    second = Pace(1.0, measured=True, places=1, least_s=1.0)
+    assert portion(14, 10, second) == 7, "half of what is left, and a quarter for the next"
+    assert portion(16, 10, second) == 10, "two would not be worth a unit"
 
 
 def test_three_times_as_many_systems_as_places_do_not_take_turns_at_loading() -> None:

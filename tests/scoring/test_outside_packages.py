@@ -17,6 +17,7 @@ from medgen.metrics.batch import Pair, ScoringBatch
 from medgen.metrics.catalogue import metric_spec
 from medgen.metrics.eligible import score_pairs
 from medgen.metrics.image.embedding import EmbeddingSimilarity
+from medgen.metrics.image.encoders import _module
 from medgen.metrics.laws import NEURAL, hold
 from medgen.metrics.samples import text_pair
 from medgen.metrics.scorer import FusedScorer
@@ -150,3 +151,20 @@ def test_directories_without_a_model_are_named(tmp_path: Path) -> None:
         EmbeddingSimilarity(
             model=str(tmp_path), encoder="medimageinsight", trust_local_code=True
         ).load("cpu")
+
+
+def test_a_model_imports_its_own_parts_whatever_else_has_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, words in (("elsewhere", "another"), ("own", "its own")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "part_of_a_model.py").write_text(f"WORDS = {words!r}")
+    (tmp_path / "own" / "main.py").write_text("from part_of_a_model import WORDS")
+    monkeypatch.syspath_prepend(tmp_path / "elsewhere")
+    monkeypatch.delitem(sys.modules, "part_of_a_model", raising=False)
+    before = [*sys.path]
+    assert _module(tmp_path / "own" / "main.py").WORDS == "its own"
+    assert sys.path == before
+    del sys.modules["part_of_a_model"]
+    with pytest.raises(FileNotFoundError):
+        _module(tmp_path / "absent.py")

@@ -166,6 +166,7 @@ def test_what_goes_out_of_a_pack_leaves_the_others_as_they_were(tmp_path: Path, 
             assert objects.names("stages/score/a") == []
             with pytest.raises(FileNotFoundError):
                 objects.read(A)
+    assert packs(tmp_path) == ["shard-0a-1.pack"]
     changed.delete_all(("stages/score/a", "stages/score/b"))
     assert connect(str(tmp_path)).names("stages/score") == []
     assert not list((tmp_path / "packs").rglob("*.pack"))

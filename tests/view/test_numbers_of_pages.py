@@ -1,15 +1,19 @@
 """What pages count and draw, without a browser: coverage, groups of samples, what is sure."""
 
+import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image as Pillow
 from view.browsing import small, stored
 
 from benchmarks.made_run import NAMES
-from medgen.launch.view import failures, maps, metricspage, parts, provenance
+from medgen.launch.view import failures, maps, metricspage, overview, parts, pictures, provenance
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.sayings import cares, sayings
 from medgen.launch.view.site import Site
@@ -133,3 +137,49 @@ def test_the_maps_that_were_looked_at_last_are_kept(
     for position in (1, 2, 3, 3, 2, 1):
         made.drawn(position, "output-0", "absolute")
     assert asked == [1, 2, 3, 1]
+
+
+def grey(level: int, side: int = 8) -> bytes:
+    data = io.BytesIO()
+    Pillow.new("L", (side, side), level).save(data, "PNG")
+    return data.getvalue()
+
+
+def colours(drawn: bytes) -> set[tuple[int, ...]]:
+    with Pillow.open(io.BytesIO(drawn)) as image:
+        return {tuple(pixel) for pixel in np.asarray(image.convert("RGB")).reshape(-1, 3).tolist()}
+
+
+def test_a_map_of_differences_is_dark_where_there_is_none() -> None:
+    for kind in ("absolute", "ssim"):
+        drawn, mean = pictures.difference(grey(100), grey(100), kind)
+        assert mean == pytest.approx(0.0, abs=1e-6)
+        assert colours(drawn) == {pictures._MAGMA[0]}
+    drawn, mean = pictures.difference(grey(145), grey(100), "absolute")
+    assert mean == pytest.approx(45 / 255)
+    assert colours(drawn) == {pictures._MAGMA[5]}, "59 % of what is brightest, of nine steps"
+    drawn, mean = pictures.difference(grey(255, side=16), grey(0), "absolute")
+    assert mean == pytest.approx(1.0)
+    assert colours(drawn) == {pictures._MAGMA[8]}
+
+
+def test_a_picture_of_a_page_is_whole_to_the_bit_and_no_larger_than_a_screen() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    data = io.BytesIO()
+    Pillow.fromarray(noise).save(data, "PNG")
+    with Pillow.open(io.BytesIO(pictures.whole(data.getvalue()))) as shown:
+        assert np.array_equal(np.asarray(shown.convert("RGB")), noise)
+    with Pillow.open(io.BytesIO(pictures.whole(grey(9, side=2 * 1024)))) as shown:
+        assert shown.size == (1024, 1024)
+
+
+@pytest.mark.parametrize(("word", "colour"), [("error", "bad"), ("partial", "warn")])
+def test_a_run_that_ended_otherwise_says_how_and_how_to_go_on(
+    site: Site, word: str, colour: str
+) -> None:
+    data = StoredRun(site.data.objects, site.data.run_id)
+    assert data.status is not None
+    data.__dict__["status"] = replace(data.status, status=word)
+    found = overview.state_of(data)
+    assert (found.word, found.tone) == (word, colour)
+    assert found.command
