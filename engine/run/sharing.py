@@ -168,7 +168,13 @@ class Sharing:
         return False
 
     def _put_first(self, units: deque[Unit], place: Range) -> None:
-        """Have units of what was claimed in front: to look for each behind others takes long."""
+        """Have units of what was claimed in front: to look for each behind others takes long.
+
+        Not those that are judged: several systems' of one shard stay together, whose worker reads
+        it once for all.
+        """
+        if stage_kind(self.board.plan.groups[units[0].group].stage).by_sample:
+            return
         mine = [unit for unit in units if place in self.ranges_of(unit)]
         others = [unit for unit in units if place not in self.ranges_of(unit)]
         units.clear()
