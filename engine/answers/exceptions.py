@@ -121,8 +121,8 @@ def _mentions(words: str, options: Options) -> list[tuple[int, int, Option]]:
 
 def _at(words: str, place: int, options: Options) -> Option | None:
     """The option whose label or words stand at a place."""
-    for start, end, option in _mentions(words[place : place + 200], options):
+    for start, _, option in _mentions(words[place : place + 200], options):
         before = words[place : place + start].strip(" \"'(").lower()
-        if end > start and before in ("", "option", "choice", "statement", "answer", "letter"):
+        if before in ("", "option", "choice", "statement", "answer", "letter"):
             return option
     return None

@@ -48,8 +48,8 @@ class NightlyRun:
     conf: RunConf  # as the user wrote it
     day: str  # ISO 8601
     tell: Callable[[Event], None]
-    quiet: bool = False
-    retry_errors: bool = False  # of an earlier try of the same night
+    quiet: bool
+    retry_errors: bool  # of an earlier try of the same night
     say: Callable[[str], None] = lambda line: None  # of what takes a while before it begins
 
 

@@ -66,7 +66,7 @@ def plan_graph(data: StoredRun) -> tuple[Markup, list[Row]]:
         merged[node.stage, node.label].append(key)
     column: dict[str, list[tuple[str, str]]] = {s: [k for k in merged if k[0] == s] for s in stages}
     width, step = 250, 30
-    height = 40 + step * max((len(c) for c in column.values()), default=1)
+    height = 40 + step * max(len(c) for c in column.values())
     place = {
         k: (20 + width * x, 40 + step * y)
         for x, s in enumerate(stages)

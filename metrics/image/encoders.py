@@ -159,7 +159,7 @@ def _base64_png(image: Pillow.Image) -> str:
 
 def _module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.exists():
+    if spec is None or spec.loader is None:
         raise FileNotFoundError(path)
     module = importlib.util.module_from_spec(spec)
     # Its parts import one another by name, from the directory they lie in.

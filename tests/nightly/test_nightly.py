@@ -210,7 +210,7 @@ def test_a_stopped_night_goes_on_at_the_next_start(tmp_path: Path, board: Board)
         if event.receipt is not None:
             stop.ask()  # as SIGTERM, `medgen cancel` or a lost lease would
 
-    nightly = NightlyRun(load(nights.file), "2026-01-02", tell, quiet=True)
+    nightly = NightlyRun(load(nights.file), "2026-01-02", tell, quiet=True, retry_errors=False)
     stopped = run_night(nightly, stop)
     assert (stopped.outcome, stopped.exit_code) == ("stopped", 143)
     assert nights.history.last_good("2026-01-03") == nights.night("2026-01-01")

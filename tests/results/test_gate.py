@@ -12,8 +12,8 @@ from medgen.engine.data import VIEWS, Prediction, Verdict
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.coded import Coded
 from medgen.engine.results.columns import Column, Context
-from medgen.engine.results.comparison import PairedColumn, Side, cells
-from medgen.engine.results.gate import GateRules, decide, gate
+from medgen.engine.results.comparison import Cell, PairedColumn, Side, cells
+from medgen.engine.results.gate import GateRules, _least_clusters, decide, gate
 from medgen.engine.results.summary import summarize
 from medgen.engine.results.thresholds import Threshold
 from medgen.launch.report.verdicts import gate_json, gate_markdown
@@ -354,3 +354,22 @@ def test_a_large_planted_loss_is_found_where_it_was_planted():
     scenario = Scenario("planted", 960, loss=12.0, task="noise-reconstruction")
     found = measure(scenario, 10, None, np.random.default_rng(4))
     assert found["names_the_planted_cell"] >= 0.8
+
+
+@pytest.mark.parametrize(
+    ("sizes", "least"),
+    [
+        ([20, 12, 4, 3], 12),  # 2^-4 is above 0.05 / 3, 2^-12 below 0.05 / 2
+        ([20, 12, 6], 6),  # 2^-6 is below 0.05 / 3
+        ([4, 4, 3], 2),  # none of them ever could
+        ([], 2),
+    ],
+)
+def test_a_cell_that_could_not_regress_costs_the_others_no_level(
+    sizes: list[int], least: int
+) -> None:
+    tested = [
+        Cell(None, None, np.zeros(2 * n), np.zeros(2 * n), np.repeat(np.arange(n), 2))
+        for n in sizes
+    ]
+    assert _least_clusters(tested, GateRules(least_clusters=2, alpha=0.05)) == least

@@ -121,3 +121,11 @@ def test_other_values_of_a_pair_are_those_of_their_format(site: Site) -> None:
     }
     assert found
     assert found <= owed - cards
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(6.75, 6.93, "6.75–6.93"), (-0.5, 0.25, "−0.50 to 0.25"), (1.0, None, ""), (None, 1.0, "")],
+)
+def test_an_interval_has_both_ends_or_none(low: float, high: float, words: str) -> None:
+    assert numbers.span(low, high, 2) == words

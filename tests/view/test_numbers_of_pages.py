@@ -13,7 +13,16 @@ from PIL import Image as Pillow
 from view.browsing import small, stored
 
 from benchmarks.made_run import NAMES
-from medgen.launch.view import failures, maps, metricspage, overview, parts, pictures, provenance
+from medgen.launch.view import (
+    certain,
+    failures,
+    maps,
+    metricspage,
+    overview,
+    parts,
+    pictures,
+    provenance,
+)
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.sayings import cares, sayings
 from medgen.launch.view.site import Site
@@ -183,3 +192,13 @@ def test_a_run_that_ended_otherwise_says_how_and_how_to_go_on(
     found = overview.state_of(data)
     assert (found.word, found.tone) == (word, colour)
     assert found.command
+
+
+def test_what_is_known_against_the_judge_is_no_doubt_of_a_metric(tmp_path: Path) -> None:
+    data = stored(small(), tmp_path)
+    data.__dict__["doubts"] = "the judge has random weights"
+    names, mask = [s.name for s in data.eligible], np.ones(12, dtype=bool)
+    found = {v.key[0]: certain.field_of(data, v, names, mask) for v in data.values}
+    assert {"judge", "score"} <= found.keys()
+    for kind, made in found.items():
+        assert (made.against == data.doubts, made.lowest == 1.0) == (kind == "judge",) * 2
