@@ -56,24 +56,22 @@ def sample_digest(sample: str) -> str:
 
 def read_samples(parts: Parts, paths: Sequence[str], count: int) -> SampleTable | None:
     """The first so many samples of a benchmark's table of samples; None: it has no row."""
-    table = parts.table(paths, ["position", "sample", *_KINDS])
-    if not table.num_rows:
+    place = parts.table(paths, ["position"])["position"].to_numpy()
+    if not len(place):
         return None
-    place = table["position"].to_numpy()
-    if not np.array_equal(place, np.arange(len(place))):
-        table = table.sort_by("position")
-    table = table.slice(0, count)
+    first = np.argsort(place, kind="stable")[:count]
     codes: dict[str, Ints] = {}
     words: dict[str, Sequence[str]] = {}
-    for kind in _KINDS:
-        coded = code_many([table[kind]])
-        codes[kind] = coded.codes.astype(np.int64)
+    for kind in _KINDS:  # one after another: all of millions take too much memory
+        coded = code_many([parts.table(paths, [kind])[kind]])
+        codes[kind] = coded.codes[first].astype(np.int64)
         words[kind] = coded.words if kind == "source" else tuple(coded.words)
-    for kind, named in _groups(parts, paths, len(table)).items():
+    for kind, named in _groups(parts, paths, len(first)).items():
         words[kind] = tuple(sorted(set(named)))
         at = {word: code for code, word in enumerate(words[kind])}
         codes[kind] = np.array([at[word] for word in named], np.int64)
-    return SampleTable(table["sample"].combine_chunks(), codes, words)
+    names = parts.table(paths, ["sample"])["sample"].take(first)
+    return SampleTable(names.combine_chunks(), codes, words)
 
 
 def _groups(parts: Parts, paths: Sequence[str], size: int) -> dict[str, list[str]]:
