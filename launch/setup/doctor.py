@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 from packaging.requirements import Requirement
 from rich.text import Text
 
+from medgen.conf.arithmetic import GIB
 from medgen.engine.errors import StoreError
 from medgen.engine.store.connect import connect
 from medgen.engine.store.mirror import hub_cache
@@ -33,7 +34,6 @@ from medgen.engine.store.objects import Objects
 
 State = Literal["ok", "warn", "missing"]
 
-GIB = 2**30
 # A tiny vLLM engine, a Ray and the metrics take about 8 GiB together on a CPU machine.
 ENOUGH_MEMORY_GIB = 8
 # Ray keeps its object store in shared memory and falls back to slow disk below this.

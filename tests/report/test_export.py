@@ -419,3 +419,11 @@ def test_a_value_that_is_not_there_in_a_row_that_is_ok_has_a_status(tmp_path):
     assert records["s00000"]["m_b"] == 1.0
     assert records["s00001"]["value_status"]["m_a"]["status"] == "not_applicable"
     assert records["s00001"]["m_a"] is None
+
+
+@pytest.mark.parametrize(
+    ("score", "valid"),
+    [(1, True), (10, True), (5.5, True), (0.9, False), (10.1, False), (True, False), (None, False)],
+)
+def test_the_authors_scores_are_from_one_to_ten(score: object, valid: bool) -> None:
+    assert authors._valid(score) is valid

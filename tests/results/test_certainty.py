@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from medgen.engine.results import certainty
-from medgen.engine.results.certainty import Field, best_group, pair_words, standing
+from medgen.engine.results.certainty import (
+    Field,
+    _flip,
+    _Panel,
+    best_group,
+    pair_words,
+    standing,
+)
 
 NAN = float("nan")
 TIED = 0.1 + 0.2  # 0.3, but for its last bit
@@ -66,3 +73,13 @@ def test_many_sources_are_judged_as_a_bootstrap_of_them_is(
 def test_one_system_of_many_samples_is_compared_with_nobody() -> None:
     many = np.random.default_rng(0).random((1, 300_000))
     assert best_group(Field(("alone",), many, np.arange(300_000))) == ("alone",)
+
+
+@pytest.mark.parametrize(("sources", "chance"), [(3, 0.25), (5, 0.0625), (200, 1 / 1000)])
+def test_the_least_chance_is_that_of_the_signs_or_of_those_that_were_drawn(
+    sources: int, chance: float
+) -> None:
+    panel = _Panel(np.ones((sources, 1)), np.ones((sources, 1)))
+    (found,) = _flip(panel, 999)
+    assert found >= chance
+    assert found == pytest.approx(chance, rel=1e-9 if sources == 200 else 0.15)

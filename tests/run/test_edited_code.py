@@ -1,6 +1,7 @@
 """A process that lives on runs own code as its files are now, and never says that it did else."""
 
 import os
+import py_compile
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from medgen.engine import fresh
 from medgen.engine.plan.identity import Spec
 
 Write = Callable[..., None]
@@ -95,3 +97,18 @@ def test_bytecode_of_the_same_size_and_time_is_not_taken_for_the_file(
     assert list(tmp_path.glob("__pycache__/helper*")), "Python has kept what it compiled"
     write("two", when=1_700_000_000)
     assert said() == "two"
+
+
+def test_bytecode_that_is_older_than_its_file_goes_however_alike_the_files_are(
+    tmp_path: Path, names: Mapping[str, str], write: Write
+) -> None:
+    write("first", when=1_700_000_000)
+    source = tmp_path / f"{names['helper']}.py"
+    kept = Path(py_compile.compile(str(source)))
+    fresh._drop_older_bytecode("no_such_module_at_all")
+    os.utime(kept)  # written after its file
+    fresh._drop_older_bytecode(names["helper"])
+    assert kept.is_file()
+    write("other", when=1_700_000_000)  # as large, and of the same second
+    fresh._drop_older_bytecode(names["helper"])
+    assert not kept.is_file()

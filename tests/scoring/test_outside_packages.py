@@ -75,10 +75,11 @@ def test_radgraph_scores_each_text_once(radgraph: Path) -> None:
         Pair(*text_pair("Moderate cardiomegaly is seen there", reference)),
         Pair(*text_pair("Too short", reference)),
         Pair(*text_pair("a b c d", "e f g h")),
+        Pair(*text_pair("a b c d", reference)),
     ]
     scores = score_pairs(metric, ScoringBatch(pairs))
-    assert [s.values.get("radgraph_f1") for s in scores] == [0.5, 1.0, None, None]
-    assert [s.reason for s in scores[2:]] == [
+    assert [s.values.get("radgraph_f1") for s in scores] == [0.5, 1.0, None, None, 0.0]
+    assert [s.reason for s in scores[2:4]] == [
         "a text has fewer than 4 words",
         "no entities in either text",
     ]

@@ -26,6 +26,7 @@ from medgen.launch.view import (
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.sayings import cares, sayings
 from medgen.launch.view.site import Site
+from medgen.launch.view.terminal import result_lines
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -202,3 +203,15 @@ def test_what_is_known_against_the_judge_is_no_doubt_of_a_metric(tmp_path: Path)
     assert {"judge", "score"} <= found.keys()
     for kind, made in found.items():
         assert (made.against == data.doubts, made.lowest == 1.0) == (kind == "judge",) * 2
+
+
+def test_the_first_line_on_a_terminal_says_how_the_run_ended_and_how_long_it_took(
+    site: Site,
+) -> None:
+    first = next(result_lines(site.data, site.certainty, 80, plain=True)).plain
+    assert re.search(r": complete in [\d.]+ (s|min|h)", first), first
+    assert " failed (" in first
+    data = StoredRun(site.data.objects, site.data.run_id)
+    data.__dict__["status"] = None
+    first = next(result_lines(data, site.certainty, 80, plain=True)).plain
+    assert ": not started. " in first
