@@ -263,3 +263,16 @@ def test_values_of_a_part_of_a_table_are_those_of_its_rows() -> None:
         found = _entries(maps[low:high])
         told = zip(found.row.tolist(), found.key.to_pylist(), found.value.tolist(), strict=True)
         assert [*told] == [(n, *e) for n, entries in enumerate(rows[low:high]) for e in entries]
+
+
+def test_a_task_has_its_own_mark_and_other_groups_that_of_all(tmp_path):
+    marks = {
+        "psnr": {"pass_when": ">=", "value": 28},
+        "psnr@style-transfer": {"pass_when": ">=", "value": 5},
+    }
+    run = FakeRun(make_samples(32), score=steady(value), thresholds=marks)
+    table = summarize(run.write(str(tmp_path)))
+    own = rows(table, system="good", format="ImageEditing")
+    found = {(r["group_kind"], r["group"]): r["threshold"] for r in own}
+    assert found["task", "style-transfer"] == 5
+    assert {mark for kind, mark in found.items() if kind[1] != "style-transfer"} == {28}

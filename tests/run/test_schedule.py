@@ -97,6 +97,10 @@ def test_a_worker_does_not_leave_for_a_place_that_its_own_group_would_get_again(
     assert not can_spare(group, horizon, taker(29_000.0))
     assert can_spare(group, horizon, taker(38_000.0))
     assert can_spare(group, horizon, taker(29_000.0, gpus=4.0))  # wide ones come first
+    done = replace(group, idle=1, ready=0)  # one of its workers has nothing to do
+    assert can_spare(done, horizon, taker(1.0))
+    assert not can_spare(replace(done, ready=1), horizon, taker(1.0))
+    assert not can_spare(done, horizon, None)
 
 
 def test_a_seed_far_above_the_target_is_a_miss_whatever_the_median_is() -> None:

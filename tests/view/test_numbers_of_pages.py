@@ -4,6 +4,7 @@ import io
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -215,3 +216,32 @@ def test_the_first_line_on_a_terminal_says_how_the_run_ended_and_how_long_it_too
     data.__dict__["status"] = None
     first = next(result_lines(data, site.certainty, 80, plain=True)).plain
     assert ": not started. " in first
+
+
+def test_two_values_agree_as_far_as_their_ranks_do() -> None:
+    higher, lower = (SimpleNamespace(direction=d, title=d) for d in ("higher", "lower"))
+    rows = np.arange(20.0).reshape(1, -1)
+    alike = metricspage._agree(rows, rows**3, (higher, higher), 28)
+    against = metricspage._agree(rows, rows**3, (higher, lower), 28)
+    assert alike is not None
+    assert against is not None
+    assert (alike.rho, alike.n) == (pytest.approx(1.0), 20)
+    assert against.rho == pytest.approx(-1.0), "the one rises where the other says it is worse"
+    half = 1.96 / 5
+    assert alike.low == pytest.approx(np.tanh(np.arctanh(0.999) - half))
+    assert against.high == pytest.approx(-alike.low)
+    few = metricspage._agree(rows[:, :4], rows[:, :4], (higher, higher), 28)
+    assert few is None
+    none = metricspage._agree(rows, np.ones_like(rows), (higher, higher), 28)
+    assert none is None
+
+
+@pytest.mark.parametrize(
+    ("slots", "shown"), [([(0, 0), (0, 1)], True), ([(1, 0)], True), ([(0, 0)], False)]
+)
+def test_a_run_has_pictures_where_a_sample_comes_with_one(
+    site: Site, slots: list[tuple[int, int]], shown: bool
+) -> None:
+    data = StoredRun(site.data.objects, site.data.run_id)
+    data.__dict__["picture_slots"] = slots
+    assert data.has_pictures is shown
