@@ -30,7 +30,7 @@ from typing import Any
 import yaml
 
 from benchmarks._mutating import Mutant, mutants, mutate
-from benchmarks._reaching import PLACE, ROOT, TREE, Reach, copy_tree, cover, reached
+from benchmarks._reaching import CHEAP, PLACE, ROOT, TREE, Reach, copy_tree, cover, reached
 
 EQUIVALENT = Path(__file__).with_name("equivalent.yaml")
 MOST_TESTS, MOST_S = 25, 20.0  # of a change: the most particular ones that fit into the time
@@ -216,7 +216,7 @@ def _run(tests: Sequence[str], tree: Path, first: Path) -> None:
     os.dup2(sink, 2)
     import pytest
 
-    options = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--timeout=0"]
+    options = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--timeout=0", "-m", CHEAP]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is imported already
     os._exit(int(pytest.main([*options, "--rootdir", str(tree), *tests], [_First(first)])))
 

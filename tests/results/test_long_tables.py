@@ -17,6 +17,8 @@ from medgen.engine.results.publishing import Summaries, TablePublisher
 from medgen.engine.results.summary import summarize, summarize_system, summary_table
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES
+from medgen.engine.store import parquet
+from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import BenchmarkPlace, RunPlace, table_folder
 from medgen.engine.store.parquet import PartWriter
 
@@ -298,3 +300,13 @@ def test_values_are_read_once_for_summary_and_tables_and_again_when_rows_changed
     later = reader.anew()
     assert not summary_table([summaries.of(later, "good")]).equals(said)
     assert scores(later) == later.plan.shards
+
+
+def test_rows_wait_until_a_group_of_them_is_full(tmp_path, monkeypatch):
+    table = pa.table({"x": pa.array(range(100), pa.float64())})
+    monkeypatch.setattr(parquet, "GROUP", 2 * table.nbytes + 1)
+    objects = connect(str(tmp_path))
+    (part,) = PartWriter(objects, "rows", table.schema).write([table] * 7)
+    groups = pq.ParquetFile(tmp_path / part).metadata
+    sizes = [groups.row_group(n).num_rows for n in range(groups.num_row_groups)]
+    assert sizes == [300, 300, 100], "three are the first that are more than two"

@@ -10,6 +10,7 @@ from fakes import PAIR, echo, plan
 from benchmarks._counted import CountedObjects
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, System
+from medgen.engine.run import adopting
 from medgen.engine.run import books as books_module
 from medgen.engine.run.board import Queue
 from medgen.engine.run.books import Books
@@ -130,3 +131,19 @@ def test_editions_are_noted_once_in_a_while_and_when_they_changed(
         noted += [moment] * sum(n for (_, kind), n in objects.seen.items() if kind == "PUT")
         objects.seen.clear()
     assert noted == [5.0, 35.0, 65.0]
+
+
+def test_of_shards_that_rows_are_taken_from_few_are_held_and_none_is_read_twice_in_a_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(adopting, "_KEPT", 2)
+    none: Any = None
+    taking, read = adopting._Taking(none, none, {}), []
+    taking.other = SimpleNamespace(
+        names=["a", "b", "c"], read=lambda n, _: read.append(n) or "rows"
+    )
+    taking.revisions = {0: 0, 1: 0, 2: 0}
+    for name in "aabbaccb":
+        assert taking._table(name) == "rows"
+        assert len(taking._held) <= 2
+    assert read == [0, 1, 2], "the oldest went"

@@ -9,6 +9,7 @@ import pytest
 
 from medgen.engine.codec import decode, encode, fingerprint, plain
 from medgen.engine.errors import CorruptError
+from medgen.engine.store.shards import recipe_bytes
 
 
 class Tuned(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,3 +59,9 @@ def test_a_struct_and_the_mapping_of_its_fields_have_one_fingerprint() -> None:
     given: dict[str, Any] = {"a": Tuned(steps=3), "b": {"y", "x"}, "c": (1, 2)}
     assert plain(given) == {"a": {"steps": 3}, "b": ["x", "y"], "c": [1, 2]}
     assert fingerprint(given) == fingerprint(plain(given))
+
+
+def test_a_recipe_is_the_same_bytes_in_whatever_order_it_was_written() -> None:
+    recipe = {"target": "x", "kwargs": {"b": 1, "a": {"d": 2, "c": 3}}}
+    turned = {"kwargs": {"a": {"c": 3, "d": 2}, "b": 1}, "target": "x"}
+    assert recipe_bytes(recipe) == recipe_bytes(turned)

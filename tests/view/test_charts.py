@@ -129,3 +129,11 @@ def test_other_values_of_a_pair_are_those_of_their_format(site: Site) -> None:
 )
 def test_an_interval_has_both_ends_or_none(low: float, high: float, words: str) -> None:
     assert numbers.span(low, high, 2) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0, "$0"), (0.004, "under 1 cent"), (0.01, "$0.01"), (1.0, "$1.00"), (1234.5, "$1,234.50")],
+)
+def test_what_costs_less_than_a_cent_is_not_free(value: float, words: str) -> None:
+    assert numbers.dollars(value) == words
