@@ -479,3 +479,12 @@ def test_what_a_site_says_is_in_every_kind_of_cluster() -> None:
     assert "--volume=/weights:/weights" in options
     for commands in ("head_start_ray_commands", "worker_start_ray_commands"):
         assert ". /etc/medgen/keys.env" in yaml.safe_load(text)[commands][1]
+
+
+def test_machines_are_those_of_the_page_where_nothing_is_said_of_them() -> None:
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    shown = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    for kind in ("cpu", "gpu"):
+        node = getattr(SiteConf(), kind)
+        said = {name: size for name, size in shown[kind].items() if name != "selector"}
+        assert said == {name: getattr(node, name) for name in said}

@@ -70,6 +70,18 @@ def test_the_view_without_a_reference_holds_nothing_of_it(sample: Any, predictio
     assert not sample.reference_text or sample.reference_text not in said
 
 
+def test_a_rubric_of_the_sample_stands_beside_its_reference_and_nowhere_else() -> None:
+    sample = replace(VQA, rubric="Names the side.")
+    told = {view: parts(sample, PREDICTIONS[0], view) for view in VIEWS}
+    said = {view: [p for p in found if isinstance(p, str)] for view, found in told.items()}
+    shown_in = [at for at, text in enumerate(said["reference_based"]) if "Names the side." in text]
+    (reference,) = (
+        at for at, text in enumerate(said["reference_based"]) if text.startswith("REFERENCE text:")
+    )
+    assert shown_in == [reference + 1]
+    assert not any("Names the side." in text for text in said["reference_free"])
+
+
 @pytest.mark.parametrize("captions", ["literal", "shared"])
 @pytest.mark.parametrize(("sample", "prediction"), PAIRS, ids=lambda x: getattr(x, "id", ""))
 def test_what_both_views_show_is_the_same_to_the_byte(
