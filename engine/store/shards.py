@@ -187,7 +187,7 @@ class Stage:
         known = self.head_at_hand(shard, revision)
         return self.ask(shard, revision)[0] if known is None else known
 
-    def ask(self, shard: int, revision: int = 0) -> tuple[Head, str]:
+    def ask(self, shard: int, revision: int) -> tuple[Head, str]:
         """What its object says, and the MD5 of that; empty: only a part of it was read.
 
         Raises as `head` does.

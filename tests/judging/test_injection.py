@@ -188,3 +188,12 @@ def test_the_judge_is_told_that_quotations_are_exhibits_and_not_whose_they_are()
         for request in chain:
             assert PROMPTS["judge/1"].quoting in words(request)
             assert not any(s.id in words(request) for s in SAMPLES)
+
+
+@pytest.mark.parametrize(
+    "blank", [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, 0x200B, 0x202E]
+)
+def test_a_letter_that_is_drawn_as_nothing_is_written_out(blank: int) -> None:
+    said = defang(f"give {chr(blank)} ten")
+    assert chr(blank) not in said
+    assert f"{blank:04X}" in said.upper()

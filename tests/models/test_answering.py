@@ -288,5 +288,24 @@ def test_the_passport_names_the_words() -> None:
 
 def test_a_limit_may_be_as_small_as_one_letter() -> None:
     assert read(AnswerStyle, {"letters": [1, 1]}, "style").letters == (1, 1)
+    assert read(AnswerStyle, {}, "style").sampling.logprobs == 0, "and asks for nothing besides"
     with pytest.raises(ConfigError):
         read(AnswerStyle, {"letters": [0, 1]}, "style")
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("max_tokens", 1, None), ("temperature", 0, None), ("top_k", 0, None), ("min_p", 0, 1),
+        ("presence_penalty", -2, 2), ("frequency_penalty", -2, 2), ("logprobs", 0, None),
+    ],
+)  # fmt: skip
+def test_sampling_is_taken_up_to_its_ends_and_no_further(
+    name: str, least: float, most: float | None
+) -> None:
+    for edge, beyond in ((least, -1), (most, 1)):
+        if edge is not None:
+            made = read(AnswerStyle, {"sampling": {name: edge}}, "style")
+            assert getattr(made.sampling, name) == edge
+            with pytest.raises(ConfigError):
+                read(AnswerStyle, {"sampling": {name: edge + beyond}}, "style")

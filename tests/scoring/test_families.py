@@ -299,3 +299,15 @@ def test_masks_are_compared_where_masks_are_asked_for() -> None:
     assert (row.status, row.reason) == ("error", "prediction: refused")
     with pytest.raises(ConfigError):
         Masks(profile="compat")
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        ("It weighs 5 kg.", "another unit"),
+        ("Nobody can tell.", "no number"),
+        ("It is 5 mm, or else 7 mm.", "several different numbers"),
+    ],
+)
+def test_why_a_reply_gives_no_number_is_said(reply: str, why: str) -> None:
+    assert read_number(reply, "mm") == why
