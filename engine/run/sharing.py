@@ -144,6 +144,7 @@ class Sharing:
     def _bring(self, units: deque[Unit]) -> bool:
         lost: set[str] = set()  # spans that another driver is at: the rest of them comes last
         while units and self.claims.presence.is_sure():
+            group = units[0].group
             near = {place.span for place in self.claims.own}  # which is quickly asked of thousands
             mine = (
                 (n, unit)
@@ -154,8 +155,8 @@ class Sharing:
             if at is None:  # what failed waits for all others, as it would without claims
                 place = self._next_range(units, lost)
                 if place is not None:
-                    if self._claim((place,), units[0].group):
-                        self._put_first(units, place)
+                    if self._claim((place,), group):
+                        self._put_first(units, place, group)
                     else:
                         lost.add(place.span)
                     continue
@@ -167,13 +168,13 @@ class Sharing:
                 return True
         return False
 
-    def _put_first(self, units: deque[Unit], place: Range) -> None:
+    def _put_first(self, units: deque[Unit], place: Range, group: str) -> None:
         """Have units of what was claimed in front: to look for each behind others takes long.
 
         Not those that are judged: several systems' of one shard stay together, whose worker reads
         it once for all.
         """
-        if stage_kind(self.board.plan.groups[units[0].group].stage).by_sample:
+        if stage_kind(self.board.plan.groups[group].stage).by_sample:
             return
         mine = [unit for unit in units if place in self.ranges_of(unit)]
         others = [unit for unit in units if place not in self.ranges_of(unit)]
