@@ -51,7 +51,11 @@ TRIAL = {
     "a night given to Ray's own submit": r"test_submitting.py::test_rays_own_.*\[night\]",
     "more changes below a known run": r"test_known.py::test_whatever_.*\[(?!owed|harmed_pack)",
     "more damages of what is known": r"test_known.py::test_a_note_that_is_lost_.*\[(?!None)",
+    "more widths of pages at four times the size": (
+        r"test_look.py::test_nothing_scrolls_sideways_at_four_times_.*\[(?!320)"
+    ),
     # Long hauls.
+    "a plan that is submitted twice": r"test_submitting.py::test_the_same_plan_is_the_same_run",
     "repeated kills": r"test_driver_kill.py::test_twenty_kills_",
     "kills of a driver of Ray": r"test_driver_kill.py::test_kills_of_a_driver_of_ray_",
     "a driver that is ended at once": r"test_submitting.py::test_a_driver_is_ended_at_once_",
