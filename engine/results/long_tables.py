@@ -284,7 +284,8 @@ def prediction_tables(reader: RunReader, system: str, described: Described) -> I
         if table is None:
             joined = reader.predictions(system, shards.start)
             made = pa.Table.from_pylist([_prediction(row) for row in joined], _ANSWERED)
-            of = described.of(shards.start, pa.chunked_array([[r.sample_id for r in joined]]))
+            ids = pa.chunked_array([pa.array([row.sample_id for row in joined], _TEXT)])
+            of = described.of(shards.start, ids)
         else:
             of, made = described.due(system, shards), _answer_columns(table)
             if not table["sample_id"].equals(of["sample"]):

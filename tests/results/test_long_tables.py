@@ -11,6 +11,8 @@ from results.fake_runs import FakeRun, make_samples, picture, steady
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.data import Prediction, Score, Usage, Verdict
 from medgen.engine.errors import CorruptError
+from medgen.engine.plan.identity import Spec
+from medgen.engine.plan.plan import Model, Recipe, System, make_plan
 from medgen.engine.results import long_tables
 from medgen.engine.results.long_tables import PREDICTIONS, SAMPLES, VALUES, VERDICT_ROWS
 from medgen.engine.results.publishing import Summaries, TablePublisher
@@ -310,3 +312,16 @@ def test_rows_wait_until_a_group_of_them_is_full(tmp_path, monkeypatch):
     groups = pq.ParquetFile(tmp_path / part).metadata
     sizes = [groups.row_group(n).num_rows for n in range(groups.num_row_groups)]
     assert sizes == [300, 300, 100], "three are the first that are more than two"
+
+
+def test_a_shard_of_which_a_system_owes_nothing_gives_no_row(tmp_path):
+    made = FakeRun(make_samples(8), shard_size=1, predict=predict, score=score).write(str(tmp_path))
+    model = Model(Spec("fake:Model", {"model": "editor"}))
+    editor = Recipe("editing", (System("editor", answer=model, gives=("image",)),), {}, {})
+    plan = make_plan(editor, made.benchmark.manifest)
+    reader = RunReader(made.objects, plan)
+    assert TablePublisher(reader).publish(reader, "editor")
+    rows = read(reader, "predictions", "editor")
+    owed = [s.id for s in make_samples(8) if s.asks == "image"]
+    assert 0 < len(owed) < 8
+    assert [(r["sample"], r["status"]) for r in rows] == [(name, "missing") for name in owed]
