@@ -119,3 +119,10 @@ def why_no_row(plan: Plan, node: Node, failed: Mapping[str, str]) -> str:
     if node.group in failed:
         return f"{node.stage} was given up: {failed[node.group]}"[:_LETTERS]
     return NO_ROW
+
+
+def why_no_value(plan: Plan, label: str, system: str, failed: Mapping[str, str]) -> str:
+    """The same of a column, by the label of its metric or judge; of `judges` there is no node."""
+    nodes = (n for n in plan.nodes.values() if n.label == label and system in n.systems)
+    own = next(nodes, None)
+    return NO_ROW if own is None else why_no_row(plan, own, failed)

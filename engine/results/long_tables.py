@@ -22,7 +22,7 @@ from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Node
 from medgen.engine.results.coded import Coded
 from medgen.engine.results.columns import Column
-from medgen.engine.results.gaps import NO_ROW, given_up, why_no_row
+from medgen.engine.results.gaps import NO_ROW, given_up, why_no_row, why_no_value
 from medgen.engine.results.summary import random_labels
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import VERDICTS
@@ -111,10 +111,6 @@ _SHARDS = 64  # that are made at once, of small rows
 _NOTHING = "the metric says nothing about this output here"
 
 
-def _nothing() -> None:
-    """Whoever waits for a table does so to its end."""
-
-
 class Described:
     """What the samples of a run's benchmark are, as its index says."""
 
@@ -156,7 +152,7 @@ def describe(index: pa.Table, first: int) -> pa.Table:
     return pa.table({name: told[name].cast(kind) for name, kind in _SAMPLE}, pa.schema(_SAMPLE))
 
 
-def sample_tables(reader: RunReader, check: Callable[[], None] = _nothing) -> Iterator[pa.Table]:
+def sample_tables(reader: RunReader, check: Callable[[], None]) -> Iterator[pa.Table]:
     """The benchmark's samples, a shard at a time (schema `samples/1`).
 
     `check` is called before each, and may raise.
@@ -229,7 +225,7 @@ def value_tables(
             "metric": column.name,
             "value": pa.array(column.values, mask=none),
             "status": column.status.texts(),
-            "reason": _reasons(column, _why_missing(reader, column, failed)),
+            "reason": reasons_of(column, why_no_value(reader.plan, column.label, system, failed)),
             "direction": mark.direction,
             "threshold": mark.value,
             "passed": None if passing is None else pa.array(passing, _YES, mask=none),
@@ -245,14 +241,13 @@ def _part(value: Any, at: int) -> Any:
     return value.slice(at, _SLICE) if isinstance(value, pa.Array) else value
 
 
-def _why_missing(reader: RunReader, column: Column, failed: Mapping[str, str]) -> str:
-    nodes = [n for n in reader.plan.nodes.values() if n.label == column.label]
-    own = [n for n in nodes if column.system in n.systems]
-    return why_no_row(reader.plan, own[0], failed) if own else NO_ROW
+def reasons_of(column: Column, missing: str = NO_ROW) -> pa.Array:
+    """Why each entry has no value; of one that has, what its row says to it, or null.
 
-
-def _reasons(column: Column, missing: str) -> pa.Array:
-    """Why each entry has no value; of one that has, what its row says to it, or null."""
+    Args:
+        column: with its ids.
+        missing: why there is no row, of entries without one.
+    """
     assert column.reason is not None, "columns are read with their ids"
     silent = {"missing": missing, "not_applicable": _NOTHING}
     remarked = column.stage == "score"  # a judge's is that of a repeat that failed

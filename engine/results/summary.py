@@ -39,7 +39,7 @@ from medgen.engine.results.columns import (
     Column,
     system_columns,
 )
-from medgen.engine.results.gaps import NO_ROW, given_up, why_no_row
+from medgen.engine.results.gaps import given_up, why_no_value
 from medgen.engine.results.making import making
 from medgen.engine.results.statistics import Floats, Ints, bootstrap_means, clustered_means
 from medgen.engine.results.thresholds import Threshold
@@ -186,9 +186,7 @@ def _reason(plan: Plan, column: Column, row: Row, failed: Mapping[str, str]) -> 
         return None
     status = max(counts, key=lambda word: int(counts[word]))
     if status == "missing":
-        nodes = (n for n in plan.nodes.values() if n.label == column.label)
-        own = [n for n in nodes if column.system in n.systems]
-        return why_no_row(plan, own[0], failed) if own else NO_ROW
+        return why_no_value(plan, column.label, column.system, failed)
     view = column.output.rpartition("/")[2] if column.stage == "judge" else ""
     return column.reasons.get((row["format"], status, view)) or status
 

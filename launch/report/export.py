@@ -6,19 +6,17 @@ File names are made here and never taken from data; CSV cells are never formulas
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from medgen.engine.errors import ConfigError
-from medgen.engine.results.columns import Column, Context, system_columns
+from medgen.engine.results.columns import Context, system_columns
+from medgen.engine.results.long_tables import reasons_of
 from medgen.engine.results.summary import summarize
 from medgen.engine.run.reader import RunReader
-from medgen.engine.stages import SCORES, VERDICTS
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import SUMMARY
 from medgen.engine.store.objects import Objects
@@ -30,14 +28,18 @@ from medgen.launch.report.records import export_authors
 def values_table(reader: RunReader, system: str) -> pa.Table:
     """One row a sample: what it is, what became of it, every value, its status and the reason."""
     columns = list(system_columns(reader, system, ids=True))
-    reasons = Reasons(reader, system)
+    reasons = {
+        prediction.sample_id: prediction.reason
+        for shard in range(reader.plan.shards)
+        for prediction in reader.predictions(system, shard)
+    }
     arrays = _description(columns[0].context) if columns else _samples(reader, system)
     ids = arrays["sample_id"].to_pylist()
-    arrays["prediction_reason"] = pa.array([reasons.predictions[i] for i in ids], pa.string())
+    arrays["prediction_reason"] = pa.array([reasons[i] for i in ids], pa.string())
     for column in columns:
         arrays[column.name] = pa.array(column.values, mask=np.isnan(column.values))
-        arrays[f"{column.name}.status"] = _texts(column.status.words, column.status.codes)
-        arrays[f"{column.name}.reason"] = pa.array(reasons.of(column), pa.string())
+        arrays[f"{column.name}.status"] = column.status.texts()
+        arrays[f"{column.name}.reason"] = reasons_of(column).fill_null("")
     table = pa.table(arrays)
     return table.add_column(0, "system", pa.array([system] * len(table), pa.string()))
 
@@ -53,7 +55,7 @@ def _description(context: Context) -> dict[str, Any]:
         ("prediction_status", context.prediction),
     ):
         if coded is not None:
-            arrays[name] = _texts(coded.words, coded.codes)
+            arrays[name] = coded.texts().fill_null("")
     return arrays
 
 
@@ -67,11 +69,6 @@ def _samples(reader: RunReader, system: str) -> dict[str, Any]:
         for s, p in zip(samples, reader.predictions(system, shard), strict=True):
             rows.append((s.id, s.format, s.task, s.modality, s.source, p.status))
     return {name: pa.array([r[at] for r in rows], pa.string()) for at, name in enumerate(names)}
-
-
-def _texts(words: Sequence[str], codes: Any) -> pa.Array:
-    found = pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(list(words)))
-    return found.cast(pa.string())
 
 
 def export_run(reader: RunReader, kind: str, to: Path) -> list[str]:
@@ -125,61 +122,3 @@ def _cell(value: object) -> object:
 def _put(into: Objects, path: str, data: bytes) -> str:
     into.replace(path, data)
     return path
-
-
-_SILENT = {
-    "missing": "there is no row in the store",
-    "not_applicable": "the metric says nothing about this output here",
-}
-
-
-class Reasons:
-    """The reasons of one system's rows, by sample id."""
-
-    def __init__(self, reader: RunReader, system: str) -> None:
-        """Read every row of the system once; only reasons are kept."""
-        self.predictions: dict[str, str] = {}
-        self._given: dict[tuple[str, str], dict[str, str]] = {}  # (metric, "") or (judge, view)
-        self._remarks: dict[str, dict[str, str]] = {}  # of a metric's rows that are ok
-        plan = reader.plan
-        nodes = [*plan.giving(system, SCORES), *plan.giving(system, VERDICTS)]
-        self._judges = [node.label for node in plan.giving(system, VERDICTS)]
-        for shard in range(plan.shards):
-            for prediction in reader.predictions(system, shard):
-                self.predictions[prediction.sample_id] = prediction.reason
-            for node in nodes:
-                if (table := reader.table(node, shard)) is not None:
-                    self._add(node.label, table)
-
-    def _add(self, label: str, table: pa.Table) -> None:
-        wanted = [n for n in ("sample_id", "reason", "view") if n in table.column_names]
-        ok = pc.equal(table["status"], "ok")
-        for row in table.select(wanted).filter(pc.invert(ok)).to_pylist():
-            self._given.setdefault((label, row.get("view", "")), {}).setdefault(
-                row["sample_id"], row["reason"]
-            )
-        if "view" not in wanted:
-            said = pc.and_(ok, pc.not_equal(table["reason"], ""))
-            for row in table.select(wanted).filter(said).to_pylist():
-                self._remarks.setdefault(label, {})[row["sample_id"]] = row["reason"]
-
-    def of(self, column: Column) -> list[str]:
-        """The reason of every entry of a column; of most that are ok it is empty."""
-        known = self._known(column)
-        remarks = self._remarks.get(column.label, {}) if column.stage == "score" else {}
-        words, codes = column.status.words, column.status.codes
-        assert column.context.ids is not None, "columns are read with their ids"
-        return [
-            remarks.get(sample, "")
-            if words[code] == "ok"
-            else known.get(sample) or _SILENT.get(words[code], "")
-            for sample, code in zip(column.context.ids.to_pylist(), codes, strict=True)
-        ]
-
-    def _known(self, column: Column) -> Mapping[str, str]:
-        view = column.output.rpartition("/")[2] if column.stage == "judge" else ""
-        labels = self._judges if (column.label, view) not in self._given and view else []
-        found: dict[str, str] = {}
-        for label in [column.label, *labels]:
-            found = self._given.get((label, view), {}) | found
-        return found
