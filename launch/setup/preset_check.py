@@ -138,7 +138,7 @@ def _look_at_size(verdict: Verdict, facts: PresetConf, family: FamilyConf, here:
         return
     verdict.architecture = size.architecture
     verdict.problems += _class(size.architecture, family)
-    if family.judge or "vllm" in family.requires:
+    if "vllm" in family.requires:
         verdict.problems += _shape(size, facts)
     context = facts.context or 0
     cards = Cards(card_gib(facts.card), facts.gpus, family.room_gib)

@@ -169,7 +169,7 @@ def _subject(sentence: str, cue: int) -> int:
         return start + (parts[-1].end() if parts else 0)
     last = subject.rfind(",")
     is_list = re.search(r"\b(?:and|or|nor)\b", subject[last + 1 :])
-    return start if last < 0 or is_list else start + last + 1
+    return start if is_list else start + last + 1  # without a comma the start as well
 
 
 def _without_known(sentence: str, start: int, end: int) -> Iterator[Span]:

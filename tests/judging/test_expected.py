@@ -83,6 +83,18 @@ def test_a_reply_that_ends_behind_a_first_digit_leaves_its_score_out() -> None:
     assert "overall_score" not in found
 
 
+def test_a_score_that_is_not_there_or_shares_its_token_is_left_out() -> None:
+    names = [d.name for d in FIVE.protocol.dimensions_for("text")]
+    whole = tokens(reply(FIVE, 4), {"4": 1.0})
+    text = "".join(t.text for t in whole)
+    colon = text.rindex(f'"{names[0]}": 4') + len(f'"{names[0]}"')
+    glued = [*whole[:colon], Token(": 4", {": 4": 0.0}), *whole[colon + 3 :]]
+    assert list(expected_scores(glued, FIVE, "text")) == names[1:]
+    last = text.rindex(f'"{names[-1]}"') + 1
+    renamed = [*whole[:last], Token("_", {"_": 0.0}), *whole[last + 1 :]]
+    assert list(expected_scores(renamed, FIVE, "text")) == names[:-1]
+
+
 def test_an_explanation_that_looks_like_scores_is_not_read() -> None:
     body = valid_reply(FIVE, "text", 4)
     body["analysis"] = '"scores": {"anatomical_accuracy": 1'

@@ -198,6 +198,24 @@ def test_an_older_library_is_named_with_the_version_that_is_wanted(
     assert "needs vllm >=0.32; here is 0.29.0" in verdict.problems
 
 
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"gpus": 3}, "32 heads of attention cannot be spread over 3 GPUs"),
+        ({"context": 262_145}, "a context of 262,145 is more than the model's 262,144"),
+        ({"gpus": 2, "context": 262_144}, ""),
+    ],
+)
+def test_what_a_model_is_not_made_for_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], words: str
+) -> None:
+    found = facts_of("system", "qwen3-vl-8b")
+    assert found is not None
+    monkeypatch.setattr(preset_check, "facts_of", lambda *_: (replace(found[0], **facts), found[1]))
+    problems = check_preset("system", "qwen3-vl-8b", EIGHT, today=DAY).problems
+    assert [p for p in problems if "heads" in p or "a context" in p] == ([words] if words else [])
+
+
 def test_a_class_that_vllm_dropped_is_told_with_its_last_version() -> None:
     assert "MllamaForConditionalGeneration" not in libraries.vllm_architectures()
     assert libraries.dropped_architectures()["MllamaForConditionalGeneration"] == "0.10.2"

@@ -220,6 +220,12 @@ def test_every_kind_of_picture_fits_a_panel():
     assert len(sheet.getcolors(10**6)) > 50
 
 
+def test_every_picture_of_a_sheet_is_there_in_full():
+    red = Panel("x", encoded(Pillow.new("RGB", (224, 224), (255, 0, 0))))
+    sheet = open_image(panel_sheet([red] * 7))  # five and two
+    assert (7 * 224 * 224, (255, 0, 0)) in sheet.getcolors(10**6)
+
+
 def test_a_broken_picture_becomes_words():
     broken = panel_sheet([Panel("a", Image(b"\x89PNG not really"))])
     blank = panel_sheet([Panel("a", text="")])

@@ -339,7 +339,7 @@ def test_the_command_says_whether_a_driver_hears_it(tmp_path: Path) -> None:
     for status, words in (("success", "no driver is at work (success)"), ("started", "")):
         folder.save_status(Status(status, work.run_id, now(), now()))  # type: ignore[arg-type]
         done = medgen("control", work.run_id, "workers", "fixed", "2", "--store", str(tmp_path))
-        assert (done.returncode, words in done.stderr) == (0, True)
+        assert (done.returncode, words in done.stderr, done.stdout) == (0, True, "")
         assert ("no driver" in done.stderr) == bool(words)
     done = medgen("control", work.run_id, "workers", "fixed", "inf", "--store", str(tmp_path))
     assert (done.returncode, "whole number" in done.stderr) == (2, True)

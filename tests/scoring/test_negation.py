@@ -48,6 +48,7 @@ SENTENCES: dict[str, tuple[set[str], set[str]]] = {
     # or back over its subject
     "Effusion is not seen.": (set(), {E}),
     "Effusion and pneumothorax are not identified.": (set(), {E, P}),
+    "Edema, effusion and pneumothorax are not identified.": (set(), {D, E, P}),
     "A nodule is seen and effusion is not seen.": ({N}, {E}),
     "Pneumothorax has been ruled out.": (set(), {P}),
     "Pleural effusion: none.": (set(), {E}),

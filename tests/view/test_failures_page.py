@@ -94,8 +94,9 @@ def test_failures_by_time_are_those_of_the_answers(
     scored = body | {"stage": "score", "key": "psnr", "time": made[0]["time"], "rows": {"error": 9}}
     monkeypatch.setattr(StoredRun, "events", lambda self: [*made, scored])
     _, lines = status_lines(data, failures(data))
-    groups, _, rate = by_time(data, lines)
+    groups, axis, rate = by_time(data, lines)
     assert [(g.name, g.failed, g.owed, g.above) for g in groups] == [
         ("02:00:00", 0, 30, False), ("02:01:00", 0, 30, False), ("02:01:45", 20, 30, True),
     ]  # fmt: skip
+    assert [g.at for g in groups] == [axis.at(0.0), axis.at(0.0), axis.at(100 * 20 / 30)]
     assert rate == pytest.approx(20 / 90)

@@ -27,7 +27,7 @@ from medgen.launch.view import (
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.sayings import cares, sayings
 from medgen.launch.view.site import Site
-from medgen.launch.view.terminal import result_lines
+from medgen.launch.view.terminal import _ordered_rows, result_lines
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -216,6 +216,17 @@ def test_the_first_line_on_a_terminal_says_how_the_run_ended_and_how_long_it_too
     data.__dict__["status"] = None
     first = next(result_lines(data, site.certainty, 80, plain=True)).plain
     assert ": not started. " in first
+
+
+@pytest.mark.parametrize(("direction", "falls"), [("higher", True), ("lower", False)])
+def test_the_best_system_stands_above_the_others_on_a_terminal(
+    site: Site, direction: str, falls: bool
+) -> None:
+    board = site.boards[0]
+    turned = replace(board, value=replace(board.value, direction=direction))
+    means = [row.mean for _, row in _ordered_rows(turned) if row.mean is not None]
+    assert len(set(means)) > 1
+    assert means == sorted(means, reverse=falls)
 
 
 def test_two_values_agree_as_far_as_their_ranks_do() -> None:
