@@ -38,7 +38,7 @@ from medgen.engine.images import png
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Recipe, System, make_plan
 from medgen.engine.run.pool import Target, Unit
-from medgen.engine.run.stages import make_worker
+from medgen.engine.run.stages import Manner, make_worker
 from medgen.engine.store.connect import connect
 
 _ENGINE = {
@@ -159,7 +159,7 @@ def engine(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
         system = System("vlm", Model(spec, Resources()), gives=("image",))
         plan = make_plan(Recipe("overhead", (system,), metrics={}), manifest)
         (node,) = plan.nodes.values()
-        worker = make_worker(store, plan, node.group)
+        worker = make_worker(store, plan, node.group, Manner(discreet=False))
         for turn in range(10**6):
             # A later revision each time, so that every round commits.
             units = [

@@ -34,11 +34,11 @@ RECORD = Bounds()
 REPLY = Bounds()
 
 
-def too_long(text: str, bounds: Bounds = REPLY) -> str:
+def too_long(text: str) -> str:
     """Why a text is not read any further; empty when it may be. Readers of words take seconds."""
-    if len(text) <= bounds.characters:
+    if len(text) <= REPLY.characters:
         return ""
-    return f"the reply has {len(text):,} characters; at most {bounds.characters:,} are read"
+    return f"the reply has {len(text):,} characters; at most {REPLY.characters:,} are read"
 
 
 class Budget:

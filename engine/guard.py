@@ -97,7 +97,7 @@ def in_halves(
     call: Callable[[Sequence[T]], Sequence[U]],
     items: Sequence[T],
     blank: Callable[[T, Unforeseen], Sequence[U]],
-    name: Callable[[T], str] = lambda item: "",
+    name: Callable[[T], str],
 ) -> list[U]:
     """What `call` gives for a batch; when it raises, each half by itself, down to the one item."""
     if not items:

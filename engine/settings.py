@@ -67,7 +67,7 @@ def read(kind: type[T], given: object, where: str) -> T:
         raise ConfigError(refusal(str(err), kind, values, where)) from err
 
 
-def without_how(kind: type[Any], given: object, where: str = "settings") -> dict[str, Any]:
+def without_how(kind: type[Any], given: object) -> dict[str, Any]:
     """What of settings can change rows, as JSON for keys: no marked field, at any depth.
 
     A field that has its default value is left out, so that it is the same key whether the default
@@ -76,7 +76,7 @@ def without_how(kind: type[Any], given: object, where: str = "settings") -> dict
     Raises:
         ConfigError: what is given cannot be read; see `read`.
     """
-    return _lasting(read(kind, given, where))
+    return _lasting(read(kind, given, "settings"))
 
 
 def _lasting(settings: msgspec.Struct) -> dict[str, Any]:

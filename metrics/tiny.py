@@ -26,27 +26,27 @@ def make(directory: Path) -> None:
     make_text_encoder(directory / "minilm")
 
 
-def make_alexnet(directory: Path, seed: int = SEED) -> None:
+def make_alexnet(directory: Path) -> None:
     """The convolutions of an AlexNet as torchvision initialises it, as a checkpoint."""
-    _make_trunk("alexnet", directory / "alexnet-owt-7be5be79.pth", seed)
+    _make_trunk("alexnet", directory / "alexnet-owt-7be5be79.pth")
 
 
-def make_vgg(directory: Path, seed: int = SEED) -> None:
+def make_vgg(directory: Path) -> None:
     """The convolutions of a VGG-16 as torchvision initialises it, as a checkpoint."""
-    _make_trunk("vgg16", directory / "vgg16-397923af.pth", seed)
+    _make_trunk("vgg16", directory / "vgg16-397923af.pth")
 
 
-def _make_trunk(architecture: str, path: Path, seed: int) -> None:
+def _make_trunk(architecture: str, path: Path) -> None:
     import torch
     from torchvision import models
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(SEED)
         network = models.get_model(architecture, weights=None)
     trunk = {k: v for k, v in network.state_dict().items() if k.startswith("features.")}
     torch.save(trunk, path)
-    mark_random(path.parent, seed)
+    mark_random(path.parent, SEED)
 
 
 def make_vision_encoder(directory: Path, seed: int = SEED) -> None:
@@ -80,12 +80,11 @@ SMALL = Widths(32, 2, 64)
 BERT_BASE = Widths(768, 12, 3072, 30_522)  # as slow to load and to run as a trained one
 
 
-def make_text_encoder(directory: Path, seed: int = SEED, widths: Widths = SMALL) -> None:
+def make_text_encoder(directory: Path, widths: Widths = SMALL) -> None:
     """A BERT of 12 layers with a vocabulary of the clinical lexicon, letters and digits.
 
     Args:
         directory: where it is written, in the layout of `from_pretrained`.
-        seed: of its weights.
         widths: how wide it is.
     """
     import torch
@@ -104,7 +103,7 @@ def make_text_encoder(directory: Path, seed: int = SEED, widths: Widths = SMALL)
         initializer_range=0.1,
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(SEED)
         BertModel(config).save_pretrained(directory)
     (directory / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     tokenizer = {
@@ -114,7 +113,7 @@ def make_text_encoder(directory: Path, seed: int = SEED, widths: Widths = SMALL)
     }
     text = json.dumps(tokenizer, indent=1)
     (directory / "tokenizer_config.json").write_text(text, encoding="utf-8")
-    mark_random(directory, seed)
+    mark_random(directory, SEED)
 
 
 def _vocabulary() -> list[str]:

@@ -103,7 +103,7 @@ class Prices(Settings, frozen=True, kw_only=True):
 class RetryPause:
     """Everybody waits while the server has asked for a pause."""
 
-    clock: Clock = REAL
+    clock: Clock
     _until: float = 0.0
 
     def ask(self, seconds: float) -> None:

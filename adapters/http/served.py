@@ -60,7 +60,7 @@ def served_entry(endpoint: Endpoint, model: str, patient: bool) -> dict[str, str
     return found
 
 
-def served_names(endpoint: Endpoint, timeout_s: float = _WAIT_S) -> list[str]:
+def served_names(endpoint: Endpoint, timeout_s: float) -> list[str]:
     """The names of all models that a server lists.
 
     Raises:

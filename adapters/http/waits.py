@@ -45,7 +45,7 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
     return seconds if sane else None
 
 
-def wish_of(headers: Mapping[str, str], error: Any = None) -> float | None:
+def wish_of(headers: Mapping[str, str], error: Any) -> float | None:
     """Seconds that an error reply asks for, by its headers or else in its body.
 
     Args:

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from medgen.adapters.mini.build import build_mini
 from medgen.adapters.sources.hub import FOLDERS
 from medgen.adapters.sources.view import FILES
 from medgen.engine.benchmark.vocabulary import FORMATS
@@ -33,16 +32,13 @@ _MODALITY_SPELLINGS = {
 _CATEGORIES = {"VQA": "VQA", "ImageEditing": "ImageEdit", "MultimodalGeneration": "MMGeneration"}
 
 
-def write_layouts(directory: Path, samples: Iterable[Sample] | None = None) -> Mapping[str, Path]:
+def write_layouts(directory: Path, samples: Iterable[Sample]) -> Mapping[str, Path]:
     """Write `hub/`, `directory/` and `view/` below a directory; gives the folder of each.
-
-    The samples are those of the miniature benchmark unless others are given.
 
     Each holds the same samples, as far as the layout can say them: the hub has no field for
     choices, only the view has ids, and none has the name of the source picture.
     """
-    made = build_mini() if samples is None else samples
-    kept = [item for item in made if isinstance(item, Sample)]
+    kept = list(samples)
     folders = {name: directory / name for name in ("hub", "directory", "view")}
     _write_hub(folders["hub"], kept)
     _write_directory(folders["directory"], kept)

@@ -49,7 +49,7 @@ def parquet_rows(
 
 
 def arrow_rows(
-    file: BinaryIO, wanted: Wanted, limit: int, there: set[str] | None = None
+    file: BinaryIO, wanted: Wanted, limit: int, there: set[str] | None
 ) -> Iterator[dict[str, object] | FaultyRow]:
     """The rows of an Arrow file or stream, as `datasets` keeps them; see `parquet_rows`."""
     unfolded = _Unfolded(file, limit)

@@ -152,9 +152,7 @@ def _rename(column: Column) -> Column:
 # ---- scores --------------------------------------------------------------------------------
 
 
-def score_columns(
-    reader: RunReader, system: str, node: Node, ids: bool = False
-) -> tuple[Column, ...]:
+def score_columns(reader: RunReader, system: str, node: Node, ids: bool) -> tuple[Column, ...]:
     """The columns of one metric for one system.
 
     A null value beside the status ok is `not_applicable` (the metric says nothing about this
@@ -236,9 +234,7 @@ def _mark_not_applicable(status: Coded, context: Context) -> Coded:
 # ---- verdicts ------------------------------------------------------------------------------
 
 
-def verdict_columns(
-    reader: RunReader, system: str, node: Node, ids: bool = False
-) -> tuple[Column, ...]:
+def verdict_columns(reader: RunReader, system: str, node: Node, ids: bool) -> tuple[Column, ...]:
     """The columns of one judge for one system: one for every dimension in each view.
 
     The declared rule: a sample's value is the mean over the repeats that are ok for each model

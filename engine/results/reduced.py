@@ -22,13 +22,12 @@ def by_source(sums: Floats, sources: Ints) -> Floats:
     return found
 
 
-def reduced_interval(sums: Floats, reduce: Reduce, resamples: int = RESAMPLES) -> tuple[float, ...]:
+def reduced_interval(sums: Floats, reduce: Reduce) -> tuple[float, ...]:
     """Lower and upper end of a 95 % interval; empty where there is none.
 
     Args:
         sums: one row a source, as `by_source` gives them.
         reduce: rows of sums to values, one a row; NaN where there is no value.
-        resamples: how many draws.
     """
     count = len(sums)
     if count < 2:
@@ -36,8 +35,8 @@ def reduced_interval(sums: Floats, reduce: Reduce, resamples: int = RESAMPLES) -
     rng = np.random.default_rng(SEED)
     at_once = max(1, _BLOCK // max(count, sums.shape[1]))
     values: list[Floats] = []
-    for start in range(0, resamples, at_once):
-        draws = min(at_once, resamples - start)
+    for start in range(0, RESAMPLES, at_once):
+        draws = min(at_once, RESAMPLES - start)
         times = rng.multinomial(count, np.full(count, 1 / count), draws).astype(np.float64)
         values.append(reduce(times @ sums))
     found = np.concatenate(values)

@@ -48,18 +48,16 @@ class Interval:
     note: str = ""  # what a reader must know beside it: why there is none, or what it covers
 
 
-def bootstrap_mean(values: Floats, resamples: int = RESAMPLES, seed: int = SEED) -> Interval:
+def bootstrap_mean(values: Floats) -> Interval:
     """Mean and percentile-bootstrap 95 % interval of finite values.
 
     Draws with NumPy's PCG64, so that a seed gives the intervals of the benchmark authors'
     evaluator. Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
-    return bootstrap_means([values], resamples, seed)[0]
+    return bootstrap_means([values])[0]
 
 
-def bootstrap_means(
-    columns: Sequence[Floats], resamples: int = RESAMPLES, seed: int = SEED
-) -> list[Interval]:
+def bootstrap_means(columns: Sequence[Floats]) -> list[Interval]:
     """`bootstrap_mean` of many arrays; arrays of one length share their draws, not their result."""
     found: list[Interval] = [Interval(None, None, None)] * len(columns)
     sizes: dict[int, list[int]] = {}
@@ -73,7 +71,7 @@ def bootstrap_means(
                 found[at] = normal_mean(columns[at])
             continue
         stacked = np.stack([columns[at] for at in members])
-        draws = _resample(size, resamples, seed, len(members), partial(_row_means, stacked))
+        draws = _resample(size, len(members), partial(_row_means, stacked))
         lows, highs = np.percentile(draws, [2.5, 97.5], axis=1)
         for row, at in enumerate(members):
             mean = float(np.mean(stacked[row]))
@@ -86,15 +84,13 @@ def _row_means(rows: Floats, indices: Ints) -> Floats:
     return np.stack([row[indices].mean(axis=-1) for row in rows])
 
 
-def _resample(
-    size: int, resamples: int, seed: int, rows: int, statistic: Callable[[Ints], Floats]
-) -> Floats:
-    # (rows, resamples): the statistic on `resamples` draws of `size` indices, some at a time.
-    rng = np.random.default_rng(seed)
+def _resample(size: int, rows: int, statistic: Callable[[Ints], Floats]) -> Floats:
+    # (rows, RESAMPLES): the statistic on so many draws of `size` indices, some at a time.
+    rng = np.random.default_rng(SEED)
     at_once = max(1, _BLOCK // (size * rows))
     blocks = []
-    for start in range(0, resamples, at_once):
-        indices = rng.integers(0, size, (min(at_once, resamples - start), size))
+    for start in range(0, RESAMPLES, at_once):
+        indices = rng.integers(0, size, (min(at_once, RESAMPLES - start), size))
         blocks.append(statistic(indices))
     return np.concatenate(blocks, axis=1)
 
@@ -111,9 +107,7 @@ def normal_mean(values: Floats) -> Interval:
     return Interval(mean, mean - half, mean + half, "normal")
 
 
-def clustered_mean(
-    values: Floats, clusters: Ints, resamples: int = RESAMPLES, seed: int = SEED
-) -> Interval:
+def clustered_mean(values: Floats, clusters: Ints) -> Interval:
     """Mean and 95 % interval with whole clusters drawn; normal-theory above `BOOTSTRAP_LIMIT`.
 
     `clusters` holds one integer code a value. Samples of one source (patient, study, image) are not
@@ -123,12 +117,10 @@ def clustered_mean(
     American Statistician 2015, 69:371, section 5.3): plain ones are too narrow by the factor that
     a standard deviation over n is. One cluster has no interval.
     """
-    return clustered_means([(values, clusters)], resamples, seed)[0]
+    return clustered_means([(values, clusters)])[0]
 
 
-def clustered_means(
-    columns: Sequence[tuple[Floats, Ints]], resamples: int = RESAMPLES, seed: int = SEED
-) -> list[Interval]:
+def clustered_means(columns: Sequence[tuple[Floats, Ints]]) -> list[Interval]:
     """`clustered_mean` of many; those of as many clusters share their draws, not their result."""
     found: list[Interval] = [Interval(None, None, None, note="no value")] * len(columns)
     sizes: dict[int, list[tuple[int, Floats, Floats]]] = {}
@@ -147,7 +139,7 @@ def clustered_means(
             counts = _cluster_sums(np.ones(len(values)), clusters)
             sizes.setdefault(sources, []).append((at, sums, counts))
     for sources, members in sizes.items():
-        draws = _resample(sources, resamples, seed, len(members), partial(_ratios, members))
+        draws = _resample(sources, len(members), partial(_ratios, members))
         outer = outer_percentile(sources)
         bounds = np.percentile(draws, [outer, 100 - outer], axis=1)
         for (at, _, _), low, high in zip(members, *bounds, strict=True):
@@ -255,7 +247,7 @@ class Flips:
 
 
 def sign_flip(
-    differences: Floats, clusters: Ints | None = None, flips: int = FLIPS, seed: int = SEED
+    differences: Floats, clusters: Ints | None = None, flips: int = FLIPS
 ) -> Flips | None:
     """Permutation test: were the two sides of a pair exchangeable, its sign would be a coin's.
 
@@ -273,7 +265,7 @@ def sign_flip(
     total = float(np.sum(units))
     slack = 1e-12 * float(np.sum(np.abs(units)))
     counts = np.zeros(3, dtype=np.int64)
-    for sums in _flipped_sums(units, flips, seed):
+    for sums in _flipped_sums(units, flips):
         tails = (sums <= total + slack, sums >= total - slack, np.abs(sums) >= abs(total) - slack)
         counts += [int(np.count_nonzero(tail)) for tail in tails]
     patterns: int = 2 ** min(len(units), 60)
@@ -314,13 +306,13 @@ def source_sums(values: Floats, codes: Ints, sources: int = 0) -> Floats:
     return np.where(np.abs(sums) <= _TIED * sizes, 0.0, sums)
 
 
-def _flipped_sums(units: Floats, flips: int, seed: int) -> Iterator[Floats]:
+def _flipped_sums(units: Floats, flips: int) -> Iterator[Floats]:
     # One random bit a sign: SciPy's permutation test draws a float each, and takes ten times
     # as long for the same null distribution.
     size, total = len(units), float(np.sum(units))
     patterns: int = 2 ** min(size, 60)
     every = patterns <= flips
-    rng, width = np.random.default_rng(seed), -(-size // 8)
+    rng, width = np.random.default_rng(SEED), -(-size // 8)
     count, at_once = patterns if every else flips, max(1, 4 * _BLOCK // size)
     for start in range(0, count, at_once):
         rows = min(at_once, count - start)

@@ -28,7 +28,7 @@ from medgen.engine.run.repair import cure
 from medgen.engine.run.sharing import Sharing
 from medgen.engine.run.speeds import keep_speeds, read_speeds, temper_guesses
 from medgen.engine.run.staff import Staff
-from medgen.engine.run.stages import Manner, worker_recipe
+from medgen.engine.run.stages import Manner, make_worker
 from medgen.engine.run.steering import Steering
 from medgen.engine.run.survey import Todo, survey
 from medgen.engine.run.telling import Telling
@@ -107,8 +107,8 @@ class Driver:
         self.touched: set[str] = set()  # those of which something happened
 
     def _recipe(self, group: str) -> Callable[[], Worker]:
-        manner = Manner(self.options.session, self.options.discreet, self.terms)
-        return worker_recipe(self.reader.objects.url, self.plan, group, manner)
+        manner = Manner(self.options.discreet, self.options.session, self.terms)
+        return partial(make_worker, self.reader.objects.url, self.plan, group, manner)
 
     def run(self) -> Ending:
         """Loop until nothing is left here or elsewhere, or until told to stop."""

@@ -234,7 +234,7 @@ class Chooser:
     """Chooses editions for a plan, upstream first."""
 
     def __init__(
-        self, objects: Objects, plan: Plan, terms: Terms = Terms(), keys: Iterable[str] = ()
+        self, objects: Objects, plan: Plan, terms: Terms, keys: Iterable[str] = ()
     ) -> None:
         """Lists what there is, of all nodes or of some keys."""
         self.objects, self.plan, self.terms = objects, plan, terms

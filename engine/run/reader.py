@@ -214,15 +214,14 @@ class RunReader:
         if head is not None:
             self.noted.note(self.stage(self.plan.nodes[key]).path(shard, revision), head, md5)
 
-    def anew(self, plan: Plan | None = None, objects: Objects | None = None) -> "RunReader":
+    def anew(self, objects: Objects | None = None) -> "RunReader":
         """A reader that lists again, and remembers what this one heard of.
 
-        It may read another plan over the same benchmark, or by another connection to the store.
+        It may read by another connection to the store.
         """
-        reader = RunReader(objects or self.objects, plan or self.plan, self.benchmark)
+        reader = RunReader(objects or self.objects, self.plan, self.benchmark)
         reader._told, reader._read, reader._pinned = self._told, self._read, dict(self._pinned)
-        if plan is None:
-            reader.editions, reader.noted = dict(self.editions), self.noted
+        reader.editions, reader.noted = dict(self.editions), self.noted
         return reader
 
     def identity(self, node: Node, name: str = "") -> Record | None:

@@ -48,7 +48,7 @@ def horizon_s(standings: Iterable[Standing], gpus: float) -> float:
     return total / gpus if gpus else 0.0
 
 
-def urgency(standing: Standing, times: float = WORTH) -> float:
+def urgency(standing: Standing) -> float:
     """Seconds left a worker of a group that is worth another worker; 0 when it is not."""
     s = standing
     if s.ready <= s.idle:
@@ -57,7 +57,7 @@ def urgency(standing: Standing, times: float = WORTH) -> float:
         return max(s.left_s, 1e-9) + s.load_s
     if s.most is not None:
         return max(s.end_s, 1e-9) if s.workers < s.most else 0.0
-    return s.end_s if s.end_s > times * s.load_s else 0.0
+    return s.end_s if s.end_s > WORTH * s.load_s else 0.0
 
 
 def rank(standing: Standing) -> tuple[bool, float, float]:
@@ -142,11 +142,11 @@ def even_part(whole: int, sample_s: float, most_s: float) -> int:
     return math.ceil(whole / max(1, pieces))
 
 
-def workers_worth(standing: Standing, times: float = ASK) -> int:
+def workers_worth(standing: Standing) -> int:
     """How many workers a group could use, if machines were added."""
     if standing.most is not None:
         return min(standing.most, standing.workers + max(0, standing.ready - standing.idle))
-    worth = math.ceil(standing.left_s / max(1e-9, times * standing.load_s))
+    worth = math.ceil(standing.left_s / max(1e-9, ASK * standing.load_s))
     busy = standing.workers - standing.idle
     return max(min(1, standing.ready), min(worth, busy + standing.ready))
 

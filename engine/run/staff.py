@@ -51,8 +51,8 @@ class Staff:
     most: dict[str, int] = field(default_factory=dict)  # group -> workers, over its resources
     left: dict[str, int] = field(default_factory=dict)  # group -> samples not committed
     priced: frozenset[str] = frozenset()  # groups whose units stay whole
-    admits: Callable[[str], bool] = lambda group: True  # a first worker: is there work for it?
-    is_capped: Callable[[], bool] = lambda: False  # whether what costs money may come to an end
+    admits: Callable[[str], bool] = field(init=False)  # a first worker: is there work for it?
+    is_capped: Callable[[], bool] = field(init=False)  # may what costs money come to an end?
     deadline_s: float = 1800.0  # the least that a unit has
     commit_every_s: float = 300.0  # of work in one unit, at most
     patience: dict[str, float] = field(default_factory=dict)  # group -> seconds a unit may take

@@ -295,12 +295,12 @@ def reason_untried(unit: Unit) -> tuple[str, bool]:
 class Manner:
     """How a run's workers are made. Changes no row."""
 
+    discreet: bool  # log of errors only their kind
     session: str = ""  # one driver's run; in it a judge first judges the benchmark's sentinels
-    discreet: bool = False  # log of errors only their kind
     terms: Terms = field(default_factory=Terms)
 
 
-def make_worker(url: str, plan: Plan, group: str, manner: Manner = Manner()) -> Worker:
+def make_worker(url: str, plan: Plan, group: str, manner: Manner) -> Worker:
     """Build the worker of a group in this process."""
     made = partial(_make_stage_worker, url, plan, group, manner)
     return LoggedWorker(made, place_of(plan, group, manner.discreet))
@@ -314,11 +314,6 @@ def _make_stage_worker(url: str, plan: Plan, group: str, manner: Manner) -> Work
         guarded = Guarded(plan, worker.group, worker.judge)
         stand_guard(worker.objects, worker.benchmark, guarded, manner.session)
     return worker
-
-
-def worker_recipe(url: str, plan: Plan, group: str, manner: Manner = Manner()) -> partial[Worker]:
-    """How another process makes the worker."""
-    return partial(make_worker, url, plan, group, manner)
 
 
 def _without_secrets(rows: Sequence[Prediction]) -> list[Prediction]:

@@ -289,7 +289,7 @@ def path_name(text: str, what: str) -> str:
     return text
 
 
-def piece_name(digest: str, piece: int = 0, pieces: int = 1) -> str:
+def piece_name(digest: str, piece: int, pieces: int) -> str:
     """The name of a shard of rows: the digest of its samples, or which piece of them it is."""
     return digest if pieces == 1 else f"{digest}-{piece + 1}of{pieces}"
 

@@ -199,7 +199,7 @@ class Stage:
             found = _seal_and_schema(data, name)
         return _head_of(*found), md5_of(data) if len(data) < most else ""
 
-    def head_at_hand(self, shard: int, revision: int = 0) -> Head | None:
+    def head_at_hand(self, shard: int, revision: int) -> Head | None:
         """The same where it is known without a request; None: it is to be asked for.
 
         Raises:
@@ -218,7 +218,7 @@ class Stage:
         data, name = seal(table), self.path(shard, revision)
         return Sealed(name, data, _head_of(*_seal_and_schema(data, name)))
 
-    def read_sealed(self, shard: int, revision: int = 0) -> tuple[pa.Table, str]:
+    def read_sealed(self, shard: int, revision: int) -> tuple[pa.Table, str]:
         """One shard as `read` gives it, and its object's sha256."""
         name = self.path(shard, revision)
         data = self.objects.read(name)

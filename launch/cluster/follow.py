@@ -123,7 +123,6 @@ class Follower:
     job: str = ""  # whose ending counts; empty: whatever driver there is
     silence_s: float = _SILENCE_S
     doubt_s: float = _DOUBT_S
-    quiet_s: float = _QUIET_S
 
     def follow(self) -> int:
         """Tell what happens until the run ends; its exit code.
@@ -203,10 +202,10 @@ class Follower:
                 return exits.INTERNAL if status.exit_code is None else status.exit_code
             if status is not None and status.updated != updated:
                 heard, updated, said = time.monotonic(), status.updated, False
-            if not said and time.monotonic() - heard > self.quiet_s:
+            if not said and time.monotonic() - heard > _QUIET_S:
                 said = True
                 self.tell(
-                    f"nothing was heard of the run for {self.quiet_s:.0f} s: its driver or the "
+                    f"nothing was heard of the run for {_QUIET_S:.0f} s: its driver or the "
                     f"cluster's head may be gone; waiting {self.silence_s:.0f} s in all"
                 )
             if time.monotonic() - heard > self.silence_s:

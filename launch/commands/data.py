@@ -19,7 +19,7 @@ _KINDS = (
 )
 
 
-def _conf(source: str, name: str | None, layout: str | None, place: str = "") -> "BenchmarkConf":
+def _conf(source: str, name: str | None, layout: str | None, place: str) -> "BenchmarkConf":
     """A source is a preset's name or file, or the URL of one of the layouts."""
     from medgen.conf.loading import benchmark_conf, benchmark_file
     from medgen.conf.schema import BenchmarkConf

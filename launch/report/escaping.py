@@ -10,6 +10,7 @@ import re
 # Every sign that begins or ends markup within a line; dot and colon only where they make a link.
 _MARKDOWN = re.compile(r"([\\`*_\[\]#!|~@$]|:(?=//)|(?i:(?<=www))\.)")
 _UNSAFE_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
+_LETTERS = 60  # of a text in the name of a file
 # What spreadsheet programs read as the start of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -54,9 +55,9 @@ def spreadsheet(text: str) -> str:
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 
-def file_name(text: str, limit: int = 60) -> str:
+def file_name(text: str) -> str:
     """A name for a file: plain letters, never a path, different for different texts."""
-    plain = _UNSAFE_IN_NAMES.sub("-", text)[:limit].strip("-") or "x"
+    plain = _UNSAFE_IN_NAMES.sub("-", text)[:_LETTERS].strip("-") or "x"
     if plain == text:
         return plain
     return f"{plain}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:10]}"

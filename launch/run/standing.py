@@ -52,7 +52,7 @@ def standing(
     return gone
 
 
-def is_doubtful(status: Status, now: datetime | None = None) -> bool:
+def is_doubtful(status: Status) -> bool:
     """Whether a run that is not over was not heard of lately, as far as clocks tell."""
-    age = (now or datetime.now(UTC)) - heard_at(status)
+    age = datetime.now(UTC) - heard_at(status)
     return status.status == "started" and abs(age) > DOUBT

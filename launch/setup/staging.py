@@ -54,7 +54,7 @@ def models(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def stage_all(
-    names: Sequence[str], objects: Objects, folder: str = "", endpoint: str = ""
+    names: Sequence[str], objects: Objects, folder: str, endpoint: str
 ) -> Iterator[Stage]:
     """Stage each model that the store has not.
 

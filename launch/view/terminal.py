@@ -33,13 +33,12 @@ _PLAIN = str.maketrans({
 })  # fmt: skip
 
 
-def print_results(data: StoredRun, certainty: Certainty, out: TextIO | None = None) -> None:
+def print_results(data: StoredRun, certainty: Certainty) -> None:
     """Print what came of a run to standard output."""
-    stream = out or sys.stdout
-    console = Console(file=stream, highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True)
     plain = not console.is_terminal or console.no_color or os.environ.get("TERM") == "dumb"
     for line in result_lines(data, certainty, console.width, plain):
-        known = spelt(line.plain, stream)
+        known = spelt(line.plain, sys.stdout)
         console.print(line if known == line.plain else Text(known))
 
 

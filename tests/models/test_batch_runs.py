@@ -22,7 +22,7 @@ from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.run.folder import RunFolder, find_run
 from medgen.engine.run.pool import Target, Unit
 from medgen.engine.run.reader import RunReader
-from medgen.engine.run.stages import make_worker
+from medgen.engine.run.stages import Manner, make_worker
 from medgen.engine.store.connect import connect
 from medgen.launch.compose import plan_of, recipe
 
@@ -168,7 +168,7 @@ def test_shards_that_a_worker_holds_at_once_go_in_one_file(
     objects = connect(str(tmp_path / "store"))
     plan = plan_of(load(str(path)), objects)
     (node,) = plan.predictions("hosted")
-    worker = make_worker(objects.url, plan, node.group)
+    worker = make_worker(objects.url, plan, node.group, Manner(discreet=False))
     units = [Unit(node.group, shard, (Target(node.key),)) for shard in range(plan.shards)]
     with ThreadPoolExecutor(len(units)) as threads:  # as a pool has it do several
         receipts = [one for found in threads.map(worker, units) for one in found]

@@ -201,13 +201,14 @@ def test_a_node_that_holds_another_than_the_first_is_refused_with_the_difference
 ) -> None:
     plan = held_plan(objects, folder)
     (answer,) = plan.predictions("held")
-    here = Manner(terms=Terms(driver="d1"))
+    here = Manner(discreet=False, terms=Terms(driver="d1"))
     make_worker(objects.url, plan, answer.group, here)
     make_worker(objects.url, plan, answer.group, here)
     rewrite("lora/adapter.bin")(folder)
     with pytest.raises(IdentityError, match=r"files\.lora\.path was \w+ and is \w+"):
         make_worker(objects.url, plan, answer.group, here)
-    make_worker(objects.url, plan, answer.group, Manner(terms=Terms(driver="d2")))
+    other = Manner(discreet=False, terms=Terms(driver="d2"))
+    make_worker(objects.url, plan, answer.group, other)
 
 
 def test_what_is_exchanged_while_it_is_loaded_makes_no_row(folder: Path, objects: Objects) -> None:

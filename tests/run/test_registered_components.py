@@ -30,7 +30,7 @@ from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, System, make_plan
 from medgen.engine.run.board import Board
 from medgen.engine.run.reader import RunReader
-from medgen.engine.run.stages import make_worker
+from medgen.engine.run.stages import Manner, make_worker
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
@@ -172,7 +172,7 @@ def work(objects: Objects, plan: Plan, stage: str) -> list[dict[str, Any]]:
     (node,) = (n for n in plan.nodes.values() if n.stage == stage)
     reader = RunReader(objects, plan)
     unit = Board(plan, survey(reader)).queues[node.group].fresh[0]
-    (receipt,) = make_worker(objects.url, plan, node.group)(unit)
+    (receipt,) = make_worker(objects.url, plan, node.group, Manner(discreet=False))(unit)
     reader.pin(node.key, receipt.edition)
     table = reader.anew().table(node, 0)
     assert table is not None
