@@ -3,29 +3,29 @@
 A source is read once, in order. Every sample goes to a spool file on the local disk (`TMPDIR`),
 so memory holds one record and a small index, whatever the size of the benchmark. When nothing is
 wrong, the order is fixed, the fingerprint is taken, and shard after shard is put together from
-the spool and created. The manifest comes last: a benchmark without one does not exist.
+the spool and created; a table for other programs (`medgen.engine.benchmark.table`) is written
+beside it, of which memory holds one part. The manifest comes last: a benchmark without one does not exist.
 """
 
+import contextlib
 import hashlib
 import logging
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import pyarrow as pa
+
 from medgen.engine.benchmark.digest import sample_digest, shard_digest
 from medgen.engine.benchmark.faithful import description_of, items_of, promises_of
+from medgen.engine.benchmark.index import Index, digests_object, index_object, read_digests
 from medgen.engine.benchmark.laying import Cut, find_standing, lay_out
-from medgen.engine.benchmark.manifest import (
-    INDEX,
-    Manifest,
-    ShardEntry,
-    index_table,
-    manifest_from_json,
-)
+from medgen.engine.benchmark.manifest import Manifest, ShardEntry, manifest_from_json
 from medgen.engine.benchmark.source import Problem, Source, TellsPlace
 from medgen.engine.benchmark.spool import Spool, SpoolEntry
+from medgen.engine.benchmark.table import describe, publish_samples, sample_rows
 from medgen.engine.benchmark.vocabulary import MODALITIES
 from medgen.engine.codec import fingerprint
 from medgen.engine.data import Sample
@@ -35,6 +35,7 @@ from medgen.engine.store.layout import BenchmarkPlace, benchmark_ref, path_name,
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.sample_rows import sample_table, samples
 from medgen.engine.store.sealed import seal, unseal
+from medgen.engine.store.table_notes import sound_note
 
 _Name = TypeVar("_Name", bound=str)
 _LISTED = 1000  # problems in one error message; `validate` gives them all
@@ -227,11 +228,17 @@ class _Writer:
         self._fingerprint = fingerprint(self._digests)
         self._place = BenchmarkPlace(benchmark_ref(options.name, self._fingerprint))
         self._base = "" if base == self._place.ref else base
+        self._index = Index(self._make_index(), self._place.order, len(self._order))
+        self._written: list[ShardEntry] = []
 
     def write(self, described: dict[str, Any]) -> Manifest:
-        named = zip(self._digests, self._shards, strict=True)
-        shards = tuple(self._shard(digest, entries) for digest, entries in named)
         self._write_order()
+        rows = self._write_shards()
+        if sound_note(self._objects, self._place.samples_whole):  # of the very same samples
+            deque(rows, maxlen=0)
+        else:
+            publish_samples(self._objects, self._place.ref, rows)
+        shards = tuple(self._written)
         manifest = self._manifest(described, shards)
         path = self._place.manifest
         if self._objects.create(path, manifest.to_json()):
@@ -245,57 +252,64 @@ class _Writer:
             return manifest
         return stored
 
-    def _shard(self, digest: str, entries: list[SpoolEntry]) -> ShardEntry:
-        # Shards are shared: what another benchmark wrote is read, not packed again.
-        name = sample_shard(digest)
-        content = self._whole_content(name, digest)
-        if content is None:
-            table = sample_table(self._spool.sample(entry) for entry in entries)
-            content = seal(table)
-            if not self._objects.create(name, content):
-                self._objects.replace(name, content)
-        return ShardEntry(
-            samples=len(entries),
-            asks=_counts(entry.asks for entry in entries),
-            digest=digest,
-            sha256=hashlib.sha256(content).hexdigest(),
-            formats={
-                asks: _counts(e.format for e in entries if e.asks == asks)
-                for asks in sorted({entry.asks for entry in entries})
-            },
-        )
+    def _write_shards(self) -> Iterator[pa.Table]:
+        """Write shard after shard; gives the rows of each for the table of samples."""
+        start = 0
+        for digest, entries in zip(self._digests, self._shards, strict=True):
+            table, sha256 = self._shard(sample_shard(digest), digest, entries)
+            self._written.append(_entry(digest, sha256, entries))
+            told = describe(self._index.rows(start, start + len(entries)), start)
+            yield sample_rows(self._place.ref, told, table)
+            start += len(entries)
 
-    def _whole_content(self, name: str, digest: str) -> bytes | None:
+    def _shard(self, name: str, digest: str, entries: list[SpoolEntry]) -> tuple[pa.Table, str]:
+        """A shard's rows, which are in the store by then, and the sha256 of its object."""
+        # Shards are shared: what another benchmark wrote is read, not packed again.
+        standing = self._standing(name, digest)
+        if standing is not None:
+            return standing
+        table = sample_table(self._spool.sample(entry) for entry in entries)
+        content = seal(table)
+        if not self._objects.create(name, content):
+            self._objects.replace(name, content)
+        return table, hashlib.sha256(content).hexdigest()
+
+    def _standing(self, name: str, digest: str) -> tuple[pa.Table, str] | None:
         """The object that stands there, when it holds the samples that its name says."""
         try:
             content = self._objects.read(name)
         except FileNotFoundError:
             return None
-        try:
-            found = samples(schemas.check(unseal(content, name), schemas.SAMPLE, name))
-        except CorruptError:
-            found = []
-        if shard_digest(map(sample_digest, found)) == digest:
-            return content
+        with contextlib.suppress(CorruptError):
+            table = schemas.check(unseal(content, name), schemas.SAMPLE, name)
+            if shard_digest(map(sample_digest, samples(table))) == digest:
+                return table, hashlib.sha256(content).hexdigest()
         log.warning("%s was damaged; it is written again", name)
         return None
+
+    def _make_index(self) -> bytes:
+        places = {entry.id: at for at, entry in enumerate(self._spool.entries)}
+        return index_object(self._order, places)
 
     def _write_order(self) -> None:
         """What every sample is, and where it stood in the source; the first import's stays.
 
         The fingerprint covers no place: the same samples in another order are the same benchmark.
         """
-        places = {entry.id: at for at, entry in enumerate(self._spool.entries)}
-        content = seal(index_table(self._order, places))
-        if not self._objects.create(self._place.order, content):
-            try:
-                index = unseal(self._objects.read(self._place.order), self._place.order)
-                if index.schema.equals(INDEX):
-                    return
-            except CorruptError:
-                pass
-            log.warning("%s was damaged; it is written again", self._place.order)
-            self._objects.replace(self._place.order, content)
+        place, count = self._place, len(self._order)
+        self._keep(place.order, self._index.data, lambda d: Index(d, place.order, count))
+        digests = digests_object(self._order)
+        self._keep(place.digests, digests, lambda d: read_digests(d, place.digests, count))
+
+    def _keep(self, path: str, content: bytes, read: Callable[[bytes], object]) -> None:
+        """Write an object, unless a sound one stands there."""
+        if self._objects.create(path, content):
+            return
+        try:
+            read(self._objects.read(path))
+        except CorruptError:
+            log.warning("%s was damaged; it is written again", path)
+            self._objects.replace(path, content)
 
     def _manifest(self, described: dict[str, Any], shards: tuple[ShardEntry, ...]) -> Manifest:
         options = self._options
@@ -316,6 +330,19 @@ class _Writer:
             grown_from=self._base,
             notes=(*said, *options.notes, *_unknown_modalities(modalities)),
         )
+
+
+def _entry(digest: str, sha256: str, entries: Sequence[SpoolEntry]) -> ShardEntry:
+    return ShardEntry(
+        samples=len(entries),
+        asks=_counts(entry.asks for entry in entries),
+        digest=digest,
+        sha256=sha256,
+        formats={
+            asks: _counts(e.format for e in entries if e.asks == asks)
+            for asks in sorted({entry.asks for entry in entries})
+        },
+    )
 
 
 def _unknown_modalities(modalities: Mapping[str, int]) -> tuple[str, ...]:

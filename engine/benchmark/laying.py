@@ -62,7 +62,7 @@ def _open(objects: Objects, ref: str, cut: Cut) -> Standing | None:
         benchmark = Benchmark(objects, ref)
         if _cut_of(benchmark.manifest) != cut:
             return None
-        rows = benchmark.index().select(["sample_id", "format", "task", "modality"]).to_pylist()
+        rows = benchmark.index_columns(["sample_id", "format", "task", "modality"]).to_pylist()
     except (BenchmarkError, CorruptError) as err:
         log.warning("%s cannot be built upon: %s", ref, err)
         return None

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from medgen.engine.benchmark.digest import sample_digest, shard_digest
+from medgen.engine.benchmark.index import Index, digests_object, index_object, read_digests
 from medgen.engine.benchmark.spool import SpoolEntry, entry_of
 from medgen.engine.codec import decode, plain, seal_json
 from medgen.engine.data import Asks, Sample
@@ -30,16 +32,6 @@ from medgen.engine.store.sample_rows import samples
 from medgen.engine.store.sealed import open_proven, unseal
 
 MANIFEST_VERSION = "benchmark/2"
-# What every sample is, in the benchmark's order, and where it stood in the source (null: unknown).
-_TOLD = ("asks", "format", "task", "subtask", "modality", "source", "bundle", "language")
-INDEX = pa.schema(
-    [
-        *((name, pa.string()) for name in ("sample_id", *_TOLD)),
-        ("groups", schemas.GROUPS),
-        ("digest", pa.binary()),
-        ("place", pa.int64()),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +98,6 @@ def manifest_from_json(data: bytes, name: str) -> Manifest:
     return made
 
 
-def index_table(order: Sequence[SpoolEntry], places: Mapping[str, int]) -> pa.Table:
-    """The index (`INDEX`) of samples in the benchmark's order; `places` is by id."""
-    columns: dict[str, list[Any]] = {
-        "sample_id": [entry.id for entry in order],
-        "groups": [schemas.pairs(entry.groups) for entry in order],
-        "digest": [entry.digest for entry in order],
-        "place": [places.get(entry.id) for entry in order],
-    }
-    columns |= {name: [getattr(entry, name) for entry in order] for name in _TOLD}
-    return pa.table({name: columns[name] for name in INDEX.names}, INDEX)
-
-
 class Benchmark:
     """Reads one benchmark from the store."""
 
@@ -129,7 +109,6 @@ class Benchmark:
         """
         self._objects = objects
         self._place = BenchmarkPlace(ref)
-        self._index: pa.Table | None = None
         try:
             data = objects.read(self._place.manifest)
         except FileNotFoundError as err:
@@ -161,27 +140,54 @@ class Benchmark:
             raise CorruptError(f"{name} is not what its manifest names; import it again")
         return table
 
-    def index(self, shard: int | None = None) -> pa.Table:
-        """What every sample is, in order (`INDEX`), or those of one shard; no image is read.
+    def index(self, shards: range) -> pa.Table:
+        """What every sample of some shards is, in order (`INDEX`); no image is read.
 
         Raises:
             CorruptError: the object is damaged; importing the benchmark again mends it.
         """
-        if self._index is None:
-            self._index = self._read_index()
-        if shard is None:
-            return self._index
-        return self._index.slice(self.starts[shard], self.manifest.shards[shard].samples)
+        return self._told.rows(self.starts[shards.start], self.starts[shards.stop])
 
-    def _read_index(self) -> pa.Table:
+    def index_parts(self, shards: int) -> Iterator[pa.Table]:
+        """The index of the first so many shards, some thousands of samples at a time.
+
+        Raises as `index` does.
+        """
+        return self._told.parts(self.starts[shards])
+
+    def index_columns(self, names: Sequence[str]) -> pa.Table:
+        """Some columns of the index, of all samples; raises as `index` does."""
+        return self._told.columns(names)
+
+    @cached_property
+    def _told(self) -> Index:
+        path = self._place.order
+        return Index(self._read_or(path, self._make_index), path, self.manifest.samples)
+
+    def digests(self, shard: int) -> list[bytes]:
+        """The digests of the samples of a shard, in order; raises as `index` does."""
+        start, size = self.starts[shard], self.manifest.shards[shard].samples
+        found: list[bytes] = self._digests.slice(start, size).to_pylist()
+        return found
+
+    @cached_property
+    def _digests(self) -> pa.ChunkedArray:
+        path = self._place.digests
+        data = self._read_or(path, lambda: digests_object(self._entries()))
+        return read_digests(data, path, self.manifest.samples)
+
+    def _read_or(self, path: str, make: Callable[[], bytes]) -> bytes:
         try:
-            table = unseal(self._objects.read(self._place.order), self._place.order)
+            return self._objects.read(path)
         except FileNotFoundError:  # the shards tell all of it but the places
-            numbers = range(len(self.manifest.shards))
-            return index_table([entry_of(s) for n in numbers for s in self.samples(n)], {})
-        if not table.schema.equals(INDEX) or len(table) != self.manifest.samples:
-            raise CorruptError(f"{self._place.order} is no index of it; import it again")
-        return table
+            return make()
+
+    def _make_index(self) -> bytes:
+        return index_object(self._entries(), {})
+
+    def _entries(self) -> list[SpoolEntry]:
+        numbers = range(len(self.manifest.shards))
+        return [entry_of(sample) for number in numbers for sample in self.samples(number)]
 
     def places(self, asks: Sequence[str], shards: int) -> NDArray[np.int64] | None:
         """Where each sample that asks for one of these stood in the source; None: nobody knows.
@@ -191,7 +197,7 @@ class Benchmark:
         Raises:
             CorruptError: the object is damaged; importing the benchmark again mends it.
         """
-        table = self.index().select(["asks", "place"]).slice(0, self.starts[shards])
+        table = self.index_columns(["asks", "place"]).slice(0, self.starts[shards])
         if table["place"].null_count:
             return None
         own = table.filter(pc.is_in(table["asks"], value_set=pa.array(asks, pa.string())))
@@ -199,7 +205,7 @@ class Benchmark:
 
     def asks(self, shard: int) -> list[tuple[str, Asks]]:
         """The samples of one shard in order, by id, and what each asks for; no image is read."""
-        told = self.index(shard)
+        told = self.index(range(shard, shard + 1))
         return list(zip(told["sample_id"].to_pylist(), told["asks"].to_pylist(), strict=True))
 
     def samples(self, shard: int) -> list[Sample]:

@@ -31,16 +31,15 @@ def prediction_statuses(reader: RunReader, system: str, shard: int) -> dict[str,
 
     The first of the models that failed says it; of a row that is not there it is `missing`.
     """
-    samples = reader.benchmark.index(shard).select(["sample_id", "asks"]).to_pylist()
+    samples = reader.benchmark.asks(shard)
     due = reader.plan.system(system).gives
-    found = {s["sample_id"]: "ok" for s in samples if s["asks"] in due}
+    found = {name: "ok" for name, asks in samples if asks in due}
     for node in reader.plan.predictions(system):
         table = reader.table(node, shard)
         columns = {} if table is None else table.select(["sample_id", "status"]).to_pydict()
         rows = dict(zip(columns.get("sample_id", ()), columns.get("status", ()), strict=True))
-        for sample in samples:
-            name = sample["sample_id"]
-            if sample["asks"] in node.gives and found.get(name) == "ok":
+        for name, asks in samples:
+            if asks in node.gives and found.get(name) == "ok":
                 found[name] = rows.get(name, "missing")
     return found
 
@@ -70,7 +69,7 @@ def with_prediction_statuses(table: pa.Table, statuses: Mapping[str, str]) -> pa
 
 def missing_rows(reader: RunReader, system: str, node: Node, shard: int) -> pa.Table:
     """What stands for a shard that is not there: its samples, all `missing`."""
-    whole = reader.benchmark.index(shard)
+    whole = reader.benchmark.index(range(shard, shard + 1))
     gives = pa.array(reader.plan.system(system).gives)
     table = whole.filter(pc.is_in(whole["asks"], value_set=gives)).select(_SAMPLE)
     words = pa.array(["missing"] * len(table), pa.string())

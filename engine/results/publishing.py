@@ -5,24 +5,21 @@ rows are the same are not made again; the sha256 of every part as well.
 """
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from medgen.engine.codec import decode, fingerprint, seal_json
-from medgen.engine.errors import CorruptError
+from medgen.engine.benchmark.table import publish_samples, sample_tables
+from medgen.engine.codec import fingerprint
 from medgen.engine.results.columns import Column, system_columns
 from medgen.engine.results.gaps import given_up
 from medgen.engine.results.long_tables import (
     PREDICTIONS,
-    SAMPLES,
     VALUES,
     VERDICT_ROWS,
     Described,
     prediction_tables,
-    sample_tables,
     value_tables,
     verdict_tables,
 )
@@ -34,10 +31,9 @@ from medgen.engine.results.summary import (
 )
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import BenchmarkPlace, RunPlace
-from medgen.engine.store.objects import Objects
 from medgen.engine.store.parquet import PartWriter
+from medgen.engine.store.table_notes import TABLES_VERSION, sound_note, tables_note
 
-_VERSION = "tables/1"
 KINDS = {"values": VALUES, "predictions": PREDICTIONS, "verdicts": VERDICT_ROWS}
 
 
@@ -72,7 +68,7 @@ def rows_behind(reader: RunReader, system: str) -> str:
     """A digest of all rows that a system's results are made from."""
     nodes = [n for n in reader.plan.nodes.values() if system in n.systems]
     rows = {n.key: sorted((i, h.sha256) for i, h in reader.heads(n).items()) for n in nodes}
-    return fingerprint(_VERSION, rows, given_up(reader))
+    return fingerprint(TABLES_VERSION, rows, given_up(reader))
 
 
 class TablePublisher:
@@ -82,8 +78,7 @@ class TablePublisher:
         """Read which tables are there already."""
         self.objects, self.plan = reader.objects, reader.plan
         self.place = RunPlace(self.plan.run_id)
-        self._whole = dict(_sound_note(self.objects, self.place.tables_whole))
-        self._described: Described | None = None
+        self._whole = dict(sound_note(self.objects, self.place.tables_whole))
         self._distrusts = False
 
     def prove(self) -> None:
@@ -100,17 +95,6 @@ class TablePublisher:
             return hashlib.sha256(self.objects.read(path)).hexdigest()
         except FileNotFoundError:
             return ""
-
-    def prepare(self, reader: RunReader, check: Callable[[], None] = lambda: None) -> Described:
-        """Write the benchmark's own table, unless it is there, and read what its samples are.
-
-        Raises as `publish` does, and what `check` raises, which is called before each shard.
-        """
-        if self._described is None:
-            described = Described(reader)
-            self._publish_samples(reader, check)
-            self._described = described
-        return self._described
 
     def publish(self, reader: RunReader, system: str) -> bool:
         """Write a system's tables, unless they are there as its rows are now; returns whether.
@@ -145,7 +129,7 @@ class TablePublisher:
     def _write(
         self, reader: RunReader, system: str, behind: str, columns: Iterable[Column]
     ) -> None:
-        described = self.prepare(reader)
+        described = Described(reader)
         if self._whole.pop(system, None) is not None:  # its parts are others from now on
             self._keep()
         tables = {
@@ -166,46 +150,16 @@ class TablePublisher:
         self.objects.replace(self.place.tables_whole, tables_note(self._whole))
 
     def publish_all(self, reader: RunReader) -> None:
-        """Write what has changed of every system, also of those that are not finished."""
+        """Write what has changed of every system, also of those that are not finished.
+
+        And the table of the benchmark's samples, where it is lost.
+        """
+        self._publish_samples(reader)
         for system in self.plan.systems:
             self.publish(reader, system.name)
 
-    def _publish_samples(self, reader: RunReader, check: Callable[[], None]) -> None:
-        """The benchmark's own table: once for all its runs, for it has the pictures."""
-        place = BenchmarkPlace(self.plan.benchmark)
-        note = _sound_note(self.objects, place.samples_whole)
+    def _publish_samples(self, reader: RunReader) -> None:
+        """The benchmark's own table, which its import wrote: again where it is lost or damaged."""
+        note = sound_note(self.objects, BenchmarkPlace(self.plan.benchmark).samples_whole)
         if not note or (self._distrusts and not self._is_sound(note[""])):
-            tables = sample_tables(reader, check)
-            parts = PartWriter(self.objects, place.samples, SAMPLES).write(tables)
-            self.objects.replace(place.samples_whole, tables_note({"": {"parts": parts}}))
-
-
-def tables_note(whole: Mapping[str, Any]) -> bytes:
-    """The note on which tables are whole, as it is stored."""
-    text = json.dumps({"version": _VERSION, "whole": whole}, indent=1, sort_keys=True)
-    return seal_json(text.encode())
-
-
-def _sound_note(objects: Objects, path: str) -> Mapping[str, Mapping[str, Any]]:
-    """The same, where one that cannot be read is none: tables are written again at any time."""
-    try:
-        return read_note(objects, path)
-    except CorruptError:
-        return {}
-
-
-def read_note(objects: Objects, path: str) -> Mapping[str, Mapping[str, Any]]:
-    """What a note on tables says of each system: `made_from`, and `parts` with their sha256.
-
-    Empty when there is none, or one of another version: they are written again then.
-
-    Raises:
-        CorruptError: it cannot be read.
-    """
-    try:
-        note = decode(dict[str, Any], objects.read(path), f"{path}: not a note on tables")
-        return dict(note["whole"]) if note["version"] == _VERSION else {}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, KeyError, TypeError) as err:
-        raise CorruptError(f"{path}: not a note on tables ({err})") from err
+            publish_samples(self.objects, self.plan.benchmark, sample_tables(reader.benchmark))

@@ -67,7 +67,7 @@ def group_means(reader: RunReader) -> list[GroupMean]:
 def _group_words(reader: RunReader) -> dict[str, dict[str, str]]:
     """By name of a group: each sample's. Language is a group as well."""
     found: dict[str, dict[str, str]] = {}
-    index = reader.benchmark.index().select(["sample_id", "groups", "language"])
+    index = reader.benchmark.index_columns(["sample_id", "groups", "language"])
     grouped = pc.list_value_length(index["groups"].combine_chunks()).to_numpy(False) > 0
     spoken = pc.not_equal(pc.fill_null(index["language"], ""), "").to_numpy()
     for row in index.filter(pa.array(grouped | spoken)).to_pylist():  # of most there are none

@@ -93,8 +93,8 @@ class _Shelf:
 
 def index_rows(benchmark: Benchmark, shard: int) -> list[_Row]:
     """The samples of a shard, in order."""
-    rows = benchmark.index(shard).select(["sample_id", "asks", "digest"]).to_pylist()
-    return [_Row(row["sample_id"], row["asks"], row["digest"]) for row in rows]
+    told = zip(benchmark.asks(shard), benchmark.digests(shard), strict=True)
+    return [_Row(name, asks, digest) for (name, asks), digest in told]
 
 
 @dataclass

@@ -36,7 +36,8 @@ _KNOWN = re.compile(
     "|".join(
         (
             rf"{SAMPLES}/\w+\.arrow",
-            rf"{BENCHMARKS}/[^/]+/(?:manifest\.json|order\.arrow|tables/samples\.json|{_TABLE})",
+            rf"{BENCHMARKS}/[^/]+/(?:manifest\.json|tables/samples\.json|{_TABLE})",
+            rf"{BENCHMARKS}/[^/]+/(?:order|digests)\.arrow",
             rf"{STAGES}/\w+/\w+/stage\.json",
             rf"{STAGES}/\w+/\w+/(?:\w+/)?(?:{_IDENTITY}|{_SHARD})",
             rf"{STAGES}/\w+/\w+/(?:\w+/)?{PARTS}[\w-]+/{_PART}",

@@ -1,7 +1,7 @@
 """Every path of the store, and nowhere else: those of packs are in `pack_layout.py`.
 
     samples/<digest>.arrow
-    benchmarks/<ref>/{manifest.json, order.arrow,
+    benchmarks/<ref>/{manifest.json, order.arrow, digests.arrow,
                       tables/samples/part-00000.parquet …, tables/samples.json}
     stages/<stage>/<key>/{stage.json, <edition>/…}
     stages/<stage>/<key>/<edition>/{identity.json, identity-<name>.json, shard-<digest>.arrow,
@@ -83,6 +83,7 @@ class BenchmarkPlace:
 
     manifest = _Below("manifest.json")  # what the benchmark is
     order = _Below("order.arrow")  # what every sample is, and in which order they came
+    digests = _Below("digests.arrow")  # those of the samples, in the benchmark's order
     samples = _Below("tables/samples")  # the folder of the samples' table for other programs
     samples_whole = _Below("tables/samples.json")  # the note that this table is whole
 

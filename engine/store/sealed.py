@@ -6,7 +6,7 @@ zeroed; `unseal` proves that no bit of it changed.
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -17,13 +17,16 @@ _BEYOND_FOOTER = 64  # bytes around a footer that a reader wants to see
 _LARGE = 2**20  # bytes; to hand columns of fewer to threads costs more than all the rest of it
 
 
-def seal(table: pa.Table) -> bytes:
-    """Serialise a table in memory, as one zstd-compressed IPC file with its checksum inside."""
+def seal(table: pa.Table, rows: int | None = None) -> bytes:
+    """Serialise a table in memory, as one zstd-compressed IPC file with its checksum inside.
+
+    `rows` is how many stand in one batch: those of a batch are read without the others.
+    """
     sink = pa.BufferOutputStream()
     footer = {b"sha256": _BLANK}
     options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=table.nbytes > _LARGE)
     with pa.ipc.new_file(sink, table.schema, options=options, metadata=footer) as writer:
-        writer.write_table(table)
+        writer.write_table(table.combine_chunks() if rows else table, rows)
     data: bytes = sink.getvalue().to_pybytes()
     at = _seal_offset(data, _BLANK)
     return data[:at] + hashlib.sha256(data).hexdigest().encode() + data[at + 64 :]
@@ -36,16 +39,20 @@ def unseal(data: bytes, name: str) -> pa.Table:
         CorruptError: the bytes are truncated, changed, or were never sealed. Names the object.
     """
     with _readable(data, name) as reader:
-        digest = (reader.metadata or {}).get(b"sha256", b"")
-        if len(digest) != 64:
-            raise CorruptError(f"{name}: no checksum in the file's footer")
-        at = _seal_offset(data, digest)
-        hasher = hashlib.sha256(memoryview(data)[:at])
-        hasher.update(_BLANK)
-        hasher.update(memoryview(data)[at + 64 :])
-        if hasher.hexdigest().encode() != digest:
-            raise CorruptError(f"{name}: checksum differs; the object was changed or damaged")
+        _prove(reader, data, name)
         return reader.read_all()
+
+
+def _prove(reader: pa.ipc.RecordBatchFileReader, data: bytes, name: str) -> None:
+    digest = (reader.metadata or {}).get(b"sha256", b"")
+    if len(digest) != 64:
+        raise CorruptError(f"{name}: no checksum in the file's footer")
+    at = _seal_offset(data, digest)
+    hasher = hashlib.sha256(memoryview(data)[:at])
+    hasher.update(_BLANK)
+    hasher.update(memoryview(data)[at + 64 :])
+    if hasher.hexdigest().encode() != digest:
+        raise CorruptError(f"{name}: checksum differs; the object was changed or damaged")
 
 
 def open_proven(data: bytes, name: str) -> pa.Table:
@@ -58,12 +65,33 @@ def open_proven(data: bytes, name: str) -> pa.Table:
         return reader.read_all()
 
 
+def batches(
+    data: bytes, name: str, fields: Sequence[int] | None = None
+) -> pa.ipc.RecordBatchFileReader:
+    """Sealed bytes whose batches are read one by one; of some columns alone, if they are named.
+
+    Raises:
+        CorruptError: the bytes are truncated, changed, or were never sealed. Names the object.
+    """
+    with _blame(name):
+        options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=fields)
+        reader = pa.ipc.open_file(data, options=options)
+        _prove(reader, data, name)
+        return reader
+
+
 @contextlib.contextmanager
 def _readable(data: bytes, name: str) -> Iterator[pa.ipc.RecordBatchFileReader]:
-    try:
+    with _blame(name):
         options = pa.ipc.IpcReadOptions(use_threads=len(data) > _LARGE)
         with pa.ipc.open_file(data, options=options) as reader:
             yield reader
+
+
+@contextlib.contextmanager
+def _blame(name: str) -> Iterator[None]:
+    try:
+        yield
     except (pa.ArrowException, OSError, ValueError) as err:
         raise CorruptError(f"{name}: not a readable Arrow file ({err})") from err
 
@@ -80,14 +108,11 @@ def seal_of(end: bytes, name: str) -> tuple[str, pa.Schema] | None:
         raise CorruptError(f"{name}: not a readable Arrow file (it breaks off)")
     if len(end) < int.from_bytes(end[-10:-6], "little", signed=True) + _BEYOND_FOOTER:
         return None
-    try:
-        with pa.ipc.open_file(end) as reader:
-            digest = (reader.metadata or {}).get(b"sha256", b"")
-            if len(digest) != 64:
-                raise CorruptError(f"{name}: no checksum in the file's footer")
-            return digest.decode("ascii", "replace"), reader.schema
-    except (pa.ArrowException, OSError, ValueError) as err:
-        raise CorruptError(f"{name}: not a readable Arrow file ({err})") from err
+    with _blame(name), pa.ipc.open_file(end) as reader:
+        digest = (reader.metadata or {}).get(b"sha256", b"")
+        if len(digest) != 64:
+            raise CorruptError(f"{name}: no checksum in the file's footer")
+        return digest.decode("ascii", "replace"), reader.schema
 
 
 def _seal_offset(data: bytes, digest: bytes) -> int:

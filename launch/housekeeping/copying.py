@@ -13,7 +13,6 @@ from medgen.engine.benchmark.digest import sample_digest, shard_digest
 from medgen.engine.benchmark.manifest import manifest_from_json
 from medgen.engine.errors import CorruptError, StoreError
 from medgen.engine.plan.plan import Plan
-from medgen.engine.results.publishing import read_note, tables_note
 from medgen.engine.run.needs import Needs, needs
 from medgen.engine.store.gathering import Pack, packs_of
 from medgen.engine.store.glance import glance
@@ -29,6 +28,7 @@ from medgen.engine.store.objects import Objects
 from medgen.engine.store.pack_layout import stage_and_key
 from medgen.engine.store.sample_rows import samples
 from medgen.engine.store.sealed import unseal
+from medgen.engine.store.table_notes import read_note, tables_note
 from medgen.launch.housekeeping.digests import named_digests, recipes
 from medgen.launch.housekeeping.verifying import prove
 from medgen.launch.run.published import note_on

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.plan import Plan
-from medgen.engine.results.publishing import read_note
 from medgen.engine.run.repair import Damage
 from medgen.engine.store.known_layout import carries_seal
 from medgen.engine.store.layout import BenchmarkPlace, RunPlace, StagePlace
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.shards import recipe_bytes
+from medgen.engine.store.table_notes import read_note
 from medgen.launch.run.published import note_on
 
 

@@ -28,11 +28,11 @@ def missing(objects: Objects, plan: Plan, paths: Collection[str]) -> Iterator[Da
     """What is wanting, or is too much, among the paths of a run."""
     place = RunPlace(plan.run_id)
     status, editions = _notes(objects, plan.run_id)
-    wanted = [BenchmarkPlace(plan.benchmark).order, *_own(place, status, paths)]
+    benchmark = BenchmarkPlace(plan.benchmark)
+    told = (benchmark.order, benchmark.digests, benchmark.samples_whole)
+    wanted = [*told, *_own(place, status, paths)]
     with contextlib.suppress(CorruptError):  # told of as a note
         wanted += note_on(objects, plan.run_id).logs
-    if place.tables_whole in paths:  # the table of samples is written before
-        wanted.append(BenchmarkPlace(plan.benchmark).samples_whole)
     yield from (_gone(path) for path in wanted if path not in paths)
     yield from _parts_too_many(objects, plan, paths)
     rows = _rows(paths)

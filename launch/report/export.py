@@ -39,7 +39,7 @@ def values_table(reader: RunReader, system: str) -> pa.Table:
     for column in columns:
         arrays[column.name] = pa.array(column.values, mask=np.isnan(column.values))
         arrays[f"{column.name}.status"] = column.status.texts()
-        arrays[f"{column.name}.reason"] = reasons_of(column).fill_null("")
+        arrays[f"{column.name}.reason"] = reasons_of(column).texts().fill_null("")
     table = pa.table(arrays)
     return table.add_column(0, "system", pa.array([system] * len(table), pa.string()))
 

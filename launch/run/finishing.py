@@ -1,7 +1,5 @@
 """What is made of a system as soon as all its rows are there, beside the driver's loop."""
 
-import contextlib
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -17,10 +15,6 @@ from medgen.engine.results.summary import summary_table
 from medgen.engine.run.events import Event
 from medgen.engine.run.reader import RunReader
 from medgen.engine.trouble import trouble
-
-
-class _LeftError(Exception):
-    """A table is not written to its end."""
 
 
 class Finishing:
@@ -39,20 +33,10 @@ class Finishing:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="finishing")
         self._tables: TablePublisher | None = None
         self._under_way: list[Future[Event]] = []
-        self._over = threading.Event()  # nobody waits for the samples' table
 
     def __enter__(self) -> Self:
-        """Begin with the samples' own table, which waits for no row."""
-        self._threads.submit(self._prepare)
+        """Begin."""
         return self
-
-    def _prepare(self) -> None:
-        with contextlib.suppress(MedgenError, _LeftError):  # as for the tables of a system
-            self._publisher().prepare(self.reader, self._check)
-
-    def _check(self) -> None:
-        if self._over.is_set():
-            raise _LeftError
 
     def _publisher(self) -> TablePublisher:
         self._tables = self._tables or TablePublisher(self.reader)
@@ -61,12 +45,7 @@ class Finishing:
     def __exit__(
         self, kind: type[BaseException] | None, err: BaseException | None, at: TracebackType | None
     ) -> None:
-        """Wait for what is under way; after an error do not begin anything else.
-
-        The samples' table alone is not waited for: a run that is stopped is to end in its grace.
-        """
-        if err is not None or not self._under_way:
-            self._over.set()
+        """Wait for what is under way; after an error do not begin anything else."""
         self._threads.shutdown(cancel_futures=err is not None)
         if err is None:
             self.deliver()

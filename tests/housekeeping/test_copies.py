@@ -16,7 +16,7 @@ from medgen.engine.codec import with_seal
 from medgen.engine.data import Prediction, Verdict
 from medgen.engine.errors import CorruptError, StoreError
 from medgen.engine.plan.plan import System
-from medgen.engine.results.publishing import TablePublisher, read_note, tables_note
+from medgen.engine.results.publishing import TablePublisher
 from medgen.engine.results.summary import summarize
 from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.folder import RunFolder, run_ids
@@ -25,6 +25,7 @@ from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import BenchmarkPlace, RunPlace, sample_shard, table_part
 from medgen.engine.store.sealed import seal, unseal
+from medgen.engine.store.table_notes import read_note, tables_note
 from medgen.launch.housekeeping.copying import copy_run
 from medgen.launch.housekeeping.verifying import verify_run
 from medgen.launch.report.report import write_report

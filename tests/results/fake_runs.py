@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from PIL import Image as Pillow
 
 from medgen.engine.benchmark.digest import shard_digest
-from medgen.engine.benchmark.manifest import Manifest, ShardEntry, index_table
+from medgen.engine.benchmark.index import digests_object, index_object
+from medgen.engine.benchmark.manifest import Benchmark, Manifest, ShardEntry
 from medgen.engine.benchmark.spool import entry_of
+from medgen.engine.benchmark.table import publish_samples, sample_tables
 from medgen.engine.benchmark.vocabulary import asks_of
 from medgen.engine.codec import fingerprint
 from medgen.engine.data import VIEWS, Image, Prediction, Sample, Score, Verdict
@@ -95,8 +97,11 @@ def write_benchmark(objects: Objects, samples: Sequence[Sample], shard_size: int
         modalities=Counter(s.modality for s in samples),
     )
     place = BenchmarkPlace(manifest.ref)
-    objects.create(place.order, seal(index_table(entries, {})))
+    objects.create(place.order, index_object(entries, {}))
+    objects.create(place.digests, digests_object(entries))
     objects.create(place.manifest, manifest.to_json())
+    benchmark = Benchmark(objects, manifest.ref)
+    publish_samples(objects, manifest.ref, sample_tables(benchmark))
     return manifest
 
 

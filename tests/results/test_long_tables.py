@@ -9,12 +9,13 @@ import pytest
 from results.fake_runs import FakeRun, make_samples, picture, steady
 
 from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.benchmark.table import SAMPLES
 from medgen.engine.data import Prediction, Score, Usage, Verdict
 from medgen.engine.errors import CorruptError
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Recipe, System, make_plan
 from medgen.engine.results import long_tables
-from medgen.engine.results.long_tables import PREDICTIONS, SAMPLES, VALUES, VERDICT_ROWS
+from medgen.engine.results.long_tables import PREDICTIONS, VALUES, VERDICT_ROWS
 from medgen.engine.results.publishing import Summaries, TablePublisher
 from medgen.engine.results.summary import summarize, summarize_system, summary_table
 from medgen.engine.run.reader import RunReader
