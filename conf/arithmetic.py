@@ -30,7 +30,6 @@ class SizeConf:
     window: int = 0
     kv_kib: float | None = None  # of a token's keys and values, where it is no product of these
     state_mib: float = 0.0  # of a request whatever its length: layers without keys and values
-    picture_tokens: int | None = None  # of the largest picture that the family lets through
     positions: int | None = None  # tokens that the model was made for
     picture_s: float | None = None  # a picture that it draws, on one H100
     source: str = ""  # where these numbers were read

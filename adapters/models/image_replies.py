@@ -51,7 +51,7 @@ def read_images(reply: Reply) -> Slots | Failure:
     shown = [s for i, s in enumerate(slots) if not (_is_withheld(s) or flags[i : i + 1] == [True])]
     links = tuple(link for slot in shown if (link := link_in(slot)))
     if links:
-        return Slots(links, storable(next(_texts(slots, "revised_prompt"), "")))
+        return Slots(links, storable(next(_prompts(slots), "")))
     failed = _slot_error(reply)
     if failed is not None and failed.refuses(failed.status, inside=True):
         return Failure("refused", storable(f"safety filter: {failed.message}")[:_SHOWN])
@@ -134,7 +134,7 @@ def _filter_reason(slot: Any) -> str:
     return ", ".join(said + filtered_names(slot.get("content_filter_results")))
 
 
-def _texts(slots: list[Any], name: str) -> Iterator[str]:
+def _prompts(slots: list[Any]) -> Iterator[str]:
     for slot in slots:
-        if isinstance(slot, Mapping) and isinstance(slot.get(name), str):
-            yield slot[name]
+        if isinstance(slot, Mapping) and isinstance(slot.get("revised_prompt"), str):
+            yield slot["revised_prompt"]

@@ -39,8 +39,6 @@ from medgen.engine.answers.phrases import (
     CLAUSE,
     CORRECTED,
     DENIAL,
-    EPITHETS,
-    INITIALS,
     INSTEAD,
     INTRO,
     IS_ANSWER,
@@ -61,6 +59,7 @@ from medgen.engine.answers.phrases import (
     REASON,
     WEAKLY,
     YES,
+    is_part_of_a_name,
 )
 from medgen.engine.answers.supposed import is_supposed
 
@@ -332,7 +331,7 @@ class _Finder:
         closed = self._words[end - 1] in ")]"
         if not (marked or closed or REASON.match(rest)):
             return set()
-        if self._part_of_a_name(rest, option) or (
+        if is_part_of_a_name(rest) or (
             marked
             and marked[0].startswith(",")
             and option.key in "ia"
@@ -374,10 +373,6 @@ class _Finder:
             end = listed.end() + len(own)
         return keys
 
-    def _part_of_a_name(self, rest: str, option: Option) -> bool:
-        word = re.match(r"\.\s?([a-z]+)", rest)
-        return bool(word and word[1] in EPITHETS) or bool(INITIALS.match(rest))
-
     def _contradiction(self, after: str, option: Option) -> Option | None:
         """Another option whose words alone follow the label: "B. Pneumothorax"."""
         sentence = re.split(r"[.;\n]", after, maxsplit=1)[0]
@@ -386,7 +381,7 @@ class _Finder:
 
     # What follows an introduction --------------------------------------------------------------
 
-    def _object(self, place: int, strict: bool, floor: int = 0) -> set[str]:
+    def _object(self, place: int, strict: bool, floor: int) -> set[str]:
         """The option that a statement names right after its introduction.
 
         What stands before `floor` denies nothing of it.

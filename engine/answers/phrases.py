@@ -246,9 +246,9 @@ PERHAPS = re.compile(
     r"presumably|likely|most likely|therefore|thus|hence|so)\b",
     re.IGNORECASE,
 )
-INITIALS = re.compile(r"\.\s?(?:[A-Z]\.\s?)+[A-Z][a-z]")
+_INITIALS = re.compile(r"\.\s?(?:[A-Z]\.\s?)+[A-Z][a-z]")
 # Words that follow an initial in the names of organisms, as in "E. coli".
-EPITHETS = frozenset(
+_EPITHETS = frozenset(
     (
         *("coli", "difficile", "albicans", "pylori", "aureus", "pneumoniae", "perfringens"),
         *("botulinum", "tetani", "faecalis", "faecium", "fumigatus", "burgdorferi", "influenzae"),
@@ -273,3 +273,9 @@ INTRO = re.compile(
 CLAUSE = re.compile(
     r"(?:[^.,;:!?\n\u3002]|[.,](?=\d)){1,200}?(?=\s(?:because|since|as)\b|[.,](?!\d)|[;:!?\n\u3002]|$)"
 )
+
+
+def is_part_of_a_name(rest: str) -> bool:
+    """Whether what follows a letter makes it one of a name: "E. coli", "C. J. Smith"."""
+    word = re.match(r"\.\s?([a-z]+)", rest)
+    return bool(word and word[1] in _EPITHETS) or bool(_INITIALS.match(rest))

@@ -274,9 +274,7 @@ def sign_flip(
     return Flips(*(float(c) for c in chances))
 
 
-def _cluster_sums(values: Floats, clusters: Ints | None) -> Floats:
-    if clusters is None:
-        return values
+def _cluster_sums(values: Floats, clusters: Ints) -> Floats:
     _, codes = np.unique(clusters, return_inverse=True)
     return np.bincount(codes, weights=values).astype(np.float64)
 

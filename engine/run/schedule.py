@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 WORTH = 1.15  # loads that a worker must have before it, to be made
-EARLY = 0.5  # of the common end: a group that ends before it can spare workers
+# Of the common end: a group that ends before it can spare workers. Of a half one of two or more
+# can leave, and the others end in time.
+EARLY = 0.5
 SLICES = 16  # of the common end, that one unit may take
 LEAST_S = 5.0  # of work in one unit: cutting and merging cost a write and a read each
 READ_S = 0.03  # to read one shard that a unit is made from
@@ -74,9 +76,7 @@ def might_spare(standing: Standing, horizon: float) -> bool:
         return False
     if s.ready <= s.idle - 1:
         return True  # it would have nothing to do
-    if s.workers <= 1 or s.end_s >= EARLY * horizon:
-        return False
-    return s.left_s / (s.workers - 1) <= horizon
+    return s.workers > 1 and s.end_s < EARLY * horizon
 
 
 def can_spare(standing: Standing, horizon: float, taker: Standing | None) -> bool:

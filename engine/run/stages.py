@@ -62,7 +62,7 @@ class PredictWorker(StageWorker):
         (target,) = unit.targets
         node = self.node(target)
         samples = [s for s in self.samples(unit) if s.asks in node.gives]
-        before = self.previous(node, target, unit, samples)
+        before = self.previous(target, unit, samples)
         kept = [] if before is None else schemas.predictions(kept_rows(before, target.redo))
         done = {p.sample_id: p for p in kept}
         answers = self.predictions(node, unit, samples) if node.upstream else {}
@@ -173,7 +173,7 @@ class ScoreWorker(StageWorker):
         table = to_table(
             mine, lambda s: schemas.score_table(s, outputs, context), _unstorable_score
         )
-        before = self.previous(node, target, unit, samples)
+        before = self.previous(target, unit, samples)
         return table if before is None else keep_rows(kept_rows(before, target.redo), table)
 
     def untried_rows(self, node: Node, unit: Unit) -> pa.Table:
@@ -219,7 +219,7 @@ class JudgeWorker(StageWorker):
         node = self.node(target)
         samples = [s for s in self.samples(unit) if s.asks in node.gives]
         given = self.predictions(node, unit, samples)
-        before = self.previous(node, target, unit, samples)
+        before = self.previous(target, unit, samples)
         again = samples if before is None else open_samples(samples, before, target.redo)
         shown: dict[str, Case | str] = {s.id: (s, given[s.id]) for s in again}
         if node.condition:

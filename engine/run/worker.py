@@ -256,9 +256,7 @@ class StageWorker(ABC):
         rows = combine([(s.id, s.asks) for s in self._shard(shard)], tables)
         return {s.id: rows[s.id] for s in samples if s.asks in node.gives}
 
-    def previous(
-        self, node: Node, target: Target, unit: Unit, samples: Sequence[Sample]
-    ) -> pa.Table | None:
+    def previous(self, target: Target, unit: Unit, samples: Sequence[Sample]) -> pa.Table | None:
         """The samples' rows in the revision before, when it repeats some of them; else None."""
         if not target.redo:
             return None

@@ -35,7 +35,6 @@ def _environment() -> jinja2.Environment:
         "md": escaping.markdown,
         "fence": escaping.fence,
         "shorten": escaping.shorten,
-        "visible": escaping.visible,
         "number": number,
         "level": level,
         "share": share,

@@ -91,7 +91,7 @@ class Bars:
         lines = [self._title(width)]
         lines += [self._stage(stage, line, width) for stage, line in self._stages.items()]
         if not self._over:
-            lines += self._outlook(width)
+            lines += self._outlook()
         for line in lines:
             line.truncate(width, overflow="ellipsis")
         if "utf" not in self._console.encoding.lower():
@@ -130,7 +130,7 @@ class Bars:
             text.append(f"   {numbers.dollars(line.cost)}")
         return text
 
-    def _outlook(self, width: int) -> Iterator[Text]:
+    def _outlook(self) -> Iterator[Text]:
         """What is worked on, how long it may last, and how to stop."""
         works = [
             f"{self._who(group)}, {n} worker{'s' * (n != 1)}"

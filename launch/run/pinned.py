@@ -29,7 +29,7 @@ def loose_models(plan: Plan, todo: Todo, stages: Collection[str] = ()) -> list[s
     return list(found)
 
 
-def check_pinned(conf: RunConf, plan: Plan, todo: Todo, stages: Collection[str] = ()) -> list[str]:
+def check_pinned(conf: RunConf, plan: Plan, todo: Todo, stages: Collection[str]) -> list[str]:
     """The same as warnings, where a run may go on with them.
 
     Raises:

@@ -74,7 +74,7 @@ def dropped_architectures() -> dict[str, str]:
 
 
 def _tables() -> Iterator[tuple[str, ast.Dict]]:
-    for node in _tree("vllm", "model_executor/models/registry.py").body:
+    for node in _tree("model_executor/models/registry.py").body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         value = getattr(node, "value", None)
         if isinstance(value, ast.Dict):
@@ -91,7 +91,7 @@ def vllm_arguments() -> frozenset[str]:
     classes = {"EngineArgs", "AsyncEngineArgs"}
     found = [
         inner.target.id
-        for node in _tree("vllm", "engine/arg_utils.py").body
+        for node in _tree("engine/arg_utils.py").body
         if isinstance(node, ast.ClassDef) and node.name in classes
         for inner in node.body
         if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name)
@@ -147,8 +147,8 @@ def is_transformers_class(name: str) -> bool:
 
 
 @cache
-def _tree(package: str, file: str) -> ast.Module:
-    place = folder(package)
+def _tree(file: str) -> ast.Module:
+    place = folder("vllm")
     if place is None or not (place / file).is_file():
         return ast.Module([], [])
     return ast.parse((place / file).read_bytes())

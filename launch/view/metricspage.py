@@ -112,7 +112,7 @@ def metrics_page(
 ) -> MetricsPage:
     """The page of one value."""
     value = data.values[place]
-    order = _order(data, certainty, value)
+    order = _order(data, certainty)
     kinds = ("task", "modality", "task × modality", *data.samples.group_kinds)  # noqa: RUF001 a cross of two facets
     maps = {kind: tuple(_lines(data, value, order, kind)) for kind in kinds}
     spread = tuple(
@@ -123,7 +123,7 @@ def metrics_page(
     return MetricsPage(value, tuple(order), maps, spread)
 
 
-def _order(data: StoredRun, certainty: Certainty, value: ValueEntry) -> list[SystemEntry]:
+def _order(data: StoredRun, certainty: Certainty) -> list[SystemEntry]:
     """Systems by rank in the largest format; where none can be ranked, the controls."""
     first = next((f.standing for f in certainty.formats if f.standing), None)
     ranks = {name: i for i, name in enumerate(first.order)} if first else {}

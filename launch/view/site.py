@@ -43,7 +43,7 @@ from medgen.launch.view import (
     trends,
 )
 from medgen.launch.view.beside import BesideRun
-from medgen.launch.view.board import Board, boards, colors, format_short, format_title
+from medgen.launch.view.board import Board, boards, colors, format_short
 from medgen.launch.view.certain import Certainty, certainty_of, headline
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.maps import Maps
@@ -457,7 +457,6 @@ def environment() -> jinja2.Environment:
         "dollars": numbers.dollars,
         "digest": sample_digest,
         "short": format_short,
-        "format_title": format_title,
         "few": FEW,
         "glyphs": sayings.GLYPHS,
         "tones": sayings.TONES,

@@ -2,6 +2,7 @@ import io
 import json
 import random
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from medgen.engine.data import Prediction, Score, Verdict
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.comparison import Side, compare
 from medgen.launch.report.verdicts import comparison_json, comparison_markdown, comparison_tables
-from medgen.launch.view.comparing import comparison_lines
+from medgen.launch.view.comparing import _by_weight, comparison_lines
 
 
 def noise(sample, name):
@@ -171,3 +172,15 @@ def test_it_can_be_shown_and_stored(reader):
     for table in comparison_tables(found):
         Console(file=sink, width=200).print(table)
     assert "style-transfer" in sink.getvalue()
+
+
+def test_a_judges_overall_scores_stand_before_metrics_and_these_before_its_dimensions():
+    shown = [
+        ("judge", "accuracy/reference_based"),
+        ("score", "overall/reference_based"),
+        ("judge", "overall_score/reference_free"),
+        ("judge", "overall_score/reference_based"),
+        ("score", "psnr"),
+    ]
+    ordered = _by_weight([SimpleNamespace(stage=s, output=o) for s, o in shown])
+    assert [shown.index((c.stage, c.output)) for c in ordered] == [3, 1, 2, 4, 0]

@@ -225,6 +225,8 @@ def test_a_margin_in_deviations_is_of_the_baselines_values(sides):
             ]
             assert finding.margin == pytest.approx(share * np.std(values))
             assert finding.loss == pytest.approx(2.5)
+            assert finding.baseline == pytest.approx(np.mean(values))
+            assert finding.candidate == pytest.approx(np.mean(values) - 2.5)
 
 
 @pytest.mark.parametrize(("margin", "word"), [(0.05, "regression"), (0.3, "pass")])

@@ -1,6 +1,8 @@
 """Values by groups: means, the worst of them, and a gap whose interval is what it says."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from results.fake_runs import FakeRun, make_samples, steady
 
 from medgen.engine.data import Prediction
 from medgen.engine.results.subgroups import FEWEST, SUBGROUPS, find_gap, group_means
+from medgen.launch.report.subgroups import first_values
 
 
 def test_the_gap_lies_between_the_best_and_the_worst_group() -> None:
@@ -33,6 +36,17 @@ def test_a_gap_of_a_group_that_is_one_patients_has_no_interval() -> None:
         found = find_gap(values, codes, sources)
         assert found is not None
         assert (found.gap, found.low, found.high) == (pytest.approx(0.95), None, None)
+
+
+def test_a_page_shows_the_first_values_of_each_format_metrics_before_judges() -> None:
+    shown = [("A", "judge", "j"), ("A", "score", "x"), ("A", "score", "y"), ("B", "judge", "j")]
+    rows: list[Any] = [
+        SimpleNamespace(format=f, stage=stage, label=label, output="o", group=group)
+        for f, stage, label in shown
+        for group in ("young", "old")
+    ]
+    for most, kept in ((1, "xj"), (2, "xyj"), (3, "jxyj")):
+        assert "".join(row.label for row in first_values(rows, most)[::2]) == kept
 
 
 @pytest.mark.parametrize("right", [0.0, 1.0])

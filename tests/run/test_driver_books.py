@@ -15,6 +15,9 @@ from medgen.engine.run import books as books_module
 from medgen.engine.run.board import Queue
 from medgen.engine.run.books import Books
 from medgen.engine.run.control import Orders
+from medgen.engine.run.desk import Desk, Out
+from medgen.engine.run.driver import Driver
+from medgen.engine.run.faults import slot_of
 from medgen.engine.run.pool import Target, Unit
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.staff import Staff
@@ -94,6 +97,36 @@ def test_a_shard_is_sound_when_its_own_benchmark_shard_came_back_as_it_was() -> 
         assert todo.is_sound(work, node, index)
         todo.committed[above.key][index] = "other bytes"
         assert not todo.is_sound(work, node, index)
+
+
+@pytest.mark.parametrize(
+    ("copies", "done", "failed", "again"),
+    [(1, False, (), True), (2, False, (), False), (1, True, (), False), (1, False, ("g",), False)],
+)
+def test_a_unit_that_hangs_is_done_again_unless_another_does_or_did_it_or_its_group_is_closed(
+    copies: int, done: bool, failed: tuple[str, ...], again: bool
+) -> None:
+    desk, unit, told, followed = Desk(), Unit("g", 0, (Target("k"),)), list[Any](), list[Unit]()
+    outs = [Out(unit, slot_of(unit), f"w{n}", "m", 0.0, 1) for n in range(copies)]
+    for out in outs:
+        desk.hand_out(out)
+    if done:
+        desk.settle(unit)
+    driver: Any = SimpleNamespace(
+        desk=desk,
+        staff=SimpleNamespace(note_hung=lambda out: None),
+        trust=SimpleNamespace(note_failure=lambda outcome, out: None),
+        board=SimpleNamespace(failed=failed),
+        tell=SimpleNamespace(of_trouble=told.append),
+        charging=frozenset(),
+        clock=lambda: 9.0,
+        _answer_for=lambda culprit, outcome: None,
+        _end_worker=lambda name: None,
+        _follow=lambda outcome, unit: followed.append(unit),
+    )
+    Driver._end_hung(driver, outs[0])
+    assert followed == ([unit] if again else [])
+    assert [outcome.kind for outcome in told] == (["crashed"] if again else [])
 
 
 def test_every_shard_of_a_plan_has_a_name_of_its_own() -> None:

@@ -9,7 +9,7 @@ import pytest
 from run.held import calls, carry, held_plan, make_folder, texts
 
 from medgen.engine.errors import IdentityError
-from medgen.engine.plan.effective import Effective
+from medgen.engine.plan.effective import Effective, flat
 from medgen.engine.run import editions
 from medgen.engine.run.editions import Terms, edition_names
 from medgen.engine.run.reader import RunReader
@@ -29,6 +29,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def objects(tmp_path: Path) -> Objects:
     return connect(str(tmp_path / "store"))
+
+
+def test_a_part_is_the_same_text_whatever_the_order_and_the_form_of_numbers() -> None:
+    found = dict(flat({"a": {"b": [{"x": 1, "y": 2.0}], "c": "words"}, "d": {}}))
+    assert found == {"a.b": '[{"x": 1, "y": 2}]', "a.c": "words", "d": "{}"}
+    assert dict(flat({"d": {}, "a": {"c": "words", "b": [{"y": 2, "x": 1.0}]}})) == found
 
 
 def rewrite(place: str, words: str = "other") -> Callable[[Path], None]:

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image as Pillow
+from scipy.stats import spearmanr
+from skimage.metrics import structural_similarity
 from view.browsing import small, stored
 
 from benchmarks.made_run import NAMES
@@ -20,6 +22,7 @@ from medgen.launch.view import (
     maps,
     metricspage,
     overview,
+    pairing,
     parts,
     pictures,
     provenance,
@@ -174,6 +177,13 @@ def test_a_map_of_differences_is_dark_where_there_is_none() -> None:
     assert colours(drawn) == {pictures._MAGMA[8]}
 
 
+def test_a_map_of_structure_is_that_of_another_package() -> None:
+    left, right = np.random.default_rng(0).random((2, 30, 40), dtype=np.float32)
+    _, every = structural_similarity(left, right, win_size=7, data_range=1.0, full=True,
+                                     use_sample_covariance=False)  # fmt: skip
+    assert pictures._ssim(left, right) == pytest.approx(every, abs=1e-5)
+
+
 def test_a_picture_of_a_page_is_whole_to_the_bit_and_no_larger_than_a_screen() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
     data = io.BytesIO()
@@ -245,6 +255,38 @@ def test_two_values_agree_as_far_as_their_ranks_do() -> None:
     assert few is None
     none = metricspage._agree(rows, np.ones_like(rows), (higher, higher), 28)
     assert none is None
+
+
+@pytest.mark.parametrize(
+    ("ends", "top"),
+    [([(-0.5, 0.2, -0.1)], 0.5), ([(None, None, 0.3)], 0.3), ([(0, 0, 0)], 1), ([], 1)],
+)
+def test_differences_stand_on_an_axis_that_is_as_wide_on_both_sides(
+    ends: list[tuple[float | None, ...]], top: float
+) -> None:
+    pairs = [SimpleNamespace(low=low, high=high, difference=mean) for low, high, mean in ends]
+    axis = pairing._axis([SimpleNamespace(pair=pair) for pair in pairs])
+    assert (axis.low, axis.high) == (-top, top)
+
+
+def test_every_whole_value_is_held_against_the_one_that_ranks(tmp_path: Path) -> None:
+    data = stored(small(samples=60, pictures=False), tmp_path)
+    found = dict(metricspage.agreements(data))
+    pixels = {"judge, no ref.", "PSNR, dB", "SSIM", "LPIPS"}
+    words = {"judge, no ref.", "BERTScore", "exact match", "token F1"}
+    assert [{a.title for a in lines} for lines in found.values()] == [
+        pixels, pixels | {"BERTScore"}, words,
+    ]  # fmt: skip
+    for lines in found.values():
+        assert [a.rho for a in lines] == sorted((a.rho for a in lines), reverse=True)
+    head, other = (data.grid[value.key] for value in data.values[:2])
+    mask = metricspage.format_mask(data, "VQA")
+    each = [
+        spearmanr(head[s.place][mask], other[s.place][mask], nan_policy="omit").statistic
+        for s in data.eligible
+    ]
+    (drawn,) = (a for a in found["VQA, against judge, with ref."] if a.title == "judge, no ref.")
+    assert drawn.rho == pytest.approx(np.mean(each))
 
 
 @pytest.mark.parametrize(
