@@ -96,8 +96,10 @@ def test_a_worker_does_not_leave_for_a_place_that_its_own_group_would_get_again(
     # With one worker it has more before it than the other group: that loads, and is given back.
     assert not can_spare(group, horizon, taker(29_000.0))
     assert can_spare(group, horizon, taker(38_000.0))
-    even = Standing("b", 18_500.0, 180.0, workers=1, idle=0, ready=100, weight=4.0)
-    assert not can_spare(group, horizon, even), "it ends when the group does"
+    scored = replace(group, first=False)  # a model goes before it
+    late = Standing("b", 18_501.0, 180.0, workers=1, idle=0, ready=100, weight=1.0)
+    assert can_spare(scored, horizon, late)
+    assert not can_spare(scored, horizon, replace(late, left_s=18_500.0)), "both end at once"
     assert can_spare(group, horizon, taker(29_000.0, gpus=4.0))  # wide ones come first
     done = replace(group, idle=1, ready=0)  # one of its workers has nothing to do
     assert can_spare(done, horizon, taker(1.0))
