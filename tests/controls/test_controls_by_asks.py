@@ -1,5 +1,6 @@
 """Every control answers every kind of question, and the oracle is right on all closed ones."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -33,6 +34,18 @@ def test_the_oracle_is_right_whatever_the_options_look_like(choices: tuple[str, 
         (said,) = Oracle().predict([Request(of)])
         assert metric.applies(of) == ""
         assert answers_right(of, said.text or "") is True, (said.text, choices[index])
+
+
+def test_a_closed_question_is_compared_where_one_answer_is_known() -> None:
+    words = Sample("s", "text", "report-generation", "CT", "?", reference_texts=("a",))
+    blank, metric = replace(words, task="blank-filling"), Accuracy()
+    several = Sample("s", "choices", "x", "CT", "?", choices=("a", "b"), reference_choices=(0, 1))
+    assert [metric.applies(s) for s in (words, several)] == [
+        "accuracy does not apply to report-generation",
+        "accuracy compares one choice, and several are asked",
+    ]
+    assert metric.applies(blank) == ""
+    assert metric.applies(replace(blank, reference_texts=())) == "the sample has no reference text"
 
 
 def of_kind(asks: Asks, images: tuple[Image, ...]) -> Sample:

@@ -102,8 +102,9 @@ def test_a_group_in_which_every_sample_failed_has_a_row_without_a_mean(tmp_path)
         return Prediction(sample.id, "timeout" if sample.groups["sex"] == "M" else "ok", text="x")
 
     score = steady(lambda system, s: 30.0)
-    reader = FakeRun(samples, systems=("one",), score=score, predict=predict).write(str(tmp_path))
-    rows = group_means(reader)
+    run = FakeRun(samples, systems=("one", "copy-input"), score=score, predict=predict)
+    rows = group_means(run.write(str(tmp_path)))
+    assert {row.system for row in rows} == {"one"}, "of a control nobody asks for groups"
     found = {row.group: row for row in rows if row.format == "ImageEditing"}
     assert (found["F"].n, found["F"].mean) == (20, 30.0)
     assert (found["M"].n, found["M"].mean, found["M"].gap) == (0, None, None)
