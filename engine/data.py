@@ -158,6 +158,11 @@ class Sample:
         return self.context_images + self.input_images
 
     @property
+    def images_shown(self) -> int:
+        """How many images a request has: these and those of the turns before it."""
+        return len(self.shown_images) + sum(len(turn.images) for turn in self.turns)
+
+    @property
     def reference_text(self) -> str | None:
         """The reference in words; None when an answer in words is compared with nothing."""
         return self.reference_texts[0] if self.reference_texts else _reference_in_words(self)

@@ -74,7 +74,7 @@ class _Known:
 
     def digest(self, file: Path) -> str:
         mark = _mark(file)
-        found = self._before.get(mark) or _read(file)
+        found = self._before.get(mark) or sha256(file)
         if _mark(file) == mark and _is_settled(file):  # and was not written meanwhile
             self._now[mark] = found
         return found
@@ -101,7 +101,8 @@ def _is_settled(file: Path) -> bool:
     return time.time() - file.stat().st_ctime > _SETTLED_S
 
 
-def _read(file: Path) -> str:
+def sha256(file: Path) -> str:
+    """The sha256 of a file's bytes, read now."""
     with file.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
 

@@ -120,6 +120,18 @@ class TextMetric(_Plain):
         return text_gap(sample)
 
 
+class AnswerMetric(TextMetric):
+    """A metric of an answer beside its sample, one at a time: a subclass gives `one`."""
+
+    def score(self, batch: ScoringBatch) -> list[Score]:
+        """See `Metric.score`."""
+        return [self.one(pair.sample, pair.prediction.text or "") for pair in batch.pairs]
+
+    @abstractmethod
+    def one(self, sample: Sample, text: str) -> Score:
+        """The score of one answer; without words it is empty."""
+
+
 class ImageMetric(_Plain):
     """A metric of two pictures: editing and generation."""
 

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import fsspec
 
 from medgen.engine.beside import read_beside
+from medgen.engine.digests import sha256
 from medgen.engine.errors import AdapterError, ConfigError
 
 DEFAULT_FOLDER = "~/.cache/medgen/weights"
@@ -164,12 +165,6 @@ def mark_random(here: Path, seed: int) -> None:
     """Say beside weights that they are random, so that every passport repeats it."""
     note = {"random_weights": True, "seed": seed, "note": "made, not trained: plumbing only"}
     (here / RANDOM_MARK).write_text(json.dumps(note, indent=1), encoding="utf-8")
-
-
-def sha256(file: Path) -> str:
-    """The sha256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _find(name: str) -> Weights:

@@ -143,8 +143,8 @@ def _error_body(body: bytes) -> ErrorBody:
     if error is None:
         error = found if isinstance(found, dict) else None
     if error is None:
-        return ErrorBody(message=_words(body) if found is None else "")
-    return _read(error, found) or ErrorBody(message=_words(body))
+        return ErrorBody(message=page_words(body) if found is None else "")
+    return _read(error, found) or ErrorBody(message=page_words(body))
 
 
 def hidden_error(found: Any) -> ErrorBody | None:
@@ -315,7 +315,7 @@ def _status_of(codes: Sequence[str], numbers: Sequence[Any]) -> int:
     )
 
 
-def _words(body: bytes) -> str:
+def page_words(body: bytes) -> str:
     """The words of a body that is no JSON; of a web page those that are shown."""
     text = body.lstrip()[: 4 * _MOST].decode("utf-8", "replace")[:_MOST].strip()
     if not text.startswith("<"):
@@ -328,8 +328,3 @@ def is_web_page(body: bytes) -> bool:
     """Whether a body is HTML or XML: a proxy's page, most likely."""
     # Gateways send blanks to keep a connection alive while they wait.
     return body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
-
-
-def page_words(body: bytes) -> str:
-    """What a web page shows."""
-    return _words(body)

@@ -27,18 +27,14 @@ def fit_images(sample: Sample, most: int) -> Sample:
     Raises:
         ImageError: one of them is no picture of a sane size, or there are more even so.
     """
-    if _count(sample) <= most:
+    if sample.images_shown <= most:
         return sample
     turns = tuple(replace(turn, images=_one(turn.images)) for turn in sample.turns)
     shown = _one(sample.shown_images)
     fitted = replace(sample, turns=turns, context_images=(), input_images=shown)
-    if (count := _count(fitted)) > most:
+    if (count := fitted.images_shown) > most:
         raise ImageError(f"{count} sheets of {count} turns, {most} are the most", "too_many")
     return fitted
-
-
-def _count(sample: Sample) -> int:
-    return len(sample.shown_images) + sum(len(turn.images) for turn in sample.turns)
 
 
 def _one(images: tuple[Image, ...]) -> tuple[Image, ...]:

@@ -215,7 +215,7 @@ def answer(sample: Sample, reply: ChatReply, style: AnswerStyle) -> Prediction:
     The text is kept whatever the status; what the model thought before it goes to the details.
     """
     details: dict[str, Any] = {"prompt": style.prompt, "prompt_hash": prompt_hash(style.prompt)}
-    if not style.images and (unseen := _pictures(sample)):
+    if not style.images and (unseen := sample.images_shown):
         details["pictures_left_out"] = str(unseen)
     details |= option_odds(sample, reply)
     key = prompt_field(sample, style)
@@ -255,10 +255,6 @@ def without_pictures(sample: Sample) -> Sample:
     Its own images stay, for they decide what is asked; `answer_request` is given none of them.
     """
     return replace(sample, turns=tuple(replace(turn, images=()) for turn in sample.turns))
-
-
-def _pictures(sample: Sample) -> int:
-    return len(sample.shown_images) + sum(len(turn.images) for turn in sample.turns)
 
 
 def _status(sample: Sample, reply: ChatReply, text: str) -> PredictionStatus:

@@ -115,7 +115,7 @@ def best_group(field: Field) -> tuple[str, ...]:
 
     Where no interval can be had (one source, no common sample) nothing is shown.
     """
-    means = [_mean(row) for row in field.values]
+    means = [mean_known(row) for row in field.values]
     have = [i for i, mean in enumerate(means) if np.isfinite(mean)]
     if not have:
         return ()
@@ -329,7 +329,7 @@ class Standing:
 
 def standing(field: Field, flips: int = FLIPS) -> Standing | None:
     """Who leads a field, and how surely; None when no system has a value."""
-    means = [_mean(row) for row in field.values]
+    means = [mean_known(row) for row in field.values]
     have = [i for i, mean in enumerate(means) if np.isfinite(mean)]
     if not have:
         return None
@@ -363,7 +363,8 @@ def samples_needed(pair: PairWord, gap: float) -> int | None:
     return int(float(f"{raw:.3g}")) if np.isfinite(raw) and raw >= 1 else None
 
 
-def _mean(row: Floats) -> float:
+def mean_known(row: Floats) -> float:
+    """The mean of the values that are there; NaN of none."""
     known = row[np.isfinite(row)]
     return float(known.mean()) if len(known) else float("nan")
 

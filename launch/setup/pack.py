@@ -16,6 +16,7 @@ from pathlib import Path
 
 from jinja2 import Template
 
+from medgen.engine.digests import sha256
 from medgen.engine.errors import ConfigError
 from medgen.launch.setup.doctor import DISTRIBUTION, IS_CLONE
 from medgen.metrics import weights
@@ -98,7 +99,7 @@ def _copy(source: Path, to: Path, pattern: str) -> int:
 def _sums(folder: Path) -> Iterator[str]:
     """In the form of `sha256sum --check`."""
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
-        yield f"{weights.sha256(file)}  {file.relative_to(folder)}\n"
+        yield f"{sha256(file)}  {file.relative_to(folder)}\n"
 
 
 def _script(order: Order) -> str:

@@ -21,9 +21,10 @@ from zipfile import BadZipFile
 
 from medgen.adapters.sources.folder import FaultyContent
 from medgen.adapters.tables.archives import Zip
+from medgen.engine.digests import sha256
 from medgen.engine.errors import AdapterError, ConfigError, MedgenError
 from medgen.metrics.image.efficientnet import FILE as EFFICIENTNET
-from medgen.metrics.weights import ABOUT, sha256
+from medgen.metrics.weights import ABOUT
 
 if TYPE_CHECKING:
     from torch import Tensor

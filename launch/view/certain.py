@@ -18,6 +18,7 @@ from medgen.engine.results.certainty import (
     PairWord,
     Standing,
     best_group,
+    mean_known,
     pair_words,
     standing,
 )
@@ -197,7 +198,7 @@ def _columns(data: StoredRun, format_: str) -> list[ValueEntry]:
 def _floor(data: StoredRun, value: ValueEntry, mask: Mask) -> str:
     """The best of the controls that need no model."""
     names = [s.name for s in data.controls if s.name in FLOORS]
-    means = {n: _nanmean(field_of(data, value, [n], mask).values) for n in names}
+    means = {n: mean_known(field_of(data, value, [n], mask).values) for n in names}
     known = {n: m for n, m in means.items() if np.isfinite(m)}
     if not known:
         return ""
@@ -227,11 +228,6 @@ def _best(
 ) -> tuple[str, ...]:
     """The systems that are not shown to be worse than the best of a value."""
     return best_group(field_of(data, value, systems, mask))
-
-
-def _nanmean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def is_sound_oracle(mean: float | None) -> bool:

@@ -38,17 +38,12 @@ def box_ssim(first: torch.Tensor, second: torch.Tensor) -> float:
     rows, total = first.shape[0] - BOX + 1, 0.0
     for top in range(0, rows, _STRIP):
         part = slice(top, min(top + _STRIP, rows) + BOX - 1)
-        total += float(_box_map(first[part], second[part]).sum(dtype=torch.float64))
+        total += float(box_map(first[part], second[part]).sum(dtype=torch.float64))
     return total / (rows * (first.shape[1] - BOX + 1))
 
 
 def box_map(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """SSIM at every place of the 7 x 7 window, float32 [height - 6, width - 6]; see `box_ssim`."""
-    return _box_map(first, second)
-
-
-def _box_map(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """SSIM at every place of the window, float32.
+    """SSIM at every place of the 7 x 7 window, float32 [height - 6, width - 6]; see `box_ssim`.
 
     From the sums of u = x + y and v = x - y: 4 x y = u^2 - v^2 and 2 (x^2 + y^2) = u^2 + v^2, so
     two sums of values and two of squares are all it takes, and no product of both pictures.

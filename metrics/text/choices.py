@@ -11,13 +11,12 @@ from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.answers.several import read_choices
 from medgen.engine.data import Asks, Sample, Score
 from medgen.engine.errors import ConfigError
-from medgen.metrics.batch import ScoringBatch
-from medgen.metrics.port import Golden, Output, TextMetric
+from medgen.metrics.port import AnswerMetric, Golden, Output
 from medgen.metrics.profiles import Profile, choose_profile
 from medgen.metrics.samples import choice_pair
 
 
-class ChoiceAccuracy(TextMetric):
+class ChoiceAccuracy(AnswerMetric):
     """Whether the option that was chosen is the right one.
 
     `correct` has no value where nobody can tell which was chosen, as everywhere in this engine;
@@ -56,11 +55,8 @@ class ChoiceAccuracy(TextMetric):
         fault = fault_of(sample)
         return fault and f"reference_unparsed: {fault}"
 
-    def score(self, batch: ScoringBatch) -> list[Score]:
-        """See `Metric.score`."""
-        return [self._one(pair.sample, pair.prediction.text or "") for pair in batch.pairs]
-
-    def _one(self, sample: Sample, text: str) -> Score:
+    def one(self, sample: Sample, text: str) -> Score:
+        """See `AnswerMetric`."""
         if self.reading != "strict" and sample.asks != "choices" and sample.reference_choices:
             return self._official(sample, text)
         right, why = _several(sample, text) if sample.asks == "choices" else _single(sample, text)
@@ -101,7 +97,7 @@ class Vote(ChoiceAccuracy):
         return ()
 
 
-class Labels(TextMetric):
+class Labels(AnswerMetric):
     """The labels that an answer names against those that are right, sample by sample.
 
     Precision, recall and F1 over the labels of one sample (example-based, Tsoumakas and Katakis,
@@ -121,11 +117,8 @@ class Labels(TextMetric):
             return f"{self.name} does not apply to samples that ask for {sample.asks}"
         return "" if sample.reference_choices else "it is not known which options are right"
 
-    def score(self, batch: ScoringBatch) -> list[Score]:
-        """See `Metric.score`."""
-        return [self._one(pair.sample, pair.prediction.text or "") for pair in batch.pairs]
-
-    def _one(self, sample: Sample, text: str) -> Score:
+    def one(self, sample: Sample, text: str) -> Score:
+        """See `AnswerMetric`."""
         found, why = read_choices(text, sample.choices)
         if not found:
             return Score(sample.id, "unparseable", why)

@@ -21,7 +21,7 @@ from medgen.engine.benchmark.canonical import (
 )
 from medgen.engine.data import Sample, Score
 from medgen.metrics.batch import ScoringBatch
-from medgen.metrics.port import Golden, Output, TextMetric, text_gap
+from medgen.metrics.port import AnswerMetric, Golden, Output, TextMetric, text_gap
 from medgen.metrics.profiles import FOLLOWS, Profile, choose_profile
 from medgen.metrics.samples import choice_pair
 
@@ -97,7 +97,7 @@ def task_accuracy(text: str, reference: str, choices: Sequence[str], task: str) 
 
 
 class _ClosedForm(TextMetric):
-    """What both closed-form metrics share: where they apply, and a score a pair."""
+    """What both closed-form metrics share: where they apply."""
 
     profile: Profile
 
@@ -119,7 +119,7 @@ class _ClosedForm(TextMetric):
         return {"profile": self.profile, "follows": follows}
 
 
-class ExactMatch(_ClosedForm):
+class ExactMatch(_ClosedForm, AnswerMetric):
     """Whether the parsed answer is the reference; an unparseable answer has no value.
 
     compat follows the benchmark authors' state 6f43dc8, the first that parses; strict is
@@ -148,11 +148,8 @@ class ExactMatch(_ClosedForm):
         )
         return fault and f"reference_unparsed: {fault}"
 
-    def score(self, batch: ScoringBatch) -> list[Score]:
-        """See `Metric.score`."""
-        return [self._one(pair.sample, pair.prediction.text or "") for pair in batch.pairs]
-
-    def _one(self, sample: Sample, text: str) -> Score:
+    def one(self, sample: Sample, text: str) -> Score:
+        """See `AnswerMetric`."""
         if self.profile == "strict":
             right = answers_right(sample, text)
             if isinstance(right, Reading):

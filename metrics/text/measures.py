@@ -8,8 +8,7 @@ from typing import Any
 from medgen.engine.answers.dressing import plain_words
 from medgen.engine.answers.forms import canonical
 from medgen.engine.data import Box, Number, Prediction, Sample, Score
-from medgen.metrics.batch import ScoringBatch
-from medgen.metrics.port import Golden, Output, TextMetric
+from medgen.metrics.port import AnswerMetric, Golden, Output
 from medgen.metrics.profiles import Profile, choose_profile
 from medgen.metrics.text.short import answer_in
 from medgen.metrics.text.units import PATTERN, UNITS, unit_of
@@ -42,7 +41,7 @@ _HIT = 0.5  # the overlap from which a box counts as found (PASCAL VOC)
 _MOST_BOXES = 1000
 
 
-class NumberError(TextMetric):
+class NumberError(AnswerMetric):
     """How far a measured value is from the reference.
 
     `score` is max(0, 1 - relative error); `within_5` and so on say whether the relative error is
@@ -67,11 +66,8 @@ class NumberError(TextMetric):
             return f"{self.name} does not apply to samples that ask for {sample.asks}"
         return "" if sample.reference_number else "the sample has no reference number"
 
-    def score(self, batch: ScoringBatch) -> list[Score]:
-        """See `Metric.score`."""
-        return [self._one(pair.sample, pair.prediction.text or "") for pair in batch.pairs]
-
-    def _one(self, sample: Sample, text: str) -> Score:
+    def one(self, sample: Sample, text: str) -> Score:
+        """See `AnswerMetric`."""
         reference = sample.reference_number
         if reference is None:
             raise ValueError("a sample without a number was scored")
@@ -211,7 +207,7 @@ def _share(found: re.Match[str]) -> str:
     return str(int(found[1]) / int(found[2])) if int(found[1]) < int(found[2]) else found[0]
 
 
-class Boxes(TextMetric):
+class Boxes(AnswerMetric):
     """How well the boxes of an answer cover those of the reference.
 
     Each reference is matched with the box of the answer that overlaps it most, best first, each
@@ -235,11 +231,8 @@ class Boxes(TextMetric):
             return f"{self.name} does not apply to samples that ask for {sample.asks}"
         return "" if sample.reference_boxes else "the sample has no reference box"
 
-    def score(self, batch: ScoringBatch) -> list[Score]:
-        """See `Metric.score`."""
-        return [self._one(pair.sample, pair.prediction.text or "") for pair in batch.pairs]
-
-    def _one(self, sample: Sample, text: str) -> Score:
+    def one(self, sample: Sample, text: str) -> Score:
+        """See `AnswerMetric`."""
         only = {box.image for box in sample.reference_boxes}
         found = read_boxes(answer_in(text), only.pop() if len(only) == 1 else 0)
         if not found:

@@ -11,8 +11,7 @@ from medgen.engine.answers.dressing import plain_words
 from medgen.engine.answers.forms import canonical
 from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.data import Prediction, Sample, Score
-from medgen.metrics.batch import ScoringBatch
-from medgen.metrics.port import Golden, Output, TextMetric
+from medgen.metrics.port import AnswerMetric, Golden, Output
 from medgen.metrics.profiles import Profile, choose_profile
 from medgen.metrics.text.ngrams import token_f1
 from medgen.metrics.text.tokens import fold, tokens
@@ -97,7 +96,7 @@ def _yes_or_no(answer: str, reference: str) -> str:
     return said or _SAME.get(_CLAUSE_END.split(answer, maxsplit=1)[0], "")
 
 
-class ShortAnswer(TextMetric):
+class ShortAnswer(AnswerMetric):
     """Equality after `normal`, and the words that both share; the best of the aliases counts.
 
     What a reply states ("The answer is the lung.", "Answer: lung", a line before its reasons) is
@@ -124,11 +123,8 @@ class ShortAnswer(TextMetric):
             return f"{self.name} does not apply to reports in sections"
         return "" if sample.reference_texts else "the sample has no reference text"
 
-    def score(self, batch: ScoringBatch) -> list[Score]:
-        """See `Metric.score`."""
-        return [self._one(pair.sample, pair.prediction.text or "") for pair in batch.pairs]
-
-    def _one(self, sample: Sample, text: str) -> Score:
+    def one(self, sample: Sample, text: str) -> Score:
+        """See `AnswerMetric`."""
         answer = answer_in(text)
         ours, theirs = normal(answer), [_words_or_signs(r) for r in sample.reference_texts]
         if not ours and not all(map(normal, sample.reference_texts)):

@@ -7,6 +7,7 @@ import fsspec
 import pytest
 
 from medgen.engine.codec import plain
+from medgen.engine.digests import sha256
 from medgen.engine.errors import AdapterError, ConfigError
 from medgen.metrics import weights
 from medgen.metrics.batch import Pair
@@ -25,7 +26,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]
     (mirror / "toy").mkdir(parents=True)
     (mirror / "toy" / "config.json").write_text("{}")
     (mirror / "toy" / "model.safetensors").write_bytes(b"\x00" * 5_000_000)
-    known = WeightFile("config.json", sha256=weights.sha256(mirror / "toy" / "config.json"), size=2)
+    known = WeightFile("config.json", sha256=sha256(mirror / "toy" / "config.json"), size=2)
     toy = Weights("toy", "a test", "nowhere", (known, WeightFile("model.safetensors")))
     monkeypatch.setitem(KNOWN, "toy", toy)
     return here, mirror
