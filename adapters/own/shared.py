@@ -122,8 +122,15 @@ def replies_to(
     make: Callable[[Sequence[Any], dict[str, Any]], Sequence[_Made]],
     kind: Callable[[Any], Hashable] = lambda _: None,
 ) -> list[_Made | Exception]:
-    """What `make` makes of the prompts of one kind that are drawn alike, with each one's seed."""
+    """What `make` makes of the prompts of one kind that are drawn alike, with each one's seed.
+
+    Raises:
+        Exception: what `make` raises, or a prompt for which memory was short beside the others.
+    """
     found: list[Any] = [_attempt(prompt, question) for question in questions]
+    for err in found:
+        if len(found) > 1 and isinstance(err, Exception) and "out of memory" in str(err):
+            raise err
     groups: dict[Hashable, list[int]] = {}
     for at, given in enumerate(found):
         if not isinstance(given, Exception):

@@ -3,7 +3,6 @@
 A name that the authors' function does not take is a TypeError here as it is there.
 """
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image as Pillow
-from safetensors.torch import load_file, save_file
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **content: Any) -> None:
@@ -25,133 +23,6 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **content: Any) -> None
     module = ModuleType(name)
     module.__dict__.update(content)
     monkeypatch.setitem(sys.modules, name, module)
-
-
-class JsonConfig(SimpleNamespace):
-    @classmethod
-    def from_json_file(cls, file: str) -> "JsonConfig":
-        return cls(**json.loads(Path(file).read_text(encoding="utf-8")))
-
-
-class Part(torch.nn.Module):
-    def __init__(self, config: Any) -> None:
-        super().__init__()
-        self.config = config
-        self.weight = torch.nn.Linear(2, 2, bias=False)
-        self.vision_model = SimpleNamespace(embeddings=self)
-        self.linear = False
-
-    def convert_conv2d_to_linear(self, config: Any, meta: bool = False) -> None:
-        assert config is self.config
-        self.linear = meta
-
-
-class BagelConfig(SimpleNamespace):
-    def __init__(
-        self,
-        visual_gen: bool = True,
-        visual_und: bool = True,
-        llm_config: Any = None,
-        vit_config: Any = None,
-        vae_config: Any = None,
-        latent_patch_size: int = 2,
-        max_latent_size: int = 32,
-        vit_max_num_patch_per_side: int = 70,
-        connector_act: str = "gelu_pytorch_tanh",
-    ) -> None:
-        super().__init__(words=llm_config, sight=vit_config, vae=vae_config, most=max_latent_size)
-
-
-class Bagel(torch.nn.Module):
-    def __init__(self, language_model: Part, vit_model: Part, config: BagelConfig) -> None:
-        super().__init__()
-        self.language_model, self.vit_model, self.config = language_model, vit_model, config
-
-
-class UniMedVLs(Bagel):
-    def __init__(self, language_model: Part, vit_model: Part, config: Any, vae_model: Any) -> None:
-        super().__init__(language_model, vit_model, config)
-        self.pixels = (vae_model,)  # no part of its weights
-
-
-class Transform:
-    def __init__(self, max_image_size: int, min_image_size: int, image_stride: int) -> None:
-        self.sides = (max_image_size, min_image_size, image_stride)
-
-
-class Inferencer:
-    """Answers with what it was asked, and draws in the size of what it was given."""
-
-    def __init__(
-        self,
-        model: Bagel,
-        vae_model: Any,
-        tokenizer: Any,
-        vae_transform: Transform,
-        vit_transform: Transform,
-        new_token_ids: Mapping[str, int],
-    ) -> None:
-        self.model, self.vae_model, self.tokenizer = model, vae_model, tokenizer
-        self.sides = (vae_transform.sides, vit_transform.sides)
-        self.asked: list[list[str]] = []
-        self.how: dict[str, Any] = {}
-
-    def interleave_inference(
-        self,
-        input_lists: Sequence[str | Pillow.Image],
-        think: bool = False,
-        understanding_output: bool = False,
-        max_think_token_n: int = 1000,
-        do_sample: bool = False,
-        text_temperature: float = 0.3,
-        cfg_text_scale: float = 3.0,
-        cfg_img_scale: float = 1.5,
-        cfg_interval: Sequence[float] = (0.4, 1.0),
-        timestep_shift: float = 3.0,
-        num_timesteps: int = 50,
-        cfg_renorm_min: float = 0.0,
-        cfg_renorm_type: str = "global",
-        image_shapes: tuple[int, int] = (1024, 1024),
-    ) -> list[str | Pillow.Image]:
-        words = [term for term in input_lists if isinstance(term, str)]
-        shown = [term for term in input_lists if isinstance(term, Pillow.Image)]
-        assert len(words) + len(shown) == len(input_lists)
-        self.asked.append(words)
-        self.how = {"tokens": max_think_token_n, "draws": do_sample, "heat": text_temperature}
-        if understanding_output:
-            return [f"{len(shown)} pictures, {words[0]}"]
-        self.how = {"image": cfg_img_scale, "kind": cfg_renorm_type, "from": cfg_interval[0]}
-        noise = torch.randint(0, 255, (1,)).item()
-        return [Pillow.new("RGB", image_shapes[::-1], (int(noise),) * 3)]
-
-    def _calculate_target_size_with_aspect_ratio(self, width: int, height: int) -> tuple[int, int]:
-        return height // 16 * 16, width // 16 * 16
-
-
-def bagel(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str, kind: type[Bagel]) -> None:
-    """What `bagel.py` imports, and a folder of tiny weights that the real accelerate loads."""
-    parts = {"Qwen2ForCausalLM": Part, "SiglipVisionModel": Part, "BagelConfig": BagelConfig}
-    configs = {"Qwen2Config": JsonConfig, "SiglipVisionConfig": JsonConfig}
-    stand_in(monkeypatch, code, **parts, **configs, Bagel=kind)
-
-    def load_ae(local_path: str) -> tuple[Any, Any]:
-        made = torch.nn.Linear(2, 2, bias=False)
-        made.load_state_dict(load_file(local_path))
-        return made, SimpleNamespace(downsample=8)
-
-    stand_in(monkeypatch, "modeling.autoencoder", load_ae=load_ae)
-    tokens = SimpleNamespace(from_pretrained=lambda place: f"tokens of {Path(place).name}")
-    stand_in(monkeypatch, "modeling.qwen2", Qwen2Tokenizer=tokens)
-    marks = {"eos_token_id": 3}
-    stand_in(monkeypatch, "data.data_utils", add_special_tokens=lambda one: (one, marks, 0))
-    stand_in(monkeypatch, "data.transforms", ImageTransform=Transform)
-    stand_in(monkeypatch, "inferencer", InterleaveInferencer=Inferencer)
-    for name in ("llm", "vit"):
-        (folder / f"{name}_config.json").write_text('{"num_hidden_layers": 27}')
-    ones = torch.ones(2, 2)
-    save_file({"weight": ones * 3}, folder / "ae.safetensors")
-    weights = {"language_model.weight.weight": ones, "vit_model.weight.weight": ones * 2}
-    save_file(weights, folder / "ema.safetensors")
 
 
 class MingUniVisionInfer:

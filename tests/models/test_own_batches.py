@@ -72,6 +72,25 @@ def test_one_that_is_no_prompt_fails_alone_and_costs_the_others_nothing(
     assert str(bad) == "0 pictures; it takes one"
 
 
+def test_memory_that_is_short_beside_others_is_the_batchs_trouble() -> None:
+    """The server asks again with halves; alone it is the question's own."""
+
+    def prompt(question: Any) -> int:
+        if question["seed"] == 6:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return int(question["seed"])
+
+    def make(prompts: Any, drawn: dict[str, Any]) -> list[int]:
+        return list(prompts)
+
+    first, short = asked("effusion"), asked("mass", seed=6)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        shared.replies_to([first, short], prompt, make)
+    (alone,) = shared.replies_to([short], prompt, make)
+    assert isinstance(alone, RuntimeError)
+    assert shared.replies_to([first], prompt, make) == [5]
+
+
 def test_questions_that_are_drawn_otherwise_are_asked_apart(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -116,12 +135,13 @@ def test_the_page_says_of_every_class_how_it_takes_a_batch() -> None:
     page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
     table = page.split("| presets | questions of a batch |")[1].split("\n\n")[0]
     rows = [re.findall(r"`([\w-]+)`", line) for line in table.splitlines()[2:]]
-    filled, of_one_length, alone = map(set, rows)
+    filled, packed, of_one_length, alone = map(set, rows)
     found: dict[str, set[str]] = {}
     for name, kind in own_presets():
         together = getattr(kind, "together", True)
         by_length = "kind" in vars(kind)
         found.setdefault("length" if by_length else "yes" if together else "no", set()).add(name)
-    assert filled == found["yes"]
+    assert filled | packed == found["yes"]
+    assert not filled & packed
     assert of_one_length == found["length"]
     assert alone == found["no"] | {"show-o"}, "which writes one at a time"

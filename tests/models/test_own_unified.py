@@ -95,49 +95,6 @@ def test_authors_code_reads_tensors_alone_from_pickles(tmp_path: Path) -> None:
     assert not (tmp_path / "done").exists()
 
 
-@pytest.mark.parametrize("name", ["Bagel", "UniMedVL"])
-def test_bagel_and_unimedvl_load_and_ask_as_their_authors_scripts_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
-) -> None:
-    from medgen.adapters.own import bagel
-
-    kind = getattr(bagel, name)
-    medical = name == "UniMedVL"
-    stands = authors_code.UniMedVLs if medical else authors_code.Bagel
-    authors_code.bagel(monkeypatch, tmp_path, kind.code, stands)
-    with pytest.raises(ValueError, match="loads a folder"):
-        kind("somebody/model", revision="c0ffee")
-    model = kind(str(tmp_path), device="cpu")
-    spy: authors_code.Inferencer = model._ask
-    assert spy.sides == (
-        ((1024, 32, 16), (980, 387, 14)) if medical else ((1024, 512, 16), (980, 224, 14))
-    )
-    config = spy.model.config
-    assert (config.words.qk_norm, config.words.layer_module) == (True, "Qwen2MoTDecoderLayer")
-    assert (config.sight.num_hidden_layers, config.most) == (26, 64)
-    (weight,) = spy.model.vit_model.parameters()
-    loaded = (weight, spy.vae_model.weight)
-    assert [(one.dtype, float(one.detach().sum())) for one in loaded] == [
-        (torch.bfloat16, 8.0),
-        (torch.bfloat16, 12.0),
-    ]
-    assert spy.model.vit_model.linear is True
-
-    (parts,) = model.reply([BOTH])
-    assert parts[0].startswith("1 pictures, you read\n\nContext: old")
-    assert spy.asked[1][0] == "draw an effusion"
-    if medical:  # what it says of the order joins the order, and the size is the picture's
-        assert spy.asked[2] == ["draw an effusion\n\n1 pictures, draw an effusion"]
-        assert size_of(parts[1]) == (32, 64)
-    assert spy.how == {"image": 2.0, "kind": "text_channel", "from": 0.0}
-    (alone,) = model.reply([DRAWN])
-    assert (spy.how["kind"], size_of(alone[0])) == ("global", (1024, 1024))
-    assert model.reply([DRAWN | {"seed": 6}]) != [alone]
-    assert model.reply([DRAWN]) == [alone], "a question has its own seed"
-    model.reply([WRITTEN | {"temperature": 0.5, "images": []}])
-    assert spy.how == {"tokens": 64, "draws": True, "heat": 0.5}
-
-
 def test_ming_univision_talks_in_the_rounds_of_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
     from medgen.adapters.own.ming_univision import MingUniVision
 
