@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from medgen.adapters.own import shared
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from medgen.adapters.own.own_server import Question
 
 
@@ -22,9 +24,9 @@ _GUIDANCE, _STEPS = 5.0, 50  # of the authors' command for 512 x 512
 class ShowO(shared.Unified):
     """Words about one picture, and pictures from words; run in the authors' repository.
 
-    Pictures are drawn together: prompts have one length there. Words are written one question at a
-    time: `mmu_generate` keeps the first row of every step alone, and no keys, so that a batch would
-    be no faster.
+    Prompts of pictures have one length there. For words their language model is asked itself, for
+    `mmu_generate` keeps the first row of every step alone, and no keys: here keys are kept, and
+    shorter prompts are filled up at the left, where neither mask nor positions count that.
     """
 
     together = True
@@ -53,40 +55,72 @@ class ShowO(shared.Unified):
             loaded = self._code.Showo.from_pretrained(model, revision=revision or None)
         self._pixels, self._model = pixels.to(device).eval(), loaded.to(device).eval()
 
-    def write(self, question: Question) -> str:
-        """Words about a picture.
+    def words_for(self, questions: Sequence[Question]) -> list[str | Exception]:
+        """Words about a picture, of which each question must hold one."""
+        return shared.replies_to(questions, self._prompt, self._words)
 
-        Raises:
-            ValueError: there is none.
-        """
-        if not question["images"]:
-            raise ValueError("it answers about a picture, and there is none")
-        whole, marks = self._prompt(question), self._ask.sptids_dict
-        heat = question["temperature"]
-        said = self._model.mmu_generate(
-            whole,
-            attention_mask=self._prompts.create_attention_mask_for_mmu(
-                whole, eoi_id=int(marks["<|eoi|>"])
-            ),
-            max_new_tokens=question["max_tokens"],
-            eot_token=marks["<|eot|>"],
-            **({"temperature": heat} if heat > 0 else {"top_k": 1}),
-        )
-        rows = import_module("torch").stack([token.cpu() for token in said]).reshape(1, -1)
-        ids = self._ask.text_tokenizer
-        return str(ids.batch_decode(rows, skip_special_tokens=True)[0]).strip()
-
-    def _prompt(self, question: Question) -> Any:
-        """The picture between its marks, then the words: 1 x tokens."""
+    def _words(self, prompts: Sequence[Tensor], drawn: dict[str, Any]) -> list[str]:
+        """As `mmu_generate` has it, which keeps the first row of a batch alone, and no keys."""
         import torch
 
+        rows, known = shared.stack_left(prompts)
+        mask, places = self._mask(prompts), (known.cumsum(dim=-1) - 1).clamp(min=0)
+        end, held, said = int(self._ask.sptids_dict["<|eot|>"]), None, []
+        ended = torch.zeros_like(rows[:, :1], dtype=torch.bool)
+        for _ in range(drawn["max_new_tokens"]):
+            with torch.no_grad():
+                out = self._model.showo(
+                    input_ids=rows,
+                    attention_mask=mask,
+                    position_ids=places,
+                    past_key_values=held,
+                    use_cache=True,
+                )
+            rows, held = _next(out.logits[:, -1], drawn), out.past_key_values
+            said.append(rows)
+            ended |= rows == end
+            if bool(ended.all()):
+                break
+            # What comes sees what the last of a prompt saw, and what came since.
+            mask = torch.cat([mask[:, :, -1:], mask.new_zeros(len(mask), 1, 1, 1)], dim=-1)
+            places = places[:, -1:] + 1
+        ids = [_until(row, end) for row in torch.cat(said, dim=1).tolist()]
+        texts = self._ask.text_tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return [str(text).strip() for text in texts]
+
+    def _mask(self, prompts: Sequence[Tensor]) -> Tensor:
+        """Prompts x 1 x longest x longest: each prompt's own mask, and nothing else is seen."""
+        import torch
+
+        marked = int(self._ask.sptids_dict["<|eoi|>"])
+        own = [
+            self._prompts.create_attention_mask_for_mmu(prompt[None], eoi_id=marked)[0, 0]
+            for prompt in prompts
+        ]
+        longest = max(map(len, own))
+        lowest = torch.finfo(own[0].dtype).min
+        whole: Tensor = own[0].new_full((len(own), 1, longest, longest), lowest)
+        for at, one in enumerate(own):
+            whole[at, 0, longest - len(one) :, longest - len(one) :] = one
+        return whole
+
+    def _prompt(self, question: Question) -> Tensor:
+        """The picture between its marks, then the words.
+
+        Raises:
+            ValueError: there is no picture.
+        """
+        import torch
+
+        if not question["images"]:
+            raise ValueError("it answers about a picture, and there is none")
         marks = self._ask.sptids_dict
         words = f"USER: \n{shared.words(question)} ASSISTANT:"
         asked = torch.tensor([self._ask.text_tokenizer(words)["input_ids"]])
         start = [marks[name].reshape(1, 1) for name in ("<|mmu|>", "<|soi|>")]
         end = [marks[name].reshape(1, 1) for name in ("<|eoi|>", "<|sot|>")]
         whole = torch.cat([*start, self._tokens_of(question).cpu(), *end, asked], dim=1)
-        return whole.to(self._device, dtype=torch.long)
+        return whole[0].to(self._device, dtype=torch.long)
 
     def pictures_for(self, questions: Sequence[Question]) -> list[bytes]:
         """Pictures from words alone."""
@@ -134,3 +168,17 @@ class ShowO(shared.Unified):
         with torch.no_grad():
             codes = self._pixels.get_code(sized[None].to(self._device))
         return codes + len(self._ask.text_tokenizer)
+
+
+def _next(logits: Tensor, drawn: dict[str, Any]) -> Tensor:
+    """A token for each: prompts x 1."""
+    import torch
+
+    if not drawn["do_sample"]:
+        return logits.argmax(dim=-1, keepdim=True)
+    chances = torch.softmax(logits / drawn["temperature"], dim=-1)
+    return torch.multinomial(chances, num_samples=1)
+
+
+def _until(ids: list[int], end: int) -> list[int]:
+    return ids[: ids.index(end)] if end in ids else ids

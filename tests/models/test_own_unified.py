@@ -122,54 +122,6 @@ def test_ming_univision_talks_in_the_rounds_of_its_page(monkeypatch: pytest.Monk
     assert spy.rounds == []
 
 
-def test_show_o_writes_about_a_picture_and_draws_from_words(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from medgen.adapters.own.show_o import ShowO
-
-    config = authors_code.show_o(monkeypatch, tmp_path)
-    model = ShowO("showlab/show-o-512x512", "c0ffee", config=config, device="cpu")
-    seen = model._model.seen
-    assert (seen["name"], seen["revision"]) == ("showlab/show-o-512x512", "c0ffee")
-    (parts,) = model.reply([BOTH])
-    assert parts[0] == "said [7, 8]"
-    row = seen["idx"][0].tolist()
-    # mmu, soi, sixteen codes behind a hundred words, eoi, sot; then USER: … ASSISTANT:
-    assert row[:2] == [95, 91]
-    assert row[2:18] == list(range(100, 116))
-    assert row[18:20] == [92, 93]
-    assert (row[20], row[-1]) == (len("USER:"), len("ASSISTANT:"))
-    assert (seen["top_k"], seen["heat"], seen["most"]) == (1, 1.0, 64)
-    assert (seen["steps"], seen["guidance"], seen["schedule"]) == (50, 5.0, "cosine schedule")
-    assert size_of(parts[1]) == (4, 4)
-    assert model._ask.drawn == ["draw an effusion", ""]
-    model.reply([WRITTEN | {"temperature": 0.7}])
-    assert (seen["top_k"], seen["heat"]) == (None, 0.7)
-    said = failure(model, WRITTEN | {"images": []})
-    assert said == "it answers about a picture, and there is none"
-
-
-def test_show_o_draws_together_what_it_draws_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from medgen.adapters.own.show_o import ShowO
-
-    config = authors_code.show_o(monkeypatch, tmp_path)
-    model = ShowO("showlab/show-o-512x512", config=config, device="cpu")
-    longer = "Instruction: draw a chest with an effusion and a fracture\n\nReturn it."
-    questions = [DRAWN, DRAWN | {"seed": 6}, BOTH, DRAWN | {"instruction": longer}]
-    alone = [model.reply([one])[0] for one in questions]
-    seen = model._model.seen
-    assert alone[0] == alone[2][1:], "a picture that is given is not seen when it draws"
-    assert len({parts[-1] for parts in alone}) == 3
-    seen["calls"] = 0
-    mute = WRITTEN | {"images": []}
-    *replies, refused = model.reply([*questions, mute])
-    assert replies == alone
-    assert isinstance(refused, ValueError)
-    assert seen["calls"] == 1
-
-
 def test_llm_cxr_reads_the_middle_of_a_picture_and_draws_all_its_parts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
