@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medgen.adapters.own import shared
 
@@ -18,13 +18,21 @@ if TYPE_CHECKING:
 # Its own words for what it was trained to do, as its page gives them.
 _TO_DRAW = "Please generate the corresponding image based on the description. {}"
 _TO_FIND = "Given the edit instruction: {}, please identify the editing region"
+_OF_TOKENS = ("input_ids", "attention_mask", "uncond_attention_mask", "text_uncond_attention_mask")
+_OF_PICTURES = ("pixel_values", "image_grid_thw")
 
 
 class MingUniVision(shared.Unified):
     """Words and pictures; run in the authors' repository, with MingTok-Vision in its `models`.
 
-    It remembers one talk between its rounds (`reset_inner_state`), so questions wait.
+    Words are written together, shorter prompts filled up at the left behind their masks. Pictures
+    are not: `generate_image` (`mingunivision/modeling_bailing_moe.py`) begins with `assert
+    attention_mask.shape[0] == 1`, for it makes rows of its own out of the one, with and without
+    words; `RectifiedFlowLoss.sample` (`diff_loss_rf_swiglu.py`) takes two or three rows for those
+    of one picture, draws one noise for all, and `forward` saves one file.
     """
+
+    together = True
 
     def __init__(self, model: str, revision: str = "", dtype: str = "bf16") -> None:
         """Load the folder `model`; `dtype` may be int8 or int4, as the authors' page has it."""
@@ -32,8 +40,72 @@ class MingUniVision(shared.Unified):
         kind = import_module("mingunivision.mingunivisioninfer").MingUniVisionInfer
         self._ask = kind(model, dtype)
 
+    def words_for(self, questions: Sequence[Question]) -> Sequence[str | Exception]:
+        """Words, drawn as the model's own generation config says: its loader takes no sampling.
+
+        One that begins a picture within its words is asked alone: the model makes one for one row.
+        """
+        if len(questions) == 1:
+            return super().words_for(questions)
+        # Each with its own seed, for its config may draw whatever is asked.
+        asked: list[Question] = [{**question, "temperature": 1.0} for question in questions]
+        said = shared.replies_to(asked, self._prompt, self._words)
+        return [
+            shared.Unified.words_for(self, [question])[0] if text is None else text
+            for question, text in zip(questions, said)
+        ]
+
+    def _prompt(self, question: Question) -> Any:
+        """What `MingUniVisionInfer.generate` gives the model: rows of one."""
+        processor = self._ask.processor
+        with shared.files(question["images"]) as paths:
+            turns = [_turn(paths, shared.words(question))]
+            text = processor.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=True, use_system=True
+            )
+            shown, _, _ = processor.process_vision_info(turns)
+            return processor(
+                text=[text],
+                images=shown,
+                return_tensors="pt",
+                image_patch_size=self._ask.model.vision.patch_size,
+                for_edit=False,
+            )
+
+    def _words(self, prompts: Sequence[Any], drawn: dict[str, Any]) -> list[str | None]:
+        """A text for each; none where a picture was begun."""
+        torch: Any = import_module("torch")
+        model = self._ask.model
+        given = {
+            name: shared.stack_left([prompt[name][0] for prompt in prompts])[0]
+            for name in _OF_TOKENS
+        }
+        for name in _OF_PICTURES:
+            shown = [prompt[name] for prompt in prompts if name in prompt]
+            given.update({name: torch.cat(shown)} if shown else {})
+        given = {name: held.to(model.device) for name, held in given.items()}
+        if "pixel_values" in given:
+            given["pixel_values"] = given["pixel_values"].to(torch.bfloat16)
+        try:
+            with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+                out = model.generate(
+                    **given,
+                    max_new_tokens=drawn["max_new_tokens"],
+                    use_cache=True,
+                    output_image_prefix=os.path.join(folder, "beside"),
+                    pad_token_id=self._ask.tokenizer.eos_token_id,
+                )
+        finally:
+            self._ask.reset_inner_state()
+        new = out[:, given["input_ids"].shape[1] :]
+        begun = (new == model.model.config.image_start_token).any(dim=1).tolist()
+        said = self._ask.processor.batch_decode(
+            new, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return [None if drawing else str(text) for drawing, text in zip(begun, said)]
+
     def write(self, question: Question) -> str:
-        """Words, drawn as the model's own generation config says: its loader takes no sampling."""
+        """Words of one question."""
         with self._talk(question) as (paths, folder):
             most = question["max_tokens"]
             return self._say(paths, shared.words(question), most, os.path.join(folder, "beside"))
@@ -69,8 +141,16 @@ class MingUniVision(shared.Unified):
 
     def _say(self, paths: list[str], words: str, most: int, made: str, edit: bool = False) -> str:
         """One round; a picture that it makes lies at `made` with `.png` behind it."""
-        shown = [{"type": "image", "image": path} for path in paths]
-        turn = {"role": "HUMAN", "content": [*shown, {"type": "text", "text": words}]}
         return str(
-            self._ask.generate([turn], max_new_tokens=most, output_image_prefix=made, for_edit=edit)
+            self._ask.generate(
+                [_turn(paths, words)],
+                max_new_tokens=most,
+                output_image_prefix=made,
+                for_edit=edit,
+            )
         )
+
+
+def _turn(paths: list[str], words: str) -> dict[str, Any]:
+    shown = [{"type": "image", "image": path} for path in paths]
+    return {"role": "HUMAN", "content": [*shown, {"type": "text", "text": words}]}

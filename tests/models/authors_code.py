@@ -4,14 +4,13 @@ A name that the authors' function does not take is a TypeError here as it is the
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from PIL import Image as Pillow
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **content: Any) -> None:
@@ -23,40 +22,6 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **content: Any) -> None
     module = ModuleType(name)
     module.__dict__.update(content)
     monkeypatch.setitem(sys.modules, name, module)
-
-
-class MingUniVisionInfer:
-    """Draws when it is told to, and in the second round of an edit."""
-
-    def __init__(self, model_name_or_path: str, dtype: str = "bf16") -> None:
-        self.loaded = (model_name_or_path, dtype)
-        self.said: list[str] = []
-        self.rounds: list[str] = []
-        self.mute = False
-
-    def generate(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        max_new_tokens: int = 512,
-        output_image_prefix: str = "output",
-        for_edit: bool = False,
-    ) -> str:
-        (turn,) = messages
-        assert turn["role"] == "HUMAN"
-        shown = [part["image"] for part in turn["content"] if part["type"] == "image"]
-        assert all(Path(path).is_file() for path in shown)
-        words = turn["content"][-1]["text"]
-        self.rounds.append(words)
-        self.said.append(f"{len(shown)}{'e' if for_edit else ''}: {words}")
-        drawn = words.startswith("Please generate") or (for_edit and len(self.rounds) == 2)
-        if drawn and not self.mute:
-            Pillow.new("RGB", (8, 8), (max_new_tokens % 255,) * 3).save(
-                f"{output_image_prefix}.png"
-            )
-        return f"answer to {words}"
-
-    def reset_inner_state(self) -> None:
-        self.rounds = []
 
 
 class Tokens:

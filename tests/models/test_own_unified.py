@@ -95,33 +95,6 @@ def test_authors_code_reads_tensors_alone_from_pickles(tmp_path: Path) -> None:
     assert not (tmp_path / "done").exists()
 
 
-def test_ming_univision_talks_in_the_rounds_of_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    from medgen.adapters.own.ming_univision import MingUniVision
-
-    place = "mingunivision.mingunivisioninfer"
-    kind = authors_code.MingUniVisionInfer
-    authors_code.stand_in(monkeypatch, place, MingUniVisionInfer=kind)
-    with pytest.raises(ValueError, match="loads a folder"):
-        MingUniVision("somebody/model", revision="c0ffee")
-    model = MingUniVision("weights", dtype="int8")
-    spy = model._ask
-    assert spy.loaded == ("weights", "int8")
-    (parts,) = model.reply([BOTH])
-    assert parts[0].startswith("answer to you read")
-    assert size_of(parts[1]) == (8, 8)
-    assert spy.said[1:] == [
-        "1e: Given the edit instruction: draw an effusion, please identify the editing region",
-        "0e: draw an effusion",
-    ]
-    (alone,) = model.reply([DRAWN])
-    assert size_of(alone[0]) == (8, 8)
-    assert spy.said[-1].startswith("0: Please generate the corresponding image")
-    assert spy.rounds == [], "what was said is forgotten after every question"
-    spy.mute = True
-    assert "gave no picture" in failure(model, DRAWN)
-    assert spy.rounds == []
-
-
 def test_llm_cxr_reads_the_middle_of_a_picture_and_draws_all_its_parts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
