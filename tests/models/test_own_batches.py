@@ -11,6 +11,7 @@ from models import tiny_authors
 from models.conftest import picture
 from models.test_own_code import QUESTION
 from models.test_own_unified import own_presets
+from models.tiny_chexagent import chexagent
 
 from medgen.adapters.own import shared
 
@@ -29,9 +30,9 @@ def asked(words: str, *pictures: int, seed: int = 5) -> dict[str, Any]:
 
 def some(make: Make) -> list[dict[str, Any]]:
     """Of three lengths, two of them alike, with what pictures the model takes."""
-    several = make in (tiny_authors.radfm, tiny_authors.med_flamingo, tiny_authors.maira_2)
-    second = (2, 3) if several or make is tiny_authors.medreco else (2,)
-    none = make in (tiny_authors.healthgpt, tiny_authors.medreco)
+    several = (tiny_authors.radfm, tiny_authors.med_flamingo, tiny_authors.maira_2)
+    second = (2, 3) if make in (*several, tiny_authors.medreco, chexagent) else (2,)
+    none = make in (tiny_authors.healthgpt, tiny_authors.medreco, chexagent)
     return [
         asked("effusion", 1),
         asked("a far longer question than all others", *second, seed=6),
@@ -41,7 +42,7 @@ def some(make: Make) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("heat", [0.0, 0.9])
-@pytest.mark.parametrize("make", [*tiny_authors.FILLED, *tiny_authors.OF_ONE_LENGTH])
+@pytest.mark.parametrize("make", [*tiny_authors.FILLED, chexagent, *tiny_authors.OF_ONE_LENGTH])
 def test_answers_in_company_are_those_that_are_given_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make: Make, heat: float
 ) -> None:
@@ -52,7 +53,7 @@ def test_answers_in_company_are_those_that_are_given_alone(
     assert len(set(alone)) == len(alone), "what is asked must be seen in the answers"
     before = spoken.calls
     assert model.answer(questions) == alone
-    calls = 1 if make in tiny_authors.FILLED else 3
+    calls = 3 if make in tiny_authors.OF_ONE_LENGTH else 1
     assert spoken.calls - before == calls
     assert model.answer(questions[::-1]) == alone[::-1]
 

@@ -264,7 +264,7 @@ QUESTION = {
         ("hulu_med:HuluMed", "said [1, 2, 3, 7]"),
     ],
 )
-def test_classes_of_one_question_call_their_authors_code_as_its_script_does(
+def test_classes_call_their_authors_code_as_its_script_does(
     authors: None, target: str, said: str
 ) -> None:
     from importlib import import_module
