@@ -62,8 +62,6 @@ class Bagel(shared.Unified):
     model takes several, packed one behind the other: it writes and draws all at once.
     """
 
-    together = True
-
     code = "modeling.bagel"
     # Of a picture for the autoencoder and for the eye: longest and shortest side, stride.
     sides = ((1024, 512, 16), (980, 224, 14))

@@ -21,8 +21,6 @@ class Janus(shared.Unified):
     Shorter prompts are filled up at the left, where the model's mask leaves them out.
     """
 
-    together = True
-
     def __init__(self, model: str, revision: str = "", dtype: str = "bfloat16") -> None:
         """Load safetensors; no code of the repository is run."""
         import torch

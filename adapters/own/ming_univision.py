@@ -32,8 +32,6 @@ class MingUniVision(shared.Unified):
     of one picture, draws one noise for all, and `forward` saves one file.
     """
 
-    together = True
-
     def __init__(self, model: str, revision: str = "", dtype: str = "bf16") -> None:
         """Load the folder `model`; `dtype` may be int8 or int4, as the authors' page has it."""
         shared.refuse_revision(revision)

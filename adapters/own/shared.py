@@ -23,20 +23,6 @@ _Asked = TypeVar("_Asked")
 _Made = TypeVar("_Made")
 
 
-class OneByOne:
-    """A model whose code answers one question at a time; the others wait at the server."""
-
-    together = False
-
-    def answer(self, questions: Sequence[Question]) -> list[str | Exception]:
-        """A text for each, one after the other."""
-        return _each(questions, self.one)
-
-    def one(self, question: Question) -> str:
-        """A text for one."""
-        raise NotImplementedError
-
-
 class Together:
     """A model whose code answers several questions in one call, each as it would alone.
 
@@ -64,10 +50,8 @@ class Together:
 class Unified:
     """A model that writes and draws, one question at a time, each with its own seed.
 
-    A class whose code takes several overrides `words_for` or `pictures_for`, and sets `together`.
+    A class whose code takes several overrides `words_for` or `pictures_for`.
     """
-
-    together = False
 
     def reply(self, questions: Sequence[Question]) -> list[list[str | bytes] | Exception]:
         """What each question asks for: words, then a picture."""

@@ -29,8 +29,6 @@ class ShowO(shared.Unified):
     shorter prompts are filled up at the left, where neither mask nor positions count that.
     """
 
-    together = True
-
     def __init__(
         self,
         model: str,

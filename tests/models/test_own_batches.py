@@ -12,12 +12,15 @@ from models.conftest import picture
 from models.test_own_code import QUESTION
 from models.test_own_unified import own_presets
 from models.tiny_chexagent import chexagent
+from models.tiny_hulu import hulu_med
 
 from medgen.adapters.own import shared
+from medgen.adapters.own.bagel import Bagel
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 Make = Callable[[pytest.MonkeyPatch, Path], tuple[Any, Any]]
+FILLED = (*tiny_authors.FILLED, chexagent, hulu_med)
 ONE = QUESTION | {"max_tokens": 12, "system": ""}
 
 
@@ -32,7 +35,7 @@ def some(make: Make) -> list[dict[str, Any]]:
     """Of three lengths, two of them alike, with what pictures the model takes."""
     several = (tiny_authors.radfm, tiny_authors.med_flamingo, tiny_authors.maira_2)
     second = (2, 3) if make in (*several, tiny_authors.medreco, chexagent) else (2,)
-    none = make in (tiny_authors.healthgpt, tiny_authors.medreco, chexagent)
+    none = make in (tiny_authors.healthgpt, tiny_authors.medreco, chexagent, hulu_med)
     return [
         asked("effusion", 1),
         asked("a far longer question than all others", *second, seed=6),
@@ -42,7 +45,7 @@ def some(make: Make) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("heat", [0.0, 0.9])
-@pytest.mark.parametrize("make", [*tiny_authors.FILLED, chexagent, *tiny_authors.OF_ONE_LENGTH])
+@pytest.mark.parametrize("make", [*FILLED, *tiny_authors.OF_ONE_LENGTH])
 def test_answers_in_company_are_those_that_are_given_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make: Make, heat: float
 ) -> None:
@@ -56,6 +59,16 @@ def test_answers_in_company_are_those_that_are_given_alone(
     calls = 3 if make in tiny_authors.OF_ONE_LENGTH else 1
     assert spoken.calls - before == calls
     assert model.answer(questions[::-1]) == alone[::-1]
+
+
+def test_hulu_med_takes_one_picture_and_no_revision(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model, _ = hulu_med(monkeypatch, tmp_path)
+    (err,) = model.answer([asked("effusion", 1, 2)])
+    assert str(err) == "2 pictures; it takes one"
+    with pytest.raises(ValueError, match="loads a folder"):
+        type(model)("weights", revision="main")
 
 
 @pytest.mark.parametrize("make", [tiny_authors.medrega, tiny_authors.llava_rad])
@@ -137,12 +150,10 @@ def test_the_page_says_of_every_class_how_it_takes_a_batch() -> None:
     table = page.split("| presets | questions of a batch |")[1].split("\n\n")[0]
     rows = [re.findall(r"`([\w-]+)`", line) for line in table.splitlines()[2:]]
     filled, packed, of_one_length, alone = map(set, rows)
-    found: dict[str, set[str]] = {}
-    for name, kind in own_presets():
-        together = getattr(kind, "together", True)
-        by_length = "kind" in vars(kind)
-        found.setdefault("length" if by_length else "yes" if together else "no", set()).add(name)
-    assert filled | packed == found["yes"]
-    assert not filled & packed
-    assert of_one_length == found["length"]
-    assert alone == found["no"] | {"ming-univision"}, "which draws one at a time"
+    presets = dict(own_presets())
+    assert filled | packed | of_one_length == set(presets)
+    assert not filled & (packed | of_one_length)
+    assert of_one_length == {name for name, kind in presets.items() if "kind" in vars(kind)}
+    assert packed == {name for name, kind in presets.items() if issubclass(kind, Bagel)}
+    one_by_one = {"draw", "write"}
+    assert alone == {name for name, kind in presets.items() if one_by_one & vars(kind).keys()}

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from models.authors_code import stand_in
 from models.conftest import picture
 from models.toy_own_code import Mute
 from PIL import Image as Pillow
@@ -20,7 +19,6 @@ from medgen.adapters.models.managed_server import ManagedServer
 from medgen.adapters.own import own_server
 from medgen.engine.data import Image, Request, Sample
 from medgen.engine.errors import AdapterError, EngineDied
-from medgen.launch.setup import libraries
 
 HERE = Path(__file__).parent
 NAME = "./weights/toy"
@@ -175,78 +173,6 @@ def test_the_classes_need_nothing_when_they_are_imported(bare: str) -> None:
     subprocess.run([bare, "-c", code, str(folder), *names], check=True, timeout=60)
 
 
-class Spy:
-    """Stands for the authors' model and tokenizer: remembers what it was called with."""
-
-    device = "cpu"
-    eos_token_id = 2
-
-    def __init__(self) -> None:
-        self.generated: tuple[Any, ...] = ()
-        self.drawn: dict[str, Any] = {}
-        self.words = ""
-
-    @classmethod
-    def from_pretrained(cls, *_: Any, **__: Any) -> "Spy":
-        return SPY
-
-    def eval(self) -> "Spy":
-        return self
-
-    def to(self, *_: Any) -> "Spy":
-        return self
-
-    def __call__(self, text: Any = "", **given: Any) -> Any:
-        import torch
-
-        self.words = text if isinstance(text, str) else str(text)
-        return Given(input_ids=torch.tensor([[1, 2, 3]]), **{"pixel_values": torch.zeros(1)})
-
-    def from_list_format(self, parts: list[dict[str, str]]) -> str:
-        assert [Path(p["image"]).is_file() for p in parts[:-1]] == [True]
-        return parts[-1]["text"]
-
-    def apply_chat_template(self, turns: list[dict[str, Any]], **_: Any) -> Any:
-        import torch
-
-        self.words = str(turns[-1])
-        return torch.tensor([[1, 2, 3]])
-
-    def generate(self, *given: Any, **drawn: Any) -> Any:
-        import torch
-
-        self.generated, self.drawn = given, drawn
-        return torch.tensor([[1, 2, 3, 7]])
-
-    def decode(self, ids: Any, **_: Any) -> str:
-        return f"said {list(map(int, ids))}"
-
-    def batch_decode(self, rows: Any, **_: Any) -> list[str]:
-        return [self.decode(row) for row in rows]
-
-
-class Given(dict[str, Any]):
-    def to(self, *_: Any) -> "Given":
-        return self
-
-
-SPY = Spy()
-
-
-@pytest.fixture
-def authors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the classes import, with the signatures that their authors' scripts call."""
-    kinds = ("AutoTokenizer", "AutoModelForCausalLM")
-    stand_in(monkeypatch, "transformers", **dict.fromkeys(kinds, Spy))
-    loaded = ("tokenizer", SPY, "processor", 4096)
-    tools = {"get_model_name_from_path": str, "load_images": lambda path: [path]}
-    stand_in(monkeypatch, "hulumed.mm_utils", **tools)
-    stand_in(
-        monkeypatch, "hulumed.model", load_pretrained_model=lambda *_, **__: (SPY, *loaded[1:])
-    )
-    stand_in(monkeypatch, "hulumed.model.processor", HulumedProcessor=lambda *_: SPY)
-
-
 QUESTION = {
     "system": "you read",
     "instruction": "what is it?",
@@ -255,36 +181,6 @@ QUESTION = {
     "max_tokens": 64,
     "temperature": 0.0,
 }
-
-
-@pytest.mark.parametrize(
-    ("target", "said"),
-    [
-        ("chexagent:CheXagent", "said [7]"),
-        ("hulu_med:HuluMed", "said [1, 2, 3, 7]"),
-    ],
-)
-def test_classes_call_their_authors_code_as_its_script_does(
-    authors: None, target: str, said: str
-) -> None:
-    from importlib import import_module
-
-    module, _, name = target.partition(":")
-    assert name in libraries.own_classes(module)
-    model = getattr(import_module(f"medgen.adapters.own.{module}"), name)("weights")
-    assert model.answer([QUESTION]) == [said]
-    assert "what is it?" in SPY.words
-    assert SPY.drawn["max_new_tokens"] == 64
-    assert SPY.drawn["do_sample"] is False
-
-
-def test_a_sample_that_a_class_cannot_take_is_told(authors: None) -> None:
-    from medgen.adapters.own.hulu_med import HuluMed
-
-    (err,) = HuluMed("weights").answer([QUESTION | {"images": [picture(1)] * 2}])
-    assert str(err) == "2 pictures; it takes one"
-    with pytest.raises(ValueError, match="loads a folder"):
-        HuluMed("weights", revision="main")
 
 
 def test_a_draw_is_greedy_only_where_that_was_asked() -> None:

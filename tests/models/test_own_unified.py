@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from models import authors_code
 from models.conftest import picture
 from models.loopback import Answer, Asked, serve
 from models.test_own_code import QUICK
@@ -93,32 +92,6 @@ def test_authors_code_reads_tensors_alone_from_pickles(tmp_path: Path) -> None:
             torch.load(tmp_path / "bad.bin", weights_only=False)
     assert torch.load is whole
     assert not (tmp_path / "done").exists()
-
-
-def test_llm_cxr_reads_the_middle_of_a_picture_and_draws_all_its_parts(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from medgen.adapters.own.llm_cxr import LlmCxr
-
-    code, files = authors_code.llm_cxr(monkeypatch, tmp_path)
-    with pytest.raises(ValueError, match="loads a folder"):
-        LlmCxr("somebody/model", "c0ffee", **files)
-    model = LlmCxr("weights", **files)
-    (parts,) = model.reply([BOTH | {"temperature": 0.5}])
-    assert parts[0] == "about Return both."
-    assert size_of(parts[1]) == (256, 256)
-    assert (code.given, code.how) == ("draw an effusion", {"max_new_tokens": 512})
-    assert model.reply([DRAWN]) == [parts[1:]], "a question has its own seed"
-
-    model.reply([WRITTEN])
-    assert code.how == {"max_new_tokens": 64, "do_sample": False}
-    assert len(code.given) == 256
-    assert min(code.given) >= 100, "tokens of pictures are behind those of words"
-    model.reply([WRITTEN | {"images": []}])
-    assert code.given is None
-    assert failure(model, WRITTEN | {"images": [picture(1)] * 2}) == "2 pictures; it takes one"
-    code.drawn = 0
-    assert "0 of the 256 parts" in failure(model, BOTH)
 
 
 def own_presets() -> Iterator[tuple[str, type]]:

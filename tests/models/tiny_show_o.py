@@ -1,6 +1,6 @@
 """Show-o's code in small: what was read of it, around a real Phi with random weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from models.authors_code import Tokens, stand_in
+from models.authors_code import stand_in
 from PIL import Image as Pillow
 from torch import Tensor
 from transformers import PhiConfig, PhiForCausalLM
@@ -16,6 +16,24 @@ from transformers import PhiConfig, PhiForCausalLM
 _WORDS, _CODES, _SIDE = 100, 16, 64
 _VOCABULARY, _MASKED = 8292, 8291
 _END = 94  # `<|eot|>`
+
+
+class Tokens:
+    """Words as numbers by their length."""
+
+    def __len__(self) -> int:
+        return _WORDS
+
+    def __call__(self, text: str | list[str]) -> dict[str, Any]:
+        if isinstance(text, list):
+            return {"input_ids": [self(one)["input_ids"] for one in text]}
+        return {"input_ids": [len(word) for word in text.split()]}
+
+    def batch_decode(
+        self, rows: Sequence[list[int]], skip_special_tokens: bool = False
+    ) -> list[str]:
+        assert skip_special_tokens
+        return [f" said {row} " for row in rows]
 
 
 class UniversalPrompting:
