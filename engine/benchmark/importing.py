@@ -4,7 +4,8 @@ A source is read once, in order. Every sample goes to a spool file on the local 
 so memory holds one record and a small index, whatever the size of the benchmark. When nothing is
 wrong, the order is fixed, the fingerprint is taken, and shard after shard is put together from
 the spool and created; a table for other programs (`medgen.engine.benchmark.table`) is written
-beside it, of which memory holds one part. The manifest comes last: a benchmark without one does not exist.
+beside it, of which memory holds one part. The manifest comes last: a benchmark without one does
+not exist.
 """
 
 import contextlib
@@ -35,7 +36,7 @@ from medgen.engine.store.layout import BenchmarkPlace, benchmark_ref, path_name,
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.sample_rows import sample_table, samples
 from medgen.engine.store.sealed import seal, unseal
-from medgen.engine.store.table_notes import sound_note
+from medgen.engine.store.table_notes import are_sound, sound_note
 
 _Name = TypeVar("_Name", bound=str)
 _LISTED = 1000  # problems in one error message; `validate` gives them all
@@ -234,7 +235,8 @@ class _Writer:
     def write(self, described: dict[str, Any]) -> Manifest:
         self._write_order()
         rows = self._write_shards()
-        if sound_note(self._objects, self._place.samples_whole):  # of the very same samples
+        note = sound_note(self._objects, self._place.samples_whole)
+        if note and are_sound(self._objects, note[""]["parts"]):  # of the very same samples
             deque(rows, maxlen=0)
         else:
             publish_samples(self._objects, self._place.ref, rows)

@@ -87,6 +87,8 @@ def note_reasons(table: pa.Table, found: Reasons) -> None:
         return
     wanted = [n for n in ("format", "status", "view") if n in table.column_names]
     failed = table.select([*wanted, "reason"]).filter(pc.not_equal(table["status"], "ok"))
+    if not len(failed):
+        return
     groups = failed.group_by(wanted, use_threads=False).aggregate([("reason", "first")])
     for row in groups.to_pylist():
         slot = (row["format"], row["status"], row.get("view") or "")

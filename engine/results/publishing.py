@@ -4,9 +4,7 @@ What a system's tables were made from is noted in `tables.json`, so that those o
 rows are the same are not made again; the sha256 of every part as well.
 """
 
-import hashlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import pyarrow as pa
 
@@ -32,7 +30,7 @@ from medgen.engine.results.summary import (
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import BenchmarkPlace, RunPlace
 from medgen.engine.store.parquet import PartWriter
-from medgen.engine.store.table_notes import TABLES_VERSION, sound_note, tables_note
+from medgen.engine.store.table_notes import TABLES_VERSION, are_sound, sound_note, tables_note
 
 KINDS = {"values": VALUES, "predictions": PREDICTIONS, "verdicts": VERDICT_ROWS}
 
@@ -84,17 +82,8 @@ class TablePublisher:
     def prove(self) -> None:
         """Have tables written anew of which a part is not what their note names."""
         self._distrusts = True
-        sound = {name: whole for name, whole in self._whole.items() if self._is_sound(whole)}
-        self._whole = sound
-
-    def _is_sound(self, whole: Mapping[str, Any]) -> bool:
-        return all(self._digest(path) == sha256 for path, sha256 in whole["parts"].items())
-
-    def _digest(self, path: str) -> str:
-        try:
-            return hashlib.sha256(self.objects.read(path)).hexdigest()
-        except FileNotFoundError:
-            return ""
+        known = self._whole.items()
+        self._whole = {n: whole for n, whole in known if are_sound(self.objects, whole["parts"])}
 
     def publish(self, reader: RunReader, system: str) -> bool:
         """Write a system's tables, unless they are there as its rows are now; returns whether.
@@ -161,5 +150,5 @@ class TablePublisher:
     def _publish_samples(self, reader: RunReader) -> None:
         """The benchmark's own table, which its import wrote: again where it is lost or damaged."""
         note = sound_note(self.objects, BenchmarkPlace(self.plan.benchmark).samples_whole)
-        if not note or (self._distrusts and not self._is_sound(note[""])):
+        if not note or (self._distrusts and not are_sound(self.objects, note[""]["parts"])):
             publish_samples(self.objects, self.plan.benchmark, sample_tables(reader.benchmark))

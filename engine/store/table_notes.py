@@ -1,5 +1,6 @@
 """Notes on which tables for other programs are whole: their parts, each with its sha256."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -40,3 +41,15 @@ def read_note(objects: Objects, path: str) -> Mapping[str, Mapping[str, Any]]:
         return {}
     except (ValueError, KeyError, TypeError) as err:
         raise CorruptError(f"{path}: not a note on tables ({err})") from err
+
+
+def are_sound(objects: Objects, parts: Mapping[str, str]) -> bool:
+    """Whether parts, each with its sha256 by its path, are what a note says."""
+    return all(_digest(objects, path) == sha256 for path, sha256 in parts.items())
+
+
+def _digest(objects: Objects, path: str) -> str:
+    try:
+        return hashlib.sha256(objects.read(path)).hexdigest()
+    except FileNotFoundError:
+        return ""

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from medgen.engine.codec import decode, with_seal
@@ -22,7 +21,7 @@ from medgen.engine.results.certainty import (
     pair_words,
     standing,
 )
-from medgen.engine.results.statistics import Floats, Ints
+from medgen.engine.results.statistics import Floats
 from medgen.launch.view.data import FLOORS, Key, StoredRun, ValueEntry
 
 Mask = NDArray[np.bool_]
@@ -103,13 +102,8 @@ def _coverage(data: StoredRun, made: Sequence[FormatCertainty]) -> tuple[int, in
 def usage_of(data: StoredRun) -> dict[str, dict[str, float]]:
     """Rows, tokens, seconds and dollars of each system's predictions."""
     names = ("prompt_tokens", "completion_tokens", "cached_tokens", "seconds", "cost_usd")
-    found = {}
-    for entry in data.systems:
-        table = data.predictions[entry.name]
-        if table.num_rows:
-            sums = {name: float(pc.sum(table[name]).as_py() or 0.0) for name in names}
-            found[entry.name] = {"rows": float(table.num_rows)} | sums
-    return found
+    found = {entry.name: data.prediction_sums(entry.name, names) for entry in data.systems}
+    return {system: sums for system, sums in found.items() if sums["rows"]}
 
 
 def headline(data: StoredRun, format_: str) -> ValueEntry | None:
@@ -149,13 +143,13 @@ def field_of(data: StoredRun, value: ValueEntry, systems: Sequence[str], mask: M
     return Field(tuple(systems), values, clusters, value.direction or "higher", low, high, doubts)
 
 
-def _clusters(data: StoredRun) -> Ints:
+def _clusters(data: StoredRun) -> NDArray[np.integer]:
     """The source of every sample; a sample without one is its own."""
     codes, words = data.samples.codes["source"], data.samples.words["source"]
+    if "" not in words:
+        return codes
     alone = np.arange(len(codes)) + len(words)
-    empty = np.array([w == "" for w in words], dtype=bool)
-    found: Ints = np.where(empty[codes], alone, codes)
-    return found
+    return np.where(codes == words.index(""), alone, codes)
 
 
 def format_mask(data: StoredRun, format_: str) -> Mask:

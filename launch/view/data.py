@@ -337,6 +337,10 @@ class StoredRun:
             for s in self.systems
         }
 
+    def prediction_sums(self, system: str, names: Sequence[str]) -> dict[str, float]:
+        """How many predictions a system has, as `rows`, and the sums of some of their columns."""
+        return self.parts.sums(self._tables("predictions", system), names)
+
     def rows(self, kind: str, system: str, positions: tuple[int, int]) -> list[Row]:
         """The rows of a table for some positions (from, up to), pictures left out."""
         return self.parts.rows(self._tables(kind, system), positions, but=("image", "more_images"))

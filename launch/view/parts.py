@@ -88,6 +88,17 @@ class Parts:
             return pa.table({name: pa.nulls(0, pa.string()) for name in columns})
         return pa.concat_tables(tables).unify_dictionaries()
 
+    def sums(self, paths: Sequence[str], columns: Sequence[str]) -> dict[str, float]:
+        """The sums of some columns of numbers, and how many rows there are as `rows`."""
+        found = dict.fromkeys(("rows", *columns), 0.0)
+        for path in paths:
+            with self._lock, readable(path):
+                for batch in self._open(path).iter_batches(columns=list(columns)):
+                    found["rows"] += batch.num_rows
+                    for name in columns:
+                        found[name] += float(pc.sum(batch[name]).as_py() or 0.0)
+        return found
+
     def has_column(self, paths: Sequence[str], name: str) -> bool:
         """Whether the parts have a column."""
         if not paths:

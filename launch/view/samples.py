@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from medgen.engine.results.coded import code_many
-from medgen.engine.results.statistics import Ints
 from medgen.launch.view.parts import Parts
 
 GROUP = "group: "  # before the name of a kind that the user's own groups make
@@ -23,7 +23,7 @@ class SampleTable:
     """The samples of a run, by position; `codes` index `words`."""
 
     names: pa.Array  # their ids
-    codes: Mapping[str, Ints]  # format, task, modality, source
+    codes: Mapping[str, NDArray[np.integer]]  # format, task, modality, source
     words: Mapping[str, Sequence[str]]
 
     def __len__(self) -> int:
@@ -60,17 +60,20 @@ def read_samples(parts: Parts, paths: Sequence[str], count: int) -> SampleTable 
     if not len(place):
         return None
     first = np.argsort(place, kind="stable")[:count]
-    codes: dict[str, Ints] = {}
+    # As an import wrote them, of which no copy need be made.
+    as_written = bool((np.diff(first) == 1).all())
+    codes: dict[str, NDArray[np.integer]] = {}
     words: dict[str, Sequence[str]] = {}
     for kind in _KINDS:  # one after another: all of millions take too much memory
         coded = code_many([parts.table(paths, [kind])[kind]])
-        codes[kind] = coded.codes[first].astype(np.int64)
+        codes[kind] = coded.codes[:count] if as_written else coded.codes[first]
         words[kind] = coded.words if kind == "source" else tuple(coded.words)
     for kind, named in _groups(parts, paths, len(first)).items():
         words[kind] = tuple(sorted(set(named)))
         at = {word: code for code, word in enumerate(words[kind])}
         codes[kind] = np.array([at[word] for word in named], np.int64)
-    names = parts.table(paths, ["sample"])["sample"].take(first)
+    names = parts.table(paths, ["sample"])["sample"]
+    names = names.slice(0, count) if as_written else names.take(first)
     return SampleTable(names.combine_chunks(), codes, words)
 
 

@@ -185,6 +185,21 @@ def test_samples_stand_beside_the_benchmark(reader):
     assert rows[0]["instruction"] == "Do what is right with picture 0"
 
 
+def test_a_table_of_samples_that_is_lost_is_written_again_by_the_next_who_publishes(reader):
+    place = BenchmarkPlace(reader.plan.benchmark)
+    (part,) = reader.objects.walk(place.samples)
+    before = reader.objects.read(part)
+    for path in (part, place.samples_whole):
+        reader.objects.delete(path)
+    TablePublisher(reader).publish_all(reader)
+    assert reader.objects.read(part) == before
+    reader.objects.replace(part, before[:-9])
+    publisher = TablePublisher(reader)
+    publisher.prove()
+    publisher.publish_all(reader)
+    assert reader.objects.read(part) == before
+
+
 def test_what_is_not_there_is_missing_with_the_reason(tmp_path):
     gone = frozenset(
         ("good", stage, shard) for stage in ("answer", "score", "judge") for shard in (1, 2)

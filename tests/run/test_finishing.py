@@ -1,16 +1,12 @@
 """What is known of a system while others of its run are still at work."""
 
 import threading
-import time
 from typing import Any
 
 import duckdb
-import pyarrow as pa
-import pytest
 from fakes import PAIR, echo, plan
 
 from medgen.actors.local_pool import LocalPool
-from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, System
 from medgen.engine.run.driver import Options, carry_out
@@ -18,7 +14,7 @@ from medgen.engine.run.events import Event
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
-from medgen.engine.store.layout import BenchmarkPlace, RunPlace
+from medgen.engine.store.layout import RunPlace
 from medgen.launch.run.finishing import Finishing
 
 
@@ -51,28 +47,6 @@ def test_tables_of_a_finished_system_are_read_while_the_run_goes_on(tmp_path: An
         carry_out(reader, survey(reader), LocalPool(), Options(watch=watch))
     assert [len(rows) for rows in seen] == [1, 2]
     assert seen[1] == [("a", 48, 8.5), ("b", 48, 8.5)]
-
-
-def test_a_run_that_is_stopped_does_not_wait_for_the_table_of_its_samples(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It has all pictures of the benchmark: who stops a run gives it seconds to end."""
-    objects = connect(str(tmp_path / "store"))
-    work = plan(objects, count=96)
-    assert work.shards == 24
-    read, shards, begun = Benchmark.table, list[int](), threading.Event()
-
-    def slowly(self: Benchmark, shard: int) -> pa.Table:
-        shards.append(shard)
-        begun.set()
-        time.sleep(0.1)
-        return read(self, shard)
-
-    monkeypatch.setattr(Benchmark, "table", slowly)
-    with Finishing(RunReader(objects, work), [].append):
-        assert begun.wait(10)
-    assert len(shards) < 5
-    assert objects.walk(BenchmarkPlace(work.benchmark).samples) == []
 
 
 def test_a_system_that_cannot_be_summarized_is_told_of_all_the_same(tmp_path: Any) -> None:

@@ -1,0 +1,31 @@
+"""How this process keeps memory that it no longer needs."""
+
+import ctypes
+import sys
+
+import pyarrow as pa
+
+# glibc's options (malloc.h), and what they are set to.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+_LARGE = 128 * 2**10  # bytes; what is larger goes back to the system when it is freed
+_ARENAS = 2
+
+
+def keep_little() -> None:
+    """Have memory that is freed given back to the system, not kept for what comes next.
+
+    For a process that makes a table of millions of rows now and then, and little between. Arrow's
+    own pool keeps most of what it ever had, and glibc keeps the more the larger pieces get and the
+    more threads there are. Elsewhere than on glibc only Arrow's pool is changed.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+    if sys.platform != "linux":
+        return
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:  # musl has none
+        for option, value in (
+            (_TRIM_THRESHOLD, _LARGE),
+            (_MMAP_THRESHOLD, _LARGE),
+            (_ARENA_MAX, _ARENAS),
+        ):
+            set_option(option, value)

@@ -1,0 +1,116 @@
+"""What every sample is, read some thousands at a time, and the table that an import writes."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from results.fake_runs import make_samples
+
+from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.benchmark.index import ROWS, Index, index_object
+from medgen.engine.benchmark.manifest import Benchmark
+from medgen.engine.benchmark.spool import SpoolEntry
+from medgen.engine.data import Sample
+from medgen.engine.errors import CorruptError
+from medgen.engine.store.connect import connect
+from medgen.engine.store.layout import BenchmarkPlace
+from medgen.engine.store.parquet import parquet_table
+from medgen.engine.store.sealed import seal
+
+COUNT = 2 * ROWS + 5
+
+
+def entry(number: int) -> SpoolEntry:
+    asks = "image" if number % 3 else "text"
+    told = ("VQA", f"task {number % 7}", None, "CT", "", "", "")
+    return SpoolEntry(f"s{number}", asks, *told, groups={"age": str(number % 90)}, digest=b"")
+
+
+@pytest.fixture(scope="module")
+def data() -> bytes:
+    return index_object([entry(n) for n in range(COUNT)], {f"s{n}": -n for n in range(COUNT)})
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [(0, 0), (0, 1), (3, ROWS), (ROWS - 2, ROWS + 2), (ROWS, 2 * ROWS), (5, COUNT), (COUNT, COUNT)],
+)
+def test_any_rows_are_those_of_the_whole(data, start, stop):
+    rows = Index(data, "index", COUNT).rows(start, stop)
+    assert rows["sample_id"].to_pylist() == [f"s{n}" for n in range(start, stop)]
+    assert rows["place"].to_pylist() == [-n for n in range(start, stop)]
+
+
+def test_parts_are_all_rows_and_columns_those_that_were_asked_for(data):
+    index = Index(data, "index", COUNT)
+    parts = list(index.parts(ROWS + 9))
+    assert [len(part) for part in parts] == [ROWS, 9]
+    assert pa.concat_tables(parts).equals(index.rows(0, ROWS + 9))
+    columns = index.columns(["place", "sample_id"])
+    assert columns.column_names == ["place", "sample_id"]
+    assert columns.equals(index.rows(0, COUNT).select(["place", "sample_id"]))
+
+
+@pytest.mark.parametrize("count", [COUNT - 1, COUNT + 1, ROWS, 0])
+def test_an_index_of_other_samples_is_refused(data, count):
+    with pytest.raises(CorruptError, match="odd is no index of it; import it again"):
+        Index(data, "odd", count).rows(max(0, count - 1), count)
+
+
+def test_what_is_no_index_is_refused(data):
+    with pytest.raises(CorruptError, match="import it again"):
+        Index(seal(pa.table({"sample_id": ["s0"]})), "odd", 1)
+    with pytest.raises(CorruptError, match="checksum differs"):
+        Index(data[:400] + bytes([data[400] ^ 1]) + data[401:], "odd", COUNT)
+
+
+def test_damage_is_found_when_the_benchmark_is_read_and_mended_by_its_import(tmp_path):
+    objects, source = connect(str(tmp_path)), Listed(make_samples(20))
+    manifest = import_benchmark(source, objects, ImportOptions("listed", shard_size=8))
+    place = BenchmarkPlace(manifest.ref)
+    whole = {path: objects.read(path) for path in (place.order, place.digests)}
+    for path, content in whole.items():
+        objects.replace(path, content[:-3])
+    broken = Benchmark(objects, manifest.ref)
+    with pytest.raises(CorruptError, match=r"order\.arrow"):
+        broken.index(range(0, 1))
+    with pytest.raises(CorruptError, match=r"digests\.arrow"):
+        broken.digests(0)
+    import_benchmark(source, objects, ImportOptions("listed", shard_size=8))
+    assert {path: objects.read(path) for path in whole} == whole
+
+
+def test_an_import_writes_the_table_of_its_samples_and_mends_it(tmp_path):
+    objects, source = connect(str(tmp_path)), Listed(make_samples(20, pictures=True))
+    manifest = import_benchmark(source, objects, ImportOptions("listed", shard_size=8))
+    place = BenchmarkPlace(manifest.ref)
+    (part,) = objects.walk(place.samples)
+    table = parquet_table(objects.read(part), part)
+    stored = [s for n in range(3) for s in Benchmark(objects, manifest.ref).samples(n)]
+    assert table["position"].to_pylist() == list(range(20))
+    assert table["sample"].to_pylist() == [sample.id for sample in stored]
+    assert table["instruction"].to_pylist() == [sample.instruction for sample in stored]
+    shown = [[i["bytes"] for i in images] for images in table["images"].to_pylist()]
+    assert shown == [[i.data for i in (*s.input_images, *s.reference_images)] for s in stored]
+    before = objects.read(part)
+    objects.delete(part)
+    import_benchmark(source, objects, ImportOptions("listed", shard_size=8))
+    assert objects.read(part) == before
+    objects.delete(place.samples_whole)  # as an import that was cut off leaves it
+    import_benchmark(source, objects, ImportOptions("listed", shard_size=8))
+    assert place.samples_whole in objects.walk(place.folder)
+
+
+class Listed:
+    def __init__(self, samples: list[Sample]) -> None:
+        self.samples = samples
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self.samples)
+
+    def expected_counts(self) -> Mapping[tuple[str, str], int]:
+        return {}
+
+    def describe(self) -> Mapping[str, Any]:
+        return {}

@@ -1,0 +1,41 @@
+"""What a process gives back once it is freed."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+import numpy as np
+import pyarrow as pa
+from medgen.engine.allocation import keep_little
+
+if sys.argv[1] == "little":
+    keep_little()
+
+def held():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
+
+pa.array([""])  # which imports what it needs
+before = held()
+for size in (1, 4, 16, 30):  # MiB; glibc keeps what is no larger than what was freed before
+    kept = [np.ones(size * 2**17) for _ in range(4)]
+    texts = [pa.array([str(n) for n in range(size * 10_000)]) for _ in range(4)]
+    small = np.ones(10_000)  # on top of them
+    del kept, texts
+print(held() - before, pa.default_memory_pool().backend_name)
+"""
+
+
+def grown(how: str) -> tuple[float, str]:
+    call = [sys.executable, "-c", PROGRAM, how]
+    done = subprocess.run(call, capture_output=True, text=True, check=True)
+    mib, pool = done.stdout.split()
+    return float(mib), pool
+
+
+def test_what_is_freed_goes_back_to_the_system():
+    kept, _ = grown("much")
+    little, pool = grown("little")
+    assert pool == "system"
+    assert little < min(kept, 40)
