@@ -125,21 +125,21 @@ class Bagel(shared.Unified):
 
     def words_for(self, questions: Sequence[Question]) -> list[str | Exception]:
         """Words about the pictures, or about words alone."""
-        return shared.replies_to(questions, self._to_write, self._written)
+        return shared.replies_to(questions, self._to_write, self._write)
 
     def _to_write(self, question: Question) -> _Context:
         with self._precision():
-            talk = self._shown(shared.pictures(question), drawn=False)
+            talk = self._see(shared.pictures(question), drawn=False)
             return dict(self._ask.update_context_text(shared.words(question), talk))
 
-    def _shown(self, pictures: Sequence[Any], drawn: bool) -> _Context:
+    def _see(self, pictures: Sequence[Any], drawn: bool) -> _Context:
         """A talk that begins with pictures, which the autoencoder sees only to draw others."""
         talk = self._ask.init_gen_context()
         for picture in pictures:
-            talk = self._ask.update_context_image(self._sized(picture), talk, vae=drawn)
+            talk = self._ask.update_context_image(self._resize(picture), talk, vae=drawn)
         return dict(talk)
 
-    def _sized(self, picture: Any) -> Any:
+    def _resize(self, picture: Any) -> Any:
         return self._ask.vae_transform.resize_transform(picture)
 
     def _precision(self) -> Any:
@@ -148,9 +148,9 @@ class Bagel(shared.Unified):
         kind = self._device.partition(":")[0]
         return torch.autocast(kind, dtype=torch.bfloat16, enabled=kind == "cuda")
 
-    def _written(self, talks: Sequence[_Context], drawn: dict[str, Any]) -> list[str]:
+    def _write(self, talks: Sequence[_Context], drawn: dict[str, Any]) -> list[str]:
         ids = self._ask.tokenizer
-        said = [str(ids.decode(row)) for row in self._tokens(_packed(self._ask, talks), drawn)]
+        said = [str(ids.decode(row)) for row in self._tokens(_pack(self._ask, talks), drawn)]
         return [text.split("<|im_end|>")[0].split("<|im_start|>")[1] for text in said]
 
     def _tokens(self, talk: _Context, drawn: dict[str, Any]) -> Tensor:
@@ -192,7 +192,7 @@ class Bagel(shared.Unified):
         return shared.replies_to(
             questions,
             lambda question: self._draft(question, next(orders)),
-            self._drawn,
+            self._paint,
             kind=lambda draft: draft.edited,
         )
 
@@ -207,7 +207,7 @@ class Bagel(shared.Unified):
         shown, ask = shared.pictures(question), self._ask
         shared.seed(question)
         with self._precision():
-            without_words = self._shown(shown, drawn=True)
+            without_words = self._see(shown, drawn=True)
             whole = dict(ask.update_context_text(order, deepcopy(without_words)))
             without_pictures = dict(ask.update_context_text(order, ask.init_gen_context()))
             size = self._size(shown)
@@ -218,24 +218,24 @@ class Bagel(shared.Unified):
         """An edit is as large as the last picture, as the authors scale it."""
         if not shown:
             return _SQUARE
-        wide, high = self._sized(shown[-1]).size
+        wide, high = self._resize(shown[-1]).size
         return high, wide
 
     def _latents(self, talk: _Context, sizes: Sequence[tuple[int, int]]) -> dict[str, Any]:
         ask, lens, ropes = self._ask, talk["kv_lens"], talk["ropes"]
         return dict(ask.model.prepare_vae_latent(lens, ropes, sizes, ask.new_token_ids))
 
-    def _drawn(self, drafts: Sequence[_Draft], _: dict[str, Any]) -> list[bytes]:
+    def _paint(self, drafts: Sequence[_Draft], _: dict[str, Any]) -> list[bytes]:
         torch: Any = import_module("torch")
         ask, sizes = self._ask, [draft.size for draft in drafts]
-        whole = _packed(ask, [draft.whole for draft in drafts])
+        whole = _pack(ask, [draft.whole for draft in drafts])
         given = self._latents(whole, sizes)
         given["packed_init_noises"] = torch.cat([draft.noise for draft in drafts])
         for name, talks in (
             ("text", [draft.without_words for draft in drafts]),
             ("img", [draft.without_pictures for draft in drafts]),
         ):
-            beside = _packed(ask, talks)
+            beside = _pack(ask, talks)
             given[f"cfg_{name}_past_key_values"] = beside["past_key_values"]
             places = ask.model.prepare_vae_latent_cfg(beside["kv_lens"], beside["ropes"], sizes)
             given.update({f"cfg_{name}{key[len('cfg') :]}": held for key, held in places.items()})
@@ -248,7 +248,7 @@ class Bagel(shared.Unified):
         return [shared.png(picture) for picture in shown]
 
 
-def _packed(ask: Any, talks: Sequence[_Context]) -> _Context:
+def _pack(ask: Any, talks: Sequence[_Context]) -> _Context:
     """Talks as one, their keys behind each other; what they held goes over layer by layer."""
     import torch
 
@@ -310,7 +310,7 @@ class UniMedVL(Bagel):
         ]
         said = iter(self.words_for(asked))
         return [
-            _joined(order, next(said)) if question["images"] else order
+            _join(order, next(said)) if question["images"] else order
             for question, order in zip(questions, orders)
         ]
 
@@ -322,5 +322,5 @@ class UniMedVL(Bagel):
         return high, wide
 
 
-def _joined(order: str, said: str | Exception) -> str | Exception:
+def _join(order: str, said: str | Exception) -> str | Exception:
     return said if isinstance(said, Exception) else f"{order}\n\n{said}"

@@ -243,21 +243,13 @@ class Bagel(nn.Module):
     ) -> tuple[Tensor, ...]:
         self.calls.append((cfg_renorm_type, len(packed_seqlens)))
         assert (num_timesteps, timestep_shift) == (50, 3.0)
-        talks = [
-            (packed_position_ids, packed_indexes, past_key_values, key_values_lens),
-            *(
-                tuple(
-                    beside.pop(f"cfg_{name}_{kind}")
-                    for kind in (
-                        *("packed_position_ids", "packed_query_indexes"),
-                        *("past_key_values", "key_values_lens"),
-                    )
-                )
-                for name in ("text", "img")
-            ),
-        ]
+        talks = [(packed_position_ids, packed_indexes, past_key_values, key_values_lens)]
         held = [packed_key_value_indexes]
-        held += [beside.pop(f"cfg_{name}_packed_key_value_indexes") for name in ("text", "img")]
+        for name in ("text", "img"):
+            names = ("packed_position_ids", "packed_query_indexes", "past_key_values")
+            names += ("key_values_lens",)
+            talks.append(tuple(beside.pop(f"cfg_{name}_{kind}") for kind in names))
+            held.append(beside.pop(f"cfg_{name}_packed_key_value_indexes"))
         assert not beside
         made = packed_init_noises.to(self.to_words.weight.dtype)
         for step in range(4):
