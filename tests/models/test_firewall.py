@@ -142,4 +142,5 @@ def test_a_failed_prediction_stays_what_it_was() -> None:
 
 def test_the_size_asked_for_is_the_size_expected() -> None:
     data = CASES["other size"][0]
-    assert Firewall().inspect(data, expected=(16, 24))["cases"] == []
+    told = {"format": "PNG", "mode": "RGB", "bits": 8, "size": [16, 24], "cases": []}
+    assert Firewall().inspect(data, expected=(16, 24)) == {"bytes": len(data), **told}

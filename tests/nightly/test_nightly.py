@@ -161,6 +161,7 @@ def test_the_same_night_twice_computes_once(tmp_path: Path, board: Board) -> Non
     nights.run("2026-01-01", 0.10)
     asked, posts = nights.asked(), len(board.posts)
     assert nights.night("2026-01-01").notified.startswith("not told")
+    assert nights.night("2026-01-01").computed == 4, "answers and scores of two shards"
     nights.run("2026-01-01", 0.10)
     assert nights.asked() == asked
     assert len(board.posts) == posts + 1

@@ -90,6 +90,9 @@ def test_what_is_taken_is_gone_until_it_is_given_back(ledger: Ledger) -> None:
     ledger.move("w1", "cards")
     assert ledger.places(asked) == ["small", "cards"]
     assert ledger.free["cards"]["CPU"] == 5.0
+    ledger.move("w1", "cards")
+    ledger.move("nobody", "cards")  # neither says anything new
+    assert ledger.free["cards"]["CPU"] == 5.0
     ledger.give("w1")
     ledger.give("w1")  # twice is once
     assert ledger.free == {"small": dict(SMALL.offers), "cards": dict(CARDS.offers)}

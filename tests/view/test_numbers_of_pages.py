@@ -280,6 +280,9 @@ def test_every_whole_value_is_held_against_the_one_that_ranks(tmp_path: Path) ->
     ]  # fmt: skip
     for lines in found.values():
         assert [a.rho for a in lines] == sorted((a.rho for a in lines), reverse=True)
+    page = Site(data).metrics([])
+    assert page is not None
+    assert all(f'<caption class="cap">{title}</caption>' in page for title in found)
     head, other = (data.grid[value.key] for value in data.values[:2])
     mask = metricspage.format_mask(data, "VQA")
     each = [
