@@ -278,7 +278,7 @@ class PosixObjects:
         with explain("delete", str(target)):
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target, ignore_errors=True)  # another may be removing it as well
-                if target.is_dir():
+                with contextlib.suppress(FileNotFoundError):
                     target.rmdir()  # says why it is still there
             else:
                 target.unlink(missing_ok=True)

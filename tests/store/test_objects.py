@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,6 +43,15 @@ def test_replacing_and_deleting(store_url: str) -> None:
     objects.delete("x/status")
     with pytest.raises(FileNotFoundError):
         objects.read("x/status")
+
+
+def test_many_may_delete_the_same_folder_at_once(tmp_path: Path) -> None:
+    objects = connect(str(tmp_path))
+    for number in range(300):
+        (tmp_path / f"x/{number}").mkdir(parents=True)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(objects.delete, ["x"] * 4))  # what another removed first is no failure
+    assert objects.names("") == []
 
 
 def test_of_many_creators_one_wins_and_its_bytes_stay(store_url: str) -> None:
