@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from medgen.engine.answers.choice import read_choice, read_reference
 from medgen.engine.answers.closed import is_right, read_answer, reference_fault
 from medgen.engine.answers.forms import canonical
+from medgen.engine.answers.markup import without_tags
 from medgen.engine.answers.options import options_in, options_of
 from medgen.engine.answers.reasoning import part_thoughts
 from medgen.engine.answers.refusals import is_refusal
@@ -247,6 +248,13 @@ def test_one_form_for_what_is_the_same(left: str, right: str) -> None:
 @pytest.mark.parametrize(("left", "right"), DIFFERENT)
 def test_signs_exponents_and_units_decide(left: str, right: str) -> None:
     assert canonical(left) != canonical(right)
+
+
+def test_a_table_of_a_page_becomes_one_of_markdown() -> None:
+    rows = "<tr><th>A</th><th>B</th></tr><tr><td>1</td><td>2</td></tr><tr><td>3</td></tr>"
+    assert without_tags(f"<table>{rows}</table>").strip().split("\n") == [
+        "| A | B |", "|---|---|", "| 1 | 2 |", "| 3 |",
+    ]  # fmt: skip
 
 
 @given(st.text(max_size=60))

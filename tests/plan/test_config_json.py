@@ -117,6 +117,7 @@ def test_a_config_gives_the_published_size(tmp_path: Path, name: str) -> None:
         ({"quant_algo": "NVFP4"}, 40.7),
         ({"quant_method": "modelopt", "quantization": {"quant_algo": "FP8"}}, 71.0),
         ({"quant_method": "torchao", "quant_type": "int4wo"}, 40.7),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, 40.7),
         (
             {"quant_method": "hqq", "quant_config": {"weight_quant_params": {"nbits": 4}}},
             40.7,

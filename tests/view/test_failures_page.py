@@ -3,13 +3,14 @@
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from view.browsing import Seen, browser, bundle, open_page, small, stored
 
 from medgen.launch.view.data import StoredRun
-from medgen.launch.view.failures import by_time, failures, status_lines
+from medgen.launch.view.failures import _last_keys, by_time, failures, status_lines
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -78,6 +79,18 @@ def test_a_cell_filters_the_causes_and_the_table_is_a_csv(
         *(str(line.total) for line in status_lines(data, found)[1]), str(len(found)),
     ]  # fmt: skip
     assert seen.errors == []
+
+
+def test_what_makes_a_systems_predictions_is_its_drawing_where_it_draws() -> None:
+    made = [
+        ("a", "answer", "one"),
+        ("r", "render", "one"),
+        ("s", "score", "one"),
+        ("b", "answer", "two"),
+    ]
+    nodes = {key: SimpleNamespace(stage=stage, systems=(of,)) for key, stage, of in made}
+    data: Any = SimpleNamespace(plan=SimpleNamespace(nodes=nodes))
+    assert [_last_keys(data, name) for name in ("one", "two")] == [["r"], ["b"]]
 
 
 def test_failures_by_time_are_those_of_the_answers(

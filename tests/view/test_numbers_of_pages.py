@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,7 @@ from medgen.launch.view import (
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.sayings import cares, sayings
 from medgen.launch.view.site import Site
-from medgen.launch.view.terminal import _ordered_rows, result_lines
+from medgen.launch.view.terminal import _OWED, _ordered_rows, _owed_lines, result_lines
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -238,6 +239,35 @@ def test_the_best_system_stands_above_the_others_on_a_terminal(
     means = [row.mean for _, row in _ordered_rows(turned) if row.mean is not None]
     assert len(set(means)) > 1
     assert means == sorted(means, reverse=falls)
+
+
+@pytest.mark.parametrize(("judged", "ranks"), [(2, "judge"), (1, "score")])
+def test_a_judge_ranks_a_format_that_it_judged_of_every_eligible_system(
+    site: Site, judged: int, ranks: str
+) -> None:
+    data = StoredRun(site.data.objects, site.data.run_id)
+    names = [system.name for system in data.eligible][:judged]
+    data.__dict__["summary"] = [
+        row for row in site.data.summary if row["stage"] != "judge" or row["system"] in names
+    ]
+    head = certain.headline(data, "VQA")
+    assert head is not None
+    assert head.key[0] == ranks
+
+
+@pytest.mark.parametrize(("many", "told"), [(1, []), (3, ["2 more without a value"])])
+def test_what_is_owed_and_not_there_is_named_until_there_is_no_room(
+    many: int, told: list[str]
+) -> None:
+    rows = [
+        {"label": f"m{n}", "stage": "score", "n": 0, "expected": 4, "not_applicable": 0,
+         "status_error": 4}
+        for n in range(_OWED - 1 + many)
+    ]  # fmt: skip
+    data: Any = SimpleNamespace(summary=rows, objects=SimpleNamespace(url="memory://x"))
+    lines = [line.plain for line in _owed_lines(data)]
+    assert "m0: not one value (error 4)" in lines[0]
+    assert [line.partition("owed")[2].strip().partition(":")[0] for line in lines[_OWED:]] == told
 
 
 def test_two_values_agree_as_far_as_their_ranks_do() -> None:
