@@ -30,13 +30,17 @@ class Frame:
 
     def y(self, value: float) -> float:
         """Where a value is."""
-        return TOP + (self.height - TOP - self.bottom) * (1 - self.axis.at(value) / 100)
+        return self._down(self.axis.at(value))
+
+    def _down(self, share: float) -> float:
+        """Where so many percent of the way up are."""
+        return TOP + (self.height - TOP - self.bottom) * (1 - share / 100)
 
     def grid(self) -> list[str]:
         """The axis's ticks, with their labels at the left."""
         parts = []
         for share, label in self.axis.ticks:
-            y = TOP + (self.height - TOP - self.bottom) * (1 - share / 100)
+            y = self._down(share)
             parts.append(charts.line("grid", (LEFT, y), (WIDTH - RIGHT, y)))
             parts.append(charts.text(LEFT / 2, y + 4, label))
         return parts
