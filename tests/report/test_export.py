@@ -85,6 +85,12 @@ def test_failure_modes_of_entities():
     assert authors.failure_modes(made) == ["entity_hallucination"]
 
 
+@pytest.mark.parametrize(("score", "modes"), [(6, []), (5, ["low_instruction_compliance"])])
+def test_six_of_ten_is_not_low(score, modes):
+    judge = {"instruction_compliance": {"score": score}}
+    assert authors.failure_modes({"vlm_judge_w_gt_result": judge}) == modes
+
+
 def test_paper_dimensions_have_their_names():
     judge = {name: {"score": 6} for name in ("content_accuracy", "consistency", "coherence")}
     judge |= {"relevance_and_responsiveness": {"score": 5}, "overall_score": 9}

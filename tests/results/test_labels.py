@@ -68,6 +68,15 @@ def test_kappa_is_that_of_statsmodels() -> None:
         assert kappa(sums)[0] == pytest.approx(cohens_kappa(table).kappa, abs=1e-9)
 
 
+def test_a_label_that_is_always_or_never_right_has_no_values() -> None:
+    right = np.array([[1, 0, 1], [1, 0, 0], [1, 0, 1.0]])
+    named = np.array([[1, 0, 1], [0, 1, 0], [1, 0, 0.0]])
+    found = of_labels(tally(right, named).sum(axis=0, keepdims=True))
+    assert found["recall"][0] == pytest.approx([np.nan, np.nan, 0.5], nan_ok=True)
+    assert found["f1"][0] == pytest.approx([np.nan, np.nan, 2 / 3], nan_ok=True)
+    assert found["balanced_accuracy"][0] == pytest.approx([np.nan, np.nan, 0.75], nan_ok=True)
+
+
 def test_area_and_calibration_by_hand() -> None:
     right = np.array([0, 0, 1, 1.0])
     assert auroc(right, np.array([0.1, 0.4, 0.35, 0.8])) == pytest.approx(0.75)

@@ -13,6 +13,7 @@ from medgen.launch.view.board import Axis, format_short
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.lines import TOP, Frame
 from medgen.launch.view.site import Site
+from medgen.launch.view.trends import changes
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -138,3 +139,15 @@ def test_an_interval_has_both_ends_or_none(low: float, high: float, words: str) 
 )
 def test_what_costs_less_than_a_cent_is_not_free(value: float, words: str) -> None:
     assert numbers.dollars(value) == words
+
+
+def test_a_night_is_another_where_its_interval_lies_beside_that_of_the_night_before() -> None:
+    means = {
+        "d1": (5.0, 4.0, 6.0),
+        "d2": (7.0, 6.0, 8.0),
+        "d4": (9.0, 8.5, 9.5),
+        "d5": (3.0, 2.0, 4.0),
+    }
+    values = {date: {"one": mean} for date, mean in means.items()}
+    assert changes(["d1", "d2", "d3", "d4", "d5"], values) == [("d4", "one"), ("d5", "one")]
+    assert changes(["d2", "d1"], values) == [], "they touch"
