@@ -146,21 +146,21 @@ class Benchmark:
         Raises:
             CorruptError: the object is damaged; importing the benchmark again mends it.
         """
-        return self._told.rows(self.starts[shards.start], self.starts[shards.stop])
+        return self._index.rows(self.starts[shards.start], self.starts[shards.stop])
 
     def index_parts(self, shards: int) -> Iterator[pa.Table]:
         """The index of the first so many shards, some thousands of samples at a time.
 
         Raises as `index` does.
         """
-        return self._told.parts(self.starts[shards])
+        return self._index.parts(self.starts[shards])
 
     def index_columns(self, names: Sequence[str]) -> pa.Table:
         """Some columns of the index, of all samples; raises as `index` does."""
-        return self._told.columns(names)
+        return self._index.columns(names)
 
     @cached_property
-    def _told(self) -> Index:
+    def _index(self) -> Index:
         path = self._place.order
         return Index(self._read_or(path, self._make_index), path, self.manifest.samples)
 

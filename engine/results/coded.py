@@ -102,10 +102,13 @@ class ManyWords(Sequence[str]):
 def code_many(columns: Sequence[pa.ChunkedArray]) -> Coded:
     """Columns of texts, one after another, as codes; null is the empty text."""
     chunks = [chunk for column in columns for chunk in column.chunks]
-    texts = pc.fill_null(pa.chunked_array(chunks, pa.string()), "").combine_chunks()
-    encoded = texts.dictionary_encode()
-    codes: NDArray[np.integer] = encoded.indices.to_numpy()
-    return Coded(ManyWords(encoded.dictionary), codes)
+    texts = pa.chunked_array(chunks, pa.string())
+    if texts.null_count:
+        texts = pc.fill_null(texts, "")
+    encoded = texts.dictionary_encode().chunks  # over one dictionary
+    codes = [np.zeros(0, np.int32), *(chunk.indices.to_numpy() for chunk in encoded)]
+    words = encoded[-1].dictionary if encoded else pa.array([], pa.string())
+    return Coded(ManyWords(words), np.concatenate(codes))
 
 
 def stored_values(column: pa.ChunkedArray) -> Floats:

@@ -103,16 +103,16 @@ class Described:
     def due(self, system: str, shards: range) -> pa.Table:
         """The samples of some shards that a system owes, in the benchmark's order."""
         index = self.reader.benchmark.index(shards)
-        return self._owed(system, describe(index, self._starts[shards.start]))
+        return self._only_due(system, describe(index, self._starts[shards.start]))
 
     def due_parts(self, system: str) -> Iterator[pa.Table]:
         """All that a system owes."""
         start = 0
         for part in self.reader.benchmark.index_parts(self.reader.plan.shards):
-            yield self._owed(system, describe(part, start))
+            yield self._only_due(system, describe(part, start))
             start += len(part)
 
-    def _owed(self, system: str, samples: pa.Table) -> pa.Table:
+    def _only_due(self, system: str, samples: pa.Table) -> pa.Table:
         gives = pa.array(self.reader.plan.system(system).gives, _TEXT)
         return samples.filter(pc.is_in(samples["asks"], value_set=gives))
 
