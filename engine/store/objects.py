@@ -7,6 +7,7 @@ publishes a truncated object when an exception passes through it.
 
 import contextlib
 import errno
+import hashlib
 import itertools
 import os
 import random
@@ -92,6 +93,14 @@ class Objects(Protocol):
     def remove(self, path: str) -> None:
         """Remove this very object, whatever is below it, and look for nothing before."""
         ...
+
+
+def sha256_at(objects: Objects, path: str) -> str:
+    """The sha256 of an object's bytes, read now; empty where there is none."""
+    try:
+        return hashlib.sha256(objects.read(path)).hexdigest()
+    except FileNotFoundError:
+        return ""
 
 
 def inside(path: str) -> str:

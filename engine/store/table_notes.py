@@ -1,13 +1,12 @@
 """Notes on which tables for other programs are whole: their parts, each with its sha256."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from medgen.engine.codec import decode, seal_json
 from medgen.engine.errors import CorruptError
-from medgen.engine.store.objects import Objects
+from medgen.engine.store.objects import Objects, sha256_at
 
 TABLES_VERSION = "tables/1"
 
@@ -45,11 +44,4 @@ def read_note(objects: Objects, path: str) -> Mapping[str, Mapping[str, Any]]:
 
 def are_sound(objects: Objects, parts: Mapping[str, str]) -> bool:
     """Whether parts, each with its sha256 by its path, are what a note says."""
-    return all(_digest(objects, path) == sha256 for path, sha256 in parts.items())
-
-
-def _digest(objects: Objects, path: str) -> str:
-    try:
-        return hashlib.sha256(objects.read(path)).hexdigest()
-    except FileNotFoundError:
-        return ""
+    return all(sha256_at(objects, path) == sha256 for path, sha256 in parts.items())

@@ -16,7 +16,7 @@ from medgen.engine.results.gaps import given_up
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.known_layout import is_written_once
 from medgen.engine.store.layout import RunPlace
-from medgen.engine.store.objects import Objects
+from medgen.engine.store.objects import Objects, sha256_at
 
 _OURS = ("engine", "adapters", "metrics", "launch")
 
@@ -38,7 +38,8 @@ def made_from(reader: RunReader, report: bool) -> str:
     """A fingerprint of all that a run's summary, tables and report are made from."""
     plan, place = reader.plan, RunPlace(reader.plan.run_id)
     notes = [place.encoder(n.removesuffix(".json")) for n in reader.objects.names(place.sets)]
-    beside = [(path, _digest(reader.objects, path)) for path in (*sorted(notes), place.sentinels)]
+    paths = (*sorted(notes), place.sentinels)
+    beside = [(path, sha256_at(reader.objects, path)) for path in paths]
     whole = hashlib.sha256(encode(plan)).hexdigest()
     return fingerprint(
         code_digest(_OURS), whole, reader.rows(), dict(given_up(reader)), beside, report
@@ -51,7 +52,7 @@ def read_published(objects: Objects, run_id: str) -> Published:
         found = note_on(objects, run_id)
     except CorruptError:  # it is written again
         return Published()
-    sound = all(_digest(objects, path) == sha256 for path, sha256 in found.objects.items())
+    sound = all(sha256_at(objects, path) == sha256 for path, sha256 in found.objects.items())
     return found if sound else Published()
 
 
@@ -77,8 +78,8 @@ def keep_published(objects: Objects, run_id: str, made: Published) -> None:
     """Leave a note of what was published, all of which is there by now."""
     place = RunPlace(run_id)
     paths = objects.walk(place.folder)
-    digests = {p: _digest(objects, p) for p in paths if _is_made(place, p)}
-    stays = {p: _digest(objects, p) for p in paths if is_written_once(p)}
+    digests = {p: sha256_at(objects, p) for p in paths if _is_made(place, p)}
+    stays = {p: sha256_at(objects, p) for p in paths if is_written_once(p)}
     logs = tuple(path for path in paths if path.startswith(f"{place.events}/"))
     note = replace(made, objects=digests, beside_it=stays, logs=logs)
     objects.replace(place.publishing, with_seal(note))
@@ -99,11 +100,3 @@ def _is_made(place: RunPlace, path: str) -> bool:
         return True
     name = path.removeprefix(f"{place.folder}/")
     return name.endswith(".parquet") and "/" not in name
-
-
-def _digest(objects: Objects, path: str) -> str:
-    """The sha256 of an object; empty where none is."""
-    try:
-        return hashlib.sha256(objects.read(path)).hexdigest()
-    except FileNotFoundError:
-        return ""
