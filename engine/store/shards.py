@@ -330,9 +330,8 @@ def check_place(table: pa.Table, path: str) -> None:
         CorruptError: it is another's, which was moved there.
     """
     _, _, key, *_, file = path.split("/")
-    shard, _ = shard_of(file) or ("", 0)
-    said = labels(table)
-    for what, stands_for in (("key", key), ("shard", shard)):
+    said, named = labels(table), shard_of(file)
+    for what, stands_for in (("key", key), ("shard", named[0] if named else "")):
         if said.get(what, stands_for) != stands_for:
             raise CorruptError(f"{path} holds rows of {what} {said[what]}")
 

@@ -64,6 +64,7 @@ SENTENCES: dict[str, tuple[set[str], set[str]]] = {
     "No pneumothorax, there is a small effusion.": ({E}, {P}),
     "No pneumothorax, effusion is present.": ({E}, {P}),
     "No effusion, mild edema.": ({D}, {E}),
+    "No effusion, and nodule present.": ({N}, {E}),
     "No effusion and a stable nodule.": ({N}, {E}),
     "No edema despite effusion.": ({E}, {D}),
     "No fracture, although a lesion is suspected.": ({"lesion"}, {"fracture"}),
