@@ -89,6 +89,13 @@ def test_no_spelling_of_a_key_stays(key: str, way: int) -> None:
         assert line not in words
 
 
+def test_of_a_key_as_python_writes_it_no_letter_stays() -> None:
+    key = "a\\b 'c' \"d\" \t and all the rest"
+    remember_secret(key)
+    assert repr(key)[1:-1] != key
+    assert redact(f"<{repr(key)[1:-1]}>") == "<***>"
+
+
 @pytest.mark.parametrize("length", range(20, 26))
 def test_a_key_is_found_in_base64_wherever_it_begins_and_ends(length: int) -> None:
     key = "sk-4f9d2c7ab1e8036d5577-q9Zx"[:length]
