@@ -17,8 +17,9 @@ _HEX = 32  # digits of a shard's name: 128 bits
 
 def sample_digest(sample: Sample) -> bytes:
     """sha256 over every field that is not empty, and every image."""
-    said = {name: _content(getattr(sample, name)) for name in Sample.__slots__}
-    filled = {name: value for name, value in said.items() if value not in (None, "", [], {})}
+    told = {name: value for name in Sample.__slots__ if (value := getattr(sample, name))}
+    said = {name: _content(value) for name, value in told.items()}
+    filled = {name: value for name, value in said.items() if value not in ("", [], {})}
     return hashlib.sha256(dumps(filled).encode()).digest()
 
 

@@ -12,6 +12,9 @@ from medgen.engine.data import Asks, Sample
 from medgen.engine.store.schemas import dumps
 
 
+_NOTHING = dumps({})
+
+
 @dataclass(frozen=True, slots=True)
 class SpoolEntry:
     """Where one sample lies in the file, and what is needed to order and count it."""
@@ -62,7 +65,8 @@ class Spool:
     def add(self, sample: Sample) -> None:
         """Append one sample."""
         # As JSON: what came may hold numbers that no other encoding does.
-        content = msgspec.msgpack.encode((replace(sample, raw={}), dumps(sample.raw)))
+        bare = replace(sample, raw={}) if sample.raw else sample
+        content = msgspec.msgpack.encode((bare, dumps(sample.raw)))
         self._file.seek(self._end)
         self._file.write(content)
         self.entries.append(entry_of(sample, self._end, len(content)))
@@ -73,4 +77,4 @@ class Spool:
         self._file.seek(entry.offset)
         content = self._file.read(entry.size)
         sample, raw = msgspec.msgpack.decode(content, type=tuple[Sample, str])
-        return replace(sample, raw=json.loads(raw))
+        return replace(sample, raw=json.loads(raw)) if raw != _NOTHING else sample
