@@ -11,7 +11,6 @@ from medgen.engine.benchmark.digest import sample_digest
 from medgen.engine.data import Asks, Sample
 from medgen.engine.store.schemas import dumps
 
-
 _NOTHING = dumps({})
 
 

@@ -30,7 +30,6 @@ from medgen.engine.results.statistics import (
     RESAMPLES,
     SEED,
     Floats,
-    Ints,
     holm,
     normal_flips,
     outer_percentile,
@@ -51,7 +50,7 @@ class Field:
 
     systems: tuple[str, ...]
     values: Floats  # (systems, samples)
-    clusters: Ints  # (samples,)
+    clusters: NDArray[np.integer]  # (samples,)
     direction: str = "higher"
     lowest: float | None = None  # what a missing value could be; None: as was seen
     highest: float | None = None

@@ -70,7 +70,8 @@ def gallery_columns(data: StoredRun, colors: Mapping[str, int]) -> Json:
 
 def _owing(data: StoredRun, system: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
     mine = np.array([data.owes(system, w) for w in data.samples.words["format"]], dtype=bool)
-    return mine[data.samples.codes["format"]]
+    found: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = mine[data.samples.codes["format"]]
+    return found
 
 
 def _status_code(status: str) -> int:

@@ -45,7 +45,7 @@ class ParquetFile:
     def read_row_group(self, i: int, columns: Sequence[str]) -> Table: ...
     def iter_batches(
         self,
-        batch_size: int,
+        batch_size: int = ...,
         row_groups: Sequence[int] | None = ...,
         columns: Sequence[str] | None = ...,
     ) -> Iterator[RecordBatch]: ...
