@@ -113,14 +113,12 @@ judge_command = _of_stage(
 
 def carry_out(conf: "RunConf", options: "RunOptions") -> int:
     """Carry a run out, publish it, and give the exit code."""
-    from medgen.engine.allocation import keep_little
     from medgen.launch.run.evaluation import evaluate
     from medgen.launch.run.progress import line, words_of_change
     from medgen.launch.run.publish import publish
     from medgen.launch.run.stop import Stop
 
     as_json = options.quiet
-    keep_little()
     stop = Stop()
     if as_json:
         emit("launch", store=conf.store, systems=list(conf.system), stages=list(options.stages))
