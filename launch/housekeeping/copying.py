@@ -195,6 +195,7 @@ def _is_as_good(plan: Plan, path: str, data: bytes, there: bytes) -> bool:
     kinds: dict[str, Callable[[bytes, str], object]] = {
         place.manifest: _shards_of,
         place.order: _order_of,
+        place.digests: unseal,
         sample_shard(Path(path).stem): _samples_of,
     }
     try:

@@ -1,11 +1,12 @@
 """A benchmark that grew keeps its shards; every sample is in exactly one of them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from benchmark.given import Given
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,20 +20,6 @@ from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 
 TASKS = ("a", "b", "c")
-
-
-class Given:
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self.samples = samples
-
-    def __iter__(self) -> Iterator[Sample]:
-        return iter(self.samples)
-
-    def expected_counts(self) -> Mapping[tuple[str, str], int]:
-        return {}
-
-    def describe(self) -> Mapping[str, Any]:
-        return {"layout": "given"}
 
 
 def made(numbers: Sequence[int]) -> list[Sample]:

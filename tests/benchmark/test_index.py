@@ -1,17 +1,14 @@
 """What every sample is, read some thousands at a time, and the table that an import writes."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 import pyarrow as pa
 import pytest
+from benchmark.given import Given
 from results.fake_runs import make_samples
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.benchmark.index import ROWS, Index, index_object
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.benchmark.spool import SpoolEntry
-from medgen.engine.data import Sample
 from medgen.engine.errors import CorruptError
 from medgen.engine.store.connect import connect
 from medgen.engine.store.layout import BenchmarkPlace
@@ -66,7 +63,7 @@ def test_what_is_no_index_is_refused(data):
 
 
 def test_damage_is_found_when_the_benchmark_is_read_and_mended_by_its_import(tmp_path):
-    objects, source = connect(str(tmp_path)), Listed(make_samples(20))
+    objects, source = connect(str(tmp_path)), Given(make_samples(20))
     manifest = import_benchmark(source, objects, ImportOptions("listed", shard_size=8))
     place = BenchmarkPlace(manifest.ref)
     whole = {path: objects.read(path) for path in (place.order, place.digests)}
@@ -82,7 +79,7 @@ def test_damage_is_found_when_the_benchmark_is_read_and_mended_by_its_import(tmp
 
 
 def test_an_import_writes_the_table_of_its_samples_and_mends_it(tmp_path):
-    objects, source = connect(str(tmp_path)), Listed(make_samples(20, pictures=True))
+    objects, source = connect(str(tmp_path)), Given(make_samples(20, pictures=True))
     manifest = import_benchmark(source, objects, ImportOptions("listed", shard_size=8))
     place = BenchmarkPlace(manifest.ref)
     (part,) = objects.walk(place.samples)
@@ -100,17 +97,3 @@ def test_an_import_writes_the_table_of_its_samples_and_mends_it(tmp_path):
     objects.delete(place.samples_whole)  # as an import that was cut off leaves it
     import_benchmark(source, objects, ImportOptions("listed", shard_size=8))
     assert place.samples_whole in objects.walk(place.folder)
-
-
-class Listed:
-    def __init__(self, samples: list[Sample]) -> None:
-        self.samples = samples
-
-    def __iter__(self) -> Iterator[Sample]:
-        return iter(self.samples)
-
-    def expected_counts(self) -> Mapping[tuple[str, str], int]:
-        return {}
-
-    def describe(self) -> Mapping[str, Any]:
-        return {}

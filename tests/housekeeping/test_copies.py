@@ -212,10 +212,10 @@ def test_a_benchmark_that_was_imported_there_from_elsewhere_is_as_good(tmp_path)
     manifest = manifest_from_json(reader.objects.read(place.manifest), "it")
     elsewhere = replace(manifest, source={"url": "/elsewhere"}).to_json()
     target.create(place.manifest, elsewhere)
-    shard = manifest.shards[0].digest
-    again = unseal(reader.objects.read(sample_shard(shard)), "it")
-    again = again.replace_schema_metadata({**(again.schema.metadata or {}), b"packed": b"again"})
-    target.create(sample_shard(shard), seal(again))
+    for path in (sample_shard(manifest.shards[0].digest), place.order, place.digests):
+        again = unseal(reader.objects.read(path), "it")
+        told = {**(again.schema.metadata or {}), b"packed": b"again"}
+        target.create(path, seal(again.replace_schema_metadata(told)))
     copy_run(reader.objects, target, reader.plan)
     assert target.read(place.manifest) == elsewhere
     assert verify_run(target, reader.plan).damages == ()
