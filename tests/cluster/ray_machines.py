@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -18,15 +19,21 @@ from pathlib import Path
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTS_IN_S = 240  # of a busy machine
+STARTS_IN_S = 100  # of a busy machine
+STARTS = 2  # a port that was free may be taken when its turn comes
+OURS = range(20_000, 32_768)  # above Ray's workers', below those that any connection is given
 
 
 def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Ports that nobody listens on, and that nobody is given by chance in the meantime."""
+    found: list[int] = []
+    for port in random.Random().sample(OURS, len(OURS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 def elsewhere() -> dict[str, str]:
@@ -100,26 +107,42 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _wait_for_two(url: str, headers: Mapping[str, str]) -> None:
+def _wait_for_two(url: str, token: Path, started: Mapping[Path, subprocess.Popen[bytes]]) -> None:
+    headers = {"Authorization": f"Bearer {token.read_text()}"}
     until = time.monotonic() + STARTS_IN_S
-    while time.monotonic() < until:
+    while time.monotonic() < until and all(each.poll() is None for each in started.values()):
         with contextlib.suppress(requests.RequestException):
             said = requests.get(f"{url}/nodes?view=summary", headers=headers, timeout=5)
             nodes = said.json()["data"]["summary"] if said.ok else []
             if sum(n["raylet"].get("state") == "ALIVE" for n in nodes) == 2:
                 return
         time.sleep(0.5)
-    raise TimeoutError(f"the cluster at {url} has no two machines after {STARTS_IN_S} s")
+    ends = (f"{log.name}: {p.poll()}\n{log.read_text()[-2000:]}" for log, p in started.items())
+    raise TimeoutError("\n".join([f"the cluster at {url} has no two machines", *ends]))
 
 
 @contextlib.contextmanager
 def machines() -> Iterator[Machines]:
-    """Two machines of 4 logical CPUs each; both end with the context.
+    """Two machines of 4 logical CPUs each; both end with the context."""
+    for left in reversed(range(STARTS)):
+        with contextlib.ExitStack() as stack:
+            try:
+                cluster = _start_two(stack)
+            except TimeoutError:
+                if not left:
+                    raise
+                continue
+            yield cluster
+            return
 
-    Each has a folder of its own, as real ones do: two that share one unpack uploads over each
-    other's while they are in use.
+
+def _start_two(stack: contextlib.ExitStack) -> Machines:
+    """Each has a folder of its own, as real ones do.
+
+    Two that share one unpack uploads over each other's while they are in use.
     """
     folder = Path(tempfile.mkdtemp(prefix="mg-two-", dir="/tmp"))  # short: Ray puts sockets there
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
     python = bare_python(folder / "py")
     token = folder / "token"
     token.write_text(secrets.token_hex(32))
@@ -144,15 +167,14 @@ def machines() -> Iterator[Machines]:
         "--address", f"127.0.0.1:{gcs}", "--metrics-export-port", str(metrics2),
         "--dashboard-agent-listen-port", str(agent2), "--temp-dir", str(folder / "ray2"),
     ]  # fmt: skip
-    with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        head = _start(python, [*first, *size], env, folder / "head.log")
-        stack.callback(_end, head)
-        url = f"http://127.0.0.1:{dashboard}"
+    started: dict[Path, subprocess.Popen[bytes]] = {}
+    for name, words in (("head", first), ("second", second)):
+        log = folder / f"{name}.log"
+        started[log] = _start(python, [*words, *size], env, log)
+        stack.callback(_end, started[log])
         time.sleep(4)
-        other = _start(python, [*second, *size], env, folder / "second.log")
-        stack.callback(_end, other)
-        _wait_for_two(url, {"Authorization": f"Bearer {token.read_text()}"})
-        yield Machines(
-            url, f"127.0.0.1:{gcs}", f"http://127.0.0.1:{metrics}/metrics", python, token, folder
-        )
+    url = f"http://127.0.0.1:{dashboard}"
+    _wait_for_two(url, token, started)
+    return Machines(
+        url, f"127.0.0.1:{gcs}", f"http://127.0.0.1:{metrics}/metrics", python, token, folder
+    )
