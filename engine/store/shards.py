@@ -37,7 +37,7 @@ from medgen.engine.store.layout import (
     shard_of,
 )
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.sealed import seal, seal_of, unseal
+from medgen.engine.store.sealed import seal, seal_of, unseal_named
 
 BROKEN = "broken"  # in place of a sha256 that an object does not tell
 _END = 65536  # bytes of an object that are read for its footer
@@ -221,10 +221,9 @@ class Stage:
     def read_sealed(self, shard: int, revision: int) -> tuple[pa.Table, str]:
         """One shard as `read` gives it, and its object's sha256."""
         name = self.path(shard, revision)
-        data = self.objects.read(name)
-        table = self._prove(data, name)
+        table, digest = self._prove(self.objects.read(name), name)
         check_place(table, name)
-        return table, _seal_and_schema(data, name)[0]
+        return table, digest
 
     def path(self, shard: int, revision: int = 0) -> str:
         """Where a shard is."""
@@ -232,12 +231,12 @@ class Stage:
 
     def proven(self, name: str) -> pa.Table:
         """The table of an object of this stage, its checksum and schema proven."""
-        return self._prove(self.objects.read(name), name)
+        return self._prove(self.objects.read(name), name)[0]
 
-    def _prove(self, data: bytes, name: str) -> pa.Table:
-        table = unseal(data, name)
+    def _prove(self, data: bytes, name: str) -> tuple[pa.Table, str]:
+        table, digest = unseal_named(data, name)
         schemas.check_name(table, stage_kind(self.stage).rows, name)
-        return table
+        return table, digest
 
     def part_paths(self, folder: str) -> list[str]:
         """Every part in a folder of parts, by the name that a listing has for it."""
