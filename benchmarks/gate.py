@@ -115,6 +115,7 @@ def _context(samples: int) -> tuple[Context, np.ndarray[Any, Any]]:
         task=Coded(TASK_NAMES, task),
         modality=Coded(("CT",), nothing),
         prediction=Coded(("ok",), nothing),
+        clusters=clusters.astype(np.int32),
     )
     return context, clusters
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from importlib.abc import MetaPathFinder
 
 import pyarrow as pa
 
@@ -29,3 +30,25 @@ def keep_little() -> None:
             (_ARENA_MAX, _ARENAS),
         ):
             set_option(option, value)
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Finds every module but one."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("nobody has asked for a data frame")
+
+
+def spare_pandas() -> None:
+    """Have PyArrow do without pandas until somebody asks it for a data frame.
+
+    At its first array it imports pandas where that is installed, to know a series when it is given
+    one: 50 MiB and half a second, of a process that gives it none.
+    """
+    without = _WithoutPandas()
+    sys.meta_path.insert(0, without)
+    try:
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(without)

@@ -436,9 +436,10 @@ def open_pool(conf: ClusterConf, store: str) -> Iterator[Pool]:
         if store.startswith("memory:"):
             raise PlanError("a memory:// store is of one process; use `cluster=in-process` with it")
         from medgen.actors.session import RaySession
-        from medgen.engine.allocation import keep_little
+        from medgen.engine.allocation import keep_little, spare_pandas
 
         keep_little()  # this process holds no model: those are with workers of their own
+        spare_pandas()
         session = RaySession(
             conf.address, conf.num_cpus, conf.num_gpus, conf.object_store_mib, conf.dashboard
         )

@@ -96,14 +96,16 @@ class Index:
         for start in range(0, stop, ROWS):
             yield self.rows(start, min(start + ROWS, stop))
 
-    def columns(self, names: Sequence[str]) -> pa.Table:
-        """Some columns of all samples; raises as `rows` does."""
-        numbers = range(self._reader.num_record_batches)
+    def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of all samples, a batch at a time; raises as `rows` does."""
         own = batches(self.data, self._name, [INDEX.get_field_index(name) for name in names])
-        table = pa.Table.from_batches([own.get_batch(n) for n in numbers], own.schema)
-        if len(table) != self._count:
+        count = 0
+        for number in range(own.num_record_batches):
+            table = pa.Table.from_batches([own.get_batch(number)])
+            count += len(table)
+            yield table.select(list(names))
+        if count != self._count:
             raise self._wrong()
-        return table.select(list(names))
 
     def _batch(self, number: int) -> pa.Table:
         with self._lock:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from medgen.engine.benchmark.digest import sample_digest, shard_digest
-from medgen.engine.benchmark.index import Index, digests_object, index_object, read_digests
+from medgen.engine.benchmark.index import INDEX, Index, digests_object, index_object, read_digests
+from medgen.engine.benchmark.numbers import COLUMNS, UNKNOWN, Numbers, numbers_of
 from medgen.engine.benchmark.spool import SpoolEntry, entry_of
 from medgen.engine.codec import decode, plain, seal_json
-from medgen.engine.data import Asks, Sample
+from medgen.engine.data import ASKS, Asks, Sample
 from medgen.engine.errors import BenchmarkError, CorruptError
 from medgen.engine.store import schemas
 from medgen.engine.store.layout import (
@@ -157,7 +157,8 @@ class Benchmark:
 
     def index_columns(self, names: Sequence[str]) -> pa.Table:
         """Some columns of the index, of all samples; raises as `index` does."""
-        return self._index.columns(names)
+        parts = list(self._index.columns(names))
+        return pa.concat_tables(parts) if parts else INDEX.empty_table().select(list(names))
 
     @cached_property
     def _index(self) -> Index:
@@ -189,7 +190,7 @@ class Benchmark:
         numbers = range(len(self.manifest.shards))
         return [entry_of(sample) for number in numbers for sample in self.samples(number)]
 
-    def places(self, asks: Sequence[str], shards: int) -> NDArray[np.int64] | None:
+    def places(self, asks: Collection[Asks], shards: int) -> NDArray[np.int32] | None:
         """Where each sample that asks for one of these stood in the source; None: nobody knows.
 
         Those of the first `shards` shards, in their order.
@@ -197,11 +198,25 @@ class Benchmark:
         Raises:
             CorruptError: the object is damaged; importing the benchmark again mends it.
         """
-        table = self.index_columns(["asks", "place"]).slice(0, self.starts[shards])
-        if table["place"].null_count:
+        places = self._numbers.places[: self.starts[shards]]
+        if (places == UNKNOWN).any():
             return None
-        own = table.filter(pc.is_in(table["asks"], value_set=pa.array(asks, pa.string())))
-        return own["place"].to_numpy()
+        return places[self._own(asks, shards)]
+
+    def clusters(self, asks: Collection[Asks], shards: int) -> NDArray[np.int32]:
+        """The source of each of the same samples, as a number; one without has one of its own.
+
+        Raises as `places` does.
+        """
+        return self._numbers.clusters[: self.starts[shards]][self._own(asks, shards)]
+
+    def _own(self, asks: Collection[Asks], shards: int) -> NDArray[np.bool_]:
+        codes = [ASKS.index(word) for word in asks]
+        return np.isin(self._numbers.asks[: self.starts[shards]], codes)
+
+    @cached_property
+    def _numbers(self) -> Numbers:
+        return numbers_of(self._index.columns(COLUMNS))
 
     def asks(self, shard: int) -> list[tuple[str, Asks]]:
         """The samples of one shard in order, by id, and what each asks for; no image is read."""

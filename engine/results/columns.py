@@ -19,7 +19,7 @@ from medgen.engine.errors import CorruptError
 from medgen.engine.judging.protocols import OVERALL
 from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node
-from medgen.engine.results.coded import Coded, Words, code_many, stored_values
+from medgen.engine.results.coded import Coded, Words, stored_values
 from medgen.engine.results.gaps import (
     Reasons,
     is_current,
@@ -52,21 +52,17 @@ RISES = Threshold(direction="higher")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the entries of a column are grouped and paired by. `ids` only when asked for."""
+    """What the entries of a column are grouped and paired by.
+
+    `clusters` numbers the source of each (patient, study, image): a sample without one is its own.
+    """
 
     format: Coded
     task: Coded
     modality: Coded
     prediction: Coded
-    ids: pa.ChunkedArray | None = None
-    source: Coded | None = None
-
-    def clusters(self) -> Ints:
-        """The code of each entry's source (patient, study, image); without one it is its own."""
-        if self.source is None:
-            return np.arange(len(self.format.codes))
-        alone = np.arange(len(self.source.codes)) + len(self.source.words)
-        return np.where(self.source.where(""), alone, self.source.codes)
+    clusters: NDArray[np.int32]
+    ids: pa.ChunkedArray | None = None  # only when asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,7 @@ class Column:
     made: tuple[Made, ...] = field(default=(), repr=False)  # several for the mean of judges
     declared: Threshold = field(default_factory=Threshold, repr=False)  # the output's own
     reasons: Mapping[tuple[str, str, str], str] = field(default_factory=dict, repr=False)
-    reason: Coded | None = field(default=None, repr=False)  # of each entry; with `ids` only
+    reason: Coded | None = field(default=None, repr=False)  # of each entry, when asked for
 
     def threshold_names(self) -> tuple[str, ...]:
         """Names under which a threshold may stand, the most special first."""
@@ -124,15 +120,23 @@ class Column:
         return threshold(thresholds, *special, *names).or_else(self.declared)
 
 
-def system_columns(reader: RunReader, system: str, ids: bool = False) -> Iterator[Column]:
+@dataclass(frozen=True, slots=True)
+class More:
+    """What a column is read with beside its values and their statuses."""
+
+    ids: bool = False
+    reasons: bool = False
+
+
+def system_columns(reader: RunReader, system: str, more: More = More()) -> Iterator[Column]:
     """Every column of a system: its metrics, then its judges, then the judges' mean.
 
     Raises:
-        CorruptError: the rows of a node are not as many as the system owes.
+        CorruptError: the rows of a node are not those of the samples that the system owes.
     """
     for node in reader.plan.giving(system, SCORES):
-        yield from score_columns(reader, system, node, ids)
-    judged = [verdict_columns(reader, system, n, ids) for n in _judges(reader, system)]
+        yield from score_columns(reader, system, node, more)
+    judged = [verdict_columns(reader, system, n, more) for n in _judges(reader, system)]
     # Of the whole run: another system's judge must not stand under the same name.
     several = len({n.label for s in reader.plan.systems for n in _judges(reader, s.name)}) > 1
     for columns in judged:
@@ -152,19 +156,19 @@ def _rename(column: Column) -> Column:
 # ---- scores --------------------------------------------------------------------------------
 
 
-def score_columns(reader: RunReader, system: str, node: Node, ids: bool) -> tuple[Column, ...]:
+def score_columns(reader: RunReader, system: str, node: Node, more: More) -> tuple[Column, ...]:
     """The columns of one metric for one system.
 
     A null value beside the status ok is `not_applicable` (the metric says nothing about this
     output); a value that is no number, not finite or beyond `LARGEST_VALUE` is an `error`.
     """
-    gather = _Gather(reader, system, node, ids)
-    status, why = np.zeros(gather.due, np.uint8), np.zeros(gather.due if ids else 0, np.int32)
+    gather, told = _Gather(reader, system, node, more), more.reasons
+    status, why = np.zeros(gather.due, np.uint8), np.zeros(gather.due if told else 0, np.int32)
     outputs: dict[str, Floats] = {}
-    for table in _stream(reader, system, node, gather):
-        place = gather.add(table)
+    for shards, table in _stream(reader, system, node, gather):
+        place = gather.add(table, shards)
         status[place] = gather.statuses.encode(table["status"])
-        if ids:
+        if told:
             why[place] = gather.encode_reasons(table)
         for name in (n for n in table.column_names if n not in _HEAD):
             if name not in outputs:  # a batch of nothing but gaps has no value columns
@@ -190,7 +194,7 @@ def score_columns(reader: RunReader, system: str, node: Node, ids: bool) -> tupl
                 made=made,
                 declared=declared.get(output, Threshold()),
                 reasons=gather.reasons,
-                reason=Coded(tuple(gather.words_of_reasons.all), why) if ids else None,
+                reason=Coded(tuple(gather.words_of_reasons.all), why) if told else None,
             )
         )
     return tuple(columns)
@@ -234,20 +238,20 @@ def _mark_not_applicable(status: Coded, context: Context) -> Coded:
 # ---- verdicts ------------------------------------------------------------------------------
 
 
-def verdict_columns(reader: RunReader, system: str, node: Node, ids: bool) -> tuple[Column, ...]:
+def verdict_columns(reader: RunReader, system: str, node: Node, more: More) -> tuple[Column, ...]:
     """The columns of one judge for one system: one for every dimension in each view.
 
     The declared rule: a sample's value is the mean over the repeats that are ok for each model
     that judged, then the mean over those models. When one of them has no ok verdict the sample
     has no value in that view, and its status is that of the first verdict which is not ok.
     """
-    gather, judged = _Gather(reader, system, node, ids), _Judged()
-    for table in _stream(reader, system, node, gather):
+    gather, judged, told = _Gather(reader, system, node, more), _Judged(), more.reasons
+    for shards, table in _stream(reader, system, node, gather):
         codes = table["sample_id"].combine_chunks().dictionary_encode().indices
         rows = codes.to_numpy(zero_copy_only=False)
         first = np.flatnonzero(np.diff(rows, prepend=-1))
-        gather.add(table.take(first))
-        judged.add(table, rows, gather.statuses, gather.encode_reasons(table) if ids else None)
+        gather.add(table.take(first), shards)
+        judged.add(table, rows, gather.statuses, gather.encode_reasons(table) if told else None)
     context, made = gather.context(), (made_by(node, gather.held),)
     return tuple(
         Column(
@@ -262,7 +266,7 @@ def verdict_columns(reader: RunReader, system: str, node: Node, ids: bool) -> tu
             made=made,
             declared=RISES,
             reasons=gather.reasons,
-            reason=judged.reason(view, gather.words_of_reasons) if ids else None,
+            reason=judged.reason(view, gather.words_of_reasons) if told else None,
         )
         for dimension, view, values, status in judged.columns(gather.statuses)
     )
@@ -393,33 +397,34 @@ def _first_not_ok(group: Sequence[Column]) -> tuple[Coded, Coded | None]:
 class _Gather:
     """The context columns of a node, filled batch by batch: their length is known beforehand."""
 
-    def __init__(self, reader: RunReader, system: str, node: Node, ids: bool) -> None:
+    def __init__(self, reader: RunReader, system: str, node: Node, more: More) -> None:
         self.due = reader.plan.rows_due(system)
         self.statuses = Words(STATUSES)
+        self._reader = reader
         self._of = f"{node.stage}/{node.key} ({node.label})", system
         self._words = {n: Words() for n in ("format", "task", "modality")}
         self._words["prediction_status"] = Words(PREDICTION_STATUSES)
         self._codes = {n: np.zeros(self.due, np.int16) for n in self._words}
-        self._sources: list[pa.ChunkedArray] = []
-        self._ids: list[pa.Array] | None = [] if ids else None
+        self._ids: list[pa.Array] | None = [] if more.ids else None
         self._rows = 0
         self.held: list[Effective] = []  # what made the shards that were read
         self.reasons: Reasons = {}
         self.words_of_reasons = Words([""])
 
-    def add(self, table: pa.Table) -> slice:
-        """Take in a batch; the places of its rows in the column.
+    def add(self, table: pa.Table, shards: range) -> slice:
+        """Take in the rows of some shards; their places in the column.
 
         Raises:
-            CorruptError: there are more rows than the system owes.
+            CorruptError: they are not those of the samples that the system owes.
         """
+        what, system = self._of
+        if not table["sample_id"].equals(self._reader.due(system, shards)["sample_id"]):
+            where = f"benchmark shards {shards.start} to {shards.stop - 1}"
+            raise CorruptError(f"{what}: rows in {where} are not of the samples {system!r} owes")
         place = slice(self._rows, self._rows + len(table))
         self._rows = place.stop
-        if self._rows > self.due:
-            raise self._wrong()
         for name, words in self._words.items():
             self._codes[name][place] = words.encode(table[name])
-        self._sources.append(table["source"])
         if self._ids is not None:
             self._ids += table["sample_id"].chunks
         return place
@@ -431,36 +436,24 @@ class _Gather:
         return self.words_of_reasons.encode(table["reason"])
 
     def context(self) -> Context:
-        """What was gathered.
-
-        Raises:
-            CorruptError: there are fewer rows than the system owes.
-        """
-        if self._rows != self.due:
-            raise self._wrong()
+        """What was gathered."""
         return Context(
             format=self._encode("format"),
             task=self._encode("task"),
             modality=self._encode("modality"),
             prediction=self._encode("prediction_status"),
+            clusters=self._reader.clusters(self._of[1]),
             ids=None if self._ids is None else pa.chunked_array(self._ids, pa.string()),
-            source=code_many(self._sources),
         )
 
     def _encode(self, name: str) -> Coded:
         return Coded(tuple(self._words[name].all), self._codes[name])
 
-    def _wrong(self) -> CorruptError:
-        what, system = self._of
-        more = " or more" if self._rows > self.due else ""
-        return CorruptError(
-            f"{what} has rows for {self._rows}{more} samples of {system!r}, "
-            f"and should have {self.due}"
-        )
 
-
-def _stream(reader: RunReader, system: str, node: Node, gather: "_Gather") -> Iterator[pa.Table]:
-    """Batches of a node's rows in the benchmark's order, with `missing` rows in the gaps.
+def _stream(
+    reader: RunReader, system: str, node: Node, gather: "_Gather"
+) -> Iterator[tuple[range, pa.Table]]:
+    """A node's rows in the benchmark's order, some shards at a time; `missing` ones in the gaps.
 
     Passports of the shards that are there, and reasons of their rows, are left with `gather`.
     """
@@ -470,7 +463,7 @@ def _stream(reader: RunReader, system: str, node: Node, gather: "_Gather") -> It
         if pieces is None:
             return missing_rows(reader, system, node, shard), []
         found = [reader.identity(node, labels(p).get("identity", "")) for p in pieces]
-        table, unread = concat(pieces), ("explanations", "raw", "expected")
+        table, unread = concat(pieces), ("source", "explanations", "raw", "expected")
         if not is_current(reader, node, shard, pieces):
             table = with_prediction_statuses(table, prediction_statuses(reader, system, shard))
         return table.drop_columns([c for c in unread if c in table.column_names]), found
@@ -487,4 +480,4 @@ def _stream(reader: RunReader, system: str, node: Node, gather: "_Gather") -> It
                     gather.held.append(effective)
             batch = pa.concat_tables(plain, promote_options="default").combine_chunks()
             note_reasons(batch, gather.reasons)
-            yield batch
+            yield shards, batch

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from medgen.engine.errors import ConfigError
 from medgen.engine.results.coded import Coded
-from medgen.engine.results.columns import Column, Context, system_columns
+from medgen.engine.results.columns import Column, Context, More, system_columns
 from medgen.engine.results.gaps import given_up, stopped_early
 from medgen.engine.results.making import Making, differences, making
 from medgen.engine.results.statistics import (
@@ -256,7 +256,7 @@ def paired_columns(
         mine, other = _align(ours, theirs)
         mark = mine.threshold(left.reader.plan.thresholds)
         yield PairedColumn(
-            mine, other, mine.context.clusters(), mark, _unlike(left, ours, right, theirs)
+            mine, other, mine.context.clusters, mark, _unlike(left, ours, right, theirs)
         )
     if not shared:
         raise ConfigError(f"{left.name} and {right.name} have no value in common to compare")
@@ -283,7 +283,7 @@ def _key(column: Column) -> tuple[str, str, str]:
 
 def _with_answered(side: Side) -> Iterator[Column]:
     told = False
-    for column in system_columns(side.reader, side.system, ids=True):
+    for column in system_columns(side.reader, side.system, More(ids=True, reasons=True)):
         if not told:
             yield _answer_rate(column)
             told = True
@@ -331,8 +331,8 @@ def _select(column: Column, at: Ints) -> Column:
         task=select(old.task),
         modality=select(old.modality),
         prediction=select(old.prediction),
+        clusters=old.clusters[at],
         ids=old.ids.take(at) if old.ids is not None else None,
-        source=select(old.source) if old.source is not None else None,
     )
     return replace(column, values=column.values[at], status=select(column.status), context=context)
 

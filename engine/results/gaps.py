@@ -69,9 +69,7 @@ def with_prediction_statuses(table: pa.Table, statuses: Mapping[str, str]) -> pa
 
 def missing_rows(reader: RunReader, system: str, node: Node, shard: int) -> pa.Table:
     """What stands for a shard that is not there: its samples, all `missing`."""
-    whole = reader.benchmark.index(range(shard, shard + 1))
-    gives = pa.array(reader.plan.system(system).gives)
-    table = whole.filter(pc.is_in(whole["asks"], value_set=gives)).select(_SAMPLE)
+    table = reader.due(system, range(shard, shard + 1)).select(_SAMPLE)
     words = pa.array(["missing"] * len(table), pa.string())
     table = table.append_column("prediction_status", words).append_column("status", words)
     table = with_prediction_statuses(table, prediction_statuses(reader, system, shard))

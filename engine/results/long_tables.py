@@ -141,25 +141,22 @@ def value_tables(
         reader: of the run.
         system: whose values.
         described: the benchmark's samples.
-        columns: all of the system's, with ids.
+        columns: all of the system's, with reasons.
 
     Raises:
-        CorruptError: rows are damaged, or not those of the samples that the system owes.
+        CorruptError: rows are damaged, or not as many as the index says.
     """
     whose, failed = _whose(reader, system), given_up(reader)
     random = random_labels(reader, system)
     for column in columns:
         made = whose | _values(reader, column, failed)
         made["random_weights"] = random["predictions"] or random.get(column.label, False)
-        ids, at = column.context.ids, 0
-        assert ids is not None, "columns are read with their ids"
+        at = 0
         for due in described.due_parts(system):
-            if not ids.slice(at, len(due)).equals(due["sample"]):
-                raise CorruptError(f"{column.label} of {system!r}: samples are not the benchmark's")
             part = {name: _part(value, at, len(due)) for name, value in made.items()}
             yield beside(due, part, VALUES)
             at += len(due)
-        if at != len(ids):
+        if at != len(column.values):
             raise CorruptError(f"{column.label} of {system!r}: the benchmark has {at} of its rows")
 
 
@@ -195,10 +192,10 @@ def reasons_of(column: Column, missing: str = NO_ROW) -> Coded:
     """Why each entry has no value; of one that has, what its row says to it, or null.
 
     Args:
-        column: with its ids.
+        column: with its reasons.
         missing: why there is no row, of entries without one.
     """
-    assert column.reason is not None, "columns are read with their ids"
+    assert column.reason is not None, "columns are read with their reasons"
     silent = {"missing": missing, "not_applicable": _NOTHING}
     remarked = column.stage == "score"  # a judge's is that of a repeat that failed
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from medgen.engine.benchmark.table import publish_samples, sample_tables
 from medgen.engine.codec import fingerprint
-from medgen.engine.results.columns import Column, system_columns
+from medgen.engine.results.columns import Column, More, system_columns
 from medgen.engine.results.gaps import given_up
 from medgen.engine.results.long_tables import (
     PREDICTIONS,
@@ -97,7 +97,7 @@ class TablePublisher:
         behind = rows_behind(reader, system)
         if self._whole.get(system, {}).get("made_from") == behind:
             return False
-        self._write(reader, system, behind, system_columns(reader, system, ids=True))
+        self._write(reader, system, behind, system_columns(reader, system, More(reasons=True)))
         return True
 
     def finish(self, reader: RunReader, system: str, summaries: Summaries) -> SystemSummary:
@@ -109,7 +109,7 @@ class TablePublisher:
         if self._whole.get(system, {}).get("made_from") == behind:
             return summaries.of(reader, system)
         summarizer = Summarizer(reader, system)
-        columns = summarizer.watch(system_columns(reader, system, ids=True))
+        columns = summarizer.watch(system_columns(reader, system, More(reasons=True)))
         self._write(reader, system, behind, columns)
         made = summarizer.end()
         summaries.keep(system, behind, made)

@@ -81,7 +81,7 @@ def _of_system(reader: RunReader, names: Sequence[str]) -> Iterator[Spread]:
 
 def _of_column(column: Column, values: Floats) -> Iterator[Spread]:
     """A row a format. `values` has a row a time; systems of one plan owe samples in one order."""
-    clusters, fine = column.context.clusters(), np.isfinite(values)
+    clusters, fine = column.context.clusters, np.isfinite(values)
     for format_ in column.context.format.words:
         there = column.context.format.where(format_)
         if (fine & there).any():

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from medgen.engine.results.aside import Aside
-from medgen.engine.results.columns import Column, system_columns
+from medgen.engine.results.columns import Column, More, system_columns
 from medgen.engine.results.statistics import RESAMPLES, SEED, Floats, Ints, clustered_mean
 from medgen.engine.run.reader import RunReader
 
@@ -59,7 +59,7 @@ def group_means(reader: RunReader) -> list[GroupMean]:
     found: list[GroupMean] = []
     for system in reader.plan.systems if words else ():
         if not system.of and not system.control:
-            for column in system_columns(reader, system.name, ids=True):
+            for column in system_columns(reader, system.name, More(ids=True)):
                 found += _of_column(column, words)
     return found
 
@@ -83,7 +83,7 @@ def _group_words(reader: RunReader) -> dict[str, dict[str, str]]:
 def _of_column(column: Column, words: Mapping[str, Mapping[str, str]]) -> Iterator[GroupMean]:
     assert column.context.ids is not None, "columns were asked for with their ids"
     ids: list[str] = column.context.ids.to_pylist()
-    clusters = column.context.clusters()
+    clusters = column.context.clusters
     for format_ in column.context.format.words:
         owed = column.context.format.where(format_) & ~column.status.where("not_applicable")
         for name, of in words.items() if owed.any() else ():

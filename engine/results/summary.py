@@ -128,7 +128,7 @@ class Summarizer:
     def _take_in(self, column: Column) -> None:
         if self._predictions is None:
             self._predictions = column.context.prediction.counts()
-        clusters = column.context.clusters()
+        clusters = column.context.clusters
         for row, held in _column_rows(self._plan, column, self._random, self._silent):
             row["reason"] = _reason(self._plan, column, row, self._failed)
             self._rows.append(row)

@@ -6,7 +6,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.codec import fingerprint
@@ -249,6 +252,16 @@ class RunReader:
         if any(i not in have for i in indexes):
             return None
         return [_with_own_name(node, self.stage(node).read(i, have[i])) for i in indexes]
+
+    def due(self, system: str, shards: range) -> pa.Table:
+        """What the index says of the samples of some shards that a system must answer, in order."""
+        index = self.benchmark.index(shards)
+        gives = pa.array(self.plan.system(system).gives, pa.string())
+        return index.filter(pc.is_in(index["asks"], value_set=gives))
+
+    def clusters(self, system: str) -> NDArray[np.int32]:
+        """The source of each sample that a system must answer, as `Benchmark.clusters` has it."""
+        return self.benchmark.clusters(self.plan.system(system).gives, self.plan.shards)
 
     def predictions(self, system: str, shard: int) -> list[Prediction]:
         """One prediction for every sample of a shard that the system must answer, in order.

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from medgen.engine.errors import ConfigError
-from medgen.engine.results.columns import Context, system_columns
-from medgen.engine.results.long_tables import reasons_of
+from medgen.engine.results.columns import More, system_columns
+from medgen.engine.results.long_tables import Described, reasons_of
 from medgen.engine.results.summary import summarize
 from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
@@ -27,48 +28,20 @@ from medgen.launch.report.records import export_authors
 
 def values_table(reader: RunReader, system: str) -> pa.Table:
     """One row a sample: what it is, what became of it, every value, its status and the reason."""
-    columns = list(system_columns(reader, system, ids=True))
-    reasons = {
-        prediction.sample_id: prediction.reason
-        for shard in range(reader.plan.shards)
-        for prediction in reader.predictions(system, shard)
-    }
-    arrays = _description(columns[0].context) if columns else _samples(reader, system)
-    ids = arrays["sample_id"].to_pylist()
-    arrays["prediction_reason"] = pa.array([reasons[i] for i in ids], pa.string())
-    for column in columns:
+    shards = range(reader.plan.shards)
+    due = Described(reader).due(system, shards)
+    made = [row for shard in shards for row in reader.predictions(system, shard)]
+    arrays: dict[str, Any] = {"sample_id": due["sample"]}
+    for name in ("format", "task", "modality", "source"):
+        arrays[name] = pc.fill_null(due[name], "")
+    arrays["prediction_status"] = pa.array([row.status for row in made], pa.string())
+    arrays["prediction_reason"] = pa.array([row.reason for row in made], pa.string())
+    for column in system_columns(reader, system, More(reasons=True)):
         arrays[column.name] = pa.array(column.values, mask=np.isnan(column.values))
         arrays[f"{column.name}.status"] = column.status.texts()
-        arrays[f"{column.name}.reason"] = reasons_of(column).texts().fill_null("")
+        arrays[f"{column.name}.reason"] = pc.fill_null(reasons_of(column).texts(), "")
     table = pa.table(arrays)
     return table.add_column(0, "system", pa.array([system] * len(table), pa.string()))
-
-
-def _description(context: Context) -> dict[str, Any]:
-    """What each sample is, as a column's rows say it."""
-    arrays: dict[str, Any] = {"sample_id": context.ids}
-    for name, coded in (
-        ("format", context.format),
-        ("task", context.task),
-        ("modality", context.modality),
-        ("source", context.source),
-        ("prediction_status", context.prediction),
-    ):
-        if coded is not None:
-            arrays[name] = coded.texts().fill_null("")
-    return arrays
-
-
-def _samples(reader: RunReader, system: str) -> dict[str, Any]:
-    """The same of a system that no metric and no judge looked at."""
-    names = ("sample_id", "format", "task", "modality", "source", "prediction_status")
-    rows: list[tuple[str, ...]] = []
-    gives = reader.plan.system(system).gives
-    for shard in range(reader.plan.shards):
-        samples = [s for s in reader.benchmark.samples(shard) if s.asks in gives]
-        for s, p in zip(samples, reader.predictions(system, shard), strict=True):
-            rows.append((s.id, s.format, s.task, s.modality, s.source, p.status))
-    return {name: pa.array([r[at] for r in rows], pa.string()) for at, name in enumerate(names)}
 
 
 def export_run(reader: RunReader, kind: str, to: Path) -> list[str]:

@@ -9,7 +9,7 @@ from medgen.engine.benchmark.source import Problem
 from medgen.engine.data import Request, Sample
 from medgen.engine.errors import MedgenError
 from medgen.engine.plan.plan import Plan
-from medgen.engine.results.columns import system_columns
+from medgen.engine.results.columns import More, system_columns
 from medgen.engine.run.reader import RunReader
 
 _NAMED = 5  # of each kind, in one sentence
@@ -98,7 +98,7 @@ def _sample_ids(reader: RunReader) -> Iterator[str]:
 
 def _missing_by_sample(reader: RunReader, system: str) -> dict[str, bool]:
     """Every sample that a system owes: is its prediction missing?"""
-    column = next(system_columns(reader, system, ids=True), None)
+    column = next(system_columns(reader, system, More(ids=True)), None)
     if column is None or column.context.ids is None:  # no metric and no judge has rows of it
         rows = (p for shard in range(reader.plan.shards) for p in reader.predictions(system, shard))
         return {p.sample_id: p.status == "missing" for p in rows}

@@ -33,7 +33,7 @@ def draw(rng: np.random.Generator, losses: dict[str, float]) -> Values:
 def context(count: int) -> Context:
     same = np.zeros(count, dtype=np.int16)
     word = Coded(("x",), same)
-    return Context(format=word, task=word, modality=word, prediction=Coded(("ok",), same))
+    return Context(word, word, word, Coded(("ok",), same), np.arange(count, dtype=np.int32))
 
 
 def column(name: str, values: Floats) -> Column:

@@ -127,7 +127,7 @@ def test_a_loss_as_large_as_is_tolerated_is_none_beyond_it(before, lost, directi
     rules = GateRules(margins={"psnr": lost})
     nothing = np.zeros(40, dtype=np.int16)
     one = Coded(("ImageEditing",), nothing)
-    context = Context(one, one, one, Coded(("ok",), nothing))
+    context = Context(one, one, one, Coded(("ok",), nothing), np.arange(40, dtype=np.int32))
 
     def word(after):
         left, right = (

@@ -5,7 +5,6 @@ import pyarrow as pa
 import pytest
 
 from medgen.engine.results.coded import Coded, Words, code_many
-from medgen.engine.results.columns import Context
 
 TEXTS: list[list[str | None]] = [["p2", None, "p1"], [], ["p1", "", "p3", "p2"]]
 
@@ -32,13 +31,3 @@ def test_a_word_is_found_by_its_text() -> None:
     with pytest.raises(ValueError, match="'p4' is none"):
         words.index("p4")
     assert len(code_many([]).words) == 0
-
-
-def test_a_sample_without_a_source_is_a_source_of_its_own() -> None:
-    alike = Coded(("x",), np.zeros(7, np.int16))
-    context = Context(alike, alike, alike, alike, source=code_many(columns()))
-    clusters = context.clusters().tolist()
-    assert len(set(clusters)) == 5  # three patients, and two samples of nobody
-    assert clusters[0] == clusters[6]
-    assert clusters[2] == clusters[3]
-    assert clusters[1] != clusters[4]

@@ -183,13 +183,27 @@ def test_random_weights_are_said_where_they_are(tmp_path):
     assert {r["system"] for r in table.to_pylist() if r["random_weights"]} == {"bad"}
 
 
-def test_rows_that_are_too_few_are_refused(tmp_path):
-    run = FakeRun(make_samples(32), systems=("a",), score=steady(value))
+SPOILS = {
+    "too few": lambda rows: rows.slice(0, 3),
+    "too many": lambda rows: pa.concat_tables([rows, rows.slice(0, 1)]),
+    "in another order": lambda rows: rows.take(list(reversed(range(len(rows))))),
+    "of one sample twice": lambda rows: rows.take([0, 0, *range(2, len(rows))]),
+}
+
+
+@pytest.mark.parametrize(
+    ("stage", "spoil"),
+    [*(("score", spoil) for spoil in SPOILS), ("judge", "too few"), ("judge", "in another order")],
+)
+def test_rows_of_other_samples_than_are_owed_are_refused(tmp_path, stage, spoil):
+    run = FakeRun(
+        make_samples(32), systems=("a",), score=steady(value), judges=("kind",), judge=judged
+    )
     reader = run.write(str(tmp_path))
-    (node,) = reader.plan.giving("a", SCORES)
-    stage = reader.stage(node)
-    stage.write(0, stage.read(0).slice(0, 3), revision=1)
-    with pytest.raises(CorruptError, match="has rows for 27 samples of 'a', and should have 32"):
+    (node,) = (n for n in reader.plan.nodes.values() if n.stage == stage)
+    rows = SPOILS[spoil](reader.stage(node).read(1))
+    reader.stage(node).write(1, rows, revision=1)
+    with pytest.raises(CorruptError, match="rows in benchmark shards 0 to 3 are not of the sampl"):
         summarize(reader.anew())
 
 
@@ -218,8 +232,8 @@ def test_columns_hold_no_text_of_a_sample(tmp_path):
     reader = FakeRun(make_samples(32), score=steady(value)).write(str(tmp_path))
     (column,) = system_columns(reader, "good")
     assert column.context.ids is None
-    assert len(column.context.source.words) == 16  # by their codes, four bytes an entry
-    assert column.context.source.codes.nbytes == 4 * 32
+    assert len(set(column.context.clusters.tolist())) == 16  # by their codes, four bytes an entry
+    assert column.context.clusters.nbytes == 4 * 32
     assert column.values.nbytes + column.status.codes.nbytes <= 9 * 32
 
 

@@ -39,3 +39,22 @@ def test_what_is_freed_goes_back_to_the_system():
     little, pool = grown("little")
     assert pool == "system"
     assert little < min(kept, 40)
+
+
+FRAMES = """
+import sys
+import pyarrow as pa
+from medgen.engine.allocation import spare_pandas
+
+spare_pandas()
+pa.table({"a": [1, None]}), pa.array(range(3))
+assert "pandas" not in sys.modules
+assert pa.table({"a": [1.0, 2.0]}).to_pandas()["a"].sum() == 3
+import pandas
+assert pa.array(pandas.Series([1.0, float("nan")])).null_count == 1
+"""
+
+
+def test_pandas_is_spared_until_it_is_asked_for():
+    done = subprocess.run([sys.executable, "-c", FRAMES], capture_output=True, text=True)
+    assert not done.returncode, done.stderr

@@ -486,9 +486,8 @@ def test_a_task_may_have_a_mark_of_its_own() -> None:
     tasks = Coded(("edit", "draw"), np.asarray([0, 0, 1], np.int64))
     same = Coded(("x",), np.zeros(3, np.int64))
     values = np.asarray([0.5, 0.9, 0.5])
-    column = Column(
-        "s", "score", "ssim", "ssim", "ssim", values, same, Context(same, tasks, same, same)
-    )
+    context = Context(same, tasks, same, same, np.arange(3, dtype=np.int32))
+    column = Column("s", "score", "ssim", "ssim", "ssim", values, same, context)
     marks = {
         "ssim": {"pass_when": ">=", "value": 0.4},
         "ssim@edit": {"pass_when": ">=", "value": 0.8},
