@@ -17,7 +17,7 @@ from medgen.engine.store import schemas
 from medgen.engine.store.sealed import batches, seal, unseal
 
 ROWS = 16_384  # of a batch: what is decoded for one sample
-_HELD = 4  # batches that stay decoded: tables are made of some shards after the others
+_HELD = 2  # batches that stay decoded: tables are made of some shards after the others
 _TOLD = ("asks", "format", "task", "subtask", "modality", "source", "bundle", "language")
 # What every sample is, and where it stood in the source (null: unknown).
 INDEX = pa.schema(

@@ -8,6 +8,7 @@ that was given up.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -85,12 +86,15 @@ def note_reasons(table: pa.Table, found: Reasons) -> None:
         return
     wanted = [n for n in ("format", "status", "view") if n in table.column_names]
     failed = table.select([*wanted, "reason"]).filter(pc.not_equal(table["status"], "ok"))
-    if not len(failed):
-        return
-    groups = failed.group_by(wanted, use_threads=False).aggregate([("reason", "first")])
-    for row in groups.to_pylist():
+    told = failed.filter(pc.invert(pc.is_null(failed["reason"])))
+    kinds = np.zeros(len(told), np.int64)
+    for name in wanted:
+        words = pc.fill_null(told[name], "").combine_chunks().dictionary_encode()
+        kinds = kinds * len(words.dictionary) + words.indices.to_numpy()
+    _, first = np.unique(kinds, return_index=True)
+    for row in told.take(pa.array(first)).to_pylist():
         slot = (row["format"], row["status"], row.get("view") or "")
-        found.setdefault(slot, (row["reason_first"] or "")[:_LETTERS])
+        found.setdefault(slot, row["reason"][:_LETTERS])
 
 
 def given_up(reader: RunReader) -> Mapping[str, str]:

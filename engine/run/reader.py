@@ -205,17 +205,19 @@ class RunReader:
 
     def _share(self, head: Head) -> Head:
         """The head, with what others have as well kept once: metrics read the same answers."""
-        read = self._inputs.setdefault(tuple(head.inputs.items()), head.inputs)
-        return Head(head.sha256, read, sys.intern(head.identity))
+        inputs = {sys.intern(key): sys.intern(sha256) for key, sha256 in head.inputs.items()}
+        read = self._inputs.setdefault(tuple(inputs.items()), inputs)
+        return Head(sys.intern(head.sha256), read, sys.intern(head.identity))
 
     def note_commit(
         self, key: str, shard: int, revision: int, head: Head | None = None, md5: str = ""
     ) -> None:
         """Remember a commit that was heard of: a listing may lag behind."""
+        if head is not None:
+            head = self._share(head)
+            self.noted.note(self.stage(self.plan.nodes[key]).path(shard, revision), head, md5)
         told = self._told.setdefault((key, self.editions.get(key, "")), {})
         told[shard] = (revision, head)
-        if head is not None:
-            self.noted.note(self.stage(self.plan.nodes[key]).path(shard, revision), head, md5)
 
     def anew(self, objects: Objects | None = None) -> "RunReader":
         """A reader that lists again, and remembers what this one heard of.
@@ -225,6 +227,7 @@ class RunReader:
         reader = RunReader(objects or self.objects, self.plan, self.benchmark)
         reader._told, reader._read, reader._pinned = self._told, self._read, dict(self._pinned)
         reader.editions, reader.noted = dict(self.editions), self.noted
+        reader._names = self._names
         return reader
 
     def identity(self, node: Node, name: str = "") -> Record | None:

@@ -12,7 +12,7 @@ from medgen.engine.store.layout import table_part
 from medgen.engine.store.objects import Objects
 
 # Large enough that a sweep has few objects, small enough to hold in memory and to fetch at once.
-PART = 64 * 2**20  # bytes
+PART = 32 * 2**20  # bytes
 # Rows that wait for a row group: readers fetch whole groups, and a page shows some few samples.
 GROUP = 8 * 2**20  # bytes in memory
 

@@ -96,7 +96,7 @@ def report_command(run: str | None, whole: bool, no_pages: bool, store: str) -> 
     reader = open_run(store, run)
     with published_anew(reader.objects, reader.plan.run_id):
         summary = write_tables(reader, Summaries(), prove=True)
-        stored = StoredRun(reader.objects, reader.plan.run_id)
+        stored = StoredRun(reader.objects, reader.plan.run_id, reader)
         certainty = write_certainty(stored)
         if whole:
             for table in terminal_tables(summary, Console().width):

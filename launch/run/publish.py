@@ -44,7 +44,7 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
     made = read_published(folder.objects, folder.run_id)
     if not origin or made.made_from != origin:
         made = _make(result, conf, origin)
-    stored = StoredRun(result.reader.objects, result.plan.run_id)
+    stored = StoredRun(result.reader.objects, result.plan.run_id, result.reader)
     if shown and stop.signal is not None:
         _say_how_to_go_on(stored)
     elif shown:
@@ -66,7 +66,7 @@ def _make(result: RunResult, conf: RunConf, origin: str) -> Published:
     reader, run_id = result.reader, result.plan.run_id
     forget_published(reader.objects, run_id)
     summary = write_tables(reader, result.summaries)
-    write_certainty(StoredRun(reader.objects, run_id))
+    write_certainty(StoredRun(reader.objects, run_id, reader))
     beside = tuple(write_beside(reader))
     report = write_report(reader, summary)[0] if conf.report else ""
     pairings = [system.name for system in result.plan.systems if system.is_pairing]

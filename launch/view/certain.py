@@ -137,27 +137,18 @@ def field_of(data: StoredRun, value: ValueEntry, systems: Sequence[str], mask: M
         if grid is None
         else grid[[places[s] for s in systems]][:, mask].astype(np.float64)
     )
-    clusters = _clusters(data)[mask]
+    clusters = data.clusters[mask]
     low, high = (1.0, 10.0) if value.key[0] == "judge" else (None, None)
     doubts = data.doubts if value.key[0] == "judge" else ""
     return Field(tuple(systems), values, clusters, value.direction or "higher", low, high, doubts)
 
 
-def _clusters(data: StoredRun) -> NDArray[np.integer]:
-    """The source of every sample; a sample without one is its own."""
-    codes, words = data.samples.codes["source"], data.samples.words["source"]
-    if "" not in words:
-        return codes
-    alone = np.arange(len(codes)) + len(words)
-    return np.where(codes == words.index(""), alone, codes)
-
-
 def format_mask(data: StoredRun, format_: str) -> Mask:
     """Which samples are of a format."""
-    words = data.samples.words["format"]
+    words = data.samples.coded("format").words
     if format_ not in words:
         return np.zeros(len(data.samples), dtype=bool)
-    found: Mask = data.samples.codes["format"] == words.index(format_)
+    found: Mask = data.samples.coded("format").codes == words.index(format_)
     return found
 
 

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from medgen.engine.benchmark.manifest import Manifest, manifest_from_json
+from medgen.engine.data import ASKS
 from medgen.engine.errors import StoreError
 from medgen.engine.plan.plan import Plan
 from medgen.engine.results.comparison import Side
@@ -30,7 +31,7 @@ from medgen.engine.run.reader import RunReader
 from medgen.engine.store.layout import BenchmarkPlace, RunPlace
 from medgen.engine.store.objects import Objects
 from medgen.launch.view.parts import Parts
-from medgen.launch.view.samples import SampleTable, read_samples
+from medgen.launch.view.samples import SampleTable
 
 Row = dict[str, Any]
 Key = tuple[str, str, str]  # stage, label and output of a value
@@ -109,6 +110,9 @@ class StoredRun:
 
     objects: Objects
     run_id: str
+    reader: RunReader | None = field(
+        default=None, repr=False
+    )  # of the same run, where there is one
     parts: Parts = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -122,7 +126,7 @@ class StoredRun:
     @cached_property
     def plan(self) -> Plan:
         """What the run is."""
-        return self.folder.plan()
+        return self.reader.plan if self.reader else self.folder.plan()
 
     @cached_property
     def status(self) -> Status | None:
@@ -141,7 +145,7 @@ class StoredRun:
         try:
             return read_summary(self.objects.read(self.place.summary), self.place.summary)
         except FileNotFoundError:  # the run goes on, or was stopped before its end
-            return summarize(RunReader(self.objects, self.plan))
+            return summarize(self._reader)
 
     @cached_property
     def summary(self) -> list[Row]:
@@ -158,7 +162,7 @@ class StoredRun:
         """Distances of whole sets of pictures, as `medgen sets` has noted them."""
         if not self.objects.names(self.place.sets):
             return ()
-        return tuple(stored_set_rows(RunReader(self.objects, self.plan)))
+        return tuple(stored_set_rows(self._reader))
 
     def group_rows(self, kind: str, value: "ValueEntry") -> list[Row]:
         """The rows of one value by the groups of a kind, task or modality."""
@@ -268,13 +272,20 @@ class StoredRun:
         Raises:
             StoreError: the benchmark has no table of samples.
         """
-        found = read_samples(self.parts, self.sample_parts, self._sample_count)
-        if found is None:
+        found = SampleTable(self.parts, self.sample_parts, self._sample_count)
+        if not len(found):
             raise StoreError(
                 f"{self.plan.benchmark} has no table of samples; `medgen report {self.run_id}` "
                 "writes it"
             )
         return found
+
+    @cached_property
+    def clusters(self) -> NDArray[np.int32]:
+        """The source of every sample, as a number; one without is a source of its own."""
+        if self.reader is None:
+            return self.samples.clusters
+        return self.reader.benchmark.clusters(ASKS, self.plan.shards)  # which it has made already
 
     @cached_property
     def sample_parts(self) -> list[str]:
@@ -291,36 +302,13 @@ class StoredRun:
         shape = (len(self.systems), len(self.samples))
         found: dict[Key, Values] = {}
         for entry in self.systems:
-            for key, positions, values in self._system_values(entry.name):
-                if key not in found:
-                    found[key] = np.full(shape, np.nan, np.float32)
-                found[key][entry.place, positions] = values
+            tables = self._tables("values", entry.name)
+            for table in self.parts.batches(tables, ["position", *_KEY, "value"], _KEY):
+                for key, positions, values in _by_key(table):
+                    if key not in found:
+                        found[key] = np.full(shape, np.nan, np.float32)
+                    found[key][entry.place, positions] = values
         return found
-
-    def _system_values(self, system: str) -> Iterator[tuple[Key, Ints, Values]]:
-        names = ["position", "stage", "label", "output", "value"]
-        table = self.parts.table(self._tables("values", system), names, names[1:4])
-        if not table.num_rows:
-            return
-        table = table.combine_chunks()
-        coded = [table[n].combine_chunks() for n in names[1:4]]
-        codes = [c if isinstance(c, pa.DictionaryArray) else c.dictionary_encode() for c in coded]
-        size = [len(c.dictionary) for c in codes]
-        mixed: Ints = np.zeros(table.num_rows, np.int64)
-        for column, many in zip(codes, size, strict=True):
-            mixed = mixed * many + column.indices.to_numpy()
-        positions = table["position"].to_numpy()
-        values = table["value"].to_numpy().astype(np.float32)
-        order = np.argsort(mixed, kind="stable")
-        starts = np.flatnonzero(np.diff(mixed[order], prepend=-1))
-        for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
-            rows, code = order[start:end], int(mixed[order[start]])
-            words = []
-            for column, many in reversed(list(zip(codes, size, strict=True))):
-                code, word = divmod(code, many)
-                words.append(str(column.dictionary.to_pylist()[word]))
-            stage, label, output = reversed(words)
-            yield (stage, label, output), positions[rows], values[rows]
 
     @cached_property
     def predictions(self) -> dict[str, pa.Table]:
@@ -405,11 +393,36 @@ class StoredRun:
 
     @cached_property
     def _reader(self) -> RunReader:
-        return RunReader(self.objects, self.plan)
+        return self.reader or RunReader(self.objects, self.plan)
 
     def events(self) -> list[Row]:
         """What happened, by time."""
         return self.folder.events()
+
+
+_KEY = ("stage", "label", "output")
+
+
+def _by_key(table: pa.Table) -> Iterator[tuple[Key, Ints, Values]]:
+    """Rows of a table of values, parted by what value they are: their positions and values."""
+    coded = [table[name].combine_chunks() for name in _KEY]
+    codes = [c if isinstance(c, pa.DictionaryArray) else c.dictionary_encode() for c in coded]
+    size = [len(c.dictionary) for c in codes]
+    mixed: Ints = np.zeros(table.num_rows, np.int64)
+    for column, many in zip(codes, size, strict=True):
+        mixed = mixed * many + column.indices.to_numpy()
+    positions = table["position"].to_numpy()
+    values = table["value"].to_numpy().astype(np.float32)
+    order = np.argsort(mixed, kind="stable")
+    starts = np.flatnonzero(np.diff(mixed[order], prepend=-1))
+    for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+        rows, code = order[start:end], int(mixed[order[start]])
+        words = []
+        for column, many in reversed(list(zip(codes, size, strict=True))):
+            code, word = divmod(code, many)
+            words.append(str(column.dictionary[word].as_py()))
+        stage, label, output = reversed(words)
+        yield (stage, label, output), positions[rows], values[rows]
 
 
 def value_key(row: Mapping[str, Any]) -> Key:

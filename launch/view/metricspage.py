@@ -165,16 +165,16 @@ def _intervals(data: StoredRun, value: ValueEntry, kind: str) -> dict[tuple[str,
 
 def _groups(data: StoredRun, kind: str, mask: Mask) -> list[tuple[str, Mask, str]]:
     samples = data.samples
-    if kind in samples.codes:
-        codes, words = samples.codes[kind], samples.words[kind]
+    if kind in samples.kinds:
+        codes, words = samples.coded(kind).codes, samples.coded(kind).words
         own = kind in samples.group_kinds
         short = f"g={samples.group_kinds.index(kind)}." if own else _LINKS[kind]
         return [(words[c] or "(none)", codes == c, f"{short}{c}") for c in np.unique(codes[mask])]
-    tasks, modalities = samples.codes["task"], samples.codes["modality"]
+    tasks, modalities = samples.coded("task").codes, samples.coded("modality").codes
     pairs = np.unique(np.stack([tasks[mask], modalities[mask]]), axis=1).T
     return [
         (
-            f"{samples.words['task'][t]} · {samples.words['modality'][m] or '(none)'}",
+            f"{samples.coded('task').words[t]} · {samples.coded('modality').words[m] or '(none)'}",
             (tasks == t) & (modalities == m),
             f"task={t}&mod={m}",
         )
@@ -330,7 +330,7 @@ def agreements(data: StoredRun) -> "list[tuple[str, tuple[Agreement, ...]]]":
         if head is None or head.key not in data.grid:
             continue
         mask, places = format_mask(data, format_), [s.place for s in data.eligible or data.controls]
-        sources = len(np.unique(data.samples.codes["source"][mask]))
+        sources = len(np.unique(data.clusters[mask]))
         lines = []
         for value in data.values:
             if (

@@ -78,15 +78,32 @@ class Parts:
         tables = []
         for path in paths:
             with self._lock, readable(path):
-                if coded and self._local:
-                    source = Path(self.objects.url) / path
-                    file = pq.ParquetFile(source, read_dictionary=list(coded))
-                else:
-                    file = self._open(path)
+                file = self._with_codes(path, coded)
                 tables.append(file.read(columns=list(columns)))
         if not tables:
             return pa.table({name: pa.nulls(0, pa.string()) for name in columns})
         return pa.concat_tables(tables).unify_dictionaries()
+
+    def batches(
+        self, paths: Sequence[str], columns: Sequence[str], coded: Sequence[str] = ()
+    ) -> Iterator[pa.Table]:
+        """The same some thousands of rows at a time, in order."""
+        for path in paths:
+            with self._lock, readable(path):
+                file = self._with_codes(path, coded)
+                rows = file.iter_batches(columns=list(columns))
+            while True:
+                with self._lock, readable(path):
+                    if (batch := next(rows, None)) is None:
+                        break
+                    table = pa.Table.from_batches([batch])
+                yield table
+
+    def _with_codes(self, path: str, coded: Sequence[str]) -> pq.ParquetFile:
+        if coded and self._local:
+            source = Path(self.objects.url) / path
+            return pq.ParquetFile(source, read_dictionary=list(coded))
+        return self._open(path)
 
     def sums(self, paths: Sequence[str], columns: Sequence[str]) -> dict[str, float]:
         """The sums of some columns of numbers, and how many rows there are as `rows`."""

@@ -1,8 +1,7 @@
 """The samples of a run as pages know them: words as codes, no text before it is used."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -10,29 +9,45 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from medgen.engine.results.coded import code_many
+from medgen.engine.benchmark.numbers import clusters_of, source_numbers
+from medgen.engine.results.coded import Coded, code_many
+from medgen.engine.results.statistics import Ints
 from medgen.launch.view.parts import Parts
 
 GROUP = "group: "  # before the name of a kind that the user's own groups make
 _MOST_GROUPS = 8
-_KINDS = ("format", "task", "modality", "source")
+KINDS = ("format", "task", "modality", "source")
 
 
-@dataclass(eq=False)
 class SampleTable:
-    """The samples of a run, by position; `codes` index `words`."""
+    """The samples of a run, by position. A column is read when it is first asked for."""
 
-    names: pa.Array  # their ids
-    codes: Mapping[str, NDArray[np.integer]]  # format, task, modality, source
-    words: Mapping[str, Sequence[str]]
+    def __init__(self, parts: Parts, paths: Sequence[str], count: int) -> None:
+        """The first so many samples of a benchmark's table of samples; of none where it has no row.
+
+        Their positions are read at once.
+        """
+        self._parts, self._paths = parts, paths
+        self._coded: dict[str, Coded] = {}
+        place = parts.table(paths, ["position"])["position"].to_numpy()
+        self._count = min(count, len(place))
+        # Where each stands in the table; None: in their order, as an import writes them.
+        self._order: Ints | None = None
+        if (np.diff(place) != 1).any():
+            self._order = np.argsort(place, kind="stable")[:count]
 
     def __len__(self) -> int:
-        return len(self.names)
+        """How many they are."""
+        return self._count
+
+    def _read(self, name: str) -> pa.ChunkedArray:
+        column = self._parts.table(self._paths, [name])[name]
+        return column.slice(0, self._count) if self._order is None else column.take(self._order)
 
     @cached_property
     def ids(self) -> list[str]:
         """The id of every sample."""
-        return [str(name) for name in self.names.to_pylist()]
+        return [str(name) for name in self._read("sample").to_pylist()]
 
     @cached_property
     def digests(self) -> list[str]:
@@ -42,11 +57,49 @@ class SampleTable:
     @property
     def group_kinds(self) -> tuple[str, ...]:
         """The kinds that the user's own groups make."""
-        return tuple(kind for kind in self.words if kind.startswith(GROUP))
+        return tuple(self._groups)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """All kinds that samples are told apart by."""
+        return (*KINDS, *self._groups)
+
+    def coded(self, kind: str) -> Coded:
+        """What each sample is, of a kind."""
+        if kind in self._groups:
+            return self._groups[kind]
+        if kind not in self._coded:
+            found = code_many([self._read(kind)])
+            few = found if kind == "source" else Coded(tuple(found.words), found.codes)
+            self._coded[kind] = few
+        return self._coded[kind]
 
     def column(self, kind: str) -> list[str]:
-        """The words of every sample."""
-        return [self.words[kind][c] for c in self.codes[kind]]
+        """The same in words."""
+        words, codes = self.coded(kind).words, self.coded(kind).codes
+        return [words[code] for code in codes]
+
+    @cached_property
+    def clusters(self) -> NDArray[np.int32]:
+        """The source of every sample, as a number; one without is a source of its own."""
+        numbers = [np.zeros(0, np.int64), *map(source_numbers, self._sources())]
+        found = np.concatenate(numbers)
+        return clusters_of(found[: self._count] if self._order is None else found[self._order])
+
+    def _sources(self) -> Iterator[pa.ChunkedArray]:
+        for table in self._parts.batches(self._paths, ["source"]):  # texts of some at a time
+            yield table["source"]
+
+    @cached_property
+    def _groups(self) -> dict[str, Coded]:
+        """The user's own groups (hospital, scanner …): a kind each."""
+        named = _words_of_groups(self._parts, self._paths, self._count)
+        found: dict[str, Coded] = {}
+        for kind, words in named.items():
+            known = tuple(sorted(set(words)))
+            at = {word: code for code, word in enumerate(known)}
+            found[kind] = Coded(known, np.array([at[word] for word in words], np.int64))
+        return found
 
 
 def sample_digest(sample: str) -> str:
@@ -54,30 +107,7 @@ def sample_digest(sample: str) -> str:
     return hashlib.sha256(sample.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def read_samples(parts: Parts, paths: Sequence[str], count: int) -> SampleTable | None:
-    """The first so many samples of a benchmark's table of samples; None: it has no row."""
-    place = parts.table(paths, ["position"])["position"].to_numpy()
-    if not len(place):
-        return None
-    first = np.argsort(place, kind="stable")[:count]
-    # As an import wrote them, of which no copy need be made.
-    as_written = bool((np.diff(first) == 1).all())
-    codes: dict[str, NDArray[np.integer]] = {}
-    words: dict[str, Sequence[str]] = {}
-    for kind in _KINDS:  # one after another: all of millions take too much memory
-        coded = code_many([parts.table(paths, [kind])[kind]])
-        codes[kind] = coded.codes[:count] if as_written else coded.codes[first]
-        words[kind] = coded.words if kind == "source" else tuple(coded.words)
-    for kind, named in _groups(parts, paths, len(first)).items():
-        words[kind] = tuple(sorted(set(named)))
-        at = {word: code for code, word in enumerate(words[kind])}
-        codes[kind] = np.array([at[word] for word in named], np.int64)
-    names = parts.table(paths, ["sample"])["sample"]
-    names = names.slice(0, count) if as_written else names.take(first)
-    return SampleTable(names.combine_chunks(), codes, words)
-
-
-def _groups(parts: Parts, paths: Sequence[str], size: int) -> dict[str, list[str]]:
+def _words_of_groups(parts: Parts, paths: Sequence[str], size: int) -> dict[str, list[str]]:
     """The user's own groups (hospital, scanner …): a kind each, a word for every sample."""
     if not parts.has_column(paths, "groups"):
         return {}

@@ -43,11 +43,12 @@ def gallery_columns(data: StoredRun, colors: Mapping[str, int]) -> Json:
         "ids": list(samples.ids),
         "digests": list(samples.digests),
         "facets": {
-            kind: {"words": list(samples.words[kind]), "codes": _narrow(samples.codes[kind])}
+            kind: {"words": list(coded.words), "codes": _narrow(coded.codes)}
             for kind in ("format", "task", "modality", *samples.group_kinds)
+            for coded in (samples.coded(kind),)
         },
-        "sources": _narrow(samples.codes["source"]),
-        "source_words": list(samples.words["source"]),
+        "sources": _narrow(samples.coded("source").codes),
+        "source_words": list(samples.coded("source").words),
         "formats": {
             f: {"title": format_title(f), "short": format_short(f), "place": i,
                 "headline": getattr(headline(data, f), "place", None)}
@@ -69,8 +70,9 @@ def gallery_columns(data: StoredRun, colors: Mapping[str, int]) -> Json:
 
 
 def _owing(data: StoredRun, system: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
-    mine = np.array([data.owes(system, w) for w in data.samples.words["format"]], dtype=bool)
-    found: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = mine[data.samples.codes["format"]]
+    formats = data.samples.coded("format")
+    mine = np.array([data.owes(system, word) for word in formats.words], dtype=bool)
+    found: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = mine[formats.codes]
     return found
 
 

@@ -233,7 +233,7 @@ def test_rows_of_other_samples_are_refused(tmp_path):
         str(tmp_path / "two")
     )
     made.benchmark = other.benchmark
-    with pytest.raises(CorruptError, match="the benchmark"):
+    with pytest.raises(CorruptError, match="are not of the samples 'good' owes"):
         TablePublisher(made).publish(made, "good")
 
 
