@@ -1,13 +1,12 @@
 """Samples as rows and back; every image stands in one list, with its role."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from medgen.engine.data import Box, Image, Number, Sample, Turn, Values
-from medgen.engine.store.schemas import SAMPLE, dumps, pairs
+from medgen.engine.store.schemas import SAMPLE, dumps, loads, pairs
 
 ROLES = ("context", "input", "reference", "region")  # each is a field of a sample: `input_images`
 
@@ -82,7 +81,7 @@ def _sample(row: Mapping[str, Any]) -> Sample:
         source=row["source"] or "",
         groups={r["name"]: r["value"] for r in row["groups"] or ()},
         language=row["language"] or "",
-        raw=json.loads(row["raw"] or "{}"),
+        raw=loads(row["raw"]),
     )
 
 

@@ -153,7 +153,7 @@ def predictions(table: pa.Table) -> list[Prediction]:
             image_prompt=row["image_prompt"],
             images=_images(row["images"]),
             usage=_usage(row),
-            details=json.loads(row["details"] or "{}"),
+            details=loads(row["details"]),
         )
         for row in table.to_pylist()
     ]
@@ -238,6 +238,11 @@ def verdicts(table: pa.Table) -> list[Verdict]:
 def dumps(value: Mapping[str, Any]) -> str:
     """JSON with sorted keys, as stored in text columns; NaN is refused."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def loads(text: str | None) -> dict[str, Any]:
+    """Such JSON read back; most rows say nothing, which is read without a parser."""
+    return json.loads(text) if text and text != "{}" else {}
 
 
 def pairs(given: Mapping[str, str], value: str = "value") -> list[dict[str, str]]:
