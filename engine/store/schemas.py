@@ -242,7 +242,8 @@ def dumps(value: Mapping[str, Any]) -> str:
 
 def loads(text: str | None) -> dict[str, Any]:
     """Such JSON read back; most rows say nothing, which is read without a parser."""
-    return json.loads(text) if text and text != "{}" else {}
+    found: dict[str, Any] = json.loads(text) if text and text != "{}" else {}
+    return found
 
 
 def pairs(given: Mapping[str, str], value: str = "value") -> list[dict[str, str]]:
