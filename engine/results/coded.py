@@ -50,6 +50,10 @@ class Coded:
     words: Sequence[str]
     codes: NDArray[np.integer]
 
+    def part(self, rows: slice) -> "Coded":
+        """Some entries, over the same words."""
+        return Coded(self.words, self.codes[rows])
+
     def where(self, word: str) -> NDArray[np.bool_]:
         """Which entries are that word."""
         code = self.words.index(word) if word in self.words else -1

@@ -86,7 +86,7 @@ def note_reasons(table: pa.Table, found: Reasons) -> None:
         return
     wanted = [n for n in ("format", "status", "view") if n in table.column_names]
     failed = table.select([*wanted, "reason"]).filter(pc.not_equal(table["status"], "ok"))
-    told = failed.filter(pc.invert(pc.is_null(failed["reason"])))
+    told = failed.filter(pc.is_valid(failed["reason"]))
     kinds = np.zeros(len(told), np.int64)
     for name in wanted:
         words = pc.fill_null(told[name], "").combine_chunks().dictionary_encode()

@@ -8,12 +8,13 @@ What they say of a sample, and why of such columns, is told in `medgen.engine.be
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from medgen.engine.benchmark.table import (
     DESCRIBED,
@@ -149,51 +150,55 @@ def value_tables(
     whose, failed = _whose(reader, system), given_up(reader)
     random = random_labels(reader, system)
     for column in columns:
-        made = whose | _values(reader, column, failed)
+        made = whose | _of_column(reader, column)
         made["random_weights"] = random["predictions"] or random.get(column.label, False)
+        missing = why_no_value(reader.plan, column.label, column.system, failed)
+        passing = column.passing(reader.plan.thresholds)
         at = 0
         for due in described.due_parts(system):
-            part = {name: _part(value, at, len(due)) for name, value in made.items()}
-            yield beside(due, part, VALUES)
+            rows = slice(at, at + len(due))
+            part = _of_entries(column, rows, None if passing is None else passing[rows])
+            part["reason"] = reasons_of(column, missing, rows)
+            yield beside(due, made | part, VALUES)
             at += len(due)
         if at != len(column.values):
             raise CorruptError(f"{column.label} of {system!r}: the benchmark has {at} of its rows")
 
 
-def _values(reader: RunReader, column: Column, failed: Mapping[str, str]) -> dict[str, Any]:
-    """What the table says of a column, or of each of its entries."""
-    thresholds = reader.plan.thresholds
-    mark, passing = column.threshold(thresholds), column.passing(thresholds)
-    none = np.isnan(column.values)
+def _of_column(reader: RunReader, column: Column) -> dict[str, Any]:
+    """What the table says of a column, in each of its rows."""
+    mark = column.threshold(reader.plan.thresholds)
     return {
         "stage": column.stage,
         "label": column.label,
         "output": column.output,
         "metric": column.name,
-        "value": pa.array(column.values, mask=none),
-        "status": column.status,
-        "reason": reasons_of(
-            column, why_no_value(reader.plan, column.label, column.system, failed)
-        ),
         "direction": mark.direction,
         "threshold": mark.value,
-        "passed": None if passing is None else pa.array(passing, _YES, mask=none),
-        "prediction_status": column.context.prediction,
     }
 
 
-def _part(value: Any, at: int, size: int) -> Any:
-    if isinstance(value, Coded):  # a text for each of millions takes memory
-        return Coded(value.words, value.codes[at : at + size]).texts()
-    return value.slice(at, size) if isinstance(value, pa.Array) else value
+def _of_entries(
+    column: Column, rows: slice, passing: NDArray[np.bool_] | None
+) -> dict[str, pa.Array | None]:
+    """What it says of some entries."""
+    values = column.values[rows]
+    none = np.isnan(values)
+    return {
+        "value": pa.array(values, mask=none),
+        "status": column.status.part(rows).texts(),
+        "passed": None if passing is None else pa.array(passing, _YES, mask=none),
+        "prediction_status": column.context.prediction.part(rows).texts(),
+    }
 
 
-def reasons_of(column: Column, missing: str = NO_ROW) -> Coded:
-    """Why each entry has no value; of one that has, what its row says to it, or null.
+def reasons_of(column: Column, missing: str = NO_ROW, rows: slice = slice(None)) -> pa.Array:
+    """Why some entries have no value; of one that has, what its row says to it, or null.
 
     Args:
         column: with its reasons.
         missing: why there is no row, of entries without one.
+        rows: of which entries.
     """
     assert column.reason is not None, "columns are read with their reasons"
     silent = {"missing": missing, "not_applicable": _NOTHING}
@@ -204,11 +209,13 @@ def reasons_of(column: Column, missing: str = NO_ROW) -> Coded:
             return reason if remarked else ""
         return reason or silent.get(status, status)
 
-    statuses, reasons = column.status.words, column.reason.words
-    pairs = column.status.codes.astype(np.int64) * len(reasons) + column.reason.codes
-    met, codes = np.unique(pairs, return_inverse=True)
-    words = (say(statuses[at // len(reasons)], reasons[at % len(reasons)]) for at in met.tolist())
-    return Coded(tuple(words), codes.astype(np.int32))
+    statuses, reasons = column.status.part(rows), column.reason.part(rows)
+    count = len(reasons.words)
+    met, codes = np.unique(
+        statuses.codes.astype(np.int64) * count + reasons.codes, return_inverse=True
+    )
+    words = (say(statuses.words[n // count], reasons.words[n % count]) for n in met.tolist())
+    return Coded(tuple(words), codes).texts()
 
 
 # ---- predictions ---------------------------------------------------------------------------

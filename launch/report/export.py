@@ -39,7 +39,7 @@ def values_table(reader: RunReader, system: str) -> pa.Table:
     for column in system_columns(reader, system, More(reasons=True)):
         arrays[column.name] = pa.array(column.values, mask=np.isnan(column.values))
         arrays[f"{column.name}.status"] = column.status.texts()
-        arrays[f"{column.name}.reason"] = pc.fill_null(reasons_of(column).texts(), "")
+        arrays[f"{column.name}.reason"] = pc.fill_null(reasons_of(column), "")
     table = pa.table(arrays)
     return table.add_column(0, "system", pa.array([system] * len(table), pa.string()))
 
