@@ -32,11 +32,18 @@ from medgen.engine.codec import fingerprint
 from medgen.engine.data import Sample
 from medgen.engine.errors import BenchmarkError, CorruptError
 from medgen.engine.store import schemas
-from medgen.engine.store.layout import BenchmarkPlace, benchmark_ref, path_name, sample_shard
+from medgen.engine.store.layout import (
+    SAMPLES,
+    BenchmarkPlace,
+    benchmark_ref,
+    path_name,
+    sample_shard,
+)
 from medgen.engine.store.objects import Objects
 from medgen.engine.store.sample_rows import sample_table, samples
 from medgen.engine.store.sealed import seal, unseal
 from medgen.engine.store.table_notes import are_sound, sound_note
+from medgen.engine.store.uploads import Uploads
 
 _Name = TypeVar("_Name", bound=str)
 _LISTED = 1000  # problems in one error message; `validate` gives them all
@@ -234,12 +241,13 @@ class _Writer:
 
     def write(self, described: dict[str, Any]) -> Manifest:
         self._write_order()
-        rows = self._write_shards()
         note = sound_note(self._objects, self._place.samples_whole)
-        if note and are_sound(self._objects, note[""]["parts"]):  # of the very same samples
-            deque(rows, maxlen=0)
-        else:
-            publish_samples(self._objects, self._place.ref, rows)
+        with Uploads(self._objects) as uploads:
+            rows = self._write_shards(uploads)
+            if note and are_sound(self._objects, note[""]["parts"]):  # of the very same samples
+                deque(rows, maxlen=0)
+            else:
+                publish_samples(self._objects, self._place.ref, rows)
         shards = tuple(self._written)
         manifest = self._manifest(described, shards)
         path = self._place.manifest
@@ -254,26 +262,25 @@ class _Writer:
             return manifest
         return stored
 
-    def _write_shards(self) -> Iterator[pa.Table]:
+    def _write_shards(self, uploads: Uploads) -> Iterator[pa.Table]:
         """Write shard after shard; gives the rows of each for the table of samples."""
+        # Shards are shared: what another benchmark wrote is read, not packed again.
+        listed = frozenset(self._objects.names(SAMPLES))
         start = 0
         for digest, entries in zip(self._digests, self._shards, strict=True):
-            table, sha256 = self._shard(sample_shard(digest), digest, entries)
+            name = sample_shard(digest)
+            found = self._standing(name, digest) if name.rpartition("/")[2] in listed else None
+            table, sha256 = found or self._pack(name, entries, uploads)
             self._written.append(_entry(digest, sha256, entries))
             told = describe(self._index.rows(start, start + len(entries)), start)
             yield sample_rows(self._place.ref, told, table)
             start += len(entries)
 
-    def _shard(self, name: str, digest: str, entries: list[SpoolEntry]) -> tuple[pa.Table, str]:
-        """A shard's rows, which are in the store by then, and the sha256 of its object."""
-        # Shards are shared: what another benchmark wrote is read, not packed again.
-        standing = self._standing(name, digest)
-        if standing is not None:
-            return standing
+    def _pack(self, name: str, entries: list[SpoolEntry], uploads: Uploads) -> tuple[pa.Table, str]:
+        """A shard's rows, which are on their way to the store, and the sha256 of its object."""
         table = sample_table(self._spool.sample(entry) for entry in entries)
         content = seal(table)
-        if not self._objects.create(name, content):
-            self._objects.replace(name, content)
+        uploads.put(name, content)
         return table, hashlib.sha256(content).hexdigest()
 
     def _standing(self, name: str, digest: str) -> tuple[pa.Table, str] | None:
