@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
@@ -25,7 +26,7 @@ class PartWriter:
         self.objects, self.folder, self.schema, self.part = objects, folder, schema, part
         self.parts: dict[str, str] = {}  # path -> sha256
         self._waiting: list[pa.Table] = []
-        self._open: tuple[pa.BufferOutputStream, pq.ParquetWriter] | None = None
+        self._open: tuple[io.BytesIO, pq.ParquetWriter] | None = None
 
     def write(self, tables: Iterable[pa.Table]) -> dict[str, str]:
         """Write all rows; returns the sha256 of every part by its path. No rows, no parts.
@@ -52,7 +53,7 @@ class PartWriter:
         if not rows:
             return
         if self._open is None:
-            sink = pa.BufferOutputStream()
+            sink = io.BytesIO()  # Arrow's own doubles as it grows, and is copied to be read
             self._open = sink, pq.ParquetWriter(sink, self.schema, compression="zstd")
         sink, writer = self._open
         writer.write_table(pa.concat_tables(rows))
@@ -64,7 +65,7 @@ class PartWriter:
             return
         sink, writer = self._open
         writer.close()
-        data: bytes = sink.getvalue().to_pybytes()
+        data = sink.getvalue()
         path = table_part(self.folder, len(self.parts))
         self.objects.replace(path, data)
         self.parts[path], self._open = hashlib.sha256(data).hexdigest(), None
