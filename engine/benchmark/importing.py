@@ -46,6 +46,7 @@ from medgen.engine.store.table_notes import are_sound, sound_note
 from medgen.engine.store.uploads import Uploads
 
 _Name = TypeVar("_Name", bound=str)
+_FEW = 100  # shards that are asked for one by one: a large store has more to list
 _LISTED = 1000  # problems in one error message; `validate` gives them all
 log = logging.getLogger("medgen")
 _UNSAID = "unknown"  # the modality of samples of which nobody said one
@@ -264,17 +265,22 @@ class _Writer:
 
     def _write_shards(self, uploads: Uploads) -> Iterator[pa.Table]:
         """Write shard after shard; gives the rows of each for the table of samples."""
-        # Shards are shared: what another benchmark wrote is read, not packed again.
-        listed = frozenset(self._objects.names(SAMPLES))
-        start = 0
+        there, start = self._known_names(), 0
         for digest, entries in zip(self._digests, self._shards, strict=True):
             name = sample_shard(digest)
-            found = self._standing(name, digest) if name.rpartition("/")[2] in listed else None
+            # Shards are shared: what another benchmark wrote is read, not packed again.
+            found = self._standing(name, digest) if name in there else None
             table, sha256 = found or self._pack(name, entries, uploads)
             self._written.append(_entry(digest, sha256, entries))
             told = describe(self._index.rows(start, start + len(entries)), start)
             yield sample_rows(self._place.ref, told, table)
             start += len(entries)
+
+    def _known_names(self) -> frozenset[str]:
+        """Shards that may be there: by a listing of all of them, or each that is ours."""
+        if len(self._digests) <= _FEW:
+            return frozenset(map(sample_shard, self._digests))
+        return frozenset(f"{SAMPLES}/{name}" for name in self._objects.names(SAMPLES))
 
     def _pack(self, name: str, entries: list[SpoolEntry], uploads: Uploads) -> tuple[pa.Table, str]:
         """A shard's rows, which are on their way to the store, and the sha256 of its object."""

@@ -357,3 +357,30 @@ def test_memory_is_that_of_one_part_whatever_the_size(tmp_path: Any) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] * 1.3
+
+
+@pytest.mark.parametrize("few", [0, 100])
+def test_shards_that_stand_there_are_read_whether_they_are_listed_or_asked_for(
+    memory_url: str, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr("medgen.engine.benchmark.importing._FEW", few)
+    objects = connect(memory_url)
+    manifest = import_benchmark(SyntheticSource(40), objects, ImportOptions("x", shard_size=8))
+    lost, damaged, *_ = (sample_shard(shard.digest) for shard in manifest.shards)
+    objects.remove(lost)
+    objects.replace(damaged, objects.read(damaged)[:-20])
+    written: list[str] = []
+
+    class Noting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(objects, name)
+
+        def create(self, path: str, data: bytes) -> bool:
+            written.append(path)
+            return objects.create(path, data)
+
+    options = ImportOptions("y", shard_size=8)
+    again = import_benchmark(SyntheticSource(40), Noting(), options)
+    assert {path for path in written if path.startswith("samples/")} == {lost, damaged}
+    assert again.shards == manifest.shards
+    assert len(_stored(objects, again)) == 40
