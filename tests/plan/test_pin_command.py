@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from medgen.conf.loading import load, member
 from medgen.launch.commands.models import models_command
-from medgen.launch.setup.pinning import _as_it_is
+from medgen.launch.setup.pinning import _as_it_is, loaded_models
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -125,3 +125,12 @@ def test_an_unknown_name_is_refused_and_the_list_has_the_others() -> None:
     named = [json.loads(line) for line in told.output.splitlines()]
     assert {"qwen3-vl-8b", "llama-3-8b"} <= {one["name"] for one in named}
     assert all(one["revision"] for one in named)
+
+
+@pytest.mark.parametrize("model", [None, "", ["a/b"], {"a": "b"}])
+def test_a_recipe_that_names_no_model_loads_none(model: object) -> None:
+    assert not list(loaded_models("vllm", {"model": model, "revision": COMMIT}))
+    assert list(loaded_models("vllm", {"model": "a/b", "revision": COMMIT})) == [("a/b", COMMIT)]
+    inside = {"model": "a/b", "load": {"revision": COMMIT}}
+    assert list(loaded_models("vllm", inside)) == [("a/b", COMMIT)]
+    assert not list(loaded_models("empty", {"model": "a/b"}))  # has no weights
