@@ -24,6 +24,7 @@ SECRET_NAME = re.compile(
     r"KEY(?!BOARD)|TOKEN(?!IZER)|SECRET|PASSW|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE
 )
 _SHORTEST = 12  # characters; shorter values would be found everywhere
+_SHORTEST_READ = 8  # of a key that somebody read as one
 # user:password, or a token alone; behind `hf://` stands a name with its commit.
 _IN_URL = re.compile(r"(?<=://)(?<!hf://)[^/\s?#<>\"']+(?=@)")
 _IN_QUERY = re.compile(  # signed links, and keys as parameters
@@ -50,8 +51,13 @@ def _may_be_secret(name: str) -> bool:
 
 
 def remember_secret(value: str) -> None:
-    """Have a key blanked whatever its variable is called."""
-    _READ.add(value)
+    """Have a key blanked whatever its variable is called.
+
+    A short one or a mere word (`EMPTY`, `test`: servers at home take anything) is let stand: it
+    guards nothing, and answers that hold the word would be blanked and scored as wrong.
+    """
+    if len(value) >= (_SHORTEST if value.isalpha() else _SHORTEST_READ):
+        _READ.add(value)
 
 
 def redact(text: str) -> str:

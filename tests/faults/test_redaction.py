@@ -188,3 +188,15 @@ def test_what_only_looks_like_a_key_stays() -> None:
         "12, 34, 115, 107, 45, 52",
     ):
         assert redact(words) == words
+
+
+@pytest.mark.parametrize("key", ["right", "EMPTY", "test", "A", "sk-1", "placeholder"])
+def test_a_word_that_stands_in_for_a_key_changes_no_answer(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """The reference's own words became `***` and were scored as wrong."""
+    monkeypatch.setattr(redaction, "_READ", set())
+    remember_secret(key)
+    answer = f"A mass in the {key} lung: {key.lower()}"
+    assert redact(answer) == answer
+    assert redact_all({"text": [answer]}) == {"text": [answer]}
