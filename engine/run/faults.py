@@ -19,6 +19,7 @@ from medgen.engine import errors
 from medgen.engine.plan.plan import Plan
 from medgen.engine.run.pool import Outcome, Target, Unit
 from medgen.engine.stages import stage_kind
+from medgen.engine.trouble import headline
 
 MAX_FAILURES = 3  # our errors on one unit
 MAX_LOSSES = 20  # machines lost under one unit
@@ -143,7 +144,8 @@ class FaultPolicy:
         return Next("again", (unit,), alone=self.is_suspect(unit))
 
     def _after_raise(self, outcome: Outcome, unit: Unit, samples: int) -> Next:
-        tried, error = _try_of(unit), outcome.trouble.error
+        tried = _try_of(unit)
+        error = headline(outcome.trouble.error_type, outcome.trouble.error)
         self._failures[tried] = self._failures.get(tried, 0) + 1
         whole = not self.is_suspect(unit)  # a shard, or a part that was cut to end in time
         if whole and self._failures[tried] < MAX_FAILURES:

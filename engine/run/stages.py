@@ -86,11 +86,8 @@ class PredictWorker(StageWorker):
         predictions = in_halves_unless_all(
             self.generator.predict, requests, _unforeseen_prediction, lambda r: r.sample.id
         )
-        if [getattr(p, "sample_id", p) for p in predictions] != [r.sample.id for r in requests]:
-            raise AdapterError(
-                f"{self.group.spec.target} broke its contract: "
-                f"{len(requests)} requests, other ids or another order came back"
-            )
+        if fault := _breach(requests, predictions):
+            raise AdapterError(f"{self.group.spec.target} broke its contract: {fault}")
         return predictions
 
     def untried_rows(self, node: Node, unit: Unit) -> pa.Table:
@@ -380,3 +377,19 @@ def open_samples(samples: Sequence[Sample], before: pa.Table, redo: Sequence[str
     open_rows = before.filter(pc.is_in(before["status"], pa.array(redo, pa.string())))
     open_ids = set(open_rows["sample_id"].to_pylist())
     return [s for s in samples if s.id in open_ids]
+
+
+def _breach(requests: Sequence[Request], predictions: Sequence[object]) -> str:
+    """How what a model gave is not one prediction for each request, in order; empty: it is."""
+    wanted = [request.sample.id for request in requests]
+    found: list[str] = []
+    for given in predictions:
+        if not isinstance(sample_id := getattr(given, "sample_id", None), str):
+            return f"a {type(given).__name__} came back where a Prediction belongs"
+        found.append(sample_id)
+    if len(found) != len(wanted):
+        return f"{len(found)} predictions came back for {len(wanted)} requests"
+    for here, there in zip(wanted, found, strict=True):
+        if here != there:
+            return f"a prediction for {there!r} came back where {here!r} was asked"
+    return ""
