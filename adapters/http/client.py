@@ -197,7 +197,8 @@ class HttpClient:
             tally.usd += usd
             last = replace(attempt.outcome, attempts=tally.number, cost_usd=tally.usd)  # type: ignore[assignment]
             heard = call is not None and call.once and _may_be_heard(attempt)
-            hopeless = tally.used_up(self.endpoint) or not attempt.again or heard
+            nobody = not attempt.connected and self._standing.is_never_there
+            hopeless = tally.used_up(self.endpoint) or not attempt.again or heard or nobody
             if hopeless or not await self._pause(tally.number, attempt):
                 self._standing.note_connection(attempt.connected)
                 return last
@@ -338,10 +339,20 @@ class Standing:
     _accepted: bool = False
     _denied: int = 0  # in a row
     _unconnected: int = 0  # in a row
+    _reached: bool = False
     _last: Failure | None = None
+
+    @property
+    def is_never_there(self) -> bool:
+        """Whether so many requests found nobody that one more need not wait for somebody.
+
+        A server that was reached once may be starting again, and is waited for.
+        """
+        return not self._reached and self._unconnected >= self.endpoint.give_up_after
 
     def note_connection(self, yes: bool) -> None:
         """One request reached a server, or none of its attempts did."""
+        self._reached = self._reached or yes
         self._unconnected = 0 if yes else self._unconnected + 1
 
     def see(self, outcome: Reply | Failure, url: str) -> None:

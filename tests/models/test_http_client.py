@@ -202,6 +202,25 @@ def test_an_endpoint_that_is_not_there_is_not_asked_for_ever(
         ask(lost, 1)
 
 
+@pytest.mark.parametrize("reached", [False, True])
+def test_only_a_server_that_was_there_once_is_waited_for(
+    client: Callable[..., HttpClient], reached: bool
+) -> None:
+    """A wrong URL cost every shard of a run all its attempts, with all their waits."""
+    with serve(lambda _: Answer({})) as server:
+        gone = server.url
+    asking = client(gone, attempts=3, give_up_after=1, backoff_s=0.6, backoff_max_s=0.6)
+    if reached:
+        asking._standing.note_connection(True)
+    with pytest.raises(AdapterError, match="Is the server up"):
+        ask(asking)
+    since = time.monotonic()
+    with pytest.raises(AdapterError, match="Is the server up"):
+        ask(asking)
+    waited = time.monotonic() - since
+    assert (waited >= 0.6) is reached  # two waits, of 0.3 s at least each
+
+
 def test_the_key_comes_from_the_environment_and_stays_there(
     client: Callable[..., HttpClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
