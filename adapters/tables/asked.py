@@ -30,6 +30,7 @@ _CORNERS = (
     ("xywh", ("x", "y", "width", "height")),
 )
 _RUNS = ("encodedpixels", "rle", "mask_rle", "segmentation_rle")
+_MOSTLY = 0.8  # of the answers are letters: so are the others meant to be
 _SHORT = 8  # words of an answer that may be a few texts
 _UNSAID = frozenset({"nan", "null", "<na>", "n/a", "none", "-"})
 _CLOSED: Settings = {"asks": "choice", "task": "closed-vqa", "choices": {"is": ["yes", "no"]}}
@@ -217,6 +218,9 @@ def _right_letters(seen: Seen, values: Sequence[str], letters: Sequence[str]) ->
     if are_several(values, letters):
         return {"letters": seen.answer}
     if all(letter_in(v) in letters and _LETTERED.match(v) and not v.isdigit() for v in values):
+        return {"letter": seen.answer}
+    plain = [v for v in values if len(v) == 1 and v.isalpha() and letter_in(v) in letters]
+    if len(plain) >= _MOSTLY * len(values) > 0:  # the others are mistakes, and are named as such
         return {"letter": seen.answer}
     if called := _column_letters(seen, values):
         return {"letter": {"of": seen.answer, "map": called}}

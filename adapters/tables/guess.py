@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -136,7 +137,13 @@ class _Guesser:
         """What columns of usual names say beside the question."""
         column = self._seen.column("id")
         found: dict[str, object] = {"modality": self._seen.column("modality") or {"is": "unknown"}}
-        found |= {"id": column} if self._unique(column) else {}
+        if self._unique(column):
+            found["id"] = column
+        elif column:
+            (value, rows), *_ = Counter(map(str, self._seen.cells(column))).most_common(1)
+            self._seen.doubts.append(
+                f"{column} names no item alone: {value!r} stands in {rows} rows"
+            )
         source = self._seen.column("source")
         return found | ({"source": source} if source else {})
 

@@ -289,3 +289,15 @@ def test_a_table_that_is_a_link_out_of_its_folder_is_refused(tmp_path: Path) -> 
     (tmp_path / "other" / "u.csv").symlink_to(tmp_path / "t.csv")
     with pytest.raises(BenchmarkError, match="is a link that leaves the benchmark's folder"):
         own_data(str(tmp_path / "other"))
+
+
+def test_one_letter_of_no_option_makes_words_of_no_letters(tmp_path: Path) -> None:
+    """A slip in one row: the other rows were called wrong, and it was not."""
+    lay(tmp_path, *(f"{n}.png" for n in range(6)))
+    rows = [[f"{n}.png", Q, *THREE.values(), "ABCABE"[n]] for n in range(6)]
+    table(tmp_path / "t.csv", [["image", "question", *THREE, "answer"], *rows])
+    samples, problems = first_samples(own_data(str(tmp_path / "t.csv")).conf, 10)
+    assert [s.reference_choices for s in samples] == [(0,), (1,), (2,), (0,), (1,)]
+    (said,) = problems
+    assert "t.csv:7" in str(said)
+    assert "'E'" in str(said)
