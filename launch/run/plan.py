@@ -215,4 +215,5 @@ def _caption(status: Status | None) -> str:
         for stage, counts in status.rows.items()
     ]
     given_up = [f"given up: {group}: {reason}" for group, reason in status.failed.items()]
-    return "\n".join([*rows, *given_up, status.reason]).strip()
+    head = ["the last start wrote:"] if rows else []
+    return "\n".join([*head, *rows, *given_up, status.reason]).strip()

@@ -1,8 +1,9 @@
 """What is left of a run when it is over: summary, report, a table on the terminal, an exit code."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 from rich.console import Console
@@ -33,6 +34,8 @@ from medgen.launch.view.certain import certainty_of, write_certainty
 from medgen.launch.view.data import StoredRun
 from medgen.launch.view.numbers import percent
 
+_OWING = 3  # values that are named as not ok
+
 
 def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
     """Write `summary.parquet`, the tables and the report beside the plan; print when shown.
@@ -53,6 +56,8 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
         words = visible(problem)
         Console(stderr=True).print(words, markup=False, highlight=False, soft_wrap=True)
     code = exit_code(result, made.failed, conf.allowed_failures, stop)
+    if shown and code == exits.INCOMPLETE and result.complete:
+        _say_why_incomplete(result, stored, conf.allowed_failures)
     if (status := folder.status()) is not None:
         word: RunStatus = "partial" if code == exits.INCOMPLETE else status.status
         folder.save_status(replace(status, status=word, updated=now(), exit_code=code))
@@ -69,8 +74,9 @@ def _make(result: RunResult, conf: RunConf, origin: str) -> Published:
     write_certainty(StoredRun(reader.objects, run_id, reader))
     beside = tuple(write_beside(reader))
     report = write_report(reader, summary)[0] if conf.report else ""
-    pairings = [system.name for system in result.plan.systems if system.is_pairing]
-    failed = max(failed_share(summary, pairings), failed_predictions(reader, result.summaries))
+    failed = max(
+        failed_share(summary, _pairings(result)), failed_predictions(reader, result.summaries)
+    )
     made = Published(origin, failed, beside, report)
     keep_published(reader.objects, run_id, made)
     return made
@@ -98,6 +104,19 @@ def _show(stored: StoredRun, made: Published) -> None:
     report = [visible(f"report: {stored.objects.url}/{made.report}")] if made.report else []
     for text in (*made.beside, *report):
         Console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _pairings(result: RunResult) -> list[str]:
+    return [system.name for system in result.plan.systems if system.is_pairing]
+
+
+def _say_why_incomplete(result: RunResult, stored: StoredRun, allowed: float) -> None:
+    """Every row is there, and too many are not ok: whose, or the word `complete` misleads."""
+    lines = owing_lines(stored.summary_table, allowed, _pairings(result))
+    more = [f"{len(lines) - _OWING} more: medgen report --all"] if len(lines) > _OWING else []
+    for line in (*lines[:_OWING], *more):
+        words = visible(f"not ok: {line}")
+        Console(stderr=True).print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 def _say_how_to_go_on(stored: StoredRun) -> None:
@@ -143,12 +162,34 @@ def failed_share(summary: pa.Table, pairings: Collection[str] = ()) -> float:
     An answer that cannot be parsed is the model's own and no failure of the run. Neither is a pair
     that cannot be made: `pairings` are the systems as judges are shown them.
     """
-    worst = 0.0
+    return max((share for _, share in _rows_owing(summary, pairings)), default=0.0)
+
+
+def owing_lines(summary: pa.Table, allowed: float, pairings: Collection[str] = ()) -> list[str]:
+    """What makes a run incomplete whose rows are all there: values that more than `allowed` lack.
+
+    Several outputs of one metric fail together, and are said once.
+    """
+    found: dict[str, None] = {}
+    for row, share in _rows_owing(summary, pairings):
+        if share > allowed:
+            name = str(row["label"])
+            bad = {k[7:]: n for k, n in row.items() if k.startswith("status_") and n}
+            how = ", ".join(f"{s} {n:,}" for s, n in bad.items() if s != "not_applicable")
+            where = f"{row['system']}, {row['format']}"
+            lacks = f"{round(share * row['expected']):,} of {row['expected']:,} values"
+            found[f"{where}: {name} lacks {lacks} ({how or 'missing'})"] = None
+    return list(found)
+
+
+def _rows_owing(
+    summary: pa.Table, pairings: Collection[str]
+) -> Iterator[tuple[dict[str, Any], float]]:
+    """Rows over whole formats, and the share of each that has neither value nor verdict."""
     for row in summary.to_pylist():
         if row["group_kind"] == "all" and row["expected"]:
             settled = row["n"] + row["not_applicable"] + (row.get("status_unparseable") or 0)
             skipped = row["status_skipped"]
             not_asked = min(skipped, row["prediction_not_applicable"])
             settled += skipped if row["system"] in pairings else not_asked
-            worst = max(worst, 1 - settled / row["expected"])
-    return worst
+            yield row, 1 - settled / row["expected"]

@@ -17,15 +17,13 @@ _WORDS = {"success": "complete", "started": "running"}
 def status_lines(plan: Plan, todo: Todo, status: Status | None) -> Iterator[str]:
     """A line on the whole, a line a stage, and why a run stands where it does."""
     yield _first_line(plan, todo, status)
-    yield f"{'stage':<8} {'shards':>13} {'failed':>8}  what is left"
+    yield f"{'stage':<8} {'shards':>13}  what is left"
     for stage in stages_of(plan):
-        yield _stage_line(plan, todo, status, stage)
+        yield _stage_line(plan, todo, stage)
     if status is None:
         yield "no driver has published a status yet"
         return
-    for stage, rows in status.rows.items():
-        counts = ", ".join(f"{word} {n:,}" for word, n in rows.items())
-        yield f"{stage}: {counts}"
+    yield from _last_start_lines(status)
     for group, reason in status.failed.items():
         yield visible(f"given up: {group}: {reason}")
     if status.reason:
@@ -41,16 +39,23 @@ def _first_line(plan: Plan, todo: Todo, status: Status | None) -> str:
     return f"{plan.run_id}: {word}{when}, {share} % done"
 
 
-def _stage_line(plan: Plan, todo: Todo, status: Status | None, stage: str) -> str:
+def _last_start_lines(status: Status) -> Iterator[str]:
+    """What rows the last start wrote; those of earlier starts and other runs are not counted."""
+    yield "the last start wrote" + ("" if status.rows else " no row: what there is was there")
+    for stage, rows in status.rows.items():
+        failed = sum(n for word, n in rows.items() if word not in _FINE)
+        counts = ", ".join(f"{word} {n:,}" for word, n in rows.items())
+        yield f"  {stage}: {counts}" + (f" ({failed:,} failed)" if failed else "")
+
+
+def _stage_line(plan: Plan, todo: Todo, stage: str) -> str:
     nodes = [n for n in plan.nodes.values() if n.stage == stage]
     total = sum(plan.shards * n.split for n in nodes)
     owing: Counter[str] = Counter()
     for node in nodes:
         owing[", ".join(node.systems)] += len(todo.targets[node.key])
     left = [(name, n) for name, n in owing.most_common() if n]
-    rows = status.rows.get(stage, {}) if status else {}
-    failed = sum(n for word, n in rows.items() if word not in _FINE)
     named = ", ".join(f"{visible(name)} {n:,}" for name, n in left[:_NAMED])
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
     done = f"{total - owing.total():,}/{total:,}"
-    return f"{stage:<8} {done:>13} {failed:>8,}  {named}{more}".rstrip()
+    return f"{stage:<8} {done:>13}  {named}{more}".rstrip()

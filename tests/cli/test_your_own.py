@@ -92,6 +92,46 @@ def test_plan_says_what_a_class_lacks(
     assert said.format(folder=folder) in planned.stderr
 
 
+FEW = ("systems=[first]", "judges=[]", "benchmark.limit=16")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("Prediction(sample.id, text=", "str(", "a str came back where a Prediction belongs"),
+        ("for request in requests]", "for request in requests[1:]]", " predictions came back for "),
+        ("Prediction(sample.id,", 'Prediction("x",', "a prediction for 'x' came back where 'mini-"),
+        ("self._answer(request.sample)", "{}[1]", "of first (FirstOption): KeyError: 1"),
+    ],
+)
+def test_a_run_says_how_a_model_broke_its_contract(
+    folder: Path, tmp_path: Path, before: str, after: str, said: str
+) -> None:
+    """All of these were "other ids or another order", and a KeyError only its key."""
+    text = (folder / "mine.py").read_text()
+    assert before in text
+    (folder / "mine.py").write_text(text.replace(before, after))
+    given = ("--config", str(folder / "run.yaml"), "--store", str(tmp_path / "store"))
+    done = medgen("run", *given, *FEW[:2])
+    assert done.returncode == 3
+    assert said in done.stderr
+
+
+def test_a_complete_run_that_ends_with_3_says_whose_values_lack(
+    folder: Path, tmp_path: Path
+) -> None:
+    """It said `complete`, `0 failed` and exit code 3, and not one word of why."""
+    text = (folder / "mine.py").read_text()
+    changed = text.replace('text="A" if sample.choices else self.word', "text=None")
+    assert changed != text
+    (folder / "mine.py").write_text(changed)
+    given = ("--config", str(folder / "run.yaml"), "--store", str(tmp_path / "store"))
+    done = medgen("run", *given, *FEW)
+    assert done.returncode == 3
+    assert "complete in" in done.stdout
+    assert "not ok: first, VQA: exact_match lacks 4 of 6 values (error 4)" in done.stderr
+
+
 def test_a_metric_that_fails_costs_no_other_metric(folder: Path, tmp_path: Path) -> None:
     """A wrong golden of a user's own took the values of all metrics, and blamed the libraries."""
     text = (folder / "mine.py").read_text()
