@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -161,6 +162,8 @@ def _only_model(base: str, key_env: str) -> str:
     try:
         names = served_names(endpoint, _PATIENCE)
     except AdapterError as err:
+        if key_env and key_env not in os.environ:
+            raise ConfigError(str(err)) from err
         raise ConfigError(
             f"{err}; is the server up? `--name MODEL` says which one is meant without asking"
         ) from err

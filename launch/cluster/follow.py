@@ -189,6 +189,12 @@ class Follower:
             return status.exit_code
         if state == "STOPPED":
             return exits.TERMINATED
+        if driver is not None and driver < 0:  # a signal that no driver can answer
+            self.tell(
+                f"the driver was killed by signal {-driver}. Everything committed is kept; submit "
+                "it again to go on"
+            )
+            return exits.INCOMPLETE
         return exits.INTERNAL if driver is None else driver
 
     def _follow_store(self) -> int:

@@ -25,7 +25,8 @@ def _side(text: str, store: str, run: str | None) -> "Side":
     other, slash, system = text.rpartition("/")
     reader = open_run(store, other if slash else run)
     names = [s.name for s in reader.plan.systems]
-    check_names(f"run {reader.plan.run_id} has no system", [system], names)
+    last = "" if slash or run else ", the last one (`RUN/SYSTEM` is of another),"
+    check_names(f"run {reader.plan.run_id}{last} has no system", [system], names)
     return Side(reader, system)
 
 

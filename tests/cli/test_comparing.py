@@ -188,6 +188,7 @@ def test_other_benchmarks_under_the_same_names_end_with_2(tmp_path: Path) -> Non
 def test_sides_that_are_not_there_end_with_2_or_6(command: str, store: str) -> None:
     code, _, err = medgen(command, "base", "wrose", "--store", store)
     assert (code, "Did you mean 'worse'?" in err) == (2, True)
+    assert "the last one (`RUN/SYSTEM` is of another)" in err
     assert medgen(command, "base", "nothing/base", "--store", store)[0] == 6
 
 

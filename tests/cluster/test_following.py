@@ -311,6 +311,16 @@ class Lost:
         return self._state, 4
 
 
+def test_a_driver_that_was_killed_leaves_a_run_to_go_on_with(folder: RunFolder) -> None:
+    """The shell got 247, which no page knows, and nobody said that nothing is lost."""
+    told: list[str] = []
+    follower = Follower(folder, told.append, job="run-1")
+    assert follower._code("FAILED", -9) == 3
+    assert told == [
+        "the driver was killed by signal 9. Everything committed is kept; submit it again to go on"
+    ]
+
+
 @pytest.mark.parametrize("state", [None, "FAILED"])
 def test_a_lost_connection_does_not_hide_the_end(folder: RunFolder, state: str | None) -> None:
     told: list[str] = []
