@@ -52,8 +52,10 @@ def test_modules_exist() -> None:
 
 
 def test_named_configurations_exist() -> None:
-    """A run of the `run` group, or a file of this tree; a placeholder in capitals is neither."""
+    """A run of the `run` group, a file of this tree, or one that a page shows; but for CAPITALS."""
     known = {file.stem for file in (ROOT / "conf" / "run").glob("*.yaml")}
+    shown = re.compile(r"`([\w-]+\.yaml)`.*?:\n\n(?:<!--.*?-->\n)?```yaml\n")
+    known |= {name for page in PAGES for name in shown.findall(page.read_text(encoding="utf-8"))}
     named = {name for name in words(r"--config[ =]([\w./-]+)") if not name.isupper()}
     assert {name for name in named - known if not (ROOT / name).is_file()} == set()
 

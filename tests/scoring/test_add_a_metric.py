@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from commands import medgen
 from omegaconf import OmegaConf
 
 from medgen.engine.codec import plain
@@ -17,7 +18,7 @@ from medgen.metrics.scorer import FusedScorer
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "add-a-metric.md").read_text()
 MODULE, TEST = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-[YAML] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+YAML, RUN = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 [TOML] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -58,3 +59,17 @@ def test_the_metric_is_taken_by_class_and_by_name(package: Path) -> None:
     assert found["x", "by_name"][0].values == {"word_ratio": 10.0}
     assert scorer.passport("by_class")["at_most"] == 5.0
     assert scorer.passport("by_name")["implementation"] == "word_count:WordCount"
+
+
+def test_the_run_of_the_page_gives_the_metric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "word_count.py").write_text(MODULE)
+    (tmp_path / "run.yaml").write_text(RUN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    done = medgen("run", "--config", "run.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "word_count 1" in done.stderr
+    assert "exact match" in done.stdout
+    sys.modules.pop("word_count", None)
