@@ -145,10 +145,10 @@ def field_of(data: StoredRun, value: ValueEntry, systems: Sequence[str], mask: M
 
 def format_mask(data: StoredRun, format_: str) -> Mask:
     """Which samples are of a format."""
-    words = data.samples.coded("format").words
+    words = data.samples.facet("format").words
     if format_ not in words:
         return np.zeros(len(data.samples), dtype=bool)
-    found: Mask = data.samples.coded("format").codes == words.index(format_)
+    found: Mask = data.samples.facet("format").codes == words.index(format_)
     return found
 
 

@@ -143,7 +143,7 @@ def gatherings(
     data: StoredRun, found: Sequence[Failure], lines: Sequence[StatusLine], kind: str
 ) -> tuple[list[Gathering], Axis, float]:
     """The groups of a kind by their rate of failures, the axis, and the rate of all."""
-    words, codes = data.samples.coded(kind).words, data.samples.coded(kind).codes
+    words, codes = data.samples.facet(kind).words, data.samples.facet(kind).codes
     owed, failed = np.zeros(len(words)), np.zeros(len(words))
     for line in lines:
         table = data.predictions[line.entry.name]
@@ -272,7 +272,7 @@ def _raw_reply(data: StoredRun, one: Failure) -> str:
 
 def _where(data: StoredRun, positions: Sequence[int]) -> str:
     """The task in which most are, when it is far more than its share."""
-    words, codes = data.samples.coded("task").words, data.samples.coded("task").codes
+    words, codes = data.samples.facet("task").words, data.samples.facet("task").codes
     counts = Counter(int(codes[p]) for p in positions)
     ((task, many),) = counts.most_common(1)
     share, usual = many / len(positions), float(np.mean(codes == task))
@@ -291,11 +291,11 @@ def _others(data: StoredRun, own: Sequence[Failure]) -> str:
     rest = [s.place for s in data.eligible if s.place not in losers]
     if not rest:
         return ""
-    word = data.samples.coded("format").words.index(next(iter(formats)))
-    grid = data.grid[value.key][rest][:, data.samples.coded("format").codes == word]
+    word = data.samples.facet("format").words.index(next(iter(formats)))
+    grid = data.grid[value.key][rest][:, data.samples.facet("format").codes == word]
     there = np.zeros(len(data.samples), dtype=bool)
     there[[f.position for f in own]] = True
-    inside = there[data.samples.coded("format").codes == word]
+    inside = there[data.samples.facet("format").codes == word]
     here, away = grid[:, inside], grid[:, ~inside]
     if not np.isfinite(here).any() or not np.isfinite(away).any():
         return ""

@@ -166,15 +166,15 @@ def _intervals(data: StoredRun, value: ValueEntry, kind: str) -> dict[tuple[str,
 def _groups(data: StoredRun, kind: str, mask: Mask) -> list[tuple[str, Mask, str]]:
     samples = data.samples
     if kind in samples.kinds:
-        codes, words = samples.coded(kind).codes, samples.coded(kind).words
+        codes, words = samples.facet(kind).codes, samples.facet(kind).words
         own = kind in samples.group_kinds
         short = f"g={samples.group_kinds.index(kind)}." if own else _LINKS[kind]
         return [(words[c] or "(none)", codes == c, f"{short}{c}") for c in np.unique(codes[mask])]
-    tasks, modalities = samples.coded("task").codes, samples.coded("modality").codes
+    tasks, modalities = samples.facet("task").codes, samples.facet("modality").codes
     pairs = np.unique(np.stack([tasks[mask], modalities[mask]]), axis=1).T
     return [
         (
-            f"{samples.coded('task').words[t]} · {samples.coded('modality').words[m] or '(none)'}",
+            f"{samples.facet('task').words[t]} · {samples.facet('modality').words[m] or '(none)'}",
             (tasks == t) & (modalities == m),
             f"task={t}&mod={m}",
         )

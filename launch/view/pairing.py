@@ -220,7 +220,7 @@ def _by_group(
     cards: Sequence[Contrast],
 ) -> list[Contrast]:
     """A line a format, and below it one a group; corrected over all groups of the kind."""
-    codes, words = data.samples.coded(kind).codes, data.samples.coded(kind).words
+    codes, words = data.samples.facet(kind).codes, data.samples.facet(kind).words
     found: list[Contrast] = []
     for format_, card in zip(formats, cards, strict=True):
         mask = format_mask(data, format_)
@@ -347,7 +347,7 @@ def _moves(
 def _moved_sample(
     data: StoredRun, at: int, value: ValueEntry, sides: tuple[SystemEntry, SystemEntry], rank: int
 ) -> Moved:
-    modality = data.samples.coded("modality").words[data.samples.coded("modality").codes[at]]
+    modality = data.samples.facet("modality").words[data.samples.facet("modality").codes[at]]
     left, right = (float(data.grid[value.key][s.place, at]) for s in sides)
     gain = (left - right) if value.direction == "lower" else right - left
     wanted = [("input-0", "input"), ("reference-0", "reference")]

@@ -28,7 +28,7 @@ class SampleTable:
         Their positions are read at once.
         """
         self._parts, self._paths = parts, paths
-        self._coded: dict[str, Coded] = {}
+        self._facets: dict[str, Coded] = {}
         place = parts.table(paths, ["position"])["position"].to_numpy()
         self._count = min(count, len(place))
         # Where each stands in the table; None: in their order, as an import writes them.
@@ -64,19 +64,19 @@ class SampleTable:
         """All kinds that samples are told apart by."""
         return (*KINDS, *self._groups)
 
-    def coded(self, kind: str) -> Coded:
+    def facet(self, kind: str) -> Coded:
         """What each sample is, of a kind."""
         if kind in self._groups:
             return self._groups[kind]
-        if kind not in self._coded:
+        if kind not in self._facets:
             found = code_many([self._read(kind)])
             few = found if kind == "source" else Coded(tuple(found.words), found.codes)
-            self._coded[kind] = few
-        return self._coded[kind]
+            self._facets[kind] = few
+        return self._facets[kind]
 
     def column(self, kind: str) -> list[str]:
         """The same in words."""
-        words, codes = self.coded(kind).words, self.coded(kind).codes
+        words, codes = self.facet(kind).words, self.facet(kind).codes
         return [words[code] for code in codes]
 
     @cached_property

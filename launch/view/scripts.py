@@ -45,10 +45,10 @@ def gallery_columns(data: StoredRun, colors: Mapping[str, int]) -> Json:
         "facets": {
             kind: {"words": list(coded.words), "codes": _narrow(coded.codes)}
             for kind in ("format", "task", "modality", *samples.group_kinds)
-            for coded in (samples.coded(kind),)
+            for coded in (samples.facet(kind),)
         },
-        "sources": _narrow(samples.coded("source").codes),
-        "source_words": list(samples.coded("source").words),
+        "sources": _narrow(samples.facet("source").codes),
+        "source_words": list(samples.facet("source").words),
         "formats": {
             f: {"title": format_title(f), "short": format_short(f), "place": i,
                 "headline": getattr(headline(data, f), "place", None)}
@@ -70,7 +70,7 @@ def gallery_columns(data: StoredRun, colors: Mapping[str, int]) -> Json:
 
 
 def _owing(data: StoredRun, system: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
-    formats = data.samples.coded("format")
+    formats = data.samples.facet("format")
     mine = np.array([data.owes(system, word) for word in formats.words], dtype=bool)
     found: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = mine[formats.codes]
     return found

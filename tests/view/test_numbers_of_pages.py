@@ -61,14 +61,14 @@ def test_coverage_is_the_share_of_what_can_have_a_value(tmp_path: Path) -> None:
 
 def test_groups_of_two_facets_hold_each_sample_once(site: Site) -> None:
     samples = site.data.samples
-    every = samples.coded("task").codes >= 0
+    every = samples.facet("task").codes >= 0
     groups = metricspage._groups(site.data, "task × modality", every)
     assert sum(mask.astype(int) for _, mask, _ in groups).tolist() == [1] * len(every)
     for name, mask, link in groups:
         task, modality = map(int, re.findall(r"=(\d+)", link))
-        assert set(samples.coded("task").codes[mask]) == {task}
-        assert set(samples.coded("modality").codes[mask]) == {modality}
-        assert name.startswith(samples.coded("task").words[task])
+        assert set(samples.facet("task").codes[mask]) == {task}
+        assert set(samples.facet("modality").codes[mask]) == {modality}
+        assert name.startswith(samples.facet("task").words[task])
 
 
 @pytest.mark.parametrize(
