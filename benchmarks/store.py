@@ -4,6 +4,7 @@
     python -m benchmarks.store sweep [systems] [samples]
     python -m benchmarks.store real                a small run against a real S3 API
     python -m benchmarks.store unit                a scoring unit at 30 ms a request
+    python -m benchmarks.store import [samples]    an import at 30 ms a request
     python -m benchmarks.store survey [shards]     what is to do of 10,000 shards x 242 nodes
     python -m benchmarks.store complete [shards]   the same when all of it is there
     python -m benchmarks.store board [shards]      what can be handed out of them
@@ -29,6 +30,7 @@ import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,6 +45,7 @@ from benchmarks._counted import CountedObjects, Items
 from benchmarks._records import keep
 from benchmarks._virtual import Host, VirtualPool, Work
 from medgen.actors.local_pool import LocalPool
+from medgen.adapters.sources.synthetic import SyntheticSource
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.benchmark.manifest import Benchmark, Manifest, ShardEntry
 from medgen.engine.codec import encode
@@ -277,6 +280,19 @@ def unit() -> dict[str, Any]:
     return {**found, "cpu_s": round(time.process_time() - worked, 2), **totals(counted.seen)}
 
 
+def importing(samples: int = 20_000) -> dict[str, Any]:
+    """Import synthetic samples without pictures, and the same with each request as it comes."""
+    found: dict[str, Any] = {"samples": samples}
+    for name, most in (("seconds", None), ("one_at_a_time_s", 1)):
+        counted = CountedObjects()
+        kept = mock.patch("medgen.engine.store.uploads._MOST", most) if most else nullcontext()
+        start = time.monotonic()
+        with kept:
+            import_benchmark(SyntheticSource(samples), Slow(counted), ImportOptions("synthetic"))
+        found[name] = round(time.monotonic() - start, 2)
+    return {**found, **totals(counted.seen)}
+
+
 def real(systems: int = 3, samples: int = 256) -> dict[str, Any]:
     """Requests of a small run, as an S3 API server has seen them and as they are counted here."""
     counted = CountedObjects()
@@ -459,6 +475,7 @@ def main() -> None:
         "complete": look_at_all,
         "board": board,
         "unit": unit,
+        "import": importing,
         "real": real,
         "sweep": sweep,
     }

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks._counted import CountedObjects
 from medgen.adapters.sources.synthetic import SyntheticSource
 from medgen.engine.benchmark.importing import (
     ImportOptions,
@@ -384,3 +385,11 @@ def test_shards_that_stand_there_are_read_whether_they_are_listed_or_asked_for(
     assert {path for path in written if path.startswith("samples/")} == {lost, damaged}
     assert again.shards == manifest.shards
     assert len(_stored(objects, again)) == 40
+
+
+def test_an_import_asks_for_no_shard_of_many_that_are_not_there() -> None:
+    counted = CountedObjects()
+    manifest = import_benchmark(SyntheticSource(120), counted, ImportOptions("x", shard_size=1))
+    of_shards = {kind: n for (what, kind), n in counted.seen.items() if what == "samples"}
+    assert len(manifest.shards) == 120
+    assert of_shards == {"PUT": 120, "LIST": 1}
