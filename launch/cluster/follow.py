@@ -82,13 +82,13 @@ def _group(group: str, names: Mapping[str, str]) -> str:
     return f"{stage:<6} {names.get(key, key)}" if slash else group
 
 
-def readable(line: str) -> str:
+def readable(line: str, names: Mapping[str, str] = MappingProxyType({})) -> str:
     """A line of a driver's output: events as sentences, everything else as it is."""
     try:
         event = json.loads(line)
     except ValueError:
         return line
-    return sentence(event) if isinstance(event, dict) and "event" in event else line
+    return sentence(event, names) if isinstance(event, dict) and "event" in event else line
 
 
 @dataclass(slots=True)
@@ -123,6 +123,7 @@ class Follower:
     job: str = ""  # whose ending counts; empty: whatever driver there is
     silence_s: float = _SILENCE_S
     doubt_s: float = _DOUBT_S
+    _names: Mapping[str, str] = field(default_factory=dict)
 
     def follow(self) -> int:
         """Tell what happens until the run ends; its exit code.
@@ -147,9 +148,16 @@ class Follower:
         async for piece in self._pieces(cluster):
             *lines, rest = (rest + piece).split("\n")
             for line in lines:
-                self.tell(readable(line))
+                self.tell(readable(line, self._find_names()))
         if rest:
-            self.tell(readable(rest))
+            self.tell(readable(rest, self._find_names()))
+
+    def _find_names(self) -> Mapping[str, str]:
+        """What the keys of the plan are called, once the plan is there."""
+        if not self._names:
+            with suppress(StoreError):
+                self._names = names_of(self.folder.plan())
+        return self._names
 
     async def _pieces(self, cluster: Cluster) -> AsyncIterator[str]:
         """What the driver writes, until it ends.

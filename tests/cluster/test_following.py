@@ -311,6 +311,29 @@ class Lost:
         return self._state, 4
 
 
+def test_what_is_streamed_calls_stages_by_their_names(
+    folder: RunFolder, recorder: Recorder, work: Plan
+) -> None:
+    """`submit --wait` said keys where `logs` says names."""
+    (node,) = work.predictions("echo")
+    recorder(Event("receipt", node.group, Receipt("answer", node.key, 7, {"ok": 4}, 10, 1.25)))
+    written = recorder._lines[-1]
+
+    class Driver:
+        async def tail(self, job: str) -> AsyncIterator[str]:
+            yield f"{written}\n"
+
+        def state(self, job: str) -> tuple[str, int | None]:
+            return "SUCCEEDED", 0
+
+    folder.save_plan(work, "")
+    told: list[str] = []
+    cluster: Any = Driver()
+    assert Follower(folder, told.append, cluster, "run-1").follow() == 0
+    (said,) = told
+    assert f"answer {node.label}, shard 7: 4 ok" in said
+
+
 def test_a_driver_that_was_killed_leaves_a_run_to_go_on_with(folder: RunFolder) -> None:
     """The shell got 247, which no page knows, and nobody said that nothing is lost."""
     told: list[str] = []

@@ -129,6 +129,15 @@ def test_a_key_on_the_workers_only_leaves_a_driver_with_the_url(
     assert not asked, "nobody is asked without the key"
 
 
+def test_a_key_that_is_not_set_is_not_told_as_a_server_that_is_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    with pytest.raises(ConfigError, match="NO_SUCH_KEY is not set") as told:
+        _only_model("http://127.0.0.1:9/v1", "NO_SUCH_KEY")
+    assert "server up" not in str(told.value)
+
+
 def test_how_it_is_run_is_no_part_of_what_it_is() -> None:
     def seen(**how: Any) -> dict[str, str]:
         endpoint = {"base_url": "http://127.0.0.1:9/v1", **how}
