@@ -131,6 +131,7 @@ class _Guesser:
         sample |= {"groups": groups} if groups else {}
         self._doubt_split()
         self._doubt_rest(mapping, sample)
+        self._doubt_repeats()
         return Guess({**mapping, "sample": sample}, protocol, seen.doubts)
 
     def _known(self) -> dict[str, object]:
@@ -173,6 +174,13 @@ class _Guesser:
         if rest := [name for name in self._seen.columns if name.strip() and name not in named]:
             more = f" and {len(rest) - _LISTED} more" if len(rest) > _LISTED else ""
             self._seen.doubts.append(f"no part of an item: {', '.join(rest[:_LISTED])}{more}")
+
+    def _doubt_repeats(self) -> None:
+        """Tell rows that stand twice, word for word; they are items each, and count as such."""
+        rows = [tuple(map(row.get, self._seen.columns)) for row in self._seen.rows]
+        plain = [row for row in rows if all(isinstance(c, str | float | int | None) for c in row)]
+        if repeats := len(plain) - len(set(plain)):
+            self._seen.doubts.append(f"rows that repeat another, and count once more: {repeats}")
 
     def _images(self) -> list[dict[str, object]]:
         image = self._image()

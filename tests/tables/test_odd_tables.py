@@ -211,3 +211,13 @@ def test_answers_full_of_ands_are_looked_at_in_linear_time() -> None:
     assert are_several(["BD", "A"], letters)
     assert not are_several(["A", "B"], letters)
     assert as_range(["distractor_" + "1" * 5000, "distractor_2"]) == ""
+
+
+def test_a_row_that_stands_twice_is_told(tmp_path: Path) -> None:
+    """It counted as two items without a word."""
+    rows = [["0.png", "Which?", "lung"], ["1.png", "Which?", "liver"], ["0.png", "Which?", "lung"]]
+    lay(tmp_path, "0.png", "1.png")
+    table(tmp_path / "t.csv", [["image", "question", "answer"], *rows])
+    assert own_data(str(tmp_path / "t.csv")).doubts == [
+        "rows that repeat another, and count once more: 1"
+    ]
