@@ -24,7 +24,8 @@ SECRET_NAME = re.compile(
     r"KEY(?!BOARD)|TOKEN(?!IZER)|SECRET|PASSW|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE
 )
 _SHORTEST = 12  # characters; shorter values would be found everywhere
-_SHORTEST_READ = 8  # of a key that somebody read as one
+# Of a key that somebody read as one: of letters alone, of digits alone, of both and signs.
+_LETTERS, _DIGITS, _MIXED = 12, 8, 6
 # user:password, or a token alone; behind `hf://` stands a name with its commit.
 _IN_URL = re.compile(r"(?<=://)(?<!hf://)[^/\s?#<>\"']+(?=@)")
 _IN_QUERY = re.compile(  # signed links, and keys as parameters
@@ -56,7 +57,8 @@ def remember_secret(value: str) -> None:
     A short one or a mere word (`EMPTY`, `test`: servers at home take anything) is let stand: it
     guards nothing, and answers that hold the word would be blanked and scored as wrong.
     """
-    if len(value) >= (_SHORTEST if value.isalpha() else _SHORTEST_READ):
+    fewest = _LETTERS if value.isalpha() else _DIGITS if value.isdigit() else _MIXED
+    if len(value) >= fewest:
         _READ.add(value)
 
 

@@ -190,7 +190,7 @@ def test_what_only_looks_like_a_key_stays() -> None:
         assert redact(words) == words
 
 
-@pytest.mark.parametrize("key", ["right", "EMPTY", "test", "A", "sk-1", "placeholder"])
+@pytest.mark.parametrize("key", ["right", "EMPTY", "A", "sk-1", "placeholder", "12"])
 def test_a_word_that_stands_in_for_a_key_changes_no_answer(
     monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
@@ -200,3 +200,10 @@ def test_a_word_that_stands_in_for_a_key_changes_no_answer(
     answer = f"A mass in the {key} lung: {key.lower()}"
     assert redact(answer) == answer
     assert redact_all({"text": [answer]}) == {"text": [answer]}
+
+
+@pytest.mark.parametrize("key", ["hunter2", "sk-1234", "12345678", "correcthorse"])
+def test_a_short_key_that_is_no_word_is_blanked(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setattr(redaction, "_READ", set())
+    remember_secret(key)
+    assert redact(f"your key {key} is wrong") == "your key *** is wrong"
