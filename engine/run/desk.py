@@ -1,6 +1,6 @@
 """What is out: units in the hands of workers, since when, their second copies and deadlines."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from medgen.engine.run.faults import Slot, Work, slot_of, work_of
@@ -88,6 +88,12 @@ class Desk:
     def held_by(self, worker: str) -> list[Out]:
         """What a worker has."""
         return [out for out in self.all() if out.worker == worker]
+
+    def elsewhere(self, key: str, shards: Collection[int]) -> int:
+        """How many of some shards of a key nobody makes here just now, from whom they will come."""
+        whole = [out.unit for out in self.all() if out.unit.positions is None]
+        here = {unit.shard for unit in whole if any(t.key == key for t in unit.targets)}
+        return len({*shards} - here)
 
     def of(self, group: str) -> list[Out]:
         """What is out of a group."""

@@ -154,11 +154,11 @@ class Driver:
             self._survey_again(())
 
     def _note_found(self, key: str, shards: Sequence[int]) -> None:
-        node = self.plan.nodes[key]
-        self.moved, self.stale = self.clock(), True
+        node, self.moved, self.stale = self.plan.nodes[key], self.clock(), True
         for shard in shards:
             self.staff.note_gone(node, shard)
-        self.tell("found", node.group, stage=node.stage, key=key, shards=len(shards))
+        count = self.desk.elsewhere(key, shards)
+        self.tell("found", node.group, stage=node.stage, key=key, shards=count)
         self.tell.of_systems(node.systems, self.board)
 
     # ---- who is there

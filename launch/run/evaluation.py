@@ -352,7 +352,9 @@ def _drive(
         return Ending(stopped=False, failed={})  # nothing to do starts nothing
     console, look = Console(stderr=True), view_command(reader.plan.run_id, reader.objects.url)
     shown: Any = (
-        Bars(reader.plan, todo, console, look)
+        contextlib.nullcontext()
+        if options.quiet
+        else Bars(reader.plan, todo, console, look)
         if console.is_terminal
         else Lines(reader.plan, todo, look)
     )

@@ -52,6 +52,7 @@ def test_a_run_speaks_json_lines_from_launch_to_done(store: str, tmp_path: Path)
     assert lines[-1]["exit_code"] == 0
     receipts = [line for line in lines if line["event"] == "receipt"]
     assert sum(sum(r["rows"].values()) for r in receipts if r["stage"] == "answer") == 12
+    assert "answer 0/" not in done.stderr  # nobody counts for people, so nobody sums up
     (finished,) = [line for line in lines if line["event"] == "system_finished"]
     assert finished["system"] == "echo"
     assert finished["means"]["VQA"]["token_f1"]["n"] == 4

@@ -180,3 +180,18 @@ def test_of_shards_that_rows_are_taken_from_few_are_held_and_none_is_read_twice_
         assert taking._table(name) == "rows"
         assert len(taking._held) <= 2
     assert read == [0, 1, 2], "the oldest went"
+
+
+def test_shards_that_are_made_here_are_not_counted_as_somebody_elses() -> None:
+    desk = Desk()
+    for number, unit in enumerate(
+        (
+            Unit("g", 0, (Target("k"), Target("other"))),
+            Unit("g", 1, (Target("other"),)),
+            Unit("g", 2, (Target("k"),), positions=(0, 4)),  # of whose parts no shard is counted
+        )
+    ):
+        desk.hand_out(Out(unit, slot_of(unit), f"w{number}", "m", 0.0, 1))
+    assert desk.elsewhere("k", [0, 1, 2, 3]) == 3
+    assert desk.elsewhere("other", [0, 1, 2, 3]) == 2
+    assert desk.elsewhere("k", [0]) == 0
