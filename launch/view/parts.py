@@ -71,23 +71,20 @@ class Parts:
             self._files.popitem(last=False)
         return file
 
-    def table(
-        self, paths: Sequence[str], columns: Sequence[str], coded: Sequence[str] = ()
-    ) -> pa.Table:
-        """Some columns of all parts; `coded` columns come as dictionaries."""
+    def table(self, paths: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        """Some columns of all parts."""
         tables = []
         for path in paths:
             with self._lock, readable(path):
-                file = self._with_codes(path, coded)
-                tables.append(file.read(columns=list(columns)))
+                tables.append(self._open(path).read(columns=list(columns)))
         if not tables:
             return pa.table({name: pa.nulls(0, pa.string()) for name in columns})
-        return pa.concat_tables(tables).unify_dictionaries()
+        return pa.concat_tables(tables)
 
     def batches(
         self, paths: Sequence[str], columns: Sequence[str], coded: Sequence[str] = ()
     ) -> Iterator[pa.Table]:
-        """The same some thousands of rows at a time, in order."""
+        """The same some thousands of rows at a time; `coded` columns come as dictionaries."""
         for path in paths:
             with self._lock, readable(path):
                 file = self._with_codes(path, coded)
