@@ -49,7 +49,10 @@ def forecasts(config: str) -> str:
 def _published() -> Manifest:
     every = [asks for asks, count in SAMPLES.items() for _ in range(count)]
     parts = [every[start : start + SHARD] for start in range(0, len(every), SHARD)]
-    shards = tuple(ShardEntry(len(p), Counter(p), str(n), "") for n, p in enumerate(parts))
+    shards = tuple(
+        ShardEntry(len(p), {asks: {"VQA": n} for asks, n in Counter(p).items()}, str(at), "")
+        for at, p in enumerate(parts)
+    )
     return Manifest("published", "0" * 16, SHARD, 0, shards, SAMPLES, {}, {}, {})
 
 

@@ -132,7 +132,7 @@ class _Making:
         formats = Counter(map(str, self.format))
         asks = {ASKS[name]: formats[name] for name in ASKS if formats[name]}
         kinds = {ASKS[name]: {name: formats[name]} for name in ASKS if formats[name]}
-        entry = ShardEntry(count, asks, "0" * 32, "0" * 64, kinds)
+        entry = ShardEntry(count, kinds, "0" * 32, "0" * 64)
         return Manifest(
             name="made", fingerprint=f"{self.asked.seed:016x}", shard_size=count, order_seed=0,
             shards=(entry,), asks=asks, formats=formats,

@@ -141,7 +141,8 @@ def reader_of(sweep: Sweep, samples: int) -> RunReader:
     """A plan with one answer stage a system."""
     due: Mapping[Asks, int] = {"text": samples}
     entries = tuple(
-        ShardEntry(n, {"text": n}, f"{i:016x}"[::-1], "") for i, n in enumerate(_sizes(samples))
+        ShardEntry(n, {"text": {"VQA": n}}, f"{i:016x}"[::-1], "")
+        for i, n in enumerate(_sizes(samples))
     )
     manifest = Manifest("virtual", "0" * 16, SHARD, 0, entries, due, {}, {}, {})
     nodes, groups = {}, {}

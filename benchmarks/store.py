@@ -449,7 +449,7 @@ class _Known(Benchmark):
 
 def _manifest(shards: int) -> Manifest:
     names = (f"{n * 2654435761 % 2**32:08x}{n:024x}" for n in range(shards))
-    entries = tuple(ShardEntry(SHARD, {"text": SHARD}, name, "") for name in names)
+    entries = tuple(ShardEntry(SHARD, {"text": {"VQA": SHARD}}, name, "") for name in names)
     return Manifest("items", "0" * 16, SHARD, 0, entries, {"text": shards * SHARD}, {}, {}, {})
 
 

@@ -237,14 +237,13 @@ class _Writer:
         self._fingerprint = fingerprint(self._digests)
         self._place = BenchmarkPlace(benchmark_ref(options.name, self._fingerprint))
         self._base = "" if base == self._place.ref else base
-        self._index = Index(self._make_index(), self._place.order, len(self._order))
         self._written: list[ShardEntry] = []
 
     def write(self, described: dict[str, Any]) -> Manifest:
-        self._write_order()
+        index = self._write_order()
         note = sound_note(self._objects, self._place.samples_whole)
         with Uploads(self._objects) as uploads:
-            rows = self._write_shards(uploads)
+            rows = self._write_shards(uploads, index)
             if note and are_sound(self._objects, note[""]["parts"]):  # of the very same samples
                 deque(rows, maxlen=0)
             else:
@@ -263,7 +262,7 @@ class _Writer:
             return manifest
         return stored
 
-    def _write_shards(self, uploads: Uploads) -> Iterator[pa.Table]:
+    def _write_shards(self, uploads: Uploads, index: Index) -> Iterator[pa.Table]:
         """Write shard after shard; gives the rows of each for the table of samples."""
         there, start = self._known_names(), 0
         for digest, entries in zip(self._digests, self._shards, strict=True):
@@ -272,7 +271,7 @@ class _Writer:
             found = self._standing(name, digest) if name in there else None
             table, sha256 = found or self._pack(name, entries, uploads)
             self._written.append(_entry(digest, sha256, entries))
-            told = describe(self._index.rows(start, start + len(entries)), start)
+            told = describe(index.rows(start, start + len(entries)), start)
             yield sample_rows(self._place.ref, told, table)
             start += len(entries)
 
@@ -306,15 +305,17 @@ class _Writer:
         places = {entry.id: at for at, entry in enumerate(self._spool.entries)}
         return index_object(self._order, places)
 
-    def _write_order(self) -> None:
+    def _write_order(self) -> Index:
         """What every sample is, and where it stood in the source; the first import's stays.
 
         The fingerprint covers no place: the same samples in another order are the same benchmark.
         """
         place, count = self._place, len(self._order)
-        self._keep(place.order, self._index.data, lambda d: Index(d, place.order, count))
+        data = self._make_index()
+        self._keep(place.order, data, lambda d: Index(d, place.order, count))
         digests = digests_object(self._order)
         self._keep(place.digests, digests, lambda d: read_digests(d, place.digests, count))
+        return Index(data, place.order, count)
 
     def _keep(self, path: str, content: bytes, read: Callable[[bytes], object]) -> None:
         """Write an object, unless a sound one stands there."""
@@ -350,13 +351,12 @@ class _Writer:
 def _entry(digest: str, sha256: str, entries: Sequence[SpoolEntry]) -> ShardEntry:
     return ShardEntry(
         samples=len(entries),
-        asks=_counts(entry.asks for entry in entries),
-        digest=digest,
-        sha256=sha256,
         formats={
             asks: _counts(e.format for e in entries if e.asks == asks)
             for asks in sorted({entry.asks for entry in entries})
         },
+        digest=digest,
+        sha256=sha256,
     )
 
 

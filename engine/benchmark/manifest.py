@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
@@ -36,17 +36,28 @@ MANIFEST_VERSION = "benchmark/2"
 
 @dataclass(frozen=True, slots=True)
 class ShardEntry:
-    """One shard of samples: how many ask for what, its name, and the sha256 of its object.
+    """One shard of samples: what they ask for, its name, and the sha256 of its object.
 
     The digest covers the samples, in their order. Benchmarks share shards; where another version
     packed the same samples as other bytes, the digest decides.
     """
 
     samples: int
-    asks: Mapping[Asks, int]
+    formats: Mapping[Asks, Mapping[str, int]]  # by what they ask, what those are called
     digest: str
     sha256: str
-    formats: Mapping[Asks, Mapping[str, int]] = field(default_factory=dict)  # what those are called
+
+    @property
+    def asks(self) -> dict[Asks, int]:
+        """How many ask for what."""
+        return {asks: sum(counts.values()) for asks, counts in self.formats.items()}
+
+
+def with_shared_formats(shards: Iterable[ShardEntry]) -> tuple[ShardEntry, ...]:
+    """The same with equal counts kept once: of shards of one size there are few of them."""
+    known: dict[str, Mapping[Asks, Mapping[str, int]]] = {}
+    kept = (known.setdefault(repr(shard.formats), shard.formats) for shard in shards)
+    return tuple(replace(shard, formats=one) for shard, one in zip(shards, kept, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,7 @@ def manifest_from_json(data: bytes, name: str) -> Manifest:
     if (known := _LAST.get(digest)) is not None:
         return known
     made = decode(Manifest, data, f"{name}: not a manifest of this version")
+    made = replace(made, shards=with_shared_formats(made.shards))
     if made.version != MANIFEST_VERSION:
         raise CorruptError(f"{name}: version {made.version}, not {MANIFEST_VERSION}")
     _LAST.clear()
@@ -226,7 +238,7 @@ class Benchmark:
 
     @cached_property
     def _numbers(self) -> Numbers:
-        return numbers_of(self._index.columns(COLUMNS))
+        return numbers_of(self._index.columns(COLUMNS), len(self._index))
 
     def asks(self, shard: int) -> list[tuple[str, Asks]]:
         """The samples of one shard in order, by id, and what each asks for; no image is read."""

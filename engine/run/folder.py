@@ -11,10 +11,11 @@ import logging
 import re
 import uuid
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from medgen.engine.benchmark.manifest import with_shared_formats
 from medgen.engine.codec import decode, with_seal
 from medgen.engine.errors import CorruptError, StoreError
 from medgen.engine.plan.plan import Plan
@@ -87,7 +88,7 @@ class RunFolder:
         plan = decode(Plan, data, f"{name}: not a plan of this version")
         if plan.run_id != self.run_id:
             raise CorruptError(f"{name} is the plan of run {plan.run_id}")
-        return plan
+        return replace(plan, content=with_shared_formats(plan.content))
 
     def save_status(self, status: Status) -> None:
         """Publish where the run stands."""

@@ -121,6 +121,15 @@ def test_what_was_given_is_stored_in_every_kind_of_place(store_url: str) -> None
         assert shard.asks == dict(sorted(held.items()))
 
 
+def test_shards_that_ask_for_the_same_share_what_they_say(memory_url: str) -> None:
+    objects = connect(memory_url)
+    manifest = import_benchmark(Given(_samples(100)), objects, ImportOptions("x", shard_size=4))
+    read = Benchmark(objects, manifest.ref).manifest
+    said = [repr(shard.formats) for shard in read.shards]
+    assert read == manifest
+    assert len({id(shard.formats) for shard in read.shards}) == len({*said}) < len(said)
+
+
 def test_the_order_of_the_source_does_not_matter(memory_url: str) -> None:
     samples = _samples(100)
     shuffled = random.Random(1).sample(samples, len(samples))

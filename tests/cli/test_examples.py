@@ -13,7 +13,8 @@ from medgen.launch.compose import recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKS = {"choice": 5, "text": 15, "image": 30, "image+text": 14}
-MANIFEST = Manifest("medgen", "0" * 16, 64, 0, (ShardEntry(64, ASKS, "", ""),), ASKS, {}, {}, {})
+FORMATS = {asks: {"VQA": count} for asks, count in ASKS.items()}
+MANIFEST = Manifest("medgen", "0" * 16, 64, 0, (ShardEntry(64, FORMATS, "", ""),), ASKS, {}, {}, {})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)

@@ -81,10 +81,10 @@ def write_benchmark(objects: Objects, samples: Sequence[Sample], shard_size: int
         digest = shard_digest(entries[i].digest for i in cut)
         data = seal(sample_table(samples[i] for i in cut))
         objects.create(sample_shard(digest), data)
-        asks = Counter(samples[i].asks for i in cut)
+        asks = {samples[i].asks for i in cut}
         formats = {a: Counter(samples[i].format for i in cut if samples[i].asks == a) for a in asks}
         sha256 = hashlib.sha256(data).hexdigest()
-        shards.append(ShardEntry(len(cut), asks, digest, sha256, formats))
+        shards.append(ShardEntry(len(cut), formats, digest, sha256))
     manifest = Manifest(
         name="fake",
         fingerprint=fingerprint([shard.digest for shard in shards]),
