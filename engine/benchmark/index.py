@@ -1,23 +1,26 @@
 """The index of a benchmark: what every sample is, in its order, without texts and pictures.
 
-One sealed object, which is held as it is stored, a tenth of what it is in memory. Its rows come in
-batches, of which only those are decoded that are asked for.
+One sealed object, which is held as it is stored, a tenth of what it is in memory; a large one in a
+file without a name. Its rows come in batches, of which only those are decoded that are asked for.
 """
 
+import tempfile
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from medgen.engine.benchmark.spool import SpoolEntry
 from medgen.engine.errors import CorruptError
 from medgen.engine.store import schemas
-from medgen.engine.store.sealed import batches, seal, unseal
+from medgen.engine.store.sealed import batches, prove, seal, unseal
 
-ROWS = 16_384  # of a batch: what is decoded for one sample
+ROWS = 8_192  # of a batch: what is decoded for one sample
 _HELD = 2  # batches that stay decoded: tables are made of some shards after the others
+LARGE = 2 * 2**20  # bytes; what is larger is no burden on memory
 _TOLD = ("asks", "format", "task", "subtask", "modality", "source", "bundle", "language")
 # What every sample is, and where it stood in the source (null: unknown).
 INDEX = pa.schema(
@@ -68,13 +71,23 @@ class Index:
         Raises:
             CorruptError: it is damaged, or no index of so many; names it.
         """
-        self.data, self._name, self._count = data, name, count
-        self._reader = batches(data, name)
+        prove(data, name)
+        self._name, self._count = name, count
+        self._data = data if len(data) <= LARGE else b""
+        self._file: BinaryIO | None = None
+        if len(data) > LARGE:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the index
+            weakref.finalize(self, self._file.close)
+            self._file.write(data)
+        self._reader = self._batches()
         self._held: OrderedDict[int, pa.Table] = OrderedDict()
         self._lock = threading.Lock()
         whole = self._reader.schema.equals(INDEX)
         if not whole or self._reader.num_record_batches != -(-count // ROWS):
             raise self._wrong()
+
+    def _batches(self, fields: Sequence[int] | None = None) -> pa.ipc.RecordBatchFileReader:
+        return batches(self._file or self._data, self._name, fields)
 
     def __len__(self) -> int:
         return self._count
@@ -98,26 +111,27 @@ class Index:
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Some columns of all samples, a batch at a time; raises as `rows` does."""
-        own = batches(self.data, self._name, [INDEX.get_field_index(name) for name in names])
-        count = 0
+        with self._lock:  # the file has one place at which it is read
+            own = self._batches([INDEX.get_field_index(name) for name in names])
         for number in range(own.num_record_batches):
-            table = pa.Table.from_batches([own.get_batch(number)])
-            count += len(table)
+            with self._lock:
+                table = self._decoded(own, number)
             yield table.select(list(names))
-        if count != self._count:
-            raise self._wrong()
 
     def _batch(self, number: int) -> pa.Table:
         with self._lock:
             if number not in self._held:
                 while len(self._held) >= _HELD:
                     self._held.popitem(last=False)
-                table = pa.Table.from_batches([self._reader.get_batch(number)])
-                if len(table) != min(ROWS, self._count - number * ROWS):
-                    raise self._wrong()
-                self._held[number] = table
+                self._held[number] = self._decoded(self._reader, number)
             self._held.move_to_end(number)
             return self._held[number]
+
+    def _decoded(self, reader: pa.ipc.RecordBatchFileReader, number: int) -> pa.Table:
+        table = pa.Table.from_batches([reader.get_batch(number)])
+        if len(table) != min(ROWS, self._count - number * ROWS):
+            raise self._wrong()
+        return table
 
     def _wrong(self) -> CorruptError:
         return CorruptError(f"{self._name} is no index of it; import it again")

@@ -7,6 +7,7 @@ zeroed; `unseal` proves that no bit of it changed.
 import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -77,19 +78,23 @@ def open_proven(data: bytes, name: str) -> pa.Table:
         return reader.read_all()
 
 
+def prove(data: bytes, name: str) -> None:
+    """Prove sealed bytes without reading their rows; raises as `unseal_named` does."""
+    with _readable(data, name) as reader:
+        _prove(reader, data, name)
+
+
 def batches(
-    data: bytes, name: str, fields: Sequence[int] | None = None
+    source: bytes | BinaryIO, name: str, fields: Sequence[int] | None = None
 ) -> pa.ipc.RecordBatchFileReader:
-    """Sealed bytes whose batches are read one by one; of some columns alone, if they are named.
+    """What was proven, to read its batches one by one; of some columns alone, if they are named.
 
     Raises:
-        CorruptError: the bytes are truncated, changed, or were never sealed. Names the object.
+        CorruptError: it was never sealed. Names the object.
     """
     with _blame(name):
         options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=fields)
-        reader = pa.ipc.open_file(data, options=options)
-        _prove(reader, data, name)
-        return reader
+        return pa.ipc.open_file(source, options=options)
 
 
 @contextlib.contextmanager

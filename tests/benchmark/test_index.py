@@ -1,10 +1,15 @@
 """What every sample is, read some thousands at a time, and the table that an import writes."""
 
+import gc
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import pyarrow as pa
 import pytest
 from benchmark.given import Given
 from results.fake_runs import make_samples
 
+from medgen.engine.benchmark import index as module
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
 from medgen.engine.benchmark.index import ROWS, Index, index_object
 from medgen.engine.benchmark.manifest import Benchmark
@@ -47,6 +52,29 @@ def test_parts_are_all_rows_and_columns_those_that_were_asked_for(data):
     named = list(index.columns(["place", "sample_id"]))
     assert [len(part) for part in named] == [ROWS, ROWS, 5]
     assert pa.concat_tables(named).equals(index.rows(0, COUNT).select(["place", "sample_id"]))
+
+
+def test_a_large_one_is_read_from_a_file_by_several_threads_at_once(data, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "LARGE", 1000)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    index = Index(data, "index", COUNT)
+    whole = index.rows(0, COUNT)
+    assert whole.equals(pa.concat_tables(index.parts(COUNT)))
+
+    def read(start: int, index: Index) -> bool:
+        some = list(index.columns(["place", "sample_id"])) if start % 2 else []
+        mine = index.rows(start, start + 700)
+        return mine.equals(whole.slice(start, 700)) and all(len(part) for part in some)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(partial(read, index=index), range(0, COUNT - 700, 177)))
+    assert not list(tmp_path.iterdir())  # it has no name that anybody could open
+    held = index._file
+    assert held is not None
+    assert not held.closed
+    del index
+    gc.collect()
+    assert held.closed
 
 
 @pytest.mark.parametrize("count", [COUNT - 1, COUNT + 1, ROWS, 0])
