@@ -34,17 +34,18 @@ class Numbers:
     places: NDArray[np.int32]
 
 
-def numbers_of(parts: Iterable[pa.Table]) -> Numbers:
-    """Make them of the index, `COLUMNS` of it, in parts."""
-    asks = [np.zeros(0, np.uint8)]
-    sources = [np.zeros(0, np.int64)]
-    places = [np.zeros(0, np.int32)]
+def numbers_of(parts: Iterable[pa.Table], count: int) -> Numbers:
+    """Make them of the index, `COLUMNS` of it, in parts: of so many samples."""
+    asks, places = np.empty(count, np.uint8), np.empty(count, np.int32)
+    sources = np.empty(count, np.int64)
+    at = 0
     for part in parts:
-        asks.append(np.array([ASKS.index(word) for word in part["asks"].to_pylist()], np.uint8))
-        sources.append(source_numbers(part["source"]))
-        places.append(pc.fill_null(part["place"], UNKNOWN).to_numpy().astype(np.int32))
-    clusters = clusters_of(np.concatenate(sources))
-    return Numbers(np.concatenate(asks), clusters, np.concatenate(places))
+        rows = slice(at, at + len(part))
+        asks[rows] = [ASKS.index(word) for word in part["asks"].to_pylist()]
+        sources[rows] = source_numbers(part["source"])
+        places[rows] = pc.fill_null(part["place"], UNKNOWN).to_numpy()
+        at = rows.stop
+    return Numbers(asks, clusters_of(sources), places)
 
 
 def source_numbers(sources: pa.ChunkedArray) -> NDArray[np.int64]:
@@ -58,13 +59,14 @@ def source_numbers(sources: pa.ChunkedArray) -> NDArray[np.int64]:
 def clusters_of(sources: NDArray[np.int64]) -> NDArray[np.int32]:
     """Sources by such numbers, numbered anew as in `Numbers`."""
     alone = sources == _ALONE
-    at = np.flatnonzero(~alone)
-    at = at[np.argsort(sources[at], kind="stable")]  # those of one source stand together
-    begins = np.diff(sources[at], prepend=sources[at[:1]] - 1) != 0
-    first = at[begins]  # of each source, where it appears
-    order = np.empty(len(first), np.int32)
-    order[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
+    order = np.argsort(sources, kind="stable").astype(np.int32)  # those of one stand together
+    order = order[~alone[order]]
+    begins = np.ones(len(order), np.bool_)
+    begins[1:] = sources[order[1:]] != sources[order[:-1]]
+    first = order[begins]  # of each source, where it appears
+    number = np.empty(len(first), np.int32)
+    number[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
     found = np.empty(len(sources), np.int32)
-    found[at] = order[np.cumsum(begins, dtype=np.int32) - 1]
+    found[order] = number[np.cumsum(begins, dtype=np.int32) - 1]
     found[alone] = len(first) + np.arange(np.count_nonzero(alone), dtype=np.int32)
     return found

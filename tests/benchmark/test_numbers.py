@@ -25,8 +25,8 @@ def parts(places: int = 0) -> list[pa.Table]:
 
 
 def test_a_sample_without_a_source_is_a_source_of_its_own():
-    assert numbers_of(parts()).clusters.tolist() == [0, 3, 1, 1, 4, 2, 0]
-    assert numbers_of([]).clusters.tolist() == []
+    assert numbers_of(parts(), 7).clusters.tolist() == [0, 3, 1, 1, 4, 2, 0]
+    assert numbers_of([], 0).clusters.tolist() == []
 
 
 def test_sources_are_numbered_as_their_texts_appear():
@@ -40,10 +40,11 @@ def test_sources_are_numbered_as_their_texts_appear():
         }
     )
     pieces = [table.slice(start, 700) for start in range(0, len(texts), 700)]
-    assert numbers_of(pieces).clusters.tolist() == code_many([table["source"]]).codes.tolist()
+    found = numbers_of(pieces, 5_000).clusters
+    assert found.tolist() == code_many([table["source"]]).codes.tolist()
 
 
 def test_a_place_that_nobody_knows_is_told_from_the_first():
-    assert numbers_of(parts()).places.tolist() == [-1] * 7
-    assert numbers_of(parts(places=5)).places.tolist() == [5, 6, 7, 5, 6, 7, 8]
-    assert numbers_of(parts()).asks.tolist() == [0, 1, 2, 0, 1, 2, 3]
+    assert numbers_of(parts(), 7).places.tolist() == [-1] * 7
+    assert numbers_of(parts(places=5), 7).places.tolist() == [5, 6, 7, 5, 6, 7, 8]
+    assert numbers_of(parts(), 7).asks.tolist() == [0, 1, 2, 0, 1, 2, 3]
