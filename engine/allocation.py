@@ -32,6 +32,13 @@ def keep_little() -> None:
             set_option(option, value)
 
 
+def give_back() -> None:
+    """Give what is free back to the system, also between what is not: a table leaves such holes."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
 class _WithoutPandas(MetaPathFinder):
     """Finds every module but one."""
 

@@ -106,6 +106,7 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; turn errors raised on purpose into a sentence and an exit code."""
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # the other keeps what was freed
     show_warnings()
     try:
         sys.exit(cli.main(args=arguments, prog_name="medgen", standalone_mode=False) or 0)

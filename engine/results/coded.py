@@ -73,6 +73,19 @@ class Coded:
         return pa.DictionaryArray.from_arrays(codes, words).cast(pa.string())
 
 
+def put(codes: Ints, place: slice, new: Ints) -> Ints:
+    """Codes with some of them set; as wide as the largest needs, for of most columns all are small.
+
+    >>> put(np.zeros(2, np.uint8), slice(1, 2), np.array([300]))
+    array([  0, 300], dtype=uint16)
+    """
+    wide = np.promote_types(codes.dtype, np.min_scalar_type(int(new.max(initial=0))))
+    if wide != codes.dtype:
+        codes = codes.astype(wide)
+    codes[place] = new
+    return codes
+
+
 class ManyWords(Sequence[str]):
     """Words of which there may be one for each sample: each becomes a text when it is asked for."""
 

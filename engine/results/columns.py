@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from medgen.engine.allocation import give_back
 from medgen.engine.data import VIEWS, PredictionStatus, ScoreStatus, VerdictStatus, View
 from medgen.engine.errors import CorruptError
 from medgen.engine.judging.protocols import OVERALL
 from medgen.engine.plan.effective import Effective
 from medgen.engine.plan.plan import Node
-from medgen.engine.results.coded import Coded, Words, stored_values
+from medgen.engine.results.coded import Coded, Words, put, stored_values
 from medgen.engine.results.gaps import (
     Reasons,
     is_current,
@@ -163,13 +164,14 @@ def score_columns(reader: RunReader, system: str, node: Node, more: More) -> tup
     output); a value that is no number, not finite or beyond `LARGEST_VALUE` is an `error`.
     """
     gather, told = _Gather(reader, system, node, more), more.reasons
-    status, why = np.zeros(gather.due, np.uint8), np.zeros(gather.due if told else 0, np.int32)
+    status = np.zeros(gather.due, np.uint8)
+    why: Ints = np.zeros(gather.due if told else 0, np.uint8)
     outputs: dict[str, Floats] = {}
     for shards, table in _stream(reader, system, node, gather):
         place = gather.add(table, shards)
         status[place] = gather.statuses.encode(table["status"])
         if told:
-            why[place] = gather.encode_reasons(table)
+            why = put(why, place, gather.encode_reasons(table))
         for name in (n for n in table.column_names if n not in _HEAD):
             if name not in outputs:  # a batch of nothing but gaps has no value columns
                 outputs[name] = np.full(gather.due, np.nan)
@@ -404,7 +406,7 @@ class _Gather:
         self._of = f"{node.stage}/{node.key} ({node.label})", system
         self._words = {n: Words() for n in ("format", "task", "modality")}
         self._words["prediction_status"] = Words(PREDICTION_STATUSES)
-        self._codes = {n: np.zeros(self.due, np.int16) for n in self._words}
+        self._codes: dict[str, Ints] = {n: np.zeros(self.due, np.uint8) for n in self._words}
         self._ids: list[pa.Array] | None = [] if more.ids else None
         self._rows = 0
         self.held: list[Effective] = []  # what made the shards that were read
@@ -424,7 +426,7 @@ class _Gather:
         place = slice(self._rows, self._rows + len(table))
         self._rows = place.stop
         for name, words in self._words.items():
-            self._codes[name][place] = words.encode(table[name])
+            self._codes[name] = put(self._codes[name], place, words.encode(table[name]))
         if self._ids is not None:
             self._ids += table["sample_id"].chunks
         return place
@@ -481,3 +483,4 @@ def _stream(
             batch = pa.concat_tables(plain, promote_options="default").combine_chunks()
             note_reasons(batch, gather.reasons)
             yield shards, batch
+    give_back()

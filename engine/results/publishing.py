@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from medgen.engine.allocation import give_back
 from medgen.engine.benchmark.table import publish_samples, sample_tables
 from medgen.engine.codec import fingerprint
 from medgen.engine.results.columns import Column, More, system_columns
@@ -65,7 +66,7 @@ class Summaries:
 def rows_behind(reader: RunReader, system: str) -> str:
     """A digest of all rows that a system's results are made from."""
     nodes = [n for n in reader.plan.nodes.values() if system in n.systems]
-    rows = {n.key: sorted((i, h.sha256) for i, h in reader.heads(n).items()) for n in nodes}
+    rows = {node.key: reader.rows_of(node) for node in nodes}
     return fingerprint(TABLES_VERSION, rows, given_up(reader))
 
 
@@ -130,6 +131,7 @@ class TablePublisher:
             del tables["predictions"]  # the answers are those of the system that it is of
         parts: dict[str, str] = {}
         for kind, rows in tables.items():
+            give_back()
             writer = PartWriter(self.objects, self.place.table(kind, system), KINDS[kind])
             parts |= writer.write(rows)
         self._whole[system] = {"made_from": behind, "parts": parts}

@@ -2,12 +2,14 @@
 
 import contextlib
 import hashlib
-import io
+import tempfile
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from medgen.engine.allocation import give_back
 from medgen.engine.errors import CorruptError
 from medgen.engine.store.layout import table_part
 from medgen.engine.store.objects import Objects
@@ -15,7 +17,7 @@ from medgen.engine.store.objects import Objects
 # Large enough that a sweep has few objects, small enough to hold in memory and to fetch at once.
 PART = 32 * 2**20  # bytes
 # Rows that wait for a row group: readers fetch whole groups, and a page shows some few samples.
-GROUP = 8 * 2**20  # bytes in memory
+GROUP = 4 * 2**20  # bytes in memory
 
 
 class PartWriter:
@@ -26,13 +28,26 @@ class PartWriter:
         self.objects, self.folder, self.schema, self.part = objects, folder, schema, part
         self.parts: dict[str, str] = {}  # path -> sha256
         self._waiting: list[pa.Table] = []
-        self._open: tuple[io.BytesIO, pq.ParquetWriter] | None = None
+        self._open: tuple[BinaryIO, pq.ParquetWriter] | None = None
 
     def write(self, tables: Iterable[pa.Table]) -> dict[str, str]:
         """Write all rows; returns the sha256 of every part by its path. No rows, no parts.
 
         A part is replaced whole. Who reads while a table is written anew may meet parts of both.
         """
+        try:
+            self._write(tables)
+        finally:
+            if self._open is not None:
+                sink, writer = self._open
+                writer.close()
+                sink.close()
+        for path in self.objects.walk(self.folder):
+            if path not in self.parts:
+                self.objects.delete(path)
+        return self.parts
+
+    def _write(self, tables: Iterable[pa.Table]) -> None:
         size = 0  # of what waits; to ask each table again for each further one takes minutes
         for table in tables:
             self._waiting.append(table)
@@ -42,10 +57,6 @@ class PartWriter:
                 size = 0
         self._flush()
         self._publish()
-        for path in self.objects.walk(self.folder):
-            if path not in self.parts:
-                self.objects.delete(path)
-        return self.parts
 
     def _flush(self) -> None:
         rows = [table for table in self._waiting if len(table)]
@@ -53,10 +64,13 @@ class PartWriter:
         if not rows:
             return
         if self._open is None:
-            sink = io.BytesIO()  # Arrow's own doubles as it grows, and is copied to be read
+            # Not in memory, where the columns are that rows are made of.
+            sink: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is published
             self._open = sink, pq.ParquetWriter(sink, self.schema, compression="zstd")
         sink, writer = self._open
         writer.write_table(pa.concat_tables(rows))
+        del rows
+        give_back()
         if sink.tell() >= self.part:
             self._publish()
 
@@ -65,7 +79,9 @@ class PartWriter:
             return
         sink, writer = self._open
         writer.close()
-        data = sink.getvalue()
+        sink.seek(0)
+        data = sink.read()
+        sink.close()
         path = table_part(self.folder, len(self.parts))
         self.objects.replace(path, data)
         self.parts[path], self._open = hashlib.sha256(data).hexdigest(), None

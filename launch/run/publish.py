@@ -9,6 +9,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from medgen.conf import RunConf
+from medgen.engine.allocation import give_back
 from medgen.engine.data import FINE
 from medgen.engine.results.gaps import prediction_statuses
 from medgen.engine.results.publishing import Summaries, TablePublisher
@@ -71,6 +72,7 @@ def _make(result: RunResult, conf: RunConf, origin: str) -> Published:
     reader, run_id = result.reader, result.plan.run_id
     forget_published(reader.objects, run_id)
     summary = write_tables(reader, result.summaries)
+    give_back()
     write_certainty(StoredRun(reader.objects, run_id, reader))
     beside = tuple(write_beside(reader))
     report = write_report(reader, summary)[0] if conf.report else ""

@@ -1,6 +1,7 @@
 """The long tables: what they say is what the summary and the rows say."""
 
 import math
+import tempfile
 from collections import Counter
 
 import pyarrow as pa
@@ -318,6 +319,23 @@ def test_values_are_read_once_for_summary_and_tables_and_again_when_rows_changed
     later = reader.anew()
     assert not summary_table([summaries.of(later, "good")]).equals(said)
     assert scores(later) == later.plan.shards
+
+
+def test_rows_that_cannot_be_had_leave_no_file_open(tmp_path, monkeypatch):
+    table = pa.table({"x": pa.array(range(100), pa.float64())})
+    monkeypatch.setattr(parquet, "GROUP", 1)
+    made = []
+    plain = tempfile.TemporaryFile
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda: made.append(plain()) or made[-1])
+
+    def rows():
+        yield table
+        raise CorruptError("a shard is damaged")
+
+    with pytest.raises(CorruptError, match="a shard is damaged"):
+        PartWriter(connect(str(tmp_path)), "rows", table.schema).write(rows())
+    (file,) = made
+    assert file.closed
 
 
 def test_rows_wait_until_a_group_of_them_is_full(tmp_path, monkeypatch):

@@ -1,7 +1,10 @@
 """What a process gives back once it is freed."""
 
+import os
 import subprocess
 import sys
+
+import pytest
 
 PROGRAM = """
 import sys
@@ -58,3 +61,52 @@ assert pa.array(pandas.Series([1.0, float("nan")])).null_count == 1
 def test_pandas_is_spared_until_it_is_asked_for():
     done = subprocess.run([sys.executable, "-c", FRAMES], capture_output=True, text=True)
     assert not done.returncode, done.stderr
+
+
+HOLES = """
+import sys
+import numpy as np
+from medgen.engine.allocation import give_back
+
+def held():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
+
+kept = [np.ones(2**13) for _ in range(1000)]  # 64 MiB in pieces that are no mappings of their own
+before = held()
+kept = kept[::2]
+if sys.argv[1] == "back":
+    give_back()
+print(before - held())
+"""
+
+
+def test_holes_between_what_is_held_go_back_as_well():
+    def freed(how: str) -> float:
+        call = [sys.executable, "-c", HOLES, how]
+        done = subprocess.run(call, capture_output=True, text=True, check=True)
+        return float(done.stdout)
+
+    assert freed("kept") < 5
+    assert freed("back") > 25
+
+
+POOL = """
+import sys
+from medgen.launch.cli import main
+try:
+    main(["list", "metrics"])
+except SystemExit:
+    pass
+import pyarrow
+print(pyarrow.default_memory_pool().backend_name, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(("asked", "pool"), [("", "system"), ("mimalloc", "mimalloc")])
+def test_a_command_uses_the_pool_that_gives_back_unless_another_is_asked_for(asked, pool):
+    said = {k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"}
+    said |= {"ARROW_DEFAULT_MEMORY_POOL": asked} if asked else {}
+    call = [sys.executable, "-c", POOL]
+    done = subprocess.run(call, capture_output=True, text=True, check=True, env=said)
+    assert done.stderr.split()[-1] == pool
