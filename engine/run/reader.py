@@ -1,5 +1,6 @@
 """Reads a run's rows: highest revisions, checked ids, and rows for what is missing."""
 
+import hashlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -162,11 +163,15 @@ class RunReader:
         """A fingerprint of all rows that are there: of editions, and what shards say they are."""
         if self.known is not None:
             return self.known.rows
-        said = {
-            key: sorted((i, head.sha256) for i, head in self.heads(node).items())
-            for key, node in self.plan.nodes.items()
-        }
-        return fingerprint({k: (self.editions[k], fingerprint(v)) for k, v in said.items()})
+        said = {key: self.rows_of(node) for key, node in self.plan.nodes.items()}
+        return fingerprint({k: (self.editions[k], rows) for k, rows in said.items()})
+
+    def rows_of(self, node: Node) -> str:
+        """A fingerprint of what a node's shards say they are."""
+        whole = hashlib.sha256()  # not of a list: of a large run that is many MiB for a moment
+        for shard, head in sorted(self.heads(node).items()):
+            whole.update(f"{shard} {head.sha256}\n".encode())
+        return whole.hexdigest()
 
     def _read_heads(self, node: Node) -> dict[int, Head]:
         have, stage = self.revisions(node), self.stage(node)
@@ -205,6 +210,8 @@ class RunReader:
 
     def _share(self, head: Head) -> Head:
         """The head, with what others have as well kept once: metrics read the same answers."""
+        if self._inputs.get(tuple(head.inputs.items())) is head.inputs:  # this one is shared
+            return head
         inputs = {sys.intern(key): sys.intern(sha256) for key, sha256 in head.inputs.items()}
         read = self._inputs.setdefault(tuple(inputs.items()), inputs)
         return Head(sys.intern(head.sha256), read, sys.intern(head.identity))
@@ -227,7 +234,7 @@ class RunReader:
         reader = RunReader(objects or self.objects, self.plan, self.benchmark)
         reader._told, reader._read, reader._pinned = self._told, self._read, dict(self._pinned)
         reader.editions, reader.noted = dict(self.editions), self.noted
-        reader._names = self._names
+        reader._names, reader._inputs = self._names, self._inputs
         return reader
 
     def identity(self, node: Node, name: str = "") -> Record | None:

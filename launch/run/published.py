@@ -40,10 +40,11 @@ def made_from(reader: RunReader, report: bool) -> str:
     notes = [place.encoder(n.removesuffix(".json")) for n in reader.objects.names(place.sets)]
     paths = (*sorted(notes), place.sentinels)
     beside = [(path, sha256_at(reader.objects, path)) for path in paths]
-    whole = hashlib.sha256(encode(plan)).hexdigest()
-    return fingerprint(
-        code_digest(_OURS), whole, reader.rows(), dict(given_up(reader)), beside, report
-    )
+    whole = hashlib.sha256(encode(replace(plan, content=())))
+    for shard in plan.content:
+        whole.update(f"{shard.digest} {shard.sha256}\n".encode())
+    said = code_digest(_OURS), whole.hexdigest(), reader.rows(), dict(given_up(reader))
+    return fingerprint(said, beside, report)
 
 
 def read_published(objects: Objects, run_id: str) -> Published:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from commands import medgen
 from fakes import Lines
 
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
+from medgen.engine.run.folder import RunFolder
+from medgen.engine.run.reader import RunReader
 from medgen.engine.store.connect import connect
+from medgen.launch.run.published import made_from
 
 BODY = {
     "name": "again",
@@ -53,6 +57,20 @@ def test_a_start_with_nothing_to_do_says_the_same_and_writes_none_of_it(
     said, before = run(), stamps(tmp_path)
     assert run() == said
     assert stamps(tmp_path) == before
+
+
+def test_it_is_of_the_very_shards_that_its_plan_names(
+    run: Callable[..., str], tmp_path: Path
+) -> None:
+    run()
+    objects = connect(str(tmp_path / "store"))
+    reader = RunReader(objects, RunFolder(objects, folder(tmp_path).name).plan())
+    made = made_from(reader, report=True)
+    assert made == made_from(reader, report=True) != made_from(reader, report=False)
+    first, *others = reader.plan.content
+    for change in ({"digest": "0" * 32}, {"sha256": "0" * 64}):
+        reader.plan = replace(reader.plan, content=(replace(first, **change), *others))
+        assert made_from(reader, report=True) != made
 
 
 def test_what_is_missing_or_damaged_of_it_is_made_again(
