@@ -132,7 +132,7 @@ def clustered_means(columns: Sequence[tuple[Floats, Ints]]) -> list[Interval]:
             found[at] = Interval(mean, None, None, note="one source: no interval")
         elif sources > BOOTSTRAP_LIMIT:
             residuals = _cluster_sums(values - mean, clusters)
-            half = NORMAL_95 * float(np.sqrt(np.square(residuals).sum())) / len(values)
+            half = NORMAL_95 * float(np.sqrt(residuals @ residuals)) / len(values)
             found[at] = Interval(mean, mean - half, mean + half, "clustered normal")
         else:
             sums = _unit_sums(values, clusters)
@@ -275,15 +275,18 @@ def sign_flip(
 
 
 def _cluster_sums(values: Floats, clusters: Ints) -> Floats:
-    _, codes = np.unique(clusters, return_inverse=True)
-    return np.bincount(codes, weights=values).astype(np.float64)
+    return np.bincount(_codes(clusters), weights=values).astype(np.float64)
+
+
+def _codes(clusters: Ints) -> Ints:
+    # As `np.unique` has them, which takes twice the memory for it.
+    return np.searchsorted(np.unique(clusters), clusters)
 
 
 def _unit_sums(values: Floats, clusters: Ints | None) -> Floats:
     if clusters is None:
         return values
-    _, codes = np.unique(clusters, return_inverse=True)
-    return source_sums(values, codes)
+    return source_sums(values, _codes(clusters))
 
 
 def source_sums(values: Floats, codes: Ints, sources: int = 0) -> Floats:

@@ -41,7 +41,13 @@ from medgen.engine.results.columns import (
 )
 from medgen.engine.results.gaps import given_up, why_no_value
 from medgen.engine.results.making import making
-from medgen.engine.results.statistics import Floats, Ints, bootstrap_means, clustered_means
+from medgen.engine.results.statistics import (
+    BOOTSTRAP_LIMIT,
+    Floats,
+    Ints,
+    bootstrap_means,
+    clustered_means,
+)
 from medgen.engine.results.thresholds import Threshold
 from medgen.engine.run.reader import RunReader
 from medgen.engine.stages import SCORES, VERDICTS, stage_kind
@@ -132,6 +138,9 @@ class Summarizer:
         for row, held in _column_rows(self._plan, column, self._random, self._silent):
             row["reason"] = _reason(self._plan, column, row, self._failed)
             self._rows.append(row)
+            if np.count_nonzero(held) > BOOTSTRAP_LIMIT:  # no draws to share, and no order
+                _interval([_waiting(row, column, held, clusters, None)])
+                continue
             self._waiting.append(_waiting(row, column, held, clusters, self._places))
             if sum(len(w.values) for w in self._waiting) > _WAITING:
                 _interval(self._waiting)
@@ -265,6 +274,7 @@ def _column_rows(
         row |= {f"status_{s}": statuses.get(s, 0) for s in STATUSES}
         predicted = column.context.prediction.counts(group.mask)
         row |= {f"prediction_{s}": predicted.get(s, 0) for s in PREDICTION_STATUSES}
+        del values
         yield row, held
 
 
