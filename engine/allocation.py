@@ -1,11 +1,13 @@
 """How this process keeps memory that it no longer needs."""
 
 import ctypes
+import os
 import sys
 from importlib.abc import MetaPathFinder
 
 import pyarrow as pa
 
+POOL = "ARROW_DEFAULT_MEMORY_POOL"
 # glibc's options (malloc.h), and what they are set to.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _LARGE = 128 * 2**10  # bytes; what is larger goes back to the system when it is freed
@@ -20,6 +22,7 @@ def keep_little() -> None:
     more threads there are. Elsewhere than on glibc only Arrow's pool is changed.
     """
     pa.set_memory_pool(pa.system_memory_pool())
+    os.environ.pop(POOL, None)  # workers hold little, and are faster with Arrow's own
     if sys.platform != "linux":
         return
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)

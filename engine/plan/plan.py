@@ -160,8 +160,8 @@ class Plan:
     def shard_name(self, node: Node, index: int) -> str:
         """The name of a node's shard of rows: which samples it is about."""
         entry = self.content[index // node.split]
-        due = [asks for asks in ASKS if asks in node.gives and asks in entry.asks]
-        whole = len(due) == len(entry.asks)
+        due = [asks for asks in ASKS if asks in node.gives and asks in entry.formats]
+        whole = len(due) == len(entry.formats)
         digest = entry.digest if whole else part_digest(entry.digest, due)
         return piece_name(digest, index % node.split, node.split)
 
