@@ -4,6 +4,7 @@ One sealed object, which is held as it is stored, a tenth of what it is in memor
 file without a name. Its rows come in batches, of which only those are decoded that are asked for.
 """
 
+import contextlib
 import tempfile
 import threading
 import weakref
@@ -62,6 +63,17 @@ def read_digests(data: bytes, name: str, count: int) -> pa.ChunkedArray:
     return table["digest"]
 
 
+def _file_of(data: bytes) -> BinaryIO | None:
+    """A file without a name that holds them; None: there is no room, and memory has to do."""
+    with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
+        file: BinaryIO = opened.enter_context(tempfile.TemporaryFile())
+        file.write(data)
+        file.flush()
+        opened.pop_all()
+        return file
+    return None
+
+
 class Index:
     """Reads an index; threads may share it."""
 
@@ -73,12 +85,10 @@ class Index:
         """
         prove(data, name)
         self._name, self._count = name, count
-        self._data = data if len(data) <= LARGE else b""
-        self._file: BinaryIO | None = None
-        if len(data) > LARGE:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the index
+        self._file = _file_of(data) if len(data) > LARGE else None
+        self._data = b"" if self._file else data
+        if self._file:
             weakref.finalize(self, self._file.close)
-            self._file.write(data)
         self._reader = self._batches()
         self._held: OrderedDict[int, pa.Table] = OrderedDict()
         self._lock = threading.Lock()

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medgen.engine.allocation import give_back
-from medgen.engine.errors import CorruptError
+from medgen.engine.errors import CorruptError, StoreError
 from medgen.engine.store.layout import table_part
 from medgen.engine.store.objects import Objects
 
@@ -34,14 +34,16 @@ class PartWriter:
         """Write all rows; returns the sha256 of every part by its path. No rows, no parts.
 
         A part is replaced whole. Who reads while a table is written anew may meet parts of both.
+
+        Raises:
+            StoreError: there is no room for a part.
         """
         try:
             self._write(tables)
         finally:
-            if self._open is not None:
-                sink, writer = self._open
-                writer.close()
-                sink.close()
+            for one in reversed(self._open or ()):
+                with contextlib.suppress(OSError):  # what has no room has none for its end
+                    one.close()
         for path in self.objects.walk(self.folder):
             if path not in self.parts:
                 self.objects.delete(path)
@@ -63,28 +65,43 @@ class PartWriter:
         self._waiting = []
         if not rows:
             return
-        if self._open is None:
-            # Not in memory, where the columns are that rows are made of.
-            sink: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is published
-            self._open = sink, pq.ParquetWriter(sink, self.schema, compression="zstd")
-        sink, writer = self._open
-        writer.write_table(pa.concat_tables(rows))
+        with _room():
+            if self._open is None:
+                # Not in memory, where the columns are that rows are made of.
+                sink: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `write`
+                self._open = sink, pq.ParquetWriter(sink, self.schema, compression="zstd")
+            sink, writer = self._open
+            writer.write_table(pa.concat_tables(rows))
+            size = sink.tell()
         del rows
         give_back()
-        if sink.tell() >= self.part:
+        if size >= self.part:
             self._publish()
 
     def _publish(self) -> None:
         if self._open is None:
             return
         sink, writer = self._open
-        writer.close()
-        sink.seek(0)
+        with _room():
+            writer.close()
+            sink.seek(0)
         data = sink.read()
         sink.close()
         path = table_part(self.folder, len(self.parts))
         self.objects.replace(path, data)
         self.parts[path], self._open = hashlib.sha256(data).hexdigest(), None
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        where = tempfile.gettempdir()
+        raise StoreError(
+            f"no part of a table can be put together in {where} ({err}); name a folder with room "
+            "in TMPDIR"
+        ) from err
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

@@ -77,6 +77,14 @@ def test_a_large_one_is_read_from_a_file_by_several_threads_at_once(data, monkey
     assert held.closed
 
 
+def test_a_large_one_stays_in_memory_where_the_disk_has_no_room(data, monkeypatch):
+    monkeypatch.setattr(module, "LARGE", 1000)
+    monkeypatch.setattr("tempfile.TemporaryFile", partial(open, "/dev/full", "r+b"))
+    index = Index(data, "index", COUNT)
+    assert index._file is None
+    assert index.rows(0, COUNT)["sample_id"].to_pylist() == [f"s{n}" for n in range(COUNT)]
+
+
 @pytest.mark.parametrize("count", [COUNT - 1, COUNT + 1, ROWS, 0])
 def test_an_index_of_other_samples_is_refused(data, count):
     with pytest.raises(CorruptError, match="odd is no index of it; import it again"):

@@ -3,6 +3,7 @@
 import math
 import tempfile
 from collections import Counter
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from results.fake_runs import FakeRun, make_samples, picture, steady
 from medgen.engine.benchmark.manifest import Benchmark
 from medgen.engine.benchmark.table import SAMPLES
 from medgen.engine.data import Prediction, Score, Usage, Verdict
-from medgen.engine.errors import CorruptError
+from medgen.engine.errors import CorruptError, StoreError
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Recipe, System, make_plan
 from medgen.engine.results import long_tables
@@ -336,6 +337,15 @@ def test_rows_that_cannot_be_had_leave_no_file_open(tmp_path, monkeypatch):
         PartWriter(connect(str(tmp_path)), "rows", table.schema).write(rows())
     (file,) = made
     assert file.closed
+
+
+def test_a_disk_without_room_is_said_with_what_to_do(tmp_path, monkeypatch):
+    table = pa.table({"x": pa.array(range(100_000), pa.float64())})
+    objects = connect(str(tmp_path))
+    monkeypatch.setattr("tempfile.TemporaryFile", partial(open, "/dev/full", "r+b"))
+    with pytest.raises(StoreError, match=r"No space left on device.*with room in TMPDIR"):
+        PartWriter(objects, "rows", table.schema).write([table])
+    assert objects.names("rows") == []
 
 
 def test_rows_wait_until_a_group_of_them_is_full(tmp_path, monkeypatch):
