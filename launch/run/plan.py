@@ -19,6 +19,7 @@ from medgen.engine.run.reckoning import Taken
 from medgen.engine.run.speeds import Speeds, read_speeds
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.objects import Objects
+from medgen.launch.view.numbers import duration
 
 
 def who(plan: Plan, group: str) -> str:
@@ -195,14 +196,14 @@ def standing_table(plan: Plan, todo: Todo, status: Status | None) -> Table:
 def reckoning_lines(foretold: Mapping[str, Any], taken: Taken) -> list[str]:
     """What a driver foretold, each beside what has happened since."""
     rows = [
-        ("hours", "{:.2f}", foretold["seconds"] / 3600, taken.seconds / 3600),
-        ("GPU hours", "{:.2f}", foretold["gpu_hours"], taken.gpu_hours),
-        ("samples with a price", "{:,}", foretold["priced_samples"], taken.priced_samples),
-        ("dollars", "{:,.2f}", foretold["usd"], taken.usd),
+        ("time", duration, foretold["seconds"], taken.seconds),
+        ("GPU hours", "{:.2f}".format, foretold["gpu_hours"], taken.gpu_hours),
+        ("samples with a price", "{:,}".format, foretold["priced_samples"], taken.priced_samples),
+        ("dollars", "{:,.2f}".format, foretold["usd"], taken.usd),
     ]
     return [
-        f"{what}: {form.format(now)} so far, {form.format(before) if before else 'not'} foretold"
-        for what, form, before, now in rows
+        f"{what}: {say(now)} so far, {say(before) if before else 'nothing'} foretold"
+        for what, say, before, now in rows
         if before or now
     ]
 

@@ -96,6 +96,6 @@ def test_words_leave_out_what_nobody_asked_for(plan: Plan) -> None:
     found = reckon(plan, [at(0, "forecast", **quiet), at(90, "done")])
     assert found is not None
     assert reckoning_lines(*found) == [
-        "hours: 1.50 so far, not foretold",
+        "time: 1 h 30 min so far, nothing foretold",
         "GPU hours: 0.00 so far, 9.00 foretold",
     ]
