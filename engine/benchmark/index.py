@@ -125,7 +125,7 @@ class Index:
             own = self._batches([INDEX.get_field_index(name) for name in names])
         for number in range(own.num_record_batches):
             with self._lock:
-                table = self._decoded(own, number)
+                table = self._read(own, number)
             yield table.select(list(names))
 
     def _batch(self, number: int) -> pa.Table:
@@ -133,11 +133,11 @@ class Index:
             if number not in self._held:
                 while len(self._held) >= _HELD:
                     self._held.popitem(last=False)
-                self._held[number] = self._decoded(self._reader, number)
+                self._held[number] = self._read(self._reader, number)
             self._held.move_to_end(number)
             return self._held[number]
 
-    def _decoded(self, reader: pa.ipc.RecordBatchFileReader, number: int) -> pa.Table:
+    def _read(self, reader: pa.ipc.RecordBatchFileReader, number: int) -> pa.Table:
         table = pa.Table.from_batches([reader.get_batch(number)])
         if len(table) != min(ROWS, self._count - number * ROWS):
             raise self._wrong()
