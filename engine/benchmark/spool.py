@@ -9,9 +9,11 @@ import msgspec
 
 from medgen.engine.benchmark.digest import sample_digest
 from medgen.engine.data import Asks, Sample
+from medgen.engine.store.room import room
 from medgen.engine.store.schemas import dumps
 
 _NOTHING = dumps({})
+_WAITING = "samples that wait to be imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,16 @@ class Spool:
         # As JSON: what came may hold numbers that no other encoding does.
         bare = replace(sample, raw={}) if sample.raw else sample
         content = msgspec.msgpack.encode((bare, dumps(sample.raw)))
-        self._file.seek(self._end)
-        self._file.write(content)
+        with room(_WAITING):
+            self._file.seek(self._end)
+            self._file.write(content)
         self.entries.append(entry_of(sample, self._end, len(content)))
         self._end += len(content)
 
     def sample(self, entry: SpoolEntry) -> Sample:
         """Read one sample back."""
-        self._file.seek(entry.offset)
+        with room(_WAITING):  # what is still on its way to the disk
+            self._file.seek(entry.offset)
         content = self._file.read(entry.size)
         sample, raw = msgspec.msgpack.decode(content, type=tuple[Sample, str])
         return replace(sample, raw=json.loads(raw)) if raw != _NOTHING else sample

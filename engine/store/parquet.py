@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medgen.engine.allocation import give_back
-from medgen.engine.errors import CorruptError, StoreError
+from medgen.engine.errors import CorruptError
 from medgen.engine.store.layout import table_part
 from medgen.engine.store.objects import Objects
+from medgen.engine.store.room import room
 
 # Large enough that a sweep has few objects, small enough to hold in memory and to fetch at once.
 PART = 32 * 2**20  # bytes
@@ -65,7 +66,7 @@ class PartWriter:
         self._waiting = []
         if not rows:
             return
-        with _room():
+        with room("a part of a table"):
             if self._open is None:
                 # Not in memory, where the columns are that rows are made of.
                 sink: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `write`
@@ -82,7 +83,7 @@ class PartWriter:
         if self._open is None:
             return
         sink, writer = self._open
-        with _room():
+        with room("a part of a table"):
             writer.close()
             sink.seek(0)
         data = sink.read()
@@ -90,18 +91,6 @@ class PartWriter:
         path = table_part(self.folder, len(self.parts))
         self.objects.replace(path, data)
         self.parts[path], self._open = hashlib.sha256(data).hexdigest(), None
-
-
-@contextlib.contextmanager
-def _room() -> Iterator[None]:
-    try:
-        yield
-    except OSError as err:
-        where = tempfile.gettempdir()
-        raise StoreError(
-            f"no part of a table can be put together in {where} ({err}); name a folder with room "
-            "in TMPDIR"
-        ) from err
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

@@ -20,7 +20,7 @@ from medgen.engine.benchmark.importing import (
 from medgen.engine.benchmark.laying import stratify
 from medgen.engine.benchmark.manifest import Benchmark, Manifest, benchmark_refs, find_benchmark
 from medgen.engine.benchmark.source import Problem
-from medgen.engine.benchmark.spool import SpoolEntry, entry_of
+from medgen.engine.benchmark.spool import Spool, SpoolEntry, entry_of
 from medgen.engine.data import Box, Image, Number, Sample, Turn, Values
 from medgen.engine.errors import BenchmarkError, ConfigError, StoreError
 from medgen.engine.store.connect import connect
@@ -128,6 +128,15 @@ def test_shards_that_ask_for_the_same_share_what_they_say(memory_url: str) -> No
     said = [repr(shard.formats) for shard in read.shards]
     assert read == manifest
     assert len({id(shard.formats) for shard in read.shards}) == len({*said}) < len(said)
+
+
+def test_a_disk_without_room_is_said_with_what_to_do() -> None:
+    words = r"No space left on device.*another folder in TMPDIR"
+    with (
+        open("/dev/full", "r+b", buffering=0) as file,
+        pytest.raises(StoreError, match=words),
+    ):
+        Spool(file).add(_samples(1)[0])
 
 
 def test_the_order_of_the_source_does_not_matter(memory_url: str) -> None:
