@@ -22,7 +22,8 @@ def keep_little() -> None:
     more threads there are. Elsewhere than on glibc only Arrow's pool is changed.
     """
     pa.set_memory_pool(pa.system_memory_pool())
-    os.environ.pop(POOL, None)  # workers hold little, and are faster with Arrow's own
+    if os.environ.get(POOL) == "system":  # as a command sets it; another is somebody's choice
+        del os.environ[POOL]  # workers hold little, and are faster with Arrow's own
     if sys.platform != "linux":
         return
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from medgen.engine.allocation import POOL, keep_little
 
-os.environ[POOL] = "system"
+os.environ[POOL] = sys.argv[2]
 
 if sys.argv[1] == "little":
     keep_little()
@@ -33,8 +33,8 @@ print(held() - before, pa.default_memory_pool().backend_name, os.environ.get(POO
 """
 
 
-def grown(how: str) -> tuple[float, tuple[str, ...]]:
-    call = [sys.executable, "-c", PROGRAM, how]
+def grown(how: str, asked: str = "system") -> tuple[float, tuple[str, ...]]:
+    call = [sys.executable, "-c", PROGRAM, how, asked]
     done = subprocess.run(call, capture_output=True, text=True, check=True)
     mib, *pool = done.stdout.split()
     return float(mib), tuple(pool)
@@ -44,6 +44,7 @@ def test_what_is_freed_goes_back_to_the_system():
     kept, _ = grown("much")
     little, pool = grown("little")
     assert pool == ("system", "None"), "and workers keep Arrow's own"
+    assert grown("little", "mimalloc")[1] == ("system", "mimalloc"), "which somebody asked for"
     assert little < min(kept, 40)
 
 
