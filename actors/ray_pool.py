@@ -38,6 +38,8 @@ class Dead:
     trouble: Trouble
 
 
+_MOST_IN_CALL = 8  # units; the next call waits here, and goes out as soon as one is back
+Said = tuple[Receipt, ...] | Trouble | Dead  # of one unit
 Ref = ray.ObjectRef[Any]  # to what an actor says, when it is asked for
 
 
@@ -78,8 +80,16 @@ class Host:
         """The process that holds the worker."""
         return os.getpid()
 
-    def work(self, unit: Unit) -> tuple[Receipt, ...] | Trouble | Dead:
-        """Do a unit. Threads of one actor may do several."""
+    def work(self, units: Sequence[Unit]) -> list[Said]:
+        """Do units one after another, up to one that ends the engine. Each thread has its own."""
+        said: list[Said] = []
+        for unit in units:
+            said.append(self._work(unit))
+            if isinstance(said[-1], Dead):
+                break
+        return said
+
+    def _work(self, unit: Unit) -> Said:
         assert self._worker is not None, "no unit is handed to an actor without a worker"
         try:
             return tuple(self._worker(unit))
@@ -96,8 +106,26 @@ class _Actor:
     group: str
     handle: Handle
     started: Ref  # tells that it is ready, and where
+    threads: int  # calls that it answers at once
     node: str = ""  # empty until it is ready
-    units: dict[Ref, Unit] = field(default_factory=dict)
+    calls: dict[Ref, list[Unit]] = field(default_factory=dict)
+    waiting: list[Unit] = field(default_factory=list)  # for a thread
+
+    @property
+    def units(self) -> list[Unit]:
+        """All that it holds."""
+        return [*(unit for units in self.calls.values() for unit in units), *self.waiting]
+
+    def call(self) -> None:
+        """Have its free threads do what waits, several units each where there are more.
+
+        A call costs as much as a short unit does.
+        """
+        for free in range(self.threads - len(self.calls), 0, -1):
+            share = min(_MOST_IN_CALL, -(-len(self.waiting) // free))
+            units, self.waiting = self.waiting[:share], self.waiting[share:]
+            if units:
+                self.calls[self.handle.work.remote(units)] = units
 
 
 class RayPool:
@@ -124,7 +152,8 @@ class RayPool:
         host: Any = ray.remote(**_options(group.resources, machine))(Host)
         handle: Handle = host.remote(self._making(group))
         name = str(cast(ray.actor.ActorHandle[Any], handle)._actor_id.hex())
-        self._actors[name] = _Actor(group.name, handle, handle.node.remote())
+        threads = max(1, group.resources.in_flight)
+        self._actors[name] = _Actor(group.name, handle, handle.node.remote(), threads)
         return name
 
     def _making(self, group: Group) -> Callable[[], Worker]:
@@ -134,13 +163,12 @@ class RayPool:
         return partial(with_limiters, self.limiters, group.make)
 
     def submit(self, unit: Unit, worker: str) -> None:
-        """See `Pool.submit`."""
-        actor = self._actors[worker]
-        actor.units[actor.handle.work.remote(unit)] = unit
+        """See `Pool.submit`. It goes there in the next `wait`, with others of its worker."""
+        self._actors[worker].waiting.append(unit)
 
     def waits(self, unit: Unit | None, worker: str) -> bool:
-        """See `Pool.waits`: an actor has a thread for each unit."""
-        return False
+        """See `Pool.waits`: of those in one call nobody knows which is being done."""
+        return any(other is unit for other in self._actors[worker].waiting)
 
     def wait(self, seconds: float) -> Sequence[Outcome]:
         """See `Pool.wait`.
@@ -148,8 +176,10 @@ class RayPool:
         Raises:
             PlanError: Ray's only machine is lost.
         """
+        for actor in self._actors.values():
+            actor.call()
         whose = {a.started: name for name, a in self._actors.items() if not a.node}
-        whose |= {ref: name for name, a in self._actors.items() for ref in a.units}
+        whose |= {ref: name for name, a in self._actors.items() for ref in a.calls}
         if not whose:
             time.sleep(min(seconds, 0.05))
             return []
@@ -170,19 +200,25 @@ class RayPool:
             return []  # it died earlier in this batch and told of all its units
         if ref == actor.started:
             return self._note_start(name, actor)
+        units = actor.calls[ref]
         try:
-            told: tuple[Receipt, ...] | Trouble | Dead = ray.get(ref)
+            said: list[Said] = ray.get(ref)
         except exceptions.RayTaskError as err:  # before or after our code: a unit not unpickled
-            told = trouble(err.cause if isinstance(err.cause, Exception) else err)
+            said = [trouble(err.cause if isinstance(err.cause, Exception) else err)] * len(units)
         except exceptions.RayError as err:
             gone = _machine_lost(err, actor.node)
             return self._bury(name, "lost" if gone else "crashed", _trouble_of(err))
-        if isinstance(told, Dead):
-            return self._bury(name, "crashed", told.trouble)
-        unit = actor.units.pop(ref)
-        if isinstance(told, Trouble):
-            return [Outcome("failed", actor.group, unit, (), told, worker=name)]
-        return [Outcome("finished", actor.group, unit, told, worker=name)]
+        del actor.calls[ref]
+        outcomes = [
+            _outcome(actor.group, name, unit, told, len(units))
+            for unit, told in zip(units, said, strict=False)
+            if not isinstance(told, Dead)
+        ]
+        if isinstance(said[-1], Dead):
+            actor.waiting = [*units[len(outcomes) :], *actor.waiting]
+            return [*outcomes, *self._bury(name, "crashed", said[-1].trouble)]
+        actor.call()
+        return outcomes
 
     def _note_start(self, name: str, actor: _Actor) -> Sequence[Outcome]:
         lost = False
@@ -199,9 +235,9 @@ class RayPool:
     def _bury(self, name: str, kind: Literal["lost", "crashed"], why: Trouble) -> Sequence[Outcome]:
         actor = self._actors[name]
         self.end(name)
-        alone = len(actor.units) == 1
+        units = actor.units
         return [
-            Outcome(kind, actor.group, unit, (), why, alone, name) for unit in actor.units.values()
+            Outcome(kind, actor.group, unit, (), why, len(units) == 1, name) for unit in units
         ]
 
     def end(self, worker: str) -> None:
@@ -228,6 +264,14 @@ class RayPool:
             self.limiters = None
         if self._asked:
             sdk.request_resources(bundles=[])
+
+
+def _outcome(
+    group: str, worker: str, unit: Unit, told: tuple[Receipt, ...] | Trouble, beside: int
+) -> Outcome:
+    if isinstance(told, Trouble):
+        return Outcome("failed", group, unit, (), told, worker=worker, beside=beside)
+    return Outcome("finished", group, unit, told, worker=worker, beside=beside)
 
 
 def _end(actor: Handle) -> None:

@@ -45,14 +45,15 @@ class Crew:
     members: dict[str, Member] = field(default_factory=dict)
     groups: dict[str, dict[str, Member]] = field(default_factory=dict)
     asked: dict[str, Mapping[str, float]] = field(default_factory=dict)
-    slots: dict[str, int] = field(default_factory=dict)  # group -> units that workers made can hold
+    handfuls: dict[str, int] = field(default_factory=dict)  # group -> units a worker gets at once
+    made: dict[str, int] = field(default_factory=dict)  # group -> workers that are made
     _nowhere: dict[str, int] = field(default_factory=dict)  # group -> when no place was found
 
     def __post_init__(self) -> None:
         """Nobody is there yet."""
         self.groups = {name: {} for name in self.plan.groups}
         self.asked = {name: demand(g.resources) for name, g in self.plan.groups.items()}
-        self.slots = dict.fromkeys(self.plan.groups, 0)
+        self.made = dict.fromkeys(self.plan.groups, 0)
 
     def refresh(self) -> list[Member]:
         """See what machines there are; returns the workers whose machine is gone or goes."""
@@ -151,7 +152,7 @@ class Crew:
         if member is None:
             return 0.0
         member.ready, member.slow = True, False
-        self.slots[member.group] += self._holds(member.group)
+        self.made[member.group] += 1
         if outcome.machine and outcome.machine != member.machine:
             self.ledger.move(member.name, outcome.machine)
             member.machine = outcome.machine
@@ -170,7 +171,7 @@ class Crew:
         if member is not None:
             del self.groups[member.group][name]
             if member.ready:
-                self.slots[member.group] -= self._holds(member.group)
+                self.made[member.group] -= 1
             self.ledger.give(name)
         return member
 
@@ -249,8 +250,13 @@ class Crew:
         best = [m for m in fit if m.name not in bad]
         return best or ([] if any(m.name not in bad for m in others) else fit)
 
+    def slots(self, group: str) -> int:
+        """How many units the workers that are made can hold."""
+        return self.made[group] * self._holds(group)
+
     def _holds(self, group: str) -> int:
-        return max(1, self.plan.groups[group].resources.in_flight)
+        in_flight = max(1, self.plan.groups[group].resources.in_flight)
+        return in_flight * self.handfuls.get(group, 1)
 
     def idle(self, group: str) -> list[Member]:
         """The workers of a group that hold nothing."""

@@ -21,14 +21,14 @@ from medgen.engine.run.events import Event
 from medgen.engine.run.faults import faults_of, slot_of
 from medgen.engine.run.fit import check_fit, no_room
 from medgen.engine.run.options import Ending, Options
-from medgen.engine.run.pool import Outcome, Pool, Receipt, Unit, Worker
+from medgen.engine.run.pool import Outcome, Pool, Receipt, Unit
 from medgen.engine.run.presence import Presence, Watch
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.repair import cure
 from medgen.engine.run.sharing import Sharing
 from medgen.engine.run.speeds import keep_speeds, read_speeds, temper_guesses
 from medgen.engine.run.staff import Staff
-from medgen.engine.run.stages import Manner, make_worker
+from medgen.engine.run.stages import Manner, recipe_of
 from medgen.engine.run.steering import Steering
 from medgen.engine.run.survey import Todo, survey
 from medgen.engine.run.telling import Telling
@@ -77,7 +77,9 @@ class Driver:
         watch = Watch(reader.objects, options.lease_s)
         self.speeds = temper_guesses(read_speeds(reader.objects, self.plan))
         self.board, self.desk = Board(self.plan, todo), Desk()
-        self.crew = Crew(self.plan, pool, self._recipe, self.clock)
+        manner = Manner(options.discreet, options.session, self.terms)
+        recipe = partial(recipe_of, reader.objects.url, self.plan, manner)
+        self.crew = Crew(self.plan, pool, recipe, self.clock)
         self.trust = Trust(self.crew)
         self.staff = Staff(
             self.board, self.crew, self.desk, self.speeds, self.sizes, self.tell.of_staff
@@ -105,10 +107,6 @@ class Driver:
         self.looked = -LOOK_EVERY_S  # at the machines
         self.stale = True  # all groups are to be looked at
         self.touched: set[str] = set()  # those of which something happened
-
-    def _recipe(self, group: str) -> Callable[[], Worker]:
-        manner = Manner(self.options.discreet, self.options.session, self.terms)
-        return partial(make_worker, self.reader.objects.url, self.plan, group, manner)
 
     def run(self) -> Ending:
         """Loop until nothing is left here or elsewhere, or until told to stop."""
@@ -179,7 +177,7 @@ class Driver:
         self.crew.note_slow(lambda group: self.staff.slow_start_s(group, self.options.start_s))
         self.late = self.staff.late(now)
         for out in self.late:
-            if out.work_s(now) > self.staff.deadline(out):
+            if self.staff.hangs(out, now) and out in self.desk.copies(out.slot):
                 self._end_hung(out)
 
     def _arrange(self) -> None:
@@ -200,7 +198,8 @@ class Driver:
             queue = self.board.queues[name]
             if not (members and (queue.fresh or queue.suspects)) or name in self.staff.paused:
                 continue
-            if self.desk.running.get(name, 0) >= self.crew.slots[name]:
+            self.crew.handfuls[name] = self.staff.handful(queue)
+            if self.desk.running.get(name, 0) >= self.crew.slots(name):
                 continue
             while self.crew.with_room(name) and self.sharing.bring(name):
                 if not self._feed_one(name, queue):
@@ -211,8 +210,7 @@ class Driver:
     def _feed_one(self, group: str, queue: Queue) -> bool:
         """Hand out the unit that comes next, suspects before others; False: it must wait."""
         if queue.suspects:
-            gone = self._offer(queue.suspects[0], alone=True)
-            if gone:
+            if gone := self._offer(queue.suspects[0], alone=True):
                 queue.suspects.popleft()
             return gone
         if not self.sharing.join(group):
@@ -233,12 +231,10 @@ class Driver:
         if not self.purse.affords(unit) or not self.sharing.holds(unit):
             return False
         fit = self.crew.with_room(unit.group, alone)
-        if not fit:
-            return False
-        if bad := self.trust.blame.places_to_avoid(slot_of(unit)):
+        if fit and (bad := self.trust.blame.places_to_avoid(slot_of(unit))):
             fit = self.crew.elsewhere(unit.group, fit, bad, alone)
-            if not fit:
-                return False  # one that is busy or starting will take it
+        if not fit:
+            return False  # one that is busy or starting will take it
         first = self.desk.begun_by(unit)
         self._hand(unit, min(fit, key=lambda m: (m.name != first, m.units)), alone)
         return True
@@ -254,8 +250,7 @@ class Driver:
 
     def _copy(self, out: Out) -> None:
         """Give a second copy of what is late to a worker with nothing to do. Never what costs."""
-        queue = self.board.queues[out.unit.group]
-        if queue.fresh or queue.suspects or out.unit.group in self.charging:
+        if self.board.has_queue(out.unit.group) or out.unit.group in self.charging:
             return
         copies = self.desk.copies(out.slot)
         if len(copies) == 1 and copies[0] is out and not self.crew.members[out.worker].alone:
@@ -267,14 +262,14 @@ class Driver:
 
     def _wait(self, seconds: float) -> Sequence[Outcome]:
         outcomes = self.pool.wait(seconds)
-        if not self.options.discreet:
-            return outcomes
-        return [replace(o, trouble=o.trouble.withheld()) for o in outcomes]
+        discreet = self.options.discreet
+        return [replace(o, trouble=o.trouble.withheld()) for o in outcomes] if discreet else outcomes
 
     def _act(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
             self.moved = self.clock()
             self.touched.add(outcome.group)
+            self.staff.note_outcome(outcome)
             if outcome.kind == "started":
                 self.speeds.note_load(outcome.group, self.crew.note_start(outcome))
                 self.staff.drop_surplus(outcome.group)
@@ -327,7 +322,8 @@ class Driver:
         for culprit, why in self.trust.note_success(group, out):
             self._answer_for(culprit, why)
         if out.samples:
-            self.speeds.note_unit(group, self.clock() - out.since, out.rows, out.beside)
+            beside = max(out.beside, outcome.beside)
+            self.speeds.note_unit(group, self.clock() - out.since, out.rows, beside)
         for other in self.desk.settle(out.unit):
             if other.work_s(self.clock()) > self.staff.late_after(other):
                 self._end_worker(other.worker)  # else it may hold the worker for ever
@@ -356,6 +352,10 @@ class Driver:
         outcome = Outcome("crashed", out.unit.group, out.unit, (), why, worker=out.worker)
         self.staff.note_hung(out)
         self.moved = self.clock()
+        if alike := self.staff.hung_with(out, self.moved):
+            self._release(self.crew.members[out.worker])
+            self._act([replace(outcome, unit=o.unit, alone=False) for o in alike])
+            return
         self._answer_for(self.trust.note_failure(outcome, out), outcome)
         if out not in self.desk.copies(out.slot):
             return  # its machine was retired just now, and the unit is to be done elsewhere

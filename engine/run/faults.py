@@ -85,7 +85,7 @@ class FaultPolicy:
         self._kills: dict[Tried, int] = {}
         self._splits: dict[Work, _Split] = {}
         self._suspects: set[Slot] = set()  # halves of what went wrong
-        self._in_a_row: dict[str, int] = {}
+        self._in_a_row: dict[str, list[str]] = {}  # group -> workers that died
         self._unforeseen: dict[str, int] = {}  # node -> rows
         self._done: set[str] = set()  # groups that have done a unit
         self._raised: dict[str, dict[Tried, str]] = {}  # group -> unit that went on raising -> how
@@ -168,10 +168,12 @@ class FaultPolicy:
         return then
 
     def _after_crash(self, outcome: Outcome, unit: Unit, samples: int) -> Next:
-        run = self._in_a_row[unit.group] = self._in_a_row.get(unit.group, 0) + 1
-        if run >= MAX_CRASHES_IN_A_ROW:
+        died = self._in_a_row.setdefault(unit.group, [])
+        if outcome.alone or outcome.worker not in died:  # not once for each that it held
+            died.append(outcome.worker)
+        if len(died) >= MAX_CRASHES_IN_A_ROW:
             why = outcome.trouble.error
-            return Next("give_up", reason=f"{run} workers died one after another: {why}")
+            return Next("give_up", reason=f"{len(died)} workers died one after another: {why}")
         if not outcome.alone or unit.merge:
             return Next("again", (unit,), alone=True)
         low, high = unit.positions or (0, samples)

@@ -159,6 +159,7 @@ class Outcome:
     alone: bool = True  # the worker held nothing else, so a crash is the unit's own
     worker: str = ""
     machine: str = ""  # where a worker that has started is
+    beside: int = 1  # units that its worker was handed with it, itself counted
 
 
 class Pool(Protocol):
@@ -176,7 +177,10 @@ class Pool(Protocol):
         ...
 
     def submit(self, unit: Unit, worker: str) -> None:
-        """Hand a unit to a worker that has started. It may hold several."""
+        """Hand a unit to a worker that has started. It may hold several.
+
+        Those beyond its resources' `in_flight` wait until it has done others.
+        """
         ...
 
     def waits(self, unit: Unit | None, worker: str) -> bool:

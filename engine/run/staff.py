@@ -10,7 +10,7 @@ from medgen.engine.run.board import Board, Queue
 from medgen.engine.run.crew import Crew, Member
 from medgen.engine.run.desk import Desk, Out
 from medgen.engine.run.fit import holds
-from medgen.engine.run.pool import Unit
+from medgen.engine.run.pool import Outcome, Unit
 from medgen.engine.run.schedule import (
     LEAST_S,
     Pace,
@@ -35,6 +35,9 @@ HANGS = 3.0  # times as late as chance allows: then a unit hangs
 MOST_GRACE = 4.0  # times as long, where one unit after another hangs
 SLOW_START, LOADS = 1 / 8, 2.0  # of what a start may take, and times as long as others took
 LATE_S = 10.0  # the least time after which a unit gets a second copy
+# A worker may hold so many units for each that it does, if they are that short together, and as
+# many are left for it so many times.
+HANDFUL, HANDFUL_S, HANDFULS_LEFT = 16, 0.5, 4
 
 
 @dataclass(slots=True)
@@ -60,6 +63,7 @@ class Staff:
     horizon: float = 0.0
     grace: dict[str, float] = field(default_factory=dict)  # group -> times as long for its units
     _graced: dict[str, float] = field(default_factory=dict)  # group -> since when
+    _singly: set[str] = field(default_factory=set)  # groups of which something went wrong
     _standings: dict[str, Standing] = field(default_factory=dict)
     _asked_at: float = -ASK_EVERY_S
 
@@ -173,6 +177,26 @@ class Staff:
         queue.fresh.appendleft(rest)
         return first
 
+    def handful(self, queue: Queue) -> int:
+        """How many units a worker gets for each that it does at once.
+
+        To ask for a short one takes as long as to do it. Where something went wrong it is one, so
+        that what is to blame is known.
+        """
+        if not queue.fresh or (unit := queue.fresh[0]).group in self._singly:
+            return 1
+        rows, group = self.rows(unit), unit.group
+        if unit.merge or not self._is_cut(group) or not self.speeds.is_measured(group):
+            return 1
+        unit_s = max(1e-6, self.speeds.sample_s(group) * rows)
+        left = self.left[group] // max(1, rows * len(self.crew.groups[group]) * HANDFULS_LEFT)
+        return max(1, min(HANDFUL, int(HANDFUL_S / unit_s), left))
+
+    def note_outcome(self, outcome: Outcome) -> None:
+        """Something came back; a group of which something went wrong is handed units singly."""
+        if outcome.kind not in ("started", "finished"):
+            self._singly.add(outcome.group)
+
     def samples(self, unit: Unit) -> int:
         """How many samples a unit has."""
         if unit.positions is not None:
@@ -206,6 +230,17 @@ class Staff:
         known = self.speeds.late_after(out.unit.group, out.rows)
         after = max(self.deadline_s, HANGS * (known or 0.0)) * self.grace.get(out.unit.group, 1.0)
         return after + HANGS * self._pace_s(out.unit.group)
+
+    def hangs(self, out: Out, now: float) -> bool:
+        """Whether a unit has been at work for longer than it may."""
+        return out.work_s(now) > self.deadline(out)
+
+    def hung_with(self, out: Out, now: float) -> list[Out]:
+        """All that a worker has, where nobody can tell which of it hangs; empty: this one does."""
+        held = self.desk.held_by(out.worker)
+        late = sum(self.hangs(other, now) for other in held)
+        at_once = self.board.plan.groups[out.unit.group].resources.in_flight
+        return held if late > max(1, at_once) else []
 
     def _pace_s(self, group: str) -> float:
         """Seconds that all that is out may wait for its turn at an endpoint with a pace."""

@@ -1,6 +1,6 @@
 """What each stage does with a unit: predict, score, judge."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
@@ -295,6 +295,11 @@ class Manner:
     discreet: bool  # log of errors only their kind
     session: str = ""  # one driver's run; in it a judge first judges the benchmark's sentinels
     terms: Terms = field(default_factory=Terms)
+
+
+def recipe_of(url: str, plan: Plan, manner: Manner, group: str) -> Callable[[], Worker]:
+    """How a worker of a group is made, wherever it is called."""
+    return partial(make_worker, url, plan, group, manner)
 
 
 def make_worker(url: str, plan: Plan, group: str, manner: Manner) -> Worker:

@@ -114,6 +114,7 @@ class Trust:
     blame: Blame = field(default_factory=Blame)
     refused: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # machine -> by whom
     crashed: dict[str, set[str]] = field(default_factory=dict)  # group -> where workers died
+    _dead: set[str] = field(default_factory=set)  # workers
     _tries: dict[tuple[str, Slot], int] = field(default_factory=dict)  # (worker, unit) that failed
     _trials: dict[str, int] = field(default_factory=dict)  # of a group that has done nothing
     _words: dict[str, Outcome] = field(default_factory=dict)  # machine -> what failed there last
@@ -159,6 +160,9 @@ class Trust:
         self.crew.starts.shun(outcome.group, out.machine)
         if outcome.group not in self.blame.proven:
             self.crew.starts.try_elsewhere(outcome.group, out.machine)
+        if not outcome.alone and out.worker in self._dead:  # its death counts once
+            return None
+        self._dead.add(out.worker)
         return self._hold_against(outcome, replace(out, slot=slot_of(unit)))
 
     def others_work(self, group: str) -> bool:
