@@ -293,3 +293,13 @@ def pool(request: pytest.FixtureRequest) -> "Iterator[Pool]":
         made = RayPool()
     yield made
     made.shutdown()
+
+
+@pytest.fixture
+def ray_pool(local_ray: str) -> "Iterator[Pool]":
+    """Ray's pool alone, for what only processes do."""
+    from medgen.actors.ray_pool import RayPool
+
+    made = RayPool()
+    yield made
+    made.shutdown()

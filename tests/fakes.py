@@ -79,8 +79,8 @@ def benchmark(objects: Objects, count: int = 24, shard_size: int = 4) -> Manifes
 class Echo:
     """Answers with the instruction. Named samples get what is asked for them instead.
 
-    `faults` maps a sample id to one of: raise, exit, kill, engine_died, error, slow, or to the
-    status that its row shall have. `once` is a
+    `faults` maps a sample id to one of: raise, exit, kill, engine_died, error, slow, hang, or to
+    the status that its row shall have. `once` is a
     folder in which a fault leaves a mark, and does not happen again. `calls` is a file that gets
     a line for every sample asked.
     """
@@ -144,7 +144,7 @@ class Echo:
             return Prediction(sample.id, "model_error", "asked to fail")
         if fault in get_args(PredictionStatus):
             return Prediction(sample.id, cast(PredictionStatus, fault), f"asked to be {fault}")
-        time.sleep(1.0)
+        time.sleep(3600.0 if fault == "hang" else 1.0)
         return None
 
     def passport(self) -> Mapping[str, Any]:

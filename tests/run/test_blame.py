@@ -31,6 +31,18 @@ def test_a_machine_may_be_lost_many_times_under_a_unit_and_not_for_ever() -> Non
     assert policy.after(other, 64).kind == "again"  # each unit has losses of its own
 
 
+def crashed(work: Unit, worker: str) -> Outcome:
+    return Outcome("crashed", "g", work, (), Trouble("killed"), alone=False, worker=worker)
+
+
+def test_a_worker_that_died_with_many_units_died_once() -> None:
+    policy = FaultPolicy()
+    held = [policy.after(crashed(unit(shard), "w0"), 64) for shard in range(16)]
+    assert {(then.kind, then.alone) for then in held} == {("again", True)}
+    others = [policy.after(crashed(unit(0), f"w{n}"), 64).kind for n in range(1, 12)]
+    assert others == ["again"] * 10 + ["give_up"]
+
+
 @pytest.mark.parametrize("between", [0, 1, 11, 12])
 def test_deaths_in_a_row_are_counted_from_the_last_unit_that_was_finished(between: int) -> None:
     policy = FaultPolicy()
@@ -38,7 +50,7 @@ def test_deaths_in_a_row_are_counted_from_the_last_unit_that_was_finished(betwee
     for shard in range(12 + between):
         if shard == between and between:
             policy.after(finished(unit(100)), 64)
-        died = Outcome("crashed", "g", unit(shard), trouble=Trouble("killed"), alone=False)
+        died = crashed(unit(shard), f"w{shard}")
         kinds.append(policy.after(died, 64).kind)
     at = 11 if between in (0, 12) else between + 11
     assert kinds.index("give_up") == at

@@ -114,7 +114,7 @@ def test_a_unit_that_hangs_is_done_again_unless_another_does_or_did_it_or_its_gr
         desk.settle(unit)
     driver: Any = SimpleNamespace(
         desk=desk,
-        staff=SimpleNamespace(note_hung=lambda out: None),
+        staff=SimpleNamespace(note_hung=lambda out: None, hung_with=lambda out, now: []),
         trust=SimpleNamespace(note_failure=lambda outcome, out: None),
         board=SimpleNamespace(failed=failed),
         tell=SimpleNamespace(of_trouble=told.append),

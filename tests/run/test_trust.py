@@ -326,3 +326,20 @@ def test_starts_of_a_group_that_dies_are_further_and_further_apart(
     starts.note_work("dies")
     starts.note_death("dies", 200.0)
     assert not starts.waits("dies", 200.0), "after work, one death is chance again"
+
+
+def test_the_death_of_a_worker_is_held_against_its_machine_once(staffed: Staffed) -> None:
+    crew, trust, group = staffed(2)
+    trust.blame.proven.add(group)
+    on_first = [name for name, m in crew.members.items() if m.machine == "m0"]
+    assert len(on_first) > 1
+
+    def die(worker: str, held: int) -> list[object]:
+        whys: list[object] = []
+        for shard in range(held):
+            why, out = failing(crew, group, worker, shard, "ActorDiedError")
+            whys.append(trust.note_failure(replace(why, kind="crashed", alone=False), out))
+        return whys
+
+    assert die(on_first[0], 16) == [None] * 16
+    assert die(on_first[1], 2) == [None] * 2, "two deaths, not 18 units that failed there"
