@@ -1,6 +1,7 @@
 """Samples as rows and back; every image stands in one list, with its role."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +19,8 @@ def sample_table(samples_: Iterable[Sample]) -> pa.Table:
 
 def samples(table: pa.Table) -> list[Sample]:
     """Rows back as samples."""
-    return [_sample(row) for row in table.to_pylist()]
+    columns = _columns(table)
+    return list(map(Sample, *(columns[field.name] for field in fields(Sample))))
 
 
 def _row(s: Sample) -> dict[str, Any]:
@@ -54,35 +56,46 @@ def _row(s: Sample) -> dict[str, Any]:
     }
 
 
-def _sample(row: Mapping[str, Any]) -> Sample:
-    images = row.get("images") or ()  # none where the column was not read
-    number = row["reference_number"]
-    return Sample(
-        id=row["sample_id"],
-        asks=row["asks"],
-        task=row["task"],
-        subtask=row["subtask"],
-        modality=row["modality"],
-        context=row["context"] or "",
-        turns=tuple(
-            Turn(turn["role"], turn["text"] or "", _read_images(turn["images"] or ()))
-            for turn in row["turns"] or ()
-        ),
-        instruction=row["instruction"],
-        choices=tuple(row["choices"] or ()),
-        **({f"{role}_images": _read_images(images, role) for role in ROLES} if images else {}),
-        reference_texts=tuple(row["reference_texts"] or ()),
-        reference_sections={r["name"]: r["text"] for r in row["reference_sections"] or ()},
-        reference_choices=tuple(row["reference_choices"] or ()),
-        reference_number=number and Number(number["value"], number["unit"] or ""),
-        reference_boxes=tuple(Box(**box) for box in row["reference_boxes"] or ()),
-        rubric=row["rubric"] or "",
-        bundle=row["bundle"] or "",
-        source=row["source"] or "",
-        groups={r["name"]: r["value"] for r in row["groups"] or ()},
-        language=row["language"] or "",
-        raw=loads(row["raw"]),
-    )
+def _columns(table: pa.Table) -> dict[str, Sequence[Any]]:
+    """Each field of the samples, in their order. Most columns of a benchmark are empty."""
+    of: dict[str, list[Any]] = {name: table[name].to_pylist() for name in table.column_names}
+    images = of.get("images") or [()] * table.num_rows  # none where the column was not read
+    texts = ("context", "rubric", "bundle", "source", "language")
+    return {
+        **of,
+        "id": of["sample_id"],
+        **{name: [text or "" for text in of[name]] for name in texts},
+        "turns": _tuples(of["turns"], _turn),
+        "choices": _tuples(of["choices"]),
+        **{
+            f"{role}_images": [_read_images(i, role) if i else () for i in images] for role in ROLES
+        },
+        "reference_texts": _tuples(of["reference_texts"]),
+        "reference_sections": _mappings(of["reference_sections"], "text"),
+        "reference_choices": _tuples(of["reference_choices"]),
+        "reference_number": [
+            n and Number(n["value"], n["unit"] or "") for n in of["reference_number"]
+        ],
+        "reference_boxes": _tuples(of["reference_boxes"], lambda box: Box(**box)),
+        "groups": _mappings(of["groups"], "value"),
+        "raw": list(map(loads, of["raw"])),
+    }
+
+
+def _tuples(
+    column: Iterable[Sequence[Any] | None], read: Callable[[Any], Any] = lambda one: one
+) -> list[tuple[Any, ...]]:
+    return [tuple(map(read, many)) if many else () for many in column]
+
+
+def _mappings(
+    column: Iterable[Sequence[Mapping[str, str]] | None], value: str
+) -> list[dict[str, str]]:
+    return [{one["name"]: one[value] for one in many} if many else {} for many in column]
+
+
+def _turn(row: Mapping[str, Any]) -> Turn:
+    return Turn(row["role"], row["text"] or "", _read_images(row["images"] or ()))
 
 
 def _images(role: str, images: Sequence[Image]) -> Iterator[dict[str, Any]]:
@@ -108,7 +121,7 @@ def _value_row(values: Values) -> dict[str, Any]:
     }
 
 
-def _read_images(rows: Iterable[Mapping[str, Any]], role: str = "input") -> tuple[Image, ...]:
+def _read_images(rows: Sequence[Mapping[str, Any]], role: str = "input") -> tuple[Image, ...]:
     return tuple(
         Image(
             row["bytes"],
