@@ -6,6 +6,7 @@ version is refused by name, never read by guess.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import pyarrow as pa
@@ -126,37 +127,33 @@ def check_name(table: pa.Table, want: str, name: str) -> None:
 
 def prediction_table(predictions_: Iterable[Prediction]) -> pa.Table:
     """Predictions as rows, images embedded."""
-    rows = [
+    given = list(predictions_)
+    return pa.table(
         {
-            "sample_id": p.sample_id,
-            "status": p.status,
-            "reason": p.reason,
-            "text": p.text,
-            "image_prompt": p.image_prompt,
-            "images": _image_rows(p.images),
-            "details": dumps(p.details),
-            **usage_row(p.usage),
-        }
-        for p in predictions_
-    ]
-    return pa.Table.from_pylist(rows, PREDICTION)
+            "sample_id": [p.sample_id for p in given],
+            "status": [p.status for p in given],
+            "reason": [p.reason for p in given],
+            "text": [p.text for p in given],
+            "image_prompt": [p.image_prompt for p in given],
+            "images": [_image_rows(p.images) for p in given],
+            "details": [dumps(p.details) for p in given],
+            **{name: [getattr(p.usage, name) for p in given] for name, _ in USAGE},
+        },
+        PREDICTION,
+    )
 
 
 def predictions(table: pa.Table) -> list[Prediction]:
     """Rows back as predictions."""
-    return [
-        Prediction(
-            sample_id=row["sample_id"],
-            status=row["status"],
-            reason=row["reason"] or "",
-            text=row["text"],
-            image_prompt=row["image_prompt"],
-            images=_images(row["images"]),
-            usage=_usage(row),
-            details=loads(row["details"]),
-        )
-        for row in table.to_pylist()
-    ]
+    of = {name: table[name].to_pylist() for name in PREDICTION.names}
+    columns = {
+        **of,
+        "reason": [reason or "" for reason in of["reason"]],
+        "images": [_images(rows) for rows in of["images"]],
+        "usage": list(map(Usage, *(of[field.name] for field in fields(Usage)))),
+        "details": [loads(text) for text in of["details"]],
+    }
+    return list(map(Prediction, *(columns[field.name] for field in fields(Prediction))))
 
 
 Context = Mapping[str, Mapping[str, Any]]
@@ -182,16 +179,17 @@ def context(samples_: Iterable[Sample], predictions_: Iterable[Prediction]) -> C
 
 def score_table(scores: Iterable[Score], outputs: Sequence[str], of: Context) -> pa.Table:
     """Scores of one metric as rows; a value that was not given is null, never 0."""
-    rows = [
+    given = list(scores)
+    contexts = [of[s.sample_id] for s in given]
+    return pa.table(
         {
-            **of[s.sample_id],
-            "status": s.status,
-            "reason": s.reason,
-            **{name: s.values.get(name) for name in outputs},
-        }
-        for s in scores
-    ]
-    return pa.Table.from_pylist(rows, score_schema(outputs))
+            **{name: [row[name] for row in contexts] for name, _ in _CONTEXT},
+            "status": [s.status for s in given],
+            "reason": [s.reason for s in given],
+            **{name: [s.values.get(name) for s in given] for name in outputs},
+        },
+        score_schema(outputs),
+    )
 
 
 def verdict_table(verdicts_: Iterable[Verdict], of: Context) -> pa.Table:
@@ -237,6 +235,8 @@ def verdicts(table: pa.Table) -> list[Verdict]:
 
 def dumps(value: Mapping[str, Any]) -> str:
     """JSON with sorted keys, as stored in text columns; NaN is refused."""
+    if not value:  # what most rows say, for which no encoder need be made ready
+        return "{}"
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
