@@ -134,17 +134,20 @@ def _now() -> _Wanted | None:
 
 
 def _blank(text: str, wanted: _Wanted | None) -> str:
-    text = _IN_URL.sub("***", wanted.blank(text) if wanted else text)
-    return _IN_QUERY.sub(r"\1***", text)
+    text = wanted.blank(text) if wanted else text
+    text = _IN_URL.sub("***", text) if "://" in text else text
+    return _IN_QUERY.sub(r"\1***", text) if "=" in text else text
 
 
 def _blank_all(value: T, pattern: _Wanted | None) -> T:
     if isinstance(value, str):
         return _blank(value, pattern)  # type: ignore[return-value]
+    if value is None:
+        return value
     if isinstance(value, Mapping):
         return {_blank_all(k, pattern): _blank_all(v, pattern) for k, v in value.items()}  # type: ignore[return-value]
     if isinstance(value, list | tuple):
-        return type(value)(_blank_all(v, pattern) for v in value)
+        return type(value)([_blank_all(v, pattern) for v in value])
     return value
 
 

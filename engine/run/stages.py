@@ -320,10 +320,12 @@ def _make_stage_worker(url: str, plan: Plan, group: str, manner: Manner) -> Work
 
 def _without_secrets(rows: Sequence[Prediction]) -> list[Prediction]:
     """The rows without keys that a server gave back in its replies; looked for once for all."""
-    said = redact_all([(row.reason, row.text, row.image_prompt, row.details) for row in rows])
+    given = [(row.reason, row.text, row.image_prompt, row.details) for row in rows]
     return [
-        replace(row, reason=reason, text=text, image_prompt=image_prompt, details=details)
-        for row, (reason, text, image_prompt, details) in zip(rows, said, strict=True)
+        row
+        if said == own and not row.details
+        else replace(row, reason=said[0], text=said[1], image_prompt=said[2], details=said[3])
+        for row, own, said in zip(rows, given, redact_all(given), strict=True)
     ]
 
 
