@@ -1,10 +1,10 @@
 """What a worker tells of a unit that it did, or did not do."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from medgen.engine.plan.plan import Node
 from medgen.engine.run.editions import Home
@@ -28,16 +28,16 @@ def elsewhere(node: Node, unit: Unit, home: Home) -> Receipt:
 
 
 def receipt_of(node: Node, unit: Unit, table: pa.Table, written: Written) -> Receipt:
-    counts = pc.value_counts(table["status"]).to_pylist()
+    columns = {*table.column_names}
 
     def total(column: str) -> Any:
-        return pc.sum(table[column]).as_py() or 0 if column in table.column_names else 0
+        return sum(filter(None, table[column].to_pylist())) if column in columns else 0
 
     return Receipt(
         stage=node.stage,
         key=node.key,
         shard=unit.shard,
-        rows={c["values"]: c["counts"] for c in counts},
+        rows=dict(Counter(table["status"].to_pylist())),
         size=written.size,
         seconds=written.seconds,
         prompt_tokens=total("prompt_tokens"),

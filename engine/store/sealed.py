@@ -26,6 +26,11 @@ def seal(table: pa.Table, rows: int | None = None) -> bytes:
 
     `rows` is how many stand in one batch: those of a batch are read without the others.
     """
+    return seal_named(table, rows)[0]
+
+
+def seal_named(table: pa.Table, rows: int | None = None) -> tuple[bytes, str]:
+    """The same with the checksum, by which others name the bytes."""
     sink = pa.BufferOutputStream()
     footer = {b"sha256": _BLANK}
     size = table.nbytes
@@ -35,7 +40,8 @@ def seal(table: pa.Table, rows: int | None = None) -> bytes:
         writer.write_table(table.combine_chunks() if rows else table, rows)
     data: bytes = sink.getvalue().to_pybytes()
     at = _seal_offset(data, _BLANK)
-    return data[:at] + hashlib.sha256(data).hexdigest().encode() + data[at + 64 :]
+    digest = hashlib.sha256(data).hexdigest()
+    return data[:at] + digest.encode() + data[at + 64 :], digest
 
 
 def unseal(data: bytes, name: str) -> pa.Table:

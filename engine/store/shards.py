@@ -37,7 +37,7 @@ from medgen.engine.store.layout import (
     shard_of,
 )
 from medgen.engine.store.objects import Objects
-from medgen.engine.store.sealed import seal, seal_of, unseal_named
+from medgen.engine.store.sealed import seal, seal_named, seal_of, unseal_named
 
 BROKEN = "broken"  # in place of a sha256 that an object does not tell
 _END = 65536  # bytes of an object that are read for its footer
@@ -215,8 +215,8 @@ class Stage:
 
     def seal(self, shard: int, table: pa.Table, revision: int = 0) -> "Sealed":
         """A shard as it is to stand in the store, for who writes several at once."""
-        data, name = seal(table), self.path(shard, revision)
-        return Sealed(name, data, _head_of(*_seal_and_schema(data, name)))
+        data, digest = seal_named(table)
+        return Sealed(self.path(shard, revision), data, _head_of(digest, table.schema))
 
     def read_sealed(self, shard: int, revision: int) -> tuple[pa.Table, str]:
         """One shard as `read` gives it, and its object's sha256."""
