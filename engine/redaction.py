@@ -39,10 +39,11 @@ _READ: set[str] = set()  # keys that were read under whatever name
 
 def secret_values() -> Mapping[str, str]:
     """The keys in the environment, by the name of their variable; a path of a file is none."""
+    named = ((name, os.environ.get(name, "")) for name in os.environ if _may_be_secret(name))
     return {
         name: value
-        for name, value in os.environ.items()
-        if _may_be_secret(name) and len(value) >= _SHORTEST and not os.path.exists(value)
+        for name, value in named
+        if len(value) >= _SHORTEST and not os.path.exists(value)
     }
 
 
