@@ -90,7 +90,8 @@ def _score(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:
     if not len(batch):
         return []
     try:
-        scores = [_check(metric, score) for score in metric.score(batch)]
+        outputs = {output.name: output for output in metric.outputs}
+        scores = [_check(outputs, score) for score in metric.score(batch)]
         if [s.sample_id for s in scores] != [p.sample.id for p in batch.pairs]:
             raise ValueError("the scores are not those of the pairs, in their order")
         return scores
@@ -109,7 +110,7 @@ def _score(metric: Metric, batch: ScoringBatch) -> Sequence[Score]:
     return [score for part in parts for score in _score(metric, batch.select(part))]
 
 
-def _check(metric: Metric, score: Score) -> Score:
+def _check(outputs: Mapping[str, Output], score: Score) -> Score:
     """The score with its values in their declared ranges; otherwise an error that says why not.
 
     What rounding alone put beyond an end of the range becomes that end.
@@ -117,7 +118,6 @@ def _check(metric: Metric, score: Score) -> Score:
     if not _are_numbers(score.values):
         said = f"{score.values!r:.60}"
         return Score(score.sample_id, "error", f"values are {said}, not numbers by name")
-    outputs = {output.name: output for output in metric.outputs}
     if unknown := set(score.values) - set(outputs):
         return Score(score.sample_id, "error", f"values that are no outputs: {sorted(unknown)}")
     if bad := [name for name, value in score.values.items() if not math.isfinite(value)]:
@@ -128,7 +128,7 @@ def _check(metric: Metric, score: Score) -> Score:
     if far := [n for n, value in score.values.items() if abs(kept[n] - value) > ROUNDING]:
         said = ", ".join(f"{n} {score.values[n]!r}" for n in sorted(far))
         return Score(score.sample_id, "error", f"{OUT_OF_RANGE}: {said}")
-    return replace(score, values=kept)
+    return score if kept == score.values else replace(score, values=kept)
 
 
 def _are_numbers(values: object) -> bool:

@@ -119,7 +119,7 @@ class ScoreWorker(StageWorker):
         read = in_threads(lambda node: self.predictions(node, unit, samples), of.values())
         # A sample that the system need not answer keeps its place and gives no row.
         predictions = {
-            system: [given.get(s.id, Prediction(s.id, "missing", "not asked")) for s in samples]
+            system: [given.get(s.id) or Prediction(s.id, "missing", "not asked") for s in samples]
             for system, given in zip(of, read, strict=True)
         }
         wanted: dict[str, list[str]] = {}
