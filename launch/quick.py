@@ -63,7 +63,6 @@ def quick_run(asked: Quick) -> RunConf:
         f"systems={json.dumps([first, *(c for c in CONTROLS if c != first)])}",
         f"protocol={bench.protocol or 'short-answers'}",
         "cluster=in-process",
-        "allowed_failures=1.0",  # a blank answer has no value; that is no failure here
     ]
     if served:
         overrides += _server(asked.model, asked, f"system.{_SERVED}.answer.kwargs.chat.kwargs")

@@ -1,7 +1,7 @@
 """What is left of a run when it is over: summary, report, a table on the terminal, an exit code."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from medgen.conf import RunConf
 from medgen.engine.allocation import give_back
 from medgen.engine.data import FINE
+from medgen.engine.results.columns import PREDICTION_STATUSES
 from medgen.engine.results.gaps import prediction_statuses
 from medgen.engine.results.publishing import Summaries, TablePublisher
 from medgen.engine.run.folder import RunFolder, RunStatus, now
@@ -36,6 +37,8 @@ from medgen.launch.view.data import StoredRun
 from medgen.launch.view.numbers import percent
 
 _OWING = 3  # values that are named as not ok
+# What metrics say of an answer that is there and holds nothing for them to look at.
+_NOTHING = tuple(f"prediction: {words}" for words in ("no text", "no image", "the text is empty"))
 
 
 def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
@@ -77,7 +80,8 @@ def _make(result: RunResult, conf: RunConf, origin: str) -> Published:
     beside = tuple(write_beside(reader))
     report = write_report(reader, summary)[0] if conf.report else ""
     failed = max(
-        failed_share(summary, _pairings(result)), failed_predictions(reader, result.summaries)
+        failed_share(summary, _pairings(result), control_systems(reader)),
+        failed_predictions(reader, result.summaries),
     )
     made = Published(origin, failed, beside, report)
     keep_published(reader.objects, run_id, made)
@@ -114,7 +118,8 @@ def _pairings(result: RunResult) -> list[str]:
 
 def _say_why_incomplete(result: RunResult, stored: StoredRun, allowed: float) -> None:
     """Every row is there, and too many are not ok: whose, or the word `complete` misleads."""
-    lines = owing_lines(stored.summary_table, allowed, _pairings(result))
+    controls = control_systems(result.reader)
+    lines = owing_lines(stored.summary_table, allowed, _pairings(result), controls)
     more = [f"{len(lines) - _OWING} more: medgen report --all"] if len(lines) > _OWING else []
     for line in (*lines[:_OWING], *more):
         words = visible(f"not ok: {line}")
@@ -158,22 +163,44 @@ def failed_predictions(reader: RunReader, summaries: Summaries) -> float:
     return worst
 
 
-def failed_share(summary: pa.Table, pairings: Collection[str] = ()) -> float:
+def control_systems(reader: RunReader) -> frozenset[str]:
+    """The systems whose models say of themselves that they are controls, as ours do.
+
+    That somebody calls a system so (`control: true`, a replay of predictions) is not enough.
+    """
+    return frozenset(s.name for s in reader.plan.systems if _is_control(reader, s.name))
+
+
+def _is_control(reader: RunReader, system: str) -> bool:
+    made = (one for n in reader.plan.predictions(system) for one in reader.identities(n))
+    kinds = {str(one.passport.get("kind")) for one in made}
+    return kinds == {"control"}
+
+
+def failed_share(
+    summary: pa.Table, pairings: Collection[str] = (), controls: Collection[str] = ()
+) -> float:
     """The largest share, over systems and values, of samples with neither value nor verdict.
 
     An answer that cannot be parsed is the model's own and no failure of the run. Neither is a pair
-    that cannot be made: `pairings` are the systems as judges are shown them.
+    that cannot be made: `pairings` are the systems as judges are shown them. Nor what a metric
+    does not find in the answers of `controls`: that a blank text has no BERTScore is their point.
     """
-    return max((share for _, share in _rows_owing(summary, pairings)), default=0.0)
+    return max((share for _, share in _rows_owing(summary, pairings, controls)), default=0.0)
 
 
-def owing_lines(summary: pa.Table, allowed: float, pairings: Collection[str] = ()) -> list[str]:
+def owing_lines(
+    summary: pa.Table,
+    allowed: float,
+    pairings: Collection[str] = (),
+    controls: Collection[str] = (),
+) -> list[str]:
     """What makes a run incomplete whose rows are all there: values that more than `allowed` lack.
 
     Several outputs of one metric fail together, and are said once.
     """
     found: dict[str, None] = {}
-    for row, share in _rows_owing(summary, pairings):
+    for row, share in _rows_owing(summary, pairings, controls):
         if share > allowed:
             name = str(row["label"])
             bad = {k[7:]: n for k, n in row.items() if k.startswith("status_") and n}
@@ -185,7 +212,7 @@ def owing_lines(summary: pa.Table, allowed: float, pairings: Collection[str] = (
 
 
 def _rows_owing(
-    summary: pa.Table, pairings: Collection[str]
+    summary: pa.Table, pairings: Collection[str], controls: Collection[str]
 ) -> Iterator[tuple[dict[str, Any], float]]:
     """Rows over whole formats, and the share of each that has neither value nor verdict."""
     for row in summary.to_pylist():
@@ -194,4 +221,16 @@ def _rows_owing(
             skipped = row["status_skipped"]
             not_asked = min(skipped, row["prediction_not_applicable"])
             settled += skipped if row["system"] in pairings else not_asked
+            settled += _nothing_in_it(row) if row["system"] in controls else 0
             yield row, 1 - settled / row["expected"]
+
+
+def _nothing_in_it(row: Mapping[str, Any]) -> int:
+    """How many answers are there, and hold no text or picture that the metric could look at.
+
+    Scores of answers that failed are an `error` as well, and are not among them.
+    """
+    if row["reason"] not in _NOTHING:
+        return 0
+    failed = sum(row[f"prediction_{word}"] for word in PREDICTION_STATUSES if word not in FINE)
+    return max(0, row["status_error"] - failed)
