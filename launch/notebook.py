@@ -171,17 +171,23 @@ def run_quickly(asked: Quick) -> Run:
     Raises:
         MedgenError: it could not be started.
     """
+    from medgen.launch import exits
     from medgen.launch.run.evaluation import RunOptions, evaluate
     from medgen.launch.run.plan import who
-    from medgen.launch.run.publish import publish
+    from medgen.launch.run.publish import publish, why_incomplete
     from medgen.launch.run.stop import Stop
+    from medgen.launch.view.data import StoredRun
 
     conf = quick_run(asked)
     stop = Stop()
     result = evaluate(conf, RunOptions(quiet=True), stop, lambda event: None)
-    publish(result, conf, stop, shown=False)
+    code = publish(result, conf, stop, shown=False)
     for group, reason in result.ending.failed.items():
         log.warning("given up: %s: %s", who(result.plan, group), reason)
     if not result.complete:
         log.warning("run %s is not complete; the same call goes on", result.plan.run_id)
+    elif code == exits.INCOMPLETE:
+        stored = StoredRun(result.reader.objects, result.plan.run_id, result.reader)
+        for words in why_incomplete(result, stored, conf.allowed_failures) or ["answers failed"]:
+            log.warning("not ok: %s", words)
     return Run(result.reader.objects, result.plan.run_id)

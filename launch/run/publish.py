@@ -37,8 +37,9 @@ from medgen.launch.view.data import StoredRun
 from medgen.launch.view.numbers import percent
 
 _OWING = 3  # values that are named as not ok
-# What metrics say of an answer that is there and holds nothing for them to look at.
-_NOTHING = tuple(f"prediction: {words}" for words in ("no text", "no image", "the text is empty"))
+# How metrics begin the reason of an `error` that is the prediction's: it failed, or holds nothing
+# for them to look at; of a picture that is there and cannot be decoded they say the second.
+_OF_PREDICTION, _UNDECODED = "prediction: ", "prediction: image "
 
 
 def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
@@ -61,7 +62,9 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
         Console(stderr=True).print(words, markup=False, highlight=False, soft_wrap=True)
     code = exit_code(result, made.failed, conf.allowed_failures, stop)
     if shown and code == exits.INCOMPLETE and result.complete:
-        _say_why_incomplete(result, stored, conf.allowed_failures)
+        for line in why_incomplete(result, stored, conf.allowed_failures):
+            words = visible(f"not ok: {line}")
+            Console(stderr=True).print(words, markup=False, highlight=False, soft_wrap=True)
     if (status := folder.status()) is not None:
         word: RunStatus = "partial" if code == exits.INCOMPLETE else status.status
         folder.save_status(replace(status, status=word, updated=now(), exit_code=code))
@@ -116,14 +119,12 @@ def _pairings(result: RunResult) -> list[str]:
     return [system.name for system in result.plan.systems if system.is_pairing]
 
 
-def _say_why_incomplete(result: RunResult, stored: StoredRun, allowed: float) -> None:
-    """Every row is there, and too many are not ok: whose, or the word `complete` misleads."""
+def why_incomplete(result: RunResult, stored: StoredRun, allowed: float) -> list[str]:
+    """Where every row is there, and too many are not ok: whose, or the word `complete` misleads."""
     controls = control_systems(result.reader)
     lines = owing_lines(stored.summary_table, allowed, _pairings(result), controls)
     more = [f"{len(lines) - _OWING} more: medgen report --all"] if len(lines) > _OWING else []
-    for line in (*lines[:_OWING], *more):
-        words = visible(f"not ok: {line}")
-        Console(stderr=True).print(words, markup=False, highlight=False, soft_wrap=True)
+    return [*lines[:_OWING], *more]
 
 
 def _say_how_to_go_on(stored: StoredRun) -> None:
@@ -230,7 +231,8 @@ def _nothing_in_it(row: Mapping[str, Any]) -> int:
 
     Scores of answers that failed are an `error` as well, and are not among them.
     """
-    if row["reason"] not in _NOTHING:
+    reason = str(row["reason"] or "")
+    if not reason.startswith(_OF_PREDICTION) or reason.startswith(_UNDECODED):
         return 0
-    failed = sum(row[f"prediction_{word}"] for word in PREDICTION_STATUSES if word not in FINE)
-    return max(0, row["status_error"] - failed)
+    failed = sum(int(row[f"prediction_{word}"]) for word in PREDICTION_STATUSES if word not in FINE)
+    return max(0, int(row["status_error"]) - failed)

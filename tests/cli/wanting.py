@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medgen.adapters.controls.systems import Blank
 from medgen.engine.data import VIEWS, Prediction, Request, Sample, Verdict, View
 from medgen.engine.errors import AdapterError
 from medgen.metrics.port import Output, PairwiseText
@@ -90,3 +91,25 @@ class Absent(OneView):
 
     def __init__(self, name: str) -> None:
         raise ImportError(f"{name} is not installed")
+
+
+class Silent:
+    """A system of somebody's own that answers everything with nothing, and says that this is ok."""
+
+    def predict(self, requests: Sequence[Request]) -> list[Prediction]:
+        return [Prediction(r.sample.id) for r in requests]
+
+    def passport(self) -> Mapping[str, Any]:
+        return {"model": "silent"}
+
+
+class Breaking(Blank):
+    """The blank control, which raises on one sample."""
+
+    def __init__(self, sample: str) -> None:
+        self.sample = sample
+
+    def answer(self, sample: Sample) -> Prediction:
+        if sample.id == self.sample:
+            raise ValueError("the brush is broken")
+        return super().answer(sample)
