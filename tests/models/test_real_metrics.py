@@ -93,7 +93,6 @@ def test_controls_come_in_their_known_order(real_weights: Path, tmp_path: Path) 
         "systems": ["oracle", "classical", "unrelated", "blank"],
         "protocol": {"name": "real", "profile": "strict", "metrics": metrics},
         "cluster": "in-process",
-        "allowed_failures": 1.0,
     }  # fmt: skip
     file = tmp_path / "order.yaml"
     file.write_text(yaml.safe_dump(run))
