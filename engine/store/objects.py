@@ -222,16 +222,12 @@ class PosixObjects:
             _sync_folder(target.parent)
 
     def _temporary(self, target: Path, data: bytes) -> Path:
-        _make_folder(target.parent)
         temporary = target.with_name(f".medgen-{uuid.uuid4().hex}.part")
         try:
-            with temporary.open("xb") as sink:
-                sink.write(data)
-                sink.flush()
-                os.fsync(sink.fileno())
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+            _write(temporary, data)
+        except (FileNotFoundError, NotADirectoryError):
+            _make_folder(target.parent)  # which is there in most cases
+            _write(temporary, data)
         return temporary
 
     def read(self, path: str) -> bytes:
@@ -297,6 +293,17 @@ class PosixObjects:
         target = self._target(path)
         with explain("delete", str(target)):
             target.unlink(missing_ok=True)
+
+
+def _write(new: Path, data: bytes) -> None:
+    try:
+        with new.open("xb") as sink:
+            sink.write(data)
+            sink.flush()
+            os.fsync(sink.fileno())
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def _link(whole: Path, target: Path, data: bytes) -> bool:
