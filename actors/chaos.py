@@ -17,7 +17,7 @@ class ChaoticPool:
 
     def __init__(self, inner: Pool, chaos: Chaos) -> None:
         """Nothing is lost yet."""
-        self.inner, self.chaos = inner, chaos
+        self.inner, self.chaos, self.handful = inner, chaos, inner.handful
         self._lost: set[str] = set()
         self._held: dict[str, list[Unit]] = {}  # by worker
 

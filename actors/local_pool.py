@@ -42,6 +42,8 @@ class _Hands:
 class LocalPool:
     """The pool of one process. A worker that says its engine died is gone."""
 
+    handful = 1
+
     def __init__(self) -> None:
         """No worker yet."""
         self._workers: dict[str, Worker | None] = {}  # by name; None until it is made

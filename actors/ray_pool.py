@@ -131,6 +131,8 @@ class _Actor:
 class RayPool:
     """The pool of a Ray cluster. Actors are never restarted by Ray; the driver replaces them."""
 
+    handful = 2 * _MOST_IN_CALL  # those of one call, and of the next
+
     def __init__(self, growing: bool = True) -> None:
         """Needs a connected Ray; `growing` where machines that are lost may be replaced."""
         self._growing = growing
@@ -236,9 +238,7 @@ class RayPool:
         actor = self._actors[name]
         self.end(name)
         units = actor.units
-        return [
-            Outcome(kind, actor.group, unit, (), why, len(units) == 1, name) for unit in units
-        ]
+        return [Outcome(kind, actor.group, unit, (), why, len(units) == 1, name) for unit in units]
 
     def end(self, worker: str) -> None:
         """See `Pool.end`. Ending the process is what frees a GPU."""

@@ -67,6 +67,8 @@ class Worker:
 class VirtualPool:
     """See `Pool`. The clock is `now`, and only `wait` moves it."""
 
+    handful = 1
+
     def __init__(self, hosts: Sequence[Host], work: Work, grows: int = 0) -> None:
         """Machines that come later are in `hosts`, too; `grows` more are there when asked for."""
         self.hosts, self.work, self.time = list(hosts), work, 0.0

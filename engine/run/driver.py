@@ -5,7 +5,7 @@ plan ──> survey (what exists) ──> board (what is ready) ──> staff (w
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -73,8 +73,7 @@ class Driver:
         self.books = Books(reader, todo)
         self.charging = charging(self.plan)
         self.budget = Budget(options.spending_cap_usd, options.spent_usd, stated_by(self.plan))
-        presence = Presence(reader.objects, self.plan.run_id, options.lease_s)
-        watch = Watch(reader.objects, options.lease_s)
+        there = Presence(reader.objects, self.plan.run_id, options.lease_s)
         self.speeds = temper_guesses(read_speeds(reader.objects, self.plan))
         self.board, self.desk = Board(self.plan, todo), Desk()
         manner = Manner(options.discreet, options.session, self.terms)
@@ -84,15 +83,15 @@ class Driver:
         self.staff = Staff(
             self.board, self.crew, self.desk, self.speeds, self.sizes, self.tell.of_staff
         )
-        self.staff.priced, self.staff.deadline_s = self.charging, options.deadline_s
+        self.staff.priced, self.staff.is_capped = self.charging, self.budget.is_capped
+        self.staff.deadline_s = options.deadline_s
         self.staff.commit_every_s = options.commit_every_s
-        self.staff.is_capped = self.budget.is_capped
         self.faults = faults_of(self.plan, options.most_raising, self.staff.left)
         self.sharing = Sharing(
             self.board,
             self.books,
             self.desk,
-            Claims(reader.objects, presence, watch),
+            Claims(reader.objects, there, Watch(reader.objects, options.lease_s)),
             self.terms,
             self.faults.has_failed,
             self._note_found,
@@ -103,8 +102,8 @@ class Driver:
         self.waves = Waves(self.board, self.desk, self.crew, self.clock, *options.waits)
         self.steering = Steering(self.board, self.staff, self.budget, self.give_up)
         self.late: list[Out] = []  # out for longer than chance allows
-        self.moved = self.clock()  # when something last happened
-        self.looked = -LOOK_EVERY_S  # at the machines
+        # When something last happened, and when the machines were looked at.
+        self.moved, self.looked = self.clock(), -LOOK_EVERY_S
         self.stale = True  # all groups are to be looked at
         self.touched: set[str] = set()  # those of which something happened
 
@@ -262,8 +261,9 @@ class Driver:
 
     def _wait(self, seconds: float) -> Sequence[Outcome]:
         outcomes = self.pool.wait(seconds)
-        discreet = self.options.discreet
-        return [replace(o, trouble=o.trouble.withheld()) for o in outcomes] if discreet else outcomes
+        if not self.options.discreet:
+            return outcomes
+        return [replace(o, trouble=o.trouble.withheld()) for o in outcomes]
 
     def _act(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:

@@ -168,6 +168,8 @@ class Pool(Protocol):
     The same tests hold for the pool of this process, for Ray, and for one in virtual time.
     """
 
+    handful: int  # short units that a worker may hold for each that it does; 1: it saves nothing
+
     def machines(self) -> Sequence[Machine]:
         """The machines that are there now."""
         ...

@@ -35,9 +35,9 @@ HANGS = 3.0  # times as late as chance allows: then a unit hangs
 MOST_GRACE = 4.0  # times as long, where one unit after another hangs
 SLOW_START, LOADS = 1 / 8, 2.0  # of what a start may take, and times as long as others took
 LATE_S = 10.0  # the least time after which a unit gets a second copy
-# A worker may hold so many units for each that it does, if they are that short together, and as
-# many are left for it so many times.
-HANDFUL, HANDFUL_S, HANDFULS_LEFT = 16, 0.5, 4
+# A worker holds several units for each that it does if they are so short together, and as many are
+# left for it so many times.
+HANDFUL_S, HANDFULS_LEFT = 0.5, 4
 
 
 @dataclass(slots=True)
@@ -190,7 +190,7 @@ class Staff:
             return 1
         unit_s = max(1e-6, self.speeds.sample_s(group) * rows)
         left = self.left[group] // max(1, rows * len(self.crew.groups[group]) * HANDFULS_LEFT)
-        return max(1, min(HANDFUL, int(HANDFUL_S / unit_s), left))
+        return max(1, min(self.crew.pool.handful, int(HANDFUL_S / unit_s), left))
 
     def note_outcome(self, outcome: Outcome) -> None:
         """Something came back; a group of which something went wrong is handed units singly."""

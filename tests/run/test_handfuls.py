@@ -10,6 +10,7 @@ import pytest
 from fakes import plan
 
 from medgen.actors.local_pool import LocalPool
+from medgen.actors.ray_pool import RayPool
 from medgen.engine.errors import EngineDied
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, System
@@ -19,11 +20,12 @@ from medgen.engine.run.driver import Driver, Ending, Options
 from medgen.engine.run.events import Event
 from medgen.engine.run.pool import Group, Outcome, Pool, Receipt, Target, Unit, Worker
 from medgen.engine.run.reader import RunReader
-from medgen.engine.run.staff import HANDFUL, HANDFUL_S, HANDFULS_LEFT, Staff
+from medgen.engine.run.staff import HANDFUL_S, HANDFULS_LEFT, Staff
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
 
+HANDFUL = RayPool.handful
 MANY = 480  # samples in shards of four: enough that a worker may hold a handful
 
 
@@ -40,6 +42,7 @@ def work_of(objects: Objects, count: int = MANY, **given: Any) -> Plan:
 def go(objects: Objects, work: Plan, pool: Pool, **options: Any) -> tuple[Driver, Ending, int]:
     """The driver, how it ended, and the most units that one worker ever held."""
     reader, most = RunReader(objects, work), 0
+    pool.handful = HANDFUL  # which changes nothing of what either pool does
 
     def watch(event: Event) -> None:
         nonlocal most
@@ -117,7 +120,9 @@ def test_a_worker_holds_as_many_as_are_short_together_and_many_more_are_left(
 def staffed(objects: Objects, workers: int) -> tuple[Staff, str, Queue]:
     """A staff whose one group that answers has so many workers, and a unit of four samples."""
     work = work_of(objects, 24)
-    driver = Driver(reader := RunReader(objects, work), survey(reader), LocalPool(), Options())
+    pool = LocalPool()
+    pool.handful = HANDFUL
+    driver = Driver(reader := RunReader(objects, work), survey(reader), pool, Options())
     group = next(g for g in work.groups if g.startswith("answer/"))
     driver.crew.groups[group] = {
         f"w{n}": Member(f"w{n}", group, "here", 0.0) for n in range(workers)
@@ -266,6 +271,10 @@ def test_each_unit_that_a_worker_holds_is_told_of_once(
         assert done == {0, 1, 2, 4}
         assert {kinds[shard] for shard in range(5, 20)} == {"crashed"}
         assert not any(o.alone for o in told if o.kind == "crashed")
+
+
+def test_in_one_process_nothing_is_saved_by_handfuls() -> None:
+    assert LocalPool.handful == 1
 
 
 def test_a_unit_waits_until_it_is_sent(ray_pool: Pool) -> None:
