@@ -58,7 +58,7 @@ def _row(s: Sample) -> dict[str, Any]:
 
 def _columns(table: pa.Table) -> dict[str, Sequence[Any]]:
     """Each field of the samples, in their order. Most columns of a benchmark are empty."""
-    of: dict[str, list[Any]] = {name: table[name].to_pylist() for name in table.column_names}
+    of: dict[str, list[Any]] = table.to_pydict()
     images = of.get("images") or [()] * table.num_rows  # none where the column was not read
     texts = ("context", "rubric", "bundle", "source", "language")
     return {

@@ -145,7 +145,7 @@ def prediction_table(predictions_: Iterable[Prediction]) -> pa.Table:
 
 def predictions(table: pa.Table) -> list[Prediction]:
     """Rows back as predictions."""
-    of = {name: table[name].to_pylist() for name in PREDICTION.names}
+    of = table.to_pydict()
     columns = {
         **of,
         "reason": [reason or "" for reason in of["reason"]],
