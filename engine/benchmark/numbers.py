@@ -61,12 +61,21 @@ def clusters_of(sources: NDArray[np.int64]) -> NDArray[np.int32]:
     alone = sources == _ALONE
     order = np.argsort(sources, kind="stable").astype(np.int32)  # those of one stand together
     order = order[~alone[order]]
+    ordered = sources[order]
     begins = np.ones(len(order), np.bool_)
-    begins[1:] = sources[order[1:]] != sources[order[:-1]]
-    first = order[begins]  # of each source, where it appears
-    number = np.empty(len(first), np.int32)
-    number[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
+    begins[1:] = ordered[1:] != ordered[:-1]
+    del ordered  # of millions of samples the largest of all
+    number = _places_among(order[begins], len(sources))
+    source = np.cumsum(begins, dtype=np.int32)
+    source -= 1
     found = np.empty(len(sources), np.int32)
-    found[order] = number[np.cumsum(begins, dtype=np.int32) - 1]
-    found[alone] = len(first) + np.arange(np.count_nonzero(alone), dtype=np.int32)
+    found[order] = number[source]
+    found[alone] = len(number) + np.arange(np.count_nonzero(alone), dtype=np.int32)
     return found
+
+
+def _places_among(chosen: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+    """Of some of `count` places, the how many-th each is, from 0."""
+    there = np.zeros(count, np.bool_)
+    there[chosen] = True
+    return np.cumsum(there, dtype=np.int32)[chosen] - np.int32(1)

@@ -139,8 +139,11 @@ class Recorder:
         if (receipt := event.receipt) is not None and receipt.part is None:
             self._done[receipt.key] += 1
             self._rows.setdefault(receipt.stage, Counter()).update(receipt.rows)
-        if time.monotonic() - self._written > _STATUS_EVERY_S:
+        if self._is_full() or time.monotonic() - self._written > _STATUS_EVERY_S:
             self.publish()
+
+    def _is_full(self) -> bool:
+        return len(self._lines) >= LOG_CHUNK
 
     def recount(self, todo: Todo) -> None:
         """Say from now on what another look has found: a shard may have been made twice."""
@@ -171,12 +174,12 @@ class Recorder:
             self.status, updated=now(), done=dict(self._done), rows=rows, **changes
         )
         self._written = time.monotonic()
-        if changes or self._written - self._logged > _EVENTS_EVERY_S:
+        if changes or self._is_full() or self._written - self._logged > _EVENTS_EVERY_S:
             log_path = self.folder.place.log(log_chunk(self.driver, self._chunk))
             self.uploads.put(log_path, log_bytes(self._lines))
             self._logged = self._written
             # Else a long run would write all of it again and again.
-            if len(self._lines) >= LOG_CHUNK:
+            if self._is_full():
                 self._chunk, self._lines = self._chunk + 1, []
         self.uploads.put(self.folder.place.status, with_seal(self.status))
         if changes:

@@ -195,6 +195,20 @@ def test_a_long_log_is_kept_in_chunks(folder: RunFolder, recorder: Recorder, wor
     assert len(folder.logs()) > 1
 
 
+def test_a_log_that_grows_fast_waits_for_no_time_to_be_written(
+    folder: RunFolder, recorder: Recorder, work: Plan
+) -> None:
+    (node,) = work.predictions("echo")
+    most = 0
+    for number in range(3 * LOG_CHUNK):
+        recorder(Event("opened", node.group, details={"workers": number}))
+        most = max(most, len(recorder._lines))
+    assert most < LOG_CHUNK, "no more is in memory, however fast they come"
+    recorder.uploads.flush()
+    assert [e["workers"] for e in folder.events()] == list(range(3 * LOG_CHUNK))
+    assert len(folder.logs()) == 3
+
+
 def event(kind: str, time: str, **more: Any) -> str:
     return json.dumps({"event": kind, "time": time, "group": "answer/k", **more})
 
