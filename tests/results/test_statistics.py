@@ -99,6 +99,19 @@ def test_clustered_normal_interval_is_close_to_the_clustered_bootstrap(monkeypat
     assert abs(normal.low - drawn.low) < 0.1 * width
 
 
+def test_clusters_of_very_many_values_are_summed_whole():
+    rng = np.random.default_rng(11)
+    clusters = rng.integers(0, 40_000, 150_000)  # those of one stand far apart
+    values = rng.normal(3, 1, 40_000)[clusters] + rng.normal(size=150_000)
+    found = st.clustered_mean(values, clusters)
+    sums = np.bincount(clusters, weights=values - values.mean())
+    half = 1.959963984540054 * np.sqrt((sums**2).sum()) / len(values)
+    assert found.method == "clustered normal"
+    assert found.mean == pytest.approx(values.mean(), abs=1e-12)
+    assert found.high - found.mean == pytest.approx(half, rel=1e-12)
+    assert found.mean - found.low == pytest.approx(half, rel=1e-12)
+
+
 def scipy_sign_flip(units, alternative):
     return scipy.stats.permutation_test(
         (units,),
