@@ -18,8 +18,8 @@ _HEX = 32  # digits of a shard's name: 128 bits
 def sample_digest(sample: Sample) -> bytes:
     """sha256 over every field that is not empty, and every image."""
     told = {name: value for name in Sample.__slots__ if (value := getattr(sample, name))}
-    said = {name: _content(value) for name, value in told.items()}
-    filled = {name: value for name, value in said.items() if value not in ("", [], {})}
+    said = {n: v if isinstance(v, str) else _content(v) for n, v in told.items()}  # most are texts
+    filled = {n: v for n, v in said.items() if isinstance(v, str) or v not in ([], {})}
     return hashlib.sha256(dumps(filled).encode()).digest()
 
 

@@ -1,6 +1,7 @@
 """Samples on their way into shards: one file on the local disk, and an index in memory."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -61,7 +62,7 @@ class Spool:
         """`file` is open for reading and writing, and is nobody else's."""
         self.entries: list[SpoolEntry] = []
         self._file = file
-        self._end = 0
+        self._end = self._there = 0  # bytes: all that came, and what others could read of it
 
     def add(self, sample: Sample) -> None:
         """Append one sample."""
@@ -69,15 +70,16 @@ class Spool:
         bare = replace(sample, raw={}) if sample.raw else sample
         content = msgspec.msgpack.encode((bare, dumps(sample.raw)))
         with room(_WAITING):
-            self._file.seek(self._end)
             self._file.write(content)
         self.entries.append(entry_of(sample, self._end, len(content)))
         self._end += len(content)
 
     def sample(self, entry: SpoolEntry) -> Sample:
         """Read one sample back."""
-        with room(_WAITING):  # what is still on its way to the disk
-            self._file.seek(entry.offset)
-        content = self._file.read(entry.size)
+        if self._there < self._end:
+            with room(_WAITING):
+                self._file.flush()
+            self._there = self._end
+        content = os.pread(self._file.fileno(), entry.size, entry.offset)
         sample, raw = msgspec.msgpack.decode(content, type=tuple[Sample, str])
         return replace(sample, raw=json.loads(raw)) if raw != _NOTHING else sample

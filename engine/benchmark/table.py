@@ -90,7 +90,7 @@ def _reference_texts(table: pa.Table) -> pa.Array:
     if pc.min(pc.list_value_length(texts)).as_py():
         return first_of(texts)
     silent = pc.equal(pc.list_value_length(texts), 0)
-    words = samples(table.filter(silent).drop_columns(["images"]))
+    words = samples(table.drop_columns(["images"]).filter(silent))
     said = pa.array([sample.reference_text for sample in words], _TEXT)
     return pc.replace_with_mask(first_of(texts), silent, said)
 

@@ -1,7 +1,7 @@
 """Samples as rows and back; every image stands in one list, with its role."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import pyarrow as pa
@@ -9,51 +9,36 @@ import pyarrow as pa
 from medgen.engine.data import Box, Image, Number, Sample, Turn, Values
 from medgen.engine.store.schemas import SAMPLE, dumps, loads, pairs
 
+_AS_THEY_ARE = (
+    *("asks", "task", "subtask", "modality", "context", "instruction", "choices"),
+    *("reference_texts", "reference_choices", "rubric", "bundle", "source", "language"),
+)
 ROLES = ("context", "input", "reference", "region")  # each is a field of a sample: `input_images`
 
 
 def sample_table(samples_: Iterable[Sample]) -> pa.Table:
     """Samples as rows, images embedded."""
-    return pa.Table.from_pylist([_row(sample) for sample in samples_], SAMPLE)
+    given = list(samples_)
+    return pa.table(
+        {
+            "sample_id": [s.id for s in given],
+            **{name: [getattr(s, name) for s in given] for name in _AS_THEY_ARE},
+            "turns": [list(map(_turn_row, s.turns)) for s in given],
+            "images": [list(_every_image(s)) for s in given],
+            "reference_sections": [pairs(s.reference_sections, "text") for s in given],
+            "reference_number": [s.reference_number and asdict(s.reference_number) for s in given],
+            "reference_boxes": [list(map(asdict, s.reference_boxes)) for s in given],
+            "groups": [pairs(s.groups) for s in given],
+            "raw": [dumps(s.raw) for s in given],
+        },
+        SAMPLE,
+    )
 
 
 def samples(table: pa.Table) -> list[Sample]:
     """Rows back as samples."""
     columns = _columns(table)
     return list(map(Sample, *(columns[field.name] for field in fields(Sample))))
-
-
-def _row(s: Sample) -> dict[str, Any]:
-    number = s.reference_number
-    return {
-        "sample_id": s.id,
-        "asks": s.asks,
-        "task": s.task,
-        "subtask": s.subtask,
-        "modality": s.modality,
-        "context": s.context,
-        "turns": [
-            {"role": t.role, "text": t.text, "images": list(_images("input", t.images))}
-            for t in s.turns
-        ],
-        "instruction": s.instruction,
-        "choices": list(s.choices),
-        "images": [row for role in ROLES for row in _images(role, getattr(s, f"{role}_images"))],
-        "reference_texts": list(s.reference_texts),
-        "reference_sections": pairs(s.reference_sections, "text"),
-        "reference_choices": list(s.reference_choices),
-        "reference_number": number and {"value": number.value, "unit": number.unit},
-        "reference_boxes": [
-            {"image": b.image, "x0": b.x0, "y0": b.y0, "x1": b.x1, "y1": b.y1}
-            for b in s.reference_boxes
-        ],
-        "rubric": s.rubric,
-        "bundle": s.bundle,
-        "source": s.source,
-        "groups": pairs(s.groups),
-        "language": s.language,
-        "raw": dumps(s.raw),
-    }
 
 
 def _columns(table: pa.Table) -> dict[str, Sequence[Any]]:
@@ -96,6 +81,15 @@ def _mappings(
 
 def _turn(row: Mapping[str, Any]) -> Turn:
     return Turn(row["role"], row["text"] or "", _read_images(row["images"] or ()))
+
+
+def _turn_row(turn: Turn) -> dict[str, Any]:
+    return {"role": turn.role, "text": turn.text, "images": list(_images("input", turn.images))}
+
+
+def _every_image(sample: Sample) -> Iterator[dict[str, Any]]:
+    for role in ROLES:
+        yield from _images(role, getattr(sample, f"{role}_images"))
 
 
 def _images(role: str, images: Sequence[Image]) -> Iterator[dict[str, Any]]:

@@ -233,11 +233,14 @@ def verdicts(table: pa.Table) -> list[Verdict]:
     ]
 
 
+_JSON = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
 def dumps(value: Mapping[str, Any]) -> str:
     """JSON with sorted keys, as stored in text columns; NaN is refused."""
     if not value:  # what most rows say, for which no encoder need be made ready
         return "{}"
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return _JSON.encode(value)
 
 
 def loads(text: str | None) -> dict[str, Any]:
