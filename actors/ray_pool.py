@@ -38,7 +38,9 @@ class Dead:
     trouble: Trouble
 
 
-_MOST_IN_CALL = 8  # units; the next call waits here, and goes out as soon as one is back
+# Units of one call, and seconds after which it begins no other: they may be slower than they were.
+# The next call waits here, and goes out as soon as one is back.
+_MOST_IN_CALL, _CALL_S = 8, 1.0
 Said = tuple[Receipt, ...] | Trouble | Dead  # of one unit
 Ref = ray.ObjectRef[Any]  # to what an actor says, when it is asked for
 
@@ -81,11 +83,15 @@ class Host:
         return os.getpid()
 
     def work(self, units: Sequence[Unit]) -> list[Said]:
-        """Do units one after another, up to one that ends the engine. Each thread has its own."""
+        """Do units one after another, the first ones where they take long or one ends the engine.
+
+        Each thread has its own.
+        """
         said: list[Said] = []
+        until = time.monotonic() + _CALL_S
         for unit in units:
             said.append(self._work(unit))
-            if isinstance(said[-1], Dead):
+            if isinstance(said[-1], Dead) or time.monotonic() > until:
                 break
         return said
 
@@ -216,8 +222,8 @@ class RayPool:
             for unit, told in zip(units, said, strict=False)
             if not isinstance(told, Dead)
         ]
+        actor.waiting = [*units[len(outcomes) :], *actor.waiting]
         if isinstance(said[-1], Dead):
-            actor.waiting = [*units[len(outcomes) :], *actor.waiting]
             return [*outcomes, *self._bury(name, "crashed", said[-1].trouble)]
         actor.call()
         return outcomes

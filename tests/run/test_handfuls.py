@@ -1,5 +1,6 @@
 """Short units go out several at once; each is one unit still, whatever becomes of the others."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from medgen.actors.ray_pool import RayPool
 from medgen.engine.errors import EngineDied
 from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, System
+from medgen.engine.run import staff as staff_module
 from medgen.engine.run.board import Queue
 from medgen.engine.run.crew import Member
 from medgen.engine.run.driver import Driver, Ending, Options
@@ -52,7 +54,9 @@ def go(objects: Objects, work: Plan, pool: Pool, **options: Any) -> tuple[Driver
     driver = Driver(reader, survey(reader), pool, Options(watch=watch, **options))
     driver.books.declare()
     driver.books.note_editions()
-    ending = driver.run()
+    with pytest.MonkeyPatch.context() as patch:  # on a busy machine nothing is short
+        patch.setattr(staff_module, "HANDFUL_S", 60.0)
+        ending = driver.run()
     reader.noted.write()
     return driver, ending, most
 
@@ -271,6 +275,28 @@ def test_each_unit_that_a_worker_holds_is_told_of_once(
         assert done == {0, 1, 2, 4}
         assert {kinds[shard] for shard in range(5, 20)} == {"crashed"}
         assert not any(o.alone for o in told if o.kind == "crashed")
+
+
+class Slow:
+    """A worker whose every unit takes long."""
+
+    def __call__(self, unit: Unit) -> Sequence[Receipt]:
+        time.sleep(0.6)
+        return [Receipt("answer", "k", unit.shard)]
+
+
+def test_a_call_ends_where_its_units_are_slower_than_they_were(ray_pool: Pool) -> None:
+    worker = ray_pool.open(Group("g", Slow, Resources(0.1)), ray_pool.machines()[0].name)
+    while not ray_pool.wait(1.0):
+        pass
+    units = [Unit("g", shard, (Target("k"),)) for shard in range(5)]
+    for unit in units:
+        ray_pool.submit(unit, worker)
+    told: list[list[int]] = []
+    while sum(map(len, told)) < len(units):
+        if outcomes := ray_pool.wait(5.0):
+            told.append([o.unit.shard for o in outcomes if o.unit and o.kind == "finished"])
+    assert told == [[0, 1], [2, 3], [4]], "each is done once, in order, and none waits for all"
 
 
 def test_in_one_process_nothing_is_saved_by_handfuls() -> None:
