@@ -152,7 +152,8 @@ def _only_model(base: str, key_env: str) -> str:
     """The one model that a server serves.
 
     Raises:
-        ConfigError: it does not answer, or serves none or several.
+        AdapterError: it does not answer.
+        ConfigError: it serves none or several.
     """
     from medgen.adapters.http.endpoint import Endpoint
     from medgen.adapters.http.served import served_names
@@ -162,8 +163,8 @@ def _only_model(base: str, key_env: str) -> str:
         names = served_names(endpoint, _PATIENCE)
     except AdapterError as err:
         if key_env and key_env not in os.environ:
-            raise ConfigError(str(err)) from err
-        raise ConfigError(
+            raise
+        raise AdapterError(
             f"{err}; is the server up? `--name MODEL` says which one is meant without asking"
         ) from err
     if len(names) != 1:

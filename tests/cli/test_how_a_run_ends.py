@@ -169,6 +169,14 @@ def quickly(table: str, url: str) -> int:
     return carry_out(conf, RunOptions())
 
 
+def test_eval_of_no_server_that_could_say_what_it_serves_is_a_failed_preflight(
+    table: str,
+) -> None:
+    done = medgen("eval", "--model", "http://127.0.0.1:9/v1", "--data", table)
+    assert done.returncode == 6
+    assert "is the server up? `--name MODEL` says which one" in done.stderr
+
+
 def test_eval_of_a_server_that_nobody_reaches_is_not_complete(
     table: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
