@@ -50,7 +50,8 @@ def quick_run(asked: Quick) -> RunConf:
     """The configuration of a run of one model over one benchmark, with the controls beside it.
 
     Raises:
-        ConfigError: the server does not say what it serves.
+        AdapterError: the server does not say what it serves.
+        ConfigError: it serves none or several, and nobody says which.
         BenchmarkError: the data cannot be read.
     """
     bench = _benchmark(asked.data)

@@ -164,11 +164,15 @@ def test_one_that_fails_among_others_costs_its_sample_alone(
 
 
 @pytest.mark.cluster
-def test_one_that_kills_its_process_among_others_costs_its_sample_alone(
-    objects: Objects, ray_pool: Pool
+@pytest.mark.parametrize(
+    ("fault", "deadline_s"),
+    [("kill", 1800.0), pytest.param("hang", 1.0, marks=pytest.mark.trial)],
+)
+def test_one_that_costs_its_process_every_time_among_others_costs_its_sample_alone(
+    objects: Objects, ray_pool: Pool, fault: str, deadline_s: float
 ) -> None:
-    work = work_of(objects, faults={"s0241": "kill"}, resources=Resources(0.1, workers=2))
-    _, ending, most = go(objects, work, ray_pool)
+    work = work_of(objects, faults={"s0241": fault}, resources=Resources(0.1, workers=2))
+    _, ending, most = go(objects, work, ray_pool, deadline_s=deadline_s)
     assert ending.failed == {}
     assert most > 1
     found = statuses(objects, work)
@@ -186,19 +190,6 @@ def test_one_that_never_returns_among_others_holds_none_of_them(
     assert most > 1
     assert (tmp_path / "marks" / "s0241").exists()
     assert set(statuses(objects, work).values()) == {"ok"}
-
-
-@pytest.mark.cluster
-@pytest.mark.trial
-def test_one_that_hangs_every_time_among_others_costs_its_sample_alone(
-    objects: Objects, ray_pool: Pool
-) -> None:
-    work = work_of(objects, faults={"s0241": "hang"}, resources=Resources(0.1, workers=2))
-    _, ending, most = go(objects, work, ray_pool, deadline_s=1.0)
-    assert ending.failed == {}
-    assert most > 1
-    found = statuses(objects, work)
-    assert {s: v for s, v in found.items() if v != "ok"} == {"s0241": "quarantined"}
 
 
 def test_a_run_that_is_stopped_among_them_is_finished_by_the_next(
