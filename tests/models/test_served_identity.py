@@ -12,7 +12,7 @@ from run.held import carry
 from medgen.adapters.http.endpoint import Endpoint
 from medgen.adapters.http.served import served_entry
 from medgen.engine.benchmark.importing import ImportOptions, import_benchmark
-from medgen.engine.errors import ConfigError
+from medgen.engine.errors import AdapterError, ConfigError
 from medgen.engine.plan.effective import seen_parts
 from medgen.engine.plan.identity import Spec
 from medgen.engine.plan.plan import Model, Plan, System, make_plan
@@ -133,7 +133,7 @@ def test_a_key_that_is_not_set_is_not_told_as_a_server_that_is_down(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
-    with pytest.raises(ConfigError, match="NO_SUCH_KEY is not set") as told:
+    with pytest.raises(AdapterError, match="NO_SUCH_KEY is not set") as told:
         _only_model("http://127.0.0.1:9/v1", "NO_SUCH_KEY")
     assert "server up" not in str(told.value)
 
@@ -151,22 +151,30 @@ def test_how_it_is_run_is_no_part_of_what_it_is() -> None:
 
 
 NO_LISTS = {
-    "another status": (Answer({"error": "no"}, 401), "HTTP 401"),
-    "a page": (Answer(b"<html>log in</html>"), "no list of models"),
-    "a redirect": (Answer(b"", 302, {"Location": "http://127.0.0.1:1/models"}), "HTTP 302"),
-    "lists in lists": (Answer(b"[" * 100_000), "no list of models"),
-    "half of it": (Answer({"data": []}, hang_up_after=3), "no list of models"),
-    "an encoding": (Answer(b"\x1f\x8b", headers={"Content-Encoding": "gzip"}), "no list of models"),
-    "none": (Answer({"data": []}), "serves none"),
-    "no list": (Answer({"data": {"id": "m"}}), "serves none"),
-    "several": (Answer({"data": [{"id": "a"}, {"id": "b"}]}), "serves a, b"),
+    "another status": (Answer({"error": "no"}, 401), AdapterError, "HTTP 401"),
+    "a page": (Answer(b"<html>log in</html>"), AdapterError, "no list of models"),
+    "a redirect": (
+        Answer(b"", 302, {"Location": "http://127.0.0.1:1/models"}),
+        AdapterError,
+        "HTTP 302",
+    ),
+    "lists in lists": (Answer(b"[" * 100_000), AdapterError, "no list of models"),
+    "half of it": (Answer({"data": []}, hang_up_after=3), AdapterError, "no list of models"),
+    "an encoding": (
+        Answer(b"\x1f\x8b", headers={"Content-Encoding": "gzip"}),
+        AdapterError,
+        "no list of models",
+    ),
+    "none": (Answer({"data": []}), ConfigError, "serves none"),
+    "no list": (Answer({"data": {"id": "m"}}), ConfigError, "serves none"),
+    "several": (Answer({"data": [{"id": "a"}, {"id": "b"}]}), ConfigError, "serves a, b"),
 }
 
 
 @pytest.mark.parametrize("case", NO_LISTS)
 def test_a_server_that_lists_no_one_model_is_told_in_a_sentence(case: str) -> None:
-    answer, words = NO_LISTS[case]
-    with serve(lambda _: answer) as server, pytest.raises(ConfigError, match=words) as refused:
+    answer, error, words = NO_LISTS[case]
+    with serve(lambda _: answer) as server, pytest.raises(error, match=words) as refused:
         _only_model(f"{server.url}/v1", "")
     assert "--name" in str(refused.value)
 
@@ -177,10 +185,10 @@ def test_the_one_model_is_asked_for_and_no_key_follows_a_redirect(
     monkeypatch.setenv("SOME_KEY", "a-key-for-this-server-only")
     with serve(lambda _: Answer({"data": [{"id": "m"}]})) as other:
         away = Answer(b"", 307, {"Location": f"{other.url}/v1/models"})
-        with serve(lambda _: away) as server, pytest.raises(ConfigError, match="HTTP 307"):
+        with serve(lambda _: away) as server, pytest.raises(AdapterError, match="HTTP 307"):
             _only_model(f"{server.url}/v1", "SOME_KEY")
         assert not other.asked
         assert _only_model(f"{other.url}/v1", "SOME_KEY") == "m"
         assert other.asked[0].headers["Authorization"] == "Bearer a-key-for-this-server-only"
-    with pytest.raises(ConfigError, match="SOME_OTHER_KEY is not set"):
+    with pytest.raises(AdapterError, match="SOME_OTHER_KEY is not set"):
         _only_model(f"{other.url}/v1", "SOME_OTHER_KEY")
