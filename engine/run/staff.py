@@ -38,6 +38,7 @@ LATE_S = 10.0  # the least time after which a unit gets a second copy
 # A worker holds several units for each that it does if they are so short together, and as many are
 # left for it so many times.
 HANDFUL_S, HANDFULS_LEFT = 0.5, 4
+SOUND = 64  # units in a row that come back good: what went wrong before them is over
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ class Staff:
     horizon: float = 0.0
     grace: dict[str, float] = field(default_factory=dict)  # group -> times as long for its units
     _graced: dict[str, float] = field(default_factory=dict)  # group -> since when
-    _singly: set[str] = field(default_factory=set)  # groups of which something went wrong
+    _singly: dict[str, int] = field(default_factory=dict)  # group -> good units until it is sound
     _standings: dict[str, Standing] = field(default_factory=dict)
     _asked_at: float = -ASK_EVERY_S
 
@@ -195,7 +196,9 @@ class Staff:
     def note_outcome(self, outcome: Outcome) -> None:
         """Something came back; a group of which something went wrong is handed units singly."""
         if outcome.kind not in ("started", "finished"):
-            self._singly.add(outcome.group)
+            self._singly[outcome.group] = SOUND
+        elif outcome.kind == "finished" and (left := self._singly.pop(outcome.group, 0) - 1) > 0:
+            self._singly[outcome.group] = left
 
     def samples(self, unit: Unit) -> int:
         """How many samples a unit has."""

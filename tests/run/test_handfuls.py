@@ -22,7 +22,7 @@ from medgen.engine.run.driver import Driver, Ending, Options
 from medgen.engine.run.events import Event
 from medgen.engine.run.pool import Group, Outcome, Pool, Receipt, Target, Unit, Worker
 from medgen.engine.run.reader import RunReader
-from medgen.engine.run.staff import HANDFUL_S, HANDFULS_LEFT, Staff
+from medgen.engine.run.staff import HANDFUL_S, HANDFULS_LEFT, SOUND, Staff
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
 from medgen.engine.store.objects import Objects
@@ -108,17 +108,27 @@ def test_a_worker_holds_as_many_as_are_short_together_and_many_more_are_left(
     assert staff.handful(queue) == holds
     staff.note_outcome(Outcome("finished", group))
     assert staff.handful(queue) == holds
-    for kind in ("failed", "crashed", "lost", "unstarted"):
-        staff, group, queue = staffed(objects, workers)
-        staff.left[group] = left
-        staff.speeds.note_unit(group, 100 * sample_s, 100)
+
+
+@pytest.mark.parametrize("kind", ["failed", "crashed", "lost", "unstarted"])
+def test_a_group_of_which_something_went_wrong_is_handed_singly_until_it_is_sound(
+    objects: Objects, kind: str
+) -> None:
+    staff, group, queue = staffed(objects, 2)
+    staff.left[group] = 10_000
+    staff.speeds.note_unit(group, 0.1, 100)
+    staff.note_outcome(Outcome(kind, "another"))
+    assert staff.handful(queue) == HANDFUL, "another group is none of its business"
+    for good in (0, 1, SOUND - 1):
         staff.note_outcome(Outcome(kind, group))
-        assert staff.handful(queue) == 1
-        staff, group, queue = staffed(objects, workers)
-        staff.left[group] = left
-        staff.speeds.note_unit(group, 100 * sample_s, 100)
-        staff.note_outcome(Outcome(kind, "another"))
-        assert staff.handful(queue) == holds
+        for _ in range(good):
+            assert staff.handful(queue) == 1
+            staff.note_outcome(Outcome("finished", group))
+    assert staff.handful(queue) == 1, "good ones count from the last bad one"
+    staff.note_outcome(Outcome("started", group))
+    assert staff.handful(queue) == 1, "a worker that starts has done nothing yet"
+    staff.note_outcome(Outcome("finished", group))
+    assert staff.handful(queue) == HANDFUL
 
 
 def staffed(objects: Objects, workers: int) -> tuple[Staff, str, Queue]:
