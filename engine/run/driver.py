@@ -93,7 +93,7 @@ class Driver:
             self.desk,
             Claims(reader.objects, there, Watch(reader.objects, options.lease_s)),
             self.terms,
-            self.faults.has_failed,
+            self.faults,
             self._note_found,
             self.crew.is_full,
         )
@@ -370,12 +370,12 @@ class Driver:
         else:
             self._follow(outcome, out.unit)
 
-    def _requeue(self, units: Sequence[Unit], alone: bool = False) -> None:
+    def _requeue(self, units: Sequence[Unit], alone: bool = False, ahead: bool = False) -> None:
         for tried in units:
             # Who had it may have committed some of it, and not have come to say so.
             unit, queue = replace(tried, wary=True), self.board.queues[tried.group]
-            if unit.merge:
-                queue.fresh.appendleft(unit)  # it ends a shard, which others may wait for
+            if unit.merge or ahead:  # a merge ends a shard, which others may wait for
+                queue.fresh.appendleft(unit)
             else:
                 (queue.suspects if alone else queue.fresh).append(unit)
 
@@ -397,7 +397,7 @@ class Driver:
         if then.kind == "done":
             self._commit(unit, outcome.receipts)
         elif then.kind == "again":
-            self._requeue(then.units, then.alone)
+            self._requeue(then.units, then.alone, then.ahead)
         elif outcome.kind == "crashed" and self.trust.others_work(outcome.group):
             self._requeue((unit,), alone=True)  # whose fault it is, they will tell
         else:

@@ -4,11 +4,13 @@ What was raised on purpose (no key, no such model, a cap, a damaged object) spea
 ends the group when it stays. Any other exception costs its samples: a unit that goes on raising is
 halved, as one is that kills its workers, until the sample is found, which becomes a row. Only an
 exception common to the first units of a group that has done nothing yet, or too large a share of
-such samples, end it. A machine that is lost is nobody's fault and is bounded loosely. A unit that
-was alone when its worker's process died is split, until the one sample that kills workers is found;
-the second time that sample kills one, it is quarantined and becomes a row: of all systems that are
-scored together, but of the one system whose answer it is where a judge is killed. A unit that costs
-money and does not return is not sent again: its samples become rows that say so.
+such samples, end it; where the first ones fail alike they are tried again before any other is, so
+that a system that cannot work costs a few units and not one try of each. A machine that is lost is
+nobody's fault and is bounded loosely. A unit that was alone when its worker's process died is
+split, until the one sample that kills workers is found; the second time that sample kills one, it
+is quarantined and becomes a row: of all systems that are scored together, but of the one system
+whose answer it is where a judge is killed. A unit that costs money and does not return is not sent
+again: its samples become rows that say so.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -29,6 +31,7 @@ MAX_CRASHES_IN_A_ROW = 12  # halving a shard of 64 finds its sample in 7
 COMMON_TO = 3  # units that raise alike before anything succeeds are the system's fault
 # Samples that are given up one by one before their group is: this share of them, and so many.
 MAX_RAISING, LEAST_RAISING = 0.05, 16
+_OF_ONE_UNIT = ("CorruptError", "StaleError")  # of our errors: others may be sound
 _ON_PURPOSE = frozenset(
     name
     for name, kind in vars(errors).items()
@@ -60,6 +63,7 @@ class Next:
     units: tuple[Unit, ...] = ()
     alone: bool = False
     reason: str = ""
+    ahead: bool = False  # of those that were not tried yet
 
 
 class FaultPolicy:
@@ -88,6 +92,7 @@ class FaultPolicy:
         self._in_a_row: dict[str, list[str]] = {}  # group -> workers that died
         self._unforeseen: dict[str, int] = {}  # node -> rows
         self._done: set[str] = set()  # groups that have done a unit
+        self._failing: dict[str, dict[Tried, str]] = {}  # group that has not -> unit -> how
         self._raised: dict[str, dict[Tried, str]] = {}  # group -> unit that went on raising -> how
         self._raising: dict[str, int] = {}  # samples that were given up for it
 
@@ -96,6 +101,16 @@ class FaultPolicy:
         tried = _try_of(unit)
         return tried in self._failures or tried in self._losses
 
+    def comes_last(self, unit: Unit) -> bool:
+        """Whether all that was not tried yet is to be done before a unit."""
+        return self.has_failed(unit) and not self._comes_first(unit)
+
+    def _comes_first(self, unit: Unit) -> bool:
+        """Whether a unit failed as all did that was tried of its group, and that was several."""
+        alike = self._failing.get(unit.group, {})
+        common = len(alike) >= COMMON_TO and len(set(alike.values())) == 1
+        return common and self._failures.get(_try_of(unit), MAX_FAILURES) < MAX_FAILURES
+
     def after(self, outcome: Outcome, samples: int) -> Next:
         """Decide. `samples` is how many the unit's shard holds."""
         unit = outcome.unit
@@ -103,11 +118,10 @@ class FaultPolicy:
         if outcome.kind == "finished":
             self._in_a_row.pop(unit.group, None)
             self._done.add(unit.group)
+            self._failing.pop(unit.group, None)
             return self._after_finish(unit)
         if outcome.kind == "failed":
-            if unit.merge or outcome.trouble.error_type in _ON_PURPOSE:
-                return self._again(self._failures, unit, MAX_FAILURES, outcome.trouble.error)
-            return self._after_raise(outcome, unit, samples)
+            return self._after_failure(outcome, unit, samples)
         if outcome.kind == "lost":
             return self._again(self._losses, unit, MAX_LOSSES, outcome.trouble.error)
         return self._after_crash(outcome, unit, samples)
@@ -129,6 +143,16 @@ class FaultPolicy:
                         "reason and traceback. Mend the cause and start again"
                     )
         return ""
+
+    def _after_failure(self, outcome: Outcome, unit: Unit, samples: int) -> Next:
+        if unit.group not in self._done and outcome.trouble.error_type not in _OF_ONE_UNIT:
+            alike = self._failing.setdefault(unit.group, {})
+            alike[_try_of(unit)] = outcome.trouble.error_id
+        if unit.merge or outcome.trouble.error_type in _ON_PURPOSE:
+            then = self._again(self._failures, unit, MAX_FAILURES, outcome.trouble.error)
+        else:
+            then = self._after_raise(outcome, unit, samples)
+        return replace(then, ahead=not then.alone and self._comes_first(unit))
 
     def _again(
         self,

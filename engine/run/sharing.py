@@ -18,6 +18,7 @@ from medgen.engine.run.books import Books
 from medgen.engine.run.claims import Claims, Range
 from medgen.engine.run.desk import Desk
 from medgen.engine.run.editions import Terms
+from medgen.engine.run.faults import FaultPolicy
 from medgen.engine.run.pool import Receipt, Target, Unit, join
 from medgen.engine.run.presence import Presence
 from medgen.engine.stages import stage_kind
@@ -37,7 +38,7 @@ class Sharing:
     desk: Desk
     claims: Claims
     terms: Terms
-    failed: Callable[[Unit], bool]  # whether a unit was tried before, and failed
+    faults: FaultPolicy
     tell: Found  # of shards of a key that another driver has committed
     is_full: Callable[[str], bool]  # a worker
     clock: Callable[[], float] = time.monotonic  # of the store's world, pretended or not
@@ -129,7 +130,7 @@ class Sharing:
     def _may_join(self, unit: Unit, shard: int) -> bool:
         """Whether a unit is a whole shard that nobody has tried."""
         whole = unit.shard == shard and unit.positions is None and not unit.merge
-        return whole and not self.failed(unit)
+        return whole and not self.faults.has_failed(unit)
 
     def _is_own(self, unit: Unit) -> bool:
         own = self.claims.own
@@ -142,6 +143,7 @@ class Sharing:
         return bool(queue.suspects) or self._bring(queue.fresh)
 
     def _bring(self, units: deque[Unit]) -> bool:
+        last = self.faults.comes_last
         lost: set[str] = set()  # spans that another driver is at: the rest of them comes last
         while units and self.claims.presence.is_sure():
             group = units[0].group
@@ -151,7 +153,7 @@ class Sharing:
                 for n, unit in enumerate(units)
                 if self._span_of(unit) in near and self._is_own(unit)
             )
-            at = next((n for n, unit in mine if not (self.failed(unit) or self._waits(unit))), None)
+            at = next((n for n, unit in mine if not (last(unit) or self._waits(unit))), None)
             if at is None:  # what failed waits for all others, as it would without claims
                 place = self._next_range(units, lost)
                 if place is not None:
@@ -160,7 +162,7 @@ class Sharing:
                     else:
                         lost.add(place.span)
                     continue
-                at = next((n for n, unit in enumerate(units) if not self.failed(unit)), 0)
+                at = next((n for n, unit in enumerate(units) if not last(unit)), 0)
             unit = units[at]
             del units[at]
             if (left := self.board.open_part(unit)) is not None:

@@ -13,6 +13,8 @@ from medgen.engine.plan.identity import Resources, Spec
 from medgen.engine.plan.plan import Model, Plan, System
 from medgen.engine.run.driver import Options, carry_out
 from medgen.engine.run.events import Event
+from medgen.engine.run.faults import COMMON_TO, MAX_FAILURES
+from medgen.engine.run.pool import Pool
 from medgen.engine.run.reader import RunReader
 from medgen.engine.run.survey import survey
 from medgen.engine.store.connect import connect
@@ -156,16 +158,25 @@ def test_a_shared_scorer_that_fails_on_one_sample_serves_every_system(objects: O
         assert len(rows) == 24
 
 
-def test_a_system_that_raises_at_everything_is_given_up_and_the_others_go_on(
-    objects: Objects,
+@pytest.mark.parametrize(
+    ("fault", "says"), [("raise", "cannot do s"), ("unusable", "no model for")]
+)
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_system_that_raises_at_everything_costs_a_few_units_and_the_others_go_on(
+    objects: Objects, pool: Pool, fault: str, says: str, workers: int
 ) -> None:
-    faults = {f"s{n:04d}": "raise" for n in range(24)}
-    work = plan(objects, System("raises", echo(faults=faults)), System("sound", echo(prefix="x")))
+    faults, resources = {f"s{n:04d}": fault for n in range(480)}, Resources(0.1, workers=workers)
+    bad = System("raises", Model(Spec("fakes:Echo", {"faults": faults}), resources))
+    work = plan(objects, bad, System("sound", echo(prefix="x")), count=480)
+    told: list[Event] = []
     reader = RunReader(objects, work)
-    ending = carry_out(reader, survey(reader), LocalPool(), Options())
+    ending = carry_out(reader, survey(reader), pool, Options(watch=told.append))
     (reason,) = ending.failed.values()
-    assert "cannot do s" in reason
+    assert says in reason
     assert set(statuses(objects, work, "sound").values()) == {"ok"}
+    tries = [event.kind for event in told].count("trouble")
+    assert tries <= 2 * workers * COMMON_TO * (MAX_FAILURES + 1)
+    assert tries < work.shards, "most were not tried at all"
 
 
 def test_a_store_that_no_worker_can_write_ends_the_run(objects: Objects, folder: str) -> None:

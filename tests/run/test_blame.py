@@ -1,5 +1,6 @@
 """Whose fault a failure is, in pure logic: workers, units, samples, or the system."""
 
+from collections import deque
 from typing import Any
 
 import pytest
@@ -146,6 +147,33 @@ def test_what_is_common_to_the_first_units_is_not_halved() -> None:
     tries = [raised(unit(n)) for _ in range(MAX_FAILURES) for n in range(COMMON_TO)]
     found = failing(tries)
     assert [n.kind for n in found] == ["again"] * (len(tries) - 1) + ["give_up"]
+
+
+@pytest.mark.parametrize("error", ["KeyError", "AdapterError", "ConfigError"])
+def test_a_group_whose_every_unit_fails_alike_ends_after_a_few(error: str) -> None:
+    policy, waiting, tried = FaultPolicy(), deque(unit(n) for n in range(2000)), []
+    while (then := policy.after(raised(waiting[0], error), 8)).kind == "again":
+        tried.append(waiting.popleft().shard)
+        (waiting.extendleft if then.ahead else waiting.extend)(then.units)
+    assert then.kind == "give_up"
+    assert len(tried) < COMMON_TO * (MAX_FAILURES + 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "error"),
+    [
+        (finished(unit(99)), "KeyError"),  # it works: what fails has something of its own
+        (raised(unit(99), lines="elsewhere"), "ValueError"),
+        (raised(unit(99), "CorruptError"), "CorruptError"),  # one object, and others are whole
+    ],
+)
+def test_what_fails_is_tried_after_the_others_where_these_may_be_sound(
+    first: Outcome, error: str
+) -> None:
+    policy = FaultPolicy()
+    policy.after(first, 8)
+    found = [policy.after(raised(unit(n), error), 8) for n in range(20)]
+    assert not any(then.ahead for then in found)
 
 
 def test_units_that_raise_in_other_ways_are_halved() -> None:
