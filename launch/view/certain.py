@@ -62,6 +62,7 @@ class Certainty:
     formats: tuple[FormatCertainty, ...]
     judge: str = ""  # what is known against the judge
     usage: dict[str, dict[str, float]] = field(default_factory=dict)  # system -> what it took
+    statuses: dict[str, dict[str, int]] = field(default_factory=dict)  # system -> of predictions
     coverage: tuple[int, int] = (0, 0)  # values that rank, of systems that are results; owed
     schema: str = VERSION
 
@@ -86,7 +87,8 @@ def compute(data: StoredRun) -> Certainty:
     """The words of every format that has a headline."""
     found = [_format_certainty(data, name) for name in data.formats]
     made = tuple(f for f in found if f is not None)
-    return Certainty(made, data.doubts, usage_of(data), _coverage(data, made))
+    statuses = {entry.name: data.prediction_statuses(entry.name) for entry in data.systems}
+    return Certainty(made, data.doubts, usage_of(data), statuses, _coverage(data, made))
 
 
 def _coverage(data: StoredRun, made: Sequence[FormatCertainty]) -> tuple[int, int]:

@@ -329,6 +329,10 @@ class StoredRun:
         """How many predictions a system has, as `rows`, and the sums of some of their columns."""
         return self.parts.sums(self._tables("predictions", system), names)
 
+    def prediction_statuses(self, system: str) -> dict[str, int]:
+        """How many predictions a system has of each status, of all formats."""
+        return self.parts.counts(self._tables("predictions", system), "status")
+
     def rows(self, kind: str, system: str, positions: tuple[int, int]) -> list[Row]:
         """The rows of a table for some positions (from, up to), pictures left out."""
         return self.parts.rows(self._tables(kind, system), positions, but=("image", "more_images"))

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from math import sqrt
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
 
 from medgen.engine.data import FINE
 from medgen.engine.results.statistics import binomial_interval
@@ -18,6 +20,7 @@ from medgen.launch.view.certain import headline
 from medgen.launch.view.data import Row, StoredRun, SystemEntry, value_key, value_title
 from medgen.launch.view.scripts import shard_at
 
+Positions = npt.NDArray[np.int64]
 _CAUSES = 40
 _EXAMPLES = 4
 _PLACES = 8
@@ -96,6 +99,14 @@ def failures(data: StoredRun) -> list[Failure]:
     return found
 
 
+def _positions_asked(data: StoredRun, entry: SystemEntry) -> Positions:
+    """Where a system is asked for something; what it cannot give is not owed."""
+    table = data.predictions[entry.name]
+    asked = pc.not_equal(table["status"], "not_applicable").to_numpy()
+    found: Positions = table["position"].to_numpy()[asked].astype(np.int64)
+    return found
+
+
 def status_lines(
     data: StoredRun, found: Sequence[Failure]
 ) -> tuple[tuple[str, ...], list[StatusLine]]:
@@ -109,7 +120,7 @@ def status_lines(
     lines = []
     for entry in data.systems:
         own = per[entry.name]
-        owed = data.predictions[entry.name].num_rows
+        owed = len(_positions_asked(data, entry))
         if own or entry.number:
             cells = tuple((s, own[s], min(4, int(4.99 * sqrt(own[s] / largest)))) for s in statuses)
             lines.append(StatusLine(entry, cells, own.total(), owed))
@@ -146,10 +157,8 @@ def gatherings(
     words, codes = data.samples.facet(kind).words, data.samples.facet(kind).codes
     owed, failed = np.zeros(len(words)), np.zeros(len(words))
     for line in lines:
-        table = data.predictions[line.entry.name]
-        if table.num_rows:
-            own = codes[table["position"].to_numpy()]
-            owed += np.bincount(own, minlength=len(words))
+        own = codes[_positions_asked(data, line.entry)]
+        owed += np.bincount(own, minlength=len(words))
     for one in found:
         failed[codes[one.position]] += 1
     rate = float(failed.sum() / owed.sum()) if owed.sum() else 0.0

@@ -162,19 +162,16 @@ def _day(stamp: str) -> str:
     return datetime.fromisoformat(stamp).strftime("%d %b %Y, %H:%M").lstrip("0")
 
 
-def failed_of(data: StoredRun) -> Failed:
-    """Predictions without a value, by system and status."""
+def failed_of(data: StoredRun, certainty: Certainty) -> Failed:
+    """Predictions without a value, by system and status, of formats that nothing compares too."""
     counts: dict[str, Counter[str]] = {}
     owed = 0
     for entry in data.systems:
-        rows = _first_rows(data, entry.name)
         if entry.random or (entry.control and data.eligible):
             continue
-        owed += sum(r["expected"] for r in rows)
-        counts[entry.name] = Counter()
-        for row in rows:
-            bad = {s: row[f"prediction_{s}"] for s in PREDICTION_STATUSES if s not in FINE}
-            counts[entry.name].update({s: n for s, n in bad.items() if n})
+        found = certainty.statuses.get(entry.name) or _statuses_of(data, entry.name)
+        owed += sum(n for s, n in found.items() if s != "not_applicable")
+        counts[entry.name] = Counter({s: n for s, n in found.items() if n and s not in FINE})
     total = sum(sum(c.values()) for c in counts.values())
     worst = sorted(
         (e for e in data.systems if counts.get(e.name)), key=lambda e: -counts[e.name].total()
@@ -203,13 +200,14 @@ def _failed_words(total: int, owed: int, failing: int, systems: int) -> str:
     return words + (f" The other {rest} failed nowhere." if rest > 0 else "")
 
 
-def _first_rows(data: StoredRun, system: str) -> list[Any]:
-    """One row of the summary a format: the statuses of predictions stand in each."""
-    found: dict[str, Any] = {}
+def _statuses_of(data: StoredRun, system: str) -> dict[str, int]:
+    """The statuses of a system that has no table yet: they stand in each row of the summary."""
+    rows: dict[str, Any] = {}
     for row in data.summary:
         if row["system"] == system and row["group_kind"] == "all":
-            found.setdefault(row["format"], row)
-    return list(found.values())
+            rows.setdefault(row["format"], row)
+    every = rows.values()
+    return {s: sum(r[f"prediction_{s}"] for r in every) for s in PREDICTION_STATUSES}
 
 
 def cost_chart(certainty: Certainty, board: Board, colors: dict[str, int]) -> Chart | None:

@@ -1,7 +1,7 @@
 """Parquet parts in a store, read by column, by position and by row."""
 
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
@@ -112,6 +112,16 @@ class Parts:
                     for name in columns:
                         found[name] += float(pc.sum(batch[name]).as_py() or 0.0)
         return found
+
+    def counts(self, paths: Sequence[str], column: str) -> dict[str, int]:
+        """How often each word of a column occurs."""
+        found: Counter[str] = Counter()
+        for path in paths:
+            with self._lock, readable(path):
+                for batch in self._open(path).iter_batches(columns=[column]):
+                    for one in pc.value_counts(pa.chunked_array([batch[column]])).to_pylist():
+                        found[str(one["values"])] += one["counts"]
+        return dict(found)
 
     def has_column(self, paths: Sequence[str], name: str) -> bool:
         """Whether the parts have a column."""

@@ -310,7 +310,7 @@ class Site:
     def overview(self) -> str:
         """The first page."""
         data, made = self.data, self.boards
-        failed = overview.failed_of(data)
+        failed = overview.failed_of(data, self.certainty)
         first = made[0] if made else None
         return self.page(
             "index",

@@ -50,7 +50,8 @@ def spelt(line: str, out: TextIO) -> str:
 def result_lines(data: StoredRun, certainty: Certainty, width: int, plain: bool) -> Iterator[Text]:
     """The lines, styled; `plain` marks the best group with a star."""
     made = boards(data, certainty)
-    yield _first_line(data)
+    failed = overview.failed_of(data, certainty)
+    yield _first_line(data, failed)
     yield Text()
     for saying in sayings.sayings(data, certainty, made):
         yield from _saying_lines(saying, width)
@@ -58,11 +59,11 @@ def result_lines(data: StoredRun, certainty: Certainty, width: int, plain: bool)
         yield Text()
         yield from _board_lines(board, width, plain)
     yield Text()
-    yield from _last_lines(data)
+    yield from _last_lines(data, failed)
 
 
-def _first_line(data: StoredRun) -> Text:
-    state, failed = overview.state_of(data), overview.failed_of(data)
+def _first_line(data: StoredRun, failed: overview.Failed) -> Text:
+    state = overview.state_of(data)
     line = Text(f"{overview.run_title(data)}: ", style="")
     line.append(state.word, style="bold green" if state.tone == "ok" else "bold yellow")
     if data.status is not None:
@@ -152,8 +153,7 @@ def _bracket(row: BoardRow) -> str:
     return shown + FEW if row.remark else shown
 
 
-def _last_lines(data: StoredRun) -> Iterator[Text]:
-    failed = overview.failed_of(data)
+def _last_lines(data: StoredRun, failed: overview.Failed) -> Iterator[Text]:
     if failed.total:
         words = ", ".join(f"{s} {numbers.count(n)}" for s, n in failed.by_status)
         yield _labelled_line("failed", words, "red", "")

@@ -5,13 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from results.fake_runs import FakeRun, make_samples, steady
 from view.browsing import browser, open_page, server, small, stored
 
 from benchmarks import made_run
-from medgen.launch.view.overview import so_far
+from medgen.engine.data import Prediction, Sample
+from medgen.engine.results.publishing import Summaries
+from medgen.engine.run.folder import RunFolder, Status
+from medgen.engine.store.connect import connect
+from medgen.launch.run.publish import write_tables
+from medgen.launch.view import certain, failures
+from medgen.launch.view.data import StoredRun
+from medgen.launch.view.overview import failed_of, so_far
 from medgen.launch.view.site import Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+NOW = "2026-11-30T10:00:00.000+00:00"
 ALIKE = tuple(
     f"a-system-with-a-very-long-name-of-sixty-letters-and-more-{i:02d}-x" for i in range(25)
 )
@@ -74,3 +83,33 @@ def test_long_names_that_are_nearly_alike_are_told_apart(
             page.wait_for_load_state("networkidle")
             assert page.evaluate("document.documentElement.scrollWidth") <= 1440, name
         assert seen.errors == []
+
+
+def test_predictions_count_though_no_metric_compares_their_format(tmp_path: Path) -> None:
+    def predict(system: str, sample: Sample) -> Prediction:
+        if sample.format != "VQA":
+            return Prediction(sample.id, text="x")
+        return Prediction(
+            sample.id, "timeout" if system == "slow" else "not_applicable", "a reason"
+        )
+
+    samples = make_samples(48)
+    asked = sum(sample.format == "VQA" for sample in samples)
+    url = str(tmp_path / "store")
+    reader = FakeRun(
+        samples, systems=("slow", "editor"), predict=predict, score=steady(lambda s, x: 1.0)
+    ).write(url)
+    folder = RunFolder(connect(url), reader.plan.run_id)
+    folder.save_plan(reader.plan, "name: fake\n")
+    folder.save_status(Status("success", reader.plan.run_id, NOW, NOW))
+    write_tables(reader, Summaries())
+    data = StoredRun(connect(url), reader.plan.run_id)
+    assert "VQA" not in {row["format"] for row in data.summary}
+    owed = 2 * len(samples) - asked  # the editor is asked nothing there
+    told = failed_of(data, certain.write_certainty(data))
+    assert (told.total, told.owed, told.by_status) == (asked, owed, (("timeout", asked),))
+    _, lines = failures.status_lines(data, failures.failures(data))
+    assert sum(line.owed for line in lines) == owed
+    groups, _, rate = failures.gatherings(data, failures.failures(data), lines, "format")
+    assert rate == asked / owed
+    assert {g.name: (g.failed, g.owed) for g in groups}["VQA"] == (asked, asked)
