@@ -1,5 +1,6 @@
 """`medgen compare` and `gate`."""
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -8,10 +9,11 @@ import click
 from medgen.launch.commands.completing import complete_side
 from medgen.launch.commands.options import as_json, store_option
 from medgen.launch.commands.results import open_run
-from medgen.launch.hints import store_words
+from medgen.launch.hints import store_words, view_command
 
 if TYPE_CHECKING:
     from medgen.engine.results.comparison import Side
+    from medgen.engine.run.reader import RunReader
 
 across_option = click.option(
     "--across", is_flag=True, help="Compare values that were not made alike, and say so everywhere."
@@ -19,15 +21,38 @@ across_option = click.option(
 
 
 def _side(text: str, store: str, run: str | None) -> "Side":
+    """SYSTEM or RUN/SYSTEM; a system that is called like a hub's model has a slash of its own."""
     from medgen.engine.names import check_names
     from medgen.engine.results.comparison import Side
 
-    other, slash, system = text.rpartition("/")
+    other, slash, system = text.partition("/")
+    if slash and (run or not _begins_a_run(store, other)):
+        reader = open_run(store, run)
+        if text in _systems(reader):
+            return Side(reader, text)
     reader = open_run(store, other if slash else run)
-    names = [s.name for s in reader.plan.systems]
     last = "" if slash or run else ", the last one (`RUN/SYSTEM` is of another),"
-    check_names(f"run {reader.plan.run_id}{last} has no system", [system], names)
-    return Side(reader, system)
+    names = [system if slash else text]
+    check_names(f"run {reader.plan.run_id}{last} has no system", names, _systems(reader))
+    return Side(reader, *names)
+
+
+def _again(left: str, right: str, run: str | None, across: bool, store: str) -> str:
+    """The command that compares the same."""
+    of = f" --run {shlex.quote(run)}" if run else ""
+    of += " --across" if across else ""
+    return f"medgen compare {shlex.quote(left)} {shlex.quote(right)}{of}{store_words(store)}"
+
+
+def _begins_a_run(store: str, word: str) -> bool:
+    from medgen.engine.run.folder import run_ids
+    from medgen.engine.store.connect import connect
+
+    return any(name.startswith(word) for name in run_ids(connect(store)))
+
+
+def _systems(reader: "RunReader") -> list[str]:
+    return [system.name for system in reader.plan.systems]
 
 
 @click.command("compare")
@@ -67,7 +92,8 @@ def compare_command(
         return _beside_published(published, store, run, as_json)
     if not left or not right:
         raise click.UsageError("name two systems, or a table with --published")
-    found = compare(_side(left, store, run), _side(right, store, run), across=across)
+    sides = _side(left, store, run), _side(right, store, run)
+    found = compare(*sides, across=across)
     if as_json:
         sys.stdout.write(verdicts.comparison_json(found) + "\n")
     elif markdown:
@@ -78,9 +104,9 @@ def compare_command(
     else:
         for line in comparison_lines(found):
             sys.stdout.write(f"{spelt(line, sys.stdout)}\n")
-        more = store_words(store)
-        sys.stdout.write(f"all     medgen compare {left} {right} --all{more}\n")
-        sys.stdout.write(f"look    medgen view --page compare{more}\n")
+        sys.stdout.write(f"all     {_again(left, right, run, across, store)} --all\n")
+        look = view_command(sides[1].reader.plan.run_id, store)
+        sys.stdout.write(f"look    {look} --page compare\n")
     return 0
 
 
@@ -143,5 +169,5 @@ def gate_command(
         sys.stdout.write(verdicts.gate_json(verdict) + "\n")
     else:
         sys.stdout.writelines(f"{spelt(line, sys.stdout)}\n" for line in gate_lines(verdict))
-        sys.stdout.write(f"why     medgen compare {baseline} {candidate}{store_words(store)}\n")
+        sys.stdout.write(f"why     {_again(baseline, candidate, run, across, store)}\n")
     return verdict.exit_code

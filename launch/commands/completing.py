@@ -34,10 +34,11 @@ def complete_side(context: click.Context, _: click.Parameter, incomplete: str) -
 
         objects = _store(context)
         runs = _runs(objects)
-        run, slash, _name = incomplete.rpartition("/")
-        plan = RunFolder(objects, run if slash else runs[0]).plan()
-        names = [f"{run}{slash}{system.name}" for system in plan.systems]
-        if not slash:
+        run = incomplete.partition("/")[0]
+        before = f"{run}/" if run in runs and "/" in incomplete else ""
+        plan = RunFolder(objects, run if before else runs[0]).plan()
+        names = [f"{before}{system.name}" for system in plan.systems]
+        if not before:
             names += [f"{other}/" for other in runs]
         return [name for name in names if name.startswith(incomplete)]
     return []

@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ PASSPORT = {"profile": "strict", "versions": {"numpy": "2"}}
 def value(system: str, sample: Sample) -> float:
     number = random.Random(f"{sample.id}/{system}")
     jitter = number.gauss(0, 0.5) if number.random() < 0.125 else 0.0
-    return 30 + 3 * random.Random(sample.id).gauss(0, 1) + jitter - LOSSES[system]
+    return 30 + 3 * random.Random(sample.id).gauss(0, 1) + jitter - LOSSES.get(system, 0.0)
 
 
 def fake(count: int = 480, **more: Any) -> FakeRun:
@@ -190,6 +192,33 @@ def test_sides_that_are_not_there_end_with_2_or_6(command: str, store: str) -> N
     assert (code, "Did you mean 'worse'?" in err) == (2, True)
     assert "the last one (`RUN/SYSTEM` is of another)" in err
     assert medgen(command, "base", "nothing/base", "--store", store)[0] == 6
+
+
+@pytest.mark.parametrize("command", ["compare", "gate"])
+def test_systems_called_like_a_hubs_models_are_named_as_they_are(
+    command: str, tmp_path: Path
+) -> None:
+    url, hubs = str(tmp_path), ("Qwen/Qwen3-VL-8B", "org/model[x]")
+    run = stored(fake(systems=hubs), url)
+
+    def told(*words: str) -> str:
+        code, out, err = medgen(command, *words, "--store", url)
+        assert code == 0, err
+        return out
+
+    first = told(*hubs)
+    assert "Qwen/Qwen3-VL-8B" in first
+    stored(fake(name="later"), url)
+    for words in ([f"{run}/{hub}" for hub in hubs], [*hubs, "--run", run]):
+        found = told(*words)
+        assert found.splitlines()[:2] == first.splitlines()[:2]
+        (again,) = re.findall(r"(?:all|why) +medgen (compare .*?)(?: --all)?\n", found)
+        assert "fake-" in again, "of that run, and not of the last one"
+        code, out, _ = medgen(*shlex.split(again))
+        assert (code, f"right {hubs[1]}" in out) == (0, True)
+    code, _, err = medgen(command, *hubs, "--store", url)
+    assert code == 6
+    assert "begin with 'Qwen'" in err
 
 
 def test_failed_answers_are_gated_by_their_own_margin(tmp_path: Path) -> None:
