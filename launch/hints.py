@@ -30,10 +30,19 @@ def resume_words(run_id: str, store: str) -> str:
 
     Which file of one's own it was started with is not kept.
     """
+    return _command_of(run_id, store) or "the command that started it"
+
+
+def _command_of(run_id: str, store: str) -> str:
     name = run_id.rpartition("-")[0]
-    if name in group_names("run"):
-        return f"medgen run --config {name}{store_words(store)}"
-    return "the command that started it"
+    known = name in group_names("run")
+    return f"medgen run --config {name}{store_words(store)}" if known else ""
+
+
+def retry_words(run_id: str, store: str) -> str:
+    """How rows that are not ok are asked for again."""
+    command = _command_of(run_id, store)
+    return f"{command or 'the command that started it, with'} --retry-errors"
 
 
 def view_command(run_id: str, store: str) -> str:

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +17,7 @@ from medgen.launch.commands.options import (
     say,
     store_option,
 )
+from medgen.launch.hints import store_words
 
 if TYPE_CHECKING:
     from medgen.engine.run.folder import RunFolder
@@ -72,7 +74,7 @@ def submit_command(config: str | None, store: str | None, **given: Any) -> int:
         emit("submitted", run=run, job=done.job, started=done.started, store=done.objects.url)
     else:
         word = "submitted" if done.started else "attached to" if done.job else "over already:"
-        say(f"{word} {run}: medgen attach {run} --store {done.objects.url}", err=True)
+        say(f"{word} {run}: medgen attach {run} --store {quote(done.objects.url)}", err=True)
     from medgen.engine.run.folder import RunFolder
 
     folder = RunFolder(done.objects, run)
@@ -114,7 +116,8 @@ def _to_the_end(follower: "Follower", as_json: bool) -> int:
     try:
         code = follower.follow()
     except KeyboardInterrupt:
-        say(f"the run goes on: medgen attach {folder.run_id}", err=True)
+        more = store_words(folder.objects.url)
+        say(f"the run goes on: medgen attach {folder.run_id}{more}", err=True)
         return 130
     if as_json:
         emit("done", run=folder.run_id, exit_code=code)

@@ -14,6 +14,7 @@ from medgen.launch.commands.options import (
     ours_alone,
     say,
 )
+from medgen.launch.hints import store_words
 
 if TYPE_CHECKING:
     from medgen.conf import RunConf
@@ -171,7 +172,7 @@ def _say_given_up(result: "RunResult", store: str) -> None:
     for group, reason in result.ending.failed.items():
         say(f"given up: {who(result.plan, group)}: {reason}", err=True)
     if result.ending.failed:
-        shown = f"medgen logs {result.plan.run_id} --errors --store {store}"
+        shown = f"medgen logs {result.plan.run_id} --errors{store_words(store)}"
         say(f"what was raised, with tracebacks: {shown}", err=True)
 
 

@@ -24,6 +24,7 @@ from medgen.engine.codec import encode
 from medgen.engine.errors import ImageError, MedgenError
 from medgen.engine.results.comparison import Side, compare
 from medgen.engine.store.parquet import parquet_bytes
+from medgen.launch.hints import retry_words
 from medgen.launch.report.tables import FEW
 from medgen.launch.report.verdicts import comparison_markdown
 from medgen.launch.view import (
@@ -350,7 +351,7 @@ class Site:
             causes=failures.causes(data, found),
             lacking={s: failures.score_failures(data, s) for s in ("score", "judge")},
             troubles=failures.troubles(data),
-            again=f"medgen run --config {overview.run_title(data)} --retry-errors" if found else "",
+            again=retry_words(data.run_id, data.objects.url) if found else "",
         )
 
     def provenance(self) -> str:
