@@ -10,6 +10,7 @@ from medgen.launch.commands.completing import complete_side
 from medgen.launch.commands.options import as_json, store_option
 from medgen.launch.commands.results import open_run
 from medgen.launch.hints import store_words, view_command
+from medgen.launch.report.escaping import visible
 
 if TYPE_CHECKING:
     from medgen.engine.results.comparison import Side
@@ -41,7 +42,8 @@ def _again(left: str, right: str, run: str | None, across: bool, store: str) -> 
     """The command that compares the same."""
     of = f" --run {shlex.quote(run)}" if run else ""
     of += " --across" if across else ""
-    return f"medgen compare {shlex.quote(left)} {shlex.quote(right)}{of}{store_words(store)}"
+    sides = f"{shlex.quote(left)} {shlex.quote(right)}"
+    return visible(f"medgen compare {sides}{of}{store_words(store)}")
 
 
 def _begins_a_run(store: str, word: str) -> bool:

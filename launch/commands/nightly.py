@@ -64,17 +64,18 @@ def _history(conf: "RunConf", as_json: bool) -> int:
 
     from medgen.engine.store.connect import connect
     from medgen.launch.nightly.history import History
+    from medgen.launch.report.cells import cell
 
     nights = History(connect(conf.store), conf.name, conf.nightly.every_days).whole()
     if as_json:
         for night in nights:
             emit("night", **asdict(night))
         return 0
-    table = Table(title=f"nights of {conf.name}")
+    table = Table(title=cell(f"nights of {conf.name}"))
     for column in ("date", "night", "systems", "run, against, and why"):
         table.add_column(column, overflow="fold")
     for night in nights:
-        table.add_row(*_cells(night))
+        table.add_row(*map(cell, _cells(night)))
     Console().print(table)
     return 0
 

@@ -154,6 +154,7 @@ def sets_command(
     from rich.console import Console
     from rich.table import Table
 
+    from medgen.launch.report.cells import cell
     from medgen.launch.report.sets import set_rows
     from medgen.launch.report.tables import PLUMBING, number
     from medgen.metrics.image.sets import SetFeatures
@@ -169,7 +170,7 @@ def sets_command(
             emit("set", **asdict(row))
         cells = [number((row.values or {}).get(name)) for name in ("fid", "kid", "kid_sd")]
         random = random or row.random_weights
-        table.add_row(row.system, *cells, str(row.pairs), str(row.left_out))
+        table.add_row(cell(row.system), *cells, str(row.pairs), str(row.left_out))
     if not as_json:
         note = f"; {PLUMBING}" if random else ""
         say(f"{reader.plan.run_id}: whole sets of pictures, encoder {model}{note}")

@@ -19,6 +19,7 @@ from medgen.engine.run.reckoning import Taken
 from medgen.engine.run.speeds import Speeds, read_speeds
 from medgen.engine.run.survey import Todo
 from medgen.engine.store.objects import Objects
+from medgen.launch.report.cells import cell
 from medgen.launch.view.numbers import duration
 
 
@@ -72,7 +73,7 @@ def _keys(settings: object) -> Iterator[str]:
 
 def plan_table(plan: Plan, todo: Todo, speeds: Speeds) -> Table:
     """One row a stage, the metrics of a system together: shards to do, resources, estimate."""
-    table = Table(title=f"{plan.run_id} on {plan.benchmark}")
+    table = Table(title=cell(f"{plan.run_id} on {plan.benchmark}"))
     for column in ("stage", "what", "systems", "shards to do", "a worker asks", "estimate"):
         table.add_column(column)
     for nodes in together(plan):
@@ -82,8 +83,8 @@ def plan_table(plan: Plan, todo: Todo, speeds: Speeds) -> Table:
         samples = sum(plan.samples.get(asks, 0) for asks in nodes[0].gives) * left / shards
         table.add_row(
             nodes[0].stage,
-            ", ".join(n.label for n in nodes),
-            ", ".join(nodes[0].systems),
+            cell(", ".join(n.label for n in nodes)),
+            cell(", ".join(nodes[0].systems)),
             f"{left} of {shards}",
             _asks(group),
             _estimate(group, speeds.sample_s(group.name), samples),
@@ -108,7 +109,7 @@ def _asks(group: GroupPlan) -> str:
 def show_tree(objects: Objects, plan: Plan, todo: Todo) -> None:
     """Print the stages as a graph, and a row for each."""
     console = Console()
-    console.print(graph.terminal(plan), markup=False, highlight=False)
+    console.print(cell(graph.terminal(plan)), highlight=False)
     console.print(plan_table(plan, todo, read_speeds(objects, plan)))
 
 
@@ -182,14 +183,14 @@ def standing_table(plan: Plan, todo: Todo, status: Status | None) -> Table:
     title = f"{plan.run_id} on {plan.benchmark}"
     if status is not None:
         title += f": {status.status}, updated {status.updated}"
-    table = Table(title=title, caption=_caption(status))
+    table = Table(title=cell(title), caption=cell(_caption(status)))
     for column in ("stage", "what", "systems", "shards"):
         table.add_column(column)
     for nodes in together(plan):
         total = sum(plan.shards * n.split for n in nodes)
         done = total - sum(len(todo.targets[n.key]) for n in nodes)
-        what = ", ".join(n.label for n in nodes)
-        table.add_row(nodes[0].stage, what, ", ".join(nodes[0].systems), f"{done}/{total}")
+        names = (", ".join(n.label for n in nodes), ", ".join(nodes[0].systems))
+        table.add_row(nodes[0].stage, *map(cell, names), f"{done}/{total}")
     return table
 
 

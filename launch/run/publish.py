@@ -61,13 +61,15 @@ def publish(result: RunResult, conf: RunConf, stop: Stop, shown: bool) -> int:
         words = visible(problem)
         Console(stderr=True).print(words, markup=False, highlight=False, soft_wrap=True)
     code = exit_code(result, made.failed, conf.allowed_failures, stop)
-    if shown and code == exits.INCOMPLETE and result.complete:
-        for line in why_incomplete(result, stored, conf.allowed_failures):
-            words = visible(f"not ok: {line}")
-            Console(stderr=True).print(words, markup=False, highlight=False, soft_wrap=True)
+    owing = code == exits.INCOMPLETE and result.complete
+    told = why_incomplete(result, stored, conf.allowed_failures) if owing else []
+    for line in told if shown else ():
+        words = visible(f"not ok: {line}")
+        Console(stderr=True).print(words, markup=False, highlight=False, soft_wrap=True)
     if (status := folder.status()) is not None:
         word: RunStatus = "partial" if code == exits.INCOMPLETE else status.status
-        folder.save_status(replace(status, status=word, updated=now(), exit_code=code))
+        why = "\n".join(f"not ok: {line}" for line in told) if result.complete else status.reason
+        folder.save_status(replace(status, status=word, updated=now(), reason=why, exit_code=code))
     return code
 
 
@@ -138,7 +140,7 @@ def _say_how_to_go_on(stored: StoredRun) -> None:
         f"look    {view_command(stored.run_id, stored.objects.url)}    (what is there so far)",
     )
     for line in lines:
-        Console().print(line, highlight=False, soft_wrap=True)
+        Console().print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def exit_code(result: RunResult, failed: float, allowed_failures: float, stop: Stop) -> int:

@@ -26,8 +26,7 @@ def status_lines(plan: Plan, todo: Todo, status: Status | None) -> Iterator[str]
     yield from _last_start_lines(status)
     for group, reason in status.failed.items():
         yield visible(f"given up: {group}: {reason}")
-    if status.reason:
-        yield visible(status.reason)
+    yield from (visible(line) for line in status.reason.splitlines())
 
 
 def _first_line(plan: Plan, todo: Todo, status: Status | None) -> str:

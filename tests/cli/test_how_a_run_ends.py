@@ -169,6 +169,10 @@ def quickly(table: str, url: str) -> int:
     return carry_out(conf, RunOptions())
 
 
+def status_of(table: str) -> str:
+    return medgen("status", "--store", str(Path(table).with_name("store"))).stdout
+
+
 def test_eval_of_no_server_that_could_say_what_it_serves_is_a_failed_preflight(
     table: str,
 ) -> None:
@@ -186,8 +190,12 @@ def test_eval_of_a_server_that_nobody_reaches_is_not_complete(
     out = capsys.readouterr().out
     assert "8 predictions, 8 failed (100 %)" in out
     assert "failed  unreachable 8" in out
+    assert "partial" in (told := status_of(table))
+    assert "not ok: mine" in told
     with serve(of(good), port=int(url.rpartition(":")[2])):
         assert quickly(table, url) == 0, "the same command goes on once the server is there"
+    assert "complete" in (told := status_of(table))
+    assert "not ok" not in told
 
 
 @pytest.fixture
