@@ -266,13 +266,15 @@ def paired_columns(
 
 
 def _unlike(left: Side, ours: Column, right: Side, theirs: Column) -> tuple[str, ...]:
-    # Where a side has no value, nothing says what would have made it: recipes alone are compared.
+    # Where a side has no value, nothing says what would have made it, nor which way it is better:
+    # recipes alone are compared.
     said = all(np.isfinite(column.values).any() for column in (ours, theirs))
 
     def whole(side: Side, column: Column) -> Making:
         mark = column.threshold(side.reader.plan.thresholds)
         made = [one if said else replace(one, identities=()) for one in column.made]
-        return {**making(side.reader.plan, made), "direction": mark.direction or "unknown"}
+        way = {"direction": mark.direction or "unknown"} if said else {}
+        return {**making(side.reader.plan, made), **way}
 
     return tuple(differences(whole(left, ours), whole(right, theirs)))
 

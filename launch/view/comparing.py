@@ -51,6 +51,8 @@ def _verdict(comparison: Comparison) -> str:
     whole = [c for c in comparison.contrasts if c.kind == "all"]
     right = sum(c.better == "right" for c in whole)
     left = sum(c.better == "left" for c in whole)
+    if not any(c.n for c in whole):
+        return "Nothing can be compared: no sample has a value of both systems."
     if not right and not left:
         return "Close: neither system is shown to be better in any value."
     if right and left:

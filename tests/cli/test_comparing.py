@@ -194,6 +194,19 @@ def test_sides_that_are_not_there_end_with_2_or_6(command: str, store: str) -> N
     assert medgen(command, "base", "nothing/base", "--store", store)[0] == 6
 
 
+@pytest.mark.parametrize("sides", [("base", "nothing"), ("nothing", "base")])
+def test_a_system_without_a_value_is_told_and_is_no_system_that_is_close(
+    sides: tuple[str, str], tmp_path: Path
+) -> None:
+    url = str(tmp_path)
+    lost = frozenset(("nothing", stage, shard) for stage in ("answer", "score") for shard in (0, 1))
+    stored(fake(120, systems=sides, without=lost), url)
+    code, out, err = medgen("compare", *sides, "--store", url)
+    assert (code, err) == (0, "")
+    assert out.startswith("Nothing can be compared: no sample has a value of both systems.")
+    assert medgen("gate", *sides, "--store", url)[0] == 5
+
+
 @pytest.mark.parametrize("command", ["compare", "gate"])
 def test_systems_called_like_a_hubs_models_are_named_as_they_are(
     command: str, tmp_path: Path
