@@ -200,7 +200,8 @@ def test_a_system_without_a_value_is_told_and_is_no_system_that_is_close(
 ) -> None:
     url = str(tmp_path)
     lost = frozenset(("nothing", stage, shard) for stage in ("answer", "score") for shard in (0, 1))
-    stored(fake(120, systems=sides, without=lost), url)
+    says = {"psnr": {**PASSPORT, "outputs": [{"name": "psnr", "higher_is_better": True}]}}
+    stored(fake(120, systems=sides, without=lost, passports=says, thresholds={}), url)
     code, out, err = medgen("compare", *sides, "--store", url)
     assert (code, err) == (0, "")
     assert out.startswith("Nothing can be compared: no sample has a value of both systems.")
