@@ -13,6 +13,7 @@ from medgen.launch.view.data import value_title
 
 _SUREST = 3
 _FINDINGS = 12
+_TOO_FEW = "○ too few"
 _NAME = 32  # letters of a system's name in the line that names both
 
 
@@ -53,6 +54,8 @@ def _verdict(comparison: Comparison) -> str:
     left = sum(c.better == "left" for c in whole)
     if not any(c.n for c in whole):
         return "Nothing can be compared: no sample has a value of both systems."
+    if all(_word(c) == _TOO_FEW for c in whole):
+        return "Too few independent pairs to show a difference in any value."
     if not right and not left:
         return "Close: neither system is shown to be better in any value."
     if right and left:
@@ -130,7 +133,7 @@ def _word(contrast: Contrast) -> str:
     if contrast.better == "unknown direction":
         return "○ ?"
     if contrast.n < LEAST_PAIRS or contrast.clusters < LEAST_SOURCES:
-        return "○ too few"
+        return _TOO_FEW
     low, high = contrast.ci_low, contrast.ci_high
     apart = low is not None and high is not None and low * high > 0
     return "◐ likely" if apart else "○ no"

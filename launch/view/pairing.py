@@ -268,6 +268,8 @@ def _sureness(pair: PairWord) -> float:
 def _verdict(cards: Sequence[Contrast], left: SystemEntry, right: SystemEntry) -> str:
     if cards and not any(c.pair.n for c in cards):
         return "Nothing can be compared: no sample has a value of both systems."
+    if cards and all(c.pair.word == "too few" for c in cards):
+        return "Too few independent pairs to show a difference in any format."
     ahead = {c.short: c.ahead for c in cards if c.ahead and c.pair.word == "sure"}
     for side, entry in (("left", left), ("right", right)):
         own = [name for name, who in ahead.items() if who == side]

@@ -208,6 +208,13 @@ def test_a_system_without_a_value_is_told_and_is_no_system_that_is_close(
     assert medgen("gate", *sides, "--store", url)[0] == 5
 
 
+def test_too_few_pairs_are_no_sign_that_systems_are_close(tmp_path: Path) -> None:
+    stored(fake(16), str(tmp_path))
+    code, out, _ = medgen("compare", "base", "worse", "--store", str(tmp_path))
+    assert code == 0
+    assert out.startswith("Too few independent pairs to show a difference in any value.")
+
+
 @pytest.mark.parametrize("command", ["compare", "gate"])
 def test_systems_called_like_a_hubs_models_are_named_as_they_are(
     command: str, tmp_path: Path
