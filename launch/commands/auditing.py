@@ -31,6 +31,7 @@ def audit_command(
     from medgen.launch.audit import STAGES, repetitions
     from medgen.launch.exits import INCOMPLETE, OK
     from medgen.launch.run.evaluation import RunOptions, evaluate
+    from medgen.launch.run.plan import given_up_lines
     from medgen.launch.run.stop import Stop
 
     if not 0 < share <= 1:
@@ -45,8 +46,8 @@ def audit_command(
             emit("repeated", **plain(one))
         else:
             say(one.words)
-    for group, reason in result.ending.failed.items():
-        say(f"given up: {group}: {reason}", err=True)
+    for line in given_up_lines(result.plan, result.ending.failed):
+        say(line, err=True)
     if stop.signal is not None:
         return 128 + stop.signal
     return INCOMPLETE if result.ending.failed or any(one.failed for one in found) else OK

@@ -167,10 +167,10 @@ def _say_changes(plan: "Plan", todo: "Todo") -> None:
 
 
 def _say_given_up(result: "RunResult", store: str) -> None:
-    from medgen.launch.run.plan import who
+    from medgen.launch.run.plan import given_up_lines
 
-    for group, reason in result.ending.failed.items():
-        say(f"given up: {who(result.plan, group)}: {reason}", err=True)
+    for line in given_up_lines(result.plan, result.ending.failed):
+        say(line, err=True)
     if result.ending.failed:
         shown = f"medgen logs {result.plan.run_id} --errors{store_words(store)}"
         say(f"what was raised, with tracebacks: {shown}", err=True)

@@ -34,6 +34,12 @@ def who(plan: Plan, group: str) -> str:
     return f"{nodes[0].stage} of {', '.join(systems)} ({', '.join(labels)})"
 
 
+def given_up_lines(plan: Plan, failed: Mapping[str, str]) -> list[str]:
+    """Groups that were given up, by whom they concern, each with its reason."""
+    known = {group: who(plan, group) for group in failed if group in plan.groups}
+    return [f"given up: {known.get(group, group)}: {why}" for group, why in failed.items()]
+
+
 def plan_totals(plan: Plan, todo: Todo) -> list[str]:
     """What is to be done, in a few lines: shards by stage, hours, keys that are not set."""
     many = "1 system" if len(plan.systems) == 1 else f"{len(plan.systems)} systems"
@@ -183,7 +189,7 @@ def standing_table(plan: Plan, todo: Todo, status: Status | None) -> Table:
     title = f"{plan.run_id} on {plan.benchmark}"
     if status is not None:
         title += f": {status.status}, updated {status.updated}"
-    table = Table(title=cell(title), caption=cell(_caption(status)))
+    table = Table(title=cell(title), caption=cell(_caption(plan, status)))
     for column in ("stage", "what", "systems", "shards"):
         table.add_column(column)
     for nodes in together(plan):
@@ -209,13 +215,13 @@ def reckoning_lines(foretold: Mapping[str, Any], taken: Taken) -> list[str]:
     ]
 
 
-def _caption(status: Status | None) -> str:
+def _caption(plan: Plan, status: Status | None) -> str:
     if status is None:
         return "no driver has published a status yet"
     rows = [
         f"{stage}: " + ", ".join(f"{word} {n}" for word, n in counts.items())
         for stage, counts in status.rows.items()
     ]
-    given_up = [f"given up: {group}: {reason}" for group, reason in status.failed.items()]
+    given_up = given_up_lines(plan, status.failed)
     head = ["the last start wrote:"] if rows else []
     return "\n".join([*head, *rows, *given_up, status.reason]).strip()

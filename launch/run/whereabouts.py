@@ -8,6 +8,7 @@ from medgen.engine.plan.plan import Plan
 from medgen.engine.run.folder import Status
 from medgen.engine.run.survey import Todo
 from medgen.launch.report.escaping import visible
+from medgen.launch.run.plan import given_up_lines
 
 _NAMED = 3  # systems of a stage that are named as not done
 _FINE = ("ok", "not_applicable")
@@ -24,9 +25,8 @@ def status_lines(plan: Plan, todo: Todo, status: Status | None) -> Iterator[str]
         yield "no driver has published a status yet"
         return
     yield from _last_start_lines(status)
-    for group, reason in status.failed.items():
-        yield visible(f"given up: {group}: {reason}")
-    yield from (visible(line) for line in status.reason.splitlines())
+    told = [*given_up_lines(plan, status.failed), *status.reason.splitlines()]
+    yield from map(visible, told)
 
 
 def _first_line(plan: Plan, todo: Todo, status: Status | None) -> str:

@@ -63,4 +63,6 @@ def test_a_reason_in_brackets_is_told(place: tuple[str, str]) -> None:
     for more in ((), ("--all",)):
         done = medgen("status", "--store", store, *more)
         assert done.returncode == 0, done.stderr
-        assert "[/INST]" in "".join(done.stdout.split())
+        told = " ".join(done.stdout.replace("│", " ").split())
+        assert "given up: answer of lost (" in told
+        assert "[/INST]" in told
