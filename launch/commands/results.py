@@ -8,7 +8,7 @@ import click
 
 from medgen.launch.commands.completing import complete_run
 from medgen.launch.commands.options import as_json, emit, say, store_option
-from medgen.launch.hints import resume_words, view_command
+from medgen.launch.hints import resume_words, store_words, view_command
 
 if TYPE_CHECKING:
     from medgen.engine.run.reader import RunReader
@@ -68,7 +68,9 @@ def status_command(run: str | None, whole: bool, store: str, as_json: bool) -> i
         say(line)
     for line in reckoning_lines(*reckoned) if reckoned else ():
         say(line)
-    if not status or status.status != "success":
+    if status and status.status == "started":
+        say(f"follow  medgen attach {reader.plan.run_id}{store_words(store)}")
+    elif not status or status.status != "success":
         say(f"go on   {resume_words(reader.plan.run_id, store)}")
     say(f"look    {view_command(reader.plan.run_id, store)}")
     return 0
