@@ -71,7 +71,9 @@ def headline(error_type: str, error: str) -> str:
 
 def _words(err: BaseException) -> str:
     try:
-        return str(err) or type(err).__name__
+        said = str(err) or type(err).__name__
+        # Of a key that is not there Python says the key alone.
+        return f"{type(err).__name__}: {said}" if isinstance(err, KeyError) else said
     except Exception as broken:  # noqa: BLE001 - a user's class may fail at this, too
         return f"{type(err).__name__}, which cannot say more ({type(broken).__name__})"
 

@@ -384,7 +384,7 @@ def test_what_ends_the_driver_itself_is_kept(objects: Objects, discreet: bool) -
         assert "s0003" not in status.reason + lines
         assert "1. KeyError (words withheld)" in lines
     else:
-        assert (status.status, status.reason) == ("error", "'s0003'")
+        assert (status.status, status.reason) == ("error", "KeyError: 's0003'")
         assert lines.startswith("1. KeyError: 's0003'\n   1 time (driver 1), ")
         assert "\n   the driver\n   Traceback" in lines
 
