@@ -191,20 +191,23 @@ def export_command(run: str | None, kind: str, to: str, store: str) -> int:
     """Write every row of a run: Parquet, CSV, JSONL with the authors' names; or LaTeX tables."""
     from pathlib import Path
 
+    from medgen.engine.errors import ConfigError
     from medgen.launch.report.export import export_run
     from medgen.launch.report.records import unknown_values
 
-    reader = open_run(store, run)
+    reader, folder = open_run(store, run), Path(to)
+    if folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise ConfigError(f"{to} is not empty, and rows of runs would mix; name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
     if kind == "latex":
         from medgen.engine.results.summary import summarize
         from medgen.launch.report.latex import latex_tables
 
         text = latex_tables(summarize(reader), reader.plan.run_id, reader.plan.protocol)
-        Path(to).mkdir(parents=True)
-        (Path(to) / "tables.tex").write_text(text, encoding="utf-8")
-        say(str(Path(to) / "tables.tex"))
+        (folder / "tables.tex").write_text(text, encoding="utf-8")
+        say(str(folder / "tables.tex"))
         return 0
-    for path in export_run(reader, kind, Path(to)):
+    for path in export_run(reader, kind, folder):
         sys.stdout.write(f"{path}\n")
     if kind == "jsonl" and (own := unknown_values(reader)):
         say(f"the authors' scripts do not read, under names of ours: {', '.join(own)}", err=True)

@@ -30,7 +30,7 @@ INSTEAD = {
     "line-up-2026 --page": "small- --page",
     "line-up-2026 --bundle out": "small- --bundle pages",
     "--config line-up-2026": "--config small.yaml",
-    "out/vqa/theirs.jsonl": "out/vqa/blank.jsonl",
+    "out/vqa/theirs.jsonl": "predictions/vqa/blank.jsonl",
 }
 
 
@@ -61,7 +61,7 @@ def test_commands_of_the_pages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text(SMALL, encoding="utf-8")
     assert medgen("run", "--config", "small.yaml").returncode == 0
-    assert medgen("export", "--format", "jsonl", "--to", "out").returncode == 0
+    assert medgen("export", "--format", "jsonl", "--to", "predictions").returncode == 0
     shown = commands(MARK)
     assert len(shown) > 15
     for line in dict.fromkeys(shown):

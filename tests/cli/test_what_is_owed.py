@@ -390,7 +390,7 @@ def test_one_sample_whose_every_verdict_failed_is_one_of_twelve(place: Place) ->
     assert place.run(judges=[judge(faults={"s0001": "parse_error"})], allowed_failures=0.25) == 0
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl", "latex"])
 def test_report_and_export_of_a_run_without_values(
     place: Place, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -406,7 +406,13 @@ def test_report_and_export_of_a_run_without_values(
     assert "<h1" in pages.read_text()
     assert "12 schema" not in page
     out = str(place.folder / "out")
-    assert place.say("export", "--store", place.store, "--format", kind, "--to", out) == 0
+    words = ("export", "--store", place.store, "--format", kind, "--to", out)
+    assert place.say(*words) == 0
+    before = {path: path.read_bytes() for path in Path(out).rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert place.say(*words) == 2, "rows of two runs would mix"
+    assert "is not empty" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in Path(out).rglob("*") if path.is_file()}
 
 
 def test_scoring_alone_owes_the_verdicts_that_nobody_gave(place: Place) -> None:
