@@ -18,6 +18,7 @@ from medgen.engine.benchmark.source import Problem
 from medgen.engine.data import Sample
 from medgen.engine.errors import BenchmarkError
 from medgen.launch.presets import records_source
+from medgen.launch.writing import write_asked
 
 _TEXTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")  # also with .gz behind it
 TABLES = (*_TEXTS, ".parquet", ".arrow", ".feather")
@@ -194,8 +195,7 @@ def _write_pairs(place: Path) -> Path:
     if not rows:
         raise BenchmarkError(f"{place / 'input'} holds no pictures ({', '.join(_PICTURES)})")
     table = place / _PAIRS
-    table.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return table
+    return write_asked(table, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _check_pairs(place: Path, outputs: Mapping[str, Path]) -> None:

@@ -20,6 +20,7 @@ from medgen.engine.settings import read
 from medgen.engine.store.connect import connect
 from medgen.launch.compose import import_options, recipe, source_of
 from medgen.launch.own_data import is_own, own_data
+from medgen.launch.writing import write_asked
 
 log = logging.getLogger(__name__)
 _PATIENCE = 10.0  # seconds for a server to say what it serves
@@ -179,13 +180,12 @@ def lay_starter(folder: Path) -> list[Path]:
 
     Raises:
         ConfigError: one of the files is there already; nothing was written.
+        StoreError: they cannot be written there.
     """
     if there := [name for name in _STARTER if (folder / name).exists()]:
         raise ConfigError(f"{folder / there[0]} is there already; give another folder")
     written = []
     for name in _STARTER:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes((files(__package__) / "templates" / "starter" / name).read_bytes())
-        written.append(path)
+        content = (files(__package__) / "templates" / "starter" / name).read_bytes()
+        written.append(write_asked(folder / name, content))
     return written

@@ -160,13 +160,14 @@ def gate_command(
     from medgen.launch.report import verdicts
     from medgen.launch.view.comparing import gate_lines
     from medgen.launch.view.terminal import spelt
+    from medgen.launch.writing import write_asked
 
     given = GateRules(**gate_rules(rules)) if rules else GateRules()
     sides = _side(baseline, store, run), _side(candidate, store, run)
     verdict = gate(*sides, given, across=across)
     text = verdicts.gate_markdown(verdict)
     if markdown:
-        Path(markdown).write_text(text, encoding="utf-8")
+        write_asked(Path(markdown), text)
     if as_json:
         sys.stdout.write(verdicts.gate_json(verdict) + "\n")
     else:

@@ -95,6 +95,7 @@ def _named_address(given: str | None, configured: str) -> str:
 def _render(given: dict[str, Any]) -> int:
     from medgen.launch.cluster.render import render
     from medgen.launch.cluster.sites import read_site
+    from medgen.launch.writing import write_asked
 
     path = given["site"] or ("site.yaml" if Path("site.yaml").is_file() else None)
     folder = Path(given["to"])
@@ -103,10 +104,8 @@ def _render(given: dict[str, Any]) -> int:
         path, (*given["overrides"], *more, *(["pinned=true"] if given["pinned"] else []))
     )
     rendered = render(given["render"], site)
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in rendered.items():
-        (folder / name).write_text(text, encoding="utf-8")
-        say(str(folder / name))
+        say(str(write_asked(folder / name, text)))
     return 0
 
 

@@ -194,18 +194,17 @@ def export_command(run: str | None, kind: str, to: str, store: str) -> int:
     from medgen.engine.errors import ConfigError
     from medgen.launch.report.export import export_run
     from medgen.launch.report.records import unknown_values
+    from medgen.launch.writing import write_asked
 
     reader, folder = open_run(store, run), Path(to)
     if folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise ConfigError(f"{to} is not empty, and rows of runs would mix; name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
     if kind == "latex":
         from medgen.engine.results.summary import summarize
         from medgen.launch.report.latex import latex_tables
 
         text = latex_tables(summarize(reader), reader.plan.run_id, reader.plan.protocol)
-        (folder / "tables.tex").write_text(text, encoding="utf-8")
-        say(str(folder / "tables.tex"))
+        say(str(write_asked(folder / "tables.tex", text)))
         return 0
     for path in export_run(reader, kind, folder):
         sys.stdout.write(f"{path}\n")
